@@ -1,0 +1,50 @@
+/* Settings of model, views and training by name: one table serves this handle, `--set`, `--help` and config.json. */
+#ifndef LIBCOVER_CONFIG_H
+#define LIBCOVER_CONFIG_H
+
+#include <libcover/context.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct cover_config cover_config;
+
+/** One row of the settings table. */
+typedef struct cover_config_key {
+    const char *name;    /**< "lr" */
+    const char *kind;    /**< "integer", "number", "choice", "list" or "size" (HxW or DxHxW) */
+    const char *choices; /**< "exact|released" for a choice, else "" */
+    const char *help;    /**< one sentence with unit and source */
+} cover_config_key;
+
+/** Create settings from a preset: "paper-2d", "paper-3d", "released-2d", "released-3d", "demo".  NULL = "paper-2d".
+ *  @return COVER_OK; COVER_ERROR_ARGUMENT names the presets; COVER_ERROR_MEMORY */
+COVER_API cover_status cover_config_create(cover_config **config, cover_context *context, const char *preset);
+COVER_API cover_status cover_config_copy(cover_config **copy, const cover_config *config);
+COVER_API void cover_config_destroy(cover_config *config);
+
+/** Set one value from text, as `--set KEY=VALUE` does.
+ *  @return COVER_OK; COVER_ERROR_ARGUMENT says which names or values are taken */
+COVER_API cover_status cover_config_set(cover_config *config, const char *name, const char *value);
+
+/** The value of one name as text; NULL when there is no such name.  Valid until the config changes. */
+COVER_API const char *cover_config_get(const cover_config *config, const char *name);
+
+/** Check that the values fit together (sizes divisible by 16, five heads, nine widths divisible by 8, ...).
+ *  @return COVER_OK; COVER_ERROR_ARGUMENT or COVER_ERROR_SHAPE with the first pair that does not fit */
+COVER_API cover_status cover_config_validate(const cover_config *config);
+
+/** Every resolved value as a JSON object; owned by the config, valid until it changes. */
+COVER_API const char *cover_config_json(const cover_config *config);
+/** Replace values by those of a JSON object such as a run's config.json.  Unknown names are errors. */
+COVER_API cover_status cover_config_read_json(cover_config *config, const char *json);
+
+/** Rows of the settings table and names of the presets, for help texts; NULL past the end. */
+COVER_API const cover_config_key *cover_config_key_at(int index);
+COVER_API const char *cover_config_preset_at(int index);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

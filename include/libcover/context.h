@@ -1,0 +1,65 @@
+/* The context owns device, threads, allocator, memory limit and log callback; nothing in libcover is global. */
+#ifndef LIBCOVER_CONTEXT_H
+#define LIBCOVER_CONTEXT_H
+
+#include <libcover/status.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct cover_context cover_context;
+
+typedef enum cover_log_level { COVER_LOG_DEBUG, COVER_LOG_INFO, COVER_LOG_WARNING } cover_log_level;
+
+/** Receives one finished line without a newline.  Calls are serialised. */
+typedef void cover_log_fn(void *user, cover_log_level level, const char *line);
+
+/** Progress of long work: done of total units ("total" 0 when unknown).  Non-zero cancels: COVER_ERROR_CANCELLED.
+ *  Calls are serialised. */
+typedef int cover_progress_fn(void *user, int64_t done, int64_t total, const char *what);
+
+/** Memory as the caller wants it.  allocate() returns bytes aligned to `alignment` (a power of two) or NULL. */
+typedef struct cover_allocator {
+    void *(*allocate)(void *user, size_t bytes, size_t alignment);
+    void (*release)(void *user, void *memory);
+    void *user;
+} cover_allocator;
+
+typedef struct cover_context_options {
+    size_t struct_size;
+    const char *device;                 /**< "cpu" (default when NULL) */
+    int threads;                        /**< worker threads, 0 = one a processor that this process may use */
+    uint64_t memory_limit_bytes;        /**< plans above this are refused before work starts; 0 = none */
+    const char *isa;                    /**< cap on instruction sets: "plain", "avx2", "avx512"; NULL = best found */
+    const cover_allocator *allocator;   /**< copied; NULL = the C library's */
+    cover_log_fn *log;                  /**< NULL = silent */
+    void *log_user;
+} cover_context_options;
+#define COVER_CONTEXT_OPTIONS_INIT {sizeof(cover_context_options), 0, 0, 0, 0, 0, 0, 0}
+
+/** Create a context.  @param options NULL for defaults.
+ *  @return COVER_OK; COVER_ERROR_ARGUMENT (unknown device or isa, negative threads); COVER_ERROR_MEMORY */
+COVER_API cover_status cover_context_create(cover_context **context, const cover_context_options *options);
+
+/** Destroy a context after everything that was made with it; takes NULL. */
+COVER_API void cover_context_destroy(cover_context *context);
+
+/** Ask running work to stop at its next safe point with COVER_ERROR_CANCELLED.  May be called from a signal
+ *  handler and from any thread. */
+COVER_API void cover_context_cancel(cover_context *context);
+
+/** Forget an earlier cover_context_cancel(). */
+COVER_API void cover_context_resume(cover_context *context);
+
+/** Worker threads of this context. */
+COVER_API int cover_context_threads(const cover_context *context);
+
+/** Version, backends, CPU features, threads and libraries as one JSON object (the command's `info --json`).
+ *  Owned by the context, valid until it is destroyed. */
+COVER_API const char *cover_context_info(cover_context *context);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

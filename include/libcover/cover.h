@@ -1,0 +1,16 @@
+/* libcover: vector contrastive pixel-wise pretraining.  This header includes all others. */
+#ifndef LIBCOVER_COVER_H
+#define LIBCOVER_COVER_H
+
+#include <libcover/status.h>
+#include <libcover/context.h>
+#include <libcover/config.h>
+#include <libcover/tensor.h>
+#include <libcover/dataset.h>
+#include <libcover/sevr.h>
+#include <libcover/backbone.h>
+#include <libcover/trainer.h>
+#include <libcover/weights.h>
+#include <libcover/report.h>
+
+#endif

@@ -1,0 +1,87 @@
+/* Datasets: images packed once into one HDF5 file, read many times (docs/dataset.md states the file format). */
+#ifndef LIBCOVER_DATASET_H
+#define LIBCOVER_DATASET_H
+
+#include <libcover/context.h>
+#include <libcover/tensor.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct cover_dataset cover_dataset;
+
+/** Options of cover_pack(); sizes 0 and NULL strings mean "as it comes". */
+typedef struct cover_pack_options {
+    size_t struct_size;
+    int dims;                    /**< 2 or 3; 0 = what the files are */
+    int64_t size[3];             /**< D, H, W resized to (2D: 0, H, W); 0 = keep */
+    double spacing_mm[3];        /**< resampled to, D, H, W order; 0 = keep */
+    double window[2];            /**< intensities clipped to window[0]..window[1] when window[1] > window[0] */
+    double percentile[2];        /**< clipped to these percentiles of each image (0..100) when [1] > [0] */
+    int channels;                /**< 1: convert to grey, 3: to RGB; 0 = what the files are */
+    const char *split;           /**< CSV with columns file, patient, split (patient-grouped); NULL = none */
+    int skip_bad;                /**< leave unusable images out (listed in the log) instead of failing */
+    int resume;                  /**< continue an interrupted pack of the same sources and options */
+    cover_progress_fn *progress; /**< images done, of how many; may be NULL */
+    void *user;
+} cover_pack_options;
+#define COVER_PACK_OPTIONS_INIT {sizeof(cover_pack_options), 0, {0, 0, 0}, {0, 0, 0}, {0, 0}, {0, 0}, 0, 0, 0, 0, 0, 0}
+
+/** Pack sources (folders, nnU-Net raw datasets, class folders, collection files, single images) into one file.
+ *  @param[out] summary JSON (samples, skipped, bad, bytes, ...), released with cover_text_release(); may be NULL
+ *  @return COVER_OK; errors list each unusable image with its reason, and then nothing is written */
+COVER_API cover_status cover_pack(cover_context *context, const char *const *sources, int count, const char *output,
+                                  const cover_pack_options *options, char **summary);
+
+/** Release a text that a call handed over; takes NULL. */
+COVER_API void cover_text_release(cover_context *context, char *text);
+
+/** Open a packed dataset.  Costs the same for ten samples and for a million.
+ *  @return COVER_OK; COVER_ERROR_IO; COVER_ERROR_FORMAT says what is damaged */
+COVER_API cover_status cover_dataset_open(cover_dataset **dataset, cover_context *context, const char *path);
+COVER_API void cover_dataset_destroy(cover_dataset *dataset);
+
+/** What the whole file shares. */
+typedef struct cover_dataset_info {
+    size_t struct_size;
+    int64_t samples;
+    int dims;                 /**< 2 or 3 */
+    int channels;
+    int classes;              /**< label classes of segmentation or classification, 0 = none */
+    int has_labels;           /**< 1: each sample may have a label map */
+    int64_t min_size[3];      /**< smallest D, H, W over all samples (D = 1 in 2D) */
+    int64_t max_size[3];
+    char hash[65];            /**< content hash, hexadecimal SHA-256 */
+} cover_dataset_info;
+#define COVER_DATASET_INFO_INIT {sizeof(cover_dataset_info), 0, 0, 0, 0, 0, {0, 0, 0}, {0, 0, 0}, {0}}
+COVER_API cover_status cover_dataset_get_info(const cover_dataset *dataset, cover_dataset_info *info);
+
+/** What one sample carries beside its pixels. */
+typedef struct cover_sample_info {
+    size_t struct_size;
+    cover_dtype dtype;        /**< COVER_U8, COVER_U16 or COVER_F32, as packed */
+    int64_t size[3];          /**< D, H, W */
+    double spacing_mm[3];     /**< D, H, W order; 0 = not known */
+    double affine[12];        /**< voxel (x, y, z) to world, rows of 3x4, RAS mm; all 0 = not known */
+    int has_label;
+    int class_index;          /**< -1 = none */
+    int split;                /**< 0 none, 1 train, 2 val, 3 test */
+    const char *name;         /**< owned by the dataset, valid until the next call for any sample on this thread */
+} cover_sample_info;
+#define COVER_SAMPLE_INFO_INIT {sizeof(cover_sample_info), COVER_U8, {0, 0, 0}, {0, 0, 0}, {0}, 0, 0, 0, 0}
+COVER_API cover_status cover_dataset_sample(const cover_dataset *dataset, int64_t index, cover_sample_info *info);
+
+/** Read one sample as it was packed: (C, [D,] H, W).  May be called from several threads at once. */
+COVER_API cover_status cover_dataset_read(const cover_dataset *dataset, int64_t index, cover_tensor **image);
+/** Read its label map ([D,] H, W), COVER_U8 or COVER_U16.  COVER_ERROR_ARGUMENT when it has none. */
+COVER_API cover_status cover_dataset_read_label(const cover_dataset *dataset, int64_t index, cover_tensor **label);
+
+/** Verify a dataset, checkpoint, run folder or weight file completely.
+ *  @param[out] report JSON {ok, errors [...]}, released with cover_text_release() */
+COVER_API cover_status cover_check(cover_context *context, const char *path, char **report);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

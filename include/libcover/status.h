@@ -1,0 +1,50 @@
+/* Status codes, error text and the export macro: what every other header of libcover includes. */
+#ifndef LIBCOVER_STATUS_H
+#define LIBCOVER_STATUS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(COVER_BUILDING) && defined(__GNUC__)
+#define COVER_API __attribute__((visibility("default")))
+#else
+#define COVER_API
+#endif
+
+#define COVER_VERSION_MAJOR 0
+#define COVER_VERSION_MINOR 1
+#define COVER_VERSION_PATCH 0
+
+/** What a call came to.  Anything but COVER_OK leaves its out-parameters untouched and sets cover_error_text(). */
+typedef enum cover_status {
+    COVER_OK = 0,
+    COVER_ERROR_ARGUMENT = 1,    /**< a value that the call does not take: NULL, out of range, unknown name */
+    COVER_ERROR_SHAPE = 2,       /**< sizes, channels or dims that do not fit each other */
+    COVER_ERROR_MEMORY = 3,      /**< the allocator refused, or the memory limit would be passed */
+    COVER_ERROR_IO = 4,          /**< the operating system refused: missing, unreadable, unwritable, disk full */
+    COVER_ERROR_FORMAT = 5,      /**< a file that is not what it says: truncated, damaged, lying header */
+    COVER_ERROR_UNSUPPORTED = 6, /**< a valid request that this build or version cannot serve */
+    COVER_ERROR_MISMATCH = 7,    /**< parts that belong to different runs: config, dataset, weights */
+    COVER_ERROR_NUMERIC = 8,     /**< NaN or Inf appeared */
+    COVER_ERROR_CANCELLED = 9,   /**< a callback or cover_context_cancel() asked to stop; the work done is kept */
+    COVER_ERROR_INTERNAL = 10    /**< a broken promise inside libcover; please report it */
+} cover_status;
+
+/** The name of a status, "COVER_ERROR_SHAPE" for example; never NULL. */
+COVER_API const char *cover_status_name(cover_status status);
+
+/** Text of the last error on this thread: which value, where, what to do.  "" when there was none.
+ *  Valid until the next failing call on the same thread. */
+COVER_API const char *cover_error_text(void);
+
+/** The version of the library that is running, "0.1.0". */
+COVER_API const char *cover_version(void);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

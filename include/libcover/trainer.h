@@ -1,0 +1,75 @@
+/* Pretraining: steps, reports, checkpoints and resume (method: paper, section 3; supplement C.2.1). */
+#ifndef LIBCOVER_TRAINER_H
+#define LIBCOVER_TRAINER_H
+
+#include <libcover/config.h>
+#include <libcover/dataset.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct cover_trainer cover_trainer;
+
+/** Figures of one step; means over the batch's valid pixels, displacements in pixels. */
+typedef struct cover_step_report {
+    size_t struct_size;
+    int64_t step;          /**< updates done, this one included */
+    double loss;           /**< l_vec + l_con */
+    double l_vec;          /**< eq. 6 */
+    double l_con;          /**< 1 - mean cosine */
+    double l_zero;         /**< l_vec of the zero field on the same truth */
+    double grad_norm;      /**< global norm before clipping */
+    double lr;             /**< learning rate of this update */
+    double seconds;        /**< wall time of this step */
+    double pairs_per_second;
+    int64_t valid_pixels;  /**< M; 0 = no update was made */
+} cover_step_report;
+#define COVER_STEP_REPORT_INIT {sizeof(cover_step_report), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}
+
+/** Build network, plan and data stream.  Everything that can be refused is refused here, before work starts.
+ *  @return COVER_OK; COVER_ERROR_SHAPE (images smaller than the crop, channels); COVER_ERROR_MEMORY with the planned
+ *  bytes against the limit; COVER_ERROR_ARGUMENT */
+COVER_API cover_status cover_trainer_create(cover_trainer **trainer, cover_context *context, cover_dataset *dataset,
+                                            const cover_config *config);
+COVER_API void cover_trainer_destroy(cover_trainer *trainer);
+
+/** One optimiser step.  @param[out] report may be NULL.
+ *  @return COVER_OK; COVER_ERROR_NUMERIC names step and first bad tensor, weights stay those before the step;
+ *  COVER_ERROR_CANCELLED: the step was not made; reading errors of the dataset */
+COVER_API cover_status cover_trainer_step(cover_trainer *trainer, cover_step_report *report);
+
+/** Write a checkpoint: weights, optimiser, step, seed, config, dataset hash.  Replaces `path` in one move. */
+COVER_API cover_status cover_trainer_save(cover_trainer *trainer, const char *path);
+/** Continue from a checkpoint, exactly.  @return COVER_ERROR_MISMATCH names the setting or dataset that differs. */
+COVER_API cover_status cover_trainer_load(cover_trainer *trainer, const char *path);
+/** Start from the weights of a safetensors file or run folder, authors' names.
+ *  @param allow_partial 0: missing, unexpected or mis-shaped names are COVER_ERROR_MISMATCH and listed; 1: logged */
+COVER_API cover_status cover_trainer_init_weights(cover_trainer *trainer, const char *path, int allow_partial);
+/** Write the weights as safetensors; equal runs give equal bytes. */
+COVER_API cover_status cover_trainer_export(cover_trainer *trainer, const char *path);
+
+/** What `cover plan --json` prints: parameters, flops_per_step, bytes {...}.  Owned by the trainer. */
+COVER_API const char *cover_trainer_plan(const cover_trainer *trainer);
+
+/** Options of cover_pretrain(). */
+typedef struct cover_pretrain_options {
+    size_t struct_size;
+    int resume;                 /**< continue from the run's checkpoint; without one start anew */
+    const char *init;           /**< weights to start from, NULL = fresh */
+    int allow_partial;          /**< with init */
+    void (*on_step)(void *user, const cover_step_report *report, int64_t steps); /**< after each step, may be NULL */
+    void *user;
+} cover_pretrain_options;
+#define COVER_PRETRAIN_OPTIONS_INIT {sizeof(cover_pretrain_options), 0, 0, 0, 0, 0}
+
+/** The whole job into a run folder: config.json, log.jsonl, events, checkpoints, weights.safetensors, report.html.
+ *  On cancel it saves checkpoint.h5 and returns COVER_ERROR_CANCELLED.
+ *  @return COVER_ERROR_IO when `run` exists and resume is 0, or cannot be written */
+COVER_API cover_status cover_pretrain(cover_context *context, cover_dataset *dataset, const cover_config *config,
+                                      const char *run, const cover_pretrain_options *options);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

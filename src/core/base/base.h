@@ -1,0 +1,85 @@
+/* base: status and error text, log, the caller's allocator, checked arithmetic.  Knows nothing above it; every other
+ * folder includes this header. */
+#ifndef COVER_BASE_H
+#define COVER_BASE_H
+
+#include <libcover/context.h>
+
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define PRINTF_LIKE(format, first) __attribute__((format(printf, format, first)))
+
+/* ---- errors: `return fail(COVER_ERROR_FORMAT, "%s: ...", path)`; TRY passes an error on. */
+cover_status fail(cover_status status, const char *format, ...) PRINTF_LIKE(2, 3);
+/* Put "prefix: " before the text of the error just raised; returns status. */
+cover_status fail_in(cover_status status, const char *format, ...) PRINTF_LIKE(2, 3);
+#define TRY(call)                                                                                                     \
+    do {                                                                                                              \
+        cover_status try_status = (call);                                                                             \
+        if (try_status != COVER_OK) return try_status;                                                                \
+    } while (0)
+/* The same where things must be released first: needs `cover_status status` and a label `done`. */
+#define GO(call)                                                                                                      \
+    do {                                                                                                              \
+        status = (call);                                                                                              \
+        if (status != COVER_OK) goto done;                                                                            \
+    } while (0)
+
+/* ---- option structs: known fields copied, unknown non-zero tails refused. */
+cover_status options_read(void *known, size_t known_bytes, const void *given, const char *what);
+/* Report structs: copy as much as the caller's struct_size holds. */
+void report_write(void *given, const void *known, size_t known_bytes);
+
+/* ---- memory; alignment is 64 bytes.  memory_alloc returns NULL with the error set. */
+void *memory_alloc(cover_context *context, size_t bytes);
+void *memory_zero(cover_context *context, size_t bytes);
+void *memory_copy(cover_context *context, const void *source, size_t bytes);
+char *memory_text(cover_context *context, const char *text); /* strdup */
+void memory_free(cover_context *context, void *memory);      /* takes NULL */
+/* a * b, false when it does not fit (or a factor is negative). */
+static inline bool multiply(int64_t a, int64_t b, int64_t *product) {
+    return a >= 0 && b >= 0 && !__builtin_mul_overflow(a, b, product);
+}
+
+/* ---- a text that grows: for JSON, HTML, messages.  A failed growth is remembered; text_take reports it. */
+struct text {
+    cover_context *context;
+    char *data; /* NUL-terminated once anything was added */
+    size_t length, capacity;
+    bool failed;
+};
+void text_add(struct text *text, const char *format, ...) PRINTF_LIKE(2, 3);
+void text_add_bytes(struct text *text, const void *bytes, size_t count);
+void text_add_json(struct text *text, const char *string); /* quoted and escaped */
+void text_free(struct text *text);
+/* Hand the characters over (release with memory_free); *out untouched on error. */
+cover_status text_take(struct text *text, char **out);
+
+/* ---- log and progress, serialised. */
+void log_line(cover_context *context, cover_log_level level, const char *format, ...) PRINTF_LIKE(3, 4);
+cover_status progress_call(cover_context *context, cover_progress_fn *progress, void *user, int64_t done,
+                           int64_t total, const char *what);
+bool cancelled(const cover_context *context);
+double seconds_now(void); /* monotonic */
+
+struct pool;
+struct executor;
+struct cover_context {
+    cover_allocator allocator;
+    cover_log_fn *log;
+    void *log_user;
+    pthread_mutex_t callback_lock;
+    atomic_int cancel_requested;
+    int threads;
+    uint64_t memory_limit_bytes;
+    unsigned cpu_features; /* enum cpu_feature of cpu/features.h, capped by options.isa */
+    struct pool *pool;     /* this context's own threads, see threads.h */
+    char *info;
+};
+
+#endif

@@ -1,0 +1,39 @@
+/* Settings as plain values, drawn from settings.def; cover_config is the public handle around them. */
+#ifndef COVER_SETTINGS_H
+#define COVER_SETTINGS_H
+
+#include "../base/base.h"
+#include "../base/grid.h"
+
+#include <libcover/config.h>
+
+enum { SETTING_LIST_MAX = 16 };
+struct setting_list {
+    int count;
+    int64_t value[SETTING_LIST_MAX];
+};
+
+struct settings {
+#define SETTING_INTEGER(field) int64_t field;
+#define SETTING_NUMBER(field) double field;
+#define SETTING_CHOICE(field) int field;
+#define SETTING_LIST(field) struct setting_list field;
+#define SETTING_SIZE(field) struct setting_list field;
+#define SETTING(kind, field, fallback, low, high, choices, help) SETTING_##kind(field)
+#include "settings.def"
+#undef SETTING
+};
+
+/* Values of the CHOICE settings that code compares with, in the order of the table. */
+enum { PYRAMID_ALL, PYRAMID_DIRECT };
+enum { SCHEDULE_CONSTANT, SCHEDULE_COSINE };
+enum { NORMALISE_MAX, NORMALISE_RANGE, NORMALISE_CLIP2048, NORMALISE_NONE };
+enum { AFFINE_PAPER, AFFINE_RELEASED };
+
+const struct settings *config_settings(const cover_config *config);
+/* A SIZE setting as a grid of `dims` axes. */
+struct grid settings_grid(const struct setting_list *size, int dims);
+/* May this setting differ between a run and its resumption (threads, lanes, intervals)? */
+bool setting_may_change(const char *name);
+
+#endif

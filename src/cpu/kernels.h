@@ -1,0 +1,98 @@
+/* Kernels of the CPU executor: one table of functions an instruction set.  plain/ holds the formulas (the oracle), simd/
+ * one source compiled for avx2 and avx512; kernels_best() fills a table with plain C and overrides in rising order.
+ *
+ * All arrays are float32, channels last, one image, dense: element (pixel, channel) at pixel * channels + channel.
+ * Gradients are written, not accumulated, unless a comment says so.  No kernel allocates; all are thread-safe.
+ * Slabs: a kernel with (slab, slabs) does its share of the image's rows; the result does not depend on how many slabs
+ * there are. */
+#ifndef COVER_KERNELS_H
+#define COVER_KERNELS_H
+
+#include "../core/base/grid.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct norm_shape { /* GroupNorm + LeakyReLU; slope 1 = no activation */
+    int64_t pixels, channels, groups;
+    float slope, epsilon;
+};
+struct mov_shape { /* channel c belongs to head c % heads; head_dim = channels / heads */
+    struct grid grid;
+    int64_t channels;
+    int heads, radius;
+};
+struct adam { /* one update; correction1 = 1 - beta1^t, correction2 = 1 - beta2^t; gradient is scaled by `scale` first */
+    float lr, beta1, beta2, epsilon, weight_decay, correction1, correction2, scale;
+};
+
+struct kernels {
+    const char *isa;
+
+    /* --- norm_act: y = leaky(gamma * (x + bias - mean) * rstd + beta).  bias may be NULL (zeros).
+     * statistics: mean and rstd of each group, of x + bias, accumulated in double over fixed blocks. */
+    void (*norm_statistics)(float *mean, float *rstd, const float *x, const float *bias, const struct norm_shape *s);
+    void (*norm_apply)(float *y, const float *x, const float *bias, const float *mean, const float *rstd,
+                       const float *gamma, const float *beta, const struct norm_shape *s, int slab, int slabs);
+    /* dx, dgamma, dbeta, dbias (dbias NULL when bias is) from dy; x is the input of the forward pass. dx may alias dy.
+     * workspace: norm_workspace() bytes */
+    void (*norm_grad)(float *dx, float *dgamma, float *dbeta, float *dbias, const float *dy, const float *x,
+                      const float *bias, const float *mean, const float *rstd, const float *gamma, const float *beta,
+                      const struct norm_shape *s, void *workspace);
+
+    /* --- 2^ndim max pooling; index: position of the maximum within its window, first wins.  grid: of the input, even */
+    void (*max_pool2)(float *y, uint8_t *index, const float *x, const struct grid *grid, int64_t channels);
+    void (*max_pool2_grad)(float *dx, const float *dy, const uint8_t *index, const struct grid *grid,
+                           int64_t channels);
+
+    /* --- y = concat(skip, up2_half_pixel(deep)) over channels.  grid: of deep; skip and y are twice as large */
+    void (*upsample_concat)(float *y, const float *skip, const float *deep, const struct grid *grid,
+                            int64_t skip_channels, int64_t deep_channels, int slab, int slabs);
+    void (*upsample_concat_grad)(float *dskip, float *ddeep, const float *dy, const struct grid *grid,
+                                 int64_t skip_channels, int64_t deep_channels, int slab, int slabs);
+
+    /* --- y = scale * linear resize with aligned corners from grid `from` to grid `to` */
+    void (*resize_corners)(float *y, const float *x, const struct grid *from, const struct grid *to, int64_t channels,
+                           float scale);
+    void (*resize_corners_grad)(float *dx, const float *dy, const struct grid *from, const struct grid *to,
+                                int64_t channels, float scale);
+
+    /* --- y(p) = src(p + field(p)), linear, a tap outside counts zero; field: pixels x ndim in array-axis order;
+     * coordinates released: position p is read at p * S / (S - 1) - 1/2.  NaN or huge fields read nothing. */
+    void (*warp)(float *y, const float *src, const float *field, const struct grid *grid, int64_t channels,
+                 enum coordinates coordinates, int slab, int slabs);
+    /* dsrc or dfield may be NULL */
+    void (*warp_grad)(float *dsrc, float *dfield, const float *dy, const float *src, const float *field,
+                      const struct grid *grid, int64_t channels, enum coordinates coordinates);
+
+    /* --- MoV: field(p) = mean over heads of sum_o softmax_o(<query(p), key(p+o)> / sqrt(head_dim)) * o; a key outside has
+     * logit -1000.  One fused pass; no logits are stored.  workspace: mov_workspace() bytes */
+    void (*mov)(float *field, const float *query, const float *key, const struct mov_shape *s, int slab, int slabs,
+                void *workspace);
+    void (*mov_grad)(float *dquery, float *dkey, const float *dfield, const float *query, const float *key,
+                     const struct mov_shape *s, void *workspace);
+
+    /* --- losses: unscaled sums over valid pixels (mask > 0), accumulated in double over fixed blocks */
+    double (*vector_loss)(const float *prediction, const float *truth, const float *mask, int64_t pixels, int ndim);
+    void (*vector_loss_grad)(float *dprediction, const float *prediction, const float *truth, const float *mask,
+                             int64_t pixels, int ndim);
+    /* sum over valid pixels of cos(a, b), each norm is max(|x|, 1e-12); gradients of MINUS that sum */
+    double (*cosine_sum)(const float *a, const float *b, const float *mask, int64_t pixels, int64_t channels);
+    void (*cosine_sum_grad)(float *da, float *db, const float *a, const float *b, const float *mask, int64_t pixels,
+                            int64_t channels);
+
+    /* --- flat vectors */
+    void (*add)(float *y, const float *a, const float *b, int64_t count); /* y may be a or b */
+    double (*square_sum)(const float *x, int64_t count);                  /* NaN and Inf show in the result */
+    void (*adam)(float *weights, float *m, float *v, const float *gradient, int64_t count, const struct adam *s);
+};
+
+size_t norm_workspace(const struct norm_shape *s);
+size_t mov_workspace(const struct mov_shape *s, bool gradient);
+
+/* All tables that this machine can run, plain first, best last; features as in features.h. */
+int kernels_available(const struct kernels *tables[4], unsigned features);
+const struct kernels *kernels_best(unsigned features);
+
+#endif

@@ -1,0 +1,26 @@
+/* Shared by every test program: run one Check suite, print what failed, exit 1 when anything did.
+ * Usage:  int main(void) { Suite *s = suite_create("png"); ...; return run_suite(s); } */
+#ifndef COVER_CHECK_MAIN_H
+#define COVER_CHECK_MAIN_H
+
+#include <check.h>
+#include <stdlib.h>
+
+static inline int run_suite(Suite *suite) {
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    int ran = srunner_ntests_run(runner), failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return ran == 0 || failed > 0; /* a suite that ran nothing has not passed */
+}
+
+/* START_TEST functions by name: ADD(case, test_function) */
+#define ADD(tcase, function) tcase_add_test(tcase, function)
+
+#define ck_assert_ok(call)                                                                                            \
+    do {                                                                                                              \
+        cover_status ok_status = (call);                                                                              \
+        ck_assert_msg(ok_status == COVER_OK, "%s: %s: %s", #call, cover_status_name(ok_status), cover_error_text());  \
+    } while (0)
+
+#endif
