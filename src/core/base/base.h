@@ -12,7 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define PRINTF_LIKE(format, first) __attribute__((format(printf, format, first)))
+#define PRINTF_LIKE(text, first) __attribute__((format(printf, text, first)))
 
 /* ---- errors: `return fail(COVER_ERROR_FORMAT, "%s: ...", path)`; TRY passes an error on. */
 cover_status fail(cover_status status, const char *format, ...) PRINTF_LIKE(2, 3);
@@ -67,8 +67,10 @@ cover_status progress_call(cover_context *context, cover_progress_fn *progress, 
 bool cancelled(const cover_context *context);
 double seconds_now(void); /* monotonic */
 
+/* This context's threads (threads.h), started at the first call. */
 struct pool;
-struct executor;
+cover_status context_pool(cover_context *context, struct pool **pool);
+
 struct cover_context {
     cover_allocator allocator;
     cover_log_fn *log;
@@ -78,7 +80,8 @@ struct cover_context {
     int threads;
     uint64_t memory_limit_bytes;
     unsigned cpu_features; /* enum cpu_feature of cpu/features.h, capped by options.isa */
-    struct pool *pool;     /* this context's own threads, see threads.h */
+    pthread_mutex_t pool_lock;
+    struct pool *pool; /* this context's own threads, made when first needed: context_pool() */
     char *info;
 };
 

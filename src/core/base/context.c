@@ -1,0 +1,113 @@
+/* The context: device, threads, allocator, memory limit, log and cancellation (include/libcover/context.h). */
+#include "base.h"
+#include "../../cpu/features.h"
+#include "threads.h"
+
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+static void *default_allocate(void *user, size_t bytes, size_t alignment) {
+    (void)user;
+    void *memory = NULL;
+    return posix_memalign(&memory, alignment, bytes) == 0 ? memory : NULL;
+}
+static void default_release(void *user, void *memory) {
+    (void)user;
+    free(memory);
+}
+
+static int usable_processors(void) {
+    cpu_set_t set;
+    int count = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
+    return count > 0 ? count : 1;
+}
+
+cover_status cover_context_create(cover_context **out, const cover_context_options *given) {
+    cover_context_options options = COVER_CONTEXT_OPTIONS_INIT;
+    if (!out) return fail(COVER_ERROR_ARGUMENT, "cover_context_create: the out-parameter is NULL");
+    TRY(options_read(&options, sizeof options, given, "cover_context_options"));
+    if (options.device && strcmp(options.device, "cpu") != 0)
+        return fail(COVER_ERROR_ARGUMENT, "device '%s' is not available in this build; use cpu", options.device);
+    if (options.threads < 0 || options.threads > 4096)
+        return fail(COVER_ERROR_ARGUMENT, "threads is %d; use 1..4096, or 0 for one a processor", options.threads);
+    unsigned features;
+    TRY(cpu_features_capped(&features, options.isa));
+    cover_allocator allocator = {default_allocate, default_release, NULL};
+    if (options.allocator) {
+        if (!options.allocator->allocate || !options.allocator->release)
+            return fail(COVER_ERROR_ARGUMENT, "cover_allocator: allocate and release must both be given");
+        allocator = *options.allocator;
+    }
+    cover_context *context = allocator.allocate(allocator.user, sizeof *context, 64);
+    if (!context) return fail(COVER_ERROR_MEMORY, "out of memory: the context's %zu bytes were refused", sizeof *context);
+    memset(context, 0, sizeof *context);
+    context->allocator = allocator;
+    context->log = options.log, context->log_user = options.log_user;
+    context->threads = options.threads ? options.threads : usable_processors();
+    context->memory_limit_bytes = options.memory_limit_bytes;
+    context->cpu_features = features;
+    pthread_mutex_init(&context->callback_lock, NULL);
+    pthread_mutex_init(&context->pool_lock, NULL);
+    *out = context;
+    return COVER_OK;
+}
+
+void cover_context_destroy(cover_context *context) {
+    if (!context) return;
+    pool_destroy(context->pool);
+    memory_free(context, context->info);
+    pthread_mutex_destroy(&context->callback_lock);
+    pthread_mutex_destroy(&context->pool_lock);
+    context->allocator.release(context->allocator.user, context);
+}
+
+cover_status context_pool(cover_context *context, struct pool **pool) {
+    cover_status status = COVER_OK;
+    pthread_mutex_lock(&context->pool_lock);
+    if (!context->pool) status = pool_create(&context->pool, context, context->threads);
+    *pool = context->pool;
+    pthread_mutex_unlock(&context->pool_lock);
+    return status;
+}
+
+void cover_context_cancel(cover_context *context) { atomic_store(&context->cancel_requested, 1); }
+void cover_context_resume(cover_context *context) { atomic_store(&context->cancel_requested, 0); }
+bool cancelled(const cover_context *context) {
+    return atomic_load(&((cover_context *)context)->cancel_requested) != 0;
+}
+int cover_context_threads(const cover_context *context) { return context->threads; }
+
+void cover_text_release(cover_context *context, char *text) { memory_free(context, text); }
+
+void log_line(cover_context *context, cover_log_level level, const char *format, ...) {
+    if (!context->log) return;
+    char line[2048];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(line, sizeof line, format, arguments);
+    va_end(arguments);
+    pthread_mutex_lock(&context->callback_lock);
+    context->log(context->log_user, level, line);
+    pthread_mutex_unlock(&context->callback_lock);
+}
+
+cover_status progress_call(cover_context *context, cover_progress_fn *progress, void *user, int64_t done,
+                           int64_t total, const char *what) {
+    int stop = 0;
+    if (progress) {
+        pthread_mutex_lock(&context->callback_lock);
+        stop = progress(user, done, total, what);
+        pthread_mutex_unlock(&context->callback_lock);
+    }
+    if (stop || cancelled(context)) return fail(COVER_ERROR_CANCELLED, "%s: cancelled", what);
+    return COVER_OK;
+}
+
+double seconds_now(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}

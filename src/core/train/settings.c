@@ -1,0 +1,377 @@
+/* cover_config: settings by name from the one table in settings.def, presets from presets.def.  Called by the command,
+ * the trainer and the sampler. */
+#include "settings.h"
+
+#include <errno.h>
+#include <float.h>
+#include <jansson.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum kind { KIND_INTEGER, KIND_NUMBER, KIND_CHOICE, KIND_LIST, KIND_SIZE };
+static const char *const kind_names[] = {"integer", "number", "choice", "list", "size"};
+
+struct row {
+    cover_config_key key;
+    enum kind kind;
+    size_t offset;
+    double low, high;
+};
+
+#define TEXT_INTEGER(fallback) #fallback
+#define TEXT_NUMBER(fallback) #fallback
+#define TEXT_CHOICE(fallback) fallback
+#define TEXT_LIST(fallback) fallback
+#define TEXT_SIZE(fallback) fallback
+static const struct row rows[] = {
+#define SETTING(kind_, field, fallback, low_, high_, choices_, help_)                                                 \
+    {.key = {.name = #field, .choices = choices_, .help = help_},                                                     \
+     .kind = KIND_##kind_,                                                                                            \
+     .offset = offsetof(struct settings, field),                                                                      \
+     .low = low_,                                                                                                     \
+     .high = high_},
+#include "settings.def"
+#undef SETTING
+};
+static const char *const fallbacks[] = {
+#define SETTING(kind, field, fallback, low, high, choices, help) TEXT_##kind(fallback),
+#include "settings.def"
+#undef SETTING
+};
+enum { ROWS = sizeof rows / sizeof *rows };
+
+/* A preset row without a field starts a preset. */
+static const struct preset_row {
+    const char *preset, *field, *value;
+} preset_rows[] = {
+#define PRESET(name) {name, NULL, NULL},
+#define SET(field, value) {NULL, #field, value},
+#include "presets.def"
+#undef PRESET
+#undef SET
+};
+enum { PRESET_ROWS = sizeof preset_rows / sizeof *preset_rows };
+
+struct cover_config {
+    cover_context *context;
+    struct settings settings;
+    char *json;
+    char value[256]; /* what cover_config_get() handed out last */
+};
+
+static const struct row *find_row(const char *name) {
+    for (int i = 0; i < ROWS; i++)
+        if (strcmp(rows[i].key.name, name) == 0) return &rows[i];
+    return NULL;
+}
+
+/* ---- text to value */
+
+static bool read_number(const char *text, double *value) {
+    char *end;
+    errno = 0;
+    *value = strtod(text, &end);
+    return end != text && *end == 0 && errno == 0 && isfinite(*value);
+}
+
+static bool read_integer(const char *text, int64_t *value) {
+    char *end;
+    errno = 0;
+    long long number = strtoll(text, &end, 10);
+    *value = number;
+    return end != text && *end == 0 && errno == 0;
+}
+
+static bool read_list(const char *text, char separator, struct setting_list *list) {
+    *list = (struct setting_list){0};
+    for (;;) {
+        char *end;
+        errno = 0;
+        long long number = strtoll(text, &end, 10);
+        if (end == text || errno || list->count == SETTING_LIST_MAX) return false;
+        list->value[list->count++] = number;
+        if (*end == 0) return true;
+        if (*end != separator) return false;
+        text = end + 1;
+    }
+}
+
+static bool read_choice(const char *text, const char *choices, int *value) {
+    size_t length = strlen(text);
+    const char *choice = choices;
+    for (int index = 0;; index++) {
+        size_t span = strcspn(choice, "|");
+        if (span == length && strncmp(choice, text, span) == 0) {
+            *value = index;
+            return true;
+        }
+        if (choice[span] == 0) return false;
+        choice += span + 1;
+    }
+}
+
+static cover_status out_of_range(const struct row *row, const char *value) {
+    return fail(COVER_ERROR_ARGUMENT, "%s=%s: out of range; use %.15g..%.15g", row->key.name, value, row->low, row->high);
+}
+
+static cover_status set_list(const struct row *row, void *field, const char *value) {
+    struct setting_list list;
+    bool size = row->kind == KIND_SIZE;
+    if (!read_list(value, size ? 'x' : ',', &list) || (size && list.count != 2 && list.count != 3))
+        return fail(COVER_ERROR_ARGUMENT, "%s=%s: %s", row->key.name, value,
+                    size ? "give a size as HxW or DxHxW, 384x384 for example" : "give whole numbers joined by commas");
+    for (int i = 0; i < list.count; i++)
+        if ((double)list.value[i] < row->low || (double)list.value[i] > row->high) return out_of_range(row, value);
+    memcpy(field, &list, sizeof list);
+    return COVER_OK;
+}
+
+static cover_status set_value(struct settings *settings, const struct row *row, const char *value) {
+    void *field = (char *)settings + row->offset;
+    double number;
+    int64_t integer;
+    switch (row->kind) {
+    case KIND_INTEGER:
+        if (!read_integer(value, &integer))
+            return fail(COVER_ERROR_ARGUMENT, "%s=%s: give a whole number", row->key.name, value);
+        if ((double)integer < row->low || (double)integer > row->high) return out_of_range(row, value);
+        *(int64_t *)field = integer;
+        return COVER_OK;
+    case KIND_NUMBER:
+        if (!read_number(value, &number)) return fail(COVER_ERROR_ARGUMENT, "%s=%s: give a number", row->key.name, value);
+        if (number < row->low || number > row->high) return out_of_range(row, value);
+        *(double *)field = number;
+        return COVER_OK;
+    case KIND_CHOICE:
+        if (!read_choice(value, row->key.choices, field))
+            return fail(COVER_ERROR_ARGUMENT, "%s=%s: use one of %s", row->key.name, value, row->key.choices);
+        return COVER_OK;
+    case KIND_LIST:
+    case KIND_SIZE: return set_list(row, field, value);
+    }
+    return fail(COVER_ERROR_INTERNAL, "%s: a row of unknown kind", row->key.name);
+}
+
+/* ---- value to text */
+
+static void write_value(char *text, size_t bytes, const struct settings *settings, const struct row *row) {
+    const void *field = (const char *)settings + row->offset;
+    if (row->kind == KIND_INTEGER) snprintf(text, bytes, "%lld", (long long)*(const int64_t *)field);
+    else if (row->kind == KIND_NUMBER) {
+        for (int digits = 6; digits <= 17; digits++) { /* the shortest text that reads back the same */
+            snprintf(text, bytes, "%.*g", digits, *(const double *)field);
+            if (strtod(text, NULL) == *(const double *)field) break;
+        }
+    } else if (row->kind == KIND_CHOICE) {
+        const char *choice = row->key.choices;
+        for (int skip = *(const int *)field; skip > 0; skip--) choice += strcspn(choice, "|") + 1;
+        snprintf(text, bytes, "%.*s", (int)strcspn(choice, "|"), choice);
+    } else {
+        const struct setting_list *list = field;
+        size_t used = 0;
+        for (int i = 0; i < list->count && used < bytes; i++)
+            used += (size_t)snprintf(text + used, bytes - used, "%s%lld", !i ? "" : row->kind == KIND_SIZE ? "x" : ",",
+                                     (long long)list->value[i]);
+    }
+}
+
+/* ---- the public handle */
+
+cover_status cover_config_create(cover_config **out, cover_context *context, const char *preset) {
+    if (!out || !context) return fail(COVER_ERROR_ARGUMENT, "cover_config_create: an argument is NULL");
+    if (!preset) preset = "paper-2d";
+    int start = 0;
+    while (start < PRESET_ROWS && !(preset_rows[start].preset && strcmp(preset_rows[start].preset, preset) == 0)) start++;
+    if (start == PRESET_ROWS) {
+        char names[256] = "";
+        for (int i = 0, used = 0; i < PRESET_ROWS; i++)
+            if (preset_rows[i].preset)
+                used += snprintf(names + used, sizeof names - (size_t)used, "%s%s", used ? " " : "", preset_rows[i].preset);
+        return fail(COVER_ERROR_ARGUMENT, "preset '%s' is not known; use one of %s", preset, names);
+    }
+    cover_config *config = memory_zero(context, sizeof *config);
+    if (!config) return COVER_ERROR_MEMORY;
+    config->context = context;
+    cover_status status = COVER_OK;
+    for (int i = 0; i < ROWS && status == COVER_OK; i++) status = set_value(&config->settings, &rows[i], fallbacks[i]);
+    for (int i = start + 1; i < PRESET_ROWS && preset_rows[i].field && status == COVER_OK; i++)
+        status = cover_config_set(config, preset_rows[i].field, preset_rows[i].value);
+    if (status != COVER_OK) {
+        cover_config_destroy(config);
+        return status;
+    }
+    *out = config;
+    return COVER_OK;
+}
+
+cover_status cover_config_copy(cover_config **copy, const cover_config *config) {
+    if (!copy || !config) return fail(COVER_ERROR_ARGUMENT, "cover_config_copy: an argument is NULL");
+    cover_config *fresh = memory_zero(config->context, sizeof *fresh);
+    if (!fresh) return COVER_ERROR_MEMORY;
+    fresh->context = config->context, fresh->settings = config->settings;
+    *copy = fresh;
+    return COVER_OK;
+}
+
+void cover_config_destroy(cover_config *config) {
+    if (!config) return;
+    memory_free(config->context, config->json);
+    memory_free(config->context, config);
+}
+
+static cover_status unknown_setting(const char *name) {
+    return fail(COVER_ERROR_ARGUMENT, "'%s' is not a setting; `cover pretrain -h` lists them", name);
+}
+
+cover_status cover_config_set(cover_config *config, const char *name, const char *value) {
+    if (!config || !name || !value) return fail(COVER_ERROR_ARGUMENT, "cover_config_set: an argument is NULL");
+    const struct row *row = find_row(name);
+    return row ? set_value(&config->settings, row, value) : unknown_setting(name);
+}
+
+const char *cover_config_get(const cover_config *config, const char *name) {
+    const struct row *row = find_row(name);
+    if (!row) return NULL;
+    char *value = ((cover_config *)config)->value;
+    write_value(value, sizeof config->value, &config->settings, row);
+    return value;
+}
+
+const char *cover_config_json(const cover_config *config) {
+    cover_config *self = (cover_config *)config;
+    struct text text = {.context = config->context};
+    text_add(&text, "{\n");
+    for (int i = 0; i < ROWS; i++) {
+        char value[256];
+        write_value(value, sizeof value, &config->settings, &rows[i]);
+        bool bare = rows[i].kind == KIND_INTEGER || rows[i].kind == KIND_NUMBER;
+        text_add(&text, "  \"%s\": %s%s%s%s\n", rows[i].key.name, bare ? "" : "\"", value, bare ? "" : "\"",
+                 i + 1 < ROWS ? "," : "");
+    }
+    text_add(&text, "}\n");
+    char *json;
+    if (text_take(&text, &json) != COVER_OK) return NULL;
+    memory_free(config->context, self->json);
+    return self->json = json;
+}
+
+/* Lists may also come as JSON arrays, integers and numbers as JSON numbers. */
+static cover_status json_value_text(char *out, size_t bytes, const struct row *row, const json_t *value) {
+    if (json_is_string(value)) {
+        if (strlen(json_string_value(value)) >= bytes)
+            return fail(COVER_ERROR_ARGUMENT, "%s: the value is too long", row->key.name);
+        snprintf(out, bytes, "%s", json_string_value(value));
+    } else if (json_is_integer(value)) snprintf(out, bytes, "%lld", (long long)json_integer_value(value));
+    else if (json_is_real(value)) snprintf(out, bytes, "%.17g", json_real_value(value));
+    else if (json_is_array(value)) {
+        size_t used = 0;
+        *out = 0;
+        for (size_t i = 0; i < json_array_size(value) && used < bytes; i++)
+            used += (size_t)snprintf(out + used, bytes - used, "%s%lld", !i ? "" : row->kind == KIND_SIZE ? "x" : ",",
+                                     (long long)json_integer_value(json_array_get(value, i)));
+    } else return fail(COVER_ERROR_ARGUMENT, "%s: give text, a number or an array", row->key.name);
+    return COVER_OK;
+}
+
+cover_status cover_config_read_json(cover_config *config, const char *json) {
+    if (!config || !json) return fail(COVER_ERROR_ARGUMENT, "cover_config_read_json: an argument is NULL");
+    json_error_t error;
+    json_t *object = json_loads(json, JSON_REJECT_DUPLICATES, &error);
+    if (!object) return fail(COVER_ERROR_FORMAT, "settings: line %d: %s", error.line, error.text);
+    struct settings settings = config->settings; /* all or nothing */
+    cover_status status = COVER_OK;
+    if (!json_is_object(object)) status = fail(COVER_ERROR_FORMAT, "settings: a JSON object is expected");
+    const char *name;
+    json_t *value;
+    json_object_foreach(object, name, value) {
+        const struct row *row = find_row(name);
+        char text[256];
+        if (status == COVER_OK && !row) status = unknown_setting(name);
+        if (status == COVER_OK) status = json_value_text(text, sizeof text, row, value);
+        if (status == COVER_OK) status = set_value(&settings, row, text);
+    }
+    json_decref(object);
+    if (status == COVER_OK) config->settings = settings;
+    return status;
+}
+
+/* ---- do the values fit together? */
+
+static cover_status check_sizes(const struct settings *s) {
+    if (s->crop.count != s->dims || s->work.count != s->dims)
+        return fail(COVER_ERROR_ARGUMENT, "crop and work must have %d sizes each, as dims=%d says; set all three", (int)s->dims,
+                    (int)s->dims);
+    int64_t pixels = 1;
+    for (int i = 0; i < s->dims; i++) {
+        int64_t crop = s->crop.value[i], work = s->work.value[i];
+        if (crop < 16 || crop % 16)
+            return fail(COVER_ERROR_SHAPE, "crop: %lld is not a multiple of 16; use %lld", (long long)crop,
+                        (long long)(crop < 16 ? 16 : crop / 16 * 16));
+        if (work && work < crop)
+            return fail(COVER_ERROR_SHAPE, "work: %lld is smaller than crop's %lld; enlarge work or shrink crop",
+                        (long long)work, (long long)crop);
+        if ((work == 0) != (s->work.value[0] == 0))
+            return fail(COVER_ERROR_ARGUMENT, "work: either all sizes are 0 (as they are) or none");
+        if (!multiply(pixels, crop, &pixels) || pixels > INT64_C(1) << 40)
+            return fail(COVER_ERROR_SHAPE, "crop: more than 2^40 pixels");
+    }
+    return COVER_OK;
+}
+
+cover_status cover_config_validate(const cover_config *config) {
+    if (!config) return fail(COVER_ERROR_ARGUMENT, "cover_config_validate: the config is NULL");
+    const struct settings *s = &config->settings;
+    if (s->widths.count != 9)
+        return fail(COVER_ERROR_ARGUMENT, "widths: %d values, but the U-Net has nine stages", s->widths.count);
+    for (int i = 0; i < 9; i++)
+        if (s->widths.value[i] % 8)
+            return fail(COVER_ERROR_ARGUMENT, "widths: %lld is not a multiple of 8 (GroupNorm takes 8 channels a group)",
+                        (long long)s->widths.value[i]);
+    if (s->heads.count != 5)
+        return fail(COVER_ERROR_ARGUMENT, "heads: %d values, but there are five levels", s->heads.count);
+    TRY(check_sizes(s));
+    if (s->scale_low > s->scale_high)
+        return fail(COVER_ERROR_ARGUMENT, "scale_low=%g is above scale_high=%g", s->scale_low, s->scale_high);
+    if (s->contrast_low > s->contrast_high)
+        return fail(COVER_ERROR_ARGUMENT, "contrast_low=%g is above contrast_high=%g", s->contrast_low, s->contrast_high);
+    if (s->deform_sigma_low > s->deform_sigma_high)
+        return fail(COVER_ERROR_ARGUMENT, "deform_sigma_low=%g is above deform_sigma_high=%g", s->deform_sigma_low,
+                    s->deform_sigma_high);
+    if (!s->loss_vec && !s->loss_con)
+        return fail(COVER_ERROR_ARGUMENT, "loss_vec and loss_con are both off; nothing would be learnt");
+    if (s->warmup > s->steps)
+        return fail(COVER_ERROR_ARGUMENT, "warmup=%lld is longer than steps=%lld", (long long)s->warmup, (long long)s->steps);
+    return COVER_OK;
+}
+
+const cover_config_key *cover_config_key_at(int index) {
+    /* kind's name is filled here, so that the table stays one macro a row */
+    static _Thread_local cover_config_key key;
+    if (index < 0 || index >= ROWS) return NULL;
+    key = rows[index].key;
+    key.kind = kind_names[rows[index].kind];
+    return &key;
+}
+
+const char *cover_config_preset_at(int index) {
+    for (int i = 0; i < PRESET_ROWS; i++)
+        if (preset_rows[i].preset && index-- == 0) return preset_rows[i].preset;
+    return NULL;
+}
+
+const struct settings *config_settings(const cover_config *config) { return &config->settings; }
+
+struct grid settings_grid(const struct setting_list *size, int dims) {
+    struct grid grid = {.ndim = dims, .size = {1, 1, 1}};
+    for (int i = 0; i < dims; i++) grid.size[3 - dims + i] = size->value[i];
+    return grid;
+}
+
+bool setting_may_change(const char *name) {
+    static const char *const free_names[] = {"steps", "lanes", "checkpoint_every", "save_every", "log_every"};
+    for (size_t i = 0; i < sizeof free_names / sizeof *free_names; i++)
+        if (strcmp(name, free_names[i]) == 0) return true;
+    return false;
+}
