@@ -11,6 +11,8 @@
 #include <libcover/backbone.h>
 #include <libcover/trainer.h>
 #include <libcover/weights.h>
+#include <libcover/match.h>
 #include <libcover/report.h>
+#include <libcover/bench.h>
 
 #endif

@@ -1,0 +1,67 @@
+# A thin front of Meson: each target is one or two commands that work alone, too.
+#   make            release build into build/ (cover and golden_check at its top)
+#   make demo       from a fresh machine to a pretrained network and its report, in a few minutes
+#   make check      every test; the last line is "N passed, N failed, N skipped"
+MESON ?= meson
+PYTHON ?= python3
+PREFIX ?= /usr/local
+# more for `meson setup`, for example MESON_FLAGS=-Donednn=disabled
+MESON_FLAGS ?=
+TEST_FLAGS ?=
+
+.PHONY: all demo check install bench deps asan tsan clean
+
+all: build/build.ninja
+	@ninja -C build
+
+# oneDNN from a wheel is found when Meson configures: look again when `make deps` has brought one.
+build/build.ninja: $(wildcard .deps/onednn)
+	@command -v $(MESON) >/dev/null && command -v ninja >/dev/null || \
+	    { echo "meson or ninja is missing: run 'make deps', which says what it installs" >&2; exit 1; }
+	@if [ -f $@ ]; then $(MESON) setup --reconfigure build $(MESON_FLAGS); else $(MESON) setup build $(MESON_FLAGS); fi
+	@touch $@
+
+deps:
+	@sh scripts/deps.sh
+
+check: all
+	@rm -f build/meson-logs/testlog.json
+	@$(MESON) test -C build --no-rebuild --print-errorlogs $(TEST_FLAGS) || true
+	@$(PYTHON) tests/summary.py build
+
+install: all
+	@$(MESON) configure build -Dprefix=$(abspath $(PREFIX))
+	@$(MESON) install -C build
+
+bench: all
+	@for part in step mov infer sevr; do build/cover bench --part $$part || exit 1; done
+
+# Sanitizers, each in its own folder.  OpenMP's runtime is reported falsely by tsan, so that build leaves oneDNN out.
+asan:
+	@[ -f build-asan/build.ninja ] || $(MESON) setup build-asan -Dbuildtype=debugoptimized \
+	    -Db_sanitize=address,undefined -Db_lundef=false $(MESON_FLAGS)
+	@ninja -C build-asan
+	@rm -f build-asan/meson-logs/testlog.json
+	@$(MESON) test -C build-asan --no-rebuild --print-errorlogs --timeout-multiplier 6 $(TEST_FLAGS) || true
+	@$(PYTHON) tests/summary.py build-asan
+
+tsan:
+	@[ -f build-tsan/build.ninja ] || $(MESON) setup build-tsan -Dbuildtype=debugoptimized \
+	    -Db_sanitize=thread -Db_lundef=false -Donednn=disabled $(MESON_FLAGS)
+	@ninja -C build-tsan
+	@rm -f build-tsan/meson-logs/testlog.json
+	@$(MESON) test -C build-tsan --no-rebuild --print-errorlogs --timeout-multiplier 10 $(TEST_FLAGS) || true
+	@$(PYTHON) tests/summary.py build-tsan
+
+# An interrupted demo goes on where it stopped; a finished one starts anew.
+demo: deps
+	@$(MAKE) --no-print-directory all
+	@$(MAKE) --no-print-directory demo.h5
+	@[ ! -f demo-run/weights.safetensors ] || rm -r demo-run
+	@build/cover pretrain demo.h5 -o demo-run --preset demo --resume
+
+demo.h5: $(wildcard examples/data/images/*.png)
+	@build/cover pack examples/data/images -o $@
+
+clean:
+	@rm -rf build build-asan build-tsan demo.h5 demo-run

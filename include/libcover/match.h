@@ -1,0 +1,35 @@
+/* Matching two image files with pretrained weights: the command's `match`.  For tensors in memory see backbone.h and
+ * head.h, on which it is built (paper, eq. 8 and 30; MoV and VPA). */
+#ifndef LIBCOVER_MATCH_H
+#define LIBCOVER_MATCH_H
+
+#include <libcover/context.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** The displacement field that takes each point of the fixed image to its place in the moving image.
+ *
+ *  Both images must have the dimensions and channels of the network and the same size; sizes that are no multiples of
+ *  16 are padded at the edges for the network and cropped back.  The field is a 5-D NIfTI file, intent 1007
+ *  (NIFTI_INTENT_VECTOR), components x y z in mm, LPS, on the fixed image's grid, as ITK and ANTs read it; images
+ *  without a known spacing count 1 mm a pixel.
+ *
+ *  @param weights  run folder, checkpoint or safetensors file
+ *  @param moving   image file
+ *  @param fixed    image file
+ *  @param field    written: ".nii" or ".nii.gz"
+ *  @param warped   written: the moving image on the fixed image's grid, ".nii" or ".nii.gz"; NULL = not wanted
+ *  @param[out] summary JSON {size, spacing_mm, mean_mm, max_mm, seconds}, released with cover_text_release(); may be
+ *                  NULL
+ *  @return COVER_OK; COVER_ERROR_SHAPE (sizes, dims or channels that do not fit); COVER_ERROR_FORMAT and
+ *  COVER_ERROR_IO name the file; COVER_ERROR_MISMATCH (weights of another network); COVER_ERROR_MEMORY;
+ *  COVER_ERROR_CANCELLED */
+COVER_API cover_status cover_match(cover_context *context, const char *weights, const char *moving, const char *fixed,
+                                   const char *field, const char *warped, char **summary);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

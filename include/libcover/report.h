@@ -1,0 +1,24 @@
+/* The report of a run: one self-contained HTML page (docs/run-folder.md). */
+#ifndef LIBCOVER_REPORT_H
+#define LIBCOVER_REPORT_H
+
+#include <libcover/context.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** Write the report of a pretraining run: its settings, loss curves, and a few view pairs with the true and the
+ *  predicted displacement field, the moving image warped by each, and the field after every pyramid level (paper,
+ *  Fig. 7).  The page opens nothing outside itself.
+ *
+ *  @param run   run folder: config.json, log.jsonl and the weights or the newest checkpoint are read
+ *  @param path  HTML file; replaced in one move
+ *  @return COVER_OK; COVER_ERROR_IO (run unreadable, path unwritable); COVER_ERROR_FORMAT names the damaged file and
+ *  line; COVER_ERROR_MISMATCH (weights that do not fit config.json); COVER_ERROR_CANCELLED */
+COVER_API cover_status cover_report_write(cover_context *context, const char *run, const char *path);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,58 @@
+#!/usr/bin/env python3
+"""Count single tests in the log of `meson test` and print "N passed, N failed, N skipped" as the last line.
+
+Usage: summary.py BUILD
+A Check program counts its test functions, a TAP script its lines, any other program one.  A program that crashed, ran
+out of time, or failed without saying how counts as one failure more.  Exit 1 when anything failed or nothing ran.
+"""
+import json
+import re
+import sys
+from pathlib import Path
+
+CHECK = re.compile(r"^\d+%: Checks: (\d+), Failures: (\d+), Errors: (\d+)", re.MULTILINE)
+TAP = re.compile(r"^(not )?ok\b(.*)$", re.MULTILINE)
+
+
+def count(test):
+    """(passed, failed, skipped) of one program."""
+    output, result = test.get("stdout", ""), test["result"]
+    passed = failed = skipped = 0
+    for checks, failures, errors in CHECK.findall(output):
+        failed += int(failures) + int(errors)
+        passed += int(checks) - int(failures) - int(errors)
+    if not passed + failed:
+        for bad, rest in TAP.findall(output):
+            if "# SKIP" in rest.upper():
+                skipped += 1
+            elif bad:
+                failed += 1
+            else:
+                passed += 1
+    if result == "SKIP":
+        return passed, failed, max(skipped, 1)
+    if result not in ("OK", "EXPECTEDFAIL"):
+        failed = max(failed, 1)
+    elif not passed + failed + skipped:
+        passed = 1
+    return passed, failed, skipped
+
+
+def main():
+    log = Path(sys.argv[1]) / "meson-logs" / "testlog.json"
+    totals, bad = [0, 0, 0], []
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.exists() else []
+    for line in filter(None, lines):
+        test = json.loads(line)
+        counts = count(test)
+        totals = [total + more for total, more in zip(totals, counts)]
+        if counts[1]:
+            bad.append(f"  {test['name']}: {test['result'].lower()}, {counts[1]} failed")
+    if bad:
+        print("failed:", *bad, sep="\n")
+    print(f"{totals[0]} passed, {totals[1]} failed, {totals[2]} skipped")
+    return 1 if totals[1] or not totals[0] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
