@@ -4,6 +4,7 @@
 #define COVER_CHECK_MAIN_H
 
 #include <check.h>
+#undef fail /* an old macro of Check; ours is in base.h */
 #include <stdlib.h>
 
 static inline int run_suite(Suite *suite) {
