@@ -4,8 +4,8 @@
 #define COVER_CHECK_MAIN_H
 
 #include <check.h>
-#undef fail /* an old macro of Check; ours is in base.h */
 #include <stdlib.h>
+#undef fail /* an old name of Check; ours is in base.h */
 
 static inline int run_suite(Suite *suite) {
     SRunner *runner = srunner_create(suite);
