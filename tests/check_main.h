@@ -7,8 +7,6 @@
 #include <stdlib.h>
 #undef fail /* an old name of Check; ours is in base.h */
 
-#undef fail /* Check's old spelling of ck_abort_msg; here it is base.h's */
-
 static inline int run_suite(Suite *suite) {
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);

@@ -1,0 +1,146 @@
+/* The seal in the user block of our HDF5 files (docs/dataset.md states its bytes).  Called by the dataset, checkpoints
+ * and check, before libhdf5 or anything else reads the file. */
+#include "seal.h"
+
+#include "../core/base/files.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* Little-endian fields: magic at 0, format at 8, then numbers, the hash, and at the end the hash of the block itself. */
+static const uint8_t magic[8] = {'C', 'O', 'V', 'E', 'R', '\r', '\n', 0x1a};
+enum {
+    AT_FORMAT = 8,
+    AT_MAJOR = 24,
+    AT_MINOR = 28,
+    AT_FILE_BYTES = 32,
+    AT_BEGIN = 40,
+    AT_BYTES = 48,
+    AT_HASH = 56,
+    AT_OWN_HASH = SEAL_BYTES - SHA256_BYTES,
+    FORMAT_BYTES = 16
+};
+
+static void put(uint8_t *to, uint64_t value, int bytes) {
+    for (int i = 0; i < bytes; i++) to[i] = (uint8_t)(value >> (8 * i));
+}
+
+static uint64_t get(const uint8_t *from, int bytes) {
+    uint64_t value = 0;
+    for (int i = 0; i < bytes; i++) value |= (uint64_t)from[i] << (8 * i);
+    return value;
+}
+
+void seal_encode(uint8_t block[SEAL_BYTES], const struct seal *seal) {
+    memset(block, 0, SEAL_BYTES);
+    memcpy(block, magic, sizeof magic);
+    memcpy(block + AT_FORMAT, seal->format, strnlen(seal->format, FORMAT_BYTES - 1));
+    put(block + AT_MAJOR, seal->major, 4);
+    put(block + AT_MINOR, seal->minor, 4);
+    put(block + AT_FILE_BYTES, seal->file_bytes, 8);
+    put(block + AT_BEGIN, seal->begin, 8);
+    put(block + AT_BYTES, seal->bytes, 8);
+    memcpy(block + AT_HASH, seal->hash, SHA256_BYTES);
+    sha256(block, AT_OWN_HASH, block + AT_OWN_HASH);
+}
+
+cover_status read_exactly(int descriptor, const char *path, uint64_t offset, void *data, size_t bytes) {
+    uint8_t *to = data;
+    if (offset > INT64_MAX) return fail(COVER_ERROR_FORMAT, "%s: an offset of %llu", path, (unsigned long long)offset);
+    while (bytes > 0) {
+        ssize_t got = pread(descriptor, to, bytes, (off_t)offset);
+        if (got < 0 && errno == EINTR) continue;
+        if (got < 0) return fail(COVER_ERROR_IO, "%s: cannot be read: %s", path, strerror(errno));
+        if (got == 0)
+            return fail(COVER_ERROR_FORMAT, "%s: ends at byte %llu, where %zu more are expected: the file is truncated",
+                        path, (unsigned long long)offset, bytes);
+        to += got, offset += (uint64_t)got, bytes -= (size_t)got;
+    }
+    return COVER_OK;
+}
+
+static cover_status seal_decode(struct seal *seal, const uint8_t block[SEAL_BYTES], const char *path,
+                                const char *format) {
+    uint8_t own[SHA256_BYTES];
+    if (memcmp(block, magic, sizeof magic) != 0)
+        return fail(COVER_ERROR_FORMAT, "%s: not a %s file of COVER (its first bytes are not a COVER seal)", path, format);
+    sha256(block, AT_OWN_HASH, own);
+    if (memcmp(block + AT_OWN_HASH, own, sizeof own) != 0)
+        return fail(COVER_ERROR_FORMAT, "%s: the seal in its first %d bytes is damaged", path, SEAL_BYTES);
+    memset(seal, 0, sizeof *seal);
+    memcpy(seal->format, block + AT_FORMAT, FORMAT_BYTES - 1);
+    seal->major = (unsigned)get(block + AT_MAJOR, 4);
+    seal->minor = (unsigned)get(block + AT_MINOR, 4);
+    seal->file_bytes = get(block + AT_FILE_BYTES, 8);
+    seal->begin = get(block + AT_BEGIN, 8);
+    seal->bytes = get(block + AT_BYTES, 8);
+    memcpy(seal->hash, block + AT_HASH, SHA256_BYTES);
+    return COVER_OK;
+}
+
+cover_status seal_read(struct seal *seal, int descriptor, const char *path, const char *format, unsigned major) {
+    uint8_t block[SEAL_BYTES];
+    struct stat about;
+    if (fstat(descriptor, &about) != 0)
+        return fail(COVER_ERROR_IO, "%s: cannot be examined: %s", path, strerror(errno));
+    if (!S_ISREG(about.st_mode)) return fail(COVER_ERROR_IO, "%s: not a regular file", path);
+    uint64_t present = (uint64_t)about.st_size;
+    if (present < SEAL_BYTES)
+        return fail(COVER_ERROR_FORMAT, "%s: %s (%llu bytes), not a %s file of COVER", path,
+                    present == 0 ? "empty" : "too short", (unsigned long long)present, format);
+    TRY(read_exactly(descriptor, path, 0, block, sizeof block));
+    struct seal read;
+    TRY(seal_decode(&read, block, path, format));
+    if (strcmp(read.format, format) != 0)
+        return fail(COVER_ERROR_FORMAT, "%s: a COVER %s, not a %s", path, read.format, format);
+    if (read.major > major)
+        return fail(COVER_ERROR_UNSUPPORTED, "%s: %s format %u.%u, but libcover %s reads up to %u; use a newer libcover",
+                    path, format, read.major, read.minor, cover_version(), major);
+    if (read.file_bytes != present)
+        return fail(COVER_ERROR_FORMAT, "%s: %llu bytes, but its seal says %llu: the file is %s", path,
+                    (unsigned long long)present, (unsigned long long)read.file_bytes,
+                    present < read.file_bytes ? "truncated" : "longer than it was written");
+    if (read.begin < SEAL_BYTES || read.begin > present || read.bytes > present - read.begin)
+        return fail(COVER_ERROR_FORMAT, "%s: its seal names bytes outside the file", path);
+    *seal = read;
+    return COVER_OK;
+}
+
+cover_status seal_verify(const struct seal *seal, cover_context *context, int descriptor, const char *path) {
+    const size_t piece = 1 << 20;
+    cover_status status = COVER_OK;
+    struct sha256 hash;
+    uint8_t digest[SHA256_BYTES];
+    uint8_t *buffer = memory_alloc(context, piece);
+    if (!buffer) return COVER_ERROR_MEMORY;
+    sha256_begin(&hash);
+    for (uint64_t done = 0; done < seal->bytes;) {
+        size_t now = seal->bytes - done < piece ? (size_t)(seal->bytes - done) : piece;
+        GO(read_exactly(descriptor, path, seal->begin + done, buffer, now));
+        sha256_add(&hash, buffer, now);
+        done += now;
+    }
+    sha256_end(&hash, digest);
+    if (memcmp(digest, seal->hash, sizeof digest) != 0)
+        status = fail(COVER_ERROR_FORMAT, "%s: damaged: its %s does not have the hash that its seal says", path,
+                      seal->begin == SEAL_BYTES ? "content" : "directory");
+done:
+    memory_free(context, buffer);
+    return status;
+}
+
+void seal_peek(const char *path, char format[16]) {
+    uint8_t block[AT_FORMAT + FORMAT_BYTES];
+    format[0] = 0;
+    if (!file_exists(path)) return; /* a pipe would block */
+    int descriptor = open(path, O_RDONLY | O_CLOEXEC);
+    if (descriptor < 0) return;
+    if (pread(descriptor, block, sizeof block, 0) == (ssize_t)sizeof block && memcmp(block, magic, sizeof magic) == 0) {
+        memcpy(format, block + AT_FORMAT, FORMAT_BYTES - 1);
+        format[FORMAT_BYTES - 1] = 0;
+    }
+    close(descriptor);
+}
