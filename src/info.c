@@ -1,0 +1,53 @@
+/* cover_context_info(): version, backends, CPU features, threads and libraries as JSON (the command's `info --json`).
+ * It stands at the top of the tree because it asks every layer. */
+#include "core/base/base.h"
+#include "cpu/features.h"
+
+#include <hdf5.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <jpeglib.h>
+#include <png.h>
+#include <tiffio.h>
+#include <zlib.h>
+
+#include <string.h>
+
+#define QUOTED(x) #x
+#define VALUE(x) QUOTED(x)
+
+/* "avx2 avx512" as ["avx2", "avx512"] */
+static void add_words(struct text *text, const char *words) {
+    text_add(text, "[");
+    for (bool first = true; *words; first = false) {
+        size_t length = strcspn(words, " ");
+        text_add(text, "%s\"%.*s\"", first ? "" : ", ", (int)length, words);
+        words += length + (words[length] == ' ');
+    }
+    text_add(text, "]");
+}
+
+static void add_libraries(struct text *text) {
+    /* TIFFGetVersion() is "LIBTIFF, Version 4.5.0" and a copyright */
+    const char *tiff = strpbrk(TIFFGetVersion(), "0123456789");
+    text_add(text, "{\"hdf5\": \"%d.%d.%d\", \"libpng\": \"%s\"", H5_VERS_MAJOR, H5_VERS_MINOR, H5_VERS_RELEASE,
+             png_get_libpng_ver(NULL));
+#ifdef LIBJPEG_TURBO_VERSION
+    text_add(text, ", \"libjpeg-turbo\": \"%s\"", VALUE(LIBJPEG_TURBO_VERSION));
+#endif
+    text_add(text, ", \"libtiff\": \"%.*s\", \"zlib\": \"%s\", \"jansson\": \"%s\"}",
+             tiff ? (int)strspn(tiff, "0123456789.") : 0, tiff ? tiff : "", zlibVersion(), jansson_version_str());
+}
+
+const char *cover_context_info(cover_context *context) {
+    if (context->info) return context->info;
+    char features[64];
+    cpu_features_name(context->cpu_features, features);
+    struct text text = {.context = context};
+    text_add(&text, "{\"version\": \"%s\", \"backends\": [\"cpu\"], \"cpu_features\": ", cover_version());
+    add_words(&text, features);
+    text_add(&text, ", \"threads\": %d, \"libraries\": ", context->threads);
+    add_libraries(&text);
+    text_add(&text, "}\n");
+    return text_take(&text, &context->info) == COVER_OK ? context->info : NULL;
+}

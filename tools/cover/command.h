@@ -1,0 +1,179 @@
+/* The command `cover`: what its files share.  A verb is a row {name, summary, options, run} in a file of its own; options
+ * come from options.def.  The command stands on the public headers alone. */
+#ifndef COVER_COMMAND_H
+#define COVER_COMMAND_H
+
+#include <libcover/context.h>
+#include <libcover/config.h>
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#define PRINTF_LIKE(text, first) __attribute__((format(printf, text, first)))
+
+enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_INTERRUPTED = 130 };
+
+/* ---- options */
+
+enum option_kind {
+    KIND_FLAG, KIND_TEXT, KIND_FILE, KIND_COUNT, KIND_BYTES, KIND_SIZE, KIND_NUMBERS, KIND_CHOICE, KIND_PRESET,
+    KIND_SETTING, KIND_ASSIGNMENT
+};
+
+enum option_id {
+    OPTION_END, /* ends a verb's list */
+#define OPTION(id, letter, name, argument, kind, values, setting, help) OPTION_##id,
+#define COMMON OPTION
+#include "options.def"
+#undef OPTION
+#undef COMMON
+    OPTION_COUNT
+};
+
+struct option {
+    enum option_id id;
+    char letter; /* 0 = none */
+    const char *name, *argument;
+    enum option_kind kind;
+    const char *values, *setting, *help;
+    bool common;
+};
+extern const struct option options[OPTION_COUNT]; /* options[OPTION_END] is empty */
+
+/* One option as given: text, and what its kind reads from it. */
+struct value {
+    bool given;
+    const char *text;
+    int64_t integer[3]; /* COUNT, BYTES: [0]; SIZE: count of them */
+    double number[3];   /* NUMBERS: count of them */
+    int count;
+};
+
+struct assignment { /* --set, --steps, ...: in the order given */
+    char *name;
+    const char *value;
+};
+
+struct arguments {
+    struct value option[OPTION_COUNT];
+    struct assignment *assignments;
+    int assignment_count;
+    const char **operands;
+    int operand_count;
+};
+
+/* ---- progress and log on stderr: a bar on a terminal, a line every few seconds otherwise */
+
+struct progress {
+    const char *title;
+    bool quiet, terminal, utf8, drawn; /* drawn: a bar stands on the last line */
+    double started, shown, rate;       /* rate: units a second, smoothed */
+    int64_t shown_done;
+    double l_vec, l_con, l_zero, pairs_per_second; /* smoothed */
+    bool smoothing;
+};
+void progress_begin(struct progress *progress, const char *title, bool quiet);
+void progress_end(struct progress *progress);
+/* A line above the bar. */
+void progress_say(struct progress *progress, const char *format, ...) PRINTF_LIKE(2, 3);
+/* The three callbacks of the library; `user` is the struct progress. */
+void progress_on_log(void *user, cover_log_level level, const char *line);
+int progress_on_work(void *user, int64_t done, int64_t total, const char *what);
+struct cover_step_report;
+void progress_on_step(void *user, const struct cover_step_report *report, int64_t steps);
+
+/* ---- verbs */
+
+struct session {
+    const struct verb *verb;
+    struct arguments arguments;
+    cover_context *context;
+    cover_config *config; /* preset and settings as given */
+    struct progress progress;
+    int argc;
+    char **argv; /* the command line, to say how to resume */
+};
+
+struct verb_option {
+    enum option_id id;
+    const char *argument, *help; /* NULL = as in options.def */
+    bool required;
+};
+
+struct verb {
+    const char *name, *summary;
+    const char *operands; /* "SRC..." */
+    int operands_min, operands_max;
+    const char *detail;      /* paragraphs for -h and the man page */
+    const char *examples[4]; /* command lines */
+    bool settings;           /* takes --set: the help lists presets and settings */
+    int (*run)(struct session *session);
+    struct verb_option options[14]; /* OPTION_END ends them; the common ones go without saying */
+};
+extern const struct verb *const verbs[]; /* NULL ends them */
+const struct verb *verb_find(const char *name);
+
+/* The verb's own row for an option, or NULL; *option_argument() and *_help() are the verb's words or the table's. */
+const struct verb_option *verb_option_find(const struct verb *verb, enum option_id id);
+bool verb_takes(const struct verb *verb, enum option_id id);
+const char *option_argument(const struct verb *verb, const struct option *option);
+const char *option_help(const struct verb *verb, const struct option *option);
+
+/* Read the words behind the verb.  EXIT_OK, or EXIT_USAGE with the reason said. */
+int arguments_read(struct arguments *arguments, const struct verb *verb, int count, char **words);
+void arguments_free(struct arguments *arguments);
+
+/* Apply --set, --steps, ... to a config in the order given.  EXIT_OK, or EXIT_USAGE with the reason said. */
+int settings_apply(const struct session *session, cover_config *config);
+
+static inline bool given(const struct session *session, enum option_id id) {
+    return session->arguments.option[id].given;
+}
+static inline const char *text_of(const struct session *session, enum option_id id) {
+    return session->arguments.option[id].text;
+}
+
+/* Memory that was just asked for, or the end of the command. */
+void *need(void *memory);
+
+/* ---- saying what went wrong; each returns the exit status */
+int usage_error(const struct verb *verb, const char *format, ...) PRINTF_LIKE(2, 3);
+/* The library's error text. */
+int failed(struct session *session, cover_status status);
+
+/* The nearest of some names to a mistyped word; offer them all, then ask. */
+struct nearest {
+    const char *word;
+    char best[64]; /* "" = none is near */
+    int distance;
+};
+void nearest_offer(struct nearest *nearest, const char *candidate);
+
+/* ---- printing results */
+
+enum unit { UNIT_PLAIN, UNIT_COUNT, UNIT_BYTES, UNIT_SECONDS, UNIT_FLOPS, UNIT_MM };
+struct field {
+    const char *path, *label; /* "bytes.total" */
+    enum unit unit;
+};
+/* A JSON object for people (the fields that it has, aligned) or, with --json, as it is. */
+int print_result(struct session *session, const char *json, const struct field *fields);
+struct json_t;
+/* The same for an object made here, which it takes over. */
+int print_object(struct session *session, struct json_t *object, const struct field *fields);
+void print_seconds(char *text, size_t bytes, double seconds); /* "1:02:03" */
+
+/* Words of `text` from column `indent` on, broken before `width`; the first line is already at `column`. */
+void print_wrapped(FILE *stream, const char *text, int column, int indent, int width);
+
+/* ---- drawn from the tables */
+void help_overview(FILE *stream);
+void help_verb(FILE *stream, const struct verb *verb, const cover_config *config, cover_context *context);
+void manual_write(FILE *stream, const cover_config *config, cover_context *context);
+/* "bash", "zsh" or "fish"; false when it is none of them */
+bool completion_write(FILE *stream, const char *shell);
+/* What a preset changes against paper-2d: "batch=8 crop=128x128 ..."; text must hold 1 KiB. */
+void preset_differences(char *text, size_t bytes, cover_context *context, const char *preset);
+
+#endif

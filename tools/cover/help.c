@@ -1,0 +1,92 @@
+/* Help texts, drawn from the tables of verbs, options and settings. */
+#include "command.h"
+
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+static int text_width(void) {
+    struct winsize window;
+    int width = ioctl(STDOUT_FILENO, TIOCGWINSZ, &window) == 0 && window.ws_col > 0 ? window.ws_col : 100;
+    return width < 60 ? 60 : width > 110 ? 110 : width;
+}
+
+void help_overview(FILE *stream) {
+    fputs("cover: vector contrastive pixel-wise pretraining for medical images\n\n"
+          "usage: cover VERB [operands and options]\n\nverbs:\n",
+          stream);
+    for (int i = 0; verbs[i]; i++) fprintf(stream, "  %-10s  %s\n", verbs[i]->name, verbs[i]->summary);
+    fputs("\n'cover VERB -h' tells all about a verb; 'cover --version' prints the version;\n"
+          "'cover --completion bash|zsh|fish' and 'cover --manual' print what their names say.\n"
+          "Results go to stdout, progress and messages to stderr.\n"
+          "Exit status: 0 done, 1 failed, 2 wrong use, 130 interrupted after saving.\n",
+          stream);
+}
+
+static void print_option(FILE *stream, const struct verb *verb, const struct option *option, int width) {
+    enum { COLUMN = 28 };
+    char head[80], letter[8] = "    ";
+    if (option->letter) snprintf(letter, sizeof letter, "-%c, ", option->letter);
+    const char *argument = option_argument(verb, option);
+    int length = snprintf(head, sizeof head, "  %s--%s%s%s", letter, option->name, *argument ? " " : "", argument);
+    fputs(head, stream);
+    if (length + 2 > COLUMN) fprintf(stream, "\n%*s", COLUMN, "");
+    else fprintf(stream, "%*s", COLUMN - length, "");
+    print_wrapped(stream, option_help(verb, option), COLUMN, COLUMN, width);
+}
+
+void preset_differences(char *text, size_t bytes, cover_context *context, const char *preset) {
+    cover_config *base = NULL, *other = NULL;
+    size_t used = 0;
+    *text = 0;
+    if (cover_config_create(&base, context, NULL) == COVER_OK && cover_config_create(&other, context, preset) == COVER_OK)
+        for (int i = 0; cover_config_key_at(i) && used < bytes; i++) {
+            const char *name = cover_config_key_at(i)->name, *value = cover_config_get(other, name);
+            if (strcmp(value, cover_config_get(base, name)) == 0) continue;
+            used += (size_t)snprintf(text + used, bytes - used, "%s%s=%s", used ? " " : "", name, value);
+        }
+    if (!*text) snprintf(text, bytes, "nothing; these are the defaults");
+    cover_config_destroy(base);
+    cover_config_destroy(other);
+}
+
+static void print_settings(FILE *stream, const cover_config *config, cover_context *context, int width) {
+    fputs("\npresets (what each changes):\n", stream);
+    for (int i = 0; cover_config_preset_at(i); i++) {
+        char text[1024];
+        preset_differences(text, sizeof text, context, cover_config_preset_at(i));
+        fprintf(stream, "  %-13s ", cover_config_preset_at(i));
+        print_wrapped(stream, text, 16, 16, width);
+    }
+    fputs("\nsettings (--set NAME=VALUE; with the value that this command line gives):\n", stream);
+    for (int i = 0; cover_config_key_at(i); i++) {
+        const cover_config_key *key = cover_config_key_at(i);
+        int length = fprintf(stream, "  %-22s  %s", key->name, cover_config_get(config, key->name));
+        if (length > 40) length = fprintf(stream, "\n") * 0;
+        fprintf(stream, "%*s", 42 - length, "");
+        print_wrapped(stream, key->help, 42, 42, width);
+        if (*key->choices) {
+            fprintf(stream, "%*s", 42, "");
+            print_wrapped(stream, key->choices, 42, 42, width);
+        }
+    }
+}
+
+void help_verb(FILE *stream, const struct verb *verb, const cover_config *config, cover_context *context) {
+    int width = text_width();
+    fprintf(stream, "cover %s: %s\n\nusage: cover %s%s%s", verb->name, verb->summary, verb->name,
+            *verb->operands ? " " : "", verb->operands);
+    for (const struct verb_option *row = verb->options; row->id != OPTION_END; row++)
+        if (row->required) fprintf(stream, " -%c %s", options[row->id].letter, option_argument(verb, &options[row->id]));
+    fputs(" [options]\n\n", stream);
+    print_wrapped(stream, verb->detail, 0, 0, width);
+    if (verb->options[0].id != OPTION_END) fputs("\noptions:\n", stream);
+    for (const struct verb_option *row = verb->options; row->id != OPTION_END; row++)
+        print_option(stream, verb, &options[row->id], width);
+    fputs("\ncommon options:\n", stream);
+    for (int i = OPTION_END + 1; i < OPTION_COUNT; i++)
+        if (options[i].common) print_option(stream, verb, &options[i], width);
+    if (verb->settings) print_settings(stream, config, context, width);
+    fputs("\nexamples:\n", stream);
+    for (int i = 0; i < 4 && verb->examples[i]; i++) fprintf(stream, "  %s\n", verb->examples[i]);
+}

@@ -1,0 +1,125 @@
+/* The command `cover`: finds the verb, makes context and settings from the common options, handles signals, runs. */
+#include "command.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static cover_context *volatile running; /* what a signal cancels */
+
+/* The first signal asks the library to stop at its next safe point; the second one ends the process (SA_RESETHAND). */
+static void on_signal(int number) {
+    (void)number;
+    static const char words[] = "\nstopping after what is in work; once more stops at once\n";
+    ssize_t written = write(STDERR_FILENO, words, sizeof words - 1);
+    (void)written;
+    if (running) cover_context_cancel(running);
+}
+
+static void catch_signals(cover_context *context) {
+    struct sigaction action = {.sa_handler = on_signal, .sa_flags = (int)(SA_RESETHAND | SA_RESTART)};
+    sigemptyset(&action.sa_mask);
+    running = context;
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+}
+
+static int make_config(struct session *session) {
+    const char *preset = text_of(session, OPTION_PRESET);
+    cover_status result = cover_config_create(&session->config, session->context, preset);
+    if (result == COVER_OK) return settings_apply(session, session->config);
+    struct nearest nearest = {.word = preset ? preset : ""};
+    for (int i = 0; cover_config_preset_at(i); i++) nearest_offer(&nearest, cover_config_preset_at(i));
+    if (result != COVER_ERROR_ARGUMENT) return failed(session, result);
+    return usage_error(session->verb, "%s%s%s%s", cover_error_text(), *nearest.best ? "; did you mean " : "", nearest.best,
+                       *nearest.best ? "?" : "");
+}
+
+static int make_context(struct session *session) {
+    const struct value *option = session->arguments.option;
+    cover_context_options context = COVER_CONTEXT_OPTIONS_INIT;
+    context.device = option[OPTION_DEVICE].text;
+    context.threads = (int)option[OPTION_THREADS].integer[0];
+    context.memory_limit_bytes = (uint64_t)option[OPTION_MEMORY_LIMIT].integer[0];
+    context.isa = option[OPTION_ISA].text;
+    context.log = progress_on_log;
+    context.log_user = &session->progress;
+    cover_status result = cover_context_create(&session->context, &context);
+    if (result == COVER_ERROR_ARGUMENT) return usage_error(session->verb, "%s", cover_error_text());
+    return result == COVER_OK ? EXIT_OK : failed(session, result);
+}
+
+static int run_verb(const struct verb *verb, int argc, char **argv) {
+    struct session session = {.verb = verb, .argc = argc, .argv = argv};
+    int status = arguments_read(&session.arguments, verb, argc - 2, argv + 2);
+    progress_begin(&session.progress, verb->name, given(&session, OPTION_QUIET));
+    if (status == EXIT_OK) status = make_context(&session);
+    if (status == EXIT_OK) status = make_config(&session);
+    if (status == EXIT_OK && given(&session, OPTION_HELP)) help_verb(stdout, verb, session.config, session.context);
+    else if (status == EXIT_OK) {
+        catch_signals(session.context);
+        status = verb->run(&session);
+        running = NULL;
+        progress_end(&session.progress);
+    }
+    cover_config_destroy(session.config);
+    cover_context_destroy(session.context);
+    arguments_free(&session.arguments);
+    return status;
+}
+
+static int write_manual(void) {
+    cover_context *context = NULL;
+    cover_config *config = NULL;
+    bool made = cover_context_create(&context, NULL) == COVER_OK && cover_config_create(&config, context, NULL) == COVER_OK;
+    if (made) manual_write(stdout, config, context);
+    cover_config_destroy(config);
+    cover_context_destroy(context);
+    return made ? EXIT_OK : EXIT_FAILED;
+}
+
+static int unknown_verb(const char *word) {
+    struct nearest nearest = {.word = word};
+    for (int i = 0; verbs[i]; i++) nearest_offer(&nearest, verbs[i]->name);
+    if (*word == '-') return usage_error(NULL, "'%s': the verb comes first: cover VERB %s ...", word, word);
+    return usage_error(NULL, "no verb '%s'%s%s%s", word, *nearest.best ? "; did you mean " : "", nearest.best,
+                       *nearest.best ? "?" : "");
+}
+
+static int dispatch(int argc, char **argv) {
+    const char *word = argc > 1 ? argv[1] : NULL;
+    if (!word) {
+        help_overview(stderr);
+        return EXIT_USAGE;
+    }
+    bool help = strcmp(word, "help") == 0 || strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0;
+    if (help && argc == 2) {
+        help_overview(stdout);
+        return EXIT_OK;
+    }
+    if (help) { /* cover help VERB */
+        char *words[] = {argv[0], argv[2], "-h"};
+        return verb_find(argv[2]) ? run_verb(verb_find(argv[2]), 3, words) : unknown_verb(argv[2]);
+    }
+    if (strcmp(word, "--version") == 0) {
+        printf("cover %s\n", cover_version());
+        return EXIT_OK;
+    }
+    if (strcmp(word, "--manual") == 0) return write_manual();
+    if (strcmp(word, "--completion") == 0) {
+        if (argc == 3 && completion_write(stdout, argv[2])) return EXIT_OK;
+        return usage_error(NULL, "--completion: give bash, zsh or fish");
+    }
+    const struct verb *verb = verb_find(word);
+    return verb ? run_verb(verb, argc, argv) : unknown_verb(word);
+}
+
+int main(int argc, char **argv) {
+    int status = dispatch(argc, argv);
+    if (fflush(stdout) != 0 || ferror(stdout)) {
+        perror("cover: standard output");
+        return status == EXIT_OK ? EXIT_FAILED : status;
+    }
+    return status;
+}

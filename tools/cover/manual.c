@@ -1,0 +1,98 @@
+/* The man page cover(1), drawn from the tables of verbs, options and settings.  The build runs `cover --manual`. */
+#include "command.h"
+
+#include <string.h>
+
+/* Text for troff: its own characters quoted, a hyphen stays a hyphen that can be copied. */
+static void put(FILE *stream, const char *text) {
+    if (*text == '.' || *text == '\'') fputs("\\&", stream);
+    for (; *text; text++) {
+        if (*text == '\\') fputs("\\e", stream);
+        else if (*text == '-') fputs("\\-", stream);
+        else if (*text == '\n') fputs("\n.PP\n", stream);
+        else fputc(*text, stream);
+    }
+}
+
+static void put_option(FILE *stream, const struct verb *verb, const struct option *option) {
+    fputs(".TP\n", stream);
+    if (option->letter) fprintf(stream, "\\fB\\-%c\\fR, ", option->letter);
+    fputs("\\fB\\-\\-", stream);
+    put(stream, option->name);
+    fputs("\\fR", stream);
+    const char *argument = verb ? option_argument(verb, option) : option->argument;
+    if (*argument) {
+        fputs(" \\fI", stream);
+        put(stream, argument);
+        fputs("\\fR", stream);
+    }
+    fputc('\n', stream);
+    put(stream, verb ? option_help(verb, option) : option->help);
+    fputc('\n', stream);
+}
+
+static void put_verb(FILE *stream, const struct verb *verb) {
+    fprintf(stream, ".SS \"cover %s %s\"\n", verb->name, verb->operands);
+    put(stream, verb->detail);
+    fputc('\n', stream);
+    for (const struct verb_option *row = verb->options; row->id != OPTION_END; row++)
+        put_option(stream, verb, &options[row->id]);
+    for (int i = 0; i < 4 && verb->examples[i]; i++) {
+        fputs(i ? ".br\n" : ".PP\nExamples:\n.PP\n", stream);
+        put(stream, verb->examples[i]);
+        fputc('\n', stream);
+    }
+}
+
+static void put_settings(FILE *stream, const cover_config *config, cover_context *context) {
+    fputs(".SH PRESETS\nWhat each preset changes.\n", stream);
+    for (int i = 0; cover_config_preset_at(i); i++) {
+        char text[1024];
+        preset_differences(text, sizeof text, context, cover_config_preset_at(i));
+        fputs(".TP\n.B ", stream);
+        put(stream, cover_config_preset_at(i));
+        fputc('\n', stream);
+        put(stream, text);
+        fputc('\n', stream);
+    }
+    fputs(".SH SETTINGS\nGiven as \\fB\\-\\-set\\fR \\fINAME\\fR=\\fIVALUE\\fR; the values in brackets are those of "
+          "paper\\-2d.\n",
+          stream);
+    for (int i = 0; cover_config_key_at(i); i++) {
+        const cover_config_key *key = cover_config_key_at(i);
+        fputs(".TP\n.B ", stream);
+        put(stream, key->name);
+        fputs("\n[", stream);
+        put(stream, cover_config_get(config, key->name));
+        fputs("] ", stream);
+        put(stream, key->help);
+        if (*key->choices) {
+            fputs(" (", stream);
+            put(stream, key->choices);
+            fputc(')', stream);
+        }
+        fputc('\n', stream);
+    }
+}
+
+void manual_write(FILE *stream, const cover_config *config, cover_context *context) {
+    fprintf(stream,
+            ".TH COVER 1 \"\" \"libcover %s\" \"User Commands\"\n"
+            ".SH NAME\ncover \\- vector contrastive pixel\\-wise pretraining for medical images\n"
+            ".SH SYNOPSIS\n.B cover\n.I verb\n[operands and options]\n"
+            ".SH DESCRIPTION\nPretrains networks on unlabelled 2D and 3D medical images by the COVER method: views with a known\n"
+            "displacement field between them are drawn from each image, and the network learns to find that field\n"
+            "from its features alone. Results go to standard output, progress and messages to standard error.\n"
+            ".SH VERBS\n",
+            cover_version());
+    for (int i = 0; verbs[i]; i++) put_verb(stream, verbs[i]);
+    fputs(".SH \"COMMON OPTIONS\"\n", stream);
+    for (int i = OPTION_END + 1; i < OPTION_COUNT; i++)
+        if (options[i].common) put_option(stream, NULL, &options[i]);
+    put_settings(stream, config, context);
+    fputs(".SH \"EXIT STATUS\"\n0 done, 1 failed, 2 wrong use, 130 interrupted after saving.\n"
+          ".SH NOTES\nNot a medical device: for research only.\n"
+          ".SH \"SEE ALSO\"\nVector Contrastive Learning For Pixel\\-Wise Pre\\-Training In Medical Vision, ICCV 2025, "
+          "arXiv 2506.20850.\n",
+          stream);
+}

@@ -1,0 +1,128 @@
+/* Results on stdout: a JSON object of the library for people, or as it is. */
+#include "command.h"
+
+#include <jansson.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void print_scaled(double value, const char *const units[], double step) {
+    int unit = 0;
+    for (; units[unit + 1] && fabs(value) >= step; unit++) value /= step;
+    printf(unit || value != floor(value) ? "%.1f %s" : "%.0f %s", value, units[unit]);
+}
+
+/* 7881712 as 7,881,712 */
+static void print_grouped(double value) {
+    char digits[40];
+    int length = snprintf(digits, sizeof digits, "%.0f", value);
+    for (int i = 0; i < length; i++) {
+        putchar(digits[i]);
+        if (i + 1 < length && digits[i] != '-' && (length - i - 1) % 3 == 0) putchar(',');
+    }
+}
+
+static void print_number(double value, enum unit unit) {
+    static const char *const bytes[] = {"bytes", "KiB", "MiB", "GiB", "TiB", NULL};
+    static const char *const flops[] = {"FLOP", "kFLOP", "MFLOP", "GFLOP", "TFLOP", "PFLOP", NULL};
+    switch (unit) {
+    case UNIT_COUNT: print_grouped(value); break;
+    case UNIT_BYTES: print_scaled(value, bytes, 1024); break;
+    case UNIT_FLOPS: print_scaled(value, flops, 1000); break;
+    case UNIT_SECONDS: printf(value < 1 ? "%.1f ms" : "%.2f s", value < 1 ? 1e3 * value : value); break;
+    case UNIT_MM: printf("%.4g mm", value); break;
+    case UNIT_PLAIN: printf("%.6g", value); break;
+    }
+}
+
+static void print_value(const json_t *value, enum unit unit) {
+    const char *key;
+    size_t index;
+    json_t *member;
+    if (json_is_string(value)) fputs(json_string_value(value), stdout);
+    else if (json_is_number(value)) print_number(json_number_value(value), unit);
+    else if (json_is_boolean(value)) fputs(json_is_true(value) ? "yes" : "no", stdout);
+    else if (json_is_array(value) && json_array_size(value)) {
+        json_array_foreach(value, index, member) {
+            if (index) putchar(' ');
+            print_value(member, unit);
+        }
+    } else if (json_is_object(value) && json_object_size(value)) {
+        bool first = true;
+        json_object_foreach((json_t *)value, key, member) {
+            printf("%s%s ", first ? "" : ", ", key);
+            print_value(member, unit);
+            first = false;
+        }
+    } else putchar('-');
+}
+
+static const json_t *lookup(const json_t *object, const char *path) {
+    while (object && *path) {
+        char key[64];
+        size_t length = strcspn(path, ".");
+        snprintf(key, sizeof key, "%.*s", (int)length, path);
+        object = json_object_get(object, key);
+        path += length + (path[length] == '.');
+    }
+    return object;
+}
+
+int print_result(struct session *session, const char *json, const struct field *fields) {
+    progress_end(&session->progress);
+    if (given(session, OPTION_JSON)) {
+        size_t length = strlen(json);
+        fputs(json, stdout);
+        if (!length || json[length - 1] != '\n') putchar('\n');
+        return EXIT_OK;
+    }
+    json_error_t error;
+    json_t *object = json_loads(json, 0, &error);
+    if (!object) {
+        fprintf(stderr, "cover %s: the result is not JSON: %s\n", session->verb->name, error.text);
+        return EXIT_FAILED;
+    }
+    int width = 0;
+    for (const struct field *field = fields; field->path; field++)
+        if (lookup(object, field->path) && (int)strlen(field->label) > width) width = (int)strlen(field->label);
+    for (const struct field *field = fields; field->path; field++) {
+        const json_t *value = lookup(object, field->path);
+        if (!value) continue;
+        printf("%-*s  ", width, field->label);
+        print_value(value, field->unit);
+        putchar('\n');
+    }
+    json_decref(object);
+    return EXIT_OK;
+}
+
+int print_object(struct session *session, json_t *object, const struct field *fields) {
+    char *json = need(json_dumps(object, JSON_REAL_PRECISION(9)));
+    int status = print_result(session, json, fields);
+    free(json);
+    json_decref(object);
+    return status;
+}
+
+void print_wrapped(FILE *stream, const char *text, int column, int indent, int width) {
+    bool begun = false;
+    while (*text) {
+        size_t length = strcspn(text, " \n");
+        if (length) {
+            if (begun && column + 1 + (int)length > width) {
+                fprintf(stream, "\n%*s", indent, "");
+                column = indent, begun = false;
+            }
+            fprintf(stream, "%s%.*s", begun ? " " : "", (int)length, text);
+            column += (int)length + begun;
+            begun = true;
+        }
+        text += length;
+        if (*text == '\n') { /* a line break of the text's own is kept */
+            fprintf(stream, "\n%*s", indent, "");
+            column = indent, begun = false;
+        }
+        if (*text) text++;
+    }
+    fputc('\n', stream);
+}

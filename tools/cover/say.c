@@ -1,0 +1,67 @@
+/* What the command says when something went wrong, and the nearest name to a mistyped one. */
+#include "command.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+void *need(void *memory) {
+    if (memory) return memory;
+    fputs("cover: out of memory\n", stderr);
+    exit(EXIT_FAILED);
+}
+
+int usage_error(const struct verb *verb, const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    fprintf(stderr, "cover%s%s: ", verb ? " " : "", verb ? verb->name : "");
+    vfprintf(stderr, format, arguments);
+    va_end(arguments);
+    fprintf(stderr, "\n'cover%s%s -h' shows how it is used\n", verb ? " " : "", verb ? verb->name : "");
+    return EXIT_USAGE;
+}
+
+int failed(struct session *session, cover_status status) {
+    progress_end(&session->progress);
+    const char *text = cover_error_text(), *name = session->verb->name;
+    size_t length = strlen(name);
+    if (strncmp(text, name, length) == 0 && strncmp(text + length, ": ", 2) == 0) text += length + 2;
+    if (status == COVER_ERROR_CANCELLED) {
+        fprintf(stderr, "cover %s: interrupted\n", name);
+        return EXIT_INTERRUPTED;
+    }
+    fprintf(stderr, "cover %s: %s\n", name, *text ? text : cover_status_name(status));
+    return EXIT_FAILED;
+}
+
+/* Edit distance with swaps of neighbours (optimal string alignment). */
+static int distance(const char *a, const char *b) {
+    enum { LONGEST = 63 };
+    int rows = (int)strlen(a), columns = (int)strlen(b), cost[LONGEST + 1][LONGEST + 1];
+    if (rows > LONGEST || columns > LONGEST) return LONGEST;
+    for (int i = 0; i <= rows; i++) {
+        for (int j = 0; j <= columns; j++) {
+            if (i == 0 || j == 0) {
+                cost[i][j] = i + j;
+                continue;
+            }
+            int best = cost[i - 1][j - 1] + (a[i - 1] != b[j - 1]);
+            if (cost[i - 1][j] + 1 < best) best = cost[i - 1][j] + 1;
+            if (cost[i][j - 1] + 1 < best) best = cost[i][j - 1] + 1;
+            bool swapped = i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1];
+            if (swapped && cost[i - 2][j - 2] + 1 < best) best = cost[i - 2][j - 2] + 1;
+            cost[i][j] = best;
+        }
+    }
+    return cost[rows][columns];
+}
+
+void nearest_offer(struct nearest *nearest, const char *candidate) {
+    size_t length = strlen(nearest->word);
+    int away = distance(nearest->word, candidate), near = 1 + (int)length / 4;
+    /* a beginning of at least three letters is near, too: --resu, --checkpoint */
+    if (length >= 3 && strncmp(nearest->word, candidate, length) == 0) away = 1;
+    if (away > near || (*nearest->best && away >= nearest->distance)) return;
+    snprintf(nearest->best, sizeof nearest->best, "%s", candidate);
+    nearest->distance = away;
+}

@@ -1,0 +1,17 @@
+/* The table of verbs, in the order of `cover -h`.  A new verb is a file with its row, and a line here. */
+#include "command.h"
+
+#include <string.h>
+
+extern const struct verb verb_info;
+
+const struct verb *const verbs[] = {
+    &verb_info,
+    NULL,
+};
+
+const struct verb *verb_find(const char *name) {
+    for (int i = 0; verbs[i]; i++)
+        if (strcmp(verbs[i]->name, name) == 0) return verbs[i];
+    return NULL;
+}
