@@ -10,33 +10,53 @@
 struct image {
     cover_dtype dtype;     /* COVER_U8, COVER_U16 or COVER_F32 (other types are converted to F32; scl_slope is applied) */
     int dims;              /* 2 or 3 */
-    int channels;          /* 1, 3; alpha is dropped, palettes are resolved (grey palettes give 1 channel) */
+    int channels;          /* 1 or 3, or the volumes of a 4-D NIfTI file, at most IMAGE_MOST_CHANNELS; alpha is dropped,
+                              palettes are resolved (grey palettes give 1 channel) */
     int64_t size[3];       /* D, H, W; D = 1 in 2D */
     double spacing_mm[3];  /* D, H, W order; 0 = not known */
     double affine[12];     /* voxel (x, y, z) to world, 3x4 rows, RAS mm; all 0 = not known */
     void *data;            /* channels last, D, H, W, C */
+};
+enum { IMAGE_MOST_CHANNELS = 16 };
+
+/* What a reader works from. */
+struct image_source {
+    cover_context *context;
+    const char *path; /* image_decode() puts it before a reader's error text */
+    const uint8_t *bytes;
+    size_t count;
+    uint64_t limit_bytes; /* on the decoded size; never 0 here */
 };
 
 struct image_format {
     const char *name;       /* "PNG" */
     const char *extensions; /* ".png" or ".nii .nii.gz": files of these are taken when a folder is walked */
     bool (*detect)(const uint8_t *head, size_t bytes);
-    cover_status (*read)(struct image *image, cover_context *context, const char *path, const uint8_t *bytes,
-                         size_t count);
+    /* Fills *image, or fails and leaves nothing allocated. */
+    cover_status (*read)(struct image *image, const struct image_source *source);
 };
 extern const struct image_format *const image_formats[]; /* NULL ends it */
+extern const struct image_format png_format, jpeg_format, tiff_format, nifti_format;
 
 /* The format of a path by extension; NULL when none takes it. */
 const struct image_format *image_format_of(const char *path);
 /* Read a file; the error text begins with the path.  limit_bytes bounds the decoded size (0 = 16 GiB). */
 cover_status image_read(struct image *image, cover_context *context, const char *path, uint64_t limit_bytes);
+/* The same from memory; path is the name in messages. */
+cover_status image_decode(struct image *image, cover_context *context, const char *path, const uint8_t *bytes,
+                          size_t count, uint64_t limit_bytes);
 void image_free(struct image *image, cover_context *context);
+
+/* For readers.  Allocate image->data for its dtype, size and channels, all checked, and put its bytes in *bytes. */
+cover_status image_allocate(struct image *image, const struct image_source *source, size_t *bytes);
 
 /* Writers: PNG of 8-bit grey or RGB into memory (memory_free it); NIfTI-1 files, gzip when the path ends in .gz. */
 cover_status png_encode(cover_context *context, uint8_t **bytes, size_t *count, const uint8_t *pixels, int64_t height,
                         int64_t width, int channels);
-/* (D, H, W) float32, or with components > 0 a displacement field (D, H, W, components) in voxels, array-axis order,
- * written as 5-D NIfTI, intent 1007, x y z in mm, LPS. */
+/* (D, H, W) float32, or with components > 0 a displacement field (D, H, W, components) in voxels, array-axis order
+ * (2 components where D = 1, else 3), written as 5-D NIfTI, intent 1007, x y z in mm, LPS, as ITK and ANTs read it.
+ * An affine of zeros (a PNG, for example) means ITK's frame for such images: axes along L, P, S, origin 0, spacing_mm
+ * where it is known and 1 mm where not; so the field can be applied to that image as ITK reads it. */
 cover_status nifti_write(cover_context *context, const char *path, const float *values, const int64_t size[3],
                          int components, const double spacing_mm[3], const double affine[12]);
 
