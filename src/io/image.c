@@ -39,7 +39,8 @@ static cover_status unknown_content(const struct image_source *source) {
     char known[128] = "";
     size_t length = 0;
     for (int i = 0; image_formats[i]; i++)
-        length += (size_t)snprintf(known + length, sizeof known - length, "%s%s", i ? ", " : "", image_formats[i]->name);
+        length +=
+            (size_t)snprintf(known + length, sizeof known - length, "%s%s", i ? ", " : "", image_formats[i]->name);
     const struct image_format *named = image_format_of(source->path);
     if (named)
         return fail(COVER_ERROR_FORMAT, "its name says %s, but its content is not; known are %s", named->name, known);

@@ -8,14 +8,14 @@
 #include <libcover/tensor.h>
 
 struct image {
-    cover_dtype dtype;     /* COVER_U8, COVER_U16 or COVER_F32 (other types are converted to F32; scl_slope is applied) */
-    int dims;              /* 2 or 3 */
-    int channels;          /* 1 or 3, or the volumes of a 4-D NIfTI file, at most IMAGE_MOST_CHANNELS; alpha is dropped,
-                              palettes are resolved (grey palettes give 1 channel) */
-    int64_t size[3];       /* D, H, W; D = 1 in 2D */
-    double spacing_mm[3];  /* D, H, W order; 0 = not known */
-    double affine[12];     /* voxel (x, y, z) to world, 3x4 rows, RAS mm; all 0 = not known */
-    void *data;            /* channels last, D, H, W, C */
+    cover_dtype dtype; /* COVER_U8, COVER_U16 or COVER_F32 (other types are converted to F32; scl_slope is applied) */
+    int dims;          /* 2 or 3 */
+    int channels;      /* 1 or 3, or the volumes of a 4-D NIfTI file, at most IMAGE_MOST_CHANNELS; alpha is dropped,
+                          palettes are resolved (grey palettes give 1 channel) */
+    int64_t size[3];   /* D, H, W; D = 1 in 2D */
+    double spacing_mm[3]; /* D, H, W order; 0 = not known */
+    double affine[12];    /* voxel (x, y, z) to world, 3x4 rows, RAS mm; all 0 = not known */
+    void *data;           /* channels last, D, H, W, C */
 };
 enum { IMAGE_MOST_CHANNELS = 16 };
 

@@ -22,18 +22,21 @@ struct jpeg_job {
     cover_status status;
 };
 
+/* libjpeg's errors that do not mean damage. */
+static const struct {
+    int code;
+    cover_status status;
+} statuses[] = {
+    {JERR_OUT_OF_MEMORY, COVER_ERROR_MEMORY},           {JERR_NO_BACKING_STORE, COVER_ERROR_MEMORY},
+    {JERR_BAD_PRECISION, COVER_ERROR_UNSUPPORTED},      {JERR_SOF_UNSUPPORTED, COVER_ERROR_UNSUPPORTED},
+    {JERR_ARITH_NOTIMPL, COVER_ERROR_UNSUPPORTED},      {JERR_NOTIMPL, COVER_ERROR_UNSUPPORTED},
+    {JERR_CONVERSION_NOTIMPL, COVER_ERROR_UNSUPPORTED}, {JERR_NOT_COMPILED, COVER_ERROR_UNSUPPORTED},
+};
+
 static cover_status status_of(int code) {
-    switch (code) {
-    case JERR_OUT_OF_MEMORY:
-    case JERR_NO_BACKING_STORE: return COVER_ERROR_MEMORY;
-    case JERR_BAD_PRECISION:
-    case JERR_SOF_UNSUPPORTED:
-    case JERR_ARITH_NOTIMPL:
-    case JERR_NOTIMPL:
-    case JERR_NOT_COMPILED:
-    case JERR_CONVERSION_NOTIMPL: return COVER_ERROR_UNSUPPORTED;
-    default: return COVER_ERROR_FORMAT;
-    }
+    for (size_t i = 0; i < sizeof statuses / sizeof *statuses; i++)
+        if (statuses[i].code == code) return statuses[i].status;
+    return COVER_ERROR_FORMAT;
 }
 
 static void on_error(j_common_ptr common) {
@@ -67,13 +70,19 @@ static bool detect(const uint8_t *head, size_t bytes) {
 
 static cover_status set_colours(struct jpeg_decompress_struct *jpeg, struct image *image) {
     switch (jpeg->jpeg_color_space) {
-    case JCS_GRAYSCALE: jpeg->out_color_space = JCS_GRAYSCALE, image->channels = 1; return COVER_OK;
+    case JCS_GRAYSCALE:
+        jpeg->out_color_space = JCS_GRAYSCALE, image->channels = 1;
+        return COVER_OK;
     case JCS_YCbCr:
-    case JCS_RGB: jpeg->out_color_space = JCS_RGB, image->channels = 3; return COVER_OK;
+    case JCS_RGB:
+        jpeg->out_color_space = JCS_RGB, image->channels = 3;
+        return COVER_OK;
     case JCS_CMYK:
-    case JCS_YCCK: return fail(COVER_ERROR_UNSUPPORTED, "a CMYK (print) JPEG; convert it to grey or RGB");
+    case JCS_YCCK:
+        return fail(COVER_ERROR_UNSUPPORTED, "a CMYK (print) JPEG; convert it to grey or RGB");
     default:
-        return fail(COVER_ERROR_UNSUPPORTED, "a JPEG of %d components; convert it to grey or RGB", jpeg->num_components);
+        return fail(COVER_ERROR_UNSUPPORTED, "a JPEG of %d components; convert it to grey or RGB",
+                    jpeg->num_components);
     }
 }
 
@@ -122,4 +131,5 @@ static cover_status read_jpeg(struct image *image, const struct image_source *so
     return status;
 }
 
-const struct image_format jpeg_format = {.name = "JPEG", .extensions = ".jpg .jpeg", .detect = detect, .read = read_jpeg};
+const struct image_format jpeg_format = {
+    .name = "JPEG", .extensions = ".jpg .jpeg", .detect = detect, .read = read_jpeg};

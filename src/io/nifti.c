@@ -1,6 +1,6 @@
 /* NIfTI-1 and NIfTI-2 in one file, .nii or .nii.gz, either byte order: all integer and real types, RGB.
- * The file's order is x fastest, which is our D, H, W as it stands.  A fourth dimension (or the fifth, of vectors) gives
- * channels.  Header before voxels, sizes before memory.  A row of image_formats. */
+ * The file's order is x fastest, which is our D, H, W as it stands.  A fourth dimension (or the fifth, of vectors)
+ * gives channels.  Header before voxels, sizes before memory.  A row of image_formats. */
 #include "image.h"
 #include "nifti_header.h"
 #include "stream.h"
@@ -17,19 +17,19 @@ static const struct datatype {
     enum sample type;
     int components; /* of a voxel in the file: 3 = RGB, 4 = RGBA; 0 = known by name only */
 } datatypes[] = {
-    {2, "uint8", SAMPLE_U8, 1},      {256, "int8", SAMPLE_I8, 1},      {512, "uint16", SAMPLE_U16, 1},
-    {4, "int16", SAMPLE_I16, 1},     {768, "uint32", SAMPLE_U32, 1},   {8, "int32", SAMPLE_I32, 1},
-    {1280, "uint64", SAMPLE_U64, 1}, {1024, "int64", SAMPLE_I64, 1},   {16, "float32", SAMPLE_F32, 1},
-    {64, "float64", SAMPLE_F64, 1},  {128, "RGB24", SAMPLE_U8, 3},     {2304, "RGBA32", SAMPLE_U8, 4},
-    {1, "binary", SAMPLE_U8, 0},     {32, "complex64", SAMPLE_F32, 0}, {1536, "float128", SAMPLE_F64, 0},
+    {2, "uint8", SAMPLE_U8, 1},          {256, "int8", SAMPLE_I8, 1},         {512, "uint16", SAMPLE_U16, 1},
+    {4, "int16", SAMPLE_I16, 1},         {768, "uint32", SAMPLE_U32, 1},      {8, "int32", SAMPLE_I32, 1},
+    {1280, "uint64", SAMPLE_U64, 1},     {1024, "int64", SAMPLE_I64, 1},      {16, "float32", SAMPLE_F32, 1},
+    {64, "float64", SAMPLE_F64, 1},      {128, "RGB24", SAMPLE_U8, 3},        {2304, "RGBA32", SAMPLE_U8, 4},
+    {1, "binary", SAMPLE_U8, 0},         {32, "complex64", SAMPLE_F32, 0},    {1536, "float128", SAMPLE_F64, 0},
     {1792, "complex128", SAMPLE_F64, 0}, {2048, "complex256", SAMPLE_F64, 0},
 };
 
 /* How the voxels lie in the file and become ours. */
 struct voxels {
     const struct datatype *datatype;
-    int planes;   /* volumes one after the other that become channels */
-    int kept;     /* components of a voxel that are kept: 1, or 3 of RGB and RGBA */
+    int planes; /* volumes one after the other that become channels */
+    int kept;   /* components of a voxel that are kept: 1, or 3 of RGB and RGBA */
     bool scaled;
     double slope, intercept;
     bool swapped;
@@ -54,8 +54,9 @@ static cover_status read_header(struct nifti_header *header, struct stream *stre
     if (header->version == 1 ? memcmp(magic, magic1, 4) == 0 : memcmp(magic, magic2, 8) == 0) return COVER_OK;
     if (memcmp(magic, "ni1", 4) == 0 || memcmp(magic, "ni2", 4) == 0)
         return fail(COVER_ERROR_UNSUPPORTED, "the header of a .hdr/.img pair; convert the pair to one .nii file");
-    return fail(COVER_ERROR_FORMAT, "no NIfTI magic (n+1 or n+2): ANALYZE 7.5, which says too little about its geometry, "
-                                    "or damaged; convert it to .nii");
+    return fail(COVER_ERROR_FORMAT,
+                "no NIfTI magic (n+1 or n+2): ANALYZE 7.5, which says too little about its geometry, "
+                "or damaged; convert it to .nii");
 }
 
 /* dim[]: x, y, z and at most one further dimension above 1. */
@@ -123,11 +124,12 @@ static cover_status find_voxels(struct voxels *voxels, const struct image *image
                 multiply(needed, voxels->count, &needed);
     uint64_t left = stream_most_left(stream), skipped = (uint64_t)offset - stream->position;
     if (!fits || skipped > left || (uint64_t)needed > left - skipped)
-        return fail(COVER_ERROR_FORMAT,
-                    "dim says %lld x %lld x %lld voxels (x, y, z) of %s, %d to a place, from byte %.0f on, but the file "
-                    "has only %zu bytes%s; it is truncated or damaged",
-                    (long long)size[2], (long long)size[1], (long long)size[0], voxels->datatype->name, voxels->planes,
-                    offset, stream->count, stream->gzip ? ", compressed" : "");
+        return fail(
+            COVER_ERROR_FORMAT,
+            "dim says %lld x %lld x %lld voxels (x, y, z) of %s, %d to a place, from byte %.0f on, but the file "
+            "has only %zu bytes%s; it is truncated or damaged",
+            (long long)size[2], (long long)size[1], (long long)size[0], voxels->datatype->name, voxels->planes, offset,
+            stream->count, stream->gzip ? ", compressed" : "");
     return stream_skip(stream, skipped);
 }
 
@@ -147,8 +149,10 @@ static cover_status read_volume(struct image *image, const struct voxels *voxels
         TRY(stream_read(stream, raw, samples * sample_bytes(type)));
         if (voxels->swapped) samples_swap(raw, sample_bytes(type), samples);
         void *target = in_place ? to : ours;
-        if (image->dtype != COVER_F32) samples_copy(target, raw, type, samples);
-        else samples_to_float(target, raw, type, samples, voxels->slope, voxels->intercept);
+        if (image->dtype != COVER_F32)
+            samples_copy(target, raw, type, samples);
+        else
+            samples_to_float(target, raw, type, samples, voxels->slope, voxels->intercept);
         if (!in_place)
             for (size_t i = 0; i < piece; i++)
                 memcpy(to + i * voxel_bytes, ours + i * components * element, kept_bytes);

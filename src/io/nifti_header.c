@@ -23,9 +23,9 @@ static const struct {
     [NIFTI_UNITS] = {"xyzt_units", {{SAMPLE_U8, 123}, {SAMPLE_I32, 500}}},
     [NIFTI_QFORM_CODE] = {"qform_code", {{SAMPLE_I16, 252}, {SAMPLE_I32, 344}}},
     [NIFTI_SFORM_CODE] = {"sform_code", {{SAMPLE_I16, 254}, {SAMPLE_I32, 348}}},
-    [NIFTI_QUATERN] = {"quatern", {{SAMPLE_F32, 256}, {SAMPLE_F64, 352}}},   /* b c d */
-    [NIFTI_QOFFSET] = {"qoffset", {{SAMPLE_F32, 268}, {SAMPLE_F64, 376}}},   /* x y z */
-    [NIFTI_SROW] = {"srow", {{SAMPLE_F32, 280}, {SAMPLE_F64, 400}}},         /* 3 rows of 4 */
+    [NIFTI_QUATERN] = {"quatern", {{SAMPLE_F32, 256}, {SAMPLE_F64, 352}}}, /* b c d */
+    [NIFTI_QOFFSET] = {"qoffset", {{SAMPLE_F32, 268}, {SAMPLE_F64, 376}}}, /* x y z */
+    [NIFTI_SROW] = {"srow", {{SAMPLE_F32, 280}, {SAMPLE_F64, 400}}},       /* 3 rows of 4 */
 };
 
 const char *nifti_field_name(enum nifti_field field) { return fields[field].name; }
@@ -56,9 +56,14 @@ double nifti_get(const struct nifti_header *header, enum nifti_field field, int 
 void nifti_put(struct nifti_header *header, enum nifti_field field, int index, double value) {
     uint8_t *to = header->bytes + fields[field].in[0].at;
     switch (fields[field].in[0].type) {
-    case SAMPLE_F32: memcpy(to + index * 4, &(float){(float)value}, 4); break;
-    case SAMPLE_I16: memcpy(to + index * 2, &(int16_t){(int16_t)value}, 2); break;
-    default: to[index] = (uint8_t)value; /* xyzt_units */
+    case SAMPLE_F32:
+        memcpy(to + index * 4, &(float){(float)value}, 4);
+        break;
+    case SAMPLE_I16:
+        memcpy(to + index * 2, &(int16_t){(int16_t)value}, 2);
+        break;
+    default:
+        to[index] = (uint8_t)value; /* xyzt_units */
     }
 }
 
@@ -119,7 +124,8 @@ cover_status nifti_affine(const struct nifti_header *header, double affine[12]) 
     }
     for (int i = 0; i < 12; i++) {
         if (!isfinite(affine[i]))
-            return fail(COVER_ERROR_FORMAT, "%s holds numbers that are not finite; the geometry is damaged", fields[from].name);
+            return fail(COVER_ERROR_FORMAT, "%s holds numbers that are not finite; the geometry is damaged",
+                        fields[from].name);
         affine[i] *= unit_mm(header);
     }
     return COVER_OK;

@@ -7,14 +7,26 @@
 
 /* Only what libcover reads or writes. */
 enum nifti_field {
-    NIFTI_DIM, NIFTI_INTENT, NIFTI_DATATYPE, NIFTI_BITPIX, NIFTI_PIXDIM, NIFTI_OFFSET, NIFTI_SLOPE, NIFTI_INTER,
-    NIFTI_UNITS, NIFTI_QFORM_CODE, NIFTI_SFORM_CODE, NIFTI_QUATERN, NIFTI_QOFFSET, NIFTI_SROW
+    NIFTI_DIM,
+    NIFTI_INTENT,
+    NIFTI_DATATYPE,
+    NIFTI_BITPIX,
+    NIFTI_PIXDIM,
+    NIFTI_OFFSET,
+    NIFTI_SLOPE,
+    NIFTI_INTER,
+    NIFTI_UNITS,
+    NIFTI_QFORM_CODE,
+    NIFTI_SFORM_CODE,
+    NIFTI_QUATERN,
+    NIFTI_QOFFSET,
+    NIFTI_SROW
 };
 enum { NIFTI_HEADER_1 = 348, NIFTI_HEADER_2 = 540, NIFTI_INTENT_VECTOR = 1007, NIFTI_UNITS_MM = 2 };
 
 struct nifti_header {
-    int version;   /* 1 or 2 */
-    bool swapped;  /* its byte order is not this machine's */
+    int version;  /* 1 or 2 */
+    bool swapped; /* its byte order is not this machine's */
     uint8_t bytes[NIFTI_HEADER_2];
 };
 

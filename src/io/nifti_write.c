@@ -65,8 +65,8 @@ static void geometry(double world[12], double step[3], const double spacing_mm[3
     for (int axis = 0; axis < 3; axis++) {
         double spacing = spacing_mm && spacing_mm[2 - axis] > 0 ? spacing_mm[2 - axis] : 1;
         if (!known) world[5 * axis] = axis < 2 ? -spacing : spacing;
-        step[axis] = sqrt(world[axis] * world[axis] + world[4 + axis] * world[4 + axis] +
-                          world[8 + axis] * world[8 + axis]);
+        step[axis] =
+            sqrt(world[axis] * world[axis] + world[4 + axis] * world[4 + axis] + world[8 + axis] * world[8 + axis]);
     }
 }
 
@@ -75,8 +75,8 @@ static void fill_header(struct nifti_header *header, const int64_t size[3], int 
     *header = (struct nifti_header){.version = 1};
     memcpy(header->bytes, &(int32_t){NIFTI_HEADER_1}, 4);
     memcpy(header->bytes + 344, "n+1", 4);
-    const int64_t dim[8] = {components ? 5 : size[0] > 1 ? 3 : 2, size[2], size[1], size[0], 1, components ? components : 1,
-                            1, 1};
+    const int64_t dim[8] = {components ? 5 : size[0] > 1 ? 3 : 2, size[2], size[1], size[0], 1,
+                            components ? components : 1,          1,       1};
     for (int i = 0; i < 8; i++) {
         nifti_put(header, NIFTI_DIM, i, (double)dim[i]);
         nifti_put(header, NIFTI_PIXDIM, i, i >= 1 && i <= 3 ? step[i - 1] : 1);

@@ -76,7 +76,8 @@ static cover_status resolve_palette(uint8_t *pixels, size_t count, int channels,
     for (size_t i = 0; i < count; i++) {
         int index = indices[i];
         if (index >= entries)
-            return fail(COVER_ERROR_FORMAT, "damaged PNG: pixel %zu has colour %d of a palette of %d", i, index, entries);
+            return fail(COVER_ERROR_FORMAT, "damaged PNG: pixel %zu has colour %d of a palette of %d", i, index,
+                        entries);
         const png_color colour = palette[index];
         uint8_t *to = pixels + i * (size_t)channels;
         to[0] = colour.red;
@@ -135,8 +136,8 @@ static cover_status decode(struct png_job *job, struct image *image) {
 
 static cover_status read_png(struct image *image, const struct image_source *source) {
     struct png_job job = {.context = source->context, .source = source};
-    job.png = png_create_read_struct_2(PNG_LIBPNG_VER_STRING, &job, on_error, on_warning, &job, png_allocate,
-                                       png_release);
+    job.png =
+        png_create_read_struct_2(PNG_LIBPNG_VER_STRING, &job, on_error, on_warning, &job, png_allocate, png_release);
     job.info = job.png ? png_create_info_struct(job.png) : NULL;
     cover_status status = job.info ? decode(&job, image) : fail(COVER_ERROR_MEMORY, "libpng could not start");
     png_destroy_read_struct(&job.png, &job.info, NULL);
@@ -177,12 +178,14 @@ static cover_status encode(struct png_job *job, const uint8_t *pixels, int64_t h
 
 cover_status png_encode(cover_context *context, uint8_t **bytes, size_t *count, const uint8_t *pixels, int64_t height,
                         int64_t width, int channels) {
-    if (channels != 1 && channels != 3) return fail(COVER_ERROR_ARGUMENT, "png: %d channels; 1 or 3 are written", channels);
+    if (channels != 1 && channels != 3)
+        return fail(COVER_ERROR_ARGUMENT, "png: %d channels; 1 or 3 are written", channels);
     if (height < 1 || width < 1 || height > PNG_UINT_31_MAX || width > PNG_UINT_31_MAX / 3)
-        return fail(COVER_ERROR_SHAPE, "png: %lld x %lld pixels cannot be written", (long long)height, (long long)width);
+        return fail(COVER_ERROR_SHAPE, "png: %lld x %lld pixels cannot be written", (long long)height,
+                    (long long)width);
     struct png_job job = {.context = context};
-    job.png = png_create_write_struct_2(PNG_LIBPNG_VER_STRING, &job, on_error, on_warning, &job, png_allocate,
-                                        png_release);
+    job.png =
+        png_create_write_struct_2(PNG_LIBPNG_VER_STRING, &job, on_error, on_warning, &job, png_allocate, png_release);
     job.info = job.png ? png_create_info_struct(job.png) : NULL;
     cover_status status = job.info ? encode(&job, pixels, height, width, channels)
                                    : fail(COVER_ERROR_MEMORY, "png: libpng could not start");

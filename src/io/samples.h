@@ -8,7 +8,16 @@
 #include <libcover/tensor.h>
 
 enum sample {
-    SAMPLE_U8, SAMPLE_I8, SAMPLE_U16, SAMPLE_I16, SAMPLE_U32, SAMPLE_I32, SAMPLE_U64, SAMPLE_I64, SAMPLE_F32, SAMPLE_F64
+    SAMPLE_U8,
+    SAMPLE_I8,
+    SAMPLE_U16,
+    SAMPLE_I16,
+    SAMPLE_U32,
+    SAMPLE_I32,
+    SAMPLE_U64,
+    SAMPLE_I64,
+    SAMPLE_F32,
+    SAMPLE_F64
 };
 
 size_t sample_bytes(enum sample type);

@@ -55,8 +55,10 @@ static cover_status inflate_some(struct stream *stream, uint8_t *to, size_t byte
         int result = inflate(z, Z_NO_FLUSH);
         stream->at = (size_t)(z->next_in - stream->bytes);
         *got = (size_t)(z->next_out - to);
-        if (result == Z_STREAM_END) TRY(next_member(stream));
-        else if (result == Z_MEM_ERROR) return COVER_ERROR_MEMORY;
+        if (result == Z_STREAM_END)
+            TRY(next_member(stream));
+        else if (result == Z_MEM_ERROR)
+            return COVER_ERROR_MEMORY;
         else if (result == Z_BUF_ERROR) /* no progress: there is no input left */
             return fail(COVER_ERROR_FORMAT, "truncated: the gzip data ends early, after %llu bytes of content",
                         (unsigned long long)(stream->position + *got));
@@ -113,7 +115,8 @@ cover_status stream_finish(struct stream *stream, uint64_t slack) {
         TRY(stream_some(stream, scratch, sizeof scratch, &got));
         extra += got;
         if (extra > slack)
-            return fail(COVER_ERROR_FORMAT, "more than %llu bytes follow what the header describes; the file is damaged",
+            return fail(COVER_ERROR_FORMAT,
+                        "more than %llu bytes follow what the header describes; the file is damaged",
                         (unsigned long long)slack);
     }
     return COVER_OK;

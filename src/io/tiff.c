@@ -128,9 +128,8 @@ static cover_status survey(TIFF *tiff, const struct client *client, struct tiff_
                 return fail(COVER_ERROR_UNSUPPORTED,
                             "page %lld is %u x %u with %d channels of %s, but the first is %u x %u with %d of %s; "
                             "pages of one kind make a volume, others must be split into files",
-                            (long long)number + 1, page.width, page.height, page.channels,
-                            cover_dtype_name(page.dtype), first->width, first->height, first->channels,
-                            cover_dtype_name(first->dtype));
+                            (long long)number + 1, page.width, page.height, page.channels, cover_dtype_name(page.dtype),
+                            first->width, first->height, first->channels, cover_dtype_name(first->dtype));
             ++*pages;
         }
         TRY(next_page(tiff, client, &more));
@@ -180,4 +179,5 @@ static cover_status read_tiff(struct image *image, const struct image_source *so
     return status;
 }
 
-const struct image_format tiff_format = {.name = "TIFF", .extensions = ".tif .tiff", .detect = detect, .read = read_tiff};
+const struct image_format tiff_format = {
+    .name = "TIFF", .extensions = ".tif .tiff", .detect = detect, .read = read_tiff};

@@ -11,14 +11,10 @@ static const struct {
     const char *name;
     uint32_t ratio;
 } codecs[] = {
-    {COMPRESSION_NONE, "none", 1},
-    {COMPRESSION_LZW, "LZW", 4096},
-    {COMPRESSION_PACKBITS, "PackBits", 64},
-    {COMPRESSION_ADOBE_DEFLATE, "Deflate", 1032},
-    {COMPRESSION_DEFLATE, "Deflate", 1032},
-    {COMPRESSION_JPEG, "JPEG", 4096},
-    {COMPRESSION_LZMA, "LZMA", 16384},
-    {COMPRESSION_ZSTD, "Zstandard", 65536},
+    {COMPRESSION_NONE, "none", 1},          {COMPRESSION_LZW, "LZW", 4096},
+    {COMPRESSION_PACKBITS, "PackBits", 64}, {COMPRESSION_ADOBE_DEFLATE, "Deflate", 1032},
+    {COMPRESSION_DEFLATE, "Deflate", 1032}, {COMPRESSION_JPEG, "JPEG", 4096},
+    {COMPRESSION_LZMA, "LZMA", 16384},      {COMPRESSION_ZSTD, "Zstandard", 65536},
 };
 
 /* SampleFormat and BitsPerSample that are read. */
@@ -26,10 +22,10 @@ static const struct {
     uint16_t format, bits;
     enum sample sample;
 } sample_kinds[] = {
-    {SAMPLEFORMAT_UINT, 1, SAMPLE_U8},    {SAMPLEFORMAT_UINT, 2, SAMPLE_U8},    {SAMPLEFORMAT_UINT, 4, SAMPLE_U8},
-    {SAMPLEFORMAT_UINT, 8, SAMPLE_U8},    {SAMPLEFORMAT_UINT, 16, SAMPLE_U16},  {SAMPLEFORMAT_UINT, 32, SAMPLE_U32},
-    {SAMPLEFORMAT_UINT, 64, SAMPLE_U64},  {SAMPLEFORMAT_INT, 8, SAMPLE_I8},     {SAMPLEFORMAT_INT, 16, SAMPLE_I16},
-    {SAMPLEFORMAT_INT, 32, SAMPLE_I32},   {SAMPLEFORMAT_INT, 64, SAMPLE_I64},   {SAMPLEFORMAT_IEEEFP, 32, SAMPLE_F32},
+    {SAMPLEFORMAT_UINT, 1, SAMPLE_U8},     {SAMPLEFORMAT_UINT, 2, SAMPLE_U8},   {SAMPLEFORMAT_UINT, 4, SAMPLE_U8},
+    {SAMPLEFORMAT_UINT, 8, SAMPLE_U8},     {SAMPLEFORMAT_UINT, 16, SAMPLE_U16}, {SAMPLEFORMAT_UINT, 32, SAMPLE_U32},
+    {SAMPLEFORMAT_UINT, 64, SAMPLE_U64},   {SAMPLEFORMAT_INT, 8, SAMPLE_I8},    {SAMPLEFORMAT_INT, 16, SAMPLE_I16},
+    {SAMPLEFORMAT_INT, 32, SAMPLE_I32},    {SAMPLEFORMAT_INT, 64, SAMPLE_I64},  {SAMPLEFORMAT_IEEEFP, 32, SAMPLE_F32},
     {SAMPLEFORMAT_IEEEFP, 64, SAMPLE_F64},
 };
 
@@ -86,8 +82,8 @@ static cover_status read_codec(TIFF *tiff, uint32_t *ratio) {
         *ratio = codecs[i].ratio, name = codecs[i].name;
         if (TIFFIsCODECConfigured(code)) return COVER_OK;
     }
-    return fail(COVER_ERROR_UNSUPPORTED, "Compression is %u, and %s cannot be read here; save it with LZW, Deflate or none",
-                code, name);
+    return fail(COVER_ERROR_UNSUPPORTED,
+                "Compression is %u, and %s cannot be read here; save it with LZW, Deflate or none", code, name);
 }
 
 static cover_status read_samples(struct tiff_page *page, TIFF *tiff) {
@@ -95,17 +91,19 @@ static cover_status read_samples(struct tiff_page *page, TIFF *tiff) {
     if (format == SAMPLEFORMAT_VOID) format = SAMPLEFORMAT_UINT;
     page->bits = tag16(tiff, TIFFTAG_BITSPERSAMPLE, 1);
     page->samples = tag16(tiff, TIFFTAG_SAMPLESPERPIXEL, 1);
-    page->separate = page->samples > 1 && tag16(tiff, TIFFTAG_PLANARCONFIG, PLANARCONFIG_CONTIG) == PLANARCONFIG_SEPARATE;
+    page->separate =
+        page->samples > 1 && tag16(tiff, TIFFTAG_PLANARCONFIG, PLANARCONFIG_CONTIG) == PLANARCONFIG_SEPARATE;
     for (size_t i = 0; i < sizeof sample_kinds / sizeof *sample_kinds; i++)
         if (sample_kinds[i].format == format && sample_kinds[i].bits == page->bits) {
             page->sample = sample_kinds[i].sample;
             page->dtype = sample_dtype(page->sample);
             return COVER_OK;
         }
-    return fail(COVER_ERROR_UNSUPPORTED,
-                "BitsPerSample is %d with SampleFormat %u; integers of 1, 2, 4, 8, 16, 32, 64 and floats of 32, 64 bits "
-                "are read",
-                page->bits, format);
+    return fail(
+        COVER_ERROR_UNSUPPORTED,
+        "BitsPerSample is %d with SampleFormat %u; integers of 1, 2, 4, 8, 16, 32, 64 and floats of 32, 64 bits "
+        "are read",
+        page->bits, format);
 }
 
 /* ColorMap: three tables of 16-bit values; some writers fill in 8-bit ones. */
@@ -130,25 +128,31 @@ static cover_status read_palette(struct tiff_page *page, TIFF *tiff) {
 }
 
 static cover_status read_colours(struct tiff_page *page, TIFF *tiff) {
-    uint16_t photometric = tag16(tiff, TIFFTAG_PHOTOMETRIC,
-                                 page->samples < 3 ? PHOTOMETRIC_MINISBLACK : PHOTOMETRIC_RGB);
+    uint16_t photometric =
+        tag16(tiff, TIFFTAG_PHOTOMETRIC, page->samples < 3 ? PHOTOMETRIC_MINISBLACK : PHOTOMETRIC_RGB);
     uint16_t extra = 0, *kinds = NULL;
     if (!TIFFGetFieldDefaulted(tiff, TIFFTAG_EXTRASAMPLES, &extra, &kinds)) extra = 0;
     switch (photometric) {
-    case PHOTOMETRIC_PALETTE: return read_palette(page, tiff);
+    case PHOTOMETRIC_PALETTE:
+        return read_palette(page, tiff);
     case PHOTOMETRIC_MINISWHITE:
         page->inverted = true;
         if (page->dtype == COVER_F32)
             return fail(COVER_ERROR_UNSUPPORTED, "white-is-zero with samples that have no largest value; convert it");
         /* fall through */
-    case PHOTOMETRIC_MINISBLACK: page->channels = 1; break;
+    case PHOTOMETRIC_MINISBLACK:
+        page->channels = 1;
+        break;
     case PHOTOMETRIC_YCBCR:
         /* only libjpeg turns it into RGB for us */
-        if (tag16(tiff, TIFFTAG_COMPRESSION, COMPRESSION_NONE) != COMPRESSION_JPEG || page->separate || page->bits != 8 ||
-            page->sample != SAMPLE_U8 || !TIFFSetField(tiff, TIFFTAG_JPEGCOLORMODE, JPEGCOLORMODE_RGB))
+        if (tag16(tiff, TIFFTAG_COMPRESSION, COMPRESSION_NONE) != COMPRESSION_JPEG || page->separate ||
+            page->bits != 8 || page->sample != SAMPLE_U8 ||
+            !TIFFSetField(tiff, TIFFTAG_JPEGCOLORMODE, JPEGCOLORMODE_RGB))
             return fail(COVER_ERROR_UNSUPPORTED, "YCbCr without JPEG compression; convert it to RGB");
         /* fall through */
-    case PHOTOMETRIC_RGB: page->channels = 3; break;
+    case PHOTOMETRIC_RGB:
+        page->channels = 3;
+        break;
     default:
         return fail(COVER_ERROR_UNSUPPORTED, "PhotometricInterpretation is %u; grey, RGB and palette images are read",
                     photometric);
@@ -178,7 +182,8 @@ static cover_status check_pieces(struct tiff_page *page, TIFF *tiff, uint64_t fi
         return fail(COVER_ERROR_FORMAT, "%s is %u x %u; the file is damaged", page->tiled ? "a tile" : "a strip",
                     page->piece_width, page->piece_height);
 
-    const uint64_t across = (page->width - 1) / page->piece_width + 1, down = (page->height - 1) / page->piece_height + 1;
+    const uint64_t across = (page->width - 1) / page->piece_width + 1,
+                   down = (page->height - 1) / page->piece_height + 1;
     const uint64_t pieces = across * down * (page->separate ? (uint64_t)page->samples : 1);
     const uint64_t sample_bits = (uint64_t)page->bits * (page->separate ? 1 : (uint64_t)page->samples);
     const uint64_t row_bytes = ((uint64_t)page->piece_width * sample_bits + 7) / 8;
@@ -203,10 +208,11 @@ static cover_status check_pieces(struct tiff_page *page, TIFF *tiff, uint64_t fi
     const uint64_t rows = page->tiled ? pieces * page->piece_height : page->height * (pieces / down);
     uint64_t unpacked;
     if (stored > file_bytes || __builtin_mul_overflow(rows, row_bytes, &unpacked) || unpacked / ratio > stored)
-        return fail(COVER_ERROR_FORMAT,
-                    "ImageWidth %u and ImageLength %u with %d samples of %d bits do not fit the %llu bytes of its strips "
-                    "or tiles; the file is damaged",
-                    page->width, page->height, page->samples, page->bits, (unsigned long long)stored);
+        return fail(
+            COVER_ERROR_FORMAT,
+            "ImageWidth %u and ImageLength %u with %d samples of %d bits do not fit the %llu bytes of its strips "
+            "or tiles; the file is damaged",
+            page->width, page->height, page->samples, page->bits, (unsigned long long)stored);
     return COVER_OK;
 }
 
@@ -245,9 +251,12 @@ cover_status tiff_place_row(const struct tiff_page *page, uint8_t *pixels, const
                             uint32_t columns, int plane) {
     const size_t a_pixel = page->separate ? 1 : (size_t)page->samples, count = columns * a_pixel;
     const size_t element = cover_dtype_bytes(page->dtype), channels = (size_t)page->channels;
-    if (page->bits < 8) unpack_bits(scratch, encoded, count, page->bits);
-    else if (page->dtype != COVER_F32) samples_copy(scratch, encoded, page->sample, count);
-    else samples_to_float((float *)scratch, encoded, page->sample, count, 1, 0);
+    if (page->bits < 8)
+        unpack_bits(scratch, encoded, count, page->bits);
+    else if (page->dtype != COVER_F32)
+        samples_copy(scratch, encoded, page->sample, count);
+    else
+        samples_to_float((float *)scratch, encoded, page->sample, count, 1, 0);
 
     if (page->palette) { /* an index has at most 8 bits, so it is always inside colours */
         for (size_t i = 0; i < count; i++) memcpy(pixels + i * channels, page->colours[scratch[i]], channels);
@@ -262,7 +271,8 @@ cover_status tiff_place_row(const struct tiff_page *page, uint8_t *pixels, const
     }
     const size_t taken = (page->separate ? 1 : channels) * element;
     pixels += (size_t)plane * element;
-    for (size_t i = 0; i < columns; i++) memcpy(pixels + i * channels * element, scratch + i * a_pixel * element, taken);
+    for (size_t i = 0; i < columns; i++)
+        memcpy(pixels + i * channels * element, scratch + i * a_pixel * element, taken);
     return COVER_OK;
 }
 
