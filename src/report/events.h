@@ -1,0 +1,21 @@
+/* TensorBoard event files: TFRecord frames (length, masked CRC-32C, data, masked CRC-32C) of protocol-buffer messages
+ * Event{wall_time, step, summary{tag, simple_value}}, written by hand.  Called by the trainer. */
+#ifndef COVER_EVENTS_H
+#define COVER_EVENTS_H
+
+#include "../core/base/base.h"
+
+struct events;
+struct event_scalar {
+    const char *tag; /* "loss/l_vec" */
+    double value;
+};
+
+/* Begin a new events.out.tfevents.* file in a folder.  first_step > 0: the run goes on from there, and TensorBoard drops
+ * what earlier files say of later steps. */
+cover_status events_open(struct events **events, cover_context *context, const char *folder, int64_t first_step);
+/* One event with all scalars of a step, in one write. */
+cover_status events_append(struct events *events, int64_t step, const struct event_scalar *scalars, int count);
+cover_status events_close(struct events *events); /* takes NULL */
+
+#endif
