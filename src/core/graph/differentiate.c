@@ -1,0 +1,188 @@
+/* Reverse-mode differentiation of a graph: appends the backward nodes.  Called by method/objective.c.
+ *
+ * Tensors that are cheap to compute (norm_act, upsample_concat) are not kept for backward but computed again just before
+ * they are needed (design rule 4).  Gradients of views are written straight into the gradient of the whole. */
+#include "ops.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { KEEP_NODES = 8 }; /* a recomputed tensor is used again when it is needed within so many nodes */
+
+struct again {
+    int copy, made_at;
+};
+
+struct adjoint {
+    struct graph *graph;
+    int forward_tensors;
+    int *gradient;      /* of each forward tensor */
+    bool *wanted;       /* depends on a parameter */
+    bool *shared;       /* of each tensor: is the gradient of two tensors, so nothing may be added in place */
+    int shared_capacity;
+    struct again *again;
+};
+
+struct graph *adjoint_graph(struct adjoint *adjoint) { return adjoint->graph; }
+bool adjoint_wanted(const struct adjoint *adjoint, int tensor) { return adjoint->wanted[tensor]; }
+
+/* Gradients of the images of a tensor become one: they are written where the whole one lies. */
+static void join_views(struct adjoint *adjoint, int whole) {
+    struct graph *graph = adjoint->graph;
+    int images = graph->tensors[whole].images, parts[64], found = 0;
+    if (images > 64) return;
+    for (int i = 0; i < images; i++) parts[i] = ABSENT;
+    for (int i = 0; i < adjoint->forward_tensors; i++) {
+        const struct tensor *view = &graph->tensors[i];
+        if (view->parent != whole || adjoint->gradient[i] == ABSENT || view->images != 1) continue;
+        int *part = &parts[view->first_image];
+        if (*part != ABSENT) { /* two views of one image */
+            int sum = graph_add(graph, *part, adjoint->gradient[i]);
+            *part = sum;
+        } else *part = adjoint->gradient[i], found++;
+        adjoint->gradient[i] = ABSENT;
+    }
+    if (found == 0 || graph->status != COVER_OK) return;
+    if (found < images) {
+        graph->status = fail(COVER_ERROR_INTERNAL, "graph: only some images of %s have a gradient", graph->tensors[whole].name);
+        return;
+    }
+    /* an input-free tensor of the whole's shape: its parts are its producers */
+    int joined = graph_image(graph, whole, 0);
+    if (joined == ABSENT) return;
+    struct tensor *made = &graph->tensors[joined];
+    made->images = images, made->parent = ABSENT, made->first_image = 0;
+    made->storage = STORAGE_ARENA, made->producer = graph->node_count - 1;
+    for (int i = 0; i < images; i++) {
+        struct tensor *part = &graph->tensors[parts[i]];
+        if (part->parent != ABSENT || part->storage != STORAGE_ARENA || adjoint->shared[parts[i]]) {
+            graph->status = fail(COVER_ERROR_INTERNAL, "graph: the gradient %s cannot be placed", part->name);
+            return;
+        }
+        part->parent = joined, part->first_image = i;
+    }
+    adjoint_add(adjoint, whole, joined);
+}
+
+int adjoint_of(struct adjoint *adjoint, int tensor) { return adjoint->gradient[tensor]; }
+
+void adjoint_add(struct adjoint *adjoint, int tensor, int contribution) {
+    struct graph *graph = adjoint->graph;
+    if (graph->status != COVER_OK || contribution == ABSENT) return;
+    if (contribution >= adjoint->shared_capacity) {
+        graph->status = fail(COVER_ERROR_INTERNAL, "graph: more tensors in backward than foreseen");
+        return;
+    }
+    int *gradient = &adjoint->gradient[tensor];
+    if (*gradient == ABSENT) {
+        if (graph->tensors[tensor].storage == STORAGE_PARAMETER) { /* straight into the lane's flat gradient */
+            graph->tensors[contribution].storage = STORAGE_PARAMETER_GRAD;
+            graph->tensors[contribution].index = graph->tensors[tensor].index;
+        }
+        for (int i = 0; i < adjoint->forward_tensors; i++)
+            if (adjoint->gradient[i] == contribution) adjoint->shared[contribution] = true;
+        *gradient = contribution;
+        return;
+    }
+    int sum = graph_add(graph, *gradient, contribution);
+    if (sum == ABSENT) return;
+    if (adjoint->shared[*gradient]) *gradient = sum;
+    else { /* in place: the node writes the tensor that it reads, the new one is never used */
+        graph->nodes[graph->node_count - 1].output[0] = *gradient;
+        graph->tensor_count--;
+    }
+}
+
+static int again_now(struct adjoint *adjoint, int tensor) {
+    struct graph *graph = adjoint->graph;
+    int producer = graph->tensors[tensor].producer, out[NODE_OUTPUTS];
+    struct node node = graph->nodes[producer];
+    if (node.op == OP_norm_act) {
+        int x = adjoint_again(adjoint, node.input[0]);
+        int inputs[] = {x, node.input[1], node.input[2], node.input[3], node.output[1]};
+        graph_node(graph, OP_norm_apply, inputs, &node.attributes, out);
+    } else { /* the op itself, on inputs that may have to be computed again too */
+        int inputs[NODE_INPUTS];
+        for (int i = 0; i < NODE_INPUTS; i++)
+            inputs[i] = node.input[i] == ABSENT ? ABSENT : adjoint_again(adjoint, node.input[i]);
+        graph_node(graph, node.op, inputs, &node.attributes, out);
+    }
+    return out[0];
+}
+
+int adjoint_again(struct adjoint *adjoint, int tensor) {
+    struct graph *graph = adjoint->graph;
+    const struct tensor *forward = &graph->tensors[tensor];
+    if (graph->status != COVER_OK) return ABSENT;
+    if (forward->parent != ABSENT) {
+        int first = forward->first_image, whole = adjoint_again(adjoint, forward->parent);
+        return whole == graph->tensors[tensor].parent ? tensor : graph_image(graph, whole, first);
+    }
+    if (forward->storage != STORAGE_ARENA || forward->producer == ABSENT) return tensor;
+    struct node node = graph->nodes[forward->producer];
+    if (!(op_rows[node.op].flags & OP_CHEAP) || node.output[0] != tensor) return tensor;
+    struct again *known = &adjoint->again[tensor];
+    if (known->copy == ABSENT || graph->node_count - known->made_at > KEEP_NODES) known->copy = again_now(adjoint, tensor);
+    known->made_at = graph->node_count;
+    return known->copy;
+}
+
+static void find_wanted(struct adjoint *adjoint) {
+    const struct graph *graph = adjoint->graph;
+    for (int i = 0; i < adjoint->forward_tensors; i++)
+        adjoint->wanted[i] = graph->tensors[i].storage == STORAGE_PARAMETER;
+    for (int n = 0; n < graph->forward_nodes; n++) {
+        const struct node *node = &graph->nodes[n];
+        bool wanted = false;
+        for (int i = 0; i < NODE_INPUTS; i++) {
+            int input = node->input[i];
+            if (input == ABSENT) continue;
+            int parent = graph->tensors[input].parent;
+            if (parent != ABSENT && adjoint->wanted[parent]) adjoint->wanted[input] = true;
+            wanted |= adjoint->wanted[input];
+        }
+        for (int i = 0; i < NODE_OUTPUTS; i++)
+            if (node->output[i] != ABSENT) adjoint->wanted[node->output[i]] = wanted;
+    }
+}
+
+static void backward(struct adjoint *adjoint) {
+    struct graph *graph = adjoint->graph;
+    for (int n = graph->forward_nodes - 1; n >= 0 && graph->status == COVER_OK; n--) {
+        struct node node = graph->nodes[n];
+        int output = node.output[0];
+        snprintf(graph->scope, sizeof graph->scope, "%.63s", graph->tensors[output].name);
+        if (graph->tensors[output].images > 1) join_views(adjoint, output);
+        bool loss = node.op == OP_vector_loss || node.op == OP_cosine_loss;
+        if (loss ? adjoint->gradient[output] != ABSENT : adjoint->gradient[output] != ABSENT && adjoint->wanted[output])
+            op_gradient[node.op](adjoint, n);
+    }
+}
+
+void graph_differentiate(struct graph *graph, const int *losses, int count) {
+    if (graph->status != COVER_OK) return;
+    graph->forward_nodes = graph->node_count;
+    int forward = graph->tensor_count, capacity = 16 * forward + 1024;
+    struct adjoint adjoint = {.graph = graph, .forward_tensors = forward, .shared_capacity = capacity};
+    adjoint.gradient = memory_alloc(graph->context, (size_t)forward * sizeof *adjoint.gradient);
+    adjoint.wanted = memory_zero(graph->context, (size_t)forward * sizeof *adjoint.wanted);
+    adjoint.shared = memory_zero(graph->context, (size_t)capacity * sizeof *adjoint.shared);
+    adjoint.again = memory_alloc(graph->context, (size_t)forward * sizeof *adjoint.again);
+    if (!adjoint.gradient || !adjoint.wanted || !adjoint.shared || !adjoint.again) graph->status = COVER_ERROR_MEMORY;
+    else {
+        for (int i = 0; i < forward; i++) adjoint.gradient[i] = ABSENT, adjoint.again[i].copy = ABSENT;
+        for (int i = 0; i < count; i++) adjoint.gradient[losses[i]] = losses[i]; /* dL/dL = 1: the marker that it flows */
+        find_wanted(&adjoint);
+        backward(&adjoint);
+    }
+    memory_free(graph->context, adjoint.gradient);
+    memory_free(graph->context, adjoint.wanted);
+    memory_free(graph->context, adjoint.shared);
+    memory_free(graph->context, adjoint.again);
+}
+
+bool graph_has_gradient(const struct graph *graph, int parameter) {
+    for (int i = 0; i < graph->tensor_count; i++)
+        if (graph->tensors[i].storage == STORAGE_PARAMETER_GRAD && graph->tensors[i].index == parameter) return true;
+    return false;
+}

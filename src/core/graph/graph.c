@@ -1,0 +1,179 @@
+/* Building a graph: tensors, nodes, views, names.  Called by nn/, method/ and differentiate.c. */
+#include "ops.h"
+
+#include <stdio.h>
+#include <string.h>
+
+const struct op_row op_rows[OP_COUNT] = {
+#define NONE 0
+#define CHEAP OP_CHEAP
+#define GRADIENT OP_GRADIENT
+#define MIXES OP_MIXES
+#define OP(name, inputs, outputs, optional, flags, text) {#name, text, inputs, outputs, optional, flags},
+#include "ops.def"
+#undef OP
+};
+
+void graph_begin(struct graph *graph, cover_context *context, struct parameters *parameters) {
+    *graph = (struct graph){.context = context, .parameters = parameters};
+}
+
+void graph_free(struct graph *graph) {
+    if (!graph->context) return;
+    memory_free(graph->context, graph->tensors);
+    memory_free(graph->context, graph->nodes);
+    *graph = (struct graph){0};
+}
+
+cover_status graph_finish(const struct graph *graph) { return graph->status; }
+
+/* Room for one more element of `bytes`; false after an error. */
+static bool grow(struct graph *graph, void **array, int count, int *capacity, size_t bytes) {
+    if (graph->status != COVER_OK) return false;
+    if (count < *capacity) return true;
+    int larger = *capacity ? 2 * *capacity : 64;
+    void *fresh = memory_zero(graph->context, (size_t)larger * bytes);
+    if (!fresh) {
+        graph->status = COVER_ERROR_MEMORY;
+        return false;
+    }
+    if (count) memcpy(fresh, *array, (size_t)count * bytes);
+    memory_free(graph->context, *array);
+    *array = fresh, *capacity = larger;
+    return true;
+}
+
+static int add_tensor(struct graph *graph, const struct tensor *tensor, const char *name) {
+    if (!grow(graph, (void **)&graph->tensors, graph->tensor_count, &graph->tensor_capacity, sizeof *tensor)) return ABSENT;
+    struct tensor *fresh = &graph->tensors[graph->tensor_count];
+    *fresh = *tensor;
+    snprintf(fresh->name, sizeof fresh->name, "%s", name);
+    return graph->tensor_count++;
+}
+
+int graph_input(struct graph *graph, const char *name, int images, const struct grid *grid, int64_t channels) {
+    struct tensor tensor = {.images = images, .grid = *grid, .channels = channels, .storage = STORAGE_INPUT,
+                            .index = graph->inputs, .parent = ABSENT, .producer = ABSENT};
+    int made = add_tensor(graph, &tensor, name);
+    if (made != ABSENT) graph->inputs++;
+    return made;
+}
+
+int graph_parameter(struct graph *graph, const char *name, int rank, const int64_t *shape, int64_t fan_in,
+                    enum parameter_init init) {
+    int row;
+    if (graph->status != COVER_OK) return ABSENT;
+    if ((graph->status = parameters_add(graph->parameters, name, rank, shape, fan_in, init, &row)) != COVER_OK) return ABSENT;
+    for (int i = 0; i < graph->tensor_count; i++)
+        if (graph->tensors[i].storage == STORAGE_PARAMETER && graph->tensors[i].index == row) return i;
+    struct tensor tensor = {.images = 1, .grid = {2, {1, 1, 1}}, .channels = graph->parameters->rows[row].count,
+                            .storage = STORAGE_PARAMETER, .index = row, .parent = ABSENT, .producer = ABSENT};
+    return add_tensor(graph, &tensor, name);
+}
+
+int graph_image(struct graph *graph, int whole, int image) {
+    if (whole == ABSENT || graph->status != COVER_OK) return ABSENT;
+    struct tensor tensor = graph->tensors[whole];
+    if (image < 0 || image >= tensor.images) {
+        graph->status = fail(COVER_ERROR_INTERNAL, "graph: image %d of %s, which has %d", image, tensor.name, tensor.images);
+        return ABSENT;
+    }
+    char name[sizeof tensor.name];
+    snprintf(name, sizeof name, "%.58s[%d]", tensor.name, image);
+    if (tensor.parent == ABSENT) tensor.parent = whole, tensor.first_image = image; /* views of views share the root */
+    else tensor.first_image += image;
+    tensor.images = 1;
+    return add_tensor(graph, &tensor, name);
+}
+
+int graph_result(struct graph *graph, int tensor) {
+    if (tensor == ABSENT || graph->status != COVER_OK) return ABSENT;
+    struct tensor *kept = &graph->tensors[tensor];
+    if (kept->storage == STORAGE_RESULT) return kept->index;
+    if (kept->storage != STORAGE_ARENA || kept->parent != ABSENT) {
+        graph->status = fail(COVER_ERROR_INTERNAL, "graph: %s cannot be kept as a result", kept->name);
+        return ABSENT;
+    }
+    kept->storage = STORAGE_RESULT, kept->index = graph->results;
+    for (int i = 0; i < graph->tensor_count; i++) /* its views follow */
+        if (graph->tensors[i].parent == tensor) graph->tensors[i].storage = STORAGE_RESULT, graph->tensors[i].index = kept->index;
+    return graph->results++;
+}
+
+static bool inputs_present(const struct graph *graph, enum op op, const int *inputs) {
+    for (int i = 0; i < op_rows[op].inputs; i++)
+        if (inputs[i] == ABSENT ? !(op_rows[op].optional >> i & 1) : inputs[i] < 0 || inputs[i] >= graph->tensor_count)
+            return false;
+    return true;
+}
+
+bool graph_node(struct graph *graph, enum op op, const int *inputs, const struct attributes *attributes, int *outputs) {
+    struct tensor shapes[NODE_OUTPUTS] = {0};
+    struct node node = {.op = op, .attributes = *attributes};
+    for (int i = 0; i < NODE_OUTPUTS; i++) node.output[i] = outputs[i] = ABSENT;
+    for (int i = 0; i < NODE_INPUTS; i++) node.input[i] = i < op_rows[op].inputs ? inputs[i] : ABSENT;
+    if (graph->status != COVER_OK) return false;
+    if (!inputs_present(graph, op, inputs)) {
+        graph->status = fail(COVER_ERROR_INTERNAL, "graph: %s %s: an input is absent", graph->scope, op_rows[op].name);
+        return false;
+    }
+    if ((graph->status = op_shape[op](graph, &node, shapes)) != COVER_OK) {
+        fail_in(graph->status, "%s %s", graph->scope, op_rows[op].name);
+        return false;
+    }
+    for (int i = 0; i < op_rows[op].outputs; i++) {
+        if (shapes[i].images == 0) continue;
+        char name[sizeof shapes[i].name];
+        snprintf(name, sizeof name, "%.40s %.20s", graph->scope, op_rows[op].name);
+        shapes[i].parent = ABSENT, shapes[i].producer = graph->node_count;
+        outputs[i] = node.output[i] = add_tensor(graph, &shapes[i], name);
+    }
+    if (!grow(graph, (void **)&graph->nodes, graph->node_count, &graph->node_capacity, sizeof node)) return false;
+    graph->nodes[graph->node_count++] = node;
+    return true;
+}
+
+static int one_output(struct graph *graph, enum op op, const int *inputs, struct attributes attributes) {
+    int outputs[NODE_OUTPUTS];
+    return graph_node(graph, op, inputs, &attributes, outputs) ? outputs[0] : ABSENT;
+}
+
+int graph_conv(struct graph *graph, int x, int weights, int bias, int kernel) {
+    return one_output(graph, OP_conv, (int[]){x, weights, bias}, (struct attributes){.kernel = kernel});
+}
+int graph_norm_act(struct graph *graph, int x, int gamma, int beta, int bias, int groups, float slope) {
+    return one_output(graph, OP_norm_act, (int[]){x, gamma, beta, bias}, (struct attributes){.groups = groups, .slope = slope});
+}
+int graph_max_pool2(struct graph *graph, int x) {
+    return one_output(graph, OP_max_pool2, (int[]){x}, (struct attributes){0});
+}
+int graph_upsample_concat(struct graph *graph, int skip, int deep) {
+    return one_output(graph, OP_upsample_concat, (int[]){skip, deep}, (struct attributes){0});
+}
+int graph_resize_corners(struct graph *graph, int x, const struct grid *grid, float scale) {
+    return one_output(graph, OP_resize_corners, (int[]){x}, (struct attributes){.grid = *grid, .scale = scale});
+}
+int graph_warp(struct graph *graph, int source, int field, enum coordinates coordinates) {
+    return one_output(graph, OP_warp, (int[]){source, field}, (struct attributes){.coordinates = coordinates});
+}
+int graph_mov(struct graph *graph, int query, int key, int heads, int radius) {
+    return one_output(graph, OP_mov, (int[]){query, key}, (struct attributes){.heads = heads, .radius = radius});
+}
+int graph_vector_loss(struct graph *graph, int prediction, int truth, int mask) {
+    return one_output(graph, OP_vector_loss, (int[]){prediction, truth, mask}, (struct attributes){0});
+}
+int graph_cosine_loss(struct graph *graph, int a, int b, int mask) {
+    return one_output(graph, OP_cosine_loss, (int[]){a, b, mask}, (struct attributes){0});
+}
+int graph_add(struct graph *graph, int a, int b) {
+    return one_output(graph, OP_add, (int[]){a, b}, (struct attributes){0});
+}
+
+int64_t tensor_elements(const struct tensor *tensor) {
+    return tensor->images * grid_pixels(&tensor->grid) * tensor->channels;
+}
+
+size_t tensor_bytes(const struct tensor *tensor) {
+    static const size_t bytes[] = {[ELEMENT_F32] = 4, [ELEMENT_U8] = 1, [ELEMENT_F64] = 8};
+    return (size_t)tensor_elements(tensor) * bytes[tensor->element];
+}

@@ -1,0 +1,113 @@
+/* The graph: a model described once as a list of operations over tensors, in the order in which they run.
+ * Built by nn/ and method/, differentiated here, planned by plan.c, run by an executor.  Knows base/ alone. */
+#ifndef COVER_GRAPH_H
+#define COVER_GRAPH_H
+
+#include "../base/base.h"
+#include "../base/grid.h"
+#include "../nn/parameters.h"
+
+enum op {
+#define OP(name, inputs, outputs, optional, flags, text) OP_##name,
+#include "ops.def"
+#undef OP
+    OP_COUNT
+};
+enum { OP_CHEAP = 1, OP_GRADIENT = 2, OP_MIXES = 4 };
+enum { NODE_INPUTS = 6, NODE_OUTPUTS = 4, ABSENT = -1 };
+
+struct op_row {
+    const char *name, *text;
+    int inputs, outputs;
+    unsigned optional, flags;
+};
+extern const struct op_row op_rows[OP_COUNT];
+
+enum storage {
+    STORAGE_ARENA,          /* lives in the lane's arena between its first writer and its last reader */
+    STORAGE_INPUT,          /* given at each run: index says which */
+    STORAGE_PARAMETER,      /* in the flat parameter buffer: index is the parameter's row */
+    STORAGE_PARAMETER_GRAD, /* in the lane's flat gradient buffer, same layout */
+    STORAGE_RESULT          /* kept to the end of the run, readable by the caller: index says which */
+};
+enum element { ELEMENT_F32, ELEMENT_U8, ELEMENT_F64 };
+
+/* images x grid x channels, channels last.  A view is some whole images of its parent. */
+struct tensor {
+    char name[64];
+    int images;
+    struct grid grid;
+    int64_t channels;
+    enum element element;
+    enum storage storage;
+    int index;
+    int parent, first_image; /* parent ABSENT: owns its memory */
+    int producer;            /* node that wrote it first, ABSENT for inputs and parameters */
+};
+
+struct attributes {
+    int kernel, groups, heads, radius;
+    float slope, scale;
+    enum coordinates coordinates;
+    struct grid grid;    /* of the output of resize_corners and of its gradient */
+    int64_t channels;    /* upsample_concat_grad: channels of skip; conv_grad_weights: row of the weights */
+    bool skip_output[2]; /* outputs that nobody wants */
+};
+
+struct node {
+    enum op op;
+    int input[NODE_INPUTS], output[NODE_OUTPUTS];
+    struct attributes attributes;
+};
+
+struct graph {
+    cover_context *context;
+    struct parameters *parameters; /* of the network, not owned */
+    struct tensor *tensors;
+    struct node *nodes;
+    int tensor_count, tensor_capacity, node_count, node_capacity;
+    int inputs, results;  /* how many there are of each */
+    int forward_nodes; /* nodes before graph_differentiate() added its own */
+    int *parameter_tensors;
+    char scope[64];      /* put before the names of what is built next */
+    cover_status status; /* first error; building goes on as no-ops and graph_finish() reports it */
+};
+
+void graph_begin(struct graph *graph, cover_context *context, struct parameters *parameters);
+void graph_free(struct graph *graph);
+/* The first error of all that was built. */
+cover_status graph_finish(const struct graph *graph);
+
+/* ---- building: each returns a tensor, ABSENT after an error */
+int graph_input(struct graph *graph, const char *name, int images, const struct grid *grid, int64_t channels);
+int graph_parameter(struct graph *graph, const char *name, int rank, const int64_t *shape, int64_t fan_in,
+                    enum parameter_init init);
+int graph_image(struct graph *graph, int tensor, int image); /* a view of one image */
+/* Keep a tensor to the end; returns the result's index. */
+int graph_result(struct graph *graph, int tensor);
+/* Add a node of any op; outputs are made by its shape rule. */
+bool graph_node(struct graph *graph, enum op op, const int *inputs, const struct attributes *attributes, int *outputs);
+
+int graph_conv(struct graph *graph, int x, int weights, int bias, int kernel);
+int graph_norm_act(struct graph *graph, int x, int gamma, int beta, int bias, int groups, float slope);
+int graph_max_pool2(struct graph *graph, int x);
+int graph_upsample_concat(struct graph *graph, int skip, int deep);
+int graph_resize_corners(struct graph *graph, int x, const struct grid *grid, float scale);
+int graph_warp(struct graph *graph, int source, int field, enum coordinates coordinates);
+int graph_mov(struct graph *graph, int query, int key, int heads, int radius);
+int graph_vector_loss(struct graph *graph, int prediction, int truth, int mask);
+int graph_cosine_loss(struct graph *graph, int a, int b, int mask);
+int graph_add(struct graph *graph, int a, int b);
+
+/* Add the nodes that compute the gradient of the sum of these losses with respect to every parameter in the graph.  The
+ * losses are sums over pixels; their gradients are unscaled too. */
+void graph_differentiate(struct graph *graph, const int *losses, int count);
+/* Does parameter row have a gradient here? */
+bool graph_has_gradient(const struct graph *graph, int parameter);
+
+/* ---- facts */
+int64_t tensor_elements(const struct tensor *tensor); /* all images */
+size_t tensor_bytes(const struct tensor *tensor);
+double node_flops(const struct graph *graph, const struct node *node);
+
+#endif

@@ -1,0 +1,137 @@
+/* Memory planning: lifetimes along the node order, then placement, largest block first, at the lowest offset that is free
+ * for its whole life.  Called when an executor prepares a program. */
+#include "plan.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct block {
+    size_t bytes, offset;
+    int first, last; /* nodes during which it lives */
+    int tensor;      /* root tensor, or ABSENT for a workspace */
+};
+
+static size_t aligned(size_t bytes) { return (bytes + 63) / 64 * 64; }
+
+static int root_of(const struct graph *graph, int tensor) {
+    while (graph->tensors[tensor].parent != ABSENT) tensor = graph->tensors[tensor].parent;
+    return tensor;
+}
+
+static bool in_arena(const struct tensor *tensor) {
+    return tensor->storage == STORAGE_ARENA || tensor->storage == STORAGE_RESULT;
+}
+
+static void touch(struct block *blocks, const struct graph *graph, int tensor, int node) {
+    if (tensor == ABSENT) return;
+    struct block *block = &blocks[root_of(graph, tensor)];
+    if (block->first > node) block->first = node;
+    if (block->last < node) block->last = node;
+}
+
+static void find_lifetimes(struct block *blocks, const struct graph *graph) {
+    for (int t = 0; t < graph->tensor_count; t++)
+        blocks[t] = (struct block){.first = graph->node_count, .last = -1, .tensor = t};
+    for (int n = 0; n < graph->node_count; n++) {
+        for (int i = 0; i < NODE_INPUTS; i++) touch(blocks, graph, graph->nodes[n].input[i], n);
+        for (int i = 0; i < NODE_OUTPUTS; i++) touch(blocks, graph, graph->nodes[n].output[i], n);
+    }
+    for (int t = 0; t < graph->tensor_count; t++) {
+        const struct tensor *tensor = &graph->tensors[t];
+        if (tensor->parent != ABSENT || !in_arena(tensor) || blocks[t].last < 0) continue;
+        blocks[t].bytes = aligned(tensor_bytes(tensor));
+        if (tensor->storage == STORAGE_RESULT) blocks[t].last = graph->node_count;
+    }
+}
+
+static int larger_first(const void *a, const void *b) {
+    const struct block *x = a, *y = b;
+    if (x->bytes != y->bytes) return x->bytes < y->bytes ? 1 : -1;
+    if (x->first != y->first) return x->first < y->first ? -1 : 1;
+    return x->tensor < y->tensor ? -1 : x->tensor > y->tensor; /* a total order, so that plans repeat */
+}
+
+static int lower_first(const void *a, const void *b) {
+    const struct block *x = *(struct block *const *)a, *y = *(struct block *const *)b;
+    return x->offset < y->offset ? -1 : x->offset > y->offset;
+}
+
+/* blocks sorted larger first; neighbours: scratch of `count` pointers.  Returns the arena's size. */
+static size_t place(struct block *blocks, int count, struct block **neighbours) {
+    size_t end = 0;
+    for (int i = 0; i < count; i++) {
+        struct block *block = &blocks[i];
+        int found = 0;
+        for (int k = 0; k < i; k++)
+            if (blocks[k].first <= block->last && block->first <= blocks[k].last) neighbours[found++] = &blocks[k];
+        qsort(neighbours, (size_t)found, sizeof *neighbours, lower_first);
+        size_t at = 0, best = SIZE_MAX, best_gap = SIZE_MAX;
+        for (int k = 0; k < found; k++) { /* the tightest gap that is wide enough */
+            if (neighbours[k]->offset > at && neighbours[k]->offset - at >= block->bytes && neighbours[k]->offset - at < best_gap)
+                best = at, best_gap = neighbours[k]->offset - at;
+            size_t behind = neighbours[k]->offset + neighbours[k]->bytes;
+            if (behind > at) at = behind;
+        }
+        block->offset = best != SIZE_MAX ? best : at;
+        if (block->offset + block->bytes > end) end = block->offset + block->bytes;
+    }
+    return end;
+}
+
+static size_t peak(const struct block *blocks, int count, int nodes) {
+    size_t most = 0;
+    for (int n = 0; n < nodes; n++) {
+        size_t sum = 0;
+        for (int i = 0; i < count; i++)
+            if (blocks[i].first <= n && n <= blocks[i].last) sum += blocks[i].bytes;
+        if (sum > most) most = sum;
+    }
+    return most;
+}
+
+cover_status plan_create(struct plan *plan, const struct graph *graph, const size_t *workspace_bytes) {
+    cover_context *context = graph->context;
+    cover_status status = COVER_ERROR_MEMORY;
+    int tensors = graph->tensor_count, nodes = graph->node_count, count = 0;
+    *plan = (struct plan){0};
+    struct block *blocks = memory_zero(context, (size_t)(tensors + nodes) * sizeof *blocks);
+    struct block **neighbours = memory_zero(context, (size_t)(tensors + nodes) * sizeof *neighbours);
+    plan->offset = memory_zero(context, (size_t)tensors * sizeof *plan->offset);
+    plan->workspace = memory_zero(context, (size_t)nodes * sizeof *plan->workspace);
+    if (!blocks || !neighbours || !plan->offset || !plan->workspace) goto done;
+    find_lifetimes(blocks, graph);
+    for (int t = 0; t < tensors; t++)
+        if (blocks[t].bytes) blocks[count++] = blocks[t];
+    for (int n = 0; n < nodes; n++) {
+        plan->flops += node_flops(graph, &graph->nodes[n]);
+        if (workspace_bytes[n])
+            blocks[count++] = (struct block){.bytes = aligned(workspace_bytes[n]), .first = n, .last = n, .tensor = -1 - n};
+    }
+    plan->tensor_peak_bytes = peak(blocks, count, nodes);
+    qsort(blocks, (size_t)count, sizeof *blocks, larger_first);
+    plan->arena_bytes = place(blocks, count, neighbours);
+    for (int i = 0; i < count; i++) {
+        if (blocks[i].tensor >= 0) plan->offset[blocks[i].tensor] = blocks[i].offset;
+        else plan->workspace[-1 - blocks[i].tensor] = blocks[i].offset;
+    }
+    for (int t = 0; t < tensors; t++) {
+        const struct tensor *tensor = &graph->tensors[t];
+        if (tensor->parent == ABSENT || !in_arena(&graph->tensors[root_of(graph, t)])) continue;
+        size_t image = tensor_bytes(tensor) / (size_t)tensor->images, offset = 0;
+        for (int v = t; graph->tensors[v].parent != ABSENT; v = graph->tensors[v].parent)
+            offset += (size_t)graph->tensors[v].first_image * image;
+        plan->offset[t] = plan->offset[root_of(graph, t)] + offset;
+    }
+    status = COVER_OK;
+done:
+    memory_free(context, blocks);
+    memory_free(context, neighbours);
+    if (status != COVER_OK) plan_free(plan, context);
+    return status;
+}
+
+void plan_free(struct plan *plan, cover_context *context) {
+    memory_free(context, plan->offset);
+    memory_free(context, plan->workspace);
+    *plan = (struct plan){0};
+}
