@@ -1,0 +1,44 @@
+/* What core asks of a device: prepare a graph, then run it, many lanes at once.  One table a device; src/backends.c lists
+ * those that are built in.  Called by train/ and by the public components. */
+#ifndef COVER_EXECUTOR_H
+#define COVER_EXECUTOR_H
+
+#include "../base/threads.h"
+#include "plan.h"
+
+struct program; /* a prepared graph: plan, primitives, packed weights; shared by all lanes */
+
+enum { RUN_INPUTS = 8 };
+struct run { /* one lane's way through a program */
+    const float *input[RUN_INPUTS]; /* of each graph_input(), channels last */
+    const float *parameters;        /* the flat buffer that program_pack() was given */
+    float *gradient;                /* flat, same layout; parameters without gradient are left alone.  NULL in inference */
+    void *arena;                    /* plan->arena_bytes, 64-byte aligned */
+    bool check;                     /* stop with COVER_ERROR_NUMERIC at the first tensor that is not finite */
+    int team;                       /* threads that take this run together, at most program_create's */
+    struct team_barrier *barrier;   /* of that many; NULL when team is 1 */
+    atomic_int failed;              /* set by the first member that fails */
+    cover_status status;            /* of the run, and its text, valid once every member is back */
+    char error[1024];
+};
+
+struct executor {
+    const char *name;
+    /* team: threads of a lane.  Called from the caller's thread; primitives are made on the context's own. */
+    cover_status (*program_create)(struct program **program, cover_context *context, const struct graph *graph, int team);
+    void (*program_destroy)(struct program *program); /* takes NULL */
+    const struct plan *(*program_plan)(const struct program *program);
+    size_t (*program_packed_bytes)(const struct program *program); /* weights in the primitives' own order */
+    /* Take over changed parameters, once a step.  From the caller's thread. */
+    cover_status (*program_pack)(struct program *program, const float *parameters);
+    /* Called by every member (0..team-1) of the run's team, on threads of ours.  After it, run->status says how it went. */
+    void (*program_run)(const struct program *program, struct run *run, int member);
+    /* A kept tensor in the run's arena. */
+    const void *(*program_result)(const struct program *program, const struct run *run, int result);
+    /* The same run again, but only nodes of one kind: the floor of a step.  NULL = not offered */
+    double (*program_time)(const struct program *program, struct run *run, double *op_seconds /* OP_COUNT */);
+};
+
+extern const struct executor executor_cpu;
+
+#endif

@@ -1,0 +1,49 @@
+/* VPA, the vector pyramid aggregation, over MoV heads (paper, eq. 8 and 30; method: MoV, VPA).  Called by objective.c.
+ *
+ * The projection's 1x1 convolution is linear and acts on each pixel alone, so it commutes with the warp: projecting first
+ * and warping its few channels gives what warping the many channels of the features first would.  Its bias does not commute
+ * at the border, where a warp reads zeros; it is therefore added behind the warp, by the norm. */
+#include "objective.h"
+
+#include <stdio.h>
+
+/* Projected features of one view: GroupNorm with one group over conv + bias. */
+static int normalise(struct graph *graph, int level, int x) {
+    char name[32];
+    if (x == ABSENT) return ABSENT;
+    int64_t channels = graph->tensors[x].channels;
+    snprintf(name, sizeof name, "proj.%d.proj.bias", level);
+    int bias = graph_parameter(graph, name, 1, &channels, 1, INIT_UNIFORM_FAN);
+    snprintf(name, sizeof name, "proj.%d.norm", level);
+    return layer_norm_act(graph, name, x, bias, 1, 1.0f);
+}
+
+/* The vectors of one level: MoV of the fixed view's queries over the moving view's keys, after what is known so far. */
+static int level_vectors(struct graph *graph, int level, int features, int flow, const struct settings *settings) {
+    char name[32];
+    int64_t heads = settings->heads.value[level];
+    snprintf(name, sizeof name, "proj.%d.proj", level);
+    int projected = layer_conv(graph, name, features, heads * settings->head_dim, 1, false, INIT_UNIFORM_FAN);
+    int moving = graph_image(graph, projected, 0), fixed = graph_image(graph, projected, 1);
+    snprintf(graph->scope, sizeof graph->scope, "vpa.%d", level);
+    if (flow != ABSENT) moving = graph_warp(graph, moving, flow, settings->coordinates);
+    int query = normalise(graph, level, fixed), key = normalise(graph, level, moving);
+    snprintf(graph->scope, sizeof graph->scope, "vpa.%d", level);
+    return graph_mov(graph, query, key, (int)heads, (int)settings->radius);
+}
+
+int vpa_build(struct graph *graph, const int levels[LEVELS], const struct settings *settings, int *level_field) {
+    int flow = ABSENT;
+    for (int i = settings->pyramid == PYRAMID_DIRECT ? LEVELS - 1 : 0; i < LEVELS && graph->status == COVER_OK; i++) {
+        int vectors = level_vectors(graph, i, levels[i], flow, settings);
+        if (i + 1 < LEVELS && graph->status == COVER_OK) { /* on to the next level's grid, in its pixels */
+            struct grid next = graph->tensors[levels[i + 1]].grid;
+            float step = (float)next.size[2] / (float)graph->tensors[levels[i]].grid.size[2];
+            vectors = graph_resize_corners(graph, vectors, &next, step);
+            if (flow != ABSENT) flow = graph_resize_corners(graph, flow, &next, step);
+        }
+        flow = flow == ABSENT ? vectors : graph_add(graph, graph_warp(graph, flow, vectors, settings->coordinates), vectors);
+        if (level_field) level_field[i] = flow;
+    }
+    return flow;
+}

@@ -1,0 +1,19 @@
+/* The U-Net backbone: nine double convolutions, four poolings, four upsamplings (method: Backbone), in the authors' names.
+ * A backbone returns its levels, coarse to full size; method/ takes whatever grids they have. */
+#ifndef COVER_UNET_H
+#define COVER_UNET_H
+
+#include "../graph/graph.h"
+
+enum { LEVELS = 5, UNET_WIDTHS = 9, UNET_MULTIPLE = 16 /* sizes must be divisible by it */ };
+
+/* Levels of x (any images); widths as in the settings. */
+void unet_build(struct graph *graph, int x, const int64_t widths[UNET_WIDTHS], int levels[LEVELS]);
+
+/* Layers under the authors' naming, for heads too: weights `prefix.weight`, bias `prefix.bias`.  bias false: no such input
+ * to the convolution (the head adds it later). */
+int layer_conv(struct graph *graph, const char *prefix, int x, int64_t c_out, int kernel, bool bias, enum parameter_init init);
+/* GroupNorm + LeakyReLU(slope); bias: a tensor added before, or ABSENT. */
+int layer_norm_act(struct graph *graph, const char *prefix, int x, int bias, int groups, float slope);
+
+#endif
