@@ -557,6 +557,17 @@ static const void *cpu_program_result(const struct program *program, const struc
     return NULL;
 }
 
+static void cpu_add(const struct program *program, float *y, const float *a, const float *b, int64_t count) {
+    program->kernels->add(y, a, b, count);
+}
+static double cpu_square_sum(const struct program *program, const float *x, int64_t count) {
+    return program->kernels->square_sum(x, count);
+}
+static void cpu_adam(const struct program *program, float *weights, float *m, float *v, const float *gradient, int64_t count,
+                     const struct adam *update) {
+    program->kernels->adam(weights, m, v, gradient, count, update);
+}
+
 const struct executor executor_cpu = {
     .name = "cpu",
     .program_create = cpu_program_create,
@@ -567,4 +578,7 @@ const struct executor executor_cpu = {
     .program_run = cpu_program_run,
     .program_result = cpu_program_result,
     .program_time = cpu_program_time,
+    .add = cpu_add,
+    .square_sum = cpu_square_sum,
+    .adam = cpu_adam,
 };

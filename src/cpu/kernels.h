@@ -8,6 +8,7 @@
 #ifndef COVER_KERNELS_H
 #define COVER_KERNELS_H
 
+#include "../core/base/adam.h"
 #include "../core/base/grid.h"
 
 #include <stdbool.h>
@@ -22,9 +23,6 @@ struct mov_shape { /* channel c belongs to head c % heads; head_dim = channels /
     struct grid grid;
     int64_t channels;
     int heads, radius;
-};
-struct adam { /* one update; correction1 = 1 - beta1^t, correction2 = 1 - beta2^t; gradient is scaled by `scale` first */
-    float lr, beta1, beta2, epsilon, weight_decay, correction1, correction2, scale;
 };
 
 struct kernels {

@@ -3,6 +3,7 @@
 #ifndef COVER_EXECUTOR_H
 #define COVER_EXECUTOR_H
 
+#include "../base/adam.h"
 #include "../base/threads.h"
 #include "plan.h"
 
@@ -35,8 +36,14 @@ struct executor {
     void (*program_run)(const struct program *program, struct run *run, int member);
     /* A kept tensor in the run's arena. */
     const void *(*program_result)(const struct program *program, const struct run *run, int result);
-    /* The same run again, but only nodes of one kind: the floor of a step.  NULL = not offered */
+    /* Run with a team of one, adding the seconds of each node to its op's entry; returns their sum. */
     double (*program_time)(const struct program *program, struct run *run, double *op_seconds /* OP_COUNT */);
+
+    /* Flat vectors: y = a + b; sum of squares in double; one Adam update (kernels.h states the formula). */
+    void (*add)(const struct program *program, float *y, const float *a, const float *b, int64_t count);
+    double (*square_sum)(const struct program *program, const float *x, int64_t count);
+    void (*adam)(const struct program *program, float *weights, float *m, float *v, const float *gradient, int64_t count,
+                 const struct adam *update);
 };
 
 extern const struct executor executor_cpu;

@@ -1,0 +1,458 @@
+/* Lanes, the gradient tree and the update.  Called by the trainer, bench and golden_check. */
+#include "engine.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { UPDATE_BLOCK = 1 << 16 }; /* floats of one unit of norm and update: fixed, so sums do not depend on threads */
+enum { TREE_MAX = 128 };
+
+struct pending { /* the finished sum over pairs lo..hi-1 that waits for its sibling */
+    int64_t lo, hi;
+    float *sum;
+};
+
+struct lane {
+    struct run run;
+    struct team_barrier barrier;
+    void *arena;
+    int64_t pair; /* in work, -1 = no more */
+    const struct view_pair *views;
+};
+
+struct step_state {
+    struct engine *engine;
+    int64_t batch;
+    struct lane *lanes;
+    double *vector, *cosine, *zero;
+    int64_t *valid;
+    /* gradient buffers: a lane takes one before it takes a pair, so the earliest pair in work always finishes */
+    float **buffers;
+    int buffer_count, free_count;
+    float **free_buffers;
+    struct pending pending[TREE_MAX];
+    int pending_count;
+    pthread_mutex_t lock;
+    pthread_cond_t freed;
+    const struct pair_source *source;
+    int64_t next_pair;
+    cover_status status;
+    char error[1024];
+    /* norm and update */
+    double *block_sums;
+    struct adam update;
+    int64_t block_count;
+};
+
+/* ---- making */
+
+static int tree_depth(int64_t batch) {
+    int depth = 0;
+    while ((INT64_C(1) << depth) < batch) depth++;
+    return depth;
+}
+
+/* Lanes keep a pair each; what is left over helps as teams. */
+static int widest(const struct engine *engine, int64_t batch) {
+    int64_t most = engine->context->threads < batch ? engine->context->threads : batch;
+    return engine->settings.lanes && engine->settings.lanes < most ? (int)engine->settings.lanes : (int)most;
+}
+
+static uint64_t pair_bytes(const struct engine *engine) {
+    uint64_t pixels = (uint64_t)grid_pixels(&engine->grid);
+    return pixels * sizeof(float) * (2 * (uint64_t)engine->settings.channels + (uint64_t)engine->grid.ndim + 1);
+}
+
+static struct engine_bytes bytes_for(const struct engine *engine, int64_t batch) {
+    uint64_t flat = (uint64_t)engine->parameters.floats * sizeof(float);
+    struct engine_bytes bytes = {
+        .weights = flat,
+        .gradients = flat * (uint64_t)(engine->lanes + tree_depth(batch)),
+        .optimiser = 2 * flat,
+        .arena_per_lane = engine->executor->program_plan(engine->program)->arena_bytes,
+        .packed = engine->executor->program_packed_bytes(engine->program),
+        .pairs = pair_bytes(engine) * (uint64_t)(engine->lanes + 2),
+        .lanes = engine->lanes,
+    };
+    bytes.total = bytes.weights + bytes.gradients + bytes.optimiser + bytes.packed + bytes.pairs +
+                  bytes.arena_per_lane * (uint64_t)engine->lanes;
+    return bytes;
+}
+
+/* The widest choice of lanes that keeps to the memory limit. */
+static cover_status choose_lanes(struct engine *engine, int64_t batch) {
+    uint64_t limit = engine->context->memory_limit_bytes;
+    for (engine->lanes = widest(engine, batch);; engine->lanes--) {
+        engine->team = engine->context->threads / engine->lanes;
+        TRY(engine->executor->program_create(&engine->program, engine->context, &engine->objective.graph, engine->team));
+        uint64_t total = bytes_for(engine, batch).total;
+        if (!limit || total <= limit) return COVER_OK;
+        if (engine->lanes == 1)
+            return fail(COVER_ERROR_MEMORY, "the plan needs %.2f GiB with one lane, the memory limit is %.2f GiB; "
+                        "use a smaller crop or widths, or raise the limit",
+                        (double)total / 0x1p30, (double)limit / 0x1p30);
+        engine->executor->program_destroy(engine->program);
+        engine->program = NULL;
+    }
+}
+
+static cover_status allocate_state(struct engine *engine, int64_t batch) {
+    cover_context *context = engine->context;
+    struct step_state *state = engine->state = memory_zero(context, sizeof *state);
+    if (!state) return COVER_ERROR_MEMORY;
+    size_t flat = (size_t)engine->parameters.floats * sizeof(float), rows = (size_t)batch;
+    state->engine = engine, state->batch = batch;
+    pthread_mutex_init(&state->lock, NULL);
+    pthread_cond_init(&state->freed, NULL);
+    int buffers = engine->lanes + tree_depth(batch);
+    state->block_count = (engine->parameters.floats + UPDATE_BLOCK - 1) / UPDATE_BLOCK;
+    state->lanes = memory_zero(context, (size_t)engine->lanes * sizeof *state->lanes);
+    state->vector = memory_zero(context, rows * sizeof *state->vector);
+    state->cosine = memory_zero(context, rows * sizeof *state->cosine);
+    state->zero = memory_zero(context, rows * sizeof *state->zero);
+    state->valid = memory_zero(context, rows * sizeof *state->valid);
+    state->buffers = memory_zero(context, (size_t)buffers * sizeof *state->buffers);
+    state->free_buffers = memory_zero(context, (size_t)buffers * sizeof *state->free_buffers);
+    state->block_sums = memory_zero(context, (size_t)state->block_count * sizeof *state->block_sums);
+    if (!state->lanes || !state->vector || !state->cosine || !state->zero || !state->valid || !state->buffers ||
+        !state->free_buffers || !state->block_sums)
+        return COVER_ERROR_MEMORY;
+    for (; state->buffer_count < buffers; state->buffer_count++) {
+        float *buffer = memory_zero(context, flat); /* zero: parameters without gradient and padding stay so */
+        if (!buffer) return COVER_ERROR_MEMORY;
+        state->buffers[state->buffer_count] = buffer;
+    }
+    size_t arena = engine->executor->program_plan(engine->program)->arena_bytes;
+    for (int i = 0; i < engine->lanes; i++)
+        if (!(state->lanes[i].arena = memory_alloc(context, arena))) return COVER_ERROR_MEMORY;
+    return COVER_OK;
+}
+
+static cover_status allocate_weights(struct engine *engine) {
+    size_t flat = (size_t)engine->parameters.floats * sizeof(float);
+    engine->weights = memory_zero(engine->context, flat);
+    engine->m = memory_zero(engine->context, flat);
+    engine->v = memory_zero(engine->context, flat);
+    engine->has_gradient = memory_zero(engine->context, (size_t)engine->parameters.count * sizeof *engine->has_gradient);
+    if (!engine->weights || !engine->m || !engine->v || !engine->has_gradient) return COVER_ERROR_MEMORY;
+    for (int i = 0; i < engine->parameters.count; i++)
+        engine->has_gradient[i] = graph_has_gradient(&engine->objective.graph, i);
+    parameters_initialise(&engine->parameters, engine->weights, (uint64_t)engine->settings.seed);
+    return engine_weights_changed(engine);
+}
+
+cover_status engine_create(struct engine **made, cover_context *context, const struct settings *settings,
+                           const struct grid *grid, int64_t batch) {
+    struct engine *engine = memory_zero(context, sizeof *engine);
+    if (!engine) return COVER_ERROR_MEMORY;
+    *engine = (struct engine){.context = context, .executor = &executor_cpu, .settings = *settings, .grid = *grid};
+    cover_status status;
+    GO(objective_parameters(&engine->parameters, context, settings));
+    GO(objective_build(&engine->objective, context, &engine->parameters, settings, grid, OBJECTIVE_LOSS | OBJECTIVE_GRADIENT));
+    GO(choose_lanes(engine, batch));
+    GO(allocate_state(engine, batch));
+    GO(allocate_weights(engine));
+    *made = engine;
+done:
+    if (status != COVER_OK) engine_destroy(engine);
+    return status;
+}
+
+static void free_state(struct engine *engine) {
+    struct step_state *state = engine->state;
+    cover_context *context = engine->context;
+    if (!state) return;
+    for (int i = 0; state->lanes && i < engine->lanes; i++) memory_free(context, state->lanes[i].arena);
+    for (int i = 0; i < state->buffer_count; i++) memory_free(context, state->buffers[i]);
+    memory_free(context, state->lanes);
+    memory_free(context, state->vector);
+    memory_free(context, state->cosine);
+    memory_free(context, state->zero);
+    memory_free(context, state->valid);
+    memory_free(context, state->buffers);
+    memory_free(context, state->free_buffers);
+    memory_free(context, state->block_sums);
+    pthread_mutex_destroy(&state->lock);
+    pthread_cond_destroy(&state->freed);
+    memory_free(context, state);
+}
+
+void engine_destroy(struct engine *engine) {
+    if (!engine) return;
+    free_state(engine);
+    engine->executor->program_destroy(engine->program);
+    objective_free(&engine->objective);
+    parameters_free(&engine->parameters);
+    memory_free(engine->context, engine->weights);
+    memory_free(engine->context, engine->m);
+    memory_free(engine->context, engine->v);
+    memory_free(engine->context, engine->has_gradient);
+    memory_free(engine->context, engine);
+}
+
+struct engine_bytes engine_bytes(const struct engine *engine) { return bytes_for(engine, engine->state->batch); }
+
+double engine_flops(const struct engine *engine) {
+    return engine->executor->program_plan(engine->program)->flops * (double)engine->state->batch;
+}
+
+cover_status engine_weights_changed(struct engine *engine) {
+    return engine->executor->program_pack(engine->program, engine->weights);
+}
+
+/* ---- the gradient tree: sum(lo, hi) splits at the midpoint */
+
+static void parent_of(int64_t batch, int64_t lo, int64_t hi, int64_t *parent_lo, int64_t *parent_hi) {
+    int64_t a = 0, b = batch;
+    for (;;) {
+        int64_t middle = a + (b - a) / 2;
+        if ((lo == a && hi == middle) || (lo == middle && hi == b)) break;
+        if (hi <= middle) b = middle;
+        else a = middle;
+    }
+    *parent_lo = a, *parent_hi = b;
+}
+
+static float *take_pending(struct step_state *state, int64_t lo, int64_t hi) {
+    for (int i = 0; i < state->pending_count; i++) {
+        struct pending *entry = &state->pending[i];
+        if (entry->lo != lo || entry->hi != hi) continue;
+        float *sum = entry->sum;
+        *entry = state->pending[--state->pending_count];
+        return sum;
+    }
+    return NULL;
+}
+
+static void free_buffer(struct step_state *state, float *buffer) {
+    state->free_buffers[state->free_count++] = buffer;
+    pthread_cond_signal(&state->freed);
+}
+
+/* Whoever finishes a node's second child adds the two. */
+static void deliver(struct step_state *state, int64_t pair, float *sum) {
+    struct engine *engine = state->engine;
+    int64_t lo = pair, hi = pair + 1;
+    pthread_mutex_lock(&state->lock);
+    while (lo > 0 || hi < state->batch) {
+        int64_t parent_lo, parent_hi;
+        parent_of(state->batch, lo, hi, &parent_lo, &parent_hi);
+        bool left = lo == parent_lo;
+        float *other = take_pending(state, left ? hi : parent_lo, left ? parent_hi : lo);
+        if (!other) {
+            state->pending[state->pending_count++] = (struct pending){lo, hi, sum};
+            pthread_mutex_unlock(&state->lock);
+            return;
+        }
+        pthread_mutex_unlock(&state->lock);
+        float *first = left ? sum : other, *second = left ? other : sum;
+        engine->executor->add(engine->program, first, first, second, engine->parameters.floats);
+        pthread_mutex_lock(&state->lock);
+        free_buffer(state, second);
+        sum = first, lo = parent_lo, hi = parent_hi;
+    }
+    engine->gradient = sum;
+    pthread_mutex_unlock(&state->lock);
+}
+
+/* ---- lanes */
+
+static void step_failed(struct step_state *state, cover_status status, const char *text) {
+    pthread_mutex_lock(&state->lock);
+    if (state->status == COVER_OK) {
+        state->status = status;
+        snprintf(state->error, sizeof state->error, "%s", text);
+    }
+    state->next_pair = state->batch; /* nobody starts another */
+    pthread_cond_broadcast(&state->freed);
+    pthread_mutex_unlock(&state->lock);
+}
+
+/* A gradient buffer, then the next pair; -1 when there is none. */
+static int64_t next_pair(struct step_state *state, struct lane *lane) {
+    int64_t pair = -1;
+    pthread_mutex_lock(&state->lock);
+    while (state->next_pair < state->batch && state->free_count == 0) pthread_cond_wait(&state->freed, &state->lock);
+    if (state->next_pair < state->batch) {
+        lane->run.gradient = state->free_buffers[--state->free_count];
+        pair = state->next_pair++;
+    }
+    pthread_mutex_unlock(&state->lock);
+    return pair;
+}
+
+static void set_inputs(struct run *run, const struct view_pair *views) {
+    run->input[OBJECTIVE_IMAGES] = views->moving; /* fixed lies behind it: the batch of two */
+    run->input[OBJECTIVE_TRUTH] = views->field;
+    run->input[OBJECTIVE_MASK] = views->mask;
+}
+
+static void start_pair(struct step_state *state, struct lane *lane) {
+    lane->pair = cancelled(state->engine->context) ? -1 : next_pair(state, lane);
+    if (lane->pair < 0) return;
+    cover_status status = state->source->take(state->source->user, lane->pair, &lane->views);
+    if (status != COVER_OK) {
+        step_failed(state, status, cover_error_text());
+        lane->pair = -1;
+        return;
+    }
+    set_inputs(&lane->run, lane->views);
+    lane->run.check = false;
+    atomic_store(&lane->run.failed, 0);
+    lane->run.status = COVER_OK;
+}
+
+static void finish_pair(struct step_state *state, struct lane *lane) {
+    struct engine *engine = state->engine;
+    int64_t pair = lane->pair;
+    const double *vector = engine->executor->program_result(engine->program, &lane->run, engine->objective.vector_sum);
+    const double *cosine = engine->executor->program_result(engine->program, &lane->run, engine->objective.cosine_sum);
+    state->vector[pair] = *vector, state->cosine[pair] = *cosine;
+    state->zero[pair] = lane->views->zero_loss, state->valid[pair] = lane->views->valid;
+    state->source->give_back(state->source->user, pair, lane->views);
+    if (lane->run.status != COVER_OK) step_failed(state, lane->run.status, lane->run.error);
+    else deliver(state, pair, lane->run.gradient);
+}
+
+static void lane_worker(void *data, int worker) {
+    struct step_state *state = data;
+    struct engine *engine = state->engine;
+    int index = worker / engine->team, member = worker % engine->team;
+    if (index >= engine->lanes) return;
+    struct lane *lane = &state->lanes[index];
+    for (;;) {
+        if (member == 0) start_pair(state, lane);
+        team_wait(&lane->barrier);
+        if (lane->pair < 0) return;
+        engine->executor->program_run(engine->program, &lane->run, member);
+        team_wait(&lane->barrier);
+        if (member == 0) finish_pair(state, lane);
+    }
+}
+
+static double tree_sum(const double *values, int64_t lo, int64_t hi) {
+    if (hi - lo == 1) return values[lo];
+    int64_t middle = lo + (hi - lo) / 2;
+    return tree_sum(values, lo, middle) + tree_sum(values, middle, hi);
+}
+
+static void prepare_lanes(struct engine *engine) {
+    for (int i = 0; i < engine->lanes; i++) {
+        struct lane *lane = &engine->state->lanes[i];
+        lane->barrier.size = engine->team;
+        lane->run.arena = lane->arena, lane->run.parameters = engine->weights;
+        lane->run.team = engine->team, lane->run.barrier = &lane->barrier;
+    }
+}
+
+cover_status engine_step(struct engine *engine, const struct pair_source *source, struct step_sums *sums) {
+    struct step_state *state = engine->state;
+    struct pool *pool;
+    TRY(context_pool(engine->context, &pool));
+    prepare_lanes(engine);
+    state->source = source, state->next_pair = 0, state->pending_count = 0, state->status = COVER_OK;
+    state->free_count = state->buffer_count;
+    memcpy(state->free_buffers, state->buffers, (size_t)state->buffer_count * sizeof *state->buffers);
+    engine->gradient = NULL;
+    pool_run(pool, lane_worker, state);
+    if (state->status != COVER_OK) return fail(state->status, "%s", state->error);
+    if (!engine->gradient) return fail(COVER_ERROR_CANCELLED, "the step was cancelled");
+    *sums = (struct step_sums){.vector = tree_sum(state->vector, 0, state->batch),
+                               .cosine = tree_sum(state->cosine, 0, state->batch),
+                               .zero = tree_sum(state->zero, 0, state->batch)};
+    for (int64_t i = 0; i < state->batch; i++) sums->valid += state->valid[i];
+    return COVER_OK;
+}
+
+/* ---- norm and update, over fixed blocks of the flat buffer */
+
+static int64_t block_floats(const struct engine *engine, int64_t block) {
+    int64_t left = engine->parameters.floats - block * UPDATE_BLOCK;
+    return left < UPDATE_BLOCK ? left : UPDATE_BLOCK;
+}
+
+static void norm_worker(void *data, int64_t block) {
+    struct step_state *state = data;
+    struct engine *engine = state->engine;
+    state->block_sums[block] = engine->executor->square_sum(engine->program, engine->gradient + block * UPDATE_BLOCK,
+                                                            block_floats(engine, block));
+}
+
+double engine_gradient_norm(struct engine *engine, int64_t valid) {
+    struct pool *pool;
+    if (context_pool(engine->context, &pool) != COVER_OK) return NAN;
+    pool_each(pool, engine->state->block_count, norm_worker, engine->state);
+    double sum = 0;
+    for (int64_t i = 0; i < engine->state->block_count; i++) sum += engine->state->block_sums[i];
+    return sqrt(sum) / (double)(valid > 0 ? valid : 1);
+}
+
+/* Parameters that the graph leaves out (ablations) keep their values, as PyTorch's do without a gradient. */
+static void update_range(const struct engine *engine, int64_t from, int64_t to) {
+    if (to > from)
+        engine->executor->adam(engine->program, engine->weights + from, engine->m + from, engine->v + from,
+                               engine->gradient + from, to - from, &engine->state->update);
+}
+
+static void update_worker(void *data, int64_t block) {
+    struct step_state *state = data;
+    struct engine *engine = state->engine;
+    int64_t begin = block * UPDATE_BLOCK, end = begin + block_floats(engine, block), from = begin;
+    for (int i = 0; i < engine->parameters.count; i++) {
+        const struct parameter *row = &engine->parameters.rows[i];
+        int64_t row_end = i + 1 < engine->parameters.count ? row[1].offset : engine->parameters.floats;
+        if (engine->has_gradient[i] || row_end <= begin || row->offset >= end) continue;
+        update_range(engine, from, row->offset > from ? row->offset : from);
+        if (row_end > from) from = row_end;
+    }
+    update_range(engine, from, end);
+}
+
+cover_status engine_update(struct engine *engine, int64_t valid, double norm, double lr) {
+    struct pool *pool;
+    TRY(context_pool(engine->context, &pool));
+    double t = (double)++engine->updates, clip = engine->settings.clip;
+    double scale = 1.0 / (double)valid;
+    if (clip > 0 && norm > clip) scale *= clip / (norm + 1e-6);
+    engine->state->update = (struct adam){.lr = lr, .beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8,
+                                          .weight_decay = engine->settings.weight_decay,
+                                          .correction1 = 1 - pow(0.9, t), .correction2 = 1 - pow(0.999, t), .scale = scale};
+    pool_each(pool, engine->state->block_count, update_worker, engine->state);
+    return engine_weights_changed(engine);
+}
+
+/* ---- looking closer at one pair, by one thread */
+
+struct alone {
+    struct engine *engine;
+    double *op_seconds;
+};
+
+static void alone_worker(void *data, int worker) {
+    struct alone *alone = data;
+    struct engine *engine = alone->engine;
+    struct run *run = &engine->state->lanes[0].run;
+    if (worker != 0) return;
+    if (alone->op_seconds) engine->executor->program_time(engine->program, run, alone->op_seconds);
+    else engine->executor->program_run(engine->program, run, 0);
+}
+
+static cover_status run_alone(struct engine *engine, const struct view_pair *views, double *op_seconds) {
+    struct pool *pool;
+    struct alone alone = {engine, op_seconds};
+    struct run *run = &engine->state->lanes[0].run;
+    TRY(context_pool(engine->context, &pool));
+    prepare_lanes(engine);
+    set_inputs(run, views);
+    run->gradient = engine->state->buffers[0], run->team = 1, run->barrier = NULL, run->status = COVER_OK;
+    run->check = !op_seconds;
+    atomic_store(&run->failed, 0);
+    pool_run(pool, alone_worker, &alone);
+    return run->status == COVER_OK ? COVER_OK : fail(run->status, "%s", run->error);
+}
+
+cover_status engine_diagnose(struct engine *engine, const struct view_pair *views) { return run_alone(engine, views, NULL); }
+cover_status engine_time(struct engine *engine, const struct view_pair *views, double *op_seconds) {
+    return run_alone(engine, views, op_seconds);
+}
