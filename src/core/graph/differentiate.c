@@ -127,10 +127,11 @@ int adjoint_again(struct adjoint *adjoint, int tensor) {
     return known->copy;
 }
 
-static void find_wanted(struct adjoint *adjoint) {
+static void find_wanted(struct adjoint *adjoint, const struct derivative *derivative) {
     const struct graph *graph = adjoint->graph;
     for (int i = 0; i < adjoint->forward_tensors; i++)
         adjoint->wanted[i] = graph->tensors[i].storage == STORAGE_PARAMETER;
+    for (int i = 0; i < derivative->wants; i++) adjoint->wanted[derivative->want[i]] = true;
     for (int n = 0; n < graph->forward_nodes; n++) {
         const struct node *node = &graph->nodes[n];
         bool wanted = false;
@@ -153,13 +154,11 @@ static void backward(struct adjoint *adjoint) {
         int output = node.output[0];
         snprintf(graph->scope, sizeof graph->scope, "%.63s", graph->tensors[output].name);
         if (graph->tensors[output].images > 1) join_views(adjoint, output);
-        bool loss = node.op == OP_vector_loss || node.op == OP_cosine_loss;
-        if (loss ? adjoint->gradient[output] != ABSENT : adjoint->gradient[output] != ABSENT && adjoint->wanted[output])
-            op_gradient[node.op](adjoint, n);
+        if (adjoint->gradient[output] != ABSENT && adjoint->wanted[output]) op_gradient[node.op](adjoint, n);
     }
 }
 
-void graph_differentiate(struct graph *graph, const int *losses, int count) {
+void graph_differentiate(struct graph *graph, struct derivative *derivative) {
     if (graph->status != COVER_OK) return;
     graph->forward_nodes = graph->node_count;
     int forward = graph->tensor_count, capacity = 16 * forward + 1024;
@@ -171,9 +170,14 @@ void graph_differentiate(struct graph *graph, const int *losses, int count) {
     if (!adjoint.gradient || !adjoint.wanted || !adjoint.shared || !adjoint.again) graph->status = COVER_ERROR_MEMORY;
     else {
         for (int i = 0; i < forward; i++) adjoint.gradient[i] = ABSENT, adjoint.again[i].copy = ABSENT;
-        for (int i = 0; i < count; i++) adjoint.gradient[losses[i]] = losses[i]; /* dL/dL = 1: the marker that it flows */
-        find_wanted(&adjoint);
+        for (int i = 0; i < derivative->outputs; i++) adjoint.gradient[derivative->output[i]] = derivative->gradient[i];
+        find_wanted(&adjoint, derivative);
         backward(&adjoint);
+        for (int i = 0; i < derivative->wants; i++) {
+            int want = derivative->want[i];
+            if (graph->tensors[want].producer == ABSENT && graph->tensors[want].images > 1) join_views(&adjoint, want);
+            derivative->want_gradient[i] = adjoint.gradient[want];
+        }
     }
     memory_free(graph->context, adjoint.gradient);
     memory_free(graph->context, adjoint.wanted);

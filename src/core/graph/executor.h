@@ -48,4 +48,9 @@ struct executor {
 
 extern const struct executor executor_cpu;
 
+/* Run a program once with a team of `team` of the context's threads and wait: forward passes outside the trainer.
+ * run's inputs, parameters, gradient, arena and check are the caller's; the rest is set here. */
+cover_status run_once(cover_context *context, const struct executor *executor, const struct program *program,
+                      struct run *run, int team);
+
 #endif

@@ -49,7 +49,7 @@ struct attributes {
     int kernel, groups, heads, radius;
     float slope, scale;
     enum coordinates coordinates;
-    struct grid grid;    /* of the output of resize_corners and of its gradient */
+    struct grid grid;    /* of the output, where the inputs do not tell: resize, gradients of resize and pooling */
     int64_t channels;    /* upsample_concat_grad: channels of skip; conv_grad_weights: row of the weights */
     bool skip_output[2]; /* outputs that nobody wants */
 };
@@ -99,9 +99,17 @@ int graph_vector_loss(struct graph *graph, int prediction, int truth, int mask);
 int graph_cosine_loss(struct graph *graph, int a, int b, int mask);
 int graph_add(struct graph *graph, int a, int b);
 
-/* Add the nodes that compute the gradient of the sum of these losses with respect to every parameter in the graph.  The
- * losses are sums over pixels; their gradients are unscaled too. */
-void graph_differentiate(struct graph *graph, const int *losses, int count);
+/* What graph_differentiate() is asked: outputs with the gradient that flows into each, tensors whose gradient is wanted
+ * beside the parameters'. */
+struct derivative {
+    int outputs, wants;
+    int output[8], gradient[8]; /* gradient: a tensor of the output's shape; of a loss the loss itself, meaning 1 */
+    int want[8];
+    int want_gradient[8]; /* filled in: ABSENT where nothing flows */
+};
+/* Add the nodes that compute the gradient of every parameter in the graph and of the wanted tensors.  Losses are sums over
+ * pixels; their gradients are unscaled too. */
+void graph_differentiate(struct graph *graph, struct derivative *derivative);
 /* Does parameter row have a gradient here? */
 bool graph_has_gradient(const struct graph *graph, int parameter);
 

@@ -121,9 +121,9 @@ static void gradient_norm_act(struct adjoint *adjoint, int index) {
 /* ---- max_pool2 */
 
 static cover_status shape_max_pool2(const struct graph *graph, const struct node *node, struct tensor *out) {
-    const struct tensor *x = in(graph, node, 0);
+    const struct tensor *x = in(graph, node, 0); /* the last row of an odd size is dropped */
     for (int i = 3 - x->grid.ndim; i < 3; i++)
-        if (x->grid.size[i] % 2) return fail(COVER_ERROR_SHAPE, "a size of %lld cannot be halved", (long long)x->grid.size[i]);
+        if (x->grid.size[i] < 2) return fail(COVER_ERROR_SHAPE, "a size of %lld cannot be halved", (long long)x->grid.size[i]);
     out[0] = like(x);
     out[0].grid = scaled(&x->grid, 0);
     out[1] = out[0];
@@ -132,14 +132,15 @@ static cover_status shape_max_pool2(const struct graph *graph, const struct node
 }
 static cover_status shape_max_pool2_grad(const struct graph *graph, const struct node *node, struct tensor *out) {
     out[0] = like(in(graph, node, 0));
-    out[0].grid = scaled(&out[0].grid, 1);
+    out[0].grid = node->attributes.grid;
     return COVER_OK;
 }
 static void gradient_max_pool2(struct adjoint *adjoint, int index) {
     struct graph *graph = adjoint_graph(adjoint);
     struct node node = graph->nodes[index];
     int out[NODE_OUTPUTS], inputs[] = {adjoint_of(adjoint, node.output[0]), node.output[1]};
-    if (graph_node(graph, OP_max_pool2_grad, inputs, &node.attributes, out)) adjoint_add(adjoint, node.input[0], out[0]);
+    struct attributes attributes = {.grid = graph->tensors[node.input[0]].grid};
+    if (graph_node(graph, OP_max_pool2_grad, inputs, &attributes, out)) adjoint_add(adjoint, node.input[0], out[0]);
 }
 
 /* ---- upsample_concat */

@@ -2,6 +2,7 @@
 #include "objective.h"
 
 #include <stdio.h>
+#include <string.h>
 
 static void build_losses(struct objective *objective, const struct settings *settings, const int levels[LEVELS], int field,
                          int truth, int mask, bool gradient) {
@@ -15,10 +16,11 @@ static void build_losses(struct objective *objective, const struct settings *set
     objective->vector_sum = graph_result(graph, vector);
     objective->cosine_sum = graph_result(graph, cosine);
     if (!gradient) return;
-    int losses[2], count = 0;
-    if (settings->loss_vec) losses[count++] = vector;
-    if (settings->loss_con) losses[count++] = cosine;
-    graph_differentiate(graph, losses, count);
+    struct derivative derivative = {0};
+    if (settings->loss_vec) derivative.output[derivative.outputs++] = vector;
+    if (settings->loss_con) derivative.output[derivative.outputs++] = cosine;
+    memcpy(derivative.gradient, derivative.output, sizeof derivative.output);
+    graph_differentiate(graph, &derivative);
 }
 
 cover_status objective_build(struct objective *objective, cover_context *context, struct parameters *parameters,

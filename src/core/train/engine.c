@@ -424,35 +424,30 @@ cover_status engine_update(struct engine *engine, int64_t valid, double norm, do
 
 /* ---- looking closer at one pair, by one thread */
 
-struct alone {
+cover_status engine_diagnose(struct engine *engine, const struct view_pair *views) {
+    struct run run = {.parameters = engine->weights, .gradient = engine->state->buffers[0],
+                      .arena = engine->state->lanes[0].arena, .check = true};
+    set_inputs(&run, views);
+    return run_once(engine->context, engine->executor, engine->program, &run, 1);
+}
+
+struct timed {
     struct engine *engine;
+    struct run run;
     double *op_seconds;
 };
 
-static void alone_worker(void *data, int worker) {
-    struct alone *alone = data;
-    struct engine *engine = alone->engine;
-    struct run *run = &engine->state->lanes[0].run;
-    if (worker != 0) return;
-    if (alone->op_seconds) engine->executor->program_time(engine->program, run, alone->op_seconds);
-    else engine->executor->program_run(engine->program, run, 0);
+static void timed_worker(void *data, int worker) {
+    struct timed *timed = data;
+    if (worker == 0) timed->engine->executor->program_time(timed->engine->program, &timed->run, timed->op_seconds);
 }
 
-static cover_status run_alone(struct engine *engine, const struct view_pair *views, double *op_seconds) {
-    struct pool *pool;
-    struct alone alone = {engine, op_seconds};
-    struct run *run = &engine->state->lanes[0].run;
-    TRY(context_pool(engine->context, &pool));
-    prepare_lanes(engine);
-    set_inputs(run, views);
-    run->gradient = engine->state->buffers[0], run->team = 1, run->barrier = NULL, run->status = COVER_OK;
-    run->check = !op_seconds;
-    atomic_store(&run->failed, 0);
-    pool_run(pool, alone_worker, &alone);
-    return run->status == COVER_OK ? COVER_OK : fail(run->status, "%s", run->error);
-}
-
-cover_status engine_diagnose(struct engine *engine, const struct view_pair *views) { return run_alone(engine, views, NULL); }
 cover_status engine_time(struct engine *engine, const struct view_pair *views, double *op_seconds) {
-    return run_alone(engine, views, op_seconds);
+    struct pool *pool;
+    struct timed timed = {engine, {.parameters = engine->weights, .gradient = engine->state->buffers[0],
+                                   .arena = engine->state->lanes[0].arena, .team = 1}, op_seconds};
+    TRY(context_pool(engine->context, &pool));
+    set_inputs(&timed.run, views);
+    pool_run(pool, timed_worker, &timed);
+    return timed.run.status == COVER_OK ? COVER_OK : fail(timed.run.status, "%s", timed.run.error);
 }

@@ -1,0 +1,33 @@
+/* Parts of golden_check: comparing and printing (golden.c), models (golden_model.c), operations (golden_ops.c). */
+#ifndef COVER_GOLDEN_H
+#define COVER_GOLDEN_H
+
+#include "core/graph/executor.h"
+#include "io/tensor_file.h"
+
+#include <stdlib.h>
+
+struct golden {
+    cover_context *context;
+    struct tensor_file *file;
+    const char *path;
+    int quantities, failed;
+};
+
+void golden_file(struct golden *golden, const char *path);
+void golden_model(struct golden *golden);
+void golden_ops(struct golden *golden);
+
+/* A quantity that could not be computed at all: prints why. */
+void golden_error(struct golden *golden, const char *name);
+/* max |a - b| / (1e-6 + rms(b)) over a tensor, against its entry in the file; `a` in the file's order. */
+void golden_tensor(struct golden *golden, const char *name, const float *values, double bound);
+/* |a - b| / |b| */
+void golden_number(struct golden *golden, const char *name, double value, double expected, double bound);
+
+/* An entry as channels last per image (a vector or number stays as it is), memory_free it; NULL prints why. */
+float *golden_load(struct golden *golden, const char *name, struct tensor *shape);
+/* Back from channels last into the file's order, in place. */
+void golden_store(struct golden *golden, const struct tensor *shape, float *values);
+
+#endif

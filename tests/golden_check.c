@@ -1,0 +1,43 @@
+/* golden_check: holds this library against golden files (models and single operations) and prints one line a quantity:
+ * name, largest error, bound, ok or FAIL.  Exit 1 when anything fails, 2 when it is called wrongly.
+ *
+ * A model file carries inputs, weights, gradients, ten optimiser steps and the settings of its network; an operation file
+ * carries inputs, outputs and gradients of single ops.  Both are described in tests/golden/README.md. */
+#include "golden.h"
+
+#include <libcover/context.h>
+
+#include <stdio.h>
+#include <string.h>
+
+static int usage(void) {
+    fprintf(stderr, "usage: golden_check [--device cpu] [--precision fp32] [--threads N] [--isa NAME] FILE...\n");
+    return 2;
+}
+
+int main(int argc, char **argv) {
+    cover_context_options options = COVER_CONTEXT_OPTIONS_INIT;
+    int first = 1;
+    for (; first + 1 < argc && strncmp(argv[first], "--", 2) == 0; first += 2) {
+        const char *name = argv[first], *value = argv[first + 1];
+        if (strcmp(name, "--device") == 0) options.device = value;
+        else if (strcmp(name, "--isa") == 0) options.isa = value;
+        else if (strcmp(name, "--threads") == 0) options.threads = atoi(value);
+        else if (strcmp(name, "--precision") != 0) return usage();
+        else if (strcmp(value, "fp32") != 0) {
+            fprintf(stderr, "golden_check: precision %s is not in this build; use fp32\n", value);
+            return 2;
+        }
+    }
+    if (first >= argc) return usage();
+    cover_context *context;
+    if (cover_context_create(&context, &options) != COVER_OK) {
+        fprintf(stderr, "golden_check: %s\n", cover_error_text());
+        return 2;
+    }
+    struct golden golden = {.context = context};
+    for (int i = first; i < argc; i++) golden_file(&golden, argv[i]);
+    printf("%d quantities, %d failed\n", golden.quantities, golden.failed);
+    cover_context_destroy(context);
+    return golden.failed > 0 || golden.quantities == 0;
+}

@@ -1,0 +1,275 @@
+/* Single operations against their golden file: each is built as a graph of one op, run and differentiated by the executor. */
+#include "cpu/kernels.h"
+#include "golden.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { INPUTS_MAX = 3 };
+static const double bound = 2e-5;
+
+struct op_case {
+    struct golden *golden;
+    const char *name; /* "conv3.2d" */
+    json_t *attributes;
+    struct parameters parameters;
+    struct graph graph;
+    int count;                       /* inputs in0, in1, ... */
+    struct tensor shape[INPUTS_MAX]; /* of them */
+    float *values[INPUTS_MAX];
+    int tensor[INPUTS_MAX];
+    int64_t lead;                    /* channels of the output before those that the file has */
+    float *gout, *extra[2];          /* gradient of the output; truth, mask or a skip connection */
+    int extra_input[2];
+    double scale;                    /* of the file's gradients to our unscaled ones */
+    int out;
+};
+
+static int64_t integer(const struct op_case *c, const char *key) {
+    return json_integer_value(json_object_get(c->attributes, key));
+}
+static enum coordinates coordinates(const struct op_case *c) {
+    const char *text = json_string_value(json_object_get(c->attributes, "coordinates"));
+    return text && strcmp(text, "released") == 0 ? COORDINATES_RELEASED : COORDINATES_EXACT;
+}
+
+/* ---- one builder a kind of op: c->tensor[] in, the output tensor out */
+
+static int build_conv3(struct op_case *c) { return graph_conv(&c->graph, c->tensor[0], c->tensor[1], c->tensor[2], 3); }
+static int build_conv1(struct op_case *c) { return graph_conv(&c->graph, c->tensor[0], c->tensor[1], c->tensor[2], 1); }
+static int build_norm(struct op_case *c) {
+    json_t *slope = json_object_get(c->attributes, "slope");
+    return graph_norm_act(&c->graph, c->tensor[0], c->tensor[1], c->tensor[2], ABSENT, (int)integer(c, "groups"),
+                          slope ? (float)json_number_value(slope) : 1.0f);
+}
+static int build_pool(struct op_case *c) { return graph_max_pool2(&c->graph, c->tensor[0]); }
+static struct grid doubled(const struct grid *grid) {
+    struct grid twice = *grid;
+    for (int i = 3 - grid->ndim; i < 3; i++) twice.size[i] *= 2;
+    return twice;
+}
+static int build_upsample(struct op_case *c) { /* behind a skip connection of one channel of zeros */
+    struct grid grid = doubled(&c->shape[0].grid);
+    c->lead = 1;
+    c->extra[0] = memory_zero(c->golden->context, (size_t)(c->shape[0].images * grid_pixels(&grid)) * sizeof(float));
+    c->extra_input[0] = graph_input(&c->graph, "skip", c->shape[0].images, &grid, 1);
+    return graph_upsample_concat(&c->graph, c->extra_input[0], c->tensor[0]);
+}
+static int build_corners(struct op_case *c) {
+    struct grid grid = doubled(&c->shape[0].grid);
+    return graph_resize_corners(&c->graph, c->tensor[0], &grid, 1.0f);
+}
+static int build_warp(struct op_case *c) { return graph_warp(&c->graph, c->tensor[0], c->tensor[1], coordinates(c)); }
+static int build_mov(struct op_case *c) {
+    return graph_mov(&c->graph, c->tensor[0], c->tensor[1], (int)integer(c, "heads"), (int)integer(c, "radius"));
+}
+
+static int extra(struct op_case *c, int index, const char *suffix) {
+    char name[96];
+    struct tensor shape;
+    snprintf(name, sizeof name, "%s.%s", c->name, suffix);
+    if (!(c->extra[index] = golden_load(c->golden, name, &shape))) return ABSENT;
+    if (c->scale == 0) /* the mask: its ones are M */
+        for (int64_t i = 0; i < tensor_elements(&shape); i++) c->scale += c->extra[index][i];
+    return c->extra_input[index] = graph_input(&c->graph, suffix, shape.images, &shape.grid, shape.channels);
+}
+static int build_vector_loss(struct op_case *c) {
+    c->scale = 0;
+    int mask = extra(c, 1, "mask"), truth = extra(c, 0, "truth");
+    return graph_vector_loss(&c->graph, c->tensor[0], truth, mask);
+}
+static int build_consistency(struct op_case *c) {
+    c->scale = 0;
+    return graph_cosine_loss(&c->graph, c->tensor[0], c->tensor[1], extra(c, 1, "mask"));
+}
+
+static const struct op_kind {
+    const char *prefix;
+    int inputs;
+    unsigned parameters; /* bits: inputs that are parameters */
+    int (*build)(struct op_case *c);
+    bool loss;
+    double offset; /* loss = offset + sum / M */
+} kinds[] = {
+    {"conv3.", 3, 6, build_conv3, false, 0},
+    {"conv1.", 3, 6, build_conv1, false, 0},
+    {"group_norm.", 3, 6, build_norm, false, 0},
+    {"norm_act.", 3, 6, build_norm, false, 0},
+    {"max_pool2.", 1, 0, build_pool, false, 0},
+    {"upsample_half_pixel.", 1, 0, build_upsample, false, 0},
+    {"upsample_corners.", 1, 0, build_corners, false, 0},
+    {"warp_", 2, 0, build_warp, false, 0},
+    {"mov_", 2, 0, build_mov, false, 0},
+    {"vector_loss.", 1, 0, build_vector_loss, true, 0},
+    {"consistency_loss.", 2, 0, build_consistency, true, 1},
+};
+
+static bool read_inputs(struct op_case *c, const struct op_kind *kind) {
+    c->count = kind->inputs;
+    for (int i = 0; i < kind->inputs; i++) {
+        char name[96];
+        snprintf(name, sizeof name, "%s.in%d", c->name, i);
+        const struct tensor_entry *entry = tensor_file_find(c->golden->file, name);
+        if (!(kind->parameters >> i & 1)) {
+            if (!(c->values[i] = golden_load(c->golden, name, &c->shape[i]))) return false;
+            c->tensor[i] = graph_input(&c->graph, name, c->shape[i].images, &c->shape[i].grid, c->shape[i].channels);
+            continue;
+        }
+        if (!entry || tensor_load_f32(c->golden->file, entry, &c->values[i]) != COVER_OK) return false;
+        c->tensor[i] = graph_parameter(&c->graph, name, entry->rank, entry->shape, 1, INIT_ZERO);
+    }
+    return true;
+}
+
+/* The gradient of the output as a graph input, with zeros for channels that the file does not have. */
+static int read_gout(struct op_case *c) {
+    char name[96];
+    struct tensor shape;
+    const struct tensor out = c->graph.tensors[c->out];
+    snprintf(name, sizeof name, "%s.gout", c->name);
+    float *given = golden_load(c->golden, name, &shape);
+    c->gout = memory_zero(c->golden->context, tensor_bytes(&out));
+    if (!given || !c->gout || shape.channels != out.channels - c->lead) return ABSENT;
+    for (int64_t p = 0; p < shape.images * grid_pixels(&shape.grid); p++)
+        memcpy(c->gout + p * out.channels + c->lead, given + p * shape.channels, (size_t)shape.channels * sizeof(float));
+    memory_free(c->golden->context, given);
+    return graph_input(&c->graph, "gout", out.images, &out.grid, out.channels);
+}
+
+static void compare_out(struct op_case *c, const struct op_kind *kind, const void *result) {
+    struct golden *golden = c->golden;
+    struct tensor shape = c->graph.tensors[c->out];
+    char name[96];
+    snprintf(name, sizeof name, "%s.out", c->name);
+    if (kind->loss) {
+        double sum = 0;
+        for (int i = 0; i < shape.images; i++) sum += ((const double *)result)[i];
+        golden_tensor(golden, name, &(float){(float)(kind->offset + sum / c->scale)}, bound);
+        return;
+    }
+    int64_t pixels = shape.images * grid_pixels(&shape.grid), channels = shape.channels - c->lead;
+    float *values = memory_alloc(golden->context, tensor_bytes(&shape));
+    if (!values) return;
+    for (int64_t p = 0; p < pixels; p++)
+        memcpy(values + p * channels, (const float *)result + p * shape.channels + c->lead, (size_t)channels * sizeof(float));
+    shape.channels = channels;
+    golden_store(golden, &shape, values);
+    golden_tensor(golden, name, values, bound);
+    memory_free(golden->context, values);
+}
+
+static void compare_gradient(struct op_case *c, int i, const float *gradient) {
+    char name[96];
+    int64_t count = tensor_elements(&c->graph.tensors[c->tensor[i]]);
+    float *values = memory_alloc(c->golden->context, (size_t)count * sizeof *values);
+    if (!values) return;
+    for (int64_t k = 0; k < count; k++) values[k] = gradient[k] / (float)c->scale;
+    if (c->graph.tensors[c->tensor[i]].storage == STORAGE_INPUT) golden_store(c->golden, &c->shape[i], values);
+    snprintf(name, sizeof name, "%s.grad%d", c->name, i);
+    golden_tensor(c->golden, name, values, bound);
+    memory_free(c->golden->context, values);
+}
+
+static cover_status run_case(struct op_case *c, const struct op_kind *kind) {
+    cover_context *context = c->golden->context;
+    struct program *program = NULL;
+    struct run run = {0};
+    float *weights = NULL;
+    cover_status status = COVER_ERROR_MEMORY;
+    struct derivative derivative = {.outputs = 1, .output = {c->out}};
+    derivative.gradient[0] = kind->loss ? c->out : read_gout(c);
+    int results[INPUTS_MAX], out = graph_result(&c->graph, c->out);
+    for (int i = 0; i < c->count; i++)
+        if (!(kind->parameters >> i & 1)) derivative.want[derivative.wants++] = c->tensor[i];
+    graph_differentiate(&c->graph, &derivative);
+    for (int i = 0; i < derivative.wants; i++) results[i] = graph_result(&c->graph, derivative.want_gradient[i]);
+    GO(graph_finish(&c->graph));
+    GO(executor_cpu.program_create(&program, context, &c->graph, context->threads));
+    size_t flat = (size_t)(c->parameters.floats + 16) * sizeof *weights;
+    weights = memory_zero(context, flat), run.gradient = memory_zero(context, flat);
+    run.arena = memory_alloc(context, executor_cpu.program_plan(program)->arena_bytes);
+    run.parameters = weights;
+    for (int i = 0; i < c->count; i++) {
+        const struct tensor *tensor = &c->graph.tensors[c->tensor[i]];
+        if (tensor->storage == STORAGE_INPUT) run.input[tensor->index] = c->values[i];
+        else memcpy(weights + c->parameters.rows[tensor->index].offset, c->values[i], tensor_bytes(tensor));
+    }
+    for (int i = 0; i < 2; i++)
+        if (c->extra[i]) run.input[c->graph.tensors[c->extra_input[i]].index] = c->extra[i];
+    if (!kind->loss) run.input[c->graph.tensors[derivative.gradient[0]].index] = c->gout;
+    GO(executor_cpu.program_pack(program, weights));
+    GO(run_once(context, &executor_cpu, program, &run, context->threads));
+    compare_out(c, kind, executor_cpu.program_result(program, &run, out));
+    for (int i = 0, want = 0; i < c->count; i++) {
+        const struct tensor *tensor = &c->graph.tensors[c->tensor[i]];
+        compare_gradient(c, i, tensor->storage == STORAGE_INPUT
+                                   ? executor_cpu.program_result(program, &run, results[want++])
+                                   : run.gradient + c->parameters.rows[tensor->index].offset);
+    }
+done:
+    memory_free(context, weights);
+    memory_free(context, run.gradient);
+    memory_free(context, run.arena);
+    executor_cpu.program_destroy(program);
+    return status;
+}
+
+/* LeakyReLU is no op of its own here but a part of norm_act: with mean 0, rstd 1, gamma 1 and beta 0 the norm is the
+ * identity, and the sum over a single pixel that is dbeta is the gradient itself. */
+static void check_leaky_relu(struct op_case *c) {
+    struct golden *golden = c->golden;
+    struct tensor shape;
+    char name[96];
+    const struct kernels *kernels = kernels_best(golden->context->cpu_features);
+    float zeros[64] = {0}, ones[64], slope = (float)json_number_value(json_object_get(c->attributes, "slope"));
+    for (int i = 0; i < 64; i++) ones[i] = 1;
+    snprintf(name, sizeof name, "%s.in0", c->name);
+    float *x = golden_load(golden, name, &shape);
+    snprintf(name, sizeof name, "%s.gout", c->name);
+    float *gout = golden_load(golden, name, &shape), dx[64], dgamma[64];
+    int64_t pixels = shape.images * grid_pixels(&shape.grid), channels = shape.channels;
+    float *y = memory_alloc(golden->context, tensor_bytes(&shape)), *grad = memory_alloc(golden->context, tensor_bytes(&shape));
+    struct norm_shape s = {.pixels = 1, .channels = channels, .groups = channels, .slope = slope, .epsilon = 0};
+    void *workspace = memory_alloc(golden->context, norm_workspace(&s) + 64);
+    if (x && gout && y && grad && workspace && channels <= 64) {
+        for (int64_t p = 0; p < pixels; p++) {
+            kernels->norm_apply(y + p * channels, x + p * channels, NULL, zeros, ones, ones, zeros, &s, 0, 1);
+            kernels->norm_grad(dx, dgamma, grad + p * channels, NULL, gout + p * channels, x + p * channels, NULL, zeros, ones,
+                               ones, zeros, &s, workspace);
+        }
+        golden_store(golden, &shape, y), golden_store(golden, &shape, grad);
+        snprintf(name, sizeof name, "%s.out", c->name);
+        golden_tensor(golden, name, y, bound);
+        snprintf(name, sizeof name, "%s.grad0", c->name);
+        golden_tensor(golden, name, grad, bound);
+    } else golden_error(golden, c->name);
+    memory_free(golden->context, x), memory_free(golden->context, gout), memory_free(golden->context, y);
+    memory_free(golden->context, grad), memory_free(golden->context, workspace);
+}
+
+static void check_op(struct golden *golden, const struct tensor_pair *pair) {
+    struct op_case c = {.golden = golden, .name = pair->key, .scale = 1, .parameters = {.context = golden->context}};
+    const struct op_kind *kind = NULL;
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds && !kind; i++)
+        if (strncmp(pair->key, kinds[i].prefix, strlen(kinds[i].prefix)) == 0) kind = &kinds[i];
+    c.attributes = json_loads(pair->value, 0, NULL);
+    graph_begin(&c.graph, golden->context, &c.parameters);
+    if (strncmp(pair->key, "leaky_relu.", 11) == 0) check_leaky_relu(&c);
+    else if (!kind) {
+        fail(COVER_ERROR_UNSUPPORTED, "%s: an operation that is not known here", pair->key);
+        golden_error(golden, pair->key);
+    } else if (!read_inputs(&c, kind) || (c.out = kind->build(&c)) == ABSENT || run_case(&c, kind) != COVER_OK)
+        golden_error(golden, pair->key);
+    graph_free(&c.graph);
+    parameters_free(&c.parameters);
+    for (int i = 0; i < INPUTS_MAX; i++) memory_free(golden->context, c.values[i]);
+    memory_free(golden->context, c.gout);
+    memory_free(golden->context, c.extra[0]);
+    memory_free(golden->context, c.extra[1]);
+    json_decref(c.attributes);
+}
+
+void golden_ops(struct golden *golden) {
+    for (int64_t i = 0; i < golden->file->metadata_count; i++) check_op(golden, &golden->file->metadata[i]);
+}
