@@ -5,7 +5,7 @@
 #include <linux/futex.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-#ifdef _OPENMP_RUNTIME
+#ifdef HAVE_ONEDNN
 extern void omp_set_num_threads(int);
 #endif
 
@@ -32,7 +32,7 @@ struct pool {
 static void *work(void *argument) {
     struct worker *worker = argument;
     struct pool *pool = worker->pool;
-#ifdef _OPENMP_RUNTIME
+#ifdef HAVE_ONEDNN
     omp_set_num_threads(1); /* libraries called from here stay on this thread */
 #endif
     uint64_t seen = 0;
