@@ -1,0 +1,171 @@
+/* SeVR's appearance transformation (paper, supplement B.1): noise, blur, contrast, brightness and in-painting, in this
+ * order, each with its probability, on one view.  Called by sevr.c. */
+#include "sevr_parts.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { PLANE_BRIGHTNESS = 1, PLANE_FILL = 1 }; /* of RANDOM_VIEW_APPEARANCE and of RANDOM_VIEW_INPAINT */
+
+struct look { /* the view that is changed */
+    float *view;
+    const struct draw *draw;
+    int64_t values; /* pixels x channels */
+    void *scratch;
+};
+
+static void add_noise(const struct look *look, float sigma) {
+    enum { BLOCK = 1024 };
+    float normal[BLOCK];
+    const struct random_image noise = draw_image(look->draw, RANDOM_VIEW_NOISE, 0);
+    for (int64_t done = 0; done < look->values; done += BLOCK) {
+        int64_t count = look->values - done < BLOCK ? look->values - done : BLOCK;
+        random_image_normal(normal, &noise, done, count);
+        for (int64_t i = 0; i < count; i++) look->view[done + i] += sigma * normal[i];
+    }
+}
+
+/* ---- blur: separable; beyond an edge the image goes on as its edge */
+
+/* Blur along one axis: `lines` sheets, each of `size` rows of `width` values; along the last axis a row is one pixel. */
+struct blur_axis {
+    int64_t size, width, lines;
+};
+static struct blur_axis blur_axis(const struct grid *grid, int channels, int axis) {
+    struct blur_axis result = {.size = grid_axis(grid, axis), .width = channels, .lines = 1};
+    for (int a = 0; a < grid->ndim; a++)
+        if (a > axis) result.width *= grid_axis(grid, a);
+        else if (a < axis) result.lines *= grid_axis(grid, a);
+    return result;
+}
+
+/* Across rows: the whole sheet is copied and each of its rows written anew. */
+static void blur_across(float *sheet, const struct blur_axis *axis, const float *kernel, int radius, char *scratch) {
+    const float **rows = (const float **)(void *)scratch + radius;
+    float *copy = (float *)(void *)(scratch + (size_t)(axis->size + 2 * radius) * sizeof *rows);
+    memcpy(copy, sheet, (size_t)(axis->size * axis->width) * sizeof *copy);
+    for (int64_t i = -radius; i < axis->size + radius; i++)
+        rows[i] = copy + (i < 0 ? 0 : i < axis->size ? i : axis->size - 1) * axis->width;
+    for (int64_t i = 0; i < axis->size; i++) convolve_rows(sheet + i * axis->width, rows + i, kernel, radius, axis->width);
+}
+
+/* Along a row: its neighbours are the same row, pixels further on. */
+static void blur_along(float *line, const struct blur_axis *axis, const float *kernel, int radius, char *scratch) {
+    int64_t channels = axis->width, count = axis->size * channels;
+    const float **rows = (const float **)(void *)scratch + radius;
+    float *copy = (float *)(void *)(scratch + (size_t)(2 * radius + 1) * sizeof *rows);
+    float *middle = copy + radius * channels;
+    memcpy(middle, line, (size_t)count * sizeof *copy);
+    for (int64_t k = 1; k <= radius; k++)
+        for (int64_t c = 0; c < channels; c++) {
+            middle[-k * channels + c] = line[c];
+            middle[count + (k - 1) * channels + c] = line[count - channels + c];
+        }
+    for (int64_t k = -radius; k <= radius; k++) rows[k] = middle + k * channels;
+    convolve_rows(line, rows, kernel, radius, count);
+}
+
+static void blur(const struct look *look, float sigma) {
+    int radius = gaussian_radius((double)sigma);
+    if (radius == 0) return; /* the neighbours' weights are below 1e-13 */
+    float *kernel = look->scratch;
+    gaussian_kernel(kernel, (double)sigma, radius);
+    char *scratch = (char *)look->scratch + ((size_t)(radius + 1) * sizeof *kernel + 63) / 64 * 64;
+    struct grid grid = {.ndim = look->draw->work.ndim};
+    memcpy(grid.size, look->draw->crop.size, sizeof grid.size);
+    for (int a = 0; a < grid.ndim; a++) {
+        struct blur_axis axis = blur_axis(&grid, look->draw->channels, a);
+        bool last = a == grid.ndim - 1;
+        for (int64_t i = 0; i < axis.lines; i++)
+            (last ? blur_along : blur_across)(look->view + i * axis.size * axis.width, &axis, kernel, radius, scratch);
+    }
+}
+
+size_t appearance_bytes(const struct settings *settings, const struct grid *crop, int channels) {
+    size_t radius = (size_t)gaussian_radius(settings->blur), largest = 0;
+    if (radius == 0) return 0;
+    for (int a = 0; a < crop->ndim; a++) {
+        struct blur_axis axis = blur_axis(crop, channels, a);
+        size_t size = (size_t)axis.size, width = (size_t)axis.width;
+        size_t bytes = (size + 2 * radius + 1) * sizeof(float *) + (size + 2 * radius) * width * sizeof(float);
+        if (a < crop->ndim - 1) bytes = (size + 2 * radius) * sizeof(float *) + size * width * sizeof(float);
+        largest = bytes > largest ? bytes : largest;
+    }
+    return largest + ((radius + 1) * sizeof(float) + 63) / 64 * 64;
+}
+
+/* ---- contrast and brightness */
+
+/* (x - mean) gain + mean, the mean over all values; summed in fixed lanes. */
+static void change_contrast(const struct look *look, float gain) {
+    enum { LANES = 8 };
+    double sums[LANES] = {0};
+    int64_t i = 0;
+    for (; i + LANES <= look->values; i += LANES)
+        for (int l = 0; l < LANES; l++) sums[l] += (double)look->view[i + l];
+    for (; i < look->values; i++) sums[0] += (double)look->view[i];
+    for (int l = 1; l < LANES; l++) sums[0] += sums[l];
+    float mean = (float)(sums[0] / (double)look->values);
+    for (i = 0; i < look->values; i++) look->view[i] = (look->view[i] - mean) * gain + mean;
+}
+
+static void change_brightness(const struct look *look, float sigma) {
+    const struct random_image image = draw_image(look->draw, RANDOM_VIEW_APPEARANCE, PLANE_BRIGHTNESS);
+    float offset;
+    random_image_normal(&offset, &image, 0, 1);
+    offset *= sigma;
+    for (int64_t i = 0; i < look->values; i++) look->view[i] += offset;
+}
+
+/* ---- in-painting: boxes of 3/30 to 4/30 of the view's sides, at least 3 pixels from its border, filled with U(0, 1);
+ * boxes are drawn until the number is reached or a coin says stop */
+
+enum { BORDER = 3 };
+
+static void fill_box(const struct look *look, const int64_t first[3], const int64_t side[3]) {
+    const struct random_image fill = draw_image(look->draw, RANDOM_VIEW_INPAINT, PLANE_FILL);
+    const int64_t *size = look->draw->crop.size, channels = look->draw->channels;
+    for (int64_t z = first[0]; z < first[0] + side[0]; z++)
+        for (int64_t y = first[1]; y < first[1] + side[1]; y++) {
+            int64_t place = ((z * size[1] + y) * size[2] + first[2]) * channels;
+            random_image_uniform(look->view + place, &fill, place, side[2] * channels);
+        }
+}
+
+static void inpaint(const struct look *look, float boxes) {
+    struct random_stream stream = draw_stream(look->draw, RANDOM_VIEW_INPAINT);
+    const int64_t *size = look->draw->crop.size;
+    for (int i = 0; i < (int)boxes; i++) {
+        if (!random_coin(&stream, look->draw->settings->inpaint_probability)) return;
+        int64_t first[3] = {0}, side[3] = {1, 1, 1};
+        for (int a = 3 - look->draw->work.ndim; a < 3; a++) {
+            int64_t least = size[a] * 3 / 30, most = size[a] * 4 / 30;
+            side[a] = least + random_below(&stream, most - least + 1);
+            first[a] = BORDER + random_below(&stream, size[a] - side[a] - 2 * BORDER + 1);
+        }
+        fill_box(look, first, side);
+    }
+}
+
+/* The five changes in their order; the amount is drawn within low..high and given to apply(). */
+void appearance_change(float *view, const struct draw *draw, void *scratch) {
+    const struct settings *s = draw->settings;
+    const struct {
+        void (*apply)(const struct look *look, float amount);
+        double low, high;
+    } changes[] = {
+        {add_noise, 0, s->noise},
+        {blur, 0, s->blur},
+        {change_contrast, s->contrast_low, s->contrast_high},
+        {change_brightness, s->brightness, s->brightness},
+        {inpaint, (double)s->inpaint_boxes, (double)s->inpaint_boxes},
+    };
+    const struct look look = {view, draw, draw->crop.size[0] * draw->crop.size[1] * draw->crop.size[2] * draw->channels,
+                              scratch};
+    struct random_stream stream = draw_stream(draw, RANDOM_VIEW_APPEARANCE);
+    for (size_t i = 0; i < sizeof changes / sizeof *changes; i++) {
+        bool wanted = random_coin(&stream, s->appearance_probability);
+        float amount = random_uniform(&stream, (float)changes[i].low, (float)changes[i].high);
+        if (wanted) changes[i].apply(&look, amount);
+    }
+}

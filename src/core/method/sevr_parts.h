@@ -1,0 +1,90 @@
+/* What the parts of SeVR share: where a view lies in its image, scratch memory, and the steps of one draw in the order
+ * in which sevr.c takes them.  Called by sevr.c alone. */
+#ifndef COVER_SEVR_PARTS_H
+#define COVER_SEVR_PARTS_H
+
+#include "sevr.h"
+#include "sevr_random.h"
+
+/* Memory that grows when a larger image comes. */
+struct room {
+    void *data;
+    size_t bytes;
+};
+
+/* A box of pixels, D, H, W. */
+struct window {
+    int64_t first[3], size[3];
+};
+
+/* One draw: what is asked for, and what follows from the sizes. */
+struct draw {
+    const struct settings *settings;
+    uint64_t seed;
+    uint32_t step, sample;
+    int channels;
+    struct grid work;   /* the image once it is resized */
+    struct window crop; /* the views within it */
+};
+static inline struct random_stream draw_stream(const struct draw *draw, enum random_use use) {
+    return random_stream(draw->seed, use, draw->step, draw->sample);
+}
+static inline struct random_image draw_image(const struct draw *draw, enum random_use use, uint32_t plane) {
+    return (struct random_image){draw->seed, use, plane, draw->step, draw->sample};
+}
+/* One of 0 .. count - 1, count <= 2^32. */
+static inline int64_t random_below(struct random_stream *stream, int64_t count) {
+    return (int64_t)(random_word(stream) * (uint64_t)count >> 32);
+}
+static inline bool random_coin(struct random_stream *stream, double probability) {
+    return (double)uniform01(random_word(stream)) < probability;
+}
+
+/* ---- sevr_affine.c: supplement B.2.  v_a(p) = sum_b linear[a][b] (p_b - centre[b]) + shift[a], axes in array order */
+struct affine {
+    double linear[3][3], centre[3], shift[3]; /* linear: A's matrix minus the identity */
+};
+void affine_draw(struct affine *affine, const struct draw *draw);
+/* field = A(p + u) - p over the crop; u is what the field holds when `displaced`, else 0. */
+void affine_field(float *field, const struct affine *affine, const struct draw *draw, bool displaced);
+/* The box of the (resized) image, its zero frame included, that positions p + A(p) - p of the crop and the crop itself
+ * read; with `anywhere` the whole image. */
+void affine_reach(struct window *box, const struct affine *affine, const struct draw *draw, bool anywhere);
+
+/* ---- sevr_deform.c: beyond the paper, off by default */
+size_t deform_bytes(const struct settings *settings, const struct grid *work, const struct grid *crop);
+/* field = u, the diffeomorphic displacement by scaling and squaring a smooth random velocity. */
+void deform_diffeomorphic(float *field, const struct draw *draw, void *scratch);
+/* field += smooth random displacement. */
+void deform_smooth(float *field, const struct draw *draw, void *scratch);
+
+/* ---- sevr_image.c: intensities, resizing, warp */
+struct intensity { /* normalised = (clip(x, low, high) - offset) / divisor */
+    float low, high, offset, divisor;
+};
+/* The resized, normalised image within a box, channels last, with zeros where the box leaves the image. */
+struct source {
+    float *values;
+    struct window box;
+};
+cover_status image_intensity(struct intensity *intensity, const float *image, const struct grid *grid, int channels,
+                             int normalise, float integer_max);
+size_t source_bytes(const struct grid *work, int channels);
+size_t resize_bytes(const struct grid *grid, const struct grid *work, int channels);
+void source_fill(struct source *source, const float *image, const struct grid *grid, const struct intensity *intensity,
+                 const struct draw *draw, void *scratch);
+void source_crop(float *view, const struct source *source, const struct draw *draw);
+void source_warp(float *view, const float *field, const struct source *source, const struct draw *draw);
+
+/* ---- sevr_appearance.c: supplement B.1 */
+size_t appearance_bytes(const struct settings *settings, const struct grid *crop, int channels);
+void appearance_change(float *view, const struct draw *draw, void *scratch);
+
+/* ---- sevr_smooth.c: Gaussian kernels and the one loop that convolves with them */
+int gaussian_radius(double sigma); /* truncated at 4 sigma */
+/* kernel[0..taps]: one half of the Gaussian normalised over its whole radius; taps may be smaller than the radius. */
+void gaussian_kernel(float *kernel, double sigma, int taps);
+/* out[x] = kernel[0] rows[0][x] + sum_k kernel[k] (rows[-k][x] + rows[k][x]) */
+void convolve_rows(float *out, const float *const *rows, const float *kernel, int taps, int64_t count);
+
+#endif
