@@ -4,9 +4,7 @@
 
 #include "../core/base/files.h"
 
-#include <fcntl.h>
 #include <string.h>
-#include <unistd.h>
 
 /* libhdf5 is itself one global state, often built without thread safety, so its lock is global as well: the one mutable
  * global of libcover.  A host that uses a libhdf5 without thread safety on other threads must keep them apart itself. */
@@ -117,15 +115,13 @@ done:
 cover_status hdf5_sealed_open(hid_t *file, cover_context *context, const char *path, const char *format,
                               unsigned major) {
     struct seal seal;
-    int descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (descriptor < 0) return fail(COVER_ERROR_IO, "%s: cannot be opened: %m", path);
-    cover_status status = seal_read(&seal, descriptor, path, format, major);
-    if (status == COVER_OK && seal.begin != SEAL_BYTES)
+    struct source source;
+    TRY(source_open(&source, path));
+    cover_status status = seal_read(&seal, &source, format, major);
+    if (status == COVER_OK && (seal.begin != SEAL_BYTES || seal.bytes != seal.file_bytes - SEAL_BYTES))
         status = fail(COVER_ERROR_FORMAT, "%s: its seal covers only a part of the file", path);
-    if (status == COVER_OK && seal.bytes != seal.file_bytes - SEAL_BYTES)
-        status = fail(COVER_ERROR_FORMAT, "%s: its seal covers only a part of the file", path);
-    if (status == COVER_OK) status = seal_verify(&seal, context, descriptor, path);
-    close(descriptor);
+    if (status == COVER_OK) status = seal_verify(&seal, context, &source);
+    source_close(&source);
     if (status != COVER_OK) return status;
     hid_t access = H5Pcreate(H5P_FILE_ACCESS), opened = -1;
     if (access >= 0) {

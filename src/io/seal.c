@@ -2,13 +2,7 @@
  * and check, before libhdf5 or anything else reads the file. */
 #include "seal.h"
 
-#include "../core/base/files.h"
-
-#include <errno.h>
-#include <fcntl.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 /* Little-endian fields: magic at 0, format at 8, then numbers, the hash, and at the end the hash of the block itself. */
 static const uint8_t magic[8] = {'C', 'O', 'V', 'E', 'R', '\r', '\n', 0x1a};
@@ -47,21 +41,6 @@ void seal_encode(uint8_t block[SEAL_BYTES], const struct seal *seal) {
     sha256(block, AT_OWN_HASH, block + AT_OWN_HASH);
 }
 
-cover_status read_exactly(int descriptor, const char *path, uint64_t offset, void *data, size_t bytes) {
-    uint8_t *to = data;
-    if (offset > INT64_MAX) return fail(COVER_ERROR_FORMAT, "%s: an offset of %llu", path, (unsigned long long)offset);
-    while (bytes > 0) {
-        ssize_t got = pread(descriptor, to, bytes, (off_t)offset);
-        if (got < 0 && errno == EINTR) continue;
-        if (got < 0) return fail(COVER_ERROR_IO, "%s: cannot be read: %s", path, strerror(errno));
-        if (got == 0)
-            return fail(COVER_ERROR_FORMAT, "%s: ends at byte %llu, where %zu more are expected: the file is truncated",
-                        path, (unsigned long long)offset, bytes);
-        to += got, offset += (uint64_t)got, bytes -= (size_t)got;
-    }
-    return COVER_OK;
-}
-
 static cover_status seal_decode(struct seal *seal, const uint8_t block[SEAL_BYTES], const char *path,
                                 const char *format) {
     uint8_t own[SHA256_BYTES];
@@ -81,17 +60,14 @@ static cover_status seal_decode(struct seal *seal, const uint8_t block[SEAL_BYTE
     return COVER_OK;
 }
 
-cover_status seal_read(struct seal *seal, int descriptor, const char *path, const char *format, unsigned major) {
+cover_status seal_read(struct seal *seal, const struct source *source, const char *format, unsigned major) {
+    const char *path = source->name;
+    const uint64_t present = source->bytes;
     uint8_t block[SEAL_BYTES];
-    struct stat about;
-    if (fstat(descriptor, &about) != 0)
-        return fail(COVER_ERROR_IO, "%s: cannot be examined: %s", path, strerror(errno));
-    if (!S_ISREG(about.st_mode)) return fail(COVER_ERROR_IO, "%s: not a regular file", path);
-    uint64_t present = (uint64_t)about.st_size;
     if (present < SEAL_BYTES)
         return fail(COVER_ERROR_FORMAT, "%s: %s (%llu bytes), not a %s file of COVER", path,
                     present == 0 ? "empty" : "too short", (unsigned long long)present, format);
-    TRY(read_exactly(descriptor, path, 0, block, sizeof block));
+    TRY(source_read(source, 0, block, sizeof block));
     struct seal read;
     TRY(seal_decode(&read, block, path, format));
     if (strcmp(read.format, format) != 0)
@@ -109,7 +85,7 @@ cover_status seal_read(struct seal *seal, int descriptor, const char *path, cons
     return COVER_OK;
 }
 
-cover_status seal_verify(const struct seal *seal, cover_context *context, int descriptor, const char *path) {
+cover_status seal_verify(const struct seal *seal, cover_context *context, const struct source *source) {
     const size_t piece = 1 << 20;
     cover_status status = COVER_OK;
     struct sha256 hash;
@@ -119,13 +95,13 @@ cover_status seal_verify(const struct seal *seal, cover_context *context, int de
     sha256_begin(&hash);
     for (uint64_t done = 0; done < seal->bytes;) {
         size_t now = seal->bytes - done < piece ? (size_t)(seal->bytes - done) : piece;
-        GO(read_exactly(descriptor, path, seal->begin + done, buffer, now));
+        GO(source_read(source, seal->begin + done, buffer, now));
         sha256_add(&hash, buffer, now);
         done += now;
     }
     sha256_end(&hash, digest);
     if (memcmp(digest, seal->hash, sizeof digest) != 0)
-        status = fail(COVER_ERROR_FORMAT, "%s: damaged: its %s does not have the hash that its seal says", path,
+        status = fail(COVER_ERROR_FORMAT, "%s: damaged: its %s does not have the hash that its seal says", source->name,
                       seal->begin == SEAL_BYTES ? "content" : "directory");
 done:
     memory_free(context, buffer);
@@ -134,13 +110,12 @@ done:
 
 void seal_peek(const char *path, char format[16]) {
     uint8_t block[AT_FORMAT + FORMAT_BYTES];
+    struct source source;
     format[0] = 0;
-    if (!file_exists(path)) return; /* a pipe would block */
-    int descriptor = open(path, O_RDONLY | O_CLOEXEC);
-    if (descriptor < 0) return;
-    if (pread(descriptor, block, sizeof block, 0) == (ssize_t)sizeof block && memcmp(block, magic, sizeof magic) == 0) {
+    if (source_open(&source, path) != COVER_OK) return;
+    if (source_read(&source, 0, block, sizeof block) == COVER_OK && memcmp(block, magic, sizeof magic) == 0) {
         memcpy(format, block + AT_FORMAT, FORMAT_BYTES - 1);
         format[FORMAT_BYTES - 1] = 0;
     }
-    close(descriptor);
+    source_close(&source);
 }

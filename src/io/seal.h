@@ -6,6 +6,7 @@
 
 #include "../core/base/base.h"
 #include "../core/base/sha256.h"
+#include "source.h"
 
 enum { SEAL_BYTES = 512 };
 
@@ -20,13 +21,10 @@ struct seal {
 void seal_encode(uint8_t block[SEAL_BYTES], const struct seal *seal);
 /* Read and check the seal of an open file: ours, undamaged, the format and major that the caller knows, the whole length
  * present, the sealed part inside.  Error texts begin with the path. */
-cover_status seal_read(struct seal *seal, int descriptor, const char *path, const char *format, unsigned major);
+cover_status seal_read(struct seal *seal, const struct source *source, const char *format, unsigned major);
 /* Compare the sealed part with its hash, in pieces. */
-cover_status seal_verify(const struct seal *seal, cover_context *context, int descriptor, const char *path);
+cover_status seal_verify(const struct seal *seal, cover_context *context, const struct source *source);
 /* The format that a file's seal names, "" when it has none or cannot be read: for telling files apart. */
 void seal_peek(const char *path, char format[16]);
-
-/* Exactly `bytes` bytes from `offset`; fewer is an error that says so. */
-cover_status read_exactly(int descriptor, const char *path, uint64_t offset, void *data, size_t bytes);
 
 #endif

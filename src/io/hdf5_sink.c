@@ -1,0 +1,148 @@
+/* A libhdf5 driver that survives a full disk and tells where raw data went (docs/dataset.md, "How it is written").
+ * Called by the dataset writer. */
+#include "hdf5_sink.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct sink_file {
+    H5FD_t base; /* libhdf5's part comes first */
+    struct hdf5_sink *sink;
+    haddr_t allocated, written; /* libhdf5 calls them EOA and EOF */
+};
+
+/* What H5Pset_driver() carries to open(). */
+struct sink_access {
+    struct hdf5_sink *sink;
+};
+
+static H5FD_t *sink_open(const char *name, unsigned flags, hid_t access, haddr_t limit) {
+    (void)name, (void)flags, (void)limit;
+    const struct sink_access *given = H5Pget_driver_info(access);
+    struct sink_file *file = given ? calloc(1, sizeof *file) : NULL;
+    if (!file) return NULL;
+    file->sink = given->sink;
+    return &file->base;
+}
+
+static herr_t sink_shut(H5FD_t *base) {
+    struct sink_file *file = (struct sink_file *)base;
+    file->sink->end = file->allocated;
+    free(file);
+    return 0;
+}
+
+static herr_t sink_query(const H5FD_t *base, unsigned long *flags) {
+    (void)base;
+    *flags = H5FD_FEAT_AGGREGATE_METADATA | H5FD_FEAT_ACCUMULATE_METADATA;
+    return 0;
+}
+
+static haddr_t sink_allocated(const H5FD_t *base, H5FD_mem_t type) {
+    (void)type;
+    return ((const struct sink_file *)base)->allocated;
+}
+
+static herr_t sink_allocate(H5FD_t *base, H5FD_mem_t type, haddr_t end) {
+    (void)type;
+    ((struct sink_file *)base)->allocated = end;
+    return 0;
+}
+
+static haddr_t sink_written(const H5FD_t *base, H5FD_mem_t type) {
+    (void)type;
+    return ((const struct sink_file *)base)->written;
+}
+
+static herr_t sink_read(H5FD_t *base, H5FD_mem_t type, hid_t transfer, haddr_t at, size_t bytes, void *data) {
+    (void)type, (void)transfer;
+    struct hdf5_sink *sink = ((struct sink_file *)base)->sink;
+    char *to = data;
+    while (bytes > 0) {
+        ssize_t got = pread(sink->descriptor, to, bytes, (off_t)at);
+        if (got < 0 && errno == EINTR) continue;
+        if (got < 0 && !sink->error) sink->error = errno;
+        if (got <= 0) {
+            memset(to, 0, bytes); /* never written, or refused: the writer stops at the next look at sink->error */
+            break;
+        }
+        to += got, at += (haddr_t)got, bytes -= (size_t)got;
+    }
+    return 0;
+}
+
+static herr_t sink_write(H5FD_t *base, H5FD_mem_t type, hid_t transfer, haddr_t at, size_t bytes, const void *data) {
+    (void)transfer;
+    struct sink_file *file = (struct sink_file *)base;
+    struct hdf5_sink *sink = file->sink;
+    const char *from = data;
+    if (type == H5FD_MEM_DRAW) sink->raw_offset = at, sink->raw_bytes = bytes;
+    if (at + bytes > file->written) file->written = at + bytes;
+    while (bytes > 0 && !sink->error) {
+        ssize_t put = pwrite(sink->descriptor, from, bytes, (off_t)at);
+        if (put < 0 && errno == EINTR) continue;
+        if (put <= 0) sink->error = put < 0 ? errno : EIO;
+        else from += put, at += (haddr_t)put, bytes -= (size_t)put;
+    }
+    return 0;
+}
+
+static herr_t sink_truncate(H5FD_t *base, hid_t transfer, hbool_t closing) {
+    (void)transfer, (void)closing;
+    struct sink_file *file = (struct sink_file *)base;
+    if (!file->sink->error && ftruncate(file->sink->descriptor, (off_t)file->allocated) != 0) file->sink->error = errno;
+    file->written = file->allocated;
+    return 0;
+}
+
+static const H5FD_class_t sink_class = {
+#if H5_VERSION_GE(1, 14, 0)
+    .version = H5FD_CLASS_VERSION,
+    .value = (H5FD_class_value_t)713, /* any number from 512 on is free for drivers that are not registered */
+#endif
+    .name = "cover sink",
+    .maxaddr = ((haddr_t)1 << 62),
+    .fc_degree = H5F_CLOSE_STRONG,
+    .fapl_size = sizeof(struct sink_access),
+    .open = sink_open,
+    .close = sink_shut,
+    .query = sink_query,
+    .get_eoa = sink_allocated,
+    .set_eoa = sink_allocate,
+    .get_eof = sink_written,
+    .read = sink_read,
+    .write = sink_write,
+    .truncate = sink_truncate,
+    .fl_map = H5FD_FLMAP_DICHOTOMY,
+};
+
+cover_status hdf5_sink_create(hid_t *file, struct hdf5_sink *sink) {
+    const struct sink_access carried = {sink};
+    hid_t creation = H5Pcreate(H5P_FILE_CREATE), access = H5Pcreate(H5P_FILE_ACCESS), created = -1;
+    sink->driver = H5FDregister(&sink_class);
+    /* The 1.10 format: checksums on metadata, and a chunk index whose look-up does not grow with the samples. */
+    if (sink->driver >= 0 && creation >= 0 && access >= 0 && H5Pset_driver(access, sink->driver, &carried) >= 0 &&
+        H5Pset_fclose_degree(access, H5F_CLOSE_STRONG) >= 0 &&
+        H5Pset_libver_bounds(access, H5F_LIBVER_V110, H5F_LIBVER_V110) >= 0 &&
+        H5Pset_userblock(creation, SEAL_BYTES) >= 0 && H5Pset_obj_track_times(creation, false) >= 0)
+        created = H5Fcreate("cover sink", H5F_ACC_TRUNC, creation, access);
+    if (creation >= 0) H5Pclose(creation);
+    if (access >= 0) H5Pclose(access);
+    if (created < 0) {
+        cover_status status = hdf5_fail(COVER_ERROR_INTERNAL, "dataset", "cannot be begun");
+        if (sink->driver >= 0) H5FDunregister(sink->driver);
+        return status;
+    }
+    *file = created;
+    return COVER_OK;
+}
+
+cover_status hdf5_sink_close(hid_t file, struct hdf5_sink *sink, const char *path) {
+    cover_status status = COVER_OK;
+    if (H5Fclose(file) < 0) status = hdf5_fail(COVER_ERROR_INTERNAL, path, "cannot be closed");
+    H5FDunregister(sink->driver);
+    if (sink->error) return fail(COVER_ERROR_IO, "%s: cannot be written: %s", path, strerror(sink->error));
+    return status;
+}
