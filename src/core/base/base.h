@@ -18,16 +18,23 @@
 cover_status fail(cover_status status, const char *format, ...) PRINTF_LIKE(2, 3);
 /* Put "prefix: " before the text of the error just raised; returns status. */
 cover_status fail_in(cover_status status, const char *format, ...) PRINTF_LIKE(2, 3);
-#define TRY(call)                                                                                                     \
-    do {                                                                                                              \
-        cover_status try_status = (call);                                                                             \
-        if (try_status != COVER_OK) return try_status;                                                                \
+/* For the compiler, which must know that what fails does not return COVER_OK. */
+static inline cover_status as_given(cover_status given, cover_status returned) {
+    (void)returned;
+    return given;
+}
+#define fail(status, ...) as_given(status, fail(status, __VA_ARGS__))
+#define fail_in(status, ...) as_given(status, fail_in(status, __VA_ARGS__))
+#define TRY(call)                                                                                                      \
+    do {                                                                                                               \
+        cover_status try_status = (call);                                                                              \
+        if (try_status != COVER_OK) return try_status;                                                                 \
     } while (0)
 /* The same where things must be released first: needs `cover_status status` and a label `done`. */
-#define GO(call)                                                                                                      \
-    do {                                                                                                              \
-        status = (call);                                                                                              \
-        if (status != COVER_OK) goto done;                                                                            \
+#define GO(call)                                                                                                       \
+    do {                                                                                                               \
+        status = (call);                                                                                               \
+        if (status != COVER_OK) goto done;                                                                             \
     } while (0)
 
 /* ---- option structs: known fields copied, unknown non-zero tails refused. */
@@ -62,8 +69,8 @@ cover_status text_take(struct text *text, char **out);
 
 /* ---- log and progress, serialised. */
 void log_line(cover_context *context, cover_log_level level, const char *format, ...) PRINTF_LIKE(3, 4);
-cover_status progress_call(cover_context *context, cover_progress_fn *progress, void *user, int64_t done,
-                           int64_t total, const char *what);
+cover_status progress_call(cover_context *context, cover_progress_fn *progress, void *user, int64_t done, int64_t total,
+                           const char *what);
 bool cancelled(const cover_context *context);
 double seconds_now(void); /* monotonic */
 

@@ -19,7 +19,7 @@ const char *cover_status_name(cover_status status) {
     return index < sizeof names / sizeof *names ? names[index] : "unknown status";
 }
 
-cover_status fail(cover_status status, const char *format, ...) {
+cover_status(fail)(cover_status status, const char *format, ...) {
     char fresh[sizeof error_text]; /* the arguments may point into the old text */
     va_list arguments;
     va_start(arguments, format);
@@ -29,7 +29,7 @@ cover_status fail(cover_status status, const char *format, ...) {
     return status;
 }
 
-cover_status fail_in(cover_status status, const char *format, ...) {
+cover_status(fail_in)(cover_status status, const char *format, ...) {
     char prefix[1024];
     va_list arguments;
     va_start(arguments, format);
