@@ -2,6 +2,8 @@
  */
 #include "tensor_file.h"
 
+#include "../core/base/convert.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,8 +18,8 @@ const struct tensor_type_info tensor_types[TENSOR_TYPES] = {
     [TENSOR_F64] = {"F64", 8},
 };
 
-extern const struct tensor_format safetensors_format;
-const struct tensor_format *const tensor_formats[] = {&safetensors_format, NULL};
+extern const struct tensor_format safetensors_format, pth_format;
+const struct tensor_format *const tensor_formats[] = {&safetensors_format, &pth_format, NULL};
 
 cover_status tensor_entry_measure(struct tensor_entry *entry, const char *file_name) {
     int64_t elements = 1, bytes;
@@ -157,26 +159,6 @@ cover_status tensor_read(struct tensor_file *file, const struct tensor_entry *en
     return status == COVER_OK ? status : fail_in(status, "tensor %s", entry->name);
 }
 
-/* IEEE half: 1 sign, 5 exponent, 10 mantissa bits; exact in float32. */
-static float from_f16(uint16_t half) {
-    uint32_t sign = (uint32_t)(half & 0x8000) << 16, exponent = half >> 10 & 31, mantissa = half & 1023, bits;
-    float value;
-    if (exponent == 0) { /* zero and subnormals: mantissa * 2^-24 */
-        value = (float)mantissa * 0x1p-24f;
-        return sign ? -value : value;
-    }
-    bits = sign | (exponent == 31 ? 255u : exponent + 112) << 23 | mantissa << 13;
-    memcpy(&value, &bits, sizeof value);
-    return value;
-}
-
-static float from_bf16(uint16_t brain) {
-    uint32_t bits = (uint32_t)brain << 16;
-    float value;
-    memcpy(&value, &bits, sizeof value);
-    return value;
-}
-
 #define CONVERT(type_name, c_type, expression)                                                                         \
     case type_name:                                                                                                    \
         for (int64_t i = 0; i < count; i++) {                                                                          \
@@ -192,8 +174,8 @@ static void convert(float *to, const void *from, enum tensor_type type, int64_t 
         CONVERT(TENSOR_I8, int8_t, x);
         CONVERT(TENSOR_U16, uint16_t, x);
         CONVERT(TENSOR_I16, int16_t, x);
-        CONVERT(TENSOR_F16, uint16_t, from_f16(x));
-        CONVERT(TENSOR_BF16, uint16_t, from_bf16(x));
+        CONVERT(TENSOR_F16, uint16_t, half_to_float(x));
+        CONVERT(TENSOR_BF16, uint16_t, bfloat_to_float(x));
         CONVERT(TENSOR_U32, uint32_t, x);
         CONVERT(TENSOR_I32, int32_t, x);
         CONVERT(TENSOR_F32, float, x);
