@@ -19,6 +19,9 @@ static tmsize_t client_read(thandle_t handle, void *to, tmsize_t bytes) {
     size_t got = bytes < 0 ? 0 : (uint64_t)bytes < left ? (size_t)bytes : (size_t)left;
     memcpy(to, client->source->bytes + (got ? client->at : 0), got);
     client->at += got;
+    /* libtiff leaves a tag out when its value cannot be read; a file that ends early is no such trifle */
+    if ((tmsize_t)got < bytes && !client->complaint[0])
+        snprintf(client->complaint, sizeof client->complaint, "it ends after %llu bytes", (unsigned long long)count);
     return (tmsize_t)got;
 }
 

@@ -166,6 +166,13 @@ static cover_status read_colours(struct tiff_page *page, TIFF *tiff) {
     return COVER_OK;
 }
 
+static cover_status too_large(const struct tiff_page *page, uint64_t bytes) {
+    return fail(COVER_ERROR_FORMAT,
+                "ImageWidth %u and ImageLength %u with %d samples of %d bits cannot come from %llu bytes; the file is "
+                "truncated or damaged",
+                page->width, page->height, page->samples, page->bits, (unsigned long long)bytes);
+}
+
 /* Where the strips or tiles lie, and whether the file can hold what they are to unpack to. */
 static cover_status check_pieces(struct tiff_page *page, TIFF *tiff, uint64_t file_bytes, uint32_t ratio) {
     page->tiled = TIFFIsTiled(tiff);
@@ -193,7 +200,10 @@ static cover_status check_pieces(struct tiff_page *page, TIFF *tiff, uint64_t fi
                     (unsigned long long)pieces, (unsigned long long)row_bytes);
     page->row_bytes = row_bytes;
 
-    uint64_t stored = 0;
+    const uint64_t rows = page->tiled ? pieces * page->piece_height : page->height * (pieces / down);
+    uint64_t unpacked, stored = 0;
+    if (__builtin_mul_overflow(rows, row_bytes, &unpacked) || unpacked / ratio > file_bytes)
+        return too_large(page, file_bytes);
     for (uint64_t i = 0; i < pieces; i++) {
         int error = 0;
         uint64_t offset = TIFFGetStrileOffsetWithErr(tiff, (uint32_t)i, &error);
@@ -205,14 +215,7 @@ static cover_status check_pieces(struct tiff_page *page, TIFF *tiff, uint64_t fi
                         (unsigned long long)offset, (unsigned long long)file_bytes);
         stored += bytes; /* cannot wrap: fewer than 2^32 pieces of a file in memory */
     }
-    const uint64_t rows = page->tiled ? pieces * page->piece_height : page->height * (pieces / down);
-    uint64_t unpacked;
-    if (stored > file_bytes || __builtin_mul_overflow(rows, row_bytes, &unpacked) || unpacked / ratio > stored)
-        return fail(
-            COVER_ERROR_FORMAT,
-            "ImageWidth %u and ImageLength %u with %d samples of %d bits do not fit the %llu bytes of its strips "
-            "or tiles; the file is damaged",
-            page->width, page->height, page->samples, page->bits, (unsigned long long)stored);
+    if (unpacked / ratio > stored) return too_large(page, stored);
     return COVER_OK;
 }
 
