@@ -1,47 +1,65 @@
-/* CPU features by cpuid and xgetbv (Intel SDM vol. 1, 13 and 14; vol. 2, CPUID).  Called once a context. */
+/* What the processor and the operating system can do: cpuid, and xgetbv for the registers that the system saves.
+ * Called once a context; kernels_best() and conv_create() choose their forms by it. */
 #include "features.h"
 
-#include <cpuid.h>
 #include <stdio.h>
 #include <string.h>
 
-static uint64_t saved_state(void) {
-    uint32_t low, high;
-    __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
-    return (uint64_t)high << 32 | low;
-}
+static const struct {
+    unsigned feature;
+    const char *name;
+} names[] = {
+    {CPU_AVX2, "avx2"}, {CPU_AVX512, "avx512"}, {CPU_AVX512_BF16, "avx512_bf16"}, {CPU_AMX_BF16, "amx_bf16"}};
 
-unsigned cpu_features(void) {
-    unsigned a, b, c, d, features = 0;
-    if (!__get_cpuid(1, &a, &b, &c, &d) || !(c & bit_OSXSAVE)) return 0;
-    bool fma = (c & bit_FMA) && (c & bit_F16C) && (c & bit_AVX);
-    uint64_t state = saved_state();
-    bool ymm = (state & 0x6) == 0x6, zmm = (state & 0xe6) == 0xe6, tiles = (state & 0x60000) == 0x60000;
-    if (!__get_cpuid_count(7, 0, &a, &b, &c, &d)) return 0;
-    unsigned seven_d = d;
-    if (fma && ymm && (b & bit_AVX2)) features |= CPU_AVX2;
-    unsigned foundation = bit_AVX512F | bit_AVX512BW | bit_AVX512DQ | bit_AVX512VL;
-    if ((features & CPU_AVX2) && zmm && (b & foundation) == foundation) features |= CPU_AVX512;
-    if ((features & CPU_AVX512) && tiles && (seven_d & 1u << 22) && (seven_d & 1u << 24)) features |= CPU_AMX_BF16;
-    if ((features & CPU_AVX512) && __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a & 1u << 5)) features |= CPU_AVX512_BF16;
-    return features;
-}
-
+/* A cap keeps what it names and everything below. */
 static const struct {
     const char *name;
     unsigned keeps;
-} caps[] = {
-    {"plain", 0},
-    {"avx2", CPU_AVX2},
-    {"avx512", CPU_AVX2 | CPU_AVX512},
-};
+} caps[] = {{"plain", 0}, {"avx2", CPU_AVX2}, {"avx512", CPU_AVX2 | CPU_AVX512}};
+
+enum { COUNT_NAMES = sizeof names / sizeof *names, COUNT_CAPS = sizeof caps / sizeof *caps };
+
+#ifdef __x86_64__
+#include <cpuid.h>
+
+/* XCR0, the register sets that the system saves for us: bit 1 xmm, 2 ymm, 5..7 zmm and masks, 17..18 tiles. */
+enum { SAVES_YMM = 0x6, SAVES_ZMM = 0xe6, SAVES_TILES = 0x60000 };
+
+static unsigned saved_registers(void) {
+    unsigned low, high;
+    __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+    return low;
+}
+
+static bool has(unsigned word, unsigned bits) { return (word & bits) == bits; }
+
+unsigned cpu_features(void) {
+    unsigned eax, ebx, ecx, edx, features = 0;
+    if (!__get_cpuid(1, &eax, &ebx, &ecx, &edx)) return 0;
+    if (!has(ecx, bit_OSXSAVE | bit_AVX | bit_FMA | bit_F16C)) return 0;
+    unsigned saves = saved_registers();
+    if (!has(saves, SAVES_YMM) || !__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx)) return 0;
+    unsigned sub_leaves = eax, ebx7 = ebx, edx7 = edx;
+    if (!has(ebx7, bit_AVX2)) return 0;
+    features |= CPU_AVX2;
+    if (!has(saves, SAVES_ZMM) || !has(ebx7, bit_AVX512F | bit_AVX512BW | bit_AVX512DQ | bit_AVX512VL)) return features;
+    features |= CPU_AVX512;
+    const unsigned avx512_bf16 = 1u << 5, amx_bf16 = 1u << 22, amx_tile = 1u << 24;
+    if (sub_leaves >= 1 && __get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx) && has(eax, avx512_bf16))
+        features |= CPU_AVX512_BF16;
+    if (has(saves, SAVES_TILES) && has(edx7, amx_bf16 | amx_tile)) features |= CPU_AMX_BF16;
+    return features;
+}
+#else
+unsigned cpu_features(void) { return 0; }
+#endif
 
 cover_status cpu_features_capped(unsigned *features, const char *isa) {
     unsigned keeps = ~0u;
     if (isa) {
-        size_t i = 0, count = sizeof caps / sizeof *caps;
-        while (i < count && strcmp(caps[i].name, isa) != 0) i++;
-        if (i == count) return fail(COVER_ERROR_ARGUMENT, "isa '%s' is not known; use plain, avx2 or avx512", isa);
+        int i = 0;
+        while (i < COUNT_CAPS && strcmp(isa, caps[i].name) != 0) i++;
+        if (i == COUNT_CAPS) return fail(COVER_ERROR_ARGUMENT, "isa '%s' is not known; use plain, avx2 or avx512", isa);
         keeps = caps[i].keeps;
     }
     *features = cpu_features() & keeps;
@@ -49,6 +67,11 @@ cover_status cpu_features_capped(unsigned *features, const char *isa) {
 }
 
 void cpu_features_name(unsigned features, char *text) {
-    snprintf(text, 64, "%s%s%s%s", features & CPU_AVX2 ? "avx2" : "plain", features & CPU_AVX512 ? " avx512" : "",
-             features & CPU_AVX512_BF16 ? " avx512_bf16" : "", features & CPU_AMX_BF16 ? " amx_bf16" : "");
+    const char *separator = "";
+    strcpy(text, features ? "" : "plain");
+    for (int i = 0; i < COUNT_NAMES; i++)
+        if (features & names[i].feature) {
+            text += sprintf(text, "%s%s", separator, names[i].name);
+            separator = " ";
+        }
 }

@@ -11,9 +11,9 @@ enum cpu_feature {
     CPU_AMX_BF16 = 8
 };
 unsigned cpu_features(void);
-/* Apply a cap; COVER_ERROR_ARGUMENT for an unknown name.  NULL = no cap. */
+/* The same under a cap, NULL = none; COVER_ERROR_ARGUMENT for an unknown name. */
 cover_status cpu_features_capped(unsigned *features, const char *isa);
-/* "avx2 avx512" into text, at least 64 bytes. */
+/* "avx2 avx512", or "plain", into text, at least 64 bytes. */
 void cpu_features_name(unsigned features, char *text);
 
 #endif

@@ -2,9 +2,10 @@
  * one source compiled for avx2 and avx512; kernels_best() fills a table with plain C and overrides in rising order.
  *
  * All arrays are float32, channels last, one image, dense: element (pixel, channel) at pixel * channels + channel.
- * Gradients are written, not accumulated, unless a comment says so.  No kernel allocates; all are thread-safe.
+ * Gradients are written, not accumulated.  Buffers may not overlap unless a comment says so.  No kernel allocates; all
+ * are thread-safe; workspaces are best aligned to 64 bytes and belong to one call at a time.
  * Slabs: a kernel with (slab, slabs) does its share of the image's rows; the result does not depend on how many slabs
- * there are. */
+ * there are.  NaN in an input shows in the output, wherever it takes part. */
 #ifndef COVER_KERNELS_H
 #define COVER_KERNELS_H
 
@@ -39,7 +40,8 @@ struct kernels {
                       const float *bias, const float *mean, const float *rstd, const float *gamma, const float *beta,
                       const struct norm_shape *s, void *workspace);
 
-    /* --- 2^ndim max pooling; index: position of the maximum within its window, first wins.  grid: of the input, even */
+    /* --- 2^ndim max pooling; index: position of the maximum within its window in memory order, the first of equals (and
+     * of NaNs) wins.  grid: of the input; the last row of an odd axis is dropped and gets no gradient */
     void (*max_pool2)(float *y, uint8_t *index, const float *x, const struct grid *grid, int64_t channels);
     void (*max_pool2_grad)(float *dx, const float *dy, const uint8_t *index, const struct grid *grid,
                            int64_t channels);
@@ -57,15 +59,18 @@ struct kernels {
                                 int64_t channels, float scale);
 
     /* --- y(p) = src(p + field(p)), linear, a tap outside counts zero; field: pixels x ndim in array-axis order;
-     * coordinates released: position p is read at p * S / (S - 1) - 1/2.  NaN or huge fields read nothing. */
+     * coordinates released: position p is read at p * S / (S - 1) - 1/2 (an axis of one pixel has no such position and
+     * reads nothing).  NaN or huge fields read nothing. */
     void (*warp)(float *y, const float *src, const float *field, const struct grid *grid, int64_t channels,
                  enum coordinates coordinates, int slab, int slabs);
-    /* dsrc or dfield may be NULL */
+    /* dsrc or dfield may be NULL.  On the lattice of src, where the field has a kink, the slope is that of the cell
+     * above: taps floor(p + field) and the next */
     void (*warp_grad)(float *dsrc, float *dfield, const float *dy, const float *src, const float *field,
                       const struct grid *grid, int64_t channels, enum coordinates coordinates);
 
     /* --- MoV: field(p) = mean over heads of sum_o softmax_o(<query(p), key(p+o)> / sqrt(head_dim)) * o; a key outside has
-     * logit -1000.  One fused pass; no logits are stored.  workspace: mov_workspace() bytes */
+     * logit -1000.  One fused pass; no more logits are kept than those of one row.  workspace: mov_workspace() bytes,
+     * one for each slab that is running */
     void (*mov)(float *field, const float *query, const float *key, const struct mov_shape *s, int slab, int slabs,
                 void *workspace);
     void (*mov_grad)(float *dquery, float *dkey, const float *dfield, const float *query, const float *key,
