@@ -33,6 +33,12 @@ INLINE vi cell(vf *fraction, vm inside[2], vf v, vf p, int64_t size, enum coordi
     return v_to_int(low); /* of no meaning, and not used, where no corner is inside */
 }
 
+/* w(high, fraction) */
+INLINE vf share(vf fraction, int high) {
+    if (high) return fraction;
+    return v_all(1) - fraction;
+}
+
 /* The tile of `count` pixels at (row, column). */
 static void tile_at(struct tile *tile, const float *field, const struct frame *frame, int64_t row, int64_t column,
                     int64_t count) {
@@ -57,7 +63,7 @@ static void tile_at(struct tile *tile, const float *field, const struct frame *f
         for (int a = 0; a < 3; a++) {
             at = vi_add(vi_multiply(at, vi_all((int32_t)grid->size[a])), vi_add(low[a], vi_all(high[a])));
             if (a < first) continue;
-            weight = weight * (high[a] ? tile->fraction[a] : v_all(1) - tile->fraction[a]);
+            weight = weight * share(tile->fraction[a], high[a]);
             in = vm_and(in, inside[a][high[a]]);
         }
         tile->at[k] = vi_select(in, at, vi_all(0));
@@ -190,7 +196,7 @@ static void grad_few(vf *product, float *dsrc, const float *dy, const float *src
 INLINE void grad_pixel(float product[8], float *dsrc, const float *dy, const float *src, const struct corners *list,
                        int count, int64_t channels, bool products) {
     vf sum[8];
-    UNROLL for (int k = 0; k < count; k++) sum[k] = v_zero();
+    UNROLL for (int k = 0; k < 8; k++) sum[k] = v_zero();
     for (int64_t c = 0; c < channels; c += LANES) {
         const int64_t left = channels - c;
         const vf gradient = v_load_first(dy + c, left);
@@ -232,11 +238,11 @@ static void grad_field(float *dfield, const vf product[8], const struct tile *ti
         for (int k = 0; k < tile->corners; k++) {
             vf weight = v_all(k >> (2 - a) & 1 ? 1 : -1);
             for (int b = first; b < 3; b++)
-                if (b != a) weight = weight * (k >> (2 - b) & 1 ? tile->fraction[b] : v_all(1) - tile->fraction[b]);
+                if (b != a) weight = weight * share(tile->fraction[b], k >> (2 - b) & 1);
             sum = sum + v_select(tile->inside[k], weight * product[k], v_zero());
         }
         const bool stretched = frame->coordinates == COORDINATES_RELEASED && size > 1;
-        out[a - first] = stretched ? sum * v_all(size / (size - 1)) : sum;
+        out[a - first] = sum * v_all(stretched ? size / (size - 1) : 1);
     }
     store_together(dfield, out, &frame->field, count);
 }

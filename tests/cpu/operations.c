@@ -1,0 +1,410 @@
+/* Scenes and the table of operations: see operations.h. */
+#include "operations.h"
+
+#include "../check_main.h"
+
+#include <math.h>
+#include <string.h>
+
+/* ---- arrays */
+
+enum { GUARD = 64, GUARD_BYTE = 0xa5 };
+
+struct array array_make(int64_t floats) {
+    const size_t bytes = (size_t)floats * sizeof(float);
+    struct array array = {.count = floats, .block = malloc(bytes + 2 * GUARD + sizeof(float))};
+    ck_assert_ptr_nonnull(array.block);
+    memset(array.block, GUARD_BYTE, bytes + 2 * GUARD + sizeof(float));
+    array.data = (float *)(array.block + GUARD + sizeof(float));
+    for (int64_t i = 0; i < floats; i++) array.data[i] = NAN;
+    return array;
+}
+
+void array_free(struct array *array) {
+    free(array->block);
+    *array = (struct array){0};
+}
+
+static bool guarded(const struct array *array) {
+    const unsigned char *end = (const unsigned char *)(array->data + array->count);
+    for (const unsigned char *byte = array->block; byte < (unsigned char *)array->data; byte++)
+        if (*byte != GUARD_BYTE) return false;
+    for (int i = 0; i < GUARD; i++)
+        if (end[i] != GUARD_BYTE) return false;
+    return true;
+}
+
+/* Calls visit() for each array of a scene that exists. */
+static void each_array(const struct scene *scene, void (*visit)(const struct array *array, void *data), void *data) {
+    const struct array *const first[] = {scene->in, scene->grad, &scene->out, &scene->out_grad, scene->more,
+                                         &scene->workspace};
+    const int count[] = {INPUTS, INPUTS, 1, 1, 4, 1};
+    for (size_t i = 0; i < sizeof count / sizeof *count; i++)
+        for (int k = 0; k < count[i]; k++)
+            if (first[i][k].block) visit(&first[i][k], data);
+}
+
+static void visit_free(const struct array *array, void *data) {
+    (void)data;
+    free(array->block);
+}
+
+void scene_free(struct scene *scene) {
+    each_array(scene, visit_free, NULL);
+    memset(scene, 0, sizeof *scene);
+}
+
+static void visit_guards(const struct array *array, void *data) {
+    ck_assert_msg(guarded(array), "%s wrote outside its arrays", (const char *)data);
+}
+
+void scene_check_guards(const struct scene *scene, const char *what) {
+    each_array(scene, visit_guards, (void *)(uintptr_t)what);
+}
+
+int scene_results(const struct scene *scene, const struct array *results[ARRAYS]) {
+    int count = 0;
+    if (scene->out.block) results[count++] = &scene->out;
+    for (int i = 0; i < INPUTS; i++)
+        if (scene->grad[i].block) results[count++] = &scene->grad[i];
+    for (int i = 0; i < 4; i++)
+        if (scene->more[i].block) results[count++] = &scene->more[i];
+    return count;
+}
+
+double distance(const float *a, const float *b, int64_t count, double floor) {
+    double largest = 0, squares = 0;
+    for (int64_t i = 0; i < count; i++) {
+        if (isnan(a[i]) && isnan(b[i])) continue;
+        const double difference = a[i] == b[i] ? 0 : fabs((double)a[i] - b[i]);
+        if (!(difference <= largest)) largest = difference;
+        if (isnan(largest)) return INFINITY;
+        squares += (double)b[i] * b[i];
+    }
+    return largest / (floor + sqrt(squares / (double)(count ? count : 1)));
+}
+
+/* ---- drawing */
+
+static int64_t draw_integer(struct scene *scene, int64_t low, int64_t high) {
+    return low + (int64_t)(random_word(&scene->random) % (uint32_t)(high - low + 1));
+}
+
+static void fill(struct scene *scene, struct array *array, float low, float high) {
+    for (int64_t i = 0; i < array->count; i++) array->data[i] = random_uniform(&scene->random, low, high);
+}
+
+static struct array uniform(struct scene *scene, int64_t count, float low, float high) {
+    struct array array = array_make(count);
+    fill(scene, &array, low, high);
+    return array;
+}
+
+static const int64_t channel_choices[] = {1, 2, 3, 4, 5, 7, 8, 12, 16, 17, 24, 32, 40, 64, 96};
+enum { CHANNEL_CHOICES = sizeof channel_choices / sizeof *channel_choices };
+
+void scene_draw(struct scene *scene, const struct operation *operation, uint64_t seed, bool small) {
+    *scene = (struct scene){.random = random_stream(seed, RANDOM_TEST, 0, 0), .slabs = 1, .scale = 1};
+    scene->grid.ndim = (int)draw_integer(scene, 2, 3);
+    for (int a = 0; a < 3; a++) {
+        const int64_t most = small ? 5 : scene->grid.ndim == 3 ? 11 : 41;
+        scene->grid.size[a] = a < 3 - scene->grid.ndim ? 1 : draw_integer(scene, 1, most);
+        if (draw_integer(scene, 0, 9) == 0) scene->grid.size[a] = 1;
+    }
+    scene->channels = channel_choices[draw_integer(scene, 0, small ? 7 : CHANNEL_CHOICES - 1)];
+    scene->more_channels = channel_choices[draw_integer(scene, 0, small ? 4 : CHANNEL_CHOICES - 1)];
+    scene->coordinates = draw_integer(scene, 0, 1) ? COORDINATES_EXACT : COORDINATES_RELEASED;
+    scene->slope = (float)draw_integer(scene, 0, 1) * 0.8f + 0.2f;
+    scene->with_bias = draw_integer(scene, 0, 1);
+    operation->draw(scene);
+}
+
+/* The shape of the output, after draw() has made the inputs. */
+static void output(struct scene *scene, int64_t count) {
+    scene->out = array_make(count);
+    scene->out_grad = uniform(scene, count, -1, 1);
+}
+
+/* ---- norm_act: inputs x, gamma, beta, bias; more: mean, rstd */
+
+static struct norm_shape norm_shape(const struct scene *scene) {
+    return (struct norm_shape){grid_pixels(&scene->grid), scene->channels, scene->groups, scene->slope, 1e-5f};
+}
+
+static void norm_draw(struct scene *scene) {
+    do scene->groups = draw_integer(scene, 1, scene->channels);
+    while (scene->channels % scene->groups);
+    const int64_t count = grid_pixels(&scene->grid) * scene->channels;
+    const float middle = random_uniform(&scene->random, -2, 2);
+    scene->in[0] = uniform(scene, count, middle - 1, middle + 1);
+    for (int i = 1; i < 3 + scene->with_bias; i++)
+        scene->in[i] = uniform(scene, scene->channels, i == 1 ? 0.5f : -1, i == 1 ? 1.5f : 1);
+    for (int i = 0; i < 3 + scene->with_bias; i++) scene->grad[i] = array_make(scene->in[i].count);
+    scene->more[0] = array_make(scene->groups), scene->more[1] = array_make(scene->groups);
+    const struct norm_shape shape = norm_shape(scene);
+    scene->workspace = array_make((int64_t)(norm_workspace(&shape) / sizeof(float)));
+    output(scene, count);
+}
+
+static void norm_forward(const struct kernels *kernels, struct scene *scene) {
+    const struct norm_shape shape = norm_shape(scene);
+    kernels->norm_statistics(scene->more[0].data, scene->more[1].data, scene->in[0].data, scene->in[3].data, &shape);
+    for (int slab = 0; slab < scene->slabs; slab++)
+        kernels->norm_apply(scene->out.data, scene->in[0].data, scene->in[3].data, scene->more[0].data,
+                            scene->more[1].data, scene->in[1].data, scene->in[2].data, &shape, slab, scene->slabs);
+}
+
+static void norm_backward(const struct kernels *kernels, struct scene *scene) {
+    const struct norm_shape shape = norm_shape(scene);
+    kernels->norm_grad(scene->grad[0].data, scene->grad[1].data, scene->grad[2].data, scene->grad[3].data,
+                       scene->out_grad.data, scene->in[0].data, scene->in[3].data, scene->more[0].data,
+                       scene->more[1].data, scene->in[1].data, scene->in[2].data, &shape, scene->workspace.data);
+}
+
+/* ---- max_pool2: input x; more: the indices, bytes in an array of floats */
+
+static struct grid pooled(const struct grid *grid) {
+    struct grid out = *grid;
+    for (int a = 3 - grid->ndim; a < 3; a++) out.size[a] /= 2;
+    return out;
+}
+
+static void pool_draw(struct scene *scene) {
+    scene->to = pooled(&scene->grid);
+    const int64_t count = grid_pixels(&scene->grid) * scene->channels;
+    scene->in[0] = array_make(count);
+    for (int64_t i = 0; i < count; i++) /* far apart against the step of finite differences, or equal */
+        scene->in[0].data[i] = 0.25f * (float)draw_integer(scene, -40, 40);
+    scene->grad[0] = array_make(count);
+    output(scene, grid_pixels(&scene->to) * scene->channels);
+    scene->more[0] = array_make(scene->out.count);
+    memset(scene->more[0].data, 0, (size_t)scene->out.count * sizeof(float));
+}
+
+static void pool_forward(const struct kernels *kernels, struct scene *scene) {
+    kernels->max_pool2(scene->out.data, (uint8_t *)scene->more[0].data, scene->in[0].data, &scene->grid,
+                       scene->channels);
+}
+
+static void pool_backward(const struct kernels *kernels, struct scene *scene) {
+    kernels->max_pool2_grad(scene->grad[0].data, scene->out_grad.data, (uint8_t *)scene->more[0].data, &scene->grid,
+                            scene->channels);
+}
+
+/* ---- upsample_concat: inputs skip, deep */
+
+static void upsample_draw(struct scene *scene) {
+    scene->to = scene->grid;
+    for (int a = 3 - scene->grid.ndim; a < 3; a++) scene->to.size[a] *= 2;
+    scene->in[0] = uniform(scene, grid_pixels(&scene->to) * scene->channels, -1, 1);
+    scene->in[1] = uniform(scene, grid_pixels(&scene->grid) * scene->more_channels, -1, 1);
+    for (int i = 0; i < 2; i++) scene->grad[i] = array_make(scene->in[i].count);
+    output(scene, grid_pixels(&scene->to) * (scene->channels + scene->more_channels));
+}
+
+static void upsample_forward(const struct kernels *kernels, struct scene *scene) {
+    for (int slab = 0; slab < scene->slabs; slab++)
+        kernels->upsample_concat(scene->out.data, scene->in[0].data, scene->in[1].data, &scene->grid, scene->channels,
+                                 scene->more_channels, slab, scene->slabs);
+}
+
+static void upsample_backward(const struct kernels *kernels, struct scene *scene) {
+    for (int slab = 0; slab < scene->slabs; slab++)
+        kernels->upsample_concat_grad(scene->grad[0].data, scene->grad[1].data, scene->out_grad.data, &scene->grid,
+                                      scene->channels, scene->more_channels, slab, scene->slabs);
+}
+
+/* ---- resize_corners: input x */
+
+static void resize_draw(struct scene *scene) {
+    scene->to = scene->grid;
+    for (int a = 3 - scene->grid.ndim; a < 3; a++)
+        scene->to.size[a] = draw_integer(scene, 0, 1) ? 2 * scene->grid.size[a] : draw_integer(scene, 1, 30);
+    scene->scale = random_uniform(&scene->random, 0.5f, 2);
+    scene->in[0] = uniform(scene, grid_pixels(&scene->grid) * scene->channels, -1, 1);
+    scene->grad[0] = array_make(scene->in[0].count);
+    output(scene, grid_pixels(&scene->to) * scene->channels);
+}
+
+static void resize_forward(const struct kernels *kernels, struct scene *scene) {
+    kernels->resize_corners(scene->out.data, scene->in[0].data, &scene->grid, &scene->to, scene->channels,
+                            scene->scale);
+}
+
+static void resize_backward(const struct kernels *kernels, struct scene *scene) {
+    kernels->resize_corners_grad(scene->grad[0].data, scene->out_grad.data, &scene->grid, &scene->to, scene->channels,
+                                 scene->scale);
+}
+
+/* ---- warp: inputs src, field */
+
+static void warp_draw(struct scene *scene) {
+    const int64_t pixels = grid_pixels(&scene->grid);
+    scene->in[0] = uniform(scene, pixels * scene->channels, -1, 1);
+    scene->in[1] = array_make(pixels * scene->grid.ndim);
+    for (int64_t i = 0; i < scene->in[1].count; i++) /* inside a cell, so that a small step stays there */
+        scene->in[1].data[i] = (float)draw_integer(scene, -4, 4) + random_uniform(&scene->random, 0.2f, 0.8f);
+    for (int i = 0; i < 2; i++) scene->grad[i] = array_make(scene->in[i].count);
+    output(scene, pixels * scene->channels);
+}
+
+static void warp_forward(const struct kernels *kernels, struct scene *scene) {
+    for (int slab = 0; slab < scene->slabs; slab++)
+        kernels->warp(scene->out.data, scene->in[0].data, scene->in[1].data, &scene->grid, scene->channels,
+                      scene->coordinates, slab, scene->slabs);
+}
+
+static void warp_backward(const struct kernels *kernels, struct scene *scene) {
+    kernels->warp_grad(scene->grad[0].data, scene->grad[1].data, scene->out_grad.data, scene->in[0].data,
+                       scene->in[1].data, &scene->grid, scene->channels, scene->coordinates);
+}
+
+/* ---- mov: inputs query, key */
+
+static struct mov_shape mov_shape(const struct scene *scene) {
+    return (struct mov_shape){scene->grid, scene->channels, scene->heads, scene->radius};
+}
+
+static void mov_draw(struct scene *scene) {
+    scene->heads = (int)draw_integer(scene, 1, 4);
+    scene->radius = (int)draw_integer(scene, 1, scene->grid.ndim == 2 ? 4 : 2);
+    if (scene->grid.ndim == 2 && draw_integer(scene, 0, 9) == 0) scene->radius = 9;
+    scene->channels = scene->heads * draw_integer(scene, 1, 10);
+    const int64_t pixels = grid_pixels(&scene->grid);
+    for (int i = 0; i < 2; i++) {
+        scene->in[i] = uniform(scene, pixels * scene->channels, -2, 2);
+        scene->grad[i] = array_make(pixels * scene->channels);
+    }
+    const struct mov_shape shape = mov_shape(scene);
+    scene->workspace = array_make((int64_t)((mov_workspace(&shape, true) + 3) / sizeof(float)));
+    output(scene, pixels * scene->grid.ndim);
+}
+
+static void mov_forward(const struct kernels *kernels, struct scene *scene) {
+    const struct mov_shape shape = mov_shape(scene);
+    struct array workspace = array_make((int64_t)((mov_workspace(&shape, false) + 3) / sizeof(float)));
+    for (int slab = 0; slab < scene->slabs; slab++)
+        kernels->mov(scene->out.data, scene->in[0].data, scene->in[1].data, &shape, slab, scene->slabs,
+                     workspace.data);
+    ck_assert_msg(guarded(&workspace), "mov wrote outside its workspace");
+    array_free(&workspace);
+}
+
+static void mov_backward(const struct kernels *kernels, struct scene *scene) {
+    const struct mov_shape shape = mov_shape(scene);
+    kernels->mov_grad(scene->grad[0].data, scene->grad[1].data, scene->out_grad.data, scene->in[0].data,
+                      scene->in[1].data, &shape, scene->workspace.data);
+}
+
+/* ---- losses: inputs prediction, truth, mask, and a, b, mask; the output is one sum and its gradient +1 or -1 */
+
+static void mask_draw(struct scene *scene) {
+    scene->in[2] = array_make(grid_pixels(&scene->grid));
+    for (int64_t i = 0; i < scene->in[2].count; i++) scene->in[2].data[i] = draw_integer(scene, 0, 3) ? 1 : 0;
+}
+
+static void vector_loss_draw(struct scene *scene) {
+    const int64_t count = grid_pixels(&scene->grid) * scene->grid.ndim;
+    for (int i = 0; i < 2; i++) scene->in[i] = uniform(scene, count, -2, 2);
+    for (int64_t i = 0; i < count; i += 7) scene->in[1].data[i] = scene->in[0].data[i];
+    mask_draw(scene);
+    scene->grad[0] = array_make(count);
+    output(scene, 1);
+    scene->out_grad.data[0] = 1;
+}
+
+static void vector_loss_forward(const struct kernels *kernels, struct scene *scene) {
+    scene->out.data[0] = (float)kernels->vector_loss(scene->in[0].data, scene->in[1].data, scene->in[2].data,
+                                                     grid_pixels(&scene->grid), scene->grid.ndim);
+}
+
+static void vector_loss_backward(const struct kernels *kernels, struct scene *scene) {
+    kernels->vector_loss_grad(scene->grad[0].data, scene->in[0].data, scene->in[1].data, scene->in[2].data,
+                              grid_pixels(&scene->grid), scene->grid.ndim);
+}
+
+static void cosine_draw(struct scene *scene) {
+    const int64_t count = grid_pixels(&scene->grid) * scene->channels;
+    for (int i = 0; i < 2; i++) {
+        scene->in[i] = uniform(scene, count, 0.1f, 2);
+        for (int64_t k = 0; k < count; k++)
+            if (draw_integer(scene, 0, 1)) scene->in[i].data[k] *= -1;
+        scene->grad[i] = array_make(count);
+    }
+    mask_draw(scene);
+    output(scene, 1);
+    scene->out_grad.data[0] = -1;
+}
+
+static void cosine_forward(const struct kernels *kernels, struct scene *scene) {
+    scene->out.data[0] = (float)kernels->cosine_sum(scene->in[0].data, scene->in[1].data, scene->in[2].data,
+                                                    grid_pixels(&scene->grid), scene->channels);
+}
+
+static void cosine_backward(const struct kernels *kernels, struct scene *scene) {
+    kernels->cosine_sum_grad(scene->grad[0].data, scene->grad[1].data, scene->in[0].data, scene->in[1].data,
+                             scene->in[2].data, grid_pixels(&scene->grid), scene->channels);
+}
+
+/* ---- flat vectors; adam leaves weights and moments in `more` */
+
+static void vectors_draw(struct scene *scene) {
+    const int64_t count = grid_pixels(&scene->grid) * scene->channels;
+    for (int i = 0; i < 4; i++) scene->in[i] = uniform(scene, count, i == 3 ? 0 : -1, 1);
+    output(scene, count);
+}
+
+static void add_forward(const struct kernels *kernels, struct scene *scene) {
+    kernels->add(scene->out.data, scene->in[0].data, scene->in[1].data, scene->out.count);
+}
+
+static void square_sum_draw(struct scene *scene) {
+    scene->in[0] = uniform(scene, grid_pixels(&scene->grid) * scene->channels, -1, 1);
+    output(scene, 1);
+}
+
+static void square_sum_forward(const struct kernels *kernels, struct scene *scene) {
+    scene->out.data[0] = (float)kernels->square_sum(scene->in[0].data, scene->in[0].count);
+}
+
+static void adam_draw(struct scene *scene) {
+    vectors_draw(scene);
+    for (int i = 0; i < 3; i++) scene->more[i] = array_make(scene->out.count);
+}
+
+static void adam_forward(const struct kernels *kernels, struct scene *scene) {
+    const struct adam adam = {.lr = 1e-2, .beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8, .weight_decay = 1e-2,
+                              .correction1 = 1 - pow(0.9, 3), .correction2 = 1 - pow(0.999, 3), .scale = 0.5};
+    const int from[] = {0, 1, 3}; /* weights, m, v >= 0 */
+    for (int i = 0; i < 3; i++)
+        memcpy(scene->more[i].data, scene->in[from[i]].data, (size_t)scene->out.count * sizeof(float));
+    kernels->adam(scene->more[0].data, scene->more[1].data, scene->more[2].data, scene->in[2].data, scene->out.count,
+                  &adam);
+    memcpy(scene->out.data, scene->more[0].data, (size_t)scene->out.count * sizeof(float));
+}
+
+/* ---- the table */
+
+#define AT(kernel) offsetof(struct kernels, kernel)
+
+const struct operation operations[] = {
+    {"norm_act", {AT(norm_statistics), AT(norm_apply), AT(norm_grad)}, norm_draw, norm_forward, norm_backward, 3e-5, 1e-2f, true},
+    {"max_pool2", {AT(max_pool2), AT(max_pool2_grad)}, pool_draw, pool_forward, pool_backward, 0, 0.1f, true},
+    {"upsample_concat", {AT(upsample_concat), AT(upsample_concat_grad)}, upsample_draw, upsample_forward, upsample_backward, 2e-6, 0.5f, false},
+    {"resize_corners", {AT(resize_corners), AT(resize_corners_grad)}, resize_draw, resize_forward, resize_backward, 2e-5, 0.5f, false},
+    {"warp", {AT(warp), AT(warp_grad)}, warp_draw, warp_forward, warp_backward, 5e-6, 0.1f, true},
+    {"mov", {AT(mov), AT(mov_grad)}, mov_draw, mov_forward, mov_backward, 1e-5, 2e-2f, false},
+    {"vector_loss", {AT(vector_loss), AT(vector_loss_grad)}, vector_loss_draw, vector_loss_forward, vector_loss_backward, 1e-6, 1e-3f, true},
+    {"cosine_sum", {AT(cosine_sum), AT(cosine_sum_grad)}, cosine_draw, cosine_forward, cosine_backward, 1e-5, 1e-2f, false},
+    {"add", {AT(add)}, vectors_draw, add_forward, NULL, 0, 0, false},
+    {"square_sum", {AT(square_sum)}, square_sum_draw, square_sum_forward, NULL, 1e-6, 0, false},
+    {"adam", {AT(adam)}, adam_draw, adam_forward, NULL, 2e-6, 0, false},
+};
+const int count_operations = sizeof operations / sizeof *operations;
+
+const struct operation *operation_named(const char *name) {
+    for (int i = 0; i < count_operations; i++)
+        if (!strcmp(operations[i].name, name)) return &operations[i];
+    ck_abort_msg("no operation is named %s", name);
+    return NULL;
+}
