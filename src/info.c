@@ -10,6 +10,9 @@
 #include <png.h>
 #include <tiffio.h>
 #include <zlib.h>
+#ifdef HAVE_ONEDNN
+#include <oneapi/dnnl/dnnl.h>
+#endif
 
 #include <string.h>
 
@@ -32,6 +35,10 @@ static void add_libraries(struct text *text) {
     const char *tiff = strpbrk(TIFFGetVersion(), "0123456789");
     text_add(text, "{\"hdf5\": \"%d.%d.%d\", \"libpng\": \"%s\"", H5_VERS_MAJOR, H5_VERS_MINOR, H5_VERS_RELEASE,
              png_get_libpng_ver(NULL));
+#ifdef HAVE_ONEDNN
+    const dnnl_version_t *onednn = dnnl_version();
+    text_add(text, ", \"onednn\": \"%d.%d.%d\"", onednn->major, onednn->minor, onednn->patch);
+#endif
 #ifdef LIBJPEG_TURBO_VERSION
     text_add(text, ", \"libjpeg-turbo\": \"%s\"", VALUE(LIBJPEG_TURBO_VERSION));
 #endif

@@ -1,0 +1,185 @@
+/* Loss curves as inline SVG: the figures as logged, thin, and smoothed, strong.  Called by page.c. */
+#include "report.h"
+
+#include <float.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+/* The drawing's own units; the page scales it. */
+enum { WIDTH = 440, HEIGHT = 230, LEFT = 56, RIGHT = 12, TOP = 12, BOTTOM = 32, POINTS_MAX = 500 };
+
+struct points { /* one curve, brought down to POINTS_MAX */
+    int count;
+    double step[POINTS_MAX], value[POINTS_MAX], smooth[POINTS_MAX];
+};
+
+struct axes {
+    double x_low, x_high, y_low, y_high;
+    bool logarithmic;
+};
+
+static double value_of(const struct report_row *row, const struct curve *curve) {
+    double value = *(const double *)((const char *)row + curve->offset);
+    return curve->over ? value / *(const double *)((const char *)row + curve->over) : value;
+}
+
+/* Means over equal runs of rows; rows without the figure are left out. */
+static void thin_out(struct points *points, const struct curve *curve, const struct report_log *log, bool logarithmic) {
+    points->count = 0;
+    int64_t buckets = log->count < POINTS_MAX ? log->count : POINTS_MAX;
+    for (int64_t b = 0; b < buckets; b++) {
+        double sum = 0, steps = 0;
+        int64_t count = 0;
+        for (int64_t i = b * log->count / buckets; i < (b + 1) * log->count / buckets; i++) {
+            double value = value_of(&log->row[i], curve);
+            if (!isfinite(value) || (logarithmic && value <= 0)) continue;
+            sum += logarithmic ? log10(value) : value;
+            steps += (double)log->row[i].step;
+            count++;
+        }
+        if (!count) continue;
+        points->step[points->count] = steps / (double)count;
+        points->value[points->count++] = sum / (double)count;
+    }
+}
+
+/* Gaussian weights over the neighbours, two in a hundred points wide. */
+static void smooth(struct points *points) {
+    double sigma = fmax(1, 0.02 * points->count);
+    int reach = (int)ceil(3 * sigma);
+    for (int i = 0; i < points->count; i++) {
+        double sum = 0, weights = 0;
+        for (int j = i - reach; j <= i + reach; j++) {
+            if (j < 0 || j >= points->count) continue;
+            double weight = exp(-0.5 * (j - i) * (j - i) / (sigma * sigma));
+            sum += weight * points->value[j], weights += weight;
+        }
+        points->smooth[i] = sum / weights;
+    }
+}
+
+/* Room for the smoothed curve and for nearly all of the raw one: a few outliers may leave the chart. */
+static void grow(struct axes *axes, const struct points *points) {
+    double mean = 0, square = 0;
+    for (int i = 0; i < points->count; i++) {
+        double away = points->value[i] - points->smooth[i];
+        axes->y_low = fmin(axes->y_low, points->smooth[i]);
+        axes->y_high = fmax(axes->y_high, points->smooth[i]);
+        mean += away / points->count, square += away * away / points->count;
+    }
+    double spread = 2 * sqrt(fmax(0, square - mean * mean));
+    for (int i = 0; i < points->count; i++) {
+        axes->y_low = fmin(axes->y_low, fmax(points->value[i], points->smooth[i] - spread));
+        axes->y_high = fmax(axes->y_high, fmin(points->value[i], points->smooth[i] + spread));
+    }
+}
+
+/* 1, 2 or 5 times a power of ten, so that about `count` of them fill the range */
+static double tick_step(double range, int count) {
+    double raw = range / count, power = pow(10, floor(log10(raw))), part = raw / power;
+    return power * (part <= 1 ? 1 : part <= 2 ? 2 : part <= 5 ? 5 : 10);
+}
+
+static double x_of(const struct axes *axes, double step) {
+    return LEFT + (WIDTH - LEFT - RIGHT) * (step - axes->x_low) / (axes->x_high - axes->x_low);
+}
+static double y_of(const struct axes *axes, double value) {
+    return TOP + (HEIGHT - TOP - BOTTOM) * (axes->y_high - value) / (axes->y_high - axes->y_low);
+}
+
+static void add_step_label(struct text *svg, double x, double step) {
+    const char *anchor = x > WIDTH - RIGHT - 16 ? "end" : "middle";
+    text_add(svg, "<text x=\"%.1f\" y=\"%d\" text-anchor=\"%s\">", x, HEIGHT - 9, anchor);
+    if (step >= 1e6) text_add(svg, "%gM</text>", step / 1e6);
+    else if (step >= 1e4) text_add(svg, "%gk</text>", step / 1e3);
+    else text_add(svg, "%g</text>", step);
+}
+
+static void add_level(struct text *svg, const struct axes *axes, double value, double shown) {
+    double y = y_of(axes, value);
+    text_add(svg, "<path class=\"grid\" d=\"M%d %.1fH%d\"/><text x=\"%d\" y=\"%.1f\" text-anchor=\"end\">%.4g</text>", LEFT, y,
+             WIDTH - RIGHT, LEFT - 7, y + 4.5, shown);
+}
+
+/* Powers of ten, and within a few of them 2 and 5 as well. */
+static void add_decades(struct text *svg, const struct axes *axes) {
+    double range = axes->y_high - axes->y_low, step = fmax(1, tick_step(range, 5));
+    for (double decade = floor(axes->y_low / step) * step; decade <= axes->y_high; decade += step)
+        for (int m = 1; m <= (range < 2.5 ? 5 : 1); m += m == 1 ? 1 : 3) {
+            double value = decade + log10(m);
+            if (value >= axes->y_low && value <= axes->y_high) add_level(svg, axes, value, m * pow(10, decade));
+        }
+}
+
+static void add_axes(struct text *svg, const struct axes *axes) {
+    double step = tick_step(axes->y_high - axes->y_low, 4);
+    if (axes->logarithmic) add_decades(svg, axes);
+    else
+        for (double value = ceil(axes->y_low / step) * step; value <= axes->y_high + 1e-9 * step; value += step)
+            add_level(svg, axes, value, fabs(value) < 1e-9 * step ? 0 : value);
+    step = fmax(1, tick_step(axes->x_high - axes->x_low, 5));
+    for (double value = ceil(axes->x_low / step) * step; value <= axes->x_high + 1e-9 * step; value += step)
+        add_step_label(svg, x_of(axes, value), value);
+}
+
+static void add_line(struct text *svg, const struct axes *axes, const struct points *points, const double *values,
+                     const char *colour, const char *kind) {
+    text_add(svg, "<polyline class=\"%s %s\" points=\"", kind, colour);
+    for (int i = 0; i < points->count; i++)
+        text_add(svg, "%s%.1f,%.1f", i ? " " : "", x_of(axes, points->step[i]),
+                 y_of(axes, fmin(axes->y_high, fmax(axes->y_low, values[i]))));
+    text_add(svg, "\"/>");
+}
+
+static void add_heading(struct text *html, const struct chart *chart, const struct report_log *log) {
+    text_add(html, "<figure class=\"chart\"><figcaption><b>");
+    html_add(html, chart->title);
+    text_add(html, "</b>");
+    for (int c = 0; c < 2 && chart->curve[c].name; c++) {
+        double last = report_last(log, chart->curve[c].offset);
+        if (chart->curve[c].over) last /= report_last(log, chart->curve[c].over);
+        text_add(html, "<span class=\"key %s\">", chart->curve[c].colour);
+        html_add(html, chart->curve[c].name);
+        if (isfinite(last)) text_add(html, " <i>%.4g</i>", last);
+        text_add(html, "</span>");
+    }
+    text_add(html, "</figcaption>");
+}
+
+void chart_add(struct text *html, const struct chart *chart, const struct report_log *log) {
+    struct points points[2];
+    struct axes axes = {.y_low = DBL_MAX, .y_high = -DBL_MAX, .logarithmic = chart->logarithmic};
+    int drawn = 0;
+    for (int c = 0; c < 2 && chart->curve[c].name; c++) {
+        thin_out(&points[c], &chart->curve[c], log, chart->logarithmic);
+        smooth(&points[c]);
+        grow(&axes, &points[c]);
+        drawn += points[c].count;
+    }
+    if (!drawn) return; /* the log does not hold this figure */
+    axes.x_low = 0, axes.x_high = fmax(1, (double)log->row[log->count - 1].step);
+    if (chart->from_zero) axes.y_low = 0;
+    double room = axes.y_high - axes.y_low;
+    if (!(room > 1e-12 * fabs(axes.y_high))) room = fmax(1e-12, fabs(axes.y_high)), axes.y_low -= chart->from_zero ? 0 : room / 2;
+    axes.y_high += 0.05 * room;
+    if (!chart->from_zero) axes.y_low -= 0.05 * room;
+
+    add_heading(html, chart, log);
+    text_add(html, "<svg viewBox=\"0 0 %d %d\" role=\"img\" aria-label=\"", WIDTH, HEIGHT);
+    html_add(html, chart->title);
+    text_add(html, "\">");
+    add_axes(html, &axes);
+    for (int c = 0; c < 2 && chart->curve[c].name; c++) {
+        const double *strong = chart->exact ? points[c].value : points[c].smooth;
+        if (!chart->exact) add_line(html, &axes, &points[c], points[c].value, chart->curve[c].colour, "raw");
+        add_line(html, &axes, &points[c], strong, chart->curve[c].colour, "line");
+    }
+    text_add(html, "</svg>");
+    if (chart->note) {
+        text_add(html, "<p>");
+        html_add(html, chart->note);
+        text_add(html, "</p>");
+    }
+    text_add(html, "</figure>");
+}

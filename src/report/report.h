@@ -1,0 +1,102 @@
+/* The report of a run from its parts: log rows, view pairs and their fields to one self-contained HTML page.
+ * cover_report_write() gathers the parts (weights, views, the network's fields); everything from there down is here. */
+#ifndef COVER_REPORT_H
+#define COVER_REPORT_H
+
+#include "../core/base/base.h"
+#include "../core/base/grid.h"
+
+enum { REPORT_LEVELS_MAX = 8 };
+
+/* One line of log.jsonl; what a line does not say is NaN. */
+struct report_row {
+    int64_t step;
+    double loss, l_vec, l_con, l_zero, grad_norm, lr, seconds, pairs_per_s;
+};
+struct report_log {
+    struct report_row *row;
+    int64_t count;
+};
+/* Read log.jsonl.  A last line cut short is left out; a step that comes again (a resumed run) replaces what followed the
+ * first; anything else that is no log is COVER_ERROR_FORMAT with its line.  A missing file is COVER_ERROR_IO. */
+cover_status report_log_read(struct report_log *log, cover_context *context, const char *path);
+void report_log_free(struct report_log *log, cover_context *context);
+
+/* The field as it stands after one pyramid level, everything coarser included, in pixels of its own grid. */
+struct report_level {
+    struct grid grid;
+    const float *field; /* (pixels, ndim), array-axis order */
+};
+
+/* One view pair: fixed(p) is moving(p + truth(p)), but for the appearance changes.  Channels last. */
+struct report_pair {
+    const char *name; /* of the sample; NULL = unknown */
+    struct grid grid;
+    int channels;
+    const float *moving, *fixed;
+    const float *truth, *predicted; /* (pixels, ndim), pixels, array-axis order */
+    const float *mask;              /* > 0 where the truth is inside the image */
+    struct report_level level[REPORT_LEVELS_MAX]; /* coarse to full size */
+    int levels;
+};
+
+struct report {
+    const char *run;         /* name of the run folder */
+    const char *config_json; /* every setting; NULL = not known */
+    const char *dataset;     /* one line about the dataset; NULL = not known */
+    struct report_log log;
+    const struct report_pair *pair;
+    int pairs;
+    enum coordinates coordinates; /* how fields are applied */
+};
+
+/* Write the page: path is replaced in one move.  With no pairs or an empty log those sections are left out. */
+cover_status report_page_write(cover_context *context, const char *path, const struct report *report);
+
+/* ---- its pieces */
+
+/* The newest value of a figure (its offset in struct report_row); NaN when there is none. */
+double report_last(const struct report_log *log, size_t offset);
+
+/* Text with the characters of HTML quoted. */
+void html_add(struct text *html, const char *text);
+
+/* One chart as inline SVG. */
+struct curve {
+    const char *name;
+    size_t offset;      /* of the figure in struct report_row */
+    size_t over;        /* divided by this figure; 0 = as it is */
+    const char *colour; /* CSS class: "a" or "b" */
+};
+struct chart {
+    const char *title, *note; /* plain text */
+    struct curve curve[2];
+    bool logarithmic, from_zero, exact; /* exact: not smoothed */
+};
+void chart_add(struct text *html, const struct chart *chart, const struct report_log *log);
+
+/* Pictures of a pair as <img> with the PNG inside. */
+struct plane { /* the slice of a volume (or all of an image) that is shown */
+    int row_axis, column_axis, through; /* of size[3]: 0 D, 1 H, 2 W */
+    int64_t at;
+};
+int picture_planes(struct plane planes[3], const struct grid *grid); /* 1 in 2D, 3 in 3D */
+/* Grey or colour values low..high of channels-last data. */
+struct window {
+    float low, high;
+};
+struct window picture_window(const float *data, const struct grid *grid, int channels);
+cover_status picture_image(struct text *html, const float *data, const struct grid *grid, int channels,
+                           const struct plane *plane, struct window window);
+/* Angle = hue, length = saturation, `rim` pixels = full; outside the mask greyed. */
+cover_status picture_field(struct text *html, const float *field, const float *mask, const struct grid *grid,
+                           const struct plane *plane, float rim);
+/* |a - b| of the windowed images, black = equal. */
+cover_status picture_difference(struct text *html, const float *a, struct window a_window, const float *b,
+                                struct window b_window, const float *mask, const struct grid *grid, int channels,
+                                const struct plane *plane);
+cover_status picture_wheel(struct text *html);
+
+extern const char report_style[];
+
+#endif
