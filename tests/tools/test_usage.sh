@@ -1,0 +1,191 @@
+#!/bin/sh
+# The command's own words: help, usage errors, man page, completions, streams.  Usage: test_usage.sh COVER JSON_VALUE
+. "$(dirname "$0")/lib.sh"
+
+"$cover" -h >"$tmp/overview"
+verbs=$(sed -n '/^verbs:/,/^$/s/^  \([a-z]*\) .*/\1/p' "$tmp/overview")
+
+it 'without a verb the overview goes to stderr'
+run 2 "$cover"
+err '^verbs:'
+no_out .
+
+it 'help goes to stdout'
+for word in -h --help help; do
+    run 0 "$cover" $word
+    out '^verbs:'
+    no_err .
+done
+
+it 'the version is printed'
+run 0 "$cover" --version
+out '^cover [0-9]+\.[0-9]+\.[0-9]+$'
+
+for verb in $verbs; do
+    it "$verb has help, from the verb and from help"
+    run 0 "$cover" "$verb" -h
+    out "^usage: cover $verb"
+    out '^common options:'
+    out '^examples:'
+    no_err .
+    cp "$tmp/out" "$tmp/first"
+    run 0 "$cover" help "$verb"
+    holds cmp "$tmp/first" "$tmp/out"
+done
+
+it 'the help of no verb breaks the line length'
+for verb in $verbs; do
+    "$cover" "$verb" -h >"$tmp/help"
+    holds awk 'length > 110 { exit 1 }' "$tmp/help"
+done
+
+it 'a mistyped verb is answered with the nearest one'
+run 2 "$cover" ifno
+err "no verb 'ifno'; did you mean info\?"
+run 2 "$cover" help ifno
+err 'did you mean info'
+
+it 'a word that is near to nothing gets no suggestion'
+run 2 "$cover" xyzzyxyzzy
+err "no verb 'xyzzyxyzzy'$"
+
+it 'an option before the verb is said'
+run 2 "$cover" --threads 2 info
+err 'the verb comes first'
+
+it 'a mistyped option is answered with the nearest one'
+run 2 "$cover" info --thraeds 2
+err 'did you mean --threads\?'
+run 2 "$cover" info --memory 2G
+err 'did you mean --memory-limit\?'
+
+it 'a letter that is no option is said'
+run 2 "$cover" info -Z
+err 'no option -Z'
+
+it 'an option without its value is said'
+run 2 "$cover" info --threads
+err '--threads needs a value: N'
+
+it 'a flag with a value is said'
+run 2 "$cover" info --json=yes
+err '--json takes no value'
+
+it 'values of the wrong kind are said'
+for bad in 0 -1 5000 2x '' 1.5 99999999999999999999; do
+    run 2 "$cover" info --threads "$bad"
+    err '^cover info: --threads '
+done
+for bad in 4X G -1 0 '' 1e999 nan 9999999T; do
+    run 2 "$cover" info --memory-limit "$bad"
+    err '^cover info: --memory-limit .*512M'
+done
+
+it 'bytes come with and without units'
+for good in 1000000 512M 512MB 1.5GiB 4g; do run 0 "$cover" info --memory-limit "$good"; done
+
+it 'an unknown device is wrong use'
+run 2 "$cover" info --device toaster
+err "device 'toaster' is not available"
+
+it 'an unknown instruction set is wrong use'
+run 2 "$cover" info --isa sse9
+err 'plain.avx2.avx512'
+
+it 'operands too many are said'
+run 2 "$cover" info extra
+err "'extra' is one operand too many"
+
+it 'what follows -- is an operand'
+run 2 "$cover" info -- --json
+err "'--json' is one operand too many"
+
+it 'options are read as --name=value, -xvalue and in bundles'
+run 0 "$cover" info --threads=1 --json
+[ "$(value threads)" = 1 ] || wrong 'not one thread'
+run 0 "$cover" info -t1 --json
+[ "$(value threads)" = 1 ] || wrong 'not one thread'
+run 0 "$cover" info -qt 1 --json
+[ "$(value threads)" = 1 ] || wrong 'not one thread'
+
+it 'info is JSON with its keys'
+run 0 "$cover" info --json
+for key in version backends.0 cpu_features.0 threads libraries.hdf5; do value $key >/dev/null; done
+
+it 'a cap on the instruction set shows in info'
+run 0 "$cover" info --json --isa plain
+[ "$(value cpu_features.0)" = plain ] || wrong 'not plain'
+
+it 'info starts in less than 50 ms'
+# the best of five: the machine may be busy
+holds sh -c 'i=0; while [ $i -lt 5 ]; do
+    begun=$(date +%s%N); "$0" info >/dev/null; ended=$(date +%s%N)
+    [ $(((ended - begun) / 1000000)) -lt ${LIMIT_MS:-50} ] && exit 0; i=$((i + 1)); done; exit 1' "$cover"
+
+it 'a standard output that cannot be written is a failure'
+if [ -w /dev/full ]; then
+    run 1 sh -c '"$0" info >/dev/full' "$cover"
+    err 'standard output'
+fi
+
+it 'the man page holds every verb, option and setting'
+run 0 "$cover" --manual
+cp "$tmp/out" "$tmp/cover.1"
+sed 's/\\-/-/g; s/\\f[BIR]//g' "$tmp/cover.1" >"$tmp/plain"
+for verb in $verbs; do
+    holds grep -q "^.SS \"cover $verb" "$tmp/plain"
+    for option in $("$cover" "$verb" -h | grep -oE '^  (-., |    )--[a-z-]+' | grep -oE -e '--[a-z-]+'); do
+        holds grep -q -e "^\(-., \)\{0,1\}$option" "$tmp/plain"
+    done
+done
+for setting in dims widths radius crop batch lr seed inpaint_probability; do holds grep -q "^.B $setting$" "$tmp/plain"; done
+
+if command -v groff >/dev/null; then
+    it 'the man page renders without a warning'
+    run 0 groff -man -Tutf8 -ww -z "$tmp/cover.1"
+    no_err .
+else
+    skip 'the man page renders without a warning' 'no groff'
+fi
+
+for shell in bash zsh fish; do
+    it "the completion for $shell holds every verb and option"
+    run 0 "$cover" --completion $shell
+    for verb in $verbs; do
+        out "$verb"
+        for option in $("$cover" "$verb" -h | grep -oE '^  (-., |    )--[a-z-]+' | grep -oE -e '--[a-z-]+'); do
+            case $shell in fish) out "seen_subcommand_from $verb' -l ${option#--}( |$)" ;; *) out "$option" ;; esac
+        done
+    done
+    if command -v $shell >/dev/null; then
+        it "$shell takes its completion"
+        "$cover" --completion $shell >"$tmp/completion"
+        run 0 $shell -n "$tmp/completion"
+        no_err .
+    else
+        skip "$shell takes its completion" "no $shell"
+    fi
+done
+
+if command -v bash >/dev/null; then
+    it 'bash completes verbs and options'
+    cat >"$tmp/complete.bash" <<'EOF'
+compopt() { :; }
+source "$1"
+COMP_WORDS=(cover in) COMP_CWORD=1; _cover; echo "${COMPREPLY[@]}"
+COMP_WORDS=(cover info --thr) COMP_CWORD=2; _cover; echo "${COMPREPLY[@]}"
+COMP_WORDS=(cover info --isa a) COMP_CWORD=3; _cover; echo "${COMPREPLY[@]}"
+EOF
+    "$cover" --completion bash >"$tmp/completion"
+    run 0 bash "$tmp/complete.bash" "$tmp/completion"
+    out '^info$'
+    out '^--threads$'
+    out '^avx2 avx512$'
+else
+    skip 'bash completes verbs and options' 'no bash'
+fi
+
+it 'an unknown shell is wrong use'
+run 2 "$cover" --completion tcsh
+
+finish
