@@ -1,10 +1,11 @@
 /* One convolution of one image, prepared once and run many times: 1 or 3 wide, stride 1, zero padding, channels last.
- * Rows of an ordered list serve it: oneDNN first, own kernels (avx512, avx2) next, plain C last.
+ * Its three passes are prepared each on its own: rows of an ordered list serve them, oneDNN first where it is the fastest,
+ * own kernels (avx512, avx2, generic) next, plain C last.  The choice depends on shape and CPU features alone.
  *
- * Weights outside are PyTorch's (c_out, c_in, [kd,] kh, kw); conv_pack() turns them once a step into what the forward and
- * data-gradient forms read, shared by all lanes.  Everything else is one-threaded: conv_create() must be called on a thread
- * of ours with omp_set_num_threads(1), and each call may run on any thread of ours, many at once, each with its own
- * scratch.  Results never depend on threads. */
+ * Weights outside are PyTorch's (c_out, c_in, [kd,] kh, kw); conv_pack() turns them once a step into what forward and
+ * data gradient read, shared by all lanes.  Everything is one-threaded, and any thread may create or run a convolution:
+ * oneDNN's threads are held at one inside each call, and the caller's OpenMP settings are as before when it returns.  One
+ * conv serves many threads at once, each with its own scratch.  Results never depend on threads. */
 #ifndef COVER_CONV_H
 #define COVER_CONV_H
 
@@ -15,24 +16,28 @@ struct conv_shape {
     struct grid grid; /* of input and output alike */
     int64_t c_in, c_out;
     int kernel;       /* 1 or 3 */
-    bool bias;
+    bool bias;        /* forward adds one, grad_weights may ask for its gradient */
     bool gradient;    /* prepare grad_data and grad_weights too */
 };
+enum conv_pass { CONV_FORWARD, CONV_GRAD_DATA, CONV_GRAD_WEIGHTS, CONV_PASSES };
 struct conv;
 
+/* COVER_ERROR_SHAPE for sizes below 1, another kernel than 1 or 3, or bytes beyond what can be addressed. */
 cover_status conv_create(struct conv **conv, cover_context *context, const struct conv_shape *shape);
-/* A given form, "onednn", "avx512", "avx2" or "plain"; COVER_ERROR_UNSUPPORTED when it cannot serve the shape here. */
+/* In a given form, "onednn", "avx512", "avx2", "generic" or "plain"; a pass that it does not serve is taken by the best
+ * other row (conv_form tells).  COVER_ERROR_UNSUPPORTED when it serves none here. */
 cover_status conv_create_form(struct conv **conv, cover_context *context, const struct conv_shape *shape,
                               const char *form);
 void conv_destroy(struct conv *conv); /* takes NULL */
 
-const char *conv_form(const struct conv *conv);
+/* The name of the form that serves a pass; "none" for a gradient that was not asked for. */
+const char *conv_form(const struct conv *conv, enum conv_pass pass);
 size_t conv_packed_bytes(const struct conv *conv);  /* 64-byte aligned memory of the caller */
-size_t conv_scratch_bytes(const struct conv *conv); /* largest of the three calls */
-double conv_flops(const struct conv *conv);         /* forward: 2 * pixels * k^ndim * c_in * c_out */
+size_t conv_scratch_bytes(const struct conv *conv); /* the same; largest of the four calls below */
+double conv_flops(const struct conv *conv);         /* of one pass: 2 * pixels * k^ndim * c_in * c_out */
 
-void conv_pack(const struct conv *conv, void *packed, const float *weights, void *scratch);
-/* y (pixels, c_out) */
+cover_status conv_pack(const struct conv *conv, void *packed, const float *weights, void *scratch);
+/* y (pixels, c_out); bias (c_out) or NULL for none */
 cover_status conv_forward(const struct conv *conv, float *y, const float *x, const void *packed, const float *bias,
                           void *scratch);
 /* dx (pixels, c_in) */

@@ -1,0 +1,148 @@
+/* The ordered list of forms of a convolution and the choice among them (contract in ../conv.h).  Called by the executor. */
+#include "form.h"
+
+#include "../features.h"
+
+#include <string.h>
+
+static const struct conv_form *const forms[] = {
+#ifdef HAVE_ONEDNN
+    &conv_onednn,
+#endif
+#ifdef __x86_64__
+    &conv_avx512,
+    &conv_avx2,
+#endif
+    &conv_generic,
+    &conv_plain,
+};
+enum { FORMS = sizeof forms / sizeof *forms };
+
+struct conv {
+    cover_context *context;
+    struct conv_shape shape;
+    int passes; /* 1 without gradients, else CONV_PASSES */
+    struct prepared prepared[CONV_PASSES];
+    size_t packed_offset[CONV_PASSES], packed_bytes, scratch_bytes;
+};
+
+static size_t aligned(size_t bytes) { return (bytes + 63) / 64 * 64; }
+
+/* Sizes that no later product can overflow. */
+static cover_status check(const struct conv_shape *s) {
+    int64_t pixels = 1, most = INT64_MAX / 1024, channels = s->c_in > s->c_out ? s->c_in : s->c_out, values;
+    const int64_t *size = s->grid.size;
+    bool good = (s->grid.ndim == 2 && size[0] == 1) || s->grid.ndim == 3;
+    good = good && s->c_in > 0 && s->c_out > 0 && (s->kernel == 1 || s->kernel == 3);
+    for (int a = 0; a < 3 && good; a++) good = size[a] > 0 && multiply(pixels, size[a], &pixels) && pixels < INT32_MAX;
+    good = good && channels < INT32_MAX && multiply(pixels, channels, &values) && values < most &&
+           multiply(s->c_in, s->c_out, &values) && values < most / 27;
+    if (good) return COVER_OK;
+    return fail(COVER_ERROR_SHAPE, "convolution %dD, %lld x %lld x %lld pixels, %lld -> %lld channels, kernel %d: sizes must"
+                " be positive and addressable, the kernel 1 or 3", s->grid.ndim, (long long)size[0], (long long)size[1],
+                (long long)size[2], (long long)s->c_in, (long long)s->c_out, s->kernel);
+}
+
+/* The first row that prepares this pass: of those that say they are the best, or `named` before all others. */
+static cover_status prepare(struct prepared *prepared, const struct conv_form *named) {
+    cover_status status = COVER_ERROR_UNSUPPORTED;
+    for (int i = named ? -1 : 0; i < FORMS && status == COVER_ERROR_UNSUPPORTED; i++) {
+        const struct conv_form *form = i < 0 ? named : forms[i];
+        unsigned features = prepared->context->cpu_features;
+        if (!form->serves(&prepared->shape, prepared->pass, features)) continue;
+        if (i >= 0 && !form->best(&prepared->shape, prepared->pass, features)) continue;
+        prepared->form = form;
+        status = form->prepare(prepared);
+        if (status != COVER_OK) form->release(prepared);
+    }
+    return status;
+}
+
+static cover_status create(struct conv **out, cover_context *context, const struct conv_shape *shape,
+                           const struct conv_form *named) {
+    TRY(check(shape));
+    struct conv *conv = memory_zero(context, sizeof *conv);
+    if (!conv) return COVER_ERROR_MEMORY;
+    conv->context = context, conv->shape = *shape;
+    for (int pass = 0; pass < (shape->gradient ? CONV_PASSES : 1); pass++) {
+        struct prepared *prepared = &conv->prepared[pass];
+        *prepared = (struct prepared){.context = context, .shape = *shape, .pass = pass};
+        cover_status status = prepare(prepared, named);
+        if (status != COVER_OK) {
+            conv_destroy(conv);
+            return status;
+        }
+        conv->passes = pass + 1;
+        conv->packed_offset[pass] = conv->packed_bytes;
+        conv->packed_bytes += aligned(prepared->packed_bytes);
+        if (prepared->scratch_bytes > conv->scratch_bytes) conv->scratch_bytes = prepared->scratch_bytes;
+    }
+    *out = conv;
+    return COVER_OK;
+}
+
+cover_status conv_create(struct conv **conv, cover_context *context, const struct conv_shape *shape) {
+    return create(conv, context, shape, NULL);
+}
+
+cover_status conv_create_form(struct conv **conv, cover_context *context, const struct conv_shape *shape,
+                              const char *form) {
+    for (int i = 0; i < FORMS; i++) {
+        if (strcmp(form, forms[i]->name) != 0) continue;
+        for (int pass = 0; pass < CONV_PASSES; pass++)
+            if (forms[i]->serves(shape, pass, context->cpu_features)) return create(conv, context, shape, forms[i]);
+    }
+    return fail(COVER_ERROR_UNSUPPORTED, "convolution: form '%s' is not available here", form);
+}
+
+void conv_destroy(struct conv *conv) {
+    if (!conv) return;
+    for (int pass = 0; pass < conv->passes; pass++) conv->prepared[pass].form->release(&conv->prepared[pass]);
+    memory_free(conv->context, conv);
+}
+
+const char *conv_form(const struct conv *conv, enum conv_pass pass) {
+    return (int)pass < conv->passes ? conv->prepared[pass].form->name : "none";
+}
+size_t conv_packed_bytes(const struct conv *conv) { return conv->packed_bytes; }
+size_t conv_scratch_bytes(const struct conv *conv) { return conv->scratch_bytes; }
+double conv_flops(const struct conv *conv) {
+    return 2.0 * (double)grid_pixels(&conv->shape.grid) * (double)conv_weights(&conv->shape);
+}
+
+static cover_status prepared_for(const struct conv *conv, enum conv_pass pass) {
+    if ((int)pass < conv->passes) return COVER_OK;
+    return fail(COVER_ERROR_INTERNAL, "a gradient of a convolution that was created without");
+}
+
+cover_status conv_pack(const struct conv *conv, void *packed, const float *weights, void *scratch) {
+    for (int pass = 0; pass < conv->passes; pass++) {
+        const struct prepared *prepared = &conv->prepared[pass];
+        if (prepared->packed_bytes)
+            TRY(prepared->form->pack(prepared, (char *)packed + conv->packed_offset[pass], weights, scratch));
+    }
+    return COVER_OK;
+}
+
+cover_status conv_forward(const struct conv *conv, float *y, const float *x, const void *packed, const float *bias,
+                          void *scratch) {
+    const struct prepared *prepared = &conv->prepared[CONV_FORWARD];
+    if (bias && !conv->shape.bias) return fail(COVER_ERROR_INTERNAL, "a bias for a convolution that was created without");
+    return prepared->form->convolve(prepared, y, x, (const char *)packed + conv->packed_offset[CONV_FORWARD], bias,
+                                    scratch);
+}
+
+cover_status conv_grad_data(const struct conv *conv, float *dx, const float *dy, const void *packed, void *scratch) {
+    TRY(prepared_for(conv, CONV_GRAD_DATA));
+    const struct prepared *prepared = &conv->prepared[CONV_GRAD_DATA];
+    return prepared->form->convolve(prepared, dx, dy, (const char *)packed + conv->packed_offset[CONV_GRAD_DATA], NULL,
+                                    scratch);
+}
+
+cover_status conv_grad_weights(const struct conv *conv, float *dw, float *db, const float *x, const float *dy,
+                               void *scratch, bool accumulate) {
+    TRY(prepared_for(conv, CONV_GRAD_WEIGHTS));
+    if (db && !conv->shape.bias) return fail(COVER_ERROR_INTERNAL, "a bias for a convolution that was created without");
+    const struct prepared *prepared = &conv->prepared[CONV_GRAD_WEIGHTS];
+    return prepared->form->grad_weights(prepared, dw, db, x, dy, scratch, accumulate);
+}

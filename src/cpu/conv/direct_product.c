@@ -1,0 +1,47 @@
+/* The product that direct convolution is made of (direct.h): sums in registers, one function for each number of rows and
+ * vectors, so that the compiler keeps them there.  Called by direct.c and direct_weights.c. */
+#include "direct.h"
+
+typedef float vec __attribute__((vector_size(LANES * sizeof(float)), aligned(4), may_alias));
+
+static inline __attribute__((always_inline)) void product(const struct product *t, const int rows, const int vectors) {
+    vec sum[ROWS_MAX][2];
+#pragma GCC unroll 16
+    for (int m = 0; m < rows; m++)
+#pragma GCC unroll 2
+        for (int v = 0; v < vectors; v++) sum[m][v] = *(const vec *)(t->init + m * t->init_row + v * LANES);
+    const float *b = t->b;
+    const int64_t a_row = t->a_row, a_step = t->a_step, length = t->length;
+    for (int64_t r = 0; r < t->runs; r++) {
+        const float *a = t->a + r * t->a_run;
+        for (int64_t k = 0; k < length; k++, a += a_step, b += vectors * LANES) {
+            vec b0 = *(const vec *)b, b1 = *(const vec *)(b + (vectors - 1) * LANES);
+#pragma GCC unroll 16
+            for (int m = 0; m < rows; m++) {
+                vec spread = (vec){0} + a[m * a_row];
+                sum[m][0] += spread * b0;
+                if (vectors == 2) sum[m][1] += spread * b1;
+            }
+        }
+    }
+#pragma GCC unroll 16
+    for (int m = 0; m < rows; m++)
+#pragma GCC unroll 2
+        for (int v = 0; v < vectors; v++) *(vec *)(t->c + m * t->c_row + v * LANES) = sum[m][v];
+}
+
+#define ROWS_1_TO_6(X) X(1) X(2) X(3) X(4) X(5) X(6)
+#if defined(__AVX512F__)
+#define EACH_ROWS(X) ROWS_1_TO_6(X) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14)
+#else
+#define EACH_ROWS(X) ROWS_1_TO_6(X)
+#endif
+
+#define DEFINE(m)                                                                                                     \
+    static void product_##m##_1(const struct product *t) { product(t, m, 1); }                                        \
+    static void product_##m##_2(const struct product *t) { product(t, m, 2); }
+EACH_ROWS(DEFINE)
+
+#define NAME_1(m) product_##m##_1,
+#define NAME_2(m) product_##m##_2,
+product_fn *const product_table[2][ROWS_MAX + 1] = {{NULL, EACH_ROWS(NAME_1)}, {NULL, EACH_ROWS(NAME_2)}};
