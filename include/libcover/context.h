@@ -59,6 +59,9 @@ COVER_API int cover_context_threads(const cover_context *context);
  *  Owned by the context, valid until it is destroyed. */
 COVER_API const char *cover_context_info(cover_context *context);
 
+/** Release a text that a call handed over (a summary or report); takes NULL. */
+COVER_API void cover_text_release(cover_context *context, char *text);
+
 #ifdef __cplusplus
 }
 #endif

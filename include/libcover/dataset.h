@@ -34,9 +34,6 @@ typedef struct cover_pack_options {
 COVER_API cover_status cover_pack(cover_context *context, const char *const *sources, int count, const char *output,
                                   const cover_pack_options *options, char **summary);
 
-/** Release a text that a call handed over; takes NULL. */
-COVER_API void cover_text_release(cover_context *context, char *text);
-
 /** Open a packed dataset.  Costs the same for ten samples and for a million.
  *  @return COVER_OK; COVER_ERROR_IO; COVER_ERROR_FORMAT says what is damaged */
 COVER_API cover_status cover_dataset_open(cover_dataset **dataset, cover_context *context, const char *path);
