@@ -64,11 +64,11 @@ static void print_settings(FILE *stream, const cover_config *config, cover_conte
         int length = fprintf(stream, "  %-22s  %s", key->name, cover_config_get(config, key->name));
         if (length > 40) length = fprintf(stream, "\n") * 0;
         fprintf(stream, "%*s", 42 - length, "");
-        print_wrapped(stream, key->help, 42, 42, width);
-        if (*key->choices) {
-            fprintf(stream, "%*s", 42, "");
-            print_wrapped(stream, key->choices, 42, 42, width);
-        }
+        /* the choices stand in the order in which the help explains them */
+        char text[512];
+        bool several = strchr(key->choices, '|') != NULL;
+        snprintf(text, sizeof text, "%s%s%s", several ? key->choices : "", several ? ": " : "", key->help);
+        print_wrapped(stream, text, 42, 42, width);
     }
 }
 

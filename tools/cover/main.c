@@ -7,20 +7,23 @@
 #include <unistd.h>
 
 static cover_context *volatile running; /* what a signal cancels */
+static bool below_a_bar;                 /* its message begins a new line */
 
 /* The first signal asks the library to stop at its next safe point; the second one ends the process (SA_RESETHAND). */
 static void on_signal(int number) {
     (void)number;
     static const char words[] = "\nstopping after what is in work; once more stops at once\n";
-    ssize_t written = write(STDERR_FILENO, words, sizeof words - 1);
+    const char *from = below_a_bar ? words : words + 1;
+    ssize_t written = write(STDERR_FILENO, from, strlen(from));
     (void)written;
     if (running) cover_context_cancel(running);
 }
 
-static void catch_signals(cover_context *context) {
+static void catch_signals(const struct session *session) {
     struct sigaction action = {.sa_handler = on_signal, .sa_flags = (int)(SA_RESETHAND | SA_RESTART)};
     sigemptyset(&action.sa_mask);
-    running = context;
+    running = session->context;
+    below_a_bar = session->progress.terminal;
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
 }
@@ -58,7 +61,7 @@ static int run_verb(const struct verb *verb, int argc, char **argv) {
     if (status == EXIT_OK) status = make_config(&session);
     if (status == EXIT_OK && given(&session, OPTION_HELP)) help_verb(stdout, verb, session.config, session.context);
     else if (status == EXIT_OK) {
-        catch_signals(session.context);
+        catch_signals(&session);
         status = verb->run(&session);
         running = NULL;
         progress_end(&session.progress);

@@ -65,12 +65,11 @@ static void put_settings(FILE *stream, const cover_config *config, cover_context
         fputs("\n[", stream);
         put(stream, cover_config_get(config, key->name));
         fputs("] ", stream);
-        put(stream, key->help);
-        if (*key->choices) {
-            fputs(" (", stream);
+        if (strchr(key->choices, '|')) {
             put(stream, key->choices);
-            fputc(')', stream);
+            fputs(": ", stream);
         }
+        put(stream, key->help);
         fputc('\n', stream);
     }
 }
