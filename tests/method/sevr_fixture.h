@@ -1,5 +1,5 @@
-/* Shared by the tests of SeVR: settings by name, images, one drawn pair, and the draws told again from the same streams,
- * so that each test can state the method a second time in double precision. */
+/* Shared by the tests of SeVR: settings by name, images, one drawn pair, and the draws told again from the same
+ * streams, so that each test can state the method a second time in double precision. */
 #ifndef COVER_SEVR_FIXTURE_H
 #define COVER_SEVR_FIXTURE_H
 
@@ -73,7 +73,8 @@ static inline struct drawn draw_room(const struct settings *settings) {
     struct drawn drawn = {.crop = settings_grid(&settings->crop, (int)settings->dims)};
     ck_assert_ok(sevr_create(&drawn.sevr, context, settings));
     struct view_bytes bytes = sevr_pair_bytes(drawn.sevr);
-    drawn.pair = (struct view_pair){malloc(bytes.image), malloc(bytes.image), malloc(bytes.field), malloc(bytes.mask), 0, 0};
+    drawn.pair =
+        (struct view_pair){malloc(bytes.image), malloc(bytes.image), malloc(bytes.field), malloc(bytes.mask), 0, 0};
     drawn.pixels = grid_pixels(&drawn.crop), drawn.values = drawn.pixels * settings->channels;
     ck_assert_uint_eq(bytes.image, (size_t)drawn.values * sizeof(float));
     ck_assert_uint_eq(bytes.field, (size_t)(drawn.pixels * settings->dims) * sizeof(float));

@@ -18,8 +18,9 @@ static void literal_blur(double *x, const struct grid *g, int channels, double s
     for (int axis = 3 - g->ndim; axis < 3; axis++) {
         memcpy(copy, x, (size_t)values * sizeof *copy);
         for (int64_t i = 0; i < values; i++) {
-            int64_t pixel = i / channels, at[3] = {pixel / g->size[2] / g->size[1], pixel / g->size[2] % g->size[1],
-                                                   pixel % g->size[2]}, home = at[axis];
+            int64_t pixel = i / channels,
+                    at[3] = {pixel / g->size[2] / g->size[1], pixel / g->size[2] % g->size[1], pixel % g->size[2]},
+                    home = at[axis];
             double sum = 0, weights = 0;
             for (int k = -radius; k <= radius; k++) {
                 int64_t place = home + k;
@@ -38,8 +39,8 @@ struct boxes {
     int count;
     int64_t first[1000][3], side[1000][3];
 };
-static void literal_boxes(struct boxes *boxes, const struct settings *s, const struct grid *g, uint64_t seed, uint32_t step,
-                          uint32_t sample) {
+static void literal_boxes(struct boxes *boxes, const struct settings *s, const struct grid *g, uint64_t seed,
+                          uint32_t step, uint32_t sample) {
     struct random_stream stream = random_stream(seed, RANDOM_VIEW_INPAINT, step, sample);
     for (boxes->count = 0; boxes->count < s->inpaint_boxes; boxes->count++) {
         if (!coin(&stream, s->inpaint_probability)) return;
@@ -166,7 +167,8 @@ static struct difference difference(struct drawn *drawn, const float *image, con
 enum { SAMPLES = 400 };
 
 START_TEST(noise_is_normal_with_a_uniform_sigma) {
-    const struct settings *s = USE("paper-2d", "crop=64x64", "work=64x64", NO_SPACE, NO_LOOK, "noise=0.02", "appearance_probability=1");
+    const struct settings *s =
+        USE("paper-2d", "crop=64x64", "work=64x64", NO_SPACE, NO_LOOK, "noise=0.02", "appearance_probability=1");
     struct grid grid = {2, {1, 64, 64}};
     float *image = random_pixels(&grid, 1, 2);
     struct drawn drawn = draw_room(s);
@@ -186,8 +188,8 @@ START_TEST(noise_is_normal_with_a_uniform_sigma) {
 END_TEST
 
 START_TEST(contrast_keeps_the_mean_and_scales_about_it) {
-    const struct settings *s = USE("paper-2d", "crop=32x32", "work=32x32", NO_SPACE, NO_LOOK, "contrast_low=0.5", "contrast_high=1.5",
-                                   "appearance_probability=1");
+    const struct settings *s = USE("paper-2d", "crop=32x32", "work=32x32", NO_SPACE, NO_LOOK, "contrast_low=0.5",
+                                   "contrast_high=1.5", "appearance_probability=1");
     struct grid grid = {2, {1, 32, 32}};
     float *image = random_pixels(&grid, 1, 2);
     struct drawn drawn = draw_room(s);
@@ -205,7 +207,8 @@ START_TEST(contrast_keeps_the_mean_and_scales_about_it) {
 END_TEST
 
 START_TEST(brightness_adds_one_normal_number) {
-    const struct settings *s = USE("paper-2d", "crop=16x16", "work=16x16", NO_SPACE, NO_LOOK, "brightness=0.1", "appearance_probability=1");
+    const struct settings *s =
+        USE("paper-2d", "crop=16x16", "work=16x16", NO_SPACE, NO_LOOK, "brightness=0.1", "appearance_probability=1");
     struct grid grid = {2, {1, 16, 16}};
     float *image = random_pixels(&grid, 1, 2);
     struct drawn drawn = draw_room(s);
@@ -223,7 +226,8 @@ START_TEST(brightness_adds_one_normal_number) {
 END_TEST
 
 START_TEST(the_papers_blur_does_nothing) {
-    const struct settings *s = USE("paper-2d", "crop=32x32", "work=32x32", NO_SPACE, NO_LOOK, "blur=0.05", "appearance_probability=1");
+    const struct settings *s =
+        USE("paper-2d", "crop=32x32", "work=32x32", NO_SPACE, NO_LOOK, "blur=0.05", "appearance_probability=1");
     struct grid grid = {2, {1, 32, 32}};
     float *image = random_pixels(&grid, 1, 2);
     struct drawn drawn = draw_room(s);
@@ -236,15 +240,16 @@ START_TEST(the_papers_blur_does_nothing) {
 END_TEST
 
 START_TEST(blur_keeps_a_constant_and_smooths_noise) {
-    const struct settings *s = USE("paper-2d", "crop=32x48", "work=32x48", NO_SPACE, NO_LOOK, "blur=5", "appearance_probability=1",
-                                   "normalise=none");
+    const struct settings *s = USE("paper-2d", "crop=32x48", "work=32x48", NO_SPACE, NO_LOOK, "blur=5",
+                                   "appearance_probability=1", "normalise=none");
     struct grid grid = {2, {1, 32, 48}};
     float *flat = constant_pixels(&grid, 1, 0.75f), *image = random_pixels(&grid, 1, 2);
     struct drawn drawn = draw_room(s);
     ck_assert_ok(sevr_draw(drawn.sevr, &drawn.pair, flat, &grid, 1, 0, 31, 2, 0));
     for (int64_t i = 0; i < drawn.values; i++) ck_assert_float_eq_tol(drawn.pair.moving[i], 0.75f, 1e-6f);
     double least = 1;
-    for (uint32_t sample = 0; sample < 20; sample++) least = fmin(least, difference(&drawn, image, &grid, sample).ratio);
+    for (uint32_t sample = 0; sample < 20; sample++)
+        least = fmin(least, difference(&drawn, image, &grid, sample).ratio);
     ck_assert_double_lt(least, 0.15);
     draw_free(&drawn);
     free(flat);
@@ -253,7 +258,8 @@ START_TEST(blur_keeps_a_constant_and_smooths_noise) {
 END_TEST
 
 START_TEST(each_change_comes_with_its_probability) {
-    static const char *const single[][2] = {{"noise=0.5"}, {"contrast_low=2", "contrast_high=3"}, {"brightness=5"}, {"inpaint_boxes=1"}};
+    static const char *const single[][2] = {
+        {"noise=0.5"}, {"contrast_low=2", "contrast_high=3"}, {"brightness=5"}, {"inpaint_boxes=1"}};
     static const char *const probabilities[] = {"0", "0.3", "0.9", "1"};
     static const double low[] = {0, 0.22, 0.84, 1}, high[] = {0, 0.38, 0.96, 1};
     const struct settings *s = USE("paper-2d", "crop=16x16", "work=16x16", NO_SPACE, NO_LOOK, "inpaint_probability=1",
@@ -278,7 +284,8 @@ START_TEST(each_change_comes_with_its_probability) {
 END_TEST
 
 START_TEST(zero_probability_leaves_view_a_alone) {
-    const struct settings *s = USE("paper-2d", "crop=32x32", "work=32x32", NO_SPACE, "appearance_probability=0", "blur=3");
+    const struct settings *s =
+        USE("paper-2d", "crop=32x32", "work=32x32", NO_SPACE, "appearance_probability=0", "blur=3");
     struct grid grid = {2, {1, 32, 32}};
     float *image = random_pixels(&grid, 1, 2);
     struct drawn drawn = draw_room(s);
@@ -303,10 +310,10 @@ static struct drawn painted(const struct grid *grid, uint32_t sample, struct dra
 START_TEST(a_box_has_its_sides_and_keeps_from_the_border) {
     bool volume = _i;
     const struct settings *s =
-        volume ? USE("paper-3d", "crop=32x64x48", "work=32x64x48", NO_SPACE, NO_LOOK, "inpaint_boxes=1", "inpaint_probability=1",
-                     "appearance_probability=1", "normalise=none")
-               : USE("paper-2d", "crop=64x96", "work=64x96", NO_SPACE, NO_LOOK, "inpaint_boxes=1", "inpaint_probability=1",
-                     "appearance_probability=1", "normalise=none");
+        volume ? USE("paper-3d", "crop=32x64x48", "work=32x64x48", NO_SPACE, NO_LOOK, "inpaint_boxes=1",
+                     "inpaint_probability=1", "appearance_probability=1", "normalise=none")
+               : USE("paper-2d", "crop=64x96", "work=64x96", NO_SPACE, NO_LOOK, "inpaint_boxes=1",
+                     "inpaint_probability=1", "appearance_probability=1", "normalise=none");
     struct grid grid = settings_grid(&s->crop, (int)s->dims);
     struct drawn room = draw_room(s);
     int64_t least_side[3] = {99, 99, 99}, most_side[3] = {0}, least_first[3] = {99, 99, 99}, most_last[3] = {0};
@@ -350,8 +357,8 @@ START_TEST(a_box_has_its_sides_and_keeps_from_the_border) {
 END_TEST
 
 START_TEST(boxes_stop_at_the_first_failed_draw) {
-    const struct settings *s = USE("paper-2d", "crop=64x64", "work=64x64", NO_SPACE, NO_LOOK, "inpaint_boxes=10", "inpaint_probability=0.6",
-                                   "appearance_probability=1", "normalise=none");
+    const struct settings *s = USE("paper-2d", "crop=64x64", "work=64x64", NO_SPACE, NO_LOOK, "inpaint_boxes=10",
+                                   "inpaint_probability=0.6", "appearance_probability=1", "normalise=none");
     static struct boxes boxes;
     struct grid grid = {2, {1, 64, 64}};
     struct drawn room = draw_room(s);
@@ -361,18 +368,19 @@ START_TEST(boxes_stop_at_the_first_failed_draw) {
         literal_boxes(&boxes, s, &grid, 12, 13, sample);
         none += boxes.count == 0, all += boxes.count == 10, sum += boxes.count;
         painted(&grid, sample, room);
-        for (int64_t p = 0; p < room.pixels; p++) ck_assert_int_eq(room.pair.moving[p] != 5, in_boxes(&boxes, &grid, p));
+        for (int64_t p = 0; p < room.pixels; p++)
+            ck_assert_int_eq(room.pair.moving[p] != 5, in_boxes(&boxes, &grid, p));
     }
-    ck_assert_double_eq_tol(none / 600.0, 0.4, 0.08);      /* 1 - 0.6 */
-    ck_assert_double_eq_tol(sum / 600, 1.4909, 0.35);      /* sum of 0.6^k, k = 1..10 */
-    ck_assert_int_lt(all, 20);                             /* 0.6^10 = 0.6 % */
+    ck_assert_double_eq_tol(none / 600.0, 0.4, 0.08); /* 1 - 0.6 */
+    ck_assert_double_eq_tol(sum / 600, 1.4909, 0.35); /* sum of 0.6^k, k = 1..10 */
+    ck_assert_int_lt(all, 20);                        /* 0.6^10 = 0.6 % */
     draw_free(&room);
 }
 END_TEST
 
 START_TEST(the_fill_is_uniform) {
-    const struct settings *s = USE("paper-2d", "crop=320x320", "work=320x320", NO_SPACE, NO_LOOK, "inpaint_boxes=10", "inpaint_probability=1",
-                                   "appearance_probability=1", "normalise=none");
+    const struct settings *s = USE("paper-2d", "crop=320x320", "work=320x320", NO_SPACE, NO_LOOK, "inpaint_boxes=10",
+                                   "inpaint_probability=1", "appearance_probability=1", "normalise=none");
     struct grid grid = {2, {1, 320, 320}};
     struct drawn room = draw_room(s);
     double sum = 0, squares = 0, count = 0;

@@ -3,7 +3,8 @@
 #include "sevr_fixture.h"
 
 /* U(-1, 1) noise of one axis, smoothed by direct sums, zero outside, the Gaussian cut at 4 sigma. */
-static double *literal_noise(const struct grid *g, double sigma, uint32_t plane, uint64_t seed, uint32_t step, uint32_t sample) {
+static double *literal_noise(const struct grid *g, double sigma, uint32_t plane, uint64_t seed, uint32_t step,
+                             uint32_t sample) {
     int64_t pixels = grid_pixels(g);
     int radius = (int)(4 * sigma + 0.5);
     float *noise = malloc((size_t)pixels * sizeof *noise);
@@ -34,7 +35,8 @@ static void literal_square(double *u, const struct grid *g) {
     int64_t pixels = grid_pixels(g);
     double *out = malloc((size_t)(pixels * dims) * sizeof *out);
     for (int64_t p = 0; p < pixels; p++) {
-        double at[3] = {(double)(p / g->size[2] / g->size[1]), (double)(p / g->size[2] % g->size[1]), (double)(p % g->size[2])};
+        double at[3] = {(double)(p / g->size[2] / g->size[1]), (double)(p / g->size[2] % g->size[1]),
+                        (double)(p % g->size[2])};
         for (int a = 0; a < dims; a++) at[3 - dims + a] += u[p * dims + a];
         for (int a = 0; a < dims; a++) out[p * dims + a] = u[p * dims + a];
         for (int corner = 0; corner < 8; corner++) {
@@ -115,7 +117,8 @@ static void compare(const char *const *changes, int kind, bool affine) {
     for (int b = 0; b < dims; b++) {
         int64_t stride = b == dims - 1 ? 1 : b == dims - 2 ? n[2] : n[1] * n[2], steps = n[3 - dims + b] - 1;
         for (int a = 0; a < dims; a++)
-            gradient[a][b] = ((double)plain.pair.field[steps * stride * dims + a] - (double)plain.pair.field[a]) / (double)steps;
+            gradient[a][b] =
+                ((double)plain.pair.field[steps * stride * dims + a] - (double)plain.pair.field[a]) / (double)steps;
     }
     for (int64_t i = 0; i < drawn.pixels; i++) {
         int64_t z = i / n[2] / n[1] + first[0], y = i / n[2] % n[1] + first[1], x = i % n[2] + first[2];
@@ -139,14 +142,13 @@ static void compare(const char *const *changes, int kind, bool affine) {
     draw_free(&drawn);
 }
 
-START_TEST(deformations_are_what_the_method_says) {
-    compare(cases[_i / 6], _i % 3 + 1, _i / 3 % 2);
-}
+START_TEST(deformations_are_what_the_method_says) { compare(cases[_i / 6], _i % 3 + 1, _i / 3 % 2); }
 END_TEST
 
 START_TEST(view_b_follows_the_deformed_field) {
     /* warp(a, v) = b where p + v lies within the crop, also with both deformations on */
-    const struct settings *s = USE("paper-2d", "crop=64x64", "work=80x80", "deform_alpha=800", "diffeo_alpha=400", "appearance_probability=0");
+    const struct settings *s =
+        USE("paper-2d", "crop=64x64", "work=80x80", "deform_alpha=800", "diffeo_alpha=400", "appearance_probability=0");
     struct grid grid = {2, {1, 80, 80}};
     float *image = random_pixels(&grid, 1, 3);
     struct drawn drawn = draw_room(s);
@@ -156,9 +158,11 @@ START_TEST(view_b_follows_the_deformed_field) {
         valid += drawn.pair.valid;
         for (int64_t i = 0; i < drawn.pixels; i++) {
             if (drawn.pair.mask[i] == 0) continue;
-            double y = (double)(i / 64) + (double)drawn.pair.field[2 * i], x = (double)(i % 64) + (double)drawn.pair.field[2 * i + 1], b = 0;
+            double y = (double)(i / 64) + (double)drawn.pair.field[2 * i],
+                   x = (double)(i % 64) + (double)drawn.pair.field[2 * i + 1], b = 0;
             for (int corner = 0; corner < 4; corner++) {
-                double wy = y - floor(y), wx = x - floor(x), weight = (corner & 2 ? wy : 1 - wy) * (corner & 1 ? wx : 1 - wx);
+                double wy = y - floor(y), wx = x - floor(x),
+                       weight = (corner & 2 ? wy : 1 - wy) * (corner & 1 ? wx : 1 - wx);
                 int64_t py = (int64_t)y + (corner >> 1), px = (int64_t)x + (corner & 1);
                 if (weight > 0) b += weight * (double)drawn.pair.moving[py * 64 + px];
             }
@@ -175,8 +179,9 @@ END_TEST
 
 START_TEST(a_diffeomorphic_field_does_not_fold) {
     bool volume = _i;
-    const struct settings *s = volume ? USE("paper-3d", "crop=32x32x32", "work=40x40x40", NO_SPACE, "diffeo_alpha=1500", "diffeo_sigma=6")
-                                      : USE("paper-2d", "crop=96x96", "work=128x128", NO_SPACE, "diffeo_alpha=600");
+    const struct settings *s =
+        volume ? USE("paper-3d", "crop=32x32x32", "work=40x40x40", NO_SPACE, "diffeo_alpha=1500", "diffeo_sigma=6")
+               : USE("paper-2d", "crop=96x96", "work=128x128", NO_SPACE, "diffeo_alpha=600");
     struct grid grid = work_of(s, NULL);
     float *image = random_pixels(&grid, 1, 3);
     struct drawn drawn = draw_room(s);
@@ -197,7 +202,8 @@ START_TEST(a_diffeomorphic_field_does_not_fold) {
                     j[a][b] += (double)u[(p + strides[i]) * dims + a] - (double)u[p * dims + a];
             }
             if (border) continue;
-            double det = j[0][0] * (j[1][1] * j[2][2] - j[1][2] * j[2][1]) - j[0][1] * (j[1][0] * j[2][2] - j[1][2] * j[2][0]) +
+            double det = j[0][0] * (j[1][1] * j[2][2] - j[1][2] * j[2][1]) -
+                         j[0][1] * (j[1][0] * j[2][2] - j[1][2] * j[2][0]) +
                          j[0][2] * (j[1][0] * j[2][1] - j[1][1] * j[2][0]);
             least = fmin(least, det);
             for (int a = 0; a < dims; a++) largest = fmax(largest, fabs((double)u[p * dims + a]));

@@ -1,5 +1,5 @@
-/* Field, mask and the two views before appearance, against the method stated a second time in double precision, one pixel
- * at a time; and what must hold whatever is drawn. */
+/* Field, mask and the two views before appearance, against the method stated a second time in double precision, one
+ * pixel at a time; and what must hold whatever is drawn. */
 #include "sevr_fixture.h"
 
 #include <pthread.h>
@@ -165,9 +165,12 @@ static struct literal_image literal_image(const float *image, const struct grid 
         low = fmin(low, (double)image[i]);
         high = fmax(high, (double)image[i]);
     }
-    if (l->s->normalise == NORMALISE_CLIP2048) m.low = 0, m.high = m.divisor = 2048;
-    else if (l->s->normalise == NORMALISE_MAX && integer_max > 0) m.divisor = (double)integer_max;
-    else if (l->s->normalise != NORMALISE_NONE) m.offset = low, m.divisor = high - low;
+    if (l->s->normalise == NORMALISE_CLIP2048)
+        m.low = 0, m.high = m.divisor = 2048;
+    else if (l->s->normalise == NORMALISE_MAX && integer_max > 0)
+        m.divisor = (double)integer_max;
+    else if (l->s->normalise != NORMALISE_NONE)
+        m.offset = low, m.divisor = high - low;
     return m;
 }
 
@@ -185,11 +188,19 @@ static const struct view_case {
     {"paper-2d", {2, {1, 40, 56}}, 1, 0, {"crop=32x32", "work=0x0", "normalise=none", "affine=released"}},
     {"released-2d", {2, {1, 41, 57}}, 255, 255, {"crop=32x48", "work=48x72"}},
     {"released-2d", {2, {1, 64, 64}}, 255, 255, {"crop=32x32", "work=49x51", "channels=2"}},
-    {"paper-2d", {2, {1, 64, 64}}, 1, 0, {"crop=48x48", "work=64x64", "translate=2", "scale_high=6", "rotate_degrees=180"}},
+    {"paper-2d",
+     {2, {1, 64, 64}},
+     1,
+     0,
+     {"crop=48x48", "work=64x64", "translate=2", "scale_high=6", "rotate_degrees=180"}},
     {"paper-3d", {3, {20, 24, 33}}, 90, 0, {"crop=16x16x32", "work=0x0x0"}},
     {"paper-3d", {3, {12, 40, 22}}, 90, 0, {"crop=16x32x16", "work=21x33x25", "channels=2"}},
     {"released-3d", {3, {24, 20, 28}}, 2500, 0, {"crop=16x16x32", "work=24x24x40", "deform_alpha=0"}},
-    {"released-3d", {3, {9, 9, 9}}, 2500, 0, {"crop=16x16x16", "work=16x16x16", "deform_alpha=0", "rotate_degrees=180"}},
+    {"released-3d",
+     {3, {9, 9, 9}},
+     2500,
+     0,
+     {"crop=16x16x16", "work=16x16x16", "deform_alpha=0", "rotate_degrees=180"}},
 };
 enum { CASES = sizeof cases / sizeof *cases };
 
@@ -296,8 +307,10 @@ START_TEST(the_truth_is_true) {
 END_TEST
 
 START_TEST(identity_settings_give_one_view_twice) {
-    static const char *const presets[][3] = {{"paper-2d", "crop=48x32", "work=64x48"}, {"paper-3d", "crop=16x32x16", "work=0x0x0"}};
-    const struct settings *s = USE(presets[_i][0], presets[_i][1], presets[_i][2], NO_SPACE, "appearance_probability=0");
+    static const char *const presets[][3] = {{"paper-2d", "crop=48x32", "work=64x48"},
+                                             {"paper-3d", "crop=16x32x16", "work=0x0x0"}};
+    const struct settings *s =
+        USE(presets[_i][0], presets[_i][1], presets[_i][2], NO_SPACE, "appearance_probability=0");
     struct grid grid = _i ? (struct grid){3, {20, 40, 24}} : (struct grid){2, {1, 100, 80}};
     float *image = random_pixels(&grid, 1, 2);
     struct drawn drawn = draw_room(s);
@@ -312,7 +325,8 @@ START_TEST(identity_settings_give_one_view_twice) {
 END_TEST
 
 START_TEST(the_released_identity_moves_even_sizes_by_half_a_pixel) {
-    const struct settings *s = USE("paper-2d", "crop=16x16", "work=32x33", "affine=released", NO_SPACE, "appearance_probability=0");
+    const struct settings *s =
+        USE("paper-2d", "crop=16x16", "work=32x33", "affine=released", NO_SPACE, "appearance_probability=0");
     struct grid grid = {2, {1, 32, 33}};
     float *image = random_pixels(&grid, 1, 2);
     struct drawn drawn = draw_room(s);
@@ -331,15 +345,35 @@ END_TEST
 enum { SAMPLES = 1500 };
 static const struct spread {
     const char *preset, *changes[7];
-    double low, high, mean, shape; /* of the figure; shape: standard deviation over that of a uniform draw, 0 = not checked */
+    double low, high, mean,
+        shape; /* of the figure; shape: standard deviation over that of a uniform draw, 0 = not checked */
 } spreads[] = {
-    {"paper-2d", {"translate=0.2", "rotate_degrees=0", "shear_degrees=0", "scale_low=1", "scale_high=1"}, -0.2, 0.2, 0, 1},
+    {"paper-2d",
+     {"translate=0.2", "rotate_degrees=0", "shear_degrees=0", "scale_low=1", "scale_high=1"},
+     -0.2,
+     0.2,
+     0,
+     1},
     {"paper-2d", {"translate=0", "rotate_degrees=20", "shear_degrees=0", "scale_low=1", "scale_high=1"}, -20, 20, 0, 1},
-    {"paper-2d", {"translate=0", "rotate_degrees=0", "shear_degrees=5.625", "scale_low=1", "scale_high=1"}, -5.625, 5.625, 0, 1},
+    {"paper-2d",
+     {"translate=0", "rotate_degrees=0", "shear_degrees=5.625", "scale_low=1", "scale_high=1"},
+     -5.625,
+     5.625,
+     0,
+     1},
     {"paper-2d", {"translate=0", "rotate_degrees=0", "shear_degrees=0"}, 0.5, 1.5, 1, 1},
-    {"released-2d", {"translate=0", "rotate_degrees=30", "shear_degrees=0", "scale_low=1", "scale_high=1", "coordinates=exact"},
-     -60, 60, 0, 0.70710678},
-    {"paper-3d", {"translate=0.1", "rotate_degrees=0", "shear_degrees=0", "scale_low=1", "scale_high=1"}, -0.1, 0.1, 0, 1},
+    {"released-2d",
+     {"translate=0", "rotate_degrees=30", "shear_degrees=0", "scale_low=1", "scale_high=1", "coordinates=exact"},
+     -60,
+     60,
+     0,
+     0.70710678},
+    {"paper-3d",
+     {"translate=0.1", "rotate_degrees=0", "shear_degrees=0", "scale_low=1", "scale_high=1"},
+     -0.1,
+     0.1,
+     0,
+     1},
     {"paper-3d", {"translate=0", "rotate_degrees=0", "shear_degrees=0"}, 0.75, 1.25, 1, 1},
 };
 enum { SPREADS = sizeof spreads / sizeof *spreads };
@@ -389,7 +423,8 @@ START_TEST(draws_are_uniform_over_their_ranges) {
 END_TEST
 
 START_TEST(the_window_reaches_every_place) {
-    const struct settings *s = USE("paper-2d", "crop=16x16", "work=18x20", NO_SPACE, "appearance_probability=0", "normalise=none");
+    const struct settings *s =
+        USE("paper-2d", "crop=16x16", "work=18x20", NO_SPACE, "appearance_probability=0", "normalise=none");
     struct grid grid = {2, {1, 18, 20}};
     float *image = constant_pixels(&grid, 1, 0);
     for (int i = 0; i < 18 * 20; i++) image[i] = (float)i;
@@ -430,8 +465,9 @@ static void *work(void *data) {
 }
 
 START_TEST(pairs_do_not_depend_on_threads_or_order) {
-    const struct settings *s = _i ? USE("paper-3d", "crop=16x16x16", "work=24x24x24", "deform_alpha=500", "deform_sigma_low=2")
-                                  : USE("paper-2d", "crop=48x48", "work=64x64", "diffeo_alpha=200", "blur=3");
+    const struct settings *s =
+        _i ? USE("paper-3d", "crop=16x16x16", "work=24x24x24", "deform_alpha=500", "deform_sigma_low=2")
+           : USE("paper-2d", "crop=48x48", "work=64x64", "diffeo_alpha=200", "blur=3");
     struct grid grid = _i ? (struct grid){3, {24, 24, 24}} : (struct grid){2, {1, 70, 60}};
     float *image = random_pixels(&grid, 1, 4);
     struct worker workers[WORKERS];
@@ -479,8 +515,8 @@ END_TEST
 START_TEST(images_that_do_not_fit_are_refused_with_their_sizes) {
     const struct settings *s = USE("paper-2d", "crop=48x48", "work=0x0");
     struct drawn drawn = draw_room(s);
-    struct grid low = {2, {1, 47, 100}}, volume = {3, {48, 48, 48}}, fits = {2, {1, 48, 48}}, huge = {2, {1, 48, 1 << 21}},
-                empty = {2, {1, 0, 48}}, vast = {2, {1, 1 << 20, 1 << 20}};
+    struct grid low = {2, {1, 47, 100}}, volume = {3, {48, 48, 48}}, fits = {2, {1, 48, 48}},
+                huge = {2, {1, 48, 1 << 21}}, empty = {2, {1, 0, 48}}, vast = {2, {1, 1 << 20, 1 << 20}};
     float *image = constant_pixels(&fits, 1, 1);
     ck_assert_int_eq(sevr_accepts(s, &low, 1), COVER_ERROR_SHAPE);
     ck_assert_ptr_nonnull(strstr(cover_error_text(), "47x100"));

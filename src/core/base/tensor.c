@@ -34,7 +34,8 @@ static bool multiply_signed(int64_t a, int64_t b, int64_t *product) { return !__
 static cover_status describe(cover_tensor *tensor, cover_context *context, cover_dtype dtype, int rank,
                              const int64_t *shape, const int64_t *strides, int64_t *bytes) {
     if (!context || !shape) return fail(COVER_ERROR_ARGUMENT, "tensor: context and shape may not be NULL");
-    if (!known_dtype(dtype)) return fail(COVER_ERROR_ARGUMENT, "tensor: dtype %d is not one of cover_dtype", (int)dtype);
+    if (!known_dtype(dtype))
+        return fail(COVER_ERROR_ARGUMENT, "tensor: dtype %d is not one of cover_dtype", (int)dtype);
     if (rank < 1 || rank > COVER_MAX_RANK)
         return fail(COVER_ERROR_ARGUMENT, "tensor: rank is %d; use 1..%d", rank, COVER_MAX_RANK);
     *tensor = (cover_tensor){.context = context, .dtype = dtype, .rank = rank};
@@ -122,7 +123,8 @@ static int merge_axes(struct axis axes[COVER_MAX_RANK], const cover_tensor *targ
         if (last && multiply_signed(next.target, next.size, &target_run) && target_run == last->target &&
             multiply_signed(next.source, next.size, &source_run) && source_run == last->source)
             *last = (struct axis){last->size * next.size, next.target, next.source};
-        else axes[count++] = next;
+        else
+            axes[count++] = next;
     }
     if (!count) axes[count++] = (struct axis){1, 1, 1};
     return count;

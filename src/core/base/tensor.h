@@ -13,15 +13,15 @@ struct cover_tensor {
     cover_dtype dtype;
     int rank;
     int64_t shape[COVER_MAX_RANK];
-    int64_t strides[COVER_MAX_RANK]; /* in elements */
-    void *data;                      /* first element */
+    int64_t strides[COVER_MAX_RANK];         /* in elements */
+    void *data;                              /* first element */
     void (*release)(void *user, void *data); /* NULL: the caller's memory */
     void *user, *held;                       /* what release gets: user and the memory that was adopted */
 };
 
 /* What a tensor holds, read from its shape. */
 struct tensor_layout {
-    int64_t images;   /* N; 1 when the tensor has no such axis */
+    int64_t images; /* N; 1 when the tensor has no such axis */
     int64_t channels;
     struct grid grid;
 };

@@ -53,11 +53,11 @@ static cover_status check_volume(const struct grid *grid, int channels, const ch
 cover_status sevr_accepts(const struct settings *settings, const struct grid *grid, int channels) {
     int dims = (int)settings->dims;
     if (grid->ndim != dims)
-        return fail(COVER_ERROR_SHAPE, "image: %dD, but the settings say dims=%d; use the preset for %dD", grid->ndim, dims,
-                    grid->ndim);
+        return fail(COVER_ERROR_SHAPE, "image: %dD, but the settings say dims=%d; use the preset for %dD", grid->ndim,
+                    dims, grid->ndim);
     if (channels != settings->channels)
-        return fail(COVER_ERROR_SHAPE, "image: %d channels, but the settings say channels=%d; set channels=%d", channels,
-                    (int)settings->channels, channels);
+        return fail(COVER_ERROR_SHAPE, "image: %d channels, but the settings say channels=%d; set channels=%d",
+                    channels, (int)settings->channels, channels);
     struct grid crop = settings_grid(&settings->crop, dims), work = work_grid(settings, grid);
     TRY(check_volume(grid, channels, "image"));
     TRY(check_volume(&work, channels, "work"));
@@ -65,7 +65,8 @@ cover_status sevr_accepts(const struct settings *settings, const struct grid *gr
     for (int i = 3 - dims; i < 3; i++)
         if (work.size[i] < crop.size[i]) {
             char image_text[80], work_text[80], crop_text[80];
-            return fail(COVER_ERROR_SHAPE, "image: %s, at work size %s, is smaller than crop=%s; enlarge work or shrink crop",
+            return fail(COVER_ERROR_SHAPE,
+                        "image: %s, at work size %s, is smaller than crop=%s; enlarge work or shrink crop",
                         size_text(image_text, grid), size_text(work_text, &work), size_text(crop_text, &crop));
         }
     return COVER_OK;
@@ -132,8 +133,8 @@ static void draw_window(struct draw *draw, const struct grid *crop) {
 
 /* One row of the mask (supplement B.3), eq. 19: 1 where p + v lies within the view; `released` leaves 0 itself out.
  * rest: is the row inside along the other axes as well?  Returns the number of ones, adds their |v| to *zero_loss. */
-static inline int64_t mask_row(float *mask, const float *field, const float start[3], const float last[3], bool released,
-                               int64_t count, int dims, double *zero_loss) {
+static inline int64_t mask_row(float *mask, const float *field, const float start[3], const float last[3],
+                               bool released, int64_t count, int dims, double *zero_loss) {
     enum { LANES = 4 };
     double sums[LANES] = {0};
     int32_t valid[LANES] = {0};

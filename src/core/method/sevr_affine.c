@@ -89,7 +89,8 @@ static inline void row_plain(float *row, const double start[3], const double slo
         for (int a = 0; a < dims; a++) row[x * dims + a] = (float)(start[a] + slope[a] * (double)x);
 }
 
-static inline void row_displaced(float *row, const double start[3], const struct affine *affine, int64_t count, int dims) {
+static inline void row_displaced(float *row, const double start[3], const struct affine *affine, int64_t count,
+                                 int dims) {
     for (int64_t x = 0; x < count; x++) {
         double u[3], v[3];
         for (int a = 0; a < dims; a++) u[a] = row[x * dims + a];
@@ -119,10 +120,14 @@ void affine_field(float *field, const struct affine *affine, const struct draw *
             double start[3];
             affine_at(start, affine, dims,
                       (double[]){(double)(crop->first[0] + z), (double)(crop->first[1] + y), (double)crop->first[2]});
-            if (displaced && dims == 2) row_displaced(row, start, affine, crop->size[2], 2);
-            else if (displaced) row_displaced(row, start, affine, crop->size[2], 3);
-            else if (dims == 2) row_plain(row, start, slope, crop->size[2], 2);
-            else row_plain(row, start, slope, crop->size[2], 3);
+            if (displaced && dims == 2)
+                row_displaced(row, start, affine, crop->size[2], 2);
+            else if (displaced)
+                row_displaced(row, start, affine, crop->size[2], 3);
+            else if (dims == 2)
+                row_plain(row, start, slope, crop->size[2], 2);
+            else
+                row_plain(row, start, slope, crop->size[2], 3);
         }
 }
 

@@ -27,15 +27,18 @@ static void add_noise(const struct look *look, float sigma) {
 
 /* ---- blur: separable; beyond an edge the image goes on as its edge */
 
-/* Blur along one axis: `lines` sheets, each of `size` rows of `width` values; along the last axis a row is one pixel. */
+/* Blur along one axis: `lines` sheets, each of `size` rows of `width` values; along the last axis a row is one pixel.
+ */
 struct blur_axis {
     int64_t size, width, lines;
 };
 static struct blur_axis blur_axis(const struct grid *grid, int channels, int axis) {
     struct blur_axis result = {.size = grid_axis(grid, axis), .width = channels, .lines = 1};
     for (int a = 0; a < grid->ndim; a++)
-        if (a > axis) result.width *= grid_axis(grid, a);
-        else if (a < axis) result.lines *= grid_axis(grid, a);
+        if (a > axis)
+            result.width *= grid_axis(grid, a);
+        else if (a < axis)
+            result.lines *= grid_axis(grid, a);
     return result;
 }
 
@@ -46,7 +49,8 @@ static void blur_across(float *sheet, const struct blur_axis *axis, const float 
     memcpy(copy, sheet, (size_t)(axis->size * axis->width) * sizeof *copy);
     for (int64_t i = -radius; i < axis->size + radius; i++)
         rows[i] = copy + (i < 0 ? 0 : i < axis->size ? i : axis->size - 1) * axis->width;
-    for (int64_t i = 0; i < axis->size; i++) convolve_rows(sheet + i * axis->width, rows + i, kernel, radius, axis->width);
+    for (int64_t i = 0; i < axis->size; i++)
+        convolve_rows(sheet + i * axis->width, rows + i, kernel, radius, axis->width);
 }
 
 /* Along a row: its neighbours are the same row, pixels further on. */

@@ -102,45 +102,52 @@ void deform_smooth(float *field, const struct draw *draw, void *scratch) {
     float alpha = random_uniform(&stream, 0, (float)s->deform_alpha);
     double sigma = (double)random_uniform(&stream, (float)s->deform_sigma_low, (float)s->deform_sigma_high);
     for (int a = 0; a < draw->work.ndim; a++)
-        add_smooth_noise(field + a, draw->work.ndim, alpha, sigma, PLANE_SMOOTH + (uint32_t)a, draw, &draw->crop, scratch);
+        add_smooth_noise(field + a, draw->work.ndim, alpha, sigma, PLANE_SMOOTH + (uint32_t)a, draw, &draw->crop,
+                         scratch);
 }
 
 /* ---- scaling and squaring: u = v / 2^n, then n times u(p) <- u(p) + u(p + u(p)); beyond an edge u is the edge's */
 
-static inline void sample_clamped(float out[3], const float *u, const struct window *box, const float position[3],
+/* One axis of a clamped linear reading: the float offsets of the two pixels, and the weight of the second. */
+struct between {
+    int64_t first, second;
+    float weight;
+};
+
+static inline struct between between(float place, int64_t size, int64_t stride) {
+    float last = (float)(size - 1);
+    place = place > 0 ? place : 0;
+    place = place < last ? place : last;
+    int64_t first = (int64_t)place, second = first + 1 < size ? first + 1 : first;
+    return (struct between){first * stride, second * stride, place - (float)first};
+}
+
+static inline float lerp(float a, float b, float weight) { return a + weight * (b - a); }
+
+static inline void sample_clamped(float *restrict out, const float *restrict u, const struct window *box, float z, float y, float x,
                                   int dims) {
-    int64_t at[2][3] = {{0}}; /* pixel before and behind on each axis of the box */
-    float weight[3] = {0};
-    for (int i = 3 - dims; i < 3; i++) {
-        float place = position[i], last = (float)(box->size[i] - 1);
-        place = place > 0 ? place : 0;
-        place = place < last ? place : last;
-        at[0][i] = (int64_t)place;
-        at[1][i] = at[0][i] + (at[0][i] + 1 < box->size[i]);
-        weight[i] = place - (float)at[0][i];
-    }
-    for (int a = 0; a < dims; a++) out[a] = 0;
-    for (int corner = 8 - (1 << dims); corner < 8; corner++) {
-        float w = 1;
-        int64_t pixel = 0;
-        for (int i = 3 - dims; i < 3; i++) {
-            int behind = corner >> (2 - i) & 1;
-            w *= behind ? weight[i] : 1 - weight[i];
-            pixel = pixel * box->size[i] + at[behind][i];
-        }
-        for (int a = 0; a < dims; a++) out[a] += w * u[pixel * dims + a];
+    const struct between bx = between(x, box->size[2], dims), by = between(y, box->size[1], box->size[2] * dims),
+                         bz = between(z, box->size[0], box->size[1] * box->size[2] * dims);
+    const float *near = u + bz.first, *far = u + bz.second;
+    for (int a = 0; a < dims; a++, near++, far++) {
+        float top = lerp(near[by.first + bx.first], near[by.first + bx.second], bx.weight);
+        float low = lerp(near[by.second + bx.first], near[by.second + bx.second], bx.weight);
+        out[a] = lerp(top, low, by.weight);
+        if (dims == 2) continue;
+        top = lerp(far[by.first + bx.first], far[by.first + bx.second], bx.weight);
+        low = lerp(far[by.second + bx.first], far[by.second + bx.second], bx.weight);
+        out[a] = lerp(out[a], lerp(top, low, by.weight), bz.weight);
     }
 }
 
-static inline void square(float *out, const float *u, const struct window *box, int dims) {
+static inline void square(float *restrict out, const float *restrict u, const struct window *box, int dims) {
+    const float *here = u;
     for (int64_t z = 0; z < box->size[0]; z++)
         for (int64_t y = 0; y < box->size[1]; y++)
-            for (int64_t x = 0; x < box->size[2]; x++, out += dims) {
-                const float *here = u + ((z * box->size[1] + y) * box->size[2] + x) * dims;
-                float position[3] = {(float)z, (float)y, (float)x}, there[3];
-                for (int a = 0; a < dims; a++) position[3 - dims + a] += here[a];
-                sample_clamped(there, u, box, position, dims);
-                for (int a = 0; a < dims; a++) out[a] = here[a] + there[a];
+            for (int64_t x = 0; x < box->size[2]; x++, here += dims, out += dims) {
+                sample_clamped(out, u, box, dims == 3 ? (float)z + here[0] : 0, (float)y + here[dims - 2],
+                               (float)x + here[dims - 1], dims);
+                for (int a = 0; a < dims; a++) out[a] += here[a];
             }
 }
 
@@ -149,7 +156,8 @@ static void copy_window(float *to, const float *from, const int64_t grid[3], con
     for (int64_t z = 0; z < window->size[0]; z++)
         for (int64_t y = 0; y < window->size[1]; y++, to += window->size[2] * dims)
             memcpy(to,
-                   from + (((window->first[0] + z) * grid[1] + window->first[1] + y) * grid[2] + window->first[2]) * dims,
+                   from +
+                       (((window->first[0] + z) * grid[1] + window->first[1] + y) * grid[2] + window->first[2]) * dims,
                    (size_t)(window->size[2] * dims) * sizeof *to);
 }
 
@@ -192,8 +200,10 @@ void deform_diffeomorphic(float *field, const struct draw *draw, void *scratch) 
     copy_window(flow, velocity, draw->work.size, &box, dims);
     float *next = velocity;
     for (int i = 0; i < squarings; i++) {
-        if (dims == 2) square(next, flow, &box, 2);
-        else square(next, flow, &box, 3);
+        if (dims == 2)
+            square(next, flow, &box, 2);
+        else
+            square(next, flow, &box, 3);
         float *squared = next;
         next = flow, flow = squared;
     }

@@ -15,8 +15,9 @@ static cover_status fail_at(const float *image, const struct grid *grid, int cha
             z = pixel / grid->size[2] / grid->size[1];
     char place[64] = "";
     if (grid->ndim == 3) snprintf(place, sizeof place, "z %lld, ", (long long)z);
-    return fail(COVER_ERROR_NUMERIC, "image: the pixel at %sy %lld, x %lld, channel %d is %g; repair or leave out the image",
-                place, (long long)y, (long long)x, (int)(index % channels), (double)image[index]);
+    return fail(COVER_ERROR_NUMERIC,
+                "image: the pixel at %sy %lld, x %lld, channel %d is %g; repair or leave out the image", place,
+                (long long)y, (long long)x, (int)(index % channels), (double)image[index]);
 }
 
 /* Smallest and largest value; COVER_ERROR_NUMERIC when one is NaN or Inf. */
@@ -57,8 +58,10 @@ cover_status image_intensity(struct intensity *intensity, const float *image, co
         return fail(COVER_ERROR_NUMERIC, "image: the range %g..%g does not fit float32; rescale the image",
                     (double)smallest, (double)largest);
     *intensity = (struct intensity){-FLT_MAX, FLT_MAX, 0, 1};
-    if (normalise == NORMALISE_CLIP2048) *intensity = (struct intensity){0, 2048, 0, 2048};
-    else if (normalise == NORMALISE_MAX && integer_max > 0) intensity->divisor = integer_max;
+    if (normalise == NORMALISE_CLIP2048)
+        *intensity = (struct intensity){0, 2048, 0, 2048};
+    else if (normalise == NORMALISE_MAX && integer_max > 0)
+        intensity->divisor = integer_max;
     else if (normalise != NORMALISE_NONE) {
         intensity->offset = smallest;
         intensity->divisor = largest > smallest ? largest - smallest : 1; /* a constant image becomes zeros */
@@ -132,8 +135,10 @@ void source_fill(struct source *source, const float *image, const struct grid *g
             struct tap tz = resize_tap(z, from[0], to[0]), ty = resize_tap(y, from[1], to[1]);
             const float *rows[4];
             for (int i = 0; i < 4; i++)
-                rows[i] = image + (((i & 2 ? tz.second : tz.first) * from[1] + (i & 1 ? ty.second : ty.first)) * from[2] +
-                                   left) * channels;
+                rows[i] =
+                    image +
+                    (((i & 2 ? tz.second : tz.first) * from[1] + (i & 1 ? ty.second : ty.first)) * from[2] + left) *
+                        channels;
             row += (x0 - box->first[2]) * channels;
             bool same_width = from[2] == to[2];
             blend_rows(same_width ? row : blended, rows, ty.weight, tz.weight, grid->ndim == 3,
@@ -182,8 +187,7 @@ static inline void warp_row2(float *view, const float *field, const float *value
         float wy = py - (float)iy, wx = px - (float)ix;
         const float *top = values + (iy * size[2] + ix) * channels, *low = top + size[2] * channels;
         for (int64_t c = 0; c < channels; c++)
-            view[i * channels + c] =
-                lerp(lerp(top[c], top[channels + c], wx), lerp(low[c], low[channels + c], wx), wy);
+            view[i * channels + c] = lerp(lerp(top[c], top[channels + c], wx), lerp(low[c], low[channels + c], wx), wy);
     }
 }
 
@@ -221,9 +225,13 @@ void source_warp(float *view, const float *field, const struct source *source, c
     for (int64_t z = 0; z < crop->size[0]; z++)
         for (int64_t y = 0; y < crop->size[1]; y++, view += count * channels, field += count * dims) {
             float pz = (float)(crop->first[0] + z), py = (float)(crop->first[1] + y);
-            if (dims == 2 && channels == 1) warp_row2(view, field, source->values, box->size, reading, py, x, count, 1);
-            else if (dims == 2) warp_row2(view, field, source->values, box->size, reading, py, x, count, channels);
-            else if (channels == 1) warp_row3(view, field, source->values, box->size, reading, pz, py, x, count, 1);
-            else warp_row3(view, field, source->values, box->size, reading, pz, py, x, count, channels);
+            if (dims == 2 && channels == 1)
+                warp_row2(view, field, source->values, box->size, reading, py, x, count, 1);
+            else if (dims == 2)
+                warp_row2(view, field, source->values, box->size, reading, py, x, count, channels);
+            else if (channels == 1)
+                warp_row3(view, field, source->values, box->size, reading, pz, py, x, count, 1);
+            else
+                warp_row3(view, field, source->values, box->size, reading, pz, py, x, count, channels);
         }
 }

@@ -59,7 +59,8 @@ static inline float minus_two_log(float u) {
     return -2.0f * ((float)exponent * 0.69314718f + (f - f * f * (0.5f - f * p)));
 }
 
-/* Cosine and sine of 2 pi u, 0 <= u < 1: the nearest quarter turn, and polynomials of the rest in [-1/2, 1/2] quarters. */
+/* Cosine and sine of 2 pi u, 0 <= u < 1: the nearest quarter turn, and polynomials of the rest in [-1/2, 1/2] quarters.
+ */
 static inline void cos_sin_turn(float u, float *cosine, float *sine) {
     float quarters = 4.0f * u;
     int32_t quarter = (int32_t)(quarters + 0.5f);
@@ -84,17 +85,18 @@ static inline void normal_group(float values[GROUP], const struct random_image *
 }
 
 /* Whole groups straight into `values`, the ends through a buffer. */
-#define FILL(draw)                                                                                                    \
-    for (int64_t done = 0; done < count;) {                                                                           \
-        uint64_t group = (uint64_t)(first + done) / GROUP;                                                            \
-        int64_t skip = (first + done) % GROUP, take = GROUP - skip < count - done ? GROUP - skip : count - done;      \
-        if (take == GROUP) draw(values + done, image, group);                                                         \
-        else {                                                                                                        \
-            float part[GROUP];                                                                                        \
-            draw(part, image, group);                                                                                 \
-            memcpy(values + done, part + skip, (size_t)take * sizeof *values);                                        \
-        }                                                                                                             \
-        done += take;                                                                                                 \
+#define FILL(draw)                                                                                                     \
+    for (int64_t done = 0; done < count;) {                                                                            \
+        uint64_t group = (uint64_t)(first + done) / GROUP;                                                             \
+        int64_t skip = (first + done) % GROUP, take = GROUP - skip < count - done ? GROUP - skip : count - done;       \
+        if (take == GROUP)                                                                                             \
+            draw(values + done, image, group);                                                                         \
+        else {                                                                                                         \
+            float part[GROUP];                                                                                         \
+            draw(part, image, group);                                                                                  \
+            memcpy(values + done, part + skip, (size_t)take * sizeof *values);                                         \
+        }                                                                                                              \
+        done += take;                                                                                                  \
     }
 
 void random_image_uniform(float *values, const struct random_image *image, int64_t first, int64_t count) {

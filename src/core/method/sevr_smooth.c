@@ -1,5 +1,5 @@
-/* Gaussian smoothing along one axis: the kernel, and a convolution of whole rows that serves every axis, since along the
- * last one row k is the same row k places on.  Called by the deformations and by the blur of SeVR. */
+/* Gaussian smoothing along one axis: the kernel, and a convolution of whole rows that serves every axis, since along
+ * the last one row k is the same row k places on.  Called by the deformations and by the blur of SeVR. */
 #include "sevr_parts.h"
 
 #include <math.h>
