@@ -264,6 +264,26 @@ START_TEST(every_conversion_rounds_once_half_to_even_and_saturates) {
 }
 END_TEST
 
+START_TEST(integers_just_above_a_tie_do_not_round_to_it_first) {
+    int64_t wide[] = {(INT64_C(1) << 40) + (INT64_C(1) << 32) + 1, -(INT64_C(1) << 62) - (INT64_C(1) << 54) - 1};
+    int32_t narrow[] = {(1 << 30) + (1 << 22) + 1, -(1 << 30) - (1 << 22) - 1};
+    uint16_t got[2];
+    cover_tensor *source, *target;
+    ck_assert_ok(cover_tensor_wrap(&target, context, COVER_BF16, 1, (int64_t[]){2}, NULL, got));
+    ck_assert_ok(cover_tensor_wrap(&source, context, COVER_I64, 1, (int64_t[]){2}, NULL, wide));
+    ck_assert_ok(cover_tensor_copy(target, source)); /* float32 in between would end at 2^40 and -2^62 */
+    ck_assert_float_eq(bfloat_to_float(got[0]), 0x1.02p40f);
+    ck_assert_float_eq(bfloat_to_float(got[1]), -0x1.02p62f);
+    cover_tensor_destroy(source);
+    ck_assert_ok(cover_tensor_wrap(&source, context, COVER_I32, 1, (int64_t[]){2}, NULL, narrow));
+    ck_assert_ok(cover_tensor_copy(target, source));
+    ck_assert_float_eq(bfloat_to_float(got[0]), 0x1.02p30f);
+    ck_assert_float_eq(bfloat_to_float(got[1]), -0x1.02p30f);
+    cover_tensor_destroy(source);
+    cover_tensor_destroy(target);
+}
+END_TEST
+
 START_TEST(every_half_and_bfloat_survives_the_way_through_float) {
     for (uint32_t h = 0; h < 65536; h++) {
         float value = half_to_float((uint16_t)h), brain = bfloat_to_float((uint16_t)h);
@@ -498,6 +518,7 @@ int main(void) {
     tcase_add_loop_test(basics, channels_last_and_back_keeps_every_value, 0, 4);
     ADD(basics, a_layout_of_another_rank_is_refused_by_name);
     tcase_add_loop_test(conversion, every_conversion_rounds_once_half_to_even_and_saturates, 0, 64);
+    ADD(conversion, integers_just_above_a_tie_do_not_round_to_it_first);
     ADD(conversion, every_half_and_bfloat_survives_the_way_through_float);
     ADD(conversion, strided_conversion_equals_dense_conversion);
     ADD(dlpack, a_dlpack_tensor_is_taken_over_with_offset_and_strides);
