@@ -55,8 +55,8 @@ cover_status png_encode(cover_context *context, uint8_t **bytes, size_t *count, 
                         int64_t width, int channels);
 /* (D, H, W) float32, or with components > 0 a displacement field (D, H, W, components) in voxels, array-axis order
  * (2 components where D = 1, else 3), written as 5-D NIfTI, intent 1007, x y z in mm, LPS, as ITK and ANTs read it.
- * An affine of zeros (a PNG, for example) means ITK's frame for such images: axes along L, P, S, origin 0, spacing_mm
- * where it is known and 1 mm where not; so the field can be applied to that image as ITK reads it. */
+ * An affine of zeros (a PNG, or NIfTI without qform and sform) means ITK's frame for such images: axes along L, P, S,
+ * origin 0, spacing_mm where it is known and 1 mm where not; so the field fits that image as ITK reads it. */
 cover_status nifti_write(cover_context *context, const char *path, const float *values, const int64_t size[3],
                          int components, const double spacing_mm[3], const double affine[12]);
 

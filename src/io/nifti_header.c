@@ -6,29 +6,26 @@
 #include <string.h>
 
 static const struct {
-    const char *name;
     struct {
         enum sample type;
         int at;
     } in[2]; /* version 1, version 2 */
 } fields[] = {
-    [NIFTI_DIM] = {"dim", {{SAMPLE_I16, 40}, {SAMPLE_I64, 16}}},
-    [NIFTI_INTENT] = {"intent_code", {{SAMPLE_I16, 68}, {SAMPLE_I32, 504}}},
-    [NIFTI_DATATYPE] = {"datatype", {{SAMPLE_I16, 70}, {SAMPLE_I16, 12}}},
-    [NIFTI_BITPIX] = {"bitpix", {{SAMPLE_I16, 72}, {SAMPLE_I16, 14}}},
-    [NIFTI_PIXDIM] = {"pixdim", {{SAMPLE_F32, 76}, {SAMPLE_F64, 104}}},
-    [NIFTI_OFFSET] = {"vox_offset", {{SAMPLE_F32, 108}, {SAMPLE_I64, 168}}},
-    [NIFTI_SLOPE] = {"scl_slope", {{SAMPLE_F32, 112}, {SAMPLE_F64, 176}}},
-    [NIFTI_INTER] = {"scl_inter", {{SAMPLE_F32, 116}, {SAMPLE_F64, 184}}},
-    [NIFTI_UNITS] = {"xyzt_units", {{SAMPLE_U8, 123}, {SAMPLE_I32, 500}}},
-    [NIFTI_QFORM_CODE] = {"qform_code", {{SAMPLE_I16, 252}, {SAMPLE_I32, 344}}},
-    [NIFTI_SFORM_CODE] = {"sform_code", {{SAMPLE_I16, 254}, {SAMPLE_I32, 348}}},
-    [NIFTI_QUATERN] = {"quatern", {{SAMPLE_F32, 256}, {SAMPLE_F64, 352}}}, /* b c d */
-    [NIFTI_QOFFSET] = {"qoffset", {{SAMPLE_F32, 268}, {SAMPLE_F64, 376}}}, /* x y z */
-    [NIFTI_SROW] = {"srow", {{SAMPLE_F32, 280}, {SAMPLE_F64, 400}}},       /* 3 rows of 4 */
+    [NIFTI_DIM] = {{{SAMPLE_I16, 40}, {SAMPLE_I64, 16}}},
+    [NIFTI_INTENT] = {{{SAMPLE_I16, 68}, {SAMPLE_I32, 504}}},
+    [NIFTI_DATATYPE] = {{{SAMPLE_I16, 70}, {SAMPLE_I16, 12}}},
+    [NIFTI_BITPIX] = {{{SAMPLE_I16, 72}, {SAMPLE_I16, 14}}},
+    [NIFTI_PIXDIM] = {{{SAMPLE_F32, 76}, {SAMPLE_F64, 104}}},
+    [NIFTI_OFFSET] = {{{SAMPLE_F32, 108}, {SAMPLE_I64, 168}}},
+    [NIFTI_SLOPE] = {{{SAMPLE_F32, 112}, {SAMPLE_F64, 176}}},
+    [NIFTI_INTER] = {{{SAMPLE_F32, 116}, {SAMPLE_F64, 184}}},
+    [NIFTI_UNITS] = {{{SAMPLE_U8, 123}, {SAMPLE_I32, 500}}},
+    [NIFTI_QFORM_CODE] = {{{SAMPLE_I16, 252}, {SAMPLE_I32, 344}}},
+    [NIFTI_SFORM_CODE] = {{{SAMPLE_I16, 254}, {SAMPLE_I32, 348}}},
+    [NIFTI_QUATERN] = {{{SAMPLE_F32, 256}, {SAMPLE_F64, 352}}}, /* b c d */
+    [NIFTI_QOFFSET] = {{{SAMPLE_F32, 268}, {SAMPLE_F64, 376}}}, /* x y z */
+    [NIFTI_SROW] = {{{SAMPLE_F32, 280}, {SAMPLE_F64, 400}}},    /* 3 rows of 4 */
 };
-
-const char *nifti_field_name(enum nifti_field field) { return fields[field].name; }
 
 int nifti_version(const uint8_t *head, bool *swapped) {
     for (int turn = 0; turn < 2; turn++) {
@@ -79,12 +76,15 @@ double nifti_spacing(const struct nifti_header *header, int axis) {
 }
 
 /* Method 2: a rotation as unit quaternion (a, b, c, d), whose a >= 0 is not stored; pixdim[0] < 0 turns the z axis. */
-static void affine_of_qform(const struct nifti_header *header, const double step[3], double affine[12]) {
+static cover_status affine_of_qform(const struct nifti_header *header, double affine[12]) {
     double b = nifti_get(header, NIFTI_QUATERN, 0), c = nifti_get(header, NIFTI_QUATERN, 1);
     double d = nifti_get(header, NIFTI_QUATERN, 2);
-    double a = 1 - (b * b + c * c + d * d);
+    const double squares = b * b + c * c + d * d;
+    double a = 1 - squares;
+    if (!(squares < 1.01))
+        return fail(COVER_ERROR_FORMAT, "quatern is (%g, %g, %g), longer than 1; the geometry is damaged", b, c, d);
     if (a < 1e-7) { /* a turn by 180 degrees, up to rounding */
-        double length = sqrt(b * b + c * c + d * d);
+        double length = sqrt(squares);
         a = 0, b /= length, c /= length, d /= length;
     } else {
         a = sqrt(a);
@@ -96,36 +96,26 @@ static void affine_of_qform(const struct nifti_header *header, const double step
     };
     double turn = nifti_get(header, NIFTI_PIXDIM, 0) < 0 ? -1 : 1;
     for (int row = 0; row < 3; row++) {
-        for (int axis = 0; axis < 3; axis++)
-            affine[4 * row + axis] = rotation[row][axis] * step[axis] * (axis == 2 ? turn : 1);
+        for (int axis = 0; axis < 3; axis++) {
+            double step = fabs(nifti_get(header, NIFTI_PIXDIM, axis + 1));
+            if (!(step > 0 && isfinite(step))) step = 1; /* a 2D image may leave pixdim[3] empty */
+            affine[4 * row + axis] = rotation[row][axis] * step * (axis == 2 ? turn : 1);
+        }
         affine[4 * row + 3] = nifti_get(header, NIFTI_QOFFSET, row);
     }
+    return COVER_OK;
 }
 
 cover_status nifti_affine(const struct nifti_header *header, double affine[12]) {
     memset(affine, 0, 12 * sizeof *affine);
-    double step[3];
-    bool known = true;
-    for (int axis = 0; axis < 3; axis++) {
-        step[axis] = fabs(nifti_get(header, NIFTI_PIXDIM, axis + 1));
-        bool usable = isfinite(step[axis]) && step[axis] > 0;
-        known = known && (usable || axis == 2); /* a 2D image may leave pixdim[3] empty */
-        if (!usable) step[axis] = 1;
-    }
-    enum nifti_field from = NIFTI_PIXDIM;
-    if (nifti_get(header, NIFTI_SFORM_CODE, 0) > 0) {
-        from = NIFTI_SROW;
+    if (nifti_get(header, NIFTI_SFORM_CODE, 0) > 0)
         for (int i = 0; i < 12; i++) affine[i] = nifti_get(header, NIFTI_SROW, i);
-    } else if (nifti_get(header, NIFTI_QFORM_CODE, 0) > 0) {
-        from = NIFTI_QUATERN;
-        affine_of_qform(header, step, affine);
-    } else if (known) {
-        for (int axis = 0; axis < 3; axis++) affine[5 * axis] = step[axis];
-    }
+    else if (nifti_get(header, NIFTI_QFORM_CODE, 0) > 0)
+        TRY(affine_of_qform(header, affine));
     for (int i = 0; i < 12; i++) {
         if (!isfinite(affine[i]))
-            return fail(COVER_ERROR_FORMAT, "%s holds numbers that are not finite; the geometry is damaged",
-                        fields[from].name);
+            return fail(COVER_ERROR_FORMAT, "element %d of the affine (sform or qform) is %g; the geometry is damaged",
+                        i, affine[i]);
         affine[i] *= unit_mm(header);
     }
     return COVER_OK;

@@ -33,12 +33,11 @@ struct nifti_header {
 /* The version that the first bytes (at least 4) announce by sizeof_hdr, 0 when none, and its byte order. */
 int nifti_version(const uint8_t *head, bool *swapped);
 double nifti_get(const struct nifti_header *header, enum nifti_field field, int index);
-const char *nifti_field_name(enum nifti_field field);
 /* Into a header of version 1 and this machine's byte order. */
 void nifti_put(struct nifti_header *header, enum nifti_field field, int index, double value);
 
-/* Voxel (x, y, z) to world, rows of 3x4, RAS mm: sform if coded, else qform if coded, else pixdim; all 0 when not even
- * that is known. */
+/* Voxel (x, y, z) to world, rows of 3x4, RAS mm: sform if coded, else qform if coded; all 0 when neither is, for then
+ * pixdim alone tells how large a voxel is, but not which way it faces. */
 cover_status nifti_affine(const struct nifti_header *header, double affine[12]);
 /* pixdim[axis + 1] in mm, 0 when it is not known. */
 double nifti_spacing(const struct nifti_header *header, int axis);
