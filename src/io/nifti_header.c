@@ -5,26 +5,25 @@
 #include <math.h>
 #include <string.h>
 
+/* Type and offset in version 1 and in version 2. */
 static const struct {
-    struct {
-        enum sample type;
-        int at;
-    } in[2]; /* version 1, version 2 */
-} fields[] = {
-    [NIFTI_DIM] = {{{SAMPLE_I16, 40}, {SAMPLE_I64, 16}}},
-    [NIFTI_INTENT] = {{{SAMPLE_I16, 68}, {SAMPLE_I32, 504}}},
-    [NIFTI_DATATYPE] = {{{SAMPLE_I16, 70}, {SAMPLE_I16, 12}}},
-    [NIFTI_BITPIX] = {{{SAMPLE_I16, 72}, {SAMPLE_I16, 14}}},
-    [NIFTI_PIXDIM] = {{{SAMPLE_F32, 76}, {SAMPLE_F64, 104}}},
-    [NIFTI_OFFSET] = {{{SAMPLE_F32, 108}, {SAMPLE_I64, 168}}},
-    [NIFTI_SLOPE] = {{{SAMPLE_F32, 112}, {SAMPLE_F64, 176}}},
-    [NIFTI_INTER] = {{{SAMPLE_F32, 116}, {SAMPLE_F64, 184}}},
-    [NIFTI_UNITS] = {{{SAMPLE_U8, 123}, {SAMPLE_I32, 500}}},
-    [NIFTI_QFORM_CODE] = {{{SAMPLE_I16, 252}, {SAMPLE_I32, 344}}},
-    [NIFTI_SFORM_CODE] = {{{SAMPLE_I16, 254}, {SAMPLE_I32, 348}}},
-    [NIFTI_QUATERN] = {{{SAMPLE_F32, 256}, {SAMPLE_F64, 352}}}, /* b c d */
-    [NIFTI_QOFFSET] = {{{SAMPLE_F32, 268}, {SAMPLE_F64, 376}}}, /* x y z */
-    [NIFTI_SROW] = {{{SAMPLE_F32, 280}, {SAMPLE_F64, 400}}},    /* 3 rows of 4 */
+    enum sample type;
+    int at;
+} fields[][2] = {
+    [NIFTI_DIM] = {{SAMPLE_I16, 40}, {SAMPLE_I64, 16}},
+    [NIFTI_INTENT] = {{SAMPLE_I16, 68}, {SAMPLE_I32, 504}},
+    [NIFTI_DATATYPE] = {{SAMPLE_I16, 70}, {SAMPLE_I16, 12}},
+    [NIFTI_BITPIX] = {{SAMPLE_I16, 72}, {SAMPLE_I16, 14}},
+    [NIFTI_PIXDIM] = {{SAMPLE_F32, 76}, {SAMPLE_F64, 104}},
+    [NIFTI_OFFSET] = {{SAMPLE_F32, 108}, {SAMPLE_I64, 168}},
+    [NIFTI_SLOPE] = {{SAMPLE_F32, 112}, {SAMPLE_F64, 176}},
+    [NIFTI_INTER] = {{SAMPLE_F32, 116}, {SAMPLE_F64, 184}},
+    [NIFTI_UNITS] = {{SAMPLE_U8, 123}, {SAMPLE_I32, 500}},
+    [NIFTI_QFORM_CODE] = {{SAMPLE_I16, 252}, {SAMPLE_I32, 344}},
+    [NIFTI_SFORM_CODE] = {{SAMPLE_I16, 254}, {SAMPLE_I32, 348}},
+    [NIFTI_QUATERN] = {{SAMPLE_F32, 256}, {SAMPLE_F64, 352}}, /* b c d */
+    [NIFTI_QOFFSET] = {{SAMPLE_F32, 268}, {SAMPLE_F64, 376}}, /* x y z */
+    [NIFTI_SROW] = {{SAMPLE_F32, 280}, {SAMPLE_F64, 400}},    /* 3 rows of 4 */
 };
 
 int nifti_version(const uint8_t *head, bool *swapped) {
@@ -42,17 +41,17 @@ int nifti_version(const uint8_t *head, bool *swapped) {
 }
 
 double nifti_get(const struct nifti_header *header, enum nifti_field field, int index) {
-    enum sample type = fields[field].in[header->version - 1].type;
+    enum sample type = fields[field][header->version - 1].type;
     size_t bytes = sample_bytes(type);
     uint8_t value[8];
-    memcpy(value, header->bytes + fields[field].in[header->version - 1].at + (size_t)index * bytes, bytes);
+    memcpy(value, header->bytes + fields[field][header->version - 1].at + (size_t)index * bytes, bytes);
     if (header->swapped) samples_swap(value, bytes, 1);
     return sample_value(value, type);
 }
 
 void nifti_put(struct nifti_header *header, enum nifti_field field, int index, double value) {
-    uint8_t *to = header->bytes + fields[field].in[0].at;
-    switch (fields[field].in[0].type) {
+    uint8_t *to = header->bytes + fields[field][0].at;
+    switch (fields[field][0].type) {
     case SAMPLE_F32:
         memcpy(to + index * 4, &(float){(float)value}, 4);
         break;
