@@ -54,8 +54,8 @@ static int tree_depth(int64_t batch) {
 }
 
 /* Lanes keep a pair each; what is left over helps as teams. */
-static int widest(const struct engine *engine, int64_t batch) {
-    int64_t most = engine->context->threads < batch ? engine->context->threads : batch;
+static int widest(const struct engine *engine) {
+    int64_t most = engine->context->threads < engine->batch ? engine->context->threads : engine->batch;
     return engine->settings.lanes && engine->settings.lanes < most ? (int)engine->settings.lanes : (int)most;
 }
 
@@ -64,11 +64,11 @@ static uint64_t pair_bytes(const struct engine *engine) {
     return pixels * sizeof(float) * (2 * (uint64_t)engine->settings.channels + (uint64_t)engine->grid.ndim + 1);
 }
 
-static struct engine_bytes bytes_for(const struct engine *engine, int64_t batch) {
+struct engine_bytes engine_bytes(const struct engine *engine) {
     uint64_t flat = (uint64_t)engine->parameters.floats * sizeof(float);
     struct engine_bytes bytes = {
         .weights = flat,
-        .gradients = flat * (uint64_t)(engine->lanes + tree_depth(batch)),
+        .gradients = flat * (uint64_t)(engine->lanes + tree_depth(engine->batch)),
         .optimiser = 2 * flat,
         .arena_per_lane = engine->executor->program_plan(engine->program)->arena_bytes,
         .packed = engine->executor->program_packed_bytes(engine->program),
@@ -81,12 +81,12 @@ static struct engine_bytes bytes_for(const struct engine *engine, int64_t batch)
 }
 
 /* The widest choice of lanes that keeps to the memory limit. */
-static cover_status choose_lanes(struct engine *engine, int64_t batch) {
+static cover_status choose_lanes(struct engine *engine) {
     uint64_t limit = engine->context->memory_limit_bytes;
-    for (engine->lanes = widest(engine, batch);; engine->lanes--) {
+    for (engine->lanes = widest(engine);; engine->lanes--) {
         engine->team = engine->context->threads / engine->lanes;
         TRY(engine->executor->program_create(&engine->program, engine->context, &engine->objective.graph, engine->team));
-        uint64_t total = bytes_for(engine, batch).total;
+        uint64_t total = engine_bytes(engine).total;
         if (!limit || total <= limit) return COVER_OK;
         if (engine->lanes == 1)
             return fail(COVER_ERROR_MEMORY, "the plan needs %.2f GiB with one lane, the memory limit is %.2f GiB; "
@@ -97,15 +97,15 @@ static cover_status choose_lanes(struct engine *engine, int64_t batch) {
     }
 }
 
-static cover_status allocate_state(struct engine *engine, int64_t batch) {
+static cover_status allocate_state(struct engine *engine) {
     cover_context *context = engine->context;
     struct step_state *state = engine->state = memory_zero(context, sizeof *state);
     if (!state) return COVER_ERROR_MEMORY;
-    size_t flat = (size_t)engine->parameters.floats * sizeof(float), rows = (size_t)batch;
-    state->engine = engine, state->batch = batch;
+    size_t flat = (size_t)engine->parameters.floats * sizeof(float), rows = (size_t)engine->batch;
+    state->engine = engine, state->batch = engine->batch;
     pthread_mutex_init(&state->lock, NULL);
     pthread_cond_init(&state->freed, NULL);
-    int buffers = engine->lanes + tree_depth(batch);
+    int buffers = engine->lanes + tree_depth(engine->batch);
     state->block_count = (engine->parameters.floats + UPDATE_BLOCK - 1) / UPDATE_BLOCK;
     state->lanes = memory_zero(context, (size_t)engine->lanes * sizeof *state->lanes);
     state->vector = memory_zero(context, rows * sizeof *state->vector);
@@ -142,16 +142,27 @@ static cover_status allocate_weights(struct engine *engine) {
     return engine_weights_changed(engine);
 }
 
-cover_status engine_create(struct engine **made, cover_context *context, const struct settings *settings,
-                           const struct grid *grid, int64_t batch) {
+cover_status engine_plan(struct engine **made, cover_context *context, const struct settings *settings,
+                         const struct grid *grid, int64_t batch) {
     struct engine *engine = memory_zero(context, sizeof *engine);
     if (!engine) return COVER_ERROR_MEMORY;
-    *engine = (struct engine){.context = context, .executor = &executor_cpu, .settings = *settings, .grid = *grid};
+    *engine = (struct engine){.context = context, .executor = &executor_cpu, .settings = *settings, .grid = *grid, .batch = batch};
     cover_status status;
     GO(objective_parameters(&engine->parameters, context, settings));
     GO(objective_build(&engine->objective, context, &engine->parameters, settings, grid, OBJECTIVE_LOSS | OBJECTIVE_GRADIENT));
-    GO(choose_lanes(engine, batch));
-    GO(allocate_state(engine, batch));
+    GO(choose_lanes(engine));
+    *made = engine;
+done:
+    if (status != COVER_OK) engine_destroy(engine);
+    return status;
+}
+
+cover_status engine_create(struct engine **made, cover_context *context, const struct settings *settings,
+                           const struct grid *grid, int64_t batch) {
+    struct engine *engine;
+    TRY(engine_plan(&engine, context, settings, grid, batch));
+    cover_status status;
+    GO(allocate_state(engine));
     GO(allocate_weights(engine));
     *made = engine;
 done:
@@ -191,10 +202,8 @@ void engine_destroy(struct engine *engine) {
     memory_free(engine->context, engine);
 }
 
-struct engine_bytes engine_bytes(const struct engine *engine) { return bytes_for(engine, engine->state->batch); }
-
 double engine_flops(const struct engine *engine) {
-    return engine->executor->program_plan(engine->program)->flops * (double)engine->state->batch;
+    return engine->executor->program_plan(engine->program)->flops * (double)engine->batch;
 }
 
 cover_status engine_weights_changed(struct engine *engine) {

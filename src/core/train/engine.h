@@ -33,6 +33,7 @@ struct engine {
     struct objective objective;
     struct program *program;
     struct grid grid;
+    int64_t batch;
     int lanes, team;
     float *weights, *m, *v; /* flat, parameters.floats each */
     int64_t updates;        /* t of Adam */
@@ -41,7 +42,10 @@ struct engine {
     struct step_state *state;
 };
 
-/* Plan and allocate for batches of `batch` pairs of `grid`; lanes 0 = chosen.  Weights are fresh, drawn from settings.seed. */
+/* Plan for batches of `batch` pairs of `grid`: everything that can be refused is refused here, nothing large is allocated. */
+cover_status engine_plan(struct engine **engine, cover_context *context, const struct settings *settings,
+                         const struct grid *grid, int64_t batch);
+/* Plan and allocate.  Weights are fresh, drawn from settings.seed. */
 cover_status engine_create(struct engine **engine, cover_context *context, const struct settings *settings,
                            const struct grid *grid, int64_t batch);
 void engine_destroy(struct engine *engine); /* takes NULL */

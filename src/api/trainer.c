@@ -1,0 +1,170 @@
+/* The public trainer: engine, prefetch and schedule behind one handle (include/libcover/trainer.h). */
+#include "trainer.h"
+
+#include "../io/dataset.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+double schedule_rate(const struct settings *settings, int64_t step) {
+    double warm = settings->warmup > 0 && step < settings->warmup ? (double)(step + 1) / (double)settings->warmup : 1;
+    if (settings->schedule == SCHEDULE_CONSTANT || step < settings->warmup) return settings->lr * warm;
+    double span = (double)(settings->steps - settings->warmup), done = (double)(step - settings->warmup);
+    if (done >= span) return 0;
+    return settings->lr * 0.5 * (1 + cos(3.14159265358979323846 * done / span));
+}
+
+/* ---- the dataset as a reader */
+
+static cover_status read_sample(void *user, int64_t index, float **pixels, struct grid *grid, int *integer_max) {
+    return dataset_read_f32(user, index, pixels, grid, integer_max);
+}
+
+static const char *sample_name(void *user, int64_t index) {
+    cover_sample_info info = COVER_SAMPLE_INFO_INIT;
+    return cover_dataset_sample(user, index, &info) == COVER_OK ? info.name : "?";
+}
+
+/* Refuse here, by the dataset's smallest image, what would fail in the middle of a run. */
+static cover_status check_dataset(const struct settings *settings, const cover_dataset_info *info) {
+    if (info->samples < 1) return fail(COVER_ERROR_SHAPE, "the dataset is empty");
+    if (info->dims != settings->dims)
+        return fail(COVER_ERROR_SHAPE, "the dataset has %dD images, but dims=%d; use a preset for %dD", info->dims,
+                    (int)settings->dims, info->dims);
+    if (info->channels != settings->channels)
+        return fail(COVER_ERROR_SHAPE, "the dataset has %d channels, but channels=%d; set channels=%d, or pack with --channels",
+                    info->channels, (int)settings->channels, info->channels);
+    struct grid smallest = {.ndim = info->dims, .size = {info->min_size[0], info->min_size[1], info->min_size[2]}};
+    return sevr_accepts(settings, &smallest, info->channels);
+}
+
+/* ---- life */
+
+static cover_status plan_text(cover_context *context, const struct engine *engine, char **out) {
+    struct engine_bytes bytes = engine_bytes(engine);
+    struct text text = {.context = context};
+    text_add(&text,
+             "{\"parameters\": %lld, \"flops_per_step\": %.6g, \"bytes\": {\"weights\": %llu, \"gradients\": %llu, "
+             "\"optimiser\": %llu, \"arena_per_lane\": %llu, \"lanes\": %d, \"packed_weights\": %llu, \"views\": %llu, "
+             "\"total\": %llu}}",
+             (long long)engine->parameters.total, engine_flops(engine), (unsigned long long)bytes.weights,
+             (unsigned long long)bytes.gradients, (unsigned long long)bytes.optimiser,
+             (unsigned long long)bytes.arena_per_lane, bytes.lanes, (unsigned long long)bytes.packed,
+             (unsigned long long)bytes.pairs, (unsigned long long)bytes.total);
+    return text_take(&text, out);
+}
+
+cover_status trainer_create_bare(cover_trainer **made, cover_context *context, const cover_config *config) {
+    TRY(cover_config_validate(config));
+    cover_trainer *trainer = memory_zero(context, sizeof *trainer);
+    if (!trainer) return COVER_ERROR_MEMORY;
+    trainer->context = context;
+    cover_status status;
+    GO(cover_config_copy(&trainer->config, config));
+    trainer->settings = *config_settings(trainer->config);
+    struct grid grid = settings_grid(&trainer->settings.crop, (int)trainer->settings.dims);
+    GO(engine_create(&trainer->engine, context, &trainer->settings, &grid, trainer->settings.batch));
+    GO(plan_text(context, trainer->engine, &trainer->plan));
+    *made = trainer;
+done:
+    if (status != COVER_OK) cover_trainer_destroy(trainer);
+    return status;
+}
+
+cover_status cover_trainer_create(cover_trainer **out, cover_context *context, cover_dataset *dataset,
+                                  const cover_config *config) {
+    if (!out || !context || !dataset || !config) return fail(COVER_ERROR_ARGUMENT, "cover_trainer_create: an argument is NULL");
+    cover_dataset_info info = COVER_DATASET_INFO_INIT;
+    TRY(cover_config_validate(config));
+    TRY(cover_dataset_get_info(dataset, &info));
+    TRY(check_dataset(config_settings(config), &info));
+    cover_trainer *trainer;
+    TRY(trainer_create_bare(&trainer, context, config));
+    trainer->dataset = dataset;
+    memcpy(trainer->hash, info.hash, sizeof trainer->hash);
+    trainer->reader = (struct sample_reader){.count = info.samples, .channels = info.channels, .read = read_sample,
+                                             .name = sample_name, .user = dataset};
+    *out = trainer;
+    return COVER_OK;
+}
+
+void cover_trainer_destroy(cover_trainer *trainer) {
+    if (!trainer) return;
+    prefetch_destroy(trainer->prefetch);
+    engine_destroy(trainer->engine);
+    cover_config_destroy(trainer->config);
+    memory_free(trainer->context, trainer->plan);
+    memory_free(trainer->context, trainer);
+}
+
+const char *cover_trainer_plan(const cover_trainer *trainer) { return trainer->plan; }
+
+cover_status cover_plan(cover_context *context, const cover_config *config, char **json) {
+    if (!context || !config || !json) return fail(COVER_ERROR_ARGUMENT, "cover_plan: an argument is NULL");
+    TRY(cover_config_validate(config));
+    const struct settings *settings = config_settings(config);
+    struct grid grid = settings_grid(&settings->crop, (int)settings->dims);
+    struct engine *engine;
+    TRY(engine_plan(&engine, context, settings, &grid, settings->batch));
+    cover_status status = plan_text(context, engine, json);
+    engine_destroy(engine);
+    return status;
+}
+
+/* ---- a step */
+
+static void stop_prefetch(cover_trainer *trainer) {
+    prefetch_destroy(trainer->prefetch);
+    trainer->prefetch = NULL;
+}
+
+/* A sum went bad: run the step's pairs again one by one, looking at every tensor. */
+static cover_status diagnose(cover_trainer *trainer) {
+    for (int64_t pair = 0; pair < trainer->settings.batch; pair++) {
+        const struct view_pair *views;
+        TRY(prefetch_redraw(trainer->prefetch, trainer->step, pair, &views));
+        cover_status status = engine_diagnose(trainer->engine, views);
+        if (status == COVER_ERROR_NUMERIC)
+            return fail_in(status, "step %lld, pair %lld", (long long)trainer->step + 1, (long long)pair);
+        TRY(status);
+    }
+    return fail(COVER_ERROR_NUMERIC, "step %lld: the sum of the pairs' gradients is not finite", (long long)trainer->step + 1);
+}
+
+cover_status cover_trainer_step(cover_trainer *trainer, cover_step_report *given) {
+    if (!trainer) return fail(COVER_ERROR_ARGUMENT, "cover_trainer_step: the trainer is NULL");
+    if (!trainer->reader.read) return fail(COVER_ERROR_ARGUMENT, "cover_trainer_step: the trainer has no dataset");
+    double start = seconds_now();
+    struct step_sums sums;
+    if (cancelled(trainer->context)) return fail(COVER_ERROR_CANCELLED, "step %lld: cancelled", (long long)trainer->step + 1);
+    if (!trainer->prefetch)
+        TRY(prefetch_create(&trainer->prefetch, trainer->context, &trainer->settings, &trainer->reader,
+                            trainer->engine->lanes, trainer->step));
+    struct pair_source source = prefetch_source(trainer->prefetch, trainer->step);
+    cover_status status = engine_step(trainer->engine, &source, &sums);
+    if (status != COVER_OK) {
+        stop_prefetch(trainer); /* some pairs of this step are taken; the next try draws them again */
+        return status;
+    }
+    double valid = sums.valid > 0 ? (double)sums.valid : 1, rate = schedule_rate(&trainer->settings, trainer->step);
+    double norm = engine_gradient_norm(trainer->engine, sums.valid);
+    double total = (trainer->settings.loss_vec ? sums.vector / valid : 0) +
+                   (trainer->settings.loss_con ? 1 + sums.cosine / valid : 0);
+    if (!isfinite(total) || !isfinite(norm)) {
+        status = diagnose(trainer);
+        stop_prefetch(trainer);
+        return status;
+    }
+    if (sums.valid > 0) TRY(engine_update(trainer->engine, sums.valid, norm, rate));
+    else log_line(trainer->context, COVER_LOG_WARNING, "step %lld: no valid pixel in any pair, so no update was made",
+                  (long long)trainer->step + 1);
+    trainer->step++;
+    double seconds = seconds_now() - start;
+    cover_step_report report = {.struct_size = sizeof report, .step = trainer->step, .loss = total, .l_vec = sums.vector / valid,
+                                .l_con = 1 + sums.cosine / valid, .l_zero = sums.zero / valid, .grad_norm = norm, .lr = rate,
+                                .seconds = seconds, .pairs_per_second = (double)trainer->settings.batch / seconds,
+                                .valid_pixels = sums.valid};
+    report_write(given, &report, sizeof report);
+    return COVER_OK;
+}
