@@ -22,7 +22,8 @@ struct op_case {
     int64_t lead;                    /* channels of the output before those that the file has */
     float *gout, *extra[2];          /* gradient of the output; truth, mask or a skip connection */
     int extra_input[2];
-    double scale;                    /* of the file's gradients to our unscaled ones */
+    double pixels;                   /* M of a loss, else 1: ours are unscaled sums */
+    double flow;                     /* gradient that flows into a loss, else 1 */
     int out;
 };
 
@@ -70,17 +71,17 @@ static int extra(struct op_case *c, int index, const char *suffix) {
     struct tensor shape;
     snprintf(name, sizeof name, "%s.%s", c->name, suffix);
     if (!(c->extra[index] = golden_load(c->golden, name, &shape))) return ABSENT;
-    if (c->scale == 0) /* the mask: its ones are M */
-        for (int64_t i = 0; i < tensor_elements(&shape); i++) c->scale += c->extra[index][i];
+    if (c->pixels == 0) /* the mask: its ones are M */
+        for (int64_t i = 0; i < tensor_elements(&shape); i++) c->pixels += c->extra[index][i];
     return c->extra_input[index] = graph_input(&c->graph, suffix, shape.images, &shape.grid, shape.channels);
 }
 static int build_vector_loss(struct op_case *c) {
-    c->scale = 0;
+    c->pixels = 0;
     int mask = extra(c, 1, "mask"), truth = extra(c, 0, "truth");
     return graph_vector_loss(&c->graph, c->tensor[0], truth, mask);
 }
 static int build_consistency(struct op_case *c) {
-    c->scale = 0;
+    c->pixels = 0;
     return graph_cosine_loss(&c->graph, c->tensor[0], c->tensor[1], extra(c, 1, "mask"));
 }
 
@@ -137,6 +138,17 @@ static int read_gout(struct op_case *c) {
     return graph_input(&c->graph, "gout", out.images, &out.grid, out.channels);
 }
 
+/* A loss takes a number; its marker is the loss itself. */
+static int read_flow(struct op_case *c) {
+    char name[96];
+    struct tensor shape;
+    snprintf(name, sizeof name, "%s.gout", c->name);
+    float *given = golden_load(c->golden, name, &shape);
+    if (given) c->flow = given[0];
+    memory_free(c->golden->context, given);
+    return c->out;
+}
+
 static void compare_out(struct op_case *c, const struct op_kind *kind, const void *result) {
     struct golden *golden = c->golden;
     struct tensor shape = c->graph.tensors[c->out];
@@ -145,7 +157,7 @@ static void compare_out(struct op_case *c, const struct op_kind *kind, const voi
     if (kind->loss) {
         double sum = 0;
         for (int i = 0; i < shape.images; i++) sum += ((const double *)result)[i];
-        golden_tensor(golden, name, &(float){(float)(kind->offset + sum / c->scale)}, bound);
+        golden_tensor(golden, name, &(float){(float)(kind->offset + sum / c->pixels)}, bound);
         return;
     }
     int64_t pixels = shape.images * grid_pixels(&shape.grid), channels = shape.channels - c->lead;
@@ -164,7 +176,7 @@ static void compare_gradient(struct op_case *c, int i, const float *gradient) {
     int64_t count = tensor_elements(&c->graph.tensors[c->tensor[i]]);
     float *values = memory_alloc(c->golden->context, (size_t)count * sizeof *values);
     if (!values) return;
-    for (int64_t k = 0; k < count; k++) values[k] = gradient[k] / (float)c->scale;
+    for (int64_t k = 0; k < count; k++) values[k] = gradient[k] * (float)(c->flow / c->pixels);
     if (c->graph.tensors[c->tensor[i]].storage == STORAGE_INPUT) golden_store(c->golden, &c->shape[i], values);
     snprintf(name, sizeof name, "%s.grad%d", c->name, i);
     golden_tensor(c->golden, name, values, bound);
@@ -178,7 +190,7 @@ static cover_status run_case(struct op_case *c, const struct op_kind *kind) {
     float *weights = NULL;
     cover_status status = COVER_ERROR_MEMORY;
     struct derivative derivative = {.outputs = 1, .output = {c->out}};
-    derivative.gradient[0] = kind->loss ? c->out : read_gout(c);
+    derivative.gradient[0] = kind->loss ? read_flow(c) : read_gout(c);
     int results[INPUTS_MAX], out = graph_result(&c->graph, c->out);
     for (int i = 0; i < c->count; i++)
         if (!(kind->parameters >> i & 1)) derivative.want[derivative.wants++] = c->tensor[i];
@@ -249,7 +261,7 @@ static void check_leaky_relu(struct op_case *c) {
 }
 
 static void check_op(struct golden *golden, const struct tensor_pair *pair) {
-    struct op_case c = {.golden = golden, .name = pair->key, .scale = 1, .parameters = {.context = golden->context}};
+    struct op_case c = {.golden = golden, .name = pair->key, .pixels = 1, .flow = 1, .parameters = {.context = golden->context}};
     const struct op_kind *kind = NULL;
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds && !kind; i++)
         if (strncmp(pair->key, kinds[i].prefix, strlen(kinds[i].prefix)) == 0) kind = &kinds[i];
