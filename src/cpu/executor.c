@@ -347,7 +347,7 @@ static int prepared_conv_of(struct program *program, const struct node *node) {
     const struct parameter *weights = &graph->parameters->rows[row];
     int found = 0;
     while (found < program->conv_count && !(program->convs[found].row == row &&
-                                            memcmp(program->convs[found].shape.grid.size, x->grid.size, sizeof x->grid.size) == 0))
+                                            grid_same(&program->convs[found].shape.grid, &x->grid)))
         found++;
     struct prepared_conv *conv = &program->convs[found];
     if (found == program->conv_count) {

@@ -2,7 +2,6 @@
  * graph_differentiate(). */
 #include "ops.h"
 
-#include <string.h>
 
 static const struct tensor *in(const struct graph *graph, const struct node *node, int i) {
     return &graph->tensors[node->input[i]];
@@ -20,11 +19,8 @@ static struct tensor vector(int64_t count) {
     return (struct tensor){.images = 1, .grid = {2, {1, 1, 1}}, .channels = count};
 }
 
-static bool same_grid(const struct grid *a, const struct grid *b) {
-    return a->ndim == b->ndim && memcmp(a->size, b->size, sizeof a->size) == 0;
-}
 static cover_status must_match(const struct tensor *a, const struct tensor *b) {
-    if (a->images != b->images || !same_grid(&a->grid, &b->grid))
+    if (a->images != b->images || !grid_same(&a->grid, &b->grid))
         return fail(COVER_ERROR_SHAPE, "%s and %s differ in images or size", a->name, b->name);
     return COVER_OK;
 }
@@ -148,7 +144,7 @@ static void gradient_max_pool2(struct adjoint *adjoint, int index) {
 static cover_status shape_upsample_concat(const struct graph *graph, const struct node *node, struct tensor *out) {
     const struct tensor *skip = in(graph, node, 0), *deep = in(graph, node, 1);
     struct grid larger = scaled(&deep->grid, 1);
-    if (skip->images != deep->images || !same_grid(&skip->grid, &larger))
+    if (skip->images != deep->images || !grid_same(&skip->grid, &larger))
         return fail(COVER_ERROR_SHAPE, "%s is not twice as large as %s", skip->name, deep->name);
     out[0] = like_with(skip, skip->channels + deep->channels);
     return COVER_OK;

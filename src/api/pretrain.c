@@ -1,0 +1,138 @@
+/* The whole job into a run folder (docs/run-folder.md): settings, log, checkpoints, weights, report. */
+#include "../core/base/files.h"
+#include "run_log.h"
+#include "trainer.h"
+
+#include <libcover/report.h>
+
+#include <stdio.h>
+#include <string.h>
+
+struct job {
+    cover_context *context;
+    cover_trainer *trainer;
+    struct settings settings;
+    cover_pretrain_options options;
+    const char *run;
+    char *checkpoint;
+    struct run_log log;
+    int64_t saved; /* step of checkpoint.h5 */
+};
+
+static char *in_run(struct job *job, const char *name) { return path_join(job->context, job->run, name); }
+
+/* Does the folder hold a run already? */
+static cover_status check_folder(struct job *job) {
+    static const char *const traces[] = {"config.json", "checkpoint.h5", "log.jsonl", "weights.safetensors"};
+    if (job->options.resume) return COVER_OK;
+    for (size_t i = 0; i < sizeof traces / sizeof *traces; i++) {
+        char *path = in_run(job, traces[i]);
+        if (!path) return COVER_ERROR_MEMORY;
+        bool found = file_exists(path);
+        memory_free(job->context, path);
+        if (found)
+            return fail(COVER_ERROR_IO, "%s: holds a run already (%s); pass --resume to go on with it, or name another folder",
+                        job->run, traces[i]);
+    }
+    return COVER_OK;
+}
+
+static cover_status write_settings(struct job *job) {
+    const char *json = cover_config_json(job->trainer->config);
+    char *path = in_run(job, "config.json");
+    if (!json || !path) return COVER_ERROR_MEMORY;
+    cover_status status = file_replace(job->context, path, json, strlen(json));
+    memory_free(job->context, path);
+    return status;
+}
+
+static cover_status begin(struct job *job) {
+    if (job->options.resume && file_exists(job->checkpoint)) {
+        TRY(cover_trainer_load(job->trainer, job->checkpoint));
+        job->saved = job->trainer->step;
+        log_line(job->context, COVER_LOG_INFO, "%s: going on after step %lld", job->run, (long long)job->saved);
+    } else if (job->options.init)
+        TRY(cover_trainer_init_weights(job->trainer, job->options.init, job->options.allow_partial));
+    TRY(folder_create(job->run));
+    TRY(write_settings(job));
+    return run_log_open(&job->log, job->context, job->run, job->trainer->step);
+}
+
+static cover_status save(struct job *job) {
+    TRY(run_log_flush(&job->log));
+    TRY(cover_trainer_save(job->trainer, job->checkpoint));
+    job->saved = job->trainer->step;
+    return COVER_OK;
+}
+
+static cover_status save_numbered(struct job *job) {
+    char name[64];
+    snprintf(name, sizeof name, "checkpoint-%lld.h5", (long long)job->trainer->step);
+    char *path = in_run(job, name);
+    if (!path) return COVER_ERROR_MEMORY;
+    cover_status status = cover_trainer_save(job->trainer, path);
+    memory_free(job->context, path);
+    return status;
+}
+
+static bool due(int64_t step, int64_t interval) { return interval > 0 && step % interval == 0; }
+
+static cover_status train(struct job *job) {
+    const struct settings *s = &job->settings;
+    while (job->trainer->step < s->steps) {
+        cover_step_report report = COVER_STEP_REPORT_INIT;
+        TRY(cover_trainer_step(job->trainer, &report));
+        run_log_add(&job->log, &report);
+        if (job->options.on_step) {
+            pthread_mutex_lock(&job->context->callback_lock);
+            job->options.on_step(job->options.user, &report, s->steps);
+            pthread_mutex_unlock(&job->context->callback_lock);
+        }
+        bool last = report.step == s->steps;
+        if (due(report.step, s->log_every) || last) TRY(run_log_flush(&job->log));
+        if (due(report.step, s->save_every) || last) TRY(save(job));
+        if (due(report.step, s->checkpoint_every)) TRY(save_numbered(job));
+    }
+    return COVER_OK;
+}
+
+static cover_status finish(struct job *job) {
+    char *weights = in_run(job, "weights.safetensors"), *report = in_run(job, "report.html");
+    cover_status status = COVER_ERROR_MEMORY;
+    if (!weights || !report) goto done;
+    GO(cover_trainer_export(job->trainer, weights));
+    GO(cover_report_write(job->context, job->run, report));
+done:
+    memory_free(job->context, weights);
+    memory_free(job->context, report);
+    return status;
+}
+
+/* Stopped on request: what was done is kept.  The request has been served, so that saving is not cancelled too. */
+static cover_status stop(struct job *job) {
+    cover_status status = job->trainer->step > job->saved ? save(job) : run_log_flush(&job->log);
+    if (status != COVER_OK) return status;
+    return fail(COVER_ERROR_CANCELLED, "%s: stopped after step %lld of %lld; checkpoint.h5 is saved", job->run,
+                (long long)job->trainer->step, (long long)job->settings.steps);
+}
+
+cover_status cover_pretrain(cover_context *context, cover_dataset *dataset, const cover_config *config, const char *run,
+                            const cover_pretrain_options *given) {
+    if (!context || !dataset || !config || !run) return fail(COVER_ERROR_ARGUMENT, "cover_pretrain: an argument is NULL");
+    struct job job = {.context = context, .settings = *config_settings(config),
+                      .options = COVER_PRETRAIN_OPTIONS_INIT, .run = run, .log = {.descriptor = -1}};
+    TRY(options_read(&job.options, sizeof job.options, given, "cover_pretrain_options"));
+    TRY(check_folder(&job));
+    cover_status status = COVER_ERROR_MEMORY;
+    if (!(job.checkpoint = in_run(&job, "checkpoint.h5"))) goto done;
+    GO(cover_trainer_create(&job.trainer, context, dataset, config));
+    GO(begin(&job));
+    status = train(&job);
+    if (status == COVER_ERROR_CANCELLED) status = stop(&job);
+    else if (status == COVER_OK) status = finish(&job);
+done:
+    if (job.log.context) run_log_close(&job.log);
+    cover_trainer_destroy(job.trainer);
+    memory_free(context, job.checkpoint);
+    return status;
+}
