@@ -1,8 +1,9 @@
 /* The public backbone and its features (include/libcover/backbone.h). */
 #include "../core/nn/unet.h"
+#include "../io/weights.h"
 #include "border.h"
 #include "component.h"
-#include "stored.h"
+#include "matcher.h"
 
 #include <libcover/backbone.h>
 
@@ -87,17 +88,18 @@ cover_status cover_backbone_load(cover_backbone **out, cover_context *context, c
     TRY(options_read(&options, sizeof options, given, "cover_backbone_options"));
     cover_backbone *backbone = NULL;
     cover_config *config = NULL;
-    struct stored *stored;
-    TRY(stored_open(&stored, context, path));
+    struct tensor_file *file;
+    TRY(weights_open(&file, context, path));
     cover_status status;
-    GO(stored_config(stored, &config));
+    GO(config_of_weights(&config, context, file));
     GO(create(&backbone, context, config));
-    GO(stored_weights(stored, &backbone->component.parameters, backbone->component.weights, "backbone.", options.allow_partial));
+    GO(weights_load(backbone->component.weights, &backbone->component.parameters, file,
+                    &(struct weights_match){.only = "backbone.", .allow_partial = options.allow_partial}));
     *out = backbone, backbone = NULL;
 done:
     cover_backbone_destroy(backbone);
     cover_config_destroy(config);
-    stored_close(stored);
+    tensor_file_close(file);
     return status;
 }
 

@@ -1,7 +1,8 @@
 /* The public head: VPA from the levels of two images (include/libcover/head.h), and the warp by a field. */
 #include "../core/method/objective.h"
+#include "../io/weights.h"
 #include "component.h"
-#include "stored.h"
+#include "matcher.h"
 
 #include <libcover/head.h>
 
@@ -90,17 +91,18 @@ cover_status cover_head_load(cover_head **out, cover_context *context, const cha
     TRY(options_read(&options, sizeof options, given, "cover_backbone_options"));
     cover_head *head = NULL;
     cover_config *config = NULL;
-    struct stored *stored;
-    TRY(stored_open(&stored, context, path));
+    struct tensor_file *file;
+    TRY(weights_open(&file, context, path));
     cover_status status;
-    GO(stored_config(stored, &config));
+    GO(config_of_weights(&config, context, file));
     GO(create(&head, context, config));
-    GO(stored_weights(stored, &head->component.parameters, head->component.weights, "proj.", options.allow_partial));
+    GO(weights_load(head->component.weights, &head->component.parameters, file,
+                    &(struct weights_match){.only = "proj.", .allow_partial = options.allow_partial}));
     *out = head, head = NULL;
 done:
     cover_head_destroy(head);
     cover_config_destroy(config);
-    stored_close(stored);
+    tensor_file_close(file);
     return status;
 }
 

@@ -1,5 +1,6 @@
 /* The whole job into a run folder (docs/run-folder.md): settings, log, checkpoints, weights, report. */
 #include "../core/base/files.h"
+#include "preview.h"
 #include "run_log.h"
 #include "trainer.h"
 
@@ -46,6 +47,15 @@ static cover_status write_settings(struct job *job) {
     return status;
 }
 
+static cover_status write_preview(struct job *job) {
+    char *path = in_run(job, "preview.safetensors");
+    if (!path) return COVER_ERROR_MEMORY;
+    cover_status status = trainer_prefetch(job->trainer);
+    if (status == COVER_OK) status = preview_write(job->trainer, path);
+    memory_free(job->context, path);
+    return status;
+}
+
 static cover_status begin(struct job *job) {
     if (job->options.resume && file_exists(job->checkpoint)) {
         TRY(cover_trainer_load(job->trainer, job->checkpoint));
@@ -55,6 +65,7 @@ static cover_status begin(struct job *job) {
         TRY(cover_trainer_init_weights(job->trainer, job->options.init, job->options.allow_partial));
     TRY(folder_create(job->run));
     TRY(write_settings(job));
+    TRY(write_preview(job));
     return run_log_open(&job->log, job->context, job->run, job->trainer->step);
 }
 

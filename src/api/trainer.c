@@ -119,6 +119,12 @@ static void stop_prefetch(cover_trainer *trainer) {
     trainer->prefetch = NULL;
 }
 
+cover_status trainer_prefetch(cover_trainer *trainer) {
+    if (trainer->prefetch) return COVER_OK;
+    return prefetch_create(&trainer->prefetch, trainer->context, &trainer->settings, &trainer->reader, trainer->engine->lanes,
+                           trainer->step);
+}
+
 /* A sum went bad: run the step's pairs again one by one, looking at every tensor. */
 static cover_status diagnose(cover_trainer *trainer) {
     for (int64_t pair = 0; pair < trainer->settings.batch; pair++) {
@@ -138,9 +144,7 @@ cover_status cover_trainer_step(cover_trainer *trainer, cover_step_report *given
     double start = seconds_now();
     struct step_sums sums;
     if (cancelled(trainer->context)) return fail(COVER_ERROR_CANCELLED, "step %lld: cancelled", (long long)trainer->step + 1);
-    if (!trainer->prefetch)
-        TRY(prefetch_create(&trainer->prefetch, trainer->context, &trainer->settings, &trainer->reader,
-                            trainer->engine->lanes, trainer->step));
+    TRY(trainer_prefetch(trainer));
     struct pair_source source = prefetch_source(trainer->prefetch, trainer->step);
     cover_status status = engine_step(trainer->engine, &source, &sums);
     if (status != COVER_OK) {

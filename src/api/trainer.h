@@ -22,6 +22,8 @@ struct cover_trainer {
 
 /* The same without a dataset: plans, weights and steps on views from elsewhere. */
 cover_status trainer_create_bare(cover_trainer **trainer, cover_context *context, const cover_config *config);
+/* Start reading ahead from the trainer's step, if that is not so already. */
+cover_status trainer_prefetch(cover_trainer *trainer);
 /* Learning rate of the update that follows `step` updates. */
 double schedule_rate(const struct settings *settings, int64_t step);
 

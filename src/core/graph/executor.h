@@ -16,6 +16,7 @@ struct run { /* one lane's way through a program */
     float *gradient;                /* flat, same layout; parameters without gradient are left alone.  NULL in inference */
     void *arena;                    /* plan->arena_bytes, 64-byte aligned */
     bool check;                     /* stop with COVER_ERROR_NUMERIC at the first tensor that is not finite */
+    uint64_t only_ops;              /* bits of ops to run, for measuring; 0 = all */
     int team;                       /* threads that take this run together, at most program_create's */
     struct team_barrier *barrier;   /* of that many; NULL when team is 1 */
     atomic_int failed;              /* set by the first member that fails */

@@ -37,6 +37,7 @@ struct engine {
     int lanes, team;
     float *weights, *m, *v; /* flat, parameters.floats each */
     int64_t updates;        /* t of Adam */
+    uint64_t only_ops;      /* for measuring: bits of ops that steps run; 0 = all */
     float *gradient;        /* of the last step, unscaled sum over pairs; belongs to the engine */
     bool *has_gradient;     /* of each parameter row */
     struct step_state *state;
