@@ -1,7 +1,9 @@
 /* The public trainer: engine, prefetch and schedule behind one handle (include/libcover/trainer.h). */
 #include "trainer.h"
 
+#include "../io/checkpoint.h"
 #include "../io/dataset.h"
+#include "../io/weights.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -171,4 +173,79 @@ cover_status cover_trainer_step(cover_trainer *trainer, cover_step_report *given
                                 .valid_pixels = sums.valid};
     report_write(given, &report, sizeof report);
     return COVER_OK;
+}
+
+/* ---- to and from files */
+
+cover_status cover_trainer_save(cover_trainer *trainer, const char *path) {
+    if (!trainer || !path) return fail(COVER_ERROR_ARGUMENT, "cover_trainer_save: an argument is NULL");
+    const struct engine *engine = trainer->engine;
+    const char *json = cover_config_json(trainer->config);
+    if (!json) return COVER_ERROR_MEMORY;
+    struct checkpoint checkpoint = {.step = trainer->step, .updates = engine->updates, .seed = trainer->settings.seed,
+                                    .config = json, .dataset_hash = trainer->hash, .objective = "cover",
+                                    .parameters = &engine->parameters, .weights = engine->weights, .m = engine->m,
+                                    .v = engine->v};
+    return checkpoint_write(trainer->context, path, &checkpoint);
+}
+
+/* Every setting of the checkpoint must be the trainer's, but for those that change no number.  More steps are a longer run;
+ * a schedule that ends with them would have gone another way. */
+static cover_status compare_settings(const cover_trainer *trainer, const char *path, const char *json) {
+    cover_config *stored;
+    TRY(cover_config_copy(&stored, trainer->config));
+    cover_status status = cover_config_read_json(stored, json);
+    if (status != COVER_OK) fail_in(status, "%s", path);
+    for (int i = 0; status == COVER_OK; i++) {
+        const cover_config_key *key = cover_config_key_at(i);
+        if (!key) break;
+        char was[256];
+        snprintf(was, sizeof was, "%s", cover_config_get(stored, key->name));
+        const char *is = cover_config_get(trainer->config, key->name);
+        bool free_steps = strcmp(key->name, "steps") != 0 || trainer->settings.schedule == SCHEDULE_CONSTANT;
+        if (strcmp(was, is) != 0 && !(setting_may_change(key->name) && free_steps))
+            status = fail(COVER_ERROR_MISMATCH, "%s: the run was made with %s=%s, not %s; resume it with the same settings, or "
+                          "start a new run", path, key->name, was, is);
+    }
+    cover_config_destroy(stored);
+    return status;
+}
+
+static cover_status load(cover_trainer *trainer, const char *path, struct checkpoint_file *file) {
+    struct engine *engine = trainer->engine;
+    TRY(compare_settings(trainer, path, file->config));
+    if (trainer->dataset && strcmp(file->dataset_hash, trainer->hash) != 0)
+        return fail(COVER_ERROR_MISMATCH, "%s: the run was made with another dataset (content %.12s, not %.12s); give the "
+                    "dataset of the run, or start a new run", path, file->dataset_hash, trainer->hash);
+    if (strcmp(file->objective, "cover") != 0)
+        return fail(COVER_ERROR_MISMATCH, "%s: its objective is '%s', not cover", path, file->objective);
+    TRY(checkpoint_read(file, &engine->parameters, engine->weights, engine->m, engine->v));
+    trainer->step = file->step, engine->updates = file->updates;
+    stop_prefetch(trainer);
+    return engine_weights_changed(engine);
+}
+
+cover_status cover_trainer_load(cover_trainer *trainer, const char *path) {
+    if (!trainer || !path) return fail(COVER_ERROR_ARGUMENT, "cover_trainer_load: an argument is NULL");
+    struct checkpoint_file *file;
+    TRY(checkpoint_open(&file, trainer->context, path));
+    cover_status status = load(trainer, path, file);
+    checkpoint_close(file);
+    return status;
+}
+
+cover_status cover_trainer_init_weights(cover_trainer *trainer, const char *path, int allow_partial) {
+    if (!trainer || !path) return fail(COVER_ERROR_ARGUMENT, "cover_trainer_init_weights: an argument is NULL");
+    struct tensor_file *file;
+    TRY(weights_open(&file, trainer->context, path));
+    struct weights_match match = {.allow_partial = allow_partial != 0};
+    cover_status status = weights_load(trainer->engine->weights, &trainer->engine->parameters, file, &match);
+    tensor_file_close(file);
+    return status == COVER_OK ? engine_weights_changed(trainer->engine) : status;
+}
+
+cover_status cover_trainer_export(cover_trainer *trainer, const char *path) {
+    if (!trainer || !path) return fail(COVER_ERROR_ARGUMENT, "cover_trainer_export: an argument is NULL");
+    return weights_write(trainer->context, path, &trainer->engine->parameters, trainer->engine->weights, trainer->config, NULL,
+                         trainer->step);
 }

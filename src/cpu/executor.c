@@ -467,7 +467,8 @@ static void pack_convs(void *data, int worker) {
     for (int i; (i = atomic_fetch_add(&program->next, 1)) < program->conv_count;) {
         const struct prepared_conv *conv = &program->convs[i];
         const float *weights = program->parameters + program->graph->parameters->rows[conv->row].offset;
-        conv_pack(conv->conv, program->packed + conv->packed_offset, weights, scratch);
+        cover_status status = conv_pack(conv->conv, program->packed + conv->packed_offset, weights, scratch);
+        if (status != COVER_OK) note_error(program, status);
     }
 }
 
@@ -481,7 +482,7 @@ static cover_status cpu_program_pack(struct program *program, const float *param
     program->parameters = parameters;
     atomic_store(&program->next, 0);
     pool_run(pool, pack_convs, program);
-    return COVER_OK;
+    return noted_error(program);
 }
 
 /* ---- running */

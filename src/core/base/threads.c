@@ -5,9 +5,6 @@
 #include <linux/futex.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-#ifdef HAVE_ONEDNN
-extern void omp_set_num_threads(int);
-#endif
 
 struct worker {
     struct pool *pool;
@@ -32,9 +29,6 @@ struct pool {
 static void *work(void *argument) {
     struct worker *worker = argument;
     struct pool *pool = worker->pool;
-#ifdef HAVE_ONEDNN
-    omp_set_num_threads(1); /* libraries called from here stay on this thread */
-#endif
     uint64_t seen = 0;
     pthread_mutex_lock(&pool->lock);
     for (;;) {

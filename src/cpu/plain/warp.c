@@ -97,7 +97,7 @@ void warp_grad_plain(float *dsrc, float *dfield, const float *dy, const float *s
             for (int64_t c = 0; c < channels; c++) {
                 const float gradient = dy[pixel * channels + c];
                 if (dsrc) dsrc[at * channels + c] += weight(&cell, k, -1, grid) * gradient;
-                product += src[at * channels + c] * gradient;
+                if (dfield) product += src[at * channels + c] * gradient; /* src may be NULL without dfield */
             }
             for (int a = first; dfield && a < 3; a++) {
                 const float size = (float)grid->size[a];
