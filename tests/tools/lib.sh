@@ -5,7 +5,8 @@
 #   no_out/no_err PATTERN
 #   holds CMD...         the command succeeds
 #   finish               ends the script
-cover=$1 json=$2
+absolute() { echo "$(cd "$(dirname "$1")" && pwd)/$(basename "$1")"; }
+cover=$(absolute "$1") json=$(absolute "$2")
 tmp=$(mktemp -d) || exit 99
 trap 'rm -rf "$tmp"' EXIT
 trap 'exit 130' INT TERM

@@ -152,7 +152,12 @@ void nearest_offer(struct nearest *nearest, const char *candidate);
 
 /* ---- printing results */
 
-enum unit { UNIT_PLAIN, UNIT_COUNT, UNIT_BYTES, UNIT_SECONDS, UNIT_FLOPS, UNIT_MM };
+enum unit {
+    UNIT_PLAIN, UNIT_COUNT, UNIT_BYTES, UNIT_SECONDS, UNIT_FLOPS, UNIT_MM,
+    UNIT_SOME,   /* a count that is not worth a line when it is 0 */
+    UNIT_SIZE,   /* [D, H, W], D = 1 left out */
+    UNIT_LENGTH, /* how many a list holds */
+};
 struct field {
     const char *path, *label; /* "bytes.total" */
     enum unit unit;

@@ -26,11 +26,14 @@ static void print_number(double value, enum unit unit) {
     static const char *const bytes[] = {"bytes", "KiB", "MiB", "GiB", "TiB", NULL};
     static const char *const flops[] = {"FLOP", "kFLOP", "MFLOP", "GFLOP", "TFLOP", "PFLOP", NULL};
     switch (unit) {
-    case UNIT_COUNT: print_grouped(value); break;
+    case UNIT_COUNT:
+    case UNIT_SOME: print_grouped(value); break;
     case UNIT_BYTES: print_scaled(value, bytes, 1024); break;
     case UNIT_FLOPS: print_scaled(value, flops, 1000); break;
     case UNIT_SECONDS: printf(value < 1 ? "%.1f ms" : "%.2f s", value < 1 ? 1e3 * value : value); break;
     case UNIT_MM: printf("%.4g mm", value); break;
+    case UNIT_LENGTH:
+    case UNIT_SIZE:
     case UNIT_PLAIN: printf("%.6g", value); break;
     }
 }
@@ -39,22 +42,30 @@ static void print_value(const json_t *value, enum unit unit) {
     const char *key;
     size_t index;
     json_t *member;
+    int printed = 0;
     if (json_is_string(value)) fputs(json_string_value(value), stdout);
     else if (json_is_number(value)) print_number(json_number_value(value), unit);
     else if (json_is_boolean(value)) fputs(json_is_true(value) ? "yes" : "no", stdout);
-    else if (json_is_array(value) && json_array_size(value)) {
+    else if (json_is_array(value) && unit == UNIT_LENGTH) print_grouped((double)json_array_size(value));
+    else if (json_is_array(value)) {
         json_array_foreach(value, index, member) {
-            if (index) putchar(' ');
+            if (unit == UNIT_SIZE && !index && json_integer_value(member) == 1) continue;
+            if (printed++) putchar(unit == UNIT_SIZE ? 'x' : ' ');
             print_value(member, unit);
         }
-    } else if (json_is_object(value) && json_object_size(value)) {
-        bool first = true;
+    } else if (json_is_object(value)) {
         json_object_foreach((json_t *)value, key, member) {
-            printf("%s%s ", first ? "" : ", ", key);
+            printf("%s%s ", printed++ ? ", " : "", key);
             print_value(member, unit);
-            first = false;
         }
-    } else putchar('-');
+    }
+}
+
+static bool says_something(const json_t *value, enum unit unit) {
+    if (unit == UNIT_SOME) return json_number_value(value) != 0;
+    if (json_is_array(value)) return json_array_size(value) > 0;
+    if (json_is_object(value)) return json_object_size(value) > 0;
+    return value && !json_is_null(value);
 }
 
 static const json_t *lookup(const json_t *object, const char *path) {
@@ -84,10 +95,11 @@ int print_result(struct session *session, const char *json, const struct field *
     }
     int width = 0;
     for (const struct field *field = fields; field->path; field++)
-        if (lookup(object, field->path) && (int)strlen(field->label) > width) width = (int)strlen(field->label);
+        if (says_something(lookup(object, field->path), field->unit) && (int)strlen(field->label) > width)
+            width = (int)strlen(field->label);
     for (const struct field *field = fields; field->path; field++) {
         const json_t *value = lookup(object, field->path);
-        if (!value) continue;
+        if (!says_something(value, field->unit)) continue;
         printf("%-*s  ", width, field->label);
         print_value(value, field->unit);
         putchar('\n');

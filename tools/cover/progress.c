@@ -66,11 +66,7 @@ void progress_on_log(void *user, cover_log_level level, const char *line) {
 }
 
 void print_seconds(char *text, size_t bytes, double seconds) {
-    if (!(seconds >= 0 && seconds < 360000000)) {
-        snprintf(text, bytes, "--:--");
-        return;
-    }
-    long whole = lround(seconds);
+    long whole = lround(fmin(seconds, 1e9));
     if (whole >= 3600) snprintf(text, bytes, "%ld:%02ld:%02ld", whole / 3600, whole / 60 % 60, whole % 60);
     else snprintf(text, bytes, "%ld:%02ld", whole / 60, whole % 60);
 }
@@ -104,10 +100,10 @@ static void show(struct progress *progress, int64_t done, int64_t total, const c
     if (first || done > progress->shown_done) progress->shown = time, progress->shown_done = done;
 
     char left[32], count[64], behind[256];
-    print_seconds(left, sizeof left, progress->rate > 0 ? (double)(total - done) / progress->rate : NAN);
+    bool foreseen = total > 0 && !last && progress->rate > 0;
+    print_seconds(left, sizeof left, foreseen ? (double)(total - done) / progress->rate : 0);
     snprintf(count, sizeof count, total > 0 ? "%lld/%lld" : "%lld", (long long)done, (long long)total);
-    snprintf(behind, sizeof behind, " %s  %s%s%s", count, figures, total > 0 && !last ? "  ETA " : "",
-             total > 0 && !last ? left : "");
+    snprintf(behind, sizeof behind, " %s  %s%s%s", count, figures, foreseen ? "  ETA " : "", foreseen ? left : "");
     double part = total > 0 ? (double)done / (double)total : 0;
     if (progress->terminal) draw_bar(progress, part < 0 ? 0 : part > 1 ? 1 : part, behind);
     else fprintf(stderr, "%s:%s\n", progress->title, behind);
@@ -115,6 +111,7 @@ static void show(struct progress *progress, int64_t done, int64_t total, const c
 
 int progress_on_work(void *user, int64_t done, int64_t total, const char *what) {
     struct progress *progress = user;
+    if (done < progress->shown_done) progress->shown_done = -1, progress->rate = 0; /* another phase of the work */
     char figures[128];
     int length = snprintf(figures, sizeof figures, "%.40s", what ? what : "");
     if (progress->rate > 0) snprintf(figures + length, sizeof figures - (size_t)length, "  %.3g/s", progress->rate);

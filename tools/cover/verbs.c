@@ -3,10 +3,10 @@
 
 #include <string.h>
 
-extern const struct verb verb_info;
+extern const struct verb verb_info, verb_pack;
 
 const struct verb *const verbs[] = {
-    &verb_info,
+    &verb_info, &verb_pack,
     NULL,
 };
 
