@@ -1,0 +1,47 @@
+/* Weight files: PyTorch's in, safetensors in and out, ONNX out, all under the authors' parameter names
+ * (docs/weights.md states names, metadata and files).  For weights in use see backbone.h and trainer.h. */
+#ifndef LIBCOVER_WEIGHTS_H
+#define LIBCOVER_WEIGHTS_H
+
+#include <libcover/context.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** Convert a PyTorch file (torch.save(): ZIP or older) or safetensors file to safetensors.  Nothing in it is executed.
+ *
+ *  Tensors keep their values and types.  Names become those of the authors' current model: prefixes of wrappers
+ *  ("module.") are taken off, names of their first release are replaced.  A network of COVER is recognised by its
+ * tensors and described in the metadata; other files are converted as well.
+ *
+ *  @param input   ".pth", ".pt" or ".safetensors"; told apart by content
+ *  @param output  ".safetensors"; replaced in one move
+ *  @param[out] summary JSON {input, format, tensors, parameters, bytes, network}, network = null or {dims, channels,
+ * widths, head, ...}; released with cover_text_release(); may be NULL
+ *  @return COVER_OK; COVER_ERROR_FORMAT (damaged); COVER_ERROR_UNSUPPORTED names what the file asks Python to run, or a
+ * type that safetensors lacks; COVER_ERROR_IO; COVER_ERROR_ARGUMENT; COVER_ERROR_MEMORY */
+COVER_API cover_status cover_convert(cover_context *context, const char *input, const char *output, char **summary);
+
+/** Write the weights of a run for others: safetensors (all, or the backbone alone) or ONNX (the backbone: input
+ *  "image" (N, C, [D,] H, W), outputs "level0" .. "level4", coarse to full size; N and sizes free, sizes multiples of
+ * 16).
+ *
+ *  @param source        run folder (the later of weights.safetensors and checkpoint.h5), checkpoint, or weight file
+ *  @param output        ".safetensors" or ".onnx"; equal weights give equal bytes; replaced in one move
+ *  @param backbone_only 1: leave the projections of the levels out (ONNX never has them)
+ *  @return COVER_OK; COVER_ERROR_MISMATCH lists tensors that are missing for a network of COVER; COVER_ERROR_ARGUMENT
+ *  (another suffix); COVER_ERROR_FORMAT; COVER_ERROR_IO; COVER_ERROR_MEMORY */
+COVER_API cover_status cover_export(cover_context *context, const char *source, const char *output, int backbone_only);
+
+/** What a weight file, checkpoint or run folder holds, without reading its values.
+ *
+ *  @param[out] info JSON {path, format, metadata {...}, network, parameters, tensors [{name, dtype, shape}]}, released
+ * with cover_text_release()
+ *  @return COVER_OK; COVER_ERROR_FORMAT; COVER_ERROR_UNSUPPORTED; COVER_ERROR_IO; COVER_ERROR_MEMORY */
+COVER_API cover_status cover_weights_info(cover_context *context, const char *path, char **info);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
