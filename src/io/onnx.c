@@ -313,7 +313,8 @@ static void add_network(struct builder *builder) {
 /* ---- the file: model, graph's small fields, then one initializer a parameter, its values straight from the buffer */
 
 /* Everything of a parameter's TensorProto before its values, with the key and length of the whole in front. */
-static void parameter_head(struct builder *builder, struct text *out, const struct parameter *row) {
+static cover_status parameter_head(struct builder *builder, struct text *out, const struct parameter *row) {
+    text_free(out);
     struct text tensor = message(builder);
     uint64_t bytes = (uint64_t)row->count * sizeof(float);
     for (int axis = 0; axis < row->rank; axis++) add_integer(&tensor, TENSOR_DIMS, row->shape[axis]);
@@ -328,6 +329,7 @@ static void parameter_head(struct builder *builder, struct text *out, const stru
     else
         text_add_bytes(out, tensor.data, tensor.length);
     text_free(&tensor);
+    return out->failed ? COVER_ERROR_MEMORY : COVER_OK;
 }
 
 static cover_status write_model(struct builder *builder, const char *path) {
@@ -338,8 +340,7 @@ static cover_status write_model(struct builder *builder, const char *path) {
     uint64_t graph_bytes = builder->graph.length;
     for (int i = 0; i < parameters->count; i++) {
         if (!builder->used[i]) continue;
-        text_free(&head);
-        parameter_head(builder, &head, &parameters->rows[i]);
+        GO(parameter_head(builder, &head, &parameters->rows[i]));
         graph_bytes += head.length + (uint64_t)parameters->rows[i].count * sizeof(float);
     }
     add_integer(&model, MODEL_IR_VERSION, IR_VERSION);
@@ -348,7 +349,7 @@ static cover_status write_model(struct builder *builder, const char *path) {
     add_message(&model, MODEL_OPERATOR_SET, &set);
     add_key(&model, MODEL_GRAPH, BYTES);
     add_varint(&model, graph_bytes);
-    if (model.failed || head.failed || builder->graph.failed) {
+    if (model.failed) {
         status = COVER_ERROR_MEMORY;
         goto done;
     }
@@ -363,12 +364,7 @@ static cover_status write_model(struct builder *builder, const char *path) {
     for (int i = 0; i < parameters->count; i++) {
         const struct parameter *row = &parameters->rows[i];
         if (!builder->used[i]) continue;
-        text_free(&head);
-        parameter_head(builder, &head, row);
-        if (head.failed) {
-            status = COVER_ERROR_MEMORY;
-            goto done;
-        }
+        GO(parameter_head(builder, &head, row));
         GO(replacement_write(&file, head.data, head.length));
         GO(replacement_write(&file, builder->unet->flat + row->offset, (size_t)row->count * sizeof(float)));
     }

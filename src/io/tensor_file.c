@@ -18,8 +18,8 @@ const struct tensor_type_info tensor_types[TENSOR_TYPES] = {
     [TENSOR_F64] = {"F64", 8},
 };
 
-extern const struct tensor_format safetensors_format, pth_format;
-const struct tensor_format *const tensor_formats[] = {&safetensors_format, &pth_format, NULL};
+extern const struct tensor_format checkpoint_format, safetensors_format, pth_format;
+const struct tensor_format *const tensor_formats[] = {&checkpoint_format, &safetensors_format, &pth_format, NULL};
 
 cover_status tensor_entry_measure(struct tensor_entry *entry, const char *file_name) {
     int64_t elements = 1, bytes;

@@ -155,13 +155,11 @@ cover_status weights_describe(cover_config *config, struct weights_about *about,
     TRY(check_format(file));
     TRY(weights_names(file, &names, &count));
     bool head = find(names, count, "proj.0.proj.weight");
-    for (int i = 0; i < KEPT; i++) {
-        const char *value = tensor_file_metadata(file, kept[i].name);
-        known[i] = value;
-        if (value && cover_config_set(config, kept[i].name, value) != COVER_OK)
-            return fail(COVER_ERROR_FORMAT, "%s: metadata: %.512s", file->source.name, cover_error_text());
-    }
+    for (int i = 0; i < KEPT; i++) known[i] = tensor_file_metadata(file, kept[i].name);
     if (!known[DIMS] || !known[CHANNELS] || !known[WIDTHS]) TRY(describe_backbone(config, file, names, count));
+    for (int i = 0; i < KEPT; i++)
+        if (known[i] && cover_config_set(config, kept[i].name, tensor_file_metadata(file, kept[i].name)) != COVER_OK)
+            return fail(COVER_ERROR_FORMAT, "%s: metadata: %.512s", file->source.name, cover_error_text());
     if (head && !known[HEADS]) TRY(describe_heads(config, file, names, count));
     TRY(describe_grid(config, file, !known[RADIUS], !known[COORDINATES]));
     TRY(check_counts(config, file));
