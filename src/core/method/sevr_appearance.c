@@ -86,7 +86,7 @@ static void blur(const struct look *look, float sigma) {
 }
 
 size_t appearance_bytes(const struct settings *settings, const struct grid *crop, int channels) {
-    size_t radius = (size_t)gaussian_radius(settings->blur), largest = 0;
+    size_t radius = (size_t)gaussian_radius((double)(float)settings->blur), largest = 0; /* sigma is drawn as float32 */
     if (radius == 0) return 0;
     for (int a = 0; a < crop->ndim; a++) {
         struct blur_axis axis = blur_axis(crop, channels, a);
