@@ -536,12 +536,33 @@ START_TEST(a_ring_of_pages_is_refused)
     }
 END_TEST
 
-RUN_IO_TESTS("io tiff", strips_tiles_planes_codecs_and_byte_orders_give_the_same_pixels,
-             the_number_types_keep_their_values, few_bits_are_expanded_and_white_is_zero_inverted,
-             a_palette_is_resolved_and_one_of_greys_gives_one_channel, each_orientation_is_turned_upright,
-             resolution_becomes_spacing_when_it_has_a_unit, equal_pages_are_slices_and_reduced_copies_are_passed_over,
-             pages_that_differ_are_refused, jpeg_inside_tiff_is_read_and_its_damage_seen,
-             unsupported_kinds_are_refused_by_name, every_truncated_tiff_is_refused,
-             every_changed_byte_of_a_tiff_is_survived, refused_memory_leaks_nothing,
+static int calls_of_global_handlers;
+static void global_handler(const char *module, const char *format, va_list arguments) {
+    (void)module, (void)format, (void)arguments;
+    calls_of_global_handlers++;
+}
+
+START_TEST(handlers_of_the_process_stay_in_place_and_are_not_called)
+    {
+        TIFFSetErrorHandler(global_handler);
+        TIFFSetWarningHandler(global_handler);
+        FOR_SMALL_FILES({
+            struct image image;
+            for (size_t count = 4; count < file.count; count += 7) decode_exactly(&image, file.data, count);
+            every_changed_byte_is_survived(&file, 64);
+        });
+        ck_assert_int_eq(calls_of_global_handlers, 0);
+        ck_assert(TIFFSetErrorHandler(NULL) == global_handler);
+        ck_assert(TIFFSetWarningHandler(NULL) == global_handler);
+    }
+END_TEST
+
+RUN_IO_TESTS("io tiff", handlers_of_the_process_stay_in_place_and_are_not_called,
+             strips_tiles_planes_codecs_and_byte_orders_give_the_same_pixels, the_number_types_keep_their_values,
+             few_bits_are_expanded_and_white_is_zero_inverted, a_palette_is_resolved_and_one_of_greys_gives_one_channel,
+             each_orientation_is_turned_upright, resolution_becomes_spacing_when_it_has_a_unit,
+             equal_pages_are_slices_and_reduced_copies_are_passed_over, pages_that_differ_are_refused,
+             jpeg_inside_tiff_is_read_and_its_damage_seen, unsupported_kinds_are_refused_by_name,
+             every_truncated_tiff_is_refused, every_changed_byte_of_a_tiff_is_survived, refused_memory_leaks_nothing,
              tags_that_promise_more_than_the_file_holds_are_refused, a_strip_outside_the_file_is_refused,
              a_ring_of_pages_is_refused)
