@@ -9,6 +9,8 @@
 #include <libcover/dataset.h>
 #include <libcover/sevr.h>
 #include <libcover/backbone.h>
+#include <libcover/head.h>
+#include <libcover/loss.h>
 #include <libcover/trainer.h>
 #include <libcover/weights.h>
 #include <libcover/match.h>

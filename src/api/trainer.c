@@ -38,7 +38,9 @@ static cover_status check_dataset(const struct settings *settings, const cover_d
         return fail(COVER_ERROR_SHAPE, "the dataset has %d channels, but channels=%d; set channels=%d, or pack with --channels",
                     info->channels, (int)settings->channels, info->channels);
     struct grid smallest = {.ndim = info->dims, .size = {info->min_size[0], info->min_size[1], info->min_size[2]}};
-    return sevr_accepts(settings, &smallest, info->channels);
+    struct grid largest = {.ndim = info->dims, .size = {info->max_size[0], info->max_size[1], info->max_size[2]}};
+    TRY(sevr_accepts(settings, &smallest, info->channels));
+    return sevr_accepts(settings, &largest, info->channels);
 }
 
 /* ---- life */
@@ -85,7 +87,9 @@ cover_status cover_trainer_create(cover_trainer **out, cover_context *context, c
     TRY(trainer_create_bare(&trainer, context, config));
     trainer->dataset = dataset;
     memcpy(trainer->hash, info.hash, sizeof trainer->hash);
-    trainer->reader = (struct sample_reader){.count = info.samples, .channels = info.channels, .read = read_sample,
+    trainer->reader = (struct sample_reader){.count = info.samples, .channels = info.channels,
+                                             .largest = {info.dims, {info.max_size[0], info.max_size[1], info.max_size[2]}},
+                                             .read = read_sample,
                                              .name = sample_name, .user = dataset};
     *out = trainer;
     return COVER_OK;

@@ -61,7 +61,7 @@ static cover_status draw(struct prefetch *prefetch, struct sevr *sevr, struct vi
     int integer_max;
     TRY(prefetch->reader.read(prefetch->reader.user, index, &pixels, &grid, &integer_max));
     cover_status status = sevr_draw(sevr, pair, pixels, &grid, prefetch->reader.channels, (float)integer_max,
-                                    (uint64_t)s->seed, (uint64_t)(number / s->batch), (uint32_t)(number % s->batch));
+                                    (uint64_t)s->seed, (uint32_t)(number / s->batch), (uint32_t)(number % s->batch));
     memory_free(prefetch->context, pixels);
     if (status != COVER_OK) fail_in(status, "sample %lld (%s)", (long long)index, prefetch->reader.name(prefetch->reader.user, index));
     return status;
@@ -123,6 +123,7 @@ cover_status prefetch_create(struct prefetch **made, cover_context *context, con
         struct worker *worker = &prefetch->workers[prefetch->worker_count];
         worker->prefetch = prefetch;
         GO(sevr_create(&worker->sevr, context, settings));
+        GO(sevr_reserve(worker->sevr, &reader->largest));
         if (prefetch->worker_count == threads) continue; /* the caller's own */
         if (pthread_create(&worker->thread, NULL, work, worker) != 0)
             GO(fail(COVER_ERROR_MEMORY, "a thread that reads ahead could not be started"));

@@ -9,6 +9,7 @@
 struct sample_reader {
     int64_t count;
     int channels;
+    struct grid largest; /* sizes of any sample are at most these */
     /* pixels: channels last, released with memory_free(); integer_max 255, 65535 or 0 for floats */
     cover_status (*read)(void *user, int64_t index, float **pixels, struct grid *grid, int *integer_max);
     const char *(*name)(void *user, int64_t index); /* for messages */
