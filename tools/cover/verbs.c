@@ -3,11 +3,10 @@
 
 #include <string.h>
 
-extern const struct verb verb_info, verb_pack;
+extern const struct verb verb_info, verb_pack, verb_export, verb_convert, verb_bench;
 
 const struct verb *const verbs[] = {
-    &verb_info, &verb_pack,
-    NULL,
+    &verb_info, &verb_pack, &verb_export, &verb_convert, &verb_bench, NULL,
 };
 
 const struct verb *verb_find(const char *name) {
