@@ -2,7 +2,10 @@
  * Called by the dataset reader, its writer, pack and check. */
 #include "dataset_format.h"
 
+#include "seal.h"
+
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* Fields of the directory's head by offset. */
@@ -167,4 +170,42 @@ void dataset_hash_begin(struct sha256 *hash, int dims, int channels, int64_t sam
     put64(head + 8, (uint64_t)samples);
     sha256_begin(hash);
     sha256_add(hash, head, sizeof head);
+}
+
+/* ---- what is not pixels */
+
+static int compare_extents(const void *a, const void *b) {
+    const struct dataset_extent *x = a, *y = b;
+    return x->offset < y->offset ? -1 : x->offset > y->offset;
+}
+
+cover_status dataset_rest_hash(uint8_t digest[SHA256_BYTES], cover_context *context, const struct source *source,
+                               struct dataset_extent *extents, int64_t count) {
+    const size_t piece = 1 << 20;
+    cover_status status = COVER_OK;
+    struct sha256 hash;
+    uint64_t at = SEAL_BYTES;
+    uint8_t *buffer = memory_alloc(context, piece);
+    if (!buffer) return COVER_ERROR_MEMORY;
+    if (count > 0) qsort(extents, (size_t)count, sizeof *extents, compare_extents);
+    sha256_begin(&hash);
+    for (int64_t i = 0; i <= count; i++) { /* the gap before extent i; the last one ends the file */
+        const uint64_t end = i < count ? extents[i].offset : source->bytes;
+        if (end < at) {
+            status = fail(COVER_ERROR_FORMAT, "%s: stored pixels overlap at byte %llu", source->name,
+                          (unsigned long long)end);
+            goto done;
+        }
+        while (at < end) {
+            const size_t now = end - at < piece ? (size_t)(end - at) : piece;
+            GO(source_read(source, at, buffer, now));
+            sha256_add(&hash, buffer, now);
+            at += now;
+        }
+        if (i < count) at += extents[i].bytes;
+    }
+    sha256_end(&hash, digest);
+done:
+    memory_free(context, buffer);
+    return status;
 }

@@ -76,6 +76,15 @@ static inline void dataset_hash_add(struct sha256 *hash, const uint8_t digest[SH
     sha256_add(hash, digest, SHA256_BYTES);
 }
 
+/* Bytes of stored pixels in the file. */
+struct dataset_extent {
+    uint64_t offset, bytes;
+};
+/* SHA-256 of all bytes of the file behind the seal that are in no extent: HDF5's own structures, the tables, the
+ * directory.  Sorts the extents; COVER_ERROR_FORMAT when two overlap. */
+cover_status dataset_rest_hash(uint8_t digest[SHA256_BYTES], cover_context *context, const struct source *source,
+                               struct dataset_extent *extents, int64_t count);
+
 /* Stored pixels: bytes grouped by significance (HDF5's shuffle filter) when elements are wider than one byte, then zlib
  * (HDF5's deflate filter).  *stored is released with memory_free(). */
 enum { DATASET_DEFLATE_LEVEL = 4 };

@@ -19,7 +19,8 @@ struct key {
 
 /* What the writer finds out about a sample. */
 struct place {
-    uint64_t image_offset, image_row, label_offset, label_row;
+    uint64_t image_row, label_row;
+    struct dataset_extent image, label;
 };
 
 struct writer {
@@ -146,7 +147,7 @@ static cover_status write_chunks(struct writer *writer, hid_t array, const struc
         if (writer->sink.raw_bytes != bytes)
             return fail(COVER_ERROR_INTERNAL, "%s: a sample was not stored in one piece", writer->path);
         struct place *place = &writer->places[index];
-        *(label ? &place->label_offset : &place->image_offset) = writer->sink.raw_offset;
+        *(label ? &place->label : &place->image) = (struct dataset_extent){writer->sink.raw_offset, bytes};
         *(label ? &place->label_row : &place->image_row) = (uint64_t)(first + i);
     }
     return COVER_OK;
@@ -292,8 +293,8 @@ static cover_status write_rows(struct writer *writer) {
             GO(content->entry(content->user, first + i, &entry));
             struct dataset_row *row = &page[i];
             *row = entry.row;
-            row->image_offset = place->image_offset, row->image_row = place->image_row;
-            row->label_offset = place->label_offset, row->label_row = place->label_row;
+            row->image_offset = place->image.offset, row->image_row = place->image_row;
+            row->label_offset = place->label.offset, row->label_row = place->label_row;
             row->name_offset = name_offset;
             name_offset += (uint64_t)row->name_bytes + row->patient_bytes;
         }
@@ -358,6 +359,24 @@ done:
     return status;
 }
 
+/* After libhdf5 has closed the file: its own structures are in place now. */
+static cover_status hash_rest(struct writer *writer, struct seal *seal) {
+    const struct source source = {
+        .name = writer->path, .descriptor = writer->sink.descriptor, .bytes = writer->sink.end};
+    const int64_t samples = writer->content->samples;
+    struct dataset_extent *extents =
+        memory_alloc(writer->context, (size_t)(samples + writer->labels) * sizeof *extents);
+    int64_t count = 0;
+    if (!extents) return COVER_ERROR_MEMORY;
+    for (int64_t i = 0; i < samples; i++) {
+        extents[count++] = writer->places[i].image;
+        if (writer->places[i].label.bytes > 0) extents[count++] = writer->places[i].label;
+    }
+    cover_status status = dataset_rest_hash(seal->rest, writer->context, &source, extents, count);
+    memory_free(writer->context, extents);
+    return status;
+}
+
 static cover_status write_seal(const struct writer *writer, const struct seal *seal) {
     uint8_t block[SEAL_BYTES];
     seal_encode(block, seal);
@@ -404,7 +423,8 @@ done:
     if (status == COVER_OK || writer.sink.error) status = closed;
     if (status == COVER_OK) {
         seal.file_bytes = writer.sink.end;
-        status = write_seal(&writer, &seal);
+        status = hash_rest(&writer, &seal);
+        if (status == COVER_OK) status = write_seal(&writer, &seal);
     }
     if (status == COVER_OK) *written = writer.directory;
     memory_free(context, writer.keys);

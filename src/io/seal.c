@@ -14,6 +14,7 @@ enum {
     AT_BEGIN = 40,
     AT_BYTES = 48,
     AT_HASH = 56,
+    AT_REST = 88,
     AT_OWN_HASH = SEAL_BYTES - SHA256_BYTES,
     FORMAT_BYTES = 16
 };
@@ -38,6 +39,7 @@ void seal_encode(uint8_t block[SEAL_BYTES], const struct seal *seal) {
     put(block + AT_BEGIN, seal->begin, 8);
     put(block + AT_BYTES, seal->bytes, 8);
     memcpy(block + AT_HASH, seal->hash, SHA256_BYTES);
+    memcpy(block + AT_REST, seal->rest, SHA256_BYTES);
     sha256(block, AT_OWN_HASH, block + AT_OWN_HASH);
 }
 
@@ -57,6 +59,7 @@ static cover_status seal_decode(struct seal *seal, const uint8_t block[SEAL_BYTE
     seal->begin = get(block + AT_BEGIN, 8);
     seal->bytes = get(block + AT_BYTES, 8);
     memcpy(seal->hash, block + AT_HASH, SHA256_BYTES);
+    memcpy(seal->rest, block + AT_REST, SHA256_BYTES);
     return COVER_OK;
 }
 

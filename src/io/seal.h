@@ -16,6 +16,7 @@ struct seal {
     uint64_t file_bytes;  /* length of the whole file, the seal included */
     uint64_t begin, bytes; /* the sealed part */
     uint8_t hash[SHA256_BYTES];
+    uint8_t rest[SHA256_BYTES]; /* dataset: hash of all bytes behind the seal but for stored pixels; else 0 */
 };
 
 void seal_encode(uint8_t block[SEAL_BYTES], const struct seal *seal);
