@@ -194,7 +194,7 @@ cover_status dataset_pixels(const cover_dataset *dataset, int64_t index, const s
     dataset_image_bytes(row, dataset->directory.channels, &bytes);
     cover_status status = dataset_expand(dataset->context, &dataset->source, row->image_offset, row->image_bytes,
                                          cover_dtype_bytes((cover_dtype)dataset_dtype(row->dtype)), pixels, bytes);
-    return status == COVER_OK ? status : fail_in(status, "sample %lld", (long long)index);
+    return status == COVER_OK ? status : fail(status, "%s (pixels of sample %lld)", cover_error_text(), (long long)index);
 }
 
 cover_status dataset_label(const cover_dataset *dataset, int64_t index, const struct dataset_row *row, void *label) {
@@ -202,7 +202,7 @@ cover_status dataset_label(const cover_dataset *dataset, int64_t index, const st
     dataset_label_bytes(row, &bytes);
     cover_status status = dataset_expand(dataset->context, &dataset->source, row->label_offset, row->label_bytes,
                                          cover_dtype_bytes((cover_dtype)dataset_dtype(row->label_dtype)), label, bytes);
-    return status == COVER_OK ? status : fail_in(status, "label of sample %lld", (long long)index);
+    return status == COVER_OK ? status : fail(status, "%s (label of sample %lld)", cover_error_text(), (long long)index);
 }
 
 static void release(void *context, void *memory) { memory_free(context, memory); }

@@ -94,7 +94,7 @@ cover_status dataset_expand(cover_context *context, const struct source *source,
     }
     if (result == Z_MEM_ERROR) status = fail(COVER_ERROR_MEMORY, "zlib: out of memory");
     else if (result != Z_STREAM_END || given != bytes || taken != stored_bytes || stream.avail_in != 0)
-        status = fail(COVER_ERROR_FORMAT, "%s: stored pixels at byte %llu are damaged (%s)", source->name,
+        status = fail(COVER_ERROR_FORMAT, "%s: stored values at byte %llu are damaged: %s", source->name,
                       (unsigned long long)offset, stream.msg ? stream.msg : "they have another length");
     else if (shuffled) unshuffle(pixels, shuffled, bytes / element, element);
 done:

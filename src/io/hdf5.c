@@ -112,6 +112,19 @@ done:
     return status;
 }
 
+hid_t hdf5_open(const char *path) {
+    hid_t access = H5Pcreate(H5P_FILE_ACCESS), opened = -1;
+    if (access >= 0) {
+        H5Pset_fclose_degree(access, H5F_CLOSE_STRONG);
+#if H5_VERSION_GE(1, 10, 7)
+        H5Pset_file_locking(access, false, true); /* files are only ever replaced whole; some file systems cannot lock */
+#endif
+        opened = H5Fopen(path, H5F_ACC_RDONLY, access);
+        H5Pclose(access);
+    }
+    return opened;
+}
+
 cover_status hdf5_sealed_open(hid_t *file, cover_context *context, const char *path, const char *format,
                               unsigned major) {
     struct seal seal;
@@ -123,15 +136,7 @@ cover_status hdf5_sealed_open(hid_t *file, cover_context *context, const char *p
     if (status == COVER_OK) status = seal_verify(&seal, context, &source);
     source_close(&source);
     if (status != COVER_OK) return status;
-    hid_t access = H5Pcreate(H5P_FILE_ACCESS), opened = -1;
-    if (access >= 0) {
-        H5Pset_fclose_degree(access, H5F_CLOSE_STRONG);
-#if H5_VERSION_GE(1, 10, 7)
-        H5Pset_file_locking(access, false, true); /* files are only ever replaced whole; some file systems cannot lock */
-#endif
-        opened = H5Fopen(path, H5F_ACC_RDONLY, access);
-        H5Pclose(access);
-    }
+    hid_t opened = hdf5_open(path);
     if (opened < 0) return hdf5_fail(COVER_ERROR_FORMAT, path, "cannot be opened as HDF5");
     *file = opened;
     return COVER_OK;

@@ -34,6 +34,9 @@ cover_status hdf5_image_save(hid_t file, cover_context *context, const char *pat
 cover_status hdf5_sealed_open(hid_t *file, cover_context *context, const char *path, const char *format,
                               unsigned major);
 
+/* Open a file for reading without the checks above: only what was hashed by other means.  Negative on failure. */
+hid_t hdf5_open(const char *path);
+
 /* File type of a dtype (little-endian); negative for F16 and BF16, which HDF5 has not. */
 hid_t hdf5_type(cover_dtype dtype);
 

@@ -16,12 +16,17 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { LISTED = 20 }; /* unusable images named in an error text; the log has all of them */
+enum {
+    LISTED = 20,   /* unusable images named in an error text; the log has all of them */
+    VARIETIES = 16, /* different channel counts that are told apart */
+    EXAMPLES = 5   /* files named for each */
+};
 
 /* An image that cannot be used. */
 struct bad {
     int64_t item;
     const char *reason;
+    bool memory; /* it may be well: memory was short */
 };
 
 struct job {
@@ -120,14 +125,14 @@ static void stop(struct job *job, cover_status status) {
     snprintf(job->failure, sizeof job->failure, "%s", cover_error_text());
 }
 
-static void note_bad(struct job *job, int64_t item) {
+static void note_bad(struct job *job, int64_t item, bool memory) {
     const char *reason = cover_error_text(), *path = job->plan.items[item].path;
     /* readers begin with the path, which the list names anyway */
     const size_t length = strlen(path);
     if (strncmp(reason, path, length) == 0 && strncmp(reason + length, ": ", 2) == 0) reason += length + 2;
     reason = arena_text(&job->reasons, reason, strlen(reason));
     if (!reason) stop(job, COVER_ERROR_MEMORY);
-    else job->bad[job->bad_count++] = (struct bad){item, reason};
+    else job->bad[job->bad_count++] = (struct bad){item, reason, memory};
 }
 
 static void pack_one(void *data, int64_t index) {
@@ -138,13 +143,13 @@ static void pack_one(void *data, int64_t index) {
     pthread_mutex_unlock(&job->lock);
     if (stopped || pack_spool_has(&job->spool, index)) return;
     cover_status status = COVER_OK;
-    const bool usable = pack_image(&sample, job->context, job->options, &job->plan.items[index]) == COVER_OK;
-    if (usable) {
+    const cover_status usable = pack_image(&sample, job->context, job->options, &job->plan.items[index]);
+    if (usable == COVER_OK) {
         status = pack_spool_append(&job->spool, index, &sample);
         packed_sample_free(&sample, job->context);
     }
     pthread_mutex_lock(&job->lock);
-    if (!usable) note_bad(job, index);
+    if (usable != COVER_OK) note_bad(job, index, usable == COVER_ERROR_MEMORY);
     if (status != COVER_OK) stop(job, status);
     job->done++;
     if (job->failed == COVER_OK) {
@@ -178,51 +183,59 @@ static cover_status read_all(struct job *job) {
 
 /* ---- what cannot be used */
 
+/* Images that cannot be used are an error or, when asked for, left out; never those that only memory was short for. */
 static cover_status judge_bad(struct job *job) {
     struct text text = {.context = job->context};
+    bool memory = false;
     for (int64_t i = 0; i < job->bad_count; i++) {
         const struct bad *bad = &job->bad[i];
         const char *path = job->plan.items[bad->item].path;
         log_line(job->context, COVER_LOG_WARNING, "pack: %s: %s", path, bad->reason);
         if (i < LISTED) text_add(&text, "\n  %s: %s", path, bad->reason);
+        memory = memory || bad->memory;
     }
     if (job->bad_count > LISTED) text_add(&text, "\n  and %lld more (the log has all)", (long long)job->bad_count - LISTED);
-    cover_status status = COVER_OK;
     const bool none_left = job->bad_count == job->plan.count;
-    if (job->bad_count > 0 && (!job->options->skip_bad || none_left))
-        status = fail(COVER_ERROR_FORMAT, "%lld of %lld images cannot be used; nothing was written%s%s",
-                      (long long)job->bad_count, (long long)job->plan.count,
-                      none_left ? ":" : " (skip-bad leaves them out):", text.data ? text.data : "");
+    cover_status status = COVER_OK;
+    if (memory) status = COVER_ERROR_MEMORY;
+    else if (job->bad_count > 0 && (!job->options->skip_bad || none_left)) status = COVER_ERROR_FORMAT;
+    if (status != COVER_OK)
+        fail(status, "%lld of %lld images cannot be used; nothing was written%s%s", (long long)job->bad_count,
+             (long long)job->plan.count, none_left || memory ? ":" : " (skip-bad leaves them out):",
+             text.data ? text.data : "");
     text_free(&text);
     return status;
 }
 
-/* The images that are well must agree in dims and channels: a table of what there is, and an example of each. */
+/* The images that are well must agree in dims and channels.  One row a value that was seen: how often, and where. */
 struct variety {
     int value;
     int64_t count;
-    const char *example;
+    const char *example[EXAMPLES];
 };
-enum { VARIETIES = 16 };
 
-static void count_value(struct variety *varieties, int *kinds, int value, const char *example) {
+static void count_value(struct variety *varieties, int *kinds, int value, const char *path) {
     int k = 0;
     while (k < *kinds && varieties[k].value != value) k++;
     if (k == VARIETIES) return;
-    if (k == *kinds) varieties[(*kinds)++] = (struct variety){.value = value, .example = example};
+    if (k == *kinds) varieties[(*kinds)++] = (struct variety){.value = value};
+    if (varieties[k].count < EXAMPLES) varieties[k].example[varieties[k].count] = path;
     varieties[k].count++;
 }
 
-static cover_status judge_variety(const struct variety *varieties, int kinds, const char *what, const char *remedy) {
-    char list[2048] = "";
-    size_t used = 0;
+static cover_status judge_variety(const struct job *job, const struct variety *varieties, int kinds, const char *what,
+                                  const char *remedy) {
+    struct text text = {.context = job->context};
     if (kinds == 1) return COVER_OK;
-    for (int k = 0; k < kinds && used < sizeof list; k++) {
+    for (int k = 0; k < kinds; k++) {
         const struct variety *v = &varieties[k];
-        used += (size_t)snprintf(list + used, sizeof list - used, "\n  %d: %lld %s, %s%.200s", v->value, (long long)v->count,
-                                 v->count == 1 ? "image" : "images", v->count == 1 ? "" : "the first is ", v->example);
+        text_add(&text, "\n  %s %d in %lld %s:", what, v->value, (long long)v->count, v->count == 1 ? "image" : "images");
+        for (int e = 0; e < EXAMPLES && e < v->count; e++) text_add(&text, "%s %s", e ? "," : "", v->example[e]);
+        if (v->count > EXAMPLES) text_add(&text, ", ...");
     }
-    return fail(COVER_ERROR_SHAPE, "the images differ in %s; %s:%s", what, remedy, list);
+    fail(COVER_ERROR_SHAPE, "the images differ in %s; %s%s", what, remedy, text.data ? text.data : "");
+    text_free(&text);
+    return COVER_ERROR_SHAPE;
 }
 
 static cover_status judge_good(struct job *job) {
@@ -240,9 +253,9 @@ static cover_status judge_good(struct job *job) {
         count_value(channels, &channels_kinds, sample.channels, job->plan.items[i].path);
         if (sample.label_max > label_max) label_max = sample.label_max;
     }
-    TRY(judge_variety(dims, dims_kinds, "dims", "pack them apart, or ask for dims 2 or 3 with skip-bad"));
-    TRY(judge_variety(channels, channels_kinds, "channels",
-                      "ask for channels grey or rgb to convert them, or pack them apart"));
+    TRY(judge_variety(job, dims, dims_kinds, "dims", "pack them apart, or ask for dims 2 or 3 with skip-bad:"));
+    TRY(judge_variety(job, channels, channels_kinds, "channels",
+                      "ask for channels grey or rgb to convert them, or pack them apart:"));
     job->dims = dims[0].value, job->channels = channels[0].value;
     if (label_max < 0) job->classes = job->plan.classes;
     else job->classes = job->plan.label_classes > label_max ? job->plan.label_classes : label_max + 1;
@@ -398,7 +411,7 @@ cover_status cover_pack(cover_context *context, const char *const *sources, int 
     status = judge_bad(&job);
     if (status == COVER_OK) status = judge_good(&job);
     if (status != COVER_OK) {
-        keep = false;
+        keep = status == COVER_ERROR_MEMORY;
         goto done;
     }
     GO(write_output(&job, &written, &bytes));
