@@ -1,0 +1,32 @@
+#!/bin/sh
+# What the public headers declare is what the library exports, and nothing else; each header compiles alone, in C and C++.
+# usage: exports.sh LIBRARY CC CXX|none INCLUDE-FOLDER
+library=$1 cc=$2 cxx=$3 include=$4
+number=0 work=$(mktemp -d) || exit 1
+trap 'rm -rf "$work"' EXIT
+verdict() { # verdict NAME RESULT [FILE with what went wrong]
+    number=$((number + 1))
+    if [ "$2" = 0 ]; then echo "ok $number - $1"
+    else
+        echo "not ok $number - $1"
+        [ -z "$3" ] || sed 's/^/# /' "$3"
+    fi
+}
+# a declaration may go over lines: join everything from COVER_API to the opening parenthesis
+cat "$include"/libcover/*.h | tr '\n' ' ' | grep -o 'COVER_API [^;(]*(' | sed 's/.*[ *]\(cover_[a-z0-9_]*\) *($/\1/' | grep '^cover_' | sort -u >"$work/declared"
+nm -D --defined-only "$library" | awk '$2 ~ /[A-Z]/ && $2 != "A" {print $3}' | sed 's/@.*//' | sort -u >"$work/exported"
+comm -23 "$work/declared" "$work/exported" >"$work/missing"
+comm -13 "$work/declared" "$work/exported" >"$work/extra"
+test -s "$work/declared" && test ! -s "$work/missing"; verdict 'each declared function is exported' $? "$work/missing"
+test ! -s "$work/extra"; verdict 'nothing else is exported' $? "$work/extra"
+for header in "$include"/libcover/*.h; do
+    name=$(basename "$header")
+    echo "#include <libcover/$name>" >"$work/one.c"
+    $cc -std=c11 -Wall -Wextra -Wpedantic -Werror -I"$include" -c "$work/one.c" -o "$work/one.o" 2>"$work/said"
+    verdict "$name compiles alone as C11" $? "$work/said"
+    [ "$cxx" = none ] && continue
+    cp "$work/one.c" "$work/one.cc"
+    $cxx -std=c++11 -Wall -Wextra -Wpedantic -Werror -I"$include" -c "$work/one.cc" -o "$work/one.o" 2>"$work/said"
+    verdict "$name compiles alone as C++11" $? "$work/said"
+done
+echo "1..$number"

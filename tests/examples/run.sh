@@ -1,0 +1,38 @@
+#!/bin/sh
+# Each example does what its first comment says, on the demo's images.  TAP on stdout.
+# usage: run.sh COVER EXAMPLE-PRETRAIN EXAMPLE-FEATURES EXAMPLE-MATCH EXAMPLE-EMBED|none IMAGES
+cover=$1 pretrain=$2 features=$3 match=$4 embed=$5 images=$6
+work=$(mktemp -d) || exit 1
+trap 'rm -rf "$work"' EXIT
+number=0
+check() { # check NAME COMMAND...
+    name=$1 number=$((number + 1))
+    shift
+    if "$@" >"$work/out" 2>&1; then echo "ok $number - $name"
+    else
+        echo "not ok $number - $name"
+        sed 's/^/# /' "$work/out"
+    fi
+}
+says() { pattern=$1; shift; "$@" >"$work/said" && grep -q "$pattern" "$work/said" || { cat "$work/said"; return 1; }; }
+fails() { pattern=$1; shift; ! "$@" 2>"$work/said" >/dev/null && grep -q "$pattern" "$work/said"; }
+
+echo 1..10
+mkdir "$work/images"
+for image in $(ls "$images" | grep png | head -n 10); do cp "$images/$image" "$work/images"; done
+check 'images are packed' "$cover" pack "$work/images" -o "$work/data.h5" --quiet
+check 'pretrain.c trains and writes weights' says 'step 3: l_vec' "$pretrain" "$work/data.h5" "$work/weights.safetensors" 3
+check 'pretrain.c says which file is missing' fails 'nosuch.h5' "$pretrain" "$work/nosuch.h5" "$work/w.safetensors" 3
+check 'features.c prints five levels' says 'level 4: 8 channels, 100x120, stride 1' "$features" "$work/weights.safetensors"
+check 'features.c says which file is missing' fails 'nosuch' "$features" "$work/nosuch"
+check 'match.c finds a field' says 'at the disc the field is' "$match" "$work/weights.safetensors"
+check 'match.c wants an argument' fails usage "$match"
+if [ "$embed" = none ]; then
+    echo "ok 8 - embed.cc # SKIP no C++ compiler"
+    echo "ok 9 - embed.cc # SKIP no C++ compiler"
+    number=9
+else
+    check 'embed.cc describes an image' says '128 numbers describe the image' "$embed" "$work/weights.safetensors"
+    check 'embed.cc turns errors into exceptions' fails 'nosuch' "$embed" "$work/nosuch"
+fi
+check 'check finds the example weights sound' "$cover" check "$work/weights.safetensors"
