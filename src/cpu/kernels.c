@@ -42,13 +42,15 @@ size_t norm_workspace(const struct norm_shape *s) {
     return width * (8 * sizeof(float) + 3 * sizeof(double));
 }
 
-/* The widest form's needs, as prepare() in simd/mov.c lays them out: rows of a padded image, channel by channel. */
+/* What prepare() in simd/mov.c lays out: padded rows of a strip of 128 columns, one a channel; more than plain/mov.c needs. */
 size_t mov_workspace(const struct mov_shape *s, bool gradient) {
-    const size_t lanes = 16, window = 2 * (size_t)s->radius + 1, planes = s->grid.ndim == 3 ? window : 1;
-    const size_t padded = (size_t)s->grid.size[2] + lanes + 2 * ((size_t)s->radius + lanes);
-    const size_t row = padded * (size_t)s->channels, keys = planes * window * window;
-    const size_t floats = row * (planes * window + 1 + gradient) /* ring, query; a row of dquery or dkey */
-                          + padded                               /* where logits start */
-                          + keys * (gradient ? padded : lanes);  /* logits */
-    return floats * sizeof(float) + planes * window * sizeof(void *) + 2 * 64;
+    const size_t lanes = 16, margin = 16, padded = 128 + 2 * margin, channels = (size_t)s->channels;
+    const size_t window = 2 * (size_t)s->radius + 1, planes = s->grid.ndim == 3 ? window : 1, rows = planes * window;
+    size_t floats = padded * channels * (rows + 1)                /* ring of key rows, query row */
+                    + padded                                      /* where logits start */
+                    + rows * window * (gradient ? padded : lanes) /* logits */
+                    + 4 * margin;
+    if (gradient) /* dquery row, ring of unfinished rows of dkey */
+        floats += padded * channels * (1 + planes * (planes > 1 ? (size_t)s->grid.size[1] : window));
+    return floats * sizeof(float) + rows * sizeof(void *) + channels * sizeof(int64_t) + 2 * 64;
 }

@@ -1,135 +1,132 @@
-/* MoV: mov_plain in plain/mov.c, LANES pixels of a row at a time.
+/* MoV: mov_plain in plain/mov.c, LANES pixels of a row at a time, in strips of STRIP columns that stay in the first cache.
  *
- * Rows are turned channel by channel into padded rows, so that key(p + o) for LANES pixels p is one unaligned load; a ring
- * holds the key rows within the radius.  Columns outside hold zero keys and a logit of -1000 to start from; rows outside
- * are skipped.  The softmax is to base 2, query rows being scaled by log2(e) / sqrt(d).
+ * Rows of a strip are turned into padded rows, one a channel, heads apart, so that key(p + o) for LANES pixels p is one
+ * unaligned load; a ring holds the key rows within the radius.  Columns outside hold zero keys and a logit of -1000 to
+ * start from; rows outside are skipped.  The softmax is to base 2, query rows being scaled by log2(e) / sqrt(d).
  *
  * Backwards, the logit gradients of one row of pixels and one head are kept; from them dquery is summed over keys, and
- * each row of dkey sums over the pixels that see it, in a fixed order.  Until a row of dkey is complete it lies in its
- * place channel by channel; no other memory grows with the image's height. */
+ * rows of dkey, in a ring of their own, over the pixels that see them, in a fixed order.  A row is stored when no later
+ * pixel sees it; the columns that two strips reach are added up, left strip first. */
 #include "interleave.h"
+#include "transpose.h"
 
 #include <math.h>
+
+enum { STRIP = 128, MARGIN = 16, PADDED = MARGIN + STRIP + MARGIN };
 
 static const float outside_logit = -1000.0f;
 static const float log2_e = 1.44269504088896340736f, ln_2 = 0.69314718055994530942f;
 
 struct work {
     const struct mov_shape *s;
-    int64_t height, width, dim; /* dim: channels a head */
+    int64_t depth, height, width;
+    int64_t dim;                /* channels a head */
     int radius, window, planes; /* 2 radius + 1 rows a plane and, in 3D, planes */
-    int64_t left, padded;       /* a padded row has `left` elements before column 0 and `padded` in all */
-    int64_t row_floats;         /* all channels of a padded row */
-    int64_t step;               /* from one channel of a head to its next */
+    int64_t first, last;        /* columns of the strip in work */
     float scale;                /* of query rows */
     const float **keys;         /* planes x window rows of keys around the row in work, NULL outside */
-    float *query, *ring;        /* channels x padded; planes x window such rows of keys */
-    float *start;               /* padded: 0 inside the row, the outside logit elsewhere */
-    float *logits;              /* offsets x logit_stride: one tile, or backwards one row with its padding */
-    int64_t logit_stride;
-    float *turned;              /* backwards: a row of dquery or dkey, channel by channel */
+    int64_t *place;             /* where each channel lies in a padded row */
+    float *query, *ring;        /* channels x PADDED; planes x window such rows of keys; column first is at MARGIN */
+    float *start;               /* PADDED: 0 inside the image, the outside logit elsewhere */
+    float *logits;              /* offsets x LANES: one tile; or backwards, offsets x PADDED: one row */
+    float *dquery, *dkeys;      /* backwards: one row; planes x lines unfinished rows */
+    int64_t lines, floats;      /* floats: from query on */
     struct interleave field;
 };
 
-static int64_t whole(int64_t count) { return (count + LANES - 1) / LANES * LANES; }
+static void *aligned(void *memory) { return (void *)(((uintptr_t)memory + 63) & ~(uintptr_t)63); }
 
 static struct work prepare(const struct mov_shape *s, void *workspace, bool gradient) {
-    struct work w = {.s = s, .height = s->grid.size[1], .width = s->grid.size[2], .radius = s->radius};
-    w.dim = s->channels / s->heads;
-    w.window = 2 * w.radius + 1;
+    struct work w = {.s = s, .depth = s->grid.size[0], .height = s->grid.size[1], .width = s->grid.size[2]};
+    w.radius = s->radius, w.window = 2 * w.radius + 1;
     w.planes = s->grid.ndim == 3 ? w.window : 1;
-    w.left = whole(w.radius);
-    w.padded = 2 * w.left + whole(w.width);
-    w.row_floats = s->channels * w.padded;
-    w.step = s->heads * w.padded;
+    w.dim = s->channels / s->heads;
     w.scale = log2_e / sqrtf((float)w.dim);
     w.field = interleave_of(s->grid.ndim);
-    w.logit_stride = gradient ? w.padded : LANES;
 
-    const int64_t rows = w.planes * w.window;
-    w.query = (float *)(((uintptr_t)workspace + 63) & ~(uintptr_t)63);
-    w.ring = w.query + w.row_floats;
-    w.start = w.ring + rows * w.row_floats;
-    w.logits = w.start + w.padded;
-    w.turned = w.logits + rows * w.window * w.logit_stride;
-    float *end = w.turned + (gradient ? w.row_floats : 0);
-    w.keys = (const float **)(((uintptr_t)end + 63) & ~(uintptr_t)63);
-    memset(w.query, 0, (size_t)(end - w.query) * sizeof *w.query);
-    for (int64_t i = 0; i < w.padded; i++)
-        w.start[i] = i >= w.left && i < w.left + w.width ? 0 : outside_logit * log2_e;
+    const int64_t rows = w.planes * w.window, row_floats = s->channels * PADDED;
+    w.lines = w.planes > 1 ? w.height : w.window;
+    w.keys = aligned(workspace);
+    w.place = (int64_t *)(w.keys + rows);
+    w.query = (float *)aligned(w.place + s->channels) + MARGIN; /* sums may begin a margin before the first row */
+    w.ring = w.query + row_floats;
+    w.start = w.ring + rows * row_floats;
+    w.logits = w.start + PADDED + MARGIN;
+    w.dquery = w.logits + rows * w.window * (gradient ? PADDED : LANES) + MARGIN;
+    w.dkeys = w.dquery + row_floats;
+    w.floats = (gradient ? w.dkeys + w.planes * w.lines * row_floats : w.dquery) - w.query;
+    for (int64_t c = 0; c < s->channels; c++) w.place[c] = (c % s->heads * w.dim + c / s->heads) * PADDED;
     return w;
 }
 
-/* ---- rows, channel by channel */
-
-/* to[c * to_stride + r] = scale * from[r * from_stride + c] for 8 x 8 of them. */
-INLINE void transpose8(float *to, int64_t to_stride, const float *from, int64_t from_stride, __m256 scale) {
-    __m256 row[8], pair[8], quad[8];
-    UNROLL for (int r = 0; r < 8; r++) row[r] = _mm256_mul_ps(scale, _mm256_loadu_ps(from + r * from_stride));
-    UNROLL for (int r = 0; r < 8; r += 2) {
-        pair[r] = _mm256_unpacklo_ps(row[r], row[r + 1]);
-        pair[r + 1] = _mm256_unpackhi_ps(row[r], row[r + 1]);
-    }
-    UNROLL for (int r = 0; r < 8; r += 4) UNROLL for (int k = 0; k < 2; k++) {
-        quad[r + 2 * k] = _mm256_shuffle_ps(pair[r + k], pair[r + k + 2], 0x44);
-        quad[r + 2 * k + 1] = _mm256_shuffle_ps(pair[r + k], pair[r + k + 2], 0xee);
-    }
-    UNROLL for (int c = 0; c < 4; c++) {
-        _mm256_storeu_ps(to + c * to_stride, _mm256_permute2f128_ps(quad[c], quad[c + 4], 0x20));
-        _mm256_storeu_ps(to + (c + 4) * to_stride, _mm256_permute2f128_ps(quad[c], quad[c + 4], 0x31));
+/* Begin with the strip at column `first`: margins and what lies behind the image are zero. */
+static void begin_strip(struct work *w, int64_t first) {
+    w->first = first;
+    w->last = first + STRIP < w->width ? first + STRIP : w->width;
+    memset(w->query - MARGIN, 0, (size_t)(w->floats + MARGIN) * sizeof *w->query);
+    for (int64_t i = 0; i < PADDED; i++) {
+        const int64_t column = first + i - MARGIN;
+        w->start[i] = column >= 0 && column < w->width ? 0 : outside_logit * log2_e;
     }
 }
 
-static void transpose(float *to, int64_t to_stride, const float *from, int64_t from_stride, int64_t rows,
-                      int64_t columns, float scale) {
-    const int64_t even_rows = rows & ~7, even_columns = columns & ~7;
-    for (int64_t r = 0; r < even_rows; r += 8)
-        for (int64_t c = 0; c < even_columns; c += 8)
-            transpose8(to + c * to_stride + r, to_stride, from + r * from_stride + c, from_stride,
-                       _mm256_set1_ps(scale));
-    for (int64_t r = 0; r < rows; r++)
-        for (int64_t c = r < even_rows ? even_columns : 0; c < columns; c++)
-            to[c * to_stride + r] = scale * from[r * from_stride + c];
+/* ---- rows */
+
+static float *ring_row(const struct work *w, int64_t plane, int64_t line) {
+    return w->ring + (plane % w->planes * w->window + line % w->window) * w->s->channels * PADDED;
 }
 
-/* Turn row `line` of plane `plane` of the keys into its place in the ring. */
+/* Turn the keys of a row, and of the columns around the strip, into their place in the ring. */
 static void turn_key(const struct work *w, const float *key, int64_t plane, int64_t line) {
-    float *slot = w->ring + (plane % w->planes * w->window + line % w->window) * w->row_floats;
-    transpose(slot + w->left, w->padded, key + (plane * w->height + line) * w->width * w->s->channels, w->s->channels,
-              w->width, w->s->channels, 1);
+    const int64_t from = w->first ? w->first - MARGIN : 0;        /* aligned, and whole blocks as far as ... */
+    int64_t to = from + (w->last + w->radius - from + 7) / 8 * 8;
+    if (to > w->last + MARGIN) to = w->last + MARGIN;              /* ... margin and image reach */
+    if (to > w->width) to = w->width;
+    channels_apart(ring_row(w, plane, line) + MARGIN + from - w->first, w->place,
+                   key + ((plane * w->height + line) * w->width + from) * w->s->channels, to - from, w->s->channels, 1);
 }
 
 /* Make ready what the pixels of one row need: their query, and all key rows within the radius.  The ring holds those of
  * the row before, unless `fresh`. */
 static void turn_rows(const struct work *w, const float *query, const float *key, int64_t plane, int64_t line,
                       bool fresh) {
-    const int64_t reach = w->planes / 2, depth = w->s->grid.size[0];
-    const int64_t last = line + w->radius < w->height ? line + w->radius : w->height - 1;
-    int64_t first = fresh ? line - w->radius : line + w->radius;
-    if (first < 0) first = 0;
-    transpose(w->query + w->left, w->padded, query + (plane * w->height + line) * w->width * w->s->channels,
-              w->s->channels, w->width, w->s->channels, w->scale);
+    const int64_t reach = w->planes / 2;
+    channels_apart(w->query + MARGIN, w->place,
+                   query + ((plane * w->height + line) * w->width + w->first) * w->s->channels, w->last - w->first,
+                   w->s->channels, w->scale);
     for (int64_t z = plane - reach; z <= plane + reach; z++) {
         const float **keys = w->keys + (z - plane + reach) * w->window;
-        const bool inside = z >= 0 && z < depth;
-        for (int64_t y = first; inside && y <= last; y++) turn_key(w, key, z, y);
-        for (int64_t y = line - w->radius; y <= line + w->radius; y++)
-            *keys++ = !inside || y < 0 || y >= w->height
-                          ? NULL
-                          : w->ring + (z % w->planes * w->window + y % w->window) * w->row_floats;
+        for (int64_t y = line - w->radius; y <= line + w->radius; y++) {
+            const bool inside = z >= 0 && z < w->depth && y >= 0 && y < w->height;
+            if (inside && (fresh || y == line + w->radius)) turn_key(w, key, z, y);
+            *keys++ = inside ? ring_row(w, z, y) : NULL;
+        }
     }
 }
 
-/* ---- softmax of a tile: LANES pixels from `column` on, one head */
+/* Ask for what the row below will turn, in step with the tiles of this one: a strip's rows are too short for the
+ * processor to guess. */
+INLINE void prefetch_below(const struct work *w, const float *query, const float *key, int64_t row, int64_t column) {
+    const int64_t rows = w->depth * w->height, channels = w->s->channels, key_row = row + 1 + w->radius;
+    if (key_row >= rows || column + LANES > w->width) return;
+    const float *next_query = query + ((row + 1) * w->width + column) * channels;
+    const float *next_key = key + (key_row * w->width + column) * channels;
+    for (int64_t i = 0; i < LANES * channels; i += 64 / (int64_t)sizeof(float)) {
+        _mm_prefetch((const char *)(next_query + i), _MM_HINT_T0);
+        _mm_prefetch((const char *)(next_key + i), _MM_HINT_T0);
+    }
+}
 
-/* Logits of `count` neighbouring keys of a row, and the largest so far. */
+/* ---- softmax of a tile: LANES pixels of one head; `at` is the tile's first column within a padded row */
+
+/* Logits of `count` neighbouring keys of a row, and the largest so far; start is NULL where all are inside. */
 INLINE vf logits_of(float *logits, int64_t stride, const float *query, const float *key, const float *start, int count,
-                    int64_t dim, int64_t step, vf largest) {
+                    int64_t dim, vf largest) {
     vf sum[8];
-    UNROLL for (int o = 0; o < count; o++) sum[o] = v_load(start + o);
-    for (int64_t c = 0; c < dim; c++) {
-        const vf q = v_load(query + c * step);
-        UNROLL for (int o = 0; o < count; o++) sum[o] = v_fma(q, v_load(key + c * step + o), sum[o]);
+    UNROLL for (int o = 0; o < count; o++) sum[o] = start ? v_load(start + o) : v_zero();
+    UNROLL for (int64_t c = 0; c < dim; c++) {
+        const vf q = v_load(query + c * PADDED);
+        UNROLL for (int o = 0; o < count; o++) sum[o] = v_fma(q, v_load(key + c * PADDED + o), sum[o]);
     }
     UNROLL for (int o = 0; o < count; o++) {
         v_store(logits + o * stride, sum[o]);
@@ -138,32 +135,39 @@ INLINE vf logits_of(float *logits, int64_t stride, const float *query, const flo
     return largest;
 }
 
-/* All logits of a tile; returns the largest. */
-static vf tile_logits(const struct work *w, float *logits, int head, int64_t column) {
-    const int64_t at = w->left + column, first = at - w->radius;
-    const float *query = w->query + head * w->padded + at;
-    vf largest = v_all(outside_logit * log2_e * 1e30f);
-    for (int row = 0; row < w->planes * w->window; row++)
-        for (int o = 0; o < w->window;) {
-            const int left = w->window - o, count = left < 8 ? left : 8;
-            float *out = logits + (int64_t)(row * w->window + o) * w->logit_stride;
-            o += count;
+/* All logits of a tile, `stride` apart; returns the largest. */
+INLINE vf tile_logits_of(const struct work *w, float *logits, int64_t stride, int head, int64_t at, int window,
+                         int64_t dim) {
+    const int64_t channel = head * dim * PADDED, first = at - w->radius;
+    const float *query = w->query + channel + at;
+    const int64_t column = w->first + first - MARGIN;
+    const bool inside = column >= 0 && column + LANES + 2 * w->radius <= w->width;
+    const vf outside = v_all(outside_logit * log2_e);
+    vf largest = v_all(-INFINITY);
+    for (int row = 0; row < w->planes * window; row++)
+        for (int o = 0, count; o < window; o += count, logits += count * stride) {
+            count = window - o < 8 ? window - o : 8;
             if (!w->keys[row]) {
-                for (int i = 0; i < count; i++) v_store(out + i * w->logit_stride, v_all(outside_logit * log2_e));
-                largest = v_max(v_all(outside_logit * log2_e), largest);
+                for (int i = 0; i < count; i++) v_store(logits + i * stride, outside);
+                largest = v_max(outside, largest);
                 continue;
             }
-            const float *key = w->keys[row] + head * w->padded + first + o - count, *start = w->start + first + o - count;
-#define LOGITS(count) logits_of(out, w->logit_stride, query, key, start, count, w->dim, w->step, largest)
+            const float *key = w->keys[row] + channel + first + o, *start = inside ? NULL : w->start + first + o;
             /* a window is odd, and so is what is left of it after eights */
-            if (count == 8) largest = LOGITS(8);
-            else if (count == 7) largest = LOGITS(7);
-            else if (count == 5) largest = LOGITS(5);
-            else if (count == 3) largest = LOGITS(3);
-            else largest = LOGITS(1);
-#undef LOGITS
+            if (count == 8) largest = logits_of(logits, stride, query, key, start, 8, dim, largest);
+            else if (count == 7) largest = logits_of(logits, stride, query, key, start, 7, dim, largest);
+            else if (count == 5) largest = logits_of(logits, stride, query, key, start, 5, dim, largest);
+            else if (count == 3) largest = logits_of(logits, stride, query, key, start, 3, dim, largest);
+            else largest = logits_of(logits, stride, query, key, start, 1, dim, largest);
         }
     return largest;
+}
+
+/* The same; the shapes of the paper and of the released code have their own copies, unrolled. */
+static vf tile_logits(const struct work *w, float *logits, int64_t stride, int head, int64_t at) {
+    if (w->dim == 8 && w->window == 5) return tile_logits_of(w, logits, stride, head, at, 5, 8);
+    if (w->dim == 8 && w->window == 7) return tile_logits_of(w, logits, stride, head, at, 7, 8);
+    return tile_logits_of(w, logits, stride, head, at, w->window, w->dim);
 }
 
 /* Weights before their division by `sum`, put in the place of the logits, and their mean offset, array-axis order. */
@@ -171,13 +175,13 @@ struct moments {
     vf sum, mean[3];
 };
 
-static struct moments tile_softmax(const struct work *w, float *logits, vf largest) {
+INLINE struct moments tile_softmax(const struct work *w, float *logits, int64_t stride, vf largest) {
     vf sum = v_zero(), z_sum = v_zero(), y_sum = v_zero(), x_sum = v_zero();
     for (int z = 0; z < w->planes; z++) {
         vf plane = v_zero();
         for (int y = 0; y < w->window; y++) {
             vf row = v_zero();
-            for (int x = 0; x < w->window; x++, logits += w->logit_stride) {
+            for (int x = 0; x < w->window; x++, logits += stride) {
                 const vf weight = v_exp2(v_load(logits) - largest);
                 v_store(logits, weight);
                 row = row + weight;
@@ -194,23 +198,38 @@ static struct moments tile_softmax(const struct work *w, float *logits, vf large
     return moments;
 }
 
+/* ---- forward */
+
+static void row_field(const struct work *w, float *field, const float *query, const float *key, int64_t row) {
+    const int ndim = w->s->grid.ndim;
+    for (int64_t column = w->first; column < w->last; column += LANES) {
+        const int64_t at = MARGIN + column - w->first;
+        vf sum[COMPONENTS_MAX] = {v_zero(), v_zero(), v_zero()};
+        prefetch_below(w, query, key, row, column);
+        for (int head = 0; head < w->s->heads; head++) {
+            const vf largest = tile_logits(w, w->logits, LANES, head, at);
+            const struct moments moments = tile_softmax(w, w->logits, LANES, largest);
+            for (int a = 0; a < ndim; a++) sum[a] = sum[a] + moments.mean[a];
+        }
+        for (int a = 0; a < ndim; a++) sum[a] = sum[a] / v_all((float)w->s->heads);
+        store_together(field + (row * w->width + column) * ndim, sum, &w->field, w->last - column);
+    }
+}
+
 void FORM(mov)(float *field, const float *query, const float *key, const struct mov_shape *s, int slab, int slabs,
                void *workspace) {
-    const struct work w = prepare(s, workspace, false);
-    const int ndim = s->grid.ndim;
+    if (s->radius > MARGIN) {
+        mov_plain(field, query, key, s, slab, slabs, workspace);
+        return;
+    }
+    struct work w = prepare(s, workspace, false);
     int64_t begin, end;
-    slab_share(s->grid.size[0] * w.height, slab, slabs, &begin, &end);
-    for (int64_t row = begin; row < end; row++) {
-        turn_rows(&w, query, key, row / w.height, row % w.height, row == begin || row % w.height == 0);
-        for (int64_t column = 0; column < w.width; column += LANES) {
-            vf sum[COMPONENTS_MAX] = {v_zero(), v_zero(), v_zero()};
-            for (int head = 0; head < s->heads; head++) {
-                const vf largest = tile_logits(&w, w.logits, head, column);
-                const struct moments at = tile_softmax(&w, w.logits, largest);
-                for (int a = 0; a < ndim; a++) sum[a] = sum[a] + at.mean[a];
-            }
-            for (int a = 0; a < ndim; a++) sum[a] = sum[a] / v_all((float)s->heads);
-            store_together(field + (row * w.width + column) * ndim, sum, &w.field, w.width - column);
+    slab_share(w.depth * w.height, slab, slabs, &begin, &end);
+    for (int64_t first = 0; first < w.width; first += STRIP) {
+        begin_strip(&w, first);
+        for (int64_t row = begin; row < end; row++) {
+            turn_rows(&w, query, key, row / w.height, row % w.height, row == begin || row % w.height == 0);
+            row_field(&w, field, query, key, row);
         }
     }
 }
@@ -219,107 +238,122 @@ void FORM(mov)(float *field, const float *query, const float *key, const struct 
 
 /* Logit gradients of a tile, times ln 2 for the sake of the scaled query, in the place of the logits.  Columns behind
  * the row get zero, as their dfield is. */
-static void tile_grad(const struct work *w, float *logits, const float *dfield, int head, int64_t column) {
+static void tile_grad(const struct work *w, float *logits, const float *dfield, int head, int64_t at, int64_t pixels) {
+    const int ndim = w->s->grid.ndim;
     vf g[COMPONENTS_MAX];
-    float *const first = logits;
-    const vf largest = tile_logits(w, logits, head, column);
-    const struct moments at = tile_softmax(w, logits, largest);
-    load_apart(g, dfield, &w->field, w->width - column);
-    vf rest = v_zero();
-    for (int a = 0; a < w->s->grid.ndim; a++) rest = v_fma(g[a], at.mean[a], rest);
-    const vf share = v_all(ln_2 / (float)w->s->heads) / at.sum;
-    const vf gx = g[w->s->grid.ndim - 1], gy = g[w->s->grid.ndim - 2], gz = w->planes > 1 ? g[0] : v_zero();
-    logits = first;
+    const struct moments moments = tile_softmax(w, logits, PADDED, tile_logits(w, logits, PADDED, head, at));
+    load_apart(g, dfield, &w->field, pixels);
+    vf middle = v_zero();
+    for (int a = 0; a < ndim; a++) middle = v_fma(g[a], moments.mean[a], middle);
+    const vf share = v_all(ln_2 / (float)w->s->heads) / moments.sum;
     for (int z = 0; z < w->planes; z++)
         for (int y = 0; y < w->window; y++) {
-            const vf plane = v_fma(gz, v_all((float)(z - w->planes / 2)), rest * v_all(-1));
-            const vf row = v_fma(gy, v_all((float)(y - w->radius)), plane);
-            for (int x = 0; x < w->window; x++, logits += w->logit_stride) {
-                const vf rise = v_fma(gx, v_all((float)(x - w->radius)), row);
+            const vf plane = w->planes > 1 ? g[0] * v_all((float)(z - w->radius)) - middle : v_zero() - middle;
+            const vf row = v_fma(g[ndim - 2], v_all((float)(y - w->radius)), plane);
+            for (int x = 0; x < w->window; x++, logits += PADDED) {
+                const vf rise = v_fma(g[ndim - 1], v_all((float)(x - w->radius)), row);
                 v_store(logits, v_load(logits) * share * rise);
             }
         }
 }
 
-/* dquery of a tile, `count` channels of a head. */
-INLINE void query_grad(float *dquery, const struct work *w, const float *logits, int64_t key_at, int count) {
+/* dquery of a tile for `count` channels of a head; key: column at - radius of the first of them, within a row of keys. */
+INLINE void query_grad(float *dquery, const struct work *w, const float *gradient, int64_t key_at, int count) {
     vf sum[8];
     UNROLL for (int c = 0; c < count; c++) sum[c] = v_zero();
     for (int row = 0; row < w->planes * w->window; row++) {
-        if (!w->keys[row]) continue;
-        const float *key = w->keys[row] + key_at, *gradient = logits + (int64_t)row * w->window * w->logit_stride;
-        for (int o = 0; o < w->window; o++) {
-            const vf g = v_load(gradient + o * w->logit_stride);
-            UNROLL for (int c = 0; c < count; c++) sum[c] = v_fma(g, v_load(key + c * w->step + o), sum[c]);
+        const float *key = w->keys[row] + key_at, *from = gradient + (int64_t)row * w->window * PADDED;
+        for (int o = 0; w->keys[row] && o < w->window; o++) {
+            const vf g = v_load(from + o * PADDED);
+            UNROLL for (int c = 0; c < count; c++) sum[c] = v_fma(g, v_load(key + c * PADDED + o), sum[c]);
         }
     }
-    UNROLL for (int c = 0; c < count; c++) v_store(dquery + c * w->step, sum[c]);
+    UNROLL for (int c = 0; c < count; c++) v_store(dquery + c * PADDED, sum[c]);
 }
 
-/* A row of dkey, `count` channels of a head, gets what one row of pixels sends it. */
-INLINE void key_grad(float *dkey, int64_t dkey_step, const struct work *w, const float *gradient, const float *query,
-                     int count) {
-    for (int64_t column = 0; column < w->width; column += LANES) {
-        const int64_t left = w->width - column;
+/* A row of dkey gets what one row of pixels of the strip sends it, `count` channels of a head.  Pixels outside the strip
+ * have a gradient of zero. */
+INLINE void key_grad(float *dkey, const struct work *w, const float *gradient, const float *query, int count) {
+    const int64_t end = MARGIN + w->last - w->first + w->radius;
+    for (int64_t at = w->first ? 0 : MARGIN; at < end; at += LANES) {
         vf sum[8];
-        UNROLL for (int c = 0; c < count; c++) sum[c] = v_load_first(dkey + c * dkey_step + column, left);
+        UNROLL for (int c = 0; c < count; c++) sum[c] = v_load(dkey + c * PADDED + at);
         for (int o = 0; o < w->window; o++) {
-            const int64_t pixel = w->left + column + w->radius - o;
-            const vf g = v_load(gradient + o * w->logit_stride + pixel);
-            UNROLL for (int c = 0; c < count; c++) sum[c] = v_fma(g, v_load(query + c * w->step + pixel), sum[c]);
+            const int64_t pixel = at + w->radius - o;
+            const vf g = v_load(gradient + o * PADDED + pixel);
+            UNROLL for (int c = 0; c < count; c++) sum[c] = v_fma(g, v_load(query + c * PADDED + pixel), sum[c]);
         }
-        UNROLL for (int c = 0; c < count; c++) v_store_first(dkey + c * dkey_step + column, sum[c], left);
+        UNROLL for (int c = 0; c < count; c++) v_store(dkey + c * PADDED + at, sum[c]);
     }
 }
 
-/* Everything that one row of pixels contributes: its dquery, and its part of the rows of dkey. */
-static void row_grad(const struct work *w, float *dquery, float *dkey, const float *dfield, int64_t plane,
-                     int64_t line) {
+static float *dkey_row(const struct work *w, int64_t plane, int64_t line) {
+    return w->dkeys + (plane % w->planes * w->lines + line % w->lines) * w->s->channels * PADDED;
+}
+
+/* Everything that one row of pixels of the strip contributes: its dquery, and its part of the rows of dkey. */
+static void row_grad(const struct work *w, float *dquery, const float *dfield, const float *query, const float *key,
+                     int64_t plane, int64_t line) {
     const struct mov_shape *s = w->s;
     const int64_t row = plane * w->height + line;
     for (int head = 0; head < s->heads; head++) {
-        for (int64_t column = 0; column < w->width; column += LANES) {
-            const int64_t at = head * w->padded + w->left + column;
-            float *logits = w->logits + w->left + column;
-            tile_grad(w, logits, dfield + (row * w->width + column) * s->grid.ndim, head, column);
+        const int64_t channel = head * w->dim * PADDED;
+        for (int64_t column = w->first; column < w->last; column += LANES) {
+            const int64_t at = MARGIN + column - w->first;
+            float *logits = w->logits + at, *to = w->dquery + channel + at;
+            if (head == 0) prefetch_below(w, query, key, row, column);
+            tile_grad(w, logits, dfield + (row * w->width + column) * s->grid.ndim, head, at, w->last - column);
             int64_t c = 0;
             for (; c + 8 <= w->dim; c += 8)
-                query_grad(w->turned + at + c * w->step, w, logits, at - w->radius + c * w->step, 8);
+                query_grad(to + c * PADDED, w, logits, channel + c * PADDED + at - w->radius, 8);
             for (; c < w->dim; c++)
-                query_grad(w->turned + at + c * w->step, w, logits, at - w->radius + c * w->step, 1);
+                query_grad(to + c * PADDED, w, logits, channel + c * PADDED + at - w->radius, 1);
         }
         for (int k = 0; k < w->planes * w->window; k++) {
             if (!w->keys[k]) continue;
-            const int64_t target = row + (k / w->window - w->planes / 2) * w->height + k % w->window - w->radius;
-            const float *gradient = w->logits + (int64_t)k * w->window * w->logit_stride;
-            const int64_t step = s->heads * w->width;
-            float *to = dkey + target * s->channels * w->width + head * w->width;
+            const float *gradient = w->logits + (int64_t)k * w->window * PADDED, *from = w->query + channel;
+            float *to = channel + dkey_row(w, plane + k / w->window - w->planes / 2, line + k % w->window - w->radius);
             int64_t c = 0;
-            for (; c + 8 <= w->dim; c += 8)
-                key_grad(to + c * step, step, w, gradient, w->query + head * w->padded + c * w->step, 8);
-            for (; c < w->dim; c++)
-                key_grad(to + c * step, step, w, gradient, w->query + head * w->padded + c * w->step, 1);
+            for (; c + 8 <= w->dim; c += 8) key_grad(to + c * PADDED, w, gradient, from + c * PADDED, 8);
+            for (; c < w->dim; c++) key_grad(to + c * PADDED, w, gradient, from + c * PADDED, 1);
         }
     }
-    transpose(dquery + row * w->width * s->channels, s->channels, w->turned + w->left, w->padded, s->channels, w->width,
-              w->scale);
+    channels_together(dquery + (row * w->width + w->first) * s->channels, w->dquery + MARGIN, w->place,
+                      w->last - w->first, s->channels, w->scale);
+}
+
+/* Store a complete row of dkey, and make its place in the ring ready for another. */
+static void finish_row(const struct work *w, float *dkey, int64_t plane, int64_t line) {
+    const int64_t channels = w->s->channels, end = w->last + w->radius < w->width ? w->last + w->radius : w->width;
+    float *from = dkey_row(w, plane, line), *to = dkey + (plane * w->height + line) * w->width * channels;
+    int64_t column = w->first;
+    if (w->first) { /* the strip to the left was here, up to the radius beyond its end */
+        const int64_t shared = w->first + w->radius < w->width ? w->first + w->radius : w->width;
+        for (column = w->first - w->radius; column < shared; column++)
+            for (int64_t c = 0; c < channels; c++)
+                to[column * channels + c] += from[w->place[c] + MARGIN + column - w->first];
+    }
+    channels_together(to + column * channels, from + MARGIN + column - w->first, w->place, end - column, channels, 1);
+    memset(from, 0, (size_t)(channels * PADDED) * sizeof *from);
 }
 
 void FORM(mov_grad)(float *dquery, float *dkey, const float *dfield, const float *query, const float *key,
                     const struct mov_shape *s, void *workspace) {
-    const struct work w = prepare(s, workspace, true);
-    const int64_t depth = s->grid.size[0], reach = w.planes / 2, row_floats = w.width * s->channels;
-    memset(dkey, 0, (size_t)(depth * w.height * row_floats) * sizeof *dkey);
-    for (int64_t z = 0; z < depth + reach; z++)
-        for (int64_t y = 0; y < w.height + w.radius; y++) {
-            if (z < depth && y < w.height) {
-                turn_rows(&w, query, key, z, y, y == 0);
-                row_grad(&w, dquery, dkey, dfield, z, y);
+    if (s->radius > MARGIN) {
+        mov_grad_plain(dquery, dkey, dfield, query, key, s, workspace);
+        return;
+    }
+    struct work w = prepare(s, workspace, true);
+    const int64_t reach = w.planes / 2;
+    for (int64_t first = 0; first < w.width; first += STRIP) {
+        begin_strip(&w, first);
+        for (int64_t z = 0; z < w.depth + reach; z++)
+            for (int64_t y = 0; y < w.height + w.radius; y++) {
+                if (z < w.depth && y < w.height) {
+                    turn_rows(&w, query, key, z, y, y == 0);
+                    row_grad(&w, dquery, dfield, query, key, z, y);
+                }
+                if (z >= reach && y >= w.radius) finish_row(&w, dkey, z - reach, y - w.radius);
             }
-            if (z < reach || y < w.radius) continue;
-            /* no later pixel sees this row: from channel by channel to pixel by pixel */
-            float *done = dkey + ((z - reach) * w.height + y - w.radius) * row_floats;
-            memcpy(w.turned, done, (size_t)row_floats * sizeof *done);
-            transpose(done, s->channels, w.turned, w.width, s->channels, w.width, 1);
-        }
+    }
 }

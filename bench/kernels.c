@@ -1,0 +1,250 @@
+/* Times every kernel of every form on shapes of the 2D and 3D networks, one thread: milliseconds (best of a few) and
+ * GB/s of the arrays that must be read and written once.  kernels [NAME...] runs those whose name holds a NAME. */
+#include "cpu/features.h"
+#include "cpu/kernels.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { BUFFERS = 6 };
+
+/* Sizes of a row of the table below, and memory for all: every buffer is as large as the largest array. */
+struct job {
+    struct grid grid, to;
+    int64_t channels, more_channels;
+    int heads, radius;
+    float *buffer[BUFFERS], *mask, *gamma, *beta, *statistics;
+    uint8_t *index;
+    void *workspace;
+};
+
+static int64_t elements(const struct job *job) { return grid_pixels(&job->grid) * job->channels; }
+static struct norm_shape norm_shape(const struct job *job) {
+    return (struct norm_shape){grid_pixels(&job->grid), job->channels, job->channels / 8, 0.2f, 1e-5f};
+}
+static struct mov_shape mov_shape(const struct job *job) {
+    return (struct mov_shape){job->grid, job->channels, job->heads, job->radius};
+}
+
+/* ---- one call each; the result is the number of floats that it must move */
+
+static int64_t run_norm_statistics(const struct kernels *k, struct job *job) {
+    const struct norm_shape s = norm_shape(job);
+    k->norm_statistics(job->statistics, job->statistics + s.groups, job->buffer[0], job->beta, &s);
+    return elements(job);
+}
+static int64_t run_norm_apply(const struct kernels *k, struct job *job) {
+    const struct norm_shape s = norm_shape(job);
+    k->norm_apply(job->buffer[1], job->buffer[0], job->beta, job->statistics, job->statistics + s.groups, job->gamma,
+                  job->beta, &s, 0, 1);
+    return 2 * elements(job);
+}
+static int64_t run_norm_grad(const struct kernels *k, struct job *job) {
+    const struct norm_shape s = norm_shape(job);
+    float *small = job->statistics + 2 * s.groups;
+    k->norm_grad(job->buffer[1], small, small + job->channels, small + 2 * job->channels, job->buffer[2], job->buffer[0],
+                 job->beta, job->statistics, job->statistics + s.groups, job->gamma, job->beta, &s, job->workspace);
+    return 5 * elements(job);
+}
+static int64_t run_max_pool2(const struct kernels *k, struct job *job) {
+    k->max_pool2(job->buffer[1], job->index, job->buffer[0], &job->grid, job->channels);
+    return elements(job) + elements(job) / (1 << job->grid.ndim) * 5 / 4;
+}
+static int64_t run_max_pool2_grad(const struct kernels *k, struct job *job) {
+    k->max_pool2_grad(job->buffer[1], job->buffer[0], job->index, &job->grid, job->channels);
+    return elements(job) + elements(job) / (1 << job->grid.ndim) * 5 / 4;
+}
+static int64_t upsample_floats(const struct job *job) {
+    const int64_t pixels = grid_pixels(&job->grid);
+    return (pixels << job->grid.ndim) * (2 * job->channels + job->more_channels) + pixels * job->more_channels;
+}
+static int64_t run_upsample_concat(const struct kernels *k, struct job *job) {
+    k->upsample_concat(job->buffer[2], job->buffer[0], job->buffer[1], &job->grid, job->channels, job->more_channels, 0,
+                       1);
+    return upsample_floats(job);
+}
+static int64_t run_upsample_concat_grad(const struct kernels *k, struct job *job) {
+    k->upsample_concat_grad(job->buffer[0], job->buffer[1], job->buffer[2], &job->grid, job->channels,
+                            job->more_channels, 0, 1);
+    return upsample_floats(job);
+}
+static int64_t run_resize_corners(const struct kernels *k, struct job *job) {
+    k->resize_corners(job->buffer[1], job->buffer[0], &job->grid, &job->to, job->channels, 2);
+    return elements(job) + grid_pixels(&job->to) * job->channels;
+}
+static int64_t run_resize_corners_grad(const struct kernels *k, struct job *job) {
+    k->resize_corners_grad(job->buffer[0], job->buffer[1], &job->grid, &job->to, job->channels, 2);
+    return elements(job) + grid_pixels(&job->to) * job->channels;
+}
+static int64_t run_warp(const struct kernels *k, struct job *job) {
+    k->warp(job->buffer[1], job->buffer[0], job->buffer[5], &job->grid, job->channels, COORDINATES_EXACT, 0, 1);
+    return 2 * elements(job) + grid_pixels(&job->grid) * job->grid.ndim;
+}
+static int64_t run_warp_grad(const struct kernels *k, struct job *job) {
+    k->warp_grad(job->buffer[1], job->buffer[2], job->buffer[3], job->buffer[0], job->buffer[5], &job->grid,
+                 job->channels, COORDINATES_EXACT);
+    return 3 * elements(job) + 2 * grid_pixels(&job->grid) * job->grid.ndim;
+}
+static int64_t run_mov(const struct kernels *k, struct job *job) {
+    const struct mov_shape s = mov_shape(job);
+    k->mov(job->buffer[2], job->buffer[0], job->buffer[1], &s, 0, 1, job->workspace);
+    return 2 * elements(job) + grid_pixels(&job->grid) * job->grid.ndim;
+}
+static int64_t run_mov_grad(const struct kernels *k, struct job *job) {
+    const struct mov_shape s = mov_shape(job);
+    k->mov_grad(job->buffer[2], job->buffer[3], job->buffer[5], job->buffer[0], job->buffer[1], &s, job->workspace);
+    return 4 * elements(job) + grid_pixels(&job->grid) * job->grid.ndim;
+}
+static int64_t run_vector_loss(const struct kernels *k, struct job *job) {
+    k->vector_loss(job->buffer[0], job->buffer[1], job->mask, grid_pixels(&job->grid), job->grid.ndim);
+    return (2 * job->grid.ndim + 1) * grid_pixels(&job->grid);
+}
+static int64_t run_vector_loss_grad(const struct kernels *k, struct job *job) {
+    k->vector_loss_grad(job->buffer[2], job->buffer[0], job->buffer[1], job->mask, grid_pixels(&job->grid),
+                        job->grid.ndim);
+    return (3 * job->grid.ndim + 1) * grid_pixels(&job->grid);
+}
+static int64_t run_cosine_sum(const struct kernels *k, struct job *job) {
+    k->cosine_sum(job->buffer[0], job->buffer[1], job->mask, grid_pixels(&job->grid), job->channels);
+    return 2 * elements(job);
+}
+static int64_t run_cosine_sum_grad(const struct kernels *k, struct job *job) {
+    k->cosine_sum_grad(job->buffer[2], job->buffer[3], job->buffer[0], job->buffer[1], job->mask,
+                       grid_pixels(&job->grid), job->channels);
+    return 4 * elements(job);
+}
+static int64_t run_add(const struct kernels *k, struct job *job) {
+    k->add(job->buffer[2], job->buffer[0], job->buffer[1], elements(job));
+    return 3 * elements(job);
+}
+static int64_t run_square_sum(const struct kernels *k, struct job *job) {
+    k->square_sum(job->buffer[0], elements(job));
+    return elements(job);
+}
+static int64_t run_adam(const struct kernels *k, struct job *job) {
+    const struct adam adam = {1e-4, 0.9, 0.999, 1e-8, 1e-4, 0.1, 0.001, 1};
+    k->adam(job->buffer[0], job->buffer[4], job->mask, job->buffer[1], elements(job), &adam);
+    return 7 * elements(job);
+}
+
+/* ---- the table */
+
+#define FULL_2D {2, {1, 384, 384}}
+#define HALF_2D {2, {1, 192, 192}}
+#define FULL_3D {3, {64, 64, 64}}
+#define HALF_3D {3, {32, 32, 32}}
+#define ROW(kernel, ...) {#kernel, run_##kernel, {__VA_ARGS__}}
+
+static const struct {
+    const char *name;
+    int64_t (*run)(const struct kernels *kernels, struct job *job);
+    struct job job; /* sizes */
+} rows[] = {
+    ROW(norm_statistics, .grid = FULL_2D, .channels = 32),
+    ROW(norm_statistics, .grid = FULL_2D, .channels = 8),
+    ROW(norm_apply, .grid = FULL_2D, .channels = 32),
+    ROW(norm_grad, .grid = FULL_2D, .channels = 32),
+    ROW(norm_grad, .grid = {2, {1, 48, 48}}, .channels = 256),
+    ROW(max_pool2, .grid = FULL_2D, .channels = 32),
+    ROW(max_pool2, .grid = FULL_3D, .channels = 32),
+    ROW(max_pool2_grad, .grid = FULL_2D, .channels = 32),
+    ROW(max_pool2_grad, .grid = FULL_3D, .channels = 32),
+    ROW(upsample_concat, .grid = HALF_2D, .channels = 32, .more_channels = 64),
+    ROW(upsample_concat, .grid = HALF_3D, .channels = 32, .more_channels = 64),
+    ROW(upsample_concat_grad, .grid = HALF_2D, .channels = 32, .more_channels = 64),
+    ROW(upsample_concat_grad, .grid = HALF_3D, .channels = 32, .more_channels = 64),
+    ROW(resize_corners, .grid = HALF_2D, .to = FULL_2D, .channels = 2),
+    ROW(resize_corners, .grid = HALF_3D, .to = FULL_3D, .channels = 3),
+    ROW(resize_corners_grad, .grid = HALF_2D, .to = FULL_2D, .channels = 2),
+    ROW(resize_corners_grad, .grid = HALF_3D, .to = FULL_3D, .channels = 3),
+    ROW(warp, .grid = FULL_2D, .channels = 32),
+    ROW(warp, .grid = FULL_2D, .channels = 2),
+    ROW(warp, .grid = FULL_3D, .channels = 32),
+    ROW(warp, .grid = FULL_3D, .channels = 3),
+    ROW(warp_grad, .grid = FULL_2D, .channels = 32),
+    ROW(warp_grad, .grid = FULL_2D, .channels = 2),
+    ROW(warp_grad, .grid = FULL_3D, .channels = 32),
+    ROW(warp_grad, .grid = FULL_3D, .channels = 3),
+    ROW(mov, .grid = FULL_2D, .channels = 8, .heads = 1, .radius = 2),
+    ROW(mov_grad, .grid = FULL_2D, .channels = 8, .heads = 1, .radius = 2),
+    ROW(mov, .grid = {2, {1, 96, 96}}, .channels = 32, .heads = 4, .radius = 3),
+    ROW(mov_grad, .grid = {2, {1, 96, 96}}, .channels = 32, .heads = 4, .radius = 3),
+    ROW(mov, .grid = FULL_3D, .channels = 8, .heads = 1, .radius = 2),
+    ROW(mov_grad, .grid = FULL_3D, .channels = 8, .heads = 1, .radius = 2),
+    ROW(vector_loss, .grid = FULL_2D),
+    ROW(vector_loss_grad, .grid = FULL_2D),
+    ROW(cosine_sum, .grid = FULL_2D, .channels = 32),
+    ROW(cosine_sum_grad, .grid = FULL_2D, .channels = 32),
+    ROW(add, .grid = FULL_2D, .channels = 32),
+    ROW(square_sum, .grid = FULL_2D, .channels = 32),
+    ROW(adam, .grid = FULL_2D, .channels = 32),
+};
+enum { ROWS = sizeof rows / sizeof *rows };
+
+static bool prepare(struct job *job) {
+    const int64_t largest = (int64_t)64 * 64 * 64 * 96;
+    for (int i = 0; i < BUFFERS; i++) {
+        job->buffer[i] = aligned_alloc(64, (size_t)largest * sizeof(float));
+        if (!job->buffer[i]) return false;
+        for (int64_t k = 0; k < largest; k++) job->buffer[i][k] = (float)(k * 7919 % 2003) / 1000 - 1;
+    }
+    job->mask = aligned_alloc(64, (size_t)largest * sizeof(float));
+    job->index = calloc(1, (size_t)largest);
+    job->workspace = aligned_alloc(64, 64 << 20);
+    job->gamma = calloc(4096, sizeof(float)), job->beta = calloc(4096, sizeof(float));
+    job->statistics = calloc(4096, sizeof(float));
+    if (!job->mask || !job->index || !job->workspace || !job->gamma || !job->beta || !job->statistics) return false;
+    for (int64_t k = 0; k < largest; k++) job->mask[k] = 1, job->index[k] = (uint8_t)(k % 4);
+    return true;
+}
+
+static void release(struct job *job) {
+    for (int i = 0; i < BUFFERS; i++) free(job->buffer[i]);
+    free(job->mask), free(job->index), free(job->workspace), free(job->gamma), free(job->beta), free(job->statistics);
+}
+
+static bool wanted(const char *name, int count, char **names) {
+    for (int i = 0; i < count; i++)
+        if (strstr(name, names[i])) return true;
+    return count == 0;
+}
+
+int main(int argc, char **argv) {
+    const struct kernels *tables[4];
+    const int count = kernels_available(tables, cpu_features());
+    struct job memory = {0};
+    int status = EXIT_FAILURE;
+    if (!prepare(&memory)) goto done;
+    printf("%-22s %-12s %4s %4s", "kernel", "size", "ch", "");
+    for (int t = 0; t < count; t++) printf("  %9s ms   GB/s", tables[t]->isa);
+    printf("\n");
+    for (int i = 0; i < ROWS; i++) {
+        if (!wanted(rows[i].name, argc - 1, argv + 1)) continue;
+        struct job job = rows[i].job;
+        memcpy(job.buffer, memory.buffer, sizeof job.buffer);
+        job.mask = memory.mask, job.index = memory.index, job.workspace = memory.workspace;
+        job.gamma = memory.gamma, job.beta = memory.beta, job.statistics = memory.statistics;
+        char size[32], detail[32] = "";
+        snprintf(size, sizeof size, "%dx%dx%d", (int)job.grid.size[0], (int)job.grid.size[1], (int)job.grid.size[2]);
+        if (job.heads) snprintf(detail, sizeof detail, "j%dr%d", job.heads, job.radius);
+        printf("%-22s %-12s %4d %4s", rows[i].name, size, (int)job.channels, detail);
+        for (int t = 0; t < count; t++) {
+            double best = 1e30, spent = 0;
+            int64_t floats = 0;
+            for (int repeat = 0; repeat < 20 && (repeat < 2 || spent < 0.2) && (t > 0 || spent < 0.2); repeat++) {
+                const double start = seconds_now();
+                floats = rows[i].run(tables[t], &job);
+                const double seconds = seconds_now() - start;
+                best = seconds < best ? seconds : best, spent += seconds;
+            }
+            printf("  %12.3f %6.1f", 1e3 * best, (double)floats * sizeof(float) / best * 1e-9);
+            fflush(stdout);
+        }
+        printf("\n");
+    }
+    status = EXIT_SUCCESS;
+done:
+    release(&memory);
+    return status;
+}
