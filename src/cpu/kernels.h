@@ -3,7 +3,7 @@
  *
  * All arrays are float32, channels last, one image, dense: element (pixel, channel) at pixel * channels + channel.
  * Gradients are written, not accumulated.  Buffers may not overlap unless a comment says so.  No kernel allocates; all
- * are thread-safe; workspaces are best aligned to 64 bytes and belong to one call at a time.
+ * are thread-safe.  Arrays are aligned to their elements, workspaces to 64 bytes; a workspace belongs to one call at a time.
  * Slabs: a kernel with (slab, slabs) does its share of the image's rows; the result does not depend on how many slabs
  * there are.  NaN in an input shows in the output, wherever it takes part. */
 #ifndef COVER_KERNELS_H

@@ -10,15 +10,17 @@
 
 enum { GUARD = 64, GUARD_BYTE = 0xa5 };
 
-struct array array_make(int64_t floats) {
-    const size_t bytes = (size_t)floats * sizeof(float);
-    struct array array = {.count = floats, .block = malloc(bytes + 2 * GUARD + sizeof(float))};
+static struct array make(int64_t floats, size_t misaligned) {
+    const size_t bytes = (size_t)floats * sizeof(float), all = (2 * GUARD + misaligned + bytes + GUARD - 1) / GUARD * GUARD;
+    struct array array = {.count = floats, .block = aligned_alloc(GUARD, all)};
     ck_assert_ptr_nonnull(array.block);
-    memset(array.block, GUARD_BYTE, bytes + 2 * GUARD + sizeof(float));
-    array.data = (float *)(array.block + GUARD + sizeof(float));
+    memset(array.block, GUARD_BYTE, all);
+    array.data = (float *)(array.block + GUARD + misaligned);
     for (int64_t i = 0; i < floats; i++) array.data[i] = NAN;
     return array;
 }
+struct array array_make(int64_t floats) { return make(floats, sizeof(float)); }
+struct array workspace_make(size_t bytes) { return make((int64_t)((bytes + sizeof(float) - 1) / sizeof(float)), 0); }
 
 void array_free(struct array *array) {
     free(array->block);
@@ -142,7 +144,7 @@ static void norm_draw(struct scene *scene) {
     for (int i = 0; i < 3 + scene->with_bias; i++) scene->grad[i] = array_make(scene->in[i].count);
     scene->more[0] = array_make(scene->groups), scene->more[1] = array_make(scene->groups);
     const struct norm_shape shape = norm_shape(scene);
-    scene->workspace = array_make((int64_t)(norm_workspace(&shape) / sizeof(float)));
+    scene->workspace = workspace_make(norm_workspace(&shape));
     output(scene, count);
 }
 
@@ -280,13 +282,13 @@ static void mov_draw(struct scene *scene) {
         scene->grad[i] = array_make(pixels * scene->channels);
     }
     const struct mov_shape shape = mov_shape(scene);
-    scene->workspace = array_make((int64_t)((mov_workspace(&shape, true) + 3) / sizeof(float)));
+    scene->workspace = workspace_make(mov_workspace(&shape, true));
     output(scene, pixels * scene->grid.ndim);
 }
 
 static void mov_forward(const struct kernels *kernels, struct scene *scene) {
     const struct mov_shape shape = mov_shape(scene);
-    struct array workspace = array_make((int64_t)((mov_workspace(&shape, false) + 3) / sizeof(float)));
+    struct array workspace = workspace_make(mov_workspace(&shape, false));
     for (int slab = 0; slab < scene->slabs; slab++)
         kernels->mov(scene->out.data, scene->in[0].data, scene->in[1].data, &shape, slab, scene->slabs,
                      workspace.data);

@@ -48,6 +48,7 @@ const struct operation *operation_named(const char *name);
 void scene_draw(struct scene *scene, const struct operation *operation, uint64_t seed, bool small);
 /* Arrays for sizes that are already set: golden files and special cases fill the inputs themselves. */
 struct array array_make(int64_t floats);
+struct array workspace_make(size_t bytes); /* aligned to 64 */
 void array_free(struct array *array);
 void scene_free(struct scene *scene);
 /* Every guard byte as it was, and every element written. */

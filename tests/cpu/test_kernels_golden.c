@@ -110,7 +110,7 @@ static void compare(const char *isa, const char *operation, const char *part, co
 static void norm_more(struct scene *scene) {
     const struct norm_shape shape = {grid_pixels(&scene->grid), scene->channels, scene->groups, scene->slope, 1e-5f};
     scene->more[0] = array_make(scene->groups), scene->more[1] = array_make(scene->groups);
-    scene->workspace = array_make((int64_t)(norm_workspace(&shape) / sizeof(float)));
+    scene->workspace = workspace_make(norm_workspace(&shape));
 }
 
 static void pool_more(struct scene *scene) { scene->more[0] = array_make(scene->out.count); }
@@ -124,7 +124,7 @@ static void upsample_more(struct scene *scene) {
 
 static void mov_more(struct scene *scene) {
     const struct mov_shape shape = {scene->grid, scene->channels, scene->heads, scene->radius};
-    scene->workspace = array_make((int64_t)((mov_workspace(&shape, true) + 3) / sizeof(float)));
+    scene->workspace = workspace_make(mov_workspace(&shape, true));
 }
 
 static const struct {

@@ -46,7 +46,7 @@ static struct work prepare(const struct mov_shape *s, void *workspace, bool grad
 
     const int64_t rows = w.planes * w.window, row_floats = s->channels * PADDED;
     w.lines = w.planes > 1 ? w.height : w.window;
-    w.keys = aligned(workspace);
+    w.keys = workspace;
     w.place = (int64_t *)(w.keys + rows);
     w.query = (float *)aligned(w.place + s->channels) + MARGIN; /* sums may begin a margin before the first row */
     w.ring = w.query + row_floats;
