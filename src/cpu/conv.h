@@ -1,11 +1,11 @@
 /* One convolution of one image, prepared once and run many times: 1 or 3 wide, stride 1, zero padding, channels last.
- * Its three passes are prepared each on its own: rows of an ordered list serve them, oneDNN first where it is the fastest,
- * own kernels (avx512, avx2, generic) next, plain C last.  The choice depends on shape and CPU features alone.
+ * Its three passes are prepared each on its own: rows of an ordered list serve them, oneDNN first where it is the
+ * fastest, own kernels (avx512, avx2, generic) next, plain C last.  The choice depends on shape and CPU features alone.
  *
  * Weights outside are PyTorch's (c_out, c_in, [kd,] kh, kw); conv_pack() turns them once a step into what forward and
  * data gradient read, shared by all lanes.  Everything is one-threaded, and any thread may create or run a convolution:
- * oneDNN's threads are held at one inside each call, and the caller's OpenMP settings are as before when it returns.  One
- * conv serves many threads at once, each with its own scratch.  Results never depend on threads. */
+ * oneDNN's threads are held at one inside each call, and the caller's OpenMP settings are as before when it returns.
+ * One conv serves many threads at once, each with its own scratch.  Results never depend on threads. */
 #ifndef COVER_CONV_H
 #define COVER_CONV_H
 
@@ -15,9 +15,9 @@
 struct conv_shape {
     struct grid grid; /* of input and output alike */
     int64_t c_in, c_out;
-    int kernel;       /* 1 or 3 */
-    bool bias;        /* forward adds one, grad_weights may ask for its gradient */
-    bool gradient;    /* prepare grad_data and grad_weights too */
+    int kernel;    /* 1 or 3 */
+    bool bias;     /* forward adds one, grad_weights may ask for its gradient */
+    bool gradient; /* prepare grad_data and grad_weights too */
 };
 enum conv_pass { CONV_FORWARD, CONV_GRAD_DATA, CONV_GRAD_WEIGHTS, CONV_PASSES };
 struct conv;

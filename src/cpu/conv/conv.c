@@ -1,4 +1,5 @@
-/* The ordered list of forms of a convolution and the choice among them (contract in ../conv.h).  Called by the executor. */
+/* The ordered list of forms of a convolution and the choice among them (contract in ../conv.h).  Called by the
+ * executor. */
 #include "form.h"
 
 #include "../features.h"
@@ -10,11 +11,9 @@ static const struct conv_form *const forms[] = {
     &conv_onednn,
 #endif
 #ifdef __x86_64__
-    &conv_avx512,
-    &conv_avx2,
+    &conv_avx512,  &conv_avx2,
 #endif
-    &conv_generic,
-    &conv_plain,
+    &conv_generic, &conv_plain,
 };
 enum { FORMS = sizeof forms / sizeof *forms };
 
@@ -38,22 +37,21 @@ static cover_status check(const struct conv_shape *s) {
     good = good && channels < INT32_MAX && multiply(pixels, channels, &values) && values < most &&
            multiply(s->c_in, s->c_out, &values) && values < most / 27;
     if (good) return COVER_OK;
-    return fail(COVER_ERROR_SHAPE, "convolution %dD, %lld x %lld x %lld pixels, %lld -> %lld channels, kernel %d: sizes must"
-                " be positive and addressable, the kernel 1 or 3", s->grid.ndim, (long long)size[0], (long long)size[1],
-                (long long)size[2], (long long)s->c_in, (long long)s->c_out, s->kernel);
+    return fail(COVER_ERROR_SHAPE,
+                "convolution %dD, %lld x %lld x %lld pixels, %lld -> %lld channels, kernel %d: sizes must"
+                " be positive and addressable, the kernel 1 or 3",
+                s->grid.ndim, (long long)size[0], (long long)size[1], (long long)size[2], (long long)s->c_in,
+                (long long)s->c_out, s->kernel);
 }
 
-/* The first row that prepares this pass: of those that say they are the best, or `named` before all others. */
+/* The first row that serves this pass, `named` before all others. */
 static cover_status prepare(struct prepared *prepared, const struct conv_form *named) {
     cover_status status = COVER_ERROR_UNSUPPORTED;
     for (int i = named ? -1 : 0; i < FORMS && status == COVER_ERROR_UNSUPPORTED; i++) {
-        const struct conv_form *form = i < 0 ? named : forms[i];
-        unsigned features = prepared->context->cpu_features;
-        if (!form->serves(&prepared->shape, prepared->pass, features)) continue;
-        if (i >= 0 && !form->best(&prepared->shape, prepared->pass, features)) continue;
-        prepared->form = form;
-        status = form->prepare(prepared);
-        if (status != COVER_OK) form->release(prepared);
+        prepared->form = i < 0 ? named : forms[i];
+        if (!prepared->form->serves(prepared->pass, prepared->context->cpu_features)) continue;
+        status = prepared->form->prepare(prepared);
+        if (status != COVER_OK) prepared->form->release(prepared);
     }
     return status;
 }
@@ -90,7 +88,7 @@ cover_status conv_create_form(struct conv **conv, cover_context *context, const 
     for (int i = 0; i < FORMS; i++) {
         if (strcmp(form, forms[i]->name) != 0) continue;
         for (int pass = 0; pass < CONV_PASSES; pass++)
-            if (forms[i]->serves(shape, pass, context->cpu_features)) return create(conv, context, shape, forms[i]);
+            if (forms[i]->serves(pass, context->cpu_features)) return create(conv, context, shape, forms[i]);
     }
     return fail(COVER_ERROR_UNSUPPORTED, "convolution: form '%s' is not available here", form);
 }
@@ -127,7 +125,8 @@ cover_status conv_pack(const struct conv *conv, void *packed, const float *weigh
 cover_status conv_forward(const struct conv *conv, float *y, const float *x, const void *packed, const float *bias,
                           void *scratch) {
     const struct prepared *prepared = &conv->prepared[CONV_FORWARD];
-    if (bias && !conv->shape.bias) return fail(COVER_ERROR_INTERNAL, "a bias for a convolution that was created without");
+    if (bias && !conv->shape.bias)
+        return fail(COVER_ERROR_INTERNAL, "a bias for a convolution that was created without");
     return prepared->form->convolve(prepared, y, x, (const char *)packed + conv->packed_offset[CONV_FORWARD], bias,
                                     scratch);
 }

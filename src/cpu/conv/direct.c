@@ -45,9 +45,11 @@ static cover_status prepare(struct prepared *prepared) {
     int64_t taps = conv_taps(s);
     plan->group_steps = smaller(plan->steps, larger(GROUP_FLOATS / (taps * plan->step * BLOCK), 1));
     plan->group_blocks = plan->group_steps < plan->steps ? 1 : larger(GROUP_FLOATS / (taps * plan->in * BLOCK), 1);
-    prepared->packed_bytes = (size_t)(((plan->blocks - 1) * BLOCK + block_columns(plan->out, plan->blocks - 1)) *
-                                      plan->in * taps) * sizeof(float);
-    prepared->scratch_bytes = (size_t)(plan->runs * (plan->tile + plan->width - 1) * plan->step) * sizeof(float);
+    prepared->packed_bytes =
+        (size_t)(((plan->blocks - 1) * BLOCK + block_columns(plan->out, plan->blocks - 1)) * plan->in * taps) *
+        sizeof(float);
+    int64_t patch = plan->runs * (plan->tile + plan->width - 1) * plan->step;
+    prepared->scratch_bytes = (size_t)(plan->blocks * BLOCK + patch) * sizeof(float); /* bias, patch */
     return COVER_OK;
 }
 
@@ -103,53 +105,74 @@ static void fill_patch(const struct plan *plan, float *patch, const float *in, i
             copy_floats(to, from, inside * channels);
             continue;
         }
-        for (int64_t x = 0; x < inside; x++) copy_floats(to + x * channels, from + x * plan->in, channels);
+        for (int64_t x = 0; x < inside; x++, from += plan->in) {
+            copy_floats(to + x * channels, from, channels);
+            for (int64_t i = 0; i < channels; i += 16) __builtin_prefetch(from + count * plan->in + i);
+        }
     }
 }
 
-/* One product into `out`, whose block may have fewer channels than the vectors: then by way of a buffer. */
-static void product_into(struct product product, float *out, int64_t out_row, int64_t rows, int64_t columns,
+/* A tile whose neighbours are all in the image, and all their channels are wanted, needs no patch. */
+static bool is_inside(const struct plan *plan, const int64_t at[3], int64_t count) {
+    const int64_t *size = plan->size;
+    bool row = at[2] > 0 && at[2] + count < size[2] && at[1] > 0 && at[1] + 1 < size[1];
+    return row && (plan->runs == 3 || (at[0] > 0 && at[0] + 1 < size[0]));
+}
+static void look_inside(const struct plan *plan, struct product *product, const float *in, int64_t pixel) {
+    int64_t row = plan->size[2] * plan->in, slice = plan->size[1] * row;
+    product->slices = plan->runs / 3, product->runs = 3;
+    product->a_slice = slice, product->a_run = row;
+    product->a = in + (pixel - 1) * plan->in - row - (plan->runs == 9 ? slice : 0);
+}
+
+/* One product into `out`, whose block may have fewer channels than the vectors: then by way of a buffer.
+ * (The struct is changed in place: a copy of what was just written piecewise would wait for all earlier stores.) */
+static void product_into(struct product *product, float *out, int64_t out_row, int64_t rows, int64_t columns,
                          int64_t here, bool first) {
     float buffer[ROWS_MAX * BLOCK];
-    product_fn *const multiply = product_table[columns == BLOCK][rows];
-    if (!first) product.init = out, product.init_row = out_row;
-    product.c = out, product.c_row = out_row;
-    if (here == columns) {
-        multiply(&product);
-        return;
-    }
-    product.c = buffer, product.c_row = columns;
-    if (!first) {
-        for (int64_t m = 0; m < rows; m++) {
+    product->c = out, product->c_row = out_row;
+    if (!first) product->init = out, product->init_row = out_row;
+    if (here < columns) {
+        product->c = buffer, product->c_row = columns;
+        for (int64_t m = 0; m < rows && !first; m++) {
             copy_floats(buffer + m * columns, out + m * out_row, here);
             zero_floats(buffer + m * columns + here, columns - here);
         }
-        product.init = buffer, product.init_row = columns;
+        if (!first) product->init = buffer, product->init_row = columns;
     }
-    multiply(&product);
-    for (int64_t m = 0; m < rows; m++) copy_floats(out + m * out_row, buffer + m * columns, here);
+    product_table[columns == BLOCK][rows](product);
+    for (int64_t m = 0; m < rows && here < columns; m++) copy_floats(out + m * out_row, buffer + m * columns, here);
 }
 
 /* One tile: every step of the group, every block of the group. */
-static void convolve_tile(const struct plan *plan, float *out, const float *in, const float *packed, const float *bias,
-                          float *patch, const int64_t at[3], int64_t block0, int64_t step0) {
+static void convolve_tile(const struct plan *plan, float *out, const float *in, const float *packed, float *scratch,
+                          const int64_t at[3], int64_t block0, int64_t step0) {
+    const float *bias = scratch;
+    float *patch = scratch + plan->blocks * BLOCK;
     int64_t count = smaller(plan->tile, plan->size[2] - at[2]);
     int64_t pixel = (at[0] * plan->size[1] + at[1]) * plan->size[2] + at[2];
     int64_t step_end = smaller(step0 + plan->group_steps, plan->steps);
     int64_t block_end = smaller(block0 + plan->group_blocks, plan->blocks);
     for (int64_t step = step0; step < step_end; step++) {
         int64_t channel = step * plan->step, channels = smaller(plan->step, plan->in - channel);
-        struct product product = {.a = patch, .a_row = channels, .a_run = (count + 2) * channels, .a_step = 1,
-                                  .runs = plan->runs, .length = plan->width * channels};
-        if (plan->width == 1) product.a = in + pixel * plan->in + channel, product.a_row = plan->in;
-        else fill_patch(plan, patch, in, at[0], at[1], at[2], count, channel, channels);
+        struct product product = {.a = patch,
+                                  .a_row = channels,
+                                  .a_run = (count + 2) * channels,
+                                  .a_step = 1,
+                                  .slices = 1,
+                                  .runs = plan->runs,
+                                  .length = plan->width * channels};
+        if (plan->width == 1)
+            product.a = in + pixel * plan->in + channel, product.a_row = plan->in;
+        else if (channels == plan->in && is_inside(plan, at, count))
+            look_inside(plan, &product, in, pixel);
+        else
+            fill_patch(plan, patch, in, at[0], at[1], at[2], count, channel, channels);
         for (int64_t block = block0; block < block_end; block++) {
             int64_t columns = block_columns(plan->out, block), here = smaller(columns, plan->out - block * BLOCK);
-            float start[BLOCK] = {0}; /* the bias, for all rows */
-            if (step == 0 && bias) copy_floats(start, bias + block * BLOCK, here);
-            product.init = start, product.init_row = 0;
+            product.init = bias + block * BLOCK, product.init_row = 0;
             product.b = packed + packed_at(plan, block, step);
-            product_into(product, out + pixel * plan->out + block * BLOCK, plan->out, count, columns, here, step == 0);
+            product_into(&product, out + pixel * plan->out + block * BLOCK, plan->out, count, columns, here, step == 0);
         }
     }
 }
@@ -157,22 +180,24 @@ static void convolve_tile(const struct plan *plan, float *out, const float *in, 
 static cover_status convolve(const struct prepared *prepared, float *out, const float *in, const void *packed,
                              const float *bias, void *scratch) {
     const struct plan *plan = prepared->state;
+    zero_floats(scratch, plan->blocks * BLOCK);
+    if (bias) copy_floats(scratch, bias, plan->out);
     for (int64_t block = 0; block < plan->blocks; block += plan->group_blocks)
         for (int64_t step = 0; step < plan->steps; step += plan->group_steps)
             for (int64_t z = 0; z < plan->size[0]; z++)
                 for (int64_t y = 0; y < plan->size[1]; y++)
                     for (int64_t x = 0; x < plan->size[2]; x += plan->tile)
-                        convolve_tile(plan, out, in, packed, bias, scratch, (int64_t[]){z, y, x}, block, step);
+                        convolve_tile(plan, out, in, packed, scratch, (int64_t[]){z, y, x}, block, step);
     return COVER_OK;
 }
 
-static bool serves(const struct conv_shape *shape, enum conv_pass pass, unsigned features) {
-    (void)shape, (void)pass;
+static bool serves(enum conv_pass pass, unsigned features) {
+    (void)pass;
     return (features & CONV_FEATURES) == CONV_FEATURES;
 }
 
 #define NAME_TEXT(isa) #isa
 #define ISA_TEXT(isa) NAME_TEXT(isa)
 const struct conv_form ISA_NAME(conv) = {
-    ISA_TEXT(CONV_ISA), serves, serves, prepare, release, pack, convolve, direct_weights,
+    ISA_TEXT(CONV_ISA), serves, prepare, release, pack, convolve, direct_weights,
 };

@@ -14,16 +14,17 @@ enum { LANES = 8, ROWS_MAX = 6 };
 enum { LANES = 4, ROWS_MAX = 6 };
 #endif
 enum { BLOCK = 2 * LANES }; /* output channels that one product makes, at most */
+typedef float vec __attribute__((vector_size(LANES * sizeof(float)), aligned(4), may_alias));
 
-/* C(m, n) = init(m, n) + sum over r < runs, k < length of A(m, r, k) * B(r, k, n), n < LANES or BLOCK.
- * A in any strides, B dense in the order it is read.  Pixels are m and input channels k when a pass convolves; input
- * channels are m and pixels k when it takes the gradient of the weights. */
+/* C(m, n) = init(m, n) + sum over s < slices, r < runs, k < length of A(m, s, r, k) * B(s, r, k, n), n < LANES or
+ * BLOCK. A in any strides, B dense in the order it is read.  Pixels are m and input channels k when a pass convolves;
+ * input channels are m and pixels k when it takes the gradient of the weights. */
 struct product {
     float *c;
     const float *init, *a, *b;
     int64_t c_row, init_row, a_row; /* from m to m + 1 */
-    int64_t a_run, a_step;          /* from r to r + 1, from k to k + 1 */
-    int64_t runs, length;
+    int64_t a_slice, a_run, a_step; /* from s to s + 1, r to r + 1, k to k + 1 */
+    int64_t slices, runs, length;
 };
 typedef void product_fn(const struct product *product);
 
@@ -55,6 +56,9 @@ static inline int64_t block_columns(int64_t channels, int64_t b) {
 /* A run of floats, by hand: most are too short for a call of memcpy. */
 static inline void copy_floats(float *restrict to, const float *restrict from, int64_t count) {
     for (int64_t i = 0; i < count; i++) to[i] = from[i];
+}
+static inline void add_floats(float *restrict to, const float *restrict from, int64_t count) {
+    for (int64_t i = 0; i < count; i++) to[i] += from[i];
 }
 static inline void zero_floats(float *to, int64_t count) {
     for (int64_t i = 0; i < count; i++) to[i] = 0;

@@ -1,17 +1,17 @@
-/* Gradient of the weights, own fast form: equals plain.c but for rounding.  The image is taken in bands of a few hundred
- * pixels; for each band, the gradient of a block of output channels (one vector or two) times a few (tap, input channel)
- * pairs is summed in registers over the band's pixels, then added to the sums of earlier bands.
- * Edges: a band's input is first copied into a panel with zeros around the image.  Called by direct.c's row. */
+/* Gradient of the weights, own fast form: equals plain.c but for rounding.  The image is taken in bands of a few
+ * hundred pixels; for each band, the gradient of a block of output channels (one vector or two) times a few (tap, input
+ * channel) pairs is summed in registers over the band's pixels, then added to the sums of earlier bands. Edges: a
+ * band's input is first copied into a panel with zeros around the image.  Called by direct.c's row. */
 #include "direct.h"
 
-enum { BAND_PIXELS = 512, PANEL_CHANNELS = 16 };
+enum { BAND_PIXELS = 1200, PANEL_CHANNELS = 16 };
 
 struct plan {
-    int64_t size[3], in, out; /* kernel 1 has no neighbours: 3D is 2D with more rows */
-    int64_t width, runs;      /* taps along a row, and rows of taps: 1 x 1, 3 x 3 (2D), 3 x 9 (3D) */
-    int64_t step, steps;      /* input channels in a panel */
-    int64_t blocks;           /* of output channels */
-    int64_t band[2], bands;   /* slices and rows in a band; bands in the image */
+    int64_t size[3], in, out;        /* kernel 1 has no neighbours: 3D is 2D with more rows */
+    int64_t width, runs;             /* taps along a row, and rows of taps: 1 x 1, 3 x 3 (2D), 3 x 9 (3D) */
+    int64_t step, steps;             /* input channels in a panel */
+    int64_t blocks;                  /* of output channels */
+    int64_t band[2], bands;          /* slices and rows in a band; bands in the image */
     int64_t sums, panel_x, panel_dy; /* offsets in scratch, in floats: sums of bias and weights, the panels */
 };
 
@@ -54,21 +54,30 @@ struct band {
     bool first, last;
 };
 
-/* The band of dy as (block, pixel, column), missing columns zero; its sum over pixels into db. */
-static void pack_dy(const struct plan *plan, const struct band *band, float *panel, float *db, const float *dy) {
+/* The band of dy as (block, pixel, column), missing columns zero; its sum over pixels into db.  Where dy is that
+ * already, one block without missing columns, it is only summed. */
+static const float *pack_dy(const struct plan *plan, const struct band *band, float *panel, float *db,
+                            const float *dy) {
     int64_t pixels = band->slices * band->rows * plan->size[2], slice = band->rows * plan->size[2];
-    for (int64_t b = 0; b < plan->blocks; b++, panel += pixels * BLOCK) {
+    const float *whole = dy + (band->z * plan->size[1] + band->y) * plan->size[2] * plan->out;
+    const bool packed = plan->out == block_columns(plan->out, 0);
+    for (int64_t b = 0; b < plan->blocks; b++) {
         int64_t columns = block_columns(plan->out, b), here = smaller(columns, plan->out - b * BLOCK);
-        float sum[BLOCK] = {0}, *to = panel;
+        float sum[BLOCK] = {0}, *to = panel + b * pixels * BLOCK;
         for (int64_t z = 0; z < band->slices; z++) {
-            const float *from = dy + ((band->z + z) * plan->size[1] + band->y) * plan->size[2] * plan->out + b * BLOCK;
-            for (int64_t p = 0; p < slice; p++, from += plan->out, to += columns) {
-                for (int64_t n = 0; n < here; n++) to[n] = from[n], sum[n] += from[n];
+            const float *from = whole + z * plan->size[1] * plan->size[2] * plan->out + b * BLOCK;
+            for (int64_t p = 0; p < slice; p++, from += plan->out) {
+                add_floats(sum, from, here);
+                if (packed) continue;
+                copy_floats(to, from, here);
                 zero_floats(to + here, columns - here);
+                to += columns;
             }
         }
-        for (int64_t n = 0; n < here; n++) db[b * BLOCK + n] = (band->first ? 0 : db[b * BLOCK + n]) + sum[n];
+        if (band->first) zero_floats(db + b * BLOCK, here);
+        add_floats(db + b * BLOCK, sum, here);
     }
+    return packed ? whole : panel;
 }
 
 /* The band of x with its neighbours, channels first .. first + channels - 1, as (slice, row, pixel, channel). */
@@ -100,27 +109,60 @@ static void add_band(const struct plan *plan, const struct band *band, float *ti
         const float *x_run = x + run % 3 * row + run / 3 * slice;
         for (int64_t pair = 0; pair < pairs; pair += most) {
             float *sums = tile + (run * pairs + pair) * columns;
-            for (int64_t z = 0; z < band->slices; z++) {
-                struct product product = {
-                    .c = sums, .c_row = columns, .init = sums, .init_row = columns,
-                    .a = x_run + z * slice + pair, .a_row = 1, .a_run = row, .a_step = x_pixel,
-                    .b = dy + z * band->rows * plan->size[2] * columns, .runs = band->rows, .length = plan->size[2]};
-                product_table[columns == BLOCK][smaller(most, pairs - pair)](&product);
-            }
+            struct product product = {.c = sums,
+                                      .c_row = columns,
+                                      .init = sums,
+                                      .init_row = columns,
+                                      .a = x_run + pair,
+                                      .a_row = 1,
+                                      .a_slice = slice,
+                                      .a_run = row,
+                                      .a_step = x_pixel,
+                                      .b = dy,
+                                      .slices = band->slices,
+                                      .runs = band->rows,
+                                      .length = plan->size[2]};
+            product_table[columns == BLOCK][smaller(most, pairs - pair)](&product);
         }
     }
 }
 
-/* One finished tile into PyTorch's order. */
-static void unpack(const struct plan *plan, float *dw, const float *tile, int64_t first_in, int64_t channels,
-                   int64_t columns, int64_t here, bool accumulate) {
-    int64_t taps = plan->runs * plan->width;
-    for (int64_t n = 0; n < here; n++) {
-        float *to = dw + (n * plan->in + first_in) * taps;
-        for (int64_t tap = 0; tap < taps; tap++) {
-            const float *from = tile + tap * channels * columns + n;
-            for (int64_t i = 0; i < channels; i++)
-                to[i * taps + tap] = from[i * columns] + (accumulate ? to[i * taps + tap] : 0);
+/* v as a square matrix, turned over its diagonal: halves, quarters, ... change places. */
+static inline __attribute__((always_inline)) void transpose(vec v[LANES]) {
+    typedef int lanes __attribute__((vector_size(LANES * sizeof(int))));
+#pragma GCC unroll 4
+    for (int s = LANES / 2; s > 0; s /= 2) {
+        lanes upper, lower;
+#pragma GCC unroll 16
+        for (int l = 0; l < LANES; l++) upper[l] = l & s ? LANES + l - s : l, lower[l] = l & s ? LANES + l : l + s;
+#pragma GCC unroll 16
+        for (int r = 0; r < LANES; r++) {
+            if (r & s) continue;
+            vec a = v[r], b = v[r + s];
+            v[r] = __builtin_shuffle(a, b, upper), v[r + s] = __builtin_shuffle(a, b, lower);
+        }
+    }
+}
+
+/* One finished tile (tap, input channel, column) into PyTorch's order (column, input channel, tap), LANES columns and
+ * as many (channel, tap) pairs at a time. */
+static void unpack(const struct plan *plan, float *dw, const float *tile, int64_t channels, int64_t columns,
+                   int64_t here, bool accumulate) {
+    int64_t taps = plan->runs * plan->width, pairs = taps * channels;
+    for (int64_t pair = 0; pair < pairs; pair += LANES) {
+        int64_t count = smaller(LANES, pairs - pair);
+        for (int64_t n = 0; n < here; n += LANES) {
+            vec v[LANES] = {{0}};
+            for (int64_t p = 0; p < count; p++)
+                v[p] = *(const vec *)(tile + ((pair + p) % taps * channels + (pair + p) / taps) * columns + n);
+            transpose(v);
+            for (int64_t r = 0; r < smaller(LANES, here - n); r++) {
+                float *to = dw + (n + r) * plan->in * taps + pair;
+                if (accumulate)
+                    add_floats(to, (const float *)&v[r], count);
+                else
+                    copy_floats(to, (const float *)&v[r], count);
+            }
         }
     }
 }
@@ -129,19 +171,21 @@ static void take_band(const struct plan *plan, const struct band *band, float *d
                       float *scratch, bool accumulate) {
     float *panel_x = scratch + plan->panel_x, *panel_dy = scratch + plan->panel_dy, *tile = scratch + plan->sums;
     int64_t pixels = band->slices * band->rows * plan->size[2];
-    pack_dy(plan, band, panel_dy, scratch, dy);
+    const float *dy_band = pack_dy(plan, band, panel_dy, scratch, dy);
     for (int64_t s = 0; s < plan->steps; s++) {
         int64_t first = s * plan->step, channels = smaller(plan->step, plan->in - first), x_pixel = channels;
         const float *x_band = panel_x;
-        if (plan->width == 1) x_band = x + band->y * plan->size[2] * plan->in, x_pixel = plan->in;
-        else pack_x(plan, band, panel_x, x, first, channels);
+        if (plan->width == 1)
+            x_band = x + band->y * plan->size[2] * plan->in, x_pixel = plan->in;
+        else
+            pack_x(plan, band, panel_x, x, first, channels);
         for (int64_t b = 0; b < plan->blocks; b++) {
             int64_t columns = block_columns(plan->out, b), here = smaller(columns, plan->out - b * BLOCK);
             if (band->first) zero_floats(tile, tile_floats(plan));
-            add_band(plan, band, tile, x_band, x_pixel, panel_dy + b * pixels * BLOCK, channels, columns);
+            add_band(plan, band, tile, x_band, x_pixel, dy_band + b * pixels * BLOCK, channels, columns);
             if (band->last)
-                unpack(plan, dw + b * BLOCK * plan->in * plan->runs * plan->width, tile, first, channels, columns, here,
-                       accumulate);
+                unpack(plan, dw + (b * BLOCK * plan->in + first) * plan->runs * plan->width, tile, channels, columns,
+                       here, accumulate);
             if (plan->bands > 1) tile += tile_floats(plan);
         }
     }
@@ -154,8 +198,12 @@ cover_status direct_weights(const struct prepared *prepared, float *dw, float *d
     float *bias_sums = scratch;
     for (int64_t z = 0; z < size[0]; z += plan->band[0]) {
         for (int64_t y = 0; y < size[1]; y += plan->band[1]) {
-            struct band band = {z, y, smaller(plan->band[0], size[0] - z), smaller(plan->band[1], size[1] - y),
-                                z == 0 && y == 0, z + plan->band[0] >= size[0] && y + plan->band[1] >= size[1]};
+            struct band band = {z,
+                                y,
+                                smaller(plan->band[0], size[0] - z),
+                                smaller(plan->band[1], size[1] - y),
+                                z == 0 && y == 0,
+                                z + plan->band[0] >= size[0] && y + plan->band[1] >= size[1]};
             take_band(plan, &band, dw, x, dy, scratch, accumulate);
         }
     }

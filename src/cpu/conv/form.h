@@ -18,9 +18,7 @@ struct prepared { /* one pass in one form */
 
 struct conv_form {
     const char *name;
-    /* Can it serve this pass with these CPU features?  If so, is it the one to take, or is a later row faster? */
-    bool (*serves)(const struct conv_shape *shape, enum conv_pass pass, unsigned features);
-    bool (*best)(const struct conv_shape *shape, enum conv_pass pass, unsigned features);
+    bool (*serves)(enum conv_pass pass, unsigned features);
     /* Fills packed_bytes, scratch_bytes and state; COVER_ERROR_UNSUPPORTED passes the shape on to the next row.
      * release() also follows a prepare() that failed. */
     cover_status (*prepare)(struct prepared *prepared);

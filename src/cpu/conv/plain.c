@@ -52,8 +52,10 @@ static void grad_data(const struct conv_shape *s, float *dx, const float *dy, co
 static cover_status convolve(const struct prepared *prepared, float *out, const float *in, const void *packed,
                              const float *bias, void *scratch) {
     (void)scratch;
-    if (prepared->pass == CONV_FORWARD) forward(&prepared->shape, out, in, packed, bias);
-    else grad_data(&prepared->shape, out, in, packed);
+    if (prepared->pass == CONV_FORWARD)
+        forward(&prepared->shape, out, in, packed, bias);
+    else
+        grad_data(&prepared->shape, out, in, packed);
     return COVER_OK;
 }
 
@@ -83,8 +85,8 @@ static cover_status grad_weights(const struct prepared *prepared, float *dw, flo
     return COVER_OK;
 }
 
-static bool serves(const struct conv_shape *shape, enum conv_pass pass, unsigned features) {
-    (void)shape, (void)pass, (void)features;
+static bool serves(enum conv_pass pass, unsigned features) {
+    (void)pass, (void)features;
     return true;
 }
 
@@ -101,4 +103,4 @@ static cover_status pack(const struct prepared *prepared, void *packed, const fl
     return COVER_OK;
 }
 
-const struct conv_form conv_plain = {"plain", serves, serves, prepare, release, pack, convolve, grad_weights};
+const struct conv_form conv_plain = {"plain", serves, prepare, release, pack, convolve, grad_weights};

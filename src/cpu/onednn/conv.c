@@ -27,11 +27,11 @@ static void release_threads(int before) { (void)before; }
 
 struct state {
     dnnl_engine_t engine;
-    dnnl_primitive_t pass, reorder;       /* the reorder packs the weights */
-    dnnl_memory_desc_t in, out, bias;     /* bias NULL without one */
-    dnnl_memory_desc_t plain;             /* weights in PyTorch's order */
-    const_dnnl_memory_desc_t weights;     /* weights as `pass` reads them; `pass` owns it */
-    float *zeros;                         /* the bias of a caller who has none */
+    dnnl_primitive_t pass, reorder;   /* the reorder packs the weights */
+    dnnl_memory_desc_t in, out, bias; /* bias NULL without one */
+    dnnl_memory_desc_t plain;         /* weights in PyTorch's order */
+    const_dnnl_memory_desc_t weights; /* weights as `pass` reads them; `pass` owns it */
+    float *zeros;                     /* the bias of a caller who has none */
 };
 
 static cover_status translate(const char *what, dnnl_status_t status) {
@@ -66,7 +66,8 @@ static const_dnnl_memory_desc_t scratchpad(const_dnnl_primitive_t primitive) {
     return dnnl_primitive_desc_query_md(description(primitive), dnnl_query_scratchpad_md, 0);
 }
 
-static cover_status prepare_pass(struct state *state, const struct prepared *prepared, const_dnnl_primitive_attr_t attr) {
+static cover_status prepare_pass(struct state *state, const struct prepared *prepared,
+                                 const_dnnl_primitive_attr_t attr) {
     const struct conv_shape *s = &prepared->shape;
     const dnnl_dims_t ones = {1, 1, 1}, zeros = {0}, pad = {s->kernel / 2, s->kernel / 2, s->kernel / 2};
     const bool turned = prepared->pass == CONV_GRAD_DATA;
@@ -78,16 +79,17 @@ static cover_status prepare_pass(struct state *state, const struct prepared *pre
     DNNL("describe weights", describe_weights(&any, s, dnnl_format_tag_any));
     DNNL("describe weights", describe_weights(&state->plain, s, s->grid.ndim == 2 ? dnnl_oihw : dnnl_oidhw));
     if (s->bias && !turned)
-        DNNL("describe a bias", dnnl_memory_desc_create_with_tag(&state->bias, 1, (dnnl_dims_t){s->c_out}, dnnl_f32, dnnl_a));
+        DNNL("describe a bias",
+             dnnl_memory_desc_create_with_tag(&state->bias, 1, (dnnl_dims_t){s->c_out}, dnnl_f32, dnnl_a));
     /* the data gradient needs the forward description as a hint */
-    DNNL("prepare a convolution", dnnl_convolution_forward_primitive_desc_create(
-                                      &forward, state->engine, dnnl_forward_training, dnnl_convolution_direct,
-                                      turned ? state->out : state->in, any, state->bias, turned ? state->in : state->out,
-                                      ones, zeros, pad, pad, attr));
+    DNNL("prepare a convolution",
+         dnnl_convolution_forward_primitive_desc_create(
+             &forward, state->engine, dnnl_forward_training, dnnl_convolution_direct, turned ? state->out : state->in,
+             any, state->bias, turned ? state->in : state->out, ones, zeros, pad, pad, attr));
     if (turned)
         DNNL("prepare a data gradient", dnnl_convolution_backward_data_primitive_desc_create(
-                                            &backward, state->engine, dnnl_convolution_direct, state->out, any, state->in,
-                                            ones, zeros, pad, pad, forward, attr));
+                                            &backward, state->engine, dnnl_convolution_direct, state->out, any,
+                                            state->in, ones, zeros, pad, pad, forward, attr));
     dnnl_primitive_desc_t desc = turned ? backward : forward;
     const char *name = "";
     DNNL("name its kernel", dnnl_primitive_desc_query(desc, dnnl_query_impl_info_str, 0, &name));
@@ -104,8 +106,8 @@ done:
 static cover_status prepare_reorder(struct state *state, const_dnnl_primitive_attr_t attr) {
     dnnl_primitive_desc_t desc = NULL;
     cover_status status;
-    DNNL("prepare a reorder", dnnl_reorder_primitive_desc_create(&desc, state->plain, state->engine, state->weights,
-                                                                 state->engine, attr));
+    DNNL("prepare a reorder",
+         dnnl_reorder_primitive_desc_create(&desc, state->plain, state->engine, state->weights, state->engine, attr));
     DNNL("create a reorder", dnnl_primitive_create(&state->reorder, desc));
 done:
     dnnl_primitive_desc_destroy(desc);
@@ -154,7 +156,7 @@ static void release(struct prepared *prepared) {
     memory_free(prepared->context, state);
 }
 
-/* ---- running: the objects that carry pointers are made for the call, which costs about a microsecond and lets any
+/* ---- running: the objects that carry pointers are made for the call, which costs a few microseconds and lets any
  * number of threads run one primitive at once. */
 
 struct operand {
@@ -174,8 +176,8 @@ static cover_status run(const struct state *state, const_dnnl_primitive_t primit
     for (int i = 0; i < count; i++) {
         if (!operands[i].desc || dnnl_memory_desc_get_size(operands[i].desc) == 0) continue;
         arguments[used].arg = operands[i].argument;
-        DNNL("wrap memory", dnnl_memory_create(&arguments[used].memory, operands[i].desc, state->engine,
-                                               (void *)operands[i].data));
+        DNNL("wrap memory",
+             dnnl_memory_create(&arguments[used].memory, operands[i].desc, state->engine, (void *)operands[i].data));
         used++;
     }
     DNNL("run", dnnl_primitive_execute(primitive, stream, used, arguments));
@@ -186,8 +188,8 @@ done:
     release_threads(threads);
     return status;
 }
-#define RUN(state, primitive, ...)                                                                                    \
-    run(state, primitive, (const struct operand[]){__VA_ARGS__},                                                      \
+#define RUN(state, primitive, ...)                                                                                     \
+    run(state, primitive, (const struct operand[]){__VA_ARGS__},                                                       \
         sizeof((const struct operand[]){__VA_ARGS__}) / sizeof(struct operand))
 
 static cover_status pack(const struct prepared *prepared, void *packed, const float *weights, void *scratch) {
@@ -207,9 +209,8 @@ static cover_status convolve(const struct prepared *prepared, float *out, const 
 }
 
 /* A cap on instruction sets is the context's, oneDNN's is the process's: under a cap our own forms serve. */
-static bool serves(const struct conv_shape *shape, enum conv_pass pass, unsigned features) {
-    (void)shape;
+static bool serves(enum conv_pass pass, unsigned features) {
     return pass != CONV_GRAD_WEIGHTS && ((cpu_features() ^ features) & (CPU_AVX2 | CPU_AVX512)) == 0;
 }
 
-const struct conv_form conv_onednn = {"onednn", serves, serves, prepare, release, pack, convolve, NULL};
+const struct conv_form conv_onednn = {"onednn", serves, prepare, release, pack, convolve, NULL};
