@@ -17,7 +17,7 @@ cover_status file_read(cover_context *context, const char *path, uint64_t limit_
     cover_status status = COVER_OK;
     uint8_t *data = NULL;
     struct stat about;
-    int descriptor = open(path, O_RDONLY | O_CLOEXEC);
+    int descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a FIFO without a writer must not block */
     if (descriptor < 0) return system_error(path, "cannot be opened");
     if (fstat(descriptor, &about) != 0) {
         status = system_error(path, "cannot be examined");
@@ -66,7 +66,7 @@ cover_status replacement_begin(struct replacement *file, cover_context *context,
         replacement_abandon(file, context);
         return COVER_ERROR_MEMORY;
     }
-    snprintf(file->temporary, length + 32, "%s.tmp-%ld", path, (long)getpid());
+    snprintf(file->temporary, length + 32, "%s.tmp-%ld", path, (long)gettid()); /* no other thread alive has this number */
     file->descriptor = open(file->temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
     if (file->descriptor < 0) {
         cover_status status = system_error(path, "cannot be written");
