@@ -103,6 +103,7 @@ void sha256_begin(struct sha256 *hash) {
 void sha256_add(struct sha256 *hash, const void *data, size_t bytes) {
     const uint8_t *from = data;
     size_t held = hash->bytes % 64;
+    if (bytes == 0) return; /* data may be NULL */
     hash->bytes += bytes;
     if (held > 0) {
         size_t taken = bytes < 64 - held ? bytes : 64 - held;
