@@ -341,8 +341,6 @@ cover_status cover_config_validate(const cover_config *config) {
                     s->deform_sigma_high);
     if (!s->loss_vec && !s->loss_con)
         return fail(COVER_ERROR_ARGUMENT, "loss_vec and loss_con are both off; nothing would be learnt");
-    if (s->warmup > s->steps)
-        return fail(COVER_ERROR_ARGUMENT, "warmup=%lld is longer than steps=%lld", (long long)s->warmup, (long long)s->steps);
     return COVER_OK;
 }
 
