@@ -70,7 +70,7 @@ static cover_status check_tensor_file(struct check *check, const char *path) {
     cover_status status = tensor_file_open(&file, check->context, path);
     if (status != COVER_OK) return check_error(check, status);
     status = check_values(check, file, path);
-    text_add(&check->facts, ", \"tensors\": %lld", (long long)file->count);
+    check->tensors += file->count;
     tensor_file_close(file);
     return status;
 }
@@ -180,7 +180,7 @@ static cover_status check_unknown(struct check *check, const char *path) {
 static const struct check_kind kinds[] = {
     {"dataset", is_dataset, check_dataset},
     {"run folder", is_run_folder, check_run_folder},
-    {"weights", is_tensor_file, check_tensor_file},
+    {"weight file", is_tensor_file, check_tensor_file},
     {"unknown", is_anything, check_unknown},
 };
 
@@ -194,6 +194,7 @@ cover_status cover_check(cover_context *context, const char *path, char **report
     int k = 0;
     while (!kinds[k].detect(context, path)) k++;
     GO(kinds[k].check(&check, path));
+    if (check.tensors) text_add(&check.facts, ", \"tensors\": %lld", (long long)check.tensors);
     if (check.findings.failed || check.facts.failed) GO(fail(COVER_ERROR_MEMORY, "%s: out of memory", path));
     text_add(&text, "{\"ok\": %s, \"path\": ", check.found == 0 ? "true" : "false");
     text_add_json(&text, path);

@@ -9,6 +9,7 @@ struct check {
     cover_context *context;
     struct text findings; /* JSON strings, separated by commas */
     struct text facts;    /* members of the report beside "ok" and "errors": `, "samples": 12` */
+    int64_t tensors;      /* in all files of tensors */
     int64_t found;
 };
 
