@@ -102,13 +102,18 @@ static void add_level(struct text *svg, const struct axes *axes, double value, d
              WIDTH - RIGHT, LEFT - 7, y + 4.5, shown);
 }
 
-/* Powers of ten, and within a few of them 2 and 5 as well. */
+/* Powers of ten, and the more between them the fewer there are. */
 static void add_decades(struct text *svg, const struct axes *axes) {
+    static const struct {
+        double below; /* decades on the axis */
+        double multiples[8];
+    } ticks[] = {{1, {1, 1.5, 2, 3, 4, 5, 7}}, {2.5, {1, 2, 5}}, {DBL_MAX, {1}}};
     double range = axes->y_high - axes->y_low, step = fmax(1, tick_step(range, 5));
+    const double *multiple = ticks[range < ticks[0].below ? 0 : range < ticks[1].below ? 1 : 2].multiples;
     for (double decade = floor(axes->y_low / step) * step; decade <= axes->y_high; decade += step)
-        for (int m = 1; m <= (range < 2.5 ? 5 : 1); m += m == 1 ? 1 : 3) {
-            double value = decade + log10(m);
-            if (value >= axes->y_low && value <= axes->y_high) add_level(svg, axes, value, m * pow(10, decade));
+        for (int i = 0; multiple[i] > 0; i++) {
+            double value = decade + log10(multiple[i]);
+            if (value >= axes->y_low && value <= axes->y_high) add_level(svg, axes, value, multiple[i] * pow(10, decade));
         }
 }
 

@@ -308,7 +308,8 @@ static cover_status add_pairs(struct text *html, const struct report *report) {
     float rim = field_rim(report);
     text_add(html, "<h2>View pairs</h2><p class=\"soft\">Two views of one image with a known field between them. Each point of "
                    "the fixed view is looked up in the moving view at the end of its vector; the network sees the two views "
-                   "alone and answers with the predicted field.</p><div class=\"legend\">");
+                   "alone and answers with the predicted field. The moving view has its appearance changed (noise, contrast, "
+                   "boxes painted over), so a difference stays even with the true field.</p><div class=\"legend\">");
     TRY(picture_wheel(html));
     text_add(html, "<p class=\"soft\">The colour of a vector is where it points to on this wheel: at its centre 0, at its rim "
                    "%g&nbsp;pixels. Greyed: the point lies outside the moving view and does not count. Differences: "

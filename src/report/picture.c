@@ -175,7 +175,8 @@ static void field_colour(uint8_t rgb[3], float down, float right) {
         return;
     }
     float part = length < 1 ? length : 1, unit = length > 0 ? 1 / length : 0;
-    float lightness = 0.985f - 0.27f * part, chroma = 0.185f * part;
+    /* the largest chroma that sRGB has for every hue: none is clipped, so a smooth field looks smooth */
+    float lightness = 0.985f - 0.245f * part, chroma = 0.126f * part;
     float a = chroma * right * unit, b = chroma * down * unit;
     float l = lightness + 0.3963377774f * a + 0.2158037573f * b, m = lightness - 0.1055613458f * a - 0.0638541728f * b,
           s = lightness - 0.0894841775f * a - 1.2914855480f * b;
