@@ -2,7 +2,7 @@
 # cover pack on images that are there, that are not, and that are not images.
 # Usage: test_pack.sh COVER JSON_VALUE FOLDER_OF_PNG
 . "$(dirname "$0")/lib.sh"
-images=$3
+images=$(absolute "$3")
 set -- "$images"/*.png
 mkdir "$tmp/few" "$tmp/empty" "$tmp/mixed"
 cp "$1" "$2" "$3" "$tmp/few"

@@ -3,10 +3,12 @@
 
 #include <string.h>
 
-extern const struct verb verb_info, verb_pack, verb_export, verb_convert, verb_bench;
+extern const struct verb verb_info, verb_pack, verb_check, verb_plan, verb_pretrain, verb_match, verb_export,
+    verb_convert, verb_report, verb_bench;
 
 const struct verb *const verbs[] = {
-    &verb_info, &verb_pack, &verb_export, &verb_convert, &verb_bench, NULL,
+    &verb_info,   &verb_pack,    &verb_check,  &verb_plan,  &verb_pretrain, &verb_match,
+    &verb_export, &verb_convert, &verb_report, &verb_bench, NULL,
 };
 
 const struct verb *verb_find(const char *name) {

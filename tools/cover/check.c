@@ -1,0 +1,47 @@
+/* cover check: is this file, or run folder, whole? */
+#include "command.h"
+
+#include <libcover/dataset.h>
+
+#include <jansson.h>
+
+/* A file that cannot even be read is a finding, too: with --json there is always an object to read. */
+static int print_unreadable(struct session *session, cover_status result, const struct field *fields) {
+    if (given(session, OPTION_JSON) && result != COVER_ERROR_CANCELLED)
+        print_object(session, json_pack("{s:b, s:[s]}", "ok", 0, "errors", cover_error_text()), fields);
+    return failed(session, result);
+}
+
+static int run(struct session *session) {
+    static const struct field fields[] = {{0}};
+    const char *path = session->arguments.operands[0];
+    char *text = NULL;
+    cover_status result = cover_check(session->context, path, &text);
+    if (result != COVER_OK) return print_unreadable(session, result, fields);
+    json_t *report = json_loads(text, 0, NULL);
+    bool ok = json_is_true(json_object_get(report, "ok"));
+    print_result(session, text, fields);
+    if (!given(session, OPTION_JSON)) {
+        const json_t *errors = json_object_get(report, "errors");
+        size_t index;
+        json_t *error;
+        const char *kind = json_string_value(json_object_get(report, "kind"));
+        if (ok) printf("%s: ok%s%s\n", path, kind ? ", a " : "", kind ? kind : "");
+        json_array_foreach(errors, index, error) printf("%s\n", json_string_value(error));
+    }
+    json_decref(report);
+    cover_text_release(session->context, text);
+    return ok ? EXIT_OK : EXIT_FAILED;
+}
+
+const struct verb verb_check = {
+    .name = "check",
+    .summary = "verify a dataset, checkpoint, run folder or weight file",
+    .operands = "FILE",
+    .operands_min = 1,
+    .operands_max = 1,
+    .detail = "Reads everything in the file, compares it with the hashes recorded there, and lists what is damaged. The "
+              "exit status is 0 when the file is whole, 1 when it is not.",
+    .examples = {"cover check chest.h5", "cover check run/ --json"},
+    .run = run,
+};

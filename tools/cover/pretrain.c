@@ -1,0 +1,152 @@
+/* cover pretrain: the main job.  The run folder is the library's work; here are its settings, progress and last words. */
+#include "command.h"
+
+#include <libcover/dataset.h>
+#include <libcover/trainer.h>
+
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The end of a text file, at most `most` bytes; NULL when it cannot be read.  `whole`: refuse a longer file. */
+static char *read_end(const char *folder, const char *name, long most, bool whole) {
+    char path[4096], *text = NULL;
+    if (snprintf(path, sizeof path, "%s/%s", folder, name) >= (int)sizeof path) return NULL;
+    FILE *file = fopen(path, "rb");
+    if (!file) return NULL;
+    long size = fseek(file, 0, SEEK_END) == 0 ? ftell(file) : -1;
+    long take = size < most ? size : most;
+    if (size >= 0 && !(whole && size > most) && fseek(file, size - take, SEEK_SET) == 0) {
+        text = need(malloc((size_t)take + 1));
+        text[fread(text, 1, (size_t)take, file)] = 0;
+    }
+    fclose(file);
+    return text;
+}
+
+/* Going on with a run takes the run's own settings where the command line says nothing else. */
+static int settings_of_run(struct session *session, const char *run) {
+    if (!given(session, OPTION_RESUME) || given(session, OPTION_PRESET)) return EXIT_OK;
+    char *json = read_end(run, "config.json", 1 << 20, true);
+    if (!json) return EXIT_OK; /* nothing there yet: the run starts anew */
+    cover_status result = cover_config_read_json(session->config, json);
+    free(json);
+    if (result != COVER_OK) {
+        fprintf(stderr, "cover pretrain: %s/config.json: %s\n", run, cover_error_text());
+        return EXIT_FAILED;
+    }
+    return settings_apply(session, session->config);
+}
+
+/* The command line once more, quoted for a shell where it must be, with --resume. */
+static void say_how_to_resume(const struct session *session) {
+    fputs("to go on:", stderr);
+    for (int i = 0; i < session->argc; i++) {
+        const char *word = session->argv[i];
+        bool plain = *word && strspn(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./=,:+@%") ==
+                                  strlen(word);
+        if (plain) {
+            fprintf(stderr, " %s", word);
+            continue;
+        }
+        fputs(" '", stderr);
+        for (; *word; word++) fputs(*word == '\'' ? "'\\''" : (char[2]){*word, 0}, stderr);
+        fputc('\'', stderr);
+    }
+    fprintf(stderr, "%s\n", given(session, OPTION_RESUME) ? "" : " --resume");
+}
+
+/* What the last line of the log says: means since the line before it. */
+static json_t *last_figures(const char *run) {
+    char *text = read_end(run, "log.jsonl", 1 << 16, false);
+    json_t *line = NULL;
+    if (text) {
+        size_t length = strlen(text);
+        while (length && text[length - 1] == '\n') text[--length] = 0;
+        const char *newline = strrchr(text, '\n');
+        line = json_loads(newline ? newline + 1 : text, 0, NULL);
+    }
+    free(text);
+    return line;
+}
+
+static int print_end(struct session *session, const char *run) {
+    static const struct field fields[] = {
+        {"run", "run folder"},
+        {"steps", "steps", UNIT_COUNT},
+        {"l_vec", "l_vec"},
+        {"l_con", "l_con"},
+        {"l_zero", "l_zero"},
+        {"ratio", "l_vec / l_zero"},
+        {"weights", "weights"},
+        {"report", "report"},
+        {0},
+    };
+    char weights[4096], report[4096];
+    snprintf(weights, sizeof weights, "%s/weights.safetensors", run);
+    snprintf(report, sizeof report, "%s/report.html", run);
+    json_t *result = json_pack("{s:s, s:s, s:s}", "run", run, "weights", weights, "report", report);
+    json_t *line = last_figures(run);
+    static const char *const names[] = {"l_vec", "l_con", "l_zero"};
+    for (int i = 0; i < 3; i++) json_object_set(result, names[i], json_object_get(line, names[i]));
+    json_object_set(result, "steps", json_object_get(line, "step"));
+    double l_vec = json_number_value(json_object_get(line, "l_vec"));
+    double l_zero = json_number_value(json_object_get(line, "l_zero"));
+    if (l_zero > 0) json_object_set_new(result, "ratio", json_real(l_vec / l_zero));
+    json_decref(line);
+    return print_object(session, result, fields);
+}
+
+static int run(struct session *session) {
+    const char *path = session->arguments.operands[0], *folder = text_of(session, OPTION_OUTPUT);
+    int status = settings_of_run(session, folder);
+    if (status != EXIT_OK) return status;
+    if (cover_config_validate(session->config) != COVER_OK) return usage_error(session->verb, "%s", cover_error_text());
+
+    cover_dataset *dataset = NULL;
+    cover_status result = cover_dataset_open(&dataset, session->context, path);
+    if (result != COVER_OK) return failed(session, result);
+    cover_pretrain_options pretrain = COVER_PRETRAIN_OPTIONS_INIT;
+    pretrain.resume = given(session, OPTION_RESUME);
+    pretrain.init = text_of(session, OPTION_INIT);
+    pretrain.allow_partial = given(session, OPTION_ALLOW_PARTIAL);
+    pretrain.on_step = progress_on_step;
+    pretrain.user = &session->progress;
+    result = cover_pretrain(session->context, dataset, session->config, folder, &pretrain);
+    cover_dataset_destroy(dataset);
+    if (result == COVER_OK) return print_end(session, folder);
+    status = failed(session, result);
+    if (result == COVER_ERROR_CANCELLED) say_how_to_resume(session);
+    return status;
+}
+
+const struct verb verb_pretrain = {
+    .name = "pretrain",
+    .summary = "pretrain a network on a packed dataset",
+    .operands = "DATA.h5",
+    .operands_min = 1,
+    .operands_max = 1,
+    .detail = "Draws pairs of views from the images with a known displacement field between them (SeVR), and trains a U-Net "
+              "to find that field from its features (MoV, VPA). The run folder gets config.json, log.jsonl, TensorBoard "
+              "events, checkpoints, and at the end weights.safetensors and report.html.\n"
+              "l_zero is the vector loss of the zero field on the same truth, so l_vec / l_zero tells how much was "
+              "learnt: 1 is nothing.\n"
+              "Ctrl-C stops after the step in work, saves a checkpoint and exits with 130; --resume goes on from there, "
+              "bit for bit as if nothing had happened. A second Ctrl-C stops at once.",
+    .examples = {"cover pretrain chest.h5 -o run", "cover pretrain chest.h5 -o run --preset demo --steps 500 --seed 7",
+                 "cover pretrain brain.h5 -o run3d --preset paper-3d --crop 96x96x96 --set lr=2e-4 -t 8",
+                 "cover pretrain chest.h5 -o run --resume"},
+    .settings = true,
+    .run = run,
+    .options = {{OPTION_OUTPUT, "RUN", "run folder to write", true},
+                {OPTION_PRESET},
+                {OPTION_STEPS},
+                {OPTION_BATCH},
+                {OPTION_CROP},
+                {OPTION_SET},
+                {OPTION_RESUME, NULL,
+                 "go on from the run's checkpoint, with the run's settings unless --preset is given; without a checkpoint "
+                 "start anew"},
+                {OPTION_INIT},
+                {OPTION_ALLOW_PARTIAL, NULL, "with --init: take the weights that fit and say which did not"}},
+};
