@@ -80,9 +80,11 @@ missing() {
     done
 }
 
+os_release=${OS_RELEASE:-/etc/os-release}
 is_debian() {
-    have_command apt-get && [ -r /etc/os-release ] && (
-        . /etc/os-release
+    have_command apt-get && [ -r "$os_release" ] && (
+        # shellcheck disable=SC1090
+        . "$os_release"
         case " ${ID:-} ${ID_LIKE:-} " in *" debian "* | *" ubuntu "*) exit 0 ;; esac
         exit 1
     )

@@ -1,0 +1,75 @@
+#!/bin/sh
+# An install works wherever it stands, from its own files, and pkg-config leads to it and to the build tree.
+# Usage: test_install.sh COVER JSON_VALUE SOURCE BUILD, with MESON and CC in the environment
+. "$(dirname "$0")/../tools/lib.sh"
+source=$3 build=$4
+unset LD_LIBRARY_PATH LD_PRELOAD PKG_CONFIG_PATH
+
+cat >"$tmp/program.c" <<'PROGRAM'
+#include <libcover/cover.h>
+#include <stdio.h>
+int main(void) {
+    cover_context *context;
+    if (cover_context_create(&context, NULL) != COVER_OK) return 1;
+    puts(cover_context_info(context));
+    cover_context_destroy(context);
+    return 0;
+}
+PROGRAM
+
+it 'an install goes under DESTDIR'
+run 0 env DESTDIR="$tmp/root" "$MESON" install -C "$build" --no-rebuild
+command=$(find "$tmp/root" -type f -name cover -path '*bin/cover')
+library=$(find "$tmp/root" -name 'libcover.so.?*' -type f)
+package=$(find "$tmp/root" -name cover.pc)
+holds test -x "$command"
+holds test -f "$library"
+holds test -f "$package"
+
+# Once moved, nothing of it can come from where it was installed or built.
+mv "$tmp/root" "$tmp/moved"
+command=$tmp/moved${command#"$tmp/root"} library=$tmp/moved${library#"$tmp/root"} package=$tmp/moved${package#"$tmp/root"}
+libraries=$(dirname "$library")
+
+it 'installed files do not know the build tree'
+for file in "$command" "$library"; do
+    run 0 readelf -d "$file"
+    no_out "$build"
+    no_out "$source"
+done
+run 0 cat "$package"
+no_out "$build"
+no_out "$source"
+
+it 'the installed command runs by its own libraries'
+run 0 "$command" info
+run 0 ldd "$command"
+no_out 'not found'
+out "$libraries/libcover\.so|bin/\.\./.*/libcover\.so"
+no_out "$build/"
+
+if [ -f "$libraries/libdnnl.so.3" ]; then
+    it "oneDNN's library from a wheel stands beside ours and is the one that is taken"
+    run 0 ldd "$library"
+    out "libdnnl\.so\.3 => $libraries/libdnnl\.so\.3"
+    it "oneDNN's licence is installed with it"
+    holds test -s "$(find "$tmp/moved" -path '*libcover/onednn/LICENSE')"
+fi
+
+# built PACKAGE-FOLDER RUNTIME-FOLDER: compile the program by pkg-config alone and run it
+built() {
+    flags=$(PKG_CONFIG_PATH=$1 PKG_CONFIG_SYSROOT_DIR=$3 pkg-config --cflags --libs cover) || wrong 'pkg-config failed'
+    # shellcheck disable=SC2086 # words on purpose
+    run 0 $CC "$tmp/program.c" -o "$tmp/program" $flags -Wl,-rpath,"$2"
+    run 0 "$tmp/program"
+    out '"version"'
+}
+if command -v pkg-config >/dev/null; then
+    it 'a program compiles against the install by pkg-config and runs'
+    built "$(dirname "$package")" "$libraries" "$tmp/moved"
+    it 'a program compiles against the build tree by pkg-config and runs'
+    built "$build/meson-uninstalled" "$build" ''
+else
+    skip 'programs compile by pkg-config' 'there is no pkg-config'
+fi
+finish
