@@ -92,9 +92,10 @@ static cover_status read_description(struct pack_plan *plan, struct description 
                       description->path);
     if (status == COVER_OK) {
         description->channels = (int)json_object_size(channels);
-        description->ending = arena_text(&plan->arena, json_string_value(ending), json_string_length(ending));
-        if (!description->ending) status = COVER_ERROR_MEMORY;
-        else if (!image_format_of(arena_print(&plan->arena, "x%s", description->ending)))
+        const char *example = arena_print(&plan->arena, "x%s", json_string_value(ending));
+        description->ending = example ? example + 1 : NULL;
+        if (!example) status = COVER_ERROR_MEMORY;
+        else if (!image_format_of(example))
             status = fail(COVER_ERROR_UNSUPPORTED, "%s: \"file_ending\" is %s, a format that is not read here",
                           description->path, description->ending);
     }

@@ -4,6 +4,7 @@
 
 #include "../core/base/files.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -36,27 +37,27 @@ bool pack_plan_add_file(struct pack_plan *plan, const char *prefix, const char *
 
 struct layout {
     const char *name;
-    bool (*detect)(struct pack_plan *plan, const char *source);
+    bool (*detect)(const char *source);
     /* May put a closer name into *name. */
     cover_status (*list)(struct pack_plan *plan, const char *prefix, const char *source, const char **name);
 };
 
-static bool has_file(struct pack_plan *plan, const char *folder, const char *name) {
-    const char *path = arena_print(&plan->arena, "%s/%s", folder, name);
-    return path && file_exists(path);
+/* "source/name" exists, as a file or as a folder.  No memory is asked for: a refusal would look like "no". */
+static bool holds(const char *source, const char *name, bool (*exists)(const char *path)) {
+    char path[4096 + 32];
+    const int length = snprintf(path, sizeof path, "%s/%s", source, name);
+    return length > 0 && (size_t)length < sizeof path && exists(path);
 }
 
-static bool is_nnunet(struct pack_plan *plan, const char *source) {
-    const char *training = arena_print(&plan->arena, "%s/imagesTr", source);
-    return training && has_file(plan, source, "dataset.json") && folder_exists(training);
+static bool is_nnunet(const char *source) {
+    return holds(source, "dataset.json", file_exists) && holds(source, "imagesTr", folder_exists);
 }
 static cover_status list_nnunet(struct pack_plan *plan, const char *prefix, const char *source, const char **name) {
     (void)name;
     return pack_nnunet(plan, prefix, source);
 }
 
-static bool is_description(struct pack_plan *plan, const char *source) {
-    (void)plan;
+static bool is_description(const char *source) {
     return file_exists(source) && strcmp(path_name(source), "dataset.json") == 0;
 }
 static cover_status list_description(struct pack_plan *plan, const char *prefix, const char *source, const char **name) {
@@ -66,8 +67,7 @@ static cover_status list_description(struct pack_plan *plan, const char *prefix,
     return folder ? pack_nnunet(plan, prefix, *folder ? folder : "/") : COVER_ERROR_MEMORY;
 }
 
-static bool is_collection(struct pack_plan *plan, const char *source) {
-    (void)plan;
+static bool is_collection(const char *source) {
     return file_exists(source) && has_suffix(source, ".json");
 }
 static cover_status list_collection(struct pack_plan *plan, const char *prefix, const char *source, const char **name) {
@@ -75,9 +75,7 @@ static cover_status list_collection(struct pack_plan *plan, const char *prefix, 
     return pack_collection(plan, prefix, source);
 }
 
-static bool is_collection_folder(struct pack_plan *plan, const char *source) {
-    return has_file(plan, source, "pretrain_data.json");
-}
+static bool is_collection_folder(const char *source) { return holds(source, "pretrain_data.json", file_exists); }
 static cover_status list_collection_folder(struct pack_plan *plan, const char *prefix, const char *source,
                                            const char **name) {
     (void)name;
@@ -85,16 +83,14 @@ static cover_status list_collection_folder(struct pack_plan *plan, const char *p
     return json ? pack_collection(plan, prefix, json) : COVER_ERROR_MEMORY;
 }
 
-static bool is_folder(struct pack_plan *plan, const char *source) {
-    (void)plan;
+static bool is_folder(const char *source) {
     return folder_exists(source);
 }
 static cover_status list_folder(struct pack_plan *plan, const char *prefix, const char *source, const char **name) {
     return pack_folder(plan, prefix, source, name);
 }
 
-static bool is_image(struct pack_plan *plan, const char *source) {
-    (void)plan;
+static bool is_image(const char *source) {
     return file_exists(source) && image_format_of(source) != NULL;
 }
 static cover_status list_image(struct pack_plan *plan, const char *prefix, const char *source, const char **name) {
@@ -122,7 +118,7 @@ static cover_status add_source(struct pack_plan *plan, const char *given, bool s
     if (!file_exists(source) && !folder_exists(source))
         return fail(COVER_ERROR_IO, "%s: no such file or folder", source);
     int l = 0;
-    while (l < LAYOUTS && !layouts[l].detect(plan, source)) l++;
+    while (l < LAYOUTS && !layouts[l].detect(source)) l++;
     if (l == LAYOUTS)
         return fail(COVER_ERROR_UNSUPPORTED, "%s: neither a folder, nor an image by its name, nor a collection file (.json)",
                     source);

@@ -162,6 +162,53 @@ static inline void same_files(const char *a, const char *b) {
     memory_free(context, second);
 }
 
+/* ---- an allocator that refuses the n-th request */
+
+static atomic_llong requests, refuse_at, alive;
+static inline void *refusing_allocate(void *user, size_t bytes, size_t alignment) {
+    (void)user;
+    if (atomic_fetch_add(&requests, 1) == atomic_load(&refuse_at)) return NULL;
+    void *memory = aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment);
+    if (memory) atomic_fetch_add(&alive, 1);
+    return memory;
+}
+static inline void refusing_release(void *user, void *memory) {
+    (void)user;
+    atomic_fetch_sub(&alive, 1);
+    free(memory);
+}
+
+/* Pack and check with the first request refused, then with the second, and so on until none is left to refuse. */
+static inline void pack_with_refusals(const char *given_source, const char *given_split) {
+    char own_source[512], own_split[512]; /* at() would give their places to others */
+    snprintf(own_source, sizeof own_source, "%s", given_source);
+    snprintf(own_split, sizeof own_split, "%s", given_split ? given_split : "");
+    const char *source = own_source, *split = given_split ? own_split : NULL;
+    const cover_allocator allocator = {refusing_allocate, refusing_release, NULL};
+    for (long long n = 0, ended = 0; !ended; n++) {
+        cover_context_options with = COVER_CONTEXT_OPTIONS_INIT;
+        cover_context *poor = NULL;
+        with.allocator = &allocator, with.threads = 1;
+        atomic_store(&refuse_at, -1);
+        ck_assert_ok(cover_context_create(&poor, &with));
+        cover_pack_options options = COVER_PACK_OPTIONS_INIT;
+        options.split = split, options.skip_bad = 1;
+        char *summary = NULL, *report = NULL;
+        atomic_store(&requests, 0);
+        atomic_store(&refuse_at, n);
+        cover_status status = cover_pack(poor, &source, 1, at("out.h5"), &options, &summary);
+        if (status == COVER_OK) status = cover_check(poor, at("out.h5"), &report);
+        ended = atomic_load(&requests) <= n;
+        ck_assert_msg(status == (ended ? COVER_OK : COVER_ERROR_MEMORY), "request %lld: %s: %s", n,
+                      cover_status_name(status), cover_error_text());
+        if (ended) ck_assert_ptr_nonnull(strstr(report, "\"ok\": true"));
+        cover_text_release(poor, summary);
+        cover_text_release(poor, report);
+        cover_context_destroy(poor);
+        ck_assert_int_eq(atomic_load(&alive), 0);
+    }
+}
+
 #define ck_assert_fails(call, expected, part)                                                                         \
     do {                                                                                                              \
         ck_assert_int_eq(call, expected);                                                                             \

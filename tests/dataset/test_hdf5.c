@@ -122,13 +122,6 @@ START_TEST(every_truncation_and_every_flipped_byte_is_an_error) {
     size_t count;
     ck_assert_ok(save("checkpoint", 1));
     ck_assert_ok(file_read(context, path, 0, &bytes, &count));
-    for (size_t keep = 0; keep < count; keep += keep < 600 ? 1 : 97) {
-        ck_assert_int_eq(truncate(path, (off_t)keep), 0);
-        ck_assert_int_eq(open_only("checkpoint", 1), COVER_ERROR_FORMAT);
-        FILE *stream = fopen(path, "wb");
-        ck_assert_uint_eq(fwrite(bytes, 1, count, stream), count);
-        fclose(stream);
-    }
     for (size_t at = 0; at < count; at += at < 600 ? 1 : 31) {
         int fd = open(path, O_WRONLY);
         ck_assert_int_eq(pwrite(fd, &(uint8_t){bytes[at] ^ 0x40}, 1, (off_t)at), 1);
@@ -137,6 +130,10 @@ START_TEST(every_truncation_and_every_flipped_byte_is_an_error) {
         close(fd);
     }
     ck_assert_ok(open_only("checkpoint", 1));
+    for (size_t keep = count - 1; keep > 0; keep -= keep > 700 ? 97 : 1) {
+        ck_assert_int_eq(truncate(path, (off_t)keep), 0);
+        ck_assert_int_eq(open_only("checkpoint", 1), COVER_ERROR_FORMAT);
+    }
     memory_free(context, bytes);
 }
 END_TEST
@@ -193,6 +190,7 @@ int main(void) {
     Suite *suite = suite_create("sealed HDF5 files");
     TCase *all = tcase_create("all");
     tcase_add_checked_fixture(all, setup, teardown);
+    tcase_set_timeout(all, 120);
     ADD(all, what_was_saved_is_read_back);
     ADD(all, equal_content_gives_equal_bytes);
     ADD(all, plain_libhdf5_reads_the_file_behind_the_seal);

@@ -400,6 +400,17 @@ START_TEST(a_file_name_that_two_images_have_is_ambiguous) {
 }
 END_TEST
 
+START_TEST(refused_memory_is_an_error_in_every_layout) {
+    write_nnunet();
+    pack_with_refusals(at("raw"), NULL);
+    for (int i = 0; i < 3; i++) write_png(at("class/%s/%c/x.png", i ? "train" : "test", 'a' + i), 6, 6, 1, i);
+    pack_with_refusals(at("class"), NULL);
+    write_text(at("c.json"), "{\"datasets\": {\"d\": {\"subjects\": {\"s\": {\"sessions\": {\"e\": {\"images\": ["
+                             "{\"image_path\": \"class/test/a/x.png\"}]}}}}}}}");
+    pack_with_refusals(at("c.json"), NULL);
+}
+END_TEST
+
 int main(void) {
     Suite *suite = suite_create("pack: layouts");
     TCase *all = tcase_create("all");
@@ -423,6 +434,7 @@ int main(void) {
     ADD(all, without_a_split_column_patients_are_dealt_out_by_their_hash);
     tcase_add_loop_test(all, a_broken_csv_names_line_and_column, 0, 11);
     ADD(all, a_file_name_that_two_images_have_is_ambiguous);
+    ADD(all, refused_memory_is_an_error_in_every_layout);
     suite_add_tcase(suite, all);
     return run_suite(suite);
 }
