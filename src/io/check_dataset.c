@@ -104,27 +104,40 @@ done:
 
 /* ---- the same bytes through libhdf5; only after all hashes were right */
 
-static cover_status check_chunk(const cover_dataset *dataset, hid_t file, const struct dataset_row *row, bool label) {
+/* The HDF5 file, and the array that was looked at last: samples of one size lie side by side. */
+struct view {
+    const cover_dataset *dataset;
+    hid_t file, array;
+    char name[DATASET_KIND_TEXT + 8];
+};
+
+static hid_t array_of(struct view *view, const struct dataset_row *row, bool label) {
+    char kind[DATASET_KIND_TEXT], name[sizeof view->name];
+    dataset_kind(kind, label ? row->label_dtype : row->dtype, view->dataset->directory.dims, row->size);
+    snprintf(name, sizeof name, "%s/%s", label ? "labels" : "images", kind);
+    if (view->array >= 0 && strcmp(name, view->name) == 0) return view->array;
+    if (view->array >= 0) H5Dclose(view->array);
+    memcpy(view->name, name, sizeof name);
+    return view->array = H5Dopen2(view->file, name, H5P_DEFAULT);
+}
+
+static cover_status check_chunk(struct view *view, const struct dataset_row *row, bool label) {
+    const cover_dataset *dataset = view->dataset;
     const uint64_t bytes = label ? row->label_bytes : row->image_bytes;
     const uint64_t offset = label ? row->label_offset : row->image_offset;
-    char kind[DATASET_KIND_TEXT], name[DATASET_KIND_TEXT + 8];
+    const hsize_t at[COVER_MAX_RANK] = {label ? row->label_row : row->image_row};
     uint32_t filters = 0;
     hsize_t stored = 0;
     cover_status status = COVER_OK;
-    const hsize_t at[COVER_MAX_RANK] = {label ? row->label_row : row->image_row};
-    dataset_kind(kind, label ? row->label_dtype : row->dtype, dataset->directory.dims, row->size);
-    snprintf(name, sizeof name, "%s/%s", label ? "labels" : "images", kind);
     uint8_t *ours = memory_alloc(dataset->context, bytes), *theirs = memory_alloc(dataset->context, bytes);
-    hid_t array = -1;
     GO(ours && theirs ? COVER_OK : COVER_ERROR_MEMORY);
     GO(source_read(&dataset->source, offset, ours, bytes));
-    array = H5Dopen2(file, name, H5P_DEFAULT);
+    const hid_t array = array_of(view, row, label);
     if (array < 0 || H5Dget_chunk_storage_size(array, at, &stored) < 0 || stored != bytes ||
         H5Dread_chunk(array, H5P_DEFAULT, at, &filters, theirs) < 0 || filters != 0 || memcmp(ours, theirs, bytes) != 0)
         status = fail(COVER_ERROR_FORMAT, "%s: HDF5 array %s, row %llu: libhdf5 sees other bytes than the table says",
-                      dataset->path, name, (unsigned long long)at[0]);
+                      dataset->path, view->name, (unsigned long long)at[0]);
 done:
-    if (array >= 0) H5Dclose(array);
     memory_free(dataset->context, ours);
     memory_free(dataset->context, theirs);
     return status;
@@ -134,16 +147,18 @@ static cover_status check_hdf5(struct check *check, const cover_dataset *dataset
     cover_status status = COVER_OK;
     struct hdf5_guard guard;
     hdf5_begin(&guard);
-    hid_t file = hdf5_open(dataset->path);
-    if (file < 0) status = hdf5_fail(COVER_ERROR_FORMAT, dataset->path, "cannot be opened as HDF5");
-    for (int64_t i = 0; status == COVER_OK && i < dataset->directory.samples; i++) {
-        struct dataset_row row;
-        if (cancelled(dataset->context)) status = fail(COVER_ERROR_CANCELLED, "%s: cancelled", dataset->path);
-        if (status == COVER_OK) status = dataset_row(dataset, i, &row);
-        if (status == COVER_OK) status = check_chunk(dataset, file, &row, false);
-        if (status == COVER_OK && row.label_dtype != DATASET_NO_LABEL) status = check_chunk(dataset, file, &row, true);
-    }
-    if (file >= 0) H5Fclose(file);
+    struct view view = {.dataset = dataset, .file = hdf5_open(dataset->path), .array = -1};
+    if (view.file < 0) status = hdf5_fail(COVER_ERROR_FORMAT, dataset->path, "cannot be opened as HDF5");
+    for (int label = 0; label < 2; label++)
+        for (int64_t i = 0; status == COVER_OK && i < dataset->directory.samples; i++) {
+            struct dataset_row row;
+            if (cancelled(dataset->context)) status = fail(COVER_ERROR_CANCELLED, "%s: cancelled", dataset->path);
+            if (status == COVER_OK) status = dataset_row(dataset, i, &row);
+            if (status == COVER_OK && (!label || row.label_dtype != DATASET_NO_LABEL))
+                status = check_chunk(&view, &row, label);
+        }
+    if (view.array >= 0) H5Dclose(view.array);
+    if (view.file >= 0) H5Fclose(view.file);
     hdf5_end(&guard);
     return check_error(check, status);
 }
