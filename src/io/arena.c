@@ -5,6 +5,11 @@
 #include <string.h>
 
 enum { PIECE_ALIGNMENT = 16 };
+#if defined __has_feature
+#if __has_feature(address_sanitizer)
+#define __SANITIZE_ADDRESS__ 1
+#endif
+#endif
 #ifdef __SANITIZE_ADDRESS__
 enum { BLOCK_BYTES = PIECE_ALIGNMENT }; /* a block a piece: the sanitizer sees a step over its end */
 #else
