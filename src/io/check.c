@@ -1,5 +1,5 @@
 /* cover_check(): is a file what it says, all of it?  The table of kinds, run folders and files of tensors; datasets are
- * in check_dataset.c.  Called by `cover check`. */
+ * in check_dataset.c, checkpoints and networks in check_weights.c.  Called by `cover check`. */
 #include "check.h"
 
 #include "../core/base/files.h"
@@ -35,14 +35,18 @@ cover_status check_error(struct check *check, cover_status status) {
     return COVER_OK;
 }
 
-/* ---- files of tensors: safetensors, .pth, checkpoints */
+/* ---- files of tensors: safetensors, .pth */
 
-static bool is_tensor_file(cover_context *context, const char *path) {
-    static const char *const suffixes[] = {".safetensors", ".pth", ".pt"};
+static bool is_checkpoint(cover_context *context, const char *path) {
     char format[16];
     (void)context;
     seal_peek(path, format);
-    if (strcmp(format, "checkpoint") == 0) return true;
+    return strcmp(format, "checkpoint") == 0;
+}
+
+static bool is_tensor_file(cover_context *context, const char *path) {
+    static const char *const suffixes[] = {".safetensors", ".pth", ".pt"};
+    (void)context;
     for (int i = 0; i < 3; i++)
         if (has_suffix(path, suffixes[i])) return true;
     return false;
@@ -70,6 +74,7 @@ static cover_status check_tensor_file(struct check *check, const char *path) {
     cover_status status = tensor_file_open(&file, check->context, path);
     if (status != COVER_OK) return check_error(check, status);
     status = check_values(check, file, path);
+    if (status == COVER_OK) status = check_network(check, file);
     check->tensors += file->count;
     tensor_file_close(file);
     return status;
@@ -132,7 +137,7 @@ static const struct {
     {NULL, "config.json", check_json},
     {NULL, "log.jsonl", check_lines},
     {NULL, "weights.safetensors", check_tensor_file},
-    {is_checkpoint_name, NULL, check_tensor_file},
+    {is_checkpoint_name, NULL, check_checkpoint},
 };
 
 static cover_status check_run_folder(struct check *check, const char *path) {
@@ -180,6 +185,7 @@ static cover_status check_unknown(struct check *check, const char *path) {
 static const struct check_kind kinds[] = {
     {"dataset", is_dataset, check_dataset},
     {"run folder", is_run_folder, check_run_folder},
+    {"checkpoint", is_checkpoint, check_checkpoint},
     {"weight file", is_tensor_file, check_tensor_file},
     {"unknown", is_anything, check_unknown},
 };

@@ -4,6 +4,7 @@
 #define COVER_CHECK_H
 
 #include "../core/base/base.h"
+#include "tensor_file.h"
 
 struct check {
     cover_context *context;
@@ -24,6 +25,9 @@ struct check_kind {
     cover_status (*check)(struct check *check, const char *path);
 };
 
-cover_status check_dataset(struct check *check, const char *path); /* check_dataset.c */
+cover_status check_dataset(struct check *check, const char *path);    /* check_dataset.c */
+cover_status check_checkpoint(struct check *check, const char *path); /* check_weights.c */
+/* Weights that say that they are libcover's must be a whole network, or a whole backbone. */
+cover_status check_network(struct check *check, struct tensor_file *file);
 
 #endif

@@ -3,7 +3,7 @@
 #include "weights.h"
 
 #include "../core/base/files.h"
-#include "../core/train/settings.h"
+#include "../core/method/objective.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,7 +11,7 @@
 
 /* Settings that stand in the metadata under their own names; `head`: of no use to a backbone alone. */
 enum { DIMS, CHANNELS, WIDTHS, NORMALISE, HEADS, HEAD_DIM, RADIUS, COORDINATES, PYRAMID, KEPT };
-enum { FIXED = 6 };
+enum { FIXED = 6, CLAIM_FACTOR = 64, SMALL_NETWORK = 1 << 24 };
 static const struct {
     const char *name;
     bool head;
@@ -49,6 +49,11 @@ cover_status weights_metadata(struct arena *arena, struct tensor_pair **out, int
 
 /* ---- from the shapes */
 
+static cover_status set(cover_config *config, const struct tensor_file *file, const char *name, const char *value) {
+    if (cover_config_set(config, name, value) == COVER_OK) return COVER_OK;
+    return fail(COVER_ERROR_FORMAT, "%s: %.512s", file->source.name, cover_error_text());
+}
+
 static const struct tensor_entry *find(const struct weights_name *names, int64_t count, const char *name) {
     for (int64_t i = 0; i < count; i++)
         if (strcmp(names[i].name, name) == 0) return names[i].entry;
@@ -80,11 +85,11 @@ static cover_status describe_backbone(cover_config *config, const struct tensor_
                                  (long long)entry->shape[0]);
         if (stage > 0) continue;
         snprintf(number, sizeof number, "%d", entry->rank - 2);
-        TRY(cover_config_set(config, "dims", number));
+        TRY(set(config, file, "dims", number));
         snprintf(number, sizeof number, "%lld", (long long)entry->shape[1]);
-        TRY(cover_config_set(config, "channels", number));
+        TRY(set(config, file, "channels", number));
     }
-    return cover_config_set(config, "widths", widths);
+    return set(config, file, "widths", widths);
 }
 
 /* Channels of the projections are heads x head_dim; head_dim is the authors' 8 unless the caller or the file says else.
@@ -104,7 +109,7 @@ static cover_status describe_heads(cover_config *config, const struct tensor_fil
         used += (size_t)snprintf(heads + used, sizeof heads - used, "%s%lld", level ? "," : "",
                                  (long long)(entry->shape[0] / head_dim));
     }
-    return cover_config_set(config, "heads", heads);
+    return set(config, file, "heads", heads);
 }
 
 /* The authors' buffer (N, ..., N, dims) tells the radius, N = 2 r + 1; their code has released coordinates. */
@@ -115,8 +120,8 @@ static cover_status describe_grid(cover_config *config, const struct tensor_file
         if (!has_suffix(entry->name, "mov.grid") && !has_suffix(entry->name, "mov1.grid")) continue;
         if (entry->rank < 3 || entry->shape[0] % 2 != 1) continue;
         snprintf(number, sizeof number, "%lld", (long long)(entry->shape[0] / 2));
-        if (radius) TRY(cover_config_set(config, "radius", number));
-        return coordinates ? cover_config_set(config, "coordinates", "released") : COVER_OK;
+        if (radius) TRY(set(config, file, "radius", number));
+        return coordinates ? set(config, file, "coordinates", "released") : COVER_OK;
     }
     return COVER_OK;
 }
@@ -148,6 +153,19 @@ static cover_status check_counts(const cover_config *config, const struct tensor
                         file->source.name);
 }
 
+/* Whoever builds the network allocates what the description says: at most a small multiple of what the file holds. */
+static cover_status check_size(const cover_config *config, struct tensor_file *file) {
+    struct parameters parameters = {.context = file->context};
+    int64_t present = 0;
+    TRY(objective_parameters(&parameters, file->context, config_settings(config)));
+    int64_t claimed = parameters.total;
+    parameters_free(&parameters);
+    for (int64_t i = 0; i < file->count; i++) present += file->entries[i].elements;
+    if (claimed / CLAIM_FACTOR <= present + SMALL_NETWORK / CLAIM_FACTOR) return COVER_OK;
+    return fail(COVER_ERROR_FORMAT, "%s: it describes a network of %lld parameters, but holds %lld numbers",
+                file->source.name, (long long)claimed, (long long)present);
+}
+
 cover_status weights_describe(cover_config *config, struct weights_about *about, struct tensor_file *file) {
     struct weights_name *names;
     int64_t count;
@@ -158,11 +176,11 @@ cover_status weights_describe(cover_config *config, struct weights_about *about,
     for (int i = 0; i < KEPT; i++) known[i] = tensor_file_metadata(file, kept[i].name);
     if (!known[DIMS] || !known[CHANNELS] || !known[WIDTHS]) TRY(describe_backbone(config, file, names, count));
     for (int i = 0; i < KEPT; i++)
-        if (known[i] && cover_config_set(config, kept[i].name, tensor_file_metadata(file, kept[i].name)) != COVER_OK)
-            return fail(COVER_ERROR_FORMAT, "%s: metadata: %.512s", file->source.name, cover_error_text());
+        if (known[i]) TRY(set(config, file, kept[i].name, tensor_file_metadata(file, kept[i].name)));
     if (head && !known[HEADS]) TRY(describe_heads(config, file, names, count));
     TRY(describe_grid(config, file, !known[RADIUS], !known[COORDINATES]));
     TRY(check_counts(config, file));
+    TRY(check_size(config, file));
     const char *step = tensor_file_metadata(file, "step");
     if (about) *about = (struct weights_about){.head = head, .step = step ? strtoll(step, NULL, 10) : -1};
     return COVER_OK;

@@ -35,7 +35,10 @@ static void read_tensors(cover_context *context, const uint8_t *data, size_t siz
         if (entry->elements > 1 << 22 || tensor_load_f32(file, entry, &values) != COVER_OK) continue;
         memory_free(context, values);
     }
-    (void)weights_names(file, &names, &count);
+    cover_config *config;
+    if (cover_config_create(&config, context, NULL) != COVER_OK) __builtin_trap();
+    if (weights_names(file, &names, &count) == COVER_OK) (void)weights_describe(config, NULL, file);
+    cover_config_destroy(config);
     tensor_file_close(file);
 }
 

@@ -7,6 +7,7 @@
 #include "io/hdf5.h"
 #include "io/seal.h"
 
+#include <libcover/dataset.h>
 #include <libcover/weights.h>
 
 #include <signal.h>
@@ -249,6 +250,34 @@ START_TEST(arrays_elsewhere_or_nowhere_are_refused)
     }
 END_TEST
 
+static void check_report(const char *path, const char *text) {
+    char *report = NULL;
+    ck_assert_ok(cover_check(test_context, path, &report));
+    ck_assert_msg(strstr(report, text), "'%s' lacks '%s'", report, text);
+    cover_text_release(test_context, report);
+}
+
+START_TEST(check_looks_at_weights_and_moments)
+    {
+        ck_assert_ok(save(test_context, in_folder("c.h5"), 5));
+        check_report(in_folder("c.h5"), "{\"ok\": true");
+        check_report(in_folder("c.h5"), "\"kind\": \"checkpoint\", \"tensors\": 276");
+        v[net.parameters.rows[3].offset] = -1;
+        ck_assert_ok(save(test_context, in_folder("c.h5"), 5));
+        check_report(in_folder("c.h5"), "second moment of backbone.inc.double_conv.1.bias: 1 of 8 values");
+        net.flat[net.parameters.rows[2].offset] = NAN;
+        ck_assert_ok(save(test_context, in_folder("c.h5"), 5));
+        check_report(in_folder("c.h5"), "tensor backbone.inc.double_conv.1.weight: element 0");
+        struct parameter *last = &net.parameters.rows[--net.parameters.count];
+        ck_assert_ok(save(test_context, in_folder("c.h5"), 5));
+        check_report(in_folder("c.h5"), "1 missing: proj.4.norm.bias");
+        ck_assert_str_eq(last->name, "proj.4.norm.bias");
+        net.parameters.count++;
+        write_bytes(in_folder("c.h5"), "COVER", 5);
+        check_report(in_folder("c.h5"), "{\"ok\": false");
+    }
+END_TEST
+
 /* ---- what may happen while saving */
 
 START_TEST(killed_while_saving_the_last_checkpoint_is_whole)
@@ -329,6 +358,7 @@ int main(void) {
     ADD(tcase, truncated_or_changed_anywhere_is_an_error);
     ADD(tcase, a_higher_major_is_refused_and_a_higher_minor_read);
     ADD(tcase, arrays_elsewhere_or_nowhere_are_refused);
+    ADD(tcase, check_looks_at_weights_and_moments);
     ADD(tcase, killed_while_saving_the_last_checkpoint_is_whole);
     ADD(tcase, a_full_disk_leaves_the_last_checkpoint);
     ADD(tcase, refused_memory_is_reported_and_nothing_leaks);

@@ -74,8 +74,11 @@ static void check_strides(const char *path) {
 START_TEST(strides_views_and_shared_storages_are_followed)
     { check_strides(PTH("strides")); }
 END_TEST
-START_TEST(packed_entries_with_zip64_records_are_read)
+START_TEST(packed_entries_are_read)
     { check_strides(PTH("strides_deflated")); }
+END_TEST
+START_TEST(records_of_archives_over_4_gib_are_read)
+    { check_strides(PTH("strides_wide")); }
 END_TEST
 START_TEST(files_without_checksums_are_read)
     { check_strides(PTH("strides_without_crc")); }
@@ -372,7 +375,8 @@ int main(void) {
     tcase_set_timeout(tcase, 60);
     ADD(tcase, every_type_is_read);
     ADD(tcase, strides_views_and_shared_storages_are_followed);
-    ADD(tcase, packed_entries_with_zip64_records_are_read);
+    ADD(tcase, packed_entries_are_read);
+    ADD(tcase, records_of_archives_over_4_gib_are_read);
     ADD(tcase, files_without_checksums_are_read);
     ADD(tcase, files_from_before_the_zip_form_are_read);
     ADD(tcase, a_training_checkpoint_gives_its_weights_in_every_protocol);

@@ -99,8 +99,11 @@ def checkpoint(protocol):
     torch.save(dict(extras, state_dict=state, optimizer=optimizer.state_dict()), path, pickle_protocol=protocol)
 
 
-def deflate(source, target):
-    """The same archive with packed entries and another folder name, as other tools write it."""
+def deflate(source, target, limit=zipfile.ZIP64_LIMIT):
+    """The same archive with packed entries and another folder name, as other tools write it.
+
+    Sizes and offsets over `limit` are written as in archives over 4 GiB."""
+    zipfile.ZIP64_LIMIT = limit
     with zipfile.ZipFile(source) as old, zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as new:
         for entry in old.infolist():
             info = zipfile.ZipInfo("archive/" + entry.filename.split("/", 1)[1], (1980, 1, 1, 0, 0, 0))
@@ -139,3 +142,4 @@ if __name__ == "__main__":
     deflate("strides.pth", "strides_deflated.pth")
     evil("evil_protocol2.pth", 2)
     evil("evil_protocol4.pth", 4)
+    deflate("strides.pth", "strides_wide.pth", limit=0)
