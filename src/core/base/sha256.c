@@ -2,6 +2,7 @@
  * Called by the seal of our HDF5 files, pack, the dataset reader and check. */
 #include "sha256.h"
 
+#include <stdatomic.h>
 #include <string.h>
 #ifdef __x86_64__
 #include <cpuid.h>
@@ -48,11 +49,22 @@ void sha256_blocks_plain(uint32_t state[8], const uint8_t *data, size_t count) {
 }
 
 #ifdef __x86_64__
-bool sha256_has_extension(void) {
+static bool ask_processor(void) {
     unsigned a, b, c, d;
     const unsigned ssse3 = 1u << 9, sse41 = 1u << 19, sha = 1u << 29;
     if (!__get_cpuid(1, &a, &b, &c, &d) || (c & ssse3) == 0 || (c & sse41) == 0) return false;
     return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (b & sha) != 0;
+}
+
+/* Asked once: in a virtual machine CPUID takes longer than hashing a page. */
+bool sha256_has_extension(void) {
+    static atomic_int answer; /* 0 = not asked yet, 1 = no, 2 = yes */
+    int known = atomic_load_explicit(&answer, memory_order_relaxed);
+    if (known == 0) {
+        known = ask_processor() ? 2 : 1;
+        atomic_store_explicit(&answer, known, memory_order_relaxed);
+    }
+    return known == 2;
 }
 
 /* Equals sha256_blocks_plain.  The instructions want the state as (a b e f) and (c d g h), and do two rounds each. */
