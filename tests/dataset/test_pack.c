@@ -339,6 +339,24 @@ START_TEST(skip_bad_leaves_them_out_and_lists_them) {
 }
 END_TEST
 
+START_TEST(names_of_any_bytes_give_valid_json) {
+    write_png(at("in/a\"\\\n\x01.png"), 8, 8, 1, 1);
+    write_png(at("in/b\xff\xc3(\xe2\x82.png"), 8, 8, 1, 2);
+    write_png(at("in/c\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80.png"), 8, 8, 1, -1);
+    cover_pack_options options = COVER_PACK_OPTIONS_INIT;
+    options.skip_bad = 1;
+    json_t *summary;
+    ck_assert_ok(pack(at("in"), at("out.h5"), &options, &summary));
+    const json_t *bad = json_array_get(json_object_get(summary, "bad"), 0);
+    ck_assert_str_eq(json_string_value(json_object_get(bad, "file")), at("in/c\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80.png"));
+    json_decref(summary);
+    cover_dataset *dataset = open_dataset(at("out.h5"));
+    ck_assert_str_eq(sample_of(dataset, 0).name, "a\"\\\n\x01.png");
+    ck_assert_str_eq(sample_of(dataset, 1).name, "b\xff\xc3(\xe2\x82.png");
+    cover_dataset_destroy(dataset);
+}
+END_TEST
+
 START_TEST(images_of_other_dimensions_are_refused) {
     float volume[60];
     for (int k = 0; k < 60; k++) volume[k] = (float)k;
@@ -637,6 +655,7 @@ int main(void) {
     ADD(all, options_out_of_range_are_refused_before_work_starts);
     ADD(all, every_image_that_cannot_be_used_is_listed_and_nothing_is_written);
     ADD(all, skip_bad_leaves_them_out_and_lists_them);
+    ADD(all, names_of_any_bytes_give_valid_json);
     ADD(all, images_of_other_dimensions_are_refused);
     ADD(all, labels_that_are_no_labels_are_refused);
     ADD(all, one_thread_and_several_write_the_same_file);

@@ -41,12 +41,30 @@ void text_add(struct text *text, const char *format, ...) {
     va_end(again);
 }
 
+/* Bytes of the UTF-8 character at c (Unicode 15, table 3-7); 0 when there is none. */
+static size_t utf8_length(const unsigned char *c) {
+    const size_t length = c[0] < 0x80                   ? 1
+                          : c[0] >= 0xc2 && c[0] < 0xe0 ? 2
+                          : (c[0] & 0xf0) == 0xe0       ? 3
+                          : c[0] >= 0xf0 && c[0] < 0xf5 ? 4
+                                                        : 0;
+    for (size_t i = 1; i < length; i++)
+        if ((c[i] & 0xc0) != 0x80) return 0;
+    if ((c[0] == 0xe0 && c[1] < 0xa0) || (c[0] == 0xed && c[1] > 0x9f)) return 0; /* overlong; surrogates */
+    if ((c[0] == 0xf0 && c[1] < 0x90) || (c[0] == 0xf4 && c[1] > 0x8f)) return 0; /* overlong; past U+10FFFF */
+    return length;
+}
+
+/* File names may hold any bytes: what is no UTF-8 becomes U+FFFD, so that the JSON is always valid. */
 void text_add_json(struct text *text, const char *string) {
     text_add_bytes(text, "\"", 1);
-    for (const unsigned char *c = (const unsigned char *)string; *c; c++) {
+    for (const unsigned char *c = (const unsigned char *)string; *c;) {
+        const size_t length = utf8_length(c);
         if (*c == '"' || *c == '\\') text_add(text, "\\%c", *c);
         else if (*c < 0x20) text_add(text, "\\u%04x", *c);
-        else text_add_bytes(text, c, 1);
+        else if (length > 0) text_add_bytes(text, c, length);
+        else text_add_bytes(text, "\xef\xbf\xbd", 3);
+        c += length > 0 ? length : 1;
     }
     text_add_bytes(text, "\"", 1);
 }
