@@ -47,6 +47,7 @@ const char report_style[] =
     "polyline.a{stroke:var(--a)}polyline.b{stroke:var(--b)}"
     ".key.a{color:var(--a)}.key.b{color:var(--b)}"
     /* pictures */
+    ".pair p{margin-top:1.1rem;font-size:.85rem}"
     ".row{display:grid;gap:.7rem;margin-top:.7rem}"
     ".four{grid-template-columns:repeat(4,1fr)}"
     ".levels{overflow-x:auto}"

@@ -10,20 +10,20 @@ cover=$(absolute "$1") json=$(absolute "$2")
 tmp=$(mktemp -d) || exit 99
 trap 'rm -rf "$tmp"' EXIT
 trap 'exit 130' INT TERM
-cases=0 name=
+cases=0 sentence=
 
 close_case() {
-    [ -n "$name" ] || return 0
+    [ -n "$sentence" ] || return 0
     if [ "$broken" = 0 ]; then
-        echo "ok $cases - $name"
+        echo "ok $cases - $sentence"
     else
-        echo "not ok $cases - $name"
+        echo "not ok $cases - $sentence"
         sed 's/^/# /' "$tmp/why"
     fi
 }
 it() {
     close_case
-    name=$1 broken=0 cases=$((cases + 1))
+    sentence=$1 broken=0 cases=$((cases + 1))
     : >"$tmp/why"
 }
 wrong() {
