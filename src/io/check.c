@@ -98,8 +98,10 @@ static cover_status check_json(struct check *check, const char *path) {
     cover_status status = file_read(check->context, path, LARGEST_JSON, &bytes, &count);
     if (status != COVER_OK) return check_error(check, status);
     json_t *root = json_loadb((const char *)bytes, count, 0, &error);
-    if (!root) check_finding(check, "%s: line %d: not JSON: %s", path, error.line, error.text);
-    else if (!json_is_object(root)) check_finding(check, "%s: not a JSON object", path);
+    if (!root)
+        check_finding(check, "%s: line %d: not JSON: %s", path, error.line, error.text);
+    else if (!json_is_object(root))
+        check_finding(check, "%s: not a JSON object", path);
     json_decref(root);
     memory_free(check->context, bytes);
     return COVER_OK;
@@ -177,23 +179,23 @@ static bool is_anything(cover_context *context, const char *path) {
 }
 
 static cover_status check_unknown(struct check *check, const char *path) {
-    check_finding(check, "%s: neither a dataset, a checkpoint, a run folder nor a weight file (its first bytes are not a COVER "
-                         "seal, and its name does not end in .safetensors, .pth or .pt)", path);
+    check_finding(
+        check,
+        "%s: neither a dataset, a checkpoint, a run folder nor a weight file (its first bytes are not a COVER "
+        "seal, and its name does not end in .safetensors, .pth or .pt)",
+        path);
     return COVER_OK;
 }
 
 static const struct check_kind kinds[] = {
-    {"dataset", is_dataset, check_dataset},
-    {"run folder", is_run_folder, check_run_folder},
-    {"checkpoint", is_checkpoint, check_checkpoint},
-    {"weight file", is_tensor_file, check_tensor_file},
+    {"dataset", is_dataset, check_dataset},          {"run folder", is_run_folder, check_run_folder},
+    {"checkpoint", is_checkpoint, check_checkpoint}, {"weight file", is_tensor_file, check_tensor_file},
     {"unknown", is_anything, check_unknown},
 };
 
 cover_status cover_check(cover_context *context, const char *path, char **report) {
     if (!context || !path || !report) return fail(COVER_ERROR_ARGUMENT, "check: NULL argument");
-    if (!file_exists(path) && !folder_exists(path))
-        return fail(COVER_ERROR_IO, "%s: no such file or folder", path);
+    if (!file_exists(path) && !folder_exists(path)) return fail(COVER_ERROR_IO, "%s: no such file or folder", path);
     struct check check = {.context = context, .findings = {.context = context}, .facts = {.context = context}};
     struct text text = {.context = context};
     cover_status status = COVER_OK;
@@ -205,7 +207,8 @@ cover_status cover_check(cover_context *context, const char *path, char **report
     text_add(&text, "{\"ok\": %s, \"path\": ", check.found == 0 ? "true" : "false");
     text_add_json(&text, path);
     text_add(&text, ", \"kind\": \"%s\"%s, \"found\": %lld, \"errors\": [%s]}", kinds[k].name,
-             check.facts.data ? check.facts.data : "", (long long)check.found, check.findings.data ? check.findings.data : "");
+             check.facts.data ? check.facts.data : "", (long long)check.found,
+             check.findings.data ? check.findings.data : "");
     status = text_take(&text, report);
 done:
     text_free(&text);

@@ -1,5 +1,5 @@
-/* Inside of cover_check(): one row a kind of file; a check collects findings, and returns an error only when it cannot go
- * on (memory, cancelled).  Called by check.c; new kinds of files add a row to its table. */
+/* Inside of cover_check(): one row a kind of file; a check collects findings, and returns an error only when it cannot
+ * go on (memory, cancelled).  Called by check.c; new kinds of files add a row to its table. */
 #ifndef COVER_CHECK_H
 #define COVER_CHECK_H
 

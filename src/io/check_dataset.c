@@ -13,8 +13,8 @@
 struct dataset_check {
     struct check *check;
     const cover_dataset *dataset;
-    pthread_mutex_t lock;   /* of the check and of `failed` */
-    cover_status failed;    /* what stops the whole check */
+    pthread_mutex_t lock; /* of the check and of `failed` */
+    cover_status failed;  /* what stops the whole check */
     char failure[512];
 };
 
@@ -42,8 +42,8 @@ static cover_status check_sample(const cover_dataset *dataset, int64_t index) {
         status = fail(COVER_ERROR_FORMAT, "%s: sample %lld (%.200s): its content does not have the hash in its row",
                       dataset->path, (long long)index, name);
     else if (row.class_index >= directory->classes && !directory->has_labels)
-        status = fail(COVER_ERROR_FORMAT, "%s: sample %lld (%.200s): class %d of %d", dataset->path, (long long)index, name,
-                      row.class_index, directory->classes);
+        status = fail(COVER_ERROR_FORMAT, "%s: sample %lld (%.200s): class %d of %d", dataset->path, (long long)index,
+                      name, row.class_index, directory->classes);
     else if (labelled && !directory->has_labels)
         status = fail(COVER_ERROR_FORMAT, "%s: sample %lld (%.200s) has a label, but the directory says that none has",
                       dataset->path, (long long)index, name);

@@ -111,8 +111,9 @@ static cover_status table_read(const cover_dataset *dataset, const struct table 
         GO(source_read(&dataset->source, table->offset + begin, page, bytes));
         sha256(page, bytes, digest);
         if (memcmp(digest, table->hashes + p * SHA256_BYTES, sizeof digest) != 0) {
-            status = fail(COVER_ERROR_FORMAT, "%s: page %llu of its table of %s is damaged; copy or pack the file again",
-                          dataset->path, (unsigned long long)p, table->what);
+            status =
+                fail(COVER_ERROR_FORMAT, "%s: page %llu of its table of %s is damaged; copy or pack the file again",
+                     dataset->path, (unsigned long long)p, table->what);
             goto done;
         }
         atomic_store(&table->verified[p], 1);
@@ -139,9 +140,12 @@ cover_status dataset_row(const cover_dataset *dataset, int64_t index, struct dat
     TRY(table_read(dataset, &table, (uint64_t)index * DATASET_ROW_BYTES, row, sizeof *row));
     uint64_t bytes;
     const char *wrong = NULL;
-    if (!dataset_image_bytes(row, directory->channels, &bytes)) wrong = "size or dtype";
-    else if (!inside(dataset, row->image_offset, row->image_bytes) || !plausible(bytes, row->image_bytes)) wrong = "pixels";
-    else if (row->label_dtype == DATASET_NO_LABEL) wrong = row->label_bytes ? "label" : NULL;
+    if (!dataset_image_bytes(row, directory->channels, &bytes))
+        wrong = "size or dtype";
+    else if (!inside(dataset, row->image_offset, row->image_bytes) || !plausible(bytes, row->image_bytes))
+        wrong = "pixels";
+    else if (row->label_dtype == DATASET_NO_LABEL)
+        wrong = row->label_bytes ? "label" : NULL;
     else if (!dataset_label_bytes(row, &bytes) || !inside(dataset, row->label_offset, row->label_bytes) ||
              !plausible(bytes, row->label_bytes))
         wrong = "label";
@@ -153,8 +157,8 @@ cover_status dataset_row(const cover_dataset *dataset, int64_t index, struct dat
         wrong = "name";
     if (!wrong && (row->split > 3 || row->class_index < -1)) wrong = "split or class";
     if (wrong)
-        return fail(COVER_ERROR_FORMAT, "%s: sample %lld: its row says an impossible %s", dataset->path, (long long)index,
-                    wrong);
+        return fail(COVER_ERROR_FORMAT, "%s: sample %lld: its row says an impossible %s", dataset->path,
+                    (long long)index, wrong);
     return COVER_OK;
 }
 
@@ -194,7 +198,8 @@ cover_status dataset_pixels(const cover_dataset *dataset, int64_t index, const s
     dataset_image_bytes(row, dataset->directory.channels, &bytes);
     cover_status status = dataset_expand(dataset->context, &dataset->source, row->image_offset, row->image_bytes,
                                          cover_dtype_bytes((cover_dtype)dataset_dtype(row->dtype)), pixels, bytes);
-    return status == COVER_OK ? status : fail(status, "%s (pixels of sample %lld)", cover_error_text(), (long long)index);
+    return status == COVER_OK ? status
+                              : fail(status, "%s (pixels of sample %lld)", cover_error_text(), (long long)index);
 }
 
 cover_status dataset_label(const cover_dataset *dataset, int64_t index, const struct dataset_row *row, void *label) {
@@ -202,7 +207,8 @@ cover_status dataset_label(const cover_dataset *dataset, int64_t index, const st
     dataset_label_bytes(row, &bytes);
     cover_status status = dataset_expand(dataset->context, &dataset->source, row->label_offset, row->label_bytes,
                                          cover_dtype_bytes((cover_dtype)dataset_dtype(row->label_dtype)), label, bytes);
-    return status == COVER_OK ? status : fail(status, "%s (label of sample %lld)", cover_error_text(), (long long)index);
+    return status == COVER_OK ? status
+                              : fail(status, "%s (label of sample %lld)", cover_error_text(), (long long)index);
 }
 
 static void release(void *context, void *memory) { memory_free(context, memory); }
@@ -219,8 +225,8 @@ static cover_status adopt(cover_tensor **tensor, const cover_dataset *dataset, c
         stride *= shape[first + a];
     }
     if (first) shape[0] = channels, strides[0] = 1;
-    cover_status status = cover_tensor_adopt(tensor, dataset->context, dtype, dims + first, shape, strides, memory, release,
-                                             dataset->context);
+    cover_status status = cover_tensor_adopt(tensor, dataset->context, dtype, dims + first, shape, strides, memory,
+                                             release, dataset->context);
     if (status != COVER_OK) memory_free(dataset->context, memory);
     return status;
 }

@@ -55,7 +55,9 @@ void dataset_directory_encode(uint8_t head[DATASET_HEAD_BYTES], const struct dat
     put64(head + AT_ABOUT_BYTES, directory->about_bytes);
 }
 
-static int64_t pages(uint64_t bytes) { return (int64_t)(bytes / DATASET_PAGE_BYTES + (bytes % DATASET_PAGE_BYTES != 0)); }
+static int64_t pages(uint64_t bytes) {
+    return (int64_t)(bytes / DATASET_PAGE_BYTES + (bytes % DATASET_PAGE_BYTES != 0));
+}
 
 int64_t dataset_row_pages(const struct dataset_directory *directory) {
     return pages((uint64_t)directory->samples * DATASET_ROW_BYTES);
@@ -84,8 +86,8 @@ cover_status dataset_directory_decode(struct dataset_directory *directory, const
         return fail(COVER_ERROR_FORMAT, "%s: its directory says %llu samples, which %llu bytes cannot hold", path,
                     (unsigned long long)samples, (unsigned long long)file_bytes);
     if ((dims != 2 && dims != 3) || channels < 1 || channels > 65536 || classes > 65536 || labels > 1)
-        return fail(COVER_ERROR_FORMAT, "%s: its directory says dims %u, channels %u, classes %u, labels %u", path, dims,
-                    channels, classes, labels);
+        return fail(COVER_ERROR_FORMAT, "%s: its directory says dims %u, channels %u, classes %u, labels %u", path,
+                    dims, channels, classes, labels);
     read.samples = (int64_t)samples, read.dims = (int)dims, read.channels = (int)channels, read.classes = (int)classes;
     read.has_labels = labels != 0;
     for (int a = 0; a < 3; a++) {
@@ -139,8 +141,10 @@ bool dataset_label_bytes(const struct dataset_row *row, uint64_t *bytes) {
 
 void dataset_kind(char text[DATASET_KIND_TEXT], uint8_t dtype_code, int dims, const uint32_t size[3]) {
     const char *dtype = cover_dtype_name((cover_dtype)dataset_dtype(dtype_code));
-    if (dims == 2) snprintf(text, DATASET_KIND_TEXT, "%s_%ux%u", dtype, size[1], size[2]);
-    else snprintf(text, DATASET_KIND_TEXT, "%s_%ux%ux%u", dtype, size[0], size[1], size[2]);
+    if (dims == 2)
+        snprintf(text, DATASET_KIND_TEXT, "%s_%ux%u", dtype, size[1], size[2]);
+    else
+        snprintf(text, DATASET_KIND_TEXT, "%s_%ux%ux%u", dtype, size[0], size[1], size[2]);
 }
 
 /* ---- content hash */

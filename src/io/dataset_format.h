@@ -35,7 +35,7 @@ struct dataset_row {
     uint8_t dtype, label_dtype;         /* 0 u8, 1 u16, 2 f32; DATASET_NO_LABEL */
     uint8_t split;                      /* 0 none, 1 train, 2 val, 3 test */
     uint8_t zero1[5];
-    uint8_t digest[SHA256_BYTES];       /* dataset_digest() */
+    uint8_t digest[SHA256_BYTES]; /* dataset_digest() */
     uint8_t zero2[16];
 };
 _Static_assert(sizeof(struct dataset_row) == DATASET_ROW_BYTES, "rows have no padding");

@@ -298,7 +298,8 @@ static cover_status write_rows(struct writer *writer) {
             row->name_offset = name_offset;
             name_offset += (uint64_t)row->name_bytes + row->patient_bytes;
         }
-        GO(table_write(writer, &table, page, (uint64_t)rows, writer->hashes + first / DATASET_PAGE_ROWS * SHA256_BYTES));
+        GO(table_write(writer, &table, page, (uint64_t)rows,
+                       writer->hashes + first / DATASET_PAGE_ROWS * SHA256_BYTES));
     }
     writer->directory.rows_offset = table.offset;
 done:
@@ -323,7 +324,8 @@ static cover_status write_names(struct writer *writer) {
         } parts[] = {{entry.name, entry.row.name_bytes}, {entry.patient, entry.row.patient_bytes}};
         for (int p = 0; p < 2; p++)
             for (size_t at = 0; at < parts[p].bytes;) {
-                const size_t left = parts[p].bytes - at, room = DATASET_PAGE_BYTES - held, now = left < room ? left : room;
+                const size_t left = parts[p].bytes - at, room = DATASET_PAGE_BYTES - held,
+                             now = left < room ? left : room;
                 memcpy(page + held, parts[p].text + at, now);
                 at += now, held += now;
                 if (held < DATASET_PAGE_BYTES) continue;
@@ -401,8 +403,10 @@ cover_status dataset_write(cover_context *context, int descriptor, const char *p
     const char *const groups[] = {"images", "labels"};
     for (int g = 0; status == COVER_OK && g < 2; g++) {
         hid_t group = create_group(writer.file, groups[g]);
-        if (group < 0) status = hdf5_fail(COVER_ERROR_INTERNAL, path, "a group cannot be created");
-        else H5Gclose(group);
+        if (group < 0)
+            status = hdf5_fail(COVER_ERROR_INTERNAL, path, "a group cannot be created");
+        else
+            H5Gclose(group);
     }
     hdf5_end(&guard);
     if (status != COVER_OK) goto done;

@@ -7,7 +7,8 @@
 #include <string.h>
 
 /* libhdf5 is itself one global state, often built without thread safety, so its lock is global as well: the one mutable
- * global of libcover.  A host that uses a libhdf5 without thread safety on other threads must keep them apart itself. */
+ * global of libcover.  A host that uses a libhdf5 without thread safety on other threads must keep them apart itself.
+ */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
 void hdf5_begin(struct hdf5_guard *guard) {
@@ -17,8 +18,10 @@ void hdf5_begin(struct hdf5_guard *guard) {
     *guard = (struct hdf5_guard){.is_second = 1};
     H5open();
     H5Eauto_is_v2(H5E_DEFAULT, &guard->is_second);
-    if (!guard->is_second) H5Eget_auto1(&handler1, &guard->data);
-    else H5Eget_auto2(H5E_DEFAULT, &handler2, &guard->data);
+    if (!guard->is_second)
+        H5Eget_auto1(&handler1, &guard->data);
+    else
+        H5Eget_auto2(H5E_DEFAULT, &handler2, &guard->data);
     memcpy(&guard->handler1, &handler1, sizeof handler1);
     memcpy(&guard->handler2, &handler2, sizeof handler2);
     H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
@@ -30,8 +33,10 @@ void hdf5_end(struct hdf5_guard *guard) {
     memcpy(&handler1, &guard->handler1, sizeof handler1);
     memcpy(&handler2, &guard->handler2, sizeof handler2);
     H5Eclear2(H5E_DEFAULT);
-    if (!guard->is_second) H5Eset_auto1(handler1, guard->data);
-    else H5Eset_auto2(H5E_DEFAULT, handler2, guard->data);
+    if (!guard->is_second)
+        H5Eset_auto1(handler1, guard->data);
+    else
+        H5Eset_auto2(H5E_DEFAULT, handler2, guard->data);
     pthread_mutex_unlock(&lock);
 }
 
@@ -117,7 +122,8 @@ hid_t hdf5_open(const char *path) {
     if (access >= 0) {
         H5Pset_fclose_degree(access, H5F_CLOSE_STRONG);
 #if H5_VERSION_GE(1, 10, 7)
-        H5Pset_file_locking(access, false, true); /* files are only ever replaced whole; some file systems cannot lock */
+        H5Pset_file_locking(access, false,
+                            true); /* files are only ever replaced whole; some file systems cannot lock */
 #endif
         opened = H5Fopen(path, H5F_ACC_RDONLY, access);
         H5Pclose(access);
@@ -146,13 +152,20 @@ cover_status hdf5_sealed_open(hid_t *file, cover_context *context, const char *p
 
 hid_t hdf5_type(cover_dtype dtype) {
     switch (dtype) {
-    case COVER_U8: return H5T_STD_U8LE;
-    case COVER_U16: return H5T_STD_U16LE;
-    case COVER_I16: return H5T_STD_I16LE;
-    case COVER_I32: return H5T_STD_I32LE;
-    case COVER_I64: return H5T_STD_I64LE;
-    case COVER_F32: return H5T_IEEE_F32LE;
-    default: return -1;
+    case COVER_U8:
+        return H5T_STD_U8LE;
+    case COVER_U16:
+        return H5T_STD_U16LE;
+    case COVER_I16:
+        return H5T_STD_I16LE;
+    case COVER_I32:
+        return H5T_STD_I32LE;
+    case COVER_I64:
+        return H5T_STD_I64LE;
+    case COVER_F32:
+        return H5T_IEEE_F32LE;
+    default:
+        return -1;
     }
 }
 
@@ -250,7 +263,8 @@ cover_status hdf5_read(hid_t place, const char *name, cover_dtype dtype, int ran
     TRY(open_array(place, name, &dataset, &found, &found_rank, found_shape));
     bool same = found == dtype && found_rank == rank;
     for (int i = 0; same && i < rank; i++) same = shape[i] == found_shape[i];
-    if (!same) status = fail(COVER_ERROR_FORMAT, "array '%s' has another type or shape than expected", name);
+    if (!same)
+        status = fail(COVER_ERROR_FORMAT, "array '%s' has another type or shape than expected", name);
     else if (H5Dread(dataset, hdf5_type(dtype), H5S_ALL, H5S_ALL, H5P_DEFAULT, data) < 0)
         status = hdf5_fail(COVER_ERROR_FORMAT, name, "cannot be read");
     H5Dclose(dataset);

@@ -83,8 +83,10 @@ static herr_t sink_write(H5FD_t *base, H5FD_mem_t type, hid_t transfer, haddr_t 
     while (bytes > 0 && !sink->error) {
         ssize_t put = pwrite(sink->descriptor, from, bytes, (off_t)at);
         if (put < 0 && errno == EINTR) continue;
-        if (put <= 0) sink->error = put < 0 ? errno : EIO;
-        else from += put, at += (haddr_t)put, bytes -= (size_t)put;
+        if (put <= 0)
+            sink->error = put < 0 ? errno : EIO;
+        else
+            from += put, at += (haddr_t)put, bytes -= (size_t)put;
     }
     return 0;
 }

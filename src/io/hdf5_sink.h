@@ -7,11 +7,11 @@
 #include "hdf5.h"
 
 struct hdf5_sink {
-    int descriptor;               /* open for reading and writing, empty */
-    int error;                    /* errno of the first refused write; 0 = none */
-    uint64_t raw_offset;          /* where the last piece of raw data (not metadata) went */
+    int descriptor;      /* open for reading and writing, empty */
+    int error;           /* errno of the first refused write; 0 = none */
+    uint64_t raw_offset; /* where the last piece of raw data (not metadata) went */
     uint64_t raw_bytes;
-    uint64_t end;                 /* end of what libhdf5 has allocated */
+    uint64_t end; /* end of what libhdf5 has allocated */
     hid_t driver;
 };
 

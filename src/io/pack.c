@@ -17,9 +17,9 @@
 #include <unistd.h>
 
 enum {
-    LISTED = 20,   /* unusable images named in an error text; the log has all of them */
+    LISTED = 20,    /* unusable images named in an error text; the log has all of them */
     VARIETIES = 16, /* different channel counts that are told apart */
-    EXAMPLES = 5   /* files named for each */
+    EXAMPLES = 5    /* files named for each */
 };
 
 /* An image that cannot be used. */
@@ -59,10 +59,10 @@ static cover_status check_options(const cover_pack_options *options) {
     for (int a = 0; a < 3; a++) {
         if (options->size[a] < 0 || options->size[a] > 1 << 24)
             return fail(COVER_ERROR_ARGUMENT, "pack: size along %c is %lld; use 1..16777216, or 0 to keep it", "DHW"[a],
-                        (long long)options->size[a]);
+                        (long long)options -> size[a]);
         if (!isfinite(options->spacing_mm[a]) || options->spacing_mm[a] < 0)
             return fail(COVER_ERROR_ARGUMENT, "pack: spacing along %c is %g mm; use a positive number, or 0 to keep it",
-                        "DHW"[a], options->spacing_mm[a]);
+                        "DHW"[a], options -> spacing_mm[a]);
         sized = sized || options->size[a] > 0, spaced = spaced || options->spacing_mm[a] > 0;
     }
     if (sized && spaced) return fail(COVER_ERROR_ARGUMENT, "pack: size and spacing were both given; use one of them");
@@ -74,7 +74,8 @@ static cover_status check_options(const cover_pack_options *options) {
     if (cut && !(percentile[0] >= 0 && percentile[0] < percentile[1] && percentile[1] <= 100))
         return fail(COVER_ERROR_ARGUMENT, "pack: percentiles %g..%g; use rising numbers from 0 to 100", percentile[0],
                     percentile[1]);
-    if (windowed && cut) return fail(COVER_ERROR_ARGUMENT, "pack: window and percentile were both given; use one of them");
+    if (windowed && cut)
+        return fail(COVER_ERROR_ARGUMENT, "pack: window and percentile were both given; use one of them");
     return COVER_OK;
 }
 
@@ -131,8 +132,10 @@ static void note_bad(struct job *job, int64_t item, bool memory) {
     const size_t length = strlen(path);
     if (strncmp(reason, path, length) == 0 && strncmp(reason + length, ": ", 2) == 0) reason += length + 2;
     reason = arena_text(&job->reasons, reason, strlen(reason));
-    if (!reason) stop(job, COVER_ERROR_MEMORY);
-    else job->bad[job->bad_count++] = (struct bad){item, reason, memory};
+    if (!reason)
+        stop(job, COVER_ERROR_MEMORY);
+    else
+        job->bad[job->bad_count++] = (struct bad){item, reason, memory};
 }
 
 static void pack_one(void *data, int64_t index) {
@@ -174,8 +177,9 @@ static cover_status read_all(struct job *job) {
     job->done = job->spool.found;
     pool_each(pool, job->plan.count, pack_one, job);
     if (job->failed == COVER_ERROR_CANCELLED)
-        return fail(COVER_ERROR_CANCELLED, "%s: packing was stopped after %lld of %lld images; resume goes on from there",
-                    job->output, (long long)job->done, (long long)job->plan.count);
+        return fail(COVER_ERROR_CANCELLED,
+                    "%s: packing was stopped after %lld of %lld images; resume goes on from there", job->output,
+                    (long long)job->done, (long long)job->plan.count);
     if (job->failed != COVER_OK) return fail(job->failed, "%s", job->failure);
     qsort(job->bad, (size_t)job->bad_count, sizeof *job->bad, by_item);
     return COVER_OK;
@@ -194,15 +198,18 @@ static cover_status judge_bad(struct job *job) {
         if (i < LISTED) text_add(&text, "\n  %s: %s", path, bad->reason);
         memory = memory || bad->memory;
     }
-    if (job->bad_count > LISTED) text_add(&text, "\n  and %lld more (the log has all)", (long long)job->bad_count - LISTED);
+    if (job->bad_count > LISTED)
+        text_add(&text, "\n  and %lld more (the log has all)", (long long)job->bad_count - LISTED);
     const bool none_left = job->bad_count == job->plan.count;
     cover_status status = COVER_OK;
-    if (memory) status = COVER_ERROR_MEMORY;
-    else if (job->bad_count > 0 && (!job->options->skip_bad || none_left)) status = COVER_ERROR_FORMAT;
+    if (memory)
+        status = COVER_ERROR_MEMORY;
+    else if (job->bad_count > 0 && (!job->options->skip_bad || none_left))
+        status = COVER_ERROR_FORMAT;
     if (status != COVER_OK)
         fail(status, "%lld of %lld images cannot be used; nothing was written%s%s", (long long)job->bad_count,
-             (long long)job->plan.count, none_left || memory ? ":" : " (skip-bad leaves them out):",
-             text.data ? text.data : "");
+             (long long)job->plan.count,
+             none_left || memory ? ":" : " (skip-bad leaves them out):", text.data ? text.data : "");
     text_free(&text);
     return status;
 }
@@ -229,7 +236,8 @@ static cover_status judge_variety(const struct job *job, const struct variety *v
     if (kinds == 1) return COVER_OK;
     for (int k = 0; k < kinds; k++) {
         const struct variety *v = &varieties[k];
-        text_add(&text, "\n  %s %d in %lld %s:", what, v->value, (long long)v->count, v->count == 1 ? "image" : "images");
+        text_add(&text, "\n  %s %d in %lld %s:", what, v->value, (long long)v->count,
+                 v->count == 1 ? "image" : "images");
         for (int e = 0; e < EXAMPLES && e < v->count; e++) text_add(&text, "%s %s", e ? "," : "", v->example[e]);
         if (v->count > EXAMPLES) text_add(&text, ", ...");
     }
@@ -257,8 +265,10 @@ static cover_status judge_good(struct job *job) {
     TRY(judge_variety(job, channels, channels_kinds, "channels",
                       "ask for channels grey or rgb to convert them, or pack them apart:"));
     job->dims = dims[0].value, job->channels = channels[0].value;
-    if (label_max < 0) job->classes = job->plan.classes;
-    else job->classes = job->plan.label_classes > label_max ? job->plan.label_classes : label_max + 1;
+    if (label_max < 0)
+        job->classes = job->plan.classes;
+    else
+        job->classes = job->plan.label_classes > label_max ? job->plan.label_classes : label_max + 1;
     return COVER_OK;
 }
 
@@ -299,8 +309,10 @@ static void describe(const struct job *job, struct text *text) {
     add_numbers(text, "window", options->window, 2);
     add_numbers(text, "percentile", options->percentile, 2);
     text_add(text, ", \"skip_bad\": %s, \"split\": ", options->skip_bad ? "true" : "false");
-    if (options->split) text_add_json(text, options->split);
-    else text_add(text, "null");
+    if (options->split)
+        text_add_json(text, options->split);
+    else
+        text_add(text, "null");
     text_add(text, "}, \"sources\": [%s], \"left_out\": %lld, \"class_names\": [", job->plan.layouts.data,
              (long long)job->bad_count);
     for (int c = 0; c < job->plan.classes; c++) {
@@ -360,10 +372,11 @@ static cover_status summarise(const struct job *job, const struct dataset_direct
     text_add_json(&text, job->output);
     text_add(&text, ", \"samples\": %lld, \"labels\": %lld, \"dims\": %d, \"channels\": %d, \"classes\": %d",
              (long long)job->good_count, (long long)job->label_count, job->dims, job->channels, job->classes);
-    text_add(&text, ", \"min_size\": [%lld, %lld, %lld], \"max_size\": [%lld, %lld, %lld]", (long long)written->min_size[0],
-             (long long)written->min_size[1], (long long)written->min_size[2], (long long)written->max_size[0],
-             (long long)written->max_size[1], (long long)written->max_size[2]);
-    text_add(&text, ", \"skipped\": %lld, \"resumed\": %lld, \"bytes\": %lld, \"seconds\": %.3f, \"hash\": \"%s\", \"bad\": [",
+    text_add(&text, ", \"min_size\": [%lld, %lld, %lld], \"max_size\": [%lld, %lld, %lld]",
+             (long long)written->min_size[0], (long long)written->min_size[1], (long long)written->min_size[2],
+             (long long)written->max_size[0], (long long)written->max_size[1], (long long)written->max_size[2]);
+    text_add(&text,
+             ", \"skipped\": %lld, \"resumed\": %lld, \"bytes\": %lld, \"seconds\": %.3f, \"hash\": \"%s\", \"bad\": [",
              (long long)job->plan.ignored, (long long)job->spool.found, (long long)bytes, seconds, hash);
     for (int64_t i = 0; i < job->bad_count; i++) {
         text_add(&text, "%s{\"file\": ", i ? ", " : "");
@@ -379,7 +392,8 @@ static cover_status summarise(const struct job *job, const struct dataset_direct
 static cover_status check_output(const char *output) {
     const size_t length = strlen(output);
     if (length == 0 || output[length - 1] == '/' || folder_exists(output))
-        return fail(COVER_ERROR_ARGUMENT, "%s: is a folder, where the dataset file's name is needed", length ? output : "''");
+        return fail(COVER_ERROR_ARGUMENT, "%s: is a folder, where the dataset file's name is needed",
+                    length ? output : "''");
     return COVER_OK;
 }
 

@@ -1,5 +1,5 @@
-/* Inside of pack: sources become a plan (a list of items, nothing read yet), items become stored samples in a spool, the
- * spool becomes the dataset file.  pack.c conducts; docs/dataset.md, "Packing", states what each layout means. */
+/* Inside of pack: sources become a plan (a list of items, nothing read yet), items become stored samples in a spool,
+ * the spool becomes the dataset file.  pack.c conducts; docs/dataset.md, "Packing", states what each layout means. */
 #ifndef COVER_PACK_H
 #define COVER_PACK_H
 
@@ -15,17 +15,17 @@ int pack_split_of(const char *word);
 
 /* One sample to be: which files make it, and what is known without reading them. */
 struct pack_item {
-    const char *name;          /* in the dataset */
-    const char *path;          /* the first file: for matching, messages */
-    const char *const *files;  /* one a channel (nnU-Net), or one for all channels */
+    const char *name;         /* in the dataset */
+    const char *path;         /* the first file: for matching, messages */
+    const char *const *files; /* one a channel (nnU-Net), or one for all channels */
     int file_count;
-    const char *label;         /* label map; NULL = none */
-    const char *class_name;    /* NULL = none */
-    const char *patient;       /* NULL = not known */
-    const char *unusable;      /* a reason that is known already; NULL = none */
-    int channels;              /* that the source promises; 0 = none promised */
-    int label_classes;         /* label values must be below; 0 = not known */
-    int class_index;           /* of class_name; -1 = none */
+    const char *label;      /* label map; NULL = none */
+    const char *class_name; /* NULL = none */
+    const char *patient;    /* NULL = not known */
+    const char *unusable;   /* a reason that is known already; NULL = none */
+    int channels;           /* that the source promises; 0 = none promised */
+    int label_classes;      /* label values must be below; 0 = not known */
+    int class_index;        /* of class_name; -1 = none */
     enum pack_split split;
 };
 
@@ -34,12 +34,12 @@ struct pack_plan {
     struct arena arena; /* all texts below */
     struct pack_item *items;
     int64_t count, capacity;
-    int64_t ignored;             /* files of other kinds */
-    const char **class_names;    /* sorted; class_index counts them */
+    int64_t ignored;          /* files of other kinds */
+    const char **class_names; /* sorted; class_index counts them */
     int classes;
-    const char *label_names;     /* JSON object NAME: value of nnU-Net sources; NULL = none */
-    int label_classes;           /* of nnU-Net sources; 0 = from the label maps */
-    struct text layouts;         /* JSON array of what the sources were */
+    const char *label_names; /* JSON object NAME: value of nnU-Net sources; NULL = none */
+    int label_classes;       /* of nnU-Net sources; 0 = from the label maps */
+    struct text layouts;     /* JSON array of what the sources were */
 };
 
 /* ---- pack_sources.c: the layouts */
@@ -74,8 +74,8 @@ cover_status pack_split_read(struct pack_plan *plan, const char *csv);
 struct packed_sample {
     struct dataset_row row; /* without what the writer finds out */
     int dims, channels;
-    int label_max;          /* largest label value; -1 = no label */
-    void *image, *label;    /* stored bytes, memory_free() */
+    int label_max;       /* largest label value; -1 = no label */
+    void *image, *label; /* stored bytes, memory_free() */
 };
 /* On failure the error text is the reason, without the path. */
 cover_status pack_image(struct packed_sample *sample, cover_context *context, const cover_pack_options *options,

@@ -17,7 +17,8 @@ struct place {
     const char *dataset, *subject, *session;
 };
 
-/* "$NAME/rest" begins with an environment variable, as nnssl writes portable paths; relative paths begin at the file. */
+/* "$NAME/rest" begins with an environment variable, as nnssl writes portable paths; relative paths begin at the file.
+ */
 static cover_status resolve(const struct place *place, const char *given, const char **path) {
     struct pack_plan *plan = place->plan;
     if (given[0] == '$') {
@@ -53,15 +54,16 @@ static cover_status add_image(const struct place *place, const json_t *image, si
     return COVER_OK;
 }
 
-static int compare_names(const void *a, const void *b) { return strcmp(*(const char *const *)a, *(const char *const *)b); }
+static int compare_names(const void *a, const void *b) {
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
 
 /* Call visit() for each member of object[field], in the order of the names. */
 static cover_status each_member(struct place *place, const json_t *object, const char *field, const char *where,
                                 cover_status (*visit)(struct place *place, const char *name, const json_t *member)) {
     cover_status status = COVER_OK;
     const json_t *members = json_object_get(object, field);
-    if (!json_is_object(members))
-        return fail(COVER_ERROR_FORMAT, "%s: %s has no \"%s\"", place->json, where, field);
+    if (!json_is_object(members)) return fail(COVER_ERROR_FORMAT, "%s: %s has no \"%s\"", place->json, where, field);
     const size_t count = json_object_size(members);
     const char **names = memory_alloc(place->plan->context, count * sizeof *names), *name;
     json_t *member;
@@ -69,7 +71,8 @@ static cover_status each_member(struct place *place, const json_t *object, const
     if (!names) return COVER_ERROR_MEMORY;
     json_object_foreach((json_t *)members, name, member) names[i++] = name;
     qsort(names, count, sizeof *names, compare_names);
-    for (i = 0; i < count && status == COVER_OK; i++) status = visit(place, names[i], json_object_get(members, names[i]));
+    for (i = 0; i < count && status == COVER_OK; i++)
+        status = visit(place, names[i], json_object_get(members, names[i]));
     memory_free(place->plan->context, names);
     return status;
 }

@@ -13,9 +13,12 @@ static int64_t values_of(const struct image *image) { return pixels_of(image) * 
 
 static double value_at(const struct image *image, int64_t i) {
     switch (image->dtype) {
-    case COVER_U8: return ((const uint8_t *)image->data)[i];
-    case COVER_U16: return ((const uint16_t *)image->data)[i];
-    default: return (double)((const float *)image->data)[i];
+    case COVER_U8:
+        return ((const uint8_t *)image->data)[i];
+    case COVER_U16:
+        return ((const uint16_t *)image->data)[i];
+    default:
+        return (double)((const float *)image->data)[i];
     }
 }
 
@@ -106,12 +109,17 @@ static cover_status to_grey(struct image *image) {
     const int64_t pixels = pixels_of(image);
     if (image->channels == 1) return COVER_OK;
     if (image->channels != 3)
-        return fail(COVER_ERROR_SHAPE, "%d channels cannot be made grey; leave the channels option out", image->channels);
+        return fail(COVER_ERROR_SHAPE, "%d channels cannot be made grey; leave the channels option out",
+                    image->channels);
     for (int64_t i = 0; i < pixels; i++) { /* in place: pixel i moves to or before its old place */
-        const double grey = (299 * value_at(image, 3 * i) + 587 * value_at(image, 3 * i + 1) + 114 * value_at(image, 3 * i + 2)) / 1000;
-        if (image->dtype == COVER_U8) ((uint8_t *)image->data)[i] = (uint8_t)(grey + 0.5);
-        else if (image->dtype == COVER_U16) ((uint16_t *)image->data)[i] = (uint16_t)(grey + 0.5);
-        else ((float *)image->data)[i] = (float)grey;
+        const double grey =
+            (299 * value_at(image, 3 * i) + 587 * value_at(image, 3 * i + 1) + 114 * value_at(image, 3 * i + 2)) / 1000;
+        if (image->dtype == COVER_U8)
+            ((uint8_t *)image->data)[i] = (uint8_t)(grey + 0.5);
+        else if (image->dtype == COVER_U16)
+            ((uint16_t *)image->data)[i] = (uint16_t)(grey + 0.5);
+        else
+            ((float *)image->data)[i] = (float)grey;
     }
     image->channels = 1;
     return COVER_OK;
@@ -123,7 +131,8 @@ static cover_status to_rgb(struct image *image, cover_context *context) {
     int64_t bytes;
     if (image->channels == 3) return COVER_OK;
     if (image->channels != 1)
-        return fail(COVER_ERROR_SHAPE, "%d channels cannot be made RGB; leave the channels option out", image->channels);
+        return fail(COVER_ERROR_SHAPE, "%d channels cannot be made RGB; leave the channels option out",
+                    image->channels);
     if (!multiply(pixels, 3 * (int64_t)element, &bytes)) return fail(COVER_ERROR_SHAPE, "too large for three channels");
     char *data = memory_alloc(context, (size_t)bytes);
     if (!data) return COVER_ERROR_MEMORY;
@@ -185,10 +194,12 @@ static double clamp(double value, double low, double high) { return value < low 
 static void clip(struct image *image, double low, double high) {
     const int64_t count = values_of(image);
     if (image->dtype == COVER_U8) {
-        uint8_t *values = image->data, from = (uint8_t)clamp(rint(low), 0, UINT8_MAX), to = (uint8_t)clamp(rint(high), 0, UINT8_MAX);
+        uint8_t *values = image->data, from = (uint8_t)clamp(rint(low), 0, UINT8_MAX),
+                to = (uint8_t)clamp(rint(high), 0, UINT8_MAX);
         for (int64_t i = 0; i < count; i++) values[i] = values[i] < from ? from : values[i] > to ? to : values[i];
     } else if (image->dtype == COVER_U16) {
-        uint16_t *values = image->data, from = (uint16_t)clamp(rint(low), 0, UINT16_MAX), to = (uint16_t)clamp(rint(high), 0, UINT16_MAX);
+        uint16_t *values = image->data, from = (uint16_t)clamp(rint(low), 0, UINT16_MAX),
+                 to = (uint16_t)clamp(rint(high), 0, UINT16_MAX);
         for (int64_t i = 0; i < count; i++) values[i] = values[i] < from ? from : values[i] > to ? to : values[i];
     } else {
         float *values = image->data, from = (float)low, to = (float)high;
@@ -225,8 +236,10 @@ static cover_status wanted_size(int64_t size[3], const struct image *image, cons
         if (options->size[a] > 0) size[a] = options->size[a];
         if (!(spacing > 0)) continue;
         if (!(image->spacing_mm[a] > 0))
-            return fail(COVER_ERROR_SHAPE, "its spacing along %c is not known, so it cannot be resampled to %g mm; give a "
-                                           "size instead", "DHW"[a], spacing);
+            return fail(COVER_ERROR_SHAPE,
+                        "its spacing along %c is not known, so it cannot be resampled to %g mm; give a "
+                        "size instead",
+                        "DHW"[a], spacing);
         const double pixels = rint((double)image->size[a] * image->spacing_mm[a] / spacing);
         if (pixels > (double)UINT32_MAX)
             return fail(COVER_ERROR_SHAPE, "%g mm along %c would make %g pixels", spacing, "DHW"[a], pixels);
@@ -243,19 +256,23 @@ static cover_status to_label(struct image *label, cover_context *context, int cl
     for (int64_t i = 0; i < count; i++) {
         const double value = value_at(label, i);
         if (!(value >= 0 && value <= UINT16_MAX) || value != rint(value))
-            return fail(COVER_ERROR_FORMAT, "its label holds %g, which is no whole number from 0 to %d", value, UINT16_MAX);
+            return fail(COVER_ERROR_FORMAT, "its label holds %g, which is no whole number from 0 to %d", value,
+                        UINT16_MAX);
         if (value > most) most = value;
     }
     if (classes > 0 && most >= classes)
-        return fail(COVER_ERROR_FORMAT, "its label holds %g, but dataset.json names labels up to %d", most, classes - 1);
+        return fail(COVER_ERROR_FORMAT, "its label holds %g, but dataset.json names labels up to %d", most,
+                    classes - 1);
     *largest = (int)most;
     const cover_dtype dtype = most <= UINT8_MAX ? COVER_U8 : COVER_U16;
     if (label->dtype == dtype) return COVER_OK;
     void *data = memory_alloc(context, (size_t)count * cover_dtype_bytes(dtype));
     if (!data) return COVER_ERROR_MEMORY;
     for (int64_t i = 0; i < count; i++) {
-        if (dtype == COVER_U8) ((uint8_t *)data)[i] = (uint8_t)value_at(label, i);
-        else ((uint16_t *)data)[i] = (uint16_t)value_at(label, i);
+        if (dtype == COVER_U8)
+            ((uint8_t *)data)[i] = (uint8_t)value_at(label, i);
+        else
+            ((uint16_t *)data)[i] = (uint16_t)value_at(label, i);
     }
     memory_free(context, label->data);
     label->data = data, label->dtype = dtype;
@@ -315,7 +332,8 @@ static cover_status store(struct packed_sample *sample, cover_context *context, 
     if (!dataset_image_bytes(row, image->channels, &bytes) || (label->data && !dataset_label_bytes(row, &label_bytes)))
         return fail(COVER_ERROR_SHAPE, "4 GiB or more once packed; resample it with size or spacing");
     dataset_digest(row->digest, row, image->dims, image->channels, image->data, bytes, label->data, label_bytes);
-    TRY(dataset_compress(context, image->data, bytes, cover_dtype_bytes(image->dtype), &sample->image, &row->image_bytes));
+    TRY(dataset_compress(context, image->data, bytes, cover_dtype_bytes(image->dtype), &sample->image,
+                         &row->image_bytes));
     if (label->data)
         TRY(dataset_compress(context, label->data, label_bytes, cover_dtype_bytes(label->dtype), &sample->label,
                              &row->label_bytes));

@@ -76,25 +76,28 @@ static cover_status read_description(struct pack_plan *plan, struct description 
     TRY(file_read(plan->context, description->path, LARGEST_JSON, &bytes, &count));
     json_t *root = json_loadb((const char *)bytes, count, 0, &error);
     memory_free(plan->context, bytes);
-    if (!root)
-        return fail(COVER_ERROR_FORMAT, "%s: line %d: not JSON: %s", description->path, error.line, error.text);
+    if (!root) return fail(COVER_ERROR_FORMAT, "%s: line %d: not JSON: %s", description->path, error.line, error.text);
     const json_t *channels = json_object_get(root, "channel_names"), *labels = json_object_get(root, "labels");
     const json_t *ending = json_object_get(root, "file_ending");
     if (!channels) channels = json_object_get(root, "modality"); /* version 1 */
-    if (!json_is_object(root)) status = fail(COVER_ERROR_FORMAT, "%s: not a JSON object", description->path);
+    if (!json_is_object(root))
+        status = fail(COVER_ERROR_FORMAT, "%s: not a JSON object", description->path);
     else if (!json_is_object(channels) || json_object_size(channels) == 0 || json_object_size(channels) > MOST_CHANNELS)
         status = wrong(description, "channel_names", "is missing or names no channels");
     else if (!json_is_string(ending) || json_string_value(ending)[0] != '.' || strchr(json_string_value(ending), '/'))
         status = wrong(description, "file_ending", "is missing or no extension such as \".nii.gz\"");
-    else if (labels && !json_is_object(labels)) status = wrong(description, "labels", "must map names to numbers");
+    else if (labels && !json_is_object(labels))
+        status = wrong(description, "labels", "must map names to numbers");
     else if (json_object_get(root, "dataset"))
-        status = fail(COVER_ERROR_UNSUPPORTED, "%s: \"dataset\" lists files elsewhere; lay them out as imagesTr and labelsTr",
-                      description->path);
+        status =
+            fail(COVER_ERROR_UNSUPPORTED,
+                 "%s: \"dataset\" lists files elsewhere; lay them out as imagesTr and labelsTr", description->path);
     if (status == COVER_OK) {
         description->channels = (int)json_object_size(channels);
         const char *example = arena_print(&plan->arena, "x%s", json_string_value(ending));
         description->ending = example ? example + 1 : NULL;
-        if (!example) status = COVER_ERROR_MEMORY;
+        if (!example)
+            status = COVER_ERROR_MEMORY;
         else if (!image_format_of(example))
             status = fail(COVER_ERROR_UNSUPPORTED, "%s: \"file_ending\" is %s, a format that is not read here",
                           description->path, description->ending);
@@ -150,7 +153,8 @@ static cover_status add_cases(struct pack_plan *plan, const struct description *
         item->channels = description->channels, item->label_classes = description->label_classes;
         item->split = split;
         if (!named) {
-            GO(unusable(item, arena_print(&plan->arena, "not named CASE_0000%s, as nnU-Net asks", description->ending)));
+            GO(unusable(item,
+                        arena_print(&plan->arena, "not named CASE_0000%s, as nnU-Net asks", description->ending)));
             continue;
         }
         for (int c = 0; c < count && !item->unusable; c++)
@@ -158,7 +162,8 @@ static cover_status add_cases(struct pack_plan *plan, const struct description *
                 GO(unusable(item, arena_print(&plan->arena, "channel %04d of this case is missing", c)));
         const char *label = arena_print(&plan->arena, "%s/%s/%s%s", folder, labels, case_name, description->ending);
         GO(label ? COVER_OK : COVER_ERROR_MEMORY);
-        if (file_exists(label)) item->label = label;
+        if (file_exists(label))
+            item->label = label;
         else if (split == SPLIT_TRAIN && description->label_classes > 0 && !item->unusable)
             GO(unusable(item, arena_print(&plan->arena, "its label %s is missing", label)));
     }
@@ -174,7 +179,8 @@ cover_status pack_nnunet(struct pack_plan *plan, const char *prefix, const char 
     if (!description.path || !training || !test) return COVER_ERROR_MEMORY;
     TRY(read_description(plan, &description));
     if (!folder_exists(training))
-        return fail(COVER_ERROR_IO, "%s: dataset.json says an nnU-Net raw dataset, but there is no folder imagesTr", folder);
+        return fail(COVER_ERROR_IO, "%s: dataset.json says an nnU-Net raw dataset, but there is no folder imagesTr",
+                    folder);
     TRY(add_cases(plan, &description, prefix, folder, "imagesTr", "labelsTr", SPLIT_TRAIN));
     if (folder_exists(test)) TRY(add_cases(plan, &description, prefix, folder, "imagesTs", "labelsTs", SPLIT_TEST));
     return COVER_OK;

@@ -60,16 +60,15 @@ static cover_status list_nnunet(struct pack_plan *plan, const char *prefix, cons
 static bool is_description(const char *source) {
     return file_exists(source) && strcmp(path_name(source), "dataset.json") == 0;
 }
-static cover_status list_description(struct pack_plan *plan, const char *prefix, const char *source, const char **name) {
+static cover_status list_description(struct pack_plan *plan, const char *prefix, const char *source,
+                                     const char **name) {
     (void)name;
     const char *slash = strrchr(source, '/');
     const char *folder = slash ? arena_text(&plan->arena, source, (size_t)(slash - source)) : ".";
     return folder ? pack_nnunet(plan, prefix, *folder ? folder : "/") : COVER_ERROR_MEMORY;
 }
 
-static bool is_collection(const char *source) {
-    return file_exists(source) && has_suffix(source, ".json");
-}
+static bool is_collection(const char *source) { return file_exists(source) && has_suffix(source, ".json"); }
 static cover_status list_collection(struct pack_plan *plan, const char *prefix, const char *source, const char **name) {
     (void)name;
     return pack_collection(plan, prefix, source);
@@ -83,16 +82,12 @@ static cover_status list_collection_folder(struct pack_plan *plan, const char *p
     return json ? pack_collection(plan, prefix, json) : COVER_ERROR_MEMORY;
 }
 
-static bool is_folder(const char *source) {
-    return folder_exists(source);
-}
+static bool is_folder(const char *source) { return folder_exists(source); }
 static cover_status list_folder(struct pack_plan *plan, const char *prefix, const char *source, const char **name) {
     return pack_folder(plan, prefix, source, name);
 }
 
-static bool is_image(const char *source) {
-    return file_exists(source) && image_format_of(source) != NULL;
-}
+static bool is_image(const char *source) { return file_exists(source) && image_format_of(source) != NULL; }
 static cover_status list_image(struct pack_plan *plan, const char *prefix, const char *source, const char **name) {
     (void)prefix, (void)name;
     return pack_plan_add_file(plan, "", path_name(source), source) ? COVER_OK : COVER_ERROR_MEMORY;
@@ -120,8 +115,8 @@ static cover_status add_source(struct pack_plan *plan, const char *given, bool s
     int l = 0;
     while (l < LAYOUTS && !layouts[l].detect(source)) l++;
     if (l == LAYOUTS)
-        return fail(COVER_ERROR_UNSUPPORTED, "%s: neither a folder, nor an image by its name, nor a collection file (.json)",
-                    source);
+        return fail(COVER_ERROR_UNSUPPORTED,
+                    "%s: neither a folder, nor an image by its name, nor a collection file (.json)", source);
     const char *name = layouts[l].name;
     const int64_t before = plan->count;
     TRY(layouts[l].list(plan, prefix, source, &name));
@@ -133,7 +128,9 @@ static cover_status add_source(struct pack_plan *plan, const char *given, bool s
 
 /* ---- classes: names sorted by their bytes, over all sources */
 
-static int compare_names(const void *a, const void *b) { return strcmp(*(const char *const *)a, *(const char *const *)b); }
+static int compare_names(const void *a, const void *b) {
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
 
 static cover_status number_classes(struct pack_plan *plan) {
     const char **names = arena_alloc(&plan->arena, (size_t)plan->count * sizeof *names);

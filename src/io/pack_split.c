@@ -106,10 +106,11 @@ static cover_status read_header(struct table *table, char **text) {
                 if (strcasecmp(values[i], column_names[c][name]) == 0) table->column[c] = i;
     }
     if (table->column[FILE_COLUMN] < 0)
-        return fail(COVER_ERROR_FORMAT, "%s: the first line names no column \"file\"; it should be like file,patient,split",
-                    table->csv);
+        return fail(COVER_ERROR_FORMAT,
+                    "%s: the first line names no column \"file\"; it should be like file,patient,split", table->csv);
     if (table->column[PATIENT_COLUMN] < 0 && table->column[SPLIT_COLUMN] < 0)
-        return fail(COVER_ERROR_FORMAT, "%s: the first line names neither a column \"patient\" nor \"split\"", table->csv);
+        return fail(COVER_ERROR_FORMAT, "%s: the first line names neither a column \"patient\" nor \"split\"",
+                    table->csv);
     return COVER_OK;
 }
 
@@ -135,8 +136,8 @@ static cover_status add_row(struct table *table, const char **values, int count,
     if (!*row.value[FILE_COLUMN])
         return fail(COVER_ERROR_FORMAT, "%s: line %lld: \"file\" is empty", table->csv, (long long)line);
     if (strlen(row.value[PATIENT_COLUMN]) > DATASET_NAME_MAX)
-        return fail(COVER_ERROR_FORMAT, "%s: line %lld: \"patient\" is longer than %d bytes", table->csv, (long long)line,
-                    DATASET_NAME_MAX);
+        return fail(COVER_ERROR_FORMAT, "%s: line %lld: \"patient\" is longer than %d bytes", table->csv,
+                    (long long)line, DATASET_NAME_MAX);
     table->rows[table->count++] = row;
     return COVER_OK;
 }
@@ -162,9 +163,9 @@ static cover_status split_of(const struct table *table, struct row *row) {
     static const struct {
         const char *word;
         enum pack_split split;
-    } words[] = {{"", SPLIT_NONE},       {"none", SPLIT_NONE},      {"train", SPLIT_TRAIN}, {"training", SPLIT_TRAIN},
-                 {"val", SPLIT_VAL},     {"valid", SPLIT_VAL},      {"validation", SPLIT_VAL},
-                 {"test", SPLIT_TEST},   {"testing", SPLIT_TEST}};
+    } words[] = {{"", SPLIT_NONE},          {"none", SPLIT_NONE}, {"train", SPLIT_TRAIN},
+                 {"training", SPLIT_TRAIN}, {"val", SPLIT_VAL},   {"valid", SPLIT_VAL},
+                 {"validation", SPLIT_VAL}, {"test", SPLIT_TEST}, {"testing", SPLIT_TEST}};
     if (table->column[SPLIT_COLUMN] < 0) {
         const char *patient = row->value[PATIENT_COLUMN];
         uint8_t digest[SHA256_BYTES];
@@ -206,11 +207,12 @@ static cover_status check_patients(struct table *table) {
         const struct row *a = &table->rows[i - 1], *b = &table->rows[i];
         if (*a->value[PATIENT_COLUMN] && strcmp(a->value[PATIENT_COLUMN], b->value[PATIENT_COLUMN]) == 0 &&
             a->split != b->split)
-            return fail(COVER_ERROR_FORMAT,
-                        "%s: patient %s is in '%s' on line %lld (%s) and in '%s' on line %lld (%s); a patient belongs to "
-                        "one split",
-                        table->csv, a->value[PATIENT_COLUMN], a->value[SPLIT_COLUMN], (long long)a->line,
-                        a->value[FILE_COLUMN], b->value[SPLIT_COLUMN], (long long)b->line, b->value[FILE_COLUMN]);
+            return fail(
+                COVER_ERROR_FORMAT,
+                "%s: patient %s is in '%s' on line %lld (%s) and in '%s' on line %lld (%s); a patient belongs to "
+                "one split",
+                table->csv, a->value[PATIENT_COLUMN], a->value[SPLIT_COLUMN], (long long)a->line, a->value[FILE_COLUMN],
+                b->value[SPLIT_COLUMN], (long long)b->line, b->value[FILE_COLUMN]);
     }
     qsort(table->rows, (size_t)table->count, sizeof *table->rows, by_file);
     for (int64_t i = 1; i < table->count; i++)
@@ -229,8 +231,10 @@ static struct row *find(const struct table *table, const char *file) {
         const int64_t middle = low + (high - low) / 2;
         const int order = strcmp(file, table->rows[middle].value[FILE_COLUMN]);
         if (order == 0) return &table->rows[middle];
-        if (order < 0) high = middle;
-        else low = middle + 1;
+        if (order < 0)
+            high = middle;
+        else
+            low = middle + 1;
     }
     return NULL;
 }

@@ -13,7 +13,8 @@
 #include <unistd.h>
 #include <zlib.h>
 
-/* The file is read by the library that wrote it, on the machine that wrote it: plain structs, a version in the magic. */
+/* The file is read by the library that wrote it, on the machine that wrote it: plain structs, a version in the magic.
+ */
 struct spool_head {
     char magic[16];
     uint8_t plan[SHA256_BYTES];
@@ -125,8 +126,10 @@ static cover_status resume_or_start(struct pack_spool *spool, const uint8_t plan
         return fail(COVER_ERROR_FORMAT, "%s: not the spool of an interrupted pack; remove it, or pack without resume",
                     spool->path);
     if (memcmp(head.plan, plan, sizeof head.plan) != 0)
-        return fail(COVER_ERROR_MISMATCH, "%s: sources or options are not those of the interrupted pack; use the same, or pack "
-                                          "without resume to start anew", spool->path);
+        return fail(COVER_ERROR_MISMATCH,
+                    "%s: sources or options are not those of the interrupted pack; use the same, or pack "
+                    "without resume to start anew",
+                    spool->path);
     return take_over(spool);
 }
 

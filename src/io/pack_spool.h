@@ -11,10 +11,10 @@ struct pack_spool {
     char *path;
     int descriptor;
     pthread_mutex_t lock;
-    int64_t count;      /* items of the plan */
-    uint64_t *offsets;  /* of each item's record; 0 = not there yet */
+    int64_t count;     /* items of the plan */
+    uint64_t *offsets; /* of each item's record; 0 = not there yet */
     uint64_t end;
-    int64_t found;      /* records taken over from an interrupted pack */
+    int64_t found; /* records taken over from an interrupted pack */
 };
 
 /* What the spool keeps of a sample beside its stored bytes. */

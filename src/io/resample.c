@@ -75,9 +75,9 @@ static cover_status check(const struct image *image, const int64_t size[3]) {
     for (int a = 0; a < 3; a++) {
         const int64_t larger = size[a] > image->size[a] ? size[a] : image->size[a];
         if (size[a] < 1 || !multiply(bytes, larger, &bytes))
-            return fail(COVER_ERROR_SHAPE, "%lld x %lld x %lld cannot become %lld x %lld x %lld", (long long)image->size[0],
-                        (long long)image->size[1], (long long)image->size[2], (long long)size[0], (long long)size[1],
-                        (long long)size[2]);
+            return fail(COVER_ERROR_SHAPE, "%lld x %lld x %lld cannot become %lld x %lld x %lld",
+                        (long long)image->size[0], (long long)image->size[1], (long long)image->size[2],
+                        (long long)size[0], (long long)size[1], (long long)size[2]);
     }
     return COVER_OK;
 }

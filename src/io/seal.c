@@ -4,7 +4,8 @@
 
 #include <string.h>
 
-/* Little-endian fields: magic at 0, format at 8, then numbers, the hash, and at the end the hash of the block itself. */
+/* Little-endian fields: magic at 0, format at 8, then numbers, the hash, and at the end the hash of the block itself.
+ */
 static const uint8_t magic[8] = {'C', 'O', 'V', 'E', 'R', '\r', '\n', 0x1a};
 enum {
     AT_FORMAT = 8,
@@ -47,7 +48,8 @@ static cover_status seal_decode(struct seal *seal, const uint8_t block[SEAL_BYTE
                                 const char *format) {
     uint8_t own[SHA256_BYTES];
     if (memcmp(block, magic, sizeof magic) != 0)
-        return fail(COVER_ERROR_FORMAT, "%s: not a %s file of COVER (its first bytes are not a COVER seal)", path, format);
+        return fail(COVER_ERROR_FORMAT, "%s: not a %s file of COVER (its first bytes are not a COVER seal)", path,
+                    format);
     sha256(block, AT_OWN_HASH, own);
     if (memcmp(block + AT_OWN_HASH, own, sizeof own) != 0)
         return fail(COVER_ERROR_FORMAT, "%s: the seal in its first %d bytes is damaged", path, SEAL_BYTES);
@@ -76,8 +78,9 @@ cover_status seal_read(struct seal *seal, const struct source *source, const cha
     if (strcmp(read.format, format) != 0)
         return fail(COVER_ERROR_FORMAT, "%s: a COVER %s, not a %s", path, read.format, format);
     if (read.major > major)
-        return fail(COVER_ERROR_UNSUPPORTED, "%s: %s format %u.%u, but libcover %s reads up to %u; use a newer libcover",
-                    path, format, read.major, read.minor, cover_version(), major);
+        return fail(COVER_ERROR_UNSUPPORTED,
+                    "%s: %s format %u.%u, but libcover %s reads up to %u; use a newer libcover", path, format,
+                    read.major, read.minor, cover_version(), major);
     if (read.file_bytes != present)
         return fail(COVER_ERROR_FORMAT, "%s: %llu bytes, but its seal says %llu: the file is %s", path,
                     (unsigned long long)present, (unsigned long long)read.file_bytes,

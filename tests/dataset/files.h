@@ -74,7 +74,9 @@ static inline void write_bytes(const char *path, const void *bytes, size_t count
 static inline void write_text(const char *path, const char *text) { write_bytes(path, text, strlen(text)); }
 
 /* Value of a synthetic 8-bit image. */
-static inline uint8_t value_of(int seed, int64_t k) { return (uint8_t)((k * (seed % 13 + 3) + seed * 29 + k * k / 97) % 251); }
+static inline uint8_t value_of(int seed, int64_t k) {
+    return (uint8_t)((k * (seed % 13 + 3) + seed * 29 + k * k / 97) % 251);
+}
 
 static inline void write_png(const char *path, int height, int width, int channels, int seed) {
     uint8_t pixels[1 << 15], *bytes;
@@ -97,7 +99,8 @@ static inline void write_label(const char *path, int height, int width, int clas
 }
 
 /* NIfTI-1 of any type: size is D, H, W; spacing D, H, W in mm; type is NIfTI's code (2 u8, 4 i16, 16 f32, 512 u16). */
-static inline void write_nifti(const char *path, int type, const int size[3], const double spacing[3], const void *data) {
+static inline void write_nifti(const char *path, int type, const int size[3], const double spacing[3],
+                               const void *data) {
     static uint8_t bytes[1 << 20];
     const int16_t dim[8] = {3, (int16_t)size[2], (int16_t)size[1], (int16_t)size[0], 1, 1, 1, 1};
     const int16_t codes[2] = {(int16_t)type, (int16_t)(type == 2 ? 8 : type == 16 ? 32 : 16)};
@@ -112,8 +115,8 @@ static inline void write_nifti(const char *path, int type, const int size[3], co
     memcpy(bytes + 76, pixdim, sizeof pixdim);
     memcpy(bytes + 108, &offset, 4);
     memcpy(bytes + 112, &one, 4);
-    bytes[123] = 2;                          /* mm */
-    memcpy(bytes + 254, &(int16_t){1}, 2);   /* sform_code */
+    bytes[123] = 2;                        /* mm */
+    memcpy(bytes + 254, &(int16_t){1}, 2); /* sform_code */
     memcpy(bytes + 280, rows, sizeof rows);
     memcpy(bytes + 344, "n+1", 4);
     memcpy(bytes + 352, data, count);
@@ -122,7 +125,8 @@ static inline void write_nifti(const char *path, int type, const int size[3], co
 
 /* ---- packing */
 
-static inline cover_status pack(const char *source, const char *output, const cover_pack_options *options, json_t **summary) {
+static inline cover_status pack(const char *source, const char *output, const cover_pack_options *options,
+                                json_t **summary) {
     char *text = NULL;
     cover_status status = cover_pack(context, &source, 1, output, options, &text);
     if (summary && status == COVER_OK) {
@@ -209,10 +213,10 @@ static inline void pack_with_refusals(const char *given_source, const char *give
     }
 }
 
-#define ck_assert_fails(call, expected, part)                                                                         \
-    do {                                                                                                              \
-        ck_assert_int_eq(call, expected);                                                                             \
-        ck_assert_msg(strstr(cover_error_text(), part) != NULL, "the error text is: %s", cover_error_text());         \
+#define ck_assert_fails(call, expected, part)                                                                          \
+    do {                                                                                                               \
+        ck_assert_int_eq(call, expected);                                                                              \
+        ck_assert_msg(strstr(cover_error_text(), part) != NULL, "the error text is: %s", cover_error_text());          \
     } while (0)
 
 #endif

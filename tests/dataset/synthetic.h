@@ -16,9 +16,9 @@ struct synthetic {
     cover_context *context;
     int64_t samples;
     int dims, channels;
-    int sizes;      /* how many different sizes */
-    bool labels;    /* every other sample has one */
-    bool mixed;     /* u8, u16 and f32 in turn; else u8 */
+    int sizes;   /* how many different sizes */
+    bool labels; /* every other sample has one */
+    bool mixed;  /* u8, u16 and f32 in turn; else u8 */
     char name[64], patient[64];
 };
 
@@ -40,9 +40,12 @@ static inline void synthetic_values(const struct synthetic *s, const struct data
     const int code = label ? row->label_dtype : row->dtype;
     for (int64_t k = 0; k < count; k++) {
         const int64_t value = label ? (k + i) % 3 * (code ? 300 : 1) : k * (i % 11 + 1) + i;
-        if (code == 0) ((uint8_t *)out)[k] = (uint8_t)value;
-        else if (code == 1) ((uint16_t *)out)[k] = (uint16_t)(value * 97);
-        else ((float *)out)[k] = (float)value * 0.37f - 5;
+        if (code == 0)
+            ((uint8_t *)out)[k] = (uint8_t)value;
+        else if (code == 1)
+            ((uint16_t *)out)[k] = (uint16_t)(value * 97);
+        else
+            ((float *)out)[k] = (float)value * 0.37f - 5;
     }
 }
 

@@ -7,7 +7,8 @@
 static const char *told(const cover_dataset *dataset, int64_t index) {
     static char text[512];
     const cover_sample_info info = sample_of(dataset, index);
-    snprintf(text, sizeof text, "%s split %d class %d label %d", info.name, info.split, info.class_index, info.has_label);
+    snprintf(text, sizeof text, "%s split %d class %d label %d", info.name, info.split, info.class_index,
+             info.has_label);
     return text;
 }
 
@@ -27,130 +28,142 @@ static json_t *about_of(const cover_dataset *dataset) {
     return about;
 }
 
-START_TEST(a_folder_is_walked_in_the_order_of_names) {
-    json_t *summary;
-    write_png(at("in/b/x.png"), 6, 5, 1, 1);
-    write_png(at("in/a.png"), 7, 5, 1, 2);
-    write_png(at("in/b/deep/er/y.PNG"), 6, 9, 1, 3);
-    write_text(at("in/labels.csv"), "file\n");
-    write_text(at("in/readme.txt"), "hello");
-    write_text(at("in/.hidden.png"), "not an image");
-    write_text(at("in/.cache/z.png"), "not an image");
-    ck_assert_int_eq(symlink(at("in"), at("in/b/loop")), 0);
-    ck_assert_ok(pack(at("in"), at("out.h5"), NULL, &summary));
-    ck_assert_int_eq(number(summary, "samples"), 3);
-    ck_assert_int_eq(number(summary, "skipped"), 2);
-    ck_assert_int_eq(number(summary, "dims"), 2);
-    json_decref(summary);
-    cover_dataset *dataset = open_dataset(at("out.h5"));
-    ck_assert_str_eq(told(dataset, 0), "a.png split 0 class -1 label 0");
-    ck_assert_str_eq(told(dataset, 1), "b/deep/er/y.PNG split 0 class -1 label 0");
-    ck_assert_str_eq(told(dataset, 2), "b/x.png split 0 class -1 label 0");
-    cover_tensor *image;
-    ck_assert_ok(cover_dataset_read(dataset, 1, &image));
-    ck_assert_int_eq(cover_tensor_rank(image), 3);
-    const uint8_t *pixels = cover_tensor_data(image);
-    for (int k = 0; k < 54; k++) ck_assert_uint_eq(pixels[k], value_of(3, k));
-    cover_tensor_destroy(image);
-    cover_dataset_info info = COVER_DATASET_INFO_INIT;
-    ck_assert_ok(cover_dataset_get_info(dataset, &info));
-    ck_assert(info.min_size[1] == 6 && info.max_size[1] == 7 && info.min_size[2] == 5 && info.max_size[2] == 9);
-    cover_dataset_destroy(dataset);
-}
+START_TEST(a_folder_is_walked_in_the_order_of_names)
+    {
+        json_t *summary;
+        write_png(at("in/b/x.png"), 6, 5, 1, 1);
+        write_png(at("in/a.png"), 7, 5, 1, 2);
+        write_png(at("in/b/deep/er/y.PNG"), 6, 9, 1, 3);
+        write_text(at("in/labels.csv"), "file\n");
+        write_text(at("in/readme.txt"), "hello");
+        write_text(at("in/.hidden.png"), "not an image");
+        write_text(at("in/.cache/z.png"), "not an image");
+        ck_assert_int_eq(symlink(at("in"), at("in/b/loop")), 0);
+        ck_assert_ok(pack(at("in"), at("out.h5"), NULL, &summary));
+        ck_assert_int_eq(number(summary, "samples"), 3);
+        ck_assert_int_eq(number(summary, "skipped"), 2);
+        ck_assert_int_eq(number(summary, "dims"), 2);
+        json_decref(summary);
+        cover_dataset *dataset = open_dataset(at("out.h5"));
+        ck_assert_str_eq(told(dataset, 0), "a.png split 0 class -1 label 0");
+        ck_assert_str_eq(told(dataset, 1), "b/deep/er/y.PNG split 0 class -1 label 0");
+        ck_assert_str_eq(told(dataset, 2), "b/x.png split 0 class -1 label 0");
+        cover_tensor *image;
+        ck_assert_ok(cover_dataset_read(dataset, 1, &image));
+        ck_assert_int_eq(cover_tensor_rank(image), 3);
+        const uint8_t *pixels = cover_tensor_data(image);
+        for (int k = 0; k < 54; k++) ck_assert_uint_eq(pixels[k], value_of(3, k));
+        cover_tensor_destroy(image);
+        cover_dataset_info info = COVER_DATASET_INFO_INIT;
+        ck_assert_ok(cover_dataset_get_info(dataset, &info));
+        ck_assert(info.min_size[1] == 6 && info.max_size[1] == 7 && info.min_size[2] == 5 && info.max_size[2] == 9);
+        cover_dataset_destroy(dataset);
+    }
 END_TEST
 
-START_TEST(single_images_and_several_sources_are_taken_in_their_order) {
-    write_png(at("one.png"), 6, 5, 1, 1);
-    write_png(at("more/two.png"), 6, 5, 1, 2);
-    const char *sources[] = {at("one.png"), at("more/")};
-    ck_assert_ok(cover_pack(context, sources, 2, at("out.h5"), NULL, NULL));
-    cover_dataset *dataset = open_dataset(at("out.h5"));
-    ck_assert_str_eq(told(dataset, 0), "one.png split 0 class -1 label 0");
-    ck_assert_str_eq(told(dataset, 1), "more/two.png split 0 class -1 label 0");
-    json_t *about = about_of(dataset), *listed = json_object_get(about, "sources");
-    ck_assert_uint_eq(json_array_size(listed), 2);
-    ck_assert_str_eq(json_string_value(json_object_get(json_array_get(listed, 1), "layout")), "folder");
-    json_decref(about);
-    cover_dataset_destroy(dataset);
-}
+START_TEST(single_images_and_several_sources_are_taken_in_their_order)
+    {
+        write_png(at("one.png"), 6, 5, 1, 1);
+        write_png(at("more/two.png"), 6, 5, 1, 2);
+        const char *sources[] = {at("one.png"), at("more/")};
+        ck_assert_ok(cover_pack(context, sources, 2, at("out.h5"), NULL, NULL));
+        cover_dataset *dataset = open_dataset(at("out.h5"));
+        ck_assert_str_eq(told(dataset, 0), "one.png split 0 class -1 label 0");
+        ck_assert_str_eq(told(dataset, 1), "more/two.png split 0 class -1 label 0");
+        json_t *about = about_of(dataset), *listed = json_object_get(about, "sources");
+        ck_assert_uint_eq(json_array_size(listed), 2);
+        ck_assert_str_eq(json_string_value(json_object_get(json_array_get(listed, 1), "layout")), "folder");
+        json_decref(about);
+        cover_dataset_destroy(dataset);
+    }
 END_TEST
 
-START_TEST(class_folders_give_splits_and_classes) {
-    for (int i = 0; i < 8; i++)
-        write_png(at("in/%s/%s/%d.png", i < 4 ? "train" : i < 6 ? "val" : "test", i % 2 ? "sick" : "fine", i), 6, 6, 1, i);
-    json_t *summary;
-    ck_assert_ok(pack(at("in"), at("out.h5"), NULL, &summary));
-    ck_assert_int_eq(number(summary, "classes"), 2);
-    json_decref(summary);
-    cover_dataset *dataset = open_dataset(at("out.h5"));
-    ck_assert_str_eq(told(dataset, 0), "test/fine/6.png split 3 class 0 label 0");
-    ck_assert_str_eq(told(dataset, 1), "test/sick/7.png split 3 class 1 label 0");
-    ck_assert_str_eq(told(dataset, 2), "train/fine/0.png split 1 class 0 label 0");
-    ck_assert_str_eq(told(dataset, 7), "val/sick/5.png split 2 class 1 label 0");
-    json_t *about = about_of(dataset);
-    ck_assert_str_eq(json_string_value(json_array_get(json_object_get(about, "class_names"), 1)), "sick");
-    json_decref(about);
-    cover_dataset_destroy(dataset);
-}
+START_TEST(class_folders_give_splits_and_classes)
+    {
+        for (int i = 0; i < 8; i++)
+            write_png(at("in/%s/%s/%d.png",
+                         i < 4   ? "train"
+                         : i < 6 ? "val"
+                                 : "test",
+                         i % 2 ? "sick" : "fine", i),
+                      6, 6, 1, i);
+        json_t *summary;
+        ck_assert_ok(pack(at("in"), at("out.h5"), NULL, &summary));
+        ck_assert_int_eq(number(summary, "classes"), 2);
+        json_decref(summary);
+        cover_dataset *dataset = open_dataset(at("out.h5"));
+        ck_assert_str_eq(told(dataset, 0), "test/fine/6.png split 3 class 0 label 0");
+        ck_assert_str_eq(told(dataset, 1), "test/sick/7.png split 3 class 1 label 0");
+        ck_assert_str_eq(told(dataset, 2), "train/fine/0.png split 1 class 0 label 0");
+        ck_assert_str_eq(told(dataset, 7), "val/sick/5.png split 2 class 1 label 0");
+        json_t *about = about_of(dataset);
+        ck_assert_str_eq(json_string_value(json_array_get(json_object_get(about, "class_names"), 1)), "sick");
+        json_decref(about);
+        cover_dataset_destroy(dataset);
+    }
 END_TEST
 
-START_TEST(split_folders_without_classes_keep_the_split) {
-    write_png(at("in/train/a.png"), 6, 6, 1, 1);
-    write_png(at("in/val/b.png"), 6, 6, 1, 2);
-    ck_assert_ok(pack(at("in"), at("out.h5"), NULL, NULL));
-    cover_dataset *dataset = open_dataset(at("out.h5"));
-    ck_assert_str_eq(told(dataset, 0), "train/a.png split 1 class -1 label 0");
-    ck_assert_str_eq(told(dataset, 1), "val/b.png split 2 class -1 label 0");
-    cover_dataset_destroy(dataset);
-    write_png(at("in/train/sick/c.png"), 6, 6, 1, 3);
-    ck_assert_fails(pack(at("in"), at("out.h5"), NULL, NULL), COVER_ERROR_FORMAT, "put every image into SPLIT/CLASS/");
-}
+START_TEST(split_folders_without_classes_keep_the_split)
+    {
+        write_png(at("in/train/a.png"), 6, 6, 1, 1);
+        write_png(at("in/val/b.png"), 6, 6, 1, 2);
+        ck_assert_ok(pack(at("in"), at("out.h5"), NULL, NULL));
+        cover_dataset *dataset = open_dataset(at("out.h5"));
+        ck_assert_str_eq(told(dataset, 0), "train/a.png split 1 class -1 label 0");
+        ck_assert_str_eq(told(dataset, 1), "val/b.png split 2 class -1 label 0");
+        cover_dataset_destroy(dataset);
+        write_png(at("in/train/sick/c.png"), 6, 6, 1, 3);
+        ck_assert_fails(pack(at("in"), at("out.h5"), NULL, NULL), COVER_ERROR_FORMAT,
+                        "put every image into SPLIT/CLASS/");
+    }
 END_TEST
 
-START_TEST(subfolders_of_a_plain_folder_are_no_classes) {
-    write_png(at("in/fine/a.png"), 6, 6, 1, 1);
-    write_png(at("in/sick/b.png"), 6, 6, 1, 2);
-    ck_assert_ok(pack(at("in"), at("out.h5"), NULL, NULL));
-    cover_dataset *dataset = open_dataset(at("out.h5"));
-    ck_assert_str_eq(told(dataset, 1), "sick/b.png split 0 class -1 label 0");
-    cover_dataset_destroy(dataset);
-}
+START_TEST(subfolders_of_a_plain_folder_are_no_classes)
+    {
+        write_png(at("in/fine/a.png"), 6, 6, 1, 1);
+        write_png(at("in/sick/b.png"), 6, 6, 1, 2);
+        ck_assert_ok(pack(at("in"), at("out.h5"), NULL, NULL));
+        cover_dataset *dataset = open_dataset(at("out.h5"));
+        ck_assert_str_eq(told(dataset, 1), "sick/b.png split 0 class -1 label 0");
+        cover_dataset_destroy(dataset);
+    }
 END_TEST
 
-START_TEST(images_and_labels_are_paired_by_name) {
-    write_png(at("in/images/a.png"), 6, 5, 1, 1);
-    write_png(at("in/images/sub/b.png"), 8, 5, 1, 2);
-    write_png(at("in/images/c.png"), 6, 5, 1, 3);
-    write_label(at("in/labels/a.png"), 6, 5, 3);
-    write_label(at("in/labels/sub/b.png"), 8, 5, 4);
-    json_t *summary;
-    ck_assert_ok(pack(at("in"), at("out.h5"), NULL, &summary));
-    ck_assert_int_eq(number(summary, "samples"), 3);
-    ck_assert_int_eq(number(summary, "labels"), 2);
-    ck_assert_int_eq(number(summary, "classes"), 4);
-    json_decref(summary);
-    cover_dataset *dataset = open_dataset(at("out.h5"));
-    ck_assert_str_eq(told(dataset, 0), "a.png split 0 class -1 label 1");
-    ck_assert_str_eq(told(dataset, 1), "c.png split 0 class -1 label 0");
-    ck_assert_str_eq(told(dataset, 2), "sub/b.png split 0 class -1 label 1");
-    cover_tensor *label;
-    ck_assert_ok(cover_dataset_read_label(dataset, 2, &label));
-    ck_assert_int_eq(cover_tensor_dtype(label), COVER_U8);
-    for (int k = 0; k < 40; k++) ck_assert_uint_eq(((uint8_t *)cover_tensor_data(label))[k], k / 3 % 4);
-    cover_tensor_destroy(label);
-    cover_dataset_destroy(dataset);
+START_TEST(images_and_labels_are_paired_by_name)
+    {
+        write_png(at("in/images/a.png"), 6, 5, 1, 1);
+        write_png(at("in/images/sub/b.png"), 8, 5, 1, 2);
+        write_png(at("in/images/c.png"), 6, 5, 1, 3);
+        write_label(at("in/labels/a.png"), 6, 5, 3);
+        write_label(at("in/labels/sub/b.png"), 8, 5, 4);
+        json_t *summary;
+        ck_assert_ok(pack(at("in"), at("out.h5"), NULL, &summary));
+        ck_assert_int_eq(number(summary, "samples"), 3);
+        ck_assert_int_eq(number(summary, "labels"), 2);
+        ck_assert_int_eq(number(summary, "classes"), 4);
+        json_decref(summary);
+        cover_dataset *dataset = open_dataset(at("out.h5"));
+        ck_assert_str_eq(told(dataset, 0), "a.png split 0 class -1 label 1");
+        ck_assert_str_eq(told(dataset, 1), "c.png split 0 class -1 label 0");
+        ck_assert_str_eq(told(dataset, 2), "sub/b.png split 0 class -1 label 1");
+        cover_tensor *label;
+        ck_assert_ok(cover_dataset_read_label(dataset, 2, &label));
+        ck_assert_int_eq(cover_tensor_dtype(label), COVER_U8);
+        for (int k = 0; k < 40; k++) ck_assert_uint_eq(((uint8_t *)cover_tensor_data(label))[k], k / 3 % 4);
+        cover_tensor_destroy(label);
+        cover_dataset_destroy(dataset);
 
-    write_label(at("in/labels/lonely.png"), 6, 5, 3);
-    ck_assert_fails(pack(at("in"), at("out.h5"), NULL, NULL), COVER_ERROR_FORMAT,
-                    "labels/lonely.png: a label without an image");
-    unlink(at("in/labels/lonely.png"));
-    write_label(at("in/labels/c.png"), 5, 5, 3);
-    ck_assert_fails(pack(at("in"), at("out.h5"), NULL, NULL), COVER_ERROR_FORMAT,
-                    "images/c.png: its label is 1x5x5, but the image 1x6x5");
-    unlink(at("in/labels/c.png"));
-    write_png(at("in/preview.png"), 6, 5, 1, 4);
-    ck_assert_fails(pack(at("in"), at("out.h5"), NULL, NULL), COVER_ERROR_FORMAT, "move it into images/");
-}
+        write_label(at("in/labels/lonely.png"), 6, 5, 3);
+        ck_assert_fails(pack(at("in"), at("out.h5"), NULL, NULL), COVER_ERROR_FORMAT,
+                        "labels/lonely.png: a label without an image");
+        unlink(at("in/labels/lonely.png"));
+        write_label(at("in/labels/c.png"), 5, 5, 3);
+        ck_assert_fails(pack(at("in"), at("out.h5"), NULL, NULL), COVER_ERROR_FORMAT,
+                        "images/c.png: its label is 1x5x5, but the image 1x6x5");
+        unlink(at("in/labels/c.png"));
+        write_png(at("in/preview.png"), 6, 5, 1, 4);
+        ck_assert_fails(pack(at("in"), at("out.h5"), NULL, NULL), COVER_ERROR_FORMAT, "move it into images/");
+    }
 END_TEST
 
 static const char nnunet_json[] = "{\"channel_names\": {\"0\": \"T1\", \"1\": \"T2\"}, \"labels\": {\"background\": 0, "
@@ -164,148 +177,173 @@ static void write_nnunet(void) {
     for (int i = 0; i < 2; i++) write_label(at("raw/labelsTr/case_%02d.png", i), 6, 5 + i, 3);
 }
 
-START_TEST(an_nnunet_raw_dataset_keeps_channels_labels_and_splits) {
-    write_nnunet();
-    json_t *summary;
-    ck_assert_ok(pack(at("raw"), at("out.h5"), NULL, &summary));
-    ck_assert_int_eq(number(summary, "samples"), 3);
-    ck_assert_int_eq(number(summary, "channels"), 2);
-    ck_assert_int_eq(number(summary, "classes"), 3);
-    ck_assert_int_eq(number(summary, "labels"), 2);
-    json_decref(summary);
-    cover_dataset *dataset = open_dataset(at("out.h5"));
-    ck_assert_str_eq(told(dataset, 0), "case_00 split 1 class -1 label 1");
-    ck_assert_str_eq(told(dataset, 2), "case_02 split 3 class -1 label 0");
-    cover_tensor *image;
-    ck_assert_ok(cover_dataset_read(dataset, 1, &image));
-    ck_assert_int_eq(cover_tensor_shape(image)[0], 2);
-    for (int c = 0; c < 2; c++)
-        for (int k = 0; k < 36; k++) {
-            const uint8_t *pixels = cover_tensor_data(image);
-            ck_assert_uint_eq(pixels[c * cover_tensor_strides(image)[0] + k * cover_tensor_strides(image)[2]],
-                              value_of(2 + c, k));
-        }
-    cover_tensor_destroy(image);
-    json_t *about = about_of(dataset);
-    ck_assert_int_eq(number(json_object_get(about, "label_names"), "heart"), 2);
-    json_decref(about);
-    cover_dataset_destroy(dataset);
-    ck_assert_ok(pack(at("raw/dataset.json"), at("again.h5"), NULL, NULL));
-}
+START_TEST(an_nnunet_raw_dataset_keeps_channels_labels_and_splits)
+    {
+        write_nnunet();
+        json_t *summary;
+        ck_assert_ok(pack(at("raw"), at("out.h5"), NULL, &summary));
+        ck_assert_int_eq(number(summary, "samples"), 3);
+        ck_assert_int_eq(number(summary, "channels"), 2);
+        ck_assert_int_eq(number(summary, "classes"), 3);
+        ck_assert_int_eq(number(summary, "labels"), 2);
+        json_decref(summary);
+        cover_dataset *dataset = open_dataset(at("out.h5"));
+        ck_assert_str_eq(told(dataset, 0), "case_00 split 1 class -1 label 1");
+        ck_assert_str_eq(told(dataset, 2), "case_02 split 3 class -1 label 0");
+        cover_tensor *image;
+        ck_assert_ok(cover_dataset_read(dataset, 1, &image));
+        ck_assert_int_eq(cover_tensor_shape(image)[0], 2);
+        for (int c = 0; c < 2; c++)
+            for (int k = 0; k < 36; k++) {
+                const uint8_t *pixels = cover_tensor_data(image);
+                ck_assert_uint_eq(pixels[c * cover_tensor_strides(image)[0] + k * cover_tensor_strides(image)[2]],
+                                  value_of(2 + c, k));
+            }
+        cover_tensor_destroy(image);
+        json_t *about = about_of(dataset);
+        ck_assert_int_eq(number(json_object_get(about, "label_names"), "heart"), 2);
+        json_decref(about);
+        cover_dataset_destroy(dataset);
+        ck_assert_ok(pack(at("raw/dataset.json"), at("again.h5"), NULL, NULL));
+    }
 END_TEST
 
-START_TEST(a_broken_nnunet_dataset_names_case_and_remedy) {
-    write_nnunet();
-    write_label(at("raw/labelsTr/case_01.png"), 6, 6, 4); /* value 3 has no name */
-    ck_assert_fails(pack(at("raw"), at("out.h5"), NULL, NULL), COVER_ERROR_FORMAT, "names labels up to 2");
-    unlink(at("raw/labelsTr/case_01.png"));
-    ck_assert_fails(pack(at("raw"), at("out.h5"), NULL, NULL), COVER_ERROR_FORMAT, "labelsTr/case_01.png is missing");
-    write_label(at("raw/labelsTr/case_01.png"), 6, 6, 3);
-    unlink(at("raw/imagesTr/case_01_0000.png"));
-    ck_assert_fails(pack(at("raw"), at("out.h5"), NULL, NULL), COVER_ERROR_FORMAT, "channel 0000 of this case is missing");
-    unlink(at("raw/imagesTr/case_01_0001.png"));
-    write_png(at("raw/imagesTr/case_01_0000.png"), 6, 6, 1, 9);
-    ck_assert_fails(pack(at("raw"), at("out.h5"), NULL, NULL), COVER_ERROR_FORMAT, "1 channels, but dataset.json names 2");
-    write_png(at("raw/imagesTr/case_01_0001.png"), 7, 6, 1, 9);
-    ck_assert_fails(pack(at("raw"), at("out.h5"), NULL, NULL), COVER_ERROR_FORMAT, "but the channels before it are 1x6x6");
-    write_png(at("raw/imagesTr/case_01_0001.png"), 6, 6, 1, 9);
-    write_png(at("raw/imagesTr/stray.png"), 6, 6, 1, 9);
-    ck_assert_fails(pack(at("raw"), at("out.h5"), NULL, NULL), COVER_ERROR_FORMAT, "not named CASE_0000.png");
-    unlink(at("raw/imagesTr/stray.png"));
-    ck_assert_ok(pack(at("raw"), at("out.h5"), NULL, NULL));
-}
+START_TEST(a_broken_nnunet_dataset_names_case_and_remedy)
+    {
+        write_nnunet();
+        write_label(at("raw/labelsTr/case_01.png"), 6, 6, 4); /* value 3 has no name */
+        ck_assert_fails(pack(at("raw"), at("out.h5"), NULL, NULL), COVER_ERROR_FORMAT, "names labels up to 2");
+        unlink(at("raw/labelsTr/case_01.png"));
+        ck_assert_fails(pack(at("raw"), at("out.h5"), NULL, NULL), COVER_ERROR_FORMAT,
+                        "labelsTr/case_01.png is missing");
+        write_label(at("raw/labelsTr/case_01.png"), 6, 6, 3);
+        unlink(at("raw/imagesTr/case_01_0000.png"));
+        ck_assert_fails(pack(at("raw"), at("out.h5"), NULL, NULL), COVER_ERROR_FORMAT,
+                        "channel 0000 of this case is missing");
+        unlink(at("raw/imagesTr/case_01_0001.png"));
+        write_png(at("raw/imagesTr/case_01_0000.png"), 6, 6, 1, 9);
+        ck_assert_fails(pack(at("raw"), at("out.h5"), NULL, NULL), COVER_ERROR_FORMAT,
+                        "1 channels, but dataset.json names 2");
+        write_png(at("raw/imagesTr/case_01_0001.png"), 7, 6, 1, 9);
+        ck_assert_fails(pack(at("raw"), at("out.h5"), NULL, NULL), COVER_ERROR_FORMAT,
+                        "but the channels before it are 1x6x6");
+        write_png(at("raw/imagesTr/case_01_0001.png"), 6, 6, 1, 9);
+        write_png(at("raw/imagesTr/stray.png"), 6, 6, 1, 9);
+        ck_assert_fails(pack(at("raw"), at("out.h5"), NULL, NULL), COVER_ERROR_FORMAT, "not named CASE_0000.png");
+        unlink(at("raw/imagesTr/stray.png"));
+        ck_assert_ok(pack(at("raw"), at("out.h5"), NULL, NULL));
+    }
 END_TEST
 
-START_TEST(a_broken_dataset_json_names_the_field) {
-    static const struct {
-        const char *json, *part;
-        cover_status status;
-    } cases[] = {
-        {"", "not JSON", COVER_ERROR_FORMAT},
-        {"{\"channel_names\": ", "not JSON", COVER_ERROR_FORMAT},
-        {"[]", "not a JSON object", COVER_ERROR_FORMAT},
-        {"{\"file_ending\": \".png\"}", "\"channel_names\" is missing", COVER_ERROR_FORMAT},
-        {"{\"channel_names\": {}, \"file_ending\": \".png\"}", "\"channel_names\" is missing", COVER_ERROR_FORMAT},
-        {"{\"channel_names\": {\"0\": \"a\"}}", "\"file_ending\" is missing", COVER_ERROR_FORMAT},
-        {"{\"channel_names\": {\"0\": \"a\"}, \"file_ending\": \".mha\"}", "a format that is not read", COVER_ERROR_UNSUPPORTED},
-        {"{\"channel_names\": {\"0\": \"a\"}, \"file_ending\": \"../x\"}", "\"file_ending\"", COVER_ERROR_FORMAT},
-        {"{\"channel_names\": {\"0\": \"a\"}, \"file_ending\": \".png\", \"labels\": 3}", "\"labels\"", COVER_ERROR_FORMAT},
-        {"{\"channel_names\": {\"0\": \"a\"}, \"file_ending\": \".png\", \"labels\": {\"a\": -1}}", "0 to 65535", COVER_ERROR_FORMAT},
-        {"{\"channel_names\": {\"0\": \"a\"}, \"file_ending\": \".png\", \"labels\": {\"a\": [1, \"b\"]}}", "region", COVER_ERROR_FORMAT},
-        {"{\"channel_names\": {\"0\": \"a\"}, \"file_ending\": \".png\", \"labels\": {}}", "names no label", COVER_ERROR_FORMAT},
-    };
-    write_nnunet();
-    write_text(at("raw/dataset.json"), cases[_i].json);
-    ck_assert_fails(pack(at("raw"), at("out.h5"), NULL, NULL), cases[_i].status, cases[_i].part);
-}
+START_TEST(a_broken_dataset_json_names_the_field)
+    {
+        static const struct {
+            const char *json, *part;
+            cover_status status;
+        } cases[] = {
+            {"", "not JSON", COVER_ERROR_FORMAT},
+            {"{\"channel_names\": ", "not JSON", COVER_ERROR_FORMAT},
+            {"[]", "not a JSON object", COVER_ERROR_FORMAT},
+            {"{\"file_ending\": \".png\"}", "\"channel_names\" is missing", COVER_ERROR_FORMAT},
+            {"{\"channel_names\": {}, \"file_ending\": \".png\"}", "\"channel_names\" is missing", COVER_ERROR_FORMAT},
+            {"{\"channel_names\": {\"0\": \"a\"}}", "\"file_ending\" is missing", COVER_ERROR_FORMAT},
+            {"{\"channel_names\": {\"0\": \"a\"}, \"file_ending\": \".mha\"}", "a format that is not read",
+             COVER_ERROR_UNSUPPORTED},
+            {"{\"channel_names\": {\"0\": \"a\"}, \"file_ending\": \"../x\"}", "\"file_ending\"", COVER_ERROR_FORMAT},
+            {"{\"channel_names\": {\"0\": \"a\"}, \"file_ending\": \".png\", \"labels\": 3}", "\"labels\"",
+             COVER_ERROR_FORMAT},
+            {"{\"channel_names\": {\"0\": \"a\"}, \"file_ending\": \".png\", \"labels\": {\"a\": -1}}", "0 to 65535",
+             COVER_ERROR_FORMAT},
+            {"{\"channel_names\": {\"0\": \"a\"}, \"file_ending\": \".png\", \"labels\": {\"a\": [1, \"b\"]}}",
+             "region", COVER_ERROR_FORMAT},
+            {"{\"channel_names\": {\"0\": \"a\"}, \"file_ending\": \".png\", \"labels\": {}}", "names no label",
+             COVER_ERROR_FORMAT},
+        };
+        write_nnunet();
+        write_text(at("raw/dataset.json"), cases[_i].json);
+        ck_assert_fails(pack(at("raw"), at("out.h5"), NULL, NULL), cases[_i].status, cases[_i].part);
+    }
 END_TEST
 
-START_TEST(regions_and_version_1_labels_are_understood) {
-    write_nnunet();
-    write_text(at("raw/dataset.json"), "{\"modality\": {\"0\": \"T1\", \"1\": \"T2\"}, \"file_ending\": \".png\", "
-                                       "\"labels\": {\"0\": \"background\", \"1\": \"lung\", \"2\": \"heart\"}}");
-    ck_assert_ok(pack(at("raw"), at("out.h5"), NULL, NULL));
-    write_text(at("raw/dataset.json"), "{\"channel_names\": {\"0\": \"T1\", \"1\": \"T2\"}, \"file_ending\": \".png\", "
-                                       "\"labels\": {\"background\": 0, \"whole\": [1, 2], \"core\": 2}}");
-    json_t *summary;
-    ck_assert_ok(pack(at("raw"), at("out.h5"), NULL, &summary));
-    ck_assert_int_eq(number(summary, "classes"), 3);
-    json_decref(summary);
-}
+START_TEST(regions_and_version_1_labels_are_understood)
+    {
+        write_nnunet();
+        write_text(at("raw/dataset.json"), "{\"modality\": {\"0\": \"T1\", \"1\": \"T2\"}, \"file_ending\": \".png\", "
+                                           "\"labels\": {\"0\": \"background\", \"1\": \"lung\", \"2\": \"heart\"}}");
+        ck_assert_ok(pack(at("raw"), at("out.h5"), NULL, NULL));
+        write_text(at("raw/dataset.json"),
+                   "{\"channel_names\": {\"0\": \"T1\", \"1\": \"T2\"}, \"file_ending\": \".png\", "
+                   "\"labels\": {\"background\": 0, \"whole\": [1, 2], \"core\": 2}}");
+        json_t *summary;
+        ck_assert_ok(pack(at("raw"), at("out.h5"), NULL, &summary));
+        ck_assert_int_eq(number(summary, "classes"), 3);
+        json_decref(summary);
+    }
 END_TEST
 
-START_TEST(a_collection_file_gives_images_and_patients) {
-    write_png(at("data/x.png"), 6, 5, 1, 1);
-    write_png(at("data/y.png"), 6, 5, 1, 2);
-    write_png(at("else/z.png"), 6, 5, 1, 3);
-    char json[2048];
-    snprintf(json, sizeof json,
-             "{\"collection_index\": 1, \"collection_name\": \"Test\", \"datasets\": {\"ds2\": {\"dataset_index\": \"ds2\", "
-             "\"subjects\": {\"s1\": {\"subject_id\": \"s1\", \"sessions\": {\"a\": {\"session_id\": \"a\", \"images\": ["
-             "{\"name\": \"x.png\", \"modality\": \"T1\", \"image_path\": \"data/x.png\", \"associated_masks\": null}, "
-             "{\"name\": \"z.png\", \"image_path\": \"%s\"}]}}}}}, \"ds1\": {\"subjects\": {\"s9\": {\"sessions\": {\"b\": "
-             "{\"images\": [{\"image_path\": \"$COVER_TEST_DATA/y.png\"}]}}}}}}}", at("else/z.png"));
-    write_text(at("pretrain_data.json"), json);
-    unsetenv("COVER_TEST_DATA");
-    ck_assert_fails(pack(folder, at("out.h5"), NULL, NULL), COVER_ERROR_ARGUMENT, "COVER_TEST_DATA is not set");
-    setenv("COVER_TEST_DATA", at("data"), 1);
-    ck_assert_ok(pack(at("pretrain_data.json"), at("out.h5"), NULL, NULL));
-    cover_dataset *dataset = open_dataset(at("out.h5"));
-    ck_assert_str_eq(told(dataset, 0), "ds1/s9/b/y.png split 0 class -1 label 0");
-    ck_assert_str_eq(patient_of(dataset, 0), "Test/ds1/s9");
-    ck_assert_str_eq(told(dataset, 1), "ds2/s1/a/x.png split 0 class -1 label 0");
-    ck_assert_str_eq(told(dataset, 2), "ds2/s1/a/z.png split 0 class -1 label 0");
-    ck_assert_str_eq(patient_of(dataset, 2), "Test/ds2/s1");
-    cover_dataset_destroy(dataset);
-}
+START_TEST(a_collection_file_gives_images_and_patients)
+    {
+        write_png(at("data/x.png"), 6, 5, 1, 1);
+        write_png(at("data/y.png"), 6, 5, 1, 2);
+        write_png(at("else/z.png"), 6, 5, 1, 3);
+        char json[2048];
+        snprintf(
+            json, sizeof json,
+            "{\"collection_index\": 1, \"collection_name\": \"Test\", \"datasets\": {\"ds2\": {\"dataset_index\": "
+            "\"ds2\", "
+            "\"subjects\": {\"s1\": {\"subject_id\": \"s1\", \"sessions\": {\"a\": {\"session_id\": \"a\", \"images\": "
+            "["
+            "{\"name\": \"x.png\", \"modality\": \"T1\", \"image_path\": \"data/x.png\", \"associated_masks\": null}, "
+            "{\"name\": \"z.png\", \"image_path\": \"%s\"}]}}}}}, \"ds1\": {\"subjects\": {\"s9\": {\"sessions\": "
+            "{\"b\": "
+            "{\"images\": [{\"image_path\": \"$COVER_TEST_DATA/y.png\"}]}}}}}}}",
+            at("else/z.png"));
+        write_text(at("pretrain_data.json"), json);
+        unsetenv("COVER_TEST_DATA");
+        ck_assert_fails(pack(folder, at("out.h5"), NULL, NULL), COVER_ERROR_ARGUMENT, "COVER_TEST_DATA is not set");
+        setenv("COVER_TEST_DATA", at("data"), 1);
+        ck_assert_ok(pack(at("pretrain_data.json"), at("out.h5"), NULL, NULL));
+        cover_dataset *dataset = open_dataset(at("out.h5"));
+        ck_assert_str_eq(told(dataset, 0), "ds1/s9/b/y.png split 0 class -1 label 0");
+        ck_assert_str_eq(patient_of(dataset, 0), "Test/ds1/s9");
+        ck_assert_str_eq(told(dataset, 1), "ds2/s1/a/x.png split 0 class -1 label 0");
+        ck_assert_str_eq(told(dataset, 2), "ds2/s1/a/z.png split 0 class -1 label 0");
+        ck_assert_str_eq(patient_of(dataset, 2), "Test/ds2/s1");
+        cover_dataset_destroy(dataset);
+    }
 END_TEST
 
-START_TEST(a_broken_collection_file_says_where) {
-    static const struct {
-        const char *json, *part;
-    } cases[] = {
-        {"{", "not JSON"},
-        {"[]", "the collection has no \"datasets\""},
-        {"{\"datasets\": {\"d\": {}}}", "dataset d has no \"subjects\""},
-        {"{\"datasets\": {\"d\": {\"subjects\": {\"s\": {}}}}}", "dataset d, subject s has no \"sessions\""},
-        {"{\"datasets\": {\"d\": {\"subjects\": {\"s\": {\"sessions\": {\"e\": {\"images\": 1}}}}}}}", "session e has no \"images\""},
-        {"{\"datasets\": {\"d\": {\"subjects\": {\"s\": {\"sessions\": {\"e\": {\"images\": [{}]}}}}}}}", "image 0: no image_path"},
-    };
-    write_text(at("c.json"), cases[_i].json);
-    ck_assert_fails(pack(at("c.json"), at("out.h5"), NULL, NULL), COVER_ERROR_FORMAT, cases[_i].part);
-}
+START_TEST(a_broken_collection_file_says_where)
+    {
+        static const struct {
+            const char *json, *part;
+        } cases[] = {
+            {"{", "not JSON"},
+            {"[]", "the collection has no \"datasets\""},
+            {"{\"datasets\": {\"d\": {}}}", "dataset d has no \"subjects\""},
+            {"{\"datasets\": {\"d\": {\"subjects\": {\"s\": {}}}}}", "dataset d, subject s has no \"sessions\""},
+            {"{\"datasets\": {\"d\": {\"subjects\": {\"s\": {\"sessions\": {\"e\": {\"images\": 1}}}}}}}",
+             "session e has no \"images\""},
+            {"{\"datasets\": {\"d\": {\"subjects\": {\"s\": {\"sessions\": {\"e\": {\"images\": [{}]}}}}}}}",
+             "image 0: no image_path"},
+        };
+        write_text(at("c.json"), cases[_i].json);
+        ck_assert_fails(pack(at("c.json"), at("out.h5"), NULL, NULL), COVER_ERROR_FORMAT, cases[_i].part);
+    }
 END_TEST
 
-START_TEST(sources_that_are_none_are_errors) {
-    ck_assert_fails(pack(at("nothing"), at("out.h5"), NULL, NULL), COVER_ERROR_IO, "no such file or folder");
-    write_text(at("x.doc"), "hello");
-    ck_assert_fails(pack(at("x.doc"), at("out.h5"), NULL, NULL), COVER_ERROR_UNSUPPORTED, "neither a folder, nor an image");
-    ck_assert_ok(folder_create(at("empty")));
-    ck_assert_fails(pack(at("empty"), at("out.h5"), NULL, NULL), COVER_ERROR_ARGUMENT, "no images found");
-    ck_assert_fails(pack("", at("out.h5"), NULL, NULL), COVER_ERROR_ARGUMENT, "source 1 is empty");
-    ck_assert_int_eq(cover_pack(context, NULL, 1, at("out.h5"), NULL, NULL), COVER_ERROR_ARGUMENT);
-    ck_assert(!file_exists(at("out.h5")) && !file_exists(at("out.h5.spool")));
-}
+START_TEST(sources_that_are_none_are_errors)
+    {
+        ck_assert_fails(pack(at("nothing"), at("out.h5"), NULL, NULL), COVER_ERROR_IO, "no such file or folder");
+        write_text(at("x.doc"), "hello");
+        ck_assert_fails(pack(at("x.doc"), at("out.h5"), NULL, NULL), COVER_ERROR_UNSUPPORTED,
+                        "neither a folder, nor an image");
+        ck_assert_ok(folder_create(at("empty")));
+        ck_assert_fails(pack(at("empty"), at("out.h5"), NULL, NULL), COVER_ERROR_ARGUMENT, "no images found");
+        ck_assert_fails(pack("", at("out.h5"), NULL, NULL), COVER_ERROR_ARGUMENT, "source 1 is empty");
+        ck_assert_int_eq(cover_pack(context, NULL, 1, at("out.h5"), NULL, NULL), COVER_ERROR_ARGUMENT);
+        ck_assert(!file_exists(at("out.h5")) && !file_exists(at("out.h5.spool")));
+    }
 END_TEST
 
 /* ---- the CSV of patients and splits */
@@ -321,94 +359,101 @@ static void write_four(void) {
     for (int i = 0; i < 4; i++) write_png(at("in/p%d/img%d.png", i / 2, i), 6, 5, 1, i);
 }
 
-START_TEST(a_csv_gives_patients_splits_and_classes) {
-    write_four();
-    ck_assert_ok(pack_split("\xef\xbb\xbf"
-                            "Label; split;patient;\"file\"\r\n"
-                            "\"a;b\";train;P1;p0/img0.png\r\nc;Train ; P1;img1.png\r\n\r\n"
-                            "\"say \"\"x\"\"\";TEST;P2;img2.png\rc;;;img3.png"));
-    cover_dataset *dataset = open_dataset(at("out.h5"));
-    ck_assert_str_eq(told(dataset, 0), "p0/img0.png split 1 class 0 label 0");
-    ck_assert_str_eq(patient_of(dataset, 0), "P1");
-    ck_assert_str_eq(told(dataset, 1), "p0/img1.png split 1 class 1 label 0");
-    ck_assert_str_eq(told(dataset, 2), "p1/img2.png split 3 class 2 label 0");
-    ck_assert_str_eq(told(dataset, 3), "p1/img3.png split 0 class 1 label 0");
-    ck_assert_str_eq(patient_of(dataset, 3), "");
-    json_t *about = about_of(dataset), *names = json_object_get(about, "class_names");
-    ck_assert_str_eq(json_string_value(json_array_get(names, 0)), "a;b");
-    ck_assert_str_eq(json_string_value(json_array_get(names, 2)), "say \"x\"");
-    json_decref(about);
-    cover_dataset_destroy(dataset);
-}
-END_TEST
-
-START_TEST(a_patient_in_two_splits_is_an_error_that_names_both_rows) {
-    write_four();
-    ck_assert_fails(pack_split("file,patient,split\nimg0.png,A,train\nimg1.png,B,val\nimg2.png,C,test\nimg3.png,A,val\n"),
-                    COVER_ERROR_FORMAT, "patient A is in 'train' on line 2 (img0.png) and in 'val' on line 5 (img3.png)");
-}
-END_TEST
-
-START_TEST(without_a_split_column_patients_are_dealt_out_by_their_hash) {
-    char csv[1 << 14] = "file,patient\n";
-    for (int i = 0; i < 200; i++) {
-        write_png(at("in/%03d.png", i), 2, 3, 1, i);
-        snprintf(csv + strlen(csv), sizeof csv - strlen(csv), "%03d.png,P%d\n", i, i / 4);
+START_TEST(a_csv_gives_patients_splits_and_classes)
+    {
+        write_four();
+        ck_assert_ok(pack_split("\xef\xbb\xbf"
+                                "Label; split;patient;\"file\"\r\n"
+                                "\"a;b\";train;P1;p0/img0.png\r\nc;Train ; P1;img1.png\r\n\r\n"
+                                "\"say \"\"x\"\"\";TEST;P2;img2.png\rc;;;img3.png"));
+        cover_dataset *dataset = open_dataset(at("out.h5"));
+        ck_assert_str_eq(told(dataset, 0), "p0/img0.png split 1 class 0 label 0");
+        ck_assert_str_eq(patient_of(dataset, 0), "P1");
+        ck_assert_str_eq(told(dataset, 1), "p0/img1.png split 1 class 1 label 0");
+        ck_assert_str_eq(told(dataset, 2), "p1/img2.png split 3 class 2 label 0");
+        ck_assert_str_eq(told(dataset, 3), "p1/img3.png split 0 class 1 label 0");
+        ck_assert_str_eq(patient_of(dataset, 3), "");
+        json_t *about = about_of(dataset), *names = json_object_get(about, "class_names");
+        ck_assert_str_eq(json_string_value(json_array_get(names, 0)), "a;b");
+        ck_assert_str_eq(json_string_value(json_array_get(names, 2)), "say \"x\"");
+        json_decref(about);
+        cover_dataset_destroy(dataset);
     }
-    ck_assert_ok(pack_split(csv));
-    cover_dataset *dataset = open_dataset(at("out.h5"));
-    int counts[4] = {0};
-    for (int i = 0; i < 200; i++) {
-        const int split = sample_of(dataset, i).split;
-        counts[split]++;
-        if (i % 4) ck_assert_int_eq(split, sample_of(dataset, i - 1).split);
+END_TEST
+
+START_TEST(a_patient_in_two_splits_is_an_error_that_names_both_rows)
+    {
+        write_four();
+        ck_assert_fails(
+            pack_split("file,patient,split\nimg0.png,A,train\nimg1.png,B,val\nimg2.png,C,test\nimg3.png,A,val\n"),
+            COVER_ERROR_FORMAT, "patient A is in 'train' on line 2 (img0.png) and in 'val' on line 5 (img3.png)");
     }
-    ck_assert_int_eq(counts[0], 0);
-    ck_assert(counts[1] > 130 && counts[2] > 0 && counts[3] > 0);
-    cover_dataset_destroy(dataset);
-}
 END_TEST
 
-START_TEST(a_broken_csv_names_line_and_column) {
-    static const struct {
-        const char *csv, *part;
-    } cases[] = {
-        {"", "names no column \"file\""},
-        {"name,patient\na,b\n", "names no column \"file\""},
-        {"file,age\na,3\n", "neither a column \"patient\" nor \"split\""},
-        {"file,split\nimg0.png\n", "line 2 has 1 values"},
-        {"file,split\nimg0.png,dev\n", "line 2: \"split\" is 'dev'; use train, val or test"},
-        {"file,split\n,train\n", "line 2: \"file\" is empty"},
-        {"file,patient\nimg0.png,\n", "line 2: \"patient\" is empty"},
-        {"file,split\n\"img0.png,train\n", "line 2: a quote is not closed"},
-        {"file,split\n\"img0.png\"x,train\n", "line 2: text behind a closing quote"},
-        {"file,split\nimg0.png,train\nimg0.png,val\n", "lines 2 and 3 are both about img0.png"},
-        {"file,split\nimg0.png,train\nimg1.png,val\n", "img2.png: not listed in the split file"},
-    };
-    write_four();
-    ck_assert_fails(pack_split(cases[_i].csv), COVER_ERROR_FORMAT, cases[_i].part);
-    ck_assert(!file_exists(at("out.h5")));
-}
+START_TEST(without_a_split_column_patients_are_dealt_out_by_their_hash)
+    {
+        char csv[1 << 14] = "file,patient\n";
+        for (int i = 0; i < 200; i++) {
+            write_png(at("in/%03d.png", i), 2, 3, 1, i);
+            snprintf(csv + strlen(csv), sizeof csv - strlen(csv), "%03d.png,P%d\n", i, i / 4);
+        }
+        ck_assert_ok(pack_split(csv));
+        cover_dataset *dataset = open_dataset(at("out.h5"));
+        int counts[4] = {0};
+        for (int i = 0; i < 200; i++) {
+            const int split = sample_of(dataset, i).split;
+            counts[split]++;
+            if (i % 4) ck_assert_int_eq(split, sample_of(dataset, i - 1).split);
+        }
+        ck_assert_int_eq(counts[0], 0);
+        ck_assert(counts[1] > 130 && counts[2] > 0 && counts[3] > 0);
+        cover_dataset_destroy(dataset);
+    }
 END_TEST
 
-START_TEST(a_file_name_that_two_images_have_is_ambiguous) {
-    write_png(at("in/a/x.png"), 6, 5, 1, 1);
-    write_png(at("in/b/x.png"), 6, 5, 1, 2);
-    ck_assert_fails(pack_split("file,split\nx.png,train\n"), COVER_ERROR_FORMAT, "write more of the path");
-    ck_assert_ok(pack_split("file,split\na/x.png,train\nb/x.png,val\nc/x.png,val\n"));
-    ck_assert_ptr_nonnull(strstr(logged, "1 of 3 lines speak of no image"));
-}
+START_TEST(a_broken_csv_names_line_and_column)
+    {
+        static const struct {
+            const char *csv, *part;
+        } cases[] = {
+            {"", "names no column \"file\""},
+            {"name,patient\na,b\n", "names no column \"file\""},
+            {"file,age\na,3\n", "neither a column \"patient\" nor \"split\""},
+            {"file,split\nimg0.png\n", "line 2 has 1 values"},
+            {"file,split\nimg0.png,dev\n", "line 2: \"split\" is 'dev'; use train, val or test"},
+            {"file,split\n,train\n", "line 2: \"file\" is empty"},
+            {"file,patient\nimg0.png,\n", "line 2: \"patient\" is empty"},
+            {"file,split\n\"img0.png,train\n", "line 2: a quote is not closed"},
+            {"file,split\n\"img0.png\"x,train\n", "line 2: text behind a closing quote"},
+            {"file,split\nimg0.png,train\nimg0.png,val\n", "lines 2 and 3 are both about img0.png"},
+            {"file,split\nimg0.png,train\nimg1.png,val\n", "img2.png: not listed in the split file"},
+        };
+        write_four();
+        ck_assert_fails(pack_split(cases[_i].csv), COVER_ERROR_FORMAT, cases[_i].part);
+        ck_assert(!file_exists(at("out.h5")));
+    }
 END_TEST
 
-START_TEST(refused_memory_is_an_error_in_every_layout) {
-    write_nnunet();
-    pack_with_refusals(at("raw"), NULL);
-    for (int i = 0; i < 3; i++) write_png(at("class/%s/%c/x.png", i ? "train" : "test", 'a' + i), 6, 6, 1, i);
-    pack_with_refusals(at("class"), NULL);
-    write_text(at("c.json"), "{\"datasets\": {\"d\": {\"subjects\": {\"s\": {\"sessions\": {\"e\": {\"images\": ["
-                             "{\"image_path\": \"class/test/a/x.png\"}]}}}}}}}");
-    pack_with_refusals(at("c.json"), NULL);
-}
+START_TEST(a_file_name_that_two_images_have_is_ambiguous)
+    {
+        write_png(at("in/a/x.png"), 6, 5, 1, 1);
+        write_png(at("in/b/x.png"), 6, 5, 1, 2);
+        ck_assert_fails(pack_split("file,split\nx.png,train\n"), COVER_ERROR_FORMAT, "write more of the path");
+        ck_assert_ok(pack_split("file,split\na/x.png,train\nb/x.png,val\nc/x.png,val\n"));
+        ck_assert_ptr_nonnull(strstr(logged, "1 of 3 lines speak of no image"));
+    }
+END_TEST
+
+START_TEST(refused_memory_is_an_error_in_every_layout)
+    {
+        write_nnunet();
+        pack_with_refusals(at("raw"), NULL);
+        for (int i = 0; i < 3; i++) write_png(at("class/%s/%c/x.png", i ? "train" : "test", 'a' + i), 6, 6, 1, i);
+        pack_with_refusals(at("class"), NULL);
+        write_text(at("c.json"), "{\"datasets\": {\"d\": {\"subjects\": {\"s\": {\"sessions\": {\"e\": {\"images\": ["
+                                 "{\"image_path\": \"class/test/a/x.png\"}]}}}}}}}");
+        pack_with_refusals(at("c.json"), NULL);
+    }
 END_TEST
 
 int main(void) {

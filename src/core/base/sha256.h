@@ -11,7 +11,7 @@ enum { SHA256_BYTES = 32, SHA256_TEXT = 65 };
 
 struct sha256 {
     uint32_t state[8];
-    uint64_t bytes;     /* taken so far */
+    uint64_t bytes; /* taken so far */
     uint8_t pending[64];
     void (*blocks)(uint32_t state[8], const uint8_t *data, size_t count);
 };
