@@ -1,26 +1,11 @@
 /* One item of a plan becomes a stored sample: its files read, made one image, checked, clipped, resampled, hashed and
  * compressed (docs/dataset.md, "Preparation", gives the order).  Called by pack.c on its worker threads. */
-#include "pack.h"
+#include "pack_pixels.h"
 
 #include "resample.h"
 
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
-
-static int64_t pixels_of(const struct image *image) { return image->size[0] * image->size[1] * image->size[2]; }
-static int64_t values_of(const struct image *image) { return pixels_of(image) * image->channels; }
-
-static double value_at(const struct image *image, int64_t i) {
-    switch (image->dtype) {
-    case COVER_U8:
-        return ((const uint8_t *)image->data)[i];
-    case COVER_U16:
-        return ((const uint16_t *)image->data)[i];
-    default:
-        return (double)((const float *)image->data)[i];
-    }
-}
 
 /* ---- reading: the files of an item as one image */
 
@@ -96,14 +81,6 @@ static cover_status check_finite(const struct image *image) {
                 (long long)values_of(image));
 }
 
-static cover_status check_varies(const struct image *image, const char *when) {
-    const size_t pixel = cover_dtype_bytes(image->dtype) * (size_t)image->channels;
-    const char *data = image->data;
-    /* all pixels equal the first one when each equals the one before it */
-    if (memcmp(data, data + pixel, (size_t)(pixels_of(image) - 1) * pixel) != 0) return COVER_OK;
-    return fail(COVER_ERROR_NUMERIC, "constant image: every pixel is %g%s", value_at(image, 0), when);
-}
-
 /* Grey = (299 R + 587 G + 114 B) / 1000 (ITU-R BT.601), rounded half up for integers. */
 static cover_status to_grey(struct image *image) {
     const int64_t pixels = pixels_of(image);
@@ -141,87 +118,6 @@ static cover_status to_rgb(struct image *image, cover_context *context) {
     memory_free(context, image->data);
     image->data = data, image->channels = 3;
     return COVER_OK;
-}
-
-/* ---- clipping */
-
-/* float32 as an unsigned integer of the same order. */
-static uint32_t ordered(float value) {
-    uint32_t bits;
-    memcpy(&bits, &value, sizeof bits);
-    return bits & 0x80000000u ? ~bits : bits | 0x80000000u;
-}
-
-static uint32_t key_at(const struct image *image, int64_t i) {
-    return image->dtype == COVER_F32 ? ordered(((const float *)image->data)[i]) : (uint32_t)value_at(image, i);
-}
-
-static double key_value(const struct image *image, uint32_t key) {
-    if (image->dtype != COVER_F32) return key;
-    const uint32_t bits = key & 0x80000000u ? key & 0x7fffffffu : ~key;
-    float value;
-    memcpy(&value, &bits, sizeof value);
-    return (double)value;
-}
-
-/* The rank-th smallest value (from 0): a histogram of the high halves finds the half, a second one the value. */
-static double order_statistic(const struct image *image, int64_t *histogram, int64_t rank) {
-    const int64_t count = values_of(image);
-    uint32_t high = 0, low = 0;
-    memset(histogram, 0, 65536 * sizeof *histogram);
-    for (int64_t i = 0; i < count; i++) histogram[key_at(image, i) >> 16]++;
-    while (rank >= histogram[high]) rank -= histogram[high++];
-    memset(histogram, 0, 65536 * sizeof *histogram);
-    for (int64_t i = 0; i < count; i++) {
-        const uint32_t key = key_at(image, i);
-        if (key >> 16 == high) histogram[key & 0xffff]++;
-    }
-    while (rank >= histogram[low]) rank -= histogram[low++];
-    return key_value(image, high << 16 | low);
-}
-
-/* Percentile q of all values, linear between the two nearest ranks. */
-static double percentile(const struct image *image, int64_t *histogram, double q) {
-    const double position = q / 100 * (double)(values_of(image) - 1), whole = floor(position);
-    const double below = order_statistic(image, histogram, (int64_t)whole);
-    if (position == whole) return below;
-    return below + (position - whole) * (order_statistic(image, histogram, (int64_t)whole + 1) - below);
-}
-
-static double clamp(double value, double low, double high) { return value < low ? low : value > high ? high : value; }
-
-/* Bounds are rounded for integers, and each value is then a value that the bounds allow. */
-static void clip(struct image *image, double low, double high) {
-    const int64_t count = values_of(image);
-    if (image->dtype == COVER_U8) {
-        uint8_t *values = image->data, from = (uint8_t)clamp(rint(low), 0, UINT8_MAX),
-                to = (uint8_t)clamp(rint(high), 0, UINT8_MAX);
-        for (int64_t i = 0; i < count; i++) values[i] = values[i] < from ? from : values[i] > to ? to : values[i];
-    } else if (image->dtype == COVER_U16) {
-        uint16_t *values = image->data, from = (uint16_t)clamp(rint(low), 0, UINT16_MAX),
-                 to = (uint16_t)clamp(rint(high), 0, UINT16_MAX);
-        for (int64_t i = 0; i < count; i++) values[i] = values[i] < from ? from : values[i] > to ? to : values[i];
-    } else {
-        float *values = image->data, from = (float)low, to = (float)high;
-        for (int64_t i = 0; i < count; i++) values[i] = values[i] < from ? from : values[i] > to ? to : values[i];
-    }
-}
-
-static cover_status clip_as_asked(struct image *image, cover_context *context, const cover_pack_options *options) {
-    double low = options->window[0], high = options->window[1];
-    char when[80];
-    if (options->percentile[1] > options->percentile[0]) {
-        int64_t *histogram = memory_alloc(context, 65536 * sizeof *histogram);
-        if (!histogram) return COVER_ERROR_MEMORY;
-        low = percentile(image, histogram, options->percentile[0]);
-        high = percentile(image, histogram, options->percentile[1]);
-        memory_free(context, histogram);
-    } else if (!(high > low)) {
-        return COVER_OK;
-    }
-    clip(image, low, high);
-    snprintf(when, sizeof when, " once clipped to %g..%g", low, high);
-    return check_varies(image, when);
 }
 
 /* ---- sizes */
@@ -304,13 +200,13 @@ static cover_status prepare(struct image *image, struct image *label, int *label
                     image->channels, item->channels);
     if (options->channels == 1) TRY(to_grey(image));
     if (options->channels == 3) TRY(to_rgb(image, context));
-    TRY(check_varies(image, ""));
+    TRY(pack_check_varies(image, ""));
     if (item->label) TRY(read_label(label, context, item, image, label_max));
-    TRY(clip_as_asked(image, context, options));
+    TRY(pack_clip(image, context, options));
     TRY(wanted_size(size, image, options));
     TRY(resample_linear(image, context, size));
     if (item->label) TRY(resample_nearest(label, context, size));
-    return check_varies(image, " once resampled");
+    return pack_check_varies(image, " once resampled");
 }
 
 static cover_status store(struct packed_sample *sample, cover_context *context, const struct pack_item *item,

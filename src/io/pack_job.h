@@ -1,0 +1,50 @@
+/* Inside of cover_pack(): one call's state, and the steps that pack.c conducts. */
+#ifndef COVER_PACK_JOB_H
+#define COVER_PACK_JOB_H
+
+#include "pack.h"
+#include "pack_spool.h"
+
+/* An image that cannot be used. */
+struct pack_bad {
+    int64_t item;
+    const char *reason;
+    bool memory; /* it may be well: memory was short */
+};
+
+struct pack_job {
+    cover_context *context;
+    const cover_pack_options *options;
+    const char *output;
+    struct pack_plan plan;
+    struct pack_spool spool;
+    pthread_mutex_t lock; /* of all below */
+    struct arena reasons;
+    struct pack_bad *bad;
+    int64_t bad_count, done;
+    cover_status failed; /* what stops the whole job */
+    char failure[1024];
+    /* after reading */
+    int64_t *good; /* items in the file, in order */
+    int64_t good_count, label_count;
+    int dims, channels, classes;
+};
+
+/* ---- pack_options.c */
+cover_status pack_options_check(const cover_pack_options *options);
+/* SHA-256 of everything that decides what the file will be: a resume wants the same. */
+void pack_plan_hash(const struct pack_job *job, uint8_t digest[SHA256_BYTES]);
+
+/* ---- pack_judge.c */
+/* Images that cannot be used are an error or, when asked for, left out; never those that only memory was short for. */
+cover_status pack_judge_bad(struct pack_job *job);
+/* The others must agree in dims and channels; finds good, label_count, dims, channels and classes. */
+cover_status pack_judge_good(struct pack_job *job);
+
+/* ---- pack_output.c */
+/* The spool becomes the dataset file. */
+cover_status pack_output(struct pack_job *job, struct dataset_directory *written, int64_t *bytes);
+cover_status pack_summary(const struct pack_job *job, const struct dataset_directory *written, int64_t bytes,
+                          double seconds, char **summary);
+
+#endif

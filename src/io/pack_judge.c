@@ -1,0 +1,93 @@
+/* Which images go into the file: what cannot be used, and whether the rest fits together (docs/dataset.md,
+ * "Preparation").  Called by pack.c. */
+#include "pack_job.h"
+
+enum {
+    LISTED = 20,    /* unusable images named in an error text; the log has all of them */
+    VARIETIES = 16, /* different channel counts that are told apart */
+    EXAMPLES = 5    /* files named for each */
+};
+
+cover_status pack_judge_bad(struct pack_job *job) {
+    struct text text = {.context = job->context};
+    bool memory = false;
+    for (int64_t i = 0; i < job->bad_count; i++) {
+        const struct pack_bad *bad = &job->bad[i];
+        const char *path = job->plan.items[bad->item].path;
+        log_line(job->context, COVER_LOG_WARNING, "pack: %s: %s", path, bad->reason);
+        if (i < LISTED) text_add(&text, "\n  %s: %s", path, bad->reason);
+        memory = memory || bad->memory;
+    }
+    if (job->bad_count > LISTED)
+        text_add(&text, "\n  and %lld more (the log has all)", (long long)job->bad_count - LISTED);
+    const bool none_left = job->bad_count == job->plan.count;
+    cover_status status = COVER_OK;
+    if (memory)
+        status = COVER_ERROR_MEMORY;
+    else if (job->bad_count > 0 && (!job->options->skip_bad || none_left))
+        status = COVER_ERROR_FORMAT;
+    if (status != COVER_OK)
+        fail(status, "%lld of %lld images cannot be used; nothing was written%s%s", (long long)job->bad_count,
+             (long long)job->plan.count,
+             none_left || memory ? ":" : " (skip-bad leaves them out):", text.data ? text.data : "");
+    text_free(&text);
+    return status;
+}
+
+/* The images that are well must agree in dims and channels.  One row a value that was seen: how often, and where. */
+struct variety {
+    int value;
+    int64_t count;
+    const char *example[EXAMPLES];
+};
+
+static void count_value(struct variety *varieties, int *kinds, int value, const char *path) {
+    int k = 0;
+    while (k < *kinds && varieties[k].value != value) k++;
+    if (k == VARIETIES) return;
+    if (k == *kinds) varieties[(*kinds)++] = (struct variety){.value = value};
+    if (varieties[k].count < EXAMPLES) varieties[k].example[varieties[k].count] = path;
+    varieties[k].count++;
+}
+
+static cover_status judge_variety(const struct pack_job *job, const struct variety *varieties, int kinds,
+                                  const char *what, const char *remedy) {
+    struct text text = {.context = job->context};
+    if (kinds == 1) return COVER_OK;
+    for (int k = 0; k < kinds; k++) {
+        const struct variety *v = &varieties[k];
+        text_add(&text, "\n  %s %d in %lld %s:", what, v->value, (long long)v->count,
+                 v->count == 1 ? "image" : "images");
+        for (int e = 0; e < EXAMPLES && e < v->count; e++) text_add(&text, "%s %s", e ? "," : "", v->example[e]);
+        if (v->count > EXAMPLES) text_add(&text, ", ...");
+    }
+    fail(COVER_ERROR_SHAPE, "the images differ in %s; %s%s", what, remedy, text.data ? text.data : "");
+    text_free(&text);
+    return COVER_ERROR_SHAPE;
+}
+
+cover_status pack_judge_good(struct pack_job *job) {
+    struct variety dims[VARIETIES], channels[VARIETIES];
+    int dims_kinds = 0, channels_kinds = 0, label_max = -1;
+    job->good = memory_alloc(job->context, (size_t)job->plan.count * sizeof *job->good);
+    if (!job->good) return COVER_ERROR_MEMORY;
+    for (int64_t i = 0; i < job->plan.count; i++) {
+        struct spool_sample sample;
+        if (!pack_spool_has(&job->spool, i)) continue;
+        TRY(pack_spool_sample(&job->spool, i, &sample));
+        job->good[job->good_count++] = i;
+        job->label_count += sample.label_max >= 0;
+        count_value(dims, &dims_kinds, sample.dims, job->plan.items[i].path);
+        count_value(channels, &channels_kinds, sample.channels, job->plan.items[i].path);
+        if (sample.label_max > label_max) label_max = sample.label_max;
+    }
+    TRY(judge_variety(job, dims, dims_kinds, "dims", "pack them apart, or ask for dims 2 or 3 with skip-bad:"));
+    TRY(judge_variety(job, channels, channels_kinds, "channels",
+                      "ask for channels grey or rgb to convert them, or pack them apart:"));
+    job->dims = dims[0].value, job->channels = channels[0].value;
+    if (label_max < 0)
+        job->classes = job->plan.classes;
+    else
+        job->classes = job->plan.label_classes > label_max ? job->plan.label_classes : label_max + 1;
+    return COVER_OK;
+}
