@@ -18,31 +18,47 @@ static struct rows rows_of(int64_t pixels, int64_t channels, int64_t first, int6
     return (struct rows){channels * pixels_a_row, width * pixels_a_row, pixels * channels - first};
 }
 
+/* Elements of row `row` that exist. */
+INLINE int64_t row_length(const struct rows *rows, int64_t row) {
+    const int64_t left = rows->elements - row;
+    return left < rows->width ? left : rows->width;
+}
+
+/* Sums are taken over BLOCK rows in registers, then added to memory: memory is read in order, and no long chain of
+ * additions has to be waited for. */
+enum { BLOCK = 8 };
+
+INLINE void accumulate(double *sum, vd low, vd high) {
+    vd_store(sum, vd_load(sum) + low);
+    vd_store(sum + LANES / 2, vd_load(sum + LANES / 2) + high);
+}
+
 /* ---- statistics */
 
-/* sum and square (width doubles, a whole number of vectors) += sums over all rows of x + bias and of its square. */
+/* Element i .. i + LANES of `count` rows: sum += x + bias, square += its square; `left` of them exist. */
+INLINE void sum_block(double *sum, double *square, const float *x, vf shift, int64_t stride, int count, int64_t left) {
+    const vm lanes = vm_first(left);
+    vd low_sum = vd_zero(), high_sum = vd_zero(), low_square = vd_zero(), high_square = vd_zero();
+    UNROLL for (int row = 0; row < count; row++) {
+        vf value = v_load_first(x + row * stride, left) + shift;
+        if (left < LANES) value = v_select(lanes, value, v_zero());
+        const vd low = vd_low(value), high = vd_high(value);
+        low_sum += low, high_sum += high;
+        low_square = vd_fma(low, low, low_square), high_square = vd_fma(high, high, high_square);
+    }
+    accumulate(sum, low_sum, high_sum);
+    accumulate(square, low_square, high_square);
+}
+
+/* sum and square (width doubles, a whole number of vectors) += sums over all rows. */
 static void sum_rows(double *sum, double *square, const float *x, const float *bias, const struct rows *rows) {
-    const int64_t block = 4096 / rows->width + 8; /* a block of rows stays in the first cache */
-    for (int64_t first = 0; first < rows->elements; first += block * rows->stride)
-        for (int64_t i = 0; i < rows->width; i += LANES) {
-            vd sum0 = vd_zero(), sum1 = vd_zero(), square0 = vd_zero(), square1 = vd_zero();
-            const vf shift = v_load(bias + i);
-            int64_t row = first;
-            const int64_t end = first + block * rows->stride;
-            for (; row < end && row + i < rows->elements; row += rows->stride) {
-                const int64_t left = rows->elements - row < rows->width ? rows->elements - row : rows->width;
-                const vm lanes = vm_first(left - i);
-                const vf value = v_load_some(x + row + i, lanes) + shift;
-                const vf kept = v_select(lanes, value, v_zero());
-                const vd low = vd_low(kept), high = vd_high(kept);
-                sum0 += low, sum1 += high;
-                square0 = vd_fma(low, low, square0), square1 = vd_fma(high, high, square1);
-            }
-            vd_store(sum + i, vd_load(sum + i) + sum0);
-            vd_store(sum + i + LANES / 2, vd_load(sum + i + LANES / 2) + sum1);
-            vd_store(square + i, vd_load(square + i) + square0);
-            vd_store(square + i + LANES / 2, vd_load(square + i + LANES / 2) + square1);
-        }
+    int64_t row = 0;
+    for (; row + (BLOCK - 1) * rows->stride + rows->width <= rows->elements; row += BLOCK * rows->stride)
+        for (int64_t i = 0; i < rows->width; i += LANES)
+            sum_block(sum + i, square + i, x + row + i, v_load(bias + i), rows->stride, BLOCK, rows->width - i);
+    for (; row < rows->elements; row += rows->stride)
+        for (int64_t i = 0; i < row_length(rows, row); i += LANES)
+            sum_block(sum + i, square + i, x + row + i, v_load(bias + i), 0, 1, row_length(rows, row) - i);
 }
 
 /* Statistics of `groups` whole groups that begin at channel `first`; at most CHUNK of them. */
@@ -103,7 +119,7 @@ void FORM(norm_apply)(float *y, const float *x, const float *bias, const float *
         float scale[ROW_MAX], offset[ROW_MAX];
         affine(scale, offset, bias, mean, rstd, gamma, beta, s, first, channels, rows.width);
         for (int64_t row = 0; row < rows.elements; row += rows.stride) {
-            const int64_t left = rows.elements - row < rows.width ? rows.elements - row : rows.width;
+            const int64_t left = row_length(&rows, row);
             const float *in = x + start + row;
             float *out = y + start + row;
             for (int64_t i = 0; i < left; i += LANES) {
@@ -137,33 +153,35 @@ INLINE vf activation_grad(vf dy, vf x, const struct gradient *w, int64_t i, vf s
     return v_select(V_COMPARE(u, _CMP_GT_OQ, v_zero()), dy, dy * slope);
 }
 
-INLINE void accumulate(double *sum, vd low, vd high) {
-    vd_store(sum, vd_load(sum) + low);
-    vd_store(sum + LANES / 2, vd_load(sum + LANES / 2) + high);
+/* Element i .. i + LANES of `count` rows; `left` of them exist. */
+INLINE void gradient_block(const struct gradient *w, const float *dy, const float *x, int64_t i, vf slope, int64_t stride,
+                           int count, int64_t left) {
+    const vm lanes = vm_first(left);
+    const vf a = v_load(w->a + i), b = v_load(w->b + i);
+    vd d0 = vd_zero(), d1 = d0, product0 = d0, product1 = d0, xhat0 = d0, xhat1 = d0;
+    UNROLL for (int row = 0; row < count; row++) {
+        const vf value = v_load_first(x + row * stride + i, left);
+        const vf d = activation_grad(v_load_first(dy + row * stride + i, left), value, w, i, slope);
+        vf xhat = v_fma(value, a, b);
+        if (left < LANES) xhat = v_select(lanes, xhat, v_zero());
+        const vd low = vd_low(xhat), high = vd_high(xhat), low_d = vd_low(d), high_d = vd_high(d);
+        d0 += low_d, d1 += high_d, xhat0 += low, xhat1 += high;
+        product0 = vd_fma(low_d, low, product0), product1 = vd_fma(high_d, high, product1);
+    }
+    accumulate(w->d + i, d0, d1);
+    accumulate(w->d_xhat + i, product0, product1);
+    accumulate(w->xhat + i, xhat0, xhat1);
 }
 
 static void sum_gradients(const struct gradient *w, const float *dy, const float *x, const struct rows *rows,
                           vf slope) {
-    const int64_t block = 2048 / rows->width + 8;
-    for (int64_t first = 0; first < rows->elements; first += block * rows->stride)
-        for (int64_t i = 0; i < rows->width; i += LANES) {
-            vd d0 = vd_zero(), d1 = d0, dx0 = d0, dx1 = d0, x0 = d0, x1 = d0;
-            const vf a = v_load(w->a + i), b = v_load(w->b + i);
-            const int64_t end = first + block * rows->stride;
-            for (int64_t row = first; row < end && row + i < rows->elements; row += rows->stride) {
-                const int64_t left = rows->elements - row < rows->width ? rows->elements - row : rows->width;
-                const vm lanes = vm_first(left - i);
-                const vf value = v_load_some(x + row + i, lanes);
-                const vf d = activation_grad(v_load_some(dy + row + i, lanes), value, w, i, slope);
-                const vf xhat = v_select(lanes, v_fma(value, a, b), v_zero());
-                const vd low = vd_low(xhat), high = vd_high(xhat), low_d = vd_low(d), high_d = vd_high(d);
-                d0 += low_d, d1 += high_d, x0 += low, x1 += high;
-                dx0 = vd_fma(low_d, low, dx0), dx1 = vd_fma(high_d, high, dx1);
-            }
-            accumulate(w->d + i, d0, d1);
-            accumulate(w->d_xhat + i, dx0, dx1);
-            accumulate(w->xhat + i, x0, x1);
-        }
+    int64_t row = 0;
+    for (; row + (BLOCK - 1) * rows->stride + rows->width <= rows->elements; row += BLOCK * rows->stride)
+        for (int64_t i = 0; i < rows->width; i += LANES)
+            gradient_block(w, dy + row, x + row, i, slope, rows->stride, BLOCK, rows->width - i);
+    for (; row < rows->elements; row += rows->stride)
+        for (int64_t i = 0; i < row_length(rows, row); i += LANES)
+            gradient_block(w, dy + row, x + row, i, slope, 0, 1, row_length(rows, row) - i);
 }
 
 /* dgamma, dbeta, dbias, and the coefficients of dx, from the sums; a row's pixels are added up into the first. */
@@ -209,7 +227,7 @@ void FORM(norm_grad)(float *dx, float *dgamma, float *dbeta, float *dbias, const
     sum_gradients(&w, dy, x, &rows, slope);
     finish_sums(&w, dgamma, dbeta, dbias, rstd, gamma, s, rows.width);
     for (int64_t row = 0; row < rows.elements; row += rows.stride) {
-        const int64_t left = rows.elements - row < rows.width ? rows.elements - row : rows.width;
+        const int64_t left = row_length(&rows, row);
         for (int64_t i = 0; i < left; i += LANES) {
             const vf value = v_load_first(x + row + i, left - i);
             const vf d = activation_grad(v_load_first(dy + row + i, left - i), value, &w, i, slope);

@@ -108,20 +108,43 @@ void FORM(upsample_concat)(float *y, const float *skip, const float *deep, const
     }
 }
 
-/* One row of ddeep. */
-static void down_row(float *ddeep, const struct blend *blend, int64_t width, int64_t deep_channels,
+/* LANES channels of one pixel of ddeep: columns, then rows. */
+INLINE vf down_pixel(const struct blend *blend, int rows, const struct taps *columns, int count, int64_t channels,
+                     int64_t c, int64_t left) {
+    vf sum = v_zero();
+    for (int r = 0; r < rows; r++) {
+        vf line = v_zero();
+        UNROLL for (int t = 0; t < count; t++) {
+            const float *from = blend->row[r] + columns->at[t] * channels + c;
+            line = v_fma(v_all(columns->weight[t]), v_load_first(from, left), line);
+        }
+        sum = v_fma(v_all(blend->weight[r]), line, sum);
+    }
+    return sum;
+}
+
+/* Ask for pixels ahead of column j in the rows of dy that the row of ddeep before did not read: the last two of each
+ * plane.  They are many and far apart, more than the processor follows by itself. */
+INLINE void prefetch_ahead(const struct blend *blend, int lines, int64_t j, int64_t width, int64_t channels) {
+    const int64_t ahead = 2 * j + 12;
+    if (ahead + 2 > 2 * width) return;
+    for (int r = 0; r < blend->count; r++)
+        for (int64_t i = 0; r % lines >= lines - 2 && i < 2 * channels; i += 64 / (int64_t)sizeof(float))
+            _mm_prefetch((const char *)(blend->row[r] + ahead * channels + i), _MM_HINT_T0);
+}
+
+/* One row of ddeep; all but the first and last pixel get gradient from four columns. */
+static void down_row(float *ddeep, const struct blend *blend, int lines, int64_t width, int64_t deep_channels,
                      int64_t channels) {
     for (int64_t j = 0; j < width; j++, ddeep += deep_channels) {
-        const struct taps w = down_taps(j, width);
+        const struct taps columns = down_taps(j, width);
+        prefetch_ahead(blend, lines, j, width, channels);
         for (int64_t c = 0; c < deep_channels; c += LANES) {
             const int64_t left = deep_channels - c;
-            vf sum = v_zero();
-            for (int r = 0; r < blend->count; r++) {
-                vf line = v_zero();
-                for (int t = 0; t < w.count; t++)
-                    line = v_fma(v_all(w.weight[t]), v_load_first(blend->row[r] + w.at[t] * channels + c, left), line);
-                sum = v_fma(v_all(blend->weight[r]), line, sum);
-            }
+            vf sum;
+            if (columns.count == 4 && blend->count == 4) sum = down_pixel(blend, 4, &columns, 4, channels, c, left);
+            else if (columns.count == 4) sum = down_pixel(blend, blend->count, &columns, 4, channels, c, left);
+            else sum = down_pixel(blend, blend->count, &columns, columns.count, channels, c, left);
             v_store_first(ddeep + c, sum, left);
         }
     }
@@ -130,16 +153,19 @@ static void down_row(float *ddeep, const struct blend *blend, int64_t width, int
 void FORM(upsample_concat_grad)(float *dskip, float *ddeep, const float *dy, const struct grid *grid,
                                 int64_t skip_channels, int64_t deep_channels, int slab, int slabs) {
     const int64_t height = 2 * grid->size[1], width = 2 * grid->size[2], channels = skip_channels + deep_channels;
-    const int64_t planes = grid->ndim == 3 ? 2 * grid->size[0] : 1;
+    const int planes = grid->ndim == 3 ? 2 : 1;
     int64_t begin, end;
-    slab_share(planes * height, slab, slabs, &begin, &end);
-    copy_row(dskip + begin * width * skip_channels, skip_channels, dy + begin * width * channels, channels,
-             (end - begin) * width, skip_channels);
     slab_share(grid->size[0] * grid->size[1], slab, slabs, &begin, &end);
     for (int64_t row = begin; row < end; row++) {
-        const struct taps z = grid->ndim == 3 ? down_taps(row / grid->size[1], grid->size[0]) : same_plane(0);
-        const struct taps h = down_taps(row % grid->size[1], grid->size[1]);
+        const int64_t plane = row / grid->size[1], line = row % grid->size[1];
+        const struct taps z = grid->ndim == 3 ? down_taps(plane, grid->size[0]) : same_plane(0);
+        const struct taps h = down_taps(line, grid->size[1]);
         const struct blend blend = blend_of(&z, &h, dy + skip_channels, height, width * channels);
-        down_row(ddeep + row * grid->size[2] * deep_channels, &blend, grid->size[2], deep_channels, channels);
+        down_row(ddeep + row * grid->size[2] * deep_channels, &blend, h.count, grid->size[2], deep_channels, channels);
+        for (int i = 0; i < planes; i++) { /* the two rows of each plane that lie above this one */
+            const int64_t above = ((planes * plane + i) * height + 2 * line) * width;
+            copy_row(dskip + above * skip_channels, skip_channels, dy + above * channels, channels, 2 * width,
+                     skip_channels);
+        }
     }
 }
