@@ -84,7 +84,9 @@ INLINE vi vi_load_bytes(const uint8_t *from, int64_t count) {
 INLINE void vi_store_bytes(uint8_t *to, vi value, int64_t count) {
     _mm512_mask_cvtepi32_storeu_epi8(to, vm_first(count), value);
 }
+INLINE __m256 v_halves(vf a) { return _mm512_castps512_ps256(a) + _mm512_extractf32x8_ps(a, 1); }
 #else
+INLINE __m256 v_halves(vf a) { return a; }
 INLINE vi vi_count(void) { return _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7); }
 INLINE vm vm_first(int64_t count) {
     return _mm256_castsi256_ps(_mm256_cmpgt_epi32(vi_all(count >= LANES ? LANES : (int)count), vi_count()));
@@ -133,6 +135,13 @@ INLINE void vi_store_bytes(uint8_t *to, vi value, int64_t count) {
     memcpy(to, &bytes, count >= LANES ? LANES : (size_t)count);
 }
 #endif
+
+/* ---- to[k] = the sum of a[k]'s lanes for four vectors, cheaper together */
+INLINE void v_sum4(float *to, const vf *a) {
+    const __m256 ab = _mm256_hadd_ps(v_halves(a[0]), v_halves(a[1])), cd = _mm256_hadd_ps(v_halves(a[2]), v_halves(a[3]));
+    const __m256 abcd = _mm256_hadd_ps(ab, cd);
+    _mm_storeu_ps(to, _mm256_castps256_ps128(abcd) + _mm256_extractf128_ps(abcd, 1));
+}
 
 /* ---- the first `count` lanes, others zero and untouched; any count > 0 */
 INLINE vf v_load_first(const float *from, int64_t count) {

@@ -6,6 +6,7 @@
 /* LANES pixels of a row: corner k of each one's cell, its pixel number (0 outside), weight (0 outside), and lanes inside;
  * bit 2 of k is the plane's, 1 the row's, 0 the column's, as in the plain form. */
 struct tile {
+    int64_t pixels; /* of the image */
     int corners;
     vi at[8];
     vf weight[8];
@@ -54,6 +55,7 @@ static void tile_at(struct tile *tile, const float *field, const struct frame *f
     for (int a = first; a < 3; a++)
         low[a] = cell(&tile->fraction[a], inside[a], v[a - first], p[a], grid->size[a], frame->coordinates);
     const vm lanes = vm_first(count);
+    tile->pixels = grid_pixels(grid);
     tile->corners = 1 << grid->ndim;
     for (int k = 0; k < tile->corners; k++) {
         const int high[3] = {k >> 2 & 1, k >> 1 & 1, k & 1};
@@ -72,6 +74,23 @@ static void tile_at(struct tile *tile, const float *field, const struct frame *f
     }
 }
 
+/* A tile in memory, for one pixel at a time.  `whole`: lanes with all corners inside. */
+struct corner_arrays {
+    int32_t at[8][LANES];
+    float weight[8][LANES];
+    unsigned inside[8], whole;
+};
+
+static void spill(struct corner_arrays *arrays, const struct tile *tile) {
+    arrays->whole = ~0u;
+    for (int k = 0; k < tile->corners; k++) {
+        vi_store(arrays->at[k], tile->at[k]);
+        v_store(arrays->weight[k], tile->weight[k]);
+        arrays->inside[k] = vm_bits(tile->inside[k]);
+        arrays->whole &= arrays->inside[k];
+    }
+}
+
 /* One lane's corners inside the image. */
 struct corners {
     int count, number[8];
@@ -79,30 +98,27 @@ struct corners {
     float weight[8];
 };
 
-struct corner_arrays {
-    int32_t at[8][LANES];
-    float weight[8][LANES];
-    unsigned inside[8];
-};
-
-static void spill(struct corner_arrays *arrays, const struct tile *tile) {
-    for (int k = 0; k < tile->corners; k++) {
-        vi_store(arrays->at[k], tile->at[k]);
-        v_store(arrays->weight[k], tile->weight[k]);
-        arrays->inside[k] = vm_bits(tile->inside[k]);
-    }
-}
-
-INLINE struct corners corners_of(const struct corner_arrays *arrays, int corners, int lane) {
+/* All corners, or those inside; `corners` is known to the compiler. */
+INLINE struct corners corners_of(const struct corner_arrays *arrays, int corners, int lane, bool whole) {
     struct corners list;
     list.count = 0;
-    for (int k = 0; k < corners; k++) {
+    UNROLL for (int k = 0; k < corners; k++) {
         list.number[list.count] = k;
         list.at[list.count] = arrays->at[k][lane];
         list.weight[list.count] = arrays->weight[k][lane];
-        list.count += arrays->inside[k] >> lane & 1;
+        list.count += whole || (arrays->inside[k] >> lane & 1);
     }
     return list;
+}
+
+/* Ask for what a later pixel of the row will read if the field goes on as at `lane`: the highest row of the cell, since
+ * earlier rows of pixels have read the others. */
+enum { LATER = 64 };
+INLINE void prefetch_later(const struct corner_arrays *arrays, const float *from, int corners, int lane, int64_t channels,
+                           int64_t pixels) {
+    const int64_t at = arrays->at[corners - 2][lane] + LATER;
+    for (int64_t c = 0; at < pixels && c < channels; c += 64 / (int64_t)sizeof(float))
+        _mm_prefetch((const char *)(from + at * channels + c), _MM_HINT_T0);
 }
 
 /* ---- forward */
@@ -129,15 +145,24 @@ INLINE void read_pixel(float *y, const float *src, const struct corners *list, i
     }
 }
 
-static void read_many(float *y, const float *src, const struct tile *tile, int64_t channels, int64_t count) {
+INLINE void read_tile(float *y, const float *src, const struct tile *tile, int corners, int64_t channels,
+                      int64_t count) {
     struct corner_arrays arrays;
     spill(&arrays, tile);
-    for (int lane = 0; lane < count; lane++, y += channels) {
-        const struct corners list = corners_of(&arrays, tile->corners, lane);
-        if (list.count == 4) read_pixel(y, src, &list, 4, channels);
-        else if (list.count == 8) read_pixel(y, src, &list, 8, channels);
-        else read_pixel(y, src, &list, list.count, channels);
-    }
+    for (int lane = 0; lane < count; lane++, y += channels)
+        if (arrays.whole >> lane & 1) {
+            prefetch_later(&arrays, src, corners, lane, channels, tile->pixels);
+            const struct corners list = corners_of(&arrays, corners, lane, true);
+            read_pixel(y, src, &list, corners, channels);
+        } else {
+            const struct corners list = corners_of(&arrays, corners, lane, false);
+            read_pixel(y, src, &list, list.count, channels);
+        }
+}
+
+static void read_many(float *y, const float *src, const struct tile *tile, int64_t channels, int64_t count) {
+    if (tile->corners == 4) read_tile(y, src, tile, 4, channels, count);
+    else read_tile(y, src, tile, 8, channels, count);
 }
 
 /* Gathering needs element numbers that fit 32 bits, tiles need such pixel numbers. */
@@ -192,7 +217,7 @@ static void grad_few(vf *product, float *dsrc, const float *dy, const float *src
         }
 }
 
-/* One pixel of many channels. */
+/* One pixel of many channels; products of corners that are not on the list are not touched. */
 INLINE void grad_pixel(float product[8], float *dsrc, const float *dy, const float *src, const struct corners *list,
                        int count, int64_t channels, bool products) {
     vf sum[8];
@@ -207,23 +232,35 @@ INLINE void grad_pixel(float product[8], float *dsrc, const float *dy, const flo
             v_store_first(dsrc + at, v_fma(v_all(list->weight[k]), gradient, v_load_first(dsrc + at, left)), left);
         }
     }
-    UNROLL for (int k = 0; k < count; k++) product[k] = products ? v_sum(sum[k]) : 0;
+    float sums[8];
+    v_sum4(sums, sum);
+    if (count > 4) v_sum4(sums + 4, sum + 4);
+    UNROLL for (int k = 0; k < count; k++) product[list->number[k]] = sums[k];
+}
+
+INLINE void grad_tile(vf *product, float *dsrc, const float *dy, const float *src, const struct tile *tile, int corners,
+                      int64_t channels, int64_t count) {
+    struct corner_arrays arrays;
+    float products[LANES][8] = {{0}};
+    spill(&arrays, tile);
+    for (int lane = 0; lane < count; lane++, dy += channels)
+        if (arrays.whole >> lane & 1) {
+            const struct corners list = corners_of(&arrays, corners, lane, true);
+            if (product) prefetch_later(&arrays, src, corners, lane, channels, tile->pixels);
+            if (dsrc) prefetch_later(&arrays, dsrc, corners, lane, channels, tile->pixels);
+            grad_pixel(products[lane], dsrc, dy, src, &list, corners, channels, product);
+        } else {
+            const struct corners list = corners_of(&arrays, corners, lane, false);
+            grad_pixel(products[lane], dsrc, dy, src, &list, list.count, channels, product);
+        }
+    const vi row = vi_multiply(vi_count(), vi_all(8));
+    for (int k = 0; product && k < corners; k++) product[k] = v_gather(products[0] + k, row, vm_first(LANES));
 }
 
 static void grad_many(vf *product, float *dsrc, const float *dy, const float *src, const struct tile *tile,
                       int64_t channels, int64_t count) {
-    struct corner_arrays arrays;
-    float products[8][LANES] = {{0}};
-    spill(&arrays, tile);
-    for (int lane = 0; lane < count; lane++, dy += channels) {
-        const struct corners list = corners_of(&arrays, tile->corners, lane);
-        float sums[8];
-        if (list.count == 4) grad_pixel(sums, dsrc, dy, src, &list, 4, channels, product);
-        else if (list.count == 8) grad_pixel(sums, dsrc, dy, src, &list, 8, channels, product);
-        else grad_pixel(sums, dsrc, dy, src, &list, list.count, channels, product);
-        for (int k = 0; k < list.count; k++) products[list.number[k]][lane] = sums[k];
-    }
-    for (int k = 0; product && k < tile->corners; k++) product[k] = v_load(products[k]);
+    if (tile->corners == 4) grad_tile(product, dsrc, dy, src, tile, 4, channels, count);
+    else grad_tile(product, dsrc, dy, src, tile, 8, channels, count);
 }
 
 /* dfield of a tile from the products. */
