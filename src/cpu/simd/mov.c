@@ -104,17 +104,13 @@ static void turn_rows(const struct work *w, const float *query, const float *key
     }
 }
 
-/* Ask for what the row below will turn, in step with the tiles of this one: a strip's rows are too short for the
- * processor to guess. */
-INLINE void prefetch_below(const struct work *w, const float *query, const float *key, int64_t row, int64_t column) {
-    const int64_t rows = w->depth * w->height, channels = w->s->channels, key_row = row + 1 + w->radius;
-    if (key_row >= rows || column + LANES > w->width) return;
-    const float *next_query = query + ((row + 1) * w->width + column) * channels;
-    const float *next_key = key + (key_row * w->width + column) * channels;
-    for (int64_t i = 0; i < LANES * channels; i += 64 / (int64_t)sizeof(float)) {
-        _mm_prefetch((const char *)(next_query + i), _MM_HINT_T0);
-        _mm_prefetch((const char *)(next_key + i), _MM_HINT_T0);
-    }
+/* Ask for LANES pixels of a row that will soon be read or written; rows of a strip are too short for the processor to
+ * guess.  Nothing is asked for outside the image. */
+INLINE void ask_for(const struct work *w, const float *pixels, int64_t row, int64_t column) {
+    const int64_t channels = w->s->channels;
+    if (row < 0 || row >= w->depth * w->height || column + LANES > w->width) return;
+    for (int64_t i = 0; i < LANES * channels; i += 64 / (int64_t)sizeof(float))
+        _mm_prefetch((const char *)(pixels + (row * w->width + column) * channels + i), _MM_HINT_T0);
 }
 
 /* ---- softmax of a tile: LANES pixels of one head; `at` is the tile's first column within a padded row */
@@ -205,7 +201,7 @@ static void row_field(const struct work *w, float *field, const float *query, co
     for (int64_t column = w->first; column < w->last; column += LANES) {
         const int64_t at = MARGIN + column - w->first;
         vf sum[COMPONENTS_MAX] = {v_zero(), v_zero(), v_zero()};
-        prefetch_below(w, query, key, row, column);
+        ask_for(w, query, row + 1, column), ask_for(w, key, row + 1 + w->radius, column);
         for (int head = 0; head < w->s->heads; head++) {
             const vf largest = tile_logits(w, w->logits, LANES, head, at);
             const struct moments moments = tile_softmax(w, w->logits, LANES, largest);
@@ -292,8 +288,8 @@ static float *dkey_row(const struct work *w, int64_t plane, int64_t line) {
 }
 
 /* Everything that one row of pixels of the strip contributes: its dquery, and its part of the rows of dkey. */
-static void row_grad(const struct work *w, float *dquery, const float *dfield, const float *query, const float *key,
-                     int64_t plane, int64_t line) {
+static void row_grad(const struct work *w, float *dquery, const float *dkey, const float *dfield, const float *query,
+                     const float *key, int64_t plane, int64_t line) {
     const struct mov_shape *s = w->s;
     const int64_t row = plane * w->height + line;
     for (int head = 0; head < s->heads; head++) {
@@ -301,7 +297,10 @@ static void row_grad(const struct work *w, float *dquery, const float *dfield, c
         for (int64_t column = w->first; column < w->last; column += LANES) {
             const int64_t at = MARGIN + column - w->first;
             float *logits = w->logits + at, *to = w->dquery + channel + at;
-            if (head == 0) prefetch_below(w, query, key, row, column);
+            if (head == 0) {
+                ask_for(w, query, row + 1, column), ask_for(w, key, row + 1 + w->radius, column);
+                ask_for(w, dquery, row, column), ask_for(w, dkey, row - w->planes / 2 * w->height - w->radius, column);
+            }
             tile_grad(w, logits, dfield + (row * w->width + column) * s->grid.ndim, head, at, w->last - column);
             int64_t c = 0;
             for (; c + 8 <= w->dim; c += 8)
@@ -351,7 +350,7 @@ void FORM(mov_grad)(float *dquery, float *dkey, const float *dfield, const float
             for (int64_t y = 0; y < w.height + w.radius; y++) {
                 if (z < w.depth && y < w.height) {
                     turn_rows(&w, query, key, z, y, y == 0);
-                    row_grad(&w, dquery, dfield, query, key, z, y);
+                    row_grad(&w, dquery, dkey, dfield, query, key, z, y);
                 }
                 if (z >= reach && y >= w.radius) finish_row(&w, dkey, z - reach, y - w.radius);
             }
