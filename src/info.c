@@ -5,9 +5,9 @@
 
 #include <hdf5.h>
 #include <jansson.h>
-#include <stdio.h>
 #include <jpeglib.h>
 #include <png.h>
+#include <stdio.h>
 #include <tiffio.h>
 #include <zlib.h>
 #ifdef HAVE_ONEDNN

@@ -36,7 +36,8 @@ static cover_status read_row(struct report_row *row, const char *line, size_t le
     json_t *object = json_loadb(line, length, 0, &error);
     cover_status status = COVER_OK;
     const json_t *step = json_object_get(object, "step");
-    if (!object) status = fail(COVER_ERROR_FORMAT, "%s", error.text);
+    if (!object)
+        status = fail(COVER_ERROR_FORMAT, "%s", error.text);
     else if (!json_is_integer(step) || json_integer_value(step) < 0 || json_integer_value(step) > STEP_MAX)
         status = fail(COVER_ERROR_FORMAT, "not an object with a step of 0 or more");
     else {
@@ -73,7 +74,8 @@ cover_status report_log_read(struct report_log *out, cover_context *context, con
     int64_t capacity = 0, number = 1;
     cover_status status;
     GO(file_read(context, path, LOG_BYTES_MAX, &data, &bytes));
-    for (const char *line = (const char *)data, *end = line + bytes, *newline; line < end; line = newline + 1, number++) {
+    for (const char *line = (const char *)data, *end = line + bytes, *newline; line < end;
+         line = newline + 1, number++) {
         newline = memchr(line, '\n', (size_t)(end - line));
         if (!newline) break; /* cut short while it was written */
         struct report_row row;

@@ -47,23 +47,32 @@ static double step_seconds(const struct report_log *log) {
 
 static void add_time(struct text *html, double seconds) {
     char text[64];
-    if (seconds >= 3600) snprintf(text, sizeof text, "%.0f h %02.0f min", floor(seconds / 3600), floor(fmod(seconds, 3600) / 60));
-    else if (seconds >= 60) snprintf(text, sizeof text, "%.0f min %02.0f s", floor(seconds / 60), floor(fmod(seconds, 60)));
-    else snprintf(text, sizeof text, "%.1f s", seconds);
+    if (seconds >= 3600)
+        snprintf(text, sizeof text, "%.0f h %02.0f min", floor(seconds / 3600), floor(fmod(seconds, 3600) / 60));
+    else if (seconds >= 60)
+        snprintf(text, sizeof text, "%.0f min %02.0f s", floor(seconds / 60), floor(fmod(seconds, 60)));
+    else
+        snprintf(text, sizeof text, "%.1f s", seconds);
     add_tile(html, "time in steps", text);
 }
 
 static void add_summary(struct text *html, const struct report_log *log) {
     double ratio = report_last(log, FIGURE(l_vec)) / report_last(log, FIGURE(l_zero));
     text_add(html, "<div class=\"summary\"><div class=\"big\"><p class=\"soft\">l_vec / l_zero</p>");
-    if (isfinite(ratio)) text_add(html, "<b>%.2f</b>", ratio);
-    else text_add(html, "<b>&ndash;</b>");
-    if (isfinite(ratio) && ratio < 1)
-        text_add(html, "<p class=\"soft\">The vector loss is %.0f&thinsp;%% below that of answering &ldquo;nothing moved&rdquo; "
-                       "on the same views.</p>", 100 * (1 - ratio));
+    if (isfinite(ratio))
+        text_add(html, "<b>%.2f</b>", ratio);
     else
-        text_add(html, "<p class=\"soft\">The vector loss against that of answering &ldquo;nothing moved&rdquo; on the same "
-                       "views; below 1 something was learnt.</p>");
+        text_add(html, "<b>&ndash;</b>");
+    if (isfinite(ratio) && ratio < 1)
+        text_add(
+            html,
+            "<p class=\"soft\">The vector loss is %.0f&thinsp;%% below that of answering &ldquo;nothing moved&rdquo; "
+            "on the same views.</p>",
+            100 * (1 - ratio));
+    else
+        text_add(html,
+                 "<p class=\"soft\">The vector loss against that of answering &ldquo;nothing moved&rdquo; on the same "
+                 "views; below 1 something was learnt.</p>");
     text_add(html, "</div><dl class=\"tiles\">");
     add_number(html, "l_vec, pixels", report_last(log, FIGURE(l_vec)), "");
     add_number(html, "l_con", report_last(log, FIGURE(l_con)), "");
@@ -78,19 +87,28 @@ static void add_summary(struct text *html, const struct report_log *log) {
 
 static void add_charts(struct text *html, const struct report_log *log) {
     static const struct chart charts[] = {
-        {"Vector loss", "Sum of |truth \xe2\x88\x92 prediction| over the axes, a valid pixel, in pixels.",
-         {{"l_vec", FIGURE(l_vec), 0, "a"}, {"l_zero", FIGURE(l_zero), 0, "b"}}, .from_zero = true},
-        {"l_vec / l_zero", "1 is nothing learnt, 0 is the truth.",
-         {{"ratio", FIGURE(l_vec), FIGURE(l_zero), "a"}}, .from_zero = true},
-        {"Consistency loss", "1 \xe2\x88\x92 mean cosine of the two views' features at the same point.",
-         {{"l_con", FIGURE(l_con), 0, "a"}}, .from_zero = true},
-        {"Gradient norm", "Global norm before clipping; logarithmic.", {{"norm", FIGURE(grad_norm), 0, "a"}},
+        {"Vector loss",
+         "Sum of |truth \xe2\x88\x92 prediction| over the axes, a valid pixel, in pixels.",
+         {{"l_vec", FIGURE(l_vec), 0, "a"}, {"l_zero", FIGURE(l_zero), 0, "b"}},
+         .from_zero = true},
+        {"l_vec / l_zero",
+         "1 is nothing learnt, 0 is the truth.",
+         {{"ratio", FIGURE(l_vec), FIGURE(l_zero), "a"}},
+         .from_zero = true},
+        {"Consistency loss",
+         "1 \xe2\x88\x92 mean cosine of the two views' features at the same point.",
+         {{"l_con", FIGURE(l_con), 0, "a"}},
+         .from_zero = true},
+        {"Gradient norm",
+         "Global norm before clipping; logarithmic.",
+         {{"norm", FIGURE(grad_norm), 0, "a"}},
          .logarithmic = true},
         {"Learning rate", NULL, {{"lr", FIGURE(lr), 0, "a"}}, .from_zero = true, .exact = true},
         {"Speed", NULL, {{"pairs a second", FIGURE(pairs_per_s), 0, "a"}}, .from_zero = true},
     };
-    text_add(html, "<h2>Curves</h2><p class=\"soft\">Thin: as logged; strong: smoothed. The figures beside the names are "
-                   "the last logged.</p><div class=\"charts\">");
+    text_add(html,
+             "<h2>Curves</h2><p class=\"soft\">Thin: as logged; strong: smoothed. The figures beside the names are "
+             "the last logged.</p><div class=\"charts\">");
     for (size_t i = 0; i < sizeof charts / sizeof *charts; i++) chart_add(html, &charts[i], log);
     text_add(html, "</div>");
 }
@@ -126,11 +144,6 @@ static double valid_share(const struct report_pair *pair) {
     return count / (double)grid_pixels(&pair->grid);
 }
 
-static int compare(const void *a, const void *b) {
-    float x = *(const float *)a, y = *(const float *)b;
-    return (x > y) - (x < y);
-}
-
 /* Nearly all true displacements of all pairs are shorter; the rim of the colour wheel.  Two digits. */
 static float field_rim(const struct report *report) {
     enum { TAKEN = 4096 };
@@ -147,7 +160,7 @@ static float field_rim(const struct report *report) {
             }
             if (pair->mask[at] > 0 && isfinite(square)) lengths[kept++] = sqrtf(square);
         }
-        qsort(lengths, (size_t)kept, sizeof *lengths, compare);
+        qsort(lengths, (size_t)kept, sizeof *lengths, picture_order);
         if (kept && lengths[kept - 1 - kept / 50] > rim) rim = lengths[kept - 1 - kept / 50];
     }
     if (!(rim > 1e-6f)) return 1;
@@ -198,8 +211,8 @@ static cover_status add_plane(struct text *html, const struct pair_pictures *wit
             TRY(picture_field(html, fields[i - 2].field, pair->mask, grid, plane, with->rim));
         } else {
             caption = differences[i - 6].caption;
-            TRY(picture_difference(html, pair->fixed, with->fixed, differences[i - 6].image, with->moving, pair->mask, grid,
-                                   pair->channels, plane));
+            TRY(picture_difference(html, pair->fixed, with->fixed, differences[i - 6].image, with->moving, pair->mask,
+                                   grid, pair->channels, plane));
         }
         end_figure(html, caption);
     }
@@ -217,14 +230,16 @@ static cover_status add_pair(struct text *html, const struct pair_pictures *with
     cover_status status = COVER_ERROR_MEMORY;
     if (!by_truth || !by_prediction) goto done;
     with->kernels->warp(by_truth, pair->moving, pair->truth, &pair->grid, pair->channels, with->coordinates, 0, 1);
-    with->kernels->warp(by_prediction, pair->moving, pair->predicted, &pair->grid, pair->channels, with->coordinates, 0, 1);
+    with->kernels->warp(by_prediction, pair->moving, pair->predicted, &pair->grid, pair->channels, with->coordinates, 0,
+                        1);
 
     text_add(html, "<div class=\"pair\"><h3>Pair %d", number);
     if (pair->name) {
         text_add(html, " &middot; ");
         html_add(html, pair->name);
     }
-    text_add(html, "<small>mean error %.2f px, of a zero field %.2f px; %.0f&thinsp;%% of the pixels count</small></h3>",
+    text_add(html,
+             "<small>mean error %.2f px, of a zero field %.2f px; %.0f&thinsp;%% of the pixels count</small></h3>",
              field_error(pair, pair->predicted), field_error(pair, NULL), 100 * valid_share(pair));
     struct plane planes[3];
     int count = picture_planes(planes, &pair->grid);
@@ -265,7 +280,8 @@ static cover_status fill_column(struct level_column *column, const struct pair_p
         column->field = column->own;
         snprintf(column->caption, sizeof column->caption, "level %d \xc2\xb7 error %.2f px", index,
                  field_error(pair, column->field));
-    } else snprintf(column->caption, sizeof column->caption, "truth");
+    } else
+        snprintf(column->caption, sizeof column->caption, "truth");
     column->warped = memory_alloc(context, (size_t)(pixels * pair->channels) * sizeof(float));
     if (!column->warped) return COVER_ERROR_MEMORY;
     with->kernels->warp(column->warped, pair->moving, column->field, full, pair->channels, with->coordinates, 0, 1);
@@ -285,13 +301,17 @@ static cover_status add_levels(struct text *html, const struct pair_pictures *wi
         text_add(html, "<div class=\"row\" style=\"grid-template-columns:repeat(%d,1fr)\">", columns);
         for (int i = 0; i < columns; i++) {
             begin_figure(html);
-            if (row == 0) GO(picture_field(html, column[i].field, pair->mask, &pair->grid, planes, with->rim));
-            else if (row == 1) GO(picture_image(html, column[i].warped, &pair->grid, pair->channels, planes, with->moving));
+            if (row == 0)
+                GO(picture_field(html, column[i].field, pair->mask, &pair->grid, planes, with->rim));
+            else if (row == 1)
+                GO(picture_image(html, column[i].warped, &pair->grid, pair->channels, planes, with->moving));
             else
-                GO(picture_difference(html, pair->fixed, with->fixed, column[i].warped, with->moving, pair->mask, &pair->grid,
-                                      pair->channels, planes));
-            if (row == 2) end_figure(html, column[i].caption);
-            else text_add(html, "</figure>");
+                GO(picture_difference(html, pair->fixed, with->fixed, column[i].warped, with->moving, pair->mask,
+                                      &pair->grid, pair->channels, planes));
+            if (row == 2)
+                end_figure(html, column[i].caption);
+            else
+                text_add(html, "</figure>");
         }
         text_add(html, "</div>");
     }
@@ -306,15 +326,19 @@ done:
 
 static cover_status add_pairs(struct text *html, const struct report *report) {
     float rim = field_rim(report);
-    text_add(html, "<h2>View pairs</h2><p class=\"soft\">Two views of one image with a known field between them. Each point of "
-                   "the fixed view is looked up in the moving view at the end of its vector; the network sees the two views "
-                   "alone and answers with the predicted field. The moving view has its appearance changed (noise, contrast, "
-                   "boxes painted over), so a difference stays even with the true field.</p><div class=\"legend\">");
+    text_add(
+        html,
+        "<h2>View pairs</h2><p class=\"soft\">Two views of one image with a known field between them. Each point of "
+        "the fixed view is looked up in the moving view at the end of its vector; the network sees the two views "
+        "alone and answers with the predicted field. The moving view has its appearance changed (noise, contrast, "
+        "boxes painted over), so a difference stays even with the true field.</p><div class=\"legend\">");
     TRY(picture_wheel(html));
-    text_add(html, "<p class=\"soft\">The colour of a vector is where it points to on this wheel: at its centre 0, at its rim "
-                   "%g&nbsp;pixels. Greyed: the point lies outside the moving view and does not count. Differences: "
-                   "black is equal, white is the whole range of the image.</p></div>",
-             rim);
+    text_add(
+        html,
+        "<p class=\"soft\">The colour of a vector is where it points to on this wheel: at its centre 0, at its rim "
+        "%g&nbsp;pixels. Greyed: the point lies outside the moving view and does not count. Differences: "
+        "black is equal, white is the whole range of the image.</p></div>",
+        rim);
     for (int p = 0; p < report->pairs; p++) {
         const struct report_pair *pair = &report->pair[p];
         struct pair_pictures with = {.pair = pair,
@@ -325,8 +349,9 @@ static cover_status add_pairs(struct text *html, const struct report *report) {
                                      .rim = rim};
         TRY(add_pair(html, &with, p + 1));
         if (p > 0 || pair->levels == 0) continue;
-        text_add(html, "<h3>Pair 1 through the pyramid<small>field, moving view by it, difference to the fixed view</small>"
-                       "</h3>");
+        text_add(html,
+                 "<h3>Pair 1 through the pyramid<small>field, moving view by it, difference to the fixed view</small>"
+                 "</h3>");
         TRY(add_levels(html, &with));
         text_add(html, "<p class=\"soft\">Coarse levels bring the whole into place; finer ones add what is left.</p>");
     }
@@ -356,8 +381,10 @@ static void add_header(struct text *html, const struct report *report) {
     text_add(html, "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">"
                    "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\"><title>");
     html_add(html, report->run);
-    text_add(html, " \xc2\xb7 COVER</title><style>%s</style></head><body><header><p class=\"kicker\">COVER pretraining</p><h1>",
-             report_style);
+    text_add(
+        html,
+        " \xc2\xb7 COVER</title><style>%s</style></head><body><header><p class=\"kicker\">COVER pretraining</p><h1>",
+        report_style);
     html_add(html, report->run);
     text_add(html, "</h1>");
     if (report->dataset) {
@@ -369,9 +396,10 @@ static void add_header(struct text *html, const struct report *report) {
 }
 
 static void add_footer(struct text *html) {
-    text_add(html, "<footer><p>Written by libcover %s. For research; not a medical device. Method: Vector Contrastive "
-                   "Learning For Pixel-Wise Pre-Training In Medical Vision, ICCV 2025, arXiv 2506.20850.</p></footer>"
-                   "</body></html>\n",
+    text_add(html,
+             "<footer><p>Written by libcover %s. For research; not a medical device. Method: Vector Contrastive "
+             "Learning For Pixel-Wise Pre-Training In Medical Vision, ICCV 2025, arXiv 2506.20850.</p></footer>"
+             "</body></html>\n",
              cover_version());
 }
 

@@ -82,7 +82,7 @@ static uint8_t to_byte(float value) { return value >= 1 ? 255 : value > 0 ? (uin
 
 /* ---- images and differences */
 
-static int compare(const void *a, const void *b) {
+int picture_order(const void *a, const void *b) {
     float x = *(const float *)a, y = *(const float *)b;
     return (x > y) - (x < y);
 }
@@ -96,7 +96,7 @@ struct window picture_window(const float *data, const struct grid *grid, int cha
         if (isfinite(value)) sample[kept++] = value;
     }
     if (!kept) return (struct window){0, 1};
-    qsort(sample, (size_t)kept, sizeof *sample, compare);
+    qsort(sample, (size_t)kept, sizeof *sample, picture_order);
     struct window window = {sample[kept / 200], sample[kept - 1 - kept / 200]};
     if (!(window.high > window.low)) window.high = window.low + 1;
     return window;
@@ -148,7 +148,8 @@ cover_status picture_difference(struct text *html, const float *a, struct window
     for (int64_t i = 0; i < one.height * one.width; i++) {
         float sum = 0;
         for (int c = 0; c < shown; c++)
-            sum += fabsf(windowed(one.data[i * channels + c], a_window) - windowed(two.data[i * channels + c], b_window));
+            sum +=
+                fabsf(windowed(one.data[i * channels + c], a_window) - windowed(two.data[i * channels + c], b_window));
         pixels[i] = to_byte(valid.data[i] > 0.5f ? sum / (float)shown : OUTSIDE);
     }
     status = add_picture(html, pixels, one.height, one.width, 1);

@@ -17,8 +17,8 @@ struct report_log {
     struct report_row *row;
     int64_t count;
 };
-/* Read log.jsonl.  A last line cut short is left out; a step that comes again (a resumed run) replaces what followed the
- * first; anything else that is no log is COVER_ERROR_FORMAT with its line.  A missing file is COVER_ERROR_IO. */
+/* Read log.jsonl.  A last line cut short is left out; a step that comes again (a resumed run) replaces what followed
+ * the first; anything else that is no log is COVER_ERROR_FORMAT with its line.  A missing file is COVER_ERROR_IO. */
 cover_status report_log_read(struct report_log *log, cover_context *context, const char *path);
 void report_log_free(struct report_log *log, cover_context *context);
 
@@ -36,6 +36,7 @@ struct report_pair {
     const float *moving, *fixed;
     const float *truth, *predicted; /* (pixels, ndim), pixels, array-axis order */
     const float *mask;              /* > 0 where the truth is inside the image */
+
     struct report_level level[REPORT_LEVELS_MAX]; /* coarse to full size */
     int levels;
 };
@@ -76,7 +77,9 @@ struct chart {
 void chart_add(struct text *html, const struct chart *chart, const struct report_log *log);
 
 /* Pictures of a pair as <img> with the PNG inside. */
-struct plane { /* the slice of a volume (or all of an image) that is shown */
+
+/* The slice of a volume (or all of an image) that is shown. */
+struct plane {
     int row_axis, column_axis, through; /* of size[3]: 0 D, 1 H, 2 W */
     int64_t at;
 };
@@ -85,6 +88,8 @@ int picture_planes(struct plane planes[3], const struct grid *grid); /* 1 in 2D,
 struct window {
     float low, high;
 };
+/* For qsort() of floats. */
+int picture_order(const void *a, const void *b);
 struct window picture_window(const float *data, const struct grid *grid, int channels);
 cover_status picture_image(struct text *html, const float *data, const struct grid *grid, int channels,
                            const struct plane *plane, struct window window);

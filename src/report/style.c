@@ -1,6 +1,7 @@
 /* The style sheet of the report: light and dark, screen and paper. */
 #include "report.h"
 
+/* clang-format off: a rule a line */
 const char report_style[] =
     ":root{color-scheme:light dark;--bg:#fff;--ink:#15191e;--soft:#5f6975;--line:#e2e6ea;--card:#f6f7f9;"
     "--a:#1f5fc4;--b:#c9601a}"
@@ -23,7 +24,8 @@ const char report_style[] =
     ".summary{display:grid;grid-template-columns:minmax(15rem,5fr) 8fr;gap:1.2rem;margin-top:2rem}"
     ".big,.tiles>div{background:var(--card);border:1px solid var(--line);border-radius:10px}"
     ".big{padding:1.3rem 1.5rem 1.4rem}"
-    ".big b{display:block;margin:.15rem 0 .3rem;font-size:4.1rem;line-height:1.05;font-weight:640;letter-spacing:-.035em}"
+    ".big b{display:block;margin:.15rem 0 "
+    ".3rem;font-size:4.1rem;line-height:1.05;font-weight:640;letter-spacing:-.035em}"
     ".big p{font-size:.92rem}"
     ".tiles{display:grid;grid-template-columns:repeat(3,1fr);gap:.8rem;margin:0}"
     ".tiles>div{padding:.85rem 1.05rem}"
@@ -32,7 +34,8 @@ const char report_style[] =
     /* curves */
     ".charts{display:grid;grid-template-columns:repeat(auto-fit,minmax(19rem,1fr));gap:1.6rem 1.8rem;margin-top:1.2rem}"
     "figure{margin:0;min-width:0}"
-    ".chart figcaption{display:flex;flex-wrap:wrap;align-items:baseline;gap:0 .9rem;font-size:.85rem;margin-bottom:.2rem}"
+    ".chart figcaption{display:flex;flex-wrap:wrap;align-items:baseline;gap:0 "
+    ".9rem;font-size:.85rem;margin-bottom:.2rem}"
     ".chart figcaption b{color:var(--ink);font-weight:600;margin-right:auto}"
     ".chart p{font-size:.78rem;line-height:1.4;margin:0}"
     ".key::before{content:'';display:inline-block;width:.9em;height:.2em;border-radius:1px;background:currentColor;"
@@ -62,12 +65,15 @@ const char report_style[] =
     ".settings div{display:flex;gap:1rem;justify-content:space-between;border-bottom:1px solid var(--line);"
     "padding:.22rem 0;break-inside:avoid}"
     ".settings dt{font-size:inherit}"
-    ".settings dd{font-size:inherit;font-weight:500;letter-spacing:0;margin:0;text-align:right;white-space:normal;overflow-wrap:anywhere}"
+    ".settings "
+    "dd{font-size:inherit;font-weight:500;letter-spacing:0;margin:0;text-align:right;white-space:normal;overflow-wrap:"
+    "anywhere}"
     "footer{margin-top:3.6rem;padding-top:1rem;border-top:1px solid var(--line);font-size:.82rem}"
     "footer p{max-width:none}"
     "@media(max-width:46rem){body{padding-top:1.6rem}.summary{grid-template-columns:1fr}"
     ".tiles{grid-template-columns:repeat(2,1fr)}.four{grid-template-columns:repeat(2,1fr)}}"
     "@media print{:root{--bg:#fff;--ink:#000;--soft:#444;--line:#ccc;--card:#fff;--a:#1f5fc4;--b:#c9601a}"
     "body{padding:0;max-width:none;font-size:10.5pt}h2{margin-top:1.6rem}figure,.big,.tiles,.pair{break-inside:avoid}"
-    "h2,h3{break-after:avoid}.four{grid-template-columns:repeat(4,1fr)}.charts{grid-template-columns:repeat(3,1fr);gap:1.2rem}"
+    "h2,h3{break-after:avoid}.four{grid-template-columns:repeat(4,1fr)}.charts{grid-template-columns:repeat(3,1fr);gap:"
+    "1.2rem}"
     "*{-webkit-print-color-adjust:exact;print-color-adjust:exact}}";

@@ -42,10 +42,11 @@ const struct verb verb_bench = {
     .name = "bench",
     .summary = "times, memory and the share of each operation",
     .operands = "",
-    .detail = "Times one part of the work on random data, at full widths, heads 4,4,4,1,1, radius 2, exact coordinates: "
-              "step (forward, backward, update, without drawing the views), mov (MoV alone, forward and backward), infer "
-              "(both images of a pair to a field) or sevr (drawing one pair of views, on one thread). The floor is "
-              "the time of that step's convolutions alone, in the same lanes.",
+    .detail =
+        "Times one part of the work on random data, at full widths, heads 4,4,4,1,1, radius 2, exact coordinates: "
+        "step (forward, backward, update, without drawing the views), mov (MoV alone, forward and backward), infer "
+        "(both images of a pair to a field) or sevr (drawing one pair of views, on one thread). The floor is "
+        "the time of that step's convolutions alone, in the same lanes.",
     .examples = {"cover bench", "cover bench --dims 3 --size 64 --pairs 1 --json"},
     .run = run,
     .options = {{OPTION_PART},

@@ -1,10 +1,10 @@
-/* The command `cover`: what its files share.  A verb is a row {name, summary, options, run} in a file of its own; options
- * come from options.def.  The command stands on the public headers alone. */
+/* The command `cover`: what its files share.  A verb is a row {name, summary, options, run} in a file of its own;
+ * options come from options.def.  The command stands on the public headers alone. */
 #ifndef COVER_COMMAND_H
 #define COVER_COMMAND_H
 
-#include <libcover/context.h>
 #include <libcover/config.h>
+#include <libcover/context.h>
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -17,8 +17,17 @@ enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_INTERRUPTED = 130 };
 /* ---- options */
 
 enum option_kind {
-    KIND_FLAG, KIND_TEXT, KIND_FILE, KIND_COUNT, KIND_BYTES, KIND_SIZE, KIND_NUMBERS, KIND_CHOICE, KIND_PRESET,
-    KIND_SETTING, KIND_ASSIGNMENT
+    KIND_FLAG,
+    KIND_TEXT,
+    KIND_FILE,
+    KIND_COUNT,
+    KIND_BYTES,
+    KIND_SIZE,
+    KIND_NUMBERS,
+    KIND_CHOICE,
+    KIND_PRESET,
+    KIND_SETTING,
+    KIND_ASSIGNMENT
 };
 
 enum option_id {
@@ -153,7 +162,12 @@ void nearest_offer(struct nearest *nearest, const char *candidate);
 /* ---- printing results */
 
 enum unit {
-    UNIT_PLAIN, UNIT_COUNT, UNIT_BYTES, UNIT_SECONDS, UNIT_FLOPS, UNIT_MM,
+    UNIT_PLAIN,
+    UNIT_COUNT,
+    UNIT_BYTES,
+    UNIT_SECONDS,
+    UNIT_FLOPS,
+    UNIT_MM,
     UNIT_SOME,   /* a count that is not worth a line when it is 0 */
     UNIT_SIZE,   /* [D, H, W], D = 1 left out */
     UNIT_LENGTH, /* how many a list holds */

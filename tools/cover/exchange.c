@@ -9,8 +9,8 @@
 static int run_export(struct session *session) {
     static const struct field fields[] = {{"output", "written"}, {0}};
     const char *output = text_of(session, OPTION_OUTPUT);
-    cover_status result = cover_export(session->context, session->arguments.operands[0], output,
-                                       given(session, OPTION_BACKBONE_ONLY));
+    cover_status result =
+        cover_export(session->context, session->arguments.operands[0], output, given(session, OPTION_BACKBONE_ONLY));
     if (result != COVER_OK) return failed(session, result);
     return print_object(session, json_pack("{s:s}", "output", output), fields);
 }
@@ -28,8 +28,8 @@ static int run_convert(struct session *session) {
         {0},
     };
     char *summary = NULL;
-    cover_status result = cover_convert(session->context, session->arguments.operands[0],
-                                        text_of(session, OPTION_OUTPUT), &summary);
+    cover_status result =
+        cover_convert(session->context, session->arguments.operands[0], text_of(session, OPTION_OUTPUT), &summary);
     if (result != COVER_OK) return failed(session, result);
     int status = print_result(session, summary, fields);
     cover_text_release(session->context, summary);
@@ -42,9 +42,10 @@ const struct verb verb_export = {
     .operands = "RUN",
     .operands_min = 1,
     .operands_max = 1,
-    .detail = "RUN is a run folder (the later of weights.safetensors and checkpoint.h5 is taken), a checkpoint or a weight "
-              "file. A .safetensors file has the parameter names of the authors' PyTorch code; an .onnx file holds the "
-              "backbone, with an image as input and the five levels of features as outputs.",
+    .detail =
+        "RUN is a run folder (the later of weights.safetensors and checkpoint.h5 is taken), a checkpoint or a weight "
+        "file. A .safetensors file has the parameter names of the authors' PyTorch code; an .onnx file holds the "
+        "backbone, with an image as input and the five levels of features as outputs.",
     .examples = {"cover export run/ -o weights.safetensors", "cover export run/ -o backbone.onnx"},
     .run = run_export,
     .options = {{OPTION_OUTPUT, "FILE", "file to write, .safetensors or .onnx", true}, {OPTION_BACKBONE_ONLY}},
@@ -56,9 +57,10 @@ const struct verb verb_convert = {
     .operands = "FILE.pth",
     .operands_min = 1,
     .operands_max = 1,
-    .detail = "Reads what torch.save() wrote, the authors' checkpoints among it, with a reader of its own: nothing in the "
-              "file is executed. Values and types stay; prefixes of wrappers are taken off the names. A file that asks Python "
-              "to run something is refused, with the name of what it asks for.",
+    .detail =
+        "Reads what torch.save() wrote, the authors' checkpoints among it, with a reader of its own: nothing in the "
+        "file is executed. Values and types stay; prefixes of wrappers are taken off the names. A file that asks "
+        "Python to run something is refused, with the name of what it asks for.",
     .examples = {"cover convert authors.pth -o authors.safetensors"},
     .run = run_convert,
     .options = {{OPTION_OUTPUT, "FILE.safetensors", "file to write", true}},

@@ -30,8 +30,10 @@ static void print_option(FILE *stream, const struct verb *verb, const struct opt
     const char *argument = option_argument(verb, option);
     int length = snprintf(head, sizeof head, "  %s--%s%s%s", letter, option->name, *argument ? " " : "", argument);
     fputs(head, stream);
-    if (length + 2 > COLUMN) fprintf(stream, "\n%*s", COLUMN, "");
-    else fprintf(stream, "%*s", COLUMN - length, "");
+    if (length + 2 > COLUMN)
+        fprintf(stream, "\n%*s", COLUMN, "");
+    else
+        fprintf(stream, "%*s", COLUMN - length, "");
     print_wrapped(stream, option_help(verb, option), COLUMN, COLUMN, width);
 }
 
@@ -39,7 +41,8 @@ void preset_differences(char *text, size_t bytes, cover_context *context, const 
     cover_config *base = NULL, *other = NULL;
     size_t used = 0;
     *text = 0;
-    if (cover_config_create(&base, context, NULL) == COVER_OK && cover_config_create(&other, context, preset) == COVER_OK)
+    if (cover_config_create(&base, context, NULL) == COVER_OK &&
+        cover_config_create(&other, context, preset) == COVER_OK)
         for (int i = 0; cover_config_key_at(i) && used < bytes; i++) {
             const char *name = cover_config_key_at(i)->name, *value = cover_config_get(other, name);
             if (strcmp(value, cover_config_get(base, name)) == 0) continue;
@@ -77,7 +80,8 @@ void help_verb(FILE *stream, const struct verb *verb, const cover_config *config
     fprintf(stream, "cover %s: %s\n\nusage: cover %s%s%s", verb->name, verb->summary, verb->name,
             *verb->operands ? " " : "", verb->operands);
     for (const struct verb_option *row = verb->options; row->id != OPTION_END; row++)
-        if (row->required) fprintf(stream, " -%c %s", options[row->id].letter, option_argument(verb, &options[row->id]));
+        if (row->required)
+            fprintf(stream, " -%c %s", options[row->id].letter, option_argument(verb, &options[row->id]));
     fputs(" [options]\n\n", stream);
     print_wrapped(stream, verb->detail, 0, 0, width);
     if (verb->options[0].id != OPTION_END) fputs("\noptions:\n", stream);

@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 static cover_context *volatile running; /* what a signal cancels */
-static bool below_a_bar;                 /* its message begins a new line */
+static bool below_a_bar;                /* its message begins a new line */
 
 /* The first signal asks the library to stop at its next safe point; the second one ends the process (SA_RESETHAND). */
 static void on_signal(int number) {
@@ -35,8 +35,8 @@ static int make_config(struct session *session) {
     struct nearest nearest = {.word = preset ? preset : ""};
     for (int i = 0; cover_config_preset_at(i); i++) nearest_offer(&nearest, cover_config_preset_at(i));
     if (result != COVER_ERROR_ARGUMENT) return failed(session, result);
-    return usage_error(session->verb, "%s%s%s%s", cover_error_text(), *nearest.best ? "; did you mean " : "", nearest.best,
-                       *nearest.best ? "?" : "");
+    return usage_error(session->verb, "%s%s%s%s", cover_error_text(), *nearest.best ? "; did you mean " : "",
+                       nearest.best, *nearest.best ? "?" : "");
 }
 
 static int make_context(struct session *session) {
@@ -59,7 +59,8 @@ static int run_verb(const struct verb *verb, int argc, char **argv) {
     progress_begin(&session.progress, verb->name, given(&session, OPTION_QUIET));
     if (status == EXIT_OK) status = make_context(&session);
     if (status == EXIT_OK) status = make_config(&session);
-    if (status == EXIT_OK && given(&session, OPTION_HELP)) help_verb(stdout, verb, session.config, session.context);
+    if (status == EXIT_OK && given(&session, OPTION_HELP))
+        help_verb(stdout, verb, session.config, session.context);
     else if (status == EXIT_OK) {
         catch_signals(&session);
         status = verb->run(&session);
@@ -75,7 +76,8 @@ static int run_verb(const struct verb *verb, int argc, char **argv) {
 static int write_manual(void) {
     cover_context *context = NULL;
     cover_config *config = NULL;
-    bool made = cover_context_create(&context, NULL) == COVER_OK && cover_config_create(&config, context, NULL) == COVER_OK;
+    bool made =
+        cover_context_create(&context, NULL) == COVER_OK && cover_config_create(&config, context, NULL) == COVER_OK;
     if (made) manual_write(stdout, config, context);
     cover_config_destroy(config);
     cover_context_destroy(context);

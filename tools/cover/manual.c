@@ -7,10 +7,14 @@
 static void put(FILE *stream, const char *text) {
     if (*text == '.' || *text == '\'') fputs("\\&", stream);
     for (; *text; text++) {
-        if (*text == '\\') fputs("\\e", stream);
-        else if (*text == '-') fputs("\\-", stream);
-        else if (*text == '\n') fputs("\n.PP\n", stream);
-        else fputc(*text, stream);
+        if (*text == '\\')
+            fputs("\\e", stream);
+        else if (*text == '-')
+            fputs("\\-", stream);
+        else if (*text == '\n')
+            fputs("\n.PP\n", stream);
+        else
+            fputc(*text, stream);
     }
 }
 
@@ -79,7 +83,8 @@ void manual_write(FILE *stream, const cover_config *config, cover_context *conte
             ".TH COVER 1 \"\" \"libcover %s\" \"User Commands\"\n"
             ".SH NAME\ncover \\- vector contrastive pixel\\-wise pretraining for medical images\n"
             ".SH SYNOPSIS\n.B cover\n.I verb\n[operands and options]\n"
-            ".SH DESCRIPTION\nPretrains networks on unlabelled 2D and 3D medical images by the COVER method: views with a known\n"
+            ".SH DESCRIPTION\nPretrains networks on unlabelled 2D and 3D medical images by the COVER method: views "
+            "with a known\n"
             "displacement field between them are drawn from each image, and the network learns to find that field\n"
             "from its features alone. Results go to standard output, progress and messages to standard error.\n"
             ".SH VERBS\n",

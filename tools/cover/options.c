@@ -7,11 +7,11 @@
 #include <string.h>
 
 const struct option options[OPTION_COUNT] = {
-#define ROW(id_, letter_, name_, argument_, kind_, values_, setting_, help_, common_)                                 \
+#define ROW(id_, letter_, name_, argument_, kind_, values_, setting_, help_, common_)                                  \
     [OPTION_##id_] = {OPTION_##id_, letter_, name_, argument_, KIND_##kind_, values_, setting_, help_, common_},
-#define OPTION(id, letter, name, argument, kind, values, setting, help)                                               \
+#define OPTION(id, letter, name, argument, kind, values, setting, help)                                                \
     ROW(id, letter, name, argument, kind, values, setting, help, false)
-#define COMMON(id, letter, name, argument, kind, values, setting, help)                                               \
+#define COMMON(id, letter, name, argument, kind, values, setting, help)                                                \
     ROW(id, letter, name, argument, kind, values, setting, help, true)
 #include "options.def"
 #undef OPTION
@@ -25,9 +25,7 @@ const struct verb_option *verb_option_find(const struct verb *verb, enum option_
     return NULL;
 }
 
-bool verb_takes(const struct verb *verb, enum option_id id) {
-    return options[id].common || verb_option_find(verb, id);
-}
+bool verb_takes(const struct verb *verb, enum option_id id) { return options[id].common || verb_option_find(verb, id); }
 
 const char *option_argument(const struct verb *verb, const struct option *option) {
     const struct verb_option *row = verb_option_find(verb, option->id);
@@ -49,15 +47,16 @@ static bool read_integer(const char *text, const char **end, int64_t *value) {
     return stop != text && errno == 0;
 }
 
-static bool read_count(struct value *value, const char *low_to_high) {
+static bool read_count(struct value *value, const struct option *option) {
     const char *end;
-    int64_t low = strtoll(low_to_high, NULL, 10), high = strtoll(strstr(low_to_high, "..") + 2, NULL, 10);
+    int64_t low = strtoll(option->values, NULL, 10), high = strtoll(strstr(option->values, "..") + 2, NULL, 10);
     return read_integer(value->text, &end, &value->integer[0]) && *end == 0 && value->integer[0] >= low &&
            value->integer[0] <= high;
 }
 
 /* 4G, 1.5GiB, 512M, 1000000: powers of 1024 */
-static bool read_bytes(struct value *value) {
+static bool read_bytes(struct value *value, const struct option *option) {
+    (void)option;
     static const char units[] = "KMGT";
     char *end;
     errno = 0;
@@ -75,7 +74,8 @@ static bool read_bytes(struct value *value) {
     return true;
 }
 
-static bool read_size(struct value *value) {
+static bool read_size(struct value *value, const struct option *option) {
+    (void)option;
     const char *text = value->text;
     for (value->count = 0; value->count < 3;) {
         int64_t *size = &value->integer[value->count++];
@@ -86,7 +86,8 @@ static bool read_size(struct value *value) {
     return false;
 }
 
-static bool read_numbers(struct value *value) {
+static bool read_numbers(struct value *value, const struct option *option) {
+    (void)option;
     const char *text = value->text;
     for (value->count = 0; value->count < 3;) {
         char *end;
@@ -101,48 +102,53 @@ static bool read_numbers(struct value *value) {
     return false;
 }
 
-static bool is_one_of(const char *text, const char *values) {
-    for (size_t length = strlen(text), span; *values; values += span + (values[span] == '|')) {
+static bool read_choice(struct value *value, const struct option *option) {
+    const char *values = option->values;
+    for (size_t length = strlen(value->text), span; *values; values += span + (values[span] == '|')) {
         span = strcspn(values, "|");
-        if (span == length && strncmp(values, text, span) == 0) return true;
+        if (span == length && strncmp(values, value->text, span) == 0) return true;
     }
     return false;
 }
 
-static const char *kind_expects(const struct option *option) {
-    switch (option->kind) {
-    case KIND_COUNT: return "a whole number in ";
-    case KIND_BYTES: return "a number of bytes such as 512M or 4G";
-    case KIND_SIZE: return "sizes joined by x, such as 384 or 256x256 or 64x128x128";
-    case KIND_NUMBERS: return "one to three numbers joined by commas";
-    case KIND_CHOICE: return "one of ";
-    case KIND_ASSIGNMENT: return "KEY=VALUE";
-    default: return "text that is not empty";
-    }
+static bool read_assignment(struct value *value, const struct option *option) {
+    (void)option;
+    const char *equals = strchr(value->text, '=');
+    return equals && equals > value->text;
 }
+
+static bool read_text(struct value *value, const struct option *option) {
+    (void)option;
+    return *value->text != 0;
+}
+
+static const struct {
+    bool (*read)(struct value *value, const struct option *option);
+    const char *expects;
+    bool then_values; /* the option's values end the sentence */
+} kinds[] = {
+    [KIND_FLAG] = {read_text, "nothing"},
+    [KIND_TEXT] = {read_text, "a text that is not empty"},
+    [KIND_FILE] = {read_text, "a file name"},
+    [KIND_COUNT] = {read_count, "a whole number in ", true},
+    [KIND_BYTES] = {read_bytes, "a number of bytes such as 512M or 4G"},
+    [KIND_SIZE] = {read_size, "sizes joined by x, such as 384 or 256x256 or 64x128x128"},
+    [KIND_NUMBERS] = {read_numbers, "one to three numbers joined by commas"},
+    [KIND_CHOICE] = {read_choice, "one of ", true},
+    [KIND_PRESET] = {read_text, "the name of a preset"},
+    [KIND_SETTING] = {read_text, "a value"},
+    [KIND_ASSIGNMENT] = {read_assignment, "KEY=VALUE"},
+};
 
 static int read_value(struct arguments *arguments, const struct verb *verb, const struct option *option,
                       const char *text) {
     struct value *value = &arguments->option[option->id];
     *value = (struct value){.given = true, .text = text};
-    bool good = *text != 0;
-    const char *equals = NULL;
-    switch (option->kind) {
-    case KIND_COUNT: good = read_count(value, option->values); break;
-    case KIND_BYTES: good = read_bytes(value); break;
-    case KIND_SIZE: good = read_size(value); break;
-    case KIND_NUMBERS: good = read_numbers(value); break;
-    case KIND_CHOICE: good = is_one_of(text, option->values); break;
-    case KIND_ASSIGNMENT:
-        equals = strchr(text, '=');
-        good = equals && equals > text;
-        break;
-    default: break;
-    }
-    if (!good)
-        return usage_error(verb, "--%s %s: give %s%s", option->name, text, kind_expects(option),
-                           option->kind == KIND_CHOICE || option->kind == KIND_COUNT ? option->values : "");
+    if (!kinds[option->kind].read(value, option))
+        return usage_error(verb, "--%s %s: give %s%s", option->name, text, kinds[option->kind].expects,
+                           kinds[option->kind].then_values ? option->values : "");
     if (option->kind != KIND_ASSIGNMENT && option->kind != KIND_SETTING) return EXIT_OK;
+    const char *equals = option->kind == KIND_ASSIGNMENT ? strchr(text, '=') : NULL;
     struct assignment *assignment = &arguments->assignments[arguments->assignment_count++];
     assignment->name = need(equals ? strndup(text, (size_t)(equals - text)) : strdup(option->setting));
     assignment->value = equals ? equals + 1 : text;
@@ -234,10 +240,14 @@ int arguments_read(struct arguments *arguments, const struct verb *verb, int cou
     int status = EXIT_OK;
     for (bool only_operands = false; words.next < count && status == EXIT_OK;) {
         const char *text = word[words.next++];
-        if (!only_operands && strcmp(text, "--") == 0) only_operands = true;
-        else if (!only_operands && strncmp(text, "--", 2) == 0) status = read_long(arguments, verb, text + 2, &words);
-        else if (!only_operands && text[0] == '-' && text[1]) status = read_letters(arguments, verb, text + 1, &words);
-        else arguments->operands[arguments->operand_count++] = text;
+        if (!only_operands && strcmp(text, "--") == 0)
+            only_operands = true;
+        else if (!only_operands && strncmp(text, "--", 2) == 0)
+            status = read_long(arguments, verb, text + 2, &words);
+        else if (!only_operands && text[0] == '-' && text[1])
+            status = read_letters(arguments, verb, text + 1, &words);
+        else
+            arguments->operands[arguments->operand_count++] = text;
     }
     if (status != EXIT_OK || arguments->option[OPTION_HELP].given) return status;
     return check_complete(arguments, verb);
@@ -254,8 +264,7 @@ int settings_apply(const struct session *session, cover_config *config) {
         const struct assignment *assignment = &session->arguments.assignments[i];
         if (!cover_config_get(config, assignment->name)) {
             struct nearest nearest = {.word = assignment->name};
-            for (int row = 0; cover_config_key_at(row); row++)
-                nearest_offer(&nearest, cover_config_key_at(row)->name);
+            for (int row = 0; cover_config_key_at(row); row++) nearest_offer(&nearest, cover_config_key_at(row)->name);
             return usage_error(session->verb, "no setting '%s'%s%s%s", assignment->name,
                                *nearest.best ? "; did you mean " : "", nearest.best, *nearest.best ? "?" : "");
         }

@@ -13,8 +13,10 @@ static int read_spacing(const struct session *session, double spacing_mm[3]) {
             return usage_error(session->verb, "--spacing %s: a spacing is more than 0 mm", value->text);
     for (int axis = 0; value->given && axis < 3; axis++) {
         int given_axis = axis - (3 - value->count);
-        if (value->count == 1) spacing_mm[axis] = value->number[0];
-        else if (given_axis >= 0) spacing_mm[axis] = value->number[given_axis];
+        if (value->count == 1)
+            spacing_mm[axis] = value->number[0];
+        else if (given_axis >= 0)
+            spacing_mm[axis] = value->number[given_axis];
     }
     return EXIT_OK;
 }
@@ -22,7 +24,8 @@ static int read_spacing(const struct session *session, double spacing_mm[3]) {
 static int read_range(const struct session *session, enum option_id id, double low, double high, double range[2]) {
     const struct value *value = &session->arguments.option[id];
     if (!value->given) return EXIT_OK;
-    if (value->count != 2 || !(value->number[0] < value->number[1]) || value->number[0] < low || value->number[1] > high)
+    if (value->count != 2 || !(value->number[0] < value->number[1]) || value->number[0] < low ||
+        value->number[1] > high)
         return usage_error(session->verb, "--%s %s: give two numbers LO,HI with LO below HI%s", options[id].name,
                            value->text, high < 1e30 ? ", both in 0..100" : "");
     range[0] = value->number[0], range[1] = value->number[1];
@@ -31,8 +34,7 @@ static int read_range(const struct session *session, enum option_id id, double l
 
 static int read_options(struct session *session, cover_pack_options *pack) {
     const struct value *size = &session->arguments.option[OPTION_SIZE];
-    if (size->given && size->count == 1)
-        return usage_error(session->verb, "--size %s: give HxW or DxHxW", size->text);
+    if (size->given && size->count == 1) return usage_error(session->verb, "--size %s: give HxW or DxHxW", size->text);
     for (int i = 0; i < size->count; i++) pack->size[3 - size->count + i] = size->integer[i];
     int status = read_spacing(session, pack->spacing_mm);
     if (status == EXIT_OK) status = read_range(session, OPTION_WINDOW, -1e38, 1e38, pack->window);

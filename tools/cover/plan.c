@@ -29,9 +29,10 @@ const struct verb verb_plan = {
     .name = "plan",
     .summary = "parameters, work and memory of a run, before it runs",
     .operands = "",
-    .detail = "Tells how many parameters the network has, how many floating-point operations a step takes, and how many "
-              "bytes go to weights, gradients, optimiser and the arenas of the lanes (a lane is one pair in work). With "
-              "--memory-limit, a plan above it is an error, as it is in pretrain.",
+    .detail =
+        "Tells how many parameters the network has, how many floating-point operations a step takes, and how many "
+        "bytes go to weights, gradients, optimiser and the arenas of the lanes (a lane is one pair in work). With "
+        "--memory-limit, a plan above it is an error, as it is in pretrain.",
     .examples = {"cover plan", "cover plan --preset paper-3d --crop 96x96x96 --json"},
     .settings = true,
     .run = run,

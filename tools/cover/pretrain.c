@@ -1,4 +1,5 @@
-/* cover pretrain: the main job.  The run folder is the library's work; here are its settings, progress and last words. */
+/* cover pretrain: the main job.  The run folder is the library's work; here are its settings, progress and last words.
+ */
 #include "command.h"
 
 #include <libcover/dataset.h>
@@ -43,8 +44,9 @@ static void say_how_to_resume(const struct session *session) {
     fputs("to go on:", stderr);
     for (int i = 0; i < session->argc; i++) {
         const char *word = session->argv[i];
-        bool plain = *word && strspn(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./=,:+@%") ==
-                                  strlen(word);
+        bool plain =
+            *word &&
+            strspn(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./=,:+@%") == strlen(word);
         if (plain) {
             fprintf(stderr, " %s", word);
             continue;
@@ -72,15 +74,9 @@ static json_t *last_figures(const char *run) {
 
 static int print_end(struct session *session, const char *run) {
     static const struct field fields[] = {
-        {"run", "run folder"},
-        {"steps", "steps", UNIT_COUNT},
-        {"l_vec", "l_vec"},
-        {"l_con", "l_con"},
-        {"l_zero", "l_zero"},
-        {"ratio", "l_vec / l_zero"},
-        {"weights", "weights"},
-        {"report", "report"},
-        {0},
+        {"run", "run folder"},  {"steps", "steps", UNIT_COUNT}, {"l_vec", "l_vec"},
+        {"l_con", "l_con"},     {"l_zero", "l_zero"},           {"ratio", "l_vec / l_zero"},
+        {"weights", "weights"}, {"report", "report"},           {0},
     };
     char weights[4096], report[4096];
     snprintf(weights, sizeof weights, "%s/weights.safetensors", run);
@@ -126,27 +122,29 @@ const struct verb verb_pretrain = {
     .operands = "DATA.h5",
     .operands_min = 1,
     .operands_max = 1,
-    .detail = "Draws pairs of views from the images with a known displacement field between them (SeVR), and trains a U-Net "
-              "to find that field from its features (MoV, VPA). The run folder gets config.json, log.jsonl, TensorBoard "
-              "events, checkpoints, and at the end weights.safetensors and report.html.\n"
-              "l_zero is the vector loss of the zero field on the same truth, so l_vec / l_zero tells how much was "
-              "learnt: 1 is nothing.\n"
-              "Ctrl-C stops after the step in work, saves a checkpoint and exits with 130; --resume goes on from there, "
-              "bit for bit as if nothing had happened. A second Ctrl-C stops at once.",
+    .detail =
+        "Draws pairs of views from the images with a known displacement field between them (SeVR), and trains a U-Net "
+        "to find that field from its features (MoV, VPA). The run folder gets config.json, log.jsonl, TensorBoard "
+        "events, checkpoints, and at the end weights.safetensors and report.html.\n"
+        "l_zero is the vector loss of the zero field on the same truth, so l_vec / l_zero tells how much was "
+        "learnt: 1 is nothing.\n"
+        "Ctrl-C stops after the step in work, saves a checkpoint and exits with 130; --resume goes on from there, "
+        "bit for bit as if nothing had happened. A second Ctrl-C stops at once.",
     .examples = {"cover pretrain chest.h5 -o run", "cover pretrain chest.h5 -o run --preset demo --steps 500 --seed 7",
                  "cover pretrain brain.h5 -o run3d --preset paper-3d --crop 96x96x96 --set lr=2e-4 -t 8",
                  "cover pretrain chest.h5 -o run --resume"},
     .settings = true,
     .run = run,
-    .options = {{OPTION_OUTPUT, "RUN", "run folder to write", true},
-                {OPTION_PRESET},
-                {OPTION_STEPS},
-                {OPTION_BATCH},
-                {OPTION_CROP},
-                {OPTION_SET},
-                {OPTION_RESUME, NULL,
-                 "go on from the run's checkpoint, with the run's settings unless --preset is given; without a checkpoint "
-                 "start anew"},
-                {OPTION_INIT},
-                {OPTION_ALLOW_PARTIAL, NULL, "with --init: take the weights that fit and say which did not"}},
+    .options =
+        {{OPTION_OUTPUT, "RUN", "run folder to write", true},
+         {OPTION_PRESET},
+         {OPTION_STEPS},
+         {OPTION_BATCH},
+         {OPTION_CROP},
+         {OPTION_SET},
+         {OPTION_RESUME, NULL,
+          "go on from the run's checkpoint, with the run's settings unless --preset is given; without a checkpoint "
+          "start anew"},
+         {OPTION_INIT},
+         {OPTION_ALLOW_PARTIAL, NULL, "with --init: take the weights that fit and say which did not"}},
 };

@@ -27,15 +27,27 @@ static void print_number(double value, enum unit unit) {
     static const char *const flops[] = {"FLOP", "kFLOP", "MFLOP", "GFLOP", "TFLOP", "PFLOP", NULL};
     switch (unit) {
     case UNIT_COUNT:
-    case UNIT_SOME: print_grouped(value); break;
-    case UNIT_BYTES: print_scaled(value, bytes, 1024); break;
-    case UNIT_FLOPS: print_scaled(value, flops, 1000); break;
-    case UNIT_SECONDS: printf(value < 1 ? "%.1f ms" : "%.2f s", value < 1 ? 1e3 * value : value); break;
-    case UNIT_MM: printf("%.4g mm", value); break;
+    case UNIT_SOME:
+        print_grouped(value);
+        break;
+    case UNIT_BYTES:
+        print_scaled(value, bytes, 1024);
+        break;
+    case UNIT_FLOPS:
+        print_scaled(value, flops, 1000);
+        break;
+    case UNIT_SECONDS:
+        printf(value < 1 ? "%.1f ms" : "%.2f s", value < 1 ? 1e3 * value : value);
+        break;
+    case UNIT_MM:
+        printf("%.4g mm", value);
+        break;
     case UNIT_LENGTH:
     case UNIT_SHARES:
     case UNIT_SIZE:
-    case UNIT_PLAIN: printf("%.6g", value); break;
+    case UNIT_PLAIN:
+        printf("%.6g", value);
+        break;
     }
 }
 
@@ -44,10 +56,14 @@ static void print_value(const json_t *value, enum unit unit) {
     size_t index;
     json_t *member;
     int printed = 0;
-    if (json_is_string(value)) fputs(json_string_value(value), stdout);
-    else if (json_is_number(value)) print_number(json_number_value(value), unit);
-    else if (json_is_boolean(value)) fputs(json_is_true(value) ? "yes" : "no", stdout);
-    else if (json_is_array(value) && unit == UNIT_LENGTH) print_grouped((double)json_array_size(value));
+    if (json_is_string(value))
+        fputs(json_string_value(value), stdout);
+    else if (json_is_number(value))
+        print_number(json_number_value(value), unit);
+    else if (json_is_boolean(value))
+        fputs(json_is_true(value) ? "yes" : "no", stdout);
+    else if (json_is_array(value) && unit == UNIT_LENGTH)
+        print_grouped((double)json_array_size(value));
     else if (json_is_array(value)) {
         json_array_foreach(value, index, member) {
             if (unit == UNIT_SIZE && !index && json_integer_value(member) == 1) continue;
@@ -130,8 +146,10 @@ int print_result(struct session *session, const char *json, const struct field *
         const json_t *value = lookup(object, field->path);
         if (!says_something(value, field->unit)) continue;
         printf("%-*s  ", width, field->label);
-        if (field->unit == UNIT_SHARES && json_is_object(value)) print_shares(value);
-        else print_value(value, field->unit);
+        if (field->unit == UNIT_SHARES && json_is_object(value))
+            print_shares(value);
+        else
+            print_value(value, field->unit);
         putchar('\n');
     }
     json_decref(object);

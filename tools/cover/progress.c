@@ -67,8 +67,10 @@ void progress_on_log(void *user, cover_log_level level, const char *line) {
 
 void print_seconds(char *text, size_t bytes, double seconds) {
     long whole = lround(fmin(seconds, 1e9));
-    if (whole >= 3600) snprintf(text, bytes, "%ld:%02ld:%02ld", whole / 3600, whole / 60 % 60, whole % 60);
-    else snprintf(text, bytes, "%ld:%02ld", whole / 60, whole % 60);
+    if (whole >= 3600)
+        snprintf(text, bytes, "%ld:%02ld:%02ld", whole / 3600, whole / 60 % 60, whole % 60);
+    else
+        snprintf(text, bytes, "%ld:%02ld", whole / 60, whole % 60);
 }
 
 static void draw_bar(struct progress *progress, double part, const char *behind) {
@@ -91,7 +93,7 @@ static void draw_bar(struct progress *progress, double part, const char *behind)
 /* Rate, time left and `figures`, when it is time to show them or the work is done. */
 static void show(struct progress *progress, int64_t done, int64_t total, const char *figures) {
     double time = now(), since = time - progress->shown;
-    bool first = progress->shown_done < 0, last = total > 0 && done >= total;
+    bool first = progress->shown_done<0, last = total> 0 && done >= total;
     if (progress->quiet || (!first && !last && since < (progress->terminal ? REDRAW_SECONDS : LINE_SECONDS))) return;
     if (!first && since > 0 && done > progress->shown_done) {
         double rate = (double)(done - progress->shown_done) / since, weight = 1 - exp(-since / RATE_SECONDS);
@@ -105,8 +107,10 @@ static void show(struct progress *progress, int64_t done, int64_t total, const c
     snprintf(count, sizeof count, total > 0 ? "%lld/%lld" : "%lld", (long long)done, (long long)total);
     snprintf(behind, sizeof behind, " %s  %s%s%s", count, figures, foreseen ? "  ETA " : "", foreseen ? left : "");
     double part = total > 0 ? (double)done / (double)total : 0;
-    if (progress->terminal) draw_bar(progress, part < 0 ? 0 : part > 1 ? 1 : part, behind);
-    else fprintf(stderr, "%s:%s\n", progress->title, behind);
+    if (progress->terminal)
+        draw_bar(progress, part < 0 ? 0 : part > 1 ? 1 : part, behind);
+    else
+        fprintf(stderr, "%s:%s\n", progress->title, behind);
 }
 
 int progress_on_work(void *user, int64_t done, int64_t total, const char *what) {
