@@ -59,9 +59,25 @@ static cover_status predict(struct parts *parts, int k) {
     return COVER_OK;
 }
 
+/* Has the run saved anything yet? */
+static cover_status has_weights(bool *found, cover_context *context, const char *run) {
+    static const char *const names[] = {"weights.safetensors", "checkpoint.h5"};
+    *found = false;
+    for (int i = 0; i < 2 && !*found; i++) {
+        char *path = path_join(context, run, names[i]);
+        if (!path) return COVER_ERROR_MEMORY;
+        *found = file_exists(path);
+        memory_free(context, path);
+    }
+    return COVER_OK;
+}
+
 static cover_status predict_all(struct parts *parts, const char *run) {
+    bool saved;
     TRY(preview_read(&parts->preview, parts->context, parts->preview_path));
-    if (parts->preview.count == 0) return COVER_OK;
+    TRY(has_weights(&saved, parts->context, run));
+    if (!saved) log_line(parts->context, COVER_LOG_INFO, "%s: nothing is saved yet, so the report has no view pairs", run);
+    if (parts->preview.count == 0 || !saved) return COVER_OK;
     TRY(matcher_open(&parts->matcher, parts->context, run));
     if (parts->matcher.settings.channels != parts->preview.channels || parts->matcher.settings.dims != parts->preview.grid.ndim)
         return fail(COVER_ERROR_MISMATCH, "%s: the weights take %d channels in %dD, preview.safetensors has %d in %dD", run,

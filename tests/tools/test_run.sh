@@ -239,6 +239,19 @@ run 1 "$cover" report few -o never.html
 err 'few/'
 holds test ! -e never.html
 
+it 'report of a run that has saved nothing yet has curves alone, and damage is named'
+mkdir young && cp run/config.json run/log.jsonl run/preview.safetensors young
+run 0 "$cover" report young -o young.html
+err 'nothing is saved yet'
+holds grep -q '<svg' young.html
+if grep -q '<img' young.html; then wrong 'pictures of what?'; fi
+echo '{"step": "seven"}' >>young/log.jsonl
+run 1 "$cover" report young -o never.html
+err 'young/log\.jsonl: line [0-9]+: '
+echo '{"radus": 3}' >young/config.json
+run 1 "$cover" pretrain few.h5 -o young --resume
+err 'young/config\.json: .*radus'
+
 it 'bench tells its figures as JSON'
 run 0 "$cover" bench --part mov --size 64 --json
 [ "$(value part)" = mov ] || wrong 'not mov'
