@@ -13,6 +13,8 @@ static int run(struct session *session) {
         {"bytes.optimiser", "optimiser", UNIT_BYTES},
         {"bytes.arena_per_lane", "arena a lane", UNIT_BYTES},
         {"bytes.lanes", "lanes", UNIT_COUNT},
+        {"bytes.packed_weights", "packed weights", UNIT_BYTES},
+        {"bytes.views", "views", UNIT_BYTES},
         {"bytes.total", "total", UNIT_BYTES},
         {0},
     };
