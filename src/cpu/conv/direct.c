@@ -6,8 +6,6 @@
 
 #include "../features.h"
 
-#include <string.h>
-
 /* A patch stays in the first cache, beside a stream of weights; the weights of a group of blocks in the second. */
 enum { PATCH_FLOATS = 6 * 1024, GROUP_FLOATS = 96 * 1024 };
 
@@ -107,6 +105,7 @@ static void fill_patch(const struct plan *plan, float *patch, const float *in, i
         }
         for (int64_t x = 0; x < inside; x++, from += plan->in) {
             copy_floats(to + x * channels, from, channels);
+            /* the next tile's, from memory while this one is computed; a fetch beyond the end does no harm */
             for (int64_t i = 0; i < channels; i += 16) __builtin_prefetch(from + count * plan->in + i);
         }
     }
