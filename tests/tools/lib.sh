@@ -53,6 +53,8 @@ holds() { "$@" >/dev/null 2>&1 || wrong "does not hold: $*"; }
 # value PATH: of the JSON object that the last run printed
 value() { "$json" "$1" <"$tmp/out" || wrong "stdout is no JSON object with $1"; }
 skip() {
+    close_case
+    sentence=
     cases=$((cases + 1))
     echo "ok $cases - $1 # SKIP $2"
 }
