@@ -1,0 +1,67 @@
+/* Inside of the CPU executor: a prepared program, one node at work, and the table of ops.  executor.c prepares and runs,
+ * ops.c has one row an op. */
+#ifndef COVER_CPU_PROGRAM_H
+#define COVER_CPU_PROGRAM_H
+
+#include "../core/graph/executor.h"
+#include "conv.h"
+#include "kernels.h"
+
+struct prepared_conv { /* shared by the forward and backward nodes of one layer */
+    struct conv *conv;
+    struct conv_shape shape;
+    int row; /* of its weights */
+    size_t packed_offset;
+};
+
+struct program {
+    cover_context *context;
+    const struct graph *graph;
+    const struct kernels *kernels;
+    struct plan plan;
+    int team;
+    struct prepared_conv *convs;
+    int conv_count;
+    int *conv_of_node;
+    size_t *unit_bytes; /* workspace of each node for one unit at work */
+    char *packed;
+    size_t packed_bytes;
+    char *pack_scratch;
+    size_t pack_scratch_bytes; /* a thread */
+    atomic_int next;           /* conv being created or packed */
+    const float *parameters;   /* being packed */
+    pthread_mutex_t error_lock;
+    cover_status status;
+    char error[1024];
+};
+
+/* One node at work. */
+struct call {
+    const struct program *program;
+    const struct graph *graph;
+    const struct node *node;
+    const struct kernels *kernels;
+    struct run *run;
+    const struct conv *conv;
+    const char *packed;
+    char *scratch; /* of this member */
+    char *shared;  /* of all units */
+    int slab, slabs;
+};
+
+struct op_cpu {
+    /* is the unit a slab of an image's rows (true) or a whole image? */
+    bool slabs;
+    cover_status (*run)(const struct call *call, int image);
+    /* after all units, on one thread; NULL = nothing to do */
+    void (*finish)(const struct call *call);
+    size_t (*unit_bytes)(const struct program *program, const struct node *node, int index);
+    size_t (*shared_bytes)(const struct program *program, const struct node *node);
+};
+
+extern const struct op_cpu cpu_ops[OP_COUNT];
+
+/* Memory of one image of a tensor (a vector or parameter: of the whole), for the lane at work; NULL for ABSENT. */
+void *call_address(const struct call *call, int tensor, int image);
+
+#endif
