@@ -35,8 +35,9 @@ cover_status preview_write(cover_trainer *trainer, const char *path) {
     const struct grid *grid = &trainer->engine->grid;
     int count = grid->ndim == 3 ? 1 : trainer->settings.batch < PREVIEW_PAIRS ? (int)trainer->settings.batch : PREVIEW_PAIRS;
     struct tensor_output tensors[PREVIEW_PAIRS * PARTS];
-    struct tensor_pair metadata[PREVIEW_PAIRS];
+    struct tensor_pair metadata[PREVIEW_PAIRS + 1];
     char names[PREVIEW_PAIRS * PARTS][32], keys[PREVIEW_PAIRS][32], samples[PREVIEW_PAIRS][256];
+    char dataset[128];
     int64_t shapes[PARTS][4];
     float *values[PREVIEW_PAIRS][PARTS] = {{0}};
     cover_status status = COVER_ERROR_MEMORY;
@@ -57,7 +58,9 @@ cover_status preview_write(cover_trainer *trainer, const char *path) {
         metadata[k] = (struct tensor_pair){keys[k], samples[k]};
         status = COVER_ERROR_MEMORY;
     }
-    status = safetensors_write(context, path, tensors, count * PARTS, metadata, count);
+    snprintf(dataset, sizeof dataset, "%lld samples, content %.12s", (long long)trainer->reader.count, trainer->hash);
+    metadata[count] = (struct tensor_pair){"dataset", dataset};
+    status = safetensors_write(context, path, tensors, count * PARTS, metadata, count + 1);
 done:
     for (int k = 0; k < PREVIEW_PAIRS * PARTS; k++) memory_free(context, values[k / PARTS][k % PARTS]);
     return status;
@@ -97,6 +100,8 @@ cover_status preview_read(struct preview *preview, cover_context *context, const
         const char *name = tensor_file_metadata(file, key);
         if (!(preview->pair[k].name = memory_text(context, name ? name : ""))) status = COVER_ERROR_MEMORY;
     }
+    const char *dataset = tensor_file_metadata(file, "dataset");
+    if (status == COVER_OK && dataset && !(preview->dataset = memory_text(context, dataset))) status = COVER_ERROR_MEMORY;
 done:
     tensor_file_close(file);
     if (status != COVER_OK) preview_free(preview);
@@ -105,6 +110,7 @@ done:
 
 void preview_free(struct preview *preview) {
     if (!preview->context) return;
+    memory_free(preview->context, preview->dataset);
     for (int k = 0; k < PREVIEW_PAIRS; k++) {
         memory_free(preview->context, preview->pair[k].name);
         memory_free(preview->context, preview->pair[k].moving);

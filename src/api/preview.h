@@ -1,5 +1,6 @@
 /* preview.safetensors of a run: a few view pairs that training does not see, kept so that the report needs no dataset.
- * Tensors K.moving, K.fixed (D, H, W, C), K.field (D, H, W, dims), K.mask (D, H, W, 1); metadata K.name: the sample. */
+ * Tensors K.moving, K.fixed (D, H, W, C), K.field (D, H, W, dims), K.mask (D, H, W, 1); metadata K.name: the sample,
+ * dataset: one line about where they come from. */
 #ifndef COVER_PREVIEW_H
 #define COVER_PREVIEW_H
 
@@ -11,6 +12,7 @@ struct preview {
     cover_context *context;
     struct grid grid;
     int channels, count;
+    char *dataset;
     struct {
         char *name;
         float *moving, *fixed, *field, *mask;

@@ -102,6 +102,7 @@ cover_status cover_report_write(cover_context *context, const char *run, const c
     GO(file_read(context, parts.config_path, SETTINGS_LIMIT, &parts.config_json, &bytes));
     GO(report_log_read(&parts.report.log, context, parts.log_path));
     GO(predict_all(&parts, run));
+    parts.report.dataset = parts.preview.dataset;
     parts.report.run = path_name(run), parts.report.config_json = (const char *)parts.config_json;
     status = report_page_write(context, path, &parts.report);
 done:
