@@ -127,9 +127,22 @@ static void add_band(const struct plan *plan, const struct band *band, float *ti
     }
 }
 
+typedef int lanes __attribute__((vector_size(LANES * sizeof(int))));
+
+/* Lanes of a, then b, by number. */
+static inline __attribute__((always_inline)) vec pick(vec a, vec b, lanes number) {
+#ifdef __clang__
+    vec picked;
+#pragma clang loop unroll(full)
+    for (int l = 0; l < LANES; l++) picked[l] = number[l] < LANES ? a[number[l]] : b[number[l] - LANES];
+    return picked;
+#else
+    return __builtin_shuffle(a, b, number);
+#endif
+}
+
 /* v as a square matrix, turned over its diagonal: halves, quarters, ... change places. */
 static inline __attribute__((always_inline)) void transpose(vec v[LANES]) {
-    typedef int lanes __attribute__((vector_size(LANES * sizeof(int))));
 #pragma GCC unroll 4
     for (int s = LANES / 2; s > 0; s /= 2) {
         lanes upper, lower;
@@ -139,7 +152,7 @@ static inline __attribute__((always_inline)) void transpose(vec v[LANES]) {
         for (int r = 0; r < LANES; r++) {
             if (r & s) continue;
             vec a = v[r], b = v[r + s];
-            v[r] = __builtin_shuffle(a, b, upper), v[r + s] = __builtin_shuffle(a, b, lower);
+            v[r] = pick(a, b, upper), v[r + s] = pick(a, b, lower);
         }
     }
 }
