@@ -152,7 +152,7 @@ START_TEST(any_byte_changed_is_an_error_or_harmless)
     {
         static const char *const paths[] = {PTH("strides"), PTH("strides_old"), PTH("strides_deflated"),
                                             PTH("checkpoint_protocol4")};
-        static const uint8_t flips[] = {0x01, 0x08, 0x40, 0x80, 0xFF};
+        static const uint8_t flips[] = {0x01, 0x80, 0xFF};
         for (int i = 0; i < 4; i++) {
             size_t count;
             uint8_t *bytes = read_bytes(paths[i], &count);

@@ -25,6 +25,8 @@ cover_status(fail)(cover_status status, const char *format, ...) {
     va_start(arguments, format);
     vsnprintf(fresh, sizeof fresh, format, arguments);
     va_end(arguments);
+    for (char *c = fresh; *c; c++) /* names from files may end up on a terminal: no control sequences */
+        if (((unsigned char)*c < 0x20 && *c != '\n') || *c == 0x7F) *c = '?';
     memcpy(error_text, fresh, sizeof fresh);
     return status;
 }
