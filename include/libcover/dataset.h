@@ -16,11 +16,11 @@ typedef struct cover_pack_options {
     size_t struct_size;
     int dims;                    /**< 2 or 3; 0 = what the files are */
     int64_t size[3];             /**< D, H, W resized to (2D: 0, H, W); 0 = keep */
-    double spacing_mm[3];        /**< resampled to, D, H, W order; 0 = keep */
+    double spacing_mm[3];        /**< resampled to, D, H, W order; 0 = keep; not together with size */
     double window[2];            /**< intensities clipped to window[0]..window[1] when window[1] > window[0] */
-    double percentile[2];        /**< clipped to these percentiles of each image (0..100) when [1] > [0] */
+    double percentile[2];        /**< clipped to these percentiles of each image (0..100) when [1] > [0]; or window */
     int channels;                /**< 1: convert to grey, 3: to RGB; 0 = what the files are */
-    const char *split;           /**< CSV with columns file, patient, split (patient-grouped); NULL = none */
+    const char *split;           /**< CSV with columns file, patient, split (docs/dataset.md); NULL = none */
     int skip_bad;                /**< leave unusable images out (listed in the log) instead of failing */
     int resume;                  /**< continue an interrupted pack of the same sources and options */
     cover_progress_fn *progress; /**< images done, of how many; may be NULL */

@@ -123,8 +123,8 @@ static cover_status to_rgb(struct image *image, cover_context *context) {
 /* ---- sizes */
 
 static cover_status wanted_size(int64_t size[3], const struct image *image, const cover_pack_options *options) {
-    if (image->dims == 2 && (options->size[0] > 0 || options->spacing_mm[0] > 0))
-        return fail(COVER_ERROR_SHAPE, "2D image, but a size or spacing along D was asked for; give H and W only");
+    if (image->dims == 2 && options->size[0] > 0)
+        return fail(COVER_ERROR_SHAPE, "2D image, but a size along D was asked for; give H and W only");
     for (int a = 0; a < 3; a++) {
         const double spacing = options->spacing_mm[a];
         size[a] = image->size[a];

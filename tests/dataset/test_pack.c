@@ -179,6 +179,15 @@ START_TEST(size_and_spacing_resample_image_and_label_together)
         ck_assert_double_eq_tol(v.spacing_mm[0], 3, 1e-6);
         ck_assert_double_eq_tol(v.spacing_mm[2], 7.5 / 11, 1e-6);
         cover_dataset_destroy(dataset);
+
+        write_nifti(at("flat/v.nii"), 16, (int[]){1, 10, 12}, (double[]){1, 1, 1}, volume);
+        options.dims = 2;
+        for (int a = 0; a < 3; a++) options.spacing_mm[a] = 0.5; /* one number for every axis: a 2D image has no D */
+        ck_assert_ok(pack(at("flat"), at("out.h5"), &options, NULL));
+        dataset = open_dataset(at("out.h5"));
+        const cover_sample_info flat = sample_of(dataset, 0);
+        ck_assert(flat.size[0] == 1 && flat.size[1] == 20 && flat.size[2] == 24);
+        cover_dataset_destroy(dataset);
     }
 END_TEST
 
