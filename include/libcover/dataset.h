@@ -29,8 +29,12 @@ typedef struct cover_pack_options {
 #define COVER_PACK_OPTIONS_INIT {sizeof(cover_pack_options), 0, {0, 0, 0}, {0, 0, 0}, {0, 0}, {0, 0}, 0, 0, 0, 0, 0, 0}
 
 /** Pack sources (folders, nnU-Net raw datasets, class folders, collection files, single images) into one file.
+ *  Work in progress lies in "OUTPUT.spool" beside the output, which is replaced in one move at the end.
  *  @param[out] summary JSON (samples, skipped, bad, bytes, ...), released with cover_text_release(); may be NULL
- *  @return COVER_OK; errors list each unusable image with its reason, and then nothing is written */
+ *  @return COVER_OK; COVER_ERROR_FORMAT lists each unusable image with its reason, and nothing is written;
+ *          COVER_ERROR_SHAPE when channels or dims differ, in the same way; COVER_ERROR_ARGUMENT; COVER_ERROR_MISMATCH
+ *          when an interrupted pack had other sources or options; after COVER_ERROR_CANCELLED, COVER_ERROR_IO or
+ *          COVER_ERROR_MEMORY the work done is kept for `resume` */
 COVER_API cover_status cover_pack(cover_context *context, const char *const *sources, int count, const char *output,
                                   const cover_pack_options *options, char **summary);
 
@@ -75,7 +79,9 @@ COVER_API cover_status cover_dataset_read(const cover_dataset *dataset, int64_t 
 COVER_API cover_status cover_dataset_read_label(const cover_dataset *dataset, int64_t index, cover_tensor **label);
 
 /** Verify a dataset, checkpoint, run folder or weight file completely.
- *  @param[out] report JSON {ok, errors [...]}, released with cover_text_release() */
+ *  @param[out] report JSON {ok, errors [...]}, released with cover_text_release()
+ *  @return COVER_OK when it could be looked at, whatever was found: see "ok"; COVER_ERROR_IO when there is no such file;
+ *          COVER_ERROR_MEMORY; COVER_ERROR_CANCELLED */
 COVER_API cover_status cover_check(cover_context *context, const char *path, char **report);
 
 #ifdef __cplusplus

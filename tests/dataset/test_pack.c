@@ -375,6 +375,16 @@ START_TEST(skip_bad_leaves_them_out_and_lists_them)
     }
 END_TEST
 
+START_TEST(what_is_no_file_is_listed_and_stops_nothing)
+    {
+        write_png(at("in/a.png"), 8, 8, 1, 1);
+        ck_assert_int_eq(mkfifo(at("in/pipe.png"), 0666), 0);
+        ck_assert_int_eq(symlink("/nonexistent", at("in/broken.png")), 0);
+        ck_assert_fails(pack(at("in"), at("out.h5"), NULL, NULL), COVER_ERROR_FORMAT, "pipe.png: not a regular file");
+        ck_assert_ptr_nonnull(strstr(cover_error_text(), "broken.png: cannot be opened: No such file"));
+    }
+END_TEST
+
 START_TEST(names_of_any_bytes_give_valid_json)
     {
         write_png(at("in/a\"\\\n\x01.png"), 8, 8, 1, 1);
@@ -710,6 +720,7 @@ int main(void) {
     ADD(all, options_out_of_range_are_refused_before_work_starts);
     ADD(all, every_image_that_cannot_be_used_is_listed_and_nothing_is_written);
     ADD(all, skip_bad_leaves_them_out_and_lists_them);
+    ADD(all, what_is_no_file_is_listed_and_stops_nothing);
     ADD(all, names_of_any_bytes_give_valid_json);
     ADD(all, images_of_other_dimensions_are_refused);
     ADD(all, labels_that_are_no_labels_are_refused);
