@@ -6,8 +6,10 @@
 
 #include <libcover/report.h>
 
+#include <dirent.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 struct job {
     cover_context *context;
@@ -56,6 +58,19 @@ static cover_status write_preview(struct job *job) {
     return status;
 }
 
+/* Temporary files of writers that were killed.  The log's lock says that nobody writes here now. */
+static void remove_leftovers(struct job *job) {
+    DIR *folder = opendir(job->run);
+    for (struct dirent *entry; folder && (entry = readdir(folder));) {
+        const char *mark = strstr(entry->d_name, ".tmp-");
+        if (!mark || mark[5] == 0 || mark[5 + strspn(mark + 5, "0123456789")] != 0) continue;
+        char *path = in_run(job, entry->d_name);
+        if (path) unlink(path);
+        memory_free(job->context, path);
+    }
+    if (folder) closedir(folder);
+}
+
 static cover_status begin(struct job *job) {
     if (job->options.resume && file_exists(job->checkpoint)) {
         TRY(cover_trainer_load(job->trainer, job->checkpoint));
@@ -64,9 +79,10 @@ static cover_status begin(struct job *job) {
     } else if (job->options.init)
         TRY(cover_trainer_init_weights(job->trainer, job->options.init, job->options.allow_partial));
     TRY(folder_create(job->run));
+    TRY(run_log_open(&job->log, job->context, job->run, job->trainer->step));
+    remove_leftovers(job);
     TRY(write_settings(job));
-    TRY(write_preview(job));
-    return run_log_open(&job->log, job->context, job->run, job->trainer->step);
+    return write_preview(job);
 }
 
 static cover_status save(struct job *job) {

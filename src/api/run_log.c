@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <jansson.h>
 #include <string.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 enum { LOG_LIMIT = 1 << 30 };
@@ -28,24 +29,28 @@ static size_t kept_bytes(const char *text, size_t bytes, int64_t step) {
     return kept;
 }
 
+static cover_status cannot_write(const struct run_log *log) {
+    return fail(COVER_ERROR_IO, "%s: cannot be written: %s", log->path, strerror(errno));
+}
+
 static cover_status drop_later(struct run_log *log, int64_t step) {
-    if (!file_exists(log->path)) return COVER_OK;
     uint8_t *text;
     size_t bytes;
     TRY(file_read(log->context, log->path, LOG_LIMIT, &text, &bytes));
     size_t kept = kept_bytes((const char *)text, bytes, step);
-    cover_status status = kept == bytes ? COVER_OK : file_replace(log->context, log->path, text, kept);
     memory_free(log->context, text);
-    return status;
+    return kept == bytes || ftruncate(log->descriptor, (off_t)kept) == 0 ? COVER_OK : cannot_write(log);
 }
 
 cover_status run_log_open(struct run_log *log, cover_context *context, const char *run, int64_t step) {
     cover_status status = COVER_ERROR_MEMORY;
     *log = (struct run_log){.context = context, .descriptor = -1};
     if (!(log->path = path_join(context, run, "log.jsonl"))) goto done;
-    GO(drop_later(log, step));
     log->descriptor = open(log->path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
-    if (log->descriptor < 0) GO(fail(COVER_ERROR_IO, "%s: cannot be written: %s", log->path, strerror(errno)));
+    if (log->descriptor < 0) GO(cannot_write(log));
+    if (flock(log->descriptor, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)
+        GO(fail(COVER_ERROR_IO, "%s: another process is training in this folder; wait for it, or name another folder", run));
+    GO(drop_later(log, step));
     GO(events_open(&log->events, context, run, step));
 done:
     if (status != COVER_OK) run_log_close(log);

@@ -15,7 +15,8 @@ struct run_log {
     int64_t count;
 };
 
-/* Open run/log.jsonl and drop what it says of steps after `step` (a resumed run makes them again). */
+/* Open run/log.jsonl and drop what it says of steps after `step` (a resumed run makes them again).  The open log locks the
+ * folder: COVER_ERROR_IO when another process trains in it. */
 cover_status run_log_open(struct run_log *log, cover_context *context, const char *run, int64_t step);
 void run_log_add(struct run_log *log, const cover_step_report *report);
 /* Write the line of what was added; nothing when nothing was. */

@@ -8,9 +8,11 @@
 #include <libcover/report.h>
 
 #include <math.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -426,6 +428,19 @@ START_TEST(an_unwritable_run_folder_is_an_error_before_training) {
 }
 END_TEST
 
+START_TEST(a_folder_takes_one_trainer_at_a_time_and_loses_leftovers) {
+    ck_assert_ok(pretrain(context, data_path, in_folder("run"), 0));
+    ck_assert_ok(file_replace(context, in_folder("run/checkpoint.h5.tmp-123"), "half", 4));
+    int log = open(in_folder("run/log.jsonl"), O_RDONLY);
+    ck_assert_int_eq(flock(log, LOCK_EX), 0);
+    ck_assert_int_eq(pretrain(context, data_path, in_folder("run"), 1), COVER_ERROR_IO);
+    ck_assert_ptr_nonnull(strstr(cover_error_text(), "another process"));
+    close(log);
+    ck_assert_ok(pretrain(context, data_path, in_folder("run"), 1));
+    ck_assert(!file_exists(in_folder("run/checkpoint.h5.tmp-123")));
+}
+END_TEST
+
 int main(void) {
     Suite *suite = suite_create("trainer");
     TCase *tcase = tcase_create("trainer");
@@ -446,6 +461,7 @@ int main(void) {
     ADD(tcase, a_cancelled_run_is_saved_and_goes_on_to_the_same_end);
     ADD(tcase, a_killed_run_goes_on_to_the_same_end);
     ADD(tcase, weights_of_one_run_start_another);
+    ADD(tcase, a_folder_takes_one_trainer_at_a_time_and_loses_leftovers);
     ADD(tcase, an_unwritable_run_folder_is_an_error_before_training);
     suite_add_tcase(suite, tcase);
     return run_suite(suite);
