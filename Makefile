@@ -50,7 +50,7 @@ tsan:
 	    -Db_sanitize=thread -Db_lundef=false -Donednn=disabled $(MESON_FLAGS)
 	@ninja -C build-tsan
 	@rm -f build-tsan/meson-logs/testlog.json
-	@$(MESON) test -C build-tsan --no-rebuild --print-errorlogs --timeout-multiplier 10 $(TEST_FLAGS) || true
+	@TSAN_OPTIONS="die_after_fork=0 $$TSAN_OPTIONS" $(MESON) test -C build-tsan --no-rebuild --print-errorlogs --timeout-multiplier 10 $(TEST_FLAGS) || true
 	@$(PYTHON) tests/summary.py build-tsan
 
 # An interrupted demo goes on where it stopped; a finished one starts anew.
