@@ -16,9 +16,12 @@ typedef struct cover_config_key {
     const char *kind;    /**< "integer", "number", "choice", "list" or "size" (HxW or DxHxW) */
     const char *choices; /**< "exact|released" for a choice, else "" */
     const char *help;    /**< one sentence with unit and source */
+    const char *scope;   /**< "pretrain", "task" (fine-tuning) or "both": the configs that know it */
 } cover_config_key;
 
-/** Create settings from a preset: "paper-2d", "paper-3d", "released-2d", "released-3d", "demo".  NULL = "paper-2d".
+/** Create settings from a preset: "paper-2d", "paper-3d", "released-2d", "released-3d", "demo" for
+ *  pretraining, "seg-2d", "seg-3d", "cls-2d", "cls-3d" for fine-tuning.  NULL = "paper-2d".  The preset decides which
+ *  settings the config knows.
  *  @return COVER_OK; COVER_ERROR_ARGUMENT names the presets; COVER_ERROR_MEMORY */
 COVER_API cover_status cover_config_create(cover_config **config, cover_context *context, const char *preset);
 COVER_API cover_status cover_config_copy(cover_config **copy, const cover_config *config);
@@ -43,6 +46,8 @@ COVER_API cover_status cover_config_read_json(cover_config *config, const char *
 /** Rows of the settings table and names of the presets, for help texts; NULL past the end. */
 COVER_API const cover_config_key *cover_config_key_at(int index);
 COVER_API const char *cover_config_preset_at(int index);
+/** What a preset is for: "pretrain" or "task". */
+COVER_API const char *cover_config_preset_scope(int index);
 
 #ifdef __cplusplus
 }

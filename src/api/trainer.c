@@ -60,6 +60,7 @@ static cover_status plan_text(cover_context *context, const struct engine *engin
 }
 
 cover_status trainer_create_bare(cover_trainer **made, cover_context *context, const cover_config *config) {
+    TRY(config_expect(config, false));
     TRY(cover_config_validate(config));
     cover_trainer *trainer = memory_zero(context, sizeof *trainer);
     if (!trainer) return COVER_ERROR_MEMORY;
@@ -108,6 +109,7 @@ const char *cover_trainer_plan(const cover_trainer *trainer) { return trainer->p
 
 cover_status cover_plan(cover_context *context, const cover_config *config, char **json) {
     if (!context || !config || !json) return fail(COVER_ERROR_ARGUMENT, "cover_plan: an argument is NULL");
+    TRY(config_expect(config, false));
     TRY(cover_config_validate(config));
     const struct settings *settings = config_settings(config);
     struct grid grid = settings_grid(&settings->crop, (int)settings->dims);
@@ -204,8 +206,9 @@ static cover_status compare_settings(const cover_trainer *trainer, const char *p
         const cover_config_key *key = cover_config_key_at(i);
         if (!key) break;
         char was[256];
-        snprintf(was, sizeof was, "%s", cover_config_get(stored, key->name));
         const char *is = cover_config_get(trainer->config, key->name);
+        if (!is) continue; /* of another kind of config */
+        snprintf(was, sizeof was, "%s", cover_config_get(stored, key->name));
         bool free_steps = strcmp(key->name, "steps") != 0 || trainer->settings.schedule == SCHEDULE_CONSTANT;
         if (strcmp(was, is) != 0 && !(setting_may_change(key->name) && free_steps))
             status = fail(COVER_ERROR_MISMATCH, "%s: the run was made with %s=%s, not %s; resume it with the same settings, or "

@@ -232,13 +232,31 @@ START_TEST(settings_survive_the_way_through_json) {
     for (int i = 0; cover_config_preset_at(i); i++) {
         ck_assert_ok(cover_config_create(&a, context, cover_config_preset_at(i)));
         ck_assert_ok(cover_config_validate(a));
-        ck_assert_ok(cover_config_create(&b, context, "paper-2d"));
+        bool task = strcmp(cover_config_preset_scope(i), "task") == 0;
+        ck_assert_ok(cover_config_create(&b, context, task ? "seg-2d" : "paper-2d"));
         ck_assert_ok(cover_config_read_json(b, cover_config_json(a)));
         ck_assert_str_eq(cover_config_json(a), cover_config_json(b));
         cover_config_destroy(a);
         cover_config_destroy(b);
     }
     ck_assert_int_ge(cover_config_preset_at(0) != NULL, 1);
+}
+END_TEST
+
+START_TEST(a_config_knows_the_settings_of_its_kind_alone) {
+    cover_config *pretrain, *task;
+    ck_assert_ok(cover_config_create(&pretrain, context, "paper-2d"));
+    ck_assert_ok(cover_config_create(&task, context, "seg-2d"));
+    ck_assert_ptr_null(cover_config_get(pretrain, "shots"));
+    ck_assert_ptr_null(cover_config_get(task, "radius"));
+    ck_assert_ptr_null(strstr(cover_config_json(pretrain), "shots"));
+    ck_assert_ptr_nonnull(strstr(cover_config_json(task), "shots"));
+    ck_assert_int_eq(cover_config_set(task, "radius", "2"), COVER_ERROR_ARGUMENT);
+    ck_assert_ptr_nonnull(strstr(cover_error_text(), "setting of pretraining"));
+    ck_assert_int_eq(cover_config_read_json(pretrain, "{\"shots\": 5}"), COVER_ERROR_ARGUMENT);
+    ck_assert_ptr_nonnull(strstr(cover_error_text(), "setting of fine-tuning"));
+    cover_config_destroy(pretrain);
+    cover_config_destroy(task);
 }
 END_TEST
 
@@ -289,6 +307,7 @@ int main(void) {
     ADD(tcase, an_epoch_takes_every_sample_once_and_epochs_differ);
     ADD(tcase, fresh_weights_have_the_variance_that_they_should);
     ADD(tcase, settings_survive_the_way_through_json);
+    ADD(tcase, a_config_knows_the_settings_of_its_kind_alone);
     ADD(tcase, wrong_settings_say_what_is_taken);
     suite_add_tcase(suite, tcase);
     return run_suite(suite);

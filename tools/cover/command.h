@@ -116,7 +116,7 @@ struct verb {
     int operands_min, operands_max;
     const char *detail;      /* paragraphs for -h and the man page */
     const char *examples[4]; /* command lines */
-    bool settings;           /* takes --set: the help lists presets and settings */
+    const char *preset;      /* takes --set, and starts from this preset: the help lists settings; NULL = none */
     int (*run)(struct session *session);
     struct verb_option options[14]; /* OPTION_END ends them; the common ones go without saying */
 };
@@ -190,10 +190,11 @@ void print_wrapped(FILE *stream, const char *text, int column, int indent, int w
 /* ---- drawn from the tables */
 void help_overview(FILE *stream);
 void help_verb(FILE *stream, const struct verb *verb, const cover_config *config, cover_context *context);
-void manual_write(FILE *stream, const cover_config *config, cover_context *context);
+void manual_write(FILE *stream, cover_context *context);
 /* "bash", "zsh" or "fish"; false when it is none of them */
 bool completion_write(FILE *stream, const char *shell);
-/* What a preset changes against paper-2d: "batch=8 crop=128x128 ..."; text must hold 1 KiB. */
+/* What a preset changes against the first one of its scope: "batch=8 crop=128x128 ..."; text must hold 1 KiB. */
+const char *preset_scope(const char *preset); /* "pretrain" or "task"; "" for an unknown one */
 void preset_differences(char *text, size_t bytes, cover_context *context, const char *preset);
 
 #endif

@@ -37,15 +37,28 @@ static void print_option(FILE *stream, const struct verb *verb, const struct opt
     print_wrapped(stream, option_help(verb, option), COLUMN, COLUMN, width);
 }
 
+/* The preset of a scope whose values are the defaults. */
+static const char *first_preset(const char *scope) {
+    int i = 0;
+    while (strcmp(cover_config_preset_scope(i), scope) != 0) i++;
+    return cover_config_preset_at(i);
+}
+
+const char *preset_scope(const char *preset) {
+    for (int i = 0; cover_config_preset_at(i); i++)
+        if (strcmp(cover_config_preset_at(i), preset) == 0) return cover_config_preset_scope(i);
+    return "";
+}
+
 void preset_differences(char *text, size_t bytes, cover_context *context, const char *preset) {
     cover_config *base = NULL, *other = NULL;
     size_t used = 0;
     *text = 0;
-    if (cover_config_create(&base, context, NULL) == COVER_OK &&
+    if (cover_config_create(&base, context, first_preset(preset_scope(preset))) == COVER_OK &&
         cover_config_create(&other, context, preset) == COVER_OK)
         for (int i = 0; cover_config_key_at(i) && used < bytes; i++) {
             const char *name = cover_config_key_at(i)->name, *value = cover_config_get(other, name);
-            if (strcmp(value, cover_config_get(base, name)) == 0) continue;
+            if (!value || strcmp(value, cover_config_get(base, name)) == 0) continue;
             used += (size_t)snprintf(text + used, bytes - used, "%s%s=%s", used ? " " : "", name, value);
         }
     if (!*text) snprintf(text, bytes, "nothing; these are the defaults");
@@ -53,10 +66,11 @@ void preset_differences(char *text, size_t bytes, cover_context *context, const 
     cover_config_destroy(other);
 }
 
-static void print_settings(FILE *stream, const cover_config *config, cover_context *context, int width) {
+static void print_settings(FILE *stream, const char *preset, const cover_config *config, cover_context *context, int width) {
     fputs("\npresets (what each changes):\n", stream);
     for (int i = 0; cover_config_preset_at(i); i++) {
         char text[1024];
+        if (strcmp(cover_config_preset_scope(i), preset_scope(preset)) != 0) continue;
         preset_differences(text, sizeof text, context, cover_config_preset_at(i));
         fprintf(stream, "  %-13s ", cover_config_preset_at(i));
         print_wrapped(stream, text, 16, 16, width);
@@ -64,7 +78,9 @@ static void print_settings(FILE *stream, const cover_config *config, cover_conte
     fputs("\nsettings (--set NAME=VALUE; with the value that this command line gives):\n", stream);
     for (int i = 0; cover_config_key_at(i); i++) {
         const cover_config_key *key = cover_config_key_at(i);
-        int length = fprintf(stream, "  %-22s  %s", key->name, cover_config_get(config, key->name));
+        const char *value = cover_config_get(config, key->name);
+        if (!value) continue; /* not one of this verb's */
+        int length = fprintf(stream, "  %-22s  %s", key->name, value);
         if (length > 40) length = fprintf(stream, "\n") * 0;
         fprintf(stream, "%*s", 42 - length, "");
         /* the choices stand in the order in which the help explains them */
@@ -90,7 +106,7 @@ void help_verb(FILE *stream, const struct verb *verb, const cover_config *config
     fputs("\ncommon options:\n", stream);
     for (int i = OPTION_END + 1; i < OPTION_COUNT; i++)
         if (options[i].common) print_option(stream, verb, &options[i], width);
-    if (verb->settings) print_settings(stream, config, context, width);
+    if (verb->preset) print_settings(stream, verb->preset, config, context, width);
     fputs("\nexamples:\n", stream);
     for (int i = 0; i < 4 && verb->examples[i]; i++) fprintf(stream, "  %s\n", verb->examples[i]);
 }

@@ -29,7 +29,7 @@ static void catch_signals(const struct session *session) {
 }
 
 static int make_config(struct session *session) {
-    const char *preset = text_of(session, OPTION_PRESET);
+    const char *preset = given(session, OPTION_PRESET) ? text_of(session, OPTION_PRESET) : session->verb->preset;
     cover_status result = cover_config_create(&session->config, session->context, preset);
     if (result == COVER_OK) return settings_apply(session, session->config);
     struct nearest nearest = {.word = preset ? preset : ""};
@@ -75,11 +75,8 @@ static int run_verb(const struct verb *verb, int argc, char **argv) {
 
 static int write_manual(void) {
     cover_context *context = NULL;
-    cover_config *config = NULL;
-    bool made =
-        cover_context_create(&context, NULL) == COVER_OK && cover_config_create(&config, context, NULL) == COVER_OK;
-    if (made) manual_write(stdout, config, context);
-    cover_config_destroy(config);
+    bool made = cover_context_create(&context, NULL) == COVER_OK;
+    if (made) manual_write(stdout, context);
     cover_context_destroy(context);
     return made ? EXIT_OK : EXIT_FAILED;
 }

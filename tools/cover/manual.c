@@ -48,8 +48,10 @@ static void put_verb(FILE *stream, const struct verb *verb) {
     }
 }
 
-static void put_settings(FILE *stream, const cover_config *config, cover_context *context) {
-    fputs(".SH PRESETS\nWhat each preset changes.\n", stream);
+static void put_presets(FILE *stream, cover_context *context) {
+    fputs(".SH PRESETS\nWhat each preset changes against the first one: for pretraining paper\\-2d, for fine\\-tuning "
+          "seg\\-2d.\n",
+          stream);
     for (int i = 0; cover_config_preset_at(i); i++) {
         char text[1024];
         preset_differences(text, sizeof text, context, cover_config_preset_at(i));
@@ -59,15 +61,23 @@ static void put_settings(FILE *stream, const cover_config *config, cover_context
         put(stream, text);
         fputc('\n', stream);
     }
-    fputs(".SH SETTINGS\nGiven as \\fB\\-\\-set\\fR \\fINAME\\fR=\\fIVALUE\\fR; the values in brackets are those of "
-          "paper\\-2d.\n",
-          stream);
+}
+
+static void put_settings(FILE *stream, const char *title, const char *preset, cover_context *context) {
+    cover_config *config = NULL;
+    if (cover_config_create(&config, context, preset) != COVER_OK) return;
+    fprintf(stream, ".SH \"SETTINGS OF %s\"\nGiven as \\fB\\-\\-set\\fR \\fINAME\\fR=\\fIVALUE\\fR; the values in brackets are "
+            "those of ", title);
+    put(stream, preset);
+    fputs(".\n", stream);
     for (int i = 0; cover_config_key_at(i); i++) {
         const cover_config_key *key = cover_config_key_at(i);
+        const char *value = cover_config_get(config, key->name);
+        if (!value) continue;
         fputs(".TP\n.B ", stream);
         put(stream, key->name);
         fputs("\n[", stream);
-        put(stream, cover_config_get(config, key->name));
+        put(stream, value);
         fputs("] ", stream);
         if (strchr(key->choices, '|')) {
             put(stream, key->choices);
@@ -76,9 +86,10 @@ static void put_settings(FILE *stream, const cover_config *config, cover_context
         put(stream, key->help);
         fputc('\n', stream);
     }
+    cover_config_destroy(config);
 }
 
-void manual_write(FILE *stream, const cover_config *config, cover_context *context) {
+void manual_write(FILE *stream, cover_context *context) {
     fprintf(stream,
             ".TH COVER 1 \"\" \"libcover %s\" \"User Commands\"\n"
             ".SH NAME\ncover \\- vector contrastive pixel\\-wise pretraining for medical images\n"
@@ -93,7 +104,9 @@ void manual_write(FILE *stream, const cover_config *config, cover_context *conte
     fputs(".SH \"COMMON OPTIONS\"\n", stream);
     for (int i = OPTION_END + 1; i < OPTION_COUNT; i++)
         if (options[i].common) put_option(stream, NULL, &options[i]);
-    put_settings(stream, config, context);
+    put_presets(stream, context);
+    put_settings(stream, "PRETRAINING", "paper-2d", context);
+    put_settings(stream, "FINE-TUNING", "seg-2d", context);
     fputs(".SH \"EXIT STATUS\"\n0 done, 1 failed, 2 wrong use, 130 interrupted after saving.\n"
           ".SH NOTES\nNot a medical device: for research only.\n"
           ".SH \"SEE ALSO\"\nVector Contrastive Learning For Pixel\\-Wise Pre\\-Training In Medical Vision, ICCV 2025, "

@@ -264,7 +264,9 @@ int settings_apply(const struct session *session, cover_config *config) {
         const struct assignment *assignment = &session->arguments.assignments[i];
         if (!cover_config_get(config, assignment->name)) {
             struct nearest nearest = {.word = assignment->name};
-            for (int row = 0; cover_config_key_at(row); row++) nearest_offer(&nearest, cover_config_key_at(row)->name);
+            for (int row = 0; cover_config_key_at(row); row++)
+                if (cover_config_get(config, cover_config_key_at(row)->name))
+                    nearest_offer(&nearest, cover_config_key_at(row)->name);
             return usage_error(session->verb, "no setting '%s'%s%s%s", assignment->name,
                                *nearest.best ? "; did you mean " : "", nearest.best, *nearest.best ? "?" : "");
         }

@@ -36,7 +36,7 @@ const struct verb verb_plan = {
         "bytes go to weights, gradients, optimiser and the arenas of the lanes (a lane is one pair in work). With "
         "--memory-limit, a plan above it is an error, as it is in pretrain.",
     .examples = {"cover plan", "cover plan --preset paper-3d --crop 96x96x96 --json"},
-    .settings = true,
+    .preset = "paper-2d",
     .run = run,
     .options = {{OPTION_PRESET}, {OPTION_BATCH}, {OPTION_CROP}, {OPTION_STEPS}, {OPTION_SET}},
 };

@@ -133,7 +133,7 @@ const struct verb verb_pretrain = {
     .examples = {"cover pretrain chest.h5 -o run", "cover pretrain chest.h5 -o run --preset demo --steps 500 --seed 7",
                  "cover pretrain brain.h5 -o run3d --preset paper-3d --crop 96x96x96 --set lr=2e-4 -t 8",
                  "cover pretrain chest.h5 -o run --resume"},
-    .settings = true,
+    .preset = "paper-2d",
     .run = run,
     .options =
         {{OPTION_OUTPUT, "RUN", "run folder to write", true},

@@ -13,9 +13,13 @@
 enum kind { KIND_INTEGER, KIND_NUMBER, KIND_CHOICE, KIND_LIST, KIND_SIZE };
 static const char *const kind_names[] = {"integer", "number", "choice", "list", "size"};
 
+enum scope { SCOPE_PRETRAIN = 1, SCOPE_TASK = 2, SCOPE_BOTH = 3 }; /* bits: the kinds of config that know a row */
+static const char *const scope_names[] = {[SCOPE_PRETRAIN] = "pretrain", [SCOPE_TASK] = "task", [SCOPE_BOTH] = "both"};
+
 struct row {
     cover_config_key key;
     enum kind kind;
+    enum scope scope;
     size_t offset;
     double low, high;
 };
@@ -26,9 +30,10 @@ struct row {
 #define TEXT_LIST(fallback) fallback
 #define TEXT_SIZE(fallback) fallback
 static const struct row rows[] = {
-#define SETTING(kind_, field, fallback, low_, high_, choices_, help_)                                                 \
+#define SETTING(kind_, scope_, field, fallback, low_, high_, choices_, help_)                                         \
     {.key = {.name = #field, .choices = choices_, .help = help_},                                                     \
      .kind = KIND_##kind_,                                                                                            \
+     .scope = SCOPE_##scope_,                                                                                         \
      .offset = offsetof(struct settings, field),                                                                      \
      .low = low_,                                                                                                     \
      .high = high_},
@@ -36,7 +41,7 @@ static const struct row rows[] = {
 #undef SETTING
 };
 static const char *const fallbacks[] = {
-#define SETTING(kind, field, fallback, low, high, choices, help) TEXT_##kind(fallback),
+#define SETTING(kind, scope, field, fallback, low, high, choices, help) TEXT_##kind(fallback),
 #include "settings.def"
 #undef SETTING
 };
@@ -44,10 +49,11 @@ enum { ROWS = sizeof rows / sizeof *rows };
 
 /* A preset row without a field starts a preset. */
 static const struct preset_row {
+    enum scope scope;
     const char *preset, *field, *value;
 } preset_rows[] = {
-#define PRESET(name) {name, NULL, NULL},
-#define SET(field, value) {NULL, #field, value},
+#define PRESET(scope, name) {SCOPE_##scope, name, NULL, NULL},
+#define SET(field, value) {0, NULL, #field, value},
 #include "presets.def"
 #undef PRESET
 #undef SET
@@ -56,14 +62,15 @@ enum { PRESET_ROWS = sizeof preset_rows / sizeof *preset_rows };
 
 struct cover_config {
     cover_context *context;
+    enum scope scope; /* pretrain or task */
     struct settings settings;
     char *json;
     char value[256]; /* what cover_config_get() handed out last */
 };
 
-static const struct row *find_row(const char *name) {
+static const struct row *find_row(const cover_config *config, const char *name) {
     for (int i = 0; i < ROWS; i++)
-        if (strcmp(rows[i].key.name, name) == 0) return &rows[i];
+        if (strcmp(rows[i].key.name, name) == 0) return rows[i].scope & config->scope ? &rows[i] : NULL;
     return NULL;
 }
 
@@ -193,7 +200,7 @@ cover_status cover_config_create(cover_config **out, cover_context *context, con
     }
     cover_config *config = memory_zero(context, sizeof *config);
     if (!config) return COVER_ERROR_MEMORY;
-    config->context = context;
+    config->context = context, config->scope = preset_rows[start].scope;
     cover_status status = COVER_OK;
     for (int i = 0; i < ROWS && status == COVER_OK; i++) status = set_value(&config->settings, &rows[i], fallbacks[i]);
     for (int i = start + 1; i < PRESET_ROWS && preset_rows[i].field && status == COVER_OK; i++)
@@ -210,7 +217,7 @@ cover_status cover_config_copy(cover_config **copy, const cover_config *config) 
     if (!copy || !config) return fail(COVER_ERROR_ARGUMENT, "cover_config_copy: an argument is NULL");
     cover_config *fresh = memory_zero(config->context, sizeof *fresh);
     if (!fresh) return COVER_ERROR_MEMORY;
-    fresh->context = config->context, fresh->settings = config->settings;
+    fresh->context = config->context, fresh->scope = config->scope, fresh->settings = config->settings;
     *copy = fresh;
     return COVER_OK;
 }
@@ -221,18 +228,23 @@ void cover_config_destroy(cover_config *config) {
     memory_free(config->context, config);
 }
 
-static cover_status unknown_setting(const char *name) {
-    return fail(COVER_ERROR_ARGUMENT, "'%s' is not a setting; `cover pretrain -h` lists them", name);
+static cover_status unknown_setting(const cover_config *config, const char *name) {
+    bool task = config->scope == SCOPE_TASK;
+    for (int i = 0; i < ROWS; i++)
+        if (strcmp(rows[i].key.name, name) == 0)
+            return fail(COVER_ERROR_ARGUMENT, "'%s' is a setting of %s; `cover %s -h` lists those that are known here", name,
+                        task ? "pretraining" : "fine-tuning", task ? "finetune" : "pretrain");
+    return fail(COVER_ERROR_ARGUMENT, "'%s' is not a setting; `cover %s -h` lists them", name, task ? "finetune" : "pretrain");
 }
 
 cover_status cover_config_set(cover_config *config, const char *name, const char *value) {
     if (!config || !name || !value) return fail(COVER_ERROR_ARGUMENT, "cover_config_set: an argument is NULL");
-    const struct row *row = find_row(name);
-    return row ? set_value(&config->settings, row, value) : unknown_setting(name);
+    const struct row *row = find_row(config, name);
+    return row ? set_value(&config->settings, row, value) : unknown_setting(config, name);
 }
 
 const char *cover_config_get(const cover_config *config, const char *name) {
-    const struct row *row = find_row(name);
+    const struct row *row = config && name ? find_row(config, name) : NULL;
     if (!row) return NULL;
     char *value = ((cover_config *)config)->value;
     write_value(value, sizeof config->value, &config->settings, row);
@@ -242,15 +254,16 @@ const char *cover_config_get(const cover_config *config, const char *name) {
 const char *cover_config_json(const cover_config *config) {
     cover_config *self = (cover_config *)config;
     struct text text = {.context = config->context};
-    text_add(&text, "{\n");
+    const char *before = "{\n";
     for (int i = 0; i < ROWS; i++) {
         char value[256];
+        if (!(rows[i].scope & config->scope)) continue;
         write_value(value, sizeof value, &config->settings, &rows[i]);
         bool bare = rows[i].kind == KIND_INTEGER || rows[i].kind == KIND_NUMBER;
-        text_add(&text, "  \"%s\": %s%s%s%s\n", rows[i].key.name, bare ? "" : "\"", value, bare ? "" : "\"",
-                 i + 1 < ROWS ? "," : "");
+        text_add(&text, "%s  \"%s\": %s%s%s", before, rows[i].key.name, bare ? "" : "\"", value, bare ? "" : "\"");
+        before = ",\n";
     }
-    text_add(&text, "}\n");
+    text_add(&text, "\n}\n");
     char *json;
     if (text_take(&text, &json) != COVER_OK) return NULL;
     memory_free(config->context, self->json);
@@ -286,9 +299,9 @@ cover_status cover_config_read_json(cover_config *config, const char *json) {
     const char *name;
     json_t *value;
     json_object_foreach(object, name, value) {
-        const struct row *row = find_row(name);
+        const struct row *row = find_row(config, name);
         char text[256];
-        if (status == COVER_OK && !row) status = unknown_setting(name);
+        if (status == COVER_OK && !row) status = unknown_setting(config, name);
         if (status == COVER_OK) status = json_value_text(text, sizeof text, row, value);
         if (status == COVER_OK) status = set_value(&settings, row, text);
     }
@@ -320,6 +333,30 @@ static cover_status check_sizes(const struct settings *s) {
     return COVER_OK;
 }
 
+static cover_status check_pretrain(const struct settings *s) {
+    if (s->heads.count != 5)
+        return fail(COVER_ERROR_ARGUMENT, "heads: %d values, but there are five levels", s->heads.count);
+    if (s->deform_sigma_low > s->deform_sigma_high)
+        return fail(COVER_ERROR_ARGUMENT, "deform_sigma_low=%g is above deform_sigma_high=%g", s->deform_sigma_low,
+                    s->deform_sigma_high);
+    if (!s->loss_vec && !s->loss_con)
+        return fail(COVER_ERROR_ARGUMENT, "loss_vec and loss_con are both off; nothing would be learnt");
+    return COVER_OK;
+}
+
+static cover_status check_task(const struct settings *s) {
+    if (s->task == TASK_SEGMENTATION && s->classes < 2)
+        return fail(COVER_ERROR_ARGUMENT, "classes=%lld: segmentation needs a background and at least one class", (long long)s->classes);
+    if (s->task == TASK_CLASSIFICATION && s->classes < 2 && !s->multilabel)
+        return fail(COVER_ERROR_ARGUMENT, "classes=%lld: classification needs at least two", (long long)s->classes);
+    if (s->multilabel && s->task == TASK_SEGMENTATION)
+        return fail(COVER_ERROR_ARGUMENT, "multilabel=on: only classification takes several labels of one image");
+    if (s->fold > s->folds)
+        return fail(COVER_ERROR_ARGUMENT, "fold=%lld: there are folds=%lld", (long long)s->fold, (long long)s->folds);
+    if (!(s->fraction > 0)) return fail(COVER_ERROR_ARGUMENT, "fraction=0: nothing to train on; use a share above 0");
+    return COVER_OK;
+}
+
 cover_status cover_config_validate(const cover_config *config) {
     if (!config) return fail(COVER_ERROR_ARGUMENT, "cover_config_validate: the config is NULL");
     const struct settings *s = &config->settings;
@@ -329,34 +366,43 @@ cover_status cover_config_validate(const cover_config *config) {
         if (s->widths.value[i] % 8)
             return fail(COVER_ERROR_ARGUMENT, "widths: %lld is not a multiple of 8 (GroupNorm takes 8 channels a group)",
                         (long long)s->widths.value[i]);
-    if (s->heads.count != 5)
-        return fail(COVER_ERROR_ARGUMENT, "heads: %d values, but there are five levels", s->heads.count);
     TRY(check_sizes(s));
     if (s->scale_low > s->scale_high)
         return fail(COVER_ERROR_ARGUMENT, "scale_low=%g is above scale_high=%g", s->scale_low, s->scale_high);
     if (s->contrast_low > s->contrast_high)
         return fail(COVER_ERROR_ARGUMENT, "contrast_low=%g is above contrast_high=%g", s->contrast_low, s->contrast_high);
-    if (s->deform_sigma_low > s->deform_sigma_high)
-        return fail(COVER_ERROR_ARGUMENT, "deform_sigma_low=%g is above deform_sigma_high=%g", s->deform_sigma_low,
-                    s->deform_sigma_high);
-    if (!s->loss_vec && !s->loss_con)
-        return fail(COVER_ERROR_ARGUMENT, "loss_vec and loss_con are both off; nothing would be learnt");
-    return COVER_OK;
+    return config->scope == SCOPE_TASK ? check_task(s) : check_pretrain(s);
 }
 
 const cover_config_key *cover_config_key_at(int index) {
-    /* kind's name is filled here, so that the table stays one macro a row */
+    /* the names of kind and scope are filled here, so that the table stays one macro a row */
     static _Thread_local cover_config_key key;
     if (index < 0 || index >= ROWS) return NULL;
     key = rows[index].key;
     key.kind = kind_names[rows[index].kind];
+    key.scope = scope_names[rows[index].scope];
     return &key;
 }
 
-const char *cover_config_preset_at(int index) {
+static const struct preset_row *preset_at(int index) {
     for (int i = 0; i < PRESET_ROWS; i++)
-        if (preset_rows[i].preset && index-- == 0) return preset_rows[i].preset;
+        if (preset_rows[i].preset && index-- == 0) return &preset_rows[i];
     return NULL;
+}
+const char *cover_config_preset_at(int index) {
+    const struct preset_row *row = preset_at(index);
+    return row ? row->preset : NULL;
+}
+const char *cover_config_preset_scope(int index) {
+    const struct preset_row *row = preset_at(index);
+    return row ? scope_names[row->scope] : NULL;
+}
+
+cover_status config_expect(const cover_config *config, bool task) {
+    if ((config->scope == SCOPE_TASK) == task) return COVER_OK;
+    return fail(COVER_ERROR_ARGUMENT, "these settings are for %s; start from a preset for %s: %s",
+                task ? "pretraining" : "fine-tuning", task ? "fine-tuning" : "pretraining",
+                task ? "seg-2d, seg-3d, cls-2d or cls-3d" : "paper-2d, paper-3d, released-2d, released-3d or demo");
 }
 
 const struct settings *config_settings(const cover_config *config) { return &config->settings; }
@@ -368,7 +414,8 @@ struct grid settings_grid(const struct setting_list *size, int dims) {
 }
 
 bool setting_may_change(const char *name) {
-    static const char *const free_names[] = {"steps", "lanes", "checkpoint_every", "save_every", "log_every"};
+    static const char *const free_names[] = {"steps", "lanes", "checkpoint_every", "save_every", "log_every",
+                                             "overlap", "mirror", "keep_component"};
     for (size_t i = 0; i < sizeof free_names / sizeof *free_names; i++)
         if (strcmp(name, free_names[i]) == 0) return true;
     return false;

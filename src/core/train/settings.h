@@ -19,7 +19,7 @@ struct settings {
 #define SETTING_CHOICE(field) int field;
 #define SETTING_LIST(field) struct setting_list field;
 #define SETTING_SIZE(field) struct setting_list field;
-#define SETTING(kind, field, fallback, low, high, choices, help) SETTING_##kind(field)
+#define SETTING(kind, scope, field, fallback, low, high, choices, help) SETTING_##kind(field)
 #include "settings.def"
 #undef SETTING
 };
@@ -29,8 +29,13 @@ enum { PYRAMID_ALL, PYRAMID_DIRECT };
 enum { SCHEDULE_CONSTANT, SCHEDULE_COSINE };
 enum { NORMALISE_MAX, NORMALISE_RANGE, NORMALISE_CLIP2048, NORMALISE_NONE };
 enum { AFFINE_PAPER, AFFINE_RELEASED };
+enum { TASK_SEGMENTATION, TASK_CLASSIFICATION };
+enum { TRAINED_ALL, TRAINED_HEAD, TRAINED_LAST };
+enum { FLIP_OFF, FLIP_HORIZONTAL, FLIP_ALL }; /* of flip and mirror */
 
 const struct settings *config_settings(const cover_config *config);
+/* Refuse a config of the other kind: pretraining (false) or a task (true). */
+cover_status config_expect(const cover_config *config, bool task);
 /* A SIZE setting as a grid of `dims` axes. */
 struct grid settings_grid(const struct setting_list *size, int dims);
 /* May this setting differ between a run and its resumption (threads, lanes, intervals)? */
