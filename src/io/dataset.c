@@ -7,6 +7,7 @@
 #include "../core/base/tensor.h"
 #include "seal.h"
 
+#include <jansson.h>
 #include <math.h>
 #include <string.h>
 
@@ -85,6 +86,15 @@ cover_status cover_dataset_get_info(const cover_dataset *dataset, cover_dataset_
 const char *dataset_about(const cover_dataset *dataset, size_t *bytes) {
     *bytes = dataset->directory.about_bytes;
     return (const char *)dataset->directory_bytes + DATASET_HEAD_BYTES;
+}
+
+cover_status dataset_about_json(const cover_dataset *dataset, json_t **about) {
+    size_t bytes;
+    json_error_t error;
+    const char *text = dataset_about(dataset, &bytes);
+    *about = json_loadb(text, bytes, 0, &error);
+    if (*about) return COVER_OK;
+    return fail(COVER_ERROR_FORMAT, "%s: what it says about itself is not JSON: %s", dataset->path, error.text);
 }
 
 /* ---- the two tables: rows and names */

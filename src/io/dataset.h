@@ -33,5 +33,8 @@ cover_status dataset_pixels(const cover_dataset *dataset, int64_t index, const s
 cover_status dataset_label(const cover_dataset *dataset, int64_t index, const struct dataset_row *row, void *label);
 /* How the file was packed: JSON, not NUL-terminated. */
 const char *dataset_about(const cover_dataset *dataset, size_t *bytes);
+/* The same parsed; json_decref() it. */
+struct json_t;
+cover_status dataset_about_json(const cover_dataset *dataset, struct json_t **about);
 
 #endif

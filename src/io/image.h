@@ -42,7 +42,9 @@ extern const struct image_format png_format, jpeg_format, tiff_format, nifti_for
 const struct image_format *image_format_of(const char *path);
 /* Read a file; the error text begins with the path.  limit_bytes bounds the decoded size (0 = 16 GiB). */
 cover_status image_read(struct image *image, cover_context *context, const char *path, uint64_t limit_bytes);
-/* The same from memory; path is the name in messages. */
+/* Several files as one image, their channels behind each other in the order given; all must be of one size. */
+cover_status image_read_files(struct image *image, cover_context *context, const char *const *files, int count);
+/* The same as image_read() from memory; path is the name in messages. */
 cover_status image_decode(struct image *image, cover_context *context, const char *path, const uint8_t *bytes,
                           size_t count, uint64_t limit_bytes);
 void image_free(struct image *image, cover_context *context);

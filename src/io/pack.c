@@ -38,7 +38,7 @@ static void pack_one(void *data, int64_t index) {
     pthread_mutex_unlock(&job->lock);
     if (stopped || pack_spool_has(&job->spool, index)) return;
     cover_status status = COVER_OK;
-    const cover_status usable = pack_image(&sample, job->context, job->options, &job->plan.items[index]);
+    const cover_status usable = pack_image(&sample, job->context, &job->rules, &job->plan.items[index]);
     if (usable == COVER_OK) {
         status = pack_spool_append(&job->spool, index, &sample);
         packed_sample_free(&sample, job->context);
@@ -91,12 +91,15 @@ cover_status cover_pack(cover_context *context, const char *const *sources, int 
         return fail(COVER_ERROR_ARGUMENT, "pack: a context, at least one source and an output are needed");
     cover_pack_options options = COVER_PACK_OPTIONS_INIT;
     TRY(options_read(&options, sizeof options, given, "pack options"));
-    TRY(pack_options_check(&options));
+    struct image_rules rules;
+    image_rules_of_options(&rules, &options);
+    TRY(image_rules_check(&rules, "pack"));
     TRY(check_output(output));
     const double begin = seconds_now();
     cover_status status = COVER_OK;
     struct pack_job job = {.context = context,
                            .options = &options,
+                           .rules = rules,
                            .output = output,
                            .spool = {.descriptor = -1},
                            .reasons = {.context = context}};

@@ -5,9 +5,7 @@
 
 #include "arena.h"
 #include "dataset_format.h"
-#include "image.h"
-
-#include <libcover/dataset.h>
+#include "image_rules.h"
 
 enum pack_split { SPLIT_NONE, SPLIT_TRAIN, SPLIT_VAL, SPLIT_TEST };
 /* "train", "val", "test"; -1 for another word. */
@@ -78,7 +76,7 @@ struct packed_sample {
     void *image, *label; /* stored bytes, memory_free() */
 };
 /* On failure the error text is the reason, without the path. */
-cover_status pack_image(struct packed_sample *sample, cover_context *context, const cover_pack_options *options,
+cover_status pack_image(struct packed_sample *sample, cover_context *context, const struct image_rules *rules,
                         const struct pack_item *item);
 void packed_sample_free(struct packed_sample *sample, cover_context *context);
 

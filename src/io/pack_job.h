@@ -15,6 +15,7 @@ struct pack_bad {
 struct pack_job {
     cover_context *context;
     const cover_pack_options *options;
+    struct image_rules rules; /* of the options */
     const char *output;
     struct pack_plan plan;
     struct pack_spool spool;
@@ -31,7 +32,6 @@ struct pack_job {
 };
 
 /* ---- pack_options.c */
-cover_status pack_options_check(const cover_pack_options *options);
 /* SHA-256 of everything that decides what the file will be: a resume wants the same. */
 void pack_plan_hash(const struct pack_job *job, uint8_t digest[SHA256_BYTES]);
 

@@ -29,22 +29,13 @@ static cover_status stored_of(void *user, int64_t index, bool label, void *bytes
     return pack_spool_stored(&job->spool, job->good[index], label, bytes);
 }
 
-static void add_numbers(struct text *text, const char *name, const double *values, int count) {
-    text_add(text, ", \"%s\": [", name);
-    for (int i = 0; i < count; i++) text_add(text, "%s%.17g", i ? ", " : "", values[i]);
-    text_add(text, "]");
-}
-
 /* How the file was made, as it is recorded in it. */
 static void describe(const struct pack_job *job, struct text *text) {
     const cover_pack_options *options = job->options;
     text_add(text, "{\"libcover\": \"%s\", \"format\": \"%d.%d\", \"dims\": %d, \"channels\": %d", cover_version(),
              DATASET_MAJOR, DATASET_MINOR, job->dims, job->channels);
-    text_add(text, ", \"options\": {\"dims\": %d, \"channels\": %d, \"size\": [%lld, %lld, %lld]", options->dims,
-             options->channels, (long long)options->size[0], (long long)options->size[1], (long long)options->size[2]);
-    add_numbers(text, "spacing_mm", options->spacing_mm, 3);
-    add_numbers(text, "window", options->window, 2);
-    add_numbers(text, "percentile", options->percentile, 2);
+    text_add(text, ", \"options\": {");
+    image_rules_write(&job->rules, text);
     text_add(text, ", \"skip_bad\": %s, \"split\": ", options->skip_bad ? "true" : "false");
     if (options->split)
         text_add_json(text, options->split);

@@ -1,8 +1,9 @@
-/* Pixels of an image whatever their dtype, for the steps of pack.  Called by pack_image.c and pack_clip.c. */
-#ifndef COVER_PACK_PIXELS_H
-#define COVER_PACK_PIXELS_H
+/* Pixels of an image whatever their dtype, for the steps of its preparation.  Called by image_rules.c, image_clip.c,
+ * image_files.c and pack_image.c. */
+#ifndef COVER_IMAGE_PIXELS_H
+#define COVER_IMAGE_PIXELS_H
 
-#include "pack.h"
+#include "image_rules.h"
 
 static inline int64_t pixels_of(const struct image *image) { return image->size[0] * image->size[1] * image->size[2]; }
 static inline int64_t values_of(const struct image *image) { return pixels_of(image) * image->channels; }
@@ -19,8 +20,8 @@ static inline double value_at(const struct image *image, int64_t i) {
 }
 
 /* An error when all pixels are the same; `when` ends the text: "" or " once resampled". */
-cover_status pack_check_varies(const struct image *image, const char *when);
-/* Clip to the window or the percentiles that the options ask for. */
-cover_status pack_clip(struct image *image, cover_context *context, const cover_pack_options *options);
+cover_status image_check_varies(const struct image *image, const char *when);
+/* Clip to the window or the percentiles that the rules ask for. */
+cover_status image_clip(struct image *image, cover_context *context, const struct image_rules *rules);
 
 #endif

@@ -1,12 +1,12 @@
 /* Clipping to a window or to percentiles, and the check for constant images (docs/dataset.md, "Preparation").
- * Called by pack_image.c. */
-#include "pack_pixels.h"
+ * Called by image_rules.c. */
+#include "image_pixels.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
-cover_status pack_check_varies(const struct image *image, const char *when) {
+cover_status image_check_varies(const struct image *image, const char *when) {
     const size_t pixel = cover_dtype_bytes(image->dtype) * (size_t)image->channels;
     const char *data = image->data;
     /* all pixels equal the first one when each equals the one before it */
@@ -76,19 +76,19 @@ static void clip(struct image *image, double low, double high) {
     }
 }
 
-cover_status pack_clip(struct image *image, cover_context *context, const cover_pack_options *options) {
-    double low = options->window[0], high = options->window[1];
+cover_status image_clip(struct image *image, cover_context *context, const struct image_rules *rules) {
+    double low = rules->window[0], high = rules->window[1];
     char when[80];
-    if (options->percentile[1] > options->percentile[0]) {
+    if (rules->percentile[1] > rules->percentile[0]) {
         int64_t *histogram = memory_alloc(context, 65536 * sizeof *histogram);
         if (!histogram) return COVER_ERROR_MEMORY;
-        low = percentile(image, histogram, options->percentile[0]);
-        high = percentile(image, histogram, options->percentile[1]);
+        low = percentile(image, histogram, rules->percentile[0]);
+        high = percentile(image, histogram, rules->percentile[1]);
         memory_free(context, histogram);
     } else if (!(high > low)) {
         return COVER_OK;
     }
     clip(image, low, high);
     snprintf(when, sizeof when, " once clipped to %g..%g", low, high);
-    return pack_check_varies(image, when);
+    return image_check_varies(image, when);
 }
