@@ -3,6 +3,7 @@
 #include "../core/base/files.h"
 #include "../cpu/kernels.h"
 #include "report.h"
+#include "style.h"
 
 #include <jansson.h>
 #include <math.h>

@@ -102,6 +102,4 @@ cover_status picture_difference(struct text *html, const float *a, struct window
                                 const struct plane *plane);
 cover_status picture_wheel(struct text *html);
 
-extern const char report_style[];
-
 #endif

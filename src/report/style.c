@@ -1,5 +1,5 @@
 /* The style sheet of the report: light and dark, screen and paper. */
-#include "report.h"
+#include "style.h"
 
 /* clang-format off: a rule a line */
 const char report_style[] =

@@ -27,7 +27,8 @@ enum option_kind {
     KIND_CHOICE,
     KIND_PRESET,
     KIND_SETTING,
-    KIND_ASSIGNMENT
+    KIND_ASSIGNMENT,
+    KIND_DEFINITION
 };
 
 enum option_id {
@@ -59,15 +60,15 @@ struct value {
     int count;
 };
 
-struct assignment { /* --set, --steps, ...: in the order given */
+struct assignment { /* --set, --steps, ..., or --define: in the order given */
     char *name;
     const char *value;
 };
 
 struct arguments {
     struct value option[OPTION_COUNT];
-    struct assignment *assignments;
-    int assignment_count;
+    struct assignment *assignments, *definitions;
+    int assignment_count, definition_count;
     const char **operands;
     int operand_count;
 };

@@ -138,6 +138,7 @@ static const struct {
     [KIND_PRESET] = {read_text, "the name of a preset"},
     [KIND_SETTING] = {read_text, "a value"},
     [KIND_ASSIGNMENT] = {read_assignment, "KEY=VALUE"},
+    [KIND_DEFINITION] = {read_assignment, "NAME=VALUE"},
 };
 
 static int read_value(struct arguments *arguments, const struct verb *verb, const struct option *option,
@@ -147,9 +148,10 @@ static int read_value(struct arguments *arguments, const struct verb *verb, cons
     if (!kinds[option->kind].read(value, option))
         return usage_error(verb, "--%s %s: give %s%s", option->name, text, kinds[option->kind].expects,
                            kinds[option->kind].then_values ? option->values : "");
-    if (option->kind != KIND_ASSIGNMENT && option->kind != KIND_SETTING) return EXIT_OK;
-    const char *equals = option->kind == KIND_ASSIGNMENT ? strchr(text, '=') : NULL;
-    struct assignment *assignment = &arguments->assignments[arguments->assignment_count++];
+    if (option->kind != KIND_ASSIGNMENT && option->kind != KIND_DEFINITION && option->kind != KIND_SETTING) return EXIT_OK;
+    const char *equals = option->kind != KIND_SETTING ? strchr(text, '=') : NULL;
+    struct assignment *assignment = option->kind == KIND_DEFINITION ? &arguments->definitions[arguments->definition_count++]
+                                                                    : &arguments->assignments[arguments->assignment_count++];
     assignment->name = need(equals ? strndup(text, (size_t)(equals - text)) : strdup(option->setting));
     assignment->value = equals ? equals + 1 : text;
     return EXIT_OK;
@@ -236,6 +238,7 @@ int arguments_read(struct arguments *arguments, const struct verb *verb, int cou
     struct words words = {.count = count, .word = word};
     *arguments = (struct arguments){0};
     arguments->assignments = need(calloc((size_t)count + 1, sizeof *arguments->assignments));
+    arguments->definitions = need(calloc((size_t)count + 1, sizeof *arguments->definitions));
     arguments->operands = need(calloc((size_t)count + 1, sizeof *arguments->operands));
     int status = EXIT_OK;
     for (bool only_operands = false; words.next < count && status == EXIT_OK;) {
@@ -255,7 +258,9 @@ int arguments_read(struct arguments *arguments, const struct verb *verb, int cou
 
 void arguments_free(struct arguments *arguments) {
     for (int i = 0; i < arguments->assignment_count; i++) free(arguments->assignments[i].name);
+    for (int i = 0; i < arguments->definition_count; i++) free(arguments->definitions[i].name);
     free(arguments->assignments);
+    free(arguments->definitions);
     free(arguments->operands);
 }
 

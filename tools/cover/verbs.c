@@ -4,11 +4,12 @@
 #include <string.h>
 
 extern const struct verb verb_info, verb_pack, verb_check, verb_plan, verb_pretrain, verb_match, verb_export,
-    verb_convert, verb_report, verb_bench;
+    verb_convert, verb_report, verb_bench, verb_study;
 
 const struct verb *const verbs[] = {
     &verb_info,   &verb_pack,    &verb_check,  &verb_plan,  &verb_pretrain, &verb_match,
-    &verb_export, &verb_convert, &verb_report, &verb_bench, NULL,
+    &verb_export, &verb_convert, &verb_report, &verb_bench, &verb_study,
+    NULL,
 };
 
 const struct verb *verb_find(const char *name) {

@@ -1,0 +1,229 @@
+/* The tables of a study: which runs meet in which cell, their mean and its 95 % confidence interval by Student's t.
+ * Called by study_file.c (names) and study_write.c. */
+#include "study.h"
+
+#include <fnmatch.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- statistics */
+
+/* P(|t| <= x), in closed form for whole degrees of freedom (Abramowitz and Stegun, 26.7.3 and 26.7.4). */
+static double student_within(double x, int degrees) {
+    double angle = atan2(x, sqrt((double)degrees)), cosine = cos(angle), term = degrees % 2 ? cosine : 1, sum = 0;
+    for (int k = degrees % 2 ? 1 : 0; k < degrees - 1; k += 2) {
+        sum += term;
+        term *= cosine * cosine * (k + 1) / (k + 2);
+    }
+    return degrees % 2 ? (angle + sin(angle) * sum) * 2 / acos(-1) : sin(angle) * sum;
+}
+
+double student_t(double probability, int degrees) {
+    double low = 0, high = 1;
+    while (student_within(high, degrees) < probability && high < 1e9) high *= 2;
+    for (int i = 0; i < 100; i++) {
+        double middle = (low + high) / 2;
+        *(student_within(middle, degrees) < probability ? &low : &high) = middle;
+    }
+    return high;
+}
+
+static void summarise(struct study_cell *cell) {
+    double sum = 0, squares = 0;
+    for (int i = 0; i < cell->count; i++) sum += cell->value[i];
+    cell->mean = cell->count ? sum / cell->count : NAN;
+    for (int i = 0; i < cell->count; i++) squares += (cell->value[i] - cell->mean) * (cell->value[i] - cell->mean);
+    cell->deviation = cell->count > 1 ? sqrt(squares / (cell->count - 1)) : NAN;
+    cell->reach = cell->count > 1 ? student_t(0.95, cell->count - 1) * cell->deviation / sqrt(cell->count) : NAN;
+}
+
+/* ---- which run stands where */
+
+static bool listed(const json_t *list, const char *name) {
+    for (size_t i = 0; i < json_array_size(list); i++)
+        if (strcmp(json_string_value(json_array_get(list, i)), name) == 0) return true;
+    return false;
+}
+
+static bool belongs(const struct study_run *run, const json_t *table) {
+    static const char *const lists[] = {"rows", "columns", "over"};
+    const char *pattern = json_string_value(json_object_get(table, "runs")), *variable;
+    json_t *wanted;
+    if (pattern && fnmatch(pattern, run->id, 0) != 0) return false;
+    json_object_foreach(json_object_get(table, "where"), variable, wanted) {
+        char *name = study_value_name(wanted);
+        const char *value = json_string_value(json_object_get(run->values, variable));
+        bool same = value && strcmp(value, name) == 0;
+        free(name);
+        if (!same) return false;
+    }
+    for (int list = 0; list < 3; list++)
+        for (size_t i = 0; i < json_array_size(json_object_get(table, lists[list])); i++)
+            if (!json_object_get(run->values, json_string_value(json_array_get(json_object_get(table, lists[list]), i))))
+                return false;
+    return true;
+}
+
+/* "5, full": the values of some variables */
+static char *join_values(const struct study_run *run, const json_t *variables) {
+    char *text = need(strdup(""));
+    for (size_t i = 0; i < json_array_size(variables); i++) {
+        const char *value = json_string_value(json_object_get(run->values, json_string_value(json_array_get(variables, i))));
+        size_t bytes = strlen(text) + strlen(value) + 3;
+        text = need(realloc(text, bytes));
+        if (i) strcat(text, ", ");
+        strcat(text, value);
+    }
+    return text;
+}
+
+/* The place of a name in a list, which grows. */
+static int place(char ***list, int *count, const char *name) {
+    for (int i = 0; i < *count; i++)
+        if (strcmp((*list)[i], name) == 0) return i;
+    *list = need(realloc(*list, (size_t)(*count + 1) * sizeof **list));
+    (*list)[*count] = need(strdup(name));
+    return (*count)++;
+}
+
+/* ---- before anything runs */
+
+static int check_names(const struct study *study, size_t index, const json_t *table) {
+    static const char *const lists[] = {"rows", "columns", "over"};
+    const json_t *variables = study_member(study, "variables"), *value = json_object_get(table, "value");
+    const char *key;
+    json_t *member;
+    for (int list = 0; list < 3; list++)
+        for (size_t i = 0; i < json_array_size(json_object_get(table, lists[list])); i++) {
+            const char *name = json_string_value(json_array_get(json_object_get(table, lists[list]), i));
+            if (!name || !json_object_get(variables, name))
+                return study_refuse(study, "tables[%zu]: %s: no variable '%s'", index, lists[list], name ? name : "");
+        }
+    json_object_foreach(json_object_get(table, "where"), key, member) {
+        char *name = study_value_name(member);
+        free(name);
+        if (!json_object_get(variables, key) || !name)
+            return study_refuse(study, "tables[%zu]: where: no variable '%s', or no name of a value", index, key);
+    }
+    if (!json_is_string(value) && !json_object_size(value))
+        return study_refuse(study, "tables[%zu]: 'value' is neither a path such as best.mean_dice nor an object {NAME: path}",
+                            index);
+    json_object_foreach((json_t *)value, key, member) if (!json_is_string(member))
+        return study_refuse(study, "tables[%zu]: value '%s' is not a path", index, key);
+    return EXIT_OK;
+}
+
+/* Each run stands in a cell for a reason that the table names, and none stands there twice. */
+static int check_runs(const struct study *study, size_t index, const json_t *table) {
+    static const char *const lists[] = {"rows", "columns", "over"};
+    json_t *seen = need(json_object());
+    int status = EXIT_OK, found = 0;
+    for (int i = 0; i < study->runs && status == EXIT_OK; i++) {
+        const struct study_run *run = &study->run[i];
+        if (!belongs(run, table)) continue;
+        const char *variable;
+        json_t *value;
+        char *part[3], key[4096];
+        found++;
+        json_object_foreach(run->values, variable, value) {
+            bool named = json_object_get(json_object_get(table, "where"), variable) != NULL;
+            for (int list = 0; list < 3; list++) named = named || listed(json_object_get(table, lists[list]), variable);
+            if (!named)
+                status = study_refuse(study, "tables[%zu]: run %s differs in '%s', too: add it to rows, columns, over or where",
+                                      index, run->id, variable);
+        }
+        for (int list = 0; list < 3; list++) part[list] = join_values(run, json_object_get(table, lists[list]));
+        snprintf(key, sizeof key, "%s|%s|%s", part[0], part[1], part[2]);
+        const char *other = json_string_value(json_object_get(seen, key));
+        if (other && status == EXIT_OK)
+            status = study_refuse(study, "tables[%zu]: runs %s and %s stand in one place: choose by \"runs\" or \"where\"", index,
+                                  other, run->id);
+        json_object_set_new(seen, key, json_string(run->id));
+        for (int list = 0; list < 3; list++) free(part[list]);
+    }
+    if (status == EXIT_OK && !found) status = study_refuse(study, "tables[%zu]: no run has all of its variables", index);
+    json_decref(seen);
+    return status;
+}
+
+int study_table_check(const struct study *study) {
+    const json_t *tables = study_member(study, "tables");
+    int status = EXIT_OK;
+    for (size_t i = 0; i < json_array_size(tables) && status == EXIT_OK; i++) {
+        status = check_names(study, i, json_array_get(tables, i));
+        if (status == EXIT_OK) status = check_runs(study, i, json_array_get(tables, i));
+    }
+    return status;
+}
+
+/* ---- cells */
+
+/* A number at a dotted path of a result; NaN when there is none. */
+static double figure(const json_t *result, const char *path) {
+    char key[256];
+    while (result && *path) {
+        size_t length = strcspn(path, ".");
+        snprintf(key, sizeof key, "%.*s", (int)length, path);
+        result = json_is_array(result) ? json_array_get(result, (size_t)strtoul(key, NULL, 10)) : json_object_get(result, key);
+        path += length + (path[length] == '.');
+    }
+    return json_is_number(result) ? json_number_value(result) : NAN;
+}
+
+static void add_value(struct study_cell *cell, const struct study_run *run, const char *path) {
+    double value = run->state == STUDY_DONE ? figure(json_object_get(run->record, "result"), path) : NAN;
+    cell->expected++;
+    if (!isfinite(value)) return;
+    cell->value = need(realloc(cell->value, (size_t)(cell->count + 1) * sizeof *cell->value));
+    cell->value[cell->count++] = value;
+}
+
+void study_table_make(struct study_table *table, const struct study *study, const json_t *description) {
+    const json_t *value = json_object_get(description, "value"), *digits = json_object_get(description, "digits");
+    int figures = json_is_object(value) ? (int)json_object_size(value) : 1, columns = 0;
+    char **column = NULL;
+    *table = (struct study_table){.title = json_string_value(json_object_get(description, "title")),
+                                  .about = json_string_value(json_object_get(description, "about")),
+                                  .digits = digits ? (int)json_integer_value(digits) : 3};
+    int *at = need(calloc((size_t)study->runs, 2 * sizeof *at)); /* row and column of each run */
+    for (int i = 0; i < study->runs; i++) {
+        at[2 * i] = -1;
+        if (!belongs(&study->run[i], description)) continue;
+        char *row_name = join_values(&study->run[i], json_object_get(description, "rows"));
+        char *column_name = join_values(&study->run[i], json_object_get(description, "columns"));
+        at[2 * i] = place(&table->row, &table->rows, row_name);
+        at[2 * i + 1] = place(&column, &columns, column_name);
+        free(row_name);
+        free(column_name);
+    }
+    table->columns = columns * figures;
+    table->cell = need(calloc((size_t)(table->rows * table->columns) + 1, sizeof *table->cell));
+    table->column = need(calloc((size_t)table->columns + 1, sizeof *table->column));
+    for (int c = 0; c < columns; c++) {
+        void *member = json_object_iter((json_t *)value);
+        for (int f = 0; f < figures; f++, member = json_object_iter_next((json_t *)value, member)) {
+            const char *name = member ? json_object_iter_key(member) : json_array_size(json_object_get(description, "columns")) ? "" : json_string_value(value);
+            size_t bytes = strlen(column[c]) + strlen(name) + 3;
+            char *whole = table->column[c * figures + f] = need(malloc(bytes));
+            snprintf(whole, bytes, "%s%s%s", column[c], *column[c] && *name ? ", " : "", name);
+            const char *path = json_string_value(member ? json_object_iter_value(member) : value);
+            for (int i = 0; i < study->runs; i++)
+                if (at[2 * i] >= 0 && at[2 * i + 1] == c)
+                    add_value(&table->cell[at[2 * i] * table->columns + c * figures + f], &study->run[i], path);
+        }
+        free(column[c]);
+    }
+    for (int i = 0; i < table->rows * table->columns; i++) summarise(&table->cell[i]);
+    free(column);
+    free(at);
+}
+
+void study_table_free(struct study_table *table) {
+    for (int i = 0; i < table->rows * table->columns; i++) free(table->cell[i].value);
+    for (int i = 0; i < table->rows; i++) free(table->row[i]);
+    for (int i = 0; i < table->columns; i++) free(table->column[i]);
+    free(table->row);
+    free(table->column);
+    free(table->cell);
+}
