@@ -24,6 +24,12 @@
     X(vector_loss_grad, form)                                                                                         \
     X(cosine_sum, form)                                                                                               \
     X(cosine_sum_grad, form)                                                                                          \
+    X(softmax_loss, form)                                                                                             \
+    X(softmax_loss_grad, form)                                                                                        \
+    X(sigmoid_loss, form)                                                                                             \
+    X(sigmoid_loss_grad, form)                                                                                        \
+    X(global_pool, form)                                                                                              \
+    X(global_pool_grad, form)                                                                                         \
     X(add, form)                                                                                                      \
     X(square_sum, form)                                                                                               \
     X(adam, form)

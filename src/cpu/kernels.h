@@ -26,6 +26,11 @@ struct mov_shape { /* channel c belongs to head c % heads; head_dim = channels /
     int heads, radius;
 };
 
+struct softmax_loss { /* of one image */
+    int64_t pixels, classes;
+    float ce_weight, dice_weight, smooth; /* weights are of the gradient alone */
+};
+
 struct kernels {
     const char *isa;
 
@@ -84,6 +89,28 @@ struct kernels {
     double (*cosine_sum)(const float *a, const float *b, const float *mask, int64_t pixels, int64_t channels);
     void (*cosine_sum_grad)(float *da, float *db, const float *a, const float *b, const float *mask, int64_t pixels,
                             int64_t channels);
+
+    /* --- losses of a task; class_weights: one a class, NULL = ones.
+     * softmax_loss: loss[0] = sum over valid pixels of class_weights[t] * -log softmax_t(logits), by their number;
+     * loss[1] = 1 - mean over classes k >= 1 of (2 I_k + smooth) / (P_k + T_k + smooth), with sums over valid pixels
+     * I_k = sum of p_k where t = k, P_k = sum of p_k, T_k = number of t = k.  target: t of each pixel, a whole number; a
+     * pixel whose target is none of 0 .. classes - 1 is not valid and has no part.  Without a valid pixel all is zero.
+     * statistics, 1 + 3 * classes: number of valid pixels, then all I, all P, all T.
+     * dlogits: gradient of ce_weight * loss[0] + dice_weight * loss[1] (of the first alone if dice_weight is 0). */
+    void (*softmax_loss)(double *loss, double *statistics, const float *logits, const float *target,
+                         const float *class_weights, const struct softmax_loss *s);
+    void (*softmax_loss_grad)(float *dlogits, const float *logits, const float *target, const float *class_weights,
+                              const double *statistics, const struct softmax_loss *s);
+    /* mean over known entries (target >= 0; 0 or 1, or a probability) of class_weights[k] * binary cross-entropy; zero
+     * without one.  statistics, 1: their number */
+    double (*sigmoid_loss)(double *statistics, const float *logits, const float *target, const float *class_weights,
+                           int64_t pixels, int64_t classes);
+    void (*sigmoid_loss_grad)(float *dlogits, const float *logits, const float *target, const float *class_weights,
+                              const double *statistics, int64_t pixels, int64_t classes);
+
+    /* --- y (channels) = mean of x over pixels, accumulated in double */
+    void (*global_pool)(float *y, const float *x, int64_t pixels, int64_t channels);
+    void (*global_pool_grad)(float *dx, const float *dy, int64_t pixels, int64_t channels);
 
     /* --- flat vectors */
     void (*add)(float *y, const float *a, const float *b, int64_t count); /* y may be a or b */

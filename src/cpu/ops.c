@@ -233,6 +233,47 @@ static cover_status run_cosine_loss_grad(const struct call *call, int image) {
                                    in(call, 2, image), grid_pixels(&x->grid), x->channels);
     return COVER_OK;
 }
+static struct softmax_loss softmax_loss(const struct tensor *logits, const struct attributes *attributes) {
+    return (struct softmax_loss){.pixels = grid_pixels(&logits->grid), .classes = logits->channels,
+                                 .ce_weight = attributes->ce_weight, .dice_weight = attributes->dice_weight,
+                                 .smooth = attributes->smooth};
+}
+static cover_status run_softmax_loss(const struct call *call, int image) {
+    struct softmax_loss s = softmax_loss(input(call, 0), &call->node->attributes);
+    call->kernels->softmax_loss(out(call, 0, image), out(call, 1, image), in(call, 0, image), in(call, 1, image),
+                                in(call, 2, 0), &s);
+    return COVER_OK;
+}
+static cover_status run_softmax_loss_grad(const struct call *call, int image) {
+    struct softmax_loss s = softmax_loss(input(call, 0), &call->node->attributes);
+    call->kernels->softmax_loss_grad(out(call, 0, image), in(call, 0, image), in(call, 1, image), in(call, 2, 0),
+                                     in(call, 3, image), &s);
+    return COVER_OK;
+}
+static cover_status run_sigmoid_loss(const struct call *call, int image) {
+    const struct tensor *x = input(call, 0);
+    double *loss = out(call, 0, image);
+    loss[0] = call->kernels->sigmoid_loss(out(call, 1, image), in(call, 0, image), in(call, 1, image), in(call, 2, 0),
+                                          grid_pixels(&x->grid), x->channels);
+    loss[1] = 0;
+    return COVER_OK;
+}
+static cover_status run_sigmoid_loss_grad(const struct call *call, int image) {
+    const struct tensor *x = input(call, 0);
+    call->kernels->sigmoid_loss_grad(out(call, 0, image), in(call, 0, image), in(call, 1, image), in(call, 2, 0),
+                                     in(call, 3, image), grid_pixels(&x->grid), x->channels);
+    return COVER_OK;
+}
+static cover_status run_global_pool(const struct call *call, int image) {
+    const struct tensor *x = input(call, 0);
+    call->kernels->global_pool(out(call, 0, image), in(call, 0, image), grid_pixels(&x->grid), x->channels);
+    return COVER_OK;
+}
+static cover_status run_global_pool_grad(const struct call *call, int image) {
+    const struct tensor *dx = tensor_at(call, call->node->output[0]);
+    call->kernels->global_pool_grad(out(call, 0, image), in(call, 0, image), grid_pixels(&dx->grid), dx->channels);
+    return COVER_OK;
+}
 static cover_status run_add(const struct call *call, int image) {
     const struct tensor *x = input(call, 0);
     call->kernels->add(out(call, 0, image), in(call, 0, image), in(call, 1, image), tensor_elements(x) / x->images);
@@ -262,5 +303,11 @@ const struct op_cpu cpu_ops[OP_COUNT] = {
     [OP_vector_loss_grad] = {.run = run_vector_loss_grad},
     [OP_cosine_loss] = {.run = run_cosine_loss},
     [OP_cosine_loss_grad] = {.run = run_cosine_loss_grad},
+    [OP_softmax_loss] = {.run = run_softmax_loss},
+    [OP_softmax_loss_grad] = {.run = run_softmax_loss_grad},
+    [OP_sigmoid_loss] = {.run = run_sigmoid_loss},
+    [OP_sigmoid_loss_grad] = {.run = run_sigmoid_loss_grad},
+    [OP_global_pool] = {.run = run_global_pool},
+    [OP_global_pool_grad] = {.run = run_global_pool_grad},
     [OP_add] = {.run = run_add},
 };

@@ -352,6 +352,91 @@ static void cosine_backward(const struct kernels *kernels, struct scene *scene) 
                              scene->in[2].data, grid_pixels(&scene->grid), scene->channels);
 }
 
+/* ---- losses of a task: inputs logits, target, class weights; more: the statistics.  The gradient of the output says how
+ * much each of the two losses counts, times the pixels that a mean divides by, so that slopes are far from zero. */
+
+static struct softmax_loss softmax_loss(const struct scene *scene) {
+    return (struct softmax_loss){grid_pixels(&scene->grid), scene->channels, scene->out_grad.data[0],
+                                 scene->out_grad.data[1], 1};
+}
+
+static void task_loss_draw(struct scene *scene, int64_t target_channels, int64_t statistics) {
+    const int64_t count = grid_pixels(&scene->grid) * scene->channels;
+    scene->in[0] = uniform(scene, count, -4, 4);
+    scene->in[1] = array_make(grid_pixels(&scene->grid) * target_channels);
+    for (int64_t i = 0; i < scene->in[1].count; i++) /* one in six or so is not known */
+        scene->in[1].data[i] = draw_integer(scene, 0, 5) ? (float)draw_integer(scene, 0, statistics > 1 ? scene->channels - 1 : 1) : -1;
+    if (scene->with_bias) scene->in[2] = uniform(scene, scene->channels, 0.2f, 2);
+    scene->grad[0] = array_make(count);
+    scene->more[0] = array_make(statistics);
+    scene->workspace = workspace_make((size_t)statistics * sizeof(double));
+}
+
+static void statistics_found(struct scene *scene) {
+    for (int64_t i = 0; i < scene->more[0].count; i++)
+        scene->more[0].data[i] = (float)((double *)(void *)scene->workspace.data)[i];
+}
+
+static void softmax_loss_draw(struct scene *scene) {
+    scene->channels += scene->channels == 1;
+    if (scene->grid.ndim == 2 && draw_integer(scene, 0, 9) == 0) scene->channels = 300;
+    task_loss_draw(scene, 1, 1 + 3 * scene->channels);
+    output(scene, 2);
+    for (int i = 0; i < 2; i++) scene->out_grad.data[i] *= (float)grid_pixels(&scene->grid);
+    if (draw_integer(scene, 0, 3) == 0) scene->out_grad.data[1] = 0;
+}
+
+static void softmax_loss_forward(const struct kernels *kernels, struct scene *scene) {
+    const struct softmax_loss shape = softmax_loss(scene);
+    double loss[2];
+    kernels->softmax_loss(loss, (double *)(void *)scene->workspace.data, scene->in[0].data, scene->in[1].data,
+                          scene->in[2].data, &shape);
+    for (int i = 0; i < 2; i++) scene->out.data[i] = (float)loss[i];
+    statistics_found(scene);
+}
+
+static void softmax_loss_backward(const struct kernels *kernels, struct scene *scene) {
+    const struct softmax_loss shape = softmax_loss(scene);
+    kernels->softmax_loss_grad(scene->grad[0].data, scene->in[0].data, scene->in[1].data, scene->in[2].data,
+                               (double *)(void *)scene->workspace.data, &shape);
+}
+
+static void sigmoid_loss_draw(struct scene *scene) {
+    task_loss_draw(scene, scene->channels, 1);
+    output(scene, 1);
+    scene->out_grad.data[0] = 1;
+}
+
+/* The sum in place of the mean. */
+static void sigmoid_loss_forward(const struct kernels *kernels, struct scene *scene) {
+    const double mean = kernels->sigmoid_loss((double *)(void *)scene->workspace.data, scene->in[0].data, scene->in[1].data,
+                                              scene->in[2].data, grid_pixels(&scene->grid), scene->channels);
+    statistics_found(scene);
+    scene->out.data[0] = (float)(mean * scene->more[0].data[0]);
+}
+
+static void sigmoid_loss_backward(const struct kernels *kernels, struct scene *scene) {
+    kernels->sigmoid_loss_grad(scene->grad[0].data, scene->in[0].data, scene->in[1].data, scene->in[2].data,
+                               (double *)(void *)scene->workspace.data, grid_pixels(&scene->grid), scene->channels);
+    for (int64_t i = 0; i < scene->grad[0].count; i++) scene->grad[0].data[i] *= scene->more[0].data[0];
+}
+
+/* ---- global_pool: input x */
+
+static void global_pool_draw(struct scene *scene) {
+    scene->in[0] = uniform(scene, grid_pixels(&scene->grid) * scene->channels, -1, 1);
+    scene->grad[0] = array_make(scene->in[0].count);
+    output(scene, scene->channels);
+}
+
+static void global_pool_forward(const struct kernels *kernels, struct scene *scene) {
+    kernels->global_pool(scene->out.data, scene->in[0].data, grid_pixels(&scene->grid), scene->channels);
+}
+
+static void global_pool_backward(const struct kernels *kernels, struct scene *scene) {
+    kernels->global_pool_grad(scene->grad[0].data, scene->out_grad.data, grid_pixels(&scene->grid), scene->channels);
+}
+
 /* ---- flat vectors; adam leaves weights and moments in `more` */
 
 static void vectors_draw(struct scene *scene) {
@@ -402,6 +487,9 @@ const struct operation operations[] = {
     {"mov", {AT(mov), AT(mov_grad)}, mov_draw, mov_forward, mov_backward, 1e-5, 2e-2f, false},
     {"vector_loss", {AT(vector_loss), AT(vector_loss_grad)}, vector_loss_draw, vector_loss_forward, vector_loss_backward, 1e-6, 1e-3f, true},
     {"cosine_sum", {AT(cosine_sum), AT(cosine_sum_grad)}, cosine_draw, cosine_forward, cosine_backward, 1e-5, 1e-2f, false},
+    {"softmax_loss", {AT(softmax_loss), AT(softmax_loss_grad)}, softmax_loss_draw, softmax_loss_forward, softmax_loss_backward, 1e-5, 0.1f, false},
+    {"sigmoid_loss", {AT(sigmoid_loss), AT(sigmoid_loss_grad)}, sigmoid_loss_draw, sigmoid_loss_forward, sigmoid_loss_backward, 1e-5, 0.1f, false},
+    {"global_pool", {AT(global_pool), AT(global_pool_grad)}, global_pool_draw, global_pool_forward, global_pool_backward, 2e-7, 0.5f, false},
     {"add", {AT(add)}, vectors_draw, add_forward, NULL, 0, 0, false},
     {"square_sum", {AT(square_sum)}, square_sum_draw, square_sum_forward, NULL, 1e-6, 0, false},
     {"adam", {AT(adam)}, adam_draw, adam_forward, NULL, 2e-6, 0, false},

@@ -17,7 +17,7 @@ struct adjoint {
     struct graph *graph;
     int forward_tensors;
     int *gradient;      /* of each forward tensor */
-    bool *wanted;       /* depends on a parameter */
+    bool *wanted;       /* depends on a parameter that is not frozen */
     bool *shared;       /* of each tensor: is the gradient of two tensors, so nothing may be added in place */
     int shared_capacity;
     struct again *again;
@@ -68,7 +68,7 @@ int adjoint_of(struct adjoint *adjoint, int tensor) { return adjoint->gradient[t
 
 void adjoint_add(struct adjoint *adjoint, int tensor, int contribution) {
     struct graph *graph = adjoint->graph;
-    if (graph->status != COVER_OK || contribution == ABSENT) return;
+    if (graph->status != COVER_OK || contribution == ABSENT || !adjoint->wanted[tensor]) return;
     if (contribution >= adjoint->shared_capacity) {
         graph->status = fail(COVER_ERROR_INTERNAL, "graph: more tensors in backward than foreseen");
         return;
@@ -129,8 +129,10 @@ int adjoint_again(struct adjoint *adjoint, int tensor) {
 
 static void find_wanted(struct adjoint *adjoint, const struct derivative *derivative) {
     const struct graph *graph = adjoint->graph;
-    for (int i = 0; i < adjoint->forward_tensors; i++)
-        adjoint->wanted[i] = graph->tensors[i].storage == STORAGE_PARAMETER;
+    for (int i = 0; i < adjoint->forward_tensors; i++) {
+        const struct tensor *tensor = &graph->tensors[i];
+        adjoint->wanted[i] = tensor->storage == STORAGE_PARAMETER && !(derivative->frozen && derivative->frozen[tensor->index]);
+    }
     for (int i = 0; i < derivative->wants; i++) adjoint->wanted[derivative->want[i]] = true;
     for (int n = 0; n < graph->forward_nodes; n++) {
         const struct node *node = &graph->nodes[n];

@@ -165,6 +165,16 @@ int graph_vector_loss(struct graph *graph, int prediction, int truth, int mask) 
 int graph_cosine_loss(struct graph *graph, int a, int b, int mask) {
     return one_output(graph, OP_cosine_loss, (int[]){a, b, mask}, (struct attributes){0});
 }
+int graph_softmax_loss(struct graph *graph, int logits, int target, int class_weights, float ce_weight, float dice_weight) {
+    return one_output(graph, OP_softmax_loss, (int[]){logits, target, class_weights},
+                      (struct attributes){.ce_weight = ce_weight, .dice_weight = dice_weight, .smooth = 1});
+}
+int graph_sigmoid_loss(struct graph *graph, int logits, int target, int class_weights) {
+    return one_output(graph, OP_sigmoid_loss, (int[]){logits, target, class_weights}, (struct attributes){0});
+}
+int graph_global_pool(struct graph *graph, int x) {
+    return one_output(graph, OP_global_pool, (int[]){x}, (struct attributes){0});
+}
 int graph_add(struct graph *graph, int a, int b) {
     return one_output(graph, OP_add, (int[]){a, b}, (struct attributes){0});
 }

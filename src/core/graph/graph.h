@@ -48,8 +48,9 @@ struct tensor {
 struct attributes {
     int kernel, groups, heads, radius;
     float slope, scale;
+    float ce_weight, dice_weight, smooth; /* softmax_loss: of the gradient; sum that smooths Dice */
     enum coordinates coordinates;
-    struct grid grid;    /* of the output, where the inputs do not tell: resize, gradients of resize and pooling */
+    struct grid grid;    /* of the output, where the inputs do not tell: resize, gradients of resize and poolings */
     int64_t channels;    /* upsample_concat_grad: channels of skip; conv_grad_weights: row of the weights */
     bool skip_output[2]; /* outputs that nobody wants */
 };
@@ -97,6 +98,13 @@ int graph_warp(struct graph *graph, int source, int field, enum coordinates coor
 int graph_mov(struct graph *graph, int query, int key, int heads, int radius);
 int graph_vector_loss(struct graph *graph, int prediction, int truth, int mask);
 int graph_cosine_loss(struct graph *graph, int a, int b, int mask);
+/* Losses of segmentation and classification, an image a row: kernels.h has the formulas.  target: one channel, the class;
+ * of the sigmoid loss a channel a class, 0 or 1; negative = not known.  class_weights: an input of one image, one pixel and
+ * a channel a class, or ABSENT for ones.  The gradient of the softmax loss is that of ce_weight * cross-entropy +
+ * dice_weight * Dice loss. */
+int graph_softmax_loss(struct graph *graph, int logits, int target, int class_weights, float ce_weight, float dice_weight);
+int graph_sigmoid_loss(struct graph *graph, int logits, int target, int class_weights);
+int graph_global_pool(struct graph *graph, int x); /* mean over pixels: a grid of one pixel */
 int graph_add(struct graph *graph, int a, int b);
 
 /* What graph_differentiate() is asked: outputs with the gradient that flows into each, tensors whose gradient is wanted
@@ -106,9 +114,10 @@ struct derivative {
     int output[8], gradient[8]; /* gradient: a tensor of the output's shape; of a loss the loss itself, meaning 1 */
     int want[8];
     int want_gradient[8]; /* filled in: ABSENT where nothing flows */
+    const bool *frozen;   /* a parameter row each: those whose gradient nobody wants; NULL = none */
 };
-/* Add the nodes that compute the gradient of every parameter in the graph and of the wanted tensors.  Losses are sums over
- * pixels; their gradients are unscaled too. */
+/* Add the nodes that compute the gradient of every parameter in the graph that is not frozen and of the wanted tensors;
+ * below the last of them backward stops.  Losses of pairs are sums over pixels; their gradients are unscaled too. */
 void graph_differentiate(struct graph *graph, struct derivative *derivative);
 /* Does parameter row have a gradient here? */
 bool graph_has_gradient(const struct graph *graph, int parameter);

@@ -65,13 +65,15 @@ static void gradient_conv(struct adjoint *adjoint, int index) {
     struct node node = graph->nodes[index];
     int dy = adjoint_of(adjoint, node.output[0]), out[NODE_OUTPUTS];
     struct attributes attributes = node.attributes;
+    bool to_weights = adjoint_wanted(adjoint, node.input[1]);
+    bool to_bias = node.input[2] != ABSENT && adjoint_wanted(adjoint, node.input[2]);
     attributes.channels = graph->tensors[node.input[1]].index;
-    attributes.skip_output[1] = node.input[2] == ABSENT;
-    /* weights first: x, computed again, is free before dx needs room */
-    int x = adjoint_again(adjoint, node.input[0]);
-    if (graph_node(graph, OP_conv_grad_weights, (int[]){x, dy}, &attributes, out)) {
+    attributes.skip_output[1] = !to_bias;
+    if (to_weights || to_bias) { /* before dx: x, computed again, is free before dx needs room */
+        int x = adjoint_again(adjoint, node.input[0]);
+        if (!graph_node(graph, OP_conv_grad_weights, (int[]){x, dy}, &attributes, out)) return;
         adjoint_add(adjoint, node.input[1], out[0]);
-        if (node.input[2] != ABSENT) adjoint_add(adjoint, node.input[2], out[1]);
+        if (to_bias) adjoint_add(adjoint, node.input[2], out[1]);
     }
     if (!adjoint_wanted(adjoint, node.input[0])) return;
     if (graph_node(graph, OP_conv_grad_data, (int[]){dy, node.input[1]}, &node.attributes, out))
@@ -273,6 +275,73 @@ static void gradient_cosine_loss(struct adjoint *adjoint, int index) {
     adjoint_add(adjoint, node.input[1], out[1]);
 }
 
+/* ---- losses of a task: f64 results, an image a row */
+
+enum { TASK_LOSSES = 2, SOFTMAX_CLASS_STATISTICS = 3 }; /* of softmax_loss: kernels.h says which */
+
+static cover_status task_loss(const struct graph *graph, const struct node *node, int64_t statistics, struct tensor *out) {
+    const struct tensor *logits = in(graph, node, 0);
+    if (node->input[2] != ABSENT) {
+        const struct tensor *weights = in(graph, node, 2);
+        TRY(must_have(weights, logits->channels));
+        if (weights->images != 1 || grid_pixels(&weights->grid) != 1)
+            return fail(COVER_ERROR_SHAPE, "%s is not one vector", weights->name);
+    }
+    out[0] = vector(TASK_LOSSES), out[1] = vector(statistics);
+    for (int i = 0; i < 2; i++) out[i].images = logits->images, out[i].element = ELEMENT_F64;
+    return must_match(logits, in(graph, node, 1));
+}
+static cover_status shape_softmax_loss(const struct graph *graph, const struct node *node, struct tensor *out) {
+    int64_t classes = in(graph, node, 0)->channels;
+    if (classes < 2) return fail(COVER_ERROR_SHAPE, "%s has one channel, but classes are at least 2", in(graph, node, 0)->name);
+    if (!(node->attributes.smooth > 0)) return fail(COVER_ERROR_ARGUMENT, "the Dice loss needs smooth > 0");
+    TRY(must_have(in(graph, node, 1), 1));
+    return task_loss(graph, node, 1 + SOFTMAX_CLASS_STATISTICS * classes, out);
+}
+static cover_status shape_sigmoid_loss(const struct graph *graph, const struct node *node, struct tensor *out) {
+    TRY(must_have(in(graph, node, 1), in(graph, node, 0)->channels));
+    return task_loss(graph, node, 1, out);
+}
+static cover_status shape_task_loss_grad(const struct graph *graph, const struct node *node, struct tensor *out) {
+    out[0] = like(in(graph, node, 0));
+    return COVER_OK;
+}
+#define shape_softmax_loss_grad shape_task_loss_grad
+#define shape_sigmoid_loss_grad shape_task_loss_grad
+static void gradient_task_loss(struct adjoint *adjoint, int index, enum op grad) {
+    struct graph *graph = adjoint_graph(adjoint);
+    struct node node = graph->nodes[index];
+    int logits = adjoint_again(adjoint, node.input[0]);
+    int out[NODE_OUTPUTS], inputs[] = {logits, node.input[1], node.input[2], node.output[1]};
+    if (graph_node(graph, grad, inputs, &node.attributes, out)) adjoint_add(adjoint, node.input[0], out[0]);
+}
+static void gradient_softmax_loss(struct adjoint *adjoint, int index) {
+    gradient_task_loss(adjoint, index, OP_softmax_loss_grad);
+}
+static void gradient_sigmoid_loss(struct adjoint *adjoint, int index) {
+    gradient_task_loss(adjoint, index, OP_sigmoid_loss_grad);
+}
+
+/* ---- global_pool */
+
+static cover_status shape_global_pool(const struct graph *graph, const struct node *node, struct tensor *out) {
+    out[0] = like(in(graph, node, 0));
+    out[0].grid = (struct grid){out[0].grid.ndim, {1, 1, 1}};
+    return COVER_OK;
+}
+static cover_status shape_global_pool_grad(const struct graph *graph, const struct node *node, struct tensor *out) {
+    out[0] = like(in(graph, node, 0));
+    out[0].grid = node->attributes.grid;
+    return COVER_OK;
+}
+static void gradient_global_pool(struct adjoint *adjoint, int index) {
+    struct graph *graph = adjoint_graph(adjoint);
+    struct node node = graph->nodes[index];
+    int out[NODE_OUTPUTS], dy = adjoint_of(adjoint, node.output[0]);
+    struct attributes attributes = {.grid = graph->tensors[node.input[0]].grid};
+    if (graph_node(graph, OP_global_pool_grad, &dy, &attributes, out)) adjoint_add(adjoint, node.input[0], out[0]);
+}
+
 /* ---- add */
 
 static cover_status shape_add(const struct graph *graph, const struct node *node, struct tensor *out) {
@@ -299,6 +368,9 @@ static void gradient_add(struct adjoint *adjoint, int index) {
 #define gradient_mov_grad NULL
 #define gradient_vector_loss_grad NULL
 #define gradient_cosine_loss_grad NULL
+#define gradient_softmax_loss_grad NULL
+#define gradient_sigmoid_loss_grad NULL
+#define gradient_global_pool_grad NULL
 
 #define OP(name, inputs, outputs, optional, flags, text) [OP_##name] = shape_##name,
 shape_rule *const op_shape[OP_COUNT] = {

@@ -12,9 +12,9 @@ extern shape_rule *const op_shape[OP_COUNT];
 struct adjoint;
 /* Gradient of a forward tensor as collected so far, ABSENT when nothing flows there. */
 int adjoint_of(struct adjoint *adjoint, int tensor);
-/* Does a gradient have to flow into this tensor? */
+/* Does a gradient have to flow into this tensor?  Not into frozen parameters and what depends on no other. */
 bool adjoint_wanted(const struct adjoint *adjoint, int tensor);
-/* Add one contribution to a tensor's gradient. */
+/* Add one contribution to a tensor's gradient; nothing where none is wanted. */
 void adjoint_add(struct adjoint *adjoint, int tensor, int gradient);
 /* A forward tensor for use in backward: itself, or computed again just now when that is cheap. */
 int adjoint_again(struct adjoint *adjoint, int tensor);

@@ -1,7 +1,8 @@
-/* Max pooling over windows of 2^ndim pixels, plain C: what the forms in simd/pool.c must equal.
- * Paper: the U-Net's way down.
+/* Max pooling over windows of 2^ndim pixels, and the mean over all, plain C: what the forms in simd/pool.c must equal.
+ * Paper: the U-Net's way down; the classifier's head.
  *
- *   y(p) = max over k in {0,1}^ndim of x(2p + k)          dx(2p + k) = dy(p) where k is the maximum's place, else 0 */
+ *   y(p) = max over k in {0,1}^ndim of x(2p + k)          dx(2p + k) = dy(p) where k is the maximum's place, else 0
+ *   global_pool: y = sum over p of x(p) / pixels              dx(p) = dy / pixels */
 #include "../forms.h"
 
 #include <math.h>
@@ -51,4 +52,17 @@ void max_pool2_grad_plain(float *dx, const float *dy, const uint8_t *index, cons
                 float *corner = dx + ((2 * z * grid->size[1] + 2 * h) * grid->size[2] + 2 * w) * channels;
                 for (int64_t c = 0; c < channels; c++) corner[window.offset[*index++] * channels + c] = *dy++;
             }
+}
+
+void global_pool_plain(float *y, const float *x, int64_t pixels, int64_t channels) {
+    for (int64_t c = 0; c < channels; c++) {
+        double sum = 0;
+        for (int64_t p = 0; p < pixels; p++) sum += x[p * channels + c];
+        y[c] = (float)(sum / (double)pixels);
+    }
+}
+
+void global_pool_grad_plain(float *dx, const float *dy, int64_t pixels, int64_t channels) {
+    for (int64_t p = 0; p < pixels; p++)
+        for (int64_t c = 0; c < channels; c++) dx[p * channels + c] = (float)((double)dy[c] / (double)pixels);
 }
