@@ -240,6 +240,22 @@ START_TEST(every_form_equals_plain_where_work_is_cut_into_blocks)
     }
 END_TEST
 
+/* Heads of tasks: few classes, seldom a multiple of a vector, from the pixels of an image or from one pooled pixel. */
+START_TEST(every_form_equals_plain_on_heads)
+    {
+        static const int64_t ins[] = {8, 16, 33, 64, 512};
+        for (int ndim = 2; ndim <= 3; ndim++)
+            for (int64_t classes = 2; classes <= 30; classes += classes < 10 ? 1 : 4)
+                for (int in = 0; in < 5; in++) {
+                    struct conv_shape shape = {{ndim, {1, 1, 1}}, ins[in], classes, 1, true, true};
+                    compare_with_plain(&shape, (uint64_t)classes);
+                    if (ins[in] > 64) continue;
+                    shape.grid = (struct grid){ndim, {ndim == 3 ? 2 : 1, 3, 19}};
+                    compare_with_plain(&shape, (uint64_t)classes);
+                }
+    }
+END_TEST
+
 /* f(x, w, b) = <dy, y>; the gradients are its derivatives, and f is linear in each, so a wide step is exact. */
 START_TEST(plain_gradients_equal_finite_differences)
     {
@@ -541,6 +557,7 @@ int main(void) {
     ADD(tcase, every_form_equals_plain_on_random_shapes);
     ADD(tcase, every_form_equals_plain_on_axes_of_one_pixel);
     ADD(tcase, every_form_equals_plain_where_work_is_cut_into_blocks);
+    ADD(tcase, every_form_equals_plain_on_heads);
     ADD(tcase, plain_gradients_equal_finite_differences);
     ADD(tcase, every_form_equals_the_reference);
     ADD(tcase, four_threads_at_once_give_the_bits_of_one);
