@@ -1,5 +1,5 @@
 /* A whole model against its golden file: levels, field, mask, losses, every gradient, ten optimiser steps. */
-#include "core/train/engine.h"
+#include "core/train/pairs.h"
 #include "golden.h"
 
 #include <math.h>
@@ -10,15 +10,16 @@ enum { PAIRS_MAX = 16, STEPS = 10 };
 static const double bound_forward = 1e-4, bound_gradient = 3e-4, bound_after = 1e-3, bound_loss = 5e-6,
                     bound_trajectory = 2e-3, bound_norm = 3e-2;
 
-struct model {
+struct network {
     cover_config *config;
     struct settings settings;
     struct tensor images, fields;
     float *moving, *fixed, *dvf, *views, *mask;
     struct view_pair pairs[PAIRS_MAX];
+    struct sample samples[PAIRS_MAX];
 };
 
-static cover_status read_settings(struct golden *golden, struct model *model) {
+static cover_status read_settings(struct golden *golden, struct network *model) {
     static const char *const names[] = {"dims", "coordinates", "widths", "radius", "heads", "head_dim", "lr", "weight_decay"};
     const char *dims = tensor_file_metadata(golden->file, "dims");
     TRY(cover_config_create(&model->config, golden->context, dims && *dims == '3' ? "paper-3d" : "paper-2d"));
@@ -35,7 +36,7 @@ static cover_status read_settings(struct golden *golden, struct model *model) {
 }
 
 /* The valid mask of method.md: p + v inside the image on every axis. */
-static void make_pair(struct model *model, int index) {
+static void make_pair(struct network *model, int index) {
     int64_t pixels = grid_pixels(&model->images.grid), channels = model->images.channels;
     int ndim = model->images.grid.ndim;
     const int64_t *size = model->images.grid.size;
@@ -57,9 +58,10 @@ static void make_pair(struct model *model, int index) {
         pair->valid += inside;
         for (int a = 0; a < ndim && inside; a++) pair->zero_loss += fabsf(pair->field[p * ndim + a]);
     }
+    model->samples[index] = objective_sample(pair);
 }
 
-static bool read_inputs(struct golden *golden, struct model *model) {
+static bool read_inputs(struct golden *golden, struct network *model) {
     struct tensor fixed;
     model->moving = golden_load(golden, "in.moving", &model->images);
     model->fixed = golden_load(golden, "in.fixed", &fixed);
@@ -105,7 +107,7 @@ static void keep(float *all, const void *result, int pair, size_t bytes, int ima
     memcpy((char *)all + (size_t)pair * bytes, (const char *)result + (size_t)image * bytes, bytes);
 }
 
-static cover_status run_forward(struct golden *golden, struct model *model, struct forward *forward) {
+static cover_status run_forward(struct golden *golden, struct network *model, struct forward *forward) {
     const struct executor *executor = &executor_cpu;
     size_t pixels = (size_t)grid_pixels(&model->images.grid) * (size_t)model->images.grid.ndim * sizeof(float);
     for (int pair = 0; pair < model->images.images; pair++) {
@@ -121,7 +123,7 @@ static cover_status run_forward(struct golden *golden, struct model *model, stru
     return COVER_OK;
 }
 
-static void compare_forward(struct golden *golden, struct model *model, struct forward *forward) {
+static void compare_forward(struct golden *golden, struct network *model, struct forward *forward) {
     static const char *const views[] = {"moving", "fixed"};
     for (int i = 0; i < LEVELS; i++)
         for (int view = 0; view < 2; view++) {
@@ -136,7 +138,7 @@ static void compare_forward(struct golden *golden, struct model *model, struct f
     golden_tensor(golden, "out.flow", forward->flow, bound_forward);
 }
 
-static cover_status check_forward(struct golden *golden, struct model *model) {
+static cover_status check_forward(struct golden *golden, struct network *model) {
     cover_context *context = golden->context;
     struct parameters parameters;
     struct forward forward = {0};
@@ -171,15 +173,15 @@ done:
 
 /* ---- training: losses, gradients, ten updates */
 
-static cover_status take(void *user, int64_t pair, const struct view_pair **views) {
-    *views = &((struct model *)user)->pairs[pair];
+static cover_status take(void *user, int64_t index, const struct sample **sample) {
+    *sample = &((struct network *)user)->samples[index];
     return COVER_OK;
 }
-static void give_back(void *user, int64_t pair, const struct view_pair *views) { (void)user, (void)pair, (void)views; }
+static void give_back(void *user, int64_t index, const struct sample *sample) { (void)user, (void)index, (void)sample; }
 
 static void compare_gradients(struct golden *golden, const struct engine *engine, int64_t valid) {
-    for (int i = 0; i < engine->parameters.count; i++) {
-        const struct parameter *row = &engine->parameters.rows[i];
+    for (int i = 0; i < engine->model.parameters.count; i++) {
+        const struct parameter *row = &engine->model.parameters.rows[i];
         float *values = engine->gradient + row->offset, *mean = memory_alloc(golden->context, (size_t)row->count * 4);
         char name[96];
         snprintf(name, sizeof name, "grad.%s", row->name);
@@ -191,31 +193,31 @@ static void compare_gradients(struct golden *golden, const struct engine *engine
 }
 
 static void compare_after(struct golden *golden, const struct engine *engine) {
-    for (int i = 0; i < engine->parameters.count; i++) {
+    for (int i = 0; i < engine->model.parameters.count; i++) {
         char name[96];
-        snprintf(name, sizeof name, "after10.%s", engine->parameters.rows[i].name);
+        snprintf(name, sizeof name, "after10.%s", engine->model.parameters.rows[i].name);
         if (tensor_file_find(golden->file, name))
-            golden_tensor(golden, name, engine->weights + engine->parameters.rows[i].offset, bound_after);
+            golden_tensor(golden, name, engine->weights + engine->model.parameters.rows[i].offset, bound_after);
     }
 }
 
-static cover_status check_training(struct golden *golden, struct model *model, struct engine *engine) {
+static cover_status check_training(struct golden *golden, struct network *model, struct engine *engine) {
     const struct tensor_entry *entry = tensor_file_find(golden->file, "out.trajectory");
     float expected[STEPS][3];
     if (!entry || entry->elements != STEPS * 3) return fail(COVER_ERROR_FORMAT, "%s: out.trajectory is missing", golden->path);
     TRY(tensor_read_f32(golden->file, entry, &expected[0][0]));
-    struct pair_source source = {take, give_back, model};
+    struct sample_source source = {take, give_back, model};
     for (int step = 0; step < STEPS; step++) {
         struct step_sums sums;
         TRY(engine_step(engine, &source, &sums));
-        double vector = sums.vector / (double)sums.valid, cosine = 1 + sums.cosine / (double)sums.valid;
-        double norm = engine_gradient_norm(engine, sums.valid);
+        double vector = sums.term[TERM_VECTOR] / (double)sums.count, cosine = 1 + sums.term[TERM_COSINE] / (double)sums.count;
+        double norm = engine_gradient_norm(engine, sums.count);
         char name[64];
         if (step == 0) {
             const char *lv = tensor_file_metadata(golden->file, "loss_vec"), *lc = tensor_file_metadata(golden->file, "loss_con");
             golden_number(golden, "loss_vec", vector, lv ? atof(lv) : NAN, bound_loss);
             golden_number(golden, "loss_con", cosine, lc ? atof(lc) : NAN, bound_loss);
-            compare_gradients(golden, engine, sums.valid);
+            compare_gradients(golden, engine, sums.count);
         }
         snprintf(name, sizeof name, "trajectory.%d.loss_vec", step);
         golden_number(golden, name, vector, expected[step][0], bound_trajectory);
@@ -223,21 +225,21 @@ static cover_status check_training(struct golden *golden, struct model *model, s
         golden_number(golden, name, cosine, expected[step][1], bound_trajectory);
         snprintf(name, sizeof name, "trajectory.%d.gradient_norm", step);
         golden_number(golden, name, norm, expected[step][2], bound_norm);
-        TRY(engine_update(engine, sums.valid, norm, model->settings.lr));
+        TRY(engine_update(engine, sums.count, norm, model->settings.lr));
     }
     compare_after(golden, engine);
     return COVER_OK;
 }
 
 void golden_model(struct golden *golden) {
-    struct model model = {0};
+    struct network model = {0};
     struct engine *engine = NULL;
     cover_status status = COVER_OK;
     if (!read_inputs(golden, &model)) goto done;
     GO(read_settings(golden, &model));
     GO(check_forward(golden, &model));
-    GO(engine_create(&engine, golden->context, &model.settings, &model.images.grid, model.images.images));
-    GO(load_weights(golden, &engine->parameters, engine->weights));
+    GO(engine_create(&engine, golden->context, &model.settings, objective_model, &model.images.grid, model.images.images));
+    GO(load_weights(golden, &engine->model.parameters, engine->weights));
     GO(engine_weights_changed(engine));
     GO(check_training(golden, &model, engine));
 done:

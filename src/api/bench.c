@@ -2,7 +2,7 @@
 #include "../core/base/files.h"
 #include "../core/base/philox.h"
 #include "../core/nn/unet.h"
-#include "../core/train/engine.h"
+#include "../core/train/pairs.h"
 #include "../core/train/prefetch.h"
 
 #include <libcover/bench.h>
@@ -58,28 +58,28 @@ static cover_status measure(struct bench *bench, cover_status (*part)(void *data
 struct step {
     struct bench *bench;
     struct engine *engine;
-    struct view_pair *pairs;
+    struct sample *samples;
     float **blocks;
 };
 
-static cover_status take(void *user, int64_t pair, const struct view_pair **views) {
-    *views = &((struct step *)user)->pairs[pair];
+static cover_status take(void *user, int64_t index, const struct sample **sample) {
+    *sample = &((struct step *)user)->samples[index];
     return COVER_OK;
 }
-static void give_back(void *user, int64_t pair, const struct view_pair *views) { (void)user, (void)pair, (void)views; }
+static void give_back(void *user, int64_t index, const struct sample *sample) { (void)user, (void)index, (void)sample; }
 
 static cover_status one_step(void *data) {
     struct step *step = data;
-    struct pair_source source = {take, give_back, step};
+    struct sample_source source = {take, give_back, step};
     struct step_sums sums;
     TRY(engine_step(step->engine, &source, &sums));
-    double norm = engine_gradient_norm(step->engine, sums.valid);
-    return engine_update(step->engine, sums.valid, norm, 1e-4);
+    double norm = engine_gradient_norm(step->engine, sums.count);
+    return engine_update(step->engine, sums.count, norm, 1e-4);
 }
 
 static cover_status only_convolutions(void *data) {
     struct step *step = data;
-    struct pair_source source = {take, give_back, step};
+    struct sample_source source = {take, give_back, step};
     struct step_sums sums;
     return engine_step(step->engine, &source, &sums);
 }
@@ -88,12 +88,13 @@ static cover_status make_pairs(struct step *step) {
     struct bench *bench = step->bench;
     int64_t pixels = grid_pixels(&bench->grid);
     for (int64_t i = 0; i < bench->options.pairs; i++) {
-        struct view_pair *pair = &step->pairs[i];
+        struct view_pair made, *pair = &made;
         TRY(pair_allocate(pair, &step->blocks[i], bench->context, &bench->grid, 1));
         random_values(pair->moving, 2 * pixels, 0, 1, (uint32_t)i);
         random_values(pair->field, pixels * bench->grid.ndim, -8, 8, 1000 + (uint32_t)i);
         for (int64_t p = 0; p < pixels; p++) pair->mask[p] = 1;
         pair->valid = pixels;
+        step->samples[i] = objective_sample(pair);
     }
     return COVER_OK;
 }
@@ -126,20 +127,20 @@ static cover_status bench_step(struct bench *bench) {
     size_t pairs = (size_t)bench->options.pairs;
     struct step step = {.bench = bench};
     cover_status status = COVER_ERROR_MEMORY;
-    step.pairs = memory_zero(context, pairs * sizeof *step.pairs);
+    step.samples = memory_zero(context, pairs * sizeof *step.samples);
     step.blocks = memory_zero(context, pairs * sizeof *step.blocks);
-    if (!step.pairs || !step.blocks) goto done;
+    if (!step.samples || !step.blocks) goto done;
     GO(make_pairs(&step));
-    GO(engine_create(&step.engine, context, &bench->settings, &bench->grid, bench->options.pairs));
+    GO(engine_create(&step.engine, context, &bench->settings, objective_model, &bench->grid, bench->options.pairs));
     bench->flops = engine_flops(step.engine);
     GO(measure(bench, one_step, &step));
-    GO(engine_time(step.engine, &step.pairs[0], bench->op_seconds));
+    GO(engine_time(step.engine, &step.samples[0], bench->op_seconds));
     status = measure_floor(bench, &step);
 done:
     engine_destroy(step.engine);
     for (size_t i = 0; step.blocks && i < pairs; i++) memory_free(context, step.blocks[i]);
     memory_free(context, step.blocks);
-    memory_free(context, step.pairs);
+    memory_free(context, step.samples);
     return status;
 }
 

@@ -15,10 +15,12 @@ static int64_t part_channels(int part, int channels, int ndim) { return part < 2
 
 /* Pairs of the step behind the last one: drawn like all others, but never trained on. */
 static cover_status draw_pair(cover_trainer *trainer, float *const out[PARTS], int index) {
-    const struct view_pair *views;
+    const struct sample *sample;
     const struct grid *grid = &trainer->engine->grid;
-    TRY(prefetch_redraw(trainer->prefetch, trainer->settings.steps, index, &views));
-    const float *from[PARTS] = {views->moving, views->fixed, views->field, views->mask};
+    TRY(prefetch_redraw(trainer->prefetch, trainer->settings.steps, index, &sample));
+    const float *images = sample->input[OBJECTIVE_IMAGES];
+    const float *from[PARTS] = {images, images + grid_pixels(grid) * trainer->reader.channels, sample->input[OBJECTIVE_TRUTH],
+                                sample->input[OBJECTIVE_MASK]};
     for (int i = 0; i < PARTS; i++)
         memcpy(out[i], from[i], (size_t)(grid_pixels(grid) * part_channels(i, trainer->reader.channels, grid->ndim)) * sizeof(float));
     return COVER_OK;

@@ -52,10 +52,10 @@ static cover_status plan_text(cover_context *context, const struct engine *engin
              "{\"parameters\": %lld, \"flops_per_step\": %.6g, \"bytes\": {\"weights\": %llu, \"gradients\": %llu, "
              "\"optimiser\": %llu, \"arena_per_lane\": %llu, \"lanes\": %d, \"packed_weights\": %llu, \"views\": %llu, "
              "\"total\": %llu}}",
-             (long long)engine->parameters.total, engine_flops(engine), (unsigned long long)bytes.weights,
+             (long long)engine->model.parameters.total, engine_flops(engine), (unsigned long long)bytes.weights,
              (unsigned long long)bytes.gradients, (unsigned long long)bytes.optimiser,
              (unsigned long long)bytes.arena_per_lane, bytes.lanes, (unsigned long long)bytes.packed,
-             (unsigned long long)bytes.pairs, (unsigned long long)bytes.total);
+             (unsigned long long)bytes.samples, (unsigned long long)bytes.total);
     return text_take(&text, out);
 }
 
@@ -69,7 +69,7 @@ cover_status trainer_create_bare(cover_trainer **made, cover_context *context, c
     GO(cover_config_copy(&trainer->config, config));
     trainer->settings = *config_settings(trainer->config);
     struct grid grid = settings_grid(&trainer->settings.crop, (int)trainer->settings.dims);
-    GO(engine_create(&trainer->engine, context, &trainer->settings, &grid, trainer->settings.batch));
+    GO(engine_create(&trainer->engine, context, &trainer->settings, objective_model, &grid, trainer->settings.batch));
     GO(plan_text(context, trainer->engine, &trainer->plan));
     *made = trainer;
 done:
@@ -114,7 +114,7 @@ cover_status cover_plan(cover_context *context, const cover_config *config, char
     const struct settings *settings = config_settings(config);
     struct grid grid = settings_grid(&settings->crop, (int)settings->dims);
     struct engine *engine;
-    TRY(engine_plan(&engine, context, settings, &grid, settings->batch));
+    TRY(engine_plan(&engine, context, settings, objective_model, &grid, settings->batch));
     cover_status status = plan_text(context, engine, json);
     engine_destroy(engine);
     return status;
@@ -129,16 +129,17 @@ static void stop_prefetch(cover_trainer *trainer) {
 
 cover_status trainer_prefetch(cover_trainer *trainer) {
     if (trainer->prefetch) return COVER_OK;
-    return prefetch_create(&trainer->prefetch, trainer->context, &trainer->settings, &trainer->reader, trainer->engine->lanes,
-                           trainer->step);
+    TRY(pair_maker(&trainer->maker, trainer->context, &trainer->settings, &trainer->reader));
+    return prefetch_create(&trainer->prefetch, trainer->context, &trainer->maker.maker, trainer->settings.batch,
+                           trainer->engine->lanes, trainer->step);
 }
 
 /* A sum went bad: run the step's pairs again one by one, looking at every tensor. */
 static cover_status diagnose(cover_trainer *trainer) {
     for (int64_t pair = 0; pair < trainer->settings.batch; pair++) {
-        const struct view_pair *views;
-        TRY(prefetch_redraw(trainer->prefetch, trainer->step, pair, &views));
-        cover_status status = engine_diagnose(trainer->engine, views);
+        const struct sample *sample;
+        TRY(prefetch_redraw(trainer->prefetch, trainer->step, pair, &sample));
+        cover_status status = engine_diagnose(trainer->engine, sample);
         if (status == COVER_ERROR_NUMERIC)
             return fail_in(status, "step %lld, pair %lld", (long long)trainer->step + 1, (long long)pair);
         TRY(status);
@@ -153,30 +154,30 @@ cover_status cover_trainer_step(cover_trainer *trainer, cover_step_report *given
     struct step_sums sums;
     if (cancelled(trainer->context)) return fail(COVER_ERROR_CANCELLED, "step %lld: cancelled", (long long)trainer->step + 1);
     TRY(trainer_prefetch(trainer));
-    struct pair_source source = prefetch_source(trainer->prefetch, trainer->step);
+    struct sample_source source = prefetch_source(trainer->prefetch, trainer->step);
     cover_status status = engine_step(trainer->engine, &source, &sums);
     if (status != COVER_OK) {
         stop_prefetch(trainer); /* some pairs of this step are taken; the next try draws them again */
         return status;
     }
-    double valid = sums.valid > 0 ? (double)sums.valid : 1, rate = schedule_rate(&trainer->settings, trainer->step);
-    double norm = engine_gradient_norm(trainer->engine, sums.valid);
-    double total = (trainer->settings.loss_vec ? sums.vector / valid : 0) +
-                   (trainer->settings.loss_con ? 1 + sums.cosine / valid : 0);
+    double valid = sums.count > 0 ? (double)sums.count : 1, rate = schedule_rate(&trainer->settings, trainer->step);
+    double norm = engine_gradient_norm(trainer->engine, sums.count);
+    double total = (trainer->settings.loss_vec ? sums.term[TERM_VECTOR] / valid : 0) +
+                   (trainer->settings.loss_con ? 1 + sums.term[TERM_COSINE] / valid : 0);
     if (!isfinite(total) || !isfinite(norm)) {
         status = diagnose(trainer);
         stop_prefetch(trainer);
         return status;
     }
-    if (sums.valid > 0) TRY(engine_update(trainer->engine, sums.valid, norm, rate));
+    if (sums.count > 0) TRY(engine_update(trainer->engine, sums.count, norm, rate));
     else log_line(trainer->context, COVER_LOG_WARNING, "step %lld: no valid pixel in any pair, so no update was made",
                   (long long)trainer->step + 1);
     trainer->step++;
     double seconds = seconds_now() - start;
-    cover_step_report report = {.struct_size = sizeof report, .step = trainer->step, .loss = total, .l_vec = sums.vector / valid,
-                                .l_con = 1 + sums.cosine / valid, .l_zero = sums.zero / valid, .grad_norm = norm, .lr = rate,
+    cover_step_report report = {.struct_size = sizeof report, .step = trainer->step, .loss = total, .l_vec = sums.term[TERM_VECTOR] / valid,
+                                .l_con = 1 + sums.term[TERM_COSINE] / valid, .l_zero = sums.zero / valid, .grad_norm = norm, .lr = rate,
                                 .seconds = seconds, .pairs_per_second = (double)trainer->settings.batch / seconds,
-                                .valid_pixels = sums.valid};
+                                .valid_pixels = sums.count};
     report_write(given, &report, sizeof report);
     return COVER_OK;
 }
@@ -190,7 +191,7 @@ cover_status cover_trainer_save(cover_trainer *trainer, const char *path) {
     if (!json) return COVER_ERROR_MEMORY;
     struct checkpoint checkpoint = {.step = trainer->step, .updates = engine->updates, .seed = trainer->settings.seed,
                                     .config = json, .dataset_hash = trainer->hash, .objective = "cover",
-                                    .parameters = &engine->parameters, .weights = engine->weights, .m = engine->m,
+                                    .parameters = &engine->model.parameters, .weights = engine->weights, .m = engine->m,
                                     .v = engine->v};
     return checkpoint_write(trainer->context, path, &checkpoint);
 }
@@ -226,7 +227,7 @@ static cover_status load(cover_trainer *trainer, const char *path, struct checkp
                     "dataset of the run, or start a new run", path, file->dataset_hash, trainer->hash);
     if (strcmp(file->objective, "cover") != 0)
         return fail(COVER_ERROR_MISMATCH, "%s: its objective is '%s', not cover", path, file->objective);
-    TRY(checkpoint_read(file, &engine->parameters, engine->weights, engine->m, engine->v));
+    TRY(checkpoint_read(file, &engine->model.parameters, engine->weights, engine->m, engine->v));
     trainer->step = file->step, engine->updates = file->updates;
     stop_prefetch(trainer);
     return engine_weights_changed(engine);
@@ -246,13 +247,13 @@ cover_status cover_trainer_init_weights(cover_trainer *trainer, const char *path
     struct tensor_file *file;
     TRY(weights_open(&file, trainer->context, path));
     struct weights_match match = {.allow_partial = allow_partial != 0};
-    cover_status status = weights_load(trainer->engine->weights, &trainer->engine->parameters, file, &match);
+    cover_status status = weights_load(trainer->engine->weights, &trainer->engine->model.parameters, file, &match);
     tensor_file_close(file);
     return status == COVER_OK ? engine_weights_changed(trainer->engine) : status;
 }
 
 cover_status cover_trainer_export(cover_trainer *trainer, const char *path) {
     if (!trainer || !path) return fail(COVER_ERROR_ARGUMENT, "cover_trainer_export: an argument is NULL");
-    return weights_write(trainer->context, path, &trainer->engine->parameters, trainer->engine->weights, trainer->config, NULL,
+    return weights_write(trainer->context, path, &trainer->engine->model.parameters, trainer->engine->weights, trainer->config, NULL,
                          trainer->step);
 }

@@ -2,8 +2,7 @@
 #ifndef COVER_API_TRAINER_H
 #define COVER_API_TRAINER_H
 
-#include "../core/train/engine.h"
-#include "../core/train/prefetch.h"
+#include "../core/train/pairs.h"
 
 #include <libcover/trainer.h>
 
@@ -13,6 +12,7 @@ struct cover_trainer {
     cover_config *config;
     struct settings settings;
     struct sample_reader reader;
+    struct pair_maker maker;
     struct engine *engine;
     struct prefetch *prefetch; /* NULL until the next step needs it */
     int64_t step;              /* updates asked for so far; those without a valid pixel count too */

@@ -1,7 +1,7 @@
 /* Backbone, head, losses and warp as calls of their own: together they are the trainer's objective, value and gradient. */
 #include "../check_main.h"
 #include "core/base/philox.h"
-#include "core/train/engine.h"
+#include "core/train/pairs.h"
 #include "core/train/prefetch.h"
 
 #include <libcover/cover.h>
@@ -50,14 +50,15 @@ static cover_tensor *random_tensor(const int64_t *shape, int rank, float low, fl
 
 struct pair {
     struct view_pair views;
+    struct sample sample;
     float *block;
 };
-static cover_status take(void *user, int64_t index, const struct view_pair **views) {
+static cover_status take(void *user, int64_t index, const struct sample **sample) {
     (void)index;
-    *views = &((struct pair *)user)->views;
+    *sample = &((struct pair *)user)->sample;
     return COVER_OK;
 }
-static void give_back(void *user, int64_t index, const struct view_pair *views) { (void)user, (void)index, (void)views; }
+static void give_back(void *user, int64_t index, const struct sample *sample) { (void)user, (void)index, (void)sample; }
 
 /* Planar tensors of the pair, and the same values channels last for the engine. */
 static void fill_pair(struct pair *pair, const struct grid *grid, cover_tensor *moving, cover_tensor *fixed, cover_tensor *truth,
@@ -71,6 +72,7 @@ static void fill_pair(struct pair *pair, const struct grid *grid, cover_tensor *
     for (int64_t p = 0; p < pixels; p++)
         for (int a = 0; a < grid->ndim; a++) pair->views.field[p * grid->ndim + a] = planar[a * pixels + p];
     for (int64_t p = 0; p < pixels; p++) pair->views.valid += pair->views.mask[p] > 0;
+    pair->sample = objective_sample(&pair->views);
 }
 
 static void levels_of(const cover_tensor *levels[LEVEL_COUNT], const cover_features *features) {
@@ -78,8 +80,8 @@ static void levels_of(const cover_tensor *levels[LEVEL_COUNT], const cover_featu
 }
 
 static void compare_gradients(const struct engine *engine, int64_t valid, cover_backbone *backbone, cover_head *head) {
-    for (int i = 0; i < engine->parameters.count; i++) {
-        const struct parameter *row = &engine->parameters.rows[i];
+    for (int i = 0; i < engine->model.parameters.count; i++) {
+        const struct parameter *row = &engine->model.parameters.rows[i];
         bool of_head = strncmp(row->name, "proj.", 5) == 0;
         cover_tensor *gradient;
         ck_assert_ok(of_head ? cover_head_gradient(head, row->name, &gradient) : cover_backbone_gradient(backbone, row->name, &gradient));
@@ -111,9 +113,9 @@ static void check_components(int dims) {
     struct pair pair = {0};
     struct engine *engine;
     struct step_sums sums;
-    struct pair_source source = {take, give_back, &pair};
+    struct sample_source source = {take, give_back, &pair};
     fill_pair(&pair, &grid, moving, fixed, truth, mask);
-    ck_assert_ok(engine_create(&engine, context, &settings, &grid, 1));
+    ck_assert_ok(engine_create(&engine, context, &settings, objective_model, &grid, 1));
     ck_assert_ok(engine_step(engine, &source, &sums));
 
     /* the same weights in backbone and head */
@@ -121,8 +123,8 @@ static void check_components(int dims) {
     cover_head *head;
     ck_assert_ok(cover_backbone_create(&backbone, context, config));
     ck_assert_ok(cover_head_create(&head, context, config));
-    for (int i = 0; i < engine->parameters.count; i++) {
-        const struct parameter *row = &engine->parameters.rows[i];
+    for (int i = 0; i < engine->model.parameters.count; i++) {
+        const struct parameter *row = &engine->model.parameters.rows[i];
         cover_tensor *value;
         ck_assert_ok(cover_tensor_wrap(&value, context, COVER_F32, row->rank, row->shape, NULL, engine->weights + row->offset));
         ck_assert_ok(strncmp(row->name, "proj.", 5) == 0 ? cover_head_set(head, row->name, value)
@@ -140,22 +142,22 @@ static void check_components(int dims) {
     levels_of(a, of_moving), levels_of(b, of_fixed);
     ck_assert_ok(cover_head_forward(&field, head, a, b, LEVEL_COUNT));
     ck_assert_ok(cover_vector_loss(context, &vector, &dfield, field, truth, mask));
-    ck_assert_double_eq_tol(vector, sums.vector / (double)sums.valid, 1e-5 * vector);
+    ck_assert_double_eq_tol(vector, sums.term[TERM_VECTOR] / (double)sums.count, 1e-5 * vector);
     ck_assert_ok(cover_warp(&warped, context, a[LEVEL_COUNT - 1], truth));
     ck_assert_ok(cover_consistency_loss(context, &consistency, &da, &db, warped, b[LEVEL_COUNT - 1], mask));
-    ck_assert_double_eq_tol(consistency, 1 + sums.cosine / (double)sums.valid, 1e-5);
+    ck_assert_double_eq_tol(consistency, 1 + sums.term[TERM_COSINE] / (double)sums.count, 1e-5);
 
     /* backward by hand, of L_vec alone (the warp has no public gradient), against an engine that has no L_con */
     settings.loss_con = 0;
     engine_destroy(engine);
-    ck_assert_ok(engine_create(&engine, context, &settings, &grid, 1));
+    ck_assert_ok(engine_create(&engine, context, &settings, objective_model, &grid, 1));
     ck_assert_ok(engine_step(engine, &source, &sums));
     cover_tensor *dmoving[LEVEL_COUNT], *dfixed[LEVEL_COUNT], *dx = NULL;
     ck_assert_ok(cover_head_backward(head, dmoving, dfixed, a, b, LEVEL_COUNT, dfield));
     ck_assert_ok(cover_backbone_backward(backbone, &dx, moving, (const cover_tensor *const *)dmoving, LEVEL_COUNT));
     ck_assert_ok(cover_backbone_backward(backbone, NULL, fixed, (const cover_tensor *const *)dfixed, LEVEL_COUNT));
     ck_assert_int_eq(cover_tensor_rank(dx), dims + 2);
-    compare_gradients(engine, sums.valid, backbone, head);
+    compare_gradients(engine, sums.count, backbone, head);
     ck_assert_ok(cover_head_zero_gradient(head));
     ck_assert_ok(cover_backbone_zero_gradient(backbone));
 

@@ -133,7 +133,7 @@ static struct figures train(int threads, const char *lanes, const char *batch) {
         ck_assert(isfinite(report.loss) && report.l_vec > 0 && report.l_zero > 0 && report.valid_pixels > 0);
         figures.loss[i] = report.loss, figures.norm[i] = report.grad_norm;
     }
-    size_t bytes = (size_t)trainer->engine->parameters.floats * sizeof(float);
+    size_t bytes = (size_t)trainer->engine->model.parameters.floats * sizeof(float);
     figures.weights = malloc(bytes + sizeof(size_t));
     memcpy(figures.weights, &bytes, sizeof bytes);
     memcpy((char *)figures.weights + sizeof bytes, trainer->engine->weights, bytes);
@@ -239,8 +239,8 @@ START_TEST(numbers_that_go_bad_stop_the_step_and_name_the_tensor) {
     cover_trainer *trainer;
     ck_assert_ok(cover_trainer_create(&trainer, context, dataset, config));
     ck_assert_ok(cover_trainer_step(trainer, NULL));
-    int row = parameters_find(&trainer->engine->parameters, "backbone.up2.conv.double_conv.0.bias");
-    trainer->engine->weights[trainer->engine->parameters.rows[row].offset] = NAN;
+    int row = parameters_find(&trainer->engine->model.parameters, "backbone.up2.conv.double_conv.0.bias");
+    trainer->engine->weights[trainer->engine->model.parameters.rows[row].offset] = NAN;
     ck_assert_ok(engine_weights_changed(trainer->engine));
     ck_assert_int_eq(cover_trainer_step(trainer, NULL), COVER_ERROR_NUMERIC);
     ck_assert_ptr_nonnull(strstr(cover_error_text(), "step 2"));

@@ -63,3 +63,18 @@ cover_status objective_parameters(struct parameters *parameters, cover_context *
     else parameters_free(parameters);
     return status;
 }
+
+cover_status objective_model(struct model *model, cover_context *context, const struct settings *settings, const struct grid *grid) {
+    struct objective objective;
+    TRY(objective_parameters(&model->parameters, context, settings));
+    TRY(objective_build(&objective, context, &model->parameters, settings, grid, OBJECTIVE_LOSS | OBJECTIVE_GRADIENT));
+    model->graph = objective.graph;
+    model->term[TERM_VECTOR] = (struct loss_term){objective.vector_sum, 0};
+    model->term[TERM_COSINE] = (struct loss_term){objective.cosine_sum, 0};
+    return COVER_OK;
+}
+
+struct sample objective_sample(const struct view_pair *pair) {
+    return (struct sample){.input = {[OBJECTIVE_IMAGES] = pair->moving, [OBJECTIVE_TRUTH] = pair->field, [OBJECTIVE_MASK] = pair->mask},
+                           .count = pair->valid, .zero = pair->zero_loss};
+}

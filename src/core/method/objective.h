@@ -3,9 +3,10 @@
 #ifndef COVER_OBJECTIVE_H
 #define COVER_OBJECTIVE_H
 
-#include "../graph/graph.h"
+#include "../graph/model.h"
 #include "../nn/unet.h"
 #include "../train/settings.h"
+#include "sevr.h"
 
 enum { OBJECTIVE_IMAGES, OBJECTIVE_TRUTH, OBJECTIVE_MASK, OBJECTIVE_INPUTS }; /* inputs, in this order */
 
@@ -31,6 +32,11 @@ void objective_free(struct objective *objective);
 
 /* The full parameter table of a network: the same whatever is later built or left out. */
 cover_status objective_parameters(struct parameters *parameters, cover_context *context, const struct settings *settings);
+
+/* What the engine trains; its terms are the two sums.  A view pair as a sample of it: fixed lies behind moving. */
+enum { TERM_VECTOR, TERM_COSINE };
+cover_status objective_model(struct model *model, cover_context *context, const struct settings *settings, const struct grid *grid);
+struct sample objective_sample(const struct view_pair *pair);
 
 /* VPA over levels of both images (image 0 moving, 1 fixed): the field on the last level's grid.
  * level_field: the field after each level, may be NULL. */

@@ -47,15 +47,20 @@ static int double_conv(struct graph *graph, const char *prefix, int x, int64_t w
     return x;
 }
 
-void unet_build(struct graph *graph, int x, const int64_t widths[UNET_WIDTHS], int levels[LEVELS]) {
-    int encoder[LEVELS];
+void unet_encoder(struct graph *graph, int x, const int64_t widths[UNET_WIDTHS], int stages[LEVELS]) {
     char prefix[48];
-    encoder[0] = double_conv(graph, "inc", x, widths[0]);
+    stages[0] = double_conv(graph, "inc", x, widths[0]);
     for (int i = 1; i < LEVELS; i++) {
         snprintf(prefix, sizeof prefix, "down%d.maxpool_conv.1", i);
         snprintf(graph->scope, sizeof graph->scope, "backbone.down%d", i);
-        encoder[i] = double_conv(graph, prefix, graph_max_pool2(graph, encoder[i - 1]), widths[i]);
+        stages[i] = double_conv(graph, prefix, graph_max_pool2(graph, stages[i - 1]), widths[i]);
     }
+}
+
+void unet_build(struct graph *graph, int x, const int64_t widths[UNET_WIDTHS], int levels[LEVELS]) {
+    int encoder[LEVELS];
+    char prefix[48];
+    unet_encoder(graph, x, widths, encoder);
     levels[0] = encoder[LEVELS - 1];
     for (int i = 1; i < LEVELS; i++) {
         snprintf(prefix, sizeof prefix, "up%d.conv", i);

@@ -7,6 +7,8 @@
 
 enum { LEVELS = 5, UNET_WIDTHS = 9, UNET_MULTIPLE = 16 /* sizes must be divisible by it */ };
 
+/* The encoder alone: outputs of its five stages, full size to coarse; the last one is level 0. */
+void unet_encoder(struct graph *graph, int x, const int64_t widths[UNET_WIDTHS], int stages[LEVELS]);
 /* Levels of x (any images); widths as in the settings. */
 void unet_build(struct graph *graph, int x, const int64_t widths[UNET_WIDTHS], int levels[LEVELS]);
 

@@ -8,7 +8,7 @@
 enum { UPDATE_BLOCK = 1 << 16 }; /* floats of one unit of norm and update: fixed, so sums do not depend on threads */
 enum { TREE_MAX = 128 };
 
-struct pending { /* the finished sum over pairs lo..hi-1 that waits for its sibling */
+struct pending { /* the finished sum over samples lo..hi-1 that waits for its sibling */
     int64_t lo, hi;
     float *sum;
 };
@@ -17,17 +17,17 @@ struct lane {
     struct run run;
     struct team_barrier barrier;
     void *arena;
-    int64_t pair; /* in work, -1 = no more */
-    const struct view_pair *views;
+    int64_t index; /* of the sample in work, -1 = no more */
+    const struct sample *sample;
 };
 
 struct step_state {
     struct engine *engine;
     int64_t batch;
     struct lane *lanes;
-    double *vector, *cosine, *zero;
-    int64_t *valid;
-    /* gradient buffers: a lane takes one before it takes a pair, so the earliest pair in work always finishes */
+    double *term[MODEL_TERMS], *zero; /* of each sample */
+    int64_t *count;
+    /* gradient buffers: a lane takes one before it takes a sample, so the earliest one in work always finishes */
     float **buffers;
     int buffer_count, free_count;
     float **free_buffers;
@@ -35,8 +35,8 @@ struct step_state {
     int pending_count;
     pthread_mutex_t lock;
     pthread_cond_t freed;
-    const struct pair_source *source;
-    int64_t next_pair;
+    const struct sample_source *source;
+    int64_t next;
     cover_status status;
     char error[1024];
     /* norm and update */
@@ -53,29 +53,33 @@ static int tree_depth(int64_t batch) {
     return depth;
 }
 
-/* Lanes keep a pair each; what is left over helps as teams. */
+/* Lanes keep a sample each; what is left over helps as teams. */
 static int widest(const struct engine *engine) {
     int64_t most = engine->context->threads < engine->batch ? engine->context->threads : engine->batch;
     return engine->settings.lanes && engine->settings.lanes < most ? (int)engine->settings.lanes : (int)most;
 }
 
-static uint64_t pair_bytes(const struct engine *engine) {
-    uint64_t pixels = (uint64_t)grid_pixels(&engine->grid);
-    return pixels * sizeof(float) * (2 * (uint64_t)engine->settings.channels + (uint64_t)engine->grid.ndim + 1);
+static uint64_t sample_bytes(const struct engine *engine) {
+    uint64_t bytes = 0;
+    for (int i = 0; i < engine->model.graph.tensor_count; i++) {
+        const struct tensor *tensor = &engine->model.graph.tensors[i];
+        if (tensor->storage == STORAGE_INPUT && tensor->parent == ABSENT) bytes += tensor_bytes(tensor);
+    }
+    return bytes;
 }
 
 struct engine_bytes engine_bytes(const struct engine *engine) {
-    uint64_t flat = (uint64_t)engine->parameters.floats * sizeof(float);
+    uint64_t flat = (uint64_t)engine->model.parameters.floats * sizeof(float);
     struct engine_bytes bytes = {
         .weights = flat,
         .gradients = flat * (uint64_t)(engine->lanes + tree_depth(engine->batch)),
         .optimiser = 2 * flat,
         .arena_per_lane = engine->executor->program_plan(engine->program)->arena_bytes,
         .packed = engine->executor->program_packed_bytes(engine->program),
-        .pairs = pair_bytes(engine) * (uint64_t)(engine->lanes + 2),
+        .samples = sample_bytes(engine) * (uint64_t)(engine->lanes + 2),
         .lanes = engine->lanes,
     };
-    bytes.total = bytes.weights + bytes.gradients + bytes.optimiser + bytes.packed + bytes.pairs +
+    bytes.total = bytes.weights + bytes.gradients + bytes.optimiser + bytes.packed + bytes.samples +
                   bytes.arena_per_lane * (uint64_t)engine->lanes;
     return bytes;
 }
@@ -85,7 +89,7 @@ static cover_status choose_lanes(struct engine *engine) {
     uint64_t limit = engine->context->memory_limit_bytes;
     for (engine->lanes = widest(engine);; engine->lanes--) {
         engine->team = engine->context->threads / engine->lanes;
-        TRY(engine->executor->program_create(&engine->program, engine->context, &engine->objective.graph, engine->team));
+        TRY(engine->executor->program_create(&engine->program, engine->context, &engine->model.graph, engine->team));
         uint64_t total = engine_bytes(engine).total;
         if (!limit || total <= limit) return COVER_OK;
         if (engine->lanes == 1)
@@ -101,22 +105,22 @@ static cover_status allocate_state(struct engine *engine) {
     cover_context *context = engine->context;
     struct step_state *state = engine->state = memory_zero(context, sizeof *state);
     if (!state) return COVER_ERROR_MEMORY;
-    size_t flat = (size_t)engine->parameters.floats * sizeof(float), rows = (size_t)engine->batch;
+    size_t flat = (size_t)engine->model.parameters.floats * sizeof(float), rows = (size_t)engine->batch;
     state->engine = engine, state->batch = engine->batch;
     pthread_mutex_init(&state->lock, NULL);
     pthread_cond_init(&state->freed, NULL);
     int buffers = engine->lanes + tree_depth(engine->batch);
-    state->block_count = (engine->parameters.floats + UPDATE_BLOCK - 1) / UPDATE_BLOCK;
+    state->block_count = (engine->model.parameters.floats + UPDATE_BLOCK - 1) / UPDATE_BLOCK;
     state->lanes = memory_zero(context, (size_t)engine->lanes * sizeof *state->lanes);
-    state->vector = memory_zero(context, rows * sizeof *state->vector);
-    state->cosine = memory_zero(context, rows * sizeof *state->cosine);
+    bool room = true;
+    for (int i = 0; i < MODEL_TERMS; i++)
+        room &= (state->term[i] = memory_zero(context, rows * sizeof *state->term[i])) != NULL;
     state->zero = memory_zero(context, rows * sizeof *state->zero);
-    state->valid = memory_zero(context, rows * sizeof *state->valid);
+    state->count = memory_zero(context, rows * sizeof *state->count);
     state->buffers = memory_zero(context, (size_t)buffers * sizeof *state->buffers);
     state->free_buffers = memory_zero(context, (size_t)buffers * sizeof *state->free_buffers);
     state->block_sums = memory_zero(context, (size_t)state->block_count * sizeof *state->block_sums);
-    if (!state->lanes || !state->vector || !state->cosine || !state->zero || !state->valid || !state->buffers ||
-        !state->free_buffers || !state->block_sums)
+    if (!state->lanes || !room || !state->zero || !state->count || !state->buffers || !state->free_buffers || !state->block_sums)
         return COVER_ERROR_MEMORY;
     for (; state->buffer_count < buffers; state->buffer_count++) {
         float *buffer = memory_zero(context, flat); /* zero: parameters without gradient and padding stay so */
@@ -130,26 +134,30 @@ static cover_status allocate_state(struct engine *engine) {
 }
 
 static cover_status allocate_weights(struct engine *engine) {
-    size_t flat = (size_t)engine->parameters.floats * sizeof(float);
+    size_t flat = (size_t)engine->model.parameters.floats * sizeof(float);
     engine->weights = memory_zero(engine->context, flat);
     engine->m = memory_zero(engine->context, flat);
     engine->v = memory_zero(engine->context, flat);
-    engine->has_gradient = memory_zero(engine->context, (size_t)engine->parameters.count * sizeof *engine->has_gradient);
+    engine->has_gradient = memory_zero(engine->context, (size_t)engine->model.parameters.count * sizeof *engine->has_gradient);
     if (!engine->weights || !engine->m || !engine->v || !engine->has_gradient) return COVER_ERROR_MEMORY;
-    for (int i = 0; i < engine->parameters.count; i++)
-        engine->has_gradient[i] = graph_has_gradient(&engine->objective.graph, i);
-    parameters_initialise(&engine->parameters, engine->weights, (uint64_t)engine->settings.seed);
+    for (int i = 0; i < engine->model.parameters.count; i++)
+        engine->has_gradient[i] = graph_has_gradient(&engine->model.graph, i);
+    parameters_initialise(&engine->model.parameters, engine->weights, (uint64_t)engine->settings.seed);
     return engine_weights_changed(engine);
 }
 
-cover_status engine_plan(struct engine **made, cover_context *context, const struct settings *settings,
+void model_free(struct model *model) {
+    graph_free(&model->graph);
+    parameters_free(&model->parameters);
+}
+
+cover_status engine_plan(struct engine **made, cover_context *context, const struct settings *settings, model_builder *build,
                          const struct grid *grid, int64_t batch) {
     struct engine *engine = memory_zero(context, sizeof *engine);
     if (!engine) return COVER_ERROR_MEMORY;
     *engine = (struct engine){.context = context, .executor = &executor_cpu, .settings = *settings, .grid = *grid, .batch = batch};
     cover_status status;
-    GO(objective_parameters(&engine->parameters, context, settings));
-    GO(objective_build(&engine->objective, context, &engine->parameters, settings, grid, OBJECTIVE_LOSS | OBJECTIVE_GRADIENT));
+    GO(build(&engine->model, context, &engine->settings, grid));
     GO(choose_lanes(engine));
     *made = engine;
 done:
@@ -157,10 +165,10 @@ done:
     return status;
 }
 
-cover_status engine_create(struct engine **made, cover_context *context, const struct settings *settings,
+cover_status engine_create(struct engine **made, cover_context *context, const struct settings *settings, model_builder *build,
                            const struct grid *grid, int64_t batch) {
     struct engine *engine;
-    TRY(engine_plan(&engine, context, settings, grid, batch));
+    TRY(engine_plan(&engine, context, settings, build, grid, batch));
     cover_status status;
     GO(allocate_state(engine));
     GO(allocate_weights(engine));
@@ -177,10 +185,9 @@ static void free_state(struct engine *engine) {
     for (int i = 0; state->lanes && i < engine->lanes; i++) memory_free(context, state->lanes[i].arena);
     for (int i = 0; i < state->buffer_count; i++) memory_free(context, state->buffers[i]);
     memory_free(context, state->lanes);
-    memory_free(context, state->vector);
-    memory_free(context, state->cosine);
+    for (int i = 0; i < MODEL_TERMS; i++) memory_free(context, state->term[i]);
     memory_free(context, state->zero);
-    memory_free(context, state->valid);
+    memory_free(context, state->count);
     memory_free(context, state->buffers);
     memory_free(context, state->free_buffers);
     memory_free(context, state->block_sums);
@@ -193,8 +200,7 @@ void engine_destroy(struct engine *engine) {
     if (!engine) return;
     free_state(engine);
     engine->executor->program_destroy(engine->program);
-    objective_free(&engine->objective);
-    parameters_free(&engine->parameters);
+    model_free(&engine->model);
     memory_free(engine->context, engine->weights);
     memory_free(engine->context, engine->m);
     memory_free(engine->context, engine->v);
@@ -240,9 +246,9 @@ static void free_buffer(struct step_state *state, float *buffer) {
 }
 
 /* Whoever finishes a node's second child adds the two. */
-static void deliver(struct step_state *state, int64_t pair, float *sum) {
+static void deliver(struct step_state *state, int64_t index, float *sum) {
     struct engine *engine = state->engine;
-    int64_t lo = pair, hi = pair + 1;
+    int64_t lo = index, hi = index + 1;
     pthread_mutex_lock(&state->lock);
     while (lo > 0 || hi < state->batch) {
         int64_t parent_lo, parent_hi;
@@ -256,7 +262,7 @@ static void deliver(struct step_state *state, int64_t pair, float *sum) {
         }
         pthread_mutex_unlock(&state->lock);
         float *first = left ? sum : other, *second = left ? other : sum;
-        engine->executor->add(engine->program, first, first, second, engine->parameters.floats);
+        engine->executor->add(engine->program, first, first, second, engine->model.parameters.floats);
         pthread_mutex_lock(&state->lock);
         free_buffer(state, second);
         sum = first, lo = parent_lo, hi = parent_hi;
@@ -273,55 +279,53 @@ static void step_failed(struct step_state *state, cover_status status, const cha
         state->status = status;
         snprintf(state->error, sizeof state->error, "%s", text);
     }
-    state->next_pair = state->batch; /* nobody starts another */
+    state->next = state->batch; /* nobody starts another */
     pthread_cond_broadcast(&state->freed);
     pthread_mutex_unlock(&state->lock);
 }
 
-/* A gradient buffer, then the next pair; -1 when there is none. */
-static int64_t next_pair(struct step_state *state, struct lane *lane) {
-    int64_t pair = -1;
+/* A gradient buffer, then the next sample; -1 when there is none. */
+static int64_t next_sample(struct step_state *state, struct lane *lane) {
+    int64_t index = -1;
     pthread_mutex_lock(&state->lock);
-    while (state->next_pair < state->batch && state->free_count == 0) pthread_cond_wait(&state->freed, &state->lock);
-    if (state->next_pair < state->batch) {
+    while (state->next < state->batch && state->free_count == 0) pthread_cond_wait(&state->freed, &state->lock);
+    if (state->next < state->batch) {
         lane->run.gradient = state->free_buffers[--state->free_count];
-        pair = state->next_pair++;
+        index = state->next++;
     }
     pthread_mutex_unlock(&state->lock);
-    return pair;
+    return index;
 }
 
-static void set_inputs(struct run *run, const struct view_pair *views) {
-    run->input[OBJECTIVE_IMAGES] = views->moving; /* fixed lies behind it: the batch of two */
-    run->input[OBJECTIVE_TRUTH] = views->field;
-    run->input[OBJECTIVE_MASK] = views->mask;
-}
+static void set_inputs(struct run *run, const struct sample *sample) { memcpy(run->input, sample->input, sizeof sample->input); }
 
-static void start_pair(struct step_state *state, struct lane *lane) {
-    lane->pair = cancelled(state->engine->context) ? -1 : next_pair(state, lane);
-    if (lane->pair < 0) return;
-    cover_status status = state->source->take(state->source->user, lane->pair, &lane->views);
+static void start_sample(struct step_state *state, struct lane *lane) {
+    lane->index = cancelled(state->engine->context) ? -1 : next_sample(state, lane);
+    if (lane->index < 0) return;
+    cover_status status = state->source->take(state->source->user, lane->index, &lane->sample);
     if (status != COVER_OK) {
         step_failed(state, status, cover_error_text());
-        lane->pair = -1;
+        lane->index = -1;
         return;
     }
-    set_inputs(&lane->run, lane->views);
+    set_inputs(&lane->run, lane->sample);
     lane->run.check = false;
     atomic_store(&lane->run.failed, 0);
     lane->run.status = COVER_OK;
 }
 
-static void finish_pair(struct step_state *state, struct lane *lane) {
+static void finish_sample(struct step_state *state, struct lane *lane) {
     struct engine *engine = state->engine;
-    int64_t pair = lane->pair;
-    const double *vector = engine->executor->program_result(engine->program, &lane->run, engine->objective.vector_sum);
-    const double *cosine = engine->executor->program_result(engine->program, &lane->run, engine->objective.cosine_sum);
-    state->vector[pair] = *vector, state->cosine[pair] = *cosine;
-    state->zero[pair] = lane->views->zero_loss, state->valid[pair] = lane->views->valid;
-    state->source->give_back(state->source->user, pair, lane->views);
+    int64_t index = lane->index;
+    for (int i = 0; i < MODEL_TERMS; i++) {
+        const struct loss_term *term = &engine->model.term[i];
+        const double *loss = engine->executor->program_result(engine->program, &lane->run, term->result);
+        state->term[i][index] = loss[term->place];
+    }
+    state->zero[index] = lane->sample->zero, state->count[index] = lane->sample->count;
+    state->source->give_back(state->source->user, index, lane->sample);
     if (lane->run.status != COVER_OK) step_failed(state, lane->run.status, lane->run.error);
-    else deliver(state, pair, lane->run.gradient);
+    else deliver(state, index, lane->run.gradient);
 }
 
 static void lane_worker(void *data, int worker) {
@@ -331,12 +335,12 @@ static void lane_worker(void *data, int worker) {
     if (index >= engine->lanes) return;
     struct lane *lane = &state->lanes[index];
     for (;;) {
-        if (member == 0) start_pair(state, lane);
+        if (member == 0) start_sample(state, lane);
         team_wait(&lane->barrier);
-        if (lane->pair < 0) return;
+        if (lane->index < 0) return;
         engine->executor->program_run(engine->program, &lane->run, member);
         team_wait(&lane->barrier);
-        if (member == 0) finish_pair(state, lane);
+        if (member == 0) finish_sample(state, lane);
     }
 }
 
@@ -356,29 +360,28 @@ static void prepare_lanes(struct engine *engine) {
     }
 }
 
-cover_status engine_step(struct engine *engine, const struct pair_source *source, struct step_sums *sums) {
+cover_status engine_step(struct engine *engine, const struct sample_source *source, struct step_sums *sums) {
     struct step_state *state = engine->state;
     struct pool *pool;
     TRY(context_pool(engine->context, &pool));
     prepare_lanes(engine);
-    state->source = source, state->next_pair = 0, state->pending_count = 0, state->status = COVER_OK;
+    state->source = source, state->next = 0, state->pending_count = 0, state->status = COVER_OK;
     state->free_count = state->buffer_count;
     memcpy(state->free_buffers, state->buffers, (size_t)state->buffer_count * sizeof *state->buffers);
     engine->gradient = NULL;
     pool_run(pool, lane_worker, state);
     if (state->status != COVER_OK) return fail(state->status, "%s", state->error);
     if (!engine->gradient) return fail(COVER_ERROR_CANCELLED, "the step was cancelled");
-    *sums = (struct step_sums){.vector = tree_sum(state->vector, 0, state->batch),
-                               .cosine = tree_sum(state->cosine, 0, state->batch),
-                               .zero = tree_sum(state->zero, 0, state->batch)};
-    for (int64_t i = 0; i < state->batch; i++) sums->valid += state->valid[i];
+    *sums = (struct step_sums){.zero = tree_sum(state->zero, 0, state->batch)};
+    for (int i = 0; i < MODEL_TERMS; i++) sums->term[i] = tree_sum(state->term[i], 0, state->batch);
+    for (int64_t i = 0; i < state->batch; i++) sums->count += state->count[i];
     return COVER_OK;
 }
 
 /* ---- norm and update, over fixed blocks of the flat buffer */
 
 static int64_t block_floats(const struct engine *engine, int64_t block) {
-    int64_t left = engine->parameters.floats - block * UPDATE_BLOCK;
+    int64_t left = engine->model.parameters.floats - block * UPDATE_BLOCK;
     return left < UPDATE_BLOCK ? left : UPDATE_BLOCK;
 }
 
@@ -389,13 +392,13 @@ static void norm_worker(void *data, int64_t block) {
                                                             block_floats(engine, block));
 }
 
-double engine_gradient_norm(struct engine *engine, int64_t valid) {
+double engine_gradient_norm(struct engine *engine, int64_t count) {
     struct pool *pool;
     if (context_pool(engine->context, &pool) != COVER_OK) return NAN;
     pool_each(pool, engine->state->block_count, norm_worker, engine->state);
     double sum = 0;
     for (int64_t i = 0; i < engine->state->block_count; i++) sum += engine->state->block_sums[i];
-    return sqrt(sum) / (double)(valid > 0 ? valid : 1);
+    return sqrt(sum) / (double)(count > 0 ? count : 1);
 }
 
 /* Parameters that the graph leaves out (ablations) keep their values, as PyTorch's do without a gradient. */
@@ -409,9 +412,9 @@ static void update_worker(void *data, int64_t block) {
     struct step_state *state = data;
     struct engine *engine = state->engine;
     int64_t begin = block * UPDATE_BLOCK, end = begin + block_floats(engine, block), from = begin;
-    for (int i = 0; i < engine->parameters.count; i++) {
-        const struct parameter *row = &engine->parameters.rows[i];
-        int64_t row_end = i + 1 < engine->parameters.count ? row[1].offset : engine->parameters.floats;
+    for (int i = 0; i < engine->model.parameters.count; i++) {
+        const struct parameter *row = &engine->model.parameters.rows[i];
+        int64_t row_end = i + 1 < engine->model.parameters.count ? row[1].offset : engine->model.parameters.floats;
         if (engine->has_gradient[i] || row_end <= begin || row->offset >= end) continue;
         update_range(engine, from, row->offset > from ? row->offset : from);
         if (row_end > from) from = row_end;
@@ -419,11 +422,11 @@ static void update_worker(void *data, int64_t block) {
     update_range(engine, from, end);
 }
 
-cover_status engine_update(struct engine *engine, int64_t valid, double norm, double lr) {
+cover_status engine_update(struct engine *engine, int64_t count, double norm, double lr) {
     struct pool *pool;
     TRY(context_pool(engine->context, &pool));
     double t = (double)++engine->updates, clip = engine->settings.clip;
-    double scale = 1.0 / (double)valid;
+    double scale = 1.0 / (double)count;
     if (clip > 0 && norm > clip) scale *= clip / (norm + 1e-6);
     engine->state->update = (struct adam){.lr = lr, .beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8,
                                           .weight_decay = engine->settings.weight_decay,
@@ -432,12 +435,12 @@ cover_status engine_update(struct engine *engine, int64_t valid, double norm, do
     return engine_weights_changed(engine);
 }
 
-/* ---- looking closer at one pair, by one thread */
+/* ---- looking closer at one sample, by one thread */
 
-cover_status engine_diagnose(struct engine *engine, const struct view_pair *views) {
+cover_status engine_diagnose(struct engine *engine, const struct sample *sample) {
     struct run run = {.parameters = engine->weights, .gradient = engine->state->buffers[0],
                       .arena = engine->state->lanes[0].arena, .check = true};
-    set_inputs(&run, views);
+    set_inputs(&run, sample);
     return run_once(engine->context, engine->executor, engine->program, &run, 1);
 }
 
@@ -452,12 +455,12 @@ static void timed_worker(void *data, int worker) {
     if (worker == 0) timed->engine->executor->program_time(timed->engine->program, &timed->run, timed->op_seconds);
 }
 
-cover_status engine_time(struct engine *engine, const struct view_pair *views, double *op_seconds) {
+cover_status engine_time(struct engine *engine, const struct sample *sample, double *op_seconds) {
     struct pool *pool;
     struct timed timed = {engine, {.parameters = engine->weights, .gradient = engine->state->buffers[0],
                                    .arena = engine->state->lanes[0].arena, .team = 1}, op_seconds};
     TRY(context_pool(engine->context, &pool));
-    set_inputs(&timed.run, views);
+    set_inputs(&timed.run, sample);
     pool_run(pool, timed_worker, &timed);
     return timed.run.status == COVER_OK ? COVER_OK : fail(timed.run.status, "%s", timed.run.error);
 }

@@ -1,7 +1,5 @@
-/* A ring of view pairs, filled in order by worker threads.  Called by the trainer. */
+/* A ring of samples, filled in order by worker threads.  Called by the trainers. */
 #include "prefetch.h"
-
-#include "order.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -9,9 +7,9 @@
 enum slot_state { SLOT_FREE, SLOT_FILLING, SLOT_READY, SLOT_TAKEN };
 struct slot {
     enum slot_state state;
-    int64_t number; /* of the pair since step 0 */
-    struct view_pair pair;
-    float *block;
+    int64_t number; /* since step 0 */
+    struct sample sample;
+    float *memory;
     cover_status status;
     char error[1024];
 };
@@ -19,56 +17,32 @@ struct slot {
 struct worker {
     struct prefetch *prefetch;
     pthread_t thread;
-    struct sevr *sevr;
+    void *scratch;
     bool started;
 };
 
 struct prefetch {
     cover_context *context;
-    struct settings settings;
-    struct sample_reader reader;
+    const struct sample_maker *maker;
+    int64_t batch;
     struct slot *slots;
     struct slot redraw;
     struct worker *workers; /* the last one is the caller's, for redraw */
     int slot_count, worker_count;
     int64_t next; /* number that is drawn next */
-    int64_t step; /* whose pairs are being taken */
+    int64_t step; /* whose samples are being taken */
     pthread_mutex_t lock;
     pthread_cond_t changed;
     bool stop;
 };
 
-cover_status pair_allocate(struct view_pair *pair, float **block, cover_context *context, const struct grid *grid,
-                           int channels) {
-    int64_t pixels = grid_pixels(grid), floats, bytes;
-    if (!multiply(pixels, 2 * (int64_t)channels + grid->ndim + 1, &floats) || !multiply(floats, sizeof(float), &bytes))
-        return fail(COVER_ERROR_SHAPE, "a pair of views is too large");
-    float *memory = memory_alloc(context, (size_t)bytes);
-    if (!memory) return COVER_ERROR_MEMORY;
-    *pair = (struct view_pair){.moving = memory,
-                               .fixed = memory + pixels * channels,
-                               .field = memory + 2 * pixels * channels,
-                               .mask = memory + pixels * (2 * channels + grid->ndim)};
-    *block = memory;
-    return COVER_OK;
-}
-
-static cover_status draw(struct prefetch *prefetch, struct sevr *sevr, struct view_pair *pair, int64_t number) {
-    const struct settings *s = &prefetch->settings;
-    int64_t count = prefetch->reader.count, index = order_sample((uint64_t)s->seed, number / count, number % count, count);
-    float *pixels;
-    struct grid grid;
-    int integer_max;
-    TRY(prefetch->reader.read(prefetch->reader.user, index, &pixels, &grid, &integer_max));
-    cover_status status = sevr_draw(sevr, pair, pixels, &grid, prefetch->reader.channels, (float)integer_max,
-                                    (uint64_t)s->seed, (uint32_t)(number / s->batch), (uint32_t)(number % s->batch));
-    memory_free(prefetch->context, pixels);
-    if (status != COVER_OK) fail_in(status, "sample %lld (%s)", (long long)index, prefetch->reader.name(prefetch->reader.user, index));
-    return status;
+static cover_status slot_allocate(struct slot *slot, const struct prefetch *prefetch) {
+    slot->memory = memory_alloc(prefetch->context, (size_t)prefetch->maker->floats * sizeof *slot->memory);
+    return slot->memory ? COVER_OK : COVER_ERROR_MEMORY;
 }
 
 static void fill(struct prefetch *prefetch, struct worker *worker, struct slot *slot) {
-    slot->status = draw(prefetch, worker->sevr, &slot->pair, slot->number);
+    slot->status = prefetch->maker->draw(prefetch->maker, worker->scratch, &slot->sample, slot->memory, slot->number);
     if (slot->status != COVER_OK) snprintf(slot->error, sizeof slot->error, "%s", cover_error_text());
 }
 
@@ -101,29 +75,25 @@ static void *work(void *argument) {
     return NULL;
 }
 
-cover_status prefetch_create(struct prefetch **made, cover_context *context, const struct settings *settings,
-                             const struct sample_reader *reader, int lanes, int64_t first_step) {
+cover_status prefetch_create(struct prefetch **made, cover_context *context, const struct sample_maker *maker, int64_t batch,
+                             int lanes, int64_t first_step) {
     struct prefetch *prefetch = memory_zero(context, sizeof *prefetch);
     if (!prefetch) return COVER_ERROR_MEMORY;
     cover_status status = COVER_ERROR_MEMORY;
-    struct grid grid = settings_grid(&settings->crop, (int)settings->dims);
     int threads = 1 + (context->threads >= 8 ? context->threads / 8 : 0);
-    *prefetch = (struct prefetch){.context = context, .settings = *settings, .reader = *reader,
-                                  .next = first_step * settings->batch, .step = first_step};
+    *prefetch = (struct prefetch){.context = context, .maker = maker, .batch = batch, .next = first_step * batch,
+                                  .step = first_step};
     pthread_mutex_init(&prefetch->lock, NULL);
     pthread_cond_init(&prefetch->changed, NULL);
     prefetch->slots = memory_zero(context, (size_t)(lanes + 1 + threads) * sizeof *prefetch->slots);
     prefetch->workers = memory_zero(context, (size_t)(threads + 1) * sizeof *prefetch->workers);
     if (!prefetch->slots || !prefetch->workers) goto done;
-    for (; prefetch->slot_count < lanes + 1 + threads; prefetch->slot_count++) {
-        struct slot *slot = &prefetch->slots[prefetch->slot_count];
-        GO(pair_allocate(&slot->pair, &slot->block, context, &grid, reader->channels));
-    }
+    for (; prefetch->slot_count < lanes + 1 + threads; prefetch->slot_count++)
+        GO(slot_allocate(&prefetch->slots[prefetch->slot_count], prefetch));
     for (; prefetch->worker_count <= threads; prefetch->worker_count++) {
         struct worker *worker = &prefetch->workers[prefetch->worker_count];
         worker->prefetch = prefetch;
-        GO(sevr_create(&worker->sevr, context, settings));
-        GO(sevr_reserve(worker->sevr, &reader->largest));
+        GO(maker->worker_create(&worker->scratch, maker));
         if (prefetch->worker_count == threads) continue; /* the caller's own */
         if (pthread_create(&worker->thread, NULL, work, worker) != 0)
             GO(fail(COVER_ERROR_MEMORY, "a thread that reads ahead could not be started"));
@@ -148,10 +118,10 @@ void prefetch_destroy(struct prefetch *prefetch) {
     pthread_mutex_unlock(&prefetch->lock);
     for (int i = 0; i < prefetch->worker_count; i++) {
         if (prefetch->workers[i].started) pthread_join(prefetch->workers[i].thread, NULL);
-        sevr_destroy(prefetch->workers[i].sevr);
+        prefetch->maker->worker_destroy(prefetch->workers[i].scratch);
     }
-    for (int i = 0; i < prefetch->slot_count; i++) memory_free(context, prefetch->slots[i].block);
-    memory_free(context, prefetch->redraw.block);
+    for (int i = 0; i < prefetch->slot_count; i++) memory_free(context, prefetch->slots[i].memory);
+    memory_free(context, prefetch->redraw.memory);
     memory_free(context, prefetch->slots);
     memory_free(context, prefetch->workers);
     pthread_mutex_destroy(&prefetch->lock);
@@ -159,15 +129,15 @@ void prefetch_destroy(struct prefetch *prefetch) {
     memory_free(context, prefetch);
 }
 
-static cover_status take(void *user, int64_t pair, const struct view_pair **views) {
+static cover_status take(void *user, int64_t index, const struct sample **sample) {
     struct prefetch *prefetch = user;
-    int64_t number = prefetch->step * prefetch->settings.batch + pair;
+    int64_t number = prefetch->step * prefetch->batch + index;
     struct slot *slot;
     pthread_mutex_lock(&prefetch->lock);
     while (!(slot = slot_in(prefetch, SLOT_READY, number))) pthread_cond_wait(&prefetch->changed, &prefetch->lock);
     slot->state = SLOT_TAKEN;
     pthread_mutex_unlock(&prefetch->lock);
-    *views = &slot->pair;
+    *sample = &slot->sample;
     if (slot->status == COVER_OK) return COVER_OK;
     pthread_mutex_lock(&prefetch->lock);
     slot->state = SLOT_FREE;
@@ -176,26 +146,25 @@ static cover_status take(void *user, int64_t pair, const struct view_pair **view
     return fail(slot->status, "%s", slot->error);
 }
 
-static void give_back(void *user, int64_t pair, const struct view_pair *views) {
+static void give_back(void *user, int64_t index, const struct sample *sample) {
     struct prefetch *prefetch = user;
-    (void)pair;
+    (void)index;
     pthread_mutex_lock(&prefetch->lock);
     for (int i = 0; i < prefetch->slot_count; i++)
-        if (&prefetch->slots[i].pair == views) prefetch->slots[i].state = SLOT_FREE;
+        if (&prefetch->slots[i].sample == sample) prefetch->slots[i].state = SLOT_FREE;
     pthread_cond_broadcast(&prefetch->changed);
     pthread_mutex_unlock(&prefetch->lock);
 }
 
-struct pair_source prefetch_source(struct prefetch *prefetch, int64_t step) {
+struct sample_source prefetch_source(struct prefetch *prefetch, int64_t step) {
     prefetch->step = step;
-    return (struct pair_source){take, give_back, prefetch};
+    return (struct sample_source){take, give_back, prefetch};
 }
 
-cover_status prefetch_redraw(struct prefetch *prefetch, int64_t step, int64_t pair, const struct view_pair **views) {
+cover_status prefetch_redraw(struct prefetch *prefetch, int64_t step, int64_t index, const struct sample **sample) {
     struct slot *slot = &prefetch->redraw;
-    struct grid grid = settings_grid(&prefetch->settings.crop, (int)prefetch->settings.dims);
-    if (!slot->block) TRY(pair_allocate(&slot->pair, &slot->block, prefetch->context, &grid, prefetch->reader.channels));
-    *views = &slot->pair;
-    return draw(prefetch, prefetch->workers[prefetch->worker_count - 1].sevr, &slot->pair,
-                step * prefetch->settings.batch + pair);
+    if (!slot->memory) TRY(slot_allocate(slot, prefetch));
+    *sample = &slot->sample;
+    return prefetch->maker->draw(prefetch->maker, prefetch->workers[prefetch->worker_count - 1].scratch, &slot->sample,
+                                 slot->memory, step * prefetch->batch + index);
 }

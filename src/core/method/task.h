@@ -1,0 +1,42 @@
+/* A downstream task as a graph over images of one size: the pretrained backbone and a new head (supplement, C.2.2).
+ * Segmentation: a 1x1 convolution on the full-size level.  Classification: the encoder alone, level 0, global average pooling,
+ * a linear layer.  Called by the fine-tuning engine and by prediction. */
+#ifndef COVER_TASK_H
+#define COVER_TASK_H
+
+#include "../graph/graph.h"
+#include "../nn/unet.h"
+#include "../train/settings.h"
+
+enum { TASK_IMAGES, TASK_TARGET, TASK_WEIGHTS, TASK_INPUTS }; /* inputs, in this order; the last two with a loss alone */
+
+/* The head's parameters: `head.weight` (classes, features, 1, 1[, 1]), `head.bias`; the backbone's have the authors' names. */
+#define TASK_HEAD "head"
+
+enum task_parts {
+    TASK_LOSS = 1,     /* target (segmentation: a class a pixel, -1 = not counted; classification: a class; multilabel: 0, 1 or -1
+                          a class) and class weights (classes values of mean 1) come in, the loss goes out */
+    TASK_GRADIENT = 2, /* and the gradient of what is trained */
+    TASK_KEEP = 4      /* keep the logits readable */
+};
+
+struct task {
+    struct graph graph;
+    int logits; /* result: images x grid (classification: one pixel) x classes */
+    int loss;   /* result: doubles an image: segmentation {cross-entropy, Dice loss}, classification {cross-entropy, 0} */
+};
+
+/* Build for `images` images of this grid; settings: task, dims, channels, widths, classes, multilabel, dice, trained, last_k.
+ * parameters: filled on the first use of a network, matched on later ones. */
+cover_status task_build(struct task *task, cover_context *context, struct parameters *parameters, const struct settings *settings,
+                        const struct grid *grid, int images, unsigned parts);
+void task_free(struct task *task);
+
+/* The full parameter table of a task's network. */
+cover_status task_parameters(struct parameters *parameters, cover_context *context, const struct settings *settings);
+
+/* Does fine-tuning leave a parameter as it is (settings: trained, last_k)?  Modules are counted from the head: the head itself is
+ * always trained, module 1 is the one before it (up4 or, in classification, down4). */
+bool task_frozen(const struct settings *settings, const char *parameter);
+
+#endif

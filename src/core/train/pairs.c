@@ -1,0 +1,67 @@
+/* View pairs as samples.  Called by the trainer, bench and golden_check. */
+#include "pairs.h"
+
+#include "order.h"
+
+static cover_status pair_floats(int64_t *floats, const struct grid *grid, int channels) {
+    int64_t bytes;
+    if (!multiply(grid_pixels(grid), 2 * (int64_t)channels + grid->ndim + 1, floats) || !multiply(*floats, sizeof(float), &bytes))
+        return fail(COVER_ERROR_SHAPE, "a pair of views is too large");
+    return COVER_OK;
+}
+
+static void pair_place(struct view_pair *pair, float *memory, const struct grid *grid, int channels) {
+    int64_t pixels = grid_pixels(grid);
+    *pair = (struct view_pair){.moving = memory,
+                               .fixed = memory + pixels * channels,
+                               .field = memory + 2 * pixels * channels,
+                               .mask = memory + pixels * (2 * channels + grid->ndim)};
+}
+
+cover_status pair_allocate(struct view_pair *pair, float **block, cover_context *context, const struct grid *grid, int channels) {
+    int64_t floats;
+    TRY(pair_floats(&floats, grid, channels));
+    float *memory = memory_alloc(context, (size_t)floats * sizeof *memory);
+    if (!memory) return COVER_ERROR_MEMORY;
+    pair_place(pair, memory, grid, channels);
+    *block = memory;
+    return COVER_OK;
+}
+
+static cover_status worker_create(void **worker, const struct sample_maker *maker) {
+    const struct pair_maker *pairs = (const struct pair_maker *)maker;
+    struct sevr *sevr;
+    TRY(sevr_create(&sevr, pairs->context, pairs->settings));
+    cover_status status = sevr_reserve(sevr, &pairs->reader->largest);
+    if (status == COVER_OK) *worker = sevr;
+    else sevr_destroy(sevr);
+    return status;
+}
+static void worker_destroy(void *worker) { sevr_destroy(worker); }
+
+static cover_status draw(const struct sample_maker *maker, void *worker, struct sample *sample, float *memory, int64_t number) {
+    const struct pair_maker *pairs = (const struct pair_maker *)maker;
+    const struct settings *s = pairs->settings;
+    const struct sample_reader *reader = pairs->reader;
+    int64_t index = order_sample((uint64_t)s->seed, number / reader->count, number % reader->count, reader->count);
+    struct grid grid, crop = settings_grid(&s->crop, (int)s->dims);
+    struct view_pair pair;
+    float *pixels;
+    int integer_max;
+    TRY(reader->read(reader->user, index, &pixels, &grid, &integer_max));
+    pair_place(&pair, memory, &crop, reader->channels);
+    cover_status status = sevr_draw(worker, &pair, pixels, &grid, reader->channels, (float)integer_max, (uint64_t)s->seed,
+                                    (uint32_t)(number / s->batch), (uint32_t)(number % s->batch));
+    memory_free(pairs->context, pixels);
+    if (status != COVER_OK) return fail_in(status, "sample %lld (%s)", (long long)index, reader->name(reader->user, index));
+    *sample = objective_sample(&pair);
+    return COVER_OK;
+}
+
+cover_status pair_maker(struct pair_maker *maker, cover_context *context, const struct settings *settings,
+                        const struct sample_reader *reader) {
+    struct grid crop = settings_grid(&settings->crop, (int)settings->dims);
+    *maker = (struct pair_maker){.maker = {.worker_create = worker_create, .worker_destroy = worker_destroy, .draw = draw},
+                                 .context = context, .settings = settings, .reader = reader};
+    return pair_floats(&maker->maker.floats, &crop, reader->channels);
+}

@@ -1,0 +1,19 @@
+/* Where images come from: io's dataset stands behind it.  Every call may be made from several threads at once.
+ * Called by pairs.c (pretraining) and cases.c (tasks). */
+#ifndef COVER_READER_H
+#define COVER_READER_H
+
+#include "../base/base.h"
+#include "../base/grid.h"
+
+struct sample_reader {
+    int64_t count;
+    int channels;
+    struct grid largest; /* sizes of any sample are at most these */
+    /* pixels: channels last, released with memory_free(); integer_max 255, 65535 or 0 for floats */
+    cover_status (*read)(void *user, int64_t index, float **pixels, struct grid *grid, int *integer_max);
+    const char *(*name)(void *user, int64_t index); /* for messages */
+    void *user;
+};
+
+#endif
