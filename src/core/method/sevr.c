@@ -5,9 +5,6 @@
 #include "sevr_parts.h"
 
 #include <math.h>
-#include <stdio.h>
-
-enum { LONGEST_AXIS = 1 << 20 }; /* positions keep a sixteenth of a pixel in float32 */
 
 struct sevr {
     cover_context *context;
@@ -16,68 +13,16 @@ struct sevr {
     struct room source, scratch;
 };
 
-static int64_t work_size(const struct settings *settings, const struct grid *grid, int i) {
-    int64_t size = settings->work.value[i - (3 - (int)settings->dims)];
-    return size ? size : grid->size[i];
-}
-
-/* The image's grid once it is resized. */
-static struct grid work_grid(const struct settings *settings, const struct grid *grid) {
-    struct grid work = *grid;
-    for (int i = 3 - grid->ndim; i < 3; i++) work.size[i] = work_size(settings, grid, i);
-    return work;
-}
-
-static const char *size_text(char text[80], const struct grid *grid) {
-    int used = 0;
-    for (int a = 0; a < grid->ndim; a++)
-        used += snprintf(text + used, 80 - (size_t)used, "%s%lld", a ? "x" : "", (long long)grid_axis(grid, a));
-    return text;
-}
-
-/* Sizes within bounds, and values that are counted without overflow: at most 2^44 with room for frames and vectors. */
-static cover_status check_volume(const struct grid *grid, int channels, const char *what) {
-    char text[80];
-    int64_t values = channels;
-    for (int a = 0; a < grid->ndim; a++) {
-        int64_t size = grid_axis(grid, a);
-        if (size < 1 || size > LONGEST_AXIS)
-            return fail(COVER_ERROR_SHAPE, "%s: %s: sizes must be 1..%d", what, size_text(text, grid), LONGEST_AXIS);
-        if (!multiply(values, size + 3, &values) || values > INT64_C(1) << 44)
-            return fail(COVER_ERROR_SHAPE, "%s: %s with %d channels is more than memory can hold", what,
-                        size_text(text, grid), channels);
-    }
-    return COVER_OK;
-}
-
 cover_status sevr_accepts(const struct settings *settings, const struct grid *grid, int channels) {
-    int dims = (int)settings->dims;
-    if (grid->ndim != dims)
-        return fail(COVER_ERROR_SHAPE, "image: %dD, but the settings say dims=%d; use the preset for %dD", grid->ndim,
-                    dims, grid->ndim);
-    if (channels != settings->channels)
-        return fail(COVER_ERROR_SHAPE, "image: %d channels, but the settings say channels=%d; set channels=%d",
-                    channels, (int)settings->channels, channels);
-    struct grid crop = settings_grid(&settings->crop, dims), work = work_grid(settings, grid);
-    TRY(check_volume(grid, channels, "image"));
-    TRY(check_volume(&work, channels, "work"));
-    TRY(check_volume(&crop, channels, "crop"));
-    for (int i = 3 - dims; i < 3; i++)
+    TRY(sizes_accept(settings, grid, channels));
+    struct grid crop = settings_grid(&settings->crop, grid->ndim), work = work_grid(settings, grid);
+    for (int i = 3 - grid->ndim; i < 3; i++)
         if (work.size[i] < crop.size[i]) {
             char image_text[80], work_text[80], crop_text[80];
             return fail(COVER_ERROR_SHAPE,
                         "image: %s, at work size %s, is smaller than crop=%s; enlarge work or shrink crop",
                         size_text(image_text, grid), size_text(work_text, &work), size_text(crop_text, &crop));
         }
-    return COVER_OK;
-}
-
-static cover_status grow(struct sevr *sevr, struct room *room, size_t bytes) {
-    if (bytes <= room->bytes) return COVER_OK;
-    void *data = memory_alloc(sevr->context, bytes);
-    if (!data) return COVER_ERROR_MEMORY;
-    memory_free(sevr->context, room->data);
-    *room = (struct room){data, bytes};
     return COVER_OK;
 }
 
@@ -90,8 +35,8 @@ cover_status sevr_reserve(struct sevr *sevr, const struct grid *largest) {
                       appearance_bytes(s, &sevr->crop, channels)};
     size_t scratch = 0; /* one part at a time */
     for (int i = 0; i < 3; i++) scratch = parts[i] > scratch ? parts[i] : scratch;
-    TRY(grow(sevr, &sevr->source, source_bytes(&work, channels)));
-    return grow(sevr, &sevr->scratch, scratch);
+    TRY(room_grow(sevr->context, &sevr->source, source_bytes(&work, channels)));
+    return room_grow(sevr->context, &sevr->scratch, scratch);
 }
 
 cover_status sevr_create(struct sevr **out, cover_context *context, const struct settings *settings) {
@@ -190,7 +135,7 @@ cover_status sevr_draw(struct sevr *sevr, struct view_pair *pair, const float *i
     draw_mask(pair, &sevr->crop, s->coordinates == COORDINATES_RELEASED);
 
     struct source source = {.values = sevr->source.data};
-    affine_reach(&source.box, &affine, &draw, flow || smooth);
+    affine_reach(&source.box, &affine, &draw, flow || smooth ? REACH_ANYWHERE : REACH_BOTH);
     source_fill(&source, image, grid, &intensity, &draw, sevr->scratch.data);
     source_warp(pair->fixed, pair->field, &source, &draw);
     source_crop(pair->moving, &source, &draw);

@@ -102,8 +102,7 @@ static inline void row_displaced(float *row, const double start[3], const struct
     }
 }
 
-/* v at a position p, D, H, W. */
-static void affine_at(double v[3], const struct affine *affine, int dims, const double p[3]) {
+void affine_at(double v[3], const struct affine *affine, int dims, const double p[3]) {
     for (int a = 0; a < dims; a++) {
         v[a] = affine->shift[a];
         for (int b = 0; b < dims; b++) v[a] += affine->linear[a][b] * (p[3 - dims + b] - affine->centre[b]);
@@ -133,14 +132,15 @@ void affine_field(float *field, const struct affine *affine, const struct draw *
 
 /* An affine map takes its extremes at corners; the frame is one zero before the image and two behind it, and one more
  * pixel on either side covers rounding. */
-void affine_reach(struct window *box, const struct affine *affine, const struct draw *draw, bool anywhere) {
+void affine_reach(struct window *box, const struct affine *affine, const struct draw *draw, enum reach reach) {
     int dims = draw->work.ndim;
     bool released = draw->settings->coordinates == COORDINATES_RELEASED;
     for (int i = 0; i < 3; i++) box->first[i] = 0, box->size[i] = 1;
     for (int a = 0; a < dims; a++) {
         int i = 3 - dims + a;
-        double n = (double)draw->work.size[i], low = (double)draw->crop.first[i],
-               high = low + (double)draw->crop.size[i] - 1;
+        double n = (double)draw->work.size[i], low = INFINITY, high = -INFINITY;
+        if (reach == REACH_BOTH)
+            low = (double)draw->crop.first[i], high = low + (double)draw->crop.size[i] - 1;
         for (int corner = 0; corner < 1 << dims; corner++) {
             double p[3] = {0}, v[3];
             for (int k = 3 - dims; k < 3; k++)
@@ -150,8 +150,33 @@ void affine_reach(struct window *box, const struct affine *affine, const struct 
             if (released) at = at * (n / (n - 1)) - 0.5;
             low = fmin(low, at), high = fmax(high, at);
         }
-        low = anywhere ? -1 : fmax(floor(low) - 1, -1);
-        high = anywhere ? n + 2 : fmin(floor(high) + 4, n + 2);
+        if (reach == REACH_ANYWHERE) low = -1, high = n + 2;
+        low = fmin(fmax(floor(low) - 1, -1), n - 1); /* reads that all miss the image see its frame */
+        high = fmax(fmin(floor(high) + 4, n + 2), low + 3);
         box->first[i] = (int64_t)low, box->size[i] = (int64_t)(high - low);
+    }
+}
+
+/* A row of |R| |Sh| Sc over all angles: the largest step along its axis for a step along each of the crop's. */
+void affine_span(struct grid *span, const struct settings *s, const struct grid *crop) {
+    static const int planes[3][2] = {{0, 1}, {2, 0}, {1, 2}};
+    int dims = crop->ndim;
+    double sine = sin(fmin(s->rotate_degrees, 90) * (M_PI / 180)), tangent = tan(s->shear_degrees * (M_PI / 180));
+    matrix bound, shear;
+    identity(bound);
+    for (int i = 0; i < (dims == 3 ? 3 : 1); i++) {
+        matrix turn;
+        identity(turn);
+        turn[planes[i][0]][planes[i][1]] = turn[planes[i][1]][planes[i][0]] = sine;
+        multiply_matrices(bound, bound, turn);
+    }
+    for (int i = 0; i < 3; i++)
+        for (int j = 0; j < 3; j++) shear[i][j] = i == j ? 1 : tangent;
+    multiply_matrices(bound, bound, shear);
+    *span = *crop;
+    for (int a = 0; a < dims; a++) {
+        double reach = 0;
+        for (int b = 0; b < dims; b++) reach += bound[a][b] * s->scale_high * (double)(grid_axis(crop, b) - 1);
+        span->size[3 - dims + a] = (int64_t)fmin(reach, 1e9) + 8; /* 6 of affine_reach(), and rounding */
     }
 }

@@ -1,5 +1,5 @@
 /* What the parts of SeVR share: where a view lies in its image, scratch memory, and the steps of one draw in the order
- * in which sevr.c takes them.  Called by sevr.c alone. */
+ * in which sevr.c takes them.  Called by sevr.c, and by augment.c, which draws the samples of downstream tasks. */
 #ifndef COVER_SEVR_PARTS_H
 #define COVER_SEVR_PARTS_H
 
@@ -40,6 +40,14 @@ static inline bool random_coin(struct random_stream *stream, double probability)
     return (double)uniform01(random_word(stream)) < probability;
 }
 
+/* ---- sevr_size.c */
+/* The image's grid once it is resized. */
+struct grid work_grid(const struct settings *settings, const struct grid *grid);
+const char *size_text(char text[80], const struct grid *grid);
+/* Dims and channels as the settings say, and sizes that memory can hold. */
+cover_status sizes_accept(const struct settings *settings, const struct grid *grid, int channels);
+cover_status room_grow(cover_context *context, struct room *room, size_t bytes);
+
 /* ---- sevr_affine.c: supplement B.2.  v_a(p) = sum_b linear[a][b] (p_b - centre[b]) + shift[a], axes in array order */
 struct affine {
     double linear[3][3], centre[3], shift[3]; /* linear: A's matrix minus the identity */
@@ -47,9 +55,14 @@ struct affine {
 void affine_draw(struct affine *affine, const struct draw *draw);
 /* field = A(p + u) - p over the crop; u is what the field holds when `displaced`, else 0. */
 void affine_field(float *field, const struct affine *affine, const struct draw *draw, bool displaced);
-/* The box of the (resized) image, its zero frame included, that positions p + A(p) - p of the crop and the crop itself
- * read; with `anywhere` the whole image. */
-void affine_reach(struct window *box, const struct affine *affine, const struct draw *draw, bool anywhere);
+/* v at a position p, D, H, W. */
+void affine_at(double v[3], const struct affine *affine, int dims, const double p[3]);
+/* What is read of the (resized) image: positions p + v(p) of the crop, these and the crop itself, or anything. */
+enum reach { REACH_MOVED, REACH_BOTH, REACH_ANYWHERE };
+/* The box that is read, the image's frame of zeros included. */
+void affine_reach(struct window *box, const struct affine *affine, const struct draw *draw, enum reach reach);
+/* Bounds on the sizes of that box over all draws of REACH_MOVED, whatever the image: *span has the crop's dims. */
+void affine_span(struct grid *span, const struct settings *settings, const struct grid *crop);
 
 /* ---- sevr_deform.c: beyond the paper, off by default */
 size_t deform_bytes(const struct settings *settings, const struct grid *work, const struct grid *crop);
