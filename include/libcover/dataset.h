@@ -25,8 +25,11 @@ typedef struct cover_pack_options {
     int resume;                  /**< continue an interrupted pack of the same sources and options */
     cover_progress_fn *progress; /**< images done, of how many; may be NULL */
     void *user;
+    const char *labels;          /**< CSV with columns file, label: classes joined by | (docs/dataset.md); NULL = none */
+    const char *negative;        /**< the label that means none of the classes, such as "No Finding"; NULL = no such */
 } cover_pack_options;
-#define COVER_PACK_OPTIONS_INIT {sizeof(cover_pack_options), 0, {0, 0, 0}, {0, 0, 0}, {0, 0}, {0, 0}, 0, 0, 0, 0, 0, 0}
+#define COVER_PACK_OPTIONS_INIT                                                                                        \
+    {sizeof(cover_pack_options), 0, {0, 0, 0}, {0, 0, 0}, {0, 0}, {0, 0}, 0, 0, 0, 0, 0, 0, 0, 0}
 
 /** Pack sources (folders, nnU-Net raw datasets, class folders, collection files, single images) into one file.
  *  Work in progress lies in "OUTPUT.spool" beside the output, which is replaced in one move at the end.
@@ -54,9 +57,14 @@ typedef struct cover_dataset_info {
     int64_t min_size[3];      /**< smallest D, H, W over all samples (D = 1 in 2D) */
     int64_t max_size[3];
     char hash[65];            /**< content hash, hexadecimal SHA-256 */
+    int multilabel;           /**< 1: each sample has a set of classes, class_set of cover_sample_info */
 } cover_dataset_info;
-#define COVER_DATASET_INFO_INIT {sizeof(cover_dataset_info), 0, 0, 0, 0, 0, {0, 0, 0}, {0, 0, 0}, {0}}
+#define COVER_DATASET_INFO_INIT {sizeof(cover_dataset_info), 0, 0, 0, 0, 0, {0, 0, 0}, {0, 0, 0}, {0}, 0}
 COVER_API cover_status cover_dataset_get_info(const cover_dataset *dataset, cover_dataset_info *info);
+
+/** Name of a class: by label value of dataset.json, a class folder's, or a word of a labels file.
+ *  @return owned by the dataset; NULL when it is not known, and for an index outside 0..classes-1 */
+COVER_API const char *cover_dataset_class_name(const cover_dataset *dataset, int index);
 
 /** What one sample carries beside its pixels. */
 typedef struct cover_sample_info {
@@ -66,11 +74,13 @@ typedef struct cover_sample_info {
     double spacing_mm[3];     /**< D, H, W order; 0 = not known */
     double affine[12];        /**< voxel (x, y, z) to world, rows of 3x4, RAS mm; all 0 = not known */
     int has_label;
-    int class_index;          /**< -1 = none */
+    int class_index;          /**< -1 = none, or class_set has them */
     int split;                /**< 0 none, 1 train, 2 val, 3 test */
     const char *name;         /**< owned by the dataset, valid until the next call for any sample on this thread */
+    const char *patient;      /**< "" = not known; as long valid as name */
+    uint64_t class_set;       /**< multilabel: bit c = class c holds; 0 otherwise */
 } cover_sample_info;
-#define COVER_SAMPLE_INFO_INIT {sizeof(cover_sample_info), COVER_U8, {0, 0, 0}, {0, 0, 0}, {0}, 0, 0, 0, 0}
+#define COVER_SAMPLE_INFO_INIT {sizeof(cover_sample_info), COVER_U8, {0, 0, 0}, {0, 0, 0}, {0}, 0, 0, 0, 0, 0, 0}
 COVER_API cover_status cover_dataset_sample(const cover_dataset *dataset, int64_t index, cover_sample_info *info);
 
 /** Read one sample as it was packed: (C, [D,] H, W).  May be called from several threads at once. */

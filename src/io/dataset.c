@@ -7,7 +7,6 @@
 #include "../core/base/tensor.h"
 #include "seal.h"
 
-#include <jansson.h>
 #include <math.h>
 #include <string.h>
 
@@ -52,6 +51,7 @@ cover_status cover_dataset_open(cover_dataset **out, cover_context *context, con
         goto done;
     }
     dataset->name_verified = dataset->row_verified + row_pages;
+    GO(dataset_classes_open(dataset));
     *out = dataset;
     dataset = NULL;
 done:
@@ -62,6 +62,7 @@ done:
 void cover_dataset_destroy(cover_dataset *dataset) {
     if (!dataset) return;
     source_close(&dataset->source);
+    dataset_classes_close(dataset);
     memory_free(dataset->context, dataset->directory_bytes);
     memory_free(dataset->context, (void *)dataset->row_verified);
     memory_free(dataset->context, dataset->path);
@@ -75,7 +76,8 @@ cover_status cover_dataset_get_info(const cover_dataset *dataset, cover_dataset_
                                 .dims = directory->dims,
                                 .channels = directory->channels,
                                 .classes = directory->classes,
-                                .has_labels = directory->has_labels};
+                                .has_labels = directory->has_labels,
+                                .multilabel = directory->multilabel};
     memcpy(known.min_size, directory->min_size, sizeof known.min_size);
     memcpy(known.max_size, directory->max_size, sizeof known.max_size);
     sha256_text(directory->hash, known.hash);
@@ -86,15 +88,6 @@ cover_status cover_dataset_get_info(const cover_dataset *dataset, cover_dataset_
 const char *dataset_about(const cover_dataset *dataset, size_t *bytes) {
     *bytes = dataset->directory.about_bytes;
     return (const char *)dataset->directory_bytes + DATASET_HEAD_BYTES;
-}
-
-cover_status dataset_about_json(const cover_dataset *dataset, json_t **about) {
-    size_t bytes;
-    json_error_t error;
-    const char *text = dataset_about(dataset, &bytes);
-    *about = json_loadb(text, bytes, 0, &error);
-    if (*about) return COVER_OK;
-    return fail(COVER_ERROR_FORMAT, "%s: what it says about itself is not JSON: %s", dataset->path, error.text);
 }
 
 /* ---- the two tables: rows and names */
@@ -166,6 +159,9 @@ cover_status dataset_row(const cover_dataset *dataset, int64_t index, struct dat
                    (uint64_t)row->name_bytes + row->patient_bytes > directory->names_bytes - row->name_offset))
         wrong = "name";
     if (!wrong && (row->split > 3 || row->class_index < -1)) wrong = "split or class";
+    if (!wrong && (row->multilabel != directory->multilabel ||
+                   (directory->classes < 64 && row->class_set >> directory->classes)))
+        wrong = "set of classes";
     if (wrong)
         return fail(COVER_ERROR_FORMAT, "%s: sample %lld: its row says an impossible %s", dataset->path,
                     (long long)index, wrong);
@@ -183,8 +179,7 @@ cover_status dataset_names(const cover_dataset *dataset, const struct dataset_ro
 }
 
 cover_status cover_dataset_sample(const cover_dataset *dataset, int64_t index, cover_sample_info *info) {
-    static _Thread_local char name[DATASET_NAME_MAX + 1];
-    char patient[DATASET_NAME_MAX + 1];
+    static _Thread_local char name[DATASET_NAME_MAX + 1], patient[DATASET_NAME_MAX + 1];
     struct dataset_row row;
     if (!dataset || !info) return fail(COVER_ERROR_ARGUMENT, "dataset sample: NULL argument");
     TRY(dataset_row(dataset, index, &row));
@@ -193,7 +188,9 @@ cover_status cover_dataset_sample(const cover_dataset *dataset, int64_t index, c
                                .has_label = row.label_dtype != DATASET_NO_LABEL,
                                .class_index = row.class_index,
                                .split = row.split,
-                               .name = name};
+                               .name = name,
+                               .patient = patient,
+                               .class_set = row.class_set};
     for (int a = 0; a < 3; a++) known.size[a] = row.size[a];
     memcpy(known.spacing_mm, row.spacing_mm, sizeof known.spacing_mm);
     memcpy(known.affine, row.affine, sizeof known.affine);

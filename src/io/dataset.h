@@ -6,6 +6,7 @@
 #include "../core/base/grid.h"
 #include "dataset_format.h"
 
+#include <jansson.h>
 #include <libcover/dataset.h>
 
 struct cover_dataset {
@@ -15,6 +16,8 @@ struct cover_dataset {
     struct dataset_directory directory;
     uint8_t *directory_bytes; /* head, JSON text, page hashes */
     const uint8_t *row_hashes, *name_hashes;
+    json_t *about;            /* parsed; NULL when it is not JSON */
+    const char **class_names; /* classes of them, in `about`; NULL = not known */
     _Atomic uint8_t *row_verified, *name_verified; /* one a page: its hash was compared */
 };
 
@@ -33,8 +36,15 @@ cover_status dataset_pixels(const cover_dataset *dataset, int64_t index, const s
 cover_status dataset_label(const cover_dataset *dataset, int64_t index, const struct dataset_row *row, void *label);
 /* How the file was packed: JSON, not NUL-terminated. */
 const char *dataset_about(const cover_dataset *dataset, size_t *bytes);
-/* The same parsed; json_decref() it. */
-struct json_t;
-cover_status dataset_about_json(const cover_dataset *dataset, struct json_t **about);
+/* The same parsed, the dataset's own; fails when it is not JSON. */
+cover_status dataset_about_json(const cover_dataset *dataset, const json_t **about);
+
+/* ---- dataset_classes.c */
+/* What "about" says of classes, found when the dataset is opened. */
+cover_status dataset_classes_open(cover_dataset *dataset);
+void dataset_classes_close(cover_dataset *dataset);
+/* The value that an entry of dataset.json's "labels" gives a name to: {"lung": 1}, {"lung": "1"}, or version 1's
+ * {"1": "lung"}; *name is the name.  -1 for a region of several values and for what is no label. */
+int dataset_label_value(const char *key, const json_t *value, const char **name);
 
 #endif

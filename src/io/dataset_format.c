@@ -21,7 +21,8 @@ enum {
     AT_ROWS = 104,
     AT_NAMES = 112,
     AT_NAMES_BYTES = 120,
-    AT_ABOUT_BYTES = 128
+    AT_ABOUT_BYTES = 128,
+    AT_MULTILABEL = 136
 };
 
 static void put32(uint8_t *to, uint32_t value) { memcpy(to, &value, sizeof value); }
@@ -53,6 +54,7 @@ void dataset_directory_encode(uint8_t head[DATASET_HEAD_BYTES], const struct dat
     put64(head + AT_NAMES, directory->names_offset);
     put64(head + AT_NAMES_BYTES, directory->names_bytes);
     put64(head + AT_ABOUT_BYTES, directory->about_bytes);
+    put32(head + AT_MULTILABEL, directory->multilabel);
 }
 
 static int64_t pages(uint64_t bytes) {
@@ -90,6 +92,10 @@ cover_status dataset_directory_decode(struct dataset_directory *directory, const
                     dims, channels, classes, labels);
     read.samples = (int64_t)samples, read.dims = (int)dims, read.channels = (int)channels, read.classes = (int)classes;
     read.has_labels = labels != 0;
+    const uint32_t multilabel = get32(bytes + AT_MULTILABEL);
+    if (multilabel > 1 || (multilabel && (classes < 1 || classes > 64 || labels)))
+        return fail(COVER_ERROR_FORMAT, "%s: its directory says sets of %u classes (%u)", path, classes, multilabel);
+    read.multilabel = multilabel != 0;
     for (int a = 0; a < 3; a++) {
         uint64_t low = get64(bytes + AT_MIN_SIZE + 8 * a), high = get64(bytes + AT_MAX_SIZE + 8 * a);
         if (low < 1 || high < low || high > UINT32_MAX || (a == 0 && dims == 2 && high != 1))
@@ -155,10 +161,11 @@ void dataset_digest(uint8_t digest[SHA256_BYTES], const struct dataset_row *row,
     uint8_t head[16];
     put32(head, (uint32_t)dims);
     put32(head + 4, (uint32_t)channels);
-    head[8] = row->dtype, head[9] = row->label_dtype, head[10] = row->split, head[11] = 0;
+    head[8] = row->dtype, head[9] = row->label_dtype, head[10] = row->split, head[11] = row->multilabel;
     put32(head + 12, (uint32_t)row->class_index);
     sha256_begin(&hash);
     sha256_add(&hash, head, sizeof head);
+    if (row->multilabel) sha256_add(&hash, &row->class_set, sizeof row->class_set);
     sha256_add(&hash, row->size, sizeof row->size);
     sha256_add(&hash, row->spacing_mm, sizeof row->spacing_mm);
     sha256_add(&hash, row->affine, sizeof row->affine);

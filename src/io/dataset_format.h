@@ -12,7 +12,7 @@
 #define DATASET_FORMAT "dataset"
 enum {
     DATASET_MAJOR = 1,
-    DATASET_MINOR = 0,
+    DATASET_MINOR = 1, /* 1: sets of classes */
     DATASET_PAGE_BYTES = 65536, /* the tables are hashed in pages, so that opening does not read them */
     DATASET_ROW_BYTES = 256,
     DATASET_PAGE_ROWS = DATASET_PAGE_BYTES / DATASET_ROW_BYTES,
@@ -34,9 +34,11 @@ struct dataset_row {
     double affine[12];                  /* as in struct cover_sample_info */
     uint8_t dtype, label_dtype;         /* 0 u8, 1 u16, 2 f32; DATASET_NO_LABEL */
     uint8_t split;                      /* 0 none, 1 train, 2 val, 3 test */
-    uint8_t zero1[5];
+    uint8_t multilabel;                 /* 1: class_set counts, and class_index is -1 */
+    uint8_t zero1[4];
     uint8_t digest[SHA256_BYTES]; /* dataset_digest() */
-    uint8_t zero2[16];
+    uint64_t class_set;           /* bit c = class c */
+    uint8_t zero2[8];
 };
 _Static_assert(sizeof(struct dataset_row) == DATASET_ROW_BYTES, "rows have no padding");
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "rows are read and written as they lie in memory");
@@ -44,7 +46,7 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "rows are read and wri
 struct dataset_directory {
     int64_t samples;
     int dims, channels, classes;
-    bool has_labels;
+    bool has_labels, multilabel;
     int64_t min_size[3], max_size[3];
     uint8_t hash[SHA256_BYTES]; /* dataset_content_hash() */
     uint64_t rows_offset, names_offset, names_bytes;

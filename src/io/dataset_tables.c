@@ -28,6 +28,8 @@ static hid_t row_type(void) {
         {"dtype", offsetof(struct dataset_row, dtype), 1, 1},
         {"label_dtype", offsetof(struct dataset_row, label_dtype), 1, 1},
         {"split", offsetof(struct dataset_row, split), 1, 1},
+        {"multilabel", offsetof(struct dataset_row, multilabel), 1, 1},
+        {"class_set", offsetof(struct dataset_row, class_set), 8, 1},
         {"digest", offsetof(struct dataset_row, digest), 1, SHA256_BYTES},
     };
     hid_t type = H5Tcreate(H5T_COMPOUND, DATASET_ROW_BYTES);

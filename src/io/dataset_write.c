@@ -30,6 +30,7 @@ static cover_status survey(struct dataset_writer *writer) {
                                             .dims = content->dims,
                                             .channels = content->channels,
                                             .classes = content->classes,
+                                            .multilabel = content->multilabel,
                                             .about_bytes = strlen(content->about)};
     writer->keys = memory_alloc(writer->context, count * sizeof *writer->keys);
     writer->label_keys = memory_alloc(writer->context, count * sizeof *writer->label_keys);

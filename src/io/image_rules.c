@@ -119,12 +119,11 @@ void image_rules_of_options(struct image_rules *rules, const cover_pack_options 
 }
 
 cover_status image_rules_of_dataset(struct image_rules *rules, const cover_dataset *dataset) {
-    json_t *about;
+    const json_t *about;
     TRY(dataset_about_json(dataset, &about));
-    cover_status status = image_rules_read(rules, json_object_get(about, "options"), dataset->path);
-    json_decref(about);
+    TRY(image_rules_read(rules, json_object_get(about, "options"), dataset->path));
     rules->dims = dataset->directory.dims;
-    return status;
+    return COVER_OK;
 }
 
 cover_status image_rules_check(const struct image_rules *rules, const char *where) {

@@ -94,6 +94,9 @@ cover_status cover_pack(cover_context *context, const char *const *sources, int 
     struct image_rules rules;
     image_rules_of_options(&rules, &options);
     TRY(image_rules_check(&rules, "pack"));
+    if (options.negative && !options.labels)
+        return fail(COVER_ERROR_ARGUMENT, "pack: negative '%s' speaks of a labels file, but none was given",
+                    options.negative);
     TRY(check_output(output));
     const double begin = seconds_now();
     cover_status status = COVER_OK;
@@ -107,7 +110,7 @@ cover_status cover_pack(cover_context *context, const char *const *sources, int 
     int64_t bytes = 0;
     bool keep = false; /* the spool: only for a resume that will want it */
     pthread_mutex_init(&job.lock, NULL);
-    GO(pack_plan_create(&job.plan, context, sources, count, options.split));
+    GO(pack_plan_create(&job.plan, context, sources, count, &options));
     uint8_t digest[SHA256_BYTES];
     pack_plan_hash(&job, digest);
     GO(pack_spool_open(&job.spool, context, output, job.plan.count, digest, options.resume));

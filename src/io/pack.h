@@ -24,6 +24,8 @@ struct pack_item {
     int channels;           /* that the source promises; 0 = none promised */
     int label_classes;      /* label values must be below; 0 = not known */
     int class_index;        /* of class_name; -1 = none */
+    bool multilabel;        /* class_set counts, and class_index does not: so in all items of a plan, or in none */
+    uint64_t class_set;     /* a bit a class */
     enum pack_split split;
 };
 
@@ -35,6 +37,7 @@ struct pack_plan {
     int64_t ignored;          /* files of other kinds */
     const char **class_names; /* sorted; class_index counts them */
     int classes;
+    bool multilabel; /* of the items */
     const char *label_names; /* JSON object NAME: value of nnU-Net sources; NULL = none */
     int label_classes;       /* of nnU-Net sources; 0 = from the label maps */
     struct text layouts;     /* JSON array of what the sources were */
@@ -42,12 +45,16 @@ struct pack_plan {
 
 /* ---- pack_sources.c: the layouts */
 cover_status pack_plan_create(struct pack_plan *plan, cover_context *context, const char *const *sources, int count,
-                              const char *split_csv);
+                              const cover_pack_options *options);
 void pack_plan_free(struct pack_plan *plan);
 /* Append an empty item; NULL with the error set. */
 struct pack_item *pack_plan_add(struct pack_plan *plan);
 /* An item of one file; false with the error set. */
 bool pack_plan_add_file(struct pack_plan *plan, const char *prefix, const char *name, const char *path);
+
+/* The class list: sorts and thins out `names`, which are the plan's afterwards; and a class's place in it. */
+cover_status pack_plan_classes(struct pack_plan *plan, const char **names, int64_t count);
+int pack_plan_class(const struct pack_plan *plan, const char *name);
 
 /* ---- pack_walk.c: folders */
 struct pack_files {
@@ -67,6 +74,9 @@ cover_status pack_folder(struct pack_plan *plan, const char *prefix, const char 
 
 /* ---- pack_split.c: the CSV of patients and splits */
 cover_status pack_split_read(struct pack_plan *plan, const char *csv);
+
+/* ---- pack_labels.c: the CSV of labels; splits: whether it has a column of splits, too */
+cover_status pack_labels_read(struct pack_plan *plan, const char *csv, const char *negative, bool *splits);
 
 /* ---- pack_image.c: one item read, prepared and compressed */
 struct packed_sample {

@@ -68,6 +68,8 @@ static cover_status store(struct packed_sample *sample, cover_context *context, 
     *row = (struct dataset_row){.dtype = (uint8_t)dataset_dtype_code(image->dtype),
                                 .label_dtype = DATASET_NO_LABEL,
                                 .class_index = item->class_index,
+                                .multilabel = item->multilabel,
+                                .class_set = item->class_set,
                                 .split = (uint8_t)item->split};
     sample->dims = image->dims, sample->channels = image->channels;
     for (int a = 0; a < 3; a++) {

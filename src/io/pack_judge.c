@@ -85,6 +85,11 @@ cover_status pack_judge_good(struct pack_job *job) {
     TRY(judge_variety(job, channels, channels_kinds, "channels",
                       "ask for channels grey or rgb to convert them, or pack them apart:"));
     job->dims = dims[0].value, job->channels = channels[0].value;
+    if (label_max >= 0 && job->plan.multilabel)
+        return fail(COVER_ERROR_SHAPE,
+                    "%lld images have label maps, and the labels file gives sets of classes; a dataset holds one of them: "
+                    "leave labels out, or pack the folder of the images alone",
+                    (long long)job->label_count);
     if (label_max < 0)
         job->classes = job->plan.classes;
     else

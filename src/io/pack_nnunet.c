@@ -1,5 +1,6 @@
 /* nnU-Net raw datasets (github.com/MIC-DKFZ/nnUNet, documentation/dataset_format.md): dataset.json, imagesTr/CASE_XXXX,
  * labelsTr/CASE, imagesTs, labelsTs.  Called by pack_sources.c. */
+#include "dataset.h"
 #include "pack.h"
 
 #include "../core/base/files.h"
@@ -9,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LARGEST_JSON = 1 << 26, MOST_LABELS = 65535, MOST_CHANNELS = 4096 };
+enum { LARGEST_JSON = 1 << 26, MOST_CHANNELS = 4096 };
 
 struct description {
     const char *path; /* of dataset.json */
@@ -21,36 +22,23 @@ static cover_status wrong(const struct description *description, const char *fie
     return fail(COVER_ERROR_FORMAT, "%s: \"%s\" %s", description->path, field, what);
 }
 
-/* A whole number that a label may have: 0..65535, as JSON integer or as text (as version 1 wrote it); -1 otherwise. */
-static int label_value(const json_t *value) {
-    if (json_is_integer(value) && json_integer_value(value) >= 0 && json_integer_value(value) <= MOST_LABELS)
-        return (int)json_integer_value(value);
-    if (!json_is_string(value)) return -1;
-    const char *text = json_string_value(value);
-    char *end;
-    long number = strtol(text, &end, 10);
-    return *text && !*end && number >= 0 && number <= MOST_LABELS ? (int)number : -1;
-}
-
 /* {"background": 0, "lung": 1}; regions {"whole": [1, 2]}; version 1 the other way round: {"0": "background"}. */
 static cover_status read_labels(struct pack_plan *plan, struct description *description, const json_t *labels) {
     int largest = -1;
-    const char *name;
+    const char *key, *name;
     json_t *value, *part;
     size_t i;
-    json_object_foreach((json_t *)labels, name, value) {
-        json_t *given = value, *key = NULL;
-        if (json_is_string(value) && label_value(value) < 0) given = key = json_string(name);
-        if (json_is_array(given)) {
-            json_array_foreach(given, i, part) {
-                const int number = label_value(part);
-                if (number < 0) return wrong(description, "labels", "holds a region with a value that is no label");
+    json_object_foreach((json_t *)labels, key, value) {
+        if (json_is_array(value)) {
+            json_array_foreach(value, i, part) {
+                const int number = dataset_label_value(key, part, &name);
+                if (number < 0 || name != key)
+                    return wrong(description, "labels", "holds a region with a value that is no label");
                 if (number > largest) largest = number;
             }
             continue;
         }
-        const int number = label_value(given);
-        json_decref(key);
+        const int number = dataset_label_value(key, value, &name);
         if (number < 0) return wrong(description, "labels", "must map names to numbers from 0 to 65535");
         if (number > largest) largest = number;
     }

@@ -27,12 +27,16 @@ void pack_plan_hash(const struct pack_job *job, uint8_t digest[SHA256_BYTES]) {
     sha256_add(&hash, &job->rules, sizeof job->rules); /* no padding: checked in the header */
     hash_text(&hash, job->plan.label_names);
     hash_text(&hash, job->plan.layouts.data);
+    const int32_t classes[] = {job->plan.classes, job->plan.multilabel};
+    sha256_add(&hash, classes, sizeof classes);
+    for (int c = 0; c < job->plan.classes; c++) hash_text(&hash, job->plan.class_names[c]);
     for (int64_t i = 0; i < job->plan.count; i++) {
         const struct pack_item *item = &job->plan.items[i];
         const char *const texts[] = {item->name, item->class_name, item->patient, item->unusable};
         for (int t = 0; t < 4; t++) hash_text(&hash, texts[t]);
         for (int f = 0; f < item->file_count; f++) hash_file(&hash, item->files[f]);
         hash_file(&hash, item->label);
+        sha256_add(&hash, &item->class_set, sizeof item->class_set);
         const int32_t facts[] = {(int32_t)item->split, item->channels, item->label_classes};
         sha256_add(&hash, facts, sizeof facts);
     }

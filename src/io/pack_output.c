@@ -29,6 +29,13 @@ static cover_status stored_of(void *user, int64_t index, bool label, void *bytes
     return pack_spool_stored(&job->spool, job->good[index], label, bytes);
 }
 
+static void add_or_null(struct text *text, const char *string) {
+    if (string)
+        text_add_json(text, string);
+    else
+        text_add(text, "null");
+}
+
 /* How the file was made, as it is recorded in it. */
 static void describe(const struct pack_job *job, struct text *text) {
     const cover_pack_options *options = job->options;
@@ -37,17 +44,19 @@ static void describe(const struct pack_job *job, struct text *text) {
     text_add(text, ", \"options\": {");
     image_rules_write(&job->rules, text);
     text_add(text, ", \"skip_bad\": %s, \"split\": ", options->skip_bad ? "true" : "false");
-    if (options->split)
-        text_add_json(text, options->split);
-    else
-        text_add(text, "null");
+    add_or_null(text, options->split);
+    text_add(text, ", \"labels\": ");
+    add_or_null(text, options->labels);
+    text_add(text, ", \"negative\": ");
+    add_or_null(text, options->negative);
     text_add(text, "}, \"sources\": [%s], \"left_out\": %lld, \"class_names\": [", job->plan.layouts.data,
              (long long)job->bad_count);
     for (int c = 0; c < job->plan.classes; c++) {
         if (c) text_add(text, ", ");
         text_add_json(text, job->plan.class_names[c]);
     }
-    text_add(text, "], \"label_names\": %s}", job->plan.label_names ? job->plan.label_names : "null");
+    text_add(text, "], \"multilabel\": %s, \"label_names\": %s}", job->plan.multilabel ? "true" : "false",
+             job->plan.label_names ? job->plan.label_names : "null");
 }
 
 /* The file beside the output that becomes it; one name, so that a killed pack leaves at most one behind. */
@@ -74,6 +83,7 @@ cover_status pack_output(struct pack_job *job, struct dataset_directory *written
                                             .dims = job->dims,
                                             .channels = job->channels,
                                             .classes = job->classes,
+                                            .multilabel = job->plan.multilabel,
                                             .about = json,
                                             .entry = entry_of,
                                             .stored = stored_of,
@@ -98,8 +108,9 @@ cover_status pack_summary(const struct pack_job *job, const struct dataset_direc
     sha256_text(written->hash, hash);
     text_add(&text, "{\"output\": ");
     text_add_json(&text, job->output);
-    text_add(&text, ", \"samples\": %lld, \"labels\": %lld, \"dims\": %d, \"channels\": %d, \"classes\": %d",
-             (long long)job->good_count, (long long)job->label_count, job->dims, job->channels, job->classes);
+    text_add(&text, ", \"samples\": %lld, \"labels\": %lld, \"dims\": %d, \"channels\": %d, \"classes\": %d, \"multilabel\": %s",
+             (long long)job->good_count, (long long)job->label_count, job->dims, job->channels, job->classes,
+             job->plan.multilabel ? "true" : "false");
     text_add(&text, ", \"min_size\": [%lld, %lld, %lld], \"max_size\": [%lld, %lld, %lld]",
              (long long)written->min_size[0], (long long)written->min_size[1], (long long)written->min_size[2],
              (long long)written->max_size[0], (long long)written->max_size[1], (long long)written->max_size[2]);

@@ -132,29 +132,40 @@ static int compare_names(const void *a, const void *b) {
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-static cover_status number_classes(struct pack_plan *plan) {
-    const char **names = arena_alloc(&plan->arena, (size_t)plan->count * sizeof *names);
-    int64_t count = 0, unique = 0;
-    if (!names) return COVER_ERROR_MEMORY;
-    for (int64_t i = 0; i < plan->count; i++)
-        if (plan->items[i].class_name) names[count++] = plan->items[i].class_name;
+cover_status pack_plan_classes(struct pack_plan *plan, const char **names, int64_t count) {
+    int64_t unique = 0;
     qsort(names, (size_t)count, sizeof *names, compare_names);
     for (int64_t i = 0; i < count; i++)
         if (i == 0 || strcmp(names[i], names[unique - 1]) != 0) names[unique++] = names[i];
-    if (unique > 65535)
-        return fail(COVER_ERROR_SHAPE, "%lld class folders; at most 65535 are taken", (long long)unique);
+    if (unique > 65535) return fail(COVER_ERROR_SHAPE, "%lld classes; at most 65535 are taken", (long long)unique);
     plan->class_names = names, plan->classes = (int)unique;
+    return COVER_OK;
+}
+
+int pack_plan_class(const struct pack_plan *plan, const char *name) {
+    const char **found = bsearch(&name, plan->class_names, (size_t)plan->classes, sizeof *plan->class_names, compare_names);
+    return (int)(found - plan->class_names);
+}
+
+static cover_status number_classes(struct pack_plan *plan) {
+    if (!plan->class_names) { /* no labels file: what folders and the split file say */
+        const char **names = arena_alloc(&plan->arena, (size_t)plan->count * sizeof *names);
+        int64_t count = 0;
+        if (!names) return COVER_ERROR_MEMORY;
+        for (int64_t i = 0; i < plan->count; i++)
+            if (plan->items[i].class_name) names[count++] = plan->items[i].class_name;
+        TRY(pack_plan_classes(plan, names, count));
+    }
     for (int64_t i = 0; i < plan->count; i++) {
         struct pack_item *item = &plan->items[i];
-        if (!item->class_name) continue;
-        const char **found = bsearch(&item->class_name, names, (size_t)unique, sizeof *names, compare_names);
-        item->class_index = (int)(found - names);
+        if (item->class_name) item->class_index = pack_plan_class(plan, item->class_name);
     }
     return COVER_OK;
 }
 
 cover_status pack_plan_create(struct pack_plan *plan, cover_context *context, const char *const *sources, int count,
-                              const char *split_csv) {
+                              const cover_pack_options *options) {
+    const char *split = options->split;
     *plan = (struct pack_plan){.context = context, .arena = {.context = context}, .layouts = {.context = context}};
     for (int i = 0; i < count; i++) {
         if (!sources[i] || !*sources[i]) return fail(COVER_ERROR_ARGUMENT, "source %d is empty", i + 1);
@@ -164,7 +175,12 @@ cover_status pack_plan_create(struct pack_plan *plan, cover_context *context, co
     if (plan->count == 0)
         return fail(COVER_ERROR_ARGUMENT, "%s%s: no images found (%lld files of other kinds)", sources[0],
                     count > 1 ? " and the other sources" : "", (long long)plan->ignored);
-    if (split_csv) TRY(pack_split_read(plan, split_csv));
+    if (options->labels) {
+        bool splits;
+        TRY(pack_labels_read(plan, options->labels, options->negative, &splits));
+        if (splits && !split) split = options->labels;
+    }
+    if (split) TRY(pack_split_read(plan, split));
     return number_classes(plan);
 }
 

@@ -202,6 +202,8 @@ START_TEST(an_nnunet_raw_dataset_keeps_channels_labels_and_splits)
         cover_tensor_destroy(image);
         json_t *about = about_of(dataset);
         ck_assert_int_eq(number(json_object_get(about, "label_names"), "heart"), 2);
+        static const char *const names[] = {"background", "lung", "heart"};
+        for (int c = 0; c < 3; c++) ck_assert_str_eq(cover_dataset_class_name(dataset, c), names[c]);
         json_decref(about);
         cover_dataset_destroy(dataset);
         ck_assert_ok(pack(at("raw/dataset.json"), at("again.h5"), NULL, NULL));
@@ -271,6 +273,9 @@ START_TEST(regions_and_version_1_labels_are_understood)
         write_text(at("raw/dataset.json"), "{\"modality\": {\"0\": \"T1\", \"1\": \"T2\"}, \"file_ending\": \".png\", "
                                            "\"labels\": {\"0\": \"background\", \"1\": \"lung\", \"2\": \"heart\"}}");
         ck_assert_ok(pack(at("raw"), at("out.h5"), NULL, NULL));
+        cover_dataset *dataset = open_dataset(at("out.h5"));
+        ck_assert_str_eq(cover_dataset_class_name(dataset, 2), "heart");
+        cover_dataset_destroy(dataset);
         write_text(at("raw/dataset.json"),
                    "{\"channel_names\": {\"0\": \"T1\", \"1\": \"T2\"}, \"file_ending\": \".png\", "
                    "\"labels\": {\"background\": 0, \"whole\": [1, 2], \"core\": 2}}");
@@ -278,6 +283,10 @@ START_TEST(regions_and_version_1_labels_are_understood)
         ck_assert_ok(pack(at("raw"), at("out.h5"), NULL, &summary));
         ck_assert_int_eq(number(summary, "classes"), 3);
         json_decref(summary);
+        dataset = open_dataset(at("out.h5"));
+        ck_assert_ptr_null(cover_dataset_class_name(dataset, 1));
+        ck_assert_str_eq(cover_dataset_class_name(dataset, 2), "core");
+        cover_dataset_destroy(dataset);
     }
 END_TEST
 
@@ -434,6 +443,121 @@ START_TEST(a_broken_csv_names_line_and_column)
     }
 END_TEST
 
+/* Five images below in/, of which the labels file speaks. */
+static void write_labelled(const char *csv) {
+    for (int i = 0; i < 5; i++) write_png(at("in/%c.png", 'a' + i), 6, 6, 1, i);
+    write_text(at("labels.csv"), csv);
+}
+
+static cover_status pack_labels(const char *negative, json_t **summary) {
+    cover_pack_options options = COVER_PACK_OPTIONS_INIT;
+    options.labels = at("labels.csv"), options.negative = negative;
+    return pack(at("in"), at("out.h5"), &options, summary);
+}
+
+START_TEST(a_labels_file_gives_each_sample_its_set_of_classes)
+    {
+        write_labelled("file,label,patient\na.png,Mass| Effusion ,p1\nb.png,none,p2\nc.png,Effusion,p2\nd.png,,p3\n"
+                       "e.png,Mass,p4\nelsewhere.png,Nodule,p5\n");
+        json_t *summary;
+        ck_assert_ok(pack_labels("none", &summary));
+        ck_assert_int_eq(number(summary, "classes"), 3);
+        ck_assert(json_is_true(json_object_get(summary, "multilabel")));
+        json_decref(summary);
+        ck_assert_ptr_nonnull(strstr(logged, "1 of 6 lines speak of no image"));
+        cover_dataset *dataset = open_dataset(at("out.h5"));
+        cover_dataset_info info = COVER_DATASET_INFO_INIT;
+        ck_assert_ok(cover_dataset_get_info(dataset, &info));
+        ck_assert_int_eq(info.multilabel, 1);
+        /* Nodule has its place although its image is not here: parts of a collection agree */
+        static const char *const names[] = {"Effusion", "Mass", "Nodule"};
+        for (int c = 0; c < 3; c++) ck_assert_str_eq(cover_dataset_class_name(dataset, c), names[c]);
+        ck_assert_ptr_null(cover_dataset_class_name(dataset, 3));
+        ck_assert_ptr_null(cover_dataset_class_name(dataset, -1));
+        static const uint64_t sets[] = {3, 0, 1, 0, 2};
+        static const char *const patients[] = {"p1", "p2", "p2", "p3", "p4"};
+        for (int i = 0; i < 5; i++) {
+            const cover_sample_info sample = sample_of(dataset, i);
+            ck_assert_uint_eq(sample.class_set, sets[i]);
+            ck_assert_int_eq(sample.class_index, -1);
+            ck_assert_str_eq(sample.patient, patients[i]);
+        }
+        char *report;
+        ck_assert_ok(cover_check(context, at("out.h5"), &report));
+        ck_assert_msg(strstr(report, "\"ok\": true") != NULL, "%s", report);
+        cover_text_release(context, report);
+        cover_dataset_destroy(dataset);
+        /* without the word for none it is a class like the others */
+        ck_assert_ok(pack_labels(NULL, &summary));
+        ck_assert_int_eq(number(summary, "classes"), 4);
+        json_decref(summary);
+    }
+END_TEST
+
+START_TEST(sets_of_classes_are_part_of_the_content)
+    {
+        char first[65], second[65];
+        write_labelled("file,label\na.png,x|y\nb.png,x\nc.png,x\nd.png,x\ne.png,x\n");
+        for (int round = 0; round < 2; round++) {
+            json_t *summary;
+            ck_assert_ok(pack_labels(NULL, &summary));
+            strcpy(round ? second : first, json_string_value(json_object_get(summary, "hash")));
+            json_decref(summary);
+            write_text(at("labels.csv"), "file,label\na.png,x|y\nb.png,y\nc.png,x\nd.png,x\ne.png,x\n");
+        }
+        ck_assert_str_ne(first, second);
+    }
+END_TEST
+
+START_TEST(one_label_an_image_makes_plain_classes_and_a_split_column_counts)
+    {
+        write_labelled("image;class;set\na.png;sick;train\nb.png;fine;val\nc.png;sick;test\nd.png;fine;\ne.png;;train\n");
+        json_t *summary;
+        ck_assert_ok(pack_labels(NULL, &summary));
+        ck_assert_int_eq(number(summary, "classes"), 2);
+        ck_assert(json_is_false(json_object_get(summary, "multilabel")));
+        json_decref(summary);
+        cover_dataset *dataset = open_dataset(at("out.h5"));
+        ck_assert_str_eq(told(dataset, 0), "a.png split 1 class 1 label 0");
+        ck_assert_str_eq(told(dataset, 1), "b.png split 2 class 0 label 0");
+        ck_assert_str_eq(told(dataset, 4), "e.png split 1 class -1 label 0");
+        ck_assert_str_eq(cover_dataset_class_name(dataset, 1), "sick");
+        cover_dataset_destroy(dataset);
+    }
+END_TEST
+
+START_TEST(a_broken_labels_file_says_what_is_wrong)
+    {
+        char many[8192] = "file,label\na.png,c0";
+        for (int c = 1; c < 65; c++) sprintf(many + strlen(many), "|c%d", c);
+        const struct {
+            const char *csv, *negative, *part;
+        } cases[] = {
+            {"file,split\na.png,train\n", NULL, "names no column \"label\""},
+            {"label\nsick\n", NULL, "it should be like file,patient,label"},
+            {"file,label\na.png,x|y\n", NULL, "b.png: not listed in the labels file"},
+            {"file,label\na.png,x|none\n", "none", "line 2: 'none' means none of the classes"},
+            {"file,label\na.png,x\n", "none", "no line has the label 'none'"},
+            {"file,label\na.png,none\n", "none", "names no class"},
+            {"file,label\na.png,\n", NULL, "names no class"},
+            {many, NULL, "65 classes; a set of labels has at most 64"},
+        };
+        write_labelled(cases[_i].csv);
+        const cover_status status = pack_labels(cases[_i].negative, NULL);
+        ck_assert_int_ne(status, COVER_OK);
+        ck_assert_msg(strstr(cover_error_text(), cases[_i].part) != NULL, "%s", cover_error_text());
+    }
+END_TEST
+
+START_TEST(label_maps_and_sets_of_classes_exclude_each_other)
+    {
+        write_png(at("in/images/a.png"), 6, 6, 1, 1);
+        write_label(at("in/labels/a.png"), 6, 6, 2);
+        write_text(at("labels.csv"), "file,label\na.png,x|y\n");
+        ck_assert_fails(pack_labels(NULL, NULL), COVER_ERROR_SHAPE, "a dataset holds one of them");
+    }
+END_TEST
+
 START_TEST(a_file_name_that_two_images_have_is_ambiguous)
     {
         write_png(at("in/a/x.png"), 6, 5, 1, 1);
@@ -478,6 +602,11 @@ int main(void) {
     ADD(all, a_patient_in_two_splits_is_an_error_that_names_both_rows);
     ADD(all, without_a_split_column_patients_are_dealt_out_by_their_hash);
     tcase_add_loop_test(all, a_broken_csv_names_line_and_column, 0, 11);
+    ADD(all, a_labels_file_gives_each_sample_its_set_of_classes);
+    ADD(all, sets_of_classes_are_part_of_the_content);
+    ADD(all, one_label_an_image_makes_plain_classes_and_a_split_column_counts);
+    tcase_add_loop_test(all, a_broken_labels_file_says_what_is_wrong, 0, 8);
+    ADD(all, label_maps_and_sets_of_classes_exclude_each_other);
     ADD(all, a_file_name_that_two_images_have_is_ambiguous);
     ADD(all, refused_memory_is_an_error_in_every_layout);
     suite_add_tcase(suite, all);

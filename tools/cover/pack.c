@@ -46,6 +46,10 @@ static int read_options(struct session *session, cover_pack_options *pack) {
     if (given(session, OPTION_DIMS)) pack->dims = *text_of(session, OPTION_DIMS) - '0';
     if (given(session, OPTION_CHANNELS)) pack->channels = strcmp(text_of(session, OPTION_CHANNELS), "rgb") == 0 ? 3 : 1;
     pack->split = text_of(session, OPTION_SPLIT);
+    pack->labels = text_of(session, OPTION_LABELS);
+    pack->negative = text_of(session, OPTION_NEGATIVE);
+    if (status == EXIT_OK && pack->negative && !pack->labels)
+        status = usage_error(session->verb, "--negative speaks of the file of --labels; give that too");
     pack->skip_bad = given(session, OPTION_SKIP_BAD);
     pack->resume = given(session, OPTION_RESUME);
     pack->progress = progress_on_work;
@@ -100,7 +104,8 @@ const struct verb verb_pack = {
               "Files of other kinds are ignored and counted. An image that cannot be used is listed with its reason; "
               "then nothing is written and the exit status is 1, unless --skip-bad.",
     .examples = {"cover pack xrays/ -o chest.h5", "cover pack Dataset004_Hippocampus -o hippo.h5 --spacing 1",
-                 "cover pack ct/ -o lung.h5 --window -1000,400 --split patients.csv"},
+                 "cover pack ct/ -o lung.h5 --window -1000,400 --split patients.csv",
+                 "cover pack xrays/ -o findings.h5 --labels labels.csv --negative \"No Finding\""},
     .run = run,
     .options = {{OPTION_OUTPUT, "DATA.h5", "dataset file to write", true},
                 {OPTION_SIZE, "HxW", "resize every image to HxW, or DxHxW in 3D"},
@@ -110,6 +115,8 @@ const struct verb verb_pack = {
                 {OPTION_CHANNELS},
                 {OPTION_DIMS, NULL, "take images of these dimensions; what the files are when not given"},
                 {OPTION_SPLIT},
+                {OPTION_LABELS},
+                {OPTION_NEGATIVE},
                 {OPTION_SKIP_BAD},
                 {OPTION_RESUME}},
 };
