@@ -1,5 +1,6 @@
 /* Times convolutions of the 2D and 3D networks in every form, one thread: GFLOP/s (best of a few, by processor time of
- * the thread) of forward, data gradient and weight gradient.  conv [FORM...] runs those forms alone. */
+ * the thread) of forward, data gradient and weight gradient.  conv [SLABS] [FORM...] runs those forms alone, cut into so
+ * many slabs. */
 #include "cpu/conv.h"
 
 #include <stdio.h>
@@ -41,14 +42,11 @@ static double thread_seconds(void) {
 }
 
 static cover_status run(const struct conv *conv, enum conv_pass pass, struct memory *m) {
-    switch (pass) {
-    case CONV_FORWARD:
-        return conv_forward(conv, m->y, m->x, m->packed, m->bias, m->scratch);
-    case CONV_GRAD_DATA:
-        return conv_grad_data(conv, m->x, m->y, m->packed, m->scratch);
-    default:
-        return conv_grad_weights(conv, m->w, m->bias, m->x, m->y, m->scratch, false);
-    }
+    if (pass == CONV_GRAD_WEIGHTS) return conv_grad_weights(conv, m->w, m->bias, m->x, m->y, m->scratch, false);
+    for (int slab = 0; slab < conv_slabs(conv); slab++)
+        TRY(pass == CONV_FORWARD ? conv_forward(conv, slab, m->y, m->x, m->packed, m->bias, m->scratch)
+                                 : conv_grad_data(conv, slab, m->x, m->y, m->packed, m->scratch));
+    return COVER_OK;
 }
 
 static cover_status time_form(cover_context *context, const struct conv_shape *shape, const char *form) {
@@ -87,14 +85,17 @@ done:
 
 int main(int argc, char **argv) {
     static char *every[] = {"onednn", "avx512", "avx2", "generic"};
-    char **forms = argc > 1 ? argv + 1 : every;
-    int count = argc > 1 ? argc - 1 : (int)(sizeof every / sizeof *every);
+    int slabs = argc > 1 ? atoi(argv[1]) : 0, given = argc - 1 - (slabs > 0);
+    char **forms = given > 0 ? argv + argc - given : every;
+    int count = given > 0 ? given : (int)(sizeof every / sizeof *every);
     cover_context *context;
     if (cover_context_create(&context, NULL) != COVER_OK) return EXIT_FAILURE;
     printf("%-32s", "GFLOP/s: forward, data, weights");
     for (int f = 0; f < count; f++) printf(" |%18s", forms[f]);
     for (int i = 0; i < SHAPES; i++) {
-        const struct conv_shape *s = &shapes[i];
+        struct conv_shape shape = shapes[i];
+        const struct conv_shape *s = &shape;
+        shape.slabs = slabs;
         printf("\n%dD %3dx%3dx%3d %3d -> %3d kernel %d", s->grid.ndim, (int)s->grid.size[0], (int)s->grid.size[1],
                (int)s->grid.size[2], (int)s->c_in, (int)s->c_out, s->kernel);
         for (int f = 0; f < count; f++) {

@@ -30,9 +30,9 @@ static struct mov_shape mov_shape(const struct job *job) {
 
 /* ---- one call each; the result is the number of floats that it must move */
 
-static int64_t run_norm_statistics(const struct kernels *k, struct job *job) {
+static int64_t run_norm_sums(const struct kernels *k, struct job *job) {
     const struct norm_shape s = norm_shape(job);
-    k->norm_statistics(job->statistics, job->statistics + s.groups, job->buffer[0], job->beta, &s);
+    k->norm_sums(job->workspace, job->buffer[0], job->beta, &s, 0, 1);
     return elements(job);
 }
 static int64_t run_norm_apply(const struct kernels *k, struct job *job) {
@@ -49,7 +49,7 @@ static int64_t run_norm_grad(const struct kernels *k, struct job *job) {
     return 5 * elements(job);
 }
 static int64_t run_max_pool2(const struct kernels *k, struct job *job) {
-    k->max_pool2(job->buffer[1], job->index, job->buffer[0], &job->grid, job->channels);
+    k->max_pool2(job->buffer[1], job->index, job->buffer[0], &job->grid, job->channels, 0, 1);
     return elements(job) + elements(job) / (1 << job->grid.ndim) * 5 / 4;
 }
 static int64_t run_max_pool2_grad(const struct kernels *k, struct job *job) {
@@ -142,8 +142,8 @@ static const struct {
     int64_t (*run)(const struct kernels *kernels, struct job *job);
     struct job job; /* sizes */
 } rows[] = {
-    ROW(norm_statistics, .grid = FULL_2D, .channels = 32),
-    ROW(norm_statistics, .grid = FULL_2D, .channels = 8),
+    ROW(norm_sums, .grid = FULL_2D, .channels = 32),
+    ROW(norm_sums, .grid = FULL_2D, .channels = 8),
     ROW(norm_apply, .grid = FULL_2D, .channels = 32),
     ROW(norm_grad, .grid = FULL_2D, .channels = 32),
     ROW(norm_grad, .grid = {2, {1, 48, 48}}, .channels = 256),

@@ -5,7 +5,13 @@
  * Weights outside are PyTorch's (c_out, c_in, [kd,] kh, kw); conv_pack() turns them once a step into what forward and
  * data gradient read, shared by all lanes.  Everything is one-threaded, and any thread may create or run a convolution:
  * oneDNN's threads are held at one inside each call, and the caller's OpenMP settings are as before when it returns.
- * One conv serves many threads at once, each with its own scratch.  Results never depend on threads. */
+ * One conv serves many threads at once, each with its own scratch.  Results never depend on threads.
+ *
+ * Slabs: so that several threads can share one image, forward and data gradient may come in slabs, runs of whole rows (2D)
+ * or planes (3D) of the output.  A slab reads the input's rows beside its own where they lie, nothing is copied or computed
+ * twice, and every slab reads the same packed weights.  How many slabs there are is part of the shape: conv_good_slabs()
+ * chooses by the shape alone, so that results stay the same for any number of threads.  Our own forms give the same bits for
+ * any number of slabs; oneDNN promises none, as it may sum a slab in another order. */
 #ifndef COVER_CONV_H
 #define COVER_CONV_H
 
@@ -18,12 +24,15 @@ struct conv_shape {
     int kernel;    /* 1 or 3 */
     bool bias;     /* forward adds one, grad_weights may ask for its gradient */
     bool gradient; /* prepare grad_data and grad_weights too */
+    int slabs;     /* most slabs of forward and data gradient; 0 = 1, the whole image */
 };
 enum conv_pass { CONV_FORWARD, CONV_GRAD_DATA, CONV_GRAD_WEIGHTS, CONV_PASSES };
 struct conv;
 
 /* COVER_ERROR_SHAPE for sizes below 1, another kernel than 1 or 3, or bytes beyond what can be addressed. */
 cover_status conv_create(struct conv **conv, cover_context *context, const struct conv_shape *shape);
+/* How many slabs pay for this shape: 1 for a small image, 8 at most. */
+int conv_good_slabs(const struct conv_shape *shape);
 /* In a given form, "onednn", "avx512", "avx2", "generic" or "plain"; a pass that it does not serve is taken by the best
  * other row (conv_form tells).  COVER_ERROR_UNSUPPORTED when it serves none here. */
 cover_status conv_create_form(struct conv **conv, cover_context *context, const struct conv_shape *shape,
@@ -34,14 +43,16 @@ void conv_destroy(struct conv *conv); /* takes NULL */
 const char *conv_form(const struct conv *conv, enum conv_pass pass);
 size_t conv_packed_bytes(const struct conv *conv);  /* 64-byte aligned memory of the caller */
 size_t conv_scratch_bytes(const struct conv *conv); /* the same; largest of the four calls below */
+int conv_slabs(const struct conv *conv);            /* of forward and data gradient: 1..shape.slabs, none is empty */
 double conv_flops(const struct conv *conv);         /* of one pass: 2 * pixels * k^ndim * c_in * c_out */
 
 cover_status conv_pack(const struct conv *conv, void *packed, const float *weights, void *scratch);
-/* y (pixels, c_out); bias (c_out) or NULL for none */
-cover_status conv_forward(const struct conv *conv, float *y, const float *x, const void *packed, const float *bias,
-                          void *scratch);
-/* dx (pixels, c_in) */
-cover_status conv_grad_data(const struct conv *conv, float *dx, const float *dy, const void *packed, void *scratch);
+/* A slab of y (pixels, c_out); bias (c_out) or NULL for none.  y and x are those of the whole image. */
+cover_status conv_forward(const struct conv *conv, int slab, float *y, const float *x, const void *packed,
+                          const float *bias, void *scratch);
+/* A slab of dx (pixels, c_in) */
+cover_status conv_grad_data(const struct conv *conv, int slab, float *dx, const float *dy, const void *packed,
+                            void *scratch);
 /* dw in PyTorch's order, db (c_out) or NULL; written, or added to what is there when `accumulate` */
 cover_status conv_grad_weights(const struct conv *conv, float *dw, float *db, const float *x, const float *dy,
                                void *scratch, bool accumulate);

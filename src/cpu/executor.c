@@ -1,4 +1,5 @@
-/* The CPU executor: prepares a planned graph and runs it node by node, an image a unit of work, on the threads of one lane.
+/* The CPU executor: prepares a planned graph and runs it node by node, an image or a slab of one a unit of work, on the
+ * threads of one lane.
  * Convolutions go to conv.h, everything else to the kernels of this machine's best instruction set, by the rows of ops.c. */
 #include "program.h"
 
@@ -13,14 +14,27 @@ static int node_images(const struct graph *graph, const struct node *node) {
     return graph->tensors[node->input[0]].images;
 }
 
-/* Units of a node for a team: whole images, or slabs of them where that keeps every thread busy.  Only which thread does
- * what depends on this, never a result. */
-static int node_slabs(const struct node *node, int images, int team) {
-    return cpu_ops[node->op].slabs && team > images ? (team + images - 1) / images : 1;
+/* Slabs that keep every thread of a team busy.  Only which thread does what depends on this, never a result. */
+static int team_slabs(int images, int team) { return team > images ? (team + images - 1) / images : 1; }
+
+/* Slabs of each image of a node. */
+static int node_slabs(const struct program *program, int n, int team) {
+    const struct node *node = &program->graph->nodes[n];
+    const struct op_cpu *op = &cpu_ops[node->op];
+    if (op->slabs) return op->slabs(program, node, n);
+    return op->any_slabs ? team_slabs(node_images(program->graph, node), team) : 1;
 }
 
 static int weights_row(const struct graph *graph, const struct node *node) {
     return node->op == OP_conv_grad_weights ? (int)node->attributes.channels : graph->tensors[node->input[1]].index;
+}
+
+/* A program without gradients runs few images, one alone at worst: they are cut into slabs.  In training images and pairs
+ * keep the threads busy, and weight gradients want whole images anyway. */
+static bool is_inference(const struct graph *graph) {
+    for (int n = 0; n < graph->node_count; n++)
+        if (op_rows[graph->nodes[n].op].flags & OP_GRADIENT) return false;
+    return true;
 }
 
 static bool is_conv(enum op op) { return op == OP_conv || op == OP_conv_grad_data || op == OP_conv_grad_weights; }
@@ -74,6 +88,8 @@ static cover_status prepare_convs(struct program *program, struct pool *pool) {
     const struct graph *graph = program->graph;
     for (int n = 0; n < graph->node_count; n++)
         program->conv_of_node[n] = is_conv(graph->nodes[n].op) ? prepared_conv_of(program, &graph->nodes[n]) : ABSENT;
+    for (int i = 0; is_inference(graph) && i < program->conv_count; i++)
+        program->convs[i].shape.slabs = conv_good_slabs(&program->convs[i].shape);
     atomic_store(&program->next, 0);
     pool_run(pool, create_convs, program);
     TRY(noted_error(program));
@@ -94,7 +110,7 @@ static cover_status prepare_plan(struct program *program) {
     for (int n = 0; n < graph->node_count; n++) {
         const struct node *node = &graph->nodes[n];
         const struct op_cpu *op = &cpu_ops[node->op];
-        int images = node_images(graph, node), units = images * node_slabs(node, images, program->team);
+        int units = node_images(graph, node) * node_slabs(program, n, program->team);
         int at_once = units < program->team ? units : program->team;
         program->unit_bytes[n] = op->unit_bytes ? (op->unit_bytes(program, node, n) + 63) / 64 * 64 : 0;
         workspace[n] = (size_t)at_once * program->unit_bytes[n];
@@ -191,45 +207,65 @@ static void check_outputs(const struct call *call) {
     }
 }
 
-static void run_node(const struct program *program, struct run *run, int n, int member) {
+/* Units come to whoever is free; `turn` counts these calls, the same for every member.  (Counters take turns: one is reset
+ * while the other is in use.)  A unit's scratch is its own or, when there are more units than members, the member's. */
+static void run_units(struct call *call, cover_status (*unit_run)(const struct call *call, int image), int images, int member,
+                      int *turn) {
+    struct run *run = call->run;
+    int units = images * call->slabs, here = (*turn)++ % 2;
+    for (int unit; (unit = atomic_fetch_add(&run->taken[here], 1)) < units && !atomic_load(&run->failed);) {
+        call->slab = unit % call->slabs;
+        call->scratch = call->unit_scratch + (size_t)(units < run->team ? unit : member) * call->unit_bytes;
+        cover_status status = unit_run(call, unit / call->slabs);
+        if (status != COVER_OK) run_failed(run, status);
+    }
+    if (run->team > 1) team_wait(run->barrier);
+    if (member == 0) atomic_store(&run->taken[here], 0);
+}
+
+static void run_node(const struct program *program, struct run *run, int n, int member, int *turn) {
     const struct node *node = &program->graph->nodes[n];
     const struct op_cpu *op = &cpu_ops[node->op];
-    int images = node_images(program->graph, node), slabs = node_slabs(node, images, run->team), units = images * slabs;
+    int images = node_images(program->graph, node), slabs = node_slabs(program, n, run->team), units = images * slabs;
     int at_once = units < program->team ? units : program->team;
     char *workspace = (char *)run->arena + program->plan.workspace[n];
     struct call call = {.program = program, .graph = program->graph, .node = node, .kernels = program->kernels, .run = run,
-                        .scratch = workspace + (size_t)member * program->unit_bytes[n],
+                        .unit_scratch = workspace, .unit_bytes = program->unit_bytes[n],
                         .shared = workspace + (size_t)at_once * program->unit_bytes[n], .slabs = slabs};
     if (program->conv_of_node[n] != ABSENT) {
         const struct prepared_conv *conv = &program->convs[program->conv_of_node[n]];
         call.conv = conv->conv, call.packed = program->packed + conv->packed_offset;
     }
-    for (int unit = member; unit < units && !atomic_load(&run->failed); unit += run->team) {
-        call.slab = unit % slabs;
-        cover_status status = op->run(&call, unit / slabs);
-        if (status != COVER_OK) run_failed(run, status);
+    run_units(&call, op->run, images, member, turn);
+    if (op->finish) {
+        if (member == 0 && !atomic_load(&run->failed)) op->finish(&call);
+        if (run->team > 1) team_wait(run->barrier);
     }
-    if (run->team > 1) team_wait(run->barrier);
-    if ((op->finish || run->check) && member == 0 && !atomic_load(&run->failed)) {
-        if (op->finish) op->finish(&call);
-        if (run->check) check_outputs(&call);
+    if (op->again) {
+        call.slabs = team_slabs(images, run->team);
+        run_units(&call, op->again, images, member, turn);
     }
-    if ((op->finish || run->check) && run->team > 1) team_wait(run->barrier);
+    if (run->check) {
+        if (member == 0 && !atomic_load(&run->failed)) check_outputs(&call);
+        if (run->team > 1) team_wait(run->barrier);
+    }
 }
 
 static void cpu_program_run(const struct program *program, struct run *run, int member) {
+    int turn = 0;
     for (int n = 0; n < program->graph->node_count; n++) {
         if (run->only_ops && !(run->only_ops >> program->graph->nodes[n].op & 1)) continue;
-        run_node(program, run, n, member);
+        run_node(program, run, n, member, &turn);
         if (run->team == 1 && atomic_load(&run->failed)) return;
     }
 }
 
 static double cpu_program_time(const struct program *program, struct run *run, double *op_seconds) {
     double total = 0;
+    int turn = 0;
     for (int n = 0; n < program->graph->node_count; n++) {
         double start = seconds_now();
-        run_node(program, run, n, 0);
+        run_node(program, run, n, 0, &turn);
         double spent = seconds_now() - start;
         op_seconds[program->graph->nodes[n].op] += spent, total += spent;
     }

@@ -7,7 +7,7 @@
 
 /* Every kernel once: X(kernel, form). */
 #define KERNELS(X, form)                                                                                              \
-    X(norm_statistics, form)                                                                                          \
+    X(norm_sums, form)                                                                                                \
     X(norm_apply, form)                                                                                               \
     X(norm_grad, form)                                                                                                \
     X(max_pool2, form)                                                                                                \

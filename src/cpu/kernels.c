@@ -1,9 +1,11 @@
-/* The tables of kernels.h, one an instruction set in rising order, and the sizes of the workspaces that all forms share.
+/* The tables of kernels.h, one an instruction set in rising order, and what all forms share: the statistics of sums, sizes.
  * Called by the executor when a context's plan is built, and by the tests. */
 #include "kernels.h"
 
 #include "features.h"
 #include "forms.h"
+
+#include <math.h>
 
 #define KERNEL_ENTRY(kernel, form) .kernel = kernel##_##form,
 
@@ -34,6 +36,24 @@ int kernels_available(const struct kernels *tables[4], unsigned features) {
 const struct kernels *kernels_best(unsigned features) {
     const struct kernels *tables[4];
     return tables[kernels_available(tables, features) - 1];
+}
+
+int norm_blocks(const struct norm_shape *s) {
+    enum { MOST = 8, ELEMENTS = 1 << 16 };
+    const int64_t blocks = s->pixels * s->channels / ELEMENTS, most = s->pixels < MOST ? s->pixels : MOST;
+    return blocks < 1 ? 1 : (int)(blocks < most ? blocks : most);
+}
+
+void norm_statistics(float *mean, float *rstd, const double *sums, int blocks, const struct norm_shape *s) {
+    const double count = (double)(s->pixels * (s->channels / s->groups));
+    for (int64_t g = 0; g < s->groups; g++) {
+        double sum = 0, square = 0;
+        for (int block = 0; block < blocks; block++)
+            sum += sums[2 * block * s->groups + g], square += sums[(2 * block + 1) * s->groups + g];
+        const double middle = sum / count, variance = square / count - middle * middle;
+        mean[g] = (float)middle;
+        rstd[g] = (float)(1 / sqrt((variance < 0 ? 0 : variance) + (double)s->epsilon));
+    }
 }
 
 /* Per channel, or per element of a few pixels when there are few channels: 8 float coefficients and 3 double sums. */

@@ -35,8 +35,9 @@ struct kernels {
     const char *isa;
 
     /* --- norm_act: y = leaky(gamma * (x + bias - mean) * rstd + beta).  bias may be NULL (zeros).
-     * statistics: mean and rstd of each group, of x + bias, accumulated in double over fixed blocks. */
-    void (*norm_statistics)(float *mean, float *rstd, const float *x, const float *bias, const struct norm_shape *s);
+     * sums: of x + bias and of its square, over one of norm_blocks() blocks of pixels, in double: (2, groups), which
+     * norm_statistics() adds up to mean and rstd.  apply: y may be x */
+    void (*norm_sums)(double *sums, const float *x, const float *bias, const struct norm_shape *s, int block, int blocks);
     void (*norm_apply)(float *y, const float *x, const float *bias, const float *mean, const float *rstd,
                        const float *gamma, const float *beta, const struct norm_shape *s, int slab, int slabs);
     /* dx, dgamma, dbeta, dbias (dbias NULL when bias is) from dy; x is the input of the forward pass. dx may alias dy.
@@ -47,7 +48,8 @@ struct kernels {
 
     /* --- 2^ndim max pooling; index: position of the maximum within its window in memory order, the first of equals (and
      * of NaNs) wins.  grid: of the input; the last row of an odd axis is dropped and gets no gradient */
-    void (*max_pool2)(float *y, uint8_t *index, const float *x, const struct grid *grid, int64_t channels);
+    void (*max_pool2)(float *y, uint8_t *index, const float *x, const struct grid *grid, int64_t channels, int slab,
+                      int slabs);
     void (*max_pool2_grad)(float *dx, const float *dy, const uint8_t *index, const struct grid *grid,
                            int64_t channels);
 
@@ -118,6 +120,10 @@ struct kernels {
     void (*adam)(float *weights, float *m, float *v, const float *gradient, int64_t count, const struct adam *s);
 };
 
+/* Blocks of an image's pixels for norm_sums(), by its shape alone: 1..8. */
+int norm_blocks(const struct norm_shape *s);
+/* mean and rstd of each group from the sums of all blocks, (blocks, 2, groups). */
+void norm_statistics(float *mean, float *rstd, const double *sums, int blocks, const struct norm_shape *s);
 size_t norm_workspace(const struct norm_shape *s);
 size_t mov_workspace(const struct mov_shape *s, bool gradient);
 

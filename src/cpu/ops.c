@@ -38,10 +38,15 @@ static void *out(const struct call *call, int i, int image) { return call_addres
 /* ---- convolutions */
 
 static cover_status run_conv(const struct call *call, int image) {
-    return conv_forward(call->conv, out(call, 0, image), in(call, 0, image), call->packed, in(call, 2, 0), call->scratch);
+    return conv_forward(call->conv, call->slab, out(call, 0, image), in(call, 0, image), call->packed, in(call, 2, 0),
+                        call->scratch);
 }
 static cover_status run_conv_grad_data(const struct call *call, int image) {
-    return conv_grad_data(call->conv, out(call, 0, image), in(call, 0, image), call->packed, call->scratch);
+    return conv_grad_data(call->conv, call->slab, out(call, 0, image), in(call, 0, image), call->packed, call->scratch);
+}
+static int slabs_of_conv(const struct program *program, const struct node *node, int index) {
+    (void)node;
+    return conv_slabs(program->convs[program->conv_of_node[index]].conv);
 }
 static size_t conv_unit_bytes(const struct program *program, const struct node *node, int index) {
     (void)node;
@@ -82,12 +87,36 @@ static struct norm_shape norm_shape(const struct tensor *x, const struct attribu
     return (struct norm_shape){.pixels = grid_pixels(&x->grid), .channels = x->channels, .groups = attributes->groups,
                                .slope = attributes->slope, .epsilon = 1.0f / NORM_EPSILON_DENOMINATOR};
 }
+/* Sums of blocks first, shared by the team; then statistics; then the image, again shared. */
+static int norm_act_blocks(const struct program *program, const struct node *node, int index) {
+    (void)index;
+    const struct norm_shape s = norm_shape(&program->graph->tensors[node->input[0]], &node->attributes);
+    return norm_blocks(&s);
+}
+static size_t norm_act_shared(const struct program *program, const struct node *node) {
+    const struct tensor *x = &program->graph->tensors[node->input[0]];
+    size_t sums = 2 * (size_t)node->attributes.groups * sizeof(double);
+    return (size_t)x->images * (size_t)norm_act_blocks(program, node, 0) * sums;
+}
 static cover_status run_norm_act(const struct call *call, int image) {
-    struct norm_shape s = norm_shape(input(call, 0), &call->node->attributes);
-    float *statistics = out(call, 1, image), *mean = statistics, *rstd = statistics + s.groups;
-    const float *x = in(call, 0, image), *bias = in(call, 3, 0);
-    call->kernels->norm_statistics(mean, rstd, x, bias, &s);
-    call->kernels->norm_apply(out(call, 0, image), x, bias, mean, rstd, in(call, 1, 0), in(call, 2, 0), &s, 0, 1);
+    const struct norm_shape s = norm_shape(input(call, 0), &call->node->attributes);
+    double *sums = (double *)call->shared + ((int64_t)image * call->slabs + call->slab) * 2 * s.groups;
+    call->kernels->norm_sums(sums, in(call, 0, image), in(call, 3, 0), &s, call->slab, call->slabs);
+    return COVER_OK;
+}
+static void finish_norm_act(const struct call *call) {
+    const struct norm_shape s = norm_shape(input(call, 0), &call->node->attributes);
+    for (int image = 0; image < input(call, 0)->images; image++) {
+        const double *sums = (double *)call->shared + (int64_t)image * call->slabs * 2 * s.groups;
+        float *statistics = out(call, 1, image);
+        norm_statistics(statistics, statistics + s.groups, sums, call->slabs, &s);
+    }
+}
+static cover_status again_norm_act(const struct call *call, int image) {
+    const struct norm_shape s = norm_shape(input(call, 0), &call->node->attributes);
+    const float *statistics = out(call, 1, image);
+    call->kernels->norm_apply(out(call, 0, image), in(call, 0, image), in(call, 3, 0), statistics, statistics + s.groups,
+                              in(call, 1, 0), in(call, 2, 0), &s, call->slab, call->slabs);
     return COVER_OK;
 }
 static cover_status run_norm_apply(const struct call *call, int image) {
@@ -134,7 +163,8 @@ static void finish_norm_grad(const struct call *call) {
 
 static cover_status run_max_pool2(const struct call *call, int image) {
     const struct tensor *x = input(call, 0);
-    call->kernels->max_pool2(out(call, 0, image), out(call, 1, image), in(call, 0, image), &x->grid, x->channels);
+    call->kernels->max_pool2(out(call, 0, image), out(call, 1, image), in(call, 0, image), &x->grid, x->channels,
+                             call->slab, call->slabs);
     return COVER_OK;
 }
 static cover_status run_max_pool2_grad(const struct call *call, int image) {
@@ -281,23 +311,24 @@ static cover_status run_add(const struct call *call, int image) {
 }
 
 const struct op_cpu cpu_ops[OP_COUNT] = {
-    [OP_conv] = {.run = run_conv, .unit_bytes = conv_unit_bytes},
-    [OP_conv_grad_data] = {.run = run_conv_grad_data, .unit_bytes = conv_unit_bytes},
+    [OP_conv] = {.slabs = slabs_of_conv, .run = run_conv, .unit_bytes = conv_unit_bytes},
+    [OP_conv_grad_data] = {.slabs = slabs_of_conv, .run = run_conv_grad_data, .unit_bytes = conv_unit_bytes},
     [OP_conv_grad_weights] = {.run = run_conv_grad_weights, .finish = finish_conv_grad_weights,
                               .unit_bytes = conv_unit_bytes, .shared_bytes = conv_grad_weights_shared},
-    [OP_norm_act] = {.run = run_norm_act},
-    [OP_norm_apply] = {.slabs = true, .run = run_norm_apply},
+    [OP_norm_act] = {.slabs = norm_act_blocks, .run = run_norm_act, .finish = finish_norm_act, .again = again_norm_act,
+                     .shared_bytes = norm_act_shared},
+    [OP_norm_apply] = {.any_slabs = true, .run = run_norm_apply},
     [OP_norm_grad] = {.run = run_norm_grad, .finish = finish_norm_grad, .unit_bytes = norm_grad_unit,
                       .shared_bytes = norm_grad_shared},
-    [OP_max_pool2] = {.run = run_max_pool2},
+    [OP_max_pool2] = {.any_slabs = true, .run = run_max_pool2},
     [OP_max_pool2_grad] = {.run = run_max_pool2_grad},
-    [OP_upsample_concat] = {.slabs = true, .run = run_upsample_concat},
-    [OP_upsample_concat_grad] = {.slabs = true, .run = run_upsample_concat_grad},
+    [OP_upsample_concat] = {.any_slabs = true, .run = run_upsample_concat},
+    [OP_upsample_concat_grad] = {.any_slabs = true, .run = run_upsample_concat_grad},
     [OP_resize_corners] = {.run = run_resize_corners},
     [OP_resize_corners_grad] = {.run = run_resize_corners_grad},
-    [OP_warp] = {.slabs = true, .run = run_warp},
+    [OP_warp] = {.any_slabs = true, .run = run_warp},
     [OP_warp_grad] = {.run = run_warp_grad},
-    [OP_mov] = {.slabs = true, .run = run_mov, .unit_bytes = mov_unit},
+    [OP_mov] = {.any_slabs = true, .run = run_mov, .unit_bytes = mov_unit},
     [OP_mov_grad] = {.run = run_mov_grad, .unit_bytes = mov_grad_unit},
     [OP_vector_loss] = {.run = run_vector_loss},
     [OP_vector_loss_grad] = {.run = run_vector_loss_grad},

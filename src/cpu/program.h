@@ -44,17 +44,23 @@ struct call {
     struct run *run;
     const struct conv *conv;
     const char *packed;
-    char *scratch; /* of this member */
+    char *unit_scratch; /* of all units at work, unit_bytes each */
+    size_t unit_bytes;
+    char *scratch; /* of this unit */
     char *shared;  /* of all units */
     int slab, slabs;
 };
 
 struct op_cpu {
-    /* is the unit a slab of an image's rows (true) or a whole image? */
-    bool slabs;
+    /* A unit of work is a slab of an image: `slabs` says into how many an image is cut, by its shape alone, where a result
+     * depends on that; elsewhere `any_slabs` allows any number; with neither the unit is the image. */
+    bool any_slabs;
+    int (*slabs)(const struct program *program, const struct node *node, int index);
     cover_status (*run)(const struct call *call, int image);
     /* after all units, on one thread; NULL = nothing to do */
     void (*finish)(const struct call *call);
+    /* after that, a second pass over the images, in any number of slabs; NULL = there is none */
+    cover_status (*again)(const struct call *call, int image);
     size_t (*unit_bytes)(const struct program *program, const struct node *node, int index);
     size_t (*shared_bytes)(const struct program *program, const struct node *node);
 };

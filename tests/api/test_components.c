@@ -239,6 +239,55 @@ START_TEST(several_threads_share_one_network) {
 }
 END_TEST
 
+/* Large enough to be cut into slabs: a forward pass of one image, of two, and the levels' values in a row. */
+static float *features_with(int threads, int dims, int64_t *count) {
+    cover_context_options options = COVER_CONTEXT_OPTIONS_INIT;
+    cover_context *own;
+    cover_config *widths;
+    cover_backbone *backbone;
+    cover_features *features;
+    options.threads = threads;
+    ck_assert_ok(cover_context_create(&own, &options));
+    ck_assert_ok(cover_config_create(&widths, own, dims == 3 ? "paper-3d" : "paper-2d"));
+    ck_assert_ok(cover_config_set(widths, "widths", dims == 3 ? "16,16,16,16,16,16,16,16,16" : "16,32,32,32,64,32,32,32,16"));
+    ck_assert_ok(cover_backbone_create(&backbone, own, widths));
+    cover_tensor *x = dims == 3 ? random_tensor((const int64_t[]){1, 1, 32, 16, 32}, 5, 0, 1, 1)
+                                : random_tensor((const int64_t[]){2, 1, 112, 64}, 4, 0, 1, 1);
+    ck_assert_ok(cover_backbone_forward(&features, backbone, x));
+    float *values = NULL;
+    *count = 0;
+    for (int i = 0; i < cover_features_count(features); i++) {
+        const cover_tensor *level = cover_features_level(features, i);
+        int64_t elements = 1;
+        for (int a = 0; a < dims + 2; a++) elements *= cover_tensor_shape(level)[a];
+        values = realloc(values, (size_t)(*count + elements) * sizeof *values);
+        const float *from = cover_tensor_data((cover_tensor *)level);
+        memcpy(values + *count, from, (size_t)elements * sizeof *values);
+        *count += elements;
+    }
+    cover_features_destroy(features);
+    cover_tensor_destroy(x);
+    cover_backbone_destroy(backbone);
+    cover_config_destroy(widths);
+    cover_context_destroy(own);
+    return values;
+}
+
+START_TEST(features_are_the_same_bits_for_any_number_of_threads) {
+    for (int dims = 2; dims <= 3; dims++) {
+        int64_t count, other_count;
+        float *one = features_with(1, dims, &count);
+        for (int threads = 2; threads <= 5; threads++) {
+            float *other = features_with(threads, dims, &other_count);
+            ck_assert_int_eq(count, other_count);
+            ck_assert_mem_eq(one, other, (size_t)count * sizeof *one);
+            free(other);
+        }
+        free(one);
+    }
+}
+END_TEST
+
 START_TEST(wrong_arguments_are_refused_with_a_reason) {
     small_config(2);
     cover_backbone *backbone, *none = NULL;
@@ -280,6 +329,7 @@ int main(void) {
     ADD(tcase, components_put_together_are_the_objective_in_3d);
     ADD(tcase, odd_sizes_are_padded_and_features_cropped);
     ADD(tcase, several_threads_share_one_network);
+    ADD(tcase, features_are_the_same_bits_for_any_number_of_threads);
     ADD(tcase, wrong_arguments_are_refused_with_a_reason);
     suite_add_tcase(suite, tcase);
     return run_suite(suite);

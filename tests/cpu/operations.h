@@ -56,6 +56,10 @@ void scene_check_guards(const struct scene *scene, const char *what);
 /* The arrays that come out, gradients too; returns how many. */
 int scene_results(const struct scene *scene, const struct array *results[ARRAYS]);
 
+/* Mean and rstd by norm_sums(), in three blocks. */
+void kernel_statistics(const struct kernels *kernels, float *mean, float *rstd, const float *x, const float *bias,
+                       const struct norm_shape *s);
+
 /* max |a - b| / (floor + rms(b)); infinite when one is NaN and the other is not. */
 double distance(const float *a, const float *b, int64_t count, double floor);
 

@@ -110,10 +110,12 @@ static void scene_run(struct scene *s, const struct conv *conv, bool accumulate,
     struct array packed = array_bytes(conv_packed_bytes(conv), 0), scratch = array_bytes(conv_scratch_bytes(conv), 0);
     const float *bias = s->shape.bias ? s->b.data : NULL;
     ck_assert_ok(conv_pack(conv, packed.data, s->w.data, scratch.data));
-    ck_assert_ok(conv_forward(conv, s->y.data, s->x.data, packed.data, bias, scratch.data));
+    for (int slab = 0; slab < conv_slabs(conv); slab++)
+        ck_assert_ok(conv_forward(conv, slab, s->y.data, s->x.data, packed.data, bias, scratch.data));
     if (s->shape.gradient) {
         float *db = s->shape.bias ? s->db.data : NULL;
-        ck_assert_ok(conv_grad_data(conv, s->dx.data, s->dy.data, packed.data, scratch.data));
+        for (int slab = 0; slab < conv_slabs(conv); slab++)
+            ck_assert_ok(conv_grad_data(conv, slab, s->dx.data, s->dy.data, packed.data, scratch.data));
         ck_assert_ok(conv_grad_weights(conv, s->dw.data, db, s->x.data, s->dy.data, scratch.data, accumulate));
     }
     array_check(&packed, what), array_check(&scratch, what);
@@ -362,6 +364,71 @@ START_TEST(every_form_equals_the_reference)
     }
 END_TEST
 
+/* ---- slabs */
+
+/* Same bits from our own forms; oneDNN may sum in another order. */
+static void compare_slabs(struct conv_shape shape, uint64_t seed) {
+    static const int counts[] = {2, 3, 5, 1000};
+    for (int f = 0; f < FORMS; f++) {
+        struct scene whole = scene_make(&shape, seed);
+        shape.slabs = 1;
+        struct conv *conv = create_form(&shape, forms[f]);
+        if (conv) scene_run(&whole, conv, false, forms[f]);
+        for (int i = 0; conv && i < 4; i++) {
+            char what[160];
+            describe(what, sizeof what - 32, &shape, forms[f]);
+            snprintf(what + strlen(what), 32, " in %d slabs", shape.slabs = counts[i]);
+            struct scene cut = scene_make(&shape, seed);
+            struct conv *parts = create_form(&shape, forms[f]);
+            int64_t rows = grid_axis(&shape.grid, 0);
+            ck_assert_int_le(conv_slabs(parts), counts[i] < rows ? counts[i] : (int)rows);
+            scene_run(&cut, parts, false, what);
+            scene_check(&cut, what);
+            const bool own = strcmp(forms[f], "onednn") != 0;
+            ck_assert_msg(!own || (same_bits(&cut.y, &whole.y) && same_bits(&cut.dx, &whole.dx)), "%s differs", what);
+            assert_near(&cut.y, &whole.y, 1e-5, what, "output");
+            assert_near(&cut.dx, &whole.dx, 1e-5, what, "data gradient");
+            conv_destroy(parts);
+            scene_free(&cut);
+        }
+        conv_destroy(conv);
+        scene_free(&whole);
+    }
+}
+
+START_TEST(slabs_make_the_whole_image_in_every_form)
+    {
+        static const int64_t channels[] = {1, 3, 8, 16, 17, 32, 40};
+        for (uint32_t trial = 0; trial < 24; trial++) {
+            struct random_stream random = random_stream(9, RANDOM_TEST, trial, 1);
+            int ndim = 2 + (int)DRAW(2);
+            struct conv_shape shape = {
+                .grid = {ndim, {ndim == 3 ? 1 + DRAW(9) : 1, 1 + DRAW(ndim == 3 ? 6 : 15), 1 + DRAW(ndim == 3 ? 9 : 30)}},
+                .c_in = channels[DRAW(7)],
+                .c_out = channels[DRAW(7)],
+                .kernel = DRAW(3) ? 3 : 1,
+                .bias = DRAW(2),
+                .gradient = true};
+            compare_slabs(shape, trial);
+        }
+    }
+END_TEST
+
+START_TEST(large_images_are_cut_and_small_ones_are_not)
+    {
+        const struct conv_shape small = {{2, {1, 32, 32}}, 8, 8, 3, false, false},
+                                large = {{2, {1, 384, 384}}, 32, 32, 3, false, false},
+                                deep = {{2, {1, 24, 24}}, 512, 512, 3, false, false},
+                                volume = {{3, {48, 64, 48}}, 32, 32, 3, false, false},
+                                flat = {{3, {1, 384, 384}}, 32, 32, 3, false, false};
+        ck_assert_int_eq(conv_good_slabs(&small), 1);
+        ck_assert_int_eq(conv_good_slabs(&large), 8);
+        ck_assert_int_eq(conv_good_slabs(&deep), 8);
+        ck_assert_int_eq(conv_good_slabs(&volume), 8);
+        ck_assert_int_eq(conv_good_slabs(&flat), 1);
+    }
+END_TEST
+
 /* ---- threads */
 
 struct runner {
@@ -484,9 +551,9 @@ START_TEST(gradients_that_were_not_prepared_are_refused)
         float buffer[64] = {0};
         ck_assert_ok(conv_create(&conv, context, &shape));
         ck_assert_str_eq(conv_form(conv, CONV_GRAD_DATA), "none");
-        ck_assert_int_eq(conv_grad_data(conv, buffer, buffer, buffer, buffer), COVER_ERROR_INTERNAL);
+        ck_assert_int_eq(conv_grad_data(conv, 0, buffer, buffer, buffer, buffer), COVER_ERROR_INTERNAL);
         ck_assert_int_eq(conv_grad_weights(conv, buffer, NULL, buffer, buffer, buffer, false), COVER_ERROR_INTERNAL);
-        ck_assert_int_eq(conv_forward(conv, buffer, buffer, buffer, buffer, buffer), COVER_ERROR_INTERNAL);
+        ck_assert_int_eq(conv_forward(conv, 0, buffer, buffer, buffer, buffer, buffer), COVER_ERROR_INTERNAL);
         conv_destroy(conv);
         conv_destroy(NULL);
         ck_assert_int_eq(conv_create_form(&conv, context, &shape, "abacus"), COVER_ERROR_UNSUPPORTED);
@@ -560,6 +627,8 @@ int main(void) {
     ADD(tcase, every_form_equals_plain_on_heads);
     ADD(tcase, plain_gradients_equal_finite_differences);
     ADD(tcase, every_form_equals_the_reference);
+    ADD(tcase, slabs_make_the_whole_image_in_every_form);
+    ADD(tcase, large_images_are_cut_and_small_ones_are_not);
     ADD(tcase, four_threads_at_once_give_the_bits_of_one);
 #ifdef HAVE_ONEDNN
     ADD(tcase, openmp_settings_of_the_caller_neither_change_nor_matter);

@@ -20,6 +20,7 @@ struct run { /* one lane's way through a program */
     int team;                       /* threads that take this run together, at most program_create's */
     struct team_barrier *barrier;   /* of that many; NULL when team is 1 */
     atomic_int failed;              /* set by the first member that fails */
+    atomic_int taken[2];            /* the executor's: units of the node at work that have been taken; zero between runs */
     cover_status status;            /* of the run, and its text, valid once every member is back */
     char error[1024];
 };

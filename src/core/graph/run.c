@@ -20,6 +20,7 @@ cover_status run_once(cover_context *context, const struct executor *executor, c
     struct once once = {executor, program, run};
     run->team = barrier.size, run->barrier = &barrier, run->status = COVER_OK;
     atomic_store(&run->failed, 0);
+    for (int i = 0; i < 2; i++) atomic_store(&run->taken[i], 0);
     pool_run(pool, once_worker, &once);
     return run->status == COVER_OK ? COVER_OK : fail(run->status, "%s", run->error);
 }

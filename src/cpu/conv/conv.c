@@ -44,6 +44,23 @@ static cover_status check(const struct conv_shape *s) {
                 (long long)s->c_out, s->kernel);
 }
 
+/* A slab is worth a thread's while above some work and some pixels (fewer use each weight too seldom). */
+int conv_good_slabs(const struct conv_shape *shape) {
+    enum { MOST = 8, PIXELS = 64, ROWS = 2 };
+    const double flops = 16e6, work = 2.0 * (double)grid_pixels(&shape->grid) * (double)conv_weights(shape) / flops;
+    const int64_t by_pixels = grid_pixels(&shape->grid) / PIXELS, by_rows = conv_rows(shape) / ROWS;
+    int64_t slabs = work < MOST ? (int64_t)work : MOST;
+    if (slabs > by_pixels) slabs = by_pixels;
+    if (slabs > by_rows) slabs = by_rows;
+    return slabs < 1 ? 1 : (int)slabs;
+}
+
+/* As many slabs as asked for, none of them empty. */
+static int full_slabs(const struct conv_shape *shape) {
+    int64_t rows = conv_rows(shape), asked = shape->slabs < 1 ? 1 : shape->slabs, part = (rows + asked - 1) / asked;
+    return (int)((rows + part - 1) / part);
+}
+
 /* The first row that serves this pass, `named` before all others. */
 static cover_status prepare(struct prepared *prepared, const struct conv_form *named) {
     cover_status status = COVER_ERROR_UNSUPPORTED;
@@ -61,10 +78,10 @@ static cover_status create(struct conv **out, cover_context *context, const stru
     TRY(check(shape));
     struct conv *conv = memory_zero(context, sizeof *conv);
     if (!conv) return COVER_ERROR_MEMORY;
-    conv->context = context, conv->shape = *shape;
+    conv->context = context, conv->shape = *shape, conv->shape.slabs = full_slabs(shape);
     for (int pass = 0; pass < (shape->gradient ? CONV_PASSES : 1); pass++) {
         struct prepared *prepared = &conv->prepared[pass];
-        *prepared = (struct prepared){.context = context, .shape = *shape, .pass = pass};
+        *prepared = (struct prepared){.context = context, .shape = conv->shape, .pass = pass};
         cover_status status = prepare(prepared, named);
         if (status != COVER_OK) {
             conv_destroy(conv);
@@ -104,6 +121,7 @@ const char *conv_form(const struct conv *conv, enum conv_pass pass) {
 }
 size_t conv_packed_bytes(const struct conv *conv) { return conv->packed_bytes; }
 size_t conv_scratch_bytes(const struct conv *conv) { return conv->scratch_bytes; }
+int conv_slabs(const struct conv *conv) { return conv->shape.slabs; }
 double conv_flops(const struct conv *conv) {
     return 2.0 * (double)grid_pixels(&conv->shape.grid) * (double)conv_weights(&conv->shape);
 }
@@ -122,20 +140,21 @@ cover_status conv_pack(const struct conv *conv, void *packed, const float *weigh
     return COVER_OK;
 }
 
-cover_status conv_forward(const struct conv *conv, float *y, const float *x, const void *packed, const float *bias,
-                          void *scratch) {
+cover_status conv_forward(const struct conv *conv, int slab, float *y, const float *x, const void *packed,
+                          const float *bias, void *scratch) {
     const struct prepared *prepared = &conv->prepared[CONV_FORWARD];
     if (bias && !conv->shape.bias)
         return fail(COVER_ERROR_INTERNAL, "a bias for a convolution that was created without");
-    return prepared->form->convolve(prepared, y, x, (const char *)packed + conv->packed_offset[CONV_FORWARD], bias,
-                                    scratch);
+    return prepared->form->convolve(prepared, slab, y, x, (const char *)packed + conv->packed_offset[CONV_FORWARD],
+                                    bias, scratch);
 }
 
-cover_status conv_grad_data(const struct conv *conv, float *dx, const float *dy, const void *packed, void *scratch) {
+cover_status conv_grad_data(const struct conv *conv, int slab, float *dx, const float *dy, const void *packed,
+                            void *scratch) {
     TRY(prepared_for(conv, CONV_GRAD_DATA));
     const struct prepared *prepared = &conv->prepared[CONV_GRAD_DATA];
-    return prepared->form->convolve(prepared, dx, dy, (const char *)packed + conv->packed_offset[CONV_GRAD_DATA], NULL,
-                                    scratch);
+    return prepared->form->convolve(prepared, slab, dx, dy, (const char *)packed + conv->packed_offset[CONV_GRAD_DATA],
+                                    NULL, scratch);
 }
 
 cover_status conv_grad_weights(const struct conv *conv, float *dw, float *db, const float *x, const float *dy,

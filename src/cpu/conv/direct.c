@@ -145,10 +145,10 @@ static void product_into(struct product *product, float *out, int64_t out_row, i
 
 /* One tile: every step of the group, every block of the group. */
 static void convolve_tile(const struct plan *plan, float *out, const float *in, const float *packed, float *scratch,
-                          const int64_t at[3], int64_t block0, int64_t step0) {
+                          const int64_t at[3], int64_t row_end, int64_t block0, int64_t step0) {
     const float *bias = scratch;
     float *patch = scratch + plan->blocks * BLOCK;
-    int64_t count = smaller(plan->tile, plan->size[2] - at[2]);
+    int64_t count = smaller(plan->tile, row_end - at[2]);
     int64_t pixel = (at[0] * plan->size[1] + at[1]) * plan->size[2] + at[2];
     int64_t step_end = smaller(step0 + plan->group_steps, plan->steps);
     int64_t block_end = smaller(block0 + plan->group_blocks, plan->blocks);
@@ -176,17 +176,25 @@ static void convolve_tile(const struct plan *plan, float *out, const float *in, 
     }
 }
 
-static cover_status convolve(const struct prepared *prepared, float *out, const float *in, const void *packed,
+static cover_status convolve(const struct prepared *prepared, int slab, float *out, const float *in, const void *packed,
                              const float *bias, void *scratch) {
     const struct plan *plan = prepared->state;
+    const struct conv_shape *shape = &prepared->shape;
+    const struct conv_slab rows = conv_slab(shape, slab);
+    int64_t begin[3] = {0}, end[3] = {plan->size[0], plan->size[1], plan->size[2]};
+    int axis = 3 - shape->grid.ndim;
+    if (shape->kernel == 1) /* all pixels are one row */
+        begin[2] = rows.begin * conv_row_pixels(shape), end[2] = rows.end * conv_row_pixels(shape);
+    else
+        begin[axis] = rows.begin, end[axis] = rows.end;
     zero_floats(scratch, plan->blocks * BLOCK);
     if (bias) copy_floats(scratch, bias, plan->out);
     for (int64_t block = 0; block < plan->blocks; block += plan->group_blocks)
         for (int64_t step = 0; step < plan->steps; step += plan->group_steps)
-            for (int64_t z = 0; z < plan->size[0]; z++)
-                for (int64_t y = 0; y < plan->size[1]; y++)
-                    for (int64_t x = 0; x < plan->size[2]; x += plan->tile)
-                        convolve_tile(plan, out, in, packed, scratch, (int64_t[]){z, y, x}, block, step);
+            for (int64_t z = begin[0]; z < end[0]; z++)
+                for (int64_t y = begin[1]; y < end[1]; y++)
+                    for (int64_t x = begin[2]; x < end[2]; x += plan->tile)
+                        convolve_tile(plan, out, in, packed, scratch, (int64_t[]){z, y, x}, end[2], block, step);
     return COVER_OK;
 }
 

@@ -24,7 +24,8 @@ struct conv_form {
     cover_status (*prepare)(struct prepared *prepared);
     void (*release)(struct prepared *prepared);
     cover_status (*pack)(const struct prepared *prepared, void *packed, const float *weights, void *scratch);
-    cover_status (*convolve)(const struct prepared *prepared, float *out, const float *in, const void *packed,
+    /* one of shape.slabs slabs; out and in are those of the whole image */
+    cover_status (*convolve)(const struct prepared *prepared, int slab, float *out, const float *in, const void *packed,
                              const float *bias, void *scratch);
     cover_status (*grad_weights)(const struct prepared *prepared, float *dw, float *db, const float *x, const float *dy,
                                  void *scratch, bool accumulate);
@@ -37,6 +38,19 @@ static inline int64_t conv_taps(const struct conv_shape *shape) {
 }
 static inline int64_t conv_weights(const struct conv_shape *shape) {
     return shape->c_in * shape->c_out * conv_taps(shape);
+}
+
+/* Rows (2D) or planes (3D) of the image, and those of one slab: all slabs but the last are equally large. */
+static inline int64_t conv_rows(const struct conv_shape *shape) { return shape->grid.size[3 - shape->grid.ndim]; }
+static inline int64_t conv_row_pixels(const struct conv_shape *shape) {
+    return grid_pixels(&shape->grid) / conv_rows(shape);
+}
+struct conv_slab {
+    int64_t begin, end;
+};
+static inline struct conv_slab conv_slab(const struct conv_shape *shape, int slab) {
+    int64_t rows = conv_rows(shape), part = (rows + shape->slabs - 1) / shape->slabs, begin = slab * part;
+    return (struct conv_slab){begin, begin + part < rows ? begin + part : rows};
 }
 
 #endif

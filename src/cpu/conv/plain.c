@@ -16,9 +16,10 @@ static int64_t neighbour(const struct conv_shape *shape, int64_t pixel, int64_t 
     return inside ? (z * size[1] + y) * size[2] + x : -1;
 }
 
-static void forward(const struct conv_shape *s, float *y, const float *x, const float *w, const float *bias) {
-    int64_t taps = conv_taps(s), pixels = grid_pixels(&s->grid);
-    for (int64_t p = 0; p < pixels; p++) {
+static void forward(const struct conv_shape *s, int64_t begin, int64_t end, float *y, const float *x, const float *w,
+                    const float *bias) {
+    int64_t taps = conv_taps(s);
+    for (int64_t p = begin; p < end; p++) {
         for (int64_t o = 0; o < s->c_out; o++) {
             double sum = bias ? bias[o] : 0;
             for (int64_t t = 0; t < taps; t++) {
@@ -33,9 +34,10 @@ static void forward(const struct conv_shape *s, float *y, const float *x, const 
 }
 
 /* dx(p, i) = sum over taps t and channels o of dy(p - (t - 1), o) * w(o, i, t) */
-static void grad_data(const struct conv_shape *s, float *dx, const float *dy, const float *w) {
-    int64_t taps = conv_taps(s), pixels = grid_pixels(&s->grid);
-    for (int64_t p = 0; p < pixels; p++) {
+static void grad_data(const struct conv_shape *s, int64_t begin, int64_t end, float *dx, const float *dy,
+                      const float *w) {
+    int64_t taps = conv_taps(s);
+    for (int64_t p = begin; p < end; p++) {
         for (int64_t i = 0; i < s->c_in; i++) {
             double sum = 0;
             for (int64_t t = 0; t < taps; t++) {
@@ -49,13 +51,16 @@ static void grad_data(const struct conv_shape *s, float *dx, const float *dy, co
     }
 }
 
-static cover_status convolve(const struct prepared *prepared, float *out, const float *in, const void *packed,
+static cover_status convolve(const struct prepared *prepared, int slab, float *out, const float *in, const void *packed,
                              const float *bias, void *scratch) {
     (void)scratch;
+    const struct conv_shape *s = &prepared->shape;
+    const struct conv_slab rows = conv_slab(s, slab);
+    int64_t begin = rows.begin * conv_row_pixels(s), end = rows.end * conv_row_pixels(s);
     if (prepared->pass == CONV_FORWARD)
-        forward(&prepared->shape, out, in, packed, bias);
+        forward(s, begin, end, out, in, packed, bias);
     else
-        grad_data(&prepared->shape, out, in, packed);
+        grad_data(s, begin, end, out, in, packed);
     return COVER_OK;
 }
 

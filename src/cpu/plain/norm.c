@@ -1,29 +1,24 @@
 /* Group normalisation and leaky ReLU, plain C: what the forms in simd/norm.c must equal.
  * Paper: the U-Net's [conv, GroupNorm, LeakyReLU] and the projection's GroupNorm; Wu and He, ECCV 2018.
  *
- *   mean_g = sum over group g of (x + bias) / n          rstd_g = 1 / sqrt(sum (x + bias - mean_g)^2 / n + epsilon)
+ *   mean_g = sum over group g of (x + bias) / n     rstd_g = 1 / sqrt(sum (x + bias)^2 / n - mean_g^2 + epsilon)
  *   xhat   = (x + bias - mean_g) * rstd_g                y = leaky(gamma * xhat + beta) */
 #include "../forms.h"
 
-#include <math.h>
-
 static float shift(const float *bias, int64_t channel) { return bias ? bias[channel] : 0.0f; }
 
-void norm_statistics_plain(float *mean, float *rstd, const float *x, const float *bias, const struct norm_shape *s) {
+void norm_sums_plain(double *sums, const float *x, const float *bias, const struct norm_shape *s, int block, int blocks) {
     const int64_t width = s->channels / s->groups;
-    const double count = (double)(s->pixels * width);
+    int64_t begin, end;
+    slab_share(s->pixels, block, blocks, &begin, &end);
     for (int64_t g = 0; g < s->groups; g++) {
-        double sum = 0, squares = 0;
-        for (int64_t p = 0; p < s->pixels; p++)
-            for (int64_t c = g * width; c < (g + 1) * width; c++) sum += (double)x[p * s->channels + c] + shift(bias, c);
-        const double middle = sum / count;
-        for (int64_t p = 0; p < s->pixels; p++)
+        double sum = 0, square = 0;
+        for (int64_t p = begin; p < end; p++)
             for (int64_t c = g * width; c < (g + 1) * width; c++) {
-                double difference = (double)x[p * s->channels + c] + shift(bias, c) - middle;
-                squares += difference * difference;
+                const double value = (double)x[p * s->channels + c] + shift(bias, c);
+                sum += value, square += value * value;
             }
-        mean[g] = (float)middle;
-        rstd[g] = (float)(1 / sqrt(squares / count + (double)s->epsilon));
+        sums[g] = sum, sums[s->groups + g] = square;
     }
 }
 

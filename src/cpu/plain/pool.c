@@ -23,23 +23,27 @@ static struct window window_of(const struct grid *grid) {
     return window;
 }
 
-void max_pool2_plain(float *y, uint8_t *index, const float *x, const struct grid *grid, int64_t channels) {
+void max_pool2_plain(float *y, uint8_t *index, const float *x, const struct grid *grid, int64_t channels, int slab,
+                     int slabs) {
     const struct window window = window_of(grid);
-    for (int64_t z = 0; z < window.size[0]; z++)
-        for (int64_t h = 0; h < window.size[1]; h++)
-            for (int64_t w = 0; w < window.size[2]; w++) {
-                const float *corner = x + ((2 * z * grid->size[1] + 2 * h) * grid->size[2] + 2 * w) * channels;
-                for (int64_t c = 0; c < channels; c++) {
-                    float best = corner[c];
-                    int place = 0;
-                    for (int k = 1; k < window.places; k++) {
-                        const float value = corner[window.offset[k] * channels + c];
-                        if (!(value <= best) && !isnan(best)) best = value, place = k;
-                    }
-                    *y++ = best;
-                    *index++ = (uint8_t)place;
+    int64_t begin, end;
+    slab_share(window.size[0] * window.size[1], slab, slabs, &begin, &end);
+    y += begin * window.size[2] * channels, index += begin * window.size[2] * channels;
+    for (int64_t row = begin; row < end; row++)
+        for (int64_t w = 0; w < window.size[2]; w++) {
+            const int64_t z = row / window.size[1], h = row % window.size[1];
+            const float *corner = x + ((2 * z * grid->size[1] + 2 * h) * grid->size[2] + 2 * w) * channels;
+            for (int64_t c = 0; c < channels; c++) {
+                float best = corner[c];
+                int place = 0;
+                for (int k = 1; k < window.places; k++) {
+                    const float value = corner[window.offset[k] * channels + c];
+                    if (!(value <= best) && !isnan(best)) best = value, place = k;
                 }
+                *y++ = best;
+                *index++ = (uint8_t)place;
             }
+        }
 }
 
 void max_pool2_grad_plain(float *dx, const float *dy, const uint8_t *index, const struct grid *grid,

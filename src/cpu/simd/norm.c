@@ -33,7 +33,7 @@ INLINE void accumulate(double *sum, vd low, vd high) {
     vd_store(sum + LANES / 2, vd_load(sum + LANES / 2) + high);
 }
 
-/* ---- statistics */
+/* ---- sums */
 
 /* Element i .. i + LANES of `count` rows: sum += x + bias, square += its square; `left` of them exist. */
 INLINE void sum_block(double *sum, double *square, const float *x, vf shift, int64_t stride, int count, int64_t left) {
@@ -61,14 +61,14 @@ static void sum_rows(double *sum, double *square, const float *x, const float *b
             sum_block(sum + i, square + i, x + row + i, v_load(bias + i), 0, 1, row_length(rows, row) - i);
 }
 
-/* Statistics of `groups` whole groups that begin at channel `first`; at most CHUNK of them. */
-static void statistics(float *mean, float *rstd, const float *x, const float *bias, const struct norm_shape *s,
-                       int64_t first, int64_t groups) {
+/* Sums of `groups` whole groups that begin at channel `first`, over `pixels` pixels; at most CHUNK groups. */
+static void group_sums(double *sums, double *squares, const float *x, const float *bias, const struct norm_shape *s,
+                       int64_t pixels, int64_t first, int64_t groups) {
     const int64_t width = s->channels / s->groups, last = first + groups * width;
-    double sums[CHUNK] = {0}, squares[CHUNK] = {0};
+    for (int64_t g = 0; g < groups; g++) sums[g] = squares[g] = 0;
     for (int64_t chunk = first; chunk < last; chunk += CHUNK) {
         const int64_t channels = last - chunk < CHUNK ? last - chunk : CHUNK;
-        const struct rows rows = rows_of(s->pixels, s->channels, chunk, channels);
+        const struct rows rows = rows_of(pixels, s->channels, chunk, channels);
         double sum[ROW_MAX] = {0}, square[ROW_MAX] = {0};
         float shift[ROW_MAX] = {0};
         for (int64_t i = 0; bias && i < rows.width; i++) shift[i] = bias[chunk + i % channels];
@@ -78,18 +78,15 @@ static void statistics(float *mean, float *rstd, const float *x, const float *bi
             sums[group] += sum[i], squares[group] += square[i];
         }
     }
-    const double count = (double)(s->pixels * width);
-    for (int64_t g = 0; g < groups; g++) {
-        const double middle = sums[g] / count, variance = squares[g] / count - middle * middle;
-        mean[g] = (float)middle;
-        rstd[g] = (float)(1 / sqrt((variance < 0 ? 0 : variance) + (double)s->epsilon));
-    }
 }
 
-void FORM(norm_statistics)(float *mean, float *rstd, const float *x, const float *bias, const struct norm_shape *s) {
+void FORM(norm_sums)(double *sums, const float *x, const float *bias, const struct norm_shape *s, int block, int blocks) {
     const int64_t width = s->channels / s->groups, batch = width < CHUNK ? CHUNK / width : 1;
+    int64_t begin, end;
+    slab_share(s->pixels, block, blocks, &begin, &end);
     for (int64_t g = 0; g < s->groups; g += batch)
-        statistics(mean + g, rstd + g, x, bias, s, g * width, s->groups - g < batch ? s->groups - g : batch);
+        group_sums(sums + g, sums + s->groups + g, x + begin * s->channels, bias, s, end - begin, g * width,
+                   s->groups - g < batch ? s->groups - g : batch);
 }
 
 /* ---- forward */

@@ -49,9 +49,12 @@ INLINE void pool_row_grad(float *dx, const float *dy, const uint8_t *index, cons
         }
 }
 
-void FORM(max_pool2)(float *y, uint8_t *index, const float *x, const struct grid *grid, int64_t channels) {
+void FORM(max_pool2)(float *y, uint8_t *index, const float *x, const struct grid *grid, int64_t channels, int slab,
+                     int slabs) {
     const struct window window = window_of(grid, channels);
-    for (int64_t row = 0; row < window.size[0] * window.size[1]; row++) {
+    int64_t begin, end;
+    slab_share(window.size[0] * window.size[1], slab, slabs, &begin, &end);
+    for (int64_t row = begin; row < end; row++) {
         const int64_t z = row / window.size[1], h = row % window.size[1], out = row * window.size[2] * channels;
         const float *corner = x + (2 * z * grid->size[1] + 2 * h) * grid->size[2] * channels;
         if (grid->ndim == 3) pool_row(y + out, index + out, corner, &window, 8, channels);
