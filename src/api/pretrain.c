@@ -104,12 +104,23 @@ static cover_status save_numbered(struct job *job) {
 
 static bool due(int64_t step, int64_t interval) { return interval > 0 && step % interval == 0; }
 
+static void log_step(struct job *job, const cover_step_report *report) {
+    const struct event_scalar means[] = {
+        {"loss", report->loss},       {"l_vec", report->l_vec},         {"l_con", report->l_con},
+        {"l_zero", report->l_zero},   {"grad_norm", report->grad_norm},
+    };
+    const struct event_scalar speed[] = {{"seconds", report->seconds}, {"pairs_per_s", report->pairs_per_second}};
+    run_log_add(&job->log, report->step, means, sizeof means / sizeof *means);
+    run_log_set(&job->log, report->step, "lr", report->lr);
+    run_log_add(&job->log, report->step, speed, sizeof speed / sizeof *speed);
+}
+
 static cover_status train(struct job *job) {
     const struct settings *s = &job->settings;
     while (job->trainer->step < s->steps) {
         cover_step_report report = COVER_STEP_REPORT_INIT;
         TRY(cover_trainer_step(job->trainer, &report));
-        run_log_add(&job->log, &report);
+        log_step(job, &report);
         if (job->options.on_step) {
             pthread_mutex_lock(&job->context->callback_lock);
             job->options.on_step(job->options.user, &report, s->steps);

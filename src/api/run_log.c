@@ -1,4 +1,4 @@
-/* log.jsonl and events of a run.  Called by pretrain.c. */
+/* log.jsonl and events of a run. */
 #include "run_log.h"
 
 #include "../core/base/files.h"
@@ -6,6 +6,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
+#include <math.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
 #include <unistd.h>
@@ -57,29 +59,44 @@ done:
     return status;
 }
 
-void run_log_add(struct run_log *log, const cover_step_report *report) {
-    cover_step_report *sum = &log->sum;
-    sum->step = report->step, sum->lr = report->lr;
-    sum->loss += report->loss, sum->l_vec += report->l_vec, sum->l_con += report->l_con, sum->l_zero += report->l_zero;
-    sum->grad_norm += report->grad_norm, sum->seconds += report->seconds, sum->pairs_per_second += report->pairs_per_second;
-    log->count++;
+static struct run_value *value_of(struct run_log *log, int64_t step, const char *tag) {
+    log->step = step;
+    for (int i = 0; i < log->values; i++)
+        if (strcmp(log->value[i].tag, tag) == 0) return &log->value[i];
+    if (log->values == RUN_LOG_VALUES) return NULL;
+    struct run_value *value = &log->value[log->values++];
+    *value = (struct run_value){0};
+    snprintf(value->tag, sizeof value->tag, "%s", tag);
+    return value;
+}
+
+void run_log_add(struct run_log *log, int64_t step, const struct event_scalar *values, int count) {
+    for (int i = 0; i < count; i++) {
+        struct run_value *value = value_of(log, step, values[i].tag);
+        if (value) value->sum += values[i].value, value->count++;
+    }
+}
+
+void run_log_set(struct run_log *log, int64_t step, const char *tag, double number) {
+    struct run_value *value = value_of(log, step, tag);
+    if (value) value->sum = number, value->count = 1;
 }
 
 cover_status run_log_flush(struct run_log *log) {
-    if (log->count == 0) return COVER_OK;
-    const double n = (double)log->count;
-    const cover_step_report mean = log->sum;
-    const struct event_scalar scalars[] = {
-        {"loss", mean.loss / n},       {"l_vec", mean.l_vec / n},         {"l_con", mean.l_con / n},
-        {"l_zero", mean.l_zero / n},   {"grad_norm", mean.grad_norm / n}, {"lr", mean.lr},
-        {"seconds", mean.seconds / n}, {"pairs_per_s", mean.pairs_per_second / n},
-    };
-    const int count = sizeof scalars / sizeof *scalars;
-    log->sum = (cover_step_report){0}, log->count = 0;
+    if (log->values == 0) return COVER_OK;
+    struct event_scalar scalars[RUN_LOG_VALUES];
+    const int count = log->values;
     struct text line = {.context = log->context};
-    text_add(&line, "{\"step\": %lld", (long long)mean.step);
-    for (int i = 0; i < count; i++) text_add(&line, ", \"%s\": %.9g", scalars[i].tag, scalars[i].value);
+    text_add(&line, "{\"step\": %lld", (long long)log->step);
+    for (int i = 0; i < count; i++) {
+        scalars[i] = (struct event_scalar){log->value[i].tag, log->value[i].sum / (double)log->value[i].count};
+        text_add(&line, ", ");
+        text_add_json(&line, scalars[i].tag);
+        if (isfinite(scalars[i].value)) text_add(&line, ": %.9g", scalars[i].value);
+        else text_add(&line, ": null");
+    }
     text_add(&line, "}\n");
+    log->values = 0;
     char *text = NULL;
     TRY(text_take(&line, &text));
     size_t bytes = strlen(text);
@@ -87,7 +104,7 @@ cover_status run_log_flush(struct run_log *log) {
     memory_free(log->context, text);
     if (written != (ssize_t)bytes)
         return fail(COVER_ERROR_IO, "%s: cannot be written: %s", log->path, written < 0 ? strerror(errno) : "disk full");
-    return events_append(log->events, mean.step, scalars, count);
+    return events_append(log->events, log->step, scalars, count);
 }
 
 cover_status run_log_close(struct run_log *log) {

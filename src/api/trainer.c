@@ -6,16 +6,7 @@
 #include "../io/weights.h"
 
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
-
-double schedule_rate(const struct settings *settings, int64_t step) {
-    double warm = settings->warmup > 0 && step < settings->warmup ? (double)(step + 1) / (double)settings->warmup : 1;
-    if (settings->schedule == SCHEDULE_CONSTANT || step < settings->warmup) return settings->lr * warm;
-    double span = (double)(settings->steps - settings->warmup), done = (double)(step - settings->warmup);
-    if (done >= span) return 0;
-    return settings->lr * 0.5 * (1 + cos(3.14159265358979323846 * done / span));
-}
 
 /* ---- the dataset as a reader */
 
@@ -196,32 +187,9 @@ cover_status cover_trainer_save(cover_trainer *trainer, const char *path) {
     return checkpoint_write(trainer->context, path, &checkpoint);
 }
 
-/* Every setting of the checkpoint must be the trainer's, but for those that change no number.  More steps are a longer run;
- * a schedule that ends with them would have gone another way. */
-static cover_status compare_settings(const cover_trainer *trainer, const char *path, const char *json) {
-    cover_config *stored;
-    TRY(cover_config_copy(&stored, trainer->config));
-    cover_status status = cover_config_read_json(stored, json);
-    if (status != COVER_OK) fail_in(status, "%s", path);
-    for (int i = 0; status == COVER_OK; i++) {
-        const cover_config_key *key = cover_config_key_at(i);
-        if (!key) break;
-        char was[256];
-        const char *is = cover_config_get(trainer->config, key->name);
-        if (!is) continue; /* of another kind of config */
-        snprintf(was, sizeof was, "%s", cover_config_get(stored, key->name));
-        bool free_steps = strcmp(key->name, "steps") != 0 || trainer->settings.schedule == SCHEDULE_CONSTANT;
-        if (strcmp(was, is) != 0 && !(setting_may_change(key->name) && free_steps))
-            status = fail(COVER_ERROR_MISMATCH, "%s: the run was made with %s=%s, not %s; resume it with the same settings, or "
-                          "start a new run", path, key->name, was, is);
-    }
-    cover_config_destroy(stored);
-    return status;
-}
-
 static cover_status load(cover_trainer *trainer, const char *path, struct checkpoint_file *file) {
     struct engine *engine = trainer->engine;
-    TRY(compare_settings(trainer, path, file->config));
+    TRY(config_resumes(trainer->config, path, file->config));
     if (trainer->dataset && strcmp(file->dataset_hash, trainer->hash) != 0)
         return fail(COVER_ERROR_MISMATCH, "%s: the run was made with another dataset (content %.12s, not %.12s); give the "
                     "dataset of the run, or start a new run", path, file->dataset_hash, trainer->hash);

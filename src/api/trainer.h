@@ -24,7 +24,5 @@ struct cover_trainer {
 cover_status trainer_create_bare(cover_trainer **trainer, cover_context *context, const cover_config *config);
 /* Start reading ahead from the trainer's step, if that is not so already. */
 cover_status trainer_prefetch(cover_trainer *trainer);
-/* Learning rate of the update that follows `step` updates. */
-double schedule_rate(const struct settings *settings, int64_t step);
 
 #endif

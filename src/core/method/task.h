@@ -4,7 +4,7 @@
 #ifndef COVER_TASK_H
 #define COVER_TASK_H
 
-#include "../graph/graph.h"
+#include "../graph/model.h"
 #include "../nn/unet.h"
 #include "../train/settings.h"
 
@@ -34,6 +34,12 @@ void task_free(struct task *task);
 
 /* The full parameter table of a task's network. */
 cover_status task_parameters(struct parameters *parameters, cover_context *context, const struct settings *settings);
+
+/* What the engine trains; terms: cross-entropy and (unweighted) Dice loss of one image. */
+enum { TERM_CROSS_ENTROPY, TERM_DICE };
+cover_status task_model(struct model *model, cover_context *context, const struct settings *settings, const struct grid *grid);
+/* Values of the target of one image: pixels of the crop, one class, or a flag a class. */
+int64_t task_targets(const struct settings *settings, const struct grid *crop);
 
 /* Does fine-tuning leave a parameter as it is (settings: trained, last_k)?  Modules are counted from the head: the head itself is
  * always trained, module 1 is the one before it (up4 or, in classification, down4). */

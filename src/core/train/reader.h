@@ -13,6 +13,11 @@ struct sample_reader {
     /* pixels: channels last, released with memory_free(); integer_max 255, 65535 or 0 for floats */
     cover_status (*read)(void *user, int64_t index, float **pixels, struct grid *grid, int *integer_max);
     const char *(*name)(void *user, int64_t index); /* for messages */
+    /* Tasks; NULL in pretraining.  Segmentation: a class a pixel of the image, memory_free() it; `ignore` is the label that does
+     * not count, -1 = none.  Classification: the class index, or with several labels an image 1, 0 or -1 (not known) a class. */
+    cover_status (*label)(void *user, int64_t index, uint16_t **label, struct grid *grid);
+    cover_status (*target)(void *user, int64_t index, float *target, int targets);
+    int ignore;
     void *user;
 };
 

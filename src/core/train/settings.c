@@ -420,3 +420,31 @@ bool setting_may_change(const char *name) {
         if (strcmp(name, free_names[i]) == 0) return true;
     return false;
 }
+
+cover_status config_resumes(const cover_config *config, const char *path, const char *json) {
+    cover_config *stored;
+    TRY(cover_config_copy(&stored, config));
+    cover_status status = cover_config_read_json(stored, json);
+    if (status != COVER_OK) fail_in(status, "%s", path);
+    for (int i = 0; i < ROWS && status == COVER_OK; i++) {
+        const char *name = rows[i].key.name;
+        char was[256], is[256];
+        if (!(rows[i].scope & config->scope)) continue;
+        write_value(was, sizeof was, &stored->settings, &rows[i]);
+        write_value(is, sizeof is, &config->settings, &rows[i]);
+        bool free_steps = strcmp(name, "steps") != 0 || config->settings.schedule == SCHEDULE_CONSTANT;
+        if (strcmp(was, is) != 0 && !(setting_may_change(name) && free_steps))
+            status = fail(COVER_ERROR_MISMATCH, "%s: the run was made with %s=%s, not %s; resume it with the same settings, or start a "
+                          "new run", path, name, was, is);
+    }
+    cover_config_destroy(stored);
+    return status;
+}
+
+double schedule_rate(const struct settings *settings, int64_t step) {
+    double warm = settings->warmup > 0 && step < settings->warmup ? (double)(step + 1) / (double)settings->warmup : 1;
+    if (settings->schedule == SCHEDULE_CONSTANT || step < settings->warmup) return settings->lr * warm;
+    double span = (double)(settings->steps - settings->warmup), done = (double)(step - settings->warmup);
+    if (done >= span) return 0;
+    return settings->lr * 0.5 * (1 + cos(3.14159265358979323846 * done / span));
+}

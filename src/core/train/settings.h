@@ -38,6 +38,11 @@ const struct settings *config_settings(const cover_config *config);
 cover_status config_expect(const cover_config *config, bool task);
 /* A SIZE setting as a grid of `dims` axes. */
 struct grid settings_grid(const struct setting_list *size, int dims);
+/* May a run made with the settings in `json` (of the file `path`) go on with these?  Every value must be the same but those that
+ * change no number; more steps are a longer run, unless the schedule ends with them.  COVER_ERROR_MISMATCH names the first. */
+cover_status config_resumes(const cover_config *config, const char *path, const char *json);
+/* Learning rate of the update that follows `step` updates. */
+double schedule_rate(const struct settings *settings, int64_t step);
 /* May this setting differ between a run and its resumption (threads, lanes, intervals)? */
 bool setting_may_change(const char *name);
 
