@@ -115,6 +115,37 @@ static int64_t run_cosine_sum_grad(const struct kernels *k, struct job *job) {
                        grid_pixels(&job->grid), job->channels);
     return 4 * elements(job);
 }
+static struct softmax_loss softmax_loss(const struct job *job) {
+    return (struct softmax_loss){grid_pixels(&job->grid), job->channels, 1, 1, 1};
+}
+static int64_t run_softmax_loss(const struct kernels *k, struct job *job) {
+    const struct softmax_loss s = softmax_loss(job);
+    double loss[2];
+    k->softmax_loss(loss, job->workspace, job->buffer[0], job->mask, NULL, &s);
+    return elements(job) + s.pixels;
+}
+static int64_t run_softmax_loss_grad(const struct kernels *k, struct job *job) {
+    const struct softmax_loss s = softmax_loss(job);
+    k->softmax_loss_grad(job->buffer[2], job->buffer[0], job->mask, NULL, job->workspace, &s);
+    return 2 * elements(job) + s.pixels;
+}
+static int64_t run_sigmoid_loss(const struct kernels *k, struct job *job) {
+    k->sigmoid_loss(job->workspace, job->buffer[0], job->mask, NULL, grid_pixels(&job->grid), job->channels);
+    return 2 * elements(job);
+}
+static int64_t run_sigmoid_loss_grad(const struct kernels *k, struct job *job) {
+    k->sigmoid_loss_grad(job->buffer[2], job->buffer[0], job->mask, NULL, job->workspace, grid_pixels(&job->grid),
+                         job->channels);
+    return 3 * elements(job);
+}
+static int64_t run_global_pool(const struct kernels *k, struct job *job) {
+    k->global_pool(job->buffer[1], job->buffer[0], grid_pixels(&job->grid), job->channels);
+    return elements(job);
+}
+static int64_t run_global_pool_grad(const struct kernels *k, struct job *job) {
+    k->global_pool_grad(job->buffer[1], job->buffer[0], grid_pixels(&job->grid), job->channels);
+    return elements(job);
+}
 static int64_t run_add(const struct kernels *k, struct job *job) {
     k->add(job->buffer[2], job->buffer[0], job->buffer[1], elements(job));
     return 3 * elements(job);
@@ -177,6 +208,18 @@ static const struct {
     ROW(vector_loss_grad, .grid = FULL_2D),
     ROW(cosine_sum, .grid = FULL_2D, .channels = 32),
     ROW(cosine_sum_grad, .grid = FULL_2D, .channels = 32),
+    ROW(softmax_loss, .grid = FULL_2D, .channels = 2),
+    ROW(softmax_loss_grad, .grid = FULL_2D, .channels = 2),
+    ROW(softmax_loss, .grid = FULL_2D, .channels = 4),
+    ROW(softmax_loss_grad, .grid = FULL_2D, .channels = 4),
+    ROW(softmax_loss, .grid = FULL_2D, .channels = 7),
+    ROW(softmax_loss_grad, .grid = FULL_2D, .channels = 7),
+    ROW(softmax_loss, .grid = FULL_3D, .channels = 30),
+    ROW(softmax_loss_grad, .grid = FULL_3D, .channels = 30),
+    ROW(sigmoid_loss, .grid = FULL_2D, .channels = 4),
+    ROW(sigmoid_loss_grad, .grid = FULL_2D, .channels = 4),
+    ROW(global_pool, .grid = FULL_3D, .channels = 32),
+    ROW(global_pool_grad, .grid = FULL_3D, .channels = 32),
     ROW(add, .grid = FULL_2D, .channels = 32),
     ROW(square_sum, .grid = FULL_2D, .channels = 32),
     ROW(adam, .grid = FULL_2D, .channels = 32),

@@ -1,4 +1,4 @@
-/* Max pooling: max_pool2_plain in plain/pool.c, vectors along the channels.  A window lies within the image, also where
+/* Pooling: max_pool2_plain and global_pool_plain in plain/pool.c, vectors along the channels.  A window lies within the image, also where
  * an odd axis drops its last row, so there are no edges but the last channels. */
 #include "vec.h"
 
@@ -83,4 +83,22 @@ void FORM(max_pool2_grad)(float *dx, const float *dy, const uint8_t *index, cons
         else pool_row_grad(corner, dy + in, index + in, &window, 4, channels);
     }
     zero_dropped(dx, grid, &window, channels);
+}
+
+void FORM(global_pool)(float *y, const float *x, int64_t pixels, int64_t channels) {
+    for (int64_t c = 0; c < channels; c += LANES) {
+        vd low = vd_zero(), high = vd_zero();
+        for (int64_t p = 0; p < pixels; p++) {
+            const vf value = v_load_first(x + p * channels + c, channels - c);
+            low += vd_low(value), high += vd_high(value);
+        }
+        double sum[LANES];
+        vd_store(sum, low), vd_store(sum + LANES / 2, high);
+        for (int64_t i = 0; i < LANES && c + i < channels; i++) y[c + i] = (float)(sum[i] / (double)pixels);
+    }
+}
+
+void FORM(global_pool_grad)(float *dx, const float *dy, int64_t pixels, int64_t channels) {
+    for (int64_t c = 0; c < channels; c++) dx[c] = (float)((double)dy[c] / (double)pixels);
+    for (int64_t p = 1; p < pixels; p++) memcpy(dx + p * channels, dx, (size_t)channels * sizeof *dx);
 }

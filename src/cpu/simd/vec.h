@@ -78,6 +78,8 @@ INLINE float v_sum(vf a) { return _mm512_reduce_add_ps(a); }
 INLINE double vd_sum(vd a) { return _mm512_reduce_add_pd(a); }
 INLINE vd vd_low(vf a) { return _mm512_cvtps_pd(_mm512_castps512_ps256(a)); }
 INLINE vd vd_high(vf a) { return _mm512_cvtps_pd(_mm512_extractf32x8_ps(a, 1)); }
+INLINE vi v_as_int(vf a) { return _mm512_castps_si512(a); }
+INLINE vf v_from_int(vi a) { return _mm512_castsi512_ps(a); }
 INLINE vi vi_load_bytes(const uint8_t *from, int64_t count) {
     return _mm512_cvtepu8_epi32(_mm_maskz_loadu_epi8(vm_first(count), from));
 }
@@ -124,6 +126,8 @@ INLINE float v_sum(vf a) {
 }
 INLINE vd vd_low(vf a) { return _mm256_cvtps_pd(_mm256_castps256_ps128(a)); }
 INLINE vd vd_high(vf a) { return _mm256_cvtps_pd(_mm256_extractf128_ps(a, 1)); }
+INLINE vi v_as_int(vf a) { return _mm256_castps_si256(a); }
+INLINE vf v_from_int(vi a) { return _mm256_castsi256_ps(a); }
 INLINE vi vi_load_bytes(const uint8_t *from, int64_t count) {
     uint64_t bytes = 0;
     memcpy(&bytes, from, count >= LANES ? LANES : (size_t)count);
@@ -164,6 +168,20 @@ INLINE vf v_exp2(vf a) {
     p = v_fma(p, f, v_all(0x1.62e430p-1f));
     p = v_fma(p, f, v_all(1));
     return v_scale2(p, whole);
+}
+
+/* Natural logarithm for finite a >= 1, within two units in the last place or 2^-24: a = 2^whole * m with m in
+ * [sqrt(1/2), sqrt(2)), log m = 2 artanh r, r = (m - 1) / (m + 1).  NaN stays NaN. */
+INLINE vf v_log(vf a) {
+    const vi half_root = vi_all(0x3f3504f3), whole = V(srai_epi32)(V(sub_epi32)(v_as_int(a), half_root), 23);
+    const vf m = v_from_int(V(sub_epi32)(v_as_int(a), V(slli_epi32)(whole, 23)));
+    const vf r = (m - v_all(1)) / (m + v_all(1)), s = r * r;
+    vf p = v_all(2.0f / 9);
+    p = v_fma(p, s, v_all(2.0f / 7));
+    p = v_fma(p, s, v_all(2.0f / 5));
+    p = v_fma(p, s, v_all(2.0f / 3));
+    p = v_fma(p * s, r, r + r);
+    return v_fma(vi_to_float(whole), v_all(0x1.62e430p-1f), p) + (a - a);
 }
 
 #endif
