@@ -1,5 +1,5 @@
 /* Pixels of many channels turned into one row a channel, and back: blocks of 8 channels in registers, what is left
- * element by element.  place[c] tells where channel c's row begins.  Used by mov.c. */
+ * element by element.  place[c] tells where channel c's row begins.  Used by mov.c and task_losses.c. */
 #ifndef COVER_TRANSPOSE_H
 #define COVER_TRANSPOSE_H
 
