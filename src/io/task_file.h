@@ -18,6 +18,11 @@ struct task_about {
 };
 void task_about_free(struct task_about *about);
 
+/* States of a checkpoint of fine-tuning: JSON text of `about`, and the flat weights of the best validation so far (none before
+ * the first). */
+#define TASK_STATE_ABOUT "task"
+#define TASK_STATE_BEST "best"
+
 /* JSON text of it, and back; also a state of the checkpoint.  Reading checks everything: lengths, names, ranges. */
 cover_status task_about_write(struct text *text, const struct task_about *about);
 cover_status task_about_read(struct task_about *about, cover_context *context, const char *json);
@@ -25,7 +30,8 @@ cover_status task_about_read(struct task_about *about, cover_context *context, c
 /* Write the task's weights; equal weights give equal bytes.  Replaced in one move. */
 cover_status task_weights_write(cover_context *context, const char *path, const struct parameters *parameters, const float *flat,
                                 const struct task_about *about, int64_t step);
-/* Read the task of a run folder (its weights.safetensors, or while it still trains the best weights of checkpoint.h5) or a file.
+/* Read the task of a run folder (its weights.safetensors, or while it still trains the best weights of checkpoint.h5) or of
+ * one of these files.
  * flat: fresh, memory_free() it.  COVER_ERROR_MISMATCH when it is a pretrained network without a task: the text says what to do. */
 cover_status task_weights_read(struct task_about *about, struct parameters *parameters, float **flat, cover_context *context,
                                const char *path);
