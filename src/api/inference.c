@@ -1,5 +1,5 @@
-/* Sliding-window inference (see inference.h).  A job is one window in one orientation.  Jobs run one a thread, each in its
- * own arena, or, when one is left, with all threads as a team; their probabilities are added in the order of the jobs. */
+/* Sliding-window inference (see inference.h).  A job is one window in one orientation; all threads take one job after the
+ * other through the network as a team, in one arena, and its probabilities are added to the scores in the order of the jobs. */
 #include "inference.h"
 
 #include "../core/method/task.h"
@@ -20,11 +20,6 @@ struct axis {
     float *weight;  /* count x window: Gaussian, divided by the sum over all windows that cover the pixel */
 };
 
-struct lane {
-    struct run run;
-    float *view;
-};
-
 /* One image on its way. */
 struct sweep {
     struct inference *inference;
@@ -34,10 +29,9 @@ struct sweep {
     struct axis axis[3];
     unsigned flips[8]; /* orientations: bits of the axes (1 << axis, 0..2) that are mirrored */
     int flip_count, classes;
-    int64_t jobs, first, running; /* jobs first .. first + running - 1 are at work */
-    int64_t adding;               /* the job whose rows are being added */
-    struct lane *lanes;
-    int lane_count;
+    int64_t jobs, job; /* all, and the one at work */
+    float *view;       /* its window of the image */
+    struct run run;
 };
 
 /* ---- windows */
@@ -84,10 +78,6 @@ static void list_flips(struct sweep *sweep, const struct settings *settings) {
         if ((flips & ~all) == 0) sweep->flips[sweep->flip_count++] = flips;
 }
 
-static struct grid window_grid(const struct sweep *sweep, int ndim) {
-    return (struct grid){.ndim = ndim, .size = {sweep->axis[0].window, sweep->axis[1].window, sweep->axis[2].window}};
-}
-
 static cover_status sweep_windows(struct sweep *sweep, const struct grid *grid) {
     const struct component *component = &sweep->inference->component;
     const struct settings *settings = &component->settings;
@@ -103,35 +93,35 @@ static cover_status sweep_windows(struct sweep *sweep, const struct grid *grid) 
     return COVER_OK;
 }
 
-/* Which window (along each axis) and orientation a job is. */
-static unsigned job_window(const struct sweep *sweep, int64_t job, int64_t index[3]) {
-    int64_t window = job / sweep->flip_count;
+/* Which window (along each axis) and orientation the job is. */
+static unsigned job_window(const struct sweep *sweep, int64_t index[3]) {
+    int64_t window = sweep->job / sweep->flip_count;
     for (int a = 2; a >= 0; a--) index[a] = window % sweep->axis[a].count, window /= sweep->axis[a].count;
-    return sweep->flips[job % sweep->flip_count];
+    return sweep->flips[sweep->job % sweep->flip_count];
 }
 
 static int64_t mirrored(int64_t place, const struct axis *axis, bool flip) { return flip ? axis->window - 1 - place : place; }
 
-/* Copy a job's window of the image, mirrored as asked, zeros where there is no image. */
-static void cut_view(float *view, const struct sweep *sweep, int64_t job) {
+/* A row of the job's window of the image, mirrored as asked, zeros where there is no image. */
+static void cut_row(void *data, int64_t row) {
+    const struct sweep *sweep = data;
     const struct axis *axis = sweep->axis;
     int64_t channels = sweep->inference->component.settings.channels, start[3], index[3], at[3];
-    unsigned flips = job_window(sweep, job, index);
+    unsigned flips = job_window(sweep, index);
     for (int a = 0; a < 3; a++) start[a] = window_start(&axis[a], index[a]);
-    for (int64_t z = 0; z < axis[0].window; z++)
-        for (int64_t y = 0; y < axis[1].window; y++, view += axis[2].window * channels) {
-            at[0] = start[0] + mirrored(z, &axis[0], flips & 1), at[1] = start[1] + mirrored(y, &axis[1], flips & 2);
-            bool inside = at[0] >= 0 && at[0] < axis[0].image && at[1] >= 0 && at[1] < axis[1].image;
-            const float *row = sweep->image + (at[0] * axis[1].image + at[1]) * axis[2].image * channels;
-            for (int64_t x = 0; x < axis[2].window; x++) {
-                at[2] = start[2] + mirrored(x, &axis[2], flips & 4);
-                bool there = inside && at[2] >= 0 && at[2] < axis[2].image;
-                for (int64_t c = 0; c < channels; c++) view[x * channels + c] = there ? row[at[2] * channels + c] : 0;
-            }
-        }
+    at[0] = start[0] + mirrored(row / axis[1].window, &axis[0], flips & 1);
+    at[1] = start[1] + mirrored(row % axis[1].window, &axis[1], flips & 2);
+    bool inside = at[0] >= 0 && at[0] < axis[0].image && at[1] >= 0 && at[1] < axis[1].image;
+    const float *from = sweep->image + (at[0] * axis[1].image + at[1]) * axis[2].image * channels;
+    float *to = sweep->view + row * axis[2].window * channels;
+    for (int64_t x = 0; x < axis[2].window; x++) {
+        at[2] = start[2] + mirrored(x, &axis[2], flips & 4);
+        bool there = inside && at[2] >= 0 && at[2] < axis[2].image;
+        for (int64_t c = 0; c < channels; c++) to[x * channels + c] = there ? from[at[2] * channels + c] : 0;
+    }
 }
 
-/* ---- running jobs */
+/* ---- the network */
 
 static void build_task(struct prepared *prepared, struct component *component) {
     struct task task;
@@ -143,64 +133,6 @@ static void build_task(struct prepared *prepared, struct component *component) {
     } else if (prepared->graph.status == COVER_OK) {
         prepared->graph.status = status;
     }
-}
-
-static void run_lane(void *data, int worker) {
-    struct sweep *sweep = data;
-    if (worker >= sweep->running) return;
-    struct lane *lane = &sweep->lanes[worker];
-    cut_view(lane->view, sweep, sweep->first + worker);
-    executor_cpu.program_run(sweep->prepared->program, &lane->run, 0);
-}
-
-static cover_status run_jobs(struct sweep *sweep, struct pool *pool) {
-    cover_context *context = sweep->inference->component.context;
-    if (sweep->running == 1) {
-        cut_view(sweep->lanes->view, sweep, sweep->first);
-        return run_once(context, &executor_cpu, sweep->prepared->program, &sweep->lanes->run, context->threads);
-    }
-    for (int i = 0; i < sweep->running; i++) {
-        struct run *run = &sweep->lanes[i].run;
-        run->team = 1, run->barrier = NULL, run->status = COVER_OK;
-        atomic_store(&run->failed, 0);
-    }
-    pool_run(pool, run_lane, sweep);
-    for (int i = 0; i < sweep->running; i++)
-        if (sweep->lanes[i].run.status != COVER_OK)
-            return fail(sweep->lanes[i].run.status, "%s", sweep->lanes[i].run.error);
-    return COVER_OK;
-}
-
-/* A lane a thread, fewer when there are fewer jobs or the memory limit asks for it. */
-static cover_status lanes_create(struct sweep *sweep, int64_t view_values) {
-    const struct component *component = &sweep->inference->component;
-    cover_context *context = component->context;
-    uint64_t bytes = executor_cpu.program_plan(sweep->prepared->program)->arena_bytes, limit = context->memory_limit_bytes;
-    int64_t lanes = sweep->jobs < context->threads ? sweep->jobs : context->threads;
-    if (limit && lanes > 1 && (uint64_t)lanes > limit / bytes) lanes = limit / bytes > 1 ? (int64_t)(limit / bytes) : 1;
-    sweep->lanes = memory_zero(context, (size_t)lanes * sizeof *sweep->lanes);
-    if (!sweep->lanes) return COVER_ERROR_MEMORY;
-    for (sweep->lane_count = 0; sweep->lane_count < lanes; sweep->lane_count++) {
-        struct lane *lane = &sweep->lanes[sweep->lane_count];
-        lane->view = memory_alloc(context, (size_t)view_values * sizeof *lane->view);
-        lane->run = (struct run){.input = {lane->view}, .parameters = component->weights};
-        lane->run.arena = lane->view ? memory_alloc(context, bytes) : NULL;
-        if (lane->run.arena) continue;
-        memory_free(context, lane->view);
-        return COVER_ERROR_MEMORY;
-    }
-    return COVER_OK;
-}
-
-static void sweep_free(struct sweep *sweep) {
-    cover_context *context = sweep->inference->component.context;
-    for (int i = 0; i < sweep->lane_count; i++) {
-        memory_free(context, sweep->lanes[i].view);
-        memory_free(context, sweep->lanes[i].run.arena);
-    }
-    memory_free(context, sweep->lanes);
-    for (int a = 0; a < 3; a++) memory_free(context, sweep->axis[a].weight);
-    if (sweep->prepared) component_done(&sweep->inference->component, sweep->prepared);
 }
 
 /* ---- logits to scores */
@@ -216,9 +148,8 @@ static void to_probabilities(float *values, int classes, bool each_alone) {
     for (int c = 0; c < classes; c++) values[c] /= sum;
 }
 
-static float *job_logits(const struct sweep *sweep) { /* in the lane's arena, so they may be changed */
-    const struct run *run = &sweep->lanes[sweep->adding - sweep->first].run;
-    return (float *)component_result(sweep->prepared, run, 0);
+static float *job_logits(const struct sweep *sweep) { /* in this call's arena, so they may be changed */
+    return (float *)component_result(sweep->prepared, &sweep->run, 0);
 }
 
 /* Row `index` of the window's z and y: rows of one job do not touch each other. */
@@ -226,7 +157,7 @@ static void add_row(void *data, int64_t index) {
     const struct sweep *sweep = data;
     const struct axis *axis = sweep->axis;
     int64_t window[3], start[3], z = index / axis[1].window, y = index % axis[1].window;
-    unsigned flips = job_window(sweep, sweep->adding, window);
+    unsigned flips = job_window(sweep, window);
     for (int a = 0; a < 3; a++) start[a] = window_start(&axis[a], window[a]);
     if (start[0] + z < 0 || start[0] + z >= axis[0].image || start[1] + y < 0 || start[1] + y >= axis[1].image) return;
     int classes = sweep->classes;
@@ -245,9 +176,8 @@ static void add_row(void *data, int64_t index) {
     }
 }
 
-static void add_job(struct sweep *sweep, struct pool *pool, int64_t job) {
+static void add_job(struct sweep *sweep, struct pool *pool) {
     const struct settings *settings = &sweep->inference->component.settings;
-    sweep->adding = job;
     if (settings->task == TASK_SEGMENTATION) {
         pool_each(pool, sweep->axis[0].window * sweep->axis[1].window, add_row, sweep);
         return;
@@ -294,25 +224,39 @@ int64_t inference_scores(const struct inference *inference, const struct grid *g
     return settings->task == TASK_SEGMENTATION ? grid_pixels(grid) * settings->classes : settings->classes;
 }
 
+static cover_status run_jobs(struct sweep *sweep) {
+    const struct component *component = &sweep->inference->component;
+    cover_context *context = component->context;
+    struct pool *pool;
+    int64_t rows = sweep->axis[0].window * sweep->axis[1].window;
+    size_t row_bytes = (size_t)(sweep->axis[2].window * component->settings.channels) * sizeof *sweep->view;
+    TRY(context_pool(context, &pool));
+    sweep->view = memory_alloc(context, (size_t)rows * row_bytes);
+    sweep->run = (struct run){.input = {sweep->view}, .parameters = component->weights};
+    sweep->run.arena = memory_alloc(context, executor_cpu.program_plan(sweep->prepared->program)->arena_bytes);
+    if (!sweep->view || !sweep->run.arena) return COVER_ERROR_MEMORY;
+    for (sweep->job = 0; sweep->job < sweep->jobs; sweep->job++) {
+        if (cancelled(context)) return fail(COVER_ERROR_CANCELLED, "cancelled");
+        pool_each(pool, rows, cut_row, sweep);
+        TRY(run_once(context, &executor_cpu, sweep->prepared->program, &sweep->run, context->threads));
+        add_job(sweep, pool);
+    }
+    return COVER_OK;
+}
+
 cover_status inference_run(struct inference *inference, float *scores, const float *image, const struct grid *grid) {
     struct component *component = &inference->component;
     struct sweep sweep = {.inference = inference, .image = image, .scores = scores, .classes = (int)component->settings.classes};
-    struct pool *pool;
     cover_status status;
-    TRY(context_pool(component->context, &pool));
     GO(sweep_windows(&sweep, grid));
-    struct grid window = window_grid(&sweep, grid->ndim);
+    struct grid window = {.ndim = grid->ndim, .size = {sweep.axis[0].window, sweep.axis[1].window, sweep.axis[2].window}};
     GO(component_prepare(&sweep.prepared, component, build_task, &window, 1));
-    GO(lanes_create(&sweep, grid_pixels(&window) * component->settings.channels));
     memset(scores, 0, (size_t)inference_scores(inference, grid) * sizeof *scores);
-    for (sweep.first = 0; sweep.first < sweep.jobs; sweep.first += sweep.running) {
-        int64_t left = sweep.jobs - sweep.first;
-        sweep.running = left < sweep.lane_count ? left : sweep.lane_count;
-        if (cancelled(component->context)) GO(fail(COVER_ERROR_CANCELLED, "cancelled"));
-        GO(run_jobs(&sweep, pool));
-        for (int64_t job = sweep.first; job < sweep.first + sweep.running; job++) add_job(&sweep, pool, job);
-    }
+    status = run_jobs(&sweep);
 done:
-    sweep_free(&sweep);
+    for (int a = 0; a < 3; a++) memory_free(component->context, sweep.axis[a].weight);
+    memory_free(component->context, sweep.view);
+    memory_free(component->context, sweep.run.arena);
+    if (sweep.prepared) component_done(component, sweep.prepared);
     return status;
 }
