@@ -356,6 +356,32 @@ START_TEST(a_label_of_one_class_or_of_none_is_cropped_anywhere) {
 }
 END_TEST
 
+static double ignored_share(const struct settings *s, const struct grid *grid, const uint16_t *label) {
+    struct sample sample = sample_room(s);
+    float *image = constant_pixels(grid, 1, 1);
+    int64_t ignored = 0;
+    for (uint32_t n = 0; n < 200; n++) {
+        ck_assert_ok(augment_draw(sample.augment, sample.image, sample.label, image, label, -1, grid, 1, 0, 4, n, 7));
+        for (int64_t i = 0; i < sample.pixels; i++) ignored += sample.label[i] == -1;
+    }
+    free(image);
+    sample_free(&sample);
+    return (double)ignored / (200.0 * (double)sample.pixels);
+}
+
+START_TEST(a_crop_that_shows_its_foreground_stays_where_it_is) {
+    const struct grid grid = {2, {1, 96, 96}};
+    uint16_t *label = constant_label(&grid, 0);
+    for (int y = 20; y < 76; y++)
+        for (int x = 20; x < 76; x++) label[y * 96 + x] = 1;
+    double anywhere = ignored_share(USE("seg-2d", STILL, MOVED, "work=0x0", "crop=96x96"), &grid, label);
+    double aimed = ignored_share(USE("seg-2d", STILL, MOVED, "work=0x0", "crop=96x96", "foreground=1"), &grid, label);
+    ck_assert_double_gt(anywhere, 0.05);
+    ck_assert_double_eq_tol(aimed, anywhere, 0.02);
+    free(label);
+}
+END_TEST
+
 /* ---- flips, appearance */
 
 static void check_flips(const char *preset, const char *flip, int axes, const char *crop, const struct grid *grid) {
@@ -476,6 +502,52 @@ START_TEST(a_large_volume_needs_no_more_room_than_its_crops) {
 }
 END_TEST
 
+/* An allocator that refuses what comes after `left` calls. */
+struct refusal {
+    int left, live;
+};
+static void *refusing_allocate(void *user, size_t bytes, size_t alignment) {
+    struct refusal *refusal = user;
+    void *memory = NULL;
+    if (refusal->left-- <= 0 || posix_memalign(&memory, alignment, bytes) != 0) return NULL;
+    refusal->live++;
+    return memory;
+}
+static void refusing_release(void *user, void *memory) {
+    ((struct refusal *)user)->live--;
+    free(memory);
+}
+
+START_TEST(a_refused_allocation_is_an_error_and_loses_nothing) {
+    const struct settings *s = USE("seg-2d", "crop=16x16", "work=0x0", "blur=3");
+    float *image = constant_pixels(&image_2d, 1, 1), out[256];
+    cover_status status = COVER_ERROR_MEMORY;
+    int refused = 0;
+    for (int calls = 1; status != COVER_OK; calls++) {
+        struct refusal refusal = {.left = calls};
+        cover_allocator allocator = {refusing_allocate, refusing_release, &refusal};
+        cover_context_options options = COVER_CONTEXT_OPTIONS_INIT;
+        options.allocator = &allocator, options.threads = 1;
+        cover_context *poor;
+        if (cover_context_create(&poor, &options) != COVER_OK) continue;
+        struct augment *augment = NULL;
+        struct grid grid = image_2d;
+        float *plain = NULL;
+        status = augment_create(&augment, poor, s);
+        if (status == COVER_OK) status = augment_draw(augment, out, NULL, image, NULL, -1, &image_2d, 1, 0, 1, 1, 1);
+        if (status == COVER_OK) status = augment_plain(poor, s, &plain, &grid, image, 1, 0);
+        augment_destroy(augment);
+        memory_free(poor, plain);
+        cover_context_destroy(poor);
+        ck_assert_int_eq(refusal.live, 0);
+        ck_assert(status == COVER_OK || status == COVER_ERROR_MEMORY);
+        refused += status != COVER_OK;
+    }
+    ck_assert_int_ge(refused, 7);
+    free(image);
+}
+END_TEST
+
 START_TEST(what_does_not_fit_is_refused) {
     const struct settings *s = USE("seg-2d", "crop=16x16", "work=0x0");
     struct sample sample = sample_room(s);
@@ -513,6 +585,7 @@ Suite *suite(void) {
     ADD(t, label_and_image_are_moved_alike_in_3d);
     ADD(t, the_map_is_eq_18_about_the_middle_of_the_crop);
     ADD(t, a_crop_on_foreground_shows_its_class_whatever_the_map);
+    ADD(t, a_crop_that_shows_its_foreground_stays_where_it_is);
     ADD(t, foreground_is_the_probability_that_a_crop_is_placed_on_it);
     ADD(t, the_foreground_pixel_is_anywhere_in_the_crop);
     ADD(t, a_label_of_one_class_or_of_none_is_cropped_anywhere);
@@ -521,6 +594,7 @@ Suite *suite(void) {
     ADD(t, a_sample_depends_on_seed_step_and_index_alone);
     ADD(t, the_widest_maps_stay_within_what_was_reserved);
     ADD(t, a_large_volume_needs_no_more_room_than_its_crops);
+    ADD(t, a_refused_allocation_is_an_error_and_loses_nothing);
     ADD(t, what_does_not_fit_is_refused);
     suite_add_tcase(s, t);
     return s;

@@ -79,28 +79,33 @@ static void draw_map(struct affine *affine, const struct draw *draw) {
     affine_draw(affine, &about);
 }
 
-/* The crop's first pixel, and the map's centre with it.  A target (a position of the resized image) is what the crop
- * shows at a place of it that is random among those which leave the unmoved crop within the image. */
+/* Move a placed crop by so little that the map shows `target` (a position of the resized image) at one of its pixels. */
+static void show_target(struct draw *draw, const struct affine *affine, const double target[3]) {
+    int dims = draw->work.ndim;
+    double place[3], at[3], v[3];
+    for (int i = 0; i < 3; i++) place[i] = at[i] = target[i] - (double)draw->crop.first[i];
+    affine_origin(place, affine, dims, at);
+    for (int i = 0; i < 3; i++) place[i] = fmin(fmax(floor(place[i] + 0.5), 0), (double)(draw->crop.size[i] - 1));
+    affine_at(v, affine, dims, place);
+    for (int a = 0, i = 3 - dims; a < dims; a++, i++)
+        draw->crop.first[i] = (int64_t)floor(target[i] - place[i] - v[a] + 0.5);
+}
+
+/* The crop's first pixel, and the map's centre with it.  Before it is moved, the crop lies within the image and shows
+ * the target, if there is one, at a random place. */
 static void place_crop(struct draw *draw, struct affine *affine, const double *target, struct random_stream *stream) {
     int dims = draw->work.ndim;
-    double place[3] = {0}, v[3] = {0};
     for (int i = 3 - dims; i < 3; i++) {
         int64_t size = draw->crop.size[i], spare = draw->work.size[i] - size;
         int64_t low = spare < 0 ? -(-spare / 2) : 0, high = spare < 0 ? low : spare;
-        if (!target) {
-            draw->crop.first[i] = low + random_below(stream, high - low + 1);
-            continue;
+        if (target) { /* of the positions that show it */
+            int64_t near = (int64_t)floor(target[i] + 0.5);
+            low = low > near - size + 1 ? low : near - size + 1, high = high < near ? high : near;
         }
-        int64_t near = (int64_t)floor(target[i] + 0.5), least = near - high, most = near - low;
-        least = least < 0 ? 0 : least, most = most > size - 1 ? size - 1 : most;
-        place[i] = (double)(least + random_below(stream, most - least + 1));
+        draw->crop.first[i] = low + random_below(stream, high - low + 1);
     }
-    affine_at(v, affine, dims, place);
-    for (int a = 0; a < dims; a++) {
-        int i = 3 - dims + a;
-        if (target) draw->crop.first[i] = (int64_t)floor(target[i] - place[i] - v[a] + 0.5);
-        affine->centre[a] += (double)draw->crop.first[i];
-    }
+    if (target) show_target(draw, affine, target);
+    for (int a = 0; a < dims; a++) affine->centre[a] += (double)draw->crop.first[3 - dims + a];
 }
 
 /* The middle of a pixel of the stored image as a position of the resized one. */

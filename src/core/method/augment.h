@@ -23,7 +23,7 @@ cover_status augment_accepts(const struct settings *settings, const struct grid 
 
 /* Draw sample (seed, step, index) from one image:
  *   1. intensities as in pretraining, the image resized to `work` (linear), a crop of it: anywhere, or with probability
- *      `foreground` where the crop has a random pixel of a random class above 0 at a random place;
+ *      `foreground` where it shows a random pixel of a random class above 0;
  *   2. one affine map about the crop's centre (eq. 18; `translate` is a fraction of the crop here): the image linear, the
  *      label from the nearest pixel of the stored label, both at the same positions.  Without chance in translate,
  *      rotate_degrees, shear_degrees, scale_low and scale_high the crop is an exact copy;

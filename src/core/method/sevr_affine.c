@@ -109,6 +109,29 @@ void affine_at(double v[3], const struct affine *affine, int dims, const double 
     }
 }
 
+bool affine_origin(double p[3], const struct affine *affine, int dims, const double at[3]) {
+    matrix m, cofactor;
+    double rest[3] = {0}, determinant = 0;
+    identity(m);
+    for (int a = 0; a < dims; a++) {
+        rest[a] = at[3 - dims + a] - affine->centre[a] - affine->shift[a];
+        for (int b = 0; b < dims; b++) m[a][b] += affine->linear[a][b];
+    }
+    for (int i = 0; i < 3; i++)
+        for (int j = 0; j < 3; j++) {
+            int i1 = (i + 1) % 3, i2 = (i + 2) % 3, j1 = (j + 1) % 3, j2 = (j + 2) % 3;
+            cofactor[i][j] = m[i1][j1] * m[i2][j2] - m[i1][j2] * m[i2][j1];
+        }
+    for (int j = 0; j < 3; j++) determinant += m[0][j] * cofactor[0][j];
+    if (fabs(determinant) < 1e-9) return false;
+    for (int a = 0; a < dims; a++) {
+        double sum = 0;
+        for (int b = 0; b < dims; b++) sum += cofactor[b][a] * rest[b];
+        p[3 - dims + a] = affine->centre[a] + sum / determinant;
+    }
+    return true;
+}
+
 void affine_field(float *field, const struct affine *affine, const struct draw *draw, bool displaced) {
     const struct window *crop = &draw->crop;
     int dims = draw->work.ndim;

@@ -57,6 +57,8 @@ void affine_draw(struct affine *affine, const struct draw *draw);
 void affine_field(float *field, const struct affine *affine, const struct draw *draw, bool displaced);
 /* v at a position p, D, H, W. */
 void affine_at(double v[3], const struct affine *affine, int dims, const double p[3]);
+/* The position p with p + v(p) = `at`; false, and p as it was, when the map is flat. */
+bool affine_origin(double p[3], const struct affine *affine, int dims, const double at[3]);
 /* What is read of the (resized) image: positions p + v(p) of the crop, these and the crop itself, or anything. */
 enum reach { REACH_MOVED, REACH_BOTH, REACH_ANYWHERE };
 /* The box that is read, the image's frame of zeros included. */
