@@ -20,16 +20,18 @@ typedef struct cover_pack_options {
     double window[2];            /**< intensities clipped to window[0]..window[1] when window[1] > window[0] */
     double percentile[2];        /**< clipped to these percentiles of each image (0..100) when [1] > [0]; or window */
     int channels;                /**< 1: convert to grey, 3: to RGB; 0 = what the files are */
-    const char *split;           /**< CSV with columns file, patient, split (docs/dataset.md); NULL = none */
+    const char *split;           /**< CSV with columns file, patient, split, or nnU-Net's splits_final.json, ":K" behind
+                                      it for fold K (docs/dataset.md); NULL = none */
     int skip_bad;                /**< leave unusable images out (listed in the log) instead of failing */
     int resume;                  /**< continue an interrupted pack of the same sources and options */
     cover_progress_fn *progress; /**< images done, of how many; may be NULL */
     void *user;
     const char *labels;          /**< CSV with columns file, label: classes joined by | (docs/dataset.md); NULL = none */
     const char *negative;        /**< the label that means none of the classes, such as "No Finding"; NULL = no such */
+    int spacing_median;          /**< resample to the median spacing of the images, axis by axis; not with spacing_mm */
 } cover_pack_options;
 #define COVER_PACK_OPTIONS_INIT                                                                                        \
-    {sizeof(cover_pack_options), 0, {0, 0, 0}, {0, 0, 0}, {0, 0}, {0, 0}, 0, 0, 0, 0, 0, 0, 0, 0}
+    {sizeof(cover_pack_options), 0, {0, 0, 0}, {0, 0, 0}, {0, 0}, {0, 0}, 0, 0, 0, 0, 0, 0, 0, 0, 0}
 
 /** Pack sources (folders, nnU-Net raw datasets, class folders, collection files, single images) into one file.
  *  Work in progress lies in "OUTPUT.spool" beside the output, which is replaced in one move at the end.
@@ -58,8 +60,9 @@ typedef struct cover_dataset_info {
     int64_t max_size[3];
     char hash[65];            /**< content hash, hexadecimal SHA-256 */
     int multilabel;           /**< 1: each sample has a set of classes, class_set of cover_sample_info */
+    int ignore_label;         /**< pixels of label maps that count for nothing have this value, which is `classes`, or -1 */
 } cover_dataset_info;
-#define COVER_DATASET_INFO_INIT {sizeof(cover_dataset_info), 0, 0, 0, 0, 0, {0, 0, 0}, {0, 0, 0}, {0}, 0}
+#define COVER_DATASET_INFO_INIT {sizeof(cover_dataset_info), 0, 0, 0, 0, 0, {0, 0, 0}, {0, 0, 0}, {0}, 0, 0}
 COVER_API cover_status cover_dataset_get_info(const cover_dataset *dataset, cover_dataset_info *info);
 
 /** Name of a class: by label value of dataset.json, a class folder's, or a word of a labels file.

@@ -77,7 +77,8 @@ cover_status cover_dataset_get_info(const cover_dataset *dataset, cover_dataset_
                                 .channels = directory->channels,
                                 .classes = directory->classes,
                                 .has_labels = directory->has_labels,
-                                .multilabel = directory->multilabel};
+                                .multilabel = directory->multilabel,
+                                .ignore_label = dataset->ignore_label};
     memcpy(known.min_size, directory->min_size, sizeof known.min_size);
     memcpy(known.max_size, directory->max_size, sizeof known.max_size);
     sha256_text(directory->hash, known.hash);

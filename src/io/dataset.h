@@ -18,6 +18,7 @@ struct cover_dataset {
     const uint8_t *row_hashes, *name_hashes;
     json_t *about;            /* parsed; NULL when it is not JSON */
     const char **class_names; /* classes of them, in `about`; NULL = not known */
+    int ignore_label;         /* -1 = none */
     _Atomic uint8_t *row_verified, *name_verified; /* one a page: its hash was compared */
 };
 

@@ -1,6 +1,7 @@
 /* The table of image formats and what all of them share: which reader takes a file, the limits on size and memory.
  * Called by pack, predict and match; the readers (png.c, jpeg.c, tiff.c, nifti.c) call image_allocate(). */
 #include "image.h"
+#include "source.h"
 
 #include "../core/base/files.h"
 
@@ -10,6 +11,8 @@
 static const uint64_t DEFAULT_LIMIT = (uint64_t)16 << 30;
 /* A file may be larger than its pixels by headers, padding and incompressible parts. */
 static const uint64_t FILE_SLACK = (uint64_t)64 << 20;
+/* Enough of a file for any header that is read alone. */
+enum { HEAD_BYTES = 1 << 14 };
 /* So that any product of a size with a few small factors fits int64_t. */
 static const int64_t LARGEST_SIZE = (int64_t)1 << 40;
 
@@ -49,7 +52,7 @@ static cover_status unknown_content(const struct image_source *source) {
 
 cover_status image_decode(struct image *image, cover_context *context, const char *path, const uint8_t *bytes,
                           size_t count, uint64_t limit_bytes) {
-    const struct image_source source = {context, path, bytes, count, limit_bytes ? limit_bytes : DEFAULT_LIMIT};
+    const struct image_source source = {context, path, bytes, count, limit_bytes ? limit_bytes : DEFAULT_LIMIT, false};
     if (count == 0) return fail(COVER_ERROR_FORMAT, "%s: the file is empty", path);
     const struct image_format *format = NULL;
     for (int i = 0; image_formats[i] && !format; i++)
@@ -71,6 +74,26 @@ cover_status image_read(struct image *image, cover_context *context, const char 
     cover_status status = image_decode(image, context, path, bytes, count, limit_bytes);
     memory_free(context, bytes);
     return status;
+}
+
+cover_status image_look(struct image *image, cover_context *context, const char *path) {
+    uint8_t head[HEAD_BYTES];
+    struct source file;
+    if (folder_exists(path)) return fail(COVER_ERROR_IO, "%s: is a folder, where an image file is needed", path);
+    TRY(source_open(&file, path));
+    const size_t count = file.bytes < sizeof head ? (size_t)file.bytes : sizeof head;
+    cover_status status = source_read(&file, 0, head, count);
+    source_close(&file);
+    TRY(status);
+    *image = (struct image){.dims = 2, .channels = 1};
+    if (!nifti_format.detect(head, count)) {
+        TRY(image_read(image, context, path, 0));
+        image_free(image, context);
+        return COVER_OK;
+    }
+    const struct image_source source = {context, path, head, count, DEFAULT_LIMIT, true};
+    status = nifti_format.read(image, &source);
+    return status == COVER_OK ? status : fail_in(status, "%s", path);
 }
 
 void image_free(struct image *image, cover_context *context) {

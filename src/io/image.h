@@ -26,6 +26,7 @@ struct image_source {
     const uint8_t *bytes;
     size_t count;
     uint64_t limit_bytes; /* on the decoded size; never 0 here */
+    bool header_only;     /* a reader that can leaves data NULL, and may have the first bytes of the file alone */
 };
 
 struct image_format {
@@ -42,6 +43,8 @@ extern const struct image_format png_format, jpeg_format, tiff_format, nifti_for
 const struct image_format *image_format_of(const char *path);
 /* Read a file; the error text begins with the path.  limit_bytes bounds the decoded size (0 = 16 GiB). */
 cover_status image_read(struct image *image, cover_context *context, const char *path, uint64_t limit_bytes);
+/* Size, spacing and affine of a file: data is NULL.  A NIfTI file's header is all that is read of it. */
+cover_status image_look(struct image *image, cover_context *context, const char *path);
 /* Several files as one image, their channels behind each other in the order given; all must be of one size. */
 cover_status image_read_files(struct image *image, cover_context *context, const char *const *files, int count);
 /* The same as image_read() from memory; path is the name in messages. */

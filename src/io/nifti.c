@@ -170,6 +170,7 @@ static cover_status decode(struct image *image, const struct image_source *sourc
     TRY(read_sizes(image, &voxels, &header));
     TRY(read_type(image, &voxels, &header));
     TRY(nifti_affine(&header, image->affine));
+    if (source->header_only) return COVER_OK;
     TRY(find_voxels(&voxels, image, &header, stream));
     TRY(image_allocate(image, source, &bytes));
     for (int plane = 0; plane < voxels.planes; plane++) TRY(read_volume(image, &voxels, stream, plane));

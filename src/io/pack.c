@@ -111,6 +111,7 @@ cover_status cover_pack(cover_context *context, const char *const *sources, int 
     bool keep = false; /* the spool: only for a resume that will want it */
     pthread_mutex_init(&job.lock, NULL);
     GO(pack_plan_create(&job.plan, context, sources, count, &options));
+    if (options.spacing_median) GO(pack_median_spacing(&job));
     uint8_t digest[SHA256_BYTES];
     pack_plan_hash(&job, digest);
     GO(pack_spool_open(&job.spool, context, output, job.plan.count, digest, options.resume));

@@ -37,10 +37,12 @@ struct pack_plan {
     int64_t ignored;          /* files of other kinds */
     const char **class_names; /* sorted; class_index counts them */
     int classes;
-    bool multilabel; /* of the items */
-    const char *label_names; /* JSON object NAME: value of nnU-Net sources; NULL = none */
-    int label_classes;       /* of nnU-Net sources; 0 = from the label maps */
-    struct text layouts;     /* JSON array of what the sources were */
+    bool multilabel;          /* of the items */
+    const char *label_names;  /* JSON object NAME: value of nnU-Net sources; NULL = none */
+    const char **value_names; /* label_classes of them: which classes dataset.json names; NULL = not named */
+    int label_classes;        /* of nnU-Net sources; 0 = from the label maps */
+    int ignore_label;         /* value behind the classes whose pixels count for nothing; -1 = none */
+    struct text layouts;      /* JSON array of what the sources were */
 };
 
 /* ---- pack_sources.c: the layouts */
@@ -75,6 +77,10 @@ cover_status pack_folder(struct pack_plan *plan, const char *prefix, const char 
 /* ---- pack_split.c: the CSV of patients and splits */
 cover_status pack_split_read(struct pack_plan *plan, const char *csv);
 
+/* ---- pack_folds.c: nnU-Net's splits_final.json, ":K" behind it for fold K */
+bool pack_is_folds(const char *path);
+cover_status pack_folds_read(struct pack_plan *plan, const char *path);
+
 /* ---- pack_labels.c: the CSV of labels; splits: whether it has a column of splits, too */
 cover_status pack_labels_read(struct pack_plan *plan, const char *csv, const char *negative, bool *splits);
 
@@ -83,6 +89,7 @@ struct packed_sample {
     struct dataset_row row; /* without what the writer finds out */
     int dims, channels;
     int label_max;       /* largest label value; -1 = no label */
+    uint64_t seen[4];    /* bit v = the label map holds value v, below 256 */
     void *image, *label; /* stored bytes, memory_free() */
 };
 /* On failure the error text is the reason, without the path. */

@@ -87,8 +87,9 @@ static cover_status read_header(struct pack_csv *csv, char **text) {
                 if (strcasecmp(values[i], column_names[c][name]) == 0) csv->column[c] = i;
     }
     if (csv->column[CSV_FILE] < 0)
-        return fail(COVER_ERROR_FORMAT, "%s: the first line names no column \"file\"; it should be like file,patient,%s",
-                    csv->path, csv->wanted);
+        return fail(COVER_ERROR_FORMAT,
+                    "%s: the first line names no column \"file\"; it should be like file,patient,%s", csv->path,
+                    csv->wanted);
     return COVER_OK;
 }
 

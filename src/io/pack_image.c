@@ -6,9 +6,12 @@
 #include <math.h>
 #include <string.h>
 
+/* Of the smallest voxel: how far apart image and label may lie. */
+static const double PLACE_TOLERANCE = 0.1;
+
 /* ---- labels */
 
-static cover_status to_label(struct image *label, cover_context *context, int classes, int *largest) {
+static cover_status to_label(struct image *label, cover_context *context, int classes, struct packed_sample *sample) {
     const int64_t count = values_of(label);
     double most = 0;
     for (int64_t i = 0; i < count; i++) {
@@ -17,11 +20,12 @@ static cover_status to_label(struct image *label, cover_context *context, int cl
             return fail(COVER_ERROR_FORMAT, "its label holds %g, which is no whole number from 0 to %d", value,
                         UINT16_MAX);
         if (value > most) most = value;
+        if (value < 256) sample->seen[(int)value / 64] |= (uint64_t)1 << (int)value % 64;
     }
     if (classes > 0 && most >= classes)
         return fail(COVER_ERROR_FORMAT, "its label holds %g, but dataset.json names labels up to %d", most,
                     classes - 1);
-    *largest = (int)most;
+    sample->label_max = (int)most;
     const cover_dtype dtype = most <= UINT8_MAX ? COVER_U8 : COVER_U16;
     if (label->dtype == dtype) return COVER_OK;
     void *data = memory_alloc(context, (size_t)count * cover_dtype_bytes(dtype));
@@ -37,8 +41,42 @@ static cover_status to_label(struct image *label, cover_context *context, int cl
     return COVER_OK;
 }
 
+/* Both files must say that their pixels lie in the same place, as far as they say it: files of the same size may be of
+ * another patient, another resampling or another orientation. */
+static cover_status check_place(const struct image *image, const struct image *label) {
+    const double(*a)[4] = (const double(*)[4])image->affine, (*b)[4] = (const double(*)[4])label->affine;
+    static const double unknown[12];
+    if (memcmp(a, unknown, sizeof unknown) == 0 || memcmp(b, unknown, sizeof unknown) == 0) return COVER_OK;
+    double voxel = 0, worst = 0;
+    for (int axis = 0; axis < 3; axis++) {
+        const double step = sqrt(a[0][axis] * a[0][axis] + a[1][axis] * a[1][axis] + a[2][axis] * a[2][axis]);
+        if (axis == 0 || step < voxel) voxel = step;
+    }
+    double worst_a[3] = {0}, worst_b[3] = {0};
+    for (int corner = 0; corner < 8; corner++) {
+        double at[4] = {0, 0, 0, 1}, distance = 0, place_a[3], place_b[3];
+        for (int axis = 0; axis < 3; axis++) /* x, y, z are sizes 2, 1, 0 */
+            if (corner >> axis & 1) at[axis] = (double)(image->size[2 - axis] - 1);
+        for (int row = 0; row < 3; row++) {
+            place_a[row] = place_b[row] = 0;
+            for (int k = 0; k < 4; k++) place_a[row] += a[row][k] * at[k], place_b[row] += b[row][k] * at[k];
+            distance += (place_a[row] - place_b[row]) * (place_a[row] - place_b[row]);
+        }
+        if (corner > 0 && !(distance > worst)) continue;
+        worst = distance;
+        memcpy(worst_a, place_a, sizeof worst_a), memcpy(worst_b, place_b, sizeof worst_b);
+    }
+    if (sqrt(worst) <= PLACE_TOLERANCE * voxel) return COVER_OK;
+    return fail(
+        COVER_ERROR_SHAPE,
+        "its label lies elsewhere: a corner of the image is at (%g, %g, %g) mm, of the label at (%g, %g, %g) mm "
+        "(spacing D, H, W %g, %g, %g and %g, %g, %g mm); resample the label, or correct its header",
+        worst_a[0], worst_a[1], worst_a[2], worst_b[0], worst_b[1], worst_b[2], image->spacing_mm[0],
+        image->spacing_mm[1], image->spacing_mm[2], label->spacing_mm[0], label->spacing_mm[1], label->spacing_mm[2]);
+}
+
 static cover_status read_label(struct image *label, cover_context *context, const struct pack_item *item,
-                               const struct image *image, int *largest) {
+                               const struct image *image, struct packed_sample *sample) {
     TRY(image_read(label, context, item->label, 0));
     if (label->channels != 1)
         return fail(COVER_ERROR_SHAPE, "its label has %d channels; a label map has one", label->channels);
@@ -46,18 +84,22 @@ static cover_status read_label(struct image *label, cover_context *context, cons
         return fail(COVER_ERROR_SHAPE, "its label is %lldx%lldx%lld, but the image %lldx%lldx%lld",
                     (long long)label->size[0], (long long)label->size[1], (long long)label->size[2],
                     (long long)image->size[0], (long long)image->size[1], (long long)image->size[2]);
-    return to_label(label, context, item->label_classes, largest);
+    TRY(check_place(image, label));
+    return to_label(label, context, item->label_classes, sample);
 }
 
 /* ---- all of it */
 
-static cover_status prepare(struct image *image, struct image *label, int *label_max, cover_context *context,
-                            const struct image_rules *rules, const struct pack_item *item) {
+static cover_status prepare(struct image *image, struct image *label, struct packed_sample *sample,
+                            cover_context *context, const struct image_rules *rules, const struct pack_item *item) {
     TRY(image_read_files(image, context, item->files, item->file_count));
     if (item->channels > 0 && rules->channels == 0 && image->channels != item->channels)
-        return fail(COVER_ERROR_SHAPE, "%d channels, but dataset.json names %d; pass channels grey or rgb to convert",
-                    image->channels, item->channels);
-    if (item->label) TRY(read_label(label, context, item, image, label_max));
+        return fail(
+            COVER_ERROR_SHAPE,
+            "%d channels in %d %s, but dataset.json names %d; add what is missing, correct channel_names, or pass "
+            "channels grey or rgb to convert",
+            image->channels, item->file_count, item->file_count == 1 ? "file" : "files", item->channels);
+    if (item->label) TRY(read_label(label, context, item, image, sample));
     return image_rules_apply(rules, context, image, item->label ? label : NULL);
 }
 
@@ -95,7 +137,7 @@ cover_status pack_image(struct packed_sample *sample, cover_context *context, co
     struct image image = {0}, label = {0};
     *sample = (struct packed_sample){.label_max = -1};
     if (item->unusable) return fail(COVER_ERROR_FORMAT, "%s", item->unusable);
-    cover_status status = prepare(&image, &label, &sample->label_max, context, rules, item);
+    cover_status status = prepare(&image, &label, sample, context, rules, item);
     if (status == COVER_OK) status = store(sample, context, item, &image, &label);
     image_free(&image, context);
     image_free(&label, context);

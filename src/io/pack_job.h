@@ -35,6 +35,10 @@ struct pack_job {
 /* SHA-256 of everything that decides what the file will be: a resume wants the same. */
 void pack_plan_hash(const struct pack_job *job, uint8_t digest[SHA256_BYTES]);
 
+/* ---- pack_spacing.c */
+/* Puts the median spacing of the plan's images into the rules. */
+cover_status pack_median_spacing(struct pack_job *job);
+
 /* ---- pack_judge.c */
 /* Images that cannot be used are an error or, when asked for, left out; never those that only memory was short for. */
 cover_status pack_judge_bad(struct pack_job *job);

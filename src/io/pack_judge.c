@@ -5,7 +5,8 @@
 enum {
     LISTED = 20,    /* unusable images named in an error text; the log has all of them */
     VARIETIES = 16, /* different channel counts that are told apart */
-    EXAMPLES = 5    /* files named for each */
+    EXAMPLES = 5,   /* files named for each */
+    SEEN_WORDS = 4  /* classes that are looked at for being empty, by 64 */
 };
 
 cover_status pack_judge_bad(struct pack_job *job) {
@@ -66,9 +67,34 @@ static cover_status judge_variety(const struct pack_job *job, const struct varie
     return COVER_ERROR_SHAPE;
 }
 
+/* Classes that some image has, a bit each. */
+static void note_classes(const struct spool_sample *sample, uint64_t seen[SEEN_WORDS]) {
+    const int index = sample->row.class_index;
+    if (sample->label_max >= 0)
+        for (int w = 0; w < SEEN_WORDS; w++) seen[w] |= sample->seen[w];
+    else if (sample->row.multilabel)
+        seen[0] |= sample->row.class_set;
+    else if (index >= 0 && index < 64 * SEEN_WORDS)
+        seen[index / 64] |= (uint64_t)1 << index % 64;
+}
+
+/* What is trained on this file cannot learn them. */
+static void warn_of_empty_classes(const struct pack_job *job, const uint64_t seen[SEEN_WORDS]) {
+    const struct pack_plan *plan = &job->plan;
+    for (int c = 0; c < job->classes && c < 64 * SEEN_WORDS; c++) {
+        const char *name = job->label_count == 0                          ? plan->class_names[c]
+                           : c < plan->label_classes && plan->value_names ? plan->value_names[c]
+                                                                          : NULL;
+        if (name && !(seen[c / 64] >> c % 64 & 1))
+            log_line(job->context, COVER_LOG_WARNING, "pack: class %d (%s) is empty: no %s it", c, name,
+                     job->label_count > 0 ? "label map holds" : "image has");
+    }
+}
+
 cover_status pack_judge_good(struct pack_job *job) {
     struct variety dims[VARIETIES], channels[VARIETIES];
     int dims_kinds = 0, channels_kinds = 0, label_max = -1;
+    uint64_t seen[SEEN_WORDS] = {0};
     job->good = memory_alloc(job->context, (size_t)job->plan.count * sizeof *job->good);
     if (!job->good) return COVER_ERROR_MEMORY;
     for (int64_t i = 0; i < job->plan.count; i++) {
@@ -80,19 +106,27 @@ cover_status pack_judge_good(struct pack_job *job) {
         count_value(dims, &dims_kinds, sample.dims, job->plan.items[i].path);
         count_value(channels, &channels_kinds, sample.channels, job->plan.items[i].path);
         if (sample.label_max > label_max) label_max = sample.label_max;
+        note_classes(&sample, seen);
     }
     TRY(judge_variety(job, dims, dims_kinds, "dims", "pack them apart, or ask for dims 2 or 3 with skip-bad:"));
     TRY(judge_variety(job, channels, channels_kinds, "channels",
                       "ask for channels grey or rgb to convert them, or pack them apart:"));
     job->dims = dims[0].value, job->channels = channels[0].value;
     if (label_max >= 0 && job->plan.multilabel)
-        return fail(COVER_ERROR_SHAPE,
-                    "%lld images have label maps, and the labels file gives sets of classes; a dataset holds one of them: "
-                    "leave labels out, or pack the folder of the images alone",
-                    (long long)job->label_count);
+        return fail(
+            COVER_ERROR_SHAPE,
+            "%lld images have label maps, and the labels file gives sets of classes; a dataset holds one of them: "
+            "leave labels out, or pack the folder of the images alone",
+            (long long)job->label_count);
     if (label_max < 0)
         job->classes = job->plan.classes;
+    else if (job->plan.ignore_label >= 0 && label_max > job->plan.ignore_label)
+        return fail(COVER_ERROR_SHAPE,
+                    "a label map holds %d, but %d is the label to ignore, above all classes; pack the sources apart",
+                    label_max, job->plan.ignore_label);
     else
-        job->classes = job->plan.label_classes > label_max ? job->plan.label_classes : label_max + 1;
+        job->classes = job->plan.label_classes > label_max || job->plan.ignore_label >= 0 ? job->plan.label_classes
+                                                                                          : label_max + 1;
+    warn_of_empty_classes(job, seen);
     return COVER_OK;
 }

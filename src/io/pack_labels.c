@@ -41,8 +41,9 @@ static cover_status look_through(struct labels *labels, int64_t *words) {
         bool negative = false;
         while ((word = next_word(&list, &length))) here++, negative |= is_word(word, length, labels->negative);
         if (negative && here > 1)
-            return fail(COVER_ERROR_FORMAT, "%s: line %lld: '%s' means none of the classes, but it stands beside others: %s",
-                        csv->path, (long long)csv->rows[i].line, labels->negative, csv->rows[i].value[CSV_LABEL]);
+            return fail(COVER_ERROR_FORMAT,
+                        "%s: line %lld: '%s' means none of the classes, but it stands beside others: %s", csv->path,
+                        (long long)csv->rows[i].line, labels->negative, csv->rows[i].value[CSV_LABEL]);
         if (here > 1) labels->plan->multilabel = true;
         negative_seen |= negative;
         *words += here;

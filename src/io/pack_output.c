@@ -43,6 +43,7 @@ static void describe(const struct pack_job *job, struct text *text) {
              DATASET_MAJOR, DATASET_MINOR, job->dims, job->channels);
     text_add(text, ", \"options\": {");
     image_rules_write(&job->rules, text);
+    text_add(text, ", \"spacing_median\": %s", options->spacing_median ? "true" : "false");
     text_add(text, ", \"skip_bad\": %s, \"split\": ", options->skip_bad ? "true" : "false");
     add_or_null(text, options->split);
     text_add(text, ", \"labels\": ");
@@ -55,7 +56,12 @@ static void describe(const struct pack_job *job, struct text *text) {
         if (c) text_add(text, ", ");
         text_add_json(text, job->plan.class_names[c]);
     }
-    text_add(text, "], \"multilabel\": %s, \"label_names\": %s}", job->plan.multilabel ? "true" : "false",
+    text_add(text, "], \"ignore_label\": ");
+    if (job->plan.ignore_label >= 0)
+        text_add(text, "%d", job->plan.ignore_label);
+    else
+        text_add(text, "null");
+    text_add(text, ", \"multilabel\": %s, \"label_names\": %s}", job->plan.multilabel ? "true" : "false",
              job->plan.label_names ? job->plan.label_names : "null");
 }
 

@@ -49,8 +49,19 @@ static bool holds(const char *source, const char *name, bool (*exists)(const cha
     return length > 0 && (size_t)length < sizeof path && exists(path);
 }
 
+/* dataset.json may list its cases itself: then there is no imagesTr. */
+static bool lists_cases(const char *source) {
+    char path[4096 + 32];
+    const int length = snprintf(path, sizeof path, "%s/dataset.json", source);
+    json_t *root = length > 0 && (size_t)length < sizeof path ? json_load_file(path, 0, NULL) : NULL;
+    const bool listed = json_is_object(json_object_get(root, "dataset"));
+    json_decref(root);
+    return listed;
+}
+
 static bool is_nnunet(const char *source) {
-    return holds(source, "dataset.json", file_exists) && holds(source, "imagesTr", folder_exists);
+    return holds(source, "dataset.json", file_exists) &&
+           (holds(source, "imagesTr", folder_exists) || lists_cases(source));
 }
 static cover_status list_nnunet(struct pack_plan *plan, const char *prefix, const char *source, const char **name) {
     (void)name;
@@ -143,7 +154,8 @@ cover_status pack_plan_classes(struct pack_plan *plan, const char **names, int64
 }
 
 int pack_plan_class(const struct pack_plan *plan, const char *name) {
-    const char **found = bsearch(&name, plan->class_names, (size_t)plan->classes, sizeof *plan->class_names, compare_names);
+    const char **found =
+        bsearch(&name, plan->class_names, (size_t)plan->classes, sizeof *plan->class_names, compare_names);
     return (int)(found - plan->class_names);
 }
 
@@ -166,7 +178,8 @@ static cover_status number_classes(struct pack_plan *plan) {
 cover_status pack_plan_create(struct pack_plan *plan, cover_context *context, const char *const *sources, int count,
                               const cover_pack_options *options) {
     const char *split = options->split;
-    *plan = (struct pack_plan){.context = context, .arena = {.context = context}, .layouts = {.context = context}};
+    *plan = (struct pack_plan){
+        .context = context, .arena = {.context = context}, .layouts = {.context = context}, .ignore_label = -1};
     for (int i = 0; i < count; i++) {
         if (!sources[i] || !*sources[i]) return fail(COVER_ERROR_ARGUMENT, "source %d is empty", i + 1);
         TRY(add_source(plan, sources[i], count > 1));
@@ -180,7 +193,7 @@ cover_status pack_plan_create(struct pack_plan *plan, cover_context *context, co
         TRY(pack_labels_read(plan, options->labels, options->negative, &splits));
         if (splits && !split) split = options->labels;
     }
-    if (split) TRY(pack_split_read(plan, split));
+    if (split) TRY(pack_is_folds(split) ? pack_folds_read(plan, split) : pack_split_read(plan, split));
     return number_classes(plan);
 }
 

@@ -44,8 +44,7 @@ static cover_status check_patients(struct pack_csv *csv) {
     pack_csv_sort(csv, CSV_PATIENT);
     for (int64_t i = 1; i < csv->count; i++) {
         const struct csv_row *a = &csv->rows[i - 1], *b = &csv->rows[i];
-        if (*a->value[CSV_PATIENT] && strcmp(a->value[CSV_PATIENT], b->value[CSV_PATIENT]) == 0 &&
-            a->split != b->split)
+        if (*a->value[CSV_PATIENT] && strcmp(a->value[CSV_PATIENT], b->value[CSV_PATIENT]) == 0 && a->split != b->split)
             return fail(
                 COVER_ERROR_FORMAT,
                 "%s: patient %s is in '%s' on line %lld (%s) and in '%s' on line %lld (%s); a patient belongs to "
@@ -67,7 +66,8 @@ static cover_status apply(struct pack_csv *csv, struct pack_item *item) {
     item->split = row->split;
     if (*row->value[CSV_PATIENT]) item->patient = row->value[CSV_PATIENT];
     /* a labels file has said it already */
-    if (*row->value[CSV_LABEL] && !item->class_name && !csv->plan->class_names) item->class_name = row->value[CSV_LABEL];
+    if (*row->value[CSV_LABEL] && !item->class_name && !csv->plan->class_names)
+        item->class_name = row->value[CSV_LABEL];
     return COVER_OK;
 }
 

@@ -19,7 +19,7 @@ struct spool_head {
     char magic[16];
     uint8_t plan[SHA256_BYTES];
 };
-static const char spool_magic[16] = "COVER spool 1\n";
+static const char spool_magic[16] = "COVER spool 2\n";
 
 struct spool_record {
     uint32_t mark;
@@ -164,6 +164,7 @@ cover_status pack_spool_append(struct pack_spool *spool, int64_t item, const str
     record.sample.row = *row;
     record.sample.dims = sample->dims, record.sample.channels = sample->channels;
     record.sample.label_max = sample->label_max;
+    memcpy(record.sample.seen, sample->seen, sizeof record.sample.seen);
     record.payload_check = checksum(checksum(0, sample->image, row->image_bytes), sample->label, row->label_bytes);
     record.check = record_check(&record);
     cover_status status = COVER_OK;

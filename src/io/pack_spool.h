@@ -21,6 +21,7 @@ struct pack_spool {
 struct spool_sample {
     struct dataset_row row;
     int32_t dims, channels, label_max;
+    uint64_t seen[4];
 };
 
 /* Open OUTPUT.spool for `count` items.  `plan` is the hash of everything that decides the result: with resume, records

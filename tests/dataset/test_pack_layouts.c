@@ -1,4 +1,4 @@
-/* What each kind of source becomes: folders, splits and classes, pairs, nnU-Net raw datasets, collections, the CSV. */
+/* What each kind of source becomes: folders, splits and classes, pairs, collections, and what CSV files say of them. */
 #include "files.h"
 
 #include "io/dataset.h"
@@ -163,130 +163,6 @@ START_TEST(images_and_labels_are_paired_by_name)
         unlink(at("in/labels/c.png"));
         write_png(at("in/preview.png"), 6, 5, 1, 4);
         ck_assert_fails(pack(at("in"), at("out.h5"), NULL, NULL), COVER_ERROR_FORMAT, "move it into images/");
-    }
-END_TEST
-
-static const char nnunet_json[] = "{\"channel_names\": {\"0\": \"T1\", \"1\": \"T2\"}, \"labels\": {\"background\": 0, "
-                                  "\"lung\": 1, \"heart\": 2}, \"numTraining\": 2, \"file_ending\": \".png\"}";
-
-static void write_nnunet(void) {
-    write_text(at("raw/dataset.json"), nnunet_json);
-    for (int i = 0; i < 3; i++)
-        for (int c = 0; c < 2; c++)
-            write_png(at("raw/images%s/case_%02d_%04d.png", i < 2 ? "Tr" : "Ts", i, c), 6, 5 + i, 1, 2 * i + c);
-    for (int i = 0; i < 2; i++) write_label(at("raw/labelsTr/case_%02d.png", i), 6, 5 + i, 3);
-}
-
-START_TEST(an_nnunet_raw_dataset_keeps_channels_labels_and_splits)
-    {
-        write_nnunet();
-        json_t *summary;
-        ck_assert_ok(pack(at("raw"), at("out.h5"), NULL, &summary));
-        ck_assert_int_eq(number(summary, "samples"), 3);
-        ck_assert_int_eq(number(summary, "channels"), 2);
-        ck_assert_int_eq(number(summary, "classes"), 3);
-        ck_assert_int_eq(number(summary, "labels"), 2);
-        json_decref(summary);
-        cover_dataset *dataset = open_dataset(at("out.h5"));
-        ck_assert_str_eq(told(dataset, 0), "case_00 split 1 class -1 label 1");
-        ck_assert_str_eq(told(dataset, 2), "case_02 split 3 class -1 label 0");
-        cover_tensor *image;
-        ck_assert_ok(cover_dataset_read(dataset, 1, &image));
-        ck_assert_int_eq(cover_tensor_shape(image)[0], 2);
-        for (int c = 0; c < 2; c++)
-            for (int k = 0; k < 36; k++) {
-                const uint8_t *pixels = cover_tensor_data(image);
-                ck_assert_uint_eq(pixels[c * cover_tensor_strides(image)[0] + k * cover_tensor_strides(image)[2]],
-                                  value_of(2 + c, k));
-            }
-        cover_tensor_destroy(image);
-        json_t *about = about_of(dataset);
-        ck_assert_int_eq(number(json_object_get(about, "label_names"), "heart"), 2);
-        static const char *const names[] = {"background", "lung", "heart"};
-        for (int c = 0; c < 3; c++) ck_assert_str_eq(cover_dataset_class_name(dataset, c), names[c]);
-        json_decref(about);
-        cover_dataset_destroy(dataset);
-        ck_assert_ok(pack(at("raw/dataset.json"), at("again.h5"), NULL, NULL));
-    }
-END_TEST
-
-START_TEST(a_broken_nnunet_dataset_names_case_and_remedy)
-    {
-        write_nnunet();
-        write_label(at("raw/labelsTr/case_01.png"), 6, 6, 4); /* value 3 has no name */
-        ck_assert_fails(pack(at("raw"), at("out.h5"), NULL, NULL), COVER_ERROR_FORMAT, "names labels up to 2");
-        unlink(at("raw/labelsTr/case_01.png"));
-        ck_assert_fails(pack(at("raw"), at("out.h5"), NULL, NULL), COVER_ERROR_FORMAT,
-                        "labelsTr/case_01.png is missing");
-        write_label(at("raw/labelsTr/case_01.png"), 6, 6, 3);
-        unlink(at("raw/imagesTr/case_01_0000.png"));
-        ck_assert_fails(pack(at("raw"), at("out.h5"), NULL, NULL), COVER_ERROR_FORMAT,
-                        "channel 0000 of this case is missing");
-        unlink(at("raw/imagesTr/case_01_0001.png"));
-        write_png(at("raw/imagesTr/case_01_0000.png"), 6, 6, 1, 9);
-        ck_assert_fails(pack(at("raw"), at("out.h5"), NULL, NULL), COVER_ERROR_FORMAT,
-                        "1 channels, but dataset.json names 2");
-        write_png(at("raw/imagesTr/case_01_0001.png"), 7, 6, 1, 9);
-        ck_assert_fails(pack(at("raw"), at("out.h5"), NULL, NULL), COVER_ERROR_FORMAT,
-                        "but the channels before it are 1x6x6");
-        write_png(at("raw/imagesTr/case_01_0001.png"), 6, 6, 1, 9);
-        write_png(at("raw/imagesTr/stray.png"), 6, 6, 1, 9);
-        ck_assert_fails(pack(at("raw"), at("out.h5"), NULL, NULL), COVER_ERROR_FORMAT, "not named CASE_0000.png");
-        unlink(at("raw/imagesTr/stray.png"));
-        ck_assert_ok(pack(at("raw"), at("out.h5"), NULL, NULL));
-    }
-END_TEST
-
-START_TEST(a_broken_dataset_json_names_the_field)
-    {
-        static const struct {
-            const char *json, *part;
-            cover_status status;
-        } cases[] = {
-            {"", "not JSON", COVER_ERROR_FORMAT},
-            {"{\"channel_names\": ", "not JSON", COVER_ERROR_FORMAT},
-            {"[]", "not a JSON object", COVER_ERROR_FORMAT},
-            {"{\"file_ending\": \".png\"}", "\"channel_names\" is missing", COVER_ERROR_FORMAT},
-            {"{\"channel_names\": {}, \"file_ending\": \".png\"}", "\"channel_names\" is missing", COVER_ERROR_FORMAT},
-            {"{\"channel_names\": {\"0\": \"a\"}}", "\"file_ending\" is missing", COVER_ERROR_FORMAT},
-            {"{\"channel_names\": {\"0\": \"a\"}, \"file_ending\": \".mha\"}", "a format that is not read",
-             COVER_ERROR_UNSUPPORTED},
-            {"{\"channel_names\": {\"0\": \"a\"}, \"file_ending\": \"../x\"}", "\"file_ending\"", COVER_ERROR_FORMAT},
-            {"{\"channel_names\": {\"0\": \"a\"}, \"file_ending\": \".png\", \"labels\": 3}", "\"labels\"",
-             COVER_ERROR_FORMAT},
-            {"{\"channel_names\": {\"0\": \"a\"}, \"file_ending\": \".png\", \"labels\": {\"a\": -1}}", "0 to 65535",
-             COVER_ERROR_FORMAT},
-            {"{\"channel_names\": {\"0\": \"a\"}, \"file_ending\": \".png\", \"labels\": {\"a\": [1, \"b\"]}}",
-             "region", COVER_ERROR_FORMAT},
-            {"{\"channel_names\": {\"0\": \"a\"}, \"file_ending\": \".png\", \"labels\": {}}", "names no label",
-             COVER_ERROR_FORMAT},
-        };
-        write_nnunet();
-        write_text(at("raw/dataset.json"), cases[_i].json);
-        ck_assert_fails(pack(at("raw"), at("out.h5"), NULL, NULL), cases[_i].status, cases[_i].part);
-    }
-END_TEST
-
-START_TEST(regions_and_version_1_labels_are_understood)
-    {
-        write_nnunet();
-        write_text(at("raw/dataset.json"), "{\"modality\": {\"0\": \"T1\", \"1\": \"T2\"}, \"file_ending\": \".png\", "
-                                           "\"labels\": {\"0\": \"background\", \"1\": \"lung\", \"2\": \"heart\"}}");
-        ck_assert_ok(pack(at("raw"), at("out.h5"), NULL, NULL));
-        cover_dataset *dataset = open_dataset(at("out.h5"));
-        ck_assert_str_eq(cover_dataset_class_name(dataset, 2), "heart");
-        cover_dataset_destroy(dataset);
-        write_text(at("raw/dataset.json"),
-                   "{\"channel_names\": {\"0\": \"T1\", \"1\": \"T2\"}, \"file_ending\": \".png\", "
-                   "\"labels\": {\"background\": 0, \"whole\": [1, 2], \"core\": 2}}");
-        json_t *summary;
-        ck_assert_ok(pack(at("raw"), at("out.h5"), NULL, &summary));
-        ck_assert_int_eq(number(summary, "classes"), 3);
-        json_decref(summary);
-        dataset = open_dataset(at("out.h5"));
-        ck_assert_ptr_null(cover_dataset_class_name(dataset, 1));
-        ck_assert_str_eq(cover_dataset_class_name(dataset, 2), "core");
-        cover_dataset_destroy(dataset);
     }
 END_TEST
 
@@ -511,7 +387,8 @@ END_TEST
 
 START_TEST(one_label_an_image_makes_plain_classes_and_a_split_column_counts)
     {
-        write_labelled("image;class;set\na.png;sick;train\nb.png;fine;val\nc.png;sick;test\nd.png;fine;\ne.png;;train\n");
+        write_labelled(
+            "image;class;set\na.png;sick;train\nb.png;fine;val\nc.png;sick;test\nd.png;fine;\ne.png;;train\n");
         json_t *summary;
         ck_assert_ok(pack_labels(NULL, &summary));
         ck_assert_int_eq(number(summary, "classes"), 2);
@@ -570,8 +447,6 @@ END_TEST
 
 START_TEST(refused_memory_is_an_error_in_every_layout)
     {
-        write_nnunet();
-        pack_with_refusals(at("raw"), NULL);
         for (int i = 0; i < 3; i++) write_png(at("class/%s/%c/x.png", i ? "train" : "test", 'a' + i), 6, 6, 1, i);
         pack_with_refusals(at("class"), NULL);
         write_text(at("c.json"), "{\"datasets\": {\"d\": {\"subjects\": {\"s\": {\"sessions\": {\"e\": {\"images\": ["
@@ -591,10 +466,6 @@ int main(void) {
     ADD(all, split_folders_without_classes_keep_the_split);
     ADD(all, subfolders_of_a_plain_folder_are_no_classes);
     ADD(all, images_and_labels_are_paired_by_name);
-    ADD(all, an_nnunet_raw_dataset_keeps_channels_labels_and_splits);
-    ADD(all, a_broken_nnunet_dataset_names_case_and_remedy);
-    tcase_add_loop_test(all, a_broken_dataset_json_names_the_field, 0, 12);
-    ADD(all, regions_and_version_1_labels_are_understood);
     ADD(all, a_collection_file_gives_images_and_patients);
     tcase_add_loop_test(all, a_broken_collection_file_says_where, 0, 6);
     ADD(all, sources_that_are_none_are_errors);

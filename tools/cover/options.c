@@ -87,8 +87,9 @@ static bool read_size(struct value *value, const struct option *option) {
 }
 
 static bool read_numbers(struct value *value, const struct option *option) {
-    (void)option;
     const char *text = value->text;
+    value->count = 0;
+    if (*option->values && strcmp(text, option->values) == 0) return true;
     for (value->count = 0; value->count < 3;) {
         char *end;
         double *number = &value->number[value->count++];

@@ -11,7 +11,7 @@ static int read_spacing(const struct session *session, double spacing_mm[3]) {
     for (int i = 0; i < value->count; i++)
         if (!(value->number[i] > 0))
             return usage_error(session->verb, "--spacing %s: a spacing is more than 0 mm", value->text);
-    for (int axis = 0; value->given && axis < 3; axis++) {
+    for (int axis = 0; value->count > 0 && axis < 3; axis++) {
         int given_axis = axis - (3 - value->count);
         if (value->count == 1)
             spacing_mm[axis] = value->number[0];
@@ -37,6 +37,7 @@ static int read_options(struct session *session, cover_pack_options *pack) {
     if (size->given && size->count == 1) return usage_error(session->verb, "--size %s: give HxW or DxHxW", size->text);
     for (int i = 0; i < size->count; i++) pack->size[3 - size->count + i] = size->integer[i];
     int status = read_spacing(session, pack->spacing_mm);
+    pack->spacing_median = given(session, OPTION_SPACING) && session->arguments.option[OPTION_SPACING].count == 0;
     if (status == EXIT_OK) status = read_range(session, OPTION_WINDOW, -1e38, 1e38, pack->window);
     if (status == EXIT_OK) status = read_range(session, OPTION_PERCENTILE, 0, 100, pack->percentile);
     if (status == EXIT_OK && given(session, OPTION_WINDOW) && given(session, OPTION_PERCENTILE))
