@@ -27,7 +27,9 @@ typedef struct cover_bench_options {
  *  @param options   NULL for defaults
  *  @param[out] json {part, dims, size, pairs, precision, threads, seconds (median of the rounds), seconds_min,
  *                   peak_bytes (resident, read before the floor is measured), flops, floor_seconds (the step's
- *                   convolutions alone, in the same lanes), ops {NAME: seconds}}; released with cover_text_release()
+ *                   convolutions alone, in the same lanes), create_seconds (of infer and mov: preparing the network and
+ *                   packing its weights, once a shape), ops {NAME: seconds, on one thread}}; released with
+ *                   cover_text_release()
  *  @return COVER_OK; COVER_ERROR_ARGUMENT (unknown part or precision, size no multiple of 16); COVER_ERROR_MEMORY;
  *  COVER_ERROR_CANCELLED */
 COVER_API cover_status cover_bench(cover_context *context, const cover_bench_options *options, char **json);

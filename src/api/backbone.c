@@ -128,7 +128,7 @@ cover_status cover_backbone_gradient(const cover_backbone *backbone, const char 
     return component_get(&backbone->component, backbone->component.gradient, name, gradient);
 }
 cover_status cover_backbone_zero_gradient(cover_backbone *backbone) {
-    memset(backbone->component.gradient, 0, (size_t)backbone->component.parameters.floats * sizeof(float));
+    component_zero_gradient(&backbone->component);
     return COVER_OK;
 }
 
@@ -187,6 +187,13 @@ static void store_levels(cover_features *features, struct component *component, 
     }
 }
 
+/* A large image keeps all threads busy by itself, so several would only cost memory; of small ones a run takes several. */
+static int64_t images_at_once(const struct grid *grid, int64_t most) {
+    enum { ENOUGH_PIXELS = 1 << 17 };
+    int64_t images = ENOUGH_PIXELS / grid_pixels(grid);
+    return images < 1 ? 1 : images < most ? images : most;
+}
+
 cover_status cover_backbone_forward(cover_features **out, cover_backbone *backbone, const cover_tensor *x) {
     if (!out || !backbone || !x) return fail(COVER_ERROR_ARGUMENT, "cover_backbone_forward: an argument is NULL");
     struct component *component = &backbone->component;
@@ -195,7 +202,7 @@ cover_status cover_backbone_forward(cover_features **out, cover_backbone *backbo
     TRY(check_input(&layout, component, x));
     struct grid padded = border_padded(&layout.grid, UNET_MULTIPLE);
     int64_t image = grid_pixels(&layout.grid) * layout.channels, padded_image = grid_pixels(&padded) * layout.channels;
-    int64_t at_once = layout.images < context->threads ? layout.images : context->threads;
+    int64_t at_once = images_at_once(&padded, layout.images < context->threads ? layout.images : context->threads);
     cover_features *features = NULL;
     cover_status status = COVER_ERROR_MEMORY;
     float *plain = memory_alloc(context, (size_t)(layout.images * image) * sizeof *plain);

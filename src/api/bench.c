@@ -21,7 +21,7 @@ struct bench {
     struct settings settings;
     struct grid grid;
     /* figures */
-    double seconds[ROUNDS_MAX], floor_seconds, flops, op_seconds[OP_COUNT];
+    double seconds[ROUNDS_MAX], floor_seconds, create_seconds, flops, op_seconds[OP_COUNT];
     int rounds;
     uint64_t peak_bytes;
 };
@@ -161,6 +161,19 @@ static cover_status run_alone(void *data) {
     return run_once(context, &executor_cpu, alone->program, &alone->run, context->threads);
 }
 
+/* The seconds of each op, on one thread. */
+static void alone_worker(void *data, int worker) {
+    struct alone *alone = data;
+    if (worker == 0) executor_cpu.program_time(alone->program, &alone->run, alone->bench->op_seconds);
+}
+static cover_status time_alone(struct alone *alone) {
+    struct pool *pool;
+    TRY(context_pool(alone->bench->context, &pool));
+    alone->run.team = 1;
+    pool_run(pool, alone_worker, alone);
+    return alone->run.status == COVER_OK ? COVER_OK : fail(alone->run.status, "%s", alone->run.error);
+}
+
 static cover_status add_input(struct alone *alone, int index, int tensor) {
     const struct tensor *shape = &alone->graph.tensors[tensor];
     if (alone->graph.status != COVER_OK) return alone->graph.status;
@@ -202,16 +215,21 @@ static cover_status bench_alone(struct bench *bench, cover_status (*build)(struc
     graph_begin(&alone.graph, context, &alone.parameters);
     GO(build(&alone));
     GO(graph_finish(&alone.graph));
+    double start = seconds_now();
     GO(executor_cpu.program_create(&alone.program, context, &alone.graph, context->threads));
+    bench->create_seconds = seconds_now() - start;
     const struct plan *plan = executor_cpu.program_plan(alone.program);
     alone.weights = memory_zero(context, (size_t)(alone.parameters.floats + 1) * sizeof *alone.weights);
     alone.run.arena = memory_alloc(context, plan->arena_bytes);
     if (!alone.weights || !alone.run.arena) GO(COVER_ERROR_MEMORY);
     parameters_initialise(&alone.parameters, alone.weights, 0);
     alone.run.parameters = alone.weights;
+    start = seconds_now();
     GO(executor_cpu.program_pack(alone.program, alone.weights));
+    bench->create_seconds += seconds_now() - start;
     bench->flops = plan->flops;
-    status = measure(bench, run_alone, &alone);
+    GO(measure(bench, run_alone, &alone));
+    status = time_alone(&alone);
 done:
     executor_cpu.program_destroy(alone.program);
     graph_free(&alone.graph);
@@ -312,7 +330,8 @@ static cover_status write_figures(const struct bench *bench, char **json) {
              o->part, o->dims, (long long)o->size, (long long)o->pairs, o->precision, bench->context->threads);
     text_add(&text, "\"rounds\": %d, \"seconds\": %.6g, \"seconds_min\": %.6g, \"peak_bytes\": %llu, \"flops\": %.6g, ",
              bench->rounds, median(bench->seconds, bench->rounds), least, (unsigned long long)bench->peak_bytes, bench->flops);
-    text_add(&text, "\"floor_seconds\": %.6g, \"ops\": {", bench->floor_seconds);
+    text_add(&text, "\"floor_seconds\": %.6g, \"create_seconds\": %.6g, \"ops\": {", bench->floor_seconds,
+             bench->create_seconds);
     bool first = true;
     for (int i = 0; i < OP_COUNT; i++) {
         if (bench->op_seconds[i] <= 0) continue;

@@ -17,8 +17,7 @@ cover_status component_create(struct component *component, cover_context *contex
 cover_status component_allocate(struct component *component) {
     size_t flat = (size_t)component->parameters.floats * sizeof(float);
     component->weights = memory_alloc(component->context, flat);
-    component->gradient = memory_zero(component->context, flat);
-    if (!component->weights || !component->gradient) return COVER_ERROR_MEMORY;
+    if (!component->weights) return COVER_ERROR_MEMORY;
     parameters_initialise(&component->parameters, component->weights, (uint64_t)component->settings.seed);
     return COVER_OK;
 }
@@ -127,7 +126,9 @@ cover_status component_run(struct component *component, struct prepared *prepare
     GO(run_once(context, &executor_cpu, prepared->program, run, context->threads));
     if (own) {
         pthread_mutex_lock(&component->lock);
-        executor_cpu.add(prepared->program, component->gradient, component->gradient, own, component->parameters.floats);
+        if (component->gradient)
+            executor_cpu.add(prepared->program, component->gradient, component->gradient, own, component->parameters.floats);
+        else component->gradient = own, own = NULL;
         pthread_mutex_unlock(&component->lock);
     }
 done:
@@ -155,8 +156,17 @@ cover_status component_get(const struct component *component, const float *flat,
     if (!value) return fail(COVER_ERROR_ARGUMENT, "the out-parameter is NULL");
     TRY(find(component, name, &row));
     TRY(cover_tensor_create(value, component->context, COVER_F32, row->rank, row->shape));
-    memcpy(cover_tensor_data(*value), flat + row->offset, (size_t)row->count * sizeof *flat);
+    float *values = cover_tensor_data(*value);
+    if (flat) memcpy(values, flat + row->offset, (size_t)row->count * sizeof *flat);
+    else memset(values, 0, (size_t)row->count * sizeof *values);
     return COVER_OK;
+}
+
+void component_zero_gradient(struct component *component) {
+    pthread_mutex_lock(&component->lock);
+    memory_free(component->context, component->gradient);
+    component->gradient = NULL;
+    pthread_mutex_unlock(&component->lock);
 }
 
 cover_status component_set(struct component *component, const char *name, const cover_tensor *value) {

@@ -26,7 +26,7 @@ struct component {
     cover_config *config;
     struct settings settings;
     struct parameters parameters;
-    float *weights, *gradient; /* flat */
+    float *weights, *gradient; /* flat; gradient is NULL, meaning zeros, before the first backward pass */
     struct prepared *programs; /* newest first */
     pthread_mutex_t lock;
 };
@@ -35,7 +35,7 @@ struct component {
 typedef void prepared_builder(struct prepared *prepared, struct component *component);
 
 cover_status component_create(struct component *component, cover_context *context, const cover_config *config);
-/* Weights (fresh, from the settings' seed) and gradient for the parameters as they are now. */
+/* Weights (fresh, from the settings' seed) for the parameters as they are now. */
 cover_status component_allocate(struct component *component);
 void component_free(struct component *component);
 /* Weights were changed: prepared programs take them over. */
@@ -49,8 +49,9 @@ void component_done(struct component *component, struct prepared *prepared);
 cover_status component_run(struct component *component, struct prepared *prepared, struct run *run, bool gradient);
 const float *component_result(const struct prepared *prepared, const struct run *run, int result);
 
-/* Parameters as tensors. */
+/* Parameters and their gradients as tensors. */
 cover_status component_get(const struct component *component, const float *flat, const char *name, cover_tensor **value);
+void component_zero_gradient(struct component *component);
 cover_status component_set(struct component *component, const char *name, const cover_tensor *value);
 
 #endif

@@ -129,7 +129,7 @@ cover_status cover_head_gradient(const cover_head *head, const char *name, cover
     return component_get(&head->component, head->component.gradient, name, gradient);
 }
 cover_status cover_head_zero_gradient(cover_head *head) {
-    memset(head->component.gradient, 0, (size_t)head->component.parameters.floats * sizeof(float));
+    component_zero_gradient(&head->component);
     return COVER_OK;
 }
 

@@ -15,6 +15,7 @@ static int run(struct session *session) {
         {"seconds", "time, median", UNIT_SECONDS},
         {"seconds_min", "time, least", UNIT_SECONDS},
         {"floor_seconds", "convolutions alone", UNIT_SECONDS},
+        {"create_seconds", "preparing, once", UNIT_SECONDS},
         {"flops", "work", UNIT_FLOPS},
         {"peak_bytes", "peak memory", UNIT_BYTES},
         {"ops", "by operation", UNIT_SHARES},
@@ -45,7 +46,7 @@ const struct verb verb_bench = {
     .detail =
         "Times one part of the work on random data, at full widths, heads 4,4,4,1,1, radius 2, exact coordinates: "
         "step (forward, backward, update, without drawing the views), mov (MoV alone, forward and backward), infer "
-        "(both images of a pair to a field) or sevr (drawing one pair of views, on one thread). The floor is "
+        "(the U-Net on one image, by all threads) or sevr (drawing one pair of views, on one thread). The floor is "
         "the time of that step's convolutions alone, in the same lanes.",
     .examples = {"cover bench", "cover bench --dims 3 --size 64 --pairs 1 --json"},
     .run = run,

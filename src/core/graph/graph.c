@@ -9,6 +9,7 @@ const struct op_row op_rows[OP_COUNT] = {
 #define CHEAP OP_CHEAP
 #define GRADIENT OP_GRADIENT
 #define MIXES OP_MIXES
+#define IN_PLACE OP_IN_PLACE
 #define OP(name, inputs, outputs, optional, flags, text) {#name, text, inputs, outputs, optional, flags},
 #include "ops.def"
 #undef OP

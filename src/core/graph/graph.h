@@ -13,7 +13,7 @@ enum op {
 #undef OP
     OP_COUNT
 };
-enum { OP_CHEAP = 1, OP_GRADIENT = 2, OP_MIXES = 4 };
+enum { OP_CHEAP = 1, OP_GRADIENT = 2, OP_MIXES = 4, OP_IN_PLACE = 8 };
 enum { NODE_INPUTS = 6, NODE_OUTPUTS = 4, ABSENT = -1 };
 
 struct op_row {

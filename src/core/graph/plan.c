@@ -1,5 +1,5 @@
 /* Memory planning: lifetimes along the node order, then placement, largest block first, at the lowest offset that is free
- * for its whole life.  Called when an executor prepares a program. */
+ * for its whole life.  What an op can do in place is merged before.  Called when an executor prepares a program. */
 #include "plan.h"
 
 #include <stdlib.h>
@@ -41,6 +41,24 @@ static void find_lifetimes(struct block *blocks, const struct graph *graph) {
         if (tensor->parent != ABSENT || !in_arena(tensor) || blocks[t].last < 0) continue;
         blocks[t].bytes = aligned(tensor_bytes(tensor));
         if (tensor->storage == STORAGE_RESULT) blocks[t].last = graph->node_count;
+    }
+}
+
+/* Outputs that take the memory of an input whose last reader is their first writer: owner[t] is the tensor whose block
+ * t lies in, itself for most. */
+static void share_blocks(int *owner, struct block *blocks, const struct graph *graph) {
+    for (int t = 0; t < graph->tensor_count; t++) owner[t] = t;
+    for (int n = 0; n < graph->node_count; n++) {
+        const struct node *node = &graph->nodes[n];
+        if (!(op_rows[node->op].flags & OP_IN_PLACE)) continue;
+        const int in = node->input[0], out = node->output[0];
+        if (out == ABSENT || graph->tensors[in].parent != ABSENT || graph->tensors[out].parent != ABSENT) continue;
+        if (graph->tensors[in].storage != STORAGE_ARENA || !in_arena(&graph->tensors[out])) continue;
+        if (blocks[in].last != n || blocks[out].first != n || tensor_bytes(&graph->tensors[in]) != tensor_bytes(&graph->tensors[out]))
+            continue;
+        owner[out] = owner[in];
+        blocks[out].bytes = 0;
+        blocks[owner[in]].last = blocks[out].last;
     }
 }
 
@@ -96,10 +114,12 @@ cover_status plan_create(struct plan *plan, const struct graph *graph, const siz
     *plan = (struct plan){0};
     struct block *blocks = memory_zero(context, (size_t)(tensors + nodes) * sizeof *blocks);
     struct block **neighbours = memory_zero(context, (size_t)(tensors + nodes) * sizeof *neighbours);
+    int *owner = memory_zero(context, (size_t)(tensors + 1) * sizeof *owner);
     plan->offset = memory_zero(context, (size_t)tensors * sizeof *plan->offset);
     plan->workspace = memory_zero(context, (size_t)nodes * sizeof *plan->workspace);
-    if (!blocks || !neighbours || !plan->offset || !plan->workspace) goto done;
+    if (!blocks || !neighbours || !owner || !plan->offset || !plan->workspace) goto done;
     find_lifetimes(blocks, graph);
+    share_blocks(owner, blocks, graph);
     for (int t = 0; t < tensors; t++)
         if (blocks[t].bytes) blocks[count++] = blocks[t];
     for (int n = 0; n < nodes; n++) {
@@ -114,6 +134,7 @@ cover_status plan_create(struct plan *plan, const struct graph *graph, const siz
         if (blocks[i].tensor >= 0) plan->offset[blocks[i].tensor] = blocks[i].offset;
         else plan->workspace[-1 - blocks[i].tensor] = blocks[i].offset;
     }
+    for (int t = 0; t < tensors; t++) plan->offset[t] = plan->offset[owner[t]];
     for (int t = 0; t < tensors; t++) {
         const struct tensor *tensor = &graph->tensors[t];
         if (tensor->parent == ABSENT || !in_arena(&graph->tensors[root_of(graph, t)])) continue;
@@ -126,6 +147,7 @@ cover_status plan_create(struct plan *plan, const struct graph *graph, const siz
 done:
     memory_free(context, blocks);
     memory_free(context, neighbours);
+    memory_free(context, owner);
     if (status != COVER_OK) plan_free(plan, context);
     return status;
 }
