@@ -61,7 +61,7 @@ static void add_parameters(struct component *component, cover_status *status) {
     graph_free(&whole.graph);
 }
 
-static cover_status create(cover_backbone **made, cover_context *context, const cover_config *config) {
+static cover_status create(cover_backbone **made, cover_context *context, const cover_config *config, bool fresh) {
     TRY(cover_config_validate(config));
     cover_backbone *backbone = memory_zero(context, sizeof *backbone);
     if (!backbone) return COVER_ERROR_MEMORY;
@@ -69,7 +69,7 @@ static cover_status create(cover_backbone **made, cover_context *context, const 
     cover_status status;
     GO(component_create(component, context, config));
     add_parameters(component, &status);
-    if (status == COVER_OK) status = component_allocate(component);
+    if (status == COVER_OK) status = component_allocate(component, fresh);
     if (status == COVER_OK) *made = backbone;
 done:
     if (status != COVER_OK) cover_backbone_destroy(backbone);
@@ -78,7 +78,7 @@ done:
 
 cover_status cover_backbone_create(cover_backbone **backbone, cover_context *context, const cover_config *config) {
     if (!backbone || !context || !config) return fail(COVER_ERROR_ARGUMENT, "cover_backbone_create: an argument is NULL");
-    return create(backbone, context, config);
+    return create(backbone, context, config, true);
 }
 
 cover_status cover_backbone_load(cover_backbone **out, cover_context *context, const char *path,
@@ -92,7 +92,7 @@ cover_status cover_backbone_load(cover_backbone **out, cover_context *context, c
     TRY(weights_open(&file, context, path));
     cover_status status;
     GO(config_of_weights(&config, context, file));
-    GO(create(&backbone, context, config));
+    GO(create(&backbone, context, config, options.allow_partial));
     GO(weights_load(backbone->component.weights, &backbone->component.parameters, file,
                     &(struct weights_match){.only = "backbone.", .allow_partial = options.allow_partial}));
     *out = backbone, backbone = NULL;

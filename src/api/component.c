@@ -14,11 +14,11 @@ cover_status component_create(struct component *component, cover_context *contex
     return COVER_OK;
 }
 
-cover_status component_allocate(struct component *component) {
+cover_status component_allocate(struct component *component, bool fresh) {
     size_t flat = (size_t)component->parameters.floats * sizeof(float);
-    component->weights = memory_alloc(component->context, flat);
+    component->weights = memory_zero(component->context, flat);
     if (!component->weights) return COVER_ERROR_MEMORY;
-    parameters_initialise(&component->parameters, component->weights, (uint64_t)component->settings.seed);
+    if (fresh) parameters_initialise(&component->parameters, component->weights, (uint64_t)component->settings.seed);
     return COVER_OK;
 }
 

@@ -35,8 +35,8 @@ struct component {
 typedef void prepared_builder(struct prepared *prepared, struct component *component);
 
 cover_status component_create(struct component *component, cover_context *context, const cover_config *config);
-/* Weights (fresh, from the settings' seed) for the parameters as they are now. */
-cover_status component_allocate(struct component *component);
+/* Weights for the parameters as they are now: fresh ones, from the settings' seed, or room for those of a file. */
+cover_status component_allocate(struct component *component, bool fresh);
 void component_free(struct component *component);
 /* Weights were changed: prepared programs take them over. */
 cover_status component_weights_changed(struct component *component);

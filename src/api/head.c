@@ -66,14 +66,14 @@ static cover_status add_parameters(struct component *component) {
     return status;
 }
 
-static cover_status create(cover_head **made, cover_context *context, const cover_config *config) {
+static cover_status create(cover_head **made, cover_context *context, const cover_config *config, bool fresh) {
     TRY(cover_config_validate(config));
     cover_head *head = memory_zero(context, sizeof *head);
     if (!head) return COVER_ERROR_MEMORY;
     cover_status status;
     GO(component_create(&head->component, context, config));
     GO(add_parameters(&head->component));
-    GO(component_allocate(&head->component));
+    GO(component_allocate(&head->component, fresh));
     *made = head;
 done:
     if (status != COVER_OK) cover_head_destroy(head);
@@ -82,7 +82,7 @@ done:
 
 cover_status cover_head_create(cover_head **head, cover_context *context, const cover_config *config) {
     if (!head || !context || !config) return fail(COVER_ERROR_ARGUMENT, "cover_head_create: an argument is NULL");
-    return create(head, context, config);
+    return create(head, context, config, true);
 }
 
 cover_status cover_head_load(cover_head **out, cover_context *context, const char *path, const cover_backbone_options *given) {
@@ -95,7 +95,7 @@ cover_status cover_head_load(cover_head **out, cover_context *context, const cha
     TRY(weights_open(&file, context, path));
     cover_status status;
     GO(config_of_weights(&config, context, file));
-    GO(create(&head, context, config));
+    GO(create(&head, context, config, options.allow_partial));
     GO(weights_load(head->component.weights, &head->component.parameters, file,
                     &(struct weights_match){.only = "proj.", .allow_partial = options.allow_partial}));
     *out = head, head = NULL;
