@@ -19,7 +19,8 @@ static void setup(void) {
 
 /* The body that follows runs for every form. */
 #define EACH_FORM(k) for (const struct kernels **at = tables, *k; at < tables + count_tables && (k = *at, true); at++)
-#define EACH(value, list) for (size_t i_##value = 0; i_##value < sizeof list / sizeof *list && (value = list[i_##value], true); i_##value++)
+#define EACH(value, list)                                                                                              \
+    for (size_t i_##value = 0; i_##value < sizeof list / sizeof *list && (value = list[i_##value], true); i_##value++)
 
 static const int64_t class_counts[] = {2, 3, 4, 5, 8, 17, 30, 64, 65, 300}, pixel_counts[] = {1, 7, 16, 67};
 
@@ -32,7 +33,8 @@ struct softmax_run {
 
 static struct softmax_run softmax_make(int64_t pixels, int64_t classes) {
     struct random_stream random = random_stream(3, RANDOM_TEST, (uint32_t)classes, (uint32_t)pixels);
-    struct softmax_run run = {.s = {pixels, classes, 1, 1, 1}, .logits = array_make(pixels * classes), .target = array_make(pixels),
+    struct softmax_run run = {.s = {pixels, classes, 1, 1, 1},
+                              .logits = array_make(pixels * classes), .target = array_make(pixels),
                               .weights = array_make(classes), .dlogits = array_make(pixels * classes),
                               .statistics = workspace_make((size_t)(1 + 3 * classes) * sizeof(double))};
     for (int64_t i = 0; i < pixels * classes; i++) run.logits.data[i] = random_uniform(&random, -3, 3);
@@ -179,7 +181,8 @@ START_TEST(a_nan_in_a_logit_shows_in_both_losses_and_at_its_pixel) {
         softmax_both(k, &run, false);
         ck_assert(isnan(run.loss[0]) && isnan(run.loss[1]));
         for (int64_t i = 0; i < run.dlogits.count; i++)
-            if (!isnan(run.dlogits.data[i]) != (i / classes != 13)) ck_abort_msg("gradient %d is %g", (int)i, run.dlogits.data[i]);
+            if ((bool)isnan(run.dlogits.data[i]) != (i / classes == 13))
+                ck_abort_msg("gradient %d is %g", (int)i, run.dlogits.data[i]);
         softmax_free(&run);
     }
 }

@@ -8,7 +8,11 @@
 #include <string.h>
 
 static cover_context *context;
-static void setup(void) { ck_assert_ok(cover_context_create(&context, &(cover_context_options){.struct_size = sizeof(cover_context_options), .threads = 2})); }
+static void setup(void) {
+    cover_context_options options = COVER_CONTEXT_OPTIONS_INIT;
+    options.threads = 2;
+    ck_assert_ok(cover_context_create(&context, &options));
+}
 static void teardown(void) { cover_context_destroy(context); }
 
 static const struct grid square = {2, {1, 16, 32}}, cube = {3, {16, 16, 32}}, one_pixel = {2, {1, 1, 1}};
@@ -45,7 +49,8 @@ static void task_build(struct task *task, enum task_kind kind, const struct grid
     graph_begin(graph, context, &task->parameters);
     int levels[LEVELS], x = graph_input(graph, "images", images, grid, 1);
     struct grid pooled = {grid->ndim, {1, 1, 1}};
-    int target = graph_input(graph, "target", images, kind == SEGMENTATION ? grid : &pooled, kind == MULTILABEL ? CLASSES : 1);
+    int target = graph_input(graph, "target", images, kind == SEGMENTATION ? grid : &pooled,
+                             kind == MULTILABEL ? CLASSES : 1);
     int weights = graph_input(graph, "class weights", 1, &one_pixel, CLASSES);
     unet_build(graph, x, widths, levels);
     int features = kind == SEGMENTATION ? levels[LEVELS - 1] : graph_global_pool(graph, levels[0]);
@@ -66,11 +71,13 @@ static void task_build(struct task *task, enum task_kind kind, const struct grid
     memory[0] = values(images * grid_pixels(grid), 0, 1, 1);
     memory[1] = values(targets, -1, kind == MULTILABEL ? 2 : CLASSES, 2);
     memory[2] = values(CLASSES, 0.5f, 1.5f, 3);
-    memory[3] = memory_alloc(context, task->flat * sizeof(float)), memory[4] = memory_zero(context, task->flat * sizeof(float));
+    memory[3] = memory_alloc(context, task->flat * sizeof(float));
+    memory[4] = memory_zero(context, task->flat * sizeof(float));
     memory[5] = memory_alloc(context, executor_cpu.program_plan(task->program)->arena_bytes);
     for (int64_t i = 0; i < targets; i++) memory[1][i] = kind == CLASSIFICATION ? (float)(1 + i % 4) : floorf(memory[1][i]);
     parameters_initialise(&task->parameters, memory[3], 4);
-    task->run = (struct run){.input = {memory[0], memory[1], memory[2]}, .parameters = memory[3], .gradient = memory[4], .arena = memory[5]};
+    task->run = (struct run){.input = {memory[0], memory[1], memory[2]}, .parameters = memory[3], .gradient = memory[4],
+                             .arena = memory[5]};
 }
 
 static void task_free(struct task *task) {
@@ -125,7 +132,8 @@ START_TEST(each_image_has_its_own_losses_and_the_gradient_is_their_sum) {
         float *sum = memory_zero(context, one.flat * sizeof(float));
         size_t targets = (size_t)tensor_elements(&one.graph.tensors[1]);
         for (int i = 0; i < IMAGES; i++) {
-            one.run.input[0] = both.memory[0] + i * grid_pixels(&square), one.run.input[1] = both.memory[1] + (size_t)i * targets;
+            one.run.input[0] = both.memory[0] + i * grid_pixels(&square);
+            one.run.input[1] = both.memory[1] + (size_t)i * targets;
             ck_assert_mem_eq(task_run(&one), loss + 2 * i, 2 * sizeof *loss);
             for (size_t k = 0; k < one.flat; k++) sum[k] += one.memory[4][k];
         }
@@ -145,14 +153,17 @@ START_TEST(losses_refuse_what_does_not_fit) {
         int64_t classes = wrong == 0 ? 1 : 3;
         int logits = graph_input(&graph, "logits", 2, &square, classes);
         int target = graph_input(&graph, "target", wrong == 1 ? 1 : 2, wrong == 2 ? &other : &square, wrong == 3 ? 2 : 1);
-        int weights = graph_input(&graph, "weights", wrong == 4 ? 2 : 1, wrong == 5 ? &square : &one_pixel, wrong == 6 ? 4 : 3);
+        int vectors = wrong == 4 ? 2 : 1, channels = wrong == 6 ? 4 : 3;
+        const struct grid *vector_grid = wrong == 5 ? &square : &one_pixel;
+        int weights = graph_input(&graph, "weights", vectors, vector_grid, channels);
         ck_assert_int_eq(graph_softmax_loss(&graph, logits, target, weights, 1, 1), ABSENT);
         ck_assert_int_eq(graph_finish(&graph), COVER_ERROR_SHAPE);
         graph_free(&graph);
         graph_begin(&graph, context, &parameters);
         logits = graph_input(&graph, "logits", 2, &square, 3);
-        target = graph_input(&graph, "target", wrong == 1 ? 1 : 2, wrong == 2 ? &other : &square, wrong == 3 || wrong == 0 ? 2 : 3);
-        weights = graph_input(&graph, "weights", wrong == 4 ? 2 : 1, wrong == 5 ? &square : &one_pixel, wrong == 6 ? 4 : 3);
+        classes = wrong == 3 || wrong == 0 ? 2 : 3;
+        target = graph_input(&graph, "target", wrong == 1 ? 1 : 2, wrong == 2 ? &other : &square, classes);
+        weights = graph_input(&graph, "weights", vectors, vector_grid, channels);
         ck_assert_int_eq(graph_sigmoid_loss(&graph, logits, target, weights), ABSENT);
         ck_assert_int_eq(graph_finish(&graph), COVER_ERROR_SHAPE);
         graph_free(&graph);
@@ -173,8 +184,12 @@ static void freeze_all_but(const char *prefix, const struct parameters *paramete
     for (int i = 0; i < parameters->count; i++) frozen[i] = strncmp(parameters->rows[i].name, prefix, strlen(prefix)) != 0;
 }
 static void all_but_the_head(const struct parameters *parameters, bool *frozen) { freeze_all_but("head", parameters, frozen); }
-static void all_but_down2(const struct parameters *parameters, bool *frozen) { freeze_all_but("backbone.down2", parameters, frozen); }
-static void all_but_up4(const struct parameters *parameters, bool *frozen) { freeze_all_but("backbone.up4", parameters, frozen); }
+static void all_but_down2(const struct parameters *parameters, bool *frozen) {
+    freeze_all_but("backbone.down2", parameters, frozen);
+}
+static void all_but_up4(const struct parameters *parameters, bool *frozen) {
+    freeze_all_but("backbone.up4", parameters, frozen);
+}
 static void biases_alone(const struct parameters *parameters, bool *frozen) {
     for (int i = 0; i < parameters->count; i++) frozen[i] = !strstr(parameters->rows[i].name, "0.bias");
 }
@@ -226,9 +241,9 @@ START_TEST(gradients_that_are_not_frozen_are_the_same_bits) {
                 const struct parameter *parameter = &task.parameters.rows[row];
                 bool has = graph_has_gradient(&task.graph, row);
                 ck_assert_int_eq(has, graph_has_gradient(&whole.graph, row) && !frozen[row]);
-                if (has)
-                    ck_assert_mem_eq(task.memory[4] + parameter->offset, whole.memory[4] + parameter->offset, (size_t)parameter->count * sizeof(float));
-                else ck_assert(isnan(task.memory[4][parameter->offset]));
+                const float *found = task.memory[4] + parameter->offset, *expected = whole.memory[4] + parameter->offset;
+                if (has) ck_assert_mem_eq(found, expected, (size_t)parameter->count * sizeof(float));
+                else ck_assert(isnan(*found));
             }
             task_free(&task);
         }

@@ -1,5 +1,5 @@
 /* Pixels of a few components, as fields are stored, to one vector a component and back: by permutations within
- * registers, which is faster than gathering.  Used by warp.c, losses.c and task_losses.c. */
+ * registers, which is faster than gathering.  Used by warp.c, mov.c, losses.c and task_losses.c. */
 #ifndef COVER_INTERLEAVE_H
 #define COVER_INTERLEAVE_H
 
