@@ -88,6 +88,46 @@ COVER_API cover_status cover_bootstrap_interval(cover_interval *interval, cover_
 COVER_API cover_status cover_student_interval(cover_interval *interval, const double *values, int64_t count,
                                               double confidence);
 
+/** Options of cover_evaluate(). */
+typedef struct cover_evaluate_options {
+    size_t struct_size;
+    const char *classes;         /**< "lung,heart" names labels 1, 2, ...; "lung=255" gives the label; NULL = the names in
+                                      dataset.json, or the labels that occur.  Scores: NULL = the columns' names */
+    const char *negative;        /**< a label of a CSV that means "none of the classes"; NULL = none */
+    int subset;                  /**< 1: labels without a prediction are passed over, not an error */
+    const char *csv;             /**< file to write with a row a case; NULL = none */
+    int resamples;               /**< bootstrap, 0 = 2000 */
+    double confidence;           /**< of the intervals, 0 = 0.95 */
+    uint64_t seed;               /**< of the bootstrap */
+    cover_progress_fn *progress; /**< cases done, of how many; may be NULL */
+    void *user;
+} cover_evaluate_options;
+#define COVER_EVALUATE_OPTIONS_INIT {sizeof(cover_evaluate_options), 0, 0, 0, 0, 0, 0, 0, 0, 0}
+
+/** Compare predictions with labels (the command's `eval`; docs/evaluation.md).
+ *
+ *  @param prediction  label map, folder of label maps, or a CSV of class scores (header file,CLASS,CLASS,...)
+ *  @param truth       of maps: label map, folder of them, nnU-Net raw dataset or its labelsTr; cases are matched by name
+ *                     without extension.  Of scores: folder of class folders, or a CSV (file,label; several labels of a
+ *                     file are joined by |)
+ *  @param[out] json   maps: {kind, count, mean_dice, mean_dice_interval, mean_hd95, classes {NAME: dice}, ...};
+ *                     scores: {kind, count, auc, auc_interval, accuracy, classes {NAME: auc}, confusion, ...}; both
+ *                     with cases [...]; released with cover_text_release()
+ *  @return COVER_OK; COVER_ERROR_MISMATCH: lists, sizes, spacings or affines that differ; COVER_ERROR_FORMAT: a label that
+ *  no class has, a value that is no label; COVER_ERROR_ARGUMENT: a class that all or no cases have; COVER_ERROR_NUMERIC: a
+ *  score that is NaN; COVER_ERROR_IO; COVER_ERROR_MEMORY; COVER_ERROR_CANCELLED.  All name the file */
+COVER_API cover_status cover_evaluate(cover_context *context, const char *prediction, const char *truth,
+                                      const cover_evaluate_options *options, char **json);
+
+/** Do two evaluations of the same cases agree (test-retest)?  Pearson's r and p over the cases' Dice.
+ *
+ *  @param one, other  files with the JSON of cover_evaluate() of label maps
+ *  @param[out] json   {count, r, p, mean_dice [one, other], mean_difference, classes {NAME: {r, p}}}, released with
+ *                     cover_text_release(); r and p are null where all Dice of one side are equal
+ *  @return COVER_OK; COVER_ERROR_MISMATCH: other cases; COVER_ERROR_ARGUMENT: fewer than 3 cases with a Dice in both;
+ *  COVER_ERROR_FORMAT; COVER_ERROR_IO; COVER_ERROR_MEMORY */
+COVER_API cover_status cover_evaluate_agreement(cover_context *context, const char *one, const char *other, char **json);
+
 #ifdef __cplusplus
 }
 #endif

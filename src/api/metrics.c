@@ -272,6 +272,10 @@ cover_status cover_bootstrap_interval(cover_interval *interval, cover_context *c
     struct interval found;
     if (!interval || !context || !values || count < 0)
         return fail(COVER_ERROR_ARGUMENT, "cover_bootstrap_interval: an argument is NULL, or count is negative");
+    if (resamples < 0 || count > UINT32_MAX)
+        return fail(COVER_ERROR_ARGUMENT,
+                    "cover_bootstrap_interval: %d resamples of %lld values; use 1 or more of less than 2^32", resamples,
+                    (long long)count);
     TRY(check_confidence(&confidence));
     TRY(bootstrap_interval(&found, context, values, count, resamples ? resamples : BOOTSTRAP_RESAMPLES, confidence,
                            seed));

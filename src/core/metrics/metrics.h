@@ -46,6 +46,12 @@ cover_status surface_hd95(double *mm, cover_context *context, struct labels pred
 cover_status distance_transform(cover_context *context, float *squared, const struct grid *grid,
                                 const double spacing_mm[3]);
 
+/* A mean, or another figure, and the bounds that a bootstrap or Student's t gives it. */
+struct interval {
+    double mean, low, high;
+    int64_t count; /* values that were known */
+};
+
 /* ---- ranking.c: class scores against truth */
 
 struct scored_cases {
@@ -62,6 +68,9 @@ struct scored_cases {
 cover_status ranking_auc(double *auc, cover_context *context, const struct scored_cases *cases, int class_index);
 /* Of every class into auc[classes], and their macro mean. */
 cover_status ranking_auc_all(double *auc, double *mean, cover_context *context, const struct scored_cases *cases);
+/* Percentile bootstrap of the macro mean over the cases; draws without both kinds of case for a class are left out. */
+cover_status ranking_auc_interval(struct interval *interval, cover_context *context, const struct scored_cases *cases,
+                                  int resamples, double confidence, uint64_t seed);
 struct roc_point {
     double false_positives, true_positives; /* rates among the cases with a score >= threshold */
     double threshold;
@@ -91,12 +100,11 @@ double student_quantile(double confidence, double freedom);
 void pearson(double *r, double *p, const double *x, const double *y, int64_t count);
 
 enum { BOOTSTRAP_RESAMPLES = 2000 }; /* unless asked otherwise */
-struct interval {
-    double mean, low, high;
-    int64_t count; /* values that were known */
-};
-/* Percentile bootstrap of the mean of the finite values over `resamples` draws with replacement; low = high = mean for
- * one value, NaN for none.  The draws depend on (seed, count) alone. */
+/* One resample: drawn[i] of `count` draws with replacement, which depend on (seed, resample, count) alone. */
+void bootstrap_draw(uint32_t *drawn, int64_t count, uint64_t seed, uint32_t resample);
+/* The bounds from the figures of all resamples, which it sorts; NaN when there are none. */
+void bootstrap_bounds(struct interval *interval, double *figures, int64_t count, double confidence);
+/* Percentile bootstrap of the mean of the finite values; low = high = mean for one value, NaN for none. */
 cover_status bootstrap_interval(struct interval *interval, cover_context *context, const double *values, int64_t count,
                                 int resamples, double confidence, uint64_t seed);
 /* Mean and Student-t interval of a few values, as of several seeds; the interval is NaN below two values. */

@@ -6,6 +6,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 double percentile_sorted(const double *sorted, int64_t count, double part) {
     const double at = part * (double)(count - 1);
@@ -117,42 +118,43 @@ static int ascending(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
-/* The mean of as many values as there are, drawn with replacement. */
-static double resampled_mean(const double *values, int64_t count, uint64_t seed, uint32_t resample) {
+void bootstrap_draw(uint32_t *drawn, int64_t count, uint64_t seed, uint32_t resample) {
     struct random_stream stream = random_stream(seed, RANDOM_BOOTSTRAP, resample, 0);
-    double sum = 0;
-    for (int64_t i = 0; i < count; i++) sum += values[(uint64_t)random_word(&stream) * (uint64_t)count >> 32];
-    return sum / (double)count;
+    memset(drawn, 0, (size_t)count * sizeof *drawn);
+    for (int64_t i = 0; i < count; i++) drawn[(uint64_t)random_word(&stream) * (uint64_t)count >> 32]++;
+}
+
+void bootstrap_bounds(struct interval *interval, double *figures, int64_t count, double confidence) {
+    interval->low = interval->high = NAN;
+    if (count < 1) return;
+    qsort(figures, (size_t)count, sizeof *figures, ascending);
+    interval->low = percentile_sorted(figures, count, (1 - confidence) / 2);
+    interval->high = percentile_sorted(figures, count, (1 + confidence) / 2);
 }
 
 cover_status bootstrap_interval(struct interval *interval, cover_context *context, const double *values, int64_t count,
                                 int resamples, double confidence, uint64_t seed) {
     cover_status status = COVER_OK;
-    double *known = NULL, *means = NULL;
+    double *known = memory_alloc(context, (size_t)(count + 1) * sizeof *known);
+    double *means = memory_alloc(context, (size_t)resamples * sizeof *means);
+    uint32_t *drawn = memory_alloc(context, (size_t)(count + 1) * sizeof *drawn);
+    struct interval found = {.mean = mean_known(values, count)};
     int64_t kept = 0;
-    struct interval found = {.mean = mean_known(values, count), .low = NAN, .high = NAN};
-    if (count > UINT32_MAX) return fail(COVER_ERROR_ARGUMENT, "bootstrap: more than %u values", UINT32_MAX);
-    if (resamples < 1 || !(confidence > 0 && confidence < 1))
-        return fail(COVER_ERROR_ARGUMENT,
-                    "bootstrap: %d resamples, confidence %g; use 1 or more, and 0 < confidence < 1", resamples,
-                    confidence);
-    if (count > 0) {
-        known = memory_alloc(context, (size_t)count * sizeof *known);
-        means = memory_alloc(context, (size_t)resamples * sizeof *means);
-        GO(known && means ? COVER_OK : COVER_ERROR_MEMORY);
-    }
+    GO(known && means && drawn ? COVER_OK : COVER_ERROR_MEMORY);
     for (int64_t i = 0; i < count; i++)
         if (isfinite(values[i])) known[kept++] = values[i];
-    found.count = kept;
-    if (kept > 0) {
-        for (int i = 0; i < resamples; i++) means[i] = resampled_mean(known, kept, seed, (uint32_t)i);
-        qsort(means, (size_t)resamples, sizeof *means, ascending);
-        found.low = percentile_sorted(means, resamples, (1 - confidence) / 2);
-        found.high = percentile_sorted(means, resamples, (1 + confidence) / 2);
+    for (int i = 0; i < resamples && kept > 0; i++) {
+        double sum = 0;
+        bootstrap_draw(drawn, kept, seed, (uint32_t)i);
+        for (int64_t k = 0; k < kept; k++) sum += (double)drawn[k] * known[k];
+        means[i] = sum / (double)kept;
     }
+    found.count = kept;
+    bootstrap_bounds(&found, means, kept > 0 ? resamples : 0, confidence);
     *interval = found;
 done:
     memory_free(context, known);
     memory_free(context, means);
+    memory_free(context, drawn);
     return status;
 }

@@ -142,11 +142,11 @@ static cover_status measure(double *mm, cover_context *context, const struct lab
     const int64_t pixels = grid_pixels(&inside);
     struct object object[2] = {0};
     double way[2];
-    cover_status status = COVER_ERROR_MEMORY;
+    cover_status status;
     for (int i = 0; i < 2; i++) {
         object[i].surface = memory_alloc(context, (size_t)pixels * sizeof *object[i].surface);
         object[i].squared = memory_alloc(context, (size_t)pixels * sizeof *object[i].squared);
-        if (!object[i].surface || !object[i].squared) goto done;
+        GO(object[i].surface && object[i].squared ? COVER_OK : COVER_ERROR_MEMORY);
         find_surface(&object[i], &maps[i], label, box, grid);
         GO(distance_transform(context, object[i].squared, &inside, spacing_mm));
     }
