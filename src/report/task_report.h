@@ -1,0 +1,68 @@
+/* The report of a fine-tuning run from its parts: log, figures of each validation case, predictions to look at, to one
+ * self-contained HTML page.  cover_finetune() gathers the parts; everything from there down is here. */
+#ifndef COVER_TASK_REPORT_H
+#define COVER_TASK_REPORT_H
+
+#include "../core/base/base.h"
+#include "../core/base/grid.h"
+#include "../core/metrics/metrics.h"
+
+/* One figure of log.jsonl over the steps that hold it. */
+struct task_series {
+    char name[96]; /* its key: "loss", "val.mean_dice" */
+    double *step, *value;
+    int64_t count, capacity;
+};
+enum { TASK_SERIES_MAX = 64 }; /* later keys are passed over */
+struct task_log {
+    struct task_series series[TASK_SERIES_MAX];
+    int count;
+};
+/* Read log.jsonl as report_log_read() does, whatever its keys are: every number counts. */
+cover_status task_log_read(struct task_log *log, cover_context *context, const char *path);
+void task_log_free(struct task_log *log, cover_context *context);
+/* The series of a key; NULL when the log has none. */
+const struct task_series *task_log_find(const struct task_log *log, const char *name);
+
+/* A validation case to look at.  All arrays lie on one grid, D, H, W order. */
+struct task_example {
+    const char *name;
+    struct grid grid;
+    int channels;
+    const float *image;      /* channels last, any intensities; a NaN shows as black */
+    const uint16_t *truth;   /* segmentation: label maps; classification: NULL */
+    const uint16_t *predicted;
+    int64_t row; /* in dice and score below; -1 = none */
+};
+
+struct task_report {
+    const char *run;         /* name of the run folder */
+    const char *config_json; /* every setting; NULL = not known */
+    const char *dataset;     /* one line about data and cases; NULL = none */
+    bool segmentation;
+    int classes;              /* segmentation: background included, class 0 */
+    const char *const *names; /* of the classes */
+    struct task_log log;
+    int64_t best_step; /* whose weights are kept; 0 = not known */
+
+    /* validation with these weights, a row a case */
+    int64_t cases;
+    const char *const *case_names;
+    const double *dice;  /* segmentation: (cases, classes), NaN = in neither map */
+    const float *score;  /* classification: (cases, classes) */
+    const int *truth;    /* classification: class of each case; NULL = multi-label */
+    const uint8_t *label; /* multi-label: (cases, classes) */
+
+    const struct task_example *example;
+    int examples;
+};
+
+/* Rows of cases worth a picture: from the lowest to the highest mean Dice in equal steps, or without Dice (classification) those
+ * taken for another class with the highest score first, then the others.  Writes at most `most` rows; returns how many. */
+int task_examples_choose(int64_t *row, int most, const struct task_report *report);
+
+/* Write the page: path is replaced in one move.  Sections whose parts are missing (no log, cases or examples) are left out;
+ * a class that all or no cases have is listed without a ROC curve. */
+cover_status task_page_write(cover_context *context, const char *path, const struct task_report *report);
+
+#endif
