@@ -85,33 +85,48 @@ static cover_status check_output(const char *output) {
     return COVER_OK;
 }
 
+/* Options into a job, and sources into its plan; the plan is freed by pack_plan_free(), after a failure too. */
+static cover_status begin(struct pack_job *job, const char *const *sources, int count) {
+    const cover_pack_options *options = job->options;
+    image_rules_of_options(&job->rules, options);
+    TRY(image_rules_check(&job->rules, "pack"));
+    if (options->negative && !options->labels)
+        return fail(COVER_ERROR_ARGUMENT, "pack: negative '%s' speaks of a labels file, but none was given",
+                    options->negative);
+    TRY(pack_plan_create(&job->plan, job->context, sources, count, options));
+    return options->spacing_median ? pack_median_spacing(job) : COVER_OK;
+}
+
+cover_status pack_digest(cover_context *context, const char *const *sources, int count,
+                         const cover_pack_options *options, uint8_t digest[SHA256_BYTES]) {
+    struct pack_job job = {
+        .context = context, .options = options, .output = sources[0], .plan = {.context = context, .quiet = true}};
+    const cover_status status = begin(&job, sources, count);
+    if (status == COVER_OK) pack_plan_hash(&job, digest);
+    pack_plan_free(&job.plan);
+    return status;
+}
+
 cover_status cover_pack(cover_context *context, const char *const *sources, int count, const char *output,
                         const cover_pack_options *given, char **summary) {
     if (!context || !sources || count < 1 || !output)
         return fail(COVER_ERROR_ARGUMENT, "pack: a context, at least one source and an output are needed");
     cover_pack_options options = COVER_PACK_OPTIONS_INIT;
     TRY(options_read(&options, sizeof options, given, "pack options"));
-    struct image_rules rules;
-    image_rules_of_options(&rules, &options);
-    TRY(image_rules_check(&rules, "pack"));
-    if (options.negative && !options.labels)
-        return fail(COVER_ERROR_ARGUMENT, "pack: negative '%s' speaks of a labels file, but none was given",
-                    options.negative);
     TRY(check_output(output));
-    const double begin = seconds_now();
+    const double started = seconds_now();
     cover_status status = COVER_OK;
     struct pack_job job = {.context = context,
                            .options = &options,
-                           .rules = rules,
                            .output = output,
+                           .plan = {.context = context},
                            .spool = {.descriptor = -1},
                            .reasons = {.context = context}};
     struct dataset_directory written;
     int64_t bytes = 0;
     bool keep = false; /* the spool: only for a resume that will want it */
     pthread_mutex_init(&job.lock, NULL);
-    GO(pack_plan_create(&job.plan, context, sources, count, &options));
-    if (options.spacing_median) GO(pack_median_spacing(&job));
+    GO(begin(&job, sources, count));
     uint8_t digest[SHA256_BYTES];
     pack_plan_hash(&job, digest);
     GO(pack_spool_open(&job.spool, context, output, job.plan.count, digest, options.resume));
@@ -125,7 +140,7 @@ cover_status cover_pack(cover_context *context, const char *const *sources, int 
     }
     GO(pack_output(&job, &written, &bytes));
     keep = false;
-    if (summary) status = pack_summary(&job, &written, bytes, seconds_now() - begin, summary);
+    if (summary) status = pack_summary(&job, &written, bytes, seconds_now() - started, summary);
 done:
     if (job.spool.descriptor >= 0) pack_spool_close(&job.spool, keep);
     pack_plan_free(&job.plan);

@@ -43,6 +43,7 @@ struct pack_plan {
     int label_classes;        /* of nnU-Net sources; 0 = from the label maps */
     int ignore_label;         /* value behind the classes whose pixels count for nothing; -1 = none */
     struct text layouts;      /* JSON array of what the sources were */
+    bool quiet;               /* only looked at: no warnings, which the pack itself will give */
 };
 
 /* ---- pack_sources.c: the layouts */

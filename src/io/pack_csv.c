@@ -222,7 +222,7 @@ cover_status pack_csv_match(struct pack_csv *csv, const struct pack_item *item, 
 void pack_csv_log_unused(const struct pack_csv *csv) {
     int64_t unused = 0;
     for (int64_t i = 0; i < csv->count; i++) unused += csv->rows[i].used_by == NULL;
-    if (unused > 0)
+    if (unused > 0 && !csv->plan->quiet)
         log_line(csv->plan->context, COVER_LOG_WARNING, "%s: %lld of %lld lines speak of no image in the sources",
                  csv->path, (long long)unused, (long long)csv->count);
 }

@@ -78,7 +78,7 @@ static void apply(const struct fold *fold, cover_context *context, struct pack_p
             item->unusable = "not listed in this fold of the split file";
     }
     for (size_t i = 0; i < fold->count; i++) unused += !fold->cases[i].used;
-    if (unused > 0)
+    if (unused > 0 && !plan->quiet)
         log_line(context, COVER_LOG_WARNING, "%s: %zu of %zu cases of fold %d are not in the sources", fold->path,
                  unused, fold->count, fold->index);
 }

@@ -31,6 +31,11 @@ struct pack_job {
     int dims, channels, classes;
 };
 
+/* ---- pack.c */
+/* What a pack of these sources and options would depend on now; nothing is read but names, sizes, times, headers. */
+cover_status pack_digest(cover_context *context, const char *const *sources, int count,
+                         const cover_pack_options *options, uint8_t digest[SHA256_BYTES]);
+
 /* ---- pack_options.c */
 /* SHA-256 of everything that decides what the file will be: a resume wants the same. */
 void pack_plan_hash(const struct pack_job *job, uint8_t digest[SHA256_BYTES]);

@@ -178,8 +178,11 @@ static cover_status number_classes(struct pack_plan *plan) {
 cover_status pack_plan_create(struct pack_plan *plan, cover_context *context, const char *const *sources, int count,
                               const cover_pack_options *options) {
     const char *split = options->split;
-    *plan = (struct pack_plan){
-        .context = context, .arena = {.context = context}, .layouts = {.context = context}, .ignore_label = -1};
+    *plan = (struct pack_plan){.context = context,
+                               .arena = {.context = context},
+                               .layouts = {.context = context},
+                               .ignore_label = -1,
+                               .quiet = plan->quiet};
     for (int i = 0; i < count; i++) {
         if (!sources[i] || !*sources[i]) return fail(COVER_ERROR_ARGUMENT, "source %d is empty", i + 1);
         TRY(add_source(plan, sources[i], count > 1));

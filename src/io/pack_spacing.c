@@ -56,8 +56,9 @@ cover_status pack_median_spacing(struct pack_job *job) {
     }
     if (!(found[0] > 0 || found[1] > 0 || found[2] > 0))
         GO(fail(COVER_ERROR_SHAPE, "pack: no image says its spacing, so there is no median; give a spacing or a size"));
-    log_line(job->context, COVER_LOG_INFO, "pack: resampling to the median spacing, %g x %g x %g mm (D, H, W)",
-             found[0], found[1], found[2]);
+    if (!job->plan.quiet)
+        log_line(job->context, COVER_LOG_INFO, "pack: resampling to the median spacing, %g x %g x %g mm (D, H, W)",
+                 found[0], found[1], found[2]);
 done:
     memory_free(job->context, survey.spacing_mm);
     memory_free(job->context, values);
