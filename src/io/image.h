@@ -45,8 +45,12 @@ const struct image_format *image_format_of(const char *path);
 cover_status image_read(struct image *image, cover_context *context, const char *path, uint64_t limit_bytes);
 /* Size, spacing and affine of a file: data is NULL.  A NIfTI file's header is all that is read of it. */
 cover_status image_look(struct image *image, cover_context *context, const char *path);
-/* Several files as one image, their channels behind each other in the order given; all must be of one size. */
+/* Several files as one image, their channels behind each other in the order given; all must be of one size and lie
+ * in one place. */
 cover_status image_read_files(struct image *image, cover_context *context, const char *const *files, int count);
+/* Images of one size may be of different patients or orientations: where both say where they lie, each corner must be in
+ * the same place within a tenth of a voxel; `what` names the other one. */
+cover_status image_check_place(const struct image *image, const struct image *other, const char *what);
 /* The same as image_read() from memory; path is the name in messages. */
 cover_status image_decode(struct image *image, cover_context *context, const char *path, const uint8_t *bytes,
                           size_t count, uint64_t limit_bytes);

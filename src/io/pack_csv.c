@@ -10,11 +10,13 @@
 
 enum { LARGEST_CSV = 1 << 30 };
 
-static const char *const column_names[CSV_COLUMNS][2] = {
-    [CSV_FILE] = {"file", "image"},
-    [CSV_PATIENT] = {"patient", "patient_id"},
-    [CSV_SPLIT] = {"split", "set"},
-    [CSV_LABEL] = {"label", "class"},
+/* Ours first, which messages use; the last are those of NIH ChestX-ray14. */
+enum { COLUMN_NAMES = 3 };
+static const char *const column_names[CSV_COLUMNS][COLUMN_NAMES] = {
+    [CSV_FILE] = {"file", "image", "Image Index"},
+    [CSV_PATIENT] = {"patient", "patient_id", "Patient ID"},
+    [CSV_SPLIT] = {"split", "set", "split"},
+    [CSV_LABEL] = {"label", "class", "Finding Labels"},
 };
 
 /* ---- reading: RFC 4180, with , ; or tab between the values */
@@ -82,7 +84,7 @@ static cover_status read_header(struct pack_csv *csv, char **text) {
     TRY(read_line(csv, text, 1, values, &count));
     for (int c = 0; c < CSV_COLUMNS; c++) {
         csv->column[c] = -1;
-        for (int name = 0; name < 2 && csv->column[c] < 0; name++)
+        for (int name = 0; name < COLUMN_NAMES && csv->column[c] < 0; name++)
             for (int i = 0; i < count; i++)
                 if (strcasecmp(values[i], column_names[c][name]) == 0) csv->column[c] = i;
     }

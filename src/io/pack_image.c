@@ -6,9 +6,6 @@
 #include <math.h>
 #include <string.h>
 
-/* Of the smallest voxel: how far apart image and label may lie. */
-static const double PLACE_TOLERANCE = 0.1;
-
 /* ---- labels */
 
 static cover_status to_label(struct image *label, cover_context *context, int classes, struct packed_sample *sample) {
@@ -41,40 +38,6 @@ static cover_status to_label(struct image *label, cover_context *context, int cl
     return COVER_OK;
 }
 
-/* Both files must say that their pixels lie in the same place, as far as they say it: files of the same size may be of
- * another patient, another resampling or another orientation. */
-static cover_status check_place(const struct image *image, const struct image *label) {
-    const double(*a)[4] = (const double(*)[4])image->affine, (*b)[4] = (const double(*)[4])label->affine;
-    static const double unknown[12];
-    if (memcmp(a, unknown, sizeof unknown) == 0 || memcmp(b, unknown, sizeof unknown) == 0) return COVER_OK;
-    double voxel = 0, worst = 0;
-    for (int axis = 0; axis < 3; axis++) {
-        const double step = sqrt(a[0][axis] * a[0][axis] + a[1][axis] * a[1][axis] + a[2][axis] * a[2][axis]);
-        if (axis == 0 || step < voxel) voxel = step;
-    }
-    double worst_a[3] = {0}, worst_b[3] = {0};
-    for (int corner = 0; corner < 8; corner++) {
-        double at[4] = {0, 0, 0, 1}, distance = 0, place_a[3], place_b[3];
-        for (int axis = 0; axis < 3; axis++) /* x, y, z are sizes 2, 1, 0 */
-            if (corner >> axis & 1) at[axis] = (double)(image->size[2 - axis] - 1);
-        for (int row = 0; row < 3; row++) {
-            place_a[row] = place_b[row] = 0;
-            for (int k = 0; k < 4; k++) place_a[row] += a[row][k] * at[k], place_b[row] += b[row][k] * at[k];
-            distance += (place_a[row] - place_b[row]) * (place_a[row] - place_b[row]);
-        }
-        if (corner > 0 && !(distance > worst)) continue;
-        worst = distance;
-        memcpy(worst_a, place_a, sizeof worst_a), memcpy(worst_b, place_b, sizeof worst_b);
-    }
-    if (sqrt(worst) <= PLACE_TOLERANCE * voxel) return COVER_OK;
-    return fail(
-        COVER_ERROR_SHAPE,
-        "its label lies elsewhere: a corner of the image is at (%g, %g, %g) mm, of the label at (%g, %g, %g) mm "
-        "(spacing D, H, W %g, %g, %g and %g, %g, %g mm); resample the label, or correct its header",
-        worst_a[0], worst_a[1], worst_a[2], worst_b[0], worst_b[1], worst_b[2], image->spacing_mm[0],
-        image->spacing_mm[1], image->spacing_mm[2], label->spacing_mm[0], label->spacing_mm[1], label->spacing_mm[2]);
-}
-
 static cover_status read_label(struct image *label, cover_context *context, const struct pack_item *item,
                                const struct image *image, struct packed_sample *sample) {
     TRY(image_read(label, context, item->label, 0));
@@ -84,7 +47,7 @@ static cover_status read_label(struct image *label, cover_context *context, cons
         return fail(COVER_ERROR_SHAPE, "its label is %lldx%lldx%lld, but the image %lldx%lldx%lld",
                     (long long)label->size[0], (long long)label->size[1], (long long)label->size[2],
                     (long long)image->size[0], (long long)image->size[1], (long long)image->size[2]);
-    TRY(check_place(image, label));
+    TRY(image_check_place(image, label, "its label"));
     return to_label(label, context, item->label_classes, sample);
 }
 

@@ -333,7 +333,8 @@ static cover_status pack_labels(const char *negative, json_t **summary) {
 
 START_TEST(a_labels_file_gives_each_sample_its_set_of_classes)
     {
-        write_labelled("file,label,patient\na.png,Mass| Effusion ,p1\nb.png,none,p2\nc.png,Effusion,p2\nd.png,,p3\n"
+        write_labelled("Image Index,Finding Labels,Patient ID\na.png,Mass| Effusion "
+                       ",p1\nb.png,none,p2\nc.png,Effusion,p2\nd.png,,p3\n"
                        "e.png,Mass,p4\nelsewhere.png,Nodule,p5\n");
         json_t *summary;
         ck_assert_ok(pack_labels("none", &summary));

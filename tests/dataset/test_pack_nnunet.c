@@ -272,8 +272,22 @@ START_TEST(a_label_map_that_lies_elsewhere_than_its_image_is_an_error_with_both_
         ck_assert_ok(pack(at("raw"), at("out.h5"), NULL, NULL));
         write_volumes(spacing, far, 1);
         ck_assert_fails(pack(at("raw"), at("out.h5"), NULL, NULL), COVER_ERROR_FORMAT, "its label lies elsewhere");
-        ck_assert_ptr_nonnull(strstr(cover_error_text(), "(15, 20, 30) mm, of the label at (17.5, 20, 30) mm"));
-        ck_assert_ptr_nonnull(strstr(cover_error_text(), "2, 1, 1 and 2, 1, 1.5 mm"));
+        ck_assert_ptr_nonnull(
+            strstr(cover_error_text(), "its corner is at (17.5, 20, 30) mm, that of the image at (15, 20, 30) mm"));
+        ck_assert_ptr_nonnull(strstr(cover_error_text(), "2, 1, 1.5 and 2, 1, 1 mm"));
+    }
+END_TEST
+
+START_TEST(channels_that_lie_elsewhere_than_the_first_are_an_error)
+    {
+        static const int size[3] = {4, 5, 6};
+        static const double here[3] = {2, 1, 1}, there[3] = {2, 1.2, 1};
+        uint8_t values[120];
+        for (int k = 0; k < 120; k++) values[k] = value_of(3, k);
+        write_text(at("raw/dataset.json"),
+                   "{\"channel_names\": {\"0\": \"T1\", \"1\": \"T2\"}, \"file_ending\": \".nii\"}");
+        for (int c = 0; c < 2; c++) write_nifti(at("raw/imagesTr/v_%04d.nii", c), 2, size, c ? there : here, values);
+        ck_assert_fails(pack(at("raw"), at("out.h5"), NULL, NULL), COVER_ERROR_FORMAT, "v_0001.nii lies elsewhere");
     }
 END_TEST
 
@@ -368,6 +382,7 @@ int main(void) {
     ADD(all, a_missing_channel_is_named_with_its_file);
     ADD(all, a_label_map_without_its_image_is_not_passed_over);
     ADD(all, a_label_map_that_lies_elsewhere_than_its_image_is_an_error_with_both_places);
+    ADD(all, channels_that_lie_elsewhere_than_the_first_are_an_error);
     ADD(all, the_median_spacing_is_found_and_recorded);
     ADD(all, a_fold_of_splits_final_json_is_a_split);
     tcase_add_loop_test(all, a_broken_list_of_folds_says_where, 0, 7);
