@@ -136,6 +136,8 @@ void arguments_free(struct arguments *arguments);
 
 /* Apply --set, --steps, ... to a config in the order given.  EXIT_OK, or EXIT_USAGE with the reason said. */
 int settings_apply(const struct session *session, cover_config *config);
+/* session->config from the arguments: the preset with these changes. */
+int make_config(struct session *session);
 
 static inline bool given(const struct session *session, enum option_id id) {
     return session->arguments.option[id].given;

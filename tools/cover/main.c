@@ -28,7 +28,7 @@ static void catch_signals(const struct session *session) {
     sigaction(SIGTERM, &action, NULL);
 }
 
-static int make_config(struct session *session) {
+int make_config(struct session *session) {
     const char *preset = given(session, OPTION_PRESET) ? text_of(session, OPTION_PRESET) : session->verb->preset;
     cover_status result = cover_config_create(&session->config, session->context, preset);
     if (result == COVER_OK) return settings_apply(session, session->config);

@@ -136,9 +136,7 @@ static int check_command(const struct study *study, const struct study_run *run)
     char **words = need(calloc((size_t)count, sizeof *words));
     for (int i = 1; i < count; i++) words[i - 1] = (char *)json_string_value(json_array_get(run->words, (size_t)i));
     status = arguments_read(&session.arguments, verb, count - 1, words);
-    if (status == EXIT_OK && cover_config_create(&session.config, session.context, text_of(&session, OPTION_PRESET)) != COVER_OK)
-        status = usage_error(verb, "%s", cover_error_text());
-    if (status == EXIT_OK) status = settings_apply(&session, session.config);
+    if (status == EXIT_OK) status = make_config(&session);
     if (status != EXIT_OK) study_refuse(study, "%s: the command line above is wrong", run->id);
     cover_config_destroy(session.config);
     arguments_free(&session.arguments);
