@@ -16,5 +16,6 @@
 #include <libcover/match.h>
 #include <libcover/report.h>
 #include <libcover/bench.h>
+#include <libcover/analysis.h>
 
 #endif

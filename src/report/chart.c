@@ -1,4 +1,5 @@
 /* Loss curves as inline SVG: the figures as logged, thin, and smoothed, strong.  Called by page.c. */
+#include "plot.h"
 #include "report.h"
 
 #include <float.h>
@@ -76,7 +77,7 @@ static void grow(struct axes *axes, const struct points *points) {
 }
 
 /* 1, 2 or 5 times a power of ten, so that about `count` of them fill the range */
-static double tick_step(double range, int count) {
+double tick_step(double range, int count) {
     double raw = range / count, power = pow(10, floor(log10(raw))), part = raw / power;
     return power * (part <= 1 ? 1 : part <= 2 ? 2 : part <= 5 ? 5 : 10);
 }

@@ -86,8 +86,6 @@ struct study_table {
 int study_table_check(const struct study *study); /* names, before anything runs */
 void study_table_make(struct study_table *table, const struct study *study, const json_t *description);
 void study_table_free(struct study_table *table);
-/* Student's t: |t| <= what has this probability, by degrees of freedom. */
-double student_t(double probability, int degrees);
 
 /* study_write.c: table.csv, table.md, table.html */
 int study_write_tables(const struct study *study);

@@ -2,6 +2,8 @@
  * Called by study_file.c (names) and study_write.c. */
 #include "study.h"
 
+#include <libcover/metrics.h>
+
 #include <fnmatch.h>
 #include <math.h>
 #include <stdlib.h>
@@ -9,33 +11,13 @@
 
 /* ---- statistics */
 
-/* P(|t| <= x), in closed form for whole degrees of freedom (Abramowitz and Stegun, 26.7.3 and 26.7.4). */
-static double student_within(double x, int degrees) {
-    double angle = atan2(x, sqrt((double)degrees)), cosine = cos(angle), term = degrees % 2 ? cosine : 1, sum = 0;
-    for (int k = degrees % 2 ? 1 : 0; k < degrees - 1; k += 2) {
-        sum += term;
-        term *= cosine * cosine * (k + 1) / (k + 2);
-    }
-    return degrees % 2 ? (angle + sin(angle) * sum) * 2 / acos(-1) : sin(angle) * sum;
-}
-
-double student_t(double probability, int degrees) {
-    double low = 0, high = 1;
-    while (student_within(high, degrees) < probability && high < 1e9) high *= 2;
-    for (int i = 0; i < 100; i++) {
-        double middle = (low + high) / 2;
-        *(student_within(middle, degrees) < probability ? &low : &high) = middle;
-    }
-    return high;
-}
-
 static void summarise(struct study_cell *cell) {
-    double sum = 0, squares = 0;
-    for (int i = 0; i < cell->count; i++) sum += cell->value[i];
-    cell->mean = cell->count ? sum / cell->count : NAN;
+    cover_interval interval = COVER_INTERVAL_INIT;
+    double squares = 0;
+    cell->mean = cell->deviation = cell->reach = NAN;
+    if (cell->count && cover_student_interval(&interval, cell->value, cell->count, 0.95) == COVER_OK) cell->mean = interval.mean;
     for (int i = 0; i < cell->count; i++) squares += (cell->value[i] - cell->mean) * (cell->value[i] - cell->mean);
-    cell->deviation = cell->count > 1 ? sqrt(squares / (cell->count - 1)) : NAN;
-    cell->reach = cell->count > 1 ? student_t(0.95, cell->count - 1) * cell->deviation / sqrt(cell->count) : NAN;
+    if (cell->count > 1) cell->deviation = sqrt(squares / (cell->count - 1)), cell->reach = interval.high - interval.mean;
 }
 
 /* ---- which run stands where */

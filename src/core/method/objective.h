@@ -41,5 +41,8 @@ struct sample objective_sample(const struct view_pair *pair);
 /* VPA over levels of both images (image 0 moving, 1 fixed): the field on the last level's grid.
  * level_field: the field after each level, may be NULL. */
 int vpa_build(struct graph *graph, const int levels[LEVELS], const struct settings *settings, int *level_field);
+/* The same over the levels from `first` on, whatever the setting of the pyramid. */
+int vpa_build_from(struct graph *graph, int first, const int levels[LEVELS], const struct settings *settings,
+                   int *level_field);
 
 #endif

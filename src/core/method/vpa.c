@@ -33,8 +33,13 @@ static int level_vectors(struct graph *graph, int level, int features, int flow,
 }
 
 int vpa_build(struct graph *graph, const int levels[LEVELS], const struct settings *settings, int *level_field) {
+    return vpa_build_from(graph, settings->pyramid == PYRAMID_DIRECT ? LEVELS - 1 : 0, levels, settings, level_field);
+}
+
+int vpa_build_from(struct graph *graph, int first, const int levels[LEVELS], const struct settings *settings,
+                   int *level_field) {
     int flow = ABSENT;
-    for (int i = settings->pyramid == PYRAMID_DIRECT ? LEVELS - 1 : 0; i < LEVELS && graph->status == COVER_OK; i++) {
+    for (int i = first; i < LEVELS && graph->status == COVER_OK; i++) {
         int vectors = level_vectors(graph, i, levels[i], flow, settings);
         if (i + 1 < LEVELS && graph->status == COVER_OK) { /* on to the next level's grid, in its pixels */
             struct grid next = graph->tensors[levels[i + 1]].grid;
