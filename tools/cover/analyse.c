@@ -105,7 +105,7 @@ static const struct kind {
 } kinds[] = {
     {"tsne", "WEIGHTS DATA", 2, 2, true, run_tsne},
     {"dispersion", "WEIGHTS DATA", 2, 2, false, run_dispersion},
-    {"flops", "", 0, 0, false, run_flops},
+    {"flops", "none", 0, 0, false, run_flops},
     {"curves", "RUN...", 1, 10, true, run_curves},
 };
 
@@ -119,7 +119,7 @@ static int run(struct session *session) {
         nearest_offer(&nearest, kind->name);
         if (strcmp(kind->name, name) != 0) continue;
         if (behind < kind->least || behind > kind->most)
-            return usage_error(verb, "%d operands behind %s, which takes: %s %s", behind, name, name, kind->operands);
+            return usage_error(verb, "%s takes %s, but %d operands stand behind it", name, kind->operands, behind);
         if (kind->output && !given(session, OPTION_OUTPUT))
             return usage_error(verb, "-o FILE is missing: it says where the result goes");
         return kind->run(session);
