@@ -12,6 +12,7 @@
 #include <libcover/head.h>
 #include <libcover/loss.h>
 #include <libcover/trainer.h>
+#include <libcover/task.h>
 #include <libcover/weights.h>
 #include <libcover/match.h>
 #include <libcover/report.h>

@@ -1,15 +1,13 @@
 /* The whole job into a run folder (docs/run-folder.md): settings, log, checkpoints, weights, report. */
 #include "../core/base/files.h"
 #include "preview.h"
+#include "run_folder.h"
 #include "run_log.h"
 #include "trainer.h"
 
 #include <libcover/report.h>
 
-#include <dirent.h>
 #include <stdio.h>
-#include <string.h>
-#include <unistd.h>
 
 struct job {
     cover_context *context;
@@ -24,31 +22,6 @@ struct job {
 
 static char *in_run(struct job *job, const char *name) { return path_join(job->context, job->run, name); }
 
-/* Does the folder hold a run already? */
-static cover_status check_folder(struct job *job) {
-    static const char *const traces[] = {"config.json", "checkpoint.h5", "log.jsonl", "weights.safetensors"};
-    if (job->options.resume) return COVER_OK;
-    for (size_t i = 0; i < sizeof traces / sizeof *traces; i++) {
-        char *path = in_run(job, traces[i]);
-        if (!path) return COVER_ERROR_MEMORY;
-        bool found = file_exists(path);
-        memory_free(job->context, path);
-        if (found)
-            return fail(COVER_ERROR_IO, "%s: holds a run already (%s); pass --resume to go on with it, or name another folder",
-                        job->run, traces[i]);
-    }
-    return COVER_OK;
-}
-
-static cover_status write_settings(struct job *job) {
-    const char *json = cover_config_json(job->trainer->config);
-    char *path = in_run(job, "config.json");
-    if (!json || !path) return COVER_ERROR_MEMORY;
-    cover_status status = file_replace(job->context, path, json, strlen(json));
-    memory_free(job->context, path);
-    return status;
-}
-
 static cover_status write_preview(struct job *job) {
     char *path = in_run(job, "preview.safetensors");
     if (!path) return COVER_ERROR_MEMORY;
@@ -56,19 +29,6 @@ static cover_status write_preview(struct job *job) {
     if (status == COVER_OK) status = preview_write(job->trainer, path);
     memory_free(job->context, path);
     return status;
-}
-
-/* Temporary files of writers that were killed.  The log's lock says that nobody writes here now. */
-static void remove_leftovers(struct job *job) {
-    DIR *folder = opendir(job->run);
-    for (struct dirent *entry; folder && (entry = readdir(folder));) {
-        const char *mark = strstr(entry->d_name, ".tmp-");
-        if (!mark || mark[5] == 0 || mark[5 + strspn(mark + 5, "0123456789")] != 0) continue;
-        char *path = in_run(job, entry->d_name);
-        if (path) unlink(path);
-        memory_free(job->context, path);
-    }
-    if (folder) closedir(folder);
 }
 
 static cover_status begin(struct job *job) {
@@ -80,8 +40,8 @@ static cover_status begin(struct job *job) {
         TRY(cover_trainer_init_weights(job->trainer, job->options.init, job->options.allow_partial));
     TRY(folder_create(job->run));
     TRY(run_log_open(&job->log, job->context, job->run, job->trainer->step));
-    remove_leftovers(job);
-    TRY(write_settings(job));
+    run_folder_clean(job->context, job->run);
+    TRY(run_folder_write(job->context, job->run, "config.json", cover_config_json(job->trainer->config)));
     return write_preview(job);
 }
 
@@ -160,7 +120,7 @@ cover_status cover_pretrain(cover_context *context, cover_dataset *dataset, cons
     struct job job = {.context = context, .settings = *config_settings(config),
                       .options = COVER_PRETRAIN_OPTIONS_INIT, .run = run, .log = {.descriptor = -1}};
     TRY(options_read(&job.options, sizeof job.options, given, "cover_pretrain_options"));
-    TRY(check_folder(&job));
+    if (!job.options.resume) TRY(run_folder_unused(context, run));
     cover_status status = COVER_ERROR_MEMORY;
     if (!(job.checkpoint = in_run(&job, "checkpoint.h5"))) goto done;
     GO(cover_trainer_create(&job.trainer, context, dataset, config));

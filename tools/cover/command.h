@@ -80,7 +80,7 @@ struct progress {
     bool quiet, terminal, utf8, drawn; /* drawn: a bar stands on the last line */
     double started, shown, rate;       /* rate: units a second, smoothed */
     int64_t shown_done;
-    double l_vec, l_con, l_zero, pairs_per_second; /* smoothed */
+    double l_vec, l_con, l_zero, loss, pairs_per_second; /* smoothed */
     bool smoothing;
 };
 void progress_begin(struct progress *progress, const char *title, bool quiet);
@@ -92,6 +92,8 @@ void progress_on_log(void *user, cover_log_level level, const char *line);
 int progress_on_work(void *user, int64_t done, int64_t total, const char *what);
 struct cover_step_report;
 void progress_on_step(void *user, const struct cover_step_report *report, int64_t steps);
+struct cover_task_report;
+void progress_on_task(void *user, const struct cover_task_report *report, int64_t steps);
 
 /* ---- verbs */
 
@@ -145,6 +147,14 @@ static inline bool given(const struct session *session, enum option_id id) {
 static inline const char *text_of(const struct session *session, enum option_id id) {
     return session->arguments.option[id].text;
 }
+
+/* ---- run.c: what the verbs that train share */
+/* The end of a text file of a run, at most `most` bytes (free it); NULL when it cannot be read.  `whole`: refuse a longer file. */
+char *run_file_end(const char *folder, const char *name, long most, bool whole);
+/* With --resume: the run's own settings into the session's config, where the command line says nothing else. */
+int run_settings(struct session *session, const char *run);
+/* The command line once more, quoted for a shell where it must be, with --resume. */
+void run_say_resume(const struct session *session);
 
 /* Memory that was just asked for, or the end of the command. */
 void *need(void *memory);

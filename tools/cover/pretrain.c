@@ -9,58 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The end of a text file, at most `most` bytes; NULL when it cannot be read.  `whole`: refuse a longer file. */
-static char *read_end(const char *folder, const char *name, long most, bool whole) {
-    char path[4096], *text = NULL;
-    if (snprintf(path, sizeof path, "%s/%s", folder, name) >= (int)sizeof path) return NULL;
-    FILE *file = fopen(path, "rb");
-    if (!file) return NULL;
-    long size = fseek(file, 0, SEEK_END) == 0 ? ftell(file) : -1;
-    long take = size < most ? size : most;
-    if (size >= 0 && !(whole && size > most) && fseek(file, size - take, SEEK_SET) == 0) {
-        text = need(malloc((size_t)take + 1));
-        text[fread(text, 1, (size_t)take, file)] = 0;
-    }
-    fclose(file);
-    return text;
-}
-
-/* Going on with a run takes the run's own settings where the command line says nothing else. */
-static int settings_of_run(struct session *session, const char *run) {
-    if (!given(session, OPTION_RESUME) || given(session, OPTION_PRESET)) return EXIT_OK;
-    char *json = read_end(run, "config.json", 1 << 20, true);
-    if (!json) return EXIT_OK; /* nothing there yet: the run starts anew */
-    cover_status result = cover_config_read_json(session->config, json);
-    free(json);
-    if (result != COVER_OK) {
-        fprintf(stderr, "cover pretrain: %s/config.json: %s\n", run, cover_error_text());
-        return EXIT_FAILED;
-    }
-    return settings_apply(session, session->config);
-}
-
-/* The command line once more, quoted for a shell where it must be, with --resume. */
-static void say_how_to_resume(const struct session *session) {
-    fputs("to go on:", stderr);
-    for (int i = 0; i < session->argc; i++) {
-        const char *word = session->argv[i];
-        bool plain =
-            *word &&
-            strspn(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./=,:+@%") == strlen(word);
-        if (plain) {
-            fprintf(stderr, " %s", word);
-            continue;
-        }
-        fputs(" '", stderr);
-        for (; *word; word++) fputs(*word == '\'' ? "'\\''" : (char[2]){*word, 0}, stderr);
-        fputc('\'', stderr);
-    }
-    fprintf(stderr, "%s\n", given(session, OPTION_RESUME) ? "" : " --resume");
-}
-
 /* What the last line of the log says: means since the line before it. */
 static json_t *last_figures(const char *run) {
-    char *text = read_end(run, "log.jsonl", 1 << 16, false);
+    char *text = run_file_end(run, "log.jsonl", 1 << 16, false);
     json_t *line = NULL;
     if (text) {
         size_t length = strlen(text);
@@ -95,7 +46,7 @@ static int print_end(struct session *session, const char *run) {
 
 static int run(struct session *session) {
     const char *path = session->arguments.operands[0], *folder = text_of(session, OPTION_OUTPUT);
-    int status = settings_of_run(session, folder);
+    int status = run_settings(session, folder);
     if (status != EXIT_OK) return status;
     if (cover_config_validate(session->config) != COVER_OK) return usage_error(session->verb, "%s", cover_error_text());
 
@@ -112,7 +63,7 @@ static int run(struct session *session) {
     cover_dataset_destroy(dataset);
     if (result == COVER_OK) return print_end(session, folder);
     status = failed(session, result);
-    if (result == COVER_ERROR_CANCELLED) say_how_to_resume(session);
+    if (result == COVER_ERROR_CANCELLED) run_say_resume(session);
     return status;
 }
 

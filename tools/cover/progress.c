@@ -2,6 +2,7 @@
  * every few seconds.  The callbacks are handed to the library by main.c and the verbs. */
 #include "command.h"
 
+#include <libcover/task.h>
 #include <libcover/trainer.h>
 
 #include <math.h>
@@ -139,5 +140,16 @@ void progress_on_step(void *user, const cover_step_report *report, int64_t steps
     char figures[192];
     snprintf(figures, sizeof figures, "%.3g pairs/s  l_vec %.3f  l_con %.3f  l_vec/l_zero %.3f",
              progress->pairs_per_second, progress->l_vec, progress->l_con, progress->l_vec / progress->l_zero);
+    show(progress, report->step, steps, figures);
+}
+
+void progress_on_task(void *user, const cover_task_report *report, int64_t steps) {
+    struct progress *progress = user;
+    smooth(&progress->loss, report->loss, !progress->smoothing);
+    smooth(&progress->pairs_per_second, report->samples_per_second, !progress->smoothing);
+    progress->smoothing = true;
+    char figures[192], score[64] = "";
+    if (report->best_step > 0) snprintf(score, sizeof score, "  val %.4f  best %.4f", report->score, report->best_score);
+    snprintf(figures, sizeof figures, "%.3g samples/s  loss %.4f%s", progress->pairs_per_second, progress->loss, score);
     show(progress, report->step, steps, figures);
 }

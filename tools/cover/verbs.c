@@ -3,12 +3,23 @@
 
 #include <string.h>
 
-extern const struct verb verb_info, verb_pack, verb_check, verb_plan, verb_pretrain, verb_match, verb_eval, verb_export,
-    verb_convert, verb_report, verb_bench, verb_study, verb_analyse;
+extern const struct verb verb_info, verb_pack, verb_check, verb_plan, verb_pretrain, verb_finetune, verb_eval, verb_match, verb_export,
+    verb_convert, verb_report, verb_bench, verb_analyse, verb_study;
 
 const struct verb *const verbs[] = {
-    &verb_info,   &verb_pack,    &verb_check,  &verb_plan,  &verb_pretrain, &verb_match,
-    &verb_eval,   &verb_export,  &verb_convert, &verb_report, &verb_bench, &verb_analyse,
+    &verb_info,
+    &verb_pack,
+    &verb_check,
+    &verb_plan,
+    &verb_pretrain,
+    &verb_finetune,
+    &verb_eval,
+    &verb_match,
+    &verb_export,
+    &verb_convert,
+    &verb_report,
+    &verb_bench,
+    &verb_analyse,
     &verb_study,
     NULL,
 };

@@ -69,10 +69,14 @@ static cover_status count_labels(double *found, const struct settings *settings,
     uint16_t *label = NULL;
     struct grid grid;
     TRY(reader->label(reader->user, index, &label, &grid));
-    for (int64_t p = 0, pixel_count = grid_pixels(&grid); p < pixel_count; p++)
+    cover_status status = COVER_OK;
+    for (int64_t p = 0, pixel_count = grid_pixels(&grid); p < pixel_count && status == COVER_OK; p++) {
         if (label[p] < settings->classes) found[label[p]]++;
+        else if (label[p] != reader->ignore)
+            status = fail(COVER_ERROR_FORMAT, "its label holds %d, but there are %d classes", label[p], (int)settings->classes);
+    }
     memory_free(context, label);
-    return COVER_OK;
+    return status;
 }
 
 static cover_status count_targets(double *found, const struct settings *settings, cover_context *context,

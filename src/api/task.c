@@ -1,0 +1,251 @@
+/* The public task: cases, network, steps, validation, files (include/libcover/task.h). */
+#include "task.h"
+
+#include "../core/method/augment.h"
+#include "../io/checkpoint.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+/* ---- life */
+
+static cover_status check_data(const cover_task *task, const cover_dataset_info *info) {
+    const struct settings *s = &task->settings;
+    if (info->dims != s->dims || info->channels != s->channels)
+        return fail(COVER_ERROR_SHAPE, "the dataset has %dD images of %d channels, the settings say %dD and %d", info->dims,
+                    info->channels, (int)s->dims, (int)s->channels);
+    if (info->classes > s->classes)
+        return fail(COVER_ERROR_SHAPE, "the dataset has %d classes, but classes=%d", info->classes, (int)s->classes);
+    if (s->multilabel && s->classes > 64) return fail(COVER_ERROR_SHAPE, "classes=%d: at most 64 with multilabel=on", (int)s->classes);
+    return augment_accepts(s, &task->reader.largest, info->channels);
+}
+
+static cover_status prepare_data(cover_task *task) {
+    const struct settings *s = &task->settings;
+    cover_dataset_info info = COVER_DATASET_INFO_INIT;
+    TRY(cover_dataset_get_info(task->dataset, &info));
+    memcpy(task->hash, info.hash, sizeof task->hash);
+    task->reader = task_reader(task->dataset);
+    TRY(check_data(task, &info));
+    TRY(image_rules_of_dataset(&task->about.rules, task->dataset));
+    TRY(task_names(&task->about.class_names, task->dataset, (int)s->classes));
+    TRY(task_split(&task->split, task->dataset, s, task->about.class_names));
+    if (!(task->class_weights = memory_alloc(task->context, (size_t)s->classes * sizeof *task->class_weights)))
+        return COVER_ERROR_MEMORY;
+    TRY(case_class_weights(task->class_weights, task->context, s, &task->reader, task->split.train, task->split.train_count,
+                           task->about.class_names));
+    return case_maker(&task->maker, task->context, s, &task->reader, task->split.train, task->split.train_count, task->class_weights);
+}
+
+cover_status cover_task_create(cover_task **out, cover_context *context, cover_dataset *dataset, const cover_config *config,
+                               const char *init) {
+    if (!out || !context || !dataset || !config) return fail(COVER_ERROR_ARGUMENT, "cover_task_create: an argument is NULL");
+    TRY(config_expect(config, true));
+    TRY(cover_config_validate(config));
+    cover_task *task = memory_zero(context, sizeof *task);
+    if (!task) return COVER_ERROR_MEMORY;
+    task->context = context, task->dataset = dataset, task->about.context = context;
+    task->score = task->best_score = NAN;
+    cover_status status;
+    GO(cover_config_copy(&task->about.config, config));
+    task->settings = *config_settings(config);
+    GO(prepare_data(task));
+    struct grid crop = settings_grid(&task->settings.crop, (int)task->settings.dims);
+    GO(engine_create(&task->engine, context, &task->settings, task_model, &crop, task->settings.batch));
+    if (!task_from_scratch(init)) GO(task_load_backbone(task, init));
+    *out = task;
+done:
+    if (status != COVER_OK) cover_task_destroy(task);
+    return status;
+}
+
+void cover_task_destroy(cover_task *task) {
+    if (!task) return;
+    cover_context *context = task->context;
+    prefetch_destroy(task->prefetch);
+    inference_destroy(task->inference);
+    engine_destroy(task->engine);
+    task_figures_free(&task->figures, context);
+    task_figures_free(&task->best_figures, context);
+    split_free(&task->split);
+    task_about_free(&task->about);
+    memory_free(context, task->class_weights);
+    memory_free(context, task->best);
+    memory_free(context, task);
+}
+
+const cover_config *cover_task_settings(const cover_task *task) { return task ? task->about.config : NULL; }
+
+/* ---- a step */
+
+static void stop_prefetch(cover_task *task) {
+    prefetch_destroy(task->prefetch);
+    task->prefetch = NULL;
+}
+
+/* A sum went bad: run the step's samples again one by one, looking at every tensor. */
+static cover_status diagnose(cover_task *task) {
+    for (int64_t index = 0; index < task->settings.batch; index++) {
+        const struct sample *sample;
+        TRY(prefetch_redraw(task->prefetch, task->step, index, &sample));
+        cover_status status = engine_diagnose(task->engine, sample);
+        if (status == COVER_ERROR_NUMERIC)
+            return fail_in(status, "step %lld, sample %lld", (long long)task->step + 1, (long long)index);
+        TRY(status);
+    }
+    return fail(COVER_ERROR_NUMERIC, "step %lld: the sum of the samples' gradients is not finite", (long long)task->step + 1);
+}
+
+static cover_status run_step(cover_task *task, struct step_sums *sums) {
+    if (!task->prefetch)
+        TRY(prefetch_create(&task->prefetch, task->context, &task->maker.maker, task->settings.batch, task->engine->lanes, task->step));
+    struct sample_source source = prefetch_source(task->prefetch, task->step);
+    return engine_step(task->engine, &source, sums);
+}
+
+cover_status cover_task_step(cover_task *task, cover_task_report *given) {
+    if (!task) return fail(COVER_ERROR_ARGUMENT, "cover_task_step: the task is NULL");
+    double start = seconds_now();
+    struct step_sums sums;
+    if (cancelled(task->context)) return fail(COVER_ERROR_CANCELLED, "step %lld: cancelled", (long long)task->step + 1);
+    cover_status status = run_step(task, &sums);
+    if (status != COVER_OK) {
+        stop_prefetch(task); /* some samples of this step are taken; the next try draws them again */
+        return status;
+    }
+    double count = (double)sums.count, rate = schedule_rate(&task->settings, task->step);
+    double norm = engine_gradient_norm(task->engine, sums.count);
+    double cross_entropy = sums.term[TERM_CROSS_ENTROPY] / count, dice_loss = sums.term[TERM_DICE] / count;
+    double loss = cross_entropy + (task->settings.task == TASK_SEGMENTATION ? task->settings.dice * dice_loss : 0);
+    if (!isfinite(loss) || !isfinite(norm)) {
+        status = diagnose(task);
+        stop_prefetch(task);
+        return status;
+    }
+    TRY(engine_update(task->engine, sums.count, norm, rate));
+    task->step++;
+    double seconds = seconds_now() - start;
+    cover_task_report report = {.struct_size = sizeof report, .step = task->step, .loss = loss, .cross_entropy = cross_entropy,
+                                .dice_loss = dice_loss, .grad_norm = norm, .lr = rate, .seconds = seconds,
+                                .samples_per_second = (double)task->settings.batch / seconds, .score = task->score,
+                                .best_score = task->best_score, .best_step = task->best_step};
+    report_write(given, &report, sizeof report);
+    return COVER_OK;
+}
+
+/* ---- validation */
+
+static cover_status keep_best(cover_task *task) {
+    size_t bytes = (size_t)task->engine->model.parameters.floats * sizeof(float);
+    if (!task->best && !(task->best = memory_alloc(task->context, bytes))) return COVER_ERROR_MEMORY;
+    memcpy(task->best, task->engine->weights, bytes);
+    task->best_score = task->score, task->best_step = task->step;
+    struct task_figures swap = task->best_figures; /* the old ones are overwritten by the next validation */
+    task->best_figures = task->figures, task->figures = swap;
+    return COVER_OK;
+}
+
+cover_status cover_task_validate(cover_task *task, char **json) {
+    if (!task) return fail(COVER_ERROR_ARGUMENT, "cover_task_validate: the task is NULL");
+    if (!task->inference)
+        TRY(inference_create(&task->inference, task->context, &task->settings, &task->engine->model.parameters));
+    TRY(inference_weights(task->inference, task->engine->weights));
+    TRY(task_figures_compute(task, &task->score));
+    struct text text = {.context = task->context};
+    if (json) {
+        text_add(&text, "{\"step\": %lld, ", (long long)task->step);
+        task_figures_write(&text, task, &task->figures, true);
+        text_add(&text, "}");
+    }
+    if (!(task->score <= task->best_score)) { /* also when there is none yet */
+        cover_status status = keep_best(task);
+        if (status != COVER_OK) {
+            text_free(&text);
+            return status;
+        }
+    }
+    return json ? text_take(&text, json) : COVER_OK;
+}
+
+/* ---- to and from files */
+
+/* What a resumed run needs beside weights and optimiser, as the checkpoint's state "task". */
+struct best_state {
+    double score, best_score;
+    int64_t best_step;
+};
+
+cover_status cover_task_save(cover_task *task, const char *path) {
+    if (!task || !path) return fail(COVER_ERROR_ARGUMENT, "cover_task_save: an argument is NULL");
+    const struct engine *engine = task->engine;
+    const char *json = cover_config_json(task->about.config);
+    struct text about = {.context = task->context};
+    char *about_json = NULL;
+    struct best_state best = {task->score, task->best_score, task->best_step};
+    if (!json) return COVER_ERROR_MEMORY;
+    cover_status status = task_about_write(&about, &task->about);
+    if (status == COVER_OK) status = text_take(&about, &about_json);
+    else text_free(&about);
+    if (status != COVER_OK) return status;
+    struct checkpoint_state states[] = {
+        {"about", about_json, (int64_t)strlen(about_json)},
+        {"best", &best, sizeof best},
+        {"best_weights", task->best, (int64_t)((size_t)engine->model.parameters.floats * sizeof(float))},
+    };
+    struct checkpoint checkpoint = {.step = task->step, .updates = engine->updates, .seed = task->settings.seed, .config = json,
+                                    .dataset_hash = task->hash, .objective = "task", .parameters = &engine->model.parameters,
+                                    .weights = engine->weights, .m = engine->m, .v = engine->v, .states = states,
+                                    .state_count = task->best ? 3 : 2};
+    status = checkpoint_write(task->context, path, &checkpoint);
+    memory_free(task->context, about_json);
+    return status;
+}
+
+static cover_status load_best(cover_task *task, struct checkpoint_file *file) {
+    uint8_t *data;
+    int64_t bytes;
+    struct best_state best;
+    TRY(checkpoint_read_state(file, "best", &data, &bytes));
+    bool fits = bytes == sizeof best;
+    if (fits) memcpy(&best, data, sizeof best);
+    memory_free(task->context, data);
+    if (!fits) return fail(COVER_ERROR_FORMAT, "%s: state \"best\" has %lld bytes", file->path, (long long)bytes);
+    task->score = best.score, task->best_score = best.best_score, task->best_step = best.best_step;
+    if (best.best_step == 0) return COVER_OK;
+    TRY(checkpoint_read_state(file, "best_weights", &data, &bytes));
+    memory_free(task->context, task->best);
+    task->best = (float *)data;
+    if (bytes == (int64_t)((size_t)task->engine->model.parameters.floats * sizeof(float))) return COVER_OK;
+    return fail(COVER_ERROR_FORMAT, "%s: the best weights have %lld bytes", file->path, (long long)bytes);
+}
+
+static cover_status load(cover_task *task, struct checkpoint_file *file) {
+    struct engine *engine = task->engine;
+    if (strcmp(file->objective, "task") != 0)
+        return fail(COVER_ERROR_MISMATCH, "%s: a checkpoint of pretraining, not of a task; give it as INIT", file->path);
+    TRY(config_resumes(task->about.config, file->path, file->config));
+    if (strcmp(file->dataset_hash, task->hash) != 0)
+        return fail(COVER_ERROR_MISMATCH, "%s: the run was made with another dataset (content %.12s, not %.12s); give the dataset of "
+                    "the run, or start a new run", file->path, file->dataset_hash, task->hash);
+    TRY(checkpoint_read(file, &engine->model.parameters, engine->weights, engine->m, engine->v));
+    TRY(load_best(task, file));
+    task->step = file->step, engine->updates = file->updates;
+    stop_prefetch(task);
+    return engine_weights_changed(engine);
+}
+
+cover_status cover_task_load(cover_task *task, const char *path) {
+    if (!task || !path) return fail(COVER_ERROR_ARGUMENT, "cover_task_load: an argument is NULL");
+    struct checkpoint_file *file;
+    TRY(checkpoint_open(&file, task->context, path));
+    cover_status status = load(task, file);
+    checkpoint_close(file);
+    return status;
+}
+
+cover_status cover_task_export(cover_task *task, const char *path) {
+    if (!task || !path) return fail(COVER_ERROR_ARGUMENT, "cover_task_export: an argument is NULL");
+    return task_weights_write(task->context, path, &task->engine->model.parameters, task->best ? task->best : task->engine->weights,
+                              &task->about, task->best ? task->best_step : task->step);
+}

@@ -1,0 +1,146 @@
+/* The dataset as a reader with labels. */
+#include "task_data.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static cover_status read_image(void *user, int64_t index, float **pixels, struct grid *grid, int *integer_max) {
+    return dataset_read_f32(user, index, pixels, grid, integer_max);
+}
+
+static const char *sample_name(void *user, int64_t index) {
+    cover_sample_info info = COVER_SAMPLE_INFO_INIT;
+    return cover_dataset_sample(user, index, &info) == COVER_OK ? info.name : "?";
+}
+
+static cover_status read_label(void *user, int64_t index, uint16_t **out, struct grid *grid) {
+    const cover_dataset *dataset = user;
+    struct dataset_row row;
+    uint64_t bytes;
+    TRY(dataset_row(dataset, index, &row));
+    if (row.label_dtype == DATASET_NO_LABEL) return fail(COVER_ERROR_ARGUMENT, "it has no label map");
+    dataset_label_bytes(&row, &bytes);
+    *grid = (struct grid){.ndim = dataset->directory.dims, .size = {row.size[0], row.size[1], row.size[2]}};
+    int64_t pixels = grid_pixels(grid);
+    uint16_t *label = memory_alloc(dataset->context, (size_t)pixels * sizeof *label);
+    if (!label) return COVER_ERROR_MEMORY;
+    /* bytes are read into the end of the buffer and spread from the front: the read place never lies behind the written one */
+    uint8_t *stored = (uint8_t *)label + (size_t)pixels * sizeof *label - bytes;
+    cover_status status = dataset_label(dataset, index, &row, stored);
+    if (status == COVER_OK && bytes == (uint64_t)pixels)
+        for (int64_t p = 0; p < pixels; p++) {
+            uint8_t value = stored[p];
+            label[p] = value;
+        }
+    if (status == COVER_OK) *out = label;
+    else memory_free(dataset->context, label);
+    return status;
+}
+
+static cover_status read_target(void *user, int64_t index, float *target, int targets) {
+    const cover_dataset *dataset = user;
+    struct dataset_row row;
+    TRY(dataset_row(dataset, index, &row));
+    if (dataset->directory.multilabel) {
+        for (int k = 0; k < targets; k++) target[k] = (float)(row.class_set >> k & 1);
+        return COVER_OK;
+    }
+    if (row.class_index < 0) return fail(COVER_ERROR_ARGUMENT, "it has no class");
+    *target = (float)row.class_index;
+    return COVER_OK;
+}
+
+struct sample_reader task_reader(const cover_dataset *dataset) {
+    const struct dataset_directory *d = &dataset->directory;
+    return (struct sample_reader){.count = d->samples, .channels = d->channels,
+                                  .largest = {d->dims, {d->max_size[0], d->max_size[1], d->max_size[2]}}, .read = read_image,
+                                  .name = sample_name, .label = read_label, .target = read_target,
+                                  .ignore = dataset->ignore_label, .user = (void *)(uintptr_t)dataset};
+}
+
+cover_status task_names(char ***out, const cover_dataset *dataset, int classes) {
+    cover_context *context = dataset->context;
+    char **names = memory_zero(context, (size_t)classes * sizeof *names);
+    if (!names) return COVER_ERROR_MEMORY;
+    for (int k = 0; k < classes; k++) {
+        char number[32];
+        const char *name = cover_dataset_class_name(dataset, k);
+        snprintf(number, sizeof number, "class %d", k);
+        if (!(names[k] = memory_text(context, name ? name : number))) {
+            task_names_free(context, names, classes);
+            return COVER_ERROR_MEMORY;
+        }
+    }
+    *out = names;
+    return COVER_OK;
+}
+
+void task_names_free(cover_context *context, char **names, int classes) {
+    for (int k = 0; names && k < classes; k++) memory_free(context, names[k]);
+    memory_free(context, names);
+}
+
+/* ---- the split */
+
+struct patient { /* a name's hash, and the sample that has it */
+    uint8_t digest[SHA256_BYTES];
+    int64_t sample;
+};
+
+static int by_digest(const void *a, const void *b) {
+    const struct patient *x = a, *y = b;
+    int order = memcmp(x->digest, y->digest, sizeof x->digest);
+    return order ? order : x->sample < y->sample ? -1 : x->sample > y->sample;
+}
+
+/* Equal patients get the number of their first sample; samples without a patient are their own. */
+static void number_patients(int64_t *patient, struct patient *named, int64_t count) {
+    qsort(named, (size_t)count, sizeof *named, by_digest);
+    for (int64_t i = 0; i < count; i++) {
+        bool same = i > 0 && memcmp(named[i].digest, named[i - 1].digest, sizeof named->digest) == 0;
+        patient[named[i].sample] = same ? patient[named[i - 1].sample] : named[i].sample;
+    }
+}
+
+static cover_status read_rows(uint8_t *split, int64_t *patient, int *class_index, struct patient *named, const cover_dataset *dataset,
+                              const struct settings *settings) {
+    char name[DATASET_NAME_MAX + 1], who[DATASET_NAME_MAX + 1];
+    int64_t known = 0;
+    for (int64_t i = 0; i < dataset->directory.samples; i++) {
+        struct dataset_row row;
+        TRY(dataset_row(dataset, i, &row));
+        TRY(dataset_names(dataset, &row, name, who));
+        split[i] = row.split, class_index[i] = row.class_index, patient[i] = -1;
+        if (settings->task == TASK_SEGMENTATION && row.label_dtype == DATASET_NO_LABEL) split[i] = SPLIT_TEST; /* nothing to learn from */
+        if (settings->task == TASK_CLASSIFICATION && !settings->multilabel && row.class_index < 0) split[i] = SPLIT_TEST;
+        if (!*who) continue;
+        sha256(who, strlen(who), named[known].digest);
+        named[known++].sample = i;
+    }
+    number_patients(patient, named, known);
+    return COVER_OK;
+}
+
+cover_status task_split(struct split *split, const cover_dataset *dataset, const struct settings *settings, char *const *names) {
+    cover_context *context = dataset->context;
+    size_t samples = (size_t)dataset->directory.samples;
+    uint8_t *own = memory_alloc(context, samples * sizeof *own);
+    int64_t *patient = memory_alloc(context, samples * sizeof *patient);
+    int *class_index = memory_alloc(context, samples * sizeof *class_index);
+    struct patient *named = memory_alloc(context, samples * sizeof *named);
+    cover_status status = COVER_ERROR_MEMORY;
+    if (!own || !patient || !class_index || !named) goto done;
+    GO(read_rows(own, patient, class_index, named, dataset, settings));
+    bool single = settings->task == TASK_CLASSIFICATION && !settings->multilabel;
+    status = split_create(split, context, settings,
+                          &(struct split_input){.samples = (int64_t)samples, .split = own, .patient = patient,
+                                                .class_index = single ? class_index : NULL, .classes = (int)settings->classes,
+                                                .class_names = (const char *const *)names});
+done:
+    memory_free(context, own);
+    memory_free(context, patient);
+    memory_free(context, class_index);
+    memory_free(context, named);
+    return status;
+}

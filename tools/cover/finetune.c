@@ -1,0 +1,119 @@
+/* cover finetune: a pretrained backbone and a new head on labelled images.  The run folder is the library's work; here are data,
+ * settings, progress and last words. */
+#include "command.h"
+
+#include <libcover/dataset.h>
+#include <libcover/task.h>
+
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A setting from an option that is no plain value. */
+static int set(struct session *session, const char *name, const char *value) {
+    if (cover_config_set(session->config, name, value) == COVER_OK) return EXIT_OK;
+    return usage_error(session->verb, "%s", cover_error_text());
+}
+
+static int read_fold(struct session *session) {
+    const char *text = text_of(session, OPTION_FOLD), *slash = text ? strchr(text, '/') : NULL;
+    char fold[16];
+    if (!text) return EXIT_OK;
+    if (!slash || slash == text || (size_t)(slash - text) >= sizeof fold)
+        return usage_error(session->verb, "--fold %s: give fold and folds, 1/5 for example", text);
+    snprintf(fold, sizeof fold, "%.*s", (int)(slash - text), text);
+    int status = set(session, "fold", fold);
+    return status == EXIT_OK ? set(session, "folds", slash + 1) : status;
+}
+
+/* The settings that fit data and backbone, then those of a run that goes on, then the command line. */
+static int make_settings(struct session *session, const cover_dataset *dataset, const char *init, const char *folder) {
+    const char *task = given(session, OPTION_TASK) ? text_of(session, OPTION_TASK) : "seg";
+    cover_config *config;
+    cover_status result = cover_task_config(&config, session->context, dataset, task, init);
+    if (result != COVER_OK) return failed(session, result);
+    cover_config_destroy(session->config);
+    session->config = config;
+    int status = settings_apply(session, config);
+    if (status == EXIT_OK) status = run_settings(session, folder);
+    if (status == EXIT_OK) status = read_fold(session);
+    if (status == EXIT_OK && given(session, OPTION_LINEAR)) status = set(session, "trained", "head");
+    if (status == EXIT_OK && given(session, OPTION_LAST_K)) status = set(session, "trained", "last");
+    if (status == EXIT_OK && cover_config_validate(config) != COVER_OK) return usage_error(session->verb, "%s", cover_error_text());
+    return status;
+}
+
+static int print_end(struct session *session, const char *json) {
+    static const struct field fields[] = {
+        {"run", "run folder"}, {"train_cases", "training cases", UNIT_COUNT}, {"val_cases", "validation cases", UNIT_COUNT},
+        {"steps", "steps", UNIT_COUNT}, {"seconds", "time", UNIT_SECONDS}, {"best.step", "best at step", UNIT_COUNT},
+        {"best.mean_dice", "mean Dice"}, {"best.auc", "mean AUC"}, {"best.accuracy", "accuracy"}, {0},
+    };
+    return print_result(session, json, fields);
+}
+
+static int train(struct session *session, cover_dataset *dataset, const char *init, const char *folder) {
+    cover_finetune_options options = COVER_FINETUNE_OPTIONS_INIT;
+    options.resume = given(session, OPTION_RESUME);
+    options.on_step = progress_on_task;
+    options.user = &session->progress;
+    char *json = NULL;
+    cover_status result = cover_finetune(session->context, dataset, session->config, init, folder, &options, &json);
+    if (result == COVER_OK) {
+        int status = print_end(session, json);
+        cover_text_release(session->context, json);
+        return status;
+    }
+    int status = failed(session, result);
+    if (result == COVER_ERROR_CANCELLED) run_say_resume(session);
+    return status;
+}
+
+static int run(struct session *session) {
+    const char *init = session->arguments.operands[0], *folder = text_of(session, OPTION_OUTPUT);
+    if (!given(session, OPTION_DATA)) return usage_error(session->verb, "--data DATA is missing: it names the labelled images");
+    cover_dataset *dataset = NULL;
+    cover_status result = cover_dataset_open(&dataset, session->context, text_of(session, OPTION_DATA));
+    if (result != COVER_OK) return failed(session, result);
+    int status = make_settings(session, dataset, init, folder);
+    if (status == EXIT_OK) status = train(session, dataset, init, folder);
+    cover_dataset_destroy(dataset);
+    return status;
+}
+
+const struct verb verb_finetune = {
+    .name = "finetune",
+    .summary = "train a pretrained network on labelled images",
+    .operands = "INIT",
+    .operands_min = 1,
+    .operands_max = 1,
+    .detail =
+        "INIT is the run folder or weight file of a pretrained network, or the word scratch for fresh weights. Segmentation puts a "
+        "1x1 convolution on the full-size features and trains with cross-entropy and soft Dice; classification averages the encoder's "
+        "last features and puts a linear layer on them. A network of one channel is inflated to images of several.\n"
+        "Cases are split by patient: by the data's own split where it has one, else into folds. Every val_every steps the validation "
+        "cases are predicted as `cover predict` would do it, and the best weights are kept.\n"
+        "The run folder gets config.json, log.jsonl, TensorBoard events, checkpoint.h5, and at the end weights.safetensors (the best, "
+        "with all that prediction needs), result.json and report.html. Ctrl-C stops after the step in work and saves; --resume goes on, "
+        "bit for bit as if nothing had happened.",
+    .examples = {"cover finetune run --task seg --data Dataset001_Chest -o lungs",
+                 "cover finetune run --task seg --data chest.h5 -o few --shots 10 --steps 500",
+                 "cover finetune weights.safetensors --task cls --data pneumonia/ -o linear --linear",
+                 "cover finetune scratch --task seg --data chest.h5 -o baseline --fold 2/5"},
+    .preset = "seg-2d",
+    .run = run,
+    .options =
+        {{OPTION_OUTPUT, "RUN", "run folder to write", true},
+         {OPTION_TASK},
+         {OPTION_DATA},
+         {OPTION_SHOTS},
+         {OPTION_FRACTION},
+         {OPTION_LINEAR},
+         {OPTION_LAST_K},
+         {OPTION_FOLD},
+         {OPTION_STEPS},
+         {OPTION_BATCH, NULL, "images a step"},
+         {OPTION_CROP, NULL, "size of the windows that the network sees, HxW or DxHxW, multiples of 16"},
+         {OPTION_SET},
+         {OPTION_RESUME, NULL, "go on from the run's checkpoint; without a checkpoint start anew"}},
+};
