@@ -16,9 +16,9 @@ struct cover_dataset {
     struct dataset_directory directory;
     uint8_t *directory_bytes; /* head, JSON text, page hashes */
     const uint8_t *row_hashes, *name_hashes;
-    json_t *about;            /* parsed; NULL when it is not JSON */
-    const char **class_names; /* classes of them, in `about`; NULL = not known */
-    int ignore_label;         /* -1 = none */
+    json_t *about;                                 /* parsed; NULL when it is not JSON */
+    const char **class_names;                      /* classes of them, in `about`; NULL = not known */
+    int ignore_label;                              /* -1 = none */
     _Atomic uint8_t *row_verified, *name_verified; /* one a page: its hash was compared */
 };
 

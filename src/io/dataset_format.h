@@ -12,7 +12,7 @@
 #define DATASET_FORMAT "dataset"
 enum {
     DATASET_MAJOR = 1,
-    DATASET_MINOR = 1, /* 1: sets of classes */
+    DATASET_MINOR = 1,          /* 1: sets of classes */
     DATASET_PAGE_BYTES = 65536, /* the tables are hashed in pages, so that opening does not read them */
     DATASET_ROW_BYTES = 256,
     DATASET_PAGE_ROWS = DATASET_PAGE_BYTES / DATASET_ROW_BYTES,

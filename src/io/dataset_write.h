@@ -15,7 +15,7 @@ struct dataset_entry {
 struct dataset_content {
     int64_t samples;
     int dims, channels, classes;
-    bool multilabel; /* in all rows, too */
+    bool multilabel;   /* in all rows, too */
     const char *about; /* JSON text: how the file was made */
     cover_status (*entry)(void *user, int64_t index, struct dataset_entry *entry);
     cover_status (*stored)(void *user, int64_t index, bool label, void *bytes); /* image_bytes or label_bytes of them */

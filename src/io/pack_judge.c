@@ -82,13 +82,34 @@ static void note_classes(const struct spool_sample *sample, uint64_t seen[SEEN_W
 static void warn_of_empty_classes(const struct pack_job *job, const uint64_t seen[SEEN_WORDS]) {
     const struct pack_plan *plan = &job->plan;
     for (int c = 0; c < job->classes && c < 64 * SEEN_WORDS; c++) {
-        const char *name = job->label_count == 0                          ? plan->class_names[c]
-                           : c < plan->label_classes && plan->value_names ? plan->value_names[c]
-                                                                          : NULL;
+        const char *name = NULL;
+        if (job->label_count == 0)
+            name = plan->class_names[c];
+        else if (c < plan->label_classes)
+            name = plan->value_names[c];
         if (name && !(seen[c / 64] >> c % 64 & 1))
             log_line(job->context, COVER_LOG_WARNING, "pack: class %d (%s) is empty: no %s it", c, name,
                      job->label_count > 0 ? "label map holds" : "image has");
     }
+}
+
+/* How many classes there are: of the label maps, if there are any, else of the images; label_max is -1 without maps. */
+static cover_status judge_classes(struct pack_job *job, int label_max) {
+    const struct pack_plan *plan = &job->plan;
+    job->classes = plan->classes;
+    if (label_max < 0) return COVER_OK;
+    if (plan->multilabel)
+        return fail(COVER_ERROR_SHAPE,
+                    "%lld images have label maps, and the labels file gives sets of classes; a dataset holds one of "
+                    "them: leave labels out, or pack the folder of the images alone",
+                    (long long)job->label_count);
+    if (plan->ignore_label >= 0 && label_max > plan->ignore_label)
+        return fail(COVER_ERROR_SHAPE,
+                    "a label map holds %d, but %d is the label to ignore, above all classes; pack the sources apart",
+                    label_max, plan->ignore_label);
+    job->classes = plan->label_classes; /* of dataset.json */
+    if (label_max >= job->classes && label_max != plan->ignore_label) job->classes = label_max + 1;
+    return COVER_OK;
 }
 
 cover_status pack_judge_good(struct pack_job *job) {
@@ -112,21 +133,7 @@ cover_status pack_judge_good(struct pack_job *job) {
     TRY(judge_variety(job, channels, channels_kinds, "channels",
                       "ask for channels grey or rgb to convert them, or pack them apart:"));
     job->dims = dims[0].value, job->channels = channels[0].value;
-    if (label_max >= 0 && job->plan.multilabel)
-        return fail(
-            COVER_ERROR_SHAPE,
-            "%lld images have label maps, and the labels file gives sets of classes; a dataset holds one of them: "
-            "leave labels out, or pack the folder of the images alone",
-            (long long)job->label_count);
-    if (label_max < 0)
-        job->classes = job->plan.classes;
-    else if (job->plan.ignore_label >= 0 && label_max > job->plan.ignore_label)
-        return fail(COVER_ERROR_SHAPE,
-                    "a label map holds %d, but %d is the label to ignore, above all classes; pack the sources apart",
-                    label_max, job->plan.ignore_label);
-    else
-        job->classes = job->plan.label_classes > label_max || job->plan.ignore_label >= 0 ? job->plan.label_classes
-                                                                                          : label_max + 1;
+    TRY(judge_classes(job, label_max));
     warn_of_empty_classes(job, seen);
     return COVER_OK;
 }
