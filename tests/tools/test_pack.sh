@@ -93,9 +93,23 @@ run 2 "$cover" pack few -o x.h5 --percentile 1,101
 err '0\.\.100'
 run 2 "$cover" pack few -o x.h5 --spacing 0,1
 err 'more than 0 mm'
+run 2 "$cover" pack few -o x.h5 --spacing middle
+err 'numbers joined by commas'
+run 2 "$cover" pack few -o x.h5 --negative none
+err 'give that too'
 run 2 "$cover" pack few -o x.h5 --channels 4
 err 'grey.rgb'
 holds test ! -e x.h5
+
+it 'a labels file gives sets of classes'
+(echo file,label && for file in few/*.png; do echo "$(basename "$file"),one|two"; done) >labels.csv
+run 0 "$cover" pack few -o labelled.h5 --labels labels.csv --json
+[ "$(value classes)" = 2 ] || wrong 'not two classes'
+[ "$(value multilabel)" = true ] || wrong 'no sets of classes'
+
+it 'a median of no spacings is no spacing'
+run 1 "$cover" pack few -o x.h5 --spacing median
+err 'no image says its spacing'
 
 it 'a window may begin with a minus sign'
 run 0 "$cover" pack few -o windowed.h5 --window -10,200
