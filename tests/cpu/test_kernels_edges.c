@@ -195,6 +195,18 @@ START_TEST(a_constant_image_is_normalised_to_beta) {
 }
 END_TEST
 
+START_TEST(normalisation_may_write_where_it_reads) {
+    static const struct norm_shape shapes[] = {{77, 24, 3, 0.2f, 1e-5f}, {50, 3, 1, 0.2f, 1e-5f}, {5, 1031, 1, 1, 1e-5f}};
+    EACH_FORM(k) for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
+        struct array x = ramp(shapes[i].pixels * shapes[i].channels), y = array_make(x.count);
+        norm(k, y.data, x.data, &shapes[i]);
+        norm(k, x.data, x.data, &shapes[i]);
+        ck_assert_mem_eq(x.data, y.data, (size_t)x.count * sizeof(float));
+        array_free(&x), array_free(&y);
+    }
+}
+END_TEST
+
 START_TEST(statistics_keep_their_digits_far_from_zero) {
     EACH_FORM(k) {
         const struct norm_shape s = {1000, 8, 1, 1, 1e-5f};
@@ -519,6 +531,7 @@ int main(void) {
     ADD(tcase, pooling_shows_nan_wherever_it_lies);
     ADD(tcase, rows_that_pooling_drops_get_no_gradient);
     ADD(tcase, a_constant_image_is_normalised_to_beta);
+    ADD(tcase, normalisation_may_write_where_it_reads);
     ADD(tcase, statistics_keep_their_digits_far_from_zero);
     ADD(tcase, groups_and_images_of_any_width_are_normalised);
     ADD(tcase, normalisation_shows_nan);

@@ -229,6 +229,35 @@ START_TEST(tensors_that_live_at_once_never_share_memory_and_the_arena_is_tight) 
 }
 END_TEST
 
+/* x -> conv -> norm_act, with the convolution's output kept or not. */
+static bool norm_is_in_place(bool keep) {
+    struct parameters parameters = {.context = context};
+    struct graph graph;
+    struct program *program;
+    graph_begin(&graph, context, &parameters);
+    int x = graph_input(&graph, "x", 2, &square, 8);
+    int weights = graph_parameter(&graph, "weights", 4, (const int64_t[]){8, 8, 3, 3}, 72, INIT_KAIMING_NORMAL);
+    int gamma = graph_parameter(&graph, "gamma", 1, (const int64_t[]){8}, 8, INIT_ONE);
+    int beta = graph_parameter(&graph, "beta", 1, (const int64_t[]){8}, 8, INIT_ZERO);
+    int y = graph_conv(&graph, x, weights, ABSENT, 3), z = graph_norm_act(&graph, y, gamma, beta, ABSENT, 1, 0.2f);
+    if (keep) graph_result(&graph, y);
+    graph_result(&graph, z);
+    ck_assert_ok(graph_finish(&graph));
+    ck_assert_ok(executor_cpu.program_create(&program, context, &graph, 2));
+    const struct plan *plan = executor_cpu.program_plan(program);
+    bool same = plan->offset[y] == plan->offset[z];
+    executor_cpu.program_destroy(program);
+    graph_free(&graph);
+    parameters_free(&parameters);
+    return same;
+}
+
+START_TEST(normalisation_works_in_place_unless_its_input_is_wanted) {
+    ck_assert(norm_is_in_place(false));
+    ck_assert(!norm_is_in_place(true));
+}
+END_TEST
+
 START_TEST(activations_that_are_cheap_are_computed_again_in_backward) {
     struct settings settings = small_settings(&square);
     struct fixture f;
@@ -305,6 +334,7 @@ int main(void) {
     ADD(tcase, a_team_computes_what_one_thread_computes_bit_for_bit);
     ADD(tcase, the_first_tensor_that_is_not_finite_is_named);
     ADD(tcase, tensors_that_live_at_once_never_share_memory_and_the_arena_is_tight);
+    ADD(tcase, normalisation_works_in_place_unless_its_input_is_wanted);
     ADD(tcase, activations_that_are_cheap_are_computed_again_in_backward);
     ADD(tcase, a_refused_allocation_is_an_error_and_loses_nothing);
     suite_add_tcase(suite, tcase);
