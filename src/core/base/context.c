@@ -7,19 +7,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <time.h>
 
-/* Arenas come and go with each call of a component: in huge pages that costs a hundredth of the page faults. */
 static void *default_allocate(void *user, size_t bytes, size_t alignment) {
-    enum { HUGE_PAGE = 1 << 21, LARGE = 4 * HUGE_PAGE };
     (void)user;
     void *memory = NULL;
-    if (posix_memalign(&memory, bytes < LARGE ? alignment : HUGE_PAGE, bytes) != 0) return NULL;
-#ifdef MADV_HUGEPAGE
-    if (bytes >= LARGE) madvise(memory, bytes, MADV_HUGEPAGE); /* a wish: elsewhere the pages stay small */
-#endif
-    return memory;
+    return posix_memalign(&memory, alignment, bytes) == 0 ? memory : NULL;
 }
 static void default_release(void *user, void *memory) {
     (void)user;
