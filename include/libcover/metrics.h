@@ -121,7 +121,7 @@ COVER_API cover_status cover_evaluate(cover_context *context, const char *predic
 
 /** Do two evaluations of the same cases agree (test-retest)?  Pearson's r and p over the cases' Dice.
  *
- *  @param one, other  files with the JSON of cover_evaluate() of label maps
+ *  @param one, other  files with the JSON of cover_evaluate() of label maps, or result.json of fine-tuning runs
  *  @param[out] json   {count, r, p, mean_dice [one, other], mean_difference, classes {NAME: {r, p}}}, released with
  *                     cover_text_release(); r and p are null where all Dice of one side are equal
  *  @return COVER_OK; COVER_ERROR_MISMATCH: other cases; COVER_ERROR_ARGUMENT: fewer than 3 cases with a Dice in both;

@@ -1,6 +1,6 @@
 /* Do two evaluations of the same cases agree?  Pearson's r over the cases' Dice, as test-retest studies report it
- * (include/libcover/metrics.h).  Reads the JSON that cover_evaluate() gives.  Called by the command's `eval
- * --correlate`. */
+ * (include/libcover/metrics.h).  Reads the JSON that cover_evaluate() gives, or a fine-tuning run's result.json.  Called by
+ * the command's `eval --correlate`. */
 #include "evaluate.h"
 
 #include "../core/base/files.h"
@@ -13,7 +13,8 @@ enum { LARGEST_RESULT = 1 << 30 };
 
 struct side {
     const char *path;
-    json_t *root, *cases; /* cases: a member of root */
+    json_t *root;
+    const json_t *figures, *cases; /* members of root */
 };
 
 static cover_status read_side(struct side *side, cover_context *context, const char *path) {
@@ -25,11 +26,15 @@ static cover_status read_side(struct side *side, cover_context *context, const c
     side->root = json_loadb((const char *)bytes, count, 0, &error);
     memory_free(context, bytes);
     if (!side->root) return fail(COVER_ERROR_FORMAT, "%s: line %d: not JSON: %s", path, error.line, error.text);
-    side->cases = json_object_get(side->root, "cases");
-    const char *kind = json_string_value(json_object_get(side->root, "kind"));
+    const json_t *best = json_object_get(side->root, "best"); /* of a fine-tuning run: its best validation */
+    side->figures = best ? best : side->root;
+    side->cases = json_object_get(side->figures, "cases");
+    const char *kind = json_string_value(json_object_get(side->root, best ? "task" : "kind"));
     if (!json_is_array(side->cases) || !kind)
-        return fail(COVER_ERROR_FORMAT, "%s: no evaluation; give what 'cover eval PRED LABELS --json' prints", path);
-    if (strcmp(kind, "segmentation") != 0)
+        return fail(COVER_ERROR_FORMAT,
+                    "%s: no evaluation; give what 'cover eval PRED LABELS --json' prints, or a fine-tuning run's result.json",
+                    path);
+    if (strcmp(kind, best ? "seg" : "segmentation") != 0)
         return fail(COVER_ERROR_ARGUMENT, "%s: an evaluation of %s has no Dice to correlate", path, kind);
     return COVER_OK;
 }
@@ -44,6 +49,11 @@ static double dice_of(const json_t *one, const char *class_name) {
     return class_name ? number(json_object_get(one, "dice"), class_name) : number(one, "mean_dice");
 }
 
+static const char *case_name(const json_t *one) {
+    const json_t *name = json_object_get(one, "case");
+    return json_string_value(name ? name : json_object_get(one, "name"));
+}
+
 /* Cases of both sides in pairs[2 * count], in the order of the first. */
 static cover_status pair_up(const json_t **pairs, const struct side sides[2]) {
     const size_t count = json_array_size(sides[0].cases);
@@ -51,13 +61,13 @@ static cover_status pair_up(const json_t **pairs, const struct side sides[2]) {
     size_t i;
     cover_status status = COVER_OK;
     if (!by_name) return fail(COVER_ERROR_MEMORY, "%s: out of memory", sides[1].path);
-    json_array_foreach(sides[1].cases, i, one) {
-        const char *name = json_string_value(json_object_get(one, "case"));
+    json_array_foreach((json_t *)sides[1].cases, i, one) {
+        const char *name = case_name(one);
         if (!name || json_object_set(by_name, name, one) != 0)
             GO(fail(COVER_ERROR_FORMAT, "%s: case %zu has no name", sides[1].path, i + 1));
     }
-    json_array_foreach(sides[0].cases, i, one) {
-        const char *name = json_string_value(json_object_get(one, "case"));
+    json_array_foreach((json_t *)sides[0].cases, i, one) {
+        const char *name = case_name(one);
         if (!name) GO(fail(COVER_ERROR_FORMAT, "%s: case %zu has no name", sides[0].path, i + 1));
         pairs[2 * i] = one, pairs[2 * i + 1] = json_object_get(by_name, name);
         if (!pairs[2 * i + 1])
@@ -128,7 +138,7 @@ cover_status cover_evaluate_agreement(cover_context *context, const char *one, c
     const char *name;
     json_t *value;
     int written = 0;
-    json_object_foreach(json_object_get(sides[0].root, "classes"), name, value) {
+    json_object_foreach(json_object_get(sides[0].figures, "classes"), name, value) {
         correlate(&agreement, values, pairs, count, name);
         text_add(&json, written++ ? ",\n  " : "\n  ");
         text_add_json(&json, name);

@@ -330,6 +330,17 @@ START_TEST(two_evaluations_agree_as_pearson_says)
         NEAR(real(json_object_get(json_object_get(result, "classes"), "lung"), "r"), 1);
         json_decref(result);
         cover_text_release(context, out);
+        write_text(at("tuned.json"), "{\"task\": \"seg\", \"best\": {\"step\": 3, \"classes\": {\"lung\": 0.8}, \"cases\": ["
+                                     "{\"name\": \"c\", \"mean_dice\": 0.7, \"dice\": {\"lung\": 0.7}},"
+                                     "{\"name\": \"a\", \"mean_dice\": 0.85, \"dice\": {\"lung\": 0.9}},"
+                                     "{\"name\": \"b\", \"mean_dice\": 0.8, \"dice\": {\"lung\": 0.7}}]}}");
+        ck_assert_ok(cover_evaluate_agreement(context, at("1.json"), at("tuned.json"), &out));
+        result = json_loads(out, 0, NULL);
+        NEAR(real(result, "r"), 0.98198050606196574);
+        json_decref(result);
+        cover_text_release(context, out);
+        write_text(at("cls.json"), "{\"task\": \"cls\", \"best\": {\"cases\": []}}");
+        ck_assert_fails(cover_evaluate_agreement(context, at("1.json"), at("cls.json"), &out), COVER_ERROR_ARGUMENT, "no Dice");
         ck_assert_fails(cover_evaluate_agreement(context, at("1.json"), at("3.json"), &out), COVER_ERROR_MISMATCH,
                         "case 'c'");
         ck_assert_fails(cover_evaluate_agreement(context, at("1.json"), at("4.json"), &out), COVER_ERROR_ARGUMENT,

@@ -29,7 +29,8 @@ study tiny <<END
      "--crop", "32x32", "--set", "work=48x48", "--batch", 2, "--steps", 2, "--seed", "{seed}", "{loss.set}"]},
   {"id": "few", "command": ["pack", "{data}", "-o", "{out}/few.h5"]}],
  "tables": [{"title": "Ratio | all", "rows": ["loss"], "over": ["seed"], "value": {"ratio": "ratio", "steps": "steps"}, "digits": 2},
-            {"title": "One seed", "where": {"seed": 1}, "columns": ["loss"], "value": "l_vec"}]}
+            {"title": "One seed", "where": {"seed": 1}, "columns": ["loss"], "value": "l_vec"},
+            {"title": "Gain", "columns": ["loss"], "over": ["seed"], "against": {"loss": "base"}, "value": "l_con"}]}
 END
 
 it 'names that are not known are refused before anything runs'
@@ -42,7 +43,8 @@ for case in 's/{loss}-/{los}-/|did you mean \{loss\}\?' 's/"for": \["loss", /"fo
     's/"radius=1"/"radus=1"/|no setting .radus' 's/"needs"/"for": [], "needs"/|duplicate' 's/\[0, 1, 2\]/[0, 1, 1]/|has the value 1 twice' \
     's/{loss.set}/x{loss.set}/|is a list' 's/{out}\/few/{out\/few/|write \{NAME\}' 's/"id": "few"/"id": "a\/b"/|id .a/b.' \
     's/"over": \["seed"\], //|differs in .seed., too' 's/2, "--seed"/[], "--seed"/|neither text nor number' \
-    's/\[0, 1, 2\]/["{seed}", 1, 2]/|refers to itself' 's/"value": "l_vec"/"value": 3/|neither a path'; do
+    's/\[0, 1, 2\]/["{seed}", 1, 2]/|refers to itself' 's/"value": "l_vec"/"value": 3/|neither a path' \
+    's/"against": {"loss"/"against": {"seed"/|is none of the columns'; do
     edited wrong "${case%%|*}"
     run 2 "$cover" study wrong.json -o untouched --define data=few
     err "${case#*|}"
@@ -85,6 +87,13 @@ awk -F, '$2 == "base" && $3 == "ratio" {
     n = split($9, v, " "); for (i = 1; i <= n; i++) m += v[i] / n; for (i = 1; i <= n; i++) s += (v[i] - m) ^ 2 / (n - 1)
     h = 4.302653 * sqrt(s / n); d = ($8 - $7) / 2 - h; e = $5 - m
     exit !(n == 3 && d * d < 1e-12 * h * h && e * e < 1e-16) }' tiny/table.csv || wrong 'not the interval'
+
+it 'a table against a value has differences run by run'
+holds grep -qE '^\|  \| base \| full \| full − base \|$' tiny/table.md
+holds grep -qE '^\|  \| 0\.[0-9]+ ± [0-9.]+ \(3\) \| 0\.[0-9]+ ± [0-9.]+ \(3\) \| [+-]0\.[0-9]+ ± [0-9.]+ \(3\) \|$' tiny/table.md
+awk -F, '$1 == "Gain" { split($9, v, " "); for (i = 1; i <= 3; i++) x[$3, i] = v[i] }
+    END { for (i = 1; i <= 3; i++) { d = x["full", i] - x["base", i] - x["full − base", i]; if (d * d > 1e-14) exit 1 } }' tiny/table.csv ||
+    wrong 'not the differences'
 
 it 'what is done is not run again, until its command line changes or what it needs'
 cp tiny/results/base-1.json kept.json

@@ -78,8 +78,8 @@ struct study_cell {
 };
 struct study_table {
     const char *title, *about;
-    int digits;
-    int rows, columns;
+    int digits, figures; /* figures: columns for each combination of values */
+    int rows, columns, plain; /* columns from `plain` on are differences */
     char **row, **column; /* their names */
     struct study_cell *cell;
 };

@@ -61,6 +61,7 @@ static int check_shape(const struct study *study) {
                                         {"command", JSON_ARRAY, true}, {0}};
     static const struct member table[] = {{"title", JSON_STRING, true},     {"about", JSON_STRING, false},
                                           {"runs", JSON_STRING, false},     {"where", JSON_OBJECT, false},
+                                          {"against", JSON_OBJECT, false},
                                           {"rows", JSON_ARRAY, false},      {"columns", JSON_ARRAY, false},
                                           {"over", JSON_ARRAY, false},      {"value", JSON_NULL, true},
                                           {"digits", JSON_INTEGER, false}, {0}};

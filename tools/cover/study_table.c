@@ -88,6 +88,12 @@ static int check_names(const struct study *study, size_t index, const json_t *ta
         if (!json_object_get(variables, key) || !name)
             return study_refuse(study, "tables[%zu]: where: no variable '%s', or no name of a value", index, key);
     }
+    json_object_foreach(json_object_get(table, "against"), key, member) {
+        char *name = study_value_name(member);
+        free(name);
+        if (!name || !listed(json_object_get(table, "columns"), key))
+            return study_refuse(study, "tables[%zu]: against: '%s' is none of the columns, or has no name of a value", index, key);
+    }
     if (!json_is_string(value) && !json_object_size(value))
         return study_refuse(study, "tables[%zu]: 'value' is neither a path such as best.mean_dice nor an object {NAME: path}",
                             index);
@@ -153,52 +159,110 @@ static double figure(const json_t *result, const char *path) {
     return json_is_number(result) ? json_number_value(result) : NAN;
 }
 
-static void add_value(struct study_cell *cell, const struct study_run *run, const char *path) {
-    double value = run->state == STUDY_DONE ? figure(json_object_get(run->record, "result"), path) : NAN;
+/* A run's place in the table; with another run, the difference from it stands there. */
+struct entry {
+    int row, column;
+    const struct study_run *run, *other; /* other: NULL = the run's own value */
+};
+struct entries {
+    struct entry *entry;
+    int count, columns;
+    char **column;
+};
+
+static void add_entry(struct entries *entries, struct study_table *table, const json_t *description, const struct study_run *run,
+                      const struct study_run *other) {
+    char *row = join_values(run, json_object_get(description, "rows"));
+    char *column = join_values(run, json_object_get(description, "columns"));
+    if (other) {
+        char *from = join_values(other, json_object_get(description, "columns"));
+        size_t bytes = strlen(column) + strlen(from) + 6;
+        column = need(realloc(column, bytes));
+        strcat(strcat(column, " \xe2\x88\x92 "), from);
+        free(from);
+    }
+    entries->entry = need(realloc(entries->entry, (size_t)(entries->count + 1) * sizeof *entries->entry));
+    entries->entry[entries->count++] = (struct entry){place(&table->row, &table->rows, row),
+                                                      place(&entries->column, &entries->columns, column), run, other};
+    free(row);
+    free(column);
+}
+
+/* The run that "against" sets this one beside: the same but for the values that it names.  NULL for one of those itself. */
+static const struct study_run *partner(const struct study *study, const json_t *description, const struct study_run *run) {
+    const json_t *against = json_object_get(description, "against");
+    for (int i = 0; i < study->runs; i++) {
+        const struct study_run *other = &study->run[i];
+        const char *variable;
+        json_t *value;
+        bool same = against && other != run && belongs(other, description);
+        json_object_foreach(other->values, variable, value) {
+            char *wanted = study_value_name(json_object_get(against, variable));
+            const char *expected = wanted ? wanted : json_string_value(json_object_get(run->values, variable));
+            same = same && expected && strcmp(json_string_value(value), expected) == 0;
+            free(wanted);
+        }
+        if (same) return other;
+    }
+    return NULL;
+}
+
+static double value_of(const struct study_run *run, const char *path) {
+    return run->state == STUDY_DONE ? figure(json_object_get(run->record, "result"), path) : NAN;
+}
+
+static void add_value(struct study_cell *cell, const struct entry *entry, const char *path) {
+    double value = value_of(entry->run, path) - (entry->other ? value_of(entry->other, path) : 0);
     cell->expected++;
     if (!isfinite(value)) return;
     cell->value = need(realloc(cell->value, (size_t)(cell->count + 1) * sizeof *cell->value));
     cell->value[cell->count++] = value;
 }
 
+/* "full, scratch, Dice": the column's values and the figure's name, which a single figure has only where it stands alone. */
+static char *column_name(const char *column, const char *figure) {
+    size_t bytes = strlen(column) + strlen(figure) + 3;
+    char *name = need(malloc(bytes));
+    snprintf(name, bytes, "%s%s%s", column, *column && *figure ? ", " : "", figure);
+    return name;
+}
+
+static void fill(struct study_table *table, const struct entries *entries, int column, const char *name, const char *path) {
+    table->column[column] = column_name(entries->column[column / table->figures], name);
+    for (int i = 0; i < entries->count; i++)
+        if (entries->entry[i].column == column / table->figures)
+            add_value(&table->cell[entries->entry[i].row * table->columns + column], &entries->entry[i], path);
+}
+
 void study_table_make(struct study_table *table, const struct study *study, const json_t *description) {
     const json_t *value = json_object_get(description, "value"), *digits = json_object_get(description, "digits");
-    int figures = json_is_object(value) ? (int)json_object_size(value) : 1, columns = 0;
-    char **column = NULL;
+    struct entries entries = {0};
     *table = (struct study_table){.title = json_string_value(json_object_get(description, "title")),
                                   .about = json_string_value(json_object_get(description, "about")),
-                                  .digits = digits ? (int)json_integer_value(digits) : 3};
-    int *at = need(calloc((size_t)study->runs, 2 * sizeof *at)); /* row and column of each run */
+                                  .digits = digits ? (int)json_integer_value(digits) : 3,
+                                  .figures = json_is_object(value) ? (int)json_object_size(value) : 1};
+    for (int i = 0; i < study->runs; i++)
+        if (belongs(&study->run[i], description)) add_entry(&entries, table, description, &study->run[i], NULL);
+    table->plain = entries.columns * table->figures;
     for (int i = 0; i < study->runs; i++) {
-        at[2 * i] = -1;
-        if (!belongs(&study->run[i], description)) continue;
-        char *row_name = join_values(&study->run[i], json_object_get(description, "rows"));
-        char *column_name = join_values(&study->run[i], json_object_get(description, "columns"));
-        at[2 * i] = place(&table->row, &table->rows, row_name);
-        at[2 * i + 1] = place(&column, &columns, column_name);
-        free(row_name);
-        free(column_name);
+        const struct study_run *other = belongs(&study->run[i], description) ? partner(study, description, &study->run[i]) : NULL;
+        if (other) add_entry(&entries, table, description, &study->run[i], other);
     }
-    table->columns = columns * figures;
+    table->columns = entries.columns * table->figures;
     table->cell = need(calloc((size_t)(table->rows * table->columns) + 1, sizeof *table->cell));
     table->column = need(calloc((size_t)table->columns + 1, sizeof *table->column));
-    for (int c = 0; c < columns; c++) {
-        void *member = json_object_iter((json_t *)value);
-        for (int f = 0; f < figures; f++, member = json_object_iter_next((json_t *)value, member)) {
-            const char *name = member ? json_object_iter_key(member) : json_array_size(json_object_get(description, "columns")) ? "" : json_string_value(value);
-            size_t bytes = strlen(column[c]) + strlen(name) + 3;
-            char *whole = table->column[c * figures + f] = need(malloc(bytes));
-            snprintf(whole, bytes, "%s%s%s", column[c], *column[c] && *name ? ", " : "", name);
-            const char *path = json_string_value(member ? json_object_iter_value(member) : value);
-            for (int i = 0; i < study->runs; i++)
-                if (at[2 * i] >= 0 && at[2 * i + 1] == c)
-                    add_value(&table->cell[at[2 * i] * table->columns + c * figures + f], &study->run[i], path);
-        }
-        free(column[c]);
+    for (int c = 0; c < table->columns; c += table->figures) {
+        int column = c;
+        const char *name;
+        json_t *path;
+        if (json_is_string(value))
+            fill(table, &entries, c, *entries.column[c] ? "" : json_string_value(value), json_string_value(value));
+        json_object_foreach((json_t *)value, name, path) fill(table, &entries, column++, name, json_string_value(path));
     }
     for (int i = 0; i < table->rows * table->columns; i++) summarise(&table->cell[i]);
-    free(column);
-    free(at);
+    for (int c = 0; c < entries.columns; c++) free(entries.column[c]);
+    free(entries.column);
+    free(entries.entry);
 }
 
 void study_table_free(struct study_table *table) {

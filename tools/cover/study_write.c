@@ -49,13 +49,14 @@ static void put_row_head(FILE *page, const json_t *description, void (*put)(FILE
 }
 
 /* 0.943 ± 0.012 (3), or (2 of 3) while values are missing */
-static void put_cell(FILE *page, const struct study_cell *cell, int digits, const char *open, const char *close) {
+static void put_cell(FILE *page, const struct study_table *table, int row, int column, const char *open, const char *close) {
+    const struct study_cell *cell = &table->cell[row * table->columns + column];
     if (!cell->count) {
         fputs("\xe2\x80\x93", page);
         return;
     }
-    fprintf(page, "%.*f", digits, cell->mean);
-    if (isfinite(cell->reach)) fprintf(page, " \xc2\xb1 %.*f", digits, cell->reach);
+    fprintf(page, column < table->plain ? "%.*f" : "%+.*f", table->digits, cell->mean);
+    if (isfinite(cell->reach)) fprintf(page, " \xc2\xb1 %.*f", table->digits, cell->reach);
     if (cell->count < cell->expected)
         fprintf(page, " %s(%d of %d)%s", open, cell->count, cell->expected, close);
     else if (cell->expected > 1)
@@ -115,14 +116,14 @@ static void write_markdown(FILE *page, const struct study *study) {
             put_markdown(page, table.row[r]);
             for (int c = 0; c < table.columns; c++) {
                 fputs(" | ", page);
-                put_cell(page, &table.cell[r * table.columns + c], table.digits, "", "");
+                put_cell(page, &table, r, c, "", "");
             }
             fputs(" |", page);
         }
         fputc('\n', page);
         study_table_free(&table);
     }
-    fputs("\nMean \xc2\xb1 half of the 95 % confidence interval (Student's t), number of runs in brackets.\n", page);
+    fputs("\nMean \xc2\xb1 half of the 95 % confidence interval (Student's t), number of runs in brackets; differences are taken run by run.\n", page);
 }
 
 static void put_table(FILE *page, const struct study_table *table, const json_t *description) {
@@ -147,7 +148,7 @@ static void put_table(FILE *page, const struct study_table *table, const json_t 
         fputs("</th>", page);
         for (int c = 0; c < table->columns; c++) {
             fputs("<td>", page);
-            put_cell(page, &table->cell[r * table->columns + c], table->digits, "<small>", "</small>");
+            put_cell(page, table, r, c, "<small>", "</small>");
             fputs("</td>", page);
         }
         fputs("</tr>", page);
@@ -200,7 +201,7 @@ static void write_html(FILE *page, const struct study *study) {
     put_runs(page, study);
     fprintf(page,
             "<footer><p>Mean &plusmn; half of the 95&thinsp;%% confidence interval (Student&rsquo;s t), number of runs in "
-            "brackets. libcover %s.</p></footer></body></html>\n",
+            "brackets; differences are taken run by run. libcover %s.</p></footer></body></html>\n",
             cover_version());
 }
 
