@@ -20,23 +20,18 @@ struct axes {
     bool logarithmic;
 };
 
-static double value_of(const struct report_row *row, const struct curve *curve) {
-    double value = *(const double *)((const char *)row + curve->offset);
-    return curve->over ? value / *(const double *)((const char *)row + curve->over) : value;
-}
-
-/* Means over equal runs of rows; rows without the figure are left out. */
-static void thin_out(struct points *points, const struct curve *curve, const struct report_log *log, bool logarithmic) {
+/* Means over equal runs of points; what is not finite, or has no logarithm, is left out. */
+static void thin_out(struct points *points, const struct chart_line *line, bool logarithmic) {
     points->count = 0;
-    int64_t buckets = log->count < POINTS_MAX ? log->count : POINTS_MAX;
+    int64_t buckets = line->count < POINTS_MAX ? line->count : POINTS_MAX;
     for (int64_t b = 0; b < buckets; b++) {
         double sum = 0, steps = 0;
         int64_t count = 0;
-        for (int64_t i = b * log->count / buckets; i < (b + 1) * log->count / buckets; i++) {
-            double value = value_of(&log->row[i], curve);
+        for (int64_t i = b * line->count / buckets; i < (b + 1) * line->count / buckets; i++) {
+            double value = line->value[i];
             if (!isfinite(value) || (logarithmic && value <= 0)) continue;
             sum += logarithmic ? log10(value) : value;
-            steps += (double)log->row[i].step;
+            steps += line->step[i];
             count++;
         }
         if (!count) continue;
@@ -143,49 +138,74 @@ static void add_line(struct text *svg, const struct axes *axes, const struct poi
     text_add(svg, "\"/>");
 }
 
-static void add_heading(struct text *html, const struct chart *chart, const struct report_log *log) {
+/* Few points stand for themselves. */
+static void add_dots(struct text *svg, const struct axes *axes, const struct points *points, const char *colour) {
+    enum { MOST = 60 };
+    for (int i = 0; i < points->count && points->count <= MOST; i++)
+        text_add(svg, "<circle class=\"dot %s\" cx=\"%.1f\" cy=\"%.1f\" r=\"2.4\"/>", colour, x_of(axes, points->step[i]),
+                 y_of(axes, points->value[i]));
+}
+
+static double last_value(const struct chart_line *line) {
+    for (int64_t i = line->count - 1; i >= 0; i--)
+        if (isfinite(line->value[i])) return line->value[i];
+    return NAN;
+}
+
+static void add_heading(struct text *html, const struct chart *chart, const struct chart_line *lines, int count) {
     text_add(html, "<figure class=\"chart\"><figcaption><b>");
     html_add(html, chart->title);
     text_add(html, "</b>");
-    for (int c = 0; c < 2 && chart->curve[c].name; c++) {
-        double last = report_last(log, chart->curve[c].offset);
-        if (chart->curve[c].over) last /= report_last(log, chart->curve[c].over);
-        text_add(html, "<span class=\"key %s\">", chart->curve[c].colour);
-        html_add(html, chart->curve[c].name);
+    for (int c = 0; c < count; c++) {
+        double last = last_value(&lines[c]);
+        text_add(html, "<span class=\"key %s\">", lines[c].colour);
+        html_add(html, lines[c].name);
         if (isfinite(last)) text_add(html, " <i>%.4g</i>", last);
         text_add(html, "</span>");
     }
     text_add(html, "</figcaption>");
 }
 
-void chart_add(struct text *html, const struct chart *chart, const struct report_log *log) {
-    struct points points[2];
-    struct axes axes = {.y_low = DBL_MAX, .y_high = -DBL_MAX, .logarithmic = chart->logarithmic};
+/* What all lines need of the plane; false when there is nothing to draw. */
+static bool find_axes(struct axes *axes, const struct chart *chart, const struct chart_line *lines, int count) {
+    struct points points;
     int drawn = 0;
-    for (int c = 0; c < 2 && chart->curve[c].name; c++) {
-        thin_out(&points[c], &chart->curve[c], log, chart->logarithmic);
-        smooth(&points[c]);
-        grow(&axes, &points[c]);
-        drawn += points[c].count;
+    *axes = (struct axes){.x_high = 1, .y_low = DBL_MAX, .y_high = -DBL_MAX, .logarithmic = chart->logarithmic};
+    for (int c = 0; c < count; c++) {
+        thin_out(&points, &lines[c], chart->logarithmic);
+        smooth(&points);
+        if (chart->exact) memcpy(points.smooth, points.value, sizeof points.smooth);
+        grow(axes, &points);
+        drawn += points.count;
+        if (lines[c].count) axes->x_high = fmax(axes->x_high, lines[c].step[lines[c].count - 1]);
     }
-    if (!drawn) return; /* the log does not hold this figure */
-    axes.x_low = 0, axes.x_high = fmax(1, (double)log->row[log->count - 1].step);
-    if (chart->from_zero) axes.y_low = 0;
-    double room = axes.y_high - axes.y_low;
-    if (!(room > 1e-12 * fabs(axes.y_high)))
-        room = fmax(1e-12, fabs(axes.y_high)), axes.y_low -= chart->from_zero ? 0 : room / 2;
-    axes.y_high += 0.05 * room;
-    if (!chart->from_zero) axes.y_low -= 0.05 * room;
+    axes->x_high = fmax(axes->x_high, chart->last_step);
+    if (chart->from_zero) axes->y_low = 0;
+    double room = axes->y_high - axes->y_low;
+    if (!(room > 1e-12 * fabs(axes->y_high)))
+        room = fmax(1e-12, fabs(axes->y_high)), axes->y_low -= chart->from_zero ? 0 : room / 2;
+    axes->y_high += 0.05 * room;
+    if (!chart->from_zero) axes->y_low -= 0.05 * room;
+    return drawn > 0;
+}
 
-    add_heading(html, chart, log);
+void chart_lines(struct text *html, const struct chart *chart, const struct chart_line *lines, int count) {
+    struct points points;
+    struct axes axes;
+    if (!find_axes(&axes, chart, lines, count)) return;
+    add_heading(html, chart, lines, count);
     text_add(html, "<svg viewBox=\"0 0 %d %d\" role=\"img\" aria-label=\"", WIDTH, HEIGHT);
     html_add(html, chart->title);
     text_add(html, "\">");
     add_axes(html, &axes);
-    for (int c = 0; c < 2 && chart->curve[c].name; c++) {
-        const double *strong = chart->exact ? points[c].value : points[c].smooth;
-        if (!chart->exact) add_line(html, &axes, &points[c], points[c].value, chart->curve[c].colour, "raw");
-        add_line(html, &axes, &points[c], strong, chart->curve[c].colour, "line");
+    if (chart->mark_step > 0)
+        text_add(html, "<path class=\"mark\" d=\"M%.1f %dV%d\"/>", x_of(&axes, chart->mark_step), TOP, HEIGHT - BOTTOM);
+    for (int c = 0; c < count; c++) {
+        thin_out(&points, &lines[c], chart->logarithmic);
+        smooth(&points);
+        if (!chart->exact) add_line(html, &axes, &points, points.value, lines[c].colour, "raw");
+        add_line(html, &axes, &points, chart->exact ? points.value : points.smooth, lines[c].colour, "line");
+        if (chart->dots) add_dots(html, &axes, &points, lines[c].colour);
     }
     text_add(html, "</svg>");
     if (chart->note) {
@@ -194,4 +214,27 @@ void chart_add(struct text *html, const struct chart *chart, const struct report
         text_add(html, "</p>");
     }
     text_add(html, "</figure>");
+}
+
+static double value_of(const struct report_row *row, const struct curve *curve) {
+    double value = *(const double *)((const char *)row + curve->offset);
+    return curve->over ? value / *(const double *)((const char *)row + curve->over) : value;
+}
+
+void chart_add(struct text *html, const struct chart *chart, const struct report_log *log) {
+    struct chart_line lines[2];
+    double *values = memory_alloc(html->context, 3 * (size_t)(log->count + 1) * sizeof *values);
+    int count = 0;
+    if (!values) {
+        html->failed = true;
+        return;
+    }
+    for (int64_t i = 0; i < log->count; i++) values[i] = (double)log->row[i].step;
+    for (; count < 2 && chart->curve[count].name; count++) {
+        double *value = values + (1 + count) * log->count;
+        for (int64_t i = 0; i < log->count; i++) value[i] = value_of(&log->row[i], &chart->curve[count]);
+        lines[count] = (struct chart_line){chart->curve[count].name, chart->curve[count].colour, values, value, log->count};
+    }
+    chart_lines(html, chart, lines, count);
+    memory_free(html->context, values);
 }

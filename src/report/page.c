@@ -24,16 +24,16 @@ void html_add(struct text *html, const char *text) {
 
 /* ---- summary */
 
-static void add_tile(struct text *html, const char *name, const char *value) {
+void page_tile(struct text *html, const char *name, const char *value) {
     text_add(html, "<div><dt>%s</dt><dd>", name);
     html_add(html, value);
     text_add(html, "</dd></div>");
 }
 
-static void add_number(struct text *html, const char *name, double value, const char *unit) {
+void page_tile_number(struct text *html, const char *name, double value, const char *unit) {
     char text[64] = "not known";
     if (isfinite(value)) snprintf(text, sizeof text, "%.4g%s", value, unit);
-    add_tile(html, name, text);
+    page_tile(html, name, text);
 }
 
 /* Seconds a step are means since the line before. */
@@ -46,7 +46,7 @@ static double step_seconds(const struct report_log *log) {
     return sum;
 }
 
-static void add_time(struct text *html, double seconds) {
+void page_tile_time(struct text *html, const char *name, double seconds) {
     char text[64];
     if (seconds >= 3600)
         snprintf(text, sizeof text, "%.0f h %02.0f min", floor(seconds / 3600), floor(fmod(seconds, 3600) / 60));
@@ -54,7 +54,7 @@ static void add_time(struct text *html, double seconds) {
         snprintf(text, sizeof text, "%.0f min %02.0f s", floor(seconds / 60), floor(fmod(seconds, 60)));
     else
         snprintf(text, sizeof text, "%.1f s", seconds);
-    add_tile(html, "time in steps", text);
+    page_tile(html, name, text);
 }
 
 static void add_summary(struct text *html, const struct report_log *log) {
@@ -75,12 +75,12 @@ static void add_summary(struct text *html, const struct report_log *log) {
                  "<p class=\"soft\">The vector loss against that of answering &ldquo;nothing moved&rdquo; on the same "
                  "views; below 1 something was learnt.</p>");
     text_add(html, "</div><dl class=\"tiles\">");
-    add_number(html, "l_vec, pixels", report_last(log, FIGURE(l_vec)), "");
-    add_number(html, "l_con", report_last(log, FIGURE(l_con)), "");
-    add_number(html, "l_zero, pixels", report_last(log, FIGURE(l_zero)), "");
-    add_number(html, "steps", log->count ? (double)log->row[log->count - 1].step : NAN, "");
-    add_number(html, "pairs a second", report_last(log, FIGURE(pairs_per_s)), "");
-    add_time(html, step_seconds(log));
+    page_tile_number(html, "l_vec, pixels", report_last(log, FIGURE(l_vec)), "");
+    page_tile_number(html, "l_con", report_last(log, FIGURE(l_con)), "");
+    page_tile_number(html, "l_zero, pixels", report_last(log, FIGURE(l_zero)), "");
+    page_tile_number(html, "steps", log->count ? (double)log->row[log->count - 1].step : NAN, "");
+    page_tile_number(html, "pairs a second", report_last(log, FIGURE(pairs_per_s)), "");
+    page_tile_time(html, "time in steps", step_seconds(log));
     text_add(html, "</dl></div>");
 }
 
@@ -361,7 +361,8 @@ static cover_status add_pairs(struct text *html, const struct report *report) {
 
 /* ---- settings and frame */
 
-static void add_settings(struct text *html, const char *config_json) {
+void page_settings(struct text *html, const char *config_json) {
+    if (!config_json) return;
     json_t *config = json_loads(config_json, 0, NULL), *value;
     const char *name;
     text_add(html, "<h2>Settings</h2><dl class=\"settings\">");
@@ -378,49 +379,49 @@ static void add_settings(struct text *html, const char *config_json) {
     text_add(html, "</dl>");
 }
 
-static void add_header(struct text *html, const struct report *report) {
+void page_begin(struct text *html, const char *kicker, const char *run, const char *dataset) {
     text_add(html, "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">"
                    "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\"><title>");
-    html_add(html, report->run);
-    text_add(
-        html,
-        " \xc2\xb7 COVER</title><style>%s</style></head><body><header><p class=\"kicker\">COVER pretraining</p><h1>",
-        report_style);
-    html_add(html, report->run);
+    html_add(html, run);
+    text_add(html, " \xc2\xb7 COVER</title><style>%s</style></head><body><header><p class=\"kicker\">%s</p><h1>",
+             report_style, kicker);
+    html_add(html, run);
     text_add(html, "</h1>");
-    if (report->dataset) {
+    if (dataset) {
         text_add(html, "<p>");
-        html_add(html, report->dataset);
+        html_add(html, dataset);
         text_add(html, "</p>");
     }
     text_add(html, "</header>");
 }
 
-static void add_footer(struct text *html) {
+cover_status page_end(struct text *html, const char *path) {
+    cover_context *context = html->context;
+    char *page = NULL;
     text_add(html,
              "<footer><p>Written by libcover %s. For research; not a medical device. Method: Vector Contrastive "
              "Learning For Pixel-Wise Pre-Training In Medical Vision, ICCV 2025, arXiv 2506.20850.</p></footer>"
              "</body></html>\n",
              cover_version());
+    size_t bytes = html->length;
+    TRY(text_take(html, &page));
+    cover_status status = file_replace(context, path, page, bytes);
+    memory_free(context, page);
+    return status;
 }
 
 cover_status report_page_write(cover_context *context, const char *path, const struct report *report) {
     struct text html = {.context = context};
-    char *page = NULL;
     cover_status status = COVER_OK;
-    add_header(&html, report);
+    page_begin(&html, "COVER pretraining", report->run, report->dataset);
     if (report->log.count) {
         add_summary(&html, &report->log);
         add_charts(&html, &report->log);
     }
     if (report->pairs) GO(add_pairs(&html, report));
-    if (report->config_json) add_settings(&html, report->config_json);
-    add_footer(&html);
-    size_t bytes = html.length;
-    GO(text_take(&html, &page));
-    status = file_replace(context, path, page, bytes);
+    page_settings(&html, report->config_json);
+    status = page_end(&html, path);
 done:
     text_free(&html);
-    memory_free(context, page);
     return status;
 }

@@ -25,11 +25,11 @@ int picture_planes(struct plane planes[3], const struct grid *grid) {
     return grid->ndim == 2 ? 1 : 3;
 }
 
-static cover_status slice_take(struct slice *slice, cover_context *context, const float *data, const struct grid *grid,
-                               int channels, const struct plane *plane) {
+static cover_status slice_take_within(struct slice *slice, cover_context *context, const float *data,
+                                      const struct grid *grid, int channels, const struct plane *plane, int64_t most) {
     const int64_t stride[3] = {grid->size[1] * grid->size[2], grid->size[2], 1};
     int64_t rows = grid->size[plane->row_axis], columns = grid->size[plane->column_axis];
-    int64_t longest = rows > columns ? rows : columns, side = longest < SIDE_MAX ? longest : SIDE_MAX;
+    int64_t longest = rows > columns ? rows : columns, side = longest < most ? longest : most;
     *slice = (struct slice){.height = (rows * side + longest - 1) / longest,
                             .width = (columns * side + longest - 1) / longest,
                             .channels = channels};
@@ -51,6 +51,11 @@ static cover_status slice_take(struct slice *slice, cover_context *context, cons
     return COVER_OK;
 }
 
+static cover_status slice_take(struct slice *slice, cover_context *context, const float *data, const struct grid *grid,
+                               int channels, const struct plane *plane) {
+    return slice_take_within(slice, context, data, grid, channels, plane, SIDE_MAX);
+}
+
 /* ---- <img> with a data: address */
 
 static void add_base64(struct text *html, const uint8_t *bytes, size_t count) {
@@ -66,15 +71,20 @@ static void add_base64(struct text *html, const uint8_t *bytes, size_t count) {
     }
 }
 
-static cover_status add_picture(struct text *html, const uint8_t *pixels, int64_t height, int64_t width, int channels) {
+static cover_status add_address(struct text *html, const uint8_t *pixels, int64_t height, int64_t width, int channels) {
     uint8_t *png = NULL;
     size_t bytes = 0;
     TRY(png_encode(html->context, &png, &bytes, pixels, height, width, channels));
-    text_add(html, "<img alt=\"\" width=\"%lld\" height=\"%lld\" src=\"data:image/png;base64,", (long long)width,
-             (long long)height);
+    text_add(html, "data:image/png;base64,");
     add_base64(html, png, bytes);
-    text_add(html, "\">");
     memory_free(html->context, png);
+    return COVER_OK;
+}
+
+static cover_status add_picture(struct text *html, const uint8_t *pixels, int64_t height, int64_t width, int channels) {
+    text_add(html, "<img alt=\"\" width=\"%lld\" height=\"%lld\" src=\"", (long long)width, (long long)height);
+    TRY(add_address(html, pixels, height, width, channels));
+    text_add(html, "\">");
     return COVER_OK;
 }
 
@@ -110,23 +120,38 @@ static float windowed(float value, struct window window) {
 /* 3 channels are shown in colour, of any other number the first one. */
 static int shown_channels(int channels) { return channels == 3 ? 3 : 1; }
 
+/* A slice as 8-bit grey or RGB, size = height, width. */
+static cover_status shown_slice(uint8_t **out, int64_t size[2], cover_context *context, const float *data,
+                                const struct grid *grid, int channels, const struct plane *plane, struct window window,
+                                int64_t side) {
+    struct slice slice = {0};
+    int shown = shown_channels(channels);
+    TRY(slice_take_within(&slice, context, data, grid, channels, plane, side));
+    size[0] = slice.height, size[1] = slice.width;
+    uint8_t *pixels = memory_alloc(context, (size_t)(slice.height * slice.width * shown));
+    for (int64_t i = 0; pixels && i < slice.height * slice.width; i++)
+        for (int c = 0; c < shown; c++) pixels[i * shown + c] = to_byte(windowed(slice.data[i * channels + c], window));
+    memory_free(context, slice.data);
+    *out = pixels;
+    return pixels ? COVER_OK : COVER_ERROR_MEMORY;
+}
+
 cover_status picture_image(struct text *html, const float *data, const struct grid *grid, int channels,
                            const struct plane *plane, struct window window) {
-    cover_context *context = html->context;
-    struct slice slice = {0};
-    uint8_t *pixels = NULL;
-    int shown = shown_channels(channels);
-    cover_status status;
-    GO(slice_take(&slice, context, data, grid, channels, plane));
-    pixels = memory_alloc(context, (size_t)(slice.height * slice.width * shown));
-    status = COVER_ERROR_MEMORY;
-    if (!pixels) goto done;
-    for (int64_t i = 0; i < slice.height * slice.width; i++)
-        for (int c = 0; c < shown; c++) pixels[i * shown + c] = to_byte(windowed(slice.data[i * channels + c], window));
-    status = add_picture(html, pixels, slice.height, slice.width, shown);
-done:
-    memory_free(context, pixels);
-    memory_free(context, slice.data);
+    uint8_t *pixels;
+    int64_t size[2];
+    TRY(shown_slice(&pixels, size, html->context, data, grid, channels, plane, window, SIDE_MAX));
+    cover_status status = add_picture(html, pixels, size[0], size[1], shown_channels(channels));
+    memory_free(html->context, pixels);
+    return status;
+}
+
+cover_status picture_address(struct text *html, int64_t size[2], const float *data, const struct grid *grid, int channels,
+                             const struct plane *plane, struct window window, int64_t side) {
+    uint8_t *pixels;
+    TRY(shown_slice(&pixels, size, html->context, data, grid, channels, plane, window, side));
+    cover_status status = add_address(html, pixels, size[0], size[1], shown_channels(channels));
+    memory_free(html->context, pixels);
     return status;
 }
 

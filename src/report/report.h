@@ -62,7 +62,24 @@ double report_last(const struct report_log *log, size_t offset);
 /* Text with the characters of HTML quoted. */
 void html_add(struct text *html, const char *text);
 
+/* ---- parts that every page has */
+
+void page_begin(struct text *html, const char *kicker, const char *run, const char *dataset);
+void page_settings(struct text *html, const char *config_json); /* takes NULL */
+/* Ends the page and writes it: path is replaced in one move. */
+cover_status page_end(struct text *html, const char *path);
+void page_tile(struct text *html, const char *name, const char *value);
+/* "not known" when it is not finite. */
+void page_tile_number(struct text *html, const char *name, double value, const char *unit);
+void page_tile_time(struct text *html, const char *name, double seconds);
+
 /* One chart as inline SVG. */
+struct chart_line {
+    const char *name;
+    const char *colour;         /* CSS class: "a", "b", "c0".."c7" */
+    const double *step, *value; /* steps ascend; values that are not finite are left out */
+    int64_t count;
+};
 struct curve {
     const char *name;
     size_t offset;      /* of the figure in struct report_row */
@@ -71,10 +88,13 @@ struct curve {
 };
 struct chart {
     const char *title, *note; /* plain text */
-    struct curve curve[2];
+    struct curve curve[2];    /* for chart_add() */
     bool logarithmic, from_zero, exact; /* exact: not smoothed */
+    bool dots;                          /* each of few points is marked */
+    double last_step, mark_step;        /* the axis goes at least so far; a vertical line there; 0 = none */
 };
 void chart_add(struct text *html, const struct chart *chart, const struct report_log *log);
+void chart_lines(struct text *html, const struct chart *chart, const struct chart_line *lines, int count);
 
 /* Pictures of a pair as <img> with the PNG inside. */
 
@@ -101,5 +121,8 @@ cover_status picture_difference(struct text *html, const float *a, struct window
                                 struct window b_window, const float *mask, const struct grid *grid, int channels,
                                 const struct plane *plane);
 cover_status picture_wheel(struct text *html);
+/* The address (data:...) of a slice whose longer side is at most `side`, and the size it has then. */
+cover_status picture_address(struct text *html, int64_t size[2], const float *data, const struct grid *grid, int channels,
+                             const struct plane *plane, struct window window, int64_t side);
 
 #endif

@@ -29,8 +29,8 @@ struct task_example {
     const char *name;
     struct grid grid;
     int channels;
-    const float *image;      /* channels last, any intensities; a NaN shows as black */
-    const uint16_t *truth;   /* segmentation: label maps; classification: NULL */
+    const float *image;    /* channels last, any intensities; a NaN shows as black */
+    const uint16_t *truth; /* segmentation: label maps; classification: NULL */
     const uint16_t *predicted;
     int64_t row; /* in dice and score below; -1 = none */
 };
@@ -48,21 +48,22 @@ struct task_report {
     /* validation with these weights, a row a case */
     int64_t cases;
     const char *const *case_names;
-    const double *dice;  /* segmentation: (cases, classes), NaN = in neither map */
-    const float *score;  /* classification: (cases, classes) */
-    const int *truth;    /* classification: class of each case; NULL = multi-label */
+    const double *dice;   /* segmentation: (cases, classes), NaN = in neither map */
+    const float *score;   /* classification: (cases, classes) */
+    const int *truth;     /* classification: class of each case; NULL = multi-label */
     const uint8_t *label; /* multi-label: (cases, classes) */
 
     const struct task_example *example;
     int examples;
 };
 
-/* Rows of cases worth a picture: from the lowest to the highest mean Dice in equal steps, or without Dice (classification) those
- * taken for another class with the highest score first, then the others.  Writes at most `most` rows; returns how many. */
-int task_examples_choose(int64_t *row, int most, const struct task_report *report);
+/* Rows of cases worth a picture: from the lowest to the highest mean Dice in equal steps; of classification those taken
+ * for another class with the highest score first, then the least sure.  row[most]; *chosen <= most are written. */
+cover_status task_examples_choose(int64_t *row, int *chosen, int most, cover_context *context,
+                                  const struct task_report *report);
 
-/* Write the page: path is replaced in one move.  Sections whose parts are missing (no log, cases or examples) are left out;
- * a class that all or no cases have is listed without a ROC curve. */
+/* Write the page: path is replaced in one move.  Sections whose parts are missing (no log, cases or examples) are left
+ * out; a class that all or no cases have is listed without a ROC curve. */
 cover_status task_page_write(cover_context *context, const char *path, const struct task_report *report);
 
 #endif

@@ -1,11 +1,9 @@
 /* The report's log reader on hostile input, and its page: self-contained, well-formed, whatever it is given. */
-#include "../check_main.h"
 #include "core/base/files.h"
+#include "page_test.h"
 #include "report/report.h"
 
 #include <math.h>
-#include <stdio.h>
-#include <string.h>
 #include <unistd.h>
 
 static cover_context *context;
@@ -129,36 +127,6 @@ static struct report_log make_log(struct report_row *rows, int count) {
     return (struct report_log){rows, count};
 }
 
-/* Every tag that is opened is closed, in order. */
-static void assert_well_formed(const char *html) {
-    char stack[64][16];
-    int depth = 0;
-    for (const char *c = strchr(html, '<'); c; c = strchr(c, '<')) {
-        char name[16];
-        bool closes = c[1] == '/';
-        int length = (int)strspn(c + 1 + closes, "abcdefghijklmnopqrstuvwxyz0123456789");
-        const char *end = strchr(c, '>');
-        ck_assert_ptr_nonnull(end);
-        if (c[1] == '!') {
-            c = end;
-            continue;
-        }
-        ck_assert_msg(length > 0 && length < 16, "a stray < at %.40s", c);
-        snprintf(name, sizeof name, "%.*s", length, c + 1 + closes);
-        bool empty = end[-1] == '/' || strcmp(name, "meta") == 0 || strcmp(name, "img") == 0;
-        if (closes) ck_assert_msg(depth > 0 && strcmp(stack[--depth], name) == 0, "</%s> closes <%s>", name, stack[depth]);
-        else if (!empty) strcpy(stack[depth++], name);
-        c = end;
-    }
-    ck_assert_int_eq(depth, 0);
-}
-
-static int count_of(const char *text, const char *word) {
-    int count = 0;
-    for (; (text = strstr(text, word)); text += strlen(word)) count++;
-    return count;
-}
-
 static char *write_page(const struct report *report) {
     ck_assert_ok(report_page_write(context, path, report));
     uint8_t *html;
@@ -226,22 +194,6 @@ START_TEST(nan_pixels_and_fields_do_no_harm) {
     memory_free(context, write_page(&report));
 }
 END_TEST
-
-/* An allocator that refuses the n-th request. */
-struct refusal {
-    int until, open;
-};
-static void *refusing_allocate(void *user, size_t bytes, size_t alignment) {
-    struct refusal *refusal = user;
-    void *memory = NULL;
-    if (refusal->until-- == 0 || posix_memalign(&memory, alignment, bytes) != 0) return NULL;
-    refusal->open++;
-    return memory;
-}
-static void refusing_release(void *user, void *memory) {
-    ((struct refusal *)user)->open -= memory != NULL;
-    free(memory);
-}
 
 START_TEST(each_refused_allocation_is_reported_and_leaks_nothing) {
     struct report_row rows[3];

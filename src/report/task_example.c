@@ -1,0 +1,289 @@
+/* Validation cases to look at: the image with the outlines of truth and prediction and where they differ, as vectors
+ * over one picture, so that they stay sharp at any size.  Called by task_page.c. */
+#include "report.h"
+#include "task_parts.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { SIDE_MOST = 420 };
+
+/* ---- which cases */
+
+struct ranked {
+    double rank; /* ascending */
+    int64_t row;
+};
+
+static int by_rank(const void *a, const void *b) {
+    const struct ranked *x = a, *y = b;
+    if (x->rank != y->rank) return x->rank < y->rank ? -1 : 1;
+    return (x->row > y->row) - (x->row < y->row);
+}
+
+/* A case's place in the order of interest; NaN leaves it out. */
+static double rank_of(const struct task_report *report, int64_t row) {
+    if (report->segmentation) return task_case_dice(report, row);
+    const float *score = report->score + row * report->classes;
+    const int best = ranking_best(score, report->classes);
+    if (best < 0) return NAN;
+    const double sure = 1 / (1 + fabs((double)score[best])); /* small when the score is high */
+    return report->truth && report->truth[row] == best ? 2 - sure : sure;
+}
+
+cover_status task_examples_choose(int64_t *row, int *chosen, int most, cover_context *context,
+                                  const struct task_report *report) {
+    struct ranked *ranked = memory_alloc(context, (size_t)(report->cases + 1) * sizeof *ranked);
+    int64_t count = 0;
+    if (!ranked) return COVER_ERROR_MEMORY;
+    for (int64_t i = 0; i < report->cases; i++) {
+        ranked[count] = (struct ranked){rank_of(report, i), i};
+        if (!isnan(ranked[count].rank)) count++;
+    }
+    qsort(ranked, (size_t)count, sizeof *ranked, by_rank);
+    *chosen = most < count ? most : (int)count;
+    for (int i = 0; i < *chosen; i++) {
+        const int64_t spread = *chosen > 1 ? i * (count - 1) / (*chosen - 1) : 0;
+        row[i] = ranked[report->segmentation ? spread : i].row;
+    }
+    memory_free(context, ranked);
+    return COVER_OK;
+}
+
+/* ---- one plane of labels */
+
+struct label_slice {
+    int64_t height, width;
+    uint16_t *label;
+};
+
+/* The nearest label of each pixel of a picture of this size. */
+static cover_status take_labels(struct label_slice *slice, cover_context *context, const uint16_t *labels,
+                                const struct grid *grid, const struct plane *plane, const int64_t size[2]) {
+    const int64_t stride[3] = {grid->size[1] * grid->size[2], grid->size[2], 1};
+    const int64_t rows = grid->size[plane->row_axis], columns = grid->size[plane->column_axis];
+    *slice = (struct label_slice){.height = size[0], .width = size[1]};
+    slice->label = memory_alloc(context, (size_t)(size[0] * size[1]) * sizeof *slice->label);
+    if (!slice->label) return COVER_ERROR_MEMORY;
+    for (int64_t y = 0; y < size[0]; y++)
+        for (int64_t x = 0; x < size[1]; x++)
+            slice->label[y * size[1] + x] = labels[(2 * y + 1) * rows / (2 * size[0]) * stride[plane->row_axis] +
+                                                   (2 * x + 1) * columns / (2 * size[1]) * stride[plane->column_axis] +
+                                                   plane->at * stride[plane->through]];
+    return COVER_OK;
+}
+
+static bool is_class(const struct label_slice *slice, int64_t y, int64_t x, int c) {
+    return y >= 0 && x >= 0 && y < slice->height && x < slice->width && slice->label[y * slice->width + x] == c;
+}
+
+/* The edges between pixels of a class and others, as straight runs. */
+static void add_outline(struct text *svg, const struct label_slice *slice, int c) {
+    struct text path = {.context = svg->context};
+    for (int down = 0; down < 2; down++) { /* edges along x, then along y */
+        const int64_t lines = down ? slice->width : slice->height, length = down ? slice->height : slice->width;
+        for (int64_t line = 0; line <= lines; line++)
+            for (int64_t at = 0, from = -1; at <= length; at++) {
+                const bool edge =
+                    at < length && (down ? is_class(slice, at, line - 1, c) != is_class(slice, at, line, c)
+                                         : is_class(slice, line - 1, at, c) != is_class(slice, line, at, c));
+                if (edge && from < 0) from = at;
+                if (edge || from < 0) continue;
+                text_add(&path, down ? "M%lld %lldv%lld" : "M%lld %lldh%lld", (long long)(down ? line : from),
+                         (long long)(down ? from : line), (long long)(at - from));
+                from = -1;
+            }
+    }
+    if (path.data) {
+        text_add(svg, "<path class=\"outline c%d\" d=\"", (c - 1) % TASK_COLOURS);
+        text_add_bytes(svg, path.data, path.length);
+        text_add(svg, "\"/>");
+    }
+    svg->failed |= path.failed;
+    text_free(&path);
+}
+
+enum difference { SAME, MISSED, ADDED, OTHER };
+static const struct {
+    const char *name, *colour;
+} differences[] = {[MISSED] = {"missed", "missed"}, [ADDED] = {"added", "added"}, [OTHER] = {"another class", "other"}};
+
+static enum difference difference_at(const struct label_slice *truth, const struct label_slice *predicted,
+                                     int64_t pixel) {
+    const uint16_t is = truth->label[pixel], taken = predicted->label[pixel];
+    return is == taken ? SAME : taken == 0 ? MISSED : is == 0 ? ADDED : OTHER;
+}
+
+/* Pixels of one kind of difference, as runs. */
+static void add_difference(struct text *svg, const struct label_slice *truth, const struct label_slice *predicted,
+                           enum difference kind) {
+    text_add(svg, "<path class=\"area %s\" d=\"", differences[kind].colour);
+    for (int64_t y = 0; y < truth->height; y++)
+        for (int64_t x = 0, from = -1; x <= truth->width; x++) {
+            const bool inside = x < truth->width && difference_at(truth, predicted, y * truth->width + x) == kind;
+            if (inside && from < 0) from = x;
+            if (inside || from < 0) continue;
+            text_add(svg, "M%lld %lldh%lldv1h-%lldz", (long long)from, (long long)y, (long long)(x - from),
+                     (long long)(x - from));
+            from = -1;
+        }
+    text_add(svg, "\"/>");
+}
+
+/* ---- panels */
+
+/* The first panel holds the picture, the others show it again. */
+static void begin_panel(struct text *html, const int64_t size[2], int picture) {
+    text_add(html, "<figure class=\"over\"><svg viewBox=\"0 0 %lld %lld\" role=\"img\">", (long long)size[1],
+             (long long)size[0]);
+    if (picture >= 0) text_add(html, "<use href=\"#picture-%d\"/>", picture);
+}
+static void end_panel(struct text *html, const char *caption) {
+    text_add(html, "</svg><figcaption>");
+    html_add(html, caption);
+    text_add(html, "</figcaption></figure>");
+}
+
+static cover_status add_plane(struct text *html, const struct task_report *report, const struct task_example *example,
+                              const struct plane *plane, int picture) {
+    const struct window window = picture_window(example->image, &example->grid, example->channels);
+    struct text address = {.context = html->context};
+    struct label_slice truth = {0}, predicted = {0};
+    int64_t size[2];
+    cover_status status;
+    GO(picture_address(&address, size, example->image, &example->grid, example->channels, plane, window, SIDE_MOST));
+    if (address.failed) GO(COVER_ERROR_MEMORY);
+    GO(take_labels(&truth, html->context, example->truth, &example->grid, plane, size));
+    GO(take_labels(&predicted, html->context, example->predicted, &example->grid, plane, size));
+    text_add(html, "<div class=\"row four\">");
+    begin_panel(html, size, -1);
+    text_add(html, "<image id=\"picture-%d\" width=\"%lld\" height=\"%lld\" href=\"", picture, (long long)size[1],
+             (long long)size[0]);
+    text_add_bytes(html, address.data, address.length);
+    text_add(html, "\"/>");
+    end_panel(html, "image");
+    begin_panel(html, size, picture);
+    for (int c = 1; c < report->classes; c++) add_outline(html, &truth, c);
+    end_panel(html, "truth");
+    begin_panel(html, size, picture);
+    for (int c = 1; c < report->classes; c++) add_outline(html, &predicted, c);
+    end_panel(html, "prediction");
+    begin_panel(html, size, picture);
+    for (int kind = MISSED; kind <= OTHER; kind++) add_difference(html, &truth, &predicted, (enum difference)kind);
+    end_panel(html, "where they differ");
+    text_add(html, "</div>");
+done:
+    text_free(&address);
+    memory_free(html->context, truth.label);
+    memory_free(html->context, predicted.label);
+    return status;
+}
+
+/* Planes through the middle of what the truth marks, or of the image when it marks nothing. */
+static int choose_planes(struct plane planes[3], const struct task_example *example) {
+    const int64_t *size = example->grid.size;
+    int64_t low[3] = {size[0], size[1], size[2]}, high[3] = {-1, -1, -1}, pixel = 0;
+    const int count = picture_planes(planes, &example->grid);
+    for (int64_t z = 0; z < size[0]; z++)
+        for (int64_t y = 0; y < size[1]; y++)
+            for (int64_t x = 0; x < size[2]; x++, pixel++) {
+                if (!example->truth[pixel]) continue;
+                const int64_t at[3] = {z, y, x};
+                for (int a = 0; a < 3; a++)
+                    low[a] = at[a] < low[a] ? at[a] : low[a], high[a] = at[a] > high[a] ? at[a] : high[a];
+            }
+    for (int i = 0; i < count && high[0] >= 0; i++) {
+        const int through = planes[i].through;
+        planes[i].at = (low[through] + high[through]) / 2;
+    }
+    return count;
+}
+
+static cover_status add_segmentation(struct text *html, const struct task_report *report, int index, int *pictures) {
+    const struct task_example *example = &report->example[index];
+    struct plane planes[3];
+    const int count = choose_planes(planes, example);
+    text_add(html, "<div class=\"pair\"><h3>");
+    html_add(html, example->name ? example->name : "case");
+    if (report->dice && example->row >= 0 && example->row < report->cases) {
+        const double *dice = report->dice + example->row * report->classes;
+        text_add(html, "<small>Dice");
+        for (int c = 1; c < report->classes && c <= TASK_COLOURS; c++) {
+            text_add(html, "%s ", c > 1 ? "," : "");
+            html_add(html, report->names[c]);
+            if (isfinite(dice[c]))
+                text_add(html, " %.3f", dice[c]);
+            else
+                text_add(html, " \xe2\x80\x93");
+        }
+        text_add(html, "</small>");
+    }
+    text_add(html, "</h3>");
+    for (int i = 0; i < count; i++) TRY(add_plane(html, report, example, &planes[i], (*pictures)++));
+    text_add(html, "</div>");
+    return COVER_OK;
+}
+
+/* ---- classification: a picture and what it was taken for */
+
+static void add_verdict(struct text *html, const struct task_report *report, const struct task_example *example) {
+    if (!report->score || example->row < 0 || example->row >= report->cases) return;
+    const float *score = report->score + example->row * report->classes;
+    const int best = ranking_best(score, report->classes);
+    if (best < 0) return;
+    text_add(html, "<br/>taken for ");
+    html_add(html, report->names[best]);
+    text_add(html, " (%.2f)", (double)score[best]);
+    if (!report->truth) return;
+    text_add(html, report->truth[example->row] == best ? ", rightly" : ", <b>but is ");
+    if (report->truth[example->row] == best) return;
+    html_add(html, report->names[report->truth[example->row]]);
+    text_add(html, "</b>");
+}
+
+static cover_status add_classification(struct text *html, const struct task_report *report) {
+    text_add(html, "<div class=\"row four\">");
+    for (int i = 0; i < report->examples; i++) {
+        const struct task_example *example = &report->example[i];
+        struct plane planes[3];
+        picture_planes(planes, &example->grid);
+        text_add(html, "<figure>");
+        TRY(picture_image(html, example->image, &example->grid, example->channels, planes,
+                          picture_window(example->image, &example->grid, example->channels)));
+        text_add(html, "<figcaption>");
+        html_add(html, example->name ? example->name : "case");
+        add_verdict(html, report, example);
+        text_add(html, "</figcaption></figure>");
+    }
+    text_add(html, "</div>");
+    return COVER_OK;
+}
+
+static void add_legend(struct text *html, const struct task_report *report) {
+    text_add(html, "<div class=\"legend-row\">");
+    for (int c = 1; c < report->classes; c++) {
+        text_add(html, "<span class=\"key c%d\"><i>", (c - 1) % TASK_COLOURS);
+        html_add(html, report->names[c]);
+        text_add(html, "</i></span>");
+    }
+    text_add(html, "<span class=\"soft\">differences:</span>");
+    for (int kind = MISSED; kind <= (report->classes > 2 ? OTHER : ADDED); kind++)
+        text_add(html, "<span class=\"key %s\"><i>%s</i></span>", differences[kind].colour, differences[kind].name);
+    text_add(html, "</div>");
+}
+
+cover_status task_examples(struct text *html, const struct task_report *report) {
+    int pictures = 0;
+    if (!report->segmentation) {
+        text_add(html, "<h2>Validation cases</h2><p class=\"soft\">Those taken for another class first.</p>");
+        return add_classification(html, report);
+    }
+    text_add(html, "<h2>Validation cases</h2><p class=\"soft\">From the lowest mean Dice to the highest, with the "
+                   "weights that were "
+                   "kept. Of volumes, slices through the middle of what the truth marks.</p>");
+    add_legend(html, report);
+    for (int i = 0; i < report->examples; i++)
+        if (report->example[i].truth && report->example[i].predicted) TRY(add_segmentation(html, report, i, &pictures));
+    return COVER_OK;
+}
