@@ -46,7 +46,15 @@ COVER_API cover_status cover_pack(cover_context *context, const char *const *sou
 /** Open a packed dataset.  Costs the same for ten samples and for a million.
  *  @return COVER_OK; COVER_ERROR_IO; COVER_ERROR_FORMAT says what is damaged */
 COVER_API cover_status cover_dataset_open(cover_dataset **dataset, cover_context *context, const char *path);
-COVER_API void cover_dataset_destroy(cover_dataset *dataset);
+/** The same from whatever there is: a packed file as it is; anything else that cover_pack() takes (a folder, a description file, an
+ *  image) is packed into "CACHE_FOLDER/dataset.h5" first and kept: an interrupted pack goes on, a finished one is taken while sources
+ *  and options stay the same.  A folder's own labels.csv counts as `labels` unless the options name another, or the folder is an
+ *  nnU-Net dataset.
+ *  @param options NULL = as it comes; its `resume` is not looked at
+ *  @return as cover_pack() and cover_dataset_open() */
+COVER_API cover_status cover_dataset_prepare(cover_dataset **dataset, cover_context *context, const char *path,
+                                             const char *cache_folder, const cover_pack_options *options);
+COVER_API void cover_dataset_destroy(cover_dataset *dataset); /**< takes NULL */
 
 /** What the whole file shares. */
 typedef struct cover_dataset_info {

@@ -121,7 +121,7 @@ struct verb {
     const char *examples[4]; /* command lines */
     const char *preset;      /* takes --set, and starts from this preset: the help lists settings; NULL = none */
     int (*run)(struct session *session);
-    struct verb_option options[14]; /* OPTION_END ends them; the common ones go without saying */
+    struct verb_option options[24]; /* OPTION_END ends them; the common ones go without saying */
 };
 extern const struct verb *const verbs[]; /* NULL ends them */
 const struct verb *verb_find(const char *name);
@@ -147,6 +147,10 @@ static inline bool given(const struct session *session, enum option_id id) {
 static inline const char *text_of(const struct session *session, enum option_id id) {
     return session->arguments.option[id].text;
 }
+
+/* pack.c: the options of packing that a verb takes; progress goes to the session's.  EXIT_OK, or EXIT_USAGE with the reason said. */
+struct cover_pack_options;
+int pack_options_read(struct session *session, struct cover_pack_options *pack);
 
 /* ---- run.c: what the verbs that train share */
 /* The end of a text file of a run, at most `most` bytes (free it); NULL when it cannot be read.  `whole`: refuse a longer file. */

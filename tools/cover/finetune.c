@@ -73,9 +73,12 @@ static int run(struct session *session) {
     const char *init = session->arguments.operands[0], *folder = text_of(session, OPTION_OUTPUT);
     if (!given(session, OPTION_DATA)) return usage_error(session->verb, "--data DATA is missing: it names the labelled images");
     cover_dataset *dataset = NULL;
-    cover_status result = cover_dataset_open(&dataset, session->context, text_of(session, OPTION_DATA));
+    cover_pack_options pack = COVER_PACK_OPTIONS_INIT;
+    int status = pack_options_read(session, &pack);
+    if (status != EXIT_OK) return status;
+    cover_status result = cover_dataset_prepare(&dataset, session->context, text_of(session, OPTION_DATA), folder, &pack);
     if (result != COVER_OK) return failed(session, result);
-    int status = make_settings(session, dataset, init, folder);
+    status = make_settings(session, dataset, init, folder);
     if (status == EXIT_OK) status = train(session, dataset, init, folder);
     cover_dataset_destroy(dataset);
     return status;
@@ -91,7 +94,7 @@ const struct verb verb_finetune = {
         "INIT is the run folder or weight file of a pretrained network, or the word scratch for fresh weights. Segmentation puts a "
         "1x1 convolution on the full-size features and trains with cross-entropy and soft Dice; classification averages the encoder's "
         "last features and puts a linear layer on them. A network of one channel is inflated to images of several.\n"
-        "Cases are split by patient: by the data's own split where it has one, else into folds. Every val_every steps the validation "
+        "A folder as DATA is packed into RUN/dataset.h5 first. Cases are split by patient: by the data's own split where it has one, else into folds. Every val_every steps the validation "
         "cases are predicted as `cover predict` would do it, and the best weights are kept.\n"
         "The run folder gets config.json, log.jsonl, TensorBoard events, checkpoint.h5, and at the end weights.safetensors (the best, "
         "with all that prediction needs), result.json and report.html. Ctrl-C stops after the step in work and saves; --resume goes on, "
@@ -114,6 +117,13 @@ const struct verb verb_finetune = {
          {OPTION_STEPS},
          {OPTION_BATCH, NULL, "images a step"},
          {OPTION_CROP, NULL, "size of the windows that the network sees, HxW or DxHxW, multiples of 16"},
+         {OPTION_SPACING, NULL, "DATA is a folder: resample its images to this spacing in mm, or `median`"},
+         {OPTION_WINDOW},
+         {OPTION_CHANNELS},
+         {OPTION_SPLIT},
+         {OPTION_LABELS},
+         {OPTION_NEGATIVE},
+         {OPTION_SKIP_BAD},
          {OPTION_SET},
          {OPTION_RESUME, NULL, "go on from the run's checkpoint; without a checkpoint start anew"}},
 };

@@ -32,7 +32,7 @@ static int read_range(const struct session *session, enum option_id id, double l
     return EXIT_OK;
 }
 
-static int read_options(struct session *session, cover_pack_options *pack) {
+int pack_options_read(struct session *session, cover_pack_options *pack) {
     const struct value *size = &session->arguments.option[OPTION_SIZE];
     if (size->given && size->count == 1) return usage_error(session->verb, "--size %s: give HxW or DxHxW", size->text);
     for (int i = 0; i < size->count; i++) pack->size[3 - size->count + i] = size->integer[i];
@@ -77,7 +77,7 @@ static int run(struct session *session) {
         {0},
     };
     cover_pack_options pack = COVER_PACK_OPTIONS_INIT;
-    int status = read_options(session, &pack);
+    int status = pack_options_read(session, &pack);
     if (status != EXIT_OK) return status;
     char *summary = NULL;
     cover_status result = cover_pack(session->context, session->arguments.operands, session->arguments.operand_count,

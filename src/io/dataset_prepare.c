@@ -1,7 +1,6 @@
 /* A folder is packed once: beside the packed file lies a key, the hash of everything that the pack depended on (names,
  * sizes and times of all files, options) and the content hash of what came out.  Called by fine-tuning and evaluation.
  */
-#include "dataset_of_path.h"
 
 #include "../core/base/files.h"
 #include "pack_job.h"
@@ -93,7 +92,7 @@ static cover_status find_labels(struct cache *cache, const char *path) {
     return COVER_OK;
 }
 
-cover_status dataset_of_path(cover_dataset **out, cover_context *context, const char *path, const char *cache_folder,
+cover_status cover_dataset_prepare(cover_dataset **out, cover_context *context, const char *path, const char *cache_folder,
                              const cover_pack_options *given) {
     if (!out || !context || !path || !cache_folder)
         return fail(COVER_ERROR_ARGUMENT, "dataset: a context, a path and a folder for what is packed are needed");

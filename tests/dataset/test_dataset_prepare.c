@@ -1,7 +1,6 @@
 /* Folders where a packed file is expected: packed once, taken again while nothing changed, packed anew when it did. */
 #include "files.h"
 
-#include "io/dataset_of_path.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -11,7 +10,7 @@ static bool packs(const char *path, const cover_pack_options *options, int64_t s
     cover_dataset *dataset = NULL;
     cover_dataset_info info = COVER_DATASET_INFO_INIT;
     logged[0] = 0;
-    ck_assert_ok(dataset_of_path(&dataset, context, path, at("cache"), options));
+    ck_assert_ok(cover_dataset_prepare(&dataset, context, path, at("cache"), options));
     ck_assert_ok(cover_dataset_get_info(dataset, &info));
     ck_assert_int_eq(info.samples, samples);
     cover_dataset_destroy(dataset);
@@ -42,7 +41,7 @@ START_TEST(a_packed_file_is_opened_as_it_is)
         ck_assert(!packs(at("out.h5"), NULL, 1));
         ck_assert(!folder_exists(at("cache")));
         cover_dataset *dataset = NULL;
-        ck_assert_int_eq(dataset_of_path(&dataset, context, at("none.h5"), at("cache"), NULL), COVER_ERROR_IO);
+        ck_assert_int_eq(cover_dataset_prepare(&dataset, context, at("none.h5"), at("cache"), NULL), COVER_ERROR_IO);
         ck_assert_ptr_null(dataset);
     }
 END_TEST
@@ -74,7 +73,7 @@ START_TEST(an_interrupted_pack_goes_on_unless_the_sources_changed)
         for (int i = 0; i < 6; i++) write_png(at("in/%d.png", i), 6, 6, 1, i);
         for (int changed = 0; changed < 2; changed++) {
             options.progress = stop_soon;
-            ck_assert_int_eq(dataset_of_path(&dataset, context, at("in"), at("cache"), &options), COVER_ERROR_CANCELLED);
+            ck_assert_int_eq(cover_dataset_prepare(&dataset, context, at("in"), at("cache"), &options), COVER_ERROR_CANCELLED);
             ck_assert(file_exists(at("cache/dataset.h5.spool")));
             options.progress = NULL;
             if (changed) unlink(at("in/5.png"));
@@ -90,7 +89,7 @@ START_TEST(labels_csv_of_a_folder_is_read)
         write_png(at("in/images/b.png"), 6, 6, 1, 2);
         write_text(at("in/labels.csv"), "file,label\na.png,sick\nb.png,fine\n");
         cover_dataset *dataset = NULL;
-        ck_assert_ok(dataset_of_path(&dataset, context, at("in"), at("cache"), NULL));
+        ck_assert_ok(cover_dataset_prepare(&dataset, context, at("in"), at("cache"), NULL));
         ck_assert_str_eq(cover_dataset_class_name(dataset, 0), "fine");
         ck_assert_int_eq(sample_of(dataset, 0).class_index, 1);
         cover_dataset_destroy(dataset);
