@@ -42,9 +42,11 @@ static cover_status save(struct job *job) {
 }
 
 static void log_step(struct job *job, const cover_task_report *report) {
-    const struct event_scalar means[] = {{"loss", report->loss}, {"cross_entropy", report->cross_entropy},
-                                         {"dice_loss", report->dice_loss}, {"grad_norm", report->grad_norm},
-                                         {"seconds", report->seconds}, {"samples_per_s", report->samples_per_second}};
+    const struct event_scalar losses[] = {{"loss", report->loss}, {"cross_entropy", report->cross_entropy},
+                                          {"dice_loss", report->dice_loss}};
+    const struct event_scalar means[] = {{"grad_norm", report->grad_norm}, {"seconds", report->seconds},
+                                         {"samples_per_s", report->samples_per_second}};
+    run_log_add(&job->log, report->step, losses, job->settings.task == TASK_SEGMENTATION ? 3 : 1);
     run_log_add(&job->log, report->step, means, sizeof means / sizeof *means);
     run_log_set(&job->log, report->step, "lr", report->lr);
 }

@@ -116,8 +116,9 @@ cover_status cover_task_step(cover_task *task, cover_task_report *given) {
     }
     double count = (double)sums.count, rate = schedule_rate(&task->settings, task->step);
     double norm = engine_gradient_norm(task->engine, sums.count);
-    double cross_entropy = sums.term[TERM_CROSS_ENTROPY] / count, dice_loss = sums.term[TERM_DICE] / count;
-    double loss = cross_entropy + (task->settings.task == TASK_SEGMENTATION ? task->settings.dice * dice_loss : 0);
+    bool segmentation = task->settings.task == TASK_SEGMENTATION; /* the Dice of one pixel means nothing */
+    double cross_entropy = sums.term[TERM_CROSS_ENTROPY] / count, dice_loss = segmentation ? sums.term[TERM_DICE] / count : 0;
+    double loss = cross_entropy + task->settings.dice * dice_loss;
     if (!isfinite(loss) || !isfinite(norm)) {
         status = diagnose(task);
         stop_prefetch(task);
