@@ -15,6 +15,7 @@
 #include <libcover/task.h>
 #include <libcover/weights.h>
 #include <libcover/match.h>
+#include <libcover/predictor.h>
 #include <libcover/report.h>
 #include <libcover/bench.h>
 #include <libcover/analysis.h>

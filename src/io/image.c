@@ -18,24 +18,38 @@ static const int64_t LARGEST_SIZE = (int64_t)1 << 40;
 
 const struct image_format *const image_formats[] = {&png_format, &jpeg_format, &tiff_format, &nifti_format, NULL};
 
-/* True when path ends in one of the extensions, which are separated by single spaces. */
-static bool takes_extension(const char *extensions, const char *path) {
+/* The end of path that is one of the extensions, which are separated by single spaces; NULL when none is. */
+static const char *find_extension(const char *extensions, const char *path) {
     char extension[16];
     for (const char *from = extensions; *from;) {
         size_t length = strcspn(from, " ");
         snprintf(extension, sizeof extension, "%.*s", (int)length, from);
         /* ".png" alone is a hidden file without a name, not an image */
-        if (has_suffix(path, extension) && strlen(path_name(path)) > length) return true;
+        if (has_suffix(path, extension) && strlen(path_name(path)) > length) return path + strlen(path) - length;
         from += length;
         if (*from) from++;
     }
-    return false;
+    return NULL;
 }
 
 const struct image_format *image_format_of(const char *path) {
     for (int i = 0; image_formats[i]; i++)
-        if (takes_extension(image_formats[i]->extensions, path)) return image_formats[i];
+        if (find_extension(image_formats[i]->extensions, path)) return image_formats[i];
     return NULL;
+}
+
+const char *image_extension(const char *path) {
+    const struct image_format *format = image_format_of(path);
+    return format ? find_extension(format->extensions, path) : path + strlen(path);
+}
+
+cover_status label_write(cover_context *context, const char *path, const struct image *label, const char *like) {
+    const struct image_format *format = image_format_of(path);
+    if (!format || !format->write_label)
+        return fail(COVER_ERROR_UNSUPPORTED, "%s: labels are not written in this format; use .png, .tif, .nii or .nii.gz", path);
+    if (label->channels != 1 || (label->dtype != COVER_U8 && label->dtype != COVER_U16))
+        return fail(COVER_ERROR_INTERNAL, "%s: a label map is one channel of u8 or u16", path);
+    return format->write_label(context, path, label, like);
 }
 
 static cover_status unknown_content(const struct image_source *source) {

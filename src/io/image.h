@@ -35,12 +35,16 @@ struct image_format {
     bool (*detect)(const uint8_t *head, size_t bytes);
     /* Fills *image, or fails and leaves nothing allocated. */
     cover_status (*read)(struct image *image, const struct image_source *source);
+    /* See label_write(); NULL = a format that would change labels. */
+    cover_status (*write_label)(cover_context *context, const char *path, const struct image *label, const char *like);
 };
 extern const struct image_format *const image_formats[]; /* NULL ends it */
 extern const struct image_format png_format, jpeg_format, tiff_format, nifti_format;
 
 /* The format of a path by extension; NULL when none takes it. */
 const struct image_format *image_format_of(const char *path);
+/* Where the extension begins by which image_format_of() takes the path; its end when no format does. */
+const char *image_extension(const char *path);
 /* Read a file; the error text begins with the path.  limit_bytes bounds the decoded size (0 = 16 GiB). */
 cover_status image_read(struct image *image, cover_context *context, const char *path, uint64_t limit_bytes);
 /* Size, spacing and affine of a file: data is NULL.  A NIfTI file's header is all that is read of it. */
@@ -59,6 +63,11 @@ void image_free(struct image *image, cover_context *context);
 /* For readers.  Allocate image->data for its dtype, size and channels, all checked, and put its bytes in *bytes. */
 cover_status image_allocate(struct image *image, const struct image_source *source, size_t *bytes);
 
+/* Write a label map (u8 or u16, one channel) in the format of the path's extension, in one move; spacing and affine are
+ * kept where the format has a place for them.  like: the file of the image that it labels, whose geometry a NIfTI label takes
+ * over field by field (sform, qform, units), or NULL.  COVER_ERROR_UNSUPPORTED when the format holds no such label. */
+cover_status label_write(cover_context *context, const char *path, const struct image *label, const char *like);
+
 /* Writers: PNG of 8-bit grey or RGB into memory (memory_free it); NIfTI-1 files, gzip when the path ends in .gz. */
 cover_status png_encode(cover_context *context, uint8_t **bytes, size_t *count, const uint8_t *pixels, int64_t height,
                         int64_t width, int channels);
@@ -68,5 +77,8 @@ cover_status png_encode(cover_context *context, uint8_t **bytes, size_t *count, 
  * origin 0, spacing_mm where it is known and 1 mm where not; so the field fits that image as ITK reads it. */
 cover_status nifti_write(cover_context *context, const char *path, const float *values, const int64_t size[3],
                          int components, const double spacing_mm[3], const double affine[12]);
+/* The write_label of the formats whose writers are files of their own. */
+cover_status nifti_write_label(cover_context *context, const char *path, const struct image *label, const char *like);
+cover_status tiff_write_label(cover_context *context, const char *path, const struct image *label, const char *like);
 
 #endif

@@ -41,24 +41,6 @@ static bool detect(const uint8_t *head, size_t bytes) {
     return is_gzip(head, bytes) || (bytes >= 4 && nifti_version(head, &swapped) != 0);
 }
 
-static cover_status read_header(struct nifti_header *header, struct stream *stream) {
-    static const uint8_t magic1[4] = "n+1", magic2[8] = "n+2\0\r\n\032\n"; /* at the end, and behind sizeof_hdr */
-    memset(header, 0, sizeof *header);
-    TRY(stream_read(stream, header->bytes, 4));
-    header->version = nifti_version(header->bytes, &header->swapped);
-    if (!header->version)
-        return fail(stream->gzip ? COVER_ERROR_UNSUPPORTED : COVER_ERROR_FORMAT,
-                    "sizeof_hdr is neither 348 nor 540: gzip, but no NIfTI file inside");
-    TRY(stream_read(stream, header->bytes + 4, (header->version == 1 ? NIFTI_HEADER_1 : NIFTI_HEADER_2) - 4));
-    const uint8_t *magic = header->bytes + (header->version == 1 ? 344 : 4);
-    if (header->version == 1 ? memcmp(magic, magic1, 4) == 0 : memcmp(magic, magic2, 8) == 0) return COVER_OK;
-    if (memcmp(magic, "ni1", 4) == 0 || memcmp(magic, "ni2", 4) == 0)
-        return fail(COVER_ERROR_UNSUPPORTED, "the header of a .hdr/.img pair; convert the pair to one .nii file");
-    return fail(COVER_ERROR_FORMAT,
-                "no NIfTI magic (n+1 or n+2): ANALYZE 7.5, which says too little about its geometry, "
-                "or damaged; convert it to .nii");
-}
-
 /* dim[]: x, y, z and at most one further dimension above 1. */
 static cover_status read_sizes(struct image *image, struct voxels *voxels, const struct nifti_header *header) {
     double rank = nifti_get(header, NIFTI_DIM, 0);
@@ -166,7 +148,7 @@ static cover_status decode(struct image *image, const struct image_source *sourc
     struct nifti_header header;
     struct voxels voxels = {0};
     size_t bytes;
-    TRY(read_header(&header, stream));
+    TRY(nifti_header_read(&header, stream));
     TRY(read_sizes(image, &voxels, &header));
     TRY(read_type(image, &voxels, &header));
     TRY(nifti_affine(&header, image->affine));
@@ -187,4 +169,5 @@ static cover_status read_nifti(struct image *image, const struct image_source *s
 }
 
 const struct image_format nifti_format = {
-    .name = "NIfTI", .extensions = ".nii .nii.gz", .detect = detect, .read = read_nifti};
+    .name = "NIfTI", .extensions = ".nii .nii.gz", .detect = detect, .read = read_nifti,
+    .write_label = nifti_write_label};

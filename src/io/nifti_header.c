@@ -2,6 +2,8 @@
  * Called by nifti.c and nifti_write.c. */
 #include "nifti_header.h"
 
+#include "stream.h"
+
 #include <math.h>
 #include <string.h>
 
@@ -38,6 +40,24 @@ int nifti_version(const uint8_t *head, bool *swapped) {
         if (size == NIFTI_HEADER_2) return 2;
     }
     return 0;
+}
+
+cover_status nifti_header_read(struct nifti_header *header, struct stream *stream) {
+    static const uint8_t magic1[4] = "n+1", magic2[8] = "n+2\0\r\n\032\n"; /* at the end, and behind sizeof_hdr */
+    memset(header, 0, sizeof *header);
+    TRY(stream_read(stream, header->bytes, 4));
+    header->version = nifti_version(header->bytes, &header->swapped);
+    if (!header->version)
+        return fail(stream->gzip ? COVER_ERROR_UNSUPPORTED : COVER_ERROR_FORMAT,
+                    "sizeof_hdr is neither 348 nor 540: gzip, but no NIfTI file inside");
+    TRY(stream_read(stream, header->bytes + 4, (header->version == 1 ? NIFTI_HEADER_1 : NIFTI_HEADER_2) - 4));
+    const uint8_t *magic = header->bytes + (header->version == 1 ? 344 : 4);
+    if (header->version == 1 ? memcmp(magic, magic1, 4) == 0 : memcmp(magic, magic2, 8) == 0) return COVER_OK;
+    if (memcmp(magic, "ni1", 4) == 0 || memcmp(magic, "ni2", 4) == 0)
+        return fail(COVER_ERROR_UNSUPPORTED, "the header of a .hdr/.img pair; convert the pair to one .nii file");
+    return fail(COVER_ERROR_FORMAT,
+                "no NIfTI magic (n+1 or n+2): ANALYZE 7.5, which says too little about its geometry, "
+                "or damaged; convert it to .nii");
 }
 
 double nifti_get(const struct nifti_header *header, enum nifti_field field, int index) {

@@ -32,6 +32,9 @@ struct nifti_header {
 
 /* The version that the first bytes (at least 4) announce by sizeof_hdr, 0 when none, and its byte order. */
 int nifti_version(const uint8_t *head, bool *swapped);
+/* The header at the start of a file, either version and byte order. */
+struct stream;
+cover_status nifti_header_read(struct nifti_header *header, struct stream *stream);
 double nifti_get(const struct nifti_header *header, enum nifti_field field, int index);
 /* Into a header of version 1 and this machine's byte order. */
 void nifti_put(struct nifti_header *header, enum nifti_field field, int index, double value);

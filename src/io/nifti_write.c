@@ -1,15 +1,18 @@
-/* NIfTI-1 out: float32 volumes, and displacement fields in the form that ITK and ANTs read (5-D, intent 1007, one
- * volume a component, mm, LPS).  Called by match and by the demo's report. */
+/* NIfTI-1 out: float32 volumes, displacement fields in the form that ITK and ANTs read (5-D, intent 1007, one volume a
+ * component, mm, LPS), and label maps in the geometry of the image that they label.  Called by match, the demo's report and
+ * prediction. */
 #include "image.h"
 
 #include "../core/base/files.h"
 #include "nifti_header.h"
+#include "source.h"
+#include "stream.h"
 
 #include <math.h>
 #include <string.h>
 #include <zlib.h>
 
-enum { VOXELS_AT = 352, PIECE = 4096 };
+enum { VOXELS_AT = 352, PIECE = 4096, MOST_AT_ONCE = 1 << 24 };
 
 /* A replacement file, behind deflate when the path asks for it. */
 struct writer {
@@ -70,20 +73,25 @@ static void geometry(double world[12], double step[3], const double spacing_mm[3
     }
 }
 
-static void fill_header(struct nifti_header *header, const int64_t size[3], int components, const double world[12],
-                        const double step[3]) {
+/* What the voxels are. */
+struct contents {
+    int rank, components; /* dim[0]; dim[5] of vectors, else 0 */
+    int datatype, bits;
+};
+
+static void fill_header(struct nifti_header *header, const int64_t size[3], const struct contents *contents,
+                        const double world[12], const double step[3]) {
     *header = (struct nifti_header){.version = 1};
     memcpy(header->bytes, &(int32_t){NIFTI_HEADER_1}, 4);
     memcpy(header->bytes + 344, "n+1", 4);
-    const int64_t dim[8] = {components ? 5 : size[0] > 1 ? 3 : 2, size[2], size[1], size[0], 1,
-                            components ? components : 1,          1,       1};
+    const int64_t dim[8] = {contents->rank, size[2], size[1], size[0], 1, contents->components ? contents->components : 1, 1, 1};
     for (int i = 0; i < 8; i++) {
         nifti_put(header, NIFTI_DIM, i, (double)dim[i]);
         nifti_put(header, NIFTI_PIXDIM, i, i >= 1 && i <= 3 ? step[i - 1] : 1);
     }
-    nifti_put(header, NIFTI_INTENT, 0, components ? NIFTI_INTENT_VECTOR : 0);
-    nifti_put(header, NIFTI_DATATYPE, 0, 16);
-    nifti_put(header, NIFTI_BITPIX, 0, 32);
+    nifti_put(header, NIFTI_INTENT, 0, contents->components ? NIFTI_INTENT_VECTOR : 0);
+    nifti_put(header, NIFTI_DATATYPE, 0, contents->datatype);
+    nifti_put(header, NIFTI_BITPIX, 0, contents->bits);
     nifti_put(header, NIFTI_OFFSET, 0, VOXELS_AT);
     nifti_put(header, NIFTI_SLOPE, 0, 1);
     nifti_put(header, NIFTI_UNITS, 0, NIFTI_UNITS_MM);
@@ -102,14 +110,19 @@ static void to_lps(float *to, const float *field, size_t count, int components, 
     }
 }
 
+static cover_status write_header(struct writer *writer, struct nifti_header *header) {
+    memset(header->bytes + NIFTI_HEADER_1, 0, VOXELS_AT - NIFTI_HEADER_1); /* no extensions */
+    return writer_write(writer, header->bytes, VOXELS_AT, Z_NO_FLUSH);
+}
+
 static cover_status write_all(struct writer *writer, const float *values, const int64_t size[3], int components,
                               const double spacing_mm[3], const double affine[12]) {
     struct nifti_header header;
     double world[12], step[3];
     geometry(world, step, spacing_mm, affine);
-    fill_header(&header, size, components, world, step);
-    memset(header.bytes + NIFTI_HEADER_1, 0, VOXELS_AT - NIFTI_HEADER_1); /* no extensions */
-    TRY(writer_write(writer, header.bytes, VOXELS_AT, Z_NO_FLUSH));
+    struct contents contents = {components ? 5 : size[0] > 1 ? 3 : 2, components, 16, 32};
+    fill_header(&header, size, &contents, world, step);
+    TRY(write_header(writer, &header));
     const int64_t count = size[0] * size[1] * size[2];
     for (int row = 0; row < (components ? components : 1); row++) {
         for (int64_t done = 0; done < count; done += PIECE) {
@@ -122,17 +135,82 @@ static cover_status write_all(struct writer *writer, const float *values, const 
     return writer_write(writer, NULL, 0, Z_FINISH);
 }
 
-cover_status nifti_write(cover_context *context, const char *path, const float *values, const int64_t size[3],
-                         int components, const double spacing_mm[3], const double affine[12]) {
+static cover_status check_size(const char *path, const int64_t size[3]) {
     for (int axis = 0; axis < 3; axis++)
         if (size[axis] < 1 || size[axis] > INT16_MAX)
             return fail(COVER_ERROR_SHAPE, "%s: axis %c has size %lld; NIfTI-1 holds 1 to %d", path, "DHW"[axis],
                         (long long)size[axis], INT16_MAX);
+    return COVER_OK;
+}
+
+cover_status nifti_write(cover_context *context, const char *path, const float *values, const int64_t size[3],
+                         int components, const double spacing_mm[3], const double affine[12]) {
+    TRY(check_size(path, size));
     if (components && components != (size[0] > 1 ? 3 : 2))
         return fail(COVER_ERROR_SHAPE, "%s: a displacement field of %d components in %d dimensions", path, components,
                     size[0] > 1 ? 3 : 2);
     struct writer writer;
     cover_status status = writer_begin(&writer, context, path);
     if (status == COVER_OK) status = write_all(&writer, values, size, components, spacing_mm, affine);
+    return writer_end(&writer, status);
+}
+
+/* ---- labels */
+
+/* The header of a NIfTI file; *found false when it is another kind of file. */
+static cover_status read_like(struct nifti_header *header, bool *found, cover_context *context, const char *path) {
+    enum { HEAD = 65536 }; /* holds the header, compressed or not */
+    struct source source;
+    struct stream stream;
+    bool swapped;
+    TRY(source_open(&source, path));
+    size_t bytes = source.bytes < HEAD ? (size_t)source.bytes : HEAD;
+    uint8_t *head = memory_alloc(context, HEAD);
+    cover_status status = head ? source_read(&source, 0, head, bytes) : COVER_ERROR_MEMORY;
+    *found = status == COVER_OK && bytes >= 4 && (is_gzip(head, bytes) || nifti_version(head, &swapped) != 0);
+    if (*found) status = stream_open(&stream, context, head, bytes);
+    if (*found && status == COVER_OK) {
+        status = nifti_header_read(header, &stream);
+        if (status != COVER_OK) fail_in(status, "%s", path);
+        stream_close(&stream);
+    }
+    memory_free(context, head);
+    source_close(&source);
+    return status;
+}
+
+/* Field by field, so that every reader places the label where it places the image. */
+static void copy_geometry(struct nifti_header *header, const struct nifti_header *like) {
+    static const struct {
+        enum nifti_field field;
+        int count;
+    } fields[] = {{NIFTI_PIXDIM, 4}, {NIFTI_UNITS, 1},   {NIFTI_QFORM_CODE, 1}, {NIFTI_SFORM_CODE, 1},
+                  {NIFTI_QUATERN, 3}, {NIFTI_QOFFSET, 3}, {NIFTI_SROW, 12}};
+    for (size_t f = 0; f < sizeof fields / sizeof *fields; f++)
+        for (int i = 0; i < fields[f].count; i++) nifti_put(header, fields[f].field, i, nifti_get(like, fields[f].field, i));
+    double rank = nifti_get(like, NIFTI_DIM, 0); /* a single slice may be a volume */
+    nifti_put(header, NIFTI_DIM, 0, rank < 2 ? 2 : rank > 3 ? 3 : rank);
+}
+
+cover_status nifti_write_label(cover_context *context, const char *path, const struct image *label, const char *like) {
+    const bool small = label->dtype == COVER_U8;
+    const size_t bytes = (size_t)(label->size[0] * label->size[1] * label->size[2]) * cover_dtype_bytes(label->dtype);
+    const struct contents contents = {label->size[0] > 1 ? 3 : 2, 0, small ? 2 : 512, small ? 8 : 16};
+    struct nifti_header header, other;
+    struct writer writer;
+    double world[12], step[3];
+    bool found = false;
+    TRY(check_size(path, label->size));
+    if (like) TRY(read_like(&other, &found, context, like));
+    geometry(world, step, label->spacing_mm, label->affine);
+    fill_header(&header, label->size, &contents, world, step);
+    if (found) copy_geometry(&header, &other);
+    cover_status status = writer_begin(&writer, context, path);
+    if (status == COVER_OK) status = write_header(&writer, &header);
+    for (size_t done = 0, some; status == COVER_OK && done < bytes; done += some) {
+        some = bytes - done < MOST_AT_ONCE ? bytes - done : MOST_AT_ONCE;
+        status = writer_write(&writer, (const char *)label->data + done, some, Z_NO_FLUSH);
+    }
+    if (status == COVER_OK) status = writer_write(&writer, NULL, 0, Z_FINISH);
     return writer_end(&writer, status);
 }

@@ -1,7 +1,10 @@
 /* PNG in and out through libpng (ISO/IEC 15948): grey, RGB, palette, alpha, 1 to 16 bits, interlaced.
  * Alpha and transparent colours are dropped; gamma, colour profiles and text are not even parsed.
- * The reader is a row of image_formats; png_encode() serves the report and the previews. */
+ * The reader is a row of image_formats; png_encode() serves the report and the previews,
+ * write_label() prediction. */
 #include "image.h"
+
+#include "../core/base/files.h"
 
 #include <png.h>
 #include <string.h>
@@ -86,6 +89,12 @@ static cover_status resolve_palette(uint8_t *pixels, size_t count, int channels,
     return COVER_OK;
 }
 
+/* PNG is big-endian. */
+static bool native_is_little(void) {
+    const uint16_t one = 1;
+    return *(const uint8_t *)&one == 1;
+}
+
 /* Everything that may leave by longjmp; the caller releases. */
 static cover_status decode(struct png_job *job, struct image *image) {
     png_structp png = job->png;
@@ -115,8 +124,7 @@ static cover_status decode(struct png_job *job, struct image *image) {
         png_set_strip_alpha(png);
         image->channels = kind & PNG_COLOR_MASK_COLOR ? 3 : 1;
     }
-    const uint16_t one = 1;
-    if (bits == 16 && *(const uint8_t *)&one == 1) png_set_swap(png); /* the file is big-endian */
+    if (bits == 16 && native_is_little()) png_set_swap(png);
     image->dtype = bits == 16 ? COVER_U16 : COVER_U8;
     image->size[0] = 1, image->size[1] = height, image->size[2] = width;
 
@@ -145,7 +153,6 @@ static cover_status read_png(struct image *image, const struct image_source *sou
     return status;
 }
 
-const struct image_format png_format = {.name = "PNG", .extensions = ".png", .detect = detect, .read = read_png};
 
 static void write_bytes(png_structp png, png_bytep from, size_t bytes) {
     struct png_job *job = png_get_io_ptr(png);
@@ -162,24 +169,23 @@ static void write_bytes(png_structp png, png_bytep from, size_t bytes) {
 
 static void flush_bytes(png_structp png) { (void)png; }
 
-static cover_status encode(struct png_job *job, const uint8_t *pixels, int64_t height, int64_t width, int channels) {
+static cover_status encode(struct png_job *job, const uint8_t *pixels, int64_t height, int64_t width, int channels, int bits) {
     png_structp png = job->png;
     if (setjmp(png_jmpbuf(png))) return job->status;
     png_set_write_fn(png, job, write_bytes, flush_bytes);
     png_set_user_limits(png, PNG_UINT_31_MAX, PNG_UINT_31_MAX);
-    png_set_IHDR(png, job->info, (png_uint_32)width, (png_uint_32)height, 8,
+    png_set_IHDR(png, job->info, (png_uint_32)width, (png_uint_32)height, bits,
                  channels == 3 ? PNG_COLOR_TYPE_RGB : PNG_COLOR_TYPE_GRAY, PNG_INTERLACE_NONE,
                  PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
     png_write_info(png, job->info);
-    for (int64_t y = 0; y < height; y++) png_write_row(png, pixels + y * width * channels);
+    if (bits == 16 && native_is_little()) png_set_swap(png);
+    for (int64_t y = 0; y < height; y++) png_write_row(png, pixels + y * width * channels * (bits / 8));
     png_write_end(png, job->info);
     return COVER_OK;
 }
 
-cover_status png_encode(cover_context *context, uint8_t **bytes, size_t *count, const uint8_t *pixels, int64_t height,
-                        int64_t width, int channels) {
-    if (channels != 1 && channels != 3)
-        return fail(COVER_ERROR_ARGUMENT, "png: %d channels; 1 or 3 are written", channels);
+static cover_status encode_all(cover_context *context, uint8_t **bytes, size_t *count, const uint8_t *pixels, int64_t height,
+                               int64_t width, int channels, int bits) {
     if (height < 1 || width < 1 || height > PNG_UINT_31_MAX || width > PNG_UINT_31_MAX / 3)
         return fail(COVER_ERROR_SHAPE, "png: %lld x %lld pixels cannot be written", (long long)height,
                     (long long)width);
@@ -187,7 +193,7 @@ cover_status png_encode(cover_context *context, uint8_t **bytes, size_t *count, 
     job.png =
         png_create_write_struct_2(PNG_LIBPNG_VER_STRING, &job, on_error, on_warning, &job, png_allocate, png_release);
     job.info = job.png ? png_create_info_struct(job.png) : NULL;
-    cover_status status = job.info ? encode(&job, pixels, height, width, channels)
+    cover_status status = job.info ? encode(&job, pixels, height, width, channels, bits)
                                    : fail(COVER_ERROR_MEMORY, "png: libpng could not start");
     png_destroy_write_struct(&job.png, &job.info);
     if (status != COVER_OK) {
@@ -197,3 +203,26 @@ cover_status png_encode(cover_context *context, uint8_t **bytes, size_t *count, 
     *bytes = job.written, *count = job.at;
     return COVER_OK;
 }
+
+cover_status png_encode(cover_context *context, uint8_t **bytes, size_t *count, const uint8_t *pixels, int64_t height,
+                        int64_t width, int channels) {
+    if (channels != 1 && channels != 3)
+        return fail(COVER_ERROR_ARGUMENT, "png: %d channels; 1 or 3 are written", channels);
+    return encode_all(context, bytes, count, pixels, height, width, channels, 8);
+}
+
+/* Classes as grey values, 8 or 16 bits. */
+static cover_status write_label(cover_context *context, const char *path, const struct image *label, const char *like) {
+    uint8_t *bytes;
+    size_t count;
+    (void)like; /* a PNG has no geometry */
+    if (label->size[0] > 1)
+        return fail(COVER_ERROR_SHAPE, "%s: PNG holds no volume of %lld slices; use .nii.gz", path, (long long)label->size[0]);
+    TRY(encode_all(context, &bytes, &count, label->data, label->size[1], label->size[2], 1, label->dtype == COVER_U8 ? 8 : 16));
+    cover_status status = file_replace(context, path, bytes, count);
+    memory_free(context, bytes);
+    return status;
+}
+
+const struct image_format png_format = {
+    .name = "PNG", .extensions = ".png", .detect = detect, .read = read_png, .write_label = write_label};

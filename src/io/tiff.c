@@ -183,4 +183,5 @@ static cover_status read_tiff(struct image *image, const struct image_source *so
 }
 
 const struct image_format tiff_format = {
-    .name = "TIFF", .extensions = ".tif .tiff", .detect = detect, .read = read_tiff};
+    .name = "TIFF", .extensions = ".tif .tiff", .detect = detect, .read = read_tiff,
+    .write_label = tiff_write_label};

@@ -1,0 +1,86 @@
+/* Prediction with a fine-tuned task: images in, label maps or class scores out, in memory and on whole folders
+ * (supplement C.2.2; docs/finetune.md, "Prediction"). */
+#ifndef LIBCOVER_PREDICTOR_H
+#define LIBCOVER_PREDICTOR_H
+
+#include <libcover/config.h>
+#include <libcover/tensor.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** A task loaded once.  It does not change, so several threads may run it at the same time. */
+typedef struct cover_predictor cover_predictor;
+
+/** What may differ from what the task's settings say. */
+typedef struct cover_predictor_options {
+    size_t struct_size;
+    const char *mirror;     /**< average over mirrored images: "off", "horizontal" (last axis), "all"; NULL = the task's */
+    double overlap;         /**< share of a window that the next one covers again, 0..0.9; below 0 = the task's */
+    int64_t keep_component; /**< drop connected components of fewer pixels; below 0 = the task's, 0 = keep all */
+} cover_predictor_options;
+#define COVER_PREDICTOR_OPTIONS_INIT {sizeof(cover_predictor_options), 0, -1, -1}
+
+/** Load a task.
+ *  @param path    a run folder of fine-tuning (the best weights so far while it still trains), its weights.safetensors or
+ *                 checkpoint.h5
+ *  @param options NULL = all as the task says
+ *  @return COVER_OK; COVER_ERROR_MISMATCH (weights without a task: fine-tune them first); COVER_ERROR_IO and
+ *          COVER_ERROR_FORMAT name the file; COVER_ERROR_ARGUMENT (an option); COVER_ERROR_MEMORY */
+COVER_API cover_status cover_predictor_load(cover_predictor **predictor, cover_context *context, const char *path,
+                                            const cover_predictor_options *options);
+COVER_API void cover_predictor_destroy(cover_predictor *predictor);
+
+/** The task's settings, options included; owned by the predictor. */
+COVER_API const cover_config *cover_predictor_config(const cover_predictor *predictor);
+/** Number of classes; of segmentation with the background, class 0. */
+COVER_API int cover_predictor_classes(const cover_predictor *predictor);
+/** Name of a class; NULL past the end.  Owned by the predictor. */
+COVER_API const char *cover_predictor_class_name(const cover_predictor *predictor, int index);
+
+/** Predict one image.  What was done to the training images is done again: channels, clipping, resampling, normalisation.
+ *
+ *  @param      image      (C, [D,] H, W), intensities as the files have them, uint8, uint16 or any other dtype (taken as
+ *                         float32); any strides
+ *  @param      spacing_mm D, H, W (2D: D is not read), 0 = not known; NULL = not known.  Needed where the task resamples to a
+ *                         spacing
+ *  @param[out] label      segmentation: ([D,] H, W), the class of each pixel at the image's own size, small components
+ *                         dropped as the settings say.  Classification: (1), the likeliest class; multi-label: (classes), 1
+ *                         where the score is at least 1/2.  uint8, or uint16 with more than 256 classes.  Created by the
+ *                         call; NULL = not wanted
+ *  @param[out] scores     float32 probabilities: (classes, [D,] H, W), or (classes) in classification.  Created by the call;
+ *                         NULL = not wanted
+ *  @return COVER_OK; COVER_ERROR_SHAPE (dims, channels, size, unknown spacing); COVER_ERROR_NUMERIC (NaN, a constant image);
+ *          COVER_ERROR_MEMORY; COVER_ERROR_CANCELLED */
+COVER_API cover_status cover_predictor_run(cover_predictor *predictor, const cover_tensor *image, const double *spacing_mm,
+                                           cover_tensor **label, cover_tensor **scores);
+
+/** Options of cover_predict(). */
+typedef struct cover_predict_options {
+    size_t struct_size;
+    const cover_predictor_options *predictor; /**< NULL = all as the task says */
+    int scores;                               /**< segmentation: also write CASE.npy, float32 (classes, [D,] H, W) */
+    cover_progress_fn *progress;              /**< images done, of how many; may be NULL */
+    void *user;
+} cover_predict_options;
+#define COVER_PREDICT_OPTIONS_INIT {sizeof(cover_predict_options), 0, 0, 0, 0}
+
+/** Predict image files.
+ *
+ *  `input` is an image, a folder of images (folders in it too), a folder of nnU-Net's images (CASE_0000, CASE_0001, ... one
+ *  channel each) or an nnU-Net raw dataset (its imagesTs, or imagesTr).  Segmentation writes OUTPUT/CASE.EXT in the image's
+ *  own format, size, spacing, orientation and affine (JPEG, which would change labels, becomes PNG); classification writes
+ *  OUTPUT/scores.csv: file, then a score a class.  Each file is replaced in one move.
+ *
+ *  @param[out] summary JSON {task, images, written, seconds, output}, released with cover_text_release(); may be NULL
+ *  @return COVER_OK; COVER_ERROR_FORMAT lists images that could not be predicted, each with its reason; nothing was written
+ *          for them, the others are done; COVER_ERROR_ARGUMENT, COVER_ERROR_IO (also: a result could not be written, which
+ *          ends the work); COVER_ERROR_MISMATCH; COVER_ERROR_MEMORY; COVER_ERROR_CANCELLED */
+COVER_API cover_status cover_predict(cover_context *context, const char *task, const char *input, const char *output,
+                                     const cover_predict_options *options, char **summary);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

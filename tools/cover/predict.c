@@ -1,0 +1,57 @@
+/* cover predict: label maps or class scores of images, by a fine-tuned task. */
+#include "command.h"
+
+#include <libcover/dataset.h>
+#include <libcover/predictor.h>
+
+static int run(struct session *session) {
+    static const struct field fields[] = {
+        {"task", "task"},
+        {"classes", "classes", UNIT_COUNT},
+        {"images", "images", UNIT_COUNT},
+        {"written", "predicted", UNIT_COUNT},
+        {"seconds", "time", UNIT_SECONDS},
+        {"output", "written to"},
+        {0},
+    };
+    const struct value *overlap = &session->arguments.option[OPTION_OVERLAP];
+    cover_predictor_options predictor = COVER_PREDICTOR_OPTIONS_INIT;
+    cover_predict_options options = COVER_PREDICT_OPTIONS_INIT;
+    if (overlap->given && (overlap->count != 1 || !(overlap->number[0] >= 0 && overlap->number[0] <= 0.9)))
+        return usage_error(session->verb, "--overlap %s: give a share of a window, 0 to 0.9", overlap->text);
+    if (overlap->given) predictor.overlap = overlap->number[0];
+    predictor.mirror = text_of(session, OPTION_MIRROR);
+    options.predictor = &predictor;
+    options.scores = given(session, OPTION_SCORES);
+    options.progress = progress_on_work;
+    options.user = &session->progress;
+    char *summary = NULL;
+    cover_status result = cover_predict(session->context, session->arguments.operands[0], text_of(session, OPTION_INPUT),
+                                        text_of(session, OPTION_OUTPUT), &options, &summary);
+    if (result != COVER_OK) return failed(session, result);
+    int status = print_result(session, summary, fields);
+    cover_text_release(session->context, summary);
+    return status;
+}
+
+const struct verb verb_predict = {
+    .name = "predict",
+    .summary = "label maps or class scores of images, by a fine-tuned task",
+    .operands = "TASK",
+    .operands_min = 1,
+    .operands_max = 1,
+    .detail =
+        "TASK is a run folder of fine-tuning or its weights.safetensors. IN is an image, a folder of images, a folder of "
+        "nnU-Net's images (CASE_0000, CASE_0001, ...: one channel each) or an nnU-Net raw dataset. What was done to the "
+        "training images when they were packed is done again.\n"
+        "Segmentation writes DIR/CASE.EXT in the image's own format, size, spacing and orientation; JPEG becomes PNG. "
+        "Classification writes DIR/scores.csv. An image that cannot be used is listed with its reason and left out; the others "
+        "are predicted, and the exit status is 1.",
+    .examples = {"cover predict lungs/ -i new-xrays/ -o masks/", "cover predict hippo/ -i case.nii.gz -o out/ --mirror all"},
+    .run = run,
+    .options = {{OPTION_INPUT, NULL, NULL, true},
+                {OPTION_OUTPUT, "DIR", "folder to write to", true},
+                {OPTION_MIRROR},
+                {OPTION_OVERLAP},
+                {OPTION_SCORES}},
+};
