@@ -95,7 +95,7 @@ static cover_status write_result(struct job *job, const struct predict_case *ite
     return label_write(job->context, path, label, item->files[0]);
 }
 
-/* *reason: why this image cannot be used, in the error text too; COVER_OK and false: done. */
+/* *bad: the image is to blame, not what became of its result. */
 static cover_status predict_case(struct job *job, const struct predict_case *item, bool *bad) {
     struct image image = {0}, label = {0};
     float *scores = NULL;

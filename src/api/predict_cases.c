@@ -157,7 +157,8 @@ cover_status predict_cases_create(struct predict_cases *cases, cover_context *co
     cover_status status = COVER_ERROR_MEMORY;
     if (json && folder_exists(input))
         status = file_exists(json) ? add_dataset(cases, input, channel_files) : add_folder(cases, input, channel_files);
-    else if (json) status = add_file(cases, input, channel_files);
+    else if (json && file_exists(input)) status = add_file(cases, input, channel_files);
+    else if (json) status = fail(COVER_ERROR_IO, "%s: there is no such image or folder", input);
     memory_free(context, json);
     if (status == COVER_OK) status = find_doubles(cases);
     if (status != COVER_OK) predict_cases_free(cases);

@@ -2,6 +2,7 @@
 #ifndef COVER_PREDICTOR_INTERNAL_H
 #define COVER_PREDICTOR_INTERNAL_H
 
+#include "../core/train/settings.h"
 #include "../io/image.h"
 #include "../io/task_file.h"
 

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Each example does what its first comment says, on the demo's images.  TAP on stdout.
-# usage: run.sh COVER EXAMPLE-PRETRAIN EXAMPLE-FEATURES EXAMPLE-MATCH EXAMPLE-EMBED|none IMAGES
-cover=$1 pretrain=$2 features=$3 match=$4 embed=$5 images=$6
+# usage: run.sh COVER EXAMPLE-PRETRAIN EXAMPLE-FEATURES EXAMPLE-MATCH EXAMPLE-EMBED|none IMAGES EXAMPLE-SEGMENT MAKE-TASK
+cover=$1 pretrain=$2 features=$3 match=$4 embed=$5 images=$6 segment=$7 make_task=$8
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 number=0
@@ -17,7 +17,7 @@ check() { # check NAME COMMAND...
 says() { pattern=$1; shift; "$@" >"$work/said" && grep -q "$pattern" "$work/said" || { cat "$work/said"; return 1; }; }
 fails() { pattern=$1; shift; ! "$@" 2>"$work/said" >/dev/null && grep -q "$pattern" "$work/said"; }
 
-echo 1..10
+echo 1..14
 mkdir "$work/images"
 for image in $(ls "$images" | grep png | head -n 10); do cp "$images/$image" "$work/images"; done
 check 'images are packed' "$cover" pack "$work/images" -o "$work/data.h5" --quiet
@@ -35,4 +35,9 @@ else
     check 'embed.cc describes an image' says '128 numbers describe the image' "$embed" "$work/weights.safetensors"
     check 'embed.cc turns errors into exceptions' fails 'nosuch' "$embed" "$work/nosuch"
 fi
+"$make_task" "$work/task.safetensors" seg-2d crop 32x32 work 64x64
+check 'segment.c counts the pixels of each class' says 'background: [0-9]* pixels' "$segment" "$work/task.safetensors"
+check 'segment.c says that pretrained weights are no task' fails 'fine-tune them first' "$segment" "$work/weights.safetensors"
+check 'predict writes a label an image' "$cover" predict "$work/task.safetensors" -i "$work/images" -o "$work/labels" --scores --quiet
+check 'all labels are there, and their scores' test "$(ls "$work/labels" | grep -c '\.png$') $(ls "$work/labels" | grep -c '\.npy$')" = '10 10'
 check 'check finds the example weights sound' "$cover" check "$work/weights.safetensors"
