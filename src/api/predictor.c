@@ -5,8 +5,8 @@
 #include "../core/base/convert.h"
 #include "../core/base/tensor.h"
 #include "../core/method/augment.h"
-#include "../io/resample.h"
 #include "inference.h"
+#include "scores.h"
 #include "small_components.h"
 
 #include <stdio.h>
@@ -119,46 +119,17 @@ static void label_set(struct image *label, int64_t pixel, int64_t class) {
     else ((uint16_t *)label->data)[pixel] = (uint16_t)class;
 }
 
-/* Scores of one class at the image's own size: resampled linearly from the network's.  Fresh. */
-static cover_status class_plane(const cover_predictor *predictor, float **plane, const float *values, const struct grid *grid,
-                                int64_t class, const int64_t size[3]) {
-    cover_context *context = predictor->context;
-    int64_t pixels = grid_pixels(grid), classes = predictor->settings.classes;
-    struct image image = {.dtype = COVER_F32, .dims = grid->ndim, .channels = 1,
-                          .size = {grid->size[0], grid->size[1], grid->size[2]}};
-    float *own = image.data = memory_alloc(context, (size_t)pixels * sizeof *own);
-    if (!own) return COVER_ERROR_MEMORY;
-    for (int64_t p = 0; p < pixels; p++) own[p] = values[p * classes + class];
-    cover_status status = resample_linear(&image, context, size);
-    if (status == COVER_OK) *plane = image.data;
-    else image_free(&image, context);
-    return status;
-}
-
-/* One class after the other, so that memory at the image's own size does not grow with the classes. */
 static cover_status segment(const cover_predictor *predictor, const float *values, const struct grid *grid, float *scores,
                             struct image *label) {
     cover_context *context = predictor->context;
-    int64_t pixels = label->size[0] * label->size[1] * label->size[2];
-    cover_status status = COVER_OK;
-    float *best = NULL, *plane = NULL;
-    for (int64_t class = 0; class < predictor->settings.classes; class++) {
-        GO(class_plane(predictor, &plane, values, grid, class, label->size));
-        if (scores) memcpy(scores + class * pixels, plane, (size_t)pixels * sizeof *plane);
-        if (!best) {
-            best = plane, plane = NULL;
-            continue;
-        }
-        for (int64_t p = 0; p < pixels; p++)
-            if (plane[p] > best[p]) best[p] = plane[p], label_set(label, p, class);
-        memory_free(context, plane);
-        plane = NULL;
-    }
-    status = small_components_drop(label, context, predictor->settings.keep_component);
-done:
-    memory_free(context, plane);
-    memory_free(context, best);
-    return status;
+    const struct grid own = {.ndim = grid->ndim, .size = {label->size[0], label->size[1], label->size[2]}};
+    int64_t pixels = grid_pixels(&own);
+    uint16_t *classes = memory_alloc(context, (size_t)pixels * sizeof *classes);
+    if (!classes) return COVER_ERROR_MEMORY;
+    cover_status status = scores_to_labels(classes, scores, context, &own, values, grid, (int)predictor->settings.classes);
+    for (int64_t p = 0; status == COVER_OK && p < pixels; p++) label_set(label, p, classes[p]);
+    memory_free(context, classes);
+    return status == COVER_OK ? small_components_drop(label, context, predictor->settings.keep_component) : status;
 }
 
 static void classify(const cover_predictor *predictor, const float *values, float *scores, struct image *label) {

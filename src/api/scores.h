@@ -5,8 +5,9 @@
 #include "../core/base/base.h"
 #include "../core/base/grid.h"
 
-/* The largest of the classes' scores at each pixel of `to`, the first of equals.  scores: (pixels of `from`, classes), read linearly
- * between half-pixel centres, the border repeated. */
-void scores_to_labels(uint16_t *labels, const struct grid *to, const float *scores, const struct grid *from, int classes);
+/* The largest of the classes' scores at each pixel of `to`, the first of equals.  scores: (pixels of `from`, classes), resampled
+ * linearly as images are (io/resample.h).  planes: also the resampled scores, (classes, pixels of `to`); NULL = not wanted. */
+cover_status scores_to_labels(uint16_t *labels, float *planes, cover_context *context, const struct grid *to, const float *scores,
+                              const struct grid *from, int classes);
 
 #endif

@@ -50,7 +50,7 @@ cover_status task_case_labels(cover_task *task, int64_t index, uint16_t **predic
     GO(task->reader.label(task->reader.user, index, truth, grid));
     GO(predict(task, index, &scores, &working));
     if (!(*predicted = memory_alloc(task->context, (size_t)grid_pixels(grid) * sizeof **predicted))) GO(COVER_ERROR_MEMORY);
-    scores_to_labels(*predicted, grid, scores, &working, (int)task->settings.classes);
+    status = scores_to_labels(*predicted, NULL, task->context, grid, scores, &working, (int)task->settings.classes);
 done:
     memory_free(task->context, scores);
     if (status == COVER_OK) return status;
