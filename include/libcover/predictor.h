@@ -32,7 +32,7 @@ COVER_API cover_status cover_predictor_load(cover_predictor **predictor, cover_c
                                             const cover_predictor_options *options);
 COVER_API void cover_predictor_destroy(cover_predictor *predictor);
 
-/** The task's settings, options included; owned by the predictor. */
+/** The task's settings, options included; owned by the predictor.  One thread at a time: cover_config_get() keeps its text in it. */
 COVER_API const cover_config *cover_predictor_config(const cover_predictor *predictor);
 /** Number of classes; of segmentation with the background, class 0. */
 COVER_API int cover_predictor_classes(const cover_predictor *predictor);
@@ -74,9 +74,9 @@ typedef struct cover_predict_options {
  *  OUTPUT/scores.csv: file, then a score a class.  Each file is replaced in one move.
  *
  *  @param[out] summary JSON {task, images, written, seconds, output}, released with cover_text_release(); may be NULL
- *  @return COVER_OK; COVER_ERROR_FORMAT lists images that could not be predicted, each with its reason; nothing was written
- *          for them, the others are done; COVER_ERROR_ARGUMENT, COVER_ERROR_IO (also: a result could not be written, which
- *          ends the work); COVER_ERROR_MISMATCH; COVER_ERROR_MEMORY; COVER_ERROR_CANCELLED */
+ *  @return COVER_OK; COVER_ERROR_FORMAT (COVER_ERROR_MEMORY when memory was short) lists images that could not be predicted,
+ *          each with its reason; nothing was written for them, the others are done; COVER_ERROR_ARGUMENT, COVER_ERROR_IO (also: a result could not be written, which
+ *          ends the work); COVER_ERROR_MISMATCH; COVER_ERROR_CANCELLED */
 COVER_API cover_status cover_predict(cover_context *context, const char *task, const char *input, const char *output,
                                      const cover_predict_options *options, char **summary);
 

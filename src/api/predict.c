@@ -19,6 +19,7 @@ struct job {
     struct text bad; /* lines about what cannot be used */
     struct text csv; /* classification */
     int64_t bad_count, written;
+    bool memory; /* an image that may be well: memory was short */
 };
 
 /* ---- scores in files */
@@ -120,7 +121,8 @@ done:
     return status;
 }
 
-static void note_bad(struct job *job) {
+static void note_bad(struct job *job, cover_status status) {
+    job->memory = job->memory || status == COVER_ERROR_MEMORY;
     log_line(job->context, COVER_LOG_WARNING, "predict: %s", cover_error_text());
     if (job->bad_count++ < LISTED) text_add(&job->bad, "\n  %s", cover_error_text());
 }
@@ -131,7 +133,7 @@ static cover_status predict_all(struct job *job) {
         cover_status status = predict_case(job, &job->cases.cases[i], &bad);
         if (status == COVER_ERROR_CANCELLED || (status != COVER_OK && !bad)) return status;
         if (status == COVER_OK) job->written++;
-        else note_bad(job);
+        else note_bad(job, status);
         TRY(progress_call(job->context, job->options.progress, job->options.user, i + 1, job->cases.count, "image"));
     }
     return COVER_OK;
@@ -181,7 +183,7 @@ static cover_status write_csv(struct job *job) {
 static cover_status judge(struct job *job) {
     if (job->bad_count == 0) return COVER_OK;
     if (job->bad_count > LISTED) text_add(&job->bad, "\n  and %lld more (the log has all)", (long long)job->bad_count - LISTED);
-    return fail(COVER_ERROR_FORMAT, "%lld of %lld images could not be predicted%s:%s", (long long)job->bad_count,
+    return fail(job->memory ? COVER_ERROR_MEMORY : COVER_ERROR_FORMAT, "%lld of %lld images could not be predicted%s:%s", (long long)job->bad_count,
                 (long long)job->cases.count, job->written ? " (the others are done)" : "", job->bad.data ? job->bad.data : "");
 }
 

@@ -19,6 +19,7 @@ static void weights_free(struct weights *weights, cover_context *context) {
     memory_free(context, weights->first);
     memory_free(context, weights->count);
     memory_free(context, weights->weight);
+    *weights = (struct weights){0};
 }
 
 static cover_status weights_create(struct weights *weights, cover_context *context, int64_t n, int64_t m) {
@@ -131,7 +132,6 @@ cover_status resample_linear(struct image *image, cover_context *context, const 
         GO(next ? COVER_OK : COVER_ERROR_MEMORY);
         apply(next, pixels, &weights, outer, n, m, inner);
         weights_free(&weights, context);
-        weights = (struct weights){0};
         memory_free(context, pixels);
         pixels = next, next = NULL;
         now[axis] = m;

@@ -489,6 +489,55 @@ START_TEST(killed_in_the_middle_no_label_is_half_written)
     }
 END_TEST
 
+/* An allocator that refuses call number `fail_at` and counts what is alive. */
+static struct {
+    long calls, fail_at, alive;
+} refusing;
+static void *refusing_allocate(void *user, size_t bytes, size_t alignment) {
+    (void)user;
+    void *memory = NULL;
+    if (++refusing.calls == refusing.fail_at || posix_memalign(&memory, alignment, bytes) != 0) return NULL;
+    refusing.alive++;
+    return memory;
+}
+static void refusing_release(void *user, void *memory) {
+    (void)user;
+    refusing.alive--;
+    free(memory);
+}
+
+START_TEST(refused_memory_is_reported_and_nothing_leaks)
+    {
+        cover_allocator allocator = {refusing_allocate, refusing_release, NULL};
+        cover_context_options options = COVER_CONTEXT_OPTIONS_INIT;
+        cover_context *own;
+        struct pool *pool;
+        options.allocator = &allocator, options.threads = 1;
+        write_task("seg-2d", (const char *[]){"crop", "16x16", "work", "16x16", "keep_component", "3", NULL}, NULL);
+        ck_assert_ok(folder_create(at("in")));
+        write_image("in/a.png", COVER_U8, 1, 20, 30, 1);
+        write_image("in/b.nii.gz", COVER_U8, 1, 20, 30, 1);
+        ck_assert_ok(cover_context_create(&own, &options));
+        ck_assert_ok(context_pool(own, &pool));
+        long before = refusing.alive, call = 1;
+        cover_predict_options predict_options = COVER_PREDICT_OPTIONS_INIT;
+        predict_options.scores = 1;
+        for (cover_status status = COVER_ERROR_MEMORY; status != COVER_OK; call += call < 20 ? 1 : 17) {
+            char *summary = NULL;
+            refusing.calls = 0, refusing.fail_at = call;
+            status = cover_predict(own, at("TASK.safetensors"), at("in"), at("out"), &predict_options, &summary);
+            refusing.fail_at = 0;
+            ck_assert_msg(status == (refusing.calls < call ? COVER_OK : COVER_ERROR_MEMORY), "refused call %ld gave %s: %s", call,
+                          cover_status_name(status), cover_error_text());
+            cover_text_release(own, summary);
+            ck_assert_msg(refusing.alive == before, "refused call %ld: %ld pieces leaked", call, refusing.alive - before);
+        }
+        ck_assert_int_gt(call, 100);
+        cover_context_destroy(own);
+        ck_assert_int_eq(refusing.alive, 0);
+    }
+END_TEST
+
 int main(void) {
     Suite *suite = suite_create("predictor");
     TCase *tcase = tcase_create("predictor");
@@ -507,6 +556,7 @@ int main(void) {
     ADD(tcase, numbered_images_of_a_one_channel_task_stay_apart);
     ADD(tcase, what_cannot_be_used_is_listed_and_the_rest_is_done);
     ADD(tcase, classification_writes_a_table_of_scores);
+    ADD(tcase, refused_memory_is_reported_and_nothing_leaks);
     ADD(tcase, killed_in_the_middle_no_label_is_half_written);
     suite_add_tcase(suite, tcase);
     return run_suite(suite);

@@ -17,7 +17,7 @@ check() { # check NAME COMMAND...
 says() { pattern=$1; shift; "$@" >"$work/said" && grep -q "$pattern" "$work/said" || { cat "$work/said"; return 1; }; }
 fails() { pattern=$1; shift; ! "$@" 2>"$work/said" >/dev/null && grep -q "$pattern" "$work/said"; }
 
-echo 1..14
+echo 1..15
 mkdir "$work/images"
 for image in $(ls "$images" | grep png | head -n 10); do cp "$images/$image" "$work/images"; done
 check 'images are packed' "$cover" pack "$work/images" -o "$work/data.h5" --quiet
@@ -40,4 +40,6 @@ check 'segment.c counts the pixels of each class' says 'background: [0-9]* pixel
 check 'segment.c says that pretrained weights are no task' fails 'fine-tune them first' "$segment" "$work/weights.safetensors"
 check 'predict writes a label an image' "$cover" predict "$work/task.safetensors" -i "$work/images" -o "$work/labels" --scores --quiet
 check 'all labels are there, and their scores' test "$(ls "$work/labels" | grep -c '\.png$') $(ls "$work/labels" | grep -c '\.npy$')" = '10 10'
+echo damaged >"$work/images/damaged.png"
+check 'predict lists what it cannot use, and does the rest' fails 'damaged.png: .*' "$cover" predict "$work/task.safetensors" -i "$work/images" -o "$work/more"
 check 'check finds the example weights sound' "$cover" check "$work/weights.safetensors"
