@@ -190,9 +190,9 @@ cover_status cover_task_save(cover_task *task, const char *path) {
     else text_free(&about);
     if (status != COVER_OK) return status;
     struct checkpoint_state states[] = {
-        {"about", about_json, (int64_t)strlen(about_json)},
+        {TASK_STATE_ABOUT, about_json, (int64_t)strlen(about_json)},
         {"best", &best, sizeof best},
-        {"best_weights", task->best, (int64_t)((size_t)engine->model.parameters.floats * sizeof(float))},
+        {TASK_STATE_BEST, task->best, (int64_t)((size_t)engine->model.parameters.floats * sizeof(float))},
     };
     struct checkpoint checkpoint = {.step = task->step, .updates = engine->updates, .seed = task->settings.seed, .config = json,
                                     .dataset_hash = task->hash, .objective = "task", .parameters = &engine->model.parameters,
@@ -214,7 +214,7 @@ static cover_status load_best(cover_task *task, struct checkpoint_file *file) {
     if (!fits) return fail(COVER_ERROR_FORMAT, "%s: state \"best\" has %lld bytes", file->path, (long long)bytes);
     task->score = best.score, task->best_score = best.best_score, task->best_step = best.best_step;
     if (best.best_step == 0) return COVER_OK;
-    TRY(checkpoint_read_state(file, "best_weights", &data, &bytes));
+    TRY(checkpoint_read_state(file, TASK_STATE_BEST, &data, &bytes));
     memory_free(task->context, task->best);
     task->best = (float *)data;
     if (bytes == (int64_t)((size_t)task->engine->model.parameters.floats * sizeof(float))) return COVER_OK;

@@ -20,8 +20,8 @@ void task_about_free(struct task_about *about);
 
 /* States of a checkpoint of fine-tuning: JSON text of `about`, and the flat weights of the best validation so far (none before
  * the first). */
-#define TASK_STATE_ABOUT "task"
-#define TASK_STATE_BEST "best"
+#define TASK_STATE_ABOUT "about"
+#define TASK_STATE_BEST "best_weights"
 
 /* JSON text of it, and back; also a state of the checkpoint.  Reading checks everything: lengths, names, ranges. */
 cover_status task_about_write(struct text *text, const struct task_about *about);
