@@ -120,39 +120,40 @@ static float windowed(float value, struct window window) {
 /* 3 channels are shown in colour, of any other number the first one. */
 static int shown_channels(int channels) { return channels == 3 ? 3 : 1; }
 
-/* A slice as 8-bit grey or RGB, size = height, width. */
-static cover_status shown_slice(uint8_t **out, int64_t size[2], cover_context *context, const float *data,
-                                const struct grid *grid, int channels, const struct plane *plane, struct window window,
-                                int64_t side) {
-    struct slice slice = {0};
+/* 8-bit grey or RGB; NULL when memory is short. */
+static uint8_t *shown_pixels(cover_context *context, const float *data, int64_t count, int channels, struct window window) {
     int shown = shown_channels(channels);
-    TRY(slice_take_within(&slice, context, data, grid, channels, plane, side));
-    size[0] = slice.height, size[1] = slice.width;
-    uint8_t *pixels = memory_alloc(context, (size_t)(slice.height * slice.width * shown));
-    for (int64_t i = 0; pixels && i < slice.height * slice.width; i++)
-        for (int c = 0; c < shown; c++) pixels[i * shown + c] = to_byte(windowed(slice.data[i * channels + c], window));
-    memory_free(context, slice.data);
-    *out = pixels;
-    return pixels ? COVER_OK : COVER_ERROR_MEMORY;
+    uint8_t *pixels = memory_alloc(context, (size_t)(count * shown));
+    for (int64_t i = 0; pixels && i < count; i++)
+        for (int c = 0; c < shown; c++) pixels[i * shown + c] = to_byte(windowed(data[i * channels + c], window));
+    return pixels;
 }
 
 cover_status picture_image(struct text *html, const float *data, const struct grid *grid, int channels,
                            const struct plane *plane, struct window window) {
-    uint8_t *pixels;
-    int64_t size[2];
-    TRY(shown_slice(&pixels, size, html->context, data, grid, channels, plane, window, SIDE_MAX));
-    cover_status status = add_picture(html, pixels, size[0], size[1], shown_channels(channels));
+    struct slice slice = {0};
+    TRY(slice_take(&slice, html->context, data, grid, channels, plane));
+    uint8_t *pixels = shown_pixels(html->context, slice.data, slice.height * slice.width, channels, window);
+    cover_status status = pixels ? add_picture(html, pixels, slice.height, slice.width, shown_channels(channels)) : COVER_ERROR_MEMORY;
+    memory_free(html->context, pixels);
+    memory_free(html->context, slice.data);
+    return status;
+}
+
+cover_status picture_address(struct text *html, const float *data, int64_t height, int64_t width, int channels,
+                             struct window window) {
+    uint8_t *pixels = shown_pixels(html->context, data, height * width, channels, window);
+    cover_status status = pixels ? add_address(html, pixels, height, width, shown_channels(channels)) : COVER_ERROR_MEMORY;
     memory_free(html->context, pixels);
     return status;
 }
 
-cover_status picture_address(struct text *html, int64_t size[2], const float *data, const struct grid *grid, int channels,
-                             const struct plane *plane, struct window window, int64_t side) {
-    uint8_t *pixels;
-    TRY(shown_slice(&pixels, size, html->context, data, grid, channels, plane, window, side));
-    cover_status status = add_address(html, pixels, size[0], size[1], shown_channels(channels));
-    memory_free(html->context, pixels);
-    return status;
+cover_status picture_slice(float **values, int64_t size[2], cover_context *context, const float *data,
+                           const struct grid *grid, int channels, const struct plane *plane, int64_t side) {
+    struct slice slice = {0};
+    TRY(slice_take_within(&slice, context, data, grid, channels, plane, side));
+    *values = slice.data, size[0] = slice.height, size[1] = slice.width;
+    return COVER_OK;
 }
 
 cover_status picture_difference(struct text *html, const float *a, struct window a_window, const float *b,

@@ -121,8 +121,11 @@ cover_status picture_difference(struct text *html, const float *a, struct window
                                 struct window b_window, const float *mask, const struct grid *grid, int channels,
                                 const struct plane *plane);
 cover_status picture_wheel(struct text *html);
-/* The address (data:...) of a slice whose longer side is at most `side`, and the size it has then. */
-cover_status picture_address(struct text *html, int64_t size[2], const float *data, const struct grid *grid, int channels,
-                             const struct plane *plane, struct window window, int64_t side);
+/* The address (data:...) of a whole 2D image. */
+cover_status picture_address(struct text *html, const float *data, int64_t height, int64_t width, int channels,
+                             struct window window);
+/* A slice whose longer side is at most `side`, by averaging: size = height, width; channels last, memory_free() it. */
+cover_status picture_slice(float **values, int64_t size[2], cover_context *context, const float *data,
+                           const struct grid *grid, int channels, const struct plane *plane, int64_t side);
 
 #endif

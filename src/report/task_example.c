@@ -51,28 +51,80 @@ cover_status task_examples_choose(int64_t *row, int *chosen, int most, cover_con
     return COVER_OK;
 }
 
-/* ---- one plane of labels */
+/* ---- planes */
+
+int task_example_planes(const struct task_example *example) {
+    return example->grid.ndim == 3 && example->truth ? 3 : 1;
+}
+
+/* Through the middle of what the truth marks, or of the image when it marks nothing. */
+static struct plane choose_plane(const struct task_example *example, int index) {
+    const int64_t *size = example->grid.size;
+    struct plane planes[3];
+    picture_planes(planes, &example->grid);
+    struct plane plane = planes[index];
+    int64_t low = size[plane.through], high = -1, pixel = 0, at[3];
+    for (at[0] = 0; example->truth && at[0] < size[0]; at[0]++)
+        for (at[1] = 0; at[1] < size[1]; at[1]++)
+            for (at[2] = 0; at[2] < size[2]; at[2]++, pixel++) {
+                if (!example->truth[pixel]) continue;
+                const int64_t here = at[plane.through];
+                if (here < low) low = here;
+                if (here > high) high = here;
+            }
+    if (high >= 0) plane.at = (low + high) / 2;
+    return plane;
+}
+
+/* The nearest label of each pixel of a picture of this size; NULL when memory is short. */
+static uint16_t *take_labels(cover_context *context, const uint16_t *labels, const struct grid *grid,
+                             const struct plane *plane, const int64_t size[2]) {
+    const int64_t stride[3] = {grid->size[1] * grid->size[2], grid->size[2], 1};
+    const int64_t rows = grid->size[plane->row_axis], columns = grid->size[plane->column_axis];
+    uint16_t *out = memory_alloc(context, (size_t)(size[0] * size[1]) * sizeof *out);
+    for (int64_t y = 0; out && y < size[0]; y++)
+        for (int64_t x = 0; x < size[1]; x++)
+            out[y * size[1] + x] = labels[(2 * y + 1) * rows / (2 * size[0]) * stride[plane->row_axis] +
+                                          (2 * x + 1) * columns / (2 * size[1]) * stride[plane->column_axis] +
+                                          plane->at * stride[plane->through]];
+    return out;
+}
+
+cover_status task_example_plane(struct task_example *out, cover_context *context, const struct task_example *example,
+                                int index) {
+    const struct plane plane = choose_plane(example, index);
+    struct task_example flat = *example;
+    float *image = NULL;
+    int64_t size[2];
+    flat.image = NULL, flat.truth = flat.predicted = NULL;
+    TRY(picture_slice(&image, size, context, example->image, &example->grid, example->channels, &plane, SIDE_MOST));
+    flat.grid = (struct grid){.ndim = 2, .size = {1, size[0], size[1]}};
+    flat.image = image;
+    if (example->truth && example->predicted) {
+        flat.truth = take_labels(context, example->truth, &example->grid, &plane, size);
+        flat.predicted = take_labels(context, example->predicted, &example->grid, &plane, size);
+        if (!flat.truth || !flat.predicted) {
+            task_example_free(&flat, context);
+            return COVER_ERROR_MEMORY;
+        }
+    }
+    *out = flat;
+    return COVER_OK;
+}
+
+void task_example_free(struct task_example *plane, cover_context *context) {
+    memory_free(context, (void *)plane->image);
+    memory_free(context, (void *)plane->truth);
+    memory_free(context, (void *)plane->predicted);
+    plane->image = NULL, plane->truth = plane->predicted = NULL;
+}
+
+/* ---- outlines and differences of one plane */
 
 struct label_slice {
     int64_t height, width;
-    uint16_t *label;
+    const uint16_t *label;
 };
-
-/* The nearest label of each pixel of a picture of this size. */
-static cover_status take_labels(struct label_slice *slice, cover_context *context, const uint16_t *labels,
-                                const struct grid *grid, const struct plane *plane, const int64_t size[2]) {
-    const int64_t stride[3] = {grid->size[1] * grid->size[2], grid->size[2], 1};
-    const int64_t rows = grid->size[plane->row_axis], columns = grid->size[plane->column_axis];
-    *slice = (struct label_slice){.height = size[0], .width = size[1]};
-    slice->label = memory_alloc(context, (size_t)(size[0] * size[1]) * sizeof *slice->label);
-    if (!slice->label) return COVER_ERROR_MEMORY;
-    for (int64_t y = 0; y < size[0]; y++)
-        for (int64_t x = 0; x < size[1]; x++)
-            slice->label[y * size[1] + x] = labels[(2 * y + 1) * rows / (2 * size[0]) * stride[plane->row_axis] +
-                                                   (2 * x + 1) * columns / (2 * size[1]) * stride[plane->column_axis] +
-                                                   plane->at * stride[plane->through]];
-    return COVER_OK;
-}
 
 static bool is_class(const struct label_slice *slice, int64_t y, int64_t x, int c) {
     return y >= 0 && x >= 0 && y < slice->height && x < slice->width && slice->label[y * slice->width + x] == c;
@@ -145,22 +197,17 @@ static void end_panel(struct text *html, const char *caption) {
     text_add(html, "</figcaption></figure>");
 }
 
-static cover_status add_plane(struct text *html, const struct task_report *report, const struct task_example *example,
-                              const struct plane *plane, int picture) {
-    const struct window window = picture_window(example->image, &example->grid, example->channels);
-    struct text address = {.context = html->context};
-    struct label_slice truth = {0}, predicted = {0};
-    int64_t size[2];
-    cover_status status;
-    GO(picture_address(&address, size, example->image, &example->grid, example->channels, plane, window, SIDE_MOST));
-    if (address.failed) GO(COVER_ERROR_MEMORY);
-    GO(take_labels(&truth, html->context, example->truth, &example->grid, plane, size));
-    GO(take_labels(&predicted, html->context, example->predicted, &example->grid, plane, size));
+/* `plane`: 2D, with truth and prediction. */
+static cover_status add_plane(struct text *html, const struct task_report *report, const struct task_example *plane,
+                              int picture) {
+    const int64_t size[2] = {plane->grid.size[1], plane->grid.size[2]};
+    const struct label_slice truth = {size[0], size[1], plane->truth}, predicted = {size[0], size[1], plane->predicted};
     text_add(html, "<div class=\"row four\">");
     begin_panel(html, size, -1);
     text_add(html, "<image id=\"picture-%d\" width=\"%lld\" height=\"%lld\" href=\"", picture, (long long)size[1],
              (long long)size[0]);
-    text_add_bytes(html, address.data, address.length);
+    TRY(picture_address(html, plane->image, size[0], size[1], plane->channels,
+                        picture_window(plane->image, &plane->grid, plane->channels)));
     text_add(html, "\"/>");
     end_panel(html, "image");
     begin_panel(html, size, picture);
@@ -173,38 +220,11 @@ static cover_status add_plane(struct text *html, const struct task_report *repor
     for (int kind = MISSED; kind <= OTHER; kind++) add_difference(html, &truth, &predicted, (enum difference)kind);
     end_panel(html, "where they differ");
     text_add(html, "</div>");
-done:
-    text_free(&address);
-    memory_free(html->context, truth.label);
-    memory_free(html->context, predicted.label);
-    return status;
+    return COVER_OK;
 }
 
-/* Planes through the middle of what the truth marks, or of the image when it marks nothing. */
-static int choose_planes(struct plane planes[3], const struct task_example *example) {
-    const int64_t *size = example->grid.size;
-    int64_t low[3] = {size[0], size[1], size[2]}, high[3] = {-1, -1, -1}, pixel = 0;
-    const int count = picture_planes(planes, &example->grid);
-    for (int64_t z = 0; z < size[0]; z++)
-        for (int64_t y = 0; y < size[1]; y++)
-            for (int64_t x = 0; x < size[2]; x++, pixel++) {
-                if (!example->truth[pixel]) continue;
-                const int64_t at[3] = {z, y, x};
-                for (int a = 0; a < 3; a++)
-                    low[a] = at[a] < low[a] ? at[a] : low[a], high[a] = at[a] > high[a] ? at[a] : high[a];
-            }
-    for (int i = 0; i < count && high[0] >= 0; i++) {
-        const int through = planes[i].through;
-        planes[i].at = (low[through] + high[through]) / 2;
-    }
-    return count;
-}
-
-static cover_status add_segmentation(struct text *html, const struct task_report *report, int index, int *pictures) {
-    const struct task_example *example = &report->example[index];
-    struct plane planes[3];
-    const int count = choose_planes(planes, example);
-    text_add(html, "<div class=\"pair\"><h3>");
+static void add_case_heading(struct text *html, const struct task_report *report, const struct task_example *example) {
+    text_add(html, "<h3>");
     html_add(html, example->name ? example->name : "case");
     if (report->dice && example->row >= 0 && example->row < report->cases) {
         const double *dice = report->dice + example->row * report->classes;
@@ -220,8 +240,24 @@ static cover_status add_segmentation(struct text *html, const struct task_report
         text_add(html, "</small>");
     }
     text_add(html, "</h3>");
-    for (int i = 0; i < count; i++) TRY(add_plane(html, report, example, &planes[i], (*pictures)++));
-    text_add(html, "</div>");
+}
+
+static cover_status add_segmentation(struct text *html, const struct task_report *report) {
+    int picture = 0;
+    for (int i = 0; i < report->examples; i++) {
+        const struct task_example *example = &report->example[i];
+        if (!example->truth || !example->predicted) continue;
+        text_add(html, "<div class=\"pair\">");
+        if (i == 0 || example->row < 0 || example[-1].row != example->row) add_case_heading(html, report, example);
+        for (int p = 0; p < task_example_planes(example); p++) {
+            struct task_example plane;
+            TRY(task_example_plane(&plane, html->context, example, p));
+            const cover_status status = add_plane(html, report, &plane, picture++);
+            task_example_free(&plane, html->context);
+            TRY(status);
+        }
+        text_add(html, "</div>");
+    }
     return COVER_OK;
 }
 
@@ -274,7 +310,6 @@ static void add_legend(struct text *html, const struct task_report *report) {
 }
 
 cover_status task_examples(struct text *html, const struct task_report *report) {
-    int pictures = 0;
     if (!report->segmentation) {
         text_add(html, "<h2>Validation cases</h2><p class=\"soft\">Those taken for another class first.</p>");
         return add_classification(html, report);
@@ -283,7 +318,5 @@ cover_status task_examples(struct text *html, const struct task_report *report) 
                    "weights that were "
                    "kept. Of volumes, slices through the middle of what the truth marks.</p>");
     add_legend(html, report);
-    for (int i = 0; i < report->examples; i++)
-        if (report->example[i].truth && report->example[i].predicted) TRY(add_segmentation(html, report, i, &pictures));
-    return COVER_OK;
+    return add_segmentation(html, report);
 }

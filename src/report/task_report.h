@@ -24,7 +24,8 @@ void task_log_free(struct task_log *log, cover_context *context);
 /* The series of a key; NULL when the log has none. */
 const struct task_series *task_log_find(const struct task_log *log, const char *name);
 
-/* A validation case to look at.  All arrays lie on one grid, D, H, W order. */
+/* A validation case to look at, or one plane of it.  All arrays lie on one grid, D, H, W order.  Examples of the same
+ * row that follow each other share a heading. */
 struct task_example {
     const char *name;
     struct grid grid;
@@ -34,6 +35,12 @@ struct task_example {
     const uint16_t *predicted;
     int64_t row; /* in dice and score below; -1 = none */
 };
+/* What the page shows of an example: planes through the middle of what the truth marks (3 of a volume, 1 in 2D),
+ * brought down to the size of a picture, as a 2D example with arrays of its own. */
+int task_example_planes(const struct task_example *example);
+cover_status task_example_plane(struct task_example *plane, cover_context *context, const struct task_example *example,
+                                int index);
+void task_example_free(struct task_example *plane, cover_context *context);
 
 struct task_report {
     const char *run;         /* name of the run folder */
