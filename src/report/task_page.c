@@ -63,7 +63,7 @@ static void add_tiles(struct text *html, const struct task_report *report) {
         if (ranking_confusion(NULL, &accuracy, &cases) != COVER_OK) accuracy = NAN;
         page_tile_number(html, "accuracy", accuracy, "");
     } else
-        page_tile_number(html, "classes", report->classes - 1, "");
+        page_tile_number(html, "classes", report->classes > 1 ? report->classes - 1 : NAN, "");
     page_tile_number(html, "validation cases", (double)report->cases, "");
     page_tile_number(html, "best step", report->best_step > 0 ? (double)report->best_step : NAN, "");
     page_tile_number(html, "steps", last_step(report), "");
@@ -156,7 +156,7 @@ static void add_curves(struct text *html, const struct task_report *report) {
                                                      series->value, series->count};
         }
         chart_lines(html, &chart, lines, count);
-        if (i != 1 || report->classes < (report->segmentation ? 3 : 2)) continue;
+        if (i != 1 || (report->classes && report->classes < 3)) continue; /* of two classes one says it all */
         add_group(html, report,
                   (struct chart){.title = report->segmentation ? "Validation Dice by class" : "Validation AUC by class",
                                  .exact = true,

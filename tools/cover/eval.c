@@ -177,8 +177,8 @@ const struct verb verb_eval = {
         "a CSV of class scores as predict writes it, and LABELS a folder of class folders or a CSV with columns file "
         "and "
         "label. Intervals of means are bootstrap intervals over the cases.\n"
-        "With --correlate, PRED and LABELS are the JSON of two evaluations of the same cases: Pearson's r over their "
-        "Dice (test-retest).",
+        "With --correlate, PRED and LABELS are the JSON of two evaluations of the same cases, or the result.json of two "
+        "fine-tuning runs: Pearson's r over their Dice (test-retest).",
     .examples = {"cover eval predicted/ Dataset001/labelsTr", "cover eval scores.csv test/ --json",
                  "cover eval mask.png truth.png --classes lung=255", "cover eval --correlate one.json other.json"},
     .run = run,
