@@ -77,6 +77,9 @@ static cover_status read_rules(struct task_about *about, const json_t *object) {
     if (about->rules.dims != 0 && about->rules.dims != config_settings(about->config)->dims)
         return fail(COVER_ERROR_FORMAT, "task: rules for %dD images, but a network of %dD ones", about->rules.dims,
                     (int)config_settings(about->config)->dims);
+    if (about->rules.channels != 0 && about->rules.channels != config_settings(about->config)->channels)
+        return fail(COVER_ERROR_FORMAT, "task: rules that make %d channels, but a network of %d", about->rules.channels,
+                    (int)config_settings(about->config)->channels);
     return COVER_OK;
 }
 

@@ -154,6 +154,7 @@ START_TEST(what_does_not_fit_together_is_refused)
             {"\"crop\"", "\"krop\"", "krop"},
             {"\"rules\": {\"dims\": 3", "\"rules\": {\"dims\": 2", "2D"},
             {"\"rules\": {\"dims\": 3", "\"rules\": {\"dims\": 9", "dims"},
+            {"\"rules\": {\"dims\": 3, \"channels\": 0", "\"rules\": {\"dims\": 3, \"channels\": 3", "3 channels"},
             {"\"rules\"", "\"rulers\"", "rules"},
             {"\"settings\"", "\"setting\"", "settings"},
             {"{", "[", "task"},
