@@ -183,8 +183,9 @@ static cover_status write_csv(struct job *job) {
 static cover_status judge(struct job *job) {
     if (job->bad_count == 0) return COVER_OK;
     if (job->bad_count > LISTED) text_add(&job->bad, "\n  and %lld more (the log has all)", (long long)job->bad_count - LISTED);
-    return fail(job->memory ? COVER_ERROR_MEMORY : COVER_ERROR_FORMAT, "%lld of %lld images could not be predicted%s:%s", (long long)job->bad_count,
-                (long long)job->cases.count, job->written ? " (the others are done)" : "", job->bad.data ? job->bad.data : "");
+    cover_status status = job->memory ? COVER_ERROR_MEMORY : COVER_ERROR_FORMAT;
+    return fail(status, "%lld of %lld images could not be predicted%s:%s", (long long)job->bad_count, (long long)job->cases.count,
+                job->written ? " (the others are done)" : "", job->bad.data ? job->bad.data : "");
 }
 
 static cover_status summarise(const struct job *job, double seconds, char **summary) {

@@ -145,7 +145,8 @@ static void classify(const cover_predictor *predictor, const float *values, floa
 cover_status predictor_scores(const cover_predictor *predictor, const struct image *image, int64_t *count) {
     *count = predictor->settings.classes;
     bool fits = true;
-    for (int a = 0; predictor->settings.task == TASK_SEGMENTATION && a < 3; a++) fits = fits && multiply(*count, image->size[a], count);
+    if (predictor->settings.task == TASK_SEGMENTATION)
+        for (int a = 0; a < 3; a++) fits = fits && multiply(*count, image->size[a], count);
     return fits && *count < INT64_MAX / 8 ? COVER_OK : fail(COVER_ERROR_SHAPE, "the scores are too large");
 }
 
