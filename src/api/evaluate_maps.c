@@ -166,10 +166,9 @@ static cover_status judge(struct maps_job *job, int64_t index) {
     }
     const struct labels maps[2] = {{prediction.label, true}, {truth.label, true}};
     overlap_add(overlap, job->classes.count, maps[0], maps[1], grid_pixels(&grid));
-    for (int c = 1; c < job->classes.count; c++) {
-        judged->dice[c] = overlap_dice(&overlap[c]);
-        GO(surface_hd95(&judged->hd95[c], context, maps[0], maps[1], c, &grid, spacing));
-    }
+    for (int c = 1; c < job->classes.count; c++) judged->dice[c] = overlap_dice(&overlap[c]);
+    if (job->classes.count > 1)
+        GO(surface_hd95(judged->hd95 + 1, context, maps[0], maps[1], 1, job->classes.count - 1, &grid, spacing));
     judged->mean_dice = overlap_mean_dice(overlap, job->classes.count);
     judged->mean_hd95 = mean_known(judged->hd95 + 1, job->classes.count - 1);
     pthread_mutex_lock(&job->lock);

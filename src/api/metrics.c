@@ -119,8 +119,7 @@ cover_status cover_hd95(double *mm, const cover_tensor *prediction, const cover_
                     spacing_mm[a]));
     }
     found[0] = NAN;
-    for (int c = 1; c < classes; c++)
-        GO(surface_hd95(&found[c], truth->context, maps.prediction, maps.truth, c, &grid, spacing));
+    GO(surface_hd95(found + 1, truth->context, maps.prediction, maps.truth, 1, classes - 1, &grid, spacing));
     memcpy(mm, found, (size_t)classes * sizeof *found);
 done:
     if (truth) memory_free(truth->context, found), memory_free(truth->context, maps.block);

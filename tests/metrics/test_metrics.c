@@ -182,9 +182,12 @@ START_TEST(hd95_is_what_brute_force_finds)
                     }
                 }
                 for (int label = 1; label < 3; label++) {
-                    double mm;
+                    double mm, all[2];
+                    ck_assert_ok(surface_hd95(all, context, (struct labels){map[0], false},
+                                              (struct labels){map[1], false}, 1, 2, grid, cases[k].spacing));
                     ck_assert_ok(surface_hd95(&mm, context, (struct labels){map[0], false},
-                                              (struct labels){map[1], false}, label, grid, cases[k].spacing));
+                                              (struct labels){map[1], false}, label, 1, grid, cases[k].spacing));
+                    ck_assert_mem_eq(&mm, &all[label - 1], sizeof mm); /* together or alone */
                     const double expected = brute_hd95(map[0], map[1], label, grid, cases[k].spacing);
                     if (isfinite(expected))
                         near_to(mm, expected, 1e-6);
@@ -204,9 +207,9 @@ START_TEST(hd95_of_equal_maps_is_zero_and_of_a_shift_is_the_shift)
         for (int y = 5; y < 11; y++)
             for (int x = 5; x < 11; x++) one[20 * y + x] = other[20 * (y + 3) + x] = 1;
         struct labels a = {one, false}, b = {other, false};
-        ck_assert_ok(surface_hd95(&mm, context, a, a, 1, &grid, spacing));
+        ck_assert_ok(surface_hd95(&mm, context, a, a, 1, 1, &grid, spacing));
         ck_assert(mm == 0);
-        ck_assert_ok(surface_hd95(&mm, context, a, b, 1, &grid, spacing));
+        ck_assert_ok(surface_hd95(&mm, context, a, b, 1, 1, &grid, spacing));
         near_to(mm, 6, 1e-6); /* three rows of 2 mm */
     }
 END_TEST
@@ -217,14 +220,14 @@ START_TEST(hd95_of_an_empty_map_is_infinite_and_of_two_is_nan)
         const struct grid grid = {2, {1, 3, 4}};
         const double spacing[3] = {1, 1, 1};
         double mm;
-        ck_assert_ok(
-            surface_hd95(&mm, context, (struct labels){empty, false}, (struct labels){some, false}, 1, &grid, spacing));
+        ck_assert_ok(surface_hd95(&mm, context, (struct labels){empty, false}, (struct labels){some, false}, 1, 1,
+                                  &grid, spacing));
         ck_assert(isinf(mm));
-        ck_assert_ok(
-            surface_hd95(&mm, context, (struct labels){some, false}, (struct labels){empty, false}, 1, &grid, spacing));
+        ck_assert_ok(surface_hd95(&mm, context, (struct labels){some, false}, (struct labels){empty, false}, 1, 1,
+                                  &grid, spacing));
         ck_assert(isinf(mm));
-        ck_assert_ok(
-            surface_hd95(&mm, context, (struct labels){some, false}, (struct labels){some, false}, 2, &grid, spacing));
+        ck_assert_ok(surface_hd95(&mm, context, (struct labels){some, false}, (struct labels){some, false}, 2, 1, &grid,
+                                  spacing));
         ck_assert(isnan(mm));
     }
 END_TEST

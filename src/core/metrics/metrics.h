@@ -38,9 +38,10 @@ double mean_known(const double *values, int64_t count);
  * of the image.  Distances go from each surface pixel's centre to the nearest one of the other surface, in mm.  HD95 is
  * the larger of both directions' 95th percentiles, which interpolate linearly between order statistics. */
 
-/* NaN when the class is in neither map, INFINITY when it is in one only.  spacing_mm: D, H, W. */
-cover_status surface_hd95(double *mm, cover_context *context, struct labels prediction, struct labels truth, int label,
-                          const struct grid *grid, const double spacing_mm[3]);
+/* Of the labels first .. first + count - 1 into mm[count]: NaN when a label is in neither map, INFINITY when it is in
+ * one only.  spacing_mm: D, H, W. */
+cover_status surface_hd95(double *mm, cover_context *context, struct labels prediction, struct labels truth, int first,
+                          int count, const struct grid *grid, const double spacing_mm[3]);
 /* Exact squared Euclidean distance of each pixel to the nearest one with squared[pixel] = 0, in place; the others hold
  * INFINITY on entry, and keep it where there is no such pixel (Felzenszwalb and Huttenlocher 2012). */
 cover_status distance_transform(cover_context *context, float *squared, const struct grid *grid,

@@ -69,8 +69,10 @@ cover_status distance_transform(cover_context *context, float *squared, const st
 /* ---- surfaces, inside the box of both objects */
 
 struct box {
-    int64_t low[3], size[3]; /* of the whole grid */
+    int64_t low[3], high[3]; /* of the whole grid, both inside */
+    bool found[2];           /* in the prediction, in the truth */
 };
+static int64_t box_size(const struct box *box, int axis) { return box->high[axis] - box->low[axis] + 1; }
 
 /* One object in its own array over the box. */
 struct object {
@@ -79,22 +81,27 @@ struct object {
     float *squared; /* distance to the surface */
 };
 
-static void find_box(struct box *box, bool found[2], const struct labels maps[2], int label, const struct grid *grid) {
+static void widen(struct box *box, int map, const int64_t at[3]) {
+    if (!box->found[0] && !box->found[1])
+        memcpy(box->low, at, sizeof box->low), memcpy(box->high, at, sizeof box->high);
+    for (int a = 0; a < 3; a++) {
+        if (at[a] < box->low[a]) box->low[a] = at[a];
+        if (at[a] > box->high[a]) box->high[a] = at[a];
+    }
+    box->found[map] = true;
+}
+
+/* Of the labels first .. first + count - 1, in one pass over the image. */
+static void find_boxes(struct box *boxes, int first, int count, const struct labels maps[2], const struct grid *grid) {
     const int64_t *size = grid->size;
-    int64_t low[3] = {size[0], size[1], size[2]}, high[3] = {-1, -1, -1}, pixel = 0;
-    for (int64_t z = 0; z < size[0]; z++)
-        for (int64_t y = 0; y < size[1]; y++)
-            for (int64_t x = 0; x < size[2]; x++, pixel++) {
-                const bool first = label_at(&maps[0], pixel) == label, second = label_at(&maps[1], pixel) == label;
-                if (!first && !second) continue;
-                const int64_t at[3] = {z, y, x};
-                for (int a = 0; a < 3; a++) {
-                    if (at[a] < low[a]) low[a] = at[a];
-                    if (at[a] > high[a]) high[a] = at[a];
+    int64_t at[3], pixel = 0;
+    for (at[0] = 0; at[0] < size[0]; at[0]++)
+        for (at[1] = 0; at[1] < size[1]; at[1]++)
+            for (at[2] = 0; at[2] < size[2]; at[2]++, pixel++)
+                for (int map = 0; map < 2; map++) {
+                    const int label = label_at(&maps[map], pixel) - first;
+                    if (label >= 0 && label < count) widen(&boxes[label], map, at);
                 }
-                found[0] |= first, found[1] |= second;
-            }
-    for (int a = 0; a < 3; a++) box->low[a] = low[a], box->size[a] = high[a] - low[a] + 1;
 }
 
 /* What lies outside the box is outside both objects, so the box may stand for the image here. */
@@ -103,9 +110,9 @@ static void find_surface(struct object *object, const struct labels *map, int la
     const int64_t *size = grid->size, stride[3] = {size[1] * size[2], size[2], 1};
     int64_t out = 0, at[3];
     object->surface_pixels = 0;
-    for (at[0] = box->low[0]; at[0] < box->low[0] + box->size[0]; at[0]++)
-        for (at[1] = box->low[1]; at[1] < box->low[1] + box->size[1]; at[1]++)
-            for (at[2] = box->low[2]; at[2] < box->low[2] + box->size[2]; at[2]++, out++) {
+    for (at[0] = box->low[0]; at[0] <= box->high[0]; at[0]++)
+        for (at[1] = box->low[1]; at[1] <= box->high[1]; at[1]++)
+            for (at[2] = box->low[2]; at[2] <= box->high[2]; at[2]++, out++) {
                 const int64_t pixel = at[0] * stride[0] + at[1] * stride[1] + at[2];
                 bool surface = false;
                 if (label_at(map, pixel) == label)
@@ -138,7 +145,7 @@ static cover_status one_way(double *mm, cover_context *context, const struct obj
 
 static cover_status measure(double *mm, cover_context *context, const struct labels maps[2], int label,
                             const struct box *box, const struct grid *grid, const double spacing_mm[3]) {
-    const struct grid inside = {.ndim = grid->ndim, .size = {box->size[0], box->size[1], box->size[2]}};
+    const struct grid inside = {.ndim = grid->ndim, .size = {box_size(box, 0), box_size(box, 1), box_size(box, 2)}};
     const int64_t pixels = grid_pixels(&inside);
     struct object object[2] = {0};
     double way[2];
@@ -161,13 +168,20 @@ done:
     return status;
 }
 
-cover_status surface_hd95(double *mm, cover_context *context, struct labels prediction, struct labels truth, int label,
-                          const struct grid *grid, const double spacing_mm[3]) {
+cover_status surface_hd95(double *mm, cover_context *context, struct labels prediction, struct labels truth, int first,
+                          int count, const struct grid *grid, const double spacing_mm[3]) {
     const struct labels maps[2] = {prediction, truth};
-    struct box box;
-    bool found[2] = {false, false};
-    find_box(&box, found, maps, label, grid);
-    if (found[0] && found[1]) return measure(mm, context, maps, label, &box, grid, spacing_mm);
-    *mm = found[0] || found[1] ? INFINITY : NAN;
-    return COVER_OK;
+    struct box *boxes = memory_zero(context, (size_t)count * sizeof *boxes);
+    if (!boxes) return COVER_ERROR_MEMORY;
+    cover_status status = COVER_OK;
+    find_boxes(boxes, first, count, maps, grid);
+    for (int i = 0; i < count && status == COVER_OK; i++) {
+        const struct box *box = &boxes[i];
+        if (box->found[0] && box->found[1])
+            status = measure(&mm[i], context, maps, first + i, box, grid, spacing_mm);
+        else
+            mm[i] = box->found[0] || box->found[1] ? INFINITY : NAN;
+    }
+    memory_free(context, boxes);
+    return status;
 }
