@@ -8,7 +8,8 @@
 extern "C" {
 #endif
 
-/** Write the report of a pretraining run: its settings, loss curves, and a few view pairs with the true and the
+/** Write the report of a run.  Fine-tuning: settings, curves, figures of the validation cases (box plots of Dice; confusion and ROC)
+ *  and predictions over images.  Pretraining: its settings, loss curves, and a few view pairs with the true and the
  *  predicted displacement field, the moving image warped by each, and the field after every pyramid level (paper,
  *  Fig. 7).  The page opens nothing outside itself.
  *

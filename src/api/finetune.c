@@ -3,6 +3,9 @@
 #include "run_folder.h"
 #include "run_log.h"
 #include "task.h"
+#include "task_preview.h"
+
+#include <libcover/report.h>
 
 #include <math.h>
 #include <stdio.h>
@@ -111,25 +114,35 @@ static cover_status result(struct job *job, char **summary) {
     text_add(&text, "{\"run\": ");
     text_add_json(&text, job->run);
     text_add(&text, ", \"task\": \"%s\", \"steps\": %lld, \"seconds\": %.3f, \"train_cases\": %lld, \"val_cases\": %lld, \"parameters\": "
-             "%lld, \"best\": {\"step\": %lld, ", job->settings.task == TASK_SEGMENTATION ? "seg" : "cls", (long long)task->step,
+             "%lld, \"class_names\": [", job->settings.task == TASK_SEGMENTATION ? "seg" : "cls", (long long)task->step,
              job->seconds, (long long)task->split.train_count, (long long)task->split.val_count,
-             (long long)task->engine->model.parameters.total, (long long)task->best_step);
+             (long long)task->engine->model.parameters.total);
+    for (int k = 0; k < job->settings.classes; k++) {
+        text_add(&text, k ? ", " : "");
+        text_add_json(&text, task->about.class_names[k]);
+    }
+    text_add(&text, "], \"best\": {\"step\": %lld, ", (long long)task->best_step);
     task_figures_write(&text, task, &task->best_figures, true);
     text_add(&text, "}}\n");
     return text_take(&text, summary);
 }
 
 static cover_status finish(struct job *job, char **summary) {
-    char *weights = in_run(job, "weights.safetensors"), *json = NULL;
+    char *weights = in_run(job, "weights.safetensors"), *preview = in_run(job, "preview.safetensors"), *json = NULL;
+    char *report = in_run(job, "report.html");
     cover_status status = COVER_ERROR_MEMORY;
-    if (!weights) goto done;
+    if (!weights || !preview || !report) goto done;
     GO(best_figures(job));
     GO(cover_task_export(job->task, weights));
     GO(result(job, &json));
     GO(run_folder_write(job->context, job->run, "result.json", json));
+    GO(task_preview_write(job->task, preview));
+    GO(cover_report_write(job->context, job->run, report));
     if (summary) *summary = json, json = NULL;
 done:
     memory_free(job->context, weights);
+    memory_free(job->context, preview);
+    memory_free(job->context, report);
     memory_free(job->context, json);
     return status;
 }

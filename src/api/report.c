@@ -5,6 +5,7 @@
 #include "../core/base/files.h"
 #include "matcher.h"
 #include "preview.h"
+#include "task_preview.h"
 
 #include <libcover/report.h>
 
@@ -100,6 +101,10 @@ cover_status cover_report_write(cover_context *context, const char *run, const c
     parts.preview_path = path_join(context, run, "preview.safetensors");
     if (!parts.config_path || !parts.log_path || !parts.preview_path) goto done;
     GO(file_read(context, parts.config_path, SETTINGS_LIMIT, &parts.config_json, &bytes));
+    if (task_report_is_one((const char *)parts.config_json)) {
+        status = task_report_run(context, run, (const char *)parts.config_json, parts.log_path, parts.preview_path, path);
+        goto done;
+    }
     GO(report_log_read(&parts.report.log, context, parts.log_path));
     GO(predict_all(&parts, run));
     parts.report.dataset = parts.preview.dataset;

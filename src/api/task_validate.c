@@ -180,6 +180,22 @@ static void write_classes(struct text *text, const cover_task *task, const doubl
     text_add(text, "}");
 }
 
+/* What a case of classification really is: the name of its class, or those of all that it has. */
+static void write_truth(struct text *text, const cover_task *task, int64_t sample) {
+    float target[64] = {-1};
+    bool multilabel = task->settings.multilabel, first = true;
+    if (task->reader.target(task->reader.user, sample, target, multilabel ? (int)task->settings.classes : 1) != COVER_OK) return;
+    text_add(text, ", \"truth\": %s", multilabel ? "[" : "");
+    if (!multilabel) text_add_json(text, task->about.class_names[(int)target[0]]);
+    for (int k = 0; k < task->settings.classes && multilabel; k++) {
+        if (!(target[k] > 0)) continue;
+        text_add(text, first ? "" : ", ");
+        text_add_json(text, task->about.class_names[k]);
+        first = false;
+    }
+    text_add(text, multilabel ? "]" : "");
+}
+
 static void write_case(struct text *text, const cover_task *task, const struct task_figures *figures, int64_t i) {
     int classes = (int)task->settings.classes;
     text_add(text, "%s{\"name\": ", i ? ", " : "");
@@ -194,6 +210,7 @@ static void write_case(struct text *text, const cover_task *task, const struct t
         text_add(text, ", \"dice\": ");
         write_classes(text, task, figures->dice + i * classes, 1);
     } else {
+        write_truth(text, task, task->split.val[i]);
         text_add(text, ", \"scores\": {");
         for (int k = 0; k < classes; k++) {
             text_add(text, k ? ", " : "");
