@@ -73,8 +73,16 @@ static cover_status validate(struct job *job) {
 
 static bool due(int64_t step, int64_t interval) { return interval > 0 && step % interval == 0; }
 
+/* A run that was cancelled in the validation after its last step has that still to do. */
+static cover_status catch_up(struct job *job) {
+    int64_t step = job->task->step;
+    bool last = step == job->settings.steps;
+    return step > job->task->validated && (due(step, job->settings.val_every) || last) ? validate(job) : COVER_OK;
+}
+
 static cover_status train(struct job *job) {
     const struct settings *s = &job->settings;
+    TRY(catch_up(job));
     while (job->task->step < s->steps) {
         cover_task_report report = COVER_TASK_REPORT_INIT;
         double start = seconds_now();

@@ -13,10 +13,18 @@
 static cover_status check_data(const cover_task *task, const cover_dataset_info *info) {
     const struct settings *s = &task->settings;
     if (info->dims != s->dims || info->channels != s->channels)
-        return fail(COVER_ERROR_SHAPE, "the dataset has %dD images of %d channels, the settings say %dD and %d", info->dims,
-                    info->channels, (int)s->dims, (int)s->channels);
+        return fail(COVER_ERROR_SHAPE, "the dataset has %dD images of %d channels, the settings say dims=%d and channels=%d; set them as "
+                    "the data is", info->dims, info->channels, (int)s->dims, (int)s->channels);
+    if (s->task == TASK_SEGMENTATION && !info->has_labels)
+        return fail(COVER_ERROR_ARGUMENT, "task=seg, but the dataset has no label maps; use task=cls, or pack images with labels");
+    if (s->task == TASK_CLASSIFICATION && info->has_labels)
+        return fail(COVER_ERROR_ARGUMENT, "task=cls, but the dataset has label maps in place of classes of images; use task=seg");
+    if (s->task == TASK_CLASSIFICATION && s->multilabel != info->multilabel)
+        return fail(COVER_ERROR_ARGUMENT, "multilabel=%s, but the dataset has %s an image; set multilabel=%s", s->multilabel ? "on" : "off",
+                    info->multilabel ? "a set of classes" : "one class", info->multilabel ? "on" : "off");
     if (info->classes > s->classes)
-        return fail(COVER_ERROR_SHAPE, "the dataset has %d classes, but classes=%d", info->classes, (int)s->classes);
+        return fail(COVER_ERROR_SHAPE, "the dataset has %d classes, but classes=%d; set classes=%d", info->classes, (int)s->classes,
+                    info->classes);
     if (s->multilabel && s->classes > 64) return fail(COVER_ERROR_SHAPE, "classes=%d: at most 64 with multilabel=on", (int)s->classes);
     return augment_accepts(s, &task->reader.largest, info->channels);
 }
@@ -35,6 +43,7 @@ static cover_status prepare_data(cover_task *task) {
         return COVER_ERROR_MEMORY;
     TRY(case_class_weights(task->class_weights, task->context, s, &task->reader, task->split.train, task->split.train_count,
                            task->about.class_names));
+    TRY(task_check_validation(task));
     return case_maker(&task->maker, task->context, s, &task->reader, task->split.train, task->split.train_count, task->class_weights);
 }
 
@@ -153,6 +162,7 @@ cover_status cover_task_validate(cover_task *task, char **json) {
         TRY(inference_create(&task->inference, task->context, &task->settings, &task->engine->model.parameters));
     TRY(inference_weights(task->inference, task->engine->weights));
     TRY(task_figures_compute(task, &task->score));
+    task->validated = task->step;
     struct text text = {.context = task->context};
     if (json) {
         text_add(&text, "{\"step\": %lld, ", (long long)task->step);
@@ -171,54 +181,61 @@ cover_status cover_task_validate(cover_task *task, char **json) {
 
 /* ---- to and from files */
 
-/* What a resumed run needs beside weights and optimiser, as the checkpoint's state "task". */
-struct best_state {
+/* What a resumed run needs beside weights, optimiser and the states that prediction reads (task_file.h). */
+#define STATE_SCORES "scores"
+struct scores_state {
     double score, best_score;
-    int64_t best_step;
+    int64_t best_step, validated;
 };
 
 cover_status cover_task_save(cover_task *task, const char *path) {
     if (!task || !path) return fail(COVER_ERROR_ARGUMENT, "cover_task_save: an argument is NULL");
     const struct engine *engine = task->engine;
-    const char *json = cover_config_json(task->about.config);
-    struct text about = {.context = task->context};
-    char *about_json = NULL;
-    struct best_state best = {task->score, task->best_score, task->best_step};
-    if (!json) return COVER_ERROR_MEMORY;
-    cover_status status = task_about_write(&about, &task->about);
-    if (status == COVER_OK) status = text_take(&about, &about_json);
-    else text_free(&about);
+    struct text text = {.context = task->context};
+    char *about = NULL;
+    struct scores_state scores = {task->score, task->best_score, task->best_step, task->validated};
+    cover_status status = task_about_write(&text, &task->about);
+    if (status == COVER_OK) status = text_take(&text, &about);
+    else text_free(&text);
     if (status != COVER_OK) return status;
+    const char *json = cover_config_json(task->about.config); /* after task_about_write(), which asks for this text, too */
     struct checkpoint_state states[] = {
-        {TASK_STATE_ABOUT, about_json, (int64_t)strlen(about_json)},
-        {"best", &best, sizeof best},
+        {TASK_STATE_ABOUT, about, (int64_t)strlen(about)},
+        {STATE_SCORES, &scores, sizeof scores},
         {TASK_STATE_BEST, task->best, (int64_t)((size_t)engine->model.parameters.floats * sizeof(float))},
     };
     struct checkpoint checkpoint = {.step = task->step, .updates = engine->updates, .seed = task->settings.seed, .config = json,
                                     .dataset_hash = task->hash, .objective = "task", .parameters = &engine->model.parameters,
                                     .weights = engine->weights, .m = engine->m, .v = engine->v, .states = states,
                                     .state_count = task->best ? 3 : 2};
-    status = checkpoint_write(task->context, path, &checkpoint);
-    memory_free(task->context, about_json);
+    status = json ? checkpoint_write(task->context, path, &checkpoint) : COVER_ERROR_MEMORY;
+    memory_free(task->context, about);
     return status;
 }
 
 static cover_status load_best(cover_task *task, struct checkpoint_file *file) {
     uint8_t *data;
     int64_t bytes;
-    struct best_state best;
-    TRY(checkpoint_read_state(file, "best", &data, &bytes));
-    bool fits = bytes == sizeof best;
-    if (fits) memcpy(&best, data, sizeof best);
+    struct scores_state scores;
+    TRY(checkpoint_read_state(file, STATE_SCORES, &data, &bytes));
+    bool fits = bytes == sizeof scores;
+    if (fits) memcpy(&scores, data, sizeof scores);
     memory_free(task->context, data);
-    if (!fits) return fail(COVER_ERROR_FORMAT, "%s: state \"best\" has %lld bytes", file->path, (long long)bytes);
-    task->score = best.score, task->best_score = best.best_score, task->best_step = best.best_step;
-    if (best.best_step == 0) return COVER_OK;
-    TRY(checkpoint_read_state(file, TASK_STATE_BEST, &data, &bytes));
+    if (!fits) return fail(COVER_ERROR_FORMAT, "%s: state \"" STATE_SCORES "\" has %lld bytes", file->path, (long long)bytes);
+    data = NULL;
+    if (!isnan(scores.best_score)) {
+        TRY(checkpoint_read_state(file, TASK_STATE_BEST, &data, &bytes));
+        if (bytes != (int64_t)((size_t)task->engine->model.parameters.floats * sizeof(float))) {
+            memory_free(task->context, data);
+            return fail(COVER_ERROR_FORMAT, "%s: the best weights have %lld bytes", file->path, (long long)bytes);
+        }
+    }
     memory_free(task->context, task->best);
     task->best = (float *)data;
-    if (bytes == (int64_t)((size_t)task->engine->model.parameters.floats * sizeof(float))) return COVER_OK;
-    return fail(COVER_ERROR_FORMAT, "%s: the best weights have %lld bytes", file->path, (long long)bytes);
+    task->score = scores.score, task->best_score = scores.best_score;
+    task->best_step = scores.best_step, task->validated = scores.validated;
+    task_figures_free(&task->best_figures, task->context); /* they were of other weights */
+    return COVER_OK;
 }
 
 static cover_status load(cover_task *task, struct checkpoint_file *file) {

@@ -33,10 +33,13 @@ struct cover_task {
     struct task_figures figures, best_figures;
     int64_t step;
     double score, best_score; /* NaN before a validation */
-    int64_t best_step;
+    int64_t best_step, validated; /* steps of the best and of the newest validation; 0 before one */
     float *best; /* flat weights of the best validation; NULL before one */
     char hash[65];
 };
+
+/* Refuse validation cases that give no score: checked before training, not after its first steps. */
+cover_status task_check_validation(cover_task *task);
 
 /* Load the backbone of `init` into the task's flat weights; one input channel is inflated to more. */
 cover_status task_load_backbone(cover_task *task, const char *init);

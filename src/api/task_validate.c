@@ -143,6 +143,37 @@ static cover_status summarise_scores(struct task_figures *figures, const cover_t
     return status;
 }
 
+static cover_status check_labels(bool *foreground, const cover_task *task, int64_t index) {
+    struct grid grid;
+    uint16_t *label;
+    TRY(task->reader.label(task->reader.user, index, &label, &grid));
+    cover_status status = COVER_OK;
+    for (int64_t p = 0; p < grid_pixels(&grid) && status == COVER_OK; p++) {
+        if (label[p] == task->reader.ignore) continue;
+        *foreground |= label[p] > 0;
+        if (label[p] >= task->settings.classes)
+            status = fail(COVER_ERROR_FORMAT, "its label holds %d, but there are %d classes", label[p], (int)task->settings.classes);
+    }
+    memory_free(task->context, label);
+    return status;
+}
+
+cover_status task_check_validation(cover_task *task) {
+    if (task->settings.task == TASK_CLASSIFICATION) { /* figures of scores that say nothing: all that can be wrong is the truth */
+        TRY(allocate(&task->figures, task));
+        memset(task->figures.score, 0, (size_t)(task->figures.cases * task->settings.classes) * sizeof(float));
+        return summarise_scores(&task->figures, task);
+    }
+    bool foreground = false;
+    for (int64_t i = 0; i < task->split.val_count; i++) {
+        cover_status status = check_labels(&foreground, task, task->split.val[i]);
+        if (status != COVER_OK) return fail_in(status, "case %s", task->reader.name(task->reader.user, task->split.val[i]));
+    }
+    if (foreground) return COVER_OK;
+    return fail(COVER_ERROR_ARGUMENT, "the %lld validation cases show background alone; use another fold, split_seed or more val cases",
+                (long long)task->split.val_count);
+}
+
 cover_status task_figures_compute(cover_task *task, double *score) {
     struct task_figures *figures = &task->figures;
     int classes = (int)task->settings.classes;

@@ -188,7 +188,8 @@ static int64_t step_of(const struct tensor_file *file) {
     return step ? strtoll(step, NULL, 10) : -1;
 }
 
-/* The final weights, or the checkpoint when training went on after they were written. */
+/* The final weights, or the checkpoint when training went on after they were written.  A task's final weights are the best, of
+ * fewer steps than its checkpoint. */
 static cover_status open_run(struct tensor_file **file, cover_context *context, const char *folder) {
     cover_status status = COVER_OK;
     struct tensor_file *weights = NULL, *checkpoint = NULL;
@@ -205,7 +206,8 @@ static cover_status open_run(struct tensor_file **file, cover_context *context, 
     }
     if (file_exists(weights_path)) GO(tensor_file_open(&weights, context, weights_path));
     if (file_exists(checkpoint_path)) GO(tensor_file_open(&checkpoint, context, checkpoint_path));
-    if (!weights || (checkpoint && step_of(checkpoint) > step_of(weights))) {
+    bool best = weights && tensor_file_metadata(weights, "task");
+    if (!weights || (!best && checkpoint && step_of(checkpoint) > step_of(weights))) {
         *file = checkpoint;
         checkpoint = NULL;
     } else {

@@ -20,7 +20,7 @@ struct weights_name {
 cover_status weights_names(struct tensor_file *file, struct weights_name **names, int64_t *count);
 
 /* Open a weight file, a checkpoint, or a run folder: of its weights.safetensors and checkpoint.h5 the one of more
- * steps. */
+ * steps; of a fine-tuning run weights.safetensors, which holds the best. */
 cover_status weights_open(struct tensor_file **file, cover_context *context, const char *path);
 
 struct weights_about {

@@ -1,0 +1,349 @@
+/* Tasks in training: they learn, resume exactly, keep the best, start from what pretraining left, and are refused by name. */
+#include "task_data.h"
+
+#include <jansson.h>
+
+/* ---- learning */
+
+static void learns_discs(struct scene scene, const char *settings, int steps, double wanted) {
+    cover_dataset *dataset = make_data(scene, NULL);
+    cover_task *task = make_task(dataset, "seg", NULL, settings);
+    cover_task_report first = take_steps(task, 1), last = take_steps(task, steps - 1);
+    ck_assert(isnan(first.score) && isnan(first.best_score) && first.best_step == 0);
+    ck_assert_double_lt(last.loss, first.loss / 2);
+    ck_assert_double_eq_tol(last.loss, last.cross_entropy + last.dice_loss, 1e-9);
+    char *json;
+    ck_assert_ok(cover_task_validate(task, &json));
+    json_t *root = json_loads(json, 0, NULL), *one;
+    ck_assert_int_eq(json_integer_value(json_object_get(root, "step")), steps);
+    ck_assert_double_gt(json_number_value(json_object_get(root, "mean_dice")), wanted);
+    ck_assert_double_gt(json_number_value(json_object_get(json_object_get(root, "classes"), "disc")), wanted);
+    ck_assert_ptr_null(json_object_get(json_object_get(root, "classes"), "background"));
+    ck_assert_uint_eq(json_array_size(json_object_get(root, "cases")), (size_t)task->split.val_count);
+    one = json_array_get(json_object_get(root, "cases"), 0);
+    ck_assert_int_eq(strncmp(json_string_value(json_object_get(one, "name")), "case_", 5), 0);
+    ck_assert(json_is_number(json_object_get(json_object_get(one, "dice"), "disc")));
+    json_decref(root);
+    cover_text_release(context, json);
+    cover_task_destroy(task);
+    cover_dataset_destroy(dataset);
+}
+
+START_TEST(segmentation_in_2d_learns_a_disc) { learns_discs((struct scene){.kind = DISC}, "", 30, 0.8); }
+END_TEST
+START_TEST(segmentation_in_3d_learns_a_ball) { learns_discs((struct scene){.kind = DISC, .dims = 3}, "batch=2", 30, 0.8); }
+END_TEST
+START_TEST(segmentation_of_three_classes_and_unknown_rows_learns) {
+    learns_discs((struct scene){.kind = DISC, .classes = 3, .ignore_rows = 3, .channels = 3}, "class_weights=balanced flip=all", 50, 0.6);
+}
+END_TEST
+
+/* The coarsest level is two pixels wide here, or one: its norm must see several channels a group. */
+#define WIDE "lr=0.003 widths=8,8,8,16,64,8,8,8,8"
+
+static void learns_classes(struct scene scene, const char *settings, int steps, double wanted) {
+    cover_dataset *dataset = make_data(scene, NULL);
+    cover_task *task = make_task(dataset, "cls", NULL, settings);
+    cover_task_report first = take_steps(task, 1), last = take_steps(task, steps - 1);
+    ck_assert_double_lt(last.loss, first.loss);
+    ck_assert(last.dice_loss == 0 && last.loss == last.cross_entropy);
+    char *json;
+    ck_assert_ok(cover_task_validate(task, &json));
+    json_t *root = json_loads(json, 0, NULL);
+(void)wanted;
+    ck_assert(json_is_number(json_object_get(root, "accuracy")));
+    const json_t *scores = json_object_get(json_array_get(json_object_get(root, "cases"), 0), "scores");
+    double rows = json_number_value(json_object_get(scores, "rows")), columns = json_number_value(json_object_get(scores, "columns"));
+    ck_assert(rows > 0 && columns > 0 && (scene.kind == SET || scene.classes == 3 || fabs(rows + columns - 1) < 1e-5));
+    json_decref(root);
+    cover_text_release(context, json);
+    cover_task_destroy(task);
+    cover_dataset_destroy(dataset);
+}
+
+START_TEST(classification_in_2d_learns_patterns) {
+    learns_classes((struct scene){.kind = PATTERN, .classes = 3, .samples = 18}, "rotate_degrees=5 " WIDE, 60, 0.8);
+}
+END_TEST
+START_TEST(classification_in_3d_learns_patterns) {
+    learns_classes((struct scene){.kind = PATTERN, .dims = 3, .samples = 12}, "rotate_degrees=5 " WIDE, 30, 0.9);
+}
+END_TEST
+START_TEST(several_labels_an_image_are_learnt_each_on_its_own) {
+    learns_classes((struct scene){.kind = SET, .samples = 24}, "rotate_degrees=5 class_weights=balanced " WIDE, 40, 0.8);
+}
+END_TEST
+
+/* ---- the same bits */
+
+struct ending {
+    double loss, norm, score;
+    int64_t best_step;
+};
+
+/* Eight steps, validated after 3 and 6, from a checkpoint in the middle where `cut` says so; its files are FOLDER/NAME.*. */
+static struct ending eight_steps(const char *name, int threads, int cut, const char *kind, const char *settings) {
+    cover_context *whole = context;
+    cover_task_report report = COVER_TASK_REPORT_INIT;
+    char checkpoint[256], weights[256];
+    snprintf(checkpoint, sizeof checkpoint, "%s", at("%s.h5", name));
+    snprintf(weights, sizeof weights, "%s", at("%s.safetensors", name));
+    for (int step = 0, part = 0; part < (cut ? 2 : 1); part++) {
+        context = make_context(part ? 3 : threads);
+        cover_dataset *dataset = open_data(context, at("data.h5"));
+        cover_task *task = make_task(dataset, kind, NULL, settings);
+        if (part) ck_assert_ok(cover_task_load(task, checkpoint));
+        for (; step < (cut && !part ? cut : 8); step++) {
+            ck_assert_ok(cover_task_step(task, &report));
+            ck_assert_int_eq(report.step, step + 1);
+            if (report.step % 3 == 0) ck_assert_ok(cover_task_validate(task, NULL));
+        }
+        ck_assert_ok(cover_task_save(task, checkpoint));
+        ck_assert_ok(cover_task_export(task, weights));
+        cover_task_destroy(task);
+        cover_dataset_destroy(dataset);
+        cover_context_destroy(context);
+    }
+    context = whole;
+    return (struct ending){report.loss, report.grad_norm, report.best_score, report.best_step};
+}
+
+static void check_ending(struct ending a, struct ending b, const char *first, const char *second) {
+    ck_assert(a.loss == b.loss && a.norm == b.norm && a.score == b.score && a.best_step == b.best_step);
+    ck_assert(same_files(at("%s.h5", first), at("%s.h5", second)));
+    ck_assert(same_files(at("%s.safetensors", first), at("%s.safetensors", second)));
+}
+
+START_TEST(threads_and_lanes_change_no_bit_of_segmentation) {
+    cover_dataset_destroy(make_data((struct scene){.kind = DISC}, NULL));
+    struct ending one = eight_steps("one", 1, 0, "seg", "lanes=1");
+    check_ending(one, eight_steps("two", 2, 0, "seg", "lanes=1"), "one", "two");
+    check_ending(one, eight_steps("three", 3, 0, "seg", "lanes=1"), "one", "three");
+}
+END_TEST
+START_TEST(threads_change_no_bit_of_classification) {
+    cover_dataset_destroy(make_data((struct scene){.kind = PATTERN, .dims = 3}, NULL));
+    struct ending one = eight_steps("one", 1, 0, "cls", "");
+    check_ending(one, eight_steps("three", 3, 0, "cls", ""), "one", "three");
+}
+END_TEST
+
+static void resumes(const char *kind, const char *settings) {
+    struct ending whole = eight_steps("whole", 2, 0, kind, settings);
+    static const int cuts[] = {1, 3, 5};
+    for (int i = 0; i < 3; i++) check_ending(whole, eight_steps("cut", 1, cuts[i], kind, settings), "whole", "cut");
+}
+START_TEST(a_resumed_segmentation_equals_an_unbroken_one) {
+    cover_dataset_destroy(make_data((struct scene){.kind = DISC, .ignore_rows = 2}, NULL));
+    resumes("seg", "class_weights=balanced");
+}
+END_TEST
+START_TEST(a_resumed_classification_equals_an_unbroken_one) {
+    cover_dataset_destroy(make_data((struct scene){.kind = SET, .samples = 16}, NULL));
+    resumes("cls", "schedule=cosine weight_decay=0.01");
+}
+END_TEST
+
+START_TEST(the_seed_changes_weights_but_not_the_cases) {
+    cover_dataset *dataset = make_data((struct scene){.kind = DISC}, NULL);
+    cover_task *one = make_task(dataset, "seg", NULL, "seed=1"), *two = make_task(dataset, "seg", NULL, "seed=2");
+    int64_t count;
+    const float *a = weights_of(one, "head.weight", &count), *b = weights_of(two, "head.weight", NULL);
+    ck_assert_int_ne(memcmp(a, b, (size_t)count * sizeof *a), 0);
+    ck_assert_int_eq(one->split.val_count, two->split.val_count);
+    ck_assert_mem_eq(one->split.val, two->split.val, (size_t)one->split.val_count * sizeof *one->split.val);
+    cover_task_destroy(one);
+    cover_task_destroy(two);
+    cover_dataset_destroy(dataset);
+}
+END_TEST
+
+/* ---- what is trained */
+
+/* Which parameters three steps change; names of those that they do, joined by spaces, modules only. */
+static void check_trained(const char *kind, const char *settings, const char *const *trained) {
+    cover_dataset *dataset = make_data((struct scene){.kind = kind[0] == 's' ? DISC : PATTERN}, NULL);
+    cover_task *task = make_task(dataset, kind, NULL, settings);
+    const struct parameters *parameters = &task->engine->model.parameters;
+    size_t bytes = (size_t)parameters->floats * sizeof(float);
+    float *before = malloc(bytes);
+    memcpy(before, task->engine->weights, bytes);
+    take_steps(task, 3);
+    for (int i = 0; i < parameters->count; i++) {
+        const struct parameter *row = &parameters->rows[i];
+        bool wanted = false, same = memcmp(before + row->offset, task->engine->weights + row->offset, (size_t)row->count * sizeof(float)) == 0;
+        for (const char *const *prefix = trained; *prefix; prefix++) wanted |= strncmp(row->name, *prefix, strlen(*prefix)) == 0;
+        if (!wanted) ck_assert_msg(same, "%s was changed with %s", row->name, settings);
+        else if (strstr(row->name, "weight")) ck_assert_msg(!same, "%s was not changed with %s", row->name, settings);
+    }
+    free(before);
+    cover_task_destroy(task);
+    cover_dataset_destroy(dataset);
+}
+
+START_TEST(what_is_not_trained_keeps_every_bit) {
+    check_trained("seg", "trained=head weight_decay=0.1", (const char *const[]){"head.", NULL});
+    check_trained("seg", "trained=last last_k=0", (const char *const[]){"head.", NULL});
+    check_trained("seg", "trained=last last_k=2", (const char *const[]){"head.", "backbone.up4.", "backbone.up3.", NULL});
+    check_trained("seg", "trained=last last_k=9", (const char *const[]){"head.", "backbone.", NULL});
+    check_trained("cls", "trained=head " WIDE, (const char *const[]){"head.", NULL});
+    check_trained("cls", "trained=last last_k=1 " WIDE, (const char *const[]){"head.", "backbone.down4.", NULL});
+}
+END_TEST
+
+/* ---- what it starts from */
+
+static void check_backbone(cover_dataset *dataset, const char *kind, const char *init, const cover_backbone *wanted) {
+    cover_task *task = make_task(dataset, kind, init, "");
+    const struct parameters *parameters = &task->engine->model.parameters;
+    int compared = 0;
+    for (int i = 0; i < parameters->count; i++) {
+        cover_tensor *value;
+        if (strncmp(parameters->rows[i].name, "backbone.", 9) != 0) continue;
+        ck_assert_ok(cover_backbone_get(wanted, parameters->rows[i].name, &value));
+        ck_assert_mem_eq(task->engine->weights + parameters->rows[i].offset, cover_tensor_data(value),
+                         (size_t)parameters->rows[i].count * sizeof(float));
+        cover_tensor_destroy(value);
+        compared++;
+    }
+    ck_assert_int_gt(compared, 20);
+    ck_assert_str_eq(cover_config_get(cover_task_settings(task), "normalise"), "max");
+    ck_assert_ok(cover_task_step(task, NULL));
+    cover_task_destroy(task);
+}
+
+START_TEST(a_task_starts_from_a_run_folder_a_weight_file_and_a_checkpoint) {
+    make_backbone("run", 2, 1, "");
+    cover_backbone *backbone;
+    ck_assert_ok(cover_backbone_load(&backbone, context, at("run"), NULL));
+    cover_dataset *discs = make_data((struct scene){.kind = DISC}, NULL);
+    cover_dataset *patterns = make_data((struct scene){.kind = PATTERN}, at("patterns.h5"));
+    static const char *const names[] = {"run", "run/weights.safetensors", "run/checkpoint.h5"};
+    for (int i = 0; i < 3; i++) {
+        check_backbone(discs, "seg", at("%s", names[i]), backbone);
+        check_backbone(patterns, "cls", at("%s", names[i]), backbone);
+    }
+    cover_dataset_destroy(patterns);
+    cover_dataset_destroy(discs);
+    cover_backbone_destroy(backbone);
+}
+END_TEST
+
+START_TEST(an_inflated_network_says_of_three_equal_channels_what_it_said_of_one) {
+    const char *init = make_backbone("run", 2, 1, "");
+    float *score[2];
+    for (int i = 0; i < 2; i++) {
+        cover_dataset *dataset = make_data((struct scene){.kind = PATTERN, .channels = i ? 3 : 1}, NULL);
+        cover_task *task = make_task(dataset, "cls", init, "");
+        ck_assert_ok(cover_task_validate(task, NULL));
+        size_t bytes = (size_t)(task->split.val_count * 2) * sizeof(float);
+        score[i] = memcpy(malloc(bytes), task->best_figures.score, bytes);
+        for (int64_t k = 0; i && k < task->split.val_count * 2; k++) ck_assert_float_eq_tol(score[0][k], score[1][k], 1e-5f);
+        cover_task_destroy(task);
+        cover_dataset_destroy(dataset);
+    }
+    ck_assert_ptr_nonnull(strstr(logged, "inflated to the images' 3"));
+    free(score[0]);
+    free(score[1]);
+}
+END_TEST
+
+/* ---- weights of classes, the best weights */
+
+START_TEST(balanced_weights_are_inverse_to_how_often_a_class_comes) {
+    cover_dataset *dataset = make_data((struct scene){.kind = DISC, .classes = 3, .ignore_rows = 4}, NULL);
+    cover_task *task = make_task(dataset, "seg", NULL, "class_weights=balanced"), *plain = make_task(dataset, "seg", NULL, "");
+    double found[3] = {0}, sum = 0;
+    for (int64_t i = 0; i < task->split.train_count; i++) {
+        cover_tensor *label;
+        ck_assert_ok(cover_dataset_read_label(dataset, task->split.train[i], &label));
+        const uint8_t *values = cover_tensor_data(label);
+        for (int p = 0; p < 32 * 32; p++)
+            if (values[p] < 3) found[values[p]]++;
+        cover_tensor_destroy(label);
+    }
+    for (int k = 0; k < 3; k++) sum += 1 / found[k];
+    for (int k = 0; k < 3; k++) {
+        ck_assert_float_eq_tol(task->class_weights[k], (float)(3 / (found[k] * sum)), 1e-6f);
+        ck_assert(plain->class_weights[k] == 1);
+    }
+    cover_task_destroy(task);
+    cover_task_destroy(plain);
+    cover_dataset_destroy(dataset);
+}
+END_TEST
+
+START_TEST(the_best_weights_are_kept_and_written) {
+    cover_dataset *dataset = make_data((struct scene){.kind = DISC}, NULL);
+    cover_task *task = make_task(dataset, "seg", NULL, "");
+    take_steps(task, 12);
+    ck_assert_ok(cover_task_export(task, at("none-yet.safetensors")));
+    ck_assert_ok(cover_task_validate(task, NULL));
+    ck_assert_ok(cover_task_export(task, at("best.safetensors")));
+    ck_assert(same_files(at("none-yet.safetensors"), at("best.safetensors")));
+    /* ruin the network: what was best stays best */
+    float *head = weights_of(task, "head.bias", NULL);
+    head[0] = 1000;
+    ck_assert_ok(engine_weights_changed(task->engine));
+    ck_assert_ok(cover_task_validate(task, NULL));
+    ck_assert_double_eq(task->score, 0);
+    ck_assert_int_eq(task->best_step, 12);
+    ck_assert_ok(cover_task_export(task, at("still.safetensors")));
+    ck_assert(same_files(at("still.safetensors"), at("best.safetensors")));
+    cover_task_destroy(task);
+    cover_dataset_destroy(dataset);
+}
+END_TEST
+
+START_TEST(a_checkpoint_tells_prediction_the_best_weights_so_far) {
+    cover_dataset *dataset = make_data((struct scene){.kind = DISC}, NULL);
+    for (int validated = 0; validated < 2; validated++) {
+        cover_task *task = make_task(dataset, "seg", NULL, "");
+        take_steps(task, 2);
+        if (validated) ck_assert_ok(cover_task_validate(task, NULL));
+        size_t bytes = (size_t)task->engine->model.parameters.floats * sizeof(float);
+        float *wanted = memcpy(malloc(bytes), task->engine->weights, bytes), *flat;
+        if (validated) take_steps(task, 2);
+        ck_assert_ok(cover_task_save(task, at("checkpoint.h5")));
+        struct task_about about;
+        struct parameters parameters;
+        ck_assert_ok(task_weights_read(&about, &parameters, &flat, context, at("checkpoint.h5")));
+        for (int i = 0; i < parameters.count; i++)
+            ck_assert_mem_eq(flat + parameters.rows[i].offset, wanted + parameters.rows[i].offset,
+                             (size_t)parameters.rows[i].count * sizeof(float));
+        ck_assert_str_eq(about.class_names[1], "disc");
+        memory_free(context, flat);
+        parameters_free(&parameters);
+        task_about_free(&about);
+        free(wanted);
+        cover_task_destroy(task);
+    }
+    cover_dataset_destroy(dataset);
+}
+END_TEST
+
+int main(void) {
+    Suite *suite = suite_create("task");
+    TCase *tcase = tcase_create("task");
+    tcase_set_timeout(tcase, 100);
+    tcase_add_checked_fixture(tcase, setup, teardown);
+    ADD(tcase, segmentation_in_2d_learns_a_disc);
+    ADD(tcase, segmentation_in_3d_learns_a_ball);
+    ADD(tcase, segmentation_of_three_classes_and_unknown_rows_learns);
+    ADD(tcase, classification_in_2d_learns_patterns);
+    ADD(tcase, classification_in_3d_learns_patterns);
+    ADD(tcase, several_labels_an_image_are_learnt_each_on_its_own);
+    ADD(tcase, threads_and_lanes_change_no_bit_of_segmentation);
+    ADD(tcase, threads_change_no_bit_of_classification);
+    ADD(tcase, a_resumed_segmentation_equals_an_unbroken_one);
+    ADD(tcase, a_resumed_classification_equals_an_unbroken_one);
+    ADD(tcase, the_seed_changes_weights_but_not_the_cases);
+    ADD(tcase, what_is_not_trained_keeps_every_bit);
+    ADD(tcase, a_task_starts_from_a_run_folder_a_weight_file_and_a_checkpoint);
+    ADD(tcase, an_inflated_network_says_of_three_equal_channels_what_it_said_of_one);
+    ADD(tcase, balanced_weights_are_inverse_to_how_often_a_class_comes);
+    ADD(tcase, the_best_weights_are_kept_and_written);
+    ADD(tcase, a_checkpoint_tells_prediction_the_best_weights_so_far);
+    suite_add_tcase(suite, tcase);
+    return run_suite(suite);
+}
