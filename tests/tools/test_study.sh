@@ -69,6 +69,14 @@ out '/base-0 .* --seed 0 --set loss_vec=off --threads 2 --json$'
 out '/full-2 .* --seed 2 --threads 2 --json$'
 holds test ! -e untouched
 
+it 'every recipe is a study, and README lists it'
+recipes=$images/../../recipes
+for recipe in "$recipes"/*.json; do
+    run 0 "$cover" study "$recipe" -o untouched --define data=data --define chest=chest --dry-run
+    holds grep -qF "| \`${recipe##*/}\` |" "$recipes/README.md"
+done
+holds test ! -e untouched
+
 it 'a study runs all once, and writes its tables'
 run 0 "$cover" study tiny.json --define data=few --json
 [ "$(value done)" = 7 ] || wrong 'not 7 runs'
