@@ -3,6 +3,7 @@
 #include "check.h"
 
 #include "../core/method/objective.h"
+#include "../core/method/task.h"
 #include "checkpoint.h"
 #include "weights.h"
 
@@ -50,14 +51,15 @@ static cover_status check_content(struct check *check, const char *path, struct 
     cover_config *config = NULL;
     float *flats[3] = {NULL};
     cover_status status = COVER_OK;
-    GO(cover_config_create(&config, check->context, NULL));
+    const bool task = strcmp(file->objective, "task") == 0;
+    GO(cover_config_create(&config, check->context, task ? "seg-2d" : NULL));
     status = cover_config_read_json(config, file->config);
     if (status == COVER_OK) status = cover_config_validate(config);
     if (status != COVER_OK) {
         status = fail_in(status, "%s: config", path);
         goto done;
     }
-    GO(objective_parameters(&parameters, check->context, config_settings(config)));
+    GO((task ? task_parameters : objective_parameters)(&parameters, check->context, config_settings(config)));
     if (file->step < 0 || file->updates < 0 || file->updates > file->step)
         check_finding(check, "%s: %lld updates in %lld steps", path, (long long)file->updates, (long long)file->step);
     for (int i = 0; i < 3; i++) {

@@ -289,12 +289,13 @@ done:
 static cover_status derive_metadata(struct tensor_file *file) {
     const struct checkpoint_file *checkpoint = file->state;
     cover_config *config = NULL;
-    cover_status status = cover_config_create(&config, file->context, NULL);
+    bool task = strcmp(checkpoint->objective, "task") == 0; /* every value of the preset is in the object */
+    cover_status status = cover_config_create(&config, file->context, task ? "seg-2d" : NULL);
     if (status == COVER_OK) status = cover_config_read_json(config, checkpoint->config);
     if (status != COVER_OK && status != COVER_ERROR_MEMORY)
         status = fail(COVER_ERROR_FORMAT, "%s: config: %.512s", checkpoint->path, cover_error_text());
     if (status == COVER_OK)
-        status = weights_metadata(&file->arena, &file->metadata, &file->metadata_count, config, true, checkpoint->step);
+        status = weights_metadata(&file->arena, &file->metadata, &file->metadata_count, config, !task, checkpoint->step);
     cover_config_destroy(config);
     return status;
 }

@@ -183,6 +183,32 @@ START_TEST(tsne_of_features_is_written_by_the_ending_and_is_the_same_for_any_num
     }
 END_TEST
 
+START_TEST(a_fine_tuned_network_is_taken_from_its_checkpoint_as_from_its_weights)
+    {
+        cover_dataset *dataset = open_dataset(at("data.h5"));
+        cover_config *config;
+        char *text;
+        ck_assert_ok(cover_task_config(&config, context, dataset, "seg", at("run")));
+        const char *const settings[][2] = {{"crop", "32x32"}, {"work", "40x40"}, {"batch", "1"}, {"steps", "1"}, {"val", "1"}, {"val_every", "1"}};
+        for (size_t i = 0; i < sizeof settings / sizeof *settings; i++) ck_assert_ok(cover_config_set(config, settings[i][0], settings[i][1]));
+        ck_assert_ok(cover_finetune(context, dataset, config, at("run"), at("tuned"), NULL, NULL));
+        cover_config_destroy(config);
+        cover_dataset_destroy(dataset);
+        ck_assert_ok(cover_check(context, at("tuned/checkpoint.h5"), &text));
+        ck_assert_msg(strstr(text, "\"ok\": true") != NULL, "%s", text);
+        cover_text_release(context, text);
+        const char *const files[] = {"tuned/checkpoint.h5", "tuned/weights.safetensors"};
+        json_t *found[2];
+        for (int i = 0; i < 2; i++) {
+            ck_assert_ok(cover_analyse_dispersion(context, at("%s", files[i]), at("data.h5"), NULL, &text));
+            found[i] = json_loads(text, 0, NULL);
+            cover_text_release(context, text);
+        }
+        ck_assert(json_equal(found[0], found[1]));
+        for (int i = 0; i < 2; i++) json_decref(found[i]);
+    }
+END_TEST
+
 START_TEST(images_without_labels_or_of_another_kind_are_refused)
     {
         char *text;
@@ -285,6 +311,7 @@ int main(void) {
     ADD(tcase, points_are_balanced_over_classes_and_are_features_of_pixels_of_their_label);
     ADD(tcase, dispersion_is_the_mean_distance_of_neighbours);
     ADD(tcase, tsne_of_features_is_written_by_the_ending_and_is_the_same_for_any_number_of_threads);
+    ADD(tcase, a_fine_tuned_network_is_taken_from_its_checkpoint_as_from_its_weights);
     ADD(tcase, images_without_labels_or_of_another_kind_are_refused);
     suite_add_tcase(suite, tcase);
     tcase = tcase_create("other");
