@@ -102,14 +102,14 @@ static cover_status train(struct job *job) {
     return COVER_OK;
 }
 
-/* The best weights once more over the validation cases: a resumed run may know of the best only its score. */
+/* Inference takes the best weights, also for the report's pictures; figures that a resumed run does not know are made again. */
 static cover_status best_figures(struct job *job) {
     cover_task *task = job->task;
-    if (task->best_figures.class_mean && task->best) return COVER_OK;
     double score;
     if (!task->inference)
         TRY(inference_create(&task->inference, task->context, &task->settings, &task->engine->model.parameters));
     TRY(inference_weights(task->inference, task->best ? task->best : task->engine->weights));
+    if (task->best_figures.class_mean && task->best) return COVER_OK;
     TRY(task_figures_compute(task, &score));
     struct task_figures swap = task->best_figures;
     task->best_figures = task->figures, task->figures = swap;

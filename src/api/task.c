@@ -63,6 +63,7 @@ cover_status cover_task_create(cover_task **out, cover_context *context, cover_d
     struct grid crop = settings_grid(&task->settings.crop, (int)task->settings.dims);
     GO(engine_create(&task->engine, context, &task->settings, task_model, &crop, task->settings.batch));
     if (!task_from_scratch(init)) GO(task_load_backbone(task, init));
+    if (task->settings.standardise) GO(task_measure_features(task));
     *out = task;
 done:
     if (status != COVER_OK) cover_task_destroy(task);

@@ -44,6 +44,8 @@ cover_status task_check_validation(cover_task *task);
 /* Load the backbone of `init` into the task's flat weights; one input channel is inflated to more. */
 cover_status task_load_backbone(cover_task *task, const char *init);
 bool task_from_scratch(const char *init);
+/* settings.standardise: set the layer before the head by what its inputs are now. */
+cover_status task_measure_features(cover_task *task);
 
 /* Validation with the weights of now; fills task->figures and returns the score that "best" goes by. */
 cover_status task_figures_compute(cover_task *task, double *score);

@@ -51,6 +51,9 @@ cover_status task_case_labels(cover_task *task, int64_t index, uint16_t **predic
     GO(predict(task, index, &scores, &working));
     if (!(*predicted = memory_alloc(task->context, (size_t)grid_pixels(grid) * sizeof **predicted))) GO(COVER_ERROR_MEMORY);
     status = scores_to_labels(*predicted, NULL, task->context, grid, scores, &working, (int)task->settings.classes);
+    if (status == COVER_OK && task->reader.ignore >= 0) /* pixels that nobody knows are right whatever is said */
+        for (int64_t p = 0; p < grid_pixels(grid); p++)
+            if ((*truth)[p] == task->reader.ignore) (*predicted)[p] = (*truth)[p] = 0;
 done:
     memory_free(task->context, scores);
     if (status == COVER_OK) return status;
@@ -68,9 +71,6 @@ static cover_status segment_case(cover_task *task, int64_t index, double *dice) 
     cover_status status = COVER_ERROR_MEMORY;
     struct overlap *overlap = memory_zero(task->context, (size_t)classes * sizeof *overlap);
     if (!overlap) goto done;
-    if (task->reader.ignore >= 0) /* pixels that nobody knows are right whatever is said */
-        for (int64_t p = 0; p < grid_pixels(&grid); p++)
-            if (truth[p] == task->reader.ignore) predicted[p] = truth[p] = 0;
     int64_t bad = overlap_add(overlap, classes, (struct labels){predicted, true}, (struct labels){truth, true}, grid_pixels(&grid));
     if (bad >= 0) GO(fail(COVER_ERROR_FORMAT, "its label holds %d, but there are %d classes", truth[bad], classes));
     for (int k = 0; k < classes; k++) dice[k] = overlap_dice(&overlap[k]);
@@ -93,9 +93,20 @@ static cover_status classify_case(cover_task *task, int64_t index, float *score)
 
 /* ---- over all cases */
 
-static void summarise_dice(struct task_figures *figures, int classes) {
+/* Mean Dice of a case over the classes above background that it has; NaN when it has none. */
+static double case_mean(const struct task_figures *figures, int64_t i, int classes) {
     double sum = 0;
     int known = 0;
+    for (int k = 1; k < classes; k++) {
+        double dice = figures->dice[i * classes + k];
+        if (!isnan(dice)) sum += dice, known++;
+    }
+    return known ? sum / known : NAN;
+}
+
+static void summarise_dice(struct task_figures *figures, int classes) {
+    double sum = 0;
+    int64_t known = 0;
     for (int k = 0; k < classes; k++) {
         double total = 0;
         int64_t count = 0;
@@ -104,9 +115,12 @@ static void summarise_dice(struct task_figures *figures, int classes) {
             if (!isnan(dice)) total += dice, count++;
         }
         figures->class_mean[k] = count ? total / (double)count : NAN;
-        if (k > 0 && count) sum += figures->class_mean[k], known++;
     }
-    figures->mean_dice = known ? sum / known : NAN;
+    for (int64_t i = 0; i < figures->cases; i++) {
+        double mean = case_mean(figures, i, classes);
+        if (!isnan(mean)) sum += mean, known++;
+    }
+    figures->mean_dice = known ? sum / (double)known : NAN;
     figures->auc = figures->accuracy = NAN;
 }
 
@@ -232,12 +246,8 @@ static void write_case(struct text *text, const cover_task *task, const struct t
     text_add(text, "%s{\"name\": ", i ? ", " : "");
     text_add_json(text, task->reader.name(task->reader.user, task->split.val[i]));
     if (figures->dice) {
-        double sum = 0;
-        int known = 0;
-        for (int k = 1; k < classes; k++)
-            if (!isnan(figures->dice[i * classes + k])) sum += figures->dice[i * classes + k], known++;
         text_add(text, ", \"mean_dice\": ");
-        write_number(text, known ? sum / known : NAN);
+        write_number(text, case_mean(figures, i, classes));
         text_add(text, ", \"dice\": ");
         write_classes(text, task, figures->dice + i * classes, 1);
     } else {

@@ -11,6 +11,7 @@ static const char *const modules[] = {"backbone.up4.", "backbone.up3.", "backbon
 enum { MODULES = sizeof modules / sizeof *modules, DECODER_MODULES = LEVELS - 1 };
 
 bool task_frozen(const struct settings *settings, const char *parameter) {
+    if (strncmp(parameter, TASK_STANDARDISE ".", strlen(TASK_STANDARDISE ".")) == 0) return true;
     if (settings->trained == TRAINED_ALL || strncmp(parameter, TASK_HEAD ".", strlen(TASK_HEAD ".")) == 0) return false;
     if (settings->trained == TRAINED_HEAD) return true;
     int first = settings->task == TASK_CLASSIFICATION ? DECODER_MODULES : 0;
@@ -19,17 +20,22 @@ bool task_frozen(const struct settings *settings, const char *parameter) {
     return true;
 }
 
-static int build_logits(struct graph *graph, int images, const struct settings *settings) {
-    int features[LEVELS], head;
-    if (settings->task == TASK_CLASSIFICATION) {
-        unet_encoder(graph, images, settings->widths.value, features);
-        snprintf(graph->scope, sizeof graph->scope, "pool");
-        head = graph_global_pool(graph, features[LEVELS - 1]);
-    } else {
+static int build_features(struct graph *graph, int images, const struct settings *settings) {
+    int features[LEVELS];
+    if (settings->task == TASK_SEGMENTATION) {
         unet_build(graph, images, settings->widths.value, features);
-        head = features[LEVELS - 1];
+        return features[LEVELS - 1];
     }
-    return layer_conv(graph, TASK_HEAD, head, settings->classes, 1, true, INIT_UNIFORM_FAN);
+    unet_encoder(graph, images, settings->widths.value, features);
+    snprintf(graph->scope, sizeof graph->scope, "pool");
+    return graph_global_pool(graph, features[LEVELS - 1]);
+}
+
+static int build_head(struct graph *graph, int features, const struct settings *settings) {
+    if (features == ABSENT) return ABSENT;
+    if (settings->standardise)
+        features = layer_conv(graph, TASK_STANDARDISE, features, graph->tensors[features].channels, 1, true, INIT_ZERO);
+    return layer_conv(graph, TASK_HEAD, features, settings->classes, 1, true, INIT_UNIFORM_FAN);
 }
 
 static void build_loss(struct task *task, const struct settings *settings, const struct grid *grid, int images, int logits,
@@ -50,7 +56,7 @@ static void build_loss(struct task *task, const struct settings *settings, const
 
 /* Which rows of the table stay as they are; NULL when none does (or memory ran out, which graph->status says). */
 static bool *frozen_rows(struct graph *graph, const struct settings *settings) {
-    if (settings->trained == TRAINED_ALL || graph->status != COVER_OK) return NULL;
+    if ((settings->trained == TRAINED_ALL && !settings->standardise) || graph->status != COVER_OK) return NULL;
     bool *frozen = memory_alloc(graph->context, (size_t)graph->parameters->count * sizeof *frozen);
     if (!frozen) graph->status = COVER_ERROR_MEMORY;
     for (int i = 0; frozen && i < graph->parameters->count; i++)
@@ -60,11 +66,13 @@ static bool *frozen_rows(struct graph *graph, const struct settings *settings) {
 
 cover_status task_build(struct task *task, cover_context *context, struct parameters *parameters, const struct settings *settings,
                         const struct grid *grid, int images, unsigned parts) {
-    *task = (struct task){.logits = ABSENT, .loss = ABSENT};
+    *task = (struct task){.logits = ABSENT, .features = ABSENT, .loss = ABSENT};
     struct graph *graph = &task->graph;
     graph_begin(graph, context, parameters);
     int input = graph_input(graph, "images", images, grid, settings->channels);
-    int logits = build_logits(graph, input, settings);
+    int features = build_features(graph, input, settings);
+    if (parts & TASK_FEATURES) task->features = graph_result(graph, features);
+    int logits = parts & TASK_FEATURES ? ABSENT : build_head(graph, features, settings);
     if (parts & TASK_LOSS) {
         bool *frozen = parts & TASK_GRADIENT ? frozen_rows(graph, settings) : NULL;
         build_loss(task, settings, grid, images, logits, parts & TASK_GRADIENT, frozen);

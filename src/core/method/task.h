@@ -10,19 +10,24 @@
 
 enum { TASK_IMAGES, TASK_TARGET, TASK_WEIGHTS, TASK_INPUTS }; /* inputs, in this order; the last two with a loss alone */
 
-/* The head's parameters: `head.weight` (classes, features, 1, 1[, 1]), `head.bias`; the backbone's have the authors' names. */
+/* The head's parameters: `head.weight` (classes, features, 1, 1[, 1]), `head.bias`; the backbone's have the authors' names.
+ * With settings.standardise a fixed 1x1 convolution `standardise.*` lies before it: features of a pretrained network differ in little
+ * (L_con likes them alike) around a large mean, and a head learns from them slowly.  Two linear maps are one: the head still is. */
 #define TASK_HEAD "head"
+#define TASK_STANDARDISE "standardise"
 
 enum task_parts {
     TASK_LOSS = 1,     /* target (segmentation: a class a pixel, -1 = not counted; classification: a class; multilabel: 0, 1 or -1
                           a class) and class weights (classes values of mean 1) come in, the loss goes out */
     TASK_GRADIENT = 2, /* and the gradient of what is trained */
-    TASK_KEEP = 4      /* keep the logits readable */
+    TASK_KEEP = 4,     /* keep the logits readable */
+    TASK_FEATURES = 8  /* keep what goes into the head, before it is standardised, readable; nothing behind it is built */
 };
 
 struct task {
     struct graph graph;
     int logits; /* result: images x grid (classification: one pixel) x classes */
+    int features; /* result: images x grid (classification: one pixel) x features */
     int loss;   /* result: doubles an image: segmentation {cross-entropy, Dice loss}, classification {cross-entropy, 0} */
 };
 
