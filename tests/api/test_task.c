@@ -234,7 +234,7 @@ START_TEST(an_inflated_network_says_of_three_equal_channels_what_it_said_of_one)
     float *score[2];
     for (int i = 0; i < 2; i++) {
         cover_dataset *dataset = make_data((struct scene){.kind = PATTERN, .channels = i ? 3 : 1}, NULL);
-        cover_task *task = make_task(dataset, "cls", init, "");
+        cover_task *task = make_task(dataset, "cls", init, "standardise=off");
         ck_assert_ok(cover_task_validate(task, NULL));
         size_t bytes = (size_t)(task->split.val_count * 2) * sizeof(float);
         score[i] = memcpy(malloc(bytes), task->best_figures.score, bytes);
@@ -249,6 +249,26 @@ START_TEST(an_inflated_network_says_of_three_equal_channels_what_it_said_of_one)
 END_TEST
 
 /* ---- weights of classes, the best weights */
+
+START_TEST(a_layer_before_the_head_is_measured_once_and_then_stays) {
+    cover_dataset *dataset = make_data((struct scene){.kind = DISC}, NULL);
+    cover_task *task = make_task(dataset, "seg", NULL, "");
+    const struct parameters *parameters = &task->engine->model.parameters;
+    const struct parameter *weight = &parameters->rows[parameters_find(parameters, "standardise.weight")];
+    const float *values = task->engine->weights + weight->offset;
+    float before[64];
+    ck_assert_int_eq(weight->count, 64);
+    memcpy(before, values, sizeof before);
+    for (int i = 0; i < 64; i++) ck_assert((before[i] > 0) == (i % 9 == 0)); /* a diagonal */
+    take_steps(task, 3);
+    ck_assert_mem_eq(before, values, sizeof before);
+    cover_task_destroy(task);
+    task = make_task(dataset, "seg", NULL, "standardise=off");
+    ck_assert_int_eq(parameters_find(&task->engine->model.parameters, "standardise.weight"), -1);
+    cover_task_destroy(task);
+    cover_dataset_destroy(dataset);
+}
+END_TEST
 
 START_TEST(balanced_weights_are_inverse_to_how_often_a_class_comes) {
     cover_dataset *dataset = make_data((struct scene){.kind = DISC, .classes = 3, .ignore_rows = 4}, NULL);
@@ -341,6 +361,7 @@ int main(void) {
     ADD(tcase, what_is_not_trained_keeps_every_bit);
     ADD(tcase, a_task_starts_from_a_run_folder_a_weight_file_and_a_checkpoint);
     ADD(tcase, an_inflated_network_says_of_three_equal_channels_what_it_said_of_one);
+    ADD(tcase, a_layer_before_the_head_is_measured_once_and_then_stays);
     ADD(tcase, balanced_weights_are_inverse_to_how_often_a_class_comes);
     ADD(tcase, the_best_weights_are_kept_and_written);
     ADD(tcase, a_checkpoint_tells_prediction_the_best_weights_so_far);
