@@ -77,7 +77,9 @@ static bool due(int64_t step, int64_t interval) { return interval > 0 && step % 
 static cover_status catch_up(struct job *job) {
     int64_t step = job->task->step;
     bool last = step == job->settings.steps;
-    return step > job->task->validated && (due(step, job->settings.val_every) || last) ? validate(job) : COVER_OK;
+    if (step <= job->task->validated || !(due(step, job->settings.val_every) || last)) return COVER_OK;
+    TRY(validate(job));
+    return save(job);
 }
 
 static cover_status train(struct job *job) {

@@ -3,8 +3,7 @@
 #include "../io/weights.h"
 #include "task.h"
 
-#include <libcover/backbone.h>
-
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -55,7 +54,8 @@ static cover_status take_backbone(cover_config *config, cover_context *context, 
     if (status != COVER_OK) return status;
     const struct settings *backbone = config_settings(stored);
     if (backbone->dims != info->dims)
-        status = fail(COVER_ERROR_MISMATCH, "%s: a %dD network, but the dataset has %dD images", init, (int)backbone->dims, info->dims);
+        status = fail(COVER_ERROR_MISMATCH, "%s: a %dD network, but the dataset has %dD images; give a network of their dims, or "
+                      "scratch", init, (int)backbone->dims, info->dims);
     else if (backbone->channels != info->channels && backbone->channels != 1)
         status = fail(COVER_ERROR_MISMATCH, "%s: a network of %d channels, but the images have %d; pack them with --channels, or "
                       "pretrain on such images", init, (int)backbone->channels, info->channels);
@@ -93,45 +93,83 @@ done:
 /* ---- weights */
 
 /* The first convolution sees each of C equal channels with 1/C of the weights, so that C copies of an image give what one did. */
-static cover_status inflate(float *weights, const struct parameter *row, const cover_tensor *stored, int64_t channels) {
-    const float *from = cover_tensor_data(stored);
-    int64_t taps = row->count / (row->shape[0] * channels);
+static void inflate(float *weights, const struct parameter *row, const float *stored) {
+    int64_t channels = row->shape[1], taps = row->count / (row->shape[0] * channels);
     for (int64_t o = 0; o < row->shape[0]; o++)
         for (int64_t c = 0; c < channels; c++)
             for (int64_t t = 0; t < taps; t++)
-                weights[(o * channels + c) * taps + t] = from[o * taps + t] / (float)channels;
-    return COVER_OK;
+                weights[(o * channels + c) * taps + t] = stored[o * taps + t] / (float)channels;
 }
 
-static cover_status copy_row(cover_task *task, const struct parameter *row, const cover_backbone *backbone, const char *init) {
-    cover_tensor *stored;
-    float *weights = task->engine->weights + row->offset;
-    TRY(cover_backbone_get(backbone, row->name, &stored));
-    cover_status status = COVER_OK;
-    int64_t count = 1;
-    for (int i = 0; i < cover_tensor_rank(stored); i++) count *= cover_tensor_shape(stored)[i];
-    if (count == row->count) memcpy(weights, cover_tensor_data(stored), (size_t)count * sizeof *weights);
-    else if (count * task->settings.channels == row->count) {
-        log_line(task->context, COVER_LOG_INFO, "%s: a network of one channel, inflated to the images' %d", init, (int)task->settings.channels);
-        status = inflate(weights, row, stored, task->settings.channels);
-    } else status = fail(COVER_ERROR_MISMATCH, "%s: %s has %lld values, the task's network %lld; take widths from the backbone", init,
-                         row->name, (long long)count, (long long)row->count);
-    cover_tensor_destroy(stored);
+/* Fits as it is, or with one input channel to inflate? */
+static bool fits(const struct parameter *row, const struct tensor_entry *entry, bool *inflated) {
+    if (row->rank != entry->rank) return false;
+    *inflated = row->rank > 2 && row->shape[1] > 1 && entry->shape[1] == 1;
+    for (int axis = 0; axis < row->rank; axis++)
+        if (row->shape[axis] != entry->shape[axis] && !(axis == 1 && *inflated)) return false;
+    return true;
+}
+
+static cover_status missing(const char *init, const char *name) {
+    if (strncmp(name, "backbone.up", 11) == 0)
+        return fail(COVER_ERROR_MISMATCH, "%s: has no decoder (%s): a classification keeps the encoder alone; start the segmentation from "
+                    "the network that it was made of, or from scratch", init, name);
+    return fail(COVER_ERROR_MISMATCH, "%s: has no tensor %s; a pretrained network of COVER is needed", init, name);
+}
+
+static const struct tensor_entry *find(const struct weights_name *names, int64_t count, const char *name) {
+    for (int64_t i = 0; i < count; i++)
+        if (strcmp(names[i].name, name) == 0) return names[i].entry;
+    return NULL;
+}
+
+static cover_status load_row(cover_task *task, const struct parameter *row, struct tensor_file *file, const struct tensor_entry *entry,
+                             const char *init) {
+    bool inflated;
+    if (!entry) return missing(init, row->name);
+    if (!fits(row, entry, &inflated))
+        return fail(COVER_ERROR_MISMATCH, "%s: %s has %lld values, the task's network %lld; take widths from the backbone", init,
+                    row->name, (long long)entry->elements, (long long)row->count);
+    float *weights = task->engine->weights + row->offset, *stored = memory_alloc(task->context, (size_t)entry->elements * sizeof *stored);
+    if (!stored) return COVER_ERROR_MEMORY;
+    cover_status status = tensor_read_f32(file, entry, stored);
+    for (int64_t i = 0; i < entry->elements && status == COVER_OK; i++)
+        if (!isfinite(stored[i])) status = fail(COVER_ERROR_NUMERIC, "%s: %s holds a number that is not finite", init, row->name);
+    if (status == COVER_OK && inflated) {
+        inflate(weights, row, stored);
+        log_line(task->context, COVER_LOG_INFO, "%s: a network of one channel, inflated to the images' %d", init,
+                 (int)task->settings.channels);
+    } else if (status == COVER_OK) memcpy(weights, stored, (size_t)row->count * sizeof *weights);
+    memory_free(task->context, stored);
     return status;
 }
 
+static cover_status check_network(const cover_task *task, const cover_config *stored, const char *init) {
+    const struct settings *is = config_settings(stored), *wanted = &task->settings;
+    if (is->dims == wanted->dims && memcmp(&is->widths, &wanted->widths, sizeof is->widths) == 0) return COVER_OK;
+    return fail(COVER_ERROR_MISMATCH, "%s: a %dD network of widths %s, but the settings say %dD and %s; set them as the network has "
+                "them, or start from scratch", init, (int)is->dims, cover_config_get(stored, "widths"), (int)wanted->dims,
+                cover_config_get(task->about.config, "widths"));
+}
+
 cover_status task_load_backbone(cover_task *task, const char *init) {
-    cover_backbone *backbone;
-    TRY(cover_backbone_load(&backbone, task->context, init, NULL));
-    const struct settings *stored = config_settings(cover_backbone_config(backbone));
-    cover_status status = COVER_OK;
-    if (stored->dims != task->settings.dims || memcmp(&stored->widths, &task->settings.widths, sizeof stored->widths) != 0)
-        status = fail(COVER_ERROR_MISMATCH, "%s: a %dD network of widths %s, but the settings say %dD and %s", init, (int)stored->dims,
-                      cover_config_get(cover_backbone_config(backbone), "widths"), (int)task->settings.dims,
-                      cover_config_get(task->about.config, "widths"));
+    struct tensor_file *file;
+    cover_config *stored = NULL;
+    struct weights_name *names;
+    int64_t count;
+    TRY(weights_open(&file, task->context, init));
+    cover_status status;
+    GO(config_of_weights(&stored, task->context, file));
+    GO(check_network(task, stored, init));
+    GO(weights_names(file, &names, &count));
     const struct parameters *parameters = &task->engine->model.parameters;
-    for (int i = 0; i < parameters->count && status == COVER_OK; i++)
-        if (strncmp(parameters->rows[i].name, "backbone.", 9) == 0) status = copy_row(task, &parameters->rows[i], backbone, init);
-    cover_backbone_destroy(backbone);
-    return status == COVER_OK ? engine_weights_changed(task->engine) : status;
+    for (int i = 0; i < parameters->count; i++) {
+        const struct parameter *row = &parameters->rows[i];
+        if (strncmp(row->name, "backbone.", 9) == 0) GO(load_row(task, row, file, find(names, count, row->name), init));
+    }
+    status = engine_weights_changed(task->engine);
+done:
+    cover_config_destroy(stored);
+    tensor_file_close(file);
+    return status;
 }

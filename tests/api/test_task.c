@@ -342,6 +342,315 @@ START_TEST(a_checkpoint_tells_prediction_the_best_weights_so_far) {
 }
 END_TEST
 
+/* ---- refusals */
+
+/* Settings as they come for the scene, then `settings`, are refused when the task is made. */
+static void refused_by(struct scene scene, const char *kind, const char *init, const char *settings, cover_status expected,
+                       const char *value, const char *remedy) {
+    cover_dataset *dataset = make_data(scene, NULL);
+    cover_config *config = make_config(dataset, kind, init, settings);
+    cover_task *task = NULL;
+    ck_assert_fails(cover_task_create(&task, context, dataset, config, init), expected, value, remedy);
+    ck_assert_ptr_null(task);
+    cover_config_destroy(config);
+    cover_dataset_destroy(dataset);
+}
+/* The settings themselves cannot be made. */
+static void unfit(struct scene scene, const char *kind, const char *init, cover_status expected, const char *value, const char *remedy) {
+    cover_dataset *dataset = make_data(scene, NULL);
+    cover_config *config = NULL;
+    ck_assert_fails(cover_task_config(&config, context, dataset, kind, init), expected, value, remedy);
+    ck_assert_ptr_null(config);
+    cover_dataset_destroy(dataset);
+}
+
+static const struct scene discs = {.kind = DISC}, patterns = {.kind = PATTERN}, sets = {.kind = SET, .samples = 16};
+
+START_TEST(settings_are_refused_for_data_that_lack_what_the_task_needs) {
+    unfit(patterns, "seg", NULL, COVER_ERROR_ARGUMENT, "no label maps", "labelsTr");
+    unfit(discs, "cls", NULL, COVER_ERROR_ARGUMENT, "no classes", "a folder a class");
+    unfit(discs, "segment", NULL, COVER_ERROR_ARGUMENT, "'segment'", "use seg or cls");
+    unfit((struct scene){.kind = PATTERN, .classes = 1}, "cls", NULL, COVER_ERROR_ARGUMENT, "1 class", "at least two");
+}
+END_TEST
+
+START_TEST(settings_that_do_not_fit_the_data_are_refused_by_name) {
+    refused_by(discs, "seg", NULL, "channels=3", COVER_ERROR_SHAPE, "channels=3", "set them");
+    refused_by((struct scene){.kind = DISC, .classes = 3}, "seg", NULL, "classes=2", COVER_ERROR_SHAPE, "has 3 classes", "set classes=3");
+    refused_by(discs, "seg", NULL, "task=cls", COVER_ERROR_ARGUMENT, "task=cls", "use task=seg");
+    refused_by(patterns, "cls", NULL, "task=seg", COVER_ERROR_ARGUMENT, "no label maps", "use task=cls");
+    refused_by(patterns, "cls", NULL, "multilabel=on", COVER_ERROR_ARGUMENT, "multilabel=on", "set multilabel=off");
+    refused_by(sets, "cls", NULL, "multilabel=off", COVER_ERROR_ARGUMENT, "a set of classes", "set multilabel=on");
+}
+END_TEST
+
+static int never_one(int64_t i) { return i % 2 ? 2 : 0; }
+static uint8_t ones_validate(int64_t i) { return i % 2 ? 2 : 1; }
+static uint8_t first_validates(int64_t i) { return i < 2 ? 2 : 1; }
+static int all_zero(int64_t i) { return i < 2 ? 0 : i % 2; }
+static int first_bit(int64_t i) { return i % 2; }
+static uint8_t all_test(int64_t i) { return i < 0 ? 1 : 3; }
+
+START_TEST(cases_that_cannot_be_had_are_refused_with_the_remedy) {
+    refused_by(discs, "seg", NULL, "shots=8", COVER_ERROR_ARGUMENT, "shots=8", "use fewer");
+    refused_by(patterns, "cls", NULL, "shots=5", COVER_ERROR_ARGUMENT, "of class 'rows'", "use fewer");
+    refused_by(discs, "seg", NULL, "shots=2 fraction=0.5", COVER_ERROR_ARGUMENT, "fraction=0.5", "choose one");
+    refused_by((struct scene){.kind = DISC, .samples = 3}, "seg", NULL, "folds=7 fold=7", COVER_ERROR_ARGUMENT, "fold 7 of 7", "use fewer folds");
+    refused_by((struct scene){.kind = DISC, .split_of = all_test}, "seg", NULL, "", COVER_ERROR_ARGUMENT, "test samples", "pack some");
+    refused_by((struct scene){.kind = PATTERN, .classes = 3, .class_of = never_one}, "cls", NULL, "", COVER_ERROR_ARGUMENT, "'columns'", "another fold");
+    refused_by((struct scene){.kind = SET, .class_of = first_bit}, "cls", NULL, "", COVER_ERROR_ARGUMENT, "'columns'", "take the class out");
+    refused_by((struct scene){.kind = DISC, .classes = 3, .odd_case = 4, .odd_value = 3}, "seg", NULL, "fold=2", COVER_ERROR_FORMAT,
+               "case case_03", "there are 3 classes");
+}
+END_TEST
+
+START_TEST(a_validation_that_tells_nothing_is_refused_before_training) {
+    refused_by((struct scene){.kind = PATTERN, .split_of = first_validates, .class_of = all_zero}, "cls", NULL, "", COVER_ERROR_ARGUMENT,
+               "'rows': all of the 2 cases", "use another fold");
+    refused_by((struct scene){.kind = SET, .samples = 16, .split_of = first_validates}, "cls", NULL, "", COVER_ERROR_ARGUMENT, "'columns'",
+               "more val cases");
+    for (int odd = 2; odd <= 10; odd += 2) /* one case of validation or training has labels of classes that are not there */
+        refused_by((struct scene){.kind = DISC, .odd_case = odd, .odd_value = 9, .split_of = ones_validate}, "seg", NULL, "",
+                   COVER_ERROR_FORMAT, at("case_%02d", odd - 1) + strlen(folder) + 1, "label holds 9");
+    refused_by((struct scene){.kind = DISC, .samples = 3, .odd_case = 2, .odd_value = 0, .split_of = ones_validate}, "seg", NULL, "",
+               COVER_ERROR_ARGUMENT, "background alone", "another fold");
+}
+END_TEST
+
+START_TEST(networks_that_do_not_fit_are_refused) {
+    make_backbone("grey", 2, 1, ""), make_backbone("colour", 2, 3, ""), make_backbone("volume", 3, 1, "");
+    unfit(discs, "seg", at("volume"), COVER_ERROR_MISMATCH, "3D network", "scratch");
+    unfit(discs, "seg", at("colour"), COVER_ERROR_MISMATCH, "3 channels", "--channels");
+    unfit(discs, "seg", at("nowhere"), COVER_ERROR_IO, "nowhere", "");
+    ck_assert_ok(file_replace(context, at("text.safetensors"), "not weights", 11));
+    unfit(discs, "seg", at("text.safetensors"), COVER_ERROR_FORMAT, "text.safetensors", "");
+    refused_by(discs, "seg", at("grey"), "widths=8,8,8,8,8,8,8,8,16", COVER_ERROR_MISMATCH, "8,8,8,8,8,8,8,8,16", "start from scratch");
+}
+END_TEST
+
+START_TEST(a_classification_starts_another_one_but_no_segmentation) {
+    cover_dataset *dataset = make_data(patterns, NULL);
+    cover_task *task = make_task(dataset, "cls", NULL, "");
+    take_steps(task, 1);
+    ck_assert_ok(cover_task_export(task, at("cls.safetensors")));
+    ck_assert_ok(cover_task_save(task, at("cls.h5")));
+    cover_task_destroy(task);
+    for (int i = 0; i < 2; i++) {
+        const char *init = at(i ? "cls.h5" : "cls.safetensors");
+        task = make_task(dataset, "cls", init, "");
+        take_steps(task, 1);
+        cover_task_destroy(task);
+    }
+    cover_dataset_destroy(dataset);
+    refused_by(discs, "seg", at("cls.safetensors"), "", COVER_ERROR_MISMATCH, "no decoder", "scratch");
+}
+END_TEST
+
+START_TEST(a_pixel_that_is_no_number_stops_the_step_and_names_the_case) {
+    for (int kind = 0; kind < 2; kind++) { /* in training, then in validation */
+        struct scene scene = {.kind = DISC, .nan_case = kind ? 2 : 1, .split_of = ones_validate, .samples = 4};
+        cover_dataset *dataset = make_data(scene, NULL);
+        cover_task *task = make_task(dataset, "seg", NULL, "");
+        if (kind) {
+            ck_assert_ok(cover_task_step(task, NULL));
+            ck_assert_fails(cover_task_validate(task, NULL), COVER_ERROR_NUMERIC, "case case_01");
+            ck_assert(isnan(task->best_score));
+        } else {
+            ck_assert_fails(cover_task_step(task, NULL), COVER_ERROR_NUMERIC, "case case_00");
+            ck_assert_int_eq(task->step, 0);
+        }
+        cover_task_destroy(task);
+        cover_dataset_destroy(dataset);
+    }
+}
+END_TEST
+
+START_TEST(weights_that_are_no_numbers_stop_the_step_and_name_the_tensor) {
+    cover_dataset *dataset = make_data(discs, NULL);
+    cover_task *task = make_task(dataset, "seg", NULL, "");
+    take_steps(task, 1);
+    *weights_of(task, "backbone.down2.maxpool_conv.1.double_conv.0.weight", NULL) = NAN;
+    ck_assert_ok(engine_weights_changed(task->engine));
+    ck_assert_fails(cover_task_step(task, NULL), COVER_ERROR_NUMERIC, "step 2", "backbone.down2");
+    ck_assert_int_eq(task->step, 1);
+    cover_task_destroy(task);
+    cover_dataset_destroy(dataset);
+}
+END_TEST
+
+START_TEST(configs_and_checkpoints_of_other_jobs_are_refused) {
+    cover_dataset *dataset = make_data(discs, NULL);
+    cover_config *config;
+    cover_task *task = NULL;
+    make_backbone("run", 2, 1, "");
+    ck_assert_ok(cover_config_create(&config, context, "paper-2d"));
+    ck_assert_fails(cover_task_create(&task, context, dataset, config, NULL), COVER_ERROR_ARGUMENT, "pretrain");
+    cover_config_destroy(config);
+    task = make_task(dataset, "seg", NULL, "");
+    take_steps(task, 1);
+    ck_assert_ok(cover_task_save(task, at("task.h5")));
+    ck_assert_fails(cover_task_load(task, at("run/checkpoint.h5")), COVER_ERROR_MISMATCH, "checkpoint of pretraining", "INIT");
+    cover_task_destroy(task);
+    task = make_task(dataset, "seg", NULL, "lr=0.5");
+    ck_assert_fails(cover_task_load(task, at("task.h5")), COVER_ERROR_MISMATCH, "lr=0.01, not 0.5", "new run");
+    cover_task_destroy(task);
+    cover_dataset *other = make_data((struct scene){.kind = DISC, .variant = 7}, at("other.h5"));
+    task = make_task(other, "seg", NULL, "");
+    ck_assert_fails(cover_task_load(task, at("task.h5")), COVER_ERROR_MISMATCH, "another dataset", "start a new run");
+    ck_assert_int_eq(task->step, 0);
+    cover_task_destroy(task);
+    cover_dataset_destroy(other);
+    cover_dataset_destroy(dataset);
+    ck_assert_fails(cover_task_step(NULL, NULL), COVER_ERROR_ARGUMENT, "NULL");
+    ck_assert_fails(cover_task_validate(NULL, NULL), COVER_ERROR_ARGUMENT, "NULL");
+    ck_assert_fails(cover_task_save(NULL, "x"), COVER_ERROR_ARGUMENT, "NULL");
+    ck_assert_fails(cover_task_load(NULL, "x"), COVER_ERROR_ARGUMENT, "NULL");
+    ck_assert_fails(cover_task_export(NULL, "x"), COVER_ERROR_ARGUMENT, "NULL");
+    ck_assert_ptr_null(cover_task_settings(NULL));
+    cover_task_destroy(NULL);
+}
+END_TEST
+
+START_TEST(a_plan_above_the_memory_limit_is_refused) {
+    cover_dataset *dataset = make_data(discs, NULL);
+    cover_config *config = make_config(dataset, "seg", NULL, "widths=64,64,64,64,64,64,64,64,64");
+    cover_context_options options = COVER_CONTEXT_OPTIONS_INIT;
+    options.memory_limit_bytes = 4 << 20;
+    cover_context *poor;
+    cover_task *task = NULL;
+    ck_assert_ok(cover_context_create(&poor, &options));
+    ck_assert_fails(cover_task_create(&task, poor, dataset, config, NULL), COVER_ERROR_MEMORY, "limit");
+    cover_context_destroy(poor);
+    cover_config_destroy(config);
+    cover_dataset_destroy(dataset);
+}
+END_TEST
+
+/* ---- run folders */
+
+static cover_status finetune(cover_dataset *dataset, const char *run, const cover_finetune_options *options, const char *settings,
+                             char **summary) {
+    cover_config *config = make_config(dataset, "seg", NULL, settings);
+    cover_status status = cover_finetune(context, dataset, config, NULL, run, options, summary);
+    cover_config_destroy(config);
+    return status;
+}
+
+START_TEST(a_run_folder_holds_all_and_is_not_overwritten) {
+    static const char *const files[] = {"config.json", "log.jsonl", "checkpoint.h5", "weights.safetensors", "result.json", "report.html"};
+    cover_dataset *dataset = make_data(discs, NULL);
+    char *summary = NULL, *again = NULL;
+    ck_assert_ok(finetune(dataset, at("run"), NULL, "save_every=4", &summary));
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) ck_assert_msg(file_exists(at("run/%s", files[i])), "%s", files[i]);
+    json_t *result = json_loads(summary, 0, NULL), *stored = json_load_file(at("run/result.json"), 0, NULL);
+    ck_assert(json_equal(result, stored));
+    const json_t *best = json_object_get(result, "best");
+    ck_assert_str_eq(json_string_value(json_object_get(result, "task")), "seg");
+    ck_assert_int_eq(json_integer_value(json_object_get(result, "steps")), 8);
+    ck_assert_int_eq(json_integer_value(json_object_get(result, "train_cases")), 6);
+    ck_assert_uint_eq(json_array_size(json_object_get(best, "cases")), 4);
+    int64_t step = json_integer_value(json_object_get(best, "step"));
+    ck_assert(step == 4 || step == 8);
+    json_decref(result);
+    json_decref(stored);
+    cover_text_release(context, summary);
+    FILE *log = fopen(at("run/log.jsonl"), "r");
+    char line[2048];
+    int64_t wanted = 0;
+    while (fgets(line, sizeof line, log)) {
+        static const char *const keys[] = {"loss", "cross_entropy", "dice_loss", "grad_norm", "lr", "seconds", "samples_per_s"};
+        json_t *root = json_loads(line, 0, NULL);
+        ck_assert_int_eq(json_integer_value(json_object_get(root, "step")), wanted += 2);
+        for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) ck_assert_msg(json_object_get(root, keys[i]) != NULL, "%s", keys[i]);
+        ck_assert(json_is_number(json_object_get(root, "val.mean_dice")) == (wanted % 4 == 0));
+        ck_assert(json_is_number(json_object_get(root, "val.dice.disc")) == (wanted % 4 == 0));
+        json_decref(root);
+    }
+    fclose(log);
+    ck_assert_int_eq(wanted, 8);
+    ck_assert_fails(finetune(dataset, at("run"), NULL, "", &again), COVER_ERROR_IO, "config.json", "--resume");
+    ck_assert_ptr_null(again);
+    cover_finetune_options options = COVER_FINETUNE_OPTIONS_INIT;
+    options.resume = 1;
+    ck_assert_ok(finetune(dataset, at("run"), &options, "", NULL)); /* finished: nothing left to do */
+    ck_assert_fails(finetune(dataset, at("run"), &options, "val_every=3", NULL), COVER_ERROR_MISMATCH, "val_every=4");
+    ck_assert_ok(file_replace(context, at("file"), "x", 1));
+    ck_assert_fails(finetune(dataset, at("file/run"), NULL, "", NULL), COVER_ERROR_IO, "file");
+    options.struct_size = 3;
+    ck_assert_fails(finetune(dataset, at("new"), &options, "", NULL), COVER_ERROR_ARGUMENT, "cover_finetune_options");
+    cover_dataset_destroy(dataset);
+}
+END_TEST
+
+struct stop {
+    int64_t step;
+    int64_t calls;
+};
+static void cancel_at(void *user, const cover_task_report *report, int64_t steps) {
+    struct stop *stop = user;
+    ck_assert_int_eq(steps, 8);
+    ck_assert_int_eq(report->step, ++stop->calls);
+    ck_assert(isnan(report->score) == (report->step < 4));
+    if (report->step == stop->step) cover_context_cancel(context);
+}
+
+START_TEST(a_cancelled_run_goes_on_to_the_same_end) {
+    cover_dataset *dataset = make_data(discs, NULL);
+    ck_assert_ok(finetune(dataset, at("whole"), NULL, "", NULL));
+    for (int step = 2; step <= 7; step += 5) {
+        struct stop stop = {step, 0};
+        cover_finetune_options options = COVER_FINETUNE_OPTIONS_INIT;
+        options.on_step = cancel_at, options.user = &stop;
+        ck_assert_fails(finetune(dataset, at("cut%d", step), &options, "", NULL), COVER_ERROR_CANCELLED, at("step %d", step) + strlen(folder) + 1, "is saved");
+        cover_context_resume(context);
+        options = (cover_finetune_options)COVER_FINETUNE_OPTIONS_INIT;
+        options.resume = 1;
+        ck_assert_ok(finetune(dataset, at("cut%d", step), &options, "", NULL));
+        ck_assert(same_files(at("whole/weights.safetensors"), at("cut%d/weights.safetensors", step)));
+        ck_assert(same_files(at("whole/checkpoint.h5"), at("cut%d/checkpoint.h5", step)));
+    }
+    cover_dataset_destroy(dataset);
+}
+END_TEST
+
+/* Cancels while the second case of validation is read: the step before is done, its validation is not. */
+static struct sample_reader inner;
+static int64_t reads_left;
+static cover_status cancelling_label(void *user, int64_t index, uint16_t **label, struct grid *grid) {
+    if (--reads_left == 0) cover_context_cancel(context);
+    return inner.label(user, index, label, grid);
+}
+
+START_TEST(a_validation_that_was_cancelled_is_made_up_for) {
+    cover_dataset *dataset = make_data(discs, NULL);
+    ck_assert_ok(finetune(dataset, at("whole"), NULL, "val_every=2", NULL));
+    for (int last = 0; last < 2; last++) { /* after step 2, and after the last */
+        const char *run = at("cut");
+        char checkpoint[256];
+        snprintf(checkpoint, sizeof checkpoint, "%s", at("cut/checkpoint.h5"));
+        cover_task *task = make_task(dataset, "seg", NULL, "val_every=2");
+        for (int step = 1; step <= (last ? 8 : 2); step++) {
+            take_steps(task, 1);
+            if (step % 2 == 0 && step < (last ? 8 : 2)) ck_assert_ok(cover_task_validate(task, NULL));
+        }
+        inner = task->reader;
+        task->reader.label = cancelling_label, reads_left = 2;
+        ck_assert_fails(cover_task_validate(task, NULL), COVER_ERROR_CANCELLED, "cancelled");
+        task->reader = inner;
+        cover_context_resume(context);
+        ck_assert_ok(folder_create(run));
+        ck_assert_ok(cover_task_save(task, checkpoint));
+        cover_task_destroy(task);
+        cover_finetune_options options = COVER_FINETUNE_OPTIONS_INIT;
+        options.resume = 1;
+        ck_assert_ok(finetune(dataset, run, &options, "val_every=2", NULL));
+        ck_assert(same_files(at("whole/weights.safetensors"), at("cut/weights.safetensors")));
+        ck_assert(same_files(at("whole/checkpoint.h5"), at("cut/checkpoint.h5")));
+    }
+    cover_dataset_destroy(dataset);
+}
+END_TEST
+
 int main(void) {
     Suite *suite = suite_create("task");
     TCase *tcase = tcase_create("task");
@@ -365,6 +674,19 @@ int main(void) {
     ADD(tcase, balanced_weights_are_inverse_to_how_often_a_class_comes);
     ADD(tcase, the_best_weights_are_kept_and_written);
     ADD(tcase, a_checkpoint_tells_prediction_the_best_weights_so_far);
+    ADD(tcase, settings_are_refused_for_data_that_lack_what_the_task_needs);
+    ADD(tcase, settings_that_do_not_fit_the_data_are_refused_by_name);
+    ADD(tcase, cases_that_cannot_be_had_are_refused_with_the_remedy);
+    ADD(tcase, a_validation_that_tells_nothing_is_refused_before_training);
+    ADD(tcase, networks_that_do_not_fit_are_refused);
+    ADD(tcase, a_classification_starts_another_one_but_no_segmentation);
+    ADD(tcase, a_pixel_that_is_no_number_stops_the_step_and_names_the_case);
+    ADD(tcase, weights_that_are_no_numbers_stop_the_step_and_name_the_tensor);
+    ADD(tcase, configs_and_checkpoints_of_other_jobs_are_refused);
+    ADD(tcase, a_plan_above_the_memory_limit_is_refused);
+    ADD(tcase, a_run_folder_holds_all_and_is_not_overwritten);
+    ADD(tcase, a_cancelled_run_goes_on_to_the_same_end);
+    ADD(tcase, a_validation_that_was_cancelled_is_made_up_for);
     suite_add_tcase(suite, tcase);
     return run_suite(suite);
 }
