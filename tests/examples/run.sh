@@ -1,7 +1,7 @@
 #!/bin/sh
 # Each example does what its first comment says, on the demo's images.  TAP on stdout.
-# usage: run.sh COVER EXAMPLE-PRETRAIN EXAMPLE-FEATURES EXAMPLE-MATCH EXAMPLE-EMBED|none IMAGES EXAMPLE-SEGMENT MAKE-TASK
-cover=$1 pretrain=$2 features=$3 match=$4 embed=$5 images=$6 segment=$7 make_task=$8
+# usage: run.sh COVER EXAMPLE-PRETRAIN EXAMPLE-FEATURES EXAMPLE-MATCH EXAMPLE-EMBED|none IMAGES EXAMPLE-SEGMENT MAKE-TASK EXAMPLE-FINETUNE
+cover=$1 pretrain=$2 features=$3 match=$4 embed=$5 images=$6 segment=$7 make_task=$8 finetune=$9
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 number=0
@@ -17,7 +17,7 @@ check() { # check NAME COMMAND...
 says() { pattern=$1; shift; "$@" >"$work/said" && grep -q "$pattern" "$work/said" || { cat "$work/said"; return 1; }; }
 fails() { pattern=$1; shift; ! "$@" 2>"$work/said" >/dev/null && grep -q "$pattern" "$work/said"; }
 
-echo 1..15
+echo 1..17
 mkdir "$work/images"
 for image in $(ls "$images" | grep png | head -n 10); do cp "$images/$image" "$work/images"; done
 check 'images are packed' "$cover" pack "$work/images" -o "$work/data.h5" --quiet
@@ -35,6 +35,10 @@ else
     check 'embed.cc describes an image' says '128 numbers describe the image' "$embed" "$work/weights.safetensors"
     check 'embed.cc turns errors into exceptions' fails 'nosuch' "$embed" "$work/nosuch"
 fi
+mkdir -p "$work/classes/train/one" "$work/classes/train/two"
+for image in $(ls "$work/images"); do cp "$work/images/$image" "$work/classes/train/$([ -e "$work/odd" ] && echo one || echo two)"; [ -e "$work/odd" ] && rm "$work/odd" || : >"$work/odd"; done
+check 'finetune.c trains on folders' says '"best": {"step": 2' "$finetune" "$work/classes" cls "$work/weights.safetensors" "$work/run" 2
+check 'finetune.c says what the data lack' fails 'no label maps' "$finetune" "$work/classes" seg scratch "$work/other" 2
 "$make_task" "$work/task.safetensors" seg-2d crop 32x32 work 64x64
 check 'segment.c counts the pixels of each class' says 'background: [0-9]* pixels' "$segment" "$work/task.safetensors"
 check 'segment.c says that pretrained weights are no task' fails 'fine-tune them first' "$segment" "$work/weights.safetensors"

@@ -23,7 +23,18 @@ static int read_fold(struct session *session) {
         return usage_error(session->verb, "--fold %s: give fold and folds, 1/5 for example", text);
     snprintf(fold, sizeof fold, "%.*s", (int)(slash - text), text);
     int status = set(session, "fold", fold);
-    return status == EXIT_OK ? set(session, "folds", slash + 1) : status;
+    if (status == EXIT_OK) status = set(session, "folds", slash + 1);
+    if (status == EXIT_OK && atoll(fold) > atoll(slash + 1))
+        return usage_error(session->verb, "--fold %s: there are folds 1 to %s", text, slash + 1);
+    return status;
+}
+
+/* What can be told before the data are looked at. */
+static int check_options(struct session *session) {
+    if (!given(session, OPTION_DATA)) return usage_error(session->verb, "--data DATA is missing: it names the labelled images");
+    if (given(session, OPTION_LINEAR) && given(session, OPTION_LAST_K))
+        return usage_error(session->verb, "--linear and --last-k exclude each other: --last-k 0 is --linear");
+    return read_fold(session);
 }
 
 /* The settings that fit data and backbone, then those of a run that goes on, then the command line. */
@@ -71,10 +82,10 @@ static int train(struct session *session, cover_dataset *dataset, const char *in
 
 static int run(struct session *session) {
     const char *init = session->arguments.operands[0], *folder = text_of(session, OPTION_OUTPUT);
-    if (!given(session, OPTION_DATA)) return usage_error(session->verb, "--data DATA is missing: it names the labelled images");
     cover_dataset *dataset = NULL;
     cover_pack_options pack = COVER_PACK_OPTIONS_INIT;
-    int status = pack_options_read(session, &pack);
+    int status = check_options(session);
+    if (status == EXIT_OK) status = pack_options_read(session, &pack);
     if (status != EXIT_OK) return status;
     cover_status result = cover_dataset_prepare(&dataset, session->context, text_of(session, OPTION_DATA), folder, &pack);
     if (result != COVER_OK) return failed(session, result);

@@ -1,0 +1,178 @@
+#!/bin/sh
+# cover finetune: data layouts, run folders, what is trained, resume, interruption, misuse.
+# Usage: test_finetune.sh COVER JSON_VALUE FOLDER_OF_PNG
+. "$(dirname "$0")/lib.sh"
+images=$(absolute "$3")
+set -- "$images"/*.png
+cd "$tmp" || exit 99
+
+# An nnU-Net dataset of eight volumes with a bright slab, each a NIfTI file written byte by byte.
+nifti() { # nifti FILE DEPTH FIRST-ROW: 32x32 planes with a bright slab from that row; with LABEL=1 the slab as 1, the rest as 0
+    awk -v first="$3" -v label="$LABEL" -v depth="$2" 'BEGIN {
+        for (z = 0; z < depth; z++) for (y = 0; y < 32; y++) for (x = 0; x < 32; x++) {
+            inside = y >= first && y < first + 10 && x >= 8 && x < 24
+            printf "%c", label ? (inside ? 1 : 2) : 60 + (x * 7 + y * 13 + z * 5) % 30 + (inside ? 37 : 0) } }' >pixels
+    [ "$LABEL" = 1 ] && tr '\001\002' '\001\000' <pixels >labels && mv labels pixels
+    {
+        printf '\134\001\000\000'; head -c 36 /dev/zero
+        printf '\003\000\040\000\040\000'; printf "\\$(printf %o "$2")\\000"; printf '\001\000\001\000\001\000\001\000'; head -c 14 /dev/zero
+        printf '\002\000\010\000\000\000' # uint8
+        for _ in 1 2 3 4 5 6 7 8; do printf '\000\000\200\077'; done
+        printf '\000\000\260\103\000\000\200\077'; head -c 228 /dev/zero
+        printf 'n+1\000\000\000\000\000'; cat pixels
+    } >"$1"
+}
+mkdir -p raw/imagesTr raw/labelsTr
+printf '{"channel_names": {"0": "CT"}, "labels": {"background": 0, "slab": 1}, "numTraining": 8, "file_ending": ".nii"}' >raw/dataset.json
+for case in 1 2 3 4 5 6 7 8; do
+    LABEL=0 nifti raw/imagesTr/case_$case"_0000.nii" 16 $((case * 2))
+    LABEL=1 nifti raw/labelsTr/case_$case.nii 16 $((case * 2))
+done
+mkdir -p classes/train/bright classes/train/dark
+cp "$1" "$2" "$3" "$4" classes/train/bright
+cp "$5" "$6" "$7" "$8" classes/train/dark
+
+narrow='--set widths=8,8,8,8,8,8,8,8,8 --set log_every=2 --set warmup=0 --set schedule=constant'
+seg="$narrow --task seg --crop 16x16x16 --batch 2 --set val_every=3 --set lr=0.01 --set folds=4"
+cls="$narrow --task cls --crop 32x32 --set work=32x32 --batch 4 --set val_every=2 --set folds=3"
+# shellcheck disable=SC2086 # words on purpose
+finetune() { # finetune STATUS WORDS...
+    expected=$1
+    shift
+    run "$expected" "$cover" finetune "$@"
+}
+
+it 'an nnU-Net folder is packed and trained on, and the run folder has its files'
+finetune 0 scratch $seg --data raw -o run --steps 6 --threads 1
+out '^training cases +6$'
+out '^validation cases +2$'
+out '^mean Dice +0\.'
+for file in dataset.h5 config.json log.jsonl checkpoint.h5 weights.safetensors result.json report.html; do holds test -s run/$file; done
+holds sh -c 'ls run/events.out.tfevents.*'
+cp run/config.json out
+[ "$(value dims)" = 3 ] || wrong 'not 3D'
+[ "$(value classes)" = 2 ] || wrong 'not two classes'
+
+it 'the log has losses, and figures where it was validated'
+tail -n 1 run/log.jsonl >out
+for key in loss cross_entropy dice_loss grad_norm lr seconds samples_per_s; do value $key >/dev/null; done
+[ "$("$json" 'step' <out)" = 6 ] || wrong 'not step 6'
+holds grep -q '"val.mean_dice": [0-9.]*, "val.dice.slab": ' out
+
+it 'the result comes as JSON, and nothing else on stdout'
+finetune 0 scratch $seg --data run/dataset.h5 -o json --steps 2 --json --quiet
+for key in run task steps seconds train_cases val_cases best.step best.mean_dice best.classes.slab best.cases.0.name; do value $key >/dev/null; done
+[ "$(value task)" = seg ] || wrong 'not seg'
+no_err .
+
+it 'another number of threads makes the same weights'
+finetune 0 scratch $seg --data run/dataset.h5 -o run3 --steps 6 --threads 3
+holds cmp run/weights.safetensors run3/weights.safetensors
+holds "$cover" check run3
+
+it 'class folders make a classification'
+finetune 0 scratch $cls --data classes -o pictures --steps 4 --json
+value best.auc >/dev/null
+value best.accuracy >/dev/null
+value best.classes.bright >/dev/null
+holds grep -q '"val.auc": [0-9.]*, "val.accuracy": ' pictures/log.jsonl
+
+it 'shots, fractions and folds choose the cases'
+finetune 0 scratch $cls --data pictures/dataset.h5 -o shots --steps 1 --shots 2 --json
+[ "$(value train_cases)" = 4 ] || wrong 'not two of each class'
+finetune 0 scratch $seg --data run/dataset.h5 -o fold --steps 1 --fold 2/2 --json
+[ "$(value val_cases)" = 4 ] || wrong 'not half of them'
+finetune 1 scratch $seg --data run/dataset.h5 -o never --shots 9 --steps 1
+err 'shots=9.*use fewer'
+holds test ! -e never/config.json
+
+it 'a run starts from another; --linear and --last-k train a part of it'
+finetune 0 run $seg --data run/dataset.h5 -o linear --steps 2 --linear
+holds grep -q '"trained": "head"' linear/config.json
+finetune 0 run/weights.safetensors $seg --data run/dataset.h5 -o last --steps 2 --last-k 2
+holds grep -q '"trained": "last"' last/config.json
+holds grep -q '"last_k": 2' last/config.json
+
+it 'an existing run is not touched without --resume'
+cp run/weights.safetensors before
+finetune 1 scratch $seg --data run/dataset.h5 -o run --steps 6
+err 'run: .*--resume'
+holds cmp before run/weights.safetensors
+
+it 'a resume takes the settings of the run, and refuses others by name'
+finetune 0 scratch $seg --data run/dataset.h5 -o parts --steps 3
+run 0 "$cover" finetune scratch --task seg --data run/dataset.h5 -o parts --steps 6 --resume
+err 'going on after step 3'
+finetune 1 scratch --task seg --data run/dataset.h5 -o parts --steps 8 --resume --set lr=0.5
+err 'lr=0.01, not 0.5'
+
+it 'a run killed again and again makes the weights of an unbroken one'
+finetune 0 scratch $seg --data run/dataset.h5 -o whole --steps 12 --set save_every=1
+for delay in 0.3 0.6 0.9; do
+    # shellcheck disable=SC2086
+    "$cover" finetune scratch $seg --data run/dataset.h5 -o killed --steps 12 --set save_every=1 --resume >out 2>err &
+    process=$!
+    sleep $delay
+    kill -9 $process 2>/dev/null
+    wait $process 2>/dev/null
+done
+finetune 0 scratch $seg --data run/dataset.h5 -o killed --steps 12 --set save_every=1 --resume
+holds cmp whole/weights.safetensors killed/weights.safetensors
+holds cmp whole/checkpoint.h5 killed/checkpoint.h5
+
+it 'SIGINT saves and exits with 130, says how to go on, and --resume goes on'
+# shellcheck disable=SC2086
+"$cover" finetune scratch $seg --data run/dataset.h5 -o 'stopped here' --steps 100000 >out 2>err &
+process=$!
+for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+    test -s 'stopped here/log.jsonl' && break
+    sleep 1
+done
+kill -INT $process
+status=0
+wait $process || status=$?
+last='kill -INT' # shellcheck disable=SC2034 # for wrong()
+[ $status = 130 ] || wrong "exit status $status"
+err '^to go on: .* finetune scratch .* -o .stopped here. .*--resume$'
+steps=$(tail -n 1 'stopped here/log.jsonl' | "$json" step)
+run 0 "$cover" finetune scratch --task seg --data run/dataset.h5 -o 'stopped here' --steps $((steps + 1)) --resume
+err "going on after step $steps"
+
+it 'wrong use is refused before anything is written'
+run 2 "$cover" finetune scratch --task seg -o never --steps 1
+err '--data DATA is missing'
+run 2 "$cover" finetune scratch --task segment --data raw -o never --steps 1
+err 'seg.cls'
+finetune 2 scratch $seg --data raw -o never --steps 1 --set los=1
+err "no setting 'los'"
+finetune 2 scratch $seg --data raw -o never --steps 1 --set radius=2
+err 'radius'
+finetune 2 scratch $seg --data raw -o never --steps 1 --fold 7/5
+err '--fold 7/5: there are folds 1 to 5'
+for fold in 3 /5 0/5 1/ a/b 1/1; do
+    finetune 2 scratch $seg --data raw -o never --steps 1 --fold $fold
+    err 'fold'
+done
+finetune 2 scratch $seg --data raw -o never --steps 1 --linear --last-k 2
+err 'exclude each other'
+run 2 "$cover" finetune --task seg --data raw -o never --steps 1
+err 'operands are missing'
+holds test ! -e never
+
+it 'what does not fit is refused with its name'
+echo 'no weights' >text
+finetune 1 text $seg --data run/dataset.h5 -o never --steps 1
+err 'text: '
+finetune 1 nowhere $seg --data run/dataset.h5 -o never --steps 1
+err nowhere
+finetune 1 scratch --task cls --data run/dataset.h5 -o never --steps 1
+err 'no classes of images'
+finetune 1 scratch --task seg --data pictures/dataset.h5 -o never --steps 1
+err 'no label maps'
+finetune 1 pictures $seg --data run/dataset.h5 -o never --steps 1
+err '2D network.*3D images'
+finetune 1 scratch $seg --data nowhere.h5 -o never --steps 1
+err 'nowhere\.h5'
+holds test ! -e never/config.json
+
+finish
