@@ -4,7 +4,7 @@
 project=$(absolute "$3") build=$(absolute "$4")
 cc=$5
 cd "$project" || exit 99
-"$cover" pretrain -h >"$tmp/settings"
+{ "$cover" pretrain -h; "$cover" finetune -h; } >"$tmp/settings"
 
 it 'the table of verbs in README is that of the command'
 sed -n 's/^| `\([a-z]*\)` |.*/\1/p' README.md | sort >"$tmp/readme"
