@@ -4,6 +4,7 @@
 #include "../report/plot.h"
 
 #include <libcover/analysis.h>
+#include <libcover/dataset.h>
 
 #include <math.h>
 #include <stdio.h>
@@ -88,12 +89,13 @@ struct picture {
     int64_t count;
     int series_count;
     struct plot_series *series; /* one a label */
-    char (*name)[16];
+    char (*name)[64]; /* its class name, or its number */
+    int *label;
     double *x, *y;
 };
 
 /* Points sorted by label, each label a series. */
-static cover_status make_series(struct picture *picture) {
+static cover_status make_series(struct picture *picture, const cover_dataset *dataset) {
     cover_context *context = picture->context;
     const uint16_t *labels = cover_tensor_data(picture->labels);
     const float *plane = cover_tensor_data(picture->plane);
@@ -105,12 +107,16 @@ static cover_status make_series(struct picture *picture) {
     for (int64_t i = 0; i < picture->count; i++) picture->series_count += place[labels[i] + 1]++ == 0;
     picture->series = memory_zero(context, (size_t)picture->series_count * sizeof *picture->series);
     picture->name = memory_zero(context, (size_t)picture->series_count * sizeof *picture->name);
-    if (!picture->series || !picture->name) goto done;
+    picture->label = memory_zero(context, (size_t)picture->series_count * sizeof *picture->label);
+    if (!picture->series || !picture->name || !picture->label) goto done;
     for (int label = 0, s = 0; label < LABELS; label++) {
         int64_t count = place[label + 1];
         place[label + 1] += place[label];
         if (!count) continue;
-        snprintf(picture->name[s], sizeof picture->name[s], "%d", label);
+        const char *name = cover_dataset_class_name(dataset, label);
+        if (name) snprintf(picture->name[s], sizeof picture->name[s], "%s", name);
+        else snprintf(picture->name[s], sizeof picture->name[s], "%d", label);
+        picture->label[s] = label;
         picture->series[s] = (struct plot_series){picture->name[s], count, picture->x + place[label], picture->y + place[label]};
         s++;
     }
@@ -144,7 +150,7 @@ static cover_status write_csv(const struct picture *picture, const char *path) {
     text_add(&csv, "x,y,label\n");
     for (int s = 0; s < picture->series_count; s++)
         for (int64_t i = 0; i < picture->series[s].count; i++)
-            text_add(&csv, "%.6g,%.6g,%s\n", picture->series[s].x[i], picture->series[s].y[i], picture->series[s].name);
+            text_add(&csv, "%.6g,%.6g,%d\n", picture->series[s].x[i], picture->series[s].y[i], picture->label[s]);
     cover_status status = text_take(&csv, &table);
     if (status == COVER_OK) status = file_replace(picture->context, path, table, strlen(table));
     memory_free(picture->context, table);
@@ -172,8 +178,11 @@ static cover_status write_summary(char **summary, const struct picture *picture,
     text_add_json(&json, path);
     text_add(&json, ", \"points\": %lld, \"channels\": %lld, \"level\": %d, \"classes\": {", (long long)picture->count,
              (long long)cover_tensor_shape(picture->features)[1], level);
-    for (int s = 0; s < picture->series_count; s++)
-        text_add(&json, "%s\"%s\": %lld", s ? ", " : "", picture->series[s].name, (long long)picture->series[s].count);
+    for (int s = 0; s < picture->series_count; s++) {
+        text_add(&json, s ? ", " : "");
+        text_add_json(&json, picture->series[s].name);
+        text_add(&json, ": %lld", (long long)picture->series[s].count);
+    }
     text_add(&json, "}, \"kl\": %.9g}", kl);
     cover_status status = text_take(&json, summary);
     text_free(&json);
@@ -184,6 +193,7 @@ cover_status cover_analyse_tsne(cover_context *context, const char *weights, con
                                 const cover_feature_options *features, const cover_tsne_options *tsne, char **summary) {
     if (!context || !weights || !data || !path) return fail(COVER_ERROR_ARGUMENT, "cover_analyse_tsne: an argument is NULL");
     struct picture picture = {.context = context};
+    cover_dataset *dataset = NULL;
     size_t writer = 0, count = sizeof writers / sizeof *writers;
     double kl;
     cover_status status;
@@ -192,13 +202,16 @@ cover_status cover_analyse_tsne(cover_context *context, const char *weights, con
     GO(cover_feature_points(&picture.features, &picture.labels, context, weights, data, features));
     picture.count = cover_tensor_shape(picture.features)[0];
     GO(cover_tsne(&picture.plane, &kl, context, picture.features, tsne));
-    GO(make_series(&picture));
+    GO(cover_dataset_open(&dataset, context, data));
+    GO(make_series(&picture, dataset));
     GO(writers[writer].write(&picture, path));
     if (summary) status = write_summary(summary, &picture, path, features ? features->level : 4, kl);
 done:
     memory_free(context, picture.series);
     memory_free(context, picture.name);
+    memory_free(context, picture.label);
     memory_free(context, picture.x);
+    cover_dataset_destroy(dataset);
     cover_tensor_destroy(picture.features);
     cover_tensor_destroy(picture.labels);
     cover_tensor_destroy(picture.plane);
