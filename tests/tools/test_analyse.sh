@@ -23,7 +23,7 @@ err '0\.\.4'
 
 it 't-SNE writes its points, and pixels of classes have the class of their image'
 run 0 "$cover" analyse tsne run classes.h5 -o plane.csv --points 40 --perplexity 5 --json
-[ "$(value classes.0) $(value classes.1)" = '20 20' ] || wrong 'not half of each class'
+[ "$(value classes.one) $(value classes.two)" = '20 20' ] || wrong 'not half of each class'
 [ "$(wc -l <plane.csv)" = 41 ] || wrong 'not 40 points'
 
 it 'dispersion prints a table of levels, or of the one asked for'
