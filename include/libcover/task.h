@@ -36,7 +36,7 @@ typedef struct cover_task_report {
     double lr;                 /**< learning rate of this update */
     double seconds;            /**< wall time of this step */
     double samples_per_second;
-    double score;              /**< of the newest validation: mean Dice, or mean AUC (accuracy where no AUC is); NaN before one */
+    double score;              /**< of the newest validation: mean Dice, or mean AUC; NaN before one */
     double best_score;         /**< of the best validation; NaN before one */
     int64_t best_step;         /**< where it was; 0 before one */
 } cover_task_report;
