@@ -633,6 +633,8 @@ START_TEST(a_validation_that_was_cancelled_is_made_up_for) {
             take_steps(task, 1);
             if (step % 2 == 0 && step < (last ? 8 : 2)) ck_assert_ok(cover_task_validate(task, NULL));
         }
+        prefetch_destroy(task->prefetch); /* nobody else reads now */
+        task->prefetch = NULL;
         inner = task->reader;
         task->reader.label = cancelling_label, reads_left = 2;
         ck_assert_fails(cover_task_validate(task, NULL), COVER_ERROR_CANCELLED, "cancelled");
