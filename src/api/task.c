@@ -34,7 +34,7 @@ static cover_status prepare_data(cover_task *task) {
     cover_dataset_info info = COVER_DATASET_INFO_INIT;
     TRY(cover_dataset_get_info(task->dataset, &info));
     memcpy(task->hash, info.hash, sizeof task->hash);
-    task->reader = task_reader(task->dataset);
+    task->reader = dataset_reader(task->dataset);
     TRY(check_data(task, &info));
     TRY(image_rules_of_dataset(&task->about.rules, task->dataset));
     TRY(task_names(&task->about.class_names, task->dataset, (int)s->classes));

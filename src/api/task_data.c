@@ -51,7 +51,7 @@ static cover_status read_target(void *user, int64_t index, float *target, int ta
     return COVER_OK;
 }
 
-struct sample_reader task_reader(const cover_dataset *dataset) {
+struct sample_reader dataset_reader(const cover_dataset *dataset) {
     const struct dataset_directory *d = &dataset->directory;
     return (struct sample_reader){.count = d->samples, .channels = d->channels,
                                   .largest = {d->dims, {d->max_size[0], d->max_size[1], d->max_size[2]}}, .read = read_image,

@@ -95,13 +95,7 @@ static cover_status classify_case(cover_task *task, int64_t index, float *score)
 
 /* Mean Dice of a case over the classes above background that it has; NaN when it has none. */
 static double case_mean(const struct task_figures *figures, int64_t i, int classes) {
-    double sum = 0;
-    int known = 0;
-    for (int k = 1; k < classes; k++) {
-        double dice = figures->dice[i * classes + k];
-        if (!isnan(dice)) sum += dice, known++;
-    }
-    return known ? sum / known : NAN;
+    return mean_known(figures->dice + i * classes + 1, classes - 1);
 }
 
 static void summarise_dice(struct task_figures *figures, int classes) {

@@ -1,6 +1,8 @@
 /* The public trainer: engine, prefetch and schedule behind one handle (include/libcover/trainer.h). */
 #include "trainer.h"
 
+#include "task_data.h"
+
 #include "../io/checkpoint.h"
 #include "../io/dataset.h"
 #include "../io/weights.h"
@@ -8,16 +10,7 @@
 #include <math.h>
 #include <string.h>
 
-/* ---- the dataset as a reader */
-
-static cover_status read_sample(void *user, int64_t index, float **pixels, struct grid *grid, int *integer_max) {
-    return dataset_read_f32(user, index, pixels, grid, integer_max);
-}
-
-static const char *sample_name(void *user, int64_t index) {
-    cover_sample_info info = COVER_SAMPLE_INFO_INIT;
-    return cover_dataset_sample(user, index, &info) == COVER_OK ? info.name : "?";
-}
+/* ---- the dataset */
 
 /* Refuse here, by the dataset's smallest image, what would fail in the middle of a run. */
 static cover_status check_dataset(const struct settings *settings, const cover_dataset_info *info) {
@@ -79,10 +72,7 @@ cover_status cover_trainer_create(cover_trainer **out, cover_context *context, c
     TRY(trainer_create_bare(&trainer, context, config));
     trainer->dataset = dataset;
     memcpy(trainer->hash, info.hash, sizeof trainer->hash);
-    trainer->reader = (struct sample_reader){.count = info.samples, .channels = info.channels,
-                                             .largest = {info.dims, {info.max_size[0], info.max_size[1], info.max_size[2]}},
-                                             .read = read_sample,
-                                             .name = sample_name, .user = dataset};
+    trainer->reader = dataset_reader(dataset);
     *out = trainer;
     return COVER_OK;
 }

@@ -54,9 +54,9 @@ static void build_loss(struct task *task, const struct settings *settings, const
     graph_differentiate(graph, &derivative);
 }
 
-/* Which rows of the table stay as they are; NULL when none does (or memory ran out, which graph->status says). */
+/* Which rows of the table stay as they are; NULL after an error, which graph->status says. */
 static bool *frozen_rows(struct graph *graph, const struct settings *settings) {
-    if ((settings->trained == TRAINED_ALL && !settings->standardise) || graph->status != COVER_OK) return NULL;
+    if (graph->status != COVER_OK) return NULL;
     bool *frozen = memory_alloc(graph->context, (size_t)graph->parameters->count * sizeof *frozen);
     if (!frozen) graph->status = COVER_ERROR_MEMORY;
     for (int i = 0; frozen && i < graph->parameters->count; i++)
