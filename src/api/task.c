@@ -94,46 +94,18 @@ static void stop_prefetch(cover_task *task) {
     task->prefetch = NULL;
 }
 
-/* A sum went bad: run the step's samples again one by one, looking at every tensor. */
-static cover_status diagnose(cover_task *task) {
-    for (int64_t index = 0; index < task->settings.batch; index++) {
-        const struct sample *sample;
-        TRY(prefetch_redraw(task->prefetch, task->step, index, &sample));
-        cover_status status = engine_diagnose(task->engine, sample);
-        if (status == COVER_ERROR_NUMERIC)
-            return fail_in(status, "step %lld, sample %lld", (long long)task->step + 1, (long long)index);
-        TRY(status);
-    }
-    return fail(COVER_ERROR_NUMERIC, "step %lld: the sum of the samples' gradients is not finite", (long long)task->step + 1);
-}
-
-static cover_status run_step(cover_task *task, struct step_sums *sums) {
-    if (!task->prefetch)
-        TRY(prefetch_create(&task->prefetch, task->context, &task->maker.maker, task->settings.batch, task->engine->lanes, task->step));
-    struct sample_source source = prefetch_source(task->prefetch, task->step);
-    return engine_step(task->engine, &source, sums);
-}
-
 cover_status cover_task_step(cover_task *task, cover_task_report *given) {
     if (!task) return fail(COVER_ERROR_ARGUMENT, "cover_task_step: the task is NULL");
     double start = seconds_now();
     struct step_sums sums;
     if (cancelled(task->context)) return fail(COVER_ERROR_CANCELLED, "step %lld: cancelled", (long long)task->step + 1);
-    cover_status status = run_step(task, &sums);
-    if (status != COVER_OK) {
-        stop_prefetch(task); /* some samples of this step are taken; the next try draws them again */
-        return status;
-    }
+    TRY(prefetch_step(&task->prefetch, task->engine, &task->maker.maker, task->step, &sums));
     double count = (double)sums.count, rate = schedule_rate(&task->settings, task->step);
     double norm = engine_gradient_norm(task->engine, sums.count);
     bool segmentation = task->settings.task == TASK_SEGMENTATION; /* the Dice of one pixel means nothing */
     double cross_entropy = sums.term[TERM_CROSS_ENTROPY] / count, dice_loss = segmentation ? sums.term[TERM_DICE] / count : 0;
     double loss = cross_entropy + task->settings.dice * dice_loss;
-    if (!isfinite(loss) || !isfinite(norm)) {
-        status = diagnose(task);
-        stop_prefetch(task);
-        return status;
-    }
+    if (!isfinite(loss) || !isfinite(norm)) return prefetch_diagnose(&task->prefetch, task->engine, task->step, "sample");
     TRY(engine_update(task->engine, sums.count, norm, rate));
     task->step++;
     double seconds = seconds_now() - start;

@@ -115,19 +115,6 @@ cover_status trainer_prefetch(cover_trainer *trainer) {
                            trainer->engine->lanes, trainer->step);
 }
 
-/* A sum went bad: run the step's pairs again one by one, looking at every tensor. */
-static cover_status diagnose(cover_trainer *trainer) {
-    for (int64_t pair = 0; pair < trainer->settings.batch; pair++) {
-        const struct sample *sample;
-        TRY(prefetch_redraw(trainer->prefetch, trainer->step, pair, &sample));
-        cover_status status = engine_diagnose(trainer->engine, sample);
-        if (status == COVER_ERROR_NUMERIC)
-            return fail_in(status, "step %lld, pair %lld", (long long)trainer->step + 1, (long long)pair);
-        TRY(status);
-    }
-    return fail(COVER_ERROR_NUMERIC, "step %lld: the sum of the pairs' gradients is not finite", (long long)trainer->step + 1);
-}
-
 cover_status cover_trainer_step(cover_trainer *trainer, cover_step_report *given) {
     if (!trainer) return fail(COVER_ERROR_ARGUMENT, "cover_trainer_step: the trainer is NULL");
     if (!trainer->reader.read) return fail(COVER_ERROR_ARGUMENT, "cover_trainer_step: the trainer has no dataset");
@@ -135,21 +122,12 @@ cover_status cover_trainer_step(cover_trainer *trainer, cover_step_report *given
     struct step_sums sums;
     if (cancelled(trainer->context)) return fail(COVER_ERROR_CANCELLED, "step %lld: cancelled", (long long)trainer->step + 1);
     TRY(trainer_prefetch(trainer));
-    struct sample_source source = prefetch_source(trainer->prefetch, trainer->step);
-    cover_status status = engine_step(trainer->engine, &source, &sums);
-    if (status != COVER_OK) {
-        stop_prefetch(trainer); /* some pairs of this step are taken; the next try draws them again */
-        return status;
-    }
+    TRY(prefetch_step(&trainer->prefetch, trainer->engine, &trainer->maker.maker, trainer->step, &sums));
     double valid = sums.count > 0 ? (double)sums.count : 1, rate = schedule_rate(&trainer->settings, trainer->step);
     double norm = engine_gradient_norm(trainer->engine, sums.count);
     double total = (trainer->settings.loss_vec ? sums.term[TERM_VECTOR] / valid : 0) +
                    (trainer->settings.loss_con ? 1 + sums.term[TERM_COSINE] / valid : 0);
-    if (!isfinite(total) || !isfinite(norm)) {
-        status = diagnose(trainer);
-        stop_prefetch(trainer);
-        return status;
-    }
+    if (!isfinite(total) || !isfinite(norm)) return prefetch_diagnose(&trainer->prefetch, trainer->engine, trainer->step, "pair");
     if (sums.count > 0) TRY(engine_update(trainer->engine, sums.count, norm, rate));
     else log_line(trainer->context, COVER_LOG_WARNING, "step %lld: no valid pixel in any pair, so no update was made",
                   (long long)trainer->step + 1);

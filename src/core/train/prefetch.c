@@ -169,3 +169,37 @@ cover_status prefetch_redraw(struct prefetch *prefetch, int64_t step, int64_t in
     return prefetch->maker->draw(prefetch->maker, prefetch->workers[prefetch->worker_count - 1].scratch, &slot->sample,
                                  slot->memory, step * prefetch->batch + index);
 }
+
+/* ---- steps */
+
+static void stop(struct prefetch **prefetch) {
+    prefetch_destroy(*prefetch);
+    *prefetch = NULL;
+}
+
+cover_status prefetch_step(struct prefetch **prefetch, struct engine *engine, const struct sample_maker *maker, int64_t step,
+                           struct step_sums *sums) {
+    if (!*prefetch) TRY(prefetch_create(prefetch, engine->context, maker, engine->batch, engine->lanes, step));
+    struct sample_source source = prefetch_source(*prefetch, step);
+    cover_status status = engine_step(engine, &source, sums);
+    if (status != COVER_OK) stop(prefetch);
+    return status;
+}
+
+static cover_status diagnose(struct prefetch *prefetch, struct engine *engine, int64_t step, const char *what) {
+    for (int64_t index = 0; index < engine->batch; index++) {
+        const struct sample *sample;
+        TRY(prefetch_redraw(prefetch, step, index, &sample));
+        cover_status status = engine_diagnose(engine, sample);
+        if (status == COVER_ERROR_NUMERIC)
+            return fail_in(status, "step %lld, %s %lld", (long long)step + 1, what, (long long)index);
+        TRY(status);
+    }
+    return fail(COVER_ERROR_NUMERIC, "step %lld: the sum of the %ss' gradients is not finite", (long long)step + 1, what);
+}
+
+cover_status prefetch_diagnose(struct prefetch **prefetch, struct engine *engine, int64_t step, const char *what) {
+    cover_status status = diagnose(*prefetch, engine, step, what);
+    stop(prefetch);
+    return status;
+}
