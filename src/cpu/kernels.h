@@ -20,6 +20,12 @@ struct norm_shape { /* GroupNorm + LeakyReLU; slope 1 = no activation */
     int64_t pixels, channels, groups;
     float slope, epsilon;
 };
+/* A normalisation that the reader of x applies while it loads: y = leaky(fma(x, scale, offset)), a scale and an offset a
+ * channel.  A pointer to one may be NULL: x as it is. */
+struct norm_load {
+    const float *scale, *offset;
+    float slope;
+};
 struct mov_shape { /* channel c belongs to head c % heads; head_dim = channels / heads */
     struct grid grid;
     int64_t channels;

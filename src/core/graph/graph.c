@@ -185,6 +185,5 @@ int64_t tensor_elements(const struct tensor *tensor) {
 }
 
 size_t tensor_bytes(const struct tensor *tensor) {
-    static const size_t bytes[] = {[ELEMENT_F32] = 4, [ELEMENT_U8] = 1, [ELEMENT_F64] = 8};
-    return (size_t)tensor_elements(tensor) * bytes[tensor->element];
+    return (size_t)tensor_elements(tensor) * element_bytes(tensor->element);
 }

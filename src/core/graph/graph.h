@@ -4,6 +4,7 @@
 #define COVER_GRAPH_H
 
 #include "../base/base.h"
+#include "../base/element.h"
 #include "../base/grid.h"
 #include "../nn/parameters.h"
 
@@ -30,7 +31,6 @@ enum storage {
     STORAGE_PARAMETER_GRAD, /* in the lane's flat gradient buffer, same layout */
     STORAGE_RESULT          /* kept to the end of the run, readable by the caller: index says which */
 };
-enum element { ELEMENT_F32, ELEMENT_U8, ELEMENT_F64 };
 
 /* images x grid x channels, channels last.  A view is some whole images of its parent. */
 struct tensor {
