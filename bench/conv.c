@@ -44,10 +44,12 @@ static double thread_seconds(void) {
 }
 
 static cover_status run(const struct conv *conv, enum conv_pass pass, struct memory *m) {
-    if (pass == CONV_GRAD_WEIGHTS) return conv_grad_weights(conv, m->w, m->bias, m->x, m->y, m->scratch, false);
+    const struct conv_source x[CONV_SOURCES] = {{.data = m->x}};
+    void *const dx[CONV_SOURCES] = {m->x};
+    if (pass == CONV_GRAD_WEIGHTS) return conv_grad_weights(conv, m->w, m->bias, x, m->y, m->scratch, false);
     for (int slab = 0; slab < conv_slabs(conv); slab++)
-        TRY(pass == CONV_FORWARD ? conv_forward(conv, slab, m->y, m->x, m->packed, m->bias, m->scratch)
-                                 : conv_grad_data(conv, slab, m->x, m->y, m->packed, m->scratch));
+        TRY(pass == CONV_FORWARD ? conv_forward(conv, slab, m->y, NULL, x, m->packed, m->bias, m->scratch)
+                                 : conv_grad_data(conv, slab, dx, m->y, m->packed, m->scratch));
     return COVER_OK;
 }
 

@@ -1,6 +1,7 @@
 /* One convolution of one image, prepared once and run many times: 1 or 3 wide, stride 1, zero padding, channels last.
  * Its three passes are prepared each on its own: rows of an ordered list serve them, oneDNN first where it is the
  * fastest, own kernels (avx512, avx2, generic) next, plain C last.  The choice depends on shape and CPU features alone.
+ * Features are float or bf16; bf16 ones may be multiplied as bf16 pairs or as floats, sums and weights are float.
  *
  * Weights outside are PyTorch's (c_out, c_in, [kd,] kh, kw); conv_pack() turns them once a step into what forward and
  * data gradient read, shared by all lanes.  Everything is one-threaded, and any thread may create or run a convolution:
@@ -16,16 +17,28 @@
 #define COVER_CONV_H
 
 #include "../core/base/base.h"
+#include "../core/base/element.h"
 #include "../core/base/grid.h"
+#include "kernels.h"
 
 struct conv_shape {
     struct grid grid; /* of input and output alike */
     int64_t c_in, c_out;
-    int kernel;    /* 1 or 3 */
-    bool bias;     /* forward adds one, grad_weights may ask for its gradient */
-    bool gradient; /* prepare grad_data and grad_weights too */
-    int slabs;     /* most slabs of forward and data gradient; 0 = 1, the whole image */
+    int kernel;        /* 1 or 3 */
+    bool bias;         /* forward adds one, grad_weights may ask for its gradient */
+    bool gradient;     /* prepare grad_data and grad_weights too */
+    int slabs;         /* most slabs of forward and data gradient; 0 = 1, the whole image */
+    enum element x, y; /* of the features that go in and come out, and of their gradients: float or bf16 */
+    int64_t c_second;  /* how many of c_in, the last ones, lie in a second tensor; 0 = there is one */
+    bool normed;       /* x may come with a normalisation */
 };
+/* What x is read from: one tensor, or the channels of two of one grid, one behind the other; each may be normalised on its
+ * way in (padding is zero behind the normalisation). */
+struct conv_source {
+    const void *data;             /* of the image */
+    const struct norm_load *norm; /* NULL = as it is */
+};
+enum { CONV_SOURCES = 2 };
 enum conv_pass { CONV_FORWARD, CONV_GRAD_DATA, CONV_GRAD_WEIGHTS, CONV_PASSES };
 struct conv;
 
@@ -47,14 +60,15 @@ int conv_slabs(const struct conv *conv);            /* of forward and data gradi
 double conv_flops(const struct conv *conv);         /* of one pass: 2 * pixels * k^ndim * c_in * c_out */
 
 cover_status conv_pack(const struct conv *conv, void *packed, const float *weights, void *scratch);
-/* A slab of y (pixels, c_out); bias (c_out) or NULL for none.  y and x are those of the whole image. */
-cover_status conv_forward(const struct conv *conv, int slab, float *y, const float *x, const void *packed,
-                          const float *bias, void *scratch);
-/* A slab of dx (pixels, c_in) */
-cover_status conv_grad_data(const struct conv *conv, int slab, float *dx, const float *dy, const void *packed,
-                            void *scratch);
+/* A slab of y (pixels, c_out); bias (c_out) or NULL for none.  x and y are those of the whole image.  sums: of what the
+ * slab got, and of its squares, (2, c_out); NULL = not wanted. */
+cover_status conv_forward(const struct conv *conv, int slab, void *y, double *sums, const struct conv_source x[CONV_SOURCES],
+                          const void *packed, const float *bias, void *scratch);
+/* A slab of dx (pixels, channels), one for each source. */
+cover_status conv_grad_data(const struct conv *conv, int slab, void *const dx[CONV_SOURCES], const void *dy,
+                            const void *packed, void *scratch);
 /* dw in PyTorch's order, db (c_out) or NULL; written, or added to what is there when `accumulate` */
-cover_status conv_grad_weights(const struct conv *conv, float *dw, float *db, const float *x, const float *dy,
-                               void *scratch, bool accumulate);
+cover_status conv_grad_weights(const struct conv *conv, float *dw, float *db, const struct conv_source x[CONV_SOURCES],
+                               const void *dy, void *scratch, bool accumulate);
 
 #endif

@@ -38,11 +38,12 @@ static void *out(const struct call *call, int i, int image) { return call_addres
 /* ---- convolutions */
 
 static cover_status run_conv(const struct call *call, int image) {
-    return conv_forward(call->conv, call->slab, out(call, 0, image), in(call, 0, image), call->packed, in(call, 2, 0),
-                        call->scratch);
+    const struct conv_source x[CONV_SOURCES] = {{.data = in(call, 0, image)}};
+    return conv_forward(call->conv, call->slab, out(call, 0, image), NULL, x, call->packed, in(call, 2, 0), call->scratch);
 }
 static cover_status run_conv_grad_data(const struct call *call, int image) {
-    return conv_grad_data(call->conv, call->slab, out(call, 0, image), in(call, 0, image), call->packed, call->scratch);
+    void *const dx[CONV_SOURCES] = {out(call, 0, image)};
+    return conv_grad_data(call->conv, call->slab, dx, in(call, 0, image), call->packed, call->scratch);
 }
 static int slabs_of_conv(const struct program *program, const struct node *node, int index) {
     (void)node;
@@ -69,7 +70,8 @@ static cover_status run_conv_grad_weights(const struct call *call, int image) {
         dw = (float *)call->shared + (size_t)(image - 1) * weights_floats(call->graph, call->node);
         if (db) db = dw + (tensor_at(call, call->node->output[0])->channels + 15) / 16 * 16;
     }
-    return conv_grad_weights(call->conv, dw, db, in(call, 0, image), in(call, 1, image), call->scratch, false);
+    const struct conv_source x[CONV_SOURCES] = {{.data = in(call, 0, image)}};
+    return conv_grad_weights(call->conv, dw, db, x, in(call, 1, image), call->scratch, false);
 }
 static void finish_conv_grad_weights(const struct call *call) {
     int64_t weights = tensor_at(call, call->node->output[0])->channels;

@@ -109,14 +109,15 @@ static void scene_free(struct scene *s) {
 static void scene_run(struct scene *s, const struct conv *conv, bool accumulate, const char *what) {
     struct array packed = array_bytes(conv_packed_bytes(conv), 0), scratch = array_bytes(conv_scratch_bytes(conv), 0);
     const float *bias = s->shape.bias ? s->b.data : NULL;
+    const struct conv_source x[CONV_SOURCES] = {{.data = s->x.data}};
     ck_assert_ok(conv_pack(conv, packed.data, s->w.data, scratch.data));
     for (int slab = 0; slab < conv_slabs(conv); slab++)
-        ck_assert_ok(conv_forward(conv, slab, s->y.data, s->x.data, packed.data, bias, scratch.data));
+        ck_assert_ok(conv_forward(conv, slab, s->y.data, NULL, x, packed.data, bias, scratch.data));
     if (s->shape.gradient) {
         float *db = s->shape.bias ? s->db.data : NULL;
         for (int slab = 0; slab < conv_slabs(conv); slab++)
-            ck_assert_ok(conv_grad_data(conv, slab, s->dx.data, s->dy.data, packed.data, scratch.data));
-        ck_assert_ok(conv_grad_weights(conv, s->dw.data, db, s->x.data, s->dy.data, scratch.data, accumulate));
+            ck_assert_ok(conv_grad_data(conv, slab, (void *const[]){s->dx.data, NULL}, s->dy.data, packed.data, scratch.data));
+        ck_assert_ok(conv_grad_weights(conv, s->dw.data, db, x, s->dy.data, scratch.data, accumulate));
     }
     array_check(&packed, what), array_check(&scratch, what);
     array_free(&packed), array_free(&scratch);
@@ -551,9 +552,10 @@ START_TEST(gradients_that_were_not_prepared_are_refused)
         float buffer[64] = {0};
         ck_assert_ok(conv_create(&conv, context, &shape));
         ck_assert_str_eq(conv_form(conv, CONV_GRAD_DATA), "none");
-        ck_assert_int_eq(conv_grad_data(conv, 0, buffer, buffer, buffer, buffer), COVER_ERROR_INTERNAL);
-        ck_assert_int_eq(conv_grad_weights(conv, buffer, NULL, buffer, buffer, buffer, false), COVER_ERROR_INTERNAL);
-        ck_assert_int_eq(conv_forward(conv, 0, buffer, buffer, buffer, buffer, buffer), COVER_ERROR_INTERNAL);
+        const struct conv_source x[CONV_SOURCES] = {{.data = buffer}};
+        ck_assert_int_eq(conv_grad_data(conv, 0, (void *const[]){buffer, NULL}, buffer, buffer, buffer), COVER_ERROR_INTERNAL);
+        ck_assert_int_eq(conv_grad_weights(conv, buffer, NULL, x, buffer, buffer, false), COVER_ERROR_INTERNAL);
+        ck_assert_int_eq(conv_forward(conv, 0, buffer, NULL, x, buffer, buffer, buffer), COVER_ERROR_INTERNAL);
         conv_destroy(conv);
         conv_destroy(NULL);
         ck_assert_int_eq(conv_create_form(&conv, context, &shape, "abacus"), COVER_ERROR_UNSUPPORTED);

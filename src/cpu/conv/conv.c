@@ -1,6 +1,6 @@
 /* The ordered list of forms of a convolution and the choice among them (contract in ../conv.h).  Called by the
  * executor. */
-#include "form.h"
+#include "border.h"
 
 #include "../features.h"
 
@@ -33,6 +33,7 @@ static cover_status check(const struct conv_shape *s) {
     const int64_t *size = s->grid.size;
     bool good = (s->grid.ndim == 2 && size[0] == 1) || s->grid.ndim == 3;
     good = good && s->c_in > 0 && s->c_out > 0 && (s->kernel == 1 || s->kernel == 3);
+    good = good && s->c_second >= 0 && s->c_second < s->c_in;
     for (int a = 0; a < 3 && good; a++) good = size[a] > 0 && multiply(pixels, size[a], &pixels) && pixels < INT32_MAX;
     good = good && channels < INT32_MAX && multiply(pixels, channels, &values) && values < most &&
            multiply(s->c_in, s->c_out, &values) && values < most / 27;
@@ -62,11 +63,12 @@ static int full_slabs(const struct conv_shape *shape) {
 }
 
 /* The first row that serves this pass, `named` before all others. */
-static cover_status prepare(struct prepared *prepared, const struct conv_form *named) {
+static cover_status prepare(struct prepared *prepared, const struct conv_shape *shape, const struct conv_form *named) {
     cover_status status = COVER_ERROR_UNSUPPORTED;
     for (int i = named ? -1 : 0; i < FORMS && status == COVER_ERROR_UNSUPPORTED; i++) {
         prepared->form = i < 0 ? named : forms[i];
         if (!prepared->form->serves(prepared->pass, prepared->context->cpu_features)) continue;
+        prepared->shape = border_shape(shape, prepared->form->takes);
         status = prepared->form->prepare(prepared);
         if (status != COVER_OK) prepared->form->release(prepared);
     }
@@ -81,8 +83,8 @@ static cover_status create(struct conv **out, cover_context *context, const stru
     conv->context = context, conv->shape = *shape, conv->shape.slabs = full_slabs(shape);
     for (int pass = 0; pass < (shape->gradient ? CONV_PASSES : 1); pass++) {
         struct prepared *prepared = &conv->prepared[pass];
-        *prepared = (struct prepared){.context = context, .shape = conv->shape, .pass = pass};
-        cover_status status = prepare(prepared, named);
+        *prepared = (struct prepared){.context = context, .pass = pass};
+        cover_status status = prepare(prepared, &conv->shape, named);
         if (status != COVER_OK) {
             conv_destroy(conv);
             return status;
@@ -90,7 +92,8 @@ static cover_status create(struct conv **out, cover_context *context, const stru
         conv->passes = pass + 1;
         conv->packed_offset[pass] = conv->packed_bytes;
         conv->packed_bytes += aligned(prepared->packed_bytes);
-        if (prepared->scratch_bytes > conv->scratch_bytes) conv->scratch_bytes = prepared->scratch_bytes;
+        const size_t scratch = aligned(prepared->scratch_bytes) + border_bytes(&conv->shape, pass, prepared->form->takes);
+        if (scratch > conv->scratch_bytes) conv->scratch_bytes = scratch;
     }
     *out = conv;
     return COVER_OK;
@@ -140,27 +143,38 @@ cover_status conv_pack(const struct conv *conv, void *packed, const float *weigh
     return COVER_OK;
 }
 
-cover_status conv_forward(const struct conv *conv, int slab, float *y, const float *x, const void *packed,
-                          const float *bias, void *scratch) {
-    const struct prepared *prepared = &conv->prepared[CONV_FORWARD];
+/* Straight into the form when it takes all that there is, else by way of the border. */
+static cover_status convolve(const struct conv *conv, enum conv_pass pass, int slab, const struct conv_target *target,
+                             const struct conv_source source[CONV_SOURCES], const void *packed, const float *bias,
+                             void *scratch) {
+    const struct prepared *prepared = &conv->prepared[pass];
+    packed = (const char *)packed + conv->packed_offset[pass];
+    const bool sums = target->sums && !(prepared->form->takes & TAKES_PARTS);
+    if (sums || border_bytes(&conv->shape, pass, prepared->form->takes))
+        return border_convolve(prepared, &conv->shape, slab, target, source, packed, bias, scratch);
+    return prepared->form->convolve(prepared, slab, target, source, packed, bias, scratch);
+}
+
+cover_status conv_forward(const struct conv *conv, int slab, void *y, double *sums, const struct conv_source x[CONV_SOURCES],
+                          const void *packed, const float *bias, void *scratch) {
     if (bias && !conv->shape.bias)
         return fail(COVER_ERROR_INTERNAL, "a bias for a convolution that was created without");
-    return prepared->form->convolve(prepared, slab, y, x, (const char *)packed + conv->packed_offset[CONV_FORWARD],
-                                    bias, scratch);
+    return convolve(conv, CONV_FORWARD, slab, &(struct conv_target){.data = {y}, .sums = sums}, x, packed, bias, scratch);
 }
 
-cover_status conv_grad_data(const struct conv *conv, int slab, float *dx, const float *dy, const void *packed,
-                            void *scratch) {
+cover_status conv_grad_data(const struct conv *conv, int slab, void *const dx[CONV_SOURCES], const void *dy,
+                            const void *packed, void *scratch) {
     TRY(prepared_for(conv, CONV_GRAD_DATA));
-    const struct prepared *prepared = &conv->prepared[CONV_GRAD_DATA];
-    return prepared->form->convolve(prepared, slab, dx, dy, (const char *)packed + conv->packed_offset[CONV_GRAD_DATA],
-                                    NULL, scratch);
+    const struct conv_source source[CONV_SOURCES] = {{.data = dy}};
+    return convolve(conv, CONV_GRAD_DATA, slab, &(struct conv_target){.data = {dx[0], dx[1]}}, source, packed, NULL, scratch);
 }
 
-cover_status conv_grad_weights(const struct conv *conv, float *dw, float *db, const float *x, const float *dy,
-                               void *scratch, bool accumulate) {
+cover_status conv_grad_weights(const struct conv *conv, float *dw, float *db, const struct conv_source x[CONV_SOURCES],
+                               const void *dy, void *scratch, bool accumulate) {
     TRY(prepared_for(conv, CONV_GRAD_WEIGHTS));
     if (db && !conv->shape.bias) return fail(COVER_ERROR_INTERNAL, "a bias for a convolution that was created without");
     const struct prepared *prepared = &conv->prepared[CONV_GRAD_WEIGHTS];
+    if (border_bytes(&conv->shape, CONV_GRAD_WEIGHTS, prepared->form->takes))
+        return border_grad_weights(prepared, &conv->shape, dw, db, x, dy, scratch, accumulate);
     return prepared->form->grad_weights(prepared, dw, db, x, dy, scratch, accumulate);
 }

@@ -176,8 +176,11 @@ static void convolve_tile(const struct plan *plan, float *out, const float *in, 
     }
 }
 
-static cover_status convolve(const struct prepared *prepared, int slab, float *out, const float *in, const void *packed,
-                             const float *bias, void *scratch) {
+static cover_status convolve(const struct prepared *prepared, int slab, const struct conv_target *target,
+                             const struct conv_source source[CONV_SOURCES], const void *packed, const float *bias,
+                             void *scratch) {
+    float *out = target->data[0];
+    const float *in = source->data;
     const struct plan *plan = prepared->state;
     const struct conv_shape *shape = &prepared->shape;
     const struct conv_slab rows = conv_slab(shape, slab);
@@ -206,5 +209,5 @@ static bool serves(enum conv_pass pass, unsigned features) {
 #define NAME_TEXT(isa) #isa
 #define ISA_TEXT(isa) NAME_TEXT(isa)
 const struct conv_form ISA_NAME(conv) = {
-    ISA_TEXT(CONV_ISA), serves, prepare, release, pack, convolve, direct_weights,
+    ISA_TEXT(CONV_ISA), 0, serves, prepare, release, pack, convolve, direct_weights,
 };

@@ -39,8 +39,8 @@ typedef void product_fn(const struct product *product);
 extern product_fn *const product_table[2][ROWS_MAX + 1];
 
 cover_status direct_weights_prepare(struct prepared *prepared);
-cover_status direct_weights(const struct prepared *prepared, float *dw, float *db, const float *x, const float *dy,
-                            void *scratch, bool accumulate);
+cover_status direct_weights(const struct prepared *prepared, float *dw, float *db,
+                            const struct conv_source source[CONV_SOURCES], const void *dy, void *scratch, bool accumulate);
 
 static inline int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 static inline int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }

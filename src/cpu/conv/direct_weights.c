@@ -204,8 +204,9 @@ static void take_band(const struct plan *plan, const struct band *band, float *d
     }
 }
 
-cover_status direct_weights(const struct prepared *prepared, float *dw, float *db, const float *x, const float *dy,
-                            void *scratch, bool accumulate) {
+cover_status direct_weights(const struct prepared *prepared, float *dw, float *db,
+                            const struct conv_source source[CONV_SOURCES], const void *dy, void *scratch, bool accumulate) {
+    const float *x = source->data;
     const struct plan *plan = prepared->state;
     const int64_t *size = plan->size;
     float *bias_sums = scratch;

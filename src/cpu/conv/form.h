@@ -16,23 +16,43 @@ struct prepared { /* one pass in one form */
     void *state; /* the form's own, from memory_alloc() */
 };
 
+/* Where a pass that convolves writes: the image of each tensor that takes part (the second one of grad_data alone). */
+struct conv_target {
+    void *data[CONV_SOURCES];
+    double *sums; /* (2, c_out) of the slab, forward alone; NULL = not wanted */
+};
+
+/* What a form takes beyond one dense float tensor in and one out.  For the others border.c makes that of a shape which has
+ * more, before and behind them; what they are given then is described by a shape without those features. */
+enum {
+    TAKES_BF16 = 1,  /* features of bf16, in any mixture with floats */
+    TAKES_PARTS = 2, /* two sources, normalisation on load, sums, and two targets of the data gradient */
+};
+
 struct conv_form {
     const char *name;
+    unsigned takes;
     bool (*serves)(enum conv_pass pass, unsigned features);
     /* Fills packed_bytes, scratch_bytes and state; COVER_ERROR_UNSUPPORTED passes the shape on to the next row.
      * release() also follows a prepare() that failed. */
     cover_status (*prepare)(struct prepared *prepared);
     void (*release)(struct prepared *prepared);
     cover_status (*pack)(const struct prepared *prepared, void *packed, const float *weights, void *scratch);
-    /* one of shape.slabs slabs; out and in are those of the whole image */
-    cover_status (*convolve)(const struct prepared *prepared, int slab, float *out, const float *in, const void *packed,
-                             const float *bias, void *scratch);
-    cover_status (*grad_weights)(const struct prepared *prepared, float *dw, float *db, const float *x, const float *dy,
-                                 void *scratch, bool accumulate);
+    /* one of shape.slabs slabs; target and source are those of the whole image */
+    cover_status (*convolve)(const struct prepared *prepared, int slab, const struct conv_target *target,
+                             const struct conv_source source[CONV_SOURCES], const void *packed, const float *bias,
+                             void *scratch);
+    cover_status (*grad_weights)(const struct prepared *prepared, float *dw, float *db,
+                                 const struct conv_source x[CONV_SOURCES], const void *dy, void *scratch,
+                                 bool accumulate);
 };
 
 extern const struct conv_form conv_onednn, conv_avx512, conv_avx2, conv_generic, conv_plain;
 
+/* Channels of each source of x. */
+static inline int64_t conv_source_channels(const struct conv_shape *shape, int source) {
+    return source == 0 ? shape->c_in - shape->c_second : shape->c_second;
+}
 static inline int64_t conv_taps(const struct conv_shape *shape) {
     return shape->kernel == 1 ? 1 : shape->grid.ndim == 2 ? 9 : 27;
 }

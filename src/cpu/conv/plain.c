@@ -51,8 +51,11 @@ static void grad_data(const struct conv_shape *s, int64_t begin, int64_t end, fl
     }
 }
 
-static cover_status convolve(const struct prepared *prepared, int slab, float *out, const float *in, const void *packed,
-                             const float *bias, void *scratch) {
+static cover_status convolve(const struct prepared *prepared, int slab, const struct conv_target *target,
+                             const struct conv_source source[CONV_SOURCES], const void *packed, const float *bias,
+                             void *scratch) {
+    float *out = target->data[0];
+    const float *in = source->data;
     (void)scratch;
     const struct conv_shape *s = &prepared->shape;
     const struct conv_slab rows = conv_slab(s, slab);
@@ -65,9 +68,11 @@ static cover_status convolve(const struct prepared *prepared, int slab, float *o
 }
 
 /* dw(o, i, t) = sum over pixels p of dy(p, o) * x(p + t - 1, i);  db(o) = sum over p of dy(p, o) */
-static cover_status grad_weights(const struct prepared *prepared, float *dw, float *db, const float *x, const float *dy,
-                                 void *scratch, bool accumulate) {
+static cover_status grad_weights(const struct prepared *prepared, float *dw, float *db,
+                                 const struct conv_source source[CONV_SOURCES], const void *dy_data, void *scratch,
+                                 bool accumulate) {
     (void)scratch;
+    const float *x = source->data, *dy = dy_data;
     const struct conv_shape *s = &prepared->shape;
     int64_t taps = conv_taps(s), pixels = grid_pixels(&s->grid);
     for (int64_t o = 0; o < s->c_out; o++) {
@@ -108,4 +113,4 @@ static cover_status pack(const struct prepared *prepared, void *packed, const fl
     return COVER_OK;
 }
 
-const struct conv_form conv_plain = {"plain", serves, prepare, release, pack, convolve, grad_weights};
+const struct conv_form conv_plain = {"plain", 0, serves, prepare, release, pack, convolve, grad_weights};

@@ -241,8 +241,11 @@ static cover_status pack(const struct prepared *prepared, void *packed, const fl
                {DNNL_ARG_SCRATCHPAD, scratchpad(state->reorder), scratch});
 }
 
-static cover_status convolve(const struct prepared *prepared, int slab, float *out, const float *in, const void *packed,
-                             const float *bias, void *scratch) {
+static cover_status convolve(const struct prepared *prepared, int slab, const struct conv_target *target,
+                             const struct conv_source source[CONV_SOURCES], const void *packed, const float *bias,
+                             void *scratch) {
+    float *out = target->data[0];
+    const float *in = source->data;
     struct state *state = prepared->state;
     const struct conv_shape *s = &prepared->shape;
     const struct piece *piece = piece_of(state, s, slab);
@@ -261,4 +264,4 @@ static bool serves(enum conv_pass pass, unsigned features) {
     return pass != CONV_GRAD_WEIGHTS && ((cpu_features() ^ features) & (CPU_AVX2 | CPU_AVX512)) == 0;
 }
 
-const struct conv_form conv_onednn = {"onednn", serves, prepare, release, pack, convolve, NULL};
+const struct conv_form conv_onednn = {"onednn", 0, serves, prepare, release, pack, convolve, NULL};
