@@ -94,7 +94,7 @@ static int64_t run_mov(const struct kernels *k, struct job *job) {
 }
 static int64_t run_mov_grad(const struct kernels *k, struct job *job) {
     const struct mov_shape s = mov_shape(job);
-    k->mov_grad(job->buffer[2], job->buffer[3], job->buffer[5], job->buffer[0], job->buffer[1], &s, job->workspace);
+    k->mov_grad(job->buffer[2], job->buffer[3], job->buffer[5], job->buffer[0], job->buffer[1], &s, 0, 1, job->workspace);
     return 4 * elements(job) + grid_pixels(&job->grid) * job->grid.ndim;
 }
 static int64_t run_vector_loss(const struct kernels *k, struct job *job) {

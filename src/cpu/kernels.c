@@ -62,15 +62,20 @@ size_t norm_workspace(const struct norm_shape *s) {
     return width * (8 * sizeof(float) + 3 * sizeof(double));
 }
 
-/* What prepare() in simd/mov.c lays out: padded rows of a strip of 128 columns, one a channel; more than plain/mov.c needs. */
+/* What prepare() in simd/mov.c lays out: rows padded by 16 columns on either side; more than plain/mov.c needs. */
 size_t mov_workspace(const struct mov_shape *s, bool gradient) {
-    const size_t lanes = 16, margin = 16, padded = 128 + 2 * margin, channels = (size_t)s->channels;
-    const size_t window = 2 * (size_t)s->radius + 1, planes = s->grid.ndim == 3 ? window : 1, rows = planes * window;
-    size_t floats = padded * channels * (rows + 1)                /* ring of key rows, query row */
-                    + padded                                      /* where logits start */
-                    + rows * window * (gradient ? padded : lanes) /* logits */
-                    + 4 * margin;
-    if (gradient) /* dquery row, ring of unfinished rows of dkey */
-        floats += padded * channels * (1 + planes * (planes > 1 ? (size_t)s->grid.size[1] : window));
-    return floats * sizeof(float) + rows * sizeof(void *) + channels * sizeof(int64_t) + 2 * 64;
+    const size_t margin = 16, held = 64 + 2 * margin, sums = 32, heads = (size_t)s->heads, channels = (size_t)s->channels;
+    const size_t padded = ((size_t)s->grid.size[2] + margin - 1) / margin * margin + 2 * margin, row = channels * padded;
+    const size_t window = 2 * (size_t)s->radius + 1, rows = s->grid.ndim == 3 ? window * window : window;
+    size_t floats = 2 * padded                        /* where logits start */
+                    + (rows + 1) * row                /* keys, query */
+                    + rows * window * held            /* logits */
+                    + (size_t)s->grid.ndim * padded;  /* mean */
+    if (gradient)
+        floats += (window - 1) * row                           /* more queries */
+                  + window * heads * rows * window * padded    /* logit gradients */
+                  + sums * held                                /* sums of products */
+                  + row                                        /* dquery */
+                  + (s->grid.ndim == 3 ? window * (size_t)s->grid.size[1] : 1) * row; /* unfinished dkey */
+    return floats * sizeof(float) + 4 * rows * sizeof(void *) + channels * sizeof(int64_t) + 2 * 64;
 }

@@ -82,12 +82,12 @@ struct kernels {
                       const struct grid *grid, int64_t channels, enum coordinates coordinates);
 
     /* --- MoV: field(p) = mean over heads of sum_o softmax_o(<query(p), key(p+o)> / sqrt(head_dim)) * o; a key outside has
-     * logit -1000.  One fused pass; no more logits are kept than those of one row.  workspace: mov_workspace() bytes,
-     * one for each slab that is running */
+     * logit -1000.  One fused pass; no more logits are kept than those of a few columns, backwards of 2 radius + 1 rows.
+     * Slabs share the lines of each plane.  workspace: mov_workspace() bytes, one for each slab that is running */
     void (*mov)(float *field, const float *query, const float *key, const struct mov_shape *s, int slab, int slabs,
                 void *workspace);
     void (*mov_grad)(float *dquery, float *dkey, const float *dfield, const float *query, const float *key,
-                     const struct mov_shape *s, void *workspace);
+                     const struct mov_shape *s, int slab, int slabs, void *workspace);
 
     /* --- losses: unscaled sums over valid pixels (mask > 0), accumulated in double over fixed blocks */
     double (*vector_loss)(const float *prediction, const float *truth, const float *mask, int64_t pixels, int ndim);

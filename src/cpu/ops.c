@@ -235,7 +235,7 @@ static cover_status run_mov(const struct call *call, int image) {
 static cover_status run_mov_grad(const struct call *call, int image) {
     struct mov_shape s = mov_shape(input(call, 1), &call->node->attributes);
     call->kernels->mov_grad(out(call, 0, image), out(call, 1, image), in(call, 0, image), in(call, 1, image),
-                            in(call, 2, image), &s, call->scratch);
+                            in(call, 2, image), &s, call->slab, call->slabs, call->scratch);
     return COVER_OK;
 }
 
@@ -331,7 +331,7 @@ const struct op_cpu cpu_ops[OP_COUNT] = {
     [OP_warp] = {.any_slabs = true, .run = run_warp},
     [OP_warp_grad] = {.run = run_warp_grad},
     [OP_mov] = {.any_slabs = true, .run = run_mov, .unit_bytes = mov_unit},
-    [OP_mov_grad] = {.run = run_mov_grad, .unit_bytes = mov_grad_unit},
+    [OP_mov_grad] = {.any_slabs = true, .run = run_mov_grad, .unit_bytes = mov_grad_unit},
     [OP_vector_loss] = {.run = run_vector_loss},
     [OP_vector_loss_grad] = {.run = run_vector_loss_grad},
     [OP_cosine_loss] = {.run = run_cosine_loss},

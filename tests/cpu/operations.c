@@ -308,8 +308,9 @@ static void mov_forward(const struct kernels *kernels, struct scene *scene) {
 
 static void mov_backward(const struct kernels *kernels, struct scene *scene) {
     const struct mov_shape shape = mov_shape(scene);
-    kernels->mov_grad(scene->grad[0].data, scene->grad[1].data, scene->out_grad.data, scene->in[0].data,
-                      scene->in[1].data, &shape, scene->workspace.data);
+    for (int slab = 0; slab < scene->slabs; slab++)
+        kernels->mov_grad(scene->grad[0].data, scene->grad[1].data, scene->out_grad.data, scene->in[0].data,
+                          scene->in[1].data, &shape, slab, scene->slabs, scene->workspace.data);
 }
 
 /* ---- losses: inputs prediction, truth, mask, and a, b, mask; the output is one sum and its gradient +1 or -1 */

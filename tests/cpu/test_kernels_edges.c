@@ -295,7 +295,7 @@ static struct mov_run mov_make(const struct grid *grid, int64_t channels, int he
 
 static void mov_both(const struct kernels *k, struct mov_run *run) {
     k->mov(run->field.data, run->query.data, run->key.data, &run->s, 0, 1, run->workspace.data);
-    k->mov_grad(run->dquery.data, run->dkey.data, run->dfield.data, run->query.data, run->key.data, &run->s,
+    k->mov_grad(run->dquery.data, run->dkey.data, run->dfield.data, run->query.data, run->key.data, &run->s, 0, 1,
                 run->workspace.data);
 }
 

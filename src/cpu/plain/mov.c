@@ -78,28 +78,38 @@ void mov_plain(float *field, const float *query, const float *key, const struct 
     }
 }
 
+/* Pixels around the slab's lines are walked too, for what they send to its keys. */
 void mov_grad_plain(float *dquery, float *dkey, const float *dfield, const float *query, const float *key,
-                    const struct mov_shape *s, void *workspace) {
-    const int64_t pixels = grid_pixels(&s->grid), offsets = count_offsets(s);
+                    const struct mov_shape *s, int slab, int slabs, void *workspace) {
+    const int64_t pixels = grid_pixels(&s->grid), offsets = count_offsets(s), *size = s->grid.size;
     const float scale = 1 / sqrtf((float)(s->channels / s->heads));
     float *weights = workspace, vector[3];
-    memset(dquery, 0, (size_t)(pixels * s->channels) * sizeof *dquery);
-    memset(dkey, 0, (size_t)(pixels * s->channels) * sizeof *dkey);
-    for (int64_t pixel = 0; pixel < pixels; pixel++)
+    int64_t begin, end;
+    slab_share(size[1], slab, slabs, &begin, &end);
+    for (int64_t z = 0; z < size[0]; z++) {
+        const int64_t first = (z * size[1] + begin) * size[2] * s->channels, count = (end - begin) * size[2] * s->channels;
+        memset(dquery + first, 0, (size_t)count * sizeof *dquery);
+        memset(dkey + first, 0, (size_t)count * sizeof *dkey);
+    }
+    for (int64_t pixel = 0; pixel < pixels; pixel++) {
+        const int64_t line = pixel / size[2] % size[1];
+        if (line < begin - s->radius || line >= end + s->radius) continue;
         for (int head = 0; head < s->heads; head++) {
             double mean[3];
             softmax(mean, weights, query, key, pixel, head, s);
             for (int64_t o = 0; o < offsets; o++) {
                 const int64_t at = neighbour(pixel, o, s, vector);
                 if (at < 0) continue;
+                const int64_t key_line = at / size[2] % size[1];
                 double rise = 0;
                 for (int a = 0; a < s->grid.ndim; a++)
                     rise += dfield[pixel * s->grid.ndim + a] * (vector[a] - mean[a]);
                 const float dlogit = (float)(weights[o] * rise / s->heads) * scale;
                 for (int64_t c = head; c < s->channels; c += s->heads) {
-                    dquery[pixel * s->channels + c] += dlogit * key[at * s->channels + c];
-                    dkey[at * s->channels + c] += dlogit * query[pixel * s->channels + c];
+                    if (line >= begin && line < end) dquery[pixel * s->channels + c] += dlogit * key[at * s->channels + c];
+                    if (key_line >= begin && key_line < end) dkey[at * s->channels + c] += dlogit * query[pixel * s->channels + c];
                 }
             }
         }
+    }
 }

@@ -1,18 +1,30 @@
-/* MoV: mov_plain in plain/mov.c, LANES pixels of a row at a time, in strips of STRIP columns that stay in the first cache.
+/* MoV: mov_plain in plain/mov.c, LANES columns of a row at a time.
  *
- * Rows of a strip are turned into padded rows, one a channel, heads apart, so that key(p + o) for LANES pixels p is one
- * unaligned load; a ring holds the key rows within the radius.  Columns outside hold zero keys and a logit of -1000 to
- * start from; rows outside are skipped.  The softmax is to base 2, query rows being scaled by log2(e) / sqrt(d).
+ * Rows of queries and keys are turned into padded rows, one a channel, heads apart.  The logits of offset o are computed
+ * where its key lies, for the pixels k - o, so that all keys are read aligned and every load serves several products: of a
+ * channel, the queries of `window` shifts meet the keys of several rows in registers.  Pixels follow MARGIN columns behind,
+ * and gather their logits by unaligned loads.  Columns and rows outside hold zero keys and a logit of -1000 to start from.
+ * The softmax is to base 2, query rows being scaled by log2(e) / sqrt(d).
  *
- * Backwards, the logit gradients of one row of pixels and one head are kept; from them dquery is summed over keys, and
- * rows of dkey, in a ring of their own, over the pixels that see them, in a fixed order.  A row is stored when no later
- * pixel sees it; the columns that two strips reach are added up, left strip first. */
+ * Backwards, a ring holds the logit gradients and queries of the last `window` rows of pixels.  Both gradients are products
+ * of rows summed over the rows of the window, one sum for each horizontal shift, and then shifted and added: dquery of a row
+ * when its pixels are done, dkey of a row when all rows of pixels that see it in this plane are; planes follow each other.
+ * A slab is a range of lines in every plane; it repeats the gradients of the pixels around it that see its keys. */
 #include "interleave.h"
 #include "transpose.h"
 
 #include <math.h>
 
-enum { STRIP = 128, MARGIN = 16, PADDED = MARGIN + STRIP + MARGIN };
+enum {
+    MARGIN = 16,                    /* of padded rows, and the largest radius; a multiple of LANES */
+    CHUNK = 64,                     /* columns between turns from keys to pixels */
+    HELD = 2 * MARGIN + CHUNK,      /* columns kept in between */
+    SUMS = 32,                      /* at most so many products are summed in one go: channels x shifts */
+    ROWS = LANES == 16 ? 5 : 2,     /* rows of keys whose logits are computed together, window 5 */
+    ROWS_7 = LANES == 16 ? 3 : 1,   /* and window 7 */
+    CHANNELS = LANES == 16 ? 4 : 2, /* channels whose sums are computed together, window 5 */
+    CHANNELS_7 = LANES == 16 ? 2 : 1,
+};
 
 static const float outside_logit = -1000.0f;
 static const float log2_e = 1.44269504088896340736f, ln_2 = 0.69314718055994530942f;
@@ -20,197 +32,221 @@ static const float log2_e = 1.44269504088896340736f, ln_2 = 0.693147180559945309
 struct work {
     const struct mov_shape *s;
     int64_t depth, height, width;
-    int64_t dim;                /* channels a head */
-    int radius, window, planes; /* 2 radius + 1 rows a plane and, in 3D, planes */
-    int64_t first, last;        /* columns of the strip in work */
-    float scale;                /* of query rows */
-    const float **keys;         /* planes x window rows of keys around the row in work, NULL outside */
-    int64_t *place;             /* where each channel lies in a padded row */
-    float *query, *ring;        /* channels x PADDED; planes x window such rows of keys; column first is at MARGIN */
-    float *start;               /* PADDED: 0 inside the image, the outside logit elsewhere */
-    float *logits;              /* offsets x LANES: one tile; or backwards, offsets x PADDED: one row */
-    float *dquery, *dkeys;      /* backwards: one row; planes x lines unfinished rows */
-    int64_t lines, floats;      /* floats: from query on */
+    int64_t columns, padded;          /* width rounded up; with margins */
+    int64_t dim, row_floats;          /* channels a head; floats of a padded row of all channels */
+    int radius, window, planes, rows; /* 2 radius + 1 rows a plane and, in 3D, planes; of both together */
+    int64_t first, lines;             /* of the slab */
+    float scale;                      /* of query rows */
+    const float **keys, **start;      /* rows of keys around the row in work, and what their logits start from */
+    const float **weight, **feature;  /* rows whose products are to be summed */
+    int64_t *place;                   /* where each channel lies in a padded row */
+    float *inside, *outside;          /* starts: 0 inside the image, the outside logit elsewhere; the outside logit */
+    float *ring;                      /* rows x row_floats: keys */
+    float *logits;                    /* offsets x HELD */
+    float *mean;                      /* ndim x padded: of the row */
+    float *queries;                   /* window x row_floats (forward: one) */
+    float *gradients, *sums;          /* backwards: window x heads x offsets x padded; SUMS x HELD */
+    float *dquery, *dkeys;            /* row_floats; planes x lines unfinished rows, in 2D one */
     struct interleave field;
 };
 
 static void *aligned(void *memory) { return (void *)(((uintptr_t)memory + 63) & ~(uintptr_t)63); }
 
-static struct work prepare(const struct mov_shape *s, void *workspace, bool gradient) {
+static struct work prepare(const struct mov_shape *s, void *workspace, int slab, int slabs, bool gradient) {
     struct work w = {.s = s, .depth = s->grid.size[0], .height = s->grid.size[1], .width = s->grid.size[2]};
+    int64_t end;
+    slab_share(w.height, slab, slabs, &w.first, &end);
+    w.lines = end - w.first;
+    w.columns = (w.width + MARGIN - 1) / MARGIN * MARGIN;
+    w.padded = MARGIN + w.columns + MARGIN;
     w.radius = s->radius, w.window = 2 * w.radius + 1;
     w.planes = s->grid.ndim == 3 ? w.window : 1;
+    w.rows = w.planes * w.window;
     w.dim = s->channels / s->heads;
+    w.row_floats = s->channels * w.padded;
     w.scale = log2_e / sqrtf((float)w.dim);
     w.field = interleave_of(s->grid.ndim);
 
-    const int64_t rows = w.planes * w.window, row_floats = s->channels * PADDED;
-    w.lines = w.planes > 1 ? w.height : w.window;
     w.keys = workspace;
-    w.place = (int64_t *)(w.keys + rows);
-    w.query = (float *)aligned(w.place + s->channels) + MARGIN; /* sums may begin a margin before the first row */
-    w.ring = w.query + row_floats;
-    w.start = w.ring + rows * row_floats;
-    w.logits = w.start + PADDED + MARGIN;
-    w.dquery = w.logits + rows * w.window * (gradient ? PADDED : LANES) + MARGIN;
-    w.dkeys = w.dquery + row_floats;
-    w.floats = (gradient ? w.dkeys + w.planes * w.lines * row_floats : w.dquery) - w.query;
-    for (int64_t c = 0; c < s->channels; c++) w.place[c] = (c % s->heads * w.dim + c / s->heads) * PADDED;
-    return w;
-}
-
-/* Begin with the strip at column `first`: margins and what lies behind the image are zero. */
-static void begin_strip(struct work *w, int64_t first) {
-    w->first = first;
-    w->last = first + STRIP < w->width ? first + STRIP : w->width;
-    memset(w->query - MARGIN, 0, (size_t)(w->floats + MARGIN) * sizeof *w->query);
-    for (int64_t i = 0; i < PADDED; i++) {
-        const int64_t column = first + i - MARGIN;
-        w->start[i] = column >= 0 && column < w->width ? 0 : outside_logit * log2_e;
+    w.start = w.keys + w.rows, w.weight = w.start + w.rows, w.feature = w.weight + w.rows;
+    w.place = (int64_t *)(w.feature + w.rows);
+    w.inside = aligned(w.place + s->channels);
+    w.outside = w.inside + w.padded;
+    w.ring = w.outside + w.padded;
+    w.logits = w.ring + w.rows * w.row_floats;
+    w.mean = w.logits + (int64_t)w.rows * w.window * HELD;
+    w.queries = w.mean + s->grid.ndim * w.padded;
+    w.gradients = w.queries + (gradient ? w.window : 1) * w.row_floats;
+    if (gradient) {
+        w.sums = w.gradients + (int64_t)w.window * s->heads * w.rows * w.window * w.padded;
+        w.dquery = w.sums + SUMS * HELD;
+        w.dkeys = w.dquery + w.row_floats;
     }
+    memset(w.inside, 0, (size_t)((gradient ? w.sums : w.gradients) - w.inside) * sizeof *w.inside); /* margins are zero */
+    for (int64_t i = 0; i < w.padded; i++) {
+        w.outside[i] = outside_logit * log2_e;
+        if (i < MARGIN || i >= MARGIN + w.width) w.inside[i] = w.outside[i];
+    }
+    for (int64_t c = 0; c < s->channels; c++) w.place[c] = (c % s->heads * w.dim + c / s->heads) * w.padded;
+    return w;
 }
 
 /* ---- rows */
 
-static float *ring_row(const struct work *w, int64_t plane, int64_t line) {
-    return w->ring + (plane % w->planes * w->window + line % w->window) * w->s->channels * PADDED;
+static float *query_row(const struct work *w, int64_t line) {
+    return w->queries + line % w->window * w->row_floats;
 }
 
-/* Turn the keys of a row, and of the columns around the strip, into their place in the ring. */
-static void turn_key(const struct work *w, const float *key, int64_t plane, int64_t line) {
-    const int64_t from = w->first ? w->first - MARGIN : 0;        /* aligned, and whole blocks as far as ... */
-    int64_t to = from + (w->last + w->radius - from + 7) / 8 * 8;
-    if (to > w->last + MARGIN) to = w->last + MARGIN;              /* ... margin and image reach */
-    if (to > w->width) to = w->width;
-    channels_apart(ring_row(w, plane, line) + MARGIN + from - w->first, w->place,
-                   key + ((plane * w->height + line) * w->width + from) * w->s->channels, to - from, w->s->channels, 1);
+static void turn_query(const struct work *w, float *to, const float *query, int64_t row) {
+    channels_apart(to + MARGIN, w->place, query + row * w->width * w->s->channels, w->width, w->s->channels, w->scale);
 }
 
-/* Make ready what the pixels of one row need: their query, and all key rows within the radius.  The ring holds those of
- * the row before, unless `fresh`. */
-static void turn_rows(const struct work *w, const float *query, const float *key, int64_t plane, int64_t line,
-                      bool fresh) {
+/* Make ready all key rows around a row of pixels; outside they are zero.  The ring holds those of the line before, unless
+ * `fresh`. */
+static void turn_keys(const struct work *w, const float *key, int64_t plane, int64_t line, bool fresh) {
     const int64_t reach = w->planes / 2;
-    channels_apart(w->query + MARGIN, w->place,
-                   query + ((plane * w->height + line) * w->width + w->first) * w->s->channels, w->last - w->first,
-                   w->s->channels, w->scale);
-    for (int64_t z = plane - reach; z <= plane + reach; z++) {
-        const float **keys = w->keys + (z - plane + reach) * w->window;
-        for (int64_t y = line - w->radius; y <= line + w->radius; y++) {
-            const bool inside = z >= 0 && z < w->depth && y >= 0 && y < w->height;
-            if (inside && (fresh || y == line + w->radius)) turn_key(w, key, z, y);
-            *keys++ = inside ? ring_row(w, z, y) : NULL;
+    for (int k = 0; k < w->rows; k++) {
+        const int64_t z = plane + k / w->window - reach, y = line + k % w->window - w->radius;
+        const bool inside = z >= 0 && z < w->depth && y >= 0 && y < w->height;
+        float *to = w->ring + (k / w->window * w->window + (y + w->window) % w->window) * w->row_floats;
+        w->keys[k] = to + MARGIN;
+        w->start[k] = (inside ? w->inside : w->outside) + MARGIN;
+        if (!fresh && k % w->window < w->window - 1) continue;
+        if (!inside) memset(to, 0, (size_t)w->row_floats * sizeof *to);
+        else channels_apart(to + MARGIN, w->place, key + (z * w->height + y) * w->width * w->s->channels, w->width, w->s->channels, 1);
+    }
+}
+
+/* ---- softmax of a row */
+
+/* Logits of LANES columns of `rows` rows of keys, `count` offsets of each from number `first` on.  query, channel of the
+ * head: without margin. */
+INLINE void logits_of(float *logits, const struct work *w, const float *query, int64_t channel, int64_t at, int row, int first,
+                      int rows, int count) {
+    vf sum[SUMS];
+    UNROLL for (int r = 0; r < rows; r++) {
+        sum[r * count] = v_load(w->start[row + r] + at);
+        UNROLL for (int o = 1; o < count; o++) sum[r * count + o] = sum[r * count];
+    }
+    for (int64_t c = channel; c < channel + w->dim * w->padded; c += w->padded) {
+        vf q[SUMS];
+        UNROLL for (int o = 0; o < count; o++) q[o] = v_load(query + c + at + w->radius - first - o);
+        UNROLL for (int r = 0; r < rows; r++) {
+            const vf k = v_load(w->keys[row + r] + c + at);
+            UNROLL for (int o = 0; o < count; o++) sum[r * count + o] = v_fma(q[o], k, sum[r * count + o]);
         }
     }
+    UNROLL for (int r = 0; r < rows; r++) UNROLL for (int o = 0; o < count; o++)
+        v_store(logits + ((int64_t)(row + r) * w->window + first + o) * HELD, sum[r * count + o]);
 }
 
-/* Ask for LANES pixels of a row that will soon be read or written; rows of a strip are too short for the processor to
- * guess.  Nothing is asked for outside the image. */
-INLINE void ask_for(const struct work *w, const float *pixels, int64_t row, int64_t column) {
-    const int64_t channels = w->s->channels;
-    if (row < 0 || row >= w->depth * w->height || column + LANES > w->width) return;
-    for (int64_t i = 0; i < LANES * channels; i += 64 / (int64_t)sizeof(float))
-        _mm_prefetch((const char *)(pixels + (row * w->width + column) * channels + i), _MM_HINT_T0);
+INLINE void logits_by(float *logits, const struct work *w, const float *query, int64_t channel, int64_t at, int rows, int count) {
+    int row = 0;
+    for (; row + rows <= w->rows; row += rows)
+        for (int first = 0; first < w->window; first += count) logits_of(logits, w, query, channel, at, row, first, rows, count);
+    for (; row < w->rows; row++)
+        for (int first = 0; first < w->window; first += count) logits_of(logits, w, query, channel, at, row, first, 1, count);
 }
 
-/* ---- softmax of a tile: LANES pixels of one head; `at` is the tile's first column within a padded row */
-
-/* Logits of `count` neighbouring keys of a row, and the largest so far; start is NULL where all are inside. */
-INLINE vf logits_of(float *logits, int64_t stride, const float *query, const float *key, const float *start, int count,
-                    int64_t dim, vf largest) {
-    vf sum[8];
-    UNROLL for (int o = 0; o < count; o++) sum[o] = start ? v_load(start + o) : v_zero();
-    UNROLL for (int64_t c = 0; c < dim; c++) {
-        const vf q = v_load(query + c * PADDED);
-        UNROLL for (int o = 0; o < count; o++) sum[o] = v_fma(q, v_load(key + c * PADDED + o), sum[o]);
-    }
-    UNROLL for (int o = 0; o < count; o++) {
-        v_store(logits + o * stride, sum[o]);
-        largest = v_max(largest, sum[o]);
-    }
-    return largest;
+/* All logits of LANES columns of keys. */
+static void tile_logits(float *logits, const struct work *w, const float *query, int64_t channel, int64_t at) {
+    if (at >= w->columns)
+        for (int64_t o = 0; o < w->rows * w->window; o++) v_store(logits + o * HELD, v_load(w->outside));
+    else if (w->window == 3) logits_by(logits, w, query, channel, at, 3, 3);
+    else if (w->window == 5) logits_by(logits, w, query, channel, at, ROWS, 5);
+    else if (w->window == 7) logits_by(logits, w, query, channel, at, ROWS_7, 7);
+    else logits_by(logits, w, query, channel, at, 8, 1);
 }
 
-/* All logits of a tile, `stride` apart; returns the largest. */
-INLINE vf tile_logits_of(const struct work *w, float *logits, int64_t stride, int head, int64_t at, int window,
-                         int64_t dim) {
-    const int64_t channel = head * dim * PADDED, first = at - w->radius;
-    const float *query = w->query + channel + at;
-    const int64_t column = w->first + first - MARGIN;
-    const bool inside = column >= 0 && column + LANES + 2 * w->radius <= w->width;
-    const vf outside = v_all(outside_logit * log2_e);
-    vf largest = v_all(-INFINITY);
-    for (int row = 0; row < w->planes * window; row++)
-        for (int o = 0, count; o < window; o += count, logits += count * stride) {
-            count = window - o < 8 ? window - o : 8;
-            if (!w->keys[row]) {
-                for (int i = 0; i < count; i++) v_store(logits + i * stride, outside);
-                largest = v_max(outside, largest);
-                continue;
-            }
-            const float *key = w->keys[row] + channel + first + o, *start = inside ? NULL : w->start + first + o;
-            /* a window is odd, and so is what is left of it after eights */
-            if (count == 8) largest = logits_of(logits, stride, query, key, start, 8, dim, largest);
-            else if (count == 7) largest = logits_of(logits, stride, query, key, start, 7, dim, largest);
-            else if (count == 5) largest = logits_of(logits, stride, query, key, start, 5, dim, largest);
-            else if (count == 3) largest = logits_of(logits, stride, query, key, start, 3, dim, largest);
-            else largest = logits_of(logits, stride, query, key, start, 1, dim, largest);
-        }
-    return largest;
-}
-
-/* The same; the shapes of the paper and of the released code have their own copies, unrolled. */
-static vf tile_logits(const struct work *w, float *logits, int64_t stride, int head, int64_t at) {
-    if (w->dim == 8 && w->window == 5) return tile_logits_of(w, logits, stride, head, at, 5, 8);
-    if (w->dim == 8 && w->window == 7) return tile_logits_of(w, logits, stride, head, at, 7, 8);
-    return tile_logits_of(w, logits, stride, head, at, w->window, w->dim);
-}
-
-/* Weights before their division by `sum`, put in the place of the logits, and their mean offset, array-axis order. */
+/* Weights before their division by `sum`, and their mean offset, array-axis order. */
 struct moments {
     vf sum, mean[3];
 };
 
-INLINE struct moments tile_softmax(const struct work *w, float *logits, int64_t stride, vf largest) {
+/* Of LANES pixels whose logits for the offset 0 begin at `logits`; the weights go to `weights` unless it is NULL. */
+INLINE struct moments softmax_of(float *weights, const struct work *w, const float *logits, int window) {
+    const int radius = window / 2;
+    vf largest = v_all(-INFINITY);
+    for (int row = 0; row < w->rows; row++) {
+        vf most = v_load(logits + row * window * HELD - radius);
+        for (int x = 1; x < window; x++) most = v_max(v_load(logits + (row * window + x) * HELD + x - radius), most);
+        largest = v_max(most, largest);
+    }
     vf sum = v_zero(), z_sum = v_zero(), y_sum = v_zero(), x_sum = v_zero();
     for (int z = 0; z < w->planes; z++) {
         vf plane = v_zero();
-        for (int y = 0; y < w->window; y++) {
+        for (int y = 0; y < window; y++) {
             vf row = v_zero();
-            for (int x = 0; x < w->window; x++, logits += stride) {
-                const vf weight = v_exp2(v_load(logits) - largest);
-                v_store(logits, weight);
+            for (int x = 0; x < window; x++, logits += HELD) {
+                const vf weight = v_exp2(v_load(logits + x - radius) - largest);
+                if (weights) v_store(weights, weight), weights += w->padded;
                 row = row + weight;
-                x_sum = v_fma(weight, v_all((float)(x - w->radius)), x_sum);
+                x_sum = v_fma(weight, v_all((float)(x - radius)), x_sum);
             }
             plane = plane + row;
-            y_sum = v_fma(row, v_all((float)(y - w->radius)), y_sum);
+            y_sum = v_fma(row, v_all((float)(y - radius)), y_sum);
         }
         sum = sum + plane;
-        z_sum = v_fma(plane, v_all((float)(z - w->radius)), z_sum);
+        z_sum = v_fma(plane, v_all((float)(z - radius)), z_sum);
     }
     struct moments moments = {sum, {z_sum / sum, y_sum / sum, x_sum / sum}};
     if (w->planes == 1) moments.mean[0] = moments.mean[1], moments.mean[1] = moments.mean[2];
     return moments;
 }
 
-/* ---- forward */
-
-static void row_field(const struct work *w, float *field, const float *query, const float *key, int64_t row) {
-    const int ndim = w->s->grid.ndim;
-    for (int64_t column = w->first; column < w->last; column += LANES) {
-        const int64_t at = MARGIN + column - w->first;
-        vf sum[COMPONENTS_MAX] = {v_zero(), v_zero(), v_zero()};
-        ask_for(w, query, row + 1, column), ask_for(w, key, row + 1 + w->radius, column);
-        for (int head = 0; head < w->s->heads; head++) {
-            const vf largest = tile_logits(w, w->logits, LANES, head, at);
-            const struct moments moments = tile_softmax(w, w->logits, LANES, largest);
-            for (int a = 0; a < ndim; a++) sum[a] = sum[a] + moments.mean[a];
+/* Turns weights into logit gradients, times ln 2 for the sake of the scaled query.  Columns behind the row get zero, as
+ * their dfield is. */
+INLINE void gradient_of(float *weights, const struct work *w, const struct moments *moments, const float *dfield, int64_t pixels,
+                        int window) {
+    const int ndim = w->s->grid.ndim, radius = window / 2;
+    vf g[COMPONENTS_MAX], middle = v_zero();
+    load_apart(g, dfield, &w->field, pixels);
+    for (int a = 0; a < ndim; a++) middle = v_fma(g[a], moments->mean[a], middle);
+    const vf share = v_all(ln_2 / (float)w->s->heads) / moments->sum;
+    for (int z = 0; z < w->planes; z++)
+        for (int y = 0; y < window; y++) {
+            const vf plane = w->planes > 1 ? v_fma(g[0], v_all((float)(z - radius)), -middle) : -middle;
+            const vf row = v_fma(g[ndim - 2], v_all((float)(y - radius)), plane);
+            for (int x = 0; x < window; x++, weights += w->padded)
+                v_store(weights, v_load(weights) * (share * v_fma(g[ndim - 1], v_all((float)(x - radius)), row)));
         }
-        for (int a = 0; a < ndim; a++) sum[a] = sum[a] / v_all((float)w->s->heads);
-        store_together(field + (row * w->width + column) * ndim, sum, &w->field, w->last - column);
+}
+
+/* One head of a row of pixels: adds its mean offsets to w->mean, or with dfield leaves its logit gradients in `gradients`. */
+INLINE void head_row(const struct work *w, float *gradients, const float *query, const float *dfield, int head, int window) {
+    const int64_t offsets = (int64_t)w->rows * window, channel = head * w->dim * w->padded;
+    for (int64_t o = 0; o < offsets; o++)
+        for (int64_t i = 0; i < 2 * MARGIN; i += LANES) v_store(w->logits + o * HELD + i, v_load(w->outside));
+    for (int64_t first = 0, last; first < w->columns + MARGIN; first = last) {
+        last = first + CHUNK < w->columns + MARGIN ? first + CHUNK : w->columns + MARGIN;
+        for (int64_t at = first; at < last; at += LANES)
+            tile_logits(w->logits + 2 * MARGIN + at - first, w, query + MARGIN, channel, at);
+        for (int64_t at = first ? first - MARGIN : 0; at < last - MARGIN && at < w->width; at += LANES) {
+            float *weights = dfield ? gradients + MARGIN + at : NULL;
+            const struct moments moments = softmax_of(weights, w, w->logits + 2 * MARGIN + at - first, window);
+            for (int a = 0; !dfield && a < w->s->grid.ndim; a++) {
+                float *mean = w->mean + a * w->padded + at;
+                vf before = v_zero();
+                if (head) before = v_load(mean);
+                v_store(mean, before + moments.mean[a]);
+            }
+            if (dfield) gradient_of(weights, w, &moments, dfield + at * w->s->grid.ndim, w->width - at, window);
+        }
+        for (int64_t o = 0; o < offsets; o++)
+            for (int64_t i = 0; i < 2 * MARGIN; i += LANES)
+                v_store(w->logits + o * HELD + i, v_load(w->logits + o * HELD + i + last - first));
     }
 }
+
+/* The same; windows of some shapes have their own copies, unrolled. */
+static void any_head_row(const struct work *w, float *gradients, const float *query, const float *dfield, int head) {
+    if (w->window == 3) head_row(w, gradients, query, dfield, head, 3);
+    else if (w->window == 5) head_row(w, gradients, query, dfield, head, 5);
+    else if (w->window == 7) head_row(w, gradients, query, dfield, head, 7);
+    else head_row(w, gradients, query, dfield, head, w->window);
+}
+
+/* ---- forward */
 
 void FORM(mov)(float *field, const float *query, const float *key, const struct mov_shape *s, int slab, int slabs,
                void *workspace) {
@@ -218,141 +254,146 @@ void FORM(mov)(float *field, const float *query, const float *key, const struct 
         mov_plain(field, query, key, s, slab, slabs, workspace);
         return;
     }
-    struct work w = prepare(s, workspace, false);
-    int64_t begin, end;
-    slab_share(w.depth * w.height, slab, slabs, &begin, &end);
-    for (int64_t first = 0; first < w.width; first += STRIP) {
-        begin_strip(&w, first);
-        for (int64_t row = begin; row < end; row++) {
-            turn_rows(&w, query, key, row / w.height, row % w.height, row == begin || row % w.height == 0);
-            row_field(&w, field, query, key, row);
+    const struct work w = prepare(s, workspace, slab, slabs, false);
+    const int ndim = s->grid.ndim;
+    for (int64_t z = 0; z < w.depth; z++)
+        for (int64_t y = w.first; y < w.first + w.lines; y++) {
+            const int64_t row = z * w.height + y;
+            turn_query(&w, w.queries, query, row);
+            turn_keys(&w, key, z, y, y == w.first);
+            for (int head = 0; head < s->heads; head++) any_head_row(&w, NULL, w.queries, NULL, head);
+            for (int64_t at = 0; at < w.width; at += LANES) {
+                vf mean[COMPONENTS_MAX];
+                for (int a = 0; a < ndim; a++) mean[a] = v_load(w.mean + a * w.padded + at) / v_all((float)s->heads);
+                store_together(field + (row * w.width + at) * ndim, mean, &w.field, w.width - at);
+            }
         }
-    }
 }
 
 /* ---- backward */
 
-/* Logit gradients of a tile, times ln 2 for the sake of the scaled query, in the place of the logits.  Columns behind
- * the row get zero, as their dfield is. */
-static void tile_grad(const struct work *w, float *logits, const float *dfield, int head, int64_t at, int64_t pixels) {
-    const int ndim = w->s->grid.ndim;
-    vf g[COMPONENTS_MAX];
-    const struct moments moments = tile_softmax(w, logits, PADDED, tile_logits(w, logits, PADDED, head, at));
-    load_apart(g, dfield, &w->field, pixels);
-    vf middle = v_zero();
-    for (int a = 0; a < ndim; a++) middle = v_fma(g[a], moments.mean[a], middle);
-    const vf share = v_all(ln_2 / (float)w->s->heads) / moments.sum;
-    for (int z = 0; z < w->planes; z++)
-        for (int y = 0; y < w->window; y++) {
-            const vf plane = w->planes > 1 ? g[0] * v_all((float)(z - w->radius)) - middle : v_zero() - middle;
-            const vf row = v_fma(g[ndim - 2], v_all((float)(y - w->radius)), plane);
-            for (int x = 0; x < w->window; x++, logits += PADDED) {
-                const vf rise = v_fma(g[ndim - 1], v_all((float)(x - w->radius)), row);
-                v_store(logits, v_load(logits) * share * rise);
+/* Sums over `rows` rows of weight(shift) * feature, for LANES columns, `channels` channels and `count` shifts.  Weights are
+ * read at at - shift where they are of pixels and features of keys (`moved`). */
+INLINE void products_of(float *sums, const struct work *w, int rows, int64_t channel, int64_t at, int first, int channels, int count,
+                        bool moved) {
+    vf sum[SUMS];
+    UNROLL for (int i = 0; i < channels * count; i++) sum[i] = v_zero();
+    for (int r = 0; r < rows; r++) {
+        const float *weight = w->weight[r] + at + (moved ? w->radius - first : 0) + first * w->padded;
+        const float *feature = w->feature[r] + channel + at;
+        vf f[SUMS];
+        UNROLL for (int c = 0; c < channels; c++) f[c] = v_load(feature + c * w->padded);
+        UNROLL for (int o = 0; o < count; o++) {
+            const vf g = v_load(weight + o * (w->padded - moved));
+            UNROLL for (int c = 0; c < channels; c++) sum[c * count + o] = v_fma(g, f[c], sum[c * count + o]);
+        }
+    }
+    UNROLL for (int i = 0; i < channels * count; i++) v_store(sums + i * HELD, sum[i]);
+}
+
+/* to (padded rows, one a channel) = or += these sums, each moved to where it belongs: by - shift where features are keys,
+ * since dquery(p) sums what is at p + shift, by + shift where they are queries. */
+INLINE void row_of(float *to, const struct work *w, int rows, int64_t channel, int first, int channels, int count, bool moved, bool add) {
+    const int64_t toward = moved ? 1 : -1;
+    for (int i = 0; i < channels * count; i++) memset(w->sums + i * HELD, 0, 2 * MARGIN * sizeof *w->sums);
+    for (int64_t begin = 0, end; begin < w->columns + MARGIN; begin = end) {
+        end = begin + CHUNK < w->columns + MARGIN ? begin + CHUNK : w->columns + MARGIN;
+        for (int64_t at = begin; at < end; at += LANES) {
+            float *sums = w->sums + 2 * MARGIN + at - begin;
+            if (at < w->columns) products_of(sums, w, rows, channel, at, first, channels, count, moved);
+            else for (int i = 0; i < channels * count; i++) v_store(sums + i * HELD, v_zero());
+        }
+        for (int64_t at = begin ? begin - MARGIN : 0; at < end - MARGIN; at += LANES)
+            UNROLL for (int c = 0; c < channels; c++) {
+                const float *sums = w->sums + c * count * HELD + 2 * MARGIN + at - begin + toward * (first - w->radius);
+                float *out = to + channel + c * w->padded + at;
+                vf total = v_zero();
+                if (add) total = v_load(out);
+                UNROLL for (int o = 0; o < count; o++) total = total + v_load(sums + o * (HELD + toward));
+                v_store(out, total);
             }
-        }
-}
-
-/* dquery of a tile for `count` channels of a head; key: column at - radius of the first of them, within a row of keys. */
-INLINE void query_grad(float *dquery, const struct work *w, const float *gradient, int64_t key_at, int count) {
-    vf sum[8];
-    UNROLL for (int c = 0; c < count; c++) sum[c] = v_zero();
-    for (int row = 0; row < w->planes * w->window; row++) {
-        const float *key = w->keys[row] + key_at, *from = gradient + (int64_t)row * w->window * PADDED;
-        for (int o = 0; w->keys[row] && o < w->window; o++) {
-            const vf g = v_load(from + o * PADDED);
-            UNROLL for (int c = 0; c < count; c++) sum[c] = v_fma(g, v_load(key + c * PADDED + o), sum[c]);
-        }
-    }
-    UNROLL for (int c = 0; c < count; c++) v_store(dquery + c * PADDED, sum[c]);
-}
-
-/* A row of dkey gets what one row of pixels of the strip sends it, `count` channels of a head.  Pixels outside the strip
- * have a gradient of zero. */
-INLINE void key_grad(float *dkey, const struct work *w, const float *gradient, const float *query, int count) {
-    const int64_t end = MARGIN + w->last - w->first + w->radius;
-    for (int64_t at = w->first ? 0 : MARGIN; at < end; at += LANES) {
-        vf sum[8];
-        UNROLL for (int c = 0; c < count; c++) sum[c] = v_load(dkey + c * PADDED + at);
-        for (int o = 0; o < w->window; o++) {
-            const int64_t pixel = at + w->radius - o;
-            const vf g = v_load(gradient + o * PADDED + pixel);
-            UNROLL for (int c = 0; c < count; c++) sum[c] = v_fma(g, v_load(query + c * PADDED + pixel), sum[c]);
-        }
-        UNROLL for (int c = 0; c < count; c++) v_store(dkey + c * PADDED + at, sum[c]);
+        for (int i = 0; i < channels * count; i++)
+            for (int64_t k = 0; k < 2 * MARGIN; k += LANES)
+                v_store(w->sums + i * HELD + k, v_load(w->sums + i * HELD + k + end - begin));
     }
 }
 
-static float *dkey_row(const struct work *w, int64_t plane, int64_t line) {
-    return w->dkeys + (plane % w->planes * w->lines + line % w->lines) * w->s->channels * PADDED;
+/* All channels of a head, all shifts. */
+INLINE void head_rows(float *to, const struct work *w, int rows, int head, int channels, int count, bool moved, bool add) {
+    int64_t c = head * w->dim;
+    const int64_t end = c + w->dim;
+    for (; c + channels <= end; c += channels)
+        for (int o = 0; o < w->window; o += count) row_of(to, w, rows, c * w->padded, o, channels, count, moved, add || o);
+    for (; c < end; c++)
+        for (int o = 0; o < w->window; o += count) row_of(to, w, rows, c * w->padded, o, 1, count, moved, add || o);
 }
 
-/* Everything that one row of pixels of the strip contributes: its dquery, and its part of the rows of dkey. */
-static void row_grad(const struct work *w, float *dquery, const float *dkey, const float *dfield, const float *query,
-                     const float *key, int64_t plane, int64_t line) {
-    const struct mov_shape *s = w->s;
-    const int64_t row = plane * w->height + line;
-    for (int head = 0; head < s->heads; head++) {
-        const int64_t channel = head * w->dim * PADDED;
-        for (int64_t column = w->first; column < w->last; column += LANES) {
-            const int64_t at = MARGIN + column - w->first;
-            float *logits = w->logits + at, *to = w->dquery + channel + at;
-            if (head == 0) {
-                ask_for(w, query, row + 1, column), ask_for(w, key, row + 1 + w->radius, column);
-                ask_for(w, dquery, row, column), ask_for(w, dkey, row - w->planes / 2 * w->height - w->radius, column);
+INLINE void any_head_rows(float *to, const struct work *w, int rows, int head, bool moved, bool add) {
+    if (w->window == 3) head_rows(to, w, rows, head, 4, 3, moved, add);
+    else if (w->window == 5) head_rows(to, w, rows, head, CHANNELS, 5, moved, add);
+    else if (w->window == 7) head_rows(to, w, rows, head, CHANNELS_7, 7, moved, add);
+    else head_rows(to, w, rows, head, 8, 1, moved, add);
+}
+
+static float *gradient_rows(const struct work *w, int64_t line, int head) {
+    return w->gradients + (line % w->window * w->s->heads + head) * w->rows * w->window * w->padded;
+}
+
+/* dquery of a row, whose logit gradients and keys are there. */
+static void finish_query(const struct work *w, float *dquery, int64_t plane, int64_t line) {
+    for (int head = 0; head < w->s->heads; head++) {
+        for (int k = 0; k < w->rows; k++) {
+            w->weight[k] = gradient_rows(w, line, head) + (int64_t)k * w->window * w->padded + MARGIN;
+            w->feature[k] = w->keys[k];
+        }
+        any_head_rows(w->dquery + MARGIN, w, w->rows, head, true, false);
+    }
+    channels_together(dquery + (plane * w->height + line) * w->width * w->s->channels, w->dquery + MARGIN, w->place, w->width,
+                      w->s->channels, w->scale);
+}
+
+/* What the pixels of one plane send to the keys of one line, in all planes that they see; a row of dkey that no later plane
+ * sees is stored. */
+static void send_keys(const struct work *w, float *dkey, int64_t plane, int64_t line) {
+    const int64_t reach = w->planes / 2;
+    for (int64_t z = plane - reach; z <= plane + reach; z++) {
+        if (z < 0 || z >= w->depth) continue;
+        float *to = w->dkeys + (w->planes > 1 ? z % w->planes * w->lines + line - w->first : 0) * w->row_floats;
+        for (int head = 0; head < w->s->heads; head++) {
+            int rows = 0;
+            for (int k = 0; k < w->window; k++) {
+                const int64_t y = line - k + w->radius; /* of pixels */
+                if (y < 0 || y >= w->height) continue;
+                w->weight[rows] = gradient_rows(w, y, head) + ((z - plane + reach) * w->window + k) * w->window * w->padded + MARGIN;
+                w->feature[rows++] = query_row(w, y) + MARGIN;
             }
-            tile_grad(w, logits, dfield + (row * w->width + column) * s->grid.ndim, head, at, w->last - column);
-            int64_t c = 0;
-            for (; c + 8 <= w->dim; c += 8)
-                query_grad(to + c * PADDED, w, logits, channel + c * PADDED + at - w->radius, 8);
-            for (; c < w->dim; c++)
-                query_grad(to + c * PADDED, w, logits, channel + c * PADDED + at - w->radius, 1);
+            any_head_rows(to + MARGIN, w, rows, head, false, plane > 0 && plane > z - reach);
         }
-        for (int k = 0; k < w->planes * w->window; k++) {
-            if (!w->keys[k]) continue;
-            const float *gradient = w->logits + (int64_t)k * w->window * PADDED, *from = w->query + channel;
-            float *to = channel + dkey_row(w, plane + k / w->window - w->planes / 2, line + k % w->window - w->radius);
-            int64_t c = 0;
-            for (; c + 8 <= w->dim; c += 8) key_grad(to + c * PADDED, w, gradient, from + c * PADDED, 8);
-            for (; c < w->dim; c++) key_grad(to + c * PADDED, w, gradient, from + c * PADDED, 1);
-        }
+        if (plane == z + reach || plane == w->depth - 1)
+            channels_together(dkey + (z * w->height + line) * w->width * w->s->channels, to + MARGIN, w->place, w->width,
+                              w->s->channels, 1);
     }
-    channels_together(dquery + (row * w->width + w->first) * s->channels, w->dquery + MARGIN, w->place,
-                      w->last - w->first, s->channels, w->scale);
-}
-
-/* Store a complete row of dkey, and make its place in the ring ready for another. */
-static void finish_row(const struct work *w, float *dkey, int64_t plane, int64_t line) {
-    const int64_t channels = w->s->channels, end = w->last + w->radius < w->width ? w->last + w->radius : w->width;
-    float *from = dkey_row(w, plane, line), *to = dkey + (plane * w->height + line) * w->width * channels;
-    int64_t column = w->first;
-    if (w->first) { /* the strip to the left was here, up to the radius beyond its end */
-        const int64_t shared = w->first + w->radius < w->width ? w->first + w->radius : w->width;
-        for (column = w->first - w->radius; column < shared; column++)
-            for (int64_t c = 0; c < channels; c++)
-                to[column * channels + c] += from[w->place[c] + MARGIN + column - w->first];
-    }
-    channels_together(to + column * channels, from + MARGIN + column - w->first, w->place, end - column, channels, 1);
-    memset(from, 0, (size_t)(channels * PADDED) * sizeof *from);
 }
 
 void FORM(mov_grad)(float *dquery, float *dkey, const float *dfield, const float *query, const float *key,
-                    const struct mov_shape *s, void *workspace) {
+                    const struct mov_shape *s, int slab, int slabs, void *workspace) {
     if (s->radius > MARGIN) {
-        mov_grad_plain(dquery, dkey, dfield, query, key, s, workspace);
+        mov_grad_plain(dquery, dkey, dfield, query, key, s, slab, slabs, workspace);
         return;
     }
-    struct work w = prepare(s, workspace, true);
-    const int64_t reach = w.planes / 2;
-    for (int64_t first = 0; first < w.width; first += STRIP) {
-        begin_strip(&w, first);
-        for (int64_t z = 0; z < w.depth + reach; z++)
-            for (int64_t y = 0; y < w.height + w.radius; y++) {
-                if (z < w.depth && y < w.height) {
-                    turn_rows(&w, query, key, z, y, y == 0);
-                    row_grad(&w, dquery, dkey, dfield, query, key, z, y);
-                }
-                if (z >= reach && y >= w.radius) finish_row(&w, dkey, z - reach, y - w.radius);
+    const struct work w = prepare(s, workspace, slab, slabs, true);
+    const int64_t end = w.first + w.lines, from = w.first > w.radius ? w.first - w.radius : 0;
+    if (!w.lines) return;
+    for (int64_t z = 0; z < w.depth; z++)
+        for (int64_t y = from; y < end + w.radius; y++) {
+            if (y < w.height) {
+                const int64_t row = z * w.height + y;
+                turn_query(&w, query_row(&w, y), query, row);
+                turn_keys(&w, key, z, y, y == from);
+                for (int head = 0; head < s->heads; head++)
+                    any_head_row(&w, gradient_rows(&w, y, head), query_row(&w, y), dfield + row * w.width * s->grid.ndim, head);
+                if (y >= w.first && y < end) finish_query(&w, dquery, z, y);
             }
-    }
+            if (y >= w.first + w.radius) send_keys(&w, dkey, z, y - w.radius);
+        }
 }
