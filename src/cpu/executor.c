@@ -4,6 +4,7 @@
 #include "program.h"
 
 #include "features.h"
+#include "peak/peak.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -260,16 +261,13 @@ static void cpu_program_run(const struct program *program, struct run *run, int 
     }
 }
 
-static double cpu_program_time(const struct program *program, struct run *run, double *op_seconds) {
-    double total = 0;
+static void cpu_program_time(const struct program *program, struct run *run, double *node_seconds) {
     int turn = 0;
     for (int n = 0; n < program->graph->node_count; n++) {
         double start = seconds_now();
         run_node(program, run, n, 0, &turn);
-        double spent = seconds_now() - start;
-        op_seconds[program->graph->nodes[n].op] += spent, total += spent;
+        node_seconds[n] = seconds_now() - start;
     }
-    return total;
 }
 
 static const void *cpu_program_result(const struct program *program, const struct run *run, int result) {
@@ -302,6 +300,7 @@ const struct executor executor_cpu = {
     .program_run = cpu_program_run,
     .program_result = cpu_program_result,
     .program_time = cpu_program_time,
+    .peak = cpu_peak,
     .add = cpu_add,
     .square_sum = cpu_square_sum,
     .adam = cpu_adam,

@@ -58,6 +58,12 @@ const char report_style[] =
     ".box{fill:currentColor;fill-opacity:.16;stroke:currentColor;stroke-width:1.4}"
     ".median{stroke:currentColor;stroke-width:2.6}.whisker{stroke:currentColor;stroke-width:1.2;fill:none}"
     ".case{fill:currentColor;fill-opacity:.55}"
+    /* what bench measured: operations under roofs, and beside their floors */
+    ".measured{margin-top:1.4rem}.chart.measured>p{max-width:none}"
+    ".roof{stroke:var(--ink);stroke-width:1.6;fill:none}"
+    ".op{fill:currentColor;fill-opacity:.82;stroke:var(--bg);stroke-width:1.5}.layer{fill:currentColor;fill-opacity:.38}"
+    ".op:hover,.layer:hover{fill-opacity:1}"
+    ".floor{fill:var(--a)}.spent{fill:var(--a);fill-opacity:.28}.key.spent{color:color-mix(in srgb,var(--a) 32%,var(--bg))}"
     /* predictions over images */
     ".over svg{border-radius:4px;background:var(--card);overflow:hidden}"
     ".outline{fill:none;stroke:currentColor;stroke-width:1.7;vector-effect:non-scaling-stroke;stroke-linecap:square}"

@@ -5,6 +5,7 @@
 #include "../check_main.h"
 
 #include <libcover/context.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 

@@ -252,12 +252,6 @@ echo '{"radus": 3}' >young/config.json
 run 1 "$cover" pretrain few.h5 -o young --resume
 err 'young/config\.json: .*radus'
 
-it 'bench tells its figures as JSON'
-run 0 "$cover" bench --part mov --size 64 --json
-[ "$(value part)" = mov ] || wrong 'not mov'
-for key in dims size pairs precision threads seconds seconds_min peak_bytes flops floor_seconds ops; do value $key >/dev/null; done
-run 2 "$cover" bench --part everything
-err 'step.mov.infer.sevr'
 
 if command -v script >/dev/null; then
     it 'on a terminal progress is a bar, redrawn in place'

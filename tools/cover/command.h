@@ -188,7 +188,6 @@ enum unit {
     UNIT_SOME,   /* a count that is not worth a line when it is 0 */
     UNIT_SIZE,   /* [D, H, W], D = 1 left out */
     UNIT_LENGTH, /* how many a list holds */
-    UNIT_SHARES, /* seconds by name: a line each, largest first, with its share */
 };
 struct field {
     const char *path, *label; /* "bytes.total" */

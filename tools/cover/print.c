@@ -43,7 +43,6 @@ static void print_number(double value, enum unit unit) {
         printf("%.4g mm", value);
         break;
     case UNIT_LENGTH:
-    case UNIT_SHARES:
     case UNIT_SIZE:
     case UNIT_PLAIN:
         printf("%.6g", value);
@@ -85,34 +84,6 @@ static bool says_something(const json_t *value, enum unit unit) {
     return value && !json_is_null(value);
 }
 
-struct share {
-    const char *name;
-    double seconds;
-};
-
-static int larger_first(const void *a, const void *b) {
-    double x = ((const struct share *)a)->seconds, y = ((const struct share *)b)->seconds;
-    return (x < y) - (x > y);
-}
-
-static void print_shares(const json_t *value) {
-    size_t count = 0;
-    struct share *shares = need(calloc(json_object_size(value) + 1, sizeof *shares));
-    double sum = 0;
-    const char *key;
-    json_t *member;
-    json_object_foreach((json_t *)value, key, member) {
-        shares[count++] = (struct share){key, json_number_value(member)};
-        sum += json_number_value(member);
-    }
-    qsort(shares, count, sizeof *shares, larger_first);
-    for (size_t i = 0; i < count; i++) {
-        printf("\n  %-24s %5.1f %%  ", shares[i].name, sum > 0 ? 100 * shares[i].seconds / sum : 0);
-        print_number(shares[i].seconds, UNIT_SECONDS);
-    }
-    free(shares);
-}
-
 static const json_t *lookup(const json_t *object, const char *path) {
     while (object && *path) {
         char key[64];
@@ -146,10 +117,7 @@ int print_result(struct session *session, const char *json, const struct field *
         const json_t *value = lookup(object, field->path);
         if (!says_something(value, field->unit)) continue;
         printf("%-*s  ", width, field->label);
-        if (field->unit == UNIT_SHARES && json_is_object(value))
-            print_shares(value);
-        else
-            print_value(value, field->unit);
+        print_value(value, field->unit);
         putchar('\n');
     }
     json_decref(object);

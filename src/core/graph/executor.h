@@ -4,6 +4,7 @@
 #define COVER_EXECUTOR_H
 
 #include "../base/adam.h"
+#include "../base/peak.h"
 #include "../base/threads.h"
 #include "plan.h"
 
@@ -38,8 +39,10 @@ struct executor {
     void (*program_run)(const struct program *program, struct run *run, int member);
     /* A kept tensor in the run's arena. */
     const void *(*program_result)(const struct program *program, const struct run *run, int result);
-    /* Run with a team of one, adding the seconds of each node to its op's entry; returns their sum. */
-    double (*program_time)(const struct program *program, struct run *run, double *op_seconds /* OP_COUNT */);
+    /* Run with a team of one; the seconds of each node. */
+    void (*program_time)(const struct program *program, struct run *run, double *node_seconds);
+    /* What the device can do at best, measured in less than a second.  From the caller's thread. */
+    cover_status (*peak)(struct peak *peak, cover_context *context);
 
     /* Flat vectors: y = a + b; sum of squares in double; one Adam update (kernels.h states the formula). */
     void (*add)(const struct program *program, float *y, const float *a, const float *b, int64_t count);

@@ -447,18 +447,18 @@ cover_status engine_diagnose(struct engine *engine, const struct sample *sample)
 struct timed {
     struct engine *engine;
     struct run run;
-    double *op_seconds;
+    double *node_seconds;
 };
 
 static void timed_worker(void *data, int worker) {
     struct timed *timed = data;
-    if (worker == 0) timed->engine->executor->program_time(timed->engine->program, &timed->run, timed->op_seconds);
+    if (worker == 0) timed->engine->executor->program_time(timed->engine->program, &timed->run, timed->node_seconds);
 }
 
-cover_status engine_time(struct engine *engine, const struct sample *sample, double *op_seconds) {
+cover_status engine_time(struct engine *engine, const struct sample *sample, double *node_seconds) {
     struct pool *pool;
     struct timed timed = {engine, {.parameters = engine->weights, .gradient = engine->state->buffers[0],
-                                   .arena = engine->state->lanes[0].arena, .team = 1}, op_seconds};
+                                   .arena = engine->state->lanes[0].arena, .team = 1}, node_seconds};
     TRY(context_pool(engine->context, &pool));
     set_inputs(&timed.run, sample);
     pool_run(pool, timed_worker, &timed);

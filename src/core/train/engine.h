@@ -66,7 +66,7 @@ double engine_gradient_norm(struct engine *engine, int64_t count);
 cover_status engine_update(struct engine *engine, int64_t count, double norm, double lr);
 /* Run one sample again, looking at every tensor: COVER_ERROR_NUMERIC names the first that is not finite. */
 cover_status engine_diagnose(struct engine *engine, const struct sample *sample);
-/* Seconds of each op over one sample, one thread. */
-cover_status engine_time(struct engine *engine, const struct sample *sample, double *op_seconds);
+/* Seconds of each node of the model's graph over one sample, one thread. */
+cover_status engine_time(struct engine *engine, const struct sample *sample, double *node_seconds);
 
 #endif
