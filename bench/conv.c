@@ -88,7 +88,7 @@ done:
 }
 
 int main(int argc, char **argv) {
-    static char *every[] = {"onednn", "avx512", "avx2", "generic"};
+    static char *every[] = {"thin", "onednn", "avx512", "avx2", "generic"};
     int slabs = argc > 1 ? atoi(argv[1]) : 0, given = argc - 1 - (slabs > 0);
     char **forms = given > 0 ? argv + argc - given : every;
     int count = given > 0 ? given : (int)(sizeof every / sizeof *every);

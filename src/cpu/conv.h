@@ -46,7 +46,7 @@ struct conv;
 cover_status conv_create(struct conv **conv, cover_context *context, const struct conv_shape *shape);
 /* How many slabs pay for this shape: 1 for a small image, 8 at most. */
 int conv_good_slabs(const struct conv_shape *shape);
-/* In a given form, "onednn", "avx512", "avx2", "generic" or "plain"; a pass that it does not serve is taken by the best
+/* In a given form, "thin", "onednn", "avx512", "avx2", "generic" or "plain"; a pass that it does not serve is taken by the best
  * other row (conv_form tells).  COVER_ERROR_UNSUPPORTED when it serves none here. */
 cover_status conv_create_form(struct conv **conv, cover_context *context, const struct conv_shape *shape,
                               const char *form);

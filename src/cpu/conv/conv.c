@@ -7,6 +7,10 @@
 #include <string.h>
 
 static const struct conv_form *const forms[] = {
+#ifdef __x86_64__
+    &conv_thin_avx512, &conv_thin_avx2,
+#endif
+    &conv_thin_generic,
 #ifdef HAVE_ONEDNN
     &conv_onednn,
 #endif
@@ -70,7 +74,7 @@ static cover_status prepare(struct prepared *prepared, const struct conv_shape *
         if (!prepared->form->serves(prepared->pass, prepared->context->cpu_features)) continue;
         prepared->shape = border_shape(shape, prepared->form->takes);
         status = prepared->form->prepare(prepared);
-        if (status != COVER_OK) prepared->form->release(prepared);
+        if (status != COVER_OK) prepared->form->release(prepared), prepared->state = NULL;
     }
     return status;
 }

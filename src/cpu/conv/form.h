@@ -48,6 +48,7 @@ struct conv_form {
 };
 
 extern const struct conv_form conv_onednn, conv_avx512, conv_avx2, conv_generic, conv_plain;
+extern const struct conv_form conv_thin_avx512, conv_thin_avx2, conv_thin_generic; /* all named "thin" */
 
 /* Channels of each source of x. */
 static inline int64_t conv_source_channels(const struct conv_shape *shape, int source) {

@@ -1,0 +1,137 @@
+/* Thin convolution (thin.h), forward and data gradient: equals plain.c but for rounding.  Each strip of pixels is read
+ * once in its own element, multiplied with weights that stay in the cache, and written once in its own element; sums are
+ * taken while it is in the cache.  No image of scratch.  Three rows of conv.c's list, one an instruction set. */
+#include "thin.h"
+
+#include "../features.h"
+
+struct plan {
+    struct thin_source source;
+    int64_t out;    /* channels */
+    int64_t blocks; /* of output channels */
+    int64_t columns; /* of all blocks */
+    int64_t bias, made; /* offsets in scratch, in floats: the bias, what a strip makes */
+};
+
+/* Kernel 3 pays where all channels of a neighbourhood are few. */
+static bool is_thin(const struct conv_shape *s, enum conv_pass pass) {
+    return s->kernel == 1 || (s->c_in <= FEW_CHANNELS && pass != CONV_GRAD_DATA);
+}
+
+static cover_status prepare(struct prepared *prepared) {
+    const struct conv_shape *s = &prepared->shape;
+    if (!is_thin(s, prepared->pass)) return COVER_ERROR_UNSUPPORTED;
+    if (prepared->pass == CONV_GRAD_WEIGHTS) return thin_weights_prepare(prepared);
+    struct plan *plan = prepared->state = memory_alloc(prepared->context, sizeof *plan);
+    if (!plan) return COVER_ERROR_MEMORY;
+    const bool turned = prepared->pass == CONV_GRAD_DATA;
+    *plan = (struct plan){.out = turned ? s->c_in : s->c_out};
+    plan->source = thin_source_of(s, turned, plan->out);
+    plan->blocks = ceil_div(plan->out, BLOCK);
+    plan->columns = (plan->blocks - 1) * BLOCK + block_columns(plan->out, plan->blocks - 1);
+    plan->bias = plan->source.floats;
+    plan->made = plan->bias + plan->blocks * BLOCK;
+    prepared->packed_bytes = (size_t)(plan->columns * plan->source.values) * sizeof(float);
+    prepared->scratch_bytes = (size_t)(plan->made + plan->source.strip * plan->out + BLOCK) * sizeof(float);
+    return COVER_OK;
+}
+
+static void release(struct prepared *prepared) { memory_free(prepared->context, prepared->state); }
+
+/* Packed weights: (block, value, column), values being (tap, input channel). */
+static cover_status pack(const struct prepared *prepared, void *packed, const float *weights, void *scratch) {
+    (void)scratch;
+    const struct plan *plan = prepared->state;
+    const int64_t taps = conv_taps(&prepared->shape), c_in = prepared->shape.c_in;
+    const bool turned = prepared->pass == CONV_GRAD_DATA; /* of kernel 1 alone */
+    const int64_t from_in = turned ? c_in : taps, from_out = turned ? 1 : c_in * taps;
+    float *to = packed;
+    for (int64_t block = 0; block < plan->blocks; block++) {
+        const int64_t columns = block_columns(plan->out, block), here = smaller(columns, plan->out - block * BLOCK);
+        for (int64_t tap = 0; tap < taps; tap++)
+            for (int64_t i = 0; i < plan->source.channels; i++, to += columns) {
+                for (int64_t n = 0; n < here; n++) to[n] = weights[i * from_in + (block * BLOCK + n) * from_out + tap];
+                zero_floats(to + here, columns - here);
+            }
+    }
+    return COVER_OK;
+}
+
+/* made (pixel, channel), dense, from a strip.  Products write whole vectors: what is too much lies where a later one
+ * writes, blocks being taken from the last to the first and pixels from the first to the last. */
+static void multiply_strip(const struct plan *plan, float *made, struct strip values, int64_t count, const float *packed,
+                           const float *bias) {
+    const int64_t tile = even_part(count, ROWS_MAX), out = plan->out;
+    for (int64_t block = plan->blocks - 1; block >= 0; block--)
+        for (int64_t p = 0; p < count; p += tile) {
+            const struct product product = {.c = made + p * out + block * BLOCK,
+                                            .c_row = out,
+                                            .init = bias + block * BLOCK,
+                                            .a = (const float *)values.data + p * values.stride,
+                                            .a_row = values.stride,
+                                            .a_step = 1,
+                                            .b = packed + block * BLOCK * plan->source.values,
+                                            .slices = 1,
+                                            .runs = 1,
+                                            .length = plan->source.values};
+            product_table[block_columns(out, block) == BLOCK][smaller(tile, count - p)](&product);
+        }
+}
+
+struct pass { /* one call */
+    const struct plan *plan;
+    const struct conv_target *target;
+    const struct conv_source *source;
+    const float *packed;
+    float *scratch;
+    struct strip to[CONV_SOURCES];
+    int64_t channels[CONV_SOURCES], end; /* end: of the slab, in pixels */
+};
+
+static void take_strip(const struct pass *pass, int64_t pixel, int64_t count) {
+    const struct plan *plan = pass->plan;
+    const struct strip values = thin_gather(&plan->source, pass->source, pixel, count, pass->scratch);
+    struct strip made = {pass->scratch + plan->made, ELEMENT_F32, plan->out}, to = strip_at(pass->to[0], pixel, 0);
+    /* straight into the target, unless a product would write beyond the slab */
+    const bool inside = plan->columns - plan->out <= (pass->end - pixel - count) * plan->out;
+    const bool straight = to.element == ELEMENT_F32 && !pass->channels[1] && inside;
+    if (straight) made = to;
+    multiply_strip(plan, made.data, values, count, pass->packed, pass->scratch + plan->bias);
+    for (int i = 0, first = 0; i < CONV_SOURCES && !straight; first += (int)pass->channels[i++])
+        if (pass->channels[i])
+            ISA_NAME(conv_strips).copy(strip_at(pass->to[i], pixel, 0), strip_at(made, 0, first), count, pass->channels[i], NULL);
+    if (pass->target->sums) ISA_NAME(conv_strips).sum(pass->target->sums, to, count, plan->out);
+}
+
+static cover_status convolve(const struct prepared *prepared, int slab, const struct conv_target *target,
+                             const struct conv_source source[CONV_SOURCES], const void *packed, const float *bias,
+                             void *scratch) {
+    const struct plan *plan = prepared->state;
+    const struct conv_shape *s = &prepared->shape;
+    const bool turned = prepared->pass == CONV_GRAD_DATA;
+    const struct conv_slab rows = conv_slab(s, slab);
+    const int64_t begin = rows.begin * conv_row_pixels(s), end = rows.end * conv_row_pixels(s);
+    struct pass pass = {plan, target, source, packed, scratch, .channels = {plan->out}, .end = end};
+    if (turned) pass.channels[0] = conv_source_channels(s, 0), pass.channels[1] = conv_source_channels(s, 1);
+    for (int i = 0; i < CONV_SOURCES; i++) pass.to[i] = (struct strip){target->data[i], turned ? s->x : s->y, pass.channels[i]};
+    float *own_bias = pass.scratch + plan->bias;
+    zero_floats(own_bias, plan->blocks * BLOCK);
+    if (bias) copy_floats(own_bias, bias, plan->out);
+    for (int64_t c = 0; target->sums && c < 2 * plan->out; c++) target->sums[c] = 0;
+    for (int64_t pixel = begin; pixel < end;) {
+        const int64_t row_end = smaller((pixel / plan->source.row + 1) * plan->source.row, end);
+        const int64_t count = smaller(plan->source.strip, row_end - pixel);
+        take_strip(&pass, pixel, count);
+        pixel += count;
+    }
+    return COVER_OK;
+}
+
+static bool serves(enum conv_pass pass, unsigned features) {
+    (void)pass;
+    return (features & CONV_FEATURES) == CONV_FEATURES;
+}
+
+const struct conv_form ISA_NAME(conv_thin) = {
+    "thin", TAKES_BF16 | TAKES_PARTS, serves, prepare, release, pack, convolve, thin_weights,
+};
