@@ -64,7 +64,7 @@ size_t norm_workspace(const struct norm_shape *s) {
 
 /* What prepare() in simd/mov.c lays out: rows padded by 16 columns on either side; more than plain/mov.c needs. */
 size_t mov_workspace(const struct mov_shape *s, bool gradient) {
-    const size_t margin = 16, held = 64 + 2 * margin, sums = 32, heads = (size_t)s->heads, channels = (size_t)s->channels;
+    const size_t margin = 16, held = 128 + 2 * margin, heads = (size_t)s->heads, channels = (size_t)s->channels;
     const size_t padded = ((size_t)s->grid.size[2] + margin - 1) / margin * margin + 2 * margin, row = channels * padded;
     const size_t window = 2 * (size_t)s->radius + 1, rows = s->grid.ndim == 3 ? window * window : window;
     size_t floats = 2 * padded                        /* where logits start */
@@ -74,7 +74,7 @@ size_t mov_workspace(const struct mov_shape *s, bool gradient) {
     if (gradient)
         floats += (window - 1) * row                           /* more queries */
                   + window * heads * rows * window * padded    /* logit gradients */
-                  + sums * held                                /* sums of products */
+                  + channels / heads * window * held           /* sums of products */
                   + row                                        /* dquery */
                   + (s->grid.ndim == 3 ? window * (size_t)s->grid.size[1] : 1) * row; /* unfinished dkey */
     return floats * sizeof(float) + 4 * rows * sizeof(void *) + channels * sizeof(int64_t) + 2 * 64;

@@ -17,9 +17,9 @@
 
 enum {
     MARGIN = 16,                    /* of padded rows, and the largest radius; a multiple of LANES */
-    CHUNK = 64,                     /* columns between turns from keys to pixels */
+    CHUNK = 128,                    /* columns between turns from keys to pixels */
     HELD = 2 * MARGIN + CHUNK,      /* columns kept in between */
-    SUMS = 32,                      /* at most so many products are summed in one go: channels x shifts */
+    SUMS = 32,                      /* at most so many sums are in registers */
     ROWS = LANES == 16 ? 5 : 2,     /* rows of keys whose logits are computed together, window 5 */
     ROWS_7 = LANES == 16 ? 3 : 1,   /* and window 7 */
     CHANNELS = LANES == 16 ? 4 : 2, /* channels whose sums are computed together, window 5 */
@@ -45,7 +45,7 @@ struct work {
     float *logits;                    /* offsets x HELD */
     float *mean;                      /* ndim x padded: of the row */
     float *queries;                   /* window x row_floats (forward: one) */
-    float *gradients, *sums;          /* backwards: window x heads x offsets x padded; SUMS x HELD */
+    float *gradients, *sums;          /* backwards: window x heads x offsets x padded; dim x window x HELD */
     float *dquery, *dkeys;            /* row_floats; planes x lines unfinished rows, in 2D one */
     struct interleave field;
 };
@@ -79,7 +79,7 @@ static struct work prepare(const struct mov_shape *s, void *workspace, int slab,
     w.gradients = w.queries + (gradient ? w.window : 1) * w.row_floats;
     if (gradient) {
         w.sums = w.gradients + (int64_t)w.window * s->heads * w.rows * w.window * w.padded;
-        w.dquery = w.sums + SUMS * HELD;
+        w.dquery = w.sums + w.dim * w.window * HELD;
         w.dkeys = w.dquery + w.row_floats;
     }
     memset(w.inside, 0, (size_t)((gradient ? w.sums : w.gradients) - w.inside) * sizeof *w.inside); /* margins are zero */
@@ -116,6 +116,27 @@ static void turn_keys(const struct work *w, const float *key, int64_t plane, int
         else channels_apart(to + MARGIN, w->place, key + (z * w->height + y) * w->width * w->s->channels, w->width, w->s->channels, 1);
     }
 }
+
+/* The last columns of `rows` rows of HELD are the first of the next turn. */
+INLINE void keep_last(float *held, int64_t rows, int64_t columns) {
+    for (; rows > 0; rows--, held += HELD)
+        UNROLL for (int64_t i = 0; i < 2 * MARGIN; i += LANES) v_store(held + i, v_load(held + i + columns));
+}
+
+/* Ask for LANES pixels of a row that will soon be read or written, since the processor's guesses end at each page.  Nothing
+ * is asked for outside the image. */
+INLINE void ask_for(const struct work *w, const float *pixels, int64_t row, int64_t column) {
+    const int64_t channels = w->s->channels;
+    if (!pixels || row < 0 || row >= w->depth * w->height || column + LANES > w->width) return;
+    for (int64_t i = 0; i < LANES * channels; i += 64 / (int64_t)sizeof(float))
+        _mm_prefetch((const char *)(pixels + (row * w->width + column) * channels + i), _MM_HINT_T0);
+}
+
+/* What rows are next, and what a row writes when its heads are done; NULL for what there is not. */
+struct soon {
+    const float *query, *key, *dquery, *dkey;
+    int64_t row;
+};
 
 /* ---- softmax of a row */
 
@@ -213,7 +234,8 @@ INLINE void gradient_of(float *weights, const struct work *w, const struct momen
 }
 
 /* One head of a row of pixels: adds its mean offsets to w->mean, or with dfield leaves its logit gradients in `gradients`. */
-INLINE void head_row(const struct work *w, float *gradients, const float *query, const float *dfield, int head, int window) {
+INLINE void head_row(const struct work *w, float *gradients, const float *query, const float *dfield, int head, int window,
+                     const struct soon *soon) {
     const int64_t offsets = (int64_t)w->rows * window, channel = head * w->dim * w->padded;
     for (int64_t o = 0; o < offsets; o++)
         for (int64_t i = 0; i < 2 * MARGIN; i += LANES) v_store(w->logits + o * HELD + i, v_load(w->outside));
@@ -222,6 +244,10 @@ INLINE void head_row(const struct work *w, float *gradients, const float *query,
         for (int64_t at = first; at < last; at += LANES)
             tile_logits(w->logits + 2 * MARGIN + at - first, w, query + MARGIN, channel, at);
         for (int64_t at = first ? first - MARGIN : 0; at < last - MARGIN && at < w->width; at += LANES) {
+            if (!head) {
+                ask_for(w, soon->query, soon->row + 1, at), ask_for(w, soon->key, soon->row + 1 + w->radius, at);
+                ask_for(w, soon->dquery, soon->row, at), ask_for(w, soon->dkey, soon->row - w->radius, at);
+            }
             float *weights = dfield ? gradients + MARGIN + at : NULL;
             const struct moments moments = softmax_of(weights, w, w->logits + 2 * MARGIN + at - first, window);
             for (int a = 0; !dfield && a < w->s->grid.ndim; a++) {
@@ -232,18 +258,17 @@ INLINE void head_row(const struct work *w, float *gradients, const float *query,
             }
             if (dfield) gradient_of(weights, w, &moments, dfield + at * w->s->grid.ndim, w->width - at, window);
         }
-        for (int64_t o = 0; o < offsets; o++)
-            for (int64_t i = 0; i < 2 * MARGIN; i += LANES)
-                v_store(w->logits + o * HELD + i, v_load(w->logits + o * HELD + i + last - first));
+        if (last < w->columns + MARGIN) keep_last(w->logits, offsets, last - first);
     }
 }
 
 /* The same; windows of some shapes have their own copies, unrolled. */
-static void any_head_row(const struct work *w, float *gradients, const float *query, const float *dfield, int head) {
-    if (w->window == 3) head_row(w, gradients, query, dfield, head, 3);
-    else if (w->window == 5) head_row(w, gradients, query, dfield, head, 5);
-    else if (w->window == 7) head_row(w, gradients, query, dfield, head, 7);
-    else head_row(w, gradients, query, dfield, head, w->window);
+static void any_head_row(const struct work *w, float *gradients, const float *query, const float *dfield, int head,
+                         const struct soon *soon) {
+    if (w->window == 3) head_row(w, gradients, query, dfield, head, 3, soon);
+    else if (w->window == 5) head_row(w, gradients, query, dfield, head, 5, soon);
+    else if (w->window == 7) head_row(w, gradients, query, dfield, head, 7, soon);
+    else head_row(w, gradients, query, dfield, head, w->window, soon);
 }
 
 /* ---- forward */
@@ -261,7 +286,8 @@ void FORM(mov)(float *field, const float *query, const float *key, const struct 
             const int64_t row = z * w.height + y;
             turn_query(&w, w.queries, query, row);
             turn_keys(&w, key, z, y, y == w.first);
-            for (int head = 0; head < s->heads; head++) any_head_row(&w, NULL, w.queries, NULL, head);
+            const struct soon soon = {query, key, NULL, NULL, row};
+            for (int head = 0; head < s->heads; head++) any_head_row(&w, NULL, w.queries, NULL, head, &soon);
             for (int64_t at = 0; at < w.width; at += LANES) {
                 vf mean[COMPONENTS_MAX];
                 for (int a = 0; a < ndim; a++) mean[a] = v_load(w.mean + a * w.padded + at) / v_all((float)s->heads);
@@ -272,15 +298,16 @@ void FORM(mov)(float *field, const float *query, const float *key, const struct 
 
 /* ---- backward */
 
-/* Sums over `rows` rows of weight(shift) * feature, for LANES columns, `channels` channels and `count` shifts.  Weights are
- * read at at - shift where they are of pixels and features of keys (`moved`). */
+/* Sums over `rows` rows of weight(shift) * feature, for LANES columns, `channels` channels from `channel` of the head on and
+ * `count` shifts from number `first` on.  `moved`: weights are of pixels, features of keys, so weights are read at
+ * column - shift. */
 INLINE void products_of(float *sums, const struct work *w, int rows, int64_t channel, int64_t at, int first, int channels, int count,
                         bool moved) {
     vf sum[SUMS];
-    UNROLL for (int i = 0; i < channels * count; i++) sum[i] = v_zero();
+    UNROLL for (int c = 0; c < channels; c++) UNROLL for (int o = 0; o < count; o++) sum[c * count + o] = v_zero();
     for (int r = 0; r < rows; r++) {
         const float *weight = w->weight[r] + at + (moved ? w->radius - first : 0) + first * w->padded;
-        const float *feature = w->feature[r] + channel + at;
+        const float *feature = w->feature[r] + channel * w->padded + at;
         vf f[SUMS];
         UNROLL for (int c = 0; c < channels; c++) f[c] = v_load(feature + c * w->padded);
         UNROLL for (int o = 0; o < count; o++) {
@@ -288,51 +315,50 @@ INLINE void products_of(float *sums, const struct work *w, int rows, int64_t cha
             UNROLL for (int c = 0; c < channels; c++) sum[c * count + o] = v_fma(g, f[c], sum[c * count + o]);
         }
     }
-    UNROLL for (int i = 0; i < channels * count; i++) v_store(sums + i * HELD, sum[i]);
+    UNROLL for (int c = 0; c < channels; c++) UNROLL for (int o = 0; o < count; o++)
+        v_store(sums + ((channel + c) * w->window + first + o) * HELD, sum[c * count + o]);
 }
 
-/* to (padded rows, one a channel) = or += these sums, each moved to where it belongs: by - shift where features are keys,
- * since dquery(p) sums what is at p + shift, by + shift where they are queries. */
-INLINE void row_of(float *to, const struct work *w, int rows, int64_t channel, int first, int channels, int count, bool moved, bool add) {
-    const int64_t toward = moved ? 1 : -1;
-    for (int i = 0; i < channels * count; i++) memset(w->sums + i * HELD, 0, 2 * MARGIN * sizeof *w->sums);
+/* All channels of a head, all shifts. */
+INLINE void all_products(float *sums, const struct work *w, int rows, int64_t at, int channels, int count, bool moved) {
+    int64_t c = 0;
+    for (; c + channels <= w->dim; c += channels)
+        for (int o = 0; o < w->window; o += count) products_of(sums, w, rows, c, at, o, channels, count, moved);
+    for (; c < w->dim; c++)
+        for (int o = 0; o < w->window; o += count) products_of(sums, w, rows, c, at, o, 1, count, moved);
+}
+
+/* Rows `to`, one a channel of a head, = or += these sums, each moved to where it belongs: dquery(p) sums what lies at
+ * p + shift, dkey(r) what lies at r - shift. */
+INLINE void head_rows(float *to, const struct work *w, int rows, int window, int channels, int count, bool moved, bool add) {
+    const int64_t kinds = w->dim * window, toward = moved ? 1 : -1;
+    for (int64_t i = 0; i < kinds; i++)
+        UNROLL for (int64_t k = 0; k < 2 * MARGIN; k += LANES) v_store(w->sums + i * HELD + k, v_zero());
     for (int64_t begin = 0, end; begin < w->columns + MARGIN; begin = end) {
         end = begin + CHUNK < w->columns + MARGIN ? begin + CHUNK : w->columns + MARGIN;
         for (int64_t at = begin; at < end; at += LANES) {
             float *sums = w->sums + 2 * MARGIN + at - begin;
-            if (at < w->columns) products_of(sums, w, rows, channel, at, first, channels, count, moved);
-            else for (int i = 0; i < channels * count; i++) v_store(sums + i * HELD, v_zero());
+            if (at < w->columns) all_products(sums, w, rows, at, channels, count, moved);
+            else for (int64_t i = 0; i < kinds; i++) v_store(sums + i * HELD, v_zero());
         }
-        for (int64_t at = begin ? begin - MARGIN : 0; at < end - MARGIN; at += LANES)
-            UNROLL for (int c = 0; c < channels; c++) {
-                const float *sums = w->sums + c * count * HELD + 2 * MARGIN + at - begin + toward * (first - w->radius);
-                float *out = to + channel + c * w->padded + at;
+        for (int64_t at = begin ? begin - MARGIN : 0; at < end - MARGIN; at += LANES) {
+            const float *sums = w->sums + 2 * MARGIN + at - begin - toward * (window / 2);
+            for (int64_t c = 0; c < w->dim; c++, sums += window * HELD) {
                 vf total = v_zero();
-                if (add) total = v_load(out);
-                UNROLL for (int o = 0; o < count; o++) total = total + v_load(sums + o * (HELD + toward));
-                v_store(out, total);
+                if (add) total = v_load(to + c * w->padded + at);
+                for (int o = 0; o < window; o++) total = total + v_load(sums + o * (HELD + toward));
+                v_store(to + c * w->padded + at, total);
             }
-        for (int i = 0; i < channels * count; i++)
-            for (int64_t k = 0; k < 2 * MARGIN; k += LANES)
-                v_store(w->sums + i * HELD + k, v_load(w->sums + i * HELD + k + end - begin));
+        }
+        if (end < w->columns + MARGIN) keep_last(w->sums, kinds, end - begin);
     }
 }
 
-/* All channels of a head, all shifts. */
-INLINE void head_rows(float *to, const struct work *w, int rows, int head, int channels, int count, bool moved, bool add) {
-    int64_t c = head * w->dim;
-    const int64_t end = c + w->dim;
-    for (; c + channels <= end; c += channels)
-        for (int o = 0; o < w->window; o += count) row_of(to, w, rows, c * w->padded, o, channels, count, moved, add || o);
-    for (; c < end; c++)
-        for (int o = 0; o < w->window; o += count) row_of(to, w, rows, c * w->padded, o, 1, count, moved, add || o);
-}
-
-INLINE void any_head_rows(float *to, const struct work *w, int rows, int head, bool moved, bool add) {
-    if (w->window == 3) head_rows(to, w, rows, head, 4, 3, moved, add);
-    else if (w->window == 5) head_rows(to, w, rows, head, CHANNELS, 5, moved, add);
-    else if (w->window == 7) head_rows(to, w, rows, head, CHANNELS_7, 7, moved, add);
-    else head_rows(to, w, rows, head, 8, 1, moved, add);
+INLINE void any_head_rows(float *to, const struct work *w, int rows, bool moved, bool add) {
+    if (w->window == 3) head_rows(to, w, rows, 3, 4, 3, moved, add);
+    else if (w->window == 5) head_rows(to, w, rows, 5, CHANNELS, 5, moved, add);
+    else if (w->window == 7) head_rows(to, w, rows, 7, CHANNELS_7, 7, moved, add);
+    else head_rows(to, w, rows, w->window, 8, 1, moved, add);
 }
 
 static float *gradient_rows(const struct work *w, int64_t line, int head) {
@@ -344,9 +370,9 @@ static void finish_query(const struct work *w, float *dquery, int64_t plane, int
     for (int head = 0; head < w->s->heads; head++) {
         for (int k = 0; k < w->rows; k++) {
             w->weight[k] = gradient_rows(w, line, head) + (int64_t)k * w->window * w->padded + MARGIN;
-            w->feature[k] = w->keys[k];
+            w->feature[k] = w->keys[k] + head * w->dim * w->padded;
         }
-        any_head_rows(w->dquery + MARGIN, w, w->rows, head, true, false);
+        any_head_rows(w->dquery + head * w->dim * w->padded + MARGIN, w, w->rows, true, false);
     }
     channels_together(dquery + (plane * w->height + line) * w->width * w->s->channels, w->dquery + MARGIN, w->place, w->width,
                       w->s->channels, w->scale);
@@ -365,9 +391,9 @@ static void send_keys(const struct work *w, float *dkey, int64_t plane, int64_t 
                 const int64_t y = line - k + w->radius; /* of pixels */
                 if (y < 0 || y >= w->height) continue;
                 w->weight[rows] = gradient_rows(w, y, head) + ((z - plane + reach) * w->window + k) * w->window * w->padded + MARGIN;
-                w->feature[rows++] = query_row(w, y) + MARGIN;
+                w->feature[rows++] = query_row(w, y) + head * w->dim * w->padded + MARGIN;
             }
-            any_head_rows(to + MARGIN, w, rows, head, false, plane > 0 && plane > z - reach);
+            any_head_rows(to + head * w->dim * w->padded + MARGIN, w, rows, false, plane > 0 && plane > z - reach);
         }
         if (plane == z + reach || plane == w->depth - 1)
             channels_together(dkey + (z * w->height + line) * w->width * w->s->channels, to + MARGIN, w->place, w->width,
@@ -390,8 +416,9 @@ void FORM(mov_grad)(float *dquery, float *dkey, const float *dfield, const float
                 const int64_t row = z * w.height + y;
                 turn_query(&w, query_row(&w, y), query, row);
                 turn_keys(&w, key, z, y, y == from);
+                const struct soon soon = {query, key, dquery, dkey, row};
                 for (int head = 0; head < s->heads; head++)
-                    any_head_row(&w, gradient_rows(&w, y, head), query_row(&w, y), dfield + row * w.width * s->grid.ndim, head);
+                    any_head_row(&w, gradient_rows(&w, y, head), query_row(&w, y), dfield + row * w.width * s->grid.ndim, head, &soon);
                 if (y >= w.first && y < end) finish_query(&w, dquery, z, y);
             }
             if (y >= w.first + w.radius) send_keys(&w, dkey, z, y - w.radius);
