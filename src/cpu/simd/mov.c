@@ -193,16 +193,16 @@ INLINE struct moments softmax_of(float *weights, const struct work *w, const flo
         for (int x = 1; x < window; x++) most = v_max(v_load(logits + (row * window + x) * HELD + x - radius), most);
         largest = v_max(most, largest);
     }
-    vf sum = v_zero(), z_sum = v_zero(), y_sum = v_zero(), x_sum = v_zero();
+    vf sum = v_zero(), z_sum = v_zero(), y_sum = v_zero(), x_sum = v_zero(), column[2 * MARGIN + 1];
+    UNROLL for (int x = 0; x < window; x++) column[x] = v_zero();
     for (int z = 0; z < w->planes; z++) {
         vf plane = v_zero();
         for (int y = 0; y < window; y++) {
             vf row = v_zero();
-            for (int x = 0; x < window; x++, logits += HELD) {
+            UNROLL for (int x = 0; x < window; x++, logits += HELD) {
                 const vf weight = v_exp2(v_load(logits + x - radius) - largest);
                 if (weights) v_store(weights, weight), weights += w->padded;
-                row = row + weight;
-                x_sum = v_fma(weight, v_all((float)(x - radius)), x_sum);
+                row = row + weight, column[x] = column[x] + weight;
             }
             plane = plane + row;
             y_sum = v_fma(row, v_all((float)(y - radius)), y_sum);
@@ -210,6 +210,7 @@ INLINE struct moments softmax_of(float *weights, const struct work *w, const flo
         sum = sum + plane;
         z_sum = v_fma(plane, v_all((float)(z - radius)), z_sum);
     }
+    UNROLL for (int x = 0; x < window; x++) x_sum = v_fma(column[x], v_all((float)(x - radius)), x_sum);
     struct moments moments = {sum, {z_sum / sum, y_sum / sum, x_sum / sum}};
     if (w->planes == 1) moments.mean[0] = moments.mean[1], moments.mean[1] = moments.mean[2];
     return moments;
@@ -301,12 +302,12 @@ void FORM(mov)(float *field, const float *query, const float *key, const struct 
 /* Sums over `rows` rows of weight(shift) * feature, for LANES columns, `channels` channels from `channel` of the head on and
  * `count` shifts from number `first` on.  `moved`: weights are of pixels, features of keys, so weights are read at
  * column - shift. */
-INLINE void products_of(float *sums, const struct work *w, int rows, int64_t channel, int64_t at, int first, int channels, int count,
-                        bool moved) {
+INLINE void products_of(float *sums, const struct work *w, int rows, int64_t channel, int64_t at, int first, int window, int channels,
+                        int count, bool moved) {
     vf sum[SUMS];
     UNROLL for (int c = 0; c < channels; c++) UNROLL for (int o = 0; o < count; o++) sum[c * count + o] = v_zero();
     for (int r = 0; r < rows; r++) {
-        const float *weight = w->weight[r] + at + (moved ? w->radius - first : 0) + first * w->padded;
+        const float *weight = w->weight[r] + at + (moved ? window / 2 - first : 0) + first * w->padded;
         const float *feature = w->feature[r] + channel * w->padded + at;
         vf f[SUMS];
         UNROLL for (int c = 0; c < channels; c++) f[c] = v_load(feature + c * w->padded);
@@ -316,38 +317,41 @@ INLINE void products_of(float *sums, const struct work *w, int rows, int64_t cha
         }
     }
     UNROLL for (int c = 0; c < channels; c++) UNROLL for (int o = 0; o < count; o++)
-        v_store(sums + ((channel + c) * w->window + first + o) * HELD, sum[c * count + o]);
+        v_store(sums + (c * window + o) * HELD, sum[c * count + o]);
 }
 
 /* All channels of a head, all shifts. */
-INLINE void all_products(float *sums, const struct work *w, int rows, int64_t at, int channels, int count, bool moved) {
+INLINE void all_products(float *sums, const struct work *w, int rows, int64_t at, int window, int channels, int count, bool moved) {
     int64_t c = 0;
     for (; c + channels <= w->dim; c += channels)
-        for (int o = 0; o < w->window; o += count) products_of(sums, w, rows, c, at, o, channels, count, moved);
+        for (int o = 0; o < window; o += count)
+            products_of(sums + (c * window + o) * HELD, w, rows, c, at, o, window, channels, count, moved);
     for (; c < w->dim; c++)
-        for (int o = 0; o < w->window; o += count) products_of(sums, w, rows, c, at, o, 1, count, moved);
+        for (int o = 0; o < window; o += count)
+            products_of(sums + (c * window + o) * HELD, w, rows, c, at, o, window, 1, count, moved);
 }
 
 /* Rows `to`, one a channel of a head, = or += these sums, each moved to where it belongs: dquery(p) sums what lies at
  * p + shift, dkey(r) what lies at r - shift. */
 INLINE void head_rows(float *to, const struct work *w, int rows, int window, int channels, int count, bool moved, bool add) {
-    const int64_t kinds = w->dim * window, toward = moved ? 1 : -1;
+    const int64_t dim = w->dim, padded = w->padded, kinds = dim * window, toward = moved ? 1 : -1;
     for (int64_t i = 0; i < kinds; i++)
         UNROLL for (int64_t k = 0; k < 2 * MARGIN; k += LANES) v_store(w->sums + i * HELD + k, v_zero());
     for (int64_t begin = 0, end; begin < w->columns + MARGIN; begin = end) {
         end = begin + CHUNK < w->columns + MARGIN ? begin + CHUNK : w->columns + MARGIN;
         for (int64_t at = begin; at < end; at += LANES) {
             float *sums = w->sums + 2 * MARGIN + at - begin;
-            if (at < w->columns) all_products(sums, w, rows, at, channels, count, moved);
+            if (at < w->columns) all_products(sums, w, rows, at, window, channels, count, moved);
             else for (int64_t i = 0; i < kinds; i++) v_store(sums + i * HELD, v_zero());
         }
         for (int64_t at = begin ? begin - MARGIN : 0; at < end - MARGIN; at += LANES) {
             const float *sums = w->sums + 2 * MARGIN + at - begin - toward * (window / 2);
-            for (int64_t c = 0; c < w->dim; c++, sums += window * HELD) {
-                vf total = v_zero();
-                if (add) total = v_load(to + c * w->padded + at);
-                for (int o = 0; o < window; o++) total = total + v_load(sums + o * (HELD + toward));
-                v_store(to + c * w->padded + at, total);
+            float *out = to + at;
+            for (int64_t c = 0; c < dim; c++, sums += window * HELD, out += padded) {
+                vf total = v_load(sums);
+                for (int o = 1; o < window; o++) total = total + v_load(sums + o * (HELD + toward));
+                if (add) total = total + v_load(out);
+                v_store(out, total);
             }
         }
         if (end < w->columns + MARGIN) keep_last(w->sums, kinds, end - begin);
