@@ -16,7 +16,8 @@
 #include <sanitizer/asan_interface.h>
 #endif
 
-static const char *const forms[] = {"thin", "onednn", "avx512", "avx2", "generic", "plain"};
+static const char *const forms[] = {"thin", "winograd_avx512_bf16", "winograd_avx512", "winograd_avx2", "winograd_generic",
+                                    "onednn", "avx512", "avx2", "generic", "plain"};
 enum { FORMS = sizeof forms / sizeof *forms, GUARD_BYTES = 256 };
 
 static cover_context *context;

@@ -8,7 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
-static const char *const forms[] = {"chosen", "onednn", "winograd", "thin", "avx512", "avx2", "generic", "plain"};
+static const char *const forms[] = {"chosen", "onednn", "winograd_avx512_bf16", "winograd_avx512", "winograd_avx2",
+                                    "winograd_generic", "thin", "avx512", "avx2", "generic", "plain"};
 enum { FORMS = sizeof forms / sizeof *forms };
 
 static cover_context *context;

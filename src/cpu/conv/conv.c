@@ -18,6 +18,13 @@ static const struct conv_form *const forms[] = {
     &conv_avx512,  &conv_avx2,
 #endif
     &conv_generic, &conv_plain,
+#ifdef HAVE_AVX512_BF16
+    &conv_winograd_avx512_bf16,
+#endif
+#ifdef __x86_64__
+    &conv_winograd_avx512, &conv_winograd_avx2,
+#endif
+    &conv_winograd_generic,
 };
 enum { FORMS = sizeof forms / sizeof *forms };
 

@@ -1,0 +1,156 @@
+/* Convolution by Winograd's tiles (winograd.h), own fast form: equals plain.c but for rounding.  A block of tiles is
+ * transformed, multiplied by the weights frequency by frequency, and transformed back, all within the second cache where
+ * channels are few; in 3D the block sweeps along z and keeps the planes that the next ones read.  Rows of conv.c's list,
+ * one an instruction set. */
+#include "winograd_pass.h"
+
+#include "../features.h"
+
+/* Bytes of V and M that stay in the second cache; but no fewer than so many tiles share the weights that are read for
+ * them.  The least work that is worth it. */
+enum { CACHE_BYTES = 512 * 1024, LEAST_TILES = 8 * ROWS_MAX, LEAST_CHANNELS = 8 };
+
+/* A row of `words` in steps that do not all fall into the same lines of the first cache. */
+static int64_t padded(int64_t words) {
+    const int64_t vectors = ceil_div(words, LANES);
+    return (vectors + (vectors % 8 == 0)) * LANES;
+}
+
+static void plan_blocks(struct winograd_plan *plan) {
+    const int64_t plane_tiles = plan->tile_rows * plan->row_tiles, depth = plan->size[0];
+    const int64_t bytes = FREQUENCIES * 4 * (plan->v_row * plan->taps + plan->m_row);
+    const int64_t most = larger(CACHE_BYTES / bytes / ROWS_MAX * ROWS_MAX, LEAST_TILES);
+    plan->tiles = smaller(most, plane_tiles);
+    plan->planes = plan->taps == 1 ? 1 : smaller(larger(LEAST_TILES / plan->tiles, 1), depth);
+    plan->slots = plan->taps == 1 ? 1 : smaller(plan->planes + 2, depth);
+}
+
+static size_t plan_scratch(struct winograd_plan *plan) {
+    plan->v_frequency = padded(plan->tiles * plan->v_row);
+    plan->v_slot = FREQUENCIES * plan->v_frequency;
+    plan->v_mean = plan->slots * plan->v_slot;
+    plan->v_mean_slot = padded(plan->tiles * plan->v_mean_row);
+    plan->m = plan->v_mean + plan->slots * plan->v_mean_slot;
+    plan->m_frequency = padded(plan->tiles * plan->m_row);
+    plan->m_plane = FREQUENCIES * plan->m_frequency;
+    return (size_t)(plan->m + plan->planes * plan->m_plane) * sizeof(float);
+}
+
+static size_t plan_packed(struct winograd_plan *plan) {
+    const int64_t columns = ceil_div(plan->out, LANES) * LANES;
+    int64_t end = 0;
+    for (int f = 0; f < FREQUENCIES; f++) {
+        plan->u[f] = end;
+        end += padded(winograd_length(plan, f) * plan->taps * columns);
+    }
+    return (size_t)end * sizeof(float);
+}
+
+static cover_status prepare(struct prepared *prepared) {
+    const struct conv_shape *s = &prepared->shape;
+    if (s->kernel != 3 || s->c_in < LEAST_CHANNELS || s->c_out < LEAST_CHANNELS) return COVER_ERROR_UNSUPPORTED;
+    if (prepared->pass == CONV_GRAD_WEIGHTS) return COVER_ERROR_UNSUPPORTED;
+    struct winograd_plan *plan = prepared->state = memory_zero(prepared->context, sizeof *plan);
+    if (!plan) return COVER_ERROR_MEMORY;
+    const bool turned = prepared->pass == CONV_GRAD_DATA;
+    *plan = (struct winograd_plan){
+        .size = {s->grid.size[0], s->grid.size[1], s->grid.size[2]},
+        .taps = s->grid.ndim == 3 ? 3 : 1,
+        .tile_rows = ceil_div(s->grid.size[1], 2),
+        .row_tiles = ceil_div(s->grid.size[2], 2),
+        .in = turned ? s->c_out : s->c_in,
+        .out = turned ? s->c_in : s->c_out,
+        .from = turned ? s->y : s->x,
+        .to = turned ? s->x : s->y,
+        .in_floats = NO_FREQUENCY,
+    };
+    for (int part = 0; part < CONV_SOURCES; part++) {
+        const int64_t of_x = conv_source_channels(s, part), of_y = part == 0 ? s->c_out : 0;
+        plan->in_part[part] = turned ? of_y : of_x, plan->out_part[part] = turned ? of_x : of_y;
+    }
+    plan->pairs = HAS_PAIRS && plan->from == ELEMENT_BF16;
+    if (plan->pairs && !turned) plan->in_floats = MEAN_FREQUENCY;
+    /* each tensor's last vector of channels may reach beyond them */
+    const int64_t ends[2] = {ceil_div(plan->in_part[0], LANES) * LANES,
+                             plan->in_part[0] + ceil_div(plan->in_part[1], LANES) * LANES};
+    const int64_t values = larger(ends[0], ends[1]);
+    plan->v_row = padded(plan->pairs ? ceil_div(values, 2) : values);
+    plan->v_mean_row = plan->in_floats == NO_FREQUENCY ? 0 : padded(values);
+    plan->m_row = padded(plan->out + LANES - 1); /* a second target begins at any channel */
+    plan_blocks(plan);
+    prepared->scratch_bytes = plan_scratch(plan);
+    prepared->packed_bytes = plan_packed(plan);
+    return COVER_OK;
+}
+
+static void release(struct prepared *prepared) { memory_free(prepared->context, prepared->state); }
+
+static cover_status pack(const struct prepared *prepared, void *packed, const float *weights, void *scratch) {
+    (void)scratch;
+    winograd_pack(prepared->state, packed, weights, prepared->pass == CONV_GRAD_DATA);
+    return COVER_OK;
+}
+
+/* M of `count` tiles of plane z, for one frequency and one block of output channels. */
+static void multiply_tiles(const struct winograd_plan *plan, float *scratch, const float *packed, int64_t plane, int64_t z,
+                     int64_t count, int frequency, int64_t block) {
+    const bool pairs = plan->pairs && frequency != plan->in_floats, mean = plan->pairs && !pairs;
+    const int64_t columns = block_columns(plan->out, block), length = winograd_length(plan, frequency);
+    const int64_t row = mean ? plan->v_mean_row : plan->v_row, slot = mean ? plan->v_mean_slot : plan->v_slot;
+    const float *v = scratch + (mean ? plan->v_mean : frequency * plan->v_frequency);
+    const float *u = packed + winograd_block(plan, frequency, block);
+    float *m = scratch + plan->m + plane * plan->m_plane + frequency * plan->m_frequency + block * BLOCK;
+    struct tile_product product = {
+        .c_row = plan->m_row, .a_row = row, .a_step = 1, .b_step = columns, .length = length};
+    const float *a[3];
+    for (int64_t tap = 0; tap < plan->taps; tap++) {
+        const int64_t from = z + tap - plan->taps / 2;
+        if (from < 0 || from >= plan->size[0]) continue;
+        a[product.slices] = v + from % plan->slots * slot;
+        product.b[product.slices++] = u + tap * length * columns;
+    }
+    const int64_t rows = even_part(count, ROWS_MAX);
+    for (int64_t tile = 0; tile < count; tile += rows) {
+        product.c = m + tile * plan->m_row;
+        for (int64_t i = 0; i < product.slices; i++) product.a[i] = a[i] + tile * row;
+        tile_product_table[pairs][columns == BLOCK][smaller(rows, count - tile)](&product);
+    }
+}
+
+static cover_status convolve(const struct prepared *prepared, int slab, const struct conv_target *target,
+                             const struct conv_source source[CONV_SOURCES], const void *packed, const float *bias,
+                             void *scratch) {
+    const struct winograd_plan *plan = prepared->state;
+    const struct conv_slab part = conv_slab(&prepared->shape, slab);
+    const bool flat = plan->taps == 1;
+    const int64_t z_begin = flat ? 0 : part.begin, z_end = flat ? 1 : part.end, reach = plan->taps / 2;
+    const struct winograd_rows rows = {flat ? part.begin : 0, flat ? part.end : plan->size[1]};
+    const int64_t begin = rows.begin / 2 * plan->row_tiles, end = ceil_div(rows.end, 2) * plan->row_tiles;
+    const int64_t blocks = ceil_div(plan->out, BLOCK);
+    if (target->sums) memset(target->sums, 0, 2 * (size_t)plan->out * sizeof(double));
+    for (int64_t first = begin; first < end; first += plan->tiles) {
+        const int64_t count = smaller(plan->tiles, end - first);
+        int64_t ready = larger(z_begin - reach, 0);
+        for (int64_t z = z_begin; z < z_end; z += plan->planes) {
+            const int64_t last = smaller(z + plan->planes, z_end);
+            for (; ready < smaller(last + reach, plan->size[0]); ready++)
+                winograd_input(plan, scratch, source, ready, first, count);
+            for (int f = 0; f < FREQUENCIES; f++)
+                for (int64_t block = 0; block < blocks; block++)
+                    for (int64_t i = z; i < last; i++) multiply_tiles(plan, scratch, packed, i - z, i, count, f, block);
+            for (int64_t i = z; i < last; i++)
+                winograd_output(plan, target, bias, scratch, i - z, i, rows, first, count);
+        }
+    }
+    return COVER_OK;
+}
+
+static bool serves(enum conv_pass pass, unsigned features) {
+    return pass != CONV_GRAD_WEIGHTS && (features & CONV_FEATURES) == CONV_FEATURES;
+}
+
+#define NAME_TEXT(isa) #isa
+#define ISA_TEXT(isa) NAME_TEXT(isa)
+const struct conv_form ISA_NAME(conv_winograd) = {
+    "winograd_" ISA_TEXT(CONV_ISA), TAKES_BF16 | TAKES_PARTS, serves, prepare, release, pack, convolve, NULL,
+};

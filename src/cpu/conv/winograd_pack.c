@@ -1,0 +1,80 @@
+/* Weights to Winograd's frequencies, U = G g G^T, once a step: a vector of output channels at a time.
+ * Called by winograd.c. */
+#include "winograd_pass.h"
+
+enum { CHUNK = 8 }; /* input channels whose weights are turned at once */
+
+/* u[4 * row + column] of a 3 x 3 kernel. */
+INLINE void transform_kernel(vec u[FREQUENCIES], const vec g[9]) {
+    vec rows[4][3];
+#pragma GCC unroll 3
+    for (int c = 0; c < 3; c++) {
+        const vec even = 0.5f * (g[c] + g[6 + c]), odd = 0.5f * g[3 + c];
+        rows[0][c] = g[c], rows[1][c] = even + odd, rows[2][c] = even - odd, rows[3][c] = g[6 + c];
+    }
+#pragma GCC unroll 4
+    for (int r = 0; r < 4; r++) {
+        const vec even = 0.5f * (rows[r][0] + rows[r][2]), odd = 0.5f * rows[r][1];
+        u[4 * r] = rows[r][0], u[4 * r + 1] = even + odd, u[4 * r + 2] = even - odd, u[4 * r + 3] = rows[r][2];
+    }
+}
+
+INLINE bits_vec pair_of(vec low, vec high) {
+    return __builtin_convertvector(bf16_of_vec(low), bits_vec) | __builtin_convertvector(bf16_of_vec(high), bits_vec) << 16;
+}
+
+/* Where a weight (output n, input k, tap) of a pass lies in PyTorch's order. */
+struct order {
+    int64_t n, k;
+};
+
+/* Kernels of outputs n .. n + LANES - 1, of which `here` exist, and inputs k .. k + count - 1: (input, tap, output). */
+static void turn(float *to, const float *weights, struct order order, int64_t count, int64_t taps, int64_t here, bool turned) {
+    if (here < LANES) zero_floats(to, count * taps * LANES);
+    for (int64_t n = 0; n < here; n++)
+        for (int64_t k = 0; k < count; k++) {
+            const float *from = weights + n * order.n + k * order.k;
+            float *at = to + k * taps * LANES + n;
+            if (turned)
+                for (int64_t tap = 0; tap < taps; tap++) at[(taps - 1 - tap) * LANES] = from[tap];
+            else
+                for (int64_t tap = 0; tap < taps; tap++) at[tap * LANES] = from[tap];
+        }
+}
+
+/* Outputs n .. n + LANES - 1, inputs k .. k + count - 1 (k even). */
+static void pack_chunk(const struct winograd_plan *plan, float *packed, int64_t n, int64_t k, int64_t count,
+                       const float *kernels) {
+    static const vec none[9];
+    const int64_t step = plan->pairs ? 2 : 1, next = plan->taps * 9 * LANES;
+    const int64_t columns = block_columns(plan->out, n / BLOCK);
+    for (int64_t i = 0; i < count; i += step)
+        for (int64_t tap = 0; tap < plan->taps; tap++) {
+            vec low[FREQUENCIES], high[FREQUENCIES];
+            const float *kernel = kernels + i * next + tap * 9 * LANES;
+            transform_kernel(low, (const vec *)kernel);
+            if (plan->pairs) transform_kernel(high, i + 1 < count ? (const vec *)(kernel + next) : none);
+            for (int f = 0; f < FREQUENCIES; f++) {
+                const int64_t length = winograd_length(plan, f);
+                float *to = packed + winograd_block(plan, f, n / BLOCK) + tap * length * columns + n % BLOCK;
+                if (plan->pairs && f != plan->in_floats) {
+                    *(bits_vec *)(to + (k + i) / 2 * columns) = pair_of(low[f], high[f]);
+                    continue;
+                }
+                *(vec *)(to + (k + i) * columns) = low[f];
+                if (plan->pairs && i + 1 < count) *(vec *)(to + (k + i + 1) * columns) = high[f];
+            }
+        }
+}
+
+void winograd_pack(const struct winograd_plan *plan, float *packed, const float *weights, bool turned) {
+    const int64_t taps = 9 * plan->taps;
+    const struct order order = {turned ? taps : plan->in * taps, turned ? plan->out * taps : taps};
+    float kernels[CHUNK * 27 * LANES];
+    for (int64_t n = 0; n < plan->out; n += LANES)
+        for (int64_t k = 0; k < plan->in; k += CHUNK) {
+            const int64_t count = smaller(CHUNK, plan->in - k);
+            turn(kernels, weights + n * order.n + k * order.k, order, count, taps, smaller(LANES, plan->out - n), turned);
+            pack_chunk(plan, packed, n, k, count, kernels);
+        }
+}
