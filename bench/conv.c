@@ -1,6 +1,6 @@
 /* Times convolutions of the 2D and 3D networks in every form, one thread: GFLOP/s (best of a few, by processor time of
- * the thread) of forward, data gradient and weight gradient.  conv [SLABS] [FORM...] runs those forms alone, cut into so
- * many slabs. */
+ * the thread) of forward, data gradient and weight gradient, and milliseconds of packing the weights.
+ * conv [SLABS] [bf16] [FORM...] runs those forms alone, cut into so many slabs, with features of bf16. */
 #include "cpu/conv.h"
 
 #include <stdio.h>
@@ -27,13 +27,18 @@ static const struct conv_shape shapes[] = {
 enum { SHAPES = sizeof shapes / sizeof *shapes };
 
 struct memory {
-    float *x, *y, *w, bias[1024];
+    void *x, *y;
+    float *w, bias[1024];
     void *packed, *scratch;
 };
 
-static void *values(size_t floats) {
-    float *memory = aligned_alloc(64, (floats * sizeof(float) + 64) / 64 * 64);
-    for (size_t i = 0; memory && i < floats; i++) memory[i] = (float)((i * 2654435761u >> 8) % 1024) / 1024 - 0.5f;
+static void *values(size_t count, enum element element) {
+    void *memory = aligned_alloc(64, (count * element_bytes(element) + 64) / 64 * 64);
+    for (size_t i = 0; memory && i < count; i++) {
+        const float value = (float)((i * 2654435761u >> 8) % 1024) / 1024 - 0.5f;
+        if (element == ELEMENT_BF16) ((bf16 *)memory)[i] = bf16_from_float(value);
+        else ((float *)memory)[i] = value;
+    }
     return memory;
 }
 
@@ -57,15 +62,21 @@ static cover_status time_form(cover_context *context, const struct conv_shape *s
     struct conv *conv;
     TRY(conv_create_form(&conv, context, shape, form));
     int64_t pixels = grid_pixels(&shape->grid), taps = shape->kernel == 1 ? 1 : shape->grid.ndim == 2 ? 9 : 27;
-    struct memory m = {values((size_t)(pixels * shape->c_in)),
-                       values((size_t)(pixels * shape->c_out)),
-                       values((size_t)(taps * shape->c_in * shape->c_out)),
+    struct memory m = {values((size_t)(pixels * shape->c_in), shape->x),
+                       values((size_t)(pixels * shape->c_out), shape->y),
+                       values((size_t)(taps * shape->c_in * shape->c_out), ELEMENT_F32),
                        {0},
-                       values(conv_packed_bytes(conv) / 4),
-                       values(conv_scratch_bytes(conv) / 4)};
+                       values(conv_packed_bytes(conv) / 4, ELEMENT_F32),
+                       values(conv_scratch_bytes(conv) / 4, ELEMENT_F32)};
     cover_status status = COVER_ERROR_MEMORY;
     if (!m.x || !m.y || !m.w || !m.packed || !m.scratch) goto done;
-    GO(conv_pack(conv, m.packed, m.w, m.scratch));
+    double pack = 1e30;
+    for (int repeat = 0; repeat < 3; repeat++) {
+        const double start = thread_seconds();
+        GO(conv_pack(conv, m.packed, m.w, m.scratch));
+        const double seconds = thread_seconds() - start;
+        pack = seconds < pack ? seconds : pack;
+    }
     for (int pass = 0; pass < CONV_PASSES; pass++) {
         if (strcmp(conv_form(conv, (enum conv_pass)pass), form) != 0) {
             printf("     -");
@@ -81,6 +92,7 @@ static cover_status time_form(cover_context *context, const struct conv_shape *s
         printf(" %5.0f", conv_flops(conv) / best * 1e-9);
         fflush(stdout);
     }
+    printf(" %5.1f", pack * 1e3);
 done:
     free(m.x), free(m.y), free(m.w), free(m.packed), free(m.scratch);
     conv_destroy(conv);
@@ -88,23 +100,25 @@ done:
 }
 
 int main(int argc, char **argv) {
-    static char *every[] = {"thin", "onednn", "avx512", "avx2", "generic"};
-    int slabs = argc > 1 ? atoi(argv[1]) : 0, given = argc - 1 - (slabs > 0);
+    static char *every[] = {"thin", "winograd_avx512_bf16", "onednn", "avx512"};
+    const int slabs = argc > 1 ? atoi(argv[1]) : 0;
+    const bool half = argc > 1 + (slabs > 0) && strcmp(argv[1 + (slabs > 0)], "bf16") == 0;
+    const int given = argc - 1 - (slabs > 0) - half;
     char **forms = given > 0 ? argv + argc - given : every;
     int count = given > 0 ? given : (int)(sizeof every / sizeof *every);
     cover_context *context;
     if (cover_context_create(&context, NULL) != COVER_OK) return EXIT_FAILURE;
-    printf("%-32s", "GFLOP/s: forward, data, weights");
-    for (int f = 0; f < count; f++) printf(" |%18s", forms[f]);
+    printf("%-32s", "GFLOP/s of 3 passes, ms of pack");
+    for (int f = 0; f < count; f++) printf(" |%24s", forms[f]);
     for (int i = 0; i < SHAPES; i++) {
         struct conv_shape shape = shapes[i];
         const struct conv_shape *s = &shape;
-        shape.slabs = slabs;
+        shape.slabs = slabs, shape.x = shape.y = half ? ELEMENT_BF16 : ELEMENT_F32;
         printf("\n%dD %3dx%3dx%3d %3d -> %3d kernel %d", s->grid.ndim, (int)s->grid.size[0], (int)s->grid.size[1],
                (int)s->grid.size[2], (int)s->c_in, (int)s->c_out, s->kernel);
         for (int f = 0; f < count; f++) {
             printf(" |");
-            if (time_form(context, s, forms[f]) != COVER_OK) printf("   not available  ");
+            if (time_form(context, s, forms[f]) != COVER_OK) printf("%24s", "not available");
         }
     }
     printf("\n");

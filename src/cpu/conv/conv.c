@@ -8,23 +8,27 @@
 
 static const struct conv_form *const forms[] = {
 #ifdef __x86_64__
-    &conv_thin_avx512, &conv_thin_avx2,
+    &conv_thin_avx512,
+    &conv_thin_avx2,
 #endif
     &conv_thin_generic,
-#ifdef HAVE_ONEDNN
-    &conv_onednn,
-#endif
-#ifdef __x86_64__
-    &conv_avx512,  &conv_avx2,
-#endif
-    &conv_generic, &conv_plain,
 #ifdef HAVE_AVX512_BF16
     &conv_winograd_avx512_bf16,
 #endif
 #ifdef __x86_64__
-    &conv_winograd_avx512, &conv_winograd_avx2,
+    &conv_winograd_avx512,
+    &conv_winograd_avx2,
+#endif
+#ifdef HAVE_ONEDNN
+    &conv_onednn,
+#endif
+#ifdef __x86_64__
+    &conv_avx512,
+    &conv_avx2,
 #endif
     &conv_winograd_generic,
+    &conv_generic,
+    &conv_plain,
 };
 enum { FORMS = sizeof forms / sizeof *forms };
 
