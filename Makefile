@@ -1,6 +1,7 @@
 # A thin front of Meson: each target is one or two commands that work alone, too.
 #   make            release build into build/ (cover and golden_check at its top)
 #   make demo       from a fresh machine to a pretrained network and its report, in a few minutes
+#   make bench      what this machine does, into bench/results/
 #   make check      every test; the last line is "N passed, N failed, N skipped"
 MESON ?= meson
 PYTHON ?= python3
@@ -9,7 +10,7 @@ PREFIX ?= /usr/local
 MESON_FLAGS ?=
 TEST_FLAGS ?=
 
-.PHONY: all demo check install bench deps asan tsan clean
+.PHONY: all demo check install bench bench-compare deps asan tsan clean
 
 all: build/build.ninja
 	@ninja -C build
@@ -33,8 +34,14 @@ install: all
 	@$(MESON) configure build -Dprefix=$(abspath $(PREFIX))
 	@$(MESON) install -C build
 
+# PYTHON: with PyTorch, the same work there beside ours.
 bench: all
-	@for part in step mov infer sevr; do build/cover bench --part $$part || exit 1; done
+	@PYTHON="$(PYTHON)" sh bench/run.sh build bench/results
+
+# Instructions of this build against another's: make bench-compare BASE=../before/build
+bench-compare: all
+	@[ -n "$(BASE)" ] || { echo "make bench-compare BASE=FOLDER: a build to compare with" >&2; exit 2; }
+	@sh bench/instructions.sh "$(BASE)" build
 
 # Sanitizers, each in its own folder.  OpenMP's runtime is reported falsely by tsan, so that build leaves oneDNN out.
 asan:

@@ -7,7 +7,15 @@
 
 static const double enough_seconds = 2; /* short parts are repeated so long */
 
+/* Linux counts the program that started this one into ru_maxrss, so the memory's own figure comes first. */
 static uint64_t resident_peak(void) {
+    char line[128];
+    unsigned long long kib = 0;
+    FILE *status = fopen("/proc/self/status", "re");
+    while (status && !kib && fgets(line, sizeof line, status))
+        if (sscanf(line, "VmHWM: %llu kB", &kib) != 1) kib = 0;
+    if (status) fclose(status);
+    if (kib) return kib * 1024;
     struct rusage usage;
     getrusage(RUSAGE_SELF, &usage);
     return (uint64_t)usage.ru_maxrss * 1024;
