@@ -1,7 +1,7 @@
 #!/bin/sh
 # Compare two builds by instructions instead of seconds: instructions.sh OLD_BUILD NEW_BUILD
-# Each part runs at a small size under callgrind, once with one measured round and once with three; half of the
-# difference is one round, without start, preparation and end.  Fails when a part of the new build takes more than 2 % more.
+# Each part runs one round at a small size under callgrind, which counts from where that round begins: start, preparation
+# and the round that warms up are left out.  Fails when a part of the new build takes more than 2 % more.
 #
 # callgrind knows no AVX-512 (3.19), so both run as on a processor with AVX2 alone; oneDNN finds that out by itself.
 # PARTS="mov infer" runs some, PRECISIONS="fp32" one precision, LIMIT=5 allows 5 %.
@@ -17,25 +17,18 @@ tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
 trap 'exit 130' INT TERM
 
-# counted BUILD ROUNDS PART DIMS SIZE PRECISION: instructions of the whole process
-counted() {
-    valgrind --tool=callgrind --callgrind-out-file="$tmp/out" "$1/cover" bench --brief --json --threads 1 --isa avx2 --pairs 1 \
-        --rounds "$2" --part "$3" --dims "$4" --size "$5" --precision "$6" >/dev/null 2>"$tmp/err" || return 1
-    sed -n 's/^.*Collected : \([0-9]*\).*$/\1/p' "$tmp/err"
-}
-
 # a_round BUILD PART DIMS SIZE PRECISION
 a_round() {
-    build=$1
-    shift
-    one=$(counted "$build" 1 "$@") && three=$(counted "$build" 3 "$@") || return 1
-    echo $(((three - one) / 2))
+    rm -f "$tmp"/out*
+    valgrind --tool=callgrind --zero-before=bench_round --callgrind-out-file="$tmp/out" "$1/cover" bench --brief --json --threads 1 \
+        --isa avx2 --pairs 1 --rounds 1 --part "$2" --dims "$3" --size "$4" --precision "$5" >/dev/null 2>"$tmp/err" || return 1
+    sed -n 's/^totals: \([0-9]*\)$/\1/p' "$tmp/out"
 }
 
 worse=0
 printf '%-22s %14s %14s %8s\n' part old new ratio
 for precision in ${PRECISIONS:-fp32 bf16}; do
-    for row in step/2/32 step/3/16 infer/2/64 infer/3/32 mov/2/64 mov/3/16 sevr/2/64 sevr/3/32; do
+    for row in step/2/16 infer/2/32 mov/2/32 mov/3/16 sevr/2/64 sevr/3/32; do
         part=${row%%/*} size=${row##*/} dims=${row#*/}
         dims=${dims%/*}
         case " ${PARTS:-step infer mov sevr} " in *" $part "*) ;; *) continue ;; esac
