@@ -76,7 +76,7 @@ static cover_status predict(struct match *match) {
 }
 
 static cover_status write_warped(struct match *match, const char *path) {
-    const struct kernels *kernels = kernels_best(match->context->cpu_features);
+    const struct kernels *kernels = kernels_best(match->context->cpu_features, ELEMENT_F32);
     const struct image *fixed = &match->fixed;
     int64_t channels = fixed->channels;
     if (channels != 1)

@@ -143,7 +143,7 @@ static cover_status cpu_program_create(struct program **made, cover_context *con
     if (!program) return COVER_ERROR_MEMORY;
     cover_status status = COVER_ERROR_MEMORY;
     *program = (struct program){.context = context, .graph = graph, .team = team,
-                                .kernels = kernels_best(context->cpu_features)};
+                                .kernels = kernels_best(context->cpu_features, ELEMENT_F32)};
     pthread_mutex_init(&program->error_lock, NULL);
     size_t nodes = (size_t)graph->node_count;
     program->convs = memory_zero(context, nodes * sizeof *program->convs);

@@ -1,4 +1,5 @@
-/* The tables of kernels.h, one an instruction set in rising order, and what all forms share: the statistics of sums, sizes.
+/* The tables of kernels.h, one an instruction set and an element, and what all forms share: what lies between two passes
+ * of a normalisation, sizes.
  * Called by the executor when a context's plan is built, and by the tests. */
 #include "kernels.h"
 
@@ -8,11 +9,17 @@
 #include <math.h>
 
 #define KERNEL_ENTRY(kernel, form) .kernel = kernel##_##form,
+#define TABLES(form)                                                                                                  \
+    static const struct kernels form = {.isa = #form, .element = ELEMENT_F32, FEATURE_KERNELS(KERNEL_ENTRY, form)     \
+                                        FLOAT_KERNELS(KERNEL_ENTRY, form)};                                           \
+    static const struct kernels bf16_##form = {.isa = #form, .element = ELEMENT_BF16,                                 \
+                                               FEATURE_KERNELS(KERNEL_ENTRY, bf16_##form)                             \
+                                               FLOAT_KERNELS(KERNEL_ENTRY, form)};
 
-static const struct kernels plain = {.isa = "plain", KERNELS(KERNEL_ENTRY, plain)};
+TABLES(plain)
 #ifdef __x86_64__
-static const struct kernels avx2 = {.isa = "avx2", KERNELS(KERNEL_ENTRY, avx2)};
-static const struct kernels avx512 = {.isa = "avx512", KERNELS(KERNEL_ENTRY, avx512)};
+TABLES(avx2)
+TABLES(avx512)
 #endif
 
 static const struct {
@@ -20,28 +27,38 @@ static const struct {
     unsigned needs;
 } forms[] = {
     {&plain, 0},
+    {&bf16_plain, 0},
 #ifdef __x86_64__
     {&avx2, CPU_AVX2},
+    {&bf16_avx2, CPU_AVX2},
     {&avx512, CPU_AVX2 | CPU_AVX512},
+    {&bf16_avx512, CPU_AVX2 | CPU_AVX512},
 #endif
 };
 
-int kernels_available(const struct kernels *tables[4], unsigned features) {
+int kernels_available(const struct kernels *tables[KERNEL_TABLES], unsigned features, enum element element) {
     int count = 0;
     for (size_t i = 0; i < sizeof forms / sizeof *forms; i++)
-        if ((features & forms[i].needs) == forms[i].needs) tables[count++] = forms[i].table;
+        if (forms[i].table->element == element && (features & forms[i].needs) == forms[i].needs)
+            tables[count++] = forms[i].table;
     return count;
 }
 
-const struct kernels *kernels_best(unsigned features) {
-    const struct kernels *tables[4];
-    return tables[kernels_available(tables, features) - 1];
+const struct kernels *kernels_best(unsigned features, enum element element) {
+    const struct kernels *tables[KERNEL_TABLES];
+    return tables[kernels_available(tables, features, element) - 1];
 }
 
 int norm_blocks(const struct norm_shape *s) {
     enum { MOST = 8, ELEMENTS = 1 << 16 };
     const int64_t blocks = s->pixels * s->channels / ELEMENTS, most = s->pixels < MOST ? s->pixels : MOST;
     return blocks < 1 ? 1 : (int)(blocks < most ? blocks : most);
+}
+
+int loss_blocks(int64_t pixels) {
+    enum { MOST = 8, PIXELS = 1 << 12 };
+    const int64_t blocks = pixels / PIXELS;
+    return blocks < 1 ? 1 : (int)(blocks < MOST ? blocks : MOST);
 }
 
 void norm_statistics(float *mean, float *rstd, const double *sums, int blocks, const struct norm_shape *s) {
@@ -56,10 +73,53 @@ void norm_statistics(float *mean, float *rstd, const double *sums, int blocks, c
     }
 }
 
-/* Per channel, or per element of a few pixels when there are few channels: 8 float coefficients and 3 double sums. */
-size_t norm_workspace(const struct norm_shape *s) {
-    size_t width = (size_t)s->channels + 256;
-    return width * (8 * sizeof(float) + 3 * sizeof(double));
+static double bias_of(const float *bias, int64_t channel) { return bias ? (double)bias[channel] : 0; }
+
+void norm_coefficients(float *scale, float *offset, const float *mean, const float *rstd, const float *gamma,
+                       const float *beta, const float *bias, const struct norm_shape *s) {
+    const int64_t width = s->channels / s->groups;
+    for (int64_t c = 0; c < s->channels; c++) {
+        const int64_t g = c / width;
+        const double gain = (double)gamma[c] * rstd[g];
+        scale[c] = (float)gain;
+        offset[c] = (float)((bias_of(bias, c) - mean[g]) * gain + beta[c]);
+    }
+}
+
+/* With xhat = (x + bias - mean) rstd, n the elements of a group, and means over the group:
+ *
+ *   dbeta = sum of d        dgamma = sum of d xhat = rstd (sum of d x + (bias - mean) sum of d)
+ *   dx    = rstd (gamma d - mean(gamma d) - xhat mean(gamma d xhat)),  a multiple of d, one of x, and a constant
+ *   dbias = sum of dx */
+void norm_grad_finish(float *dgamma, float *dbeta, float *dbias, float *coefficients, const double *sums, int blocks,
+                      const float *mean, const float *rstd, const float *gamma, const float *bias,
+                      const struct norm_shape *s) {
+    const int64_t channels = s->channels, width = channels / s->groups;
+    const double pixels = (double)s->pixels, count = pixels * (double)width;
+    for (int64_t g = 0; g < s->groups; g++) {
+        const int64_t first = g * width, last = first + width;
+        double mean_d = 0, mean_d_xhat = 0;
+        for (int64_t c = first; c < last; c++) {
+            double d = 0, product = 0;
+            for (int block = 0; block < blocks; block++)
+                d += sums[3 * block * channels + c], product += sums[(3 * block + 1) * channels + c];
+            const double d_xhat = rstd[g] * (product + (bias_of(bias, c) - mean[g]) * d);
+            dbeta[c] = (float)d, dgamma[c] = (float)d_xhat;
+            mean_d += gamma[c] * d / count, mean_d_xhat += gamma[c] * d_xhat / count;
+        }
+        for (int64_t c = first; c < last; c++) {
+            const double of_x = -mean_d_xhat * rstd[g] * rstd[g], shift = bias_of(bias, c) - mean[g];
+            const double constant = of_x * shift - mean_d * rstd[g];
+            coefficients[c] = gamma[c] * rstd[g];
+            coefficients[channels + c] = (float)of_x;
+            coefficients[2 * channels + c] = (float)constant;
+            if (!dbias) continue;
+            double d = 0, x = 0;
+            for (int block = 0; block < blocks; block++)
+                d += sums[3 * block * channels + c], x += sums[(3 * block + 2) * channels + c];
+            dbias[c] = (float)((double)gamma[c] * rstd[g] * d + of_x * x + pixels * constant);
+        }
+    }
 }
 
 /* What prepare() in simd/mov.c lays out: rows padded by 16 columns on either side; more than plain/mov.c needs. */

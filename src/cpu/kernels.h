@@ -1,15 +1,21 @@
-/* Kernels of the CPU executor: one table of functions an instruction set.  plain/ holds the formulas (the oracle), simd/
- * one source compiled for avx2 and avx512; kernels_best() fills a table with plain C and overrides in rising order.
+/* Kernels of the CPU executor: one table of functions an instruction set and an element.  plain/ holds the formulas (the
+ * oracle), simd/ one source compiled for avx2 and avx512; those over feature maps are compiled once more for bfloat16.
  *
- * All arrays are float32, channels last, one image, dense: element (pixel, channel) at pixel * channels + channel.
+ * Feature maps and their gradients are `void *`: arrays of the table's element.  Everything else (fields, masks, parameters
+ * and their gradients, coefficients) is float32, sums are double.  Arithmetic is float32 for both elements; a bfloat16 result
+ * is rounded once, when it is stored.
+ *
+ * All arrays are channels last, one image, dense: element (pixel, channel) at pixel * channels + channel.
  * Gradients are written, not accumulated.  Buffers may not overlap unless a comment says so.  No kernel allocates; all
  * are thread-safe.  Arrays are aligned to their elements, workspaces to 64 bytes; a workspace belongs to one call at a time.
- * Slabs: a kernel with (slab, slabs) does its share of the image's rows; the result does not depend on how many slabs
- * there are.  NaN in an input shows in the output, wherever it takes part. */
+ * Slabs: a kernel with (slab, slabs) does its share of the image; the result does not depend on how many slabs there are.
+ * Blocks: a kernel with (block, blocks) gives the sum over one block; the caller takes the number of blocks from the shape
+ * alone and adds in their order.  NaN in an input shows in the output, wherever it takes part. */
 #ifndef COVER_KERNELS_H
 #define COVER_KERNELS_H
 
 #include "../core/base/adam.h"
+#include "../core/base/element.h"
 #include "../core/base/grid.h"
 
 #include <stdbool.h>
@@ -39,27 +45,38 @@ struct softmax_loss { /* of one image */
 
 struct kernels {
     const char *isa;
+    enum element element; /* of feature maps */
 
     /* --- norm_act: y = leaky(gamma * (x + bias - mean) * rstd + beta).  bias may be NULL (zeros).
      * sums: of x + bias and of its square, over one of norm_blocks() blocks of pixels, in double: (2, groups), which
-     * norm_statistics() adds up to mean and rstd.  apply: y may be x */
-    void (*norm_sums)(double *sums, const float *x, const float *bias, const struct norm_shape *s, int block, int blocks);
-    void (*norm_apply)(float *y, const float *x, const float *bias, const float *mean, const float *rstd,
-                       const float *gamma, const float *beta, const struct norm_shape *s, int slab, int slabs);
-    /* dx, dgamma, dbeta, dbias (dbias NULL when bias is) from dy; x is the input of the forward pass. dx may alias dy.
-     * workspace: norm_workspace() bytes */
-    void (*norm_grad)(float *dx, float *dgamma, float *dbeta, float *dbias, const float *dy, const float *x,
-                      const float *bias, const float *mean, const float *rstd, const float *gamma, const float *beta,
-                      const struct norm_shape *s, void *workspace);
+     * norm_statistics() adds up to mean and rstd, of which norm_coefficients() makes a struct norm_load.
+     * apply: y = leaky(fma(x, scale, offset)); y may be x */
+    void (*norm_sums)(double *sums, const void *x, const float *bias, const struct norm_shape *s, int block, int blocks);
+    void (*norm_apply)(void *y, const void *x, const struct norm_load *norm, int64_t pixels, int64_t channels, int slab,
+                       int slabs);
+    /* Backward in two passes, x and norm being those of the forward pass, d = dy * leaky'(fma(x, scale, offset)).
+     * sums, (3, channels): of d, of d * x and of x over one of norm_blocks() blocks; norm_grad_finish() makes of them the
+     * gradients of the parameters and coefficients (3, channels): dx = d * first + x * second + third.  dx may be dy */
+    void (*norm_grad_sums)(double *sums, const void *dy, const void *x, const struct norm_load *norm, int64_t pixels,
+                           int64_t channels, int block, int blocks);
+    void (*norm_grad_apply)(void *dx, const void *dy, const void *x, const struct norm_load *norm, const float *coefficients,
+                            int64_t pixels, int64_t channels, int slab, int slabs);
 
-    /* --- 2^ndim max pooling; index: position of the maximum within its window in memory order, the first of equals (and
-     * of NaNs) wins.  grid: of the input; the last row of an odd axis is dropped and gets no gradient */
-    void (*max_pool2)(float *y, uint8_t *index, const float *x, const struct grid *grid, int64_t channels, int slab,
-                      int slabs);
-    void (*max_pool2_grad)(float *dx, const float *dy, const uint8_t *index, const struct grid *grid,
-                           int64_t channels);
+    /* --- 2^ndim max pooling of x, normalised where norm is not NULL; index: position of the maximum within its window in
+     * memory order, the first of equals (and of NaNs) wins.  grid: of the input; the last row of an odd axis is dropped.
+     * grad: dx = (dy where the maximum was, else 0) + plus; plus may be NULL (zeros), and may be dx */
+    void (*max_pool2)(void *y, uint8_t *index, const void *x, const struct norm_load *norm, const struct grid *grid,
+                      int64_t channels, int slab, int slabs);
+    void (*max_pool2_grad)(void *dx, const void *plus, const void *dy, const uint8_t *index, const struct grid *grid,
+                           int64_t channels, int slab, int slabs);
 
-    /* --- y = concat(skip, up2_half_pixel(deep)) over channels.  grid: of deep; skip and y are twice as large */
+    /* --- y = deep, normalised where norm is not NULL, at twice its size (linear, half-pixel centres).  grid: of deep */
+    void (*upsample)(void *y, const void *deep, const struct norm_load *norm, const struct grid *grid, int64_t channels,
+                     int slab, int slabs);
+    void (*upsample_grad)(void *ddeep, const void *dy, const struct grid *grid, int64_t channels, int slab, int slabs);
+
+    /* --- y = concat(skip, upsample(deep)) over channels, float32 in both tables.  grid: of deep; skip and y are twice as
+     * large */
     void (*upsample_concat)(float *y, const float *skip, const float *deep, const struct grid *grid,
                             int64_t skip_channels, int64_t deep_channels, int slab, int slabs);
     void (*upsample_concat_grad)(float *dskip, float *ddeep, const float *dy, const struct grid *grid,
@@ -89,14 +106,16 @@ struct kernels {
     void (*mov_grad)(float *dquery, float *dkey, const float *dfield, const float *query, const float *key,
                      const struct mov_shape *s, int slab, int slabs, void *workspace);
 
-    /* --- losses: unscaled sums over valid pixels (mask > 0), accumulated in double over fixed blocks */
-    double (*vector_loss)(const float *prediction, const float *truth, const float *mask, int64_t pixels, int ndim);
+    /* --- losses: unscaled sums over valid pixels (mask > 0) of one of loss_blocks() blocks, in double */
+    double (*vector_loss)(const float *prediction, const float *truth, const float *mask, int64_t pixels, int ndim, int block,
+                          int blocks);
     void (*vector_loss_grad)(float *dprediction, const float *prediction, const float *truth, const float *mask,
-                             int64_t pixels, int ndim);
-    /* sum over valid pixels of cos(a, b), each norm is max(|x|, 1e-12); gradients of MINUS that sum */
-    double (*cosine_sum)(const float *a, const float *b, const float *mask, int64_t pixels, int64_t channels);
-    void (*cosine_sum_grad)(float *da, float *db, const float *a, const float *b, const float *mask, int64_t pixels,
-                            int64_t channels);
+                             int64_t pixels, int ndim, int slab, int slabs);
+    /* sum over valid pixels of cos(a, b), each norm is max(|x|, 1e-12); gradients of MINUS that sum; da may be a, db b */
+    double (*cosine_sum)(const void *a, const void *b, const float *mask, int64_t pixels, int64_t channels, int block,
+                         int blocks);
+    void (*cosine_sum_grad)(void *da, void *db, const void *a, const void *b, const float *mask, int64_t pixels,
+                            int64_t channels, int slab, int slabs);
 
     /* --- losses of a task; class_weights: one a class, NULL = ones.
      * softmax_loss: loss[0] = sum over valid pixels of class_weights[t] * -log softmax_t(logits), by their number;
@@ -117,24 +136,35 @@ struct kernels {
                               const double *statistics, int64_t pixels, int64_t classes);
 
     /* --- y (channels) = mean of x over pixels, accumulated in double */
-    void (*global_pool)(float *y, const float *x, int64_t pixels, int64_t channels);
-    void (*global_pool_grad)(float *dx, const float *dy, int64_t pixels, int64_t channels);
+    void (*global_pool)(void *y, const void *x, int64_t pixels, int64_t channels);
+    void (*global_pool_grad)(void *dx, const void *dy, int64_t pixels, int64_t channels);
 
     /* --- flat vectors */
-    void (*add)(float *y, const float *a, const float *b, int64_t count); /* y may be a or b */
-    double (*square_sum)(const float *x, int64_t count);                  /* NaN and Inf show in the result */
+    void (*add)(void *y, const void *a, const void *b, int64_t count); /* y may be a or b */
+    double (*square_sum)(const float *x, int64_t count);               /* NaN and Inf show in the result */
     void (*adam)(float *weights, float *m, float *v, const float *gradient, int64_t count, const struct adam *s);
 };
 
 /* Blocks of an image's pixels for norm_sums(), by its shape alone: 1..8. */
 int norm_blocks(const struct norm_shape *s);
+/* Blocks of an image's pixels for a loss: 1..8. */
+int loss_blocks(int64_t pixels);
 /* mean and rstd of each group from the sums of all blocks, (blocks, 2, groups). */
 void norm_statistics(float *mean, float *rstd, const double *sums, int blocks, const struct norm_shape *s);
-size_t norm_workspace(const struct norm_shape *s);
+/* y = fma(x, scale, offset) before the activation, a scale and an offset a channel; bias may be NULL. */
+void norm_coefficients(float *scale, float *offset, const float *mean, const float *rstd, const float *gamma,
+                       const float *beta, const float *bias, const struct norm_shape *s);
+/* From the sums of all blocks of norm_grad_sums(), (blocks, 3, channels): gradients of one image's parameters (dbias may be
+ * NULL) and the coefficients, (3, channels), of norm_grad_apply(). */
+void norm_grad_finish(float *dgamma, float *dbeta, float *dbias, float *coefficients, const double *sums, int blocks,
+                      const float *mean, const float *rstd, const float *gamma, const float *bias,
+                      const struct norm_shape *s);
 size_t mov_workspace(const struct mov_shape *s, bool gradient);
 
-/* All tables that this machine can run, plain first, best last; features as in features.h. */
-int kernels_available(const struct kernels *tables[4], unsigned features);
-const struct kernels *kernels_best(unsigned features);
+/* All tables for an element that this machine can run, plain first, best last; features as in features.h.  The element is
+ * ELEMENT_F32 or ELEMENT_BF16. */
+enum { KERNEL_TABLES = 4 };
+int kernels_available(const struct kernels *tables[KERNEL_TABLES], unsigned features, enum element element);
+const struct kernels *kernels_best(unsigned features, enum element element);
 
 #endif

@@ -89,89 +89,139 @@ static struct norm_shape norm_shape(const struct tensor *x, const struct attribu
     return (struct norm_shape){.pixels = grid_pixels(&x->grid), .channels = x->channels, .groups = attributes->groups,
                                .slope = attributes->slope, .epsilon = 1.0f / NORM_EPSILON_DENOMINATOR};
 }
-/* Sums of blocks first, shared by the team; then statistics; then the image, again shared. */
+/* The coefficients of an image, from inputs first ..: x gamma beta bias, into 2 * channels floats. */
+static struct norm_load norm_load(const struct call *call, int first, const float *statistics, float *into) {
+    const struct norm_shape s = norm_shape(input(call, first), &call->node->attributes);
+    norm_coefficients(into, into + s.channels, statistics, statistics + s.groups, in(call, first + 1, 0),
+                      in(call, first + 2, 0), in(call, first + 3, 0), &s);
+    return (struct norm_load){.scale = into, .offset = into + s.channels, .slope = s.slope};
+}
+static size_t norm_unit(const struct program *program, const struct node *node, int index) {
+    (void)index;
+    const int x = node->op == OP_norm_grad;
+    return 2 * (size_t)program->graph->tensors[node->input[x]].channels * sizeof(float);
+}
+static cover_status norm_apply(const struct call *call, int image, const struct norm_load *norm) {
+    const struct tensor *x = input(call, 0);
+    call->kernels->norm_apply(out(call, 0, image), in(call, 0, image), norm, grid_pixels(&x->grid), x->channels, call->slab,
+                              call->slabs);
+    return COVER_OK;
+}
+
+/* Sums of blocks first, shared by the team; then statistics and coefficients; then the image, again shared. */
 static int norm_act_blocks(const struct program *program, const struct node *node, int index) {
     (void)index;
     const struct norm_shape s = norm_shape(&program->graph->tensors[node->input[0]], &node->attributes);
     return norm_blocks(&s);
 }
+static size_t norm_act_image(const struct norm_shape *s) {
+    return 2 * ((size_t)norm_blocks(s) * (size_t)s->groups * sizeof(double) + (size_t)s->channels * sizeof(float));
+}
 static size_t norm_act_shared(const struct program *program, const struct node *node) {
     const struct tensor *x = &program->graph->tensors[node->input[0]];
-    size_t sums = 2 * (size_t)node->attributes.groups * sizeof(double);
-    return (size_t)x->images * (size_t)norm_act_blocks(program, node, 0) * sums;
+    const struct norm_shape s = norm_shape(x, &node->attributes);
+    return (size_t)x->images * norm_act_image(&s);
+}
+static double *norm_act_sums(const struct call *call, const struct norm_shape *s, int image) {
+    return (double *)(call->shared + (size_t)image * norm_act_image(s));
+}
+static float *norm_act_coefficients(const struct call *call, const struct norm_shape *s, int image) {
+    return (float *)(norm_act_sums(call, s, image) + 2 * norm_blocks(s) * s->groups);
 }
 static cover_status run_norm_act(const struct call *call, int image) {
     const struct norm_shape s = norm_shape(input(call, 0), &call->node->attributes);
-    double *sums = (double *)call->shared + ((int64_t)image * call->slabs + call->slab) * 2 * s.groups;
+    double *sums = norm_act_sums(call, &s, image) + 2 * call->slab * s.groups;
     call->kernels->norm_sums(sums, in(call, 0, image), in(call, 3, 0), &s, call->slab, call->slabs);
     return COVER_OK;
 }
 static void finish_norm_act(const struct call *call) {
     const struct norm_shape s = norm_shape(input(call, 0), &call->node->attributes);
     for (int image = 0; image < input(call, 0)->images; image++) {
-        const double *sums = (double *)call->shared + (int64_t)image * call->slabs * 2 * s.groups;
         float *statistics = out(call, 1, image);
-        norm_statistics(statistics, statistics + s.groups, sums, call->slabs, &s);
+        norm_statistics(statistics, statistics + s.groups, norm_act_sums(call, &s, image), norm_blocks(&s), &s);
+        norm_load(call, 0, statistics, norm_act_coefficients(call, &s, image));
     }
 }
 static cover_status again_norm_act(const struct call *call, int image) {
     const struct norm_shape s = norm_shape(input(call, 0), &call->node->attributes);
-    const float *statistics = out(call, 1, image);
-    call->kernels->norm_apply(out(call, 0, image), in(call, 0, image), in(call, 3, 0), statistics, statistics + s.groups,
-                              in(call, 1, 0), in(call, 2, 0), &s, call->slab, call->slabs);
-    return COVER_OK;
+    const float *coefficients = norm_act_coefficients(call, &s, image);
+    return norm_apply(call, image, &(struct norm_load){coefficients, coefficients + s.channels, s.slope});
 }
 static cover_status run_norm_apply(const struct call *call, int image) {
-    struct norm_shape s = norm_shape(input(call, 0), &call->node->attributes);
-    const float *statistics = in(call, 4, image);
-    call->kernels->norm_apply(out(call, 0, image), in(call, 0, image), in(call, 3, 0), statistics, statistics + s.groups,
-                              in(call, 1, 0), in(call, 2, 0), &s, call->slab, call->slabs);
-    return COVER_OK;
+    const struct norm_load norm = norm_load(call, 0, in(call, 4, image), (float *)call->scratch);
+    return norm_apply(call, image, &norm);
 }
-static size_t padded_channels(const struct tensor *x) { return (size_t)(x->channels + 15) / 16 * 16; }
-static size_t norm_grad_unit(const struct program *program, const struct node *node, int index) {
+
+/* Sums of blocks, as forward; then the gradients of the parameters and the coefficients of each image; then dx. */
+struct norm_grad_parts {
+    double *sums; /* (blocks, 3, channels) */
+    float *dgamma, *dbeta, *dbias, *forward, *backward;
+};
+static int norm_grad_blocks(const struct program *program, const struct node *node, int index) {
     (void)index;
-    struct norm_shape s = norm_shape(&program->graph->tensors[node->input[1]], &node->attributes);
-    return norm_workspace(&s);
+    const struct norm_shape s = norm_shape(&program->graph->tensors[node->input[1]], &node->attributes);
+    return norm_blocks(&s);
+}
+static size_t norm_grad_image(const struct norm_shape *s) {
+    return (size_t)s->channels * (3 * (size_t)norm_blocks(s) * sizeof(double) + 8 * sizeof(float));
 }
 static size_t norm_grad_shared(const struct program *program, const struct node *node) {
     const struct tensor *x = &program->graph->tensors[node->input[1]];
-    return (size_t)x->images * 3 * padded_channels(x) * sizeof(float);
+    const struct norm_shape s = norm_shape(x, &node->attributes);
+    return (size_t)x->images * norm_grad_image(&s);
+}
+static struct norm_grad_parts norm_grad_parts(const struct call *call, const struct norm_shape *s, int image) {
+    double *sums = (double *)(call->shared + (size_t)image * norm_grad_image(s));
+    float *floats = (float *)(sums + 3 * norm_blocks(s) * s->channels);
+    return (struct norm_grad_parts){.sums = sums, .dgamma = floats, .dbeta = floats + s->channels,
+                                    .dbias = floats + 2 * s->channels, .forward = floats + 3 * s->channels,
+                                    .backward = floats + 5 * s->channels};
 }
 static cover_status run_norm_grad(const struct call *call, int image) {
-    const struct tensor *x = input(call, 1);
-    struct norm_shape s = norm_shape(x, &call->node->attributes);
-    size_t row = padded_channels(x);
-    float *parts = (float *)call->shared + (size_t)image * 3 * row;
-    const float *statistics = in(call, 5, image), *bias = in(call, 4, 0);
-    call->kernels->norm_grad(out(call, 0, image), parts, parts + row, bias ? parts + 2 * row : NULL, in(call, 0, image),
-                             in(call, 1, image), bias, statistics, statistics + s.groups, in(call, 2, 0), in(call, 3, 0), &s,
-                             call->scratch);
+    const struct norm_shape s = norm_shape(input(call, 1), &call->node->attributes);
+    const struct norm_load norm = norm_load(call, 1, in(call, 5, image), (float *)call->scratch);
+    double *sums = norm_grad_parts(call, &s, image).sums + 3 * call->slab * s.channels;
+    call->kernels->norm_grad_sums(sums, in(call, 0, image), in(call, 1, image), &norm, s.pixels, s.channels, call->slab,
+                                  call->slabs);
     return COVER_OK;
 }
 static void finish_norm_grad(const struct call *call) {
-    const struct tensor *x = input(call, 1);
-    size_t row = padded_channels(x);
-    for (int which = 0; which < 3; which++) {
-        float *sum = out(call, 1 + which, 0);
-        if (!sum) continue;
-        memcpy(sum, (float *)call->shared + (size_t)which * row, (size_t)x->channels * sizeof *sum);
-        for (int image = 1; image < x->images; image++)
-            call->kernels->add(sum, sum, (float *)call->shared + ((size_t)image * 3 + (size_t)which) * row, x->channels);
+    const struct norm_shape s = norm_shape(input(call, 1), &call->node->attributes);
+    for (int image = 0; image < input(call, 1)->images; image++) {
+        const struct norm_grad_parts parts = norm_grad_parts(call, &s, image);
+        const float *statistics = in(call, 5, image), *const found[] = {parts.dgamma, parts.dbeta, parts.dbias};
+        norm_load(call, 1, statistics, parts.forward);
+        norm_grad_finish(parts.dgamma, parts.dbeta, parts.dbias, parts.backward, parts.sums, norm_blocks(&s), statistics,
+                         statistics + s.groups, in(call, 2, 0), in(call, 4, 0), &s);
+        for (int which = 0; which < 3; which++) {
+            float *sum = out(call, 1 + which, 0);
+            if (!sum) continue;
+            if (image == 0) memcpy(sum, found[which], (size_t)s.channels * sizeof *sum);
+            else call->kernels->add(sum, sum, found[which], s.channels);
+        }
     }
+}
+static cover_status again_norm_grad(const struct call *call, int image) {
+    const struct norm_shape s = norm_shape(input(call, 1), &call->node->attributes);
+    const struct norm_grad_parts parts = norm_grad_parts(call, &s, image);
+    const struct norm_load norm = {parts.forward, parts.forward + s.channels, s.slope};
+    call->kernels->norm_grad_apply(out(call, 0, image), in(call, 0, image), in(call, 1, image), &norm, parts.backward,
+                                   s.pixels, s.channels, call->slab, call->slabs);
+    return COVER_OK;
 }
 
 /* ---- moving pixels */
 
 static cover_status run_max_pool2(const struct call *call, int image) {
     const struct tensor *x = input(call, 0);
-    call->kernels->max_pool2(out(call, 0, image), out(call, 1, image), in(call, 0, image), &x->grid, x->channels,
+    call->kernels->max_pool2(out(call, 0, image), out(call, 1, image), in(call, 0, image), NULL, &x->grid, x->channels,
                              call->slab, call->slabs);
     return COVER_OK;
 }
 static cover_status run_max_pool2_grad(const struct call *call, int image) {
     const struct tensor *dx = tensor_at(call, call->node->output[0]);
-    call->kernels->max_pool2_grad(out(call, 0, image), in(call, 0, image), in(call, 1, image), &dx->grid, dx->channels);
+    call->kernels->max_pool2_grad(out(call, 0, image), NULL, in(call, 0, image), in(call, 1, image), &dx->grid, dx->channels,
+                                  call->slab, call->slabs);
     return COVER_OK;
 }
 static cover_status run_upsample_concat(const struct call *call, int image) {
@@ -241,28 +291,46 @@ static cover_status run_mov_grad(const struct call *call, int image) {
 
 /* ---- losses and sums */
 
+static int slabs_of_loss(const struct program *program, const struct node *node, int index) {
+    (void)index;
+    return loss_blocks(grid_pixels(&program->graph->tensors[node->input[0]].grid));
+}
+static size_t loss_shared(const struct program *program, const struct node *node) {
+    const int images = program->graph->tensors[node->input[0]].images;
+    return (size_t)images * (size_t)slabs_of_loss(program, node, 0) * sizeof(double);
+}
+static double *loss_parts(const struct call *call, int image) { return (double *)call->shared + image * call->slabs; }
 static cover_status run_vector_loss(const struct call *call, int image) {
     const struct tensor *x = input(call, 0);
-    *(double *)out(call, 0, image) = call->kernels->vector_loss(in(call, 0, image), in(call, 1, image), in(call, 2, image),
-                                                                grid_pixels(&x->grid), x->grid.ndim);
-    return COVER_OK;
-}
-static cover_status run_vector_loss_grad(const struct call *call, int image) {
-    const struct tensor *x = input(call, 0);
-    call->kernels->vector_loss_grad(out(call, 0, image), in(call, 0, image), in(call, 1, image), in(call, 2, image),
-                                    grid_pixels(&x->grid), x->grid.ndim);
+    loss_parts(call, image)[call->slab] =
+        call->kernels->vector_loss(in(call, 0, image), in(call, 1, image), in(call, 2, image), grid_pixels(&x->grid),
+                                   x->grid.ndim, call->slab, call->slabs);
     return COVER_OK;
 }
 static cover_status run_cosine_loss(const struct call *call, int image) {
     const struct tensor *x = input(call, 0);
-    *(double *)out(call, 0, image) = -call->kernels->cosine_sum(in(call, 0, image), in(call, 1, image), in(call, 2, image),
-                                                                grid_pixels(&x->grid), x->channels);
+    loss_parts(call, image)[call->slab] =
+        -call->kernels->cosine_sum(in(call, 0, image), in(call, 1, image), in(call, 2, image), grid_pixels(&x->grid),
+                                   x->channels, call->slab, call->slabs);
+    return COVER_OK;
+}
+static void finish_loss(const struct call *call) {
+    for (int image = 0; image < input(call, 0)->images; image++) {
+        double sum = 0;
+        for (int block = 0; block < call->slabs; block++) sum += loss_parts(call, image)[block];
+        *(double *)out(call, 0, image) = sum;
+    }
+}
+static cover_status run_vector_loss_grad(const struct call *call, int image) {
+    const struct tensor *x = input(call, 0);
+    call->kernels->vector_loss_grad(out(call, 0, image), in(call, 0, image), in(call, 1, image), in(call, 2, image),
+                                    grid_pixels(&x->grid), x->grid.ndim, call->slab, call->slabs);
     return COVER_OK;
 }
 static cover_status run_cosine_loss_grad(const struct call *call, int image) {
     const struct tensor *x = input(call, 0);
     call->kernels->cosine_sum_grad(out(call, 0, image), out(call, 1, image), in(call, 0, image), in(call, 1, image),
-                                   in(call, 2, image), grid_pixels(&x->grid), x->channels);
+                                   in(call, 2, image), grid_pixels(&x->grid), x->channels, call->slab, call->slabs);
     return COVER_OK;
 }
 static struct softmax_loss softmax_loss(const struct tensor *logits, const struct attributes *attributes) {
@@ -319,11 +387,11 @@ const struct op_cpu cpu_ops[OP_COUNT] = {
                               .unit_bytes = conv_unit_bytes, .shared_bytes = conv_grad_weights_shared},
     [OP_norm_act] = {.slabs = norm_act_blocks, .run = run_norm_act, .finish = finish_norm_act, .again = again_norm_act,
                      .shared_bytes = norm_act_shared},
-    [OP_norm_apply] = {.any_slabs = true, .run = run_norm_apply},
-    [OP_norm_grad] = {.run = run_norm_grad, .finish = finish_norm_grad, .unit_bytes = norm_grad_unit,
-                      .shared_bytes = norm_grad_shared},
+    [OP_norm_apply] = {.any_slabs = true, .run = run_norm_apply, .unit_bytes = norm_unit},
+    [OP_norm_grad] = {.slabs = norm_grad_blocks, .run = run_norm_grad, .finish = finish_norm_grad, .again = again_norm_grad,
+                      .unit_bytes = norm_unit, .shared_bytes = norm_grad_shared},
     [OP_max_pool2] = {.any_slabs = true, .run = run_max_pool2},
-    [OP_max_pool2_grad] = {.run = run_max_pool2_grad},
+    [OP_max_pool2_grad] = {.any_slabs = true, .run = run_max_pool2_grad},
     [OP_upsample_concat] = {.any_slabs = true, .run = run_upsample_concat},
     [OP_upsample_concat_grad] = {.any_slabs = true, .run = run_upsample_concat_grad},
     [OP_resize_corners] = {.run = run_resize_corners},
@@ -332,10 +400,10 @@ const struct op_cpu cpu_ops[OP_COUNT] = {
     [OP_warp_grad] = {.run = run_warp_grad},
     [OP_mov] = {.any_slabs = true, .run = run_mov, .unit_bytes = mov_unit},
     [OP_mov_grad] = {.any_slabs = true, .run = run_mov_grad, .unit_bytes = mov_grad_unit},
-    [OP_vector_loss] = {.run = run_vector_loss},
-    [OP_vector_loss_grad] = {.run = run_vector_loss_grad},
-    [OP_cosine_loss] = {.run = run_cosine_loss},
-    [OP_cosine_loss_grad] = {.run = run_cosine_loss_grad},
+    [OP_vector_loss] = {.slabs = slabs_of_loss, .run = run_vector_loss, .finish = finish_loss, .shared_bytes = loss_shared},
+    [OP_vector_loss_grad] = {.any_slabs = true, .run = run_vector_loss_grad},
+    [OP_cosine_loss] = {.slabs = slabs_of_loss, .run = run_cosine_loss, .finish = finish_loss, .shared_bytes = loss_shared},
+    [OP_cosine_loss_grad] = {.any_slabs = true, .run = run_cosine_loss_grad},
     [OP_softmax_loss] = {.run = run_softmax_loss},
     [OP_softmax_loss_grad] = {.run = run_softmax_loss_grad},
     [OP_sigmoid_loss] = {.run = run_sigmoid_loss},

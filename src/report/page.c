@@ -343,7 +343,7 @@ static cover_status add_pairs(struct text *html, const struct report *report) {
     for (int p = 0; p < report->pairs; p++) {
         const struct report_pair *pair = &report->pair[p];
         struct pair_pictures with = {.pair = pair,
-                                     .kernels = kernels_best(html->context->cpu_features),
+                                     .kernels = kernels_best(html->context->cpu_features, ELEMENT_F32),
                                      .moving = picture_window(pair->moving, &pair->grid, pair->channels),
                                      .fixed = picture_window(pair->fixed, &pair->grid, pair->channels),
                                      .coordinates = report->coordinates,

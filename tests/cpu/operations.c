@@ -36,6 +36,44 @@ static bool guarded(const struct array *array) {
     return true;
 }
 
+/* ---- feature maps */
+
+static bf16 *copy_of(const struct features *features, int i) {
+    return (bf16 *)(void *)(features->block[i] + GUARD + sizeof(bf16));
+}
+
+void *feature(struct features *features, struct array *array) {
+    if (!array->block) return NULL;
+    array->feature = true;
+    if (features->element == ELEMENT_F32) return array->data;
+    for (int i = 0; i < features->count; i++)
+        if (features->array[i] == array) return copy_of(features, i);
+    const size_t bytes = 2 * GUARD + sizeof(bf16) * (size_t)(1 + array->count);
+    const int i = features->count++;
+    features->array[i] = array, features->block[i] = aligned_alloc(GUARD, (bytes + GUARD - 1) / GUARD * GUARD);
+    ck_assert_ptr_nonnull(features->block[i]);
+    memset(features->block[i], GUARD_BYTE, bytes);
+    for (int64_t k = 0; k < array->count; k++) copy_of(features, i)[k] = bf16_from_float(array->data[k]);
+    return copy_of(features, i);
+}
+
+void features_return(struct features *features) {
+    for (int i = 0; i < features->count; i++) {
+        const unsigned char *begin = features->block[i], *end = (unsigned char *)(copy_of(features, i) + features->array[i]->count);
+        for (int k = 0; k < GUARD; k++) ck_assert_msg(begin[k] == GUARD_BYTE && end[k] == GUARD_BYTE, "a kernel wrote outside a feature map");
+        for (int64_t k = 0; k < features->array[i]->count; k++) features->array[i]->data[k] = bf16_to_float(copy_of(features, i)[k]);
+        free(features->block[i]);
+    }
+    features->count = 0;
+}
+
+void scene_round(struct scene *scene) {
+    for (int i = 0; i <= INPUTS; i++) {
+        struct array *array = i < INPUTS ? &scene->in[i] : &scene->out_grad;
+        for (int64_t k = 0; k < array->count; k++) array->data[k] = bf16_to_float(bf16_from_float(array->data[k]));
+    }
+}
+
 /* Calls visit() for each array of a scene that exists. */
 static void each_array(const struct scene *scene, void (*visit)(const struct array *array, void *data), void *data) {
     const struct array *const first[] = {scene->in, scene->grad, &scene->out, &scene->out_grad, scene->more,
@@ -118,6 +156,8 @@ void scene_draw(struct scene *scene, const struct operation *operation, uint64_t
     scene->coordinates = draw_integer(scene, 0, 1) ? COORDINATES_EXACT : COORDINATES_RELEASED;
     scene->slope = (float)draw_integer(scene, 0, 1) * 0.8f + 0.2f;
     scene->with_bias = draw_integer(scene, 0, 1);
+    scene->with_norm = draw_integer(scene, 0, 1) && !small;
+    scene->with_plus = draw_integer(scene, 0, 1) && !small;
     operation->draw(scene);
 }
 
@@ -143,36 +183,71 @@ static void norm_draw(struct scene *scene) {
         scene->in[i] = uniform(scene, scene->channels, i == 1 ? 0.5f : -1, i == 1 ? 1.5f : 1);
     for (int i = 0; i < 3 + scene->with_bias; i++) scene->grad[i] = array_make(scene->in[i].count);
     scene->more[0] = array_make(scene->groups), scene->more[1] = array_make(scene->groups);
-    const struct norm_shape shape = norm_shape(scene);
-    scene->workspace = workspace_make(norm_workspace(&shape));
     output(scene, count);
 }
 
-void kernel_statistics(const struct kernels *kernels, float *mean, float *rstd, const float *x, const float *bias,
+enum { BLOCKS = 3 };
+
+void kernel_statistics(const struct kernels *kernels, float *mean, float *rstd, const void *x, const float *bias,
                        const struct norm_shape *s) {
-    enum { BLOCKS = 3 };
     double *sums = calloc((size_t)(2 * BLOCKS * s->groups), sizeof *sums);
     for (int block = 0; block < BLOCKS; block++) kernels->norm_sums(sums + 2 * block * s->groups, x, bias, s, block, BLOCKS);
     norm_statistics(mean, rstd, sums, BLOCKS, s);
     free(sums);
 }
 
+/* Inputs first and first + 1 as scale and offset, if the scene has a norm. */
+static const struct norm_load *norm_load(struct norm_load *norm, const struct scene *scene, int first) {
+    *norm = (struct norm_load){scene->in[first].data, scene->in[first + 1].data, scene->slope};
+    return scene->with_norm ? norm : NULL;
+}
+static void norm_load_draw(struct scene *scene, int first) {
+    for (int i = 0; scene->with_norm && i < 2; i++) scene->in[first + i] = uniform(scene, scene->channels, -1, 1);
+}
+
+/* The coefficients of the drawn parameters and the statistics found, in an array of 2 * channels. */
+static struct norm_load coefficients(const struct scene *scene, const struct array *into) {
+    const struct norm_shape shape = norm_shape(scene);
+    norm_coefficients(into->data, into->data + scene->channels, scene->more[0].data, scene->more[1].data, scene->in[1].data,
+                      scene->in[2].data, scene->in[3].data, &shape);
+    return (struct norm_load){into->data, into->data + scene->channels, scene->slope};
+}
+
 static void norm_forward(const struct kernels *kernels, struct scene *scene) {
     const struct norm_shape shape = norm_shape(scene);
-    kernel_statistics(kernels, scene->more[0].data, scene->more[1].data, scene->in[0].data, scene->in[3].data, &shape);
+    struct features features = {kernels->element};
+    const void *x = feature(&features, &scene->in[0]);
+    struct array both = array_make(2 * shape.channels);
+    kernel_statistics(kernels, scene->more[0].data, scene->more[1].data, x, scene->in[3].data, &shape);
+    const struct norm_load norm = coefficients(scene, &both);
     for (int slab = 0; slab < scene->slabs; slab++)
-        kernels->norm_apply(scene->out.data, scene->in[0].data, scene->in[3].data, scene->more[0].data,
-                            scene->more[1].data, scene->in[1].data, scene->in[2].data, &shape, slab, scene->slabs);
+        kernels->norm_apply(feature(&features, &scene->out), x, &norm, shape.pixels, shape.channels, slab, scene->slabs);
+    features_return(&features);
+    array_free(&both);
 }
 
 static void norm_backward(const struct kernels *kernels, struct scene *scene) {
     const struct norm_shape shape = norm_shape(scene);
-    kernels->norm_grad(scene->grad[0].data, scene->grad[1].data, scene->grad[2].data, scene->grad[3].data,
-                       scene->out_grad.data, scene->in[0].data, scene->in[3].data, scene->more[0].data,
-                       scene->more[1].data, scene->in[1].data, scene->in[2].data, &shape, scene->workspace.data);
+    const int64_t channels = shape.channels;
+    struct features features = {kernels->element};
+    const void *dy = feature(&features, &scene->out_grad), *x = feature(&features, &scene->in[0]);
+    struct array both = array_make(2 * channels), of_dx = array_make(3 * channels);
+    struct array sums = workspace_make((size_t)(3 * BLOCKS * channels) * sizeof(double));
+    double *block_sums = (double *)(void *)sums.data;
+    const struct norm_load norm = coefficients(scene, &both);
+    for (int block = 0; block < BLOCKS; block++)
+        kernels->norm_grad_sums(block_sums + 3 * block * channels, dy, x, &norm, shape.pixels, channels, block, BLOCKS);
+    norm_grad_finish(scene->grad[1].data, scene->grad[2].data, scene->grad[3].data, of_dx.data, block_sums, BLOCKS,
+                     scene->more[0].data, scene->more[1].data, scene->in[1].data, scene->in[3].data, &shape);
+    for (int slab = 0; slab < scene->slabs; slab++)
+        kernels->norm_grad_apply(feature(&features, &scene->grad[0]), dy, x, &norm, of_dx.data, shape.pixels, channels, slab,
+                                 scene->slabs);
+    ck_assert_msg(guarded(&sums), "norm_grad_sums wrote outside its sums");
+    features_return(&features);
+    array_free(&both), array_free(&of_dx), array_free(&sums);
 }
 
-/* ---- max_pool2: input x; more: the indices, bytes in an array of floats */
+/* ---- max_pool2: inputs x, scale, offset, and what is added to its gradient; more: the indices, bytes in an array of floats */
 
 static struct grid pooled(const struct grid *grid) {
     struct grid out = *grid;
@@ -186,6 +261,8 @@ static void pool_draw(struct scene *scene) {
     scene->in[0] = array_make(count);
     for (int64_t i = 0; i < count; i++) /* far apart against the step of finite differences, or equal */
         scene->in[0].data[i] = 0.25f * (float)draw_integer(scene, -40, 40);
+    norm_load_draw(scene, 1);
+    if (scene->with_plus) scene->in[3] = uniform(scene, count, -1, 1);
     scene->grad[0] = array_make(count);
     output(scene, grid_pixels(&scene->to) * scene->channels);
     scene->more[0] = array_make(scene->out.count);
@@ -193,34 +270,73 @@ static void pool_draw(struct scene *scene) {
 }
 
 static void pool_forward(const struct kernels *kernels, struct scene *scene) {
+    struct features features = {kernels->element};
+    struct norm_load norm;
     for (int slab = 0; slab < scene->slabs; slab++)
-        kernels->max_pool2(scene->out.data, (uint8_t *)scene->more[0].data, scene->in[0].data, &scene->grid,
-                           scene->channels, slab, scene->slabs);
+        kernels->max_pool2(feature(&features, &scene->out), (uint8_t *)scene->more[0].data, feature(&features, &scene->in[0]),
+                           norm_load(&norm, scene, 1), &scene->grid, scene->channels, slab, scene->slabs);
+    features_return(&features);
 }
 
 static void pool_backward(const struct kernels *kernels, struct scene *scene) {
-    kernels->max_pool2_grad(scene->grad[0].data, scene->out_grad.data, (uint8_t *)scene->more[0].data, &scene->grid,
-                            scene->channels);
+    struct features features = {kernels->element};
+    for (int slab = 0; slab < scene->slabs; slab++)
+        kernels->max_pool2_grad(feature(&features, &scene->grad[0]), feature(&features, &scene->in[3]),
+                                feature(&features, &scene->out_grad), (uint8_t *)scene->more[0].data, &scene->grid,
+                                scene->channels, slab, scene->slabs);
+    features_return(&features);
+}
+
+/* ---- upsample: inputs deep, scale, offset */
+
+static struct grid doubled(const struct grid *grid) {
+    struct grid out = *grid;
+    for (int a = 3 - grid->ndim; a < 3; a++) out.size[a] *= 2;
+    return out;
+}
+
+static void upsample_draw(struct scene *scene) {
+    scene->to = doubled(&scene->grid);
+    scene->in[0] = uniform(scene, grid_pixels(&scene->grid) * scene->channels, -1, 1);
+    norm_load_draw(scene, 1);
+    scene->grad[0] = array_make(scene->in[0].count);
+    output(scene, grid_pixels(&scene->to) * scene->channels);
+}
+
+static void upsample_forward(const struct kernels *kernels, struct scene *scene) {
+    struct features features = {kernels->element};
+    struct norm_load norm;
+    for (int slab = 0; slab < scene->slabs; slab++)
+        kernels->upsample(feature(&features, &scene->out), feature(&features, &scene->in[0]), norm_load(&norm, scene, 1),
+                          &scene->grid, scene->channels, slab, scene->slabs);
+    features_return(&features);
+}
+
+static void upsample_backward(const struct kernels *kernels, struct scene *scene) {
+    struct features features = {kernels->element};
+    for (int slab = 0; slab < scene->slabs; slab++)
+        kernels->upsample_grad(feature(&features, &scene->grad[0]), feature(&features, &scene->out_grad), &scene->grid,
+                               scene->channels, slab, scene->slabs);
+    features_return(&features);
 }
 
 /* ---- upsample_concat: inputs skip, deep */
 
-static void upsample_draw(struct scene *scene) {
-    scene->to = scene->grid;
-    for (int a = 3 - scene->grid.ndim; a < 3; a++) scene->to.size[a] *= 2;
+static void concat_draw(struct scene *scene) {
+    scene->to = doubled(&scene->grid);
     scene->in[0] = uniform(scene, grid_pixels(&scene->to) * scene->channels, -1, 1);
     scene->in[1] = uniform(scene, grid_pixels(&scene->grid) * scene->more_channels, -1, 1);
     for (int i = 0; i < 2; i++) scene->grad[i] = array_make(scene->in[i].count);
     output(scene, grid_pixels(&scene->to) * (scene->channels + scene->more_channels));
 }
 
-static void upsample_forward(const struct kernels *kernels, struct scene *scene) {
+static void concat_forward(const struct kernels *kernels, struct scene *scene) {
     for (int slab = 0; slab < scene->slabs; slab++)
         kernels->upsample_concat(scene->out.data, scene->in[0].data, scene->in[1].data, &scene->grid, scene->channels,
                                  scene->more_channels, slab, scene->slabs);
 }
 
-static void upsample_backward(const struct kernels *kernels, struct scene *scene) {
+static void concat_backward(const struct kernels *kernels, struct scene *scene) {
     for (int slab = 0; slab < scene->slabs; slab++)
         kernels->upsample_concat_grad(scene->grad[0].data, scene->grad[1].data, scene->out_grad.data, &scene->grid,
                                       scene->channels, scene->more_channels, slab, scene->slabs);
@@ -331,13 +447,17 @@ static void vector_loss_draw(struct scene *scene) {
 }
 
 static void vector_loss_forward(const struct kernels *kernels, struct scene *scene) {
-    scene->out.data[0] = (float)kernels->vector_loss(scene->in[0].data, scene->in[1].data, scene->in[2].data,
-                                                     grid_pixels(&scene->grid), scene->grid.ndim);
+    double sum = 0;
+    for (int block = 0; block < BLOCKS; block++)
+        sum += kernels->vector_loss(scene->in[0].data, scene->in[1].data, scene->in[2].data, grid_pixels(&scene->grid),
+                                    scene->grid.ndim, block, BLOCKS);
+    scene->out.data[0] = (float)sum;
 }
 
 static void vector_loss_backward(const struct kernels *kernels, struct scene *scene) {
-    kernels->vector_loss_grad(scene->grad[0].data, scene->in[0].data, scene->in[1].data, scene->in[2].data,
-                              grid_pixels(&scene->grid), scene->grid.ndim);
+    for (int slab = 0; slab < scene->slabs; slab++)
+        kernels->vector_loss_grad(scene->grad[0].data, scene->in[0].data, scene->in[1].data, scene->in[2].data,
+                                  grid_pixels(&scene->grid), scene->grid.ndim, slab, scene->slabs);
 }
 
 static void cosine_draw(struct scene *scene) {
@@ -354,13 +474,22 @@ static void cosine_draw(struct scene *scene) {
 }
 
 static void cosine_forward(const struct kernels *kernels, struct scene *scene) {
-    scene->out.data[0] = (float)kernels->cosine_sum(scene->in[0].data, scene->in[1].data, scene->in[2].data,
-                                                    grid_pixels(&scene->grid), scene->channels);
+    struct features features = {kernels->element};
+    double sum = 0;
+    for (int block = 0; block < BLOCKS; block++)
+        sum += kernels->cosine_sum(feature(&features, &scene->in[0]), feature(&features, &scene->in[1]), scene->in[2].data,
+                                   grid_pixels(&scene->grid), scene->channels, block, BLOCKS);
+    scene->out.data[0] = (float)sum;
+    features_return(&features);
 }
 
 static void cosine_backward(const struct kernels *kernels, struct scene *scene) {
-    kernels->cosine_sum_grad(scene->grad[0].data, scene->grad[1].data, scene->in[0].data, scene->in[1].data,
-                             scene->in[2].data, grid_pixels(&scene->grid), scene->channels);
+    struct features features = {kernels->element};
+    for (int slab = 0; slab < scene->slabs; slab++)
+        kernels->cosine_sum_grad(feature(&features, &scene->grad[0]), feature(&features, &scene->grad[1]),
+                                 feature(&features, &scene->in[0]), feature(&features, &scene->in[1]), scene->in[2].data,
+                                 grid_pixels(&scene->grid), scene->channels, slab, scene->slabs);
+    features_return(&features);
 }
 
 /* ---- losses of a task: inputs logits, target, class weights; more: the statistics.  The gradient of the output says how
@@ -441,11 +570,17 @@ static void global_pool_draw(struct scene *scene) {
 }
 
 static void global_pool_forward(const struct kernels *kernels, struct scene *scene) {
-    kernels->global_pool(scene->out.data, scene->in[0].data, grid_pixels(&scene->grid), scene->channels);
+    struct features features = {kernels->element};
+    kernels->global_pool(feature(&features, &scene->out), feature(&features, &scene->in[0]), grid_pixels(&scene->grid),
+                         scene->channels);
+    features_return(&features);
 }
 
 static void global_pool_backward(const struct kernels *kernels, struct scene *scene) {
-    kernels->global_pool_grad(scene->grad[0].data, scene->out_grad.data, grid_pixels(&scene->grid), scene->channels);
+    struct features features = {kernels->element};
+    kernels->global_pool_grad(feature(&features, &scene->grad[0]), feature(&features, &scene->out_grad),
+                              grid_pixels(&scene->grid), scene->channels);
+    features_return(&features);
 }
 
 /* ---- flat vectors; adam leaves weights and moments in `more` */
@@ -457,7 +592,10 @@ static void vectors_draw(struct scene *scene) {
 }
 
 static void add_forward(const struct kernels *kernels, struct scene *scene) {
-    kernels->add(scene->out.data, scene->in[0].data, scene->in[1].data, scene->out.count);
+    struct features features = {kernels->element};
+    kernels->add(feature(&features, &scene->out), feature(&features, &scene->in[0]), feature(&features, &scene->in[1]),
+                 scene->out.count);
+    features_return(&features);
 }
 
 static void square_sum_draw(struct scene *scene) {
@@ -490,9 +628,10 @@ static void adam_forward(const struct kernels *kernels, struct scene *scene) {
 #define AT(kernel) offsetof(struct kernels, kernel)
 
 const struct operation operations[] = {
-    {"norm_act", {AT(norm_sums), AT(norm_apply), AT(norm_grad)}, norm_draw, norm_forward, norm_backward, 3e-5, 1e-2f, true},
+    {"norm_act", {AT(norm_sums), AT(norm_apply), AT(norm_grad_sums), AT(norm_grad_apply)}, norm_draw, norm_forward, norm_backward, 3e-5, 1e-2f, true},
     {"max_pool2", {AT(max_pool2), AT(max_pool2_grad)}, pool_draw, pool_forward, pool_backward, 0, 0.1f, true},
-    {"upsample_concat", {AT(upsample_concat), AT(upsample_concat_grad)}, upsample_draw, upsample_forward, upsample_backward, 2e-6, 0.5f, false},
+    {"upsample", {AT(upsample), AT(upsample_grad)}, upsample_draw, upsample_forward, upsample_backward, 2e-6, 0.5f, false},
+    {"upsample_concat", {AT(upsample_concat), AT(upsample_concat_grad)}, concat_draw, concat_forward, concat_backward, 2e-6, 0.5f, false},
     {"resize_corners", {AT(resize_corners), AT(resize_corners_grad)}, resize_draw, resize_forward, resize_backward, 2e-5, 0.5f, false},
     {"warp", {AT(warp), AT(warp_grad)}, warp_draw, warp_forward, warp_backward, 5e-6, 0.1f, true},
     {"mov", {AT(mov), AT(mov_grad)}, mov_draw, mov_forward, mov_backward, 1e-5, 2e-2f, false},

@@ -19,12 +19,12 @@ END_TEST
 
 START_TEST(the_lowest_cap_leaves_plain_c) {
     unsigned features;
-    const struct kernels *tables[4];
+    const struct kernels *tables[KERNEL_TABLES];
     ck_assert_ok(cpu_features_capped(&features, "plain"));
     ck_assert_uint_eq(features, 0);
-    ck_assert_int_eq(kernels_available(tables, features), 1);
+    ck_assert_int_eq(kernels_available(tables, features, ELEMENT_F32), 1);
     ck_assert_str_eq(tables[0]->isa, "plain");
-    ck_assert_str_eq(kernels_best(features)->isa, "plain");
+    ck_assert_str_eq(kernels_best(features, ELEMENT_F32)->isa, "plain");
 }
 END_TEST
 
@@ -37,15 +37,17 @@ START_TEST(an_unknown_cap_is_an_error_that_names_it) {
 END_TEST
 
 START_TEST(the_last_table_is_the_best_and_within_the_features) {
-    const struct kernels *tables[4];
+    const struct kernels *tables[KERNEL_TABLES];
     static const unsigned features[] = {0, CPU_AVX2, CPU_AVX2 | CPU_AVX512, CPU_AVX512, ~0u};
     static const int expected[] = {1, 2, 3, 1, 3};
-    for (int i = 0; i < 5; i++) {
-        const int count = kernels_available(tables, features[i]);
+    for (int i = 0; i < 10; i++) {
+        const enum element element = i < 5 ? ELEMENT_F32 : ELEMENT_BF16;
+        const int count = kernels_available(tables, features[i % 5], element);
 #ifdef __x86_64__
-        ck_assert_int_eq(count, expected[i]);
+        ck_assert_int_eq(count, expected[i % 5]);
 #endif
-        ck_assert_ptr_eq(kernels_best(features[i]), tables[count - 1]);
+        ck_assert_ptr_eq(kernels_best(features[i % 5], element), tables[count - 1]);
+        ck_assert_int_eq(tables[count - 1]->element, element);
     }
 }
 END_TEST

@@ -7,13 +7,13 @@
 #include <math.h>
 #include <string.h>
 
-static const struct kernels *tables[4];
+static const struct kernels *tables[KERNEL_TABLES];
 static int count_tables;
 
 static void setup(void) {
     unsigned features;
     ck_assert_ok(cpu_features_capped(&features, NULL));
-    count_tables = kernels_available(tables, features);
+    count_tables = kernels_available(tables, features, ELEMENT_F32);
 }
 
 /* The body that follows runs for every form. */
@@ -130,7 +130,7 @@ START_TEST(equal_maxima_go_to_the_first_place) {
         const struct grid grid = {grids[g]->ndim, {grids[g]->ndim == 3 ? 4 : 1, 4, 6}};
         const int64_t channels = channel_counts[c], outputs = grid_pixels(&grid) * channels >> grid.ndim;
         struct array x = constant(grid_pixels(&grid) * channels, 2), y = array_make(outputs), index = array_make(outputs);
-        k->max_pool2(y.data, (uint8_t *)index.data, x.data, &grid, channels, 0, 1);
+        k->max_pool2(y.data, (uint8_t *)index.data, x.data, NULL, &grid, channels, 0, 1);
         for (int64_t i = 0; i < outputs; i++) ck_assert(y.data[i] == 2 && ((uint8_t *)index.data)[i] == 0);
         array_free(&x), array_free(&y), array_free(&index);
     }
@@ -143,7 +143,7 @@ START_TEST(pooling_shows_nan_wherever_it_lies) {
         const int64_t channels = channel_counts[c];
         struct array x = ramp(8 * channels), y = array_make(channels), index = array_make(channels);
         for (int64_t i = place; i < 8; i++) x.data[i * channels] = NAN; /* the first of several wins */
-        k->max_pool2(y.data, (uint8_t *)index.data, x.data, &grid, channels, 0, 1);
+        k->max_pool2(y.data, (uint8_t *)index.data, x.data, NULL, &grid, channels, 0, 1);
         ck_assert(isnan(y.data[0]));
         ck_assert_int_eq(((uint8_t *)index.data)[0], place);
         for (int64_t i = 1; i < channels; i++) ck_assert(isfinite(y.data[i]));
@@ -158,8 +158,8 @@ START_TEST(rows_that_pooling_drops_get_no_gradient) {
         const int64_t channels = channel_counts[c], outputs = 1 * 2 * 3 * channels;
         struct array x = ramp(105 * channels), dx = array_make(x.count), y = array_make(outputs), index = array_make(outputs);
         struct array dy = constant(outputs, 1);
-        k->max_pool2(y.data, (uint8_t *)index.data, x.data, &grid, channels, 0, 1);
-        k->max_pool2_grad(dx.data, dy.data, (uint8_t *)index.data, &grid, channels);
+        k->max_pool2(y.data, (uint8_t *)index.data, x.data, NULL, &grid, channels, 0, 1);
+        k->max_pool2_grad(dx.data, NULL, dy.data, (uint8_t *)index.data, &grid, channels, 0, 1);
         double sum = 0;
         for (int64_t i = 0; i < dx.count; i++) {
             const int64_t p = i / channels, z = p / 35, h = p / 7 % 5, w = p % 7;
@@ -174,12 +174,30 @@ END_TEST
 
 /* ---- norm_act */
 
-static void norm(const struct kernels *k, float *y, const float *x, const struct norm_shape *s) {
-    struct array mean = array_make(s->groups), rstd = array_make(s->groups);
-    struct array one = constant(s->channels, 1), zero = constant(s->channels, 0.5f);
+/* y from x with gamma 1, and beta, in the given float arrays. */
+static void norm(const struct kernels *k, float *y, const float *x, float beta, const struct norm_shape *s) {
+    struct array mean = array_make(s->groups), rstd = array_make(s->groups), both = array_make(2 * s->channels);
+    struct array one = constant(s->channels, 1), shift = constant(s->channels, beta);
+    const struct norm_load load = {both.data, both.data + s->channels, s->slope};
     kernel_statistics(k, mean.data, rstd.data, x, NULL, s);
-    k->norm_apply(y, x, NULL, mean.data, rstd.data, one.data, zero.data, s, 0, 1);
-    array_free(&mean), array_free(&rstd), array_free(&one), array_free(&zero);
+    norm_coefficients(both.data, both.data + s->channels, mean.data, rstd.data, one.data, shift.data, NULL, s);
+    k->norm_apply(y, x, &load, s->pixels, s->channels, 0, 1);
+    array_free(&mean), array_free(&rstd), array_free(&one), array_free(&shift), array_free(&both);
+}
+
+/* dx, and the sums, (3, channels), from dy and x with gamma 1 and beta 0, by the statistics of plain C. */
+static void norm_grad(const struct kernels *k, float *dx, float *dgamma, float *dbeta, const float *dy, const float *x, const struct norm_shape *s) {
+    struct array mean = array_make(s->groups), rstd = array_make(s->groups), both = array_make(2 * s->channels);
+    struct array one = constant(s->channels, 1), zero = constant(s->channels, 0), of_dx = array_make(3 * s->channels);
+    const struct norm_load load = {both.data, both.data + s->channels, s->slope};
+    double *sums = calloc((size_t)(3 * s->channels), sizeof *sums);
+    kernel_statistics(tables[0], mean.data, rstd.data, x, NULL, s);
+    norm_coefficients(both.data, both.data + s->channels, mean.data, rstd.data, one.data, zero.data, NULL, s);
+    k->norm_grad_sums(sums, dy, x, &load, s->pixels, s->channels, 0, 1);
+    norm_grad_finish(dgamma, dbeta, NULL, of_dx.data, sums, 1, mean.data, rstd.data, one.data, NULL, s);
+    k->norm_grad_apply(dx, dy, x, &load, of_dx.data, s->pixels, s->channels, 0, 1);
+    array_free(&mean), array_free(&rstd), array_free(&one), array_free(&zero), array_free(&both), array_free(&of_dx);
+    free(sums);
 }
 
 START_TEST(a_constant_image_is_normalised_to_beta) {
@@ -187,7 +205,7 @@ START_TEST(a_constant_image_is_normalised_to_beta) {
     EACH_FORM(k) for (int v = 0; v < 4; v++) {
         const struct norm_shape s = {77, 24, 3, 0.2f, 1e-5f};
         struct array x = constant(77 * 24, values[v]), y = array_make(x.count);
-        norm(k, y.data, x.data, &s);
+        norm(k, y.data, x.data, 0.5f, &s);
         for (int64_t i = 0; i < y.count; i++) ck_assert_msg(fabsf(y.data[i] - 0.5f) < 0.2f + 1e-3f, "%s: %g", k->isa, y.data[i]);
         for (int64_t i = 0; v < 2 && i < y.count; i++) ck_assert(y.data[i] == 0.5f);
         array_free(&x), array_free(&y);
@@ -199,8 +217,8 @@ START_TEST(normalisation_may_write_where_it_reads) {
     static const struct norm_shape shapes[] = {{77, 24, 3, 0.2f, 1e-5f}, {50, 3, 1, 0.2f, 1e-5f}, {5, 1031, 1, 1, 1e-5f}};
     EACH_FORM(k) for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
         struct array x = ramp(shapes[i].pixels * shapes[i].channels), y = array_make(x.count);
-        norm(k, y.data, x.data, &shapes[i]);
-        norm(k, x.data, x.data, &shapes[i]);
+        norm(k, y.data, x.data, 0.5f, &shapes[i]);
+        norm(k, x.data, x.data, 0.5f, &shapes[i]);
         ck_assert_mem_eq(x.data, y.data, (size_t)x.count * sizeof(float));
         array_free(&x), array_free(&y);
     }
@@ -227,21 +245,17 @@ START_TEST(groups_and_images_of_any_width_are_normalised) {
     EACH_FORM(k) for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
         const struct norm_shape *s = &shapes[i];
         struct array x = ramp(s->pixels * s->channels), expected = array_make(x.count), y = array_make(x.count);
-        struct array gamma = constant(s->channels, 1), beta = constant(s->channels, 0), mean = array_make(s->groups), rstd = array_make(s->groups);
-        struct array workspace = workspace_make(norm_workspace(s)), small[4];
+        struct array dx = array_make(x.count), small[4];
         for (int j = 0; j < 4; j++) small[j] = array_make(s->channels);
-        norm(tables[0], expected.data, x.data, s);
-        norm(k, y.data, x.data, s);
+        norm(tables[0], expected.data, x.data, 0.5f, s);
+        norm(k, y.data, x.data, 0.5f, s);
         ck_assert(distance(y.data, expected.data, x.count, 1) < 1e-5);
-        kernel_statistics(tables[0], mean.data, rstd.data, x.data, NULL, s);
-        tables[0]->norm_grad(expected.data, small[0].data, small[1].data, NULL, y.data, x.data, NULL, mean.data, rstd.data, gamma.data, beta.data, s, workspace.data);
-        struct array dx = array_make(x.count);
-        k->norm_grad(dx.data, small[2].data, small[3].data, NULL, y.data, x.data, NULL, mean.data, rstd.data, gamma.data, beta.data, s, workspace.data);
+        norm_grad(tables[0], expected.data, small[0].data, small[1].data, y.data, x.data, s);
+        norm_grad(k, dx.data, small[2].data, small[3].data, y.data, x.data, s);
         ck_assert(distance(dx.data, expected.data, x.count, 1) < 1e-5);
         ck_assert(distance(small[2].data, small[0].data, s->channels, 1) < 1e-5);
         ck_assert(distance(small[3].data, small[1].data, s->channels, 1) < 1e-5);
-        array_free(&x), array_free(&expected), array_free(&y), array_free(&gamma), array_free(&beta), array_free(&mean);
-        array_free(&rstd), array_free(&workspace), array_free(&dx);
+        array_free(&x), array_free(&expected), array_free(&y), array_free(&dx);
         for (int j = 0; j < 4; j++) array_free(&small[j]);
     }
 }
@@ -252,7 +266,7 @@ START_TEST(normalisation_shows_nan) {
         const struct norm_shape s = {50, 16, 2, 0.2f, 1e-5f};
         struct array x = ramp(800), y = array_make(800);
         x.data[16 * 33 + 3] = NAN;
-        norm(k, y.data, x.data, &s);
+        norm(k, y.data, x.data, 0.5f, &s);
         for (int64_t i = 0; i < 800; i++) ck_assert(isnan(y.data[i]) == (i % 16 < 8)); /* its whole group */
         array_free(&x), array_free(&y);
     }
@@ -378,11 +392,11 @@ START_TEST(losses_of_an_empty_mask_are_zero_whatever_lies_under_it) {
         const int64_t pixels = 67;
         struct array a = constant(pixels * ndim, NAN), b = constant(pixels * ndim, INFINITY), mask = constant(pixels, 0);
         struct array da = array_make(a.count), db = array_make(a.count);
-        ck_assert(k->vector_loss(a.data, b.data, mask.data, pixels, ndim) == 0);
-        ck_assert(k->cosine_sum(a.data, b.data, mask.data, pixels, ndim) == 0);
-        k->vector_loss_grad(da.data, a.data, b.data, mask.data, pixels, ndim);
+        ck_assert(k->vector_loss(a.data, b.data, mask.data, pixels, ndim, 0, 1) == 0);
+        ck_assert(k->cosine_sum(a.data, b.data, mask.data, pixels, ndim, 0, 1) == 0);
+        k->vector_loss_grad(da.data, a.data, b.data, mask.data, pixels, ndim, 0, 1);
         for (int64_t i = 0; i < da.count; i++) ck_assert(da.data[i] == 0);
-        k->cosine_sum_grad(da.data, db.data, a.data, b.data, mask.data, pixels, ndim);
+        k->cosine_sum_grad(da.data, db.data, a.data, b.data, mask.data, pixels, ndim, 0, 1);
         for (int64_t i = 0; i < da.count; i++) ck_assert(da.data[i] == 0 && db.data[i] == 0);
         array_free(&a), array_free(&b), array_free(&mask), array_free(&da), array_free(&db);
     }
@@ -393,8 +407,8 @@ START_TEST(losses_show_nan_under_the_mask) {
     EACH_FORM(k) for (int64_t bad = 0; bad < 67 * 3; bad += 13) {
         struct array a = ramp(67 * 3), b = constant(67 * 3, 1), mask = constant(67, 1);
         a.data[bad] = NAN;
-        ck_assert(isnan(k->vector_loss(a.data, b.data, mask.data, 67, 3)));
-        ck_assert(isnan(k->cosine_sum(a.data, b.data, mask.data, 67, 3)));
+        ck_assert(isnan(k->vector_loss(a.data, b.data, mask.data, 67, 3, 0, 1)));
+        ck_assert(isnan(k->cosine_sum(a.data, b.data, mask.data, 67, 3, 0, 1)));
         array_free(&a), array_free(&b), array_free(&mask);
     }
 }
@@ -403,7 +417,7 @@ END_TEST
 START_TEST(the_vector_loss_has_no_slope_where_it_is_met) {
     EACH_FORM(k) {
         struct array a = ramp(90), mask = constant(45, 1), da = array_make(90);
-        k->vector_loss_grad(da.data, a.data, a.data, mask.data, 45, 2);
+        k->vector_loss_grad(da.data, a.data, a.data, mask.data, 45, 2, 0, 1);
         for (int64_t i = 0; i < 90; i++) ck_assert(da.data[i] == 0);
         array_free(&a), array_free(&mask), array_free(&da);
     }
@@ -416,8 +430,8 @@ START_TEST(the_cosine_of_a_zero_vector_is_zero_and_its_gradient_is_bounded_by_th
         struct array a = constant(2 * n, 0), b = constant(2 * n, 2), mask = constant(2, 1), da = array_make(2 * n), db = array_make(2 * n);
         a.data[n] = 5;
         const double expected = 1 / sqrt((double)n);
-        ck_assert_double_eq_tol(k->cosine_sum(a.data, b.data, mask.data, 2, n), expected, 1e-6);
-        k->cosine_sum_grad(da.data, db.data, a.data, b.data, mask.data, 2, n);
+        ck_assert_double_eq_tol(k->cosine_sum(a.data, b.data, mask.data, 2, n, 0, 1), expected, 1e-6);
+        k->cosine_sum_grad(da.data, db.data, a.data, b.data, mask.data, 2, n, 0, 1);
         for (int64_t i = 0; i < n; i++) {
             ck_assert_float_eq_tol(da.data[i] * 1e-12f, (float)-expected, 1e-5f);
             ck_assert(db.data[i] == 0);

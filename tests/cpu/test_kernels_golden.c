@@ -16,13 +16,13 @@ static struct {
     const float *values;
     json_t *header;
 } file;
-static const struct kernels *tables[4];
+static const struct kernels *tables[KERNEL_TABLES];
 static int count_tables;
 
 static void setup(void) {
     unsigned features;
     ck_assert_ok(cpu_features_capped(&features, NULL));
-    count_tables = kernels_available(tables, features);
+    count_tables = kernels_available(tables, features, ELEMENT_F32);
 
     FILE *stream = fopen(GOLDEN_FILE, "rb");
     ck_assert_msg(stream != NULL, "%s is missing", GOLDEN_FILE);
@@ -108,9 +108,7 @@ static void compare(const char *isa, const char *operation, const char *part, co
 /* ---- what the operations of operations.c need beside their inputs */
 
 static void norm_more(struct scene *scene) {
-    const struct norm_shape shape = {grid_pixels(&scene->grid), scene->channels, scene->groups, scene->slope, 1e-5f};
     scene->more[0] = array_make(scene->groups), scene->more[1] = array_make(scene->groups);
-    scene->workspace = workspace_make(norm_workspace(&shape));
 }
 
 static void pool_more(struct scene *scene) { scene->more[0] = array_make(scene->out.count); }
@@ -137,6 +135,8 @@ static const struct {
     {"norm_act.3d", "norm_act", norm_more},
     {"max_pool2.2d", "max_pool2", pool_more},
     {"max_pool2.3d", "max_pool2", pool_more},
+    {"upsample_half_pixel.2d", "upsample", NULL},
+    {"upsample_half_pixel.3d", "upsample", NULL},
     {"upsample_half_pixel.2d", "upsample_concat", upsample_more},
     {"upsample_half_pixel.3d", "upsample_concat", upsample_more},
     {"upsample_corners.2d", "resize_corners", NULL},
@@ -214,12 +214,12 @@ START_TEST(leaky_relu_agrees_with_the_reference) {
     const char *name = _i ? "leaky_relu.3d" : "leaky_relu.2d";
     struct golden first;
     ck_assert(find(&first, name, "in0"));
-    const struct norm_shape shape = {first.count / 6, 3, 1, (float)attribute(name, "slope"), 0};
     const float zero[3] = {0}, one[3] = {1, 1, 1};
+    const struct norm_load norm = {one, zero, (float)attribute(name, "slope")};
     for (int t = 0; t < count_tables; t++)
         for (int number = 0; number < 2; number++) {
             struct array x = image(&first, number), y = array_make(x.count), expected = image_named(name, "out", number);
-            tables[t]->norm_apply(y.data, x.data, NULL, zero, one, one, zero, &shape, 0, 1);
+            tables[t]->norm_apply(y.data, x.data, &norm, first.count / 6, 3, 0, 1);
             compare(tables[t]->isa, name, "out", y.data, expected.data, x.count);
             array_free(&x), array_free(&y), array_free(&expected);
         }
@@ -238,11 +238,11 @@ static void check_loss(const struct kernels *kernels, const char *name, bool cos
         struct array a = image(&first, number), b = image_named(name, cosine ? "in1" : "truth", number);
         struct array mask = image(&golden_mask, number), da = array_make(a.count), db = array_make(a.count);
         if (cosine) {
-            sum += kernels->cosine_sum(a.data, b.data, mask.data, pixels, channels);
-            kernels->cosine_sum_grad(da.data, db.data, a.data, b.data, mask.data, pixels, channels);
+            sum += kernels->cosine_sum(a.data, b.data, mask.data, pixels, channels, 0, 1);
+            kernels->cosine_sum_grad(da.data, db.data, a.data, b.data, mask.data, pixels, channels, 0, 1);
         } else {
-            sum += kernels->vector_loss(a.data, b.data, mask.data, pixels, (int)channels);
-            kernels->vector_loss_grad(da.data, a.data, b.data, mask.data, pixels, (int)channels);
+            sum += kernels->vector_loss(a.data, b.data, mask.data, pixels, (int)channels, 0, 1);
+            kernels->vector_loss_grad(da.data, a.data, b.data, mask.data, pixels, (int)channels, 0, 1);
         }
         for (int i = 0; i < 1 + cosine; i++) {
             struct array expected = image_named(name, i ? "grad1" : "grad0", number), *found = i ? &db : &da;

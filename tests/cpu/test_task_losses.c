@@ -8,13 +8,13 @@
 #include <math.h>
 #include <string.h>
 
-static const struct kernels *tables[4];
+static const struct kernels *tables[KERNEL_TABLES];
 static int count_tables;
 
 static void setup(void) {
     unsigned features;
     ck_assert_ok(cpu_features_capped(&features, NULL));
-    count_tables = kernels_available(tables, features);
+    count_tables = kernels_available(tables, features, ELEMENT_F32);
 }
 
 /* The body that follows runs for every form. */

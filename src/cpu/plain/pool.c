@@ -1,12 +1,11 @@
 /* Max pooling over windows of 2^ndim pixels, and the mean over all, plain C: what the forms in simd/pool.c must equal.
  * Paper: the U-Net's way down; the classifier's head.
  *
- *   y(p) = max over k in {0,1}^ndim of x(2p + k)          dx(2p + k) = dy(p) where k is the maximum's place, else 0
+ *   y(p) = max over k in {0,1}^ndim of x(2p + k)   dx(2p + k) = plus(2p + k) + (dy(p) where k is the maximum's place, else 0)
  *   global_pool: y = sum over p of x(p) / pixels              dx(p) = dy / pixels */
-#include "../forms.h"
+#include "load.h"
 
 #include <math.h>
-#include <string.h>
 
 /* Places of a window, their order being memory order; the window has one plane in 2D. */
 struct window {
@@ -23,50 +22,55 @@ static struct window window_of(const struct grid *grid) {
     return window;
 }
 
-void max_pool2_plain(float *y, uint8_t *index, const float *x, const struct grid *grid, int64_t channels, int slab,
-                     int slabs) {
+void PLAIN(max_pool2)(void *y, uint8_t *index, const void *x, const struct norm_load *norm, const struct grid *grid,
+                      int64_t channels, int slab, int slabs) {
     const struct window window = window_of(grid);
     int64_t begin, end;
     slab_share(window.size[0] * window.size[1], slab, slabs, &begin, &end);
-    y += begin * window.size[2] * channels, index += begin * window.size[2] * channels;
+    element *out = (element *)y + begin * window.size[2] * channels;
+    index += begin * window.size[2] * channels;
     for (int64_t row = begin; row < end; row++)
         for (int64_t w = 0; w < window.size[2]; w++) {
             const int64_t z = row / window.size[1], h = row % window.size[1];
-            const float *corner = x + ((2 * z * grid->size[1] + 2 * h) * grid->size[2] + 2 * w) * channels;
+            const element *corner = (const element *)x + ((2 * z * grid->size[1] + 2 * h) * grid->size[2] + 2 * w) * channels;
             for (int64_t c = 0; c < channels; c++) {
-                float best = corner[c];
+                float best = load(corner[c], norm, c);
                 int place = 0;
                 for (int k = 1; k < window.places; k++) {
-                    const float value = corner[window.offset[k] * channels + c];
+                    const float value = load(corner[window.offset[k] * channels + c], norm, c);
                     if (!(value <= best) && !isnan(best)) best = value, place = k;
                 }
-                *y++ = best;
+                *out++ = from_float(best);
                 *index++ = (uint8_t)place;
             }
         }
 }
 
-void max_pool2_grad_plain(float *dx, const float *dy, const uint8_t *index, const struct grid *grid,
-                          int64_t channels) {
+void PLAIN(max_pool2_grad)(void *dx, const void *plus, const void *dy, const uint8_t *index, const struct grid *grid,
+                           int64_t channels, int slab, int slabs) {
     const struct window window = window_of(grid);
-    memset(dx, 0, (size_t)(grid_pixels(grid) * channels) * sizeof *dx);
-    for (int64_t z = 0; z < window.size[0]; z++)
-        for (int64_t h = 0; h < window.size[1]; h++)
-            for (int64_t w = 0; w < window.size[2]; w++) {
-                float *corner = dx + ((2 * z * grid->size[1] + 2 * h) * grid->size[2] + 2 * w) * channels;
-                for (int64_t c = 0; c < channels; c++) corner[window.offset[*index++] * channels + c] = *dy++;
-            }
+    int64_t begin, end;
+    slab_share(grid->size[0] * grid->size[1], slab, slabs, &begin, &end);
+    for (int64_t row = begin; row < end; row++)
+        for (int64_t i = row * grid->size[2] * channels; i < (row + 1) * grid->size[2] * channels; i++) {
+            const int64_t w = i / channels % grid->size[2], h = row % grid->size[1], z = row / grid->size[1];
+            const int64_t plane = grid->ndim == 3 ? z / 2 : 0, place = (grid->ndim == 3 ? z % 2 * 4 : 0) + h % 2 * 2 + w % 2;
+            const bool covered = plane < window.size[0] && h / 2 < window.size[1] && w / 2 < window.size[2];
+            const int64_t in = ((plane * window.size[1] + h / 2) * window.size[2] + w / 2) * channels + i % channels;
+            const float gradient = covered && index[in] == place ? to_float(((const element *)dy)[in]) : 0;
+            ((element *)dx)[i] = from_float(gradient + (plus ? to_float(((const element *)plus)[i]) : 0));
+        }
 }
 
-void global_pool_plain(float *y, const float *x, int64_t pixels, int64_t channels) {
+void PLAIN(global_pool)(void *y, const void *x, int64_t pixels, int64_t channels) {
     for (int64_t c = 0; c < channels; c++) {
         double sum = 0;
-        for (int64_t p = 0; p < pixels; p++) sum += x[p * channels + c];
-        y[c] = (float)(sum / (double)pixels);
+        for (int64_t p = 0; p < pixels; p++) sum += to_float(((const element *)x)[p * channels + c]);
+        ((element *)y)[c] = from_float((float)(sum / (double)pixels));
     }
 }
 
-void global_pool_grad_plain(float *dx, const float *dy, int64_t pixels, int64_t channels) {
-    for (int64_t p = 0; p < pixels; p++)
-        for (int64_t c = 0; c < channels; c++) dx[p * channels + c] = (float)((double)dy[c] / (double)pixels);
+void PLAIN(global_pool_grad)(void *dx, const void *dy, int64_t pixels, int64_t channels) {
+    for (int64_t i = 0; i < pixels * channels; i++)
+        ((element *)dx)[i] = from_float((float)((double)to_float(((const element *)dy)[i % channels]) / (double)pixels));
 }

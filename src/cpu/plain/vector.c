@@ -1,15 +1,11 @@
-/* Flat vectors, plain C: what the forms in simd/vector.c must equal.  Sums of gradients, the global norm, and Adam
- * (Kingma and Ba, 2015) with PyTorch's L2 decay:
+/* Flat vectors, plain C: what the forms in simd/vector.c must equal.  The global norm, and Adam (Kingma
+ * and Ba, 2015) with PyTorch's L2 decay:
  *
  *   g = scale * gradient + weight_decay * w        m = beta1 m + (1 - beta1) g        v = beta2 v + (1 - beta2) g^2
  *   w = w - lr / correction1 * m / (sqrt(v) / sqrt(correction2) + epsilon) */
 #include "../forms.h"
 
 #include <math.h>
-
-void add_plain(float *y, const float *a, const float *b, int64_t count) {
-    for (int64_t i = 0; i < count; i++) y[i] = a[i] + b[i];
-}
 
 double square_sum_plain(const float *x, int64_t count) {
     double sum = 0;

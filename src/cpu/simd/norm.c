@@ -1,9 +1,6 @@
-/* Group normalisation and leaky ReLU: norm_*_plain in plain/norm.c as one multiply-add an element.
- * With rstd and mean of the channel's group, xhat = x A + B and u = gamma xhat + beta = x UA + UB, so statistics need one
- * pass, the forward one, the backward two.  Sums are kept in double, channel by channel. */
+/* Group normalisation and leaky ReLU: norm_*_plain in plain/norm.c as one multiply-add an element.  Vectors along the
+ * channels; sums of a few rows are kept in registers and added to memory, channel by channel, in double. */
 #include "vec.h"
-
-#include <math.h>
 
 /* Few channels are handled as rows of several pixels, so that a row is a whole number of vectors; many in chunks, so
  * that coefficients fit the stack.  Row r starts at element r * stride; the last row of several pixels may be short. */
@@ -24,6 +21,14 @@ INLINE int64_t row_length(const struct rows *rows, int64_t row) {
     return left < rows->width ? left : rows->width;
 }
 
+/* The channels of a chunk that begins at `first`. */
+static int64_t chunk_channels(int64_t first, int64_t last) { return last - first < CHUNK ? last - first : CHUNK; }
+
+/* Values of a chunk's channels, repeated to a row's width. */
+static void repeat(float *row, const float *values, int64_t channels, int64_t width) {
+    for (int64_t i = 0; i < width; i++) row[i] = values[i % channels];
+}
+
 /* Sums are taken over BLOCK rows in registers, then added to memory: memory is read in order, and no long chain of
  * additions has to be waited for. */
 enum { BLOCK = 8 };
@@ -36,11 +41,11 @@ INLINE void accumulate(double *sum, vd low, vd high) {
 /* ---- sums */
 
 /* Element i .. i + LANES of `count` rows: sum += x + bias, square += its square; `left` of them exist. */
-INLINE void sum_block(double *sum, double *square, const float *x, vf shift, int64_t stride, int count, int64_t left) {
+INLINE void sum_block(double *sum, double *square, const element *x, vf shift, int64_t stride, int count, int64_t left) {
     const vm lanes = vm_first(left);
     vd low_sum = vd_zero(), high_sum = vd_zero(), low_square = vd_zero(), high_square = vd_zero();
     UNROLL for (int row = 0; row < count; row++) {
-        vf value = v_load_first(x + row * stride, left) + shift;
+        vf value = v_load_first_e(x + row * stride, left) + shift;
         if (left < LANES) value = v_select(lanes, value, v_zero());
         const vd low = vd_low(value), high = vd_high(value);
         low_sum += low, high_sum += high;
@@ -51,7 +56,7 @@ INLINE void sum_block(double *sum, double *square, const float *x, vf shift, int
 }
 
 /* sum and square (width doubles, a whole number of vectors) += sums over all rows. */
-static void sum_rows(double *sum, double *square, const float *x, const float *bias, const struct rows *rows) {
+static void sum_rows(double *sum, double *square, const element *x, const float *bias, const struct rows *rows) {
     int64_t row = 0;
     for (; row + (BLOCK - 1) * rows->stride + rows->width <= rows->elements; row += BLOCK * rows->stride)
         for (int64_t i = 0; i < rows->width; i += LANES)
@@ -62,16 +67,16 @@ static void sum_rows(double *sum, double *square, const float *x, const float *b
 }
 
 /* Sums of `groups` whole groups that begin at channel `first`, over `pixels` pixels; at most CHUNK groups. */
-static void group_sums(double *sums, double *squares, const float *x, const float *bias, const struct norm_shape *s,
+static void group_sums(double *sums, double *squares, const element *x, const float *bias, const struct norm_shape *s,
                        int64_t pixels, int64_t first, int64_t groups) {
     const int64_t width = s->channels / s->groups, last = first + groups * width;
     for (int64_t g = 0; g < groups; g++) sums[g] = squares[g] = 0;
     for (int64_t chunk = first; chunk < last; chunk += CHUNK) {
-        const int64_t channels = last - chunk < CHUNK ? last - chunk : CHUNK;
+        const int64_t channels = chunk_channels(chunk, last);
         const struct rows rows = rows_of(pixels, s->channels, chunk, channels);
         double sum[ROW_MAX] = {0}, square[ROW_MAX] = {0};
         float shift[ROW_MAX] = {0};
-        for (int64_t i = 0; bias && i < rows.width; i++) shift[i] = bias[chunk + i % channels];
+        if (bias) repeat(shift, bias + chunk, channels, rows.width);
         sum_rows(sum, square, x + chunk, shift, &rows);
         for (int64_t i = 0; i < rows.width; i++) {
             const int64_t group = (chunk - first + i % channels) / width;
@@ -80,48 +85,36 @@ static void group_sums(double *sums, double *squares, const float *x, const floa
     }
 }
 
-void FORM(norm_sums)(double *sums, const float *x, const float *bias, const struct norm_shape *s, int block, int blocks) {
+void FORM(norm_sums)(double *sums, const void *x, const float *bias, const struct norm_shape *s, int block, int blocks) {
     const int64_t width = s->channels / s->groups, batch = width < CHUNK ? CHUNK / width : 1;
     int64_t begin, end;
     slab_share(s->pixels, block, blocks, &begin, &end);
     for (int64_t g = 0; g < s->groups; g += batch)
-        group_sums(sums + g, sums + s->groups + g, x + begin * s->channels, bias, s, end - begin, g * width,
+        group_sums(sums + g, sums + s->groups + g, (const element *)x + begin * s->channels, bias, s, end - begin, g * width,
                    s->groups - g < batch ? s->groups - g : batch);
 }
 
 /* ---- forward */
 
-/* u = x scale + offset for channels first .. first + channels, repeated to a row's width. */
-static void affine(float *scale, float *offset, const float *bias, const float *mean, const float *rstd,
-                   const float *gamma, const float *beta, const struct norm_shape *s, int64_t first, int64_t channels,
-                   int64_t width) {
-    const int64_t group_width = s->channels / s->groups;
-    for (int64_t i = 0; i < width; i++) {
-        const int64_t c = first + i % channels, g = c / group_width;
-        const double gain = gamma ? (double)gamma[c] * rstd[g] : (double)rstd[g];
-        scale[i] = (float)gain;
-        offset[i] = (float)(((bias ? (double)bias[c] : 0) - mean[g]) * gain + (beta ? (double)beta[c] : 0));
-    }
-}
-
-void FORM(norm_apply)(float *y, const float *x, const float *bias, const float *mean, const float *rstd,
-                      const float *gamma, const float *beta, const struct norm_shape *s, int slab, int slabs) {
-    const vf slope = v_all(s->slope);
+void FORM(norm_apply)(void *y, const void *x, const struct norm_load *norm, int64_t pixels, int64_t channels, int slab,
+                      int slabs) {
+    const vf slope = v_all(norm->slope);
     int64_t begin, end;
-    slab_share(s->pixels, slab, slabs, &begin, &end);
-    for (int64_t first = 0; first < s->channels; first += CHUNK) {
-        const int64_t channels = s->channels - first < CHUNK ? s->channels - first : CHUNK;
-        const struct rows rows = rows_of(end - begin, s->channels, first, channels);
-        const int64_t start = begin * s->channels + first;
-        float scale[ROW_MAX], offset[ROW_MAX];
-        affine(scale, offset, bias, mean, rstd, gamma, beta, s, first, channels, rows.width);
+    slab_share(pixels, slab, slabs, &begin, &end);
+    for (int64_t first = 0; first < channels; first += CHUNK) {
+        const int64_t count = chunk_channels(first, channels);
+        const struct rows rows = rows_of(end - begin, channels, first, count);
+        const int64_t start = begin * channels + first;
+        float scale[ROW_MAX] = {0}, offset[ROW_MAX] = {0};
+        repeat(scale, norm->scale + first, count, rows.width);
+        repeat(offset, norm->offset + first, count, rows.width);
         for (int64_t row = 0; row < rows.elements; row += rows.stride) {
             const int64_t left = row_length(&rows, row);
-            const float *in = x + start + row;
-            float *out = y + start + row;
+            const element *in = (const element *)x + start + row;
+            element *out = (element *)y + start + row;
             for (int64_t i = 0; i < left; i += LANES) {
-                const vf u = v_fma(v_load_first(in + i, left - i), v_load(scale + i), v_load(offset + i));
-                v_store_first(out + i, v_select(V_COMPARE(u, _CMP_GT_OQ, v_zero()), u, u * slope), left - i);
+                const vf u = v_fma(v_load_first_e(in + i, left - i), v_load(scale + i), v_load(offset + i));
+                v_store_first_e(out + i, v_leaky(u, slope), left - i);
             }
         }
     }
@@ -129,49 +122,35 @@ void FORM(norm_apply)(float *y, const float *x, const float *bias, const float *
 
 /* ---- backward */
 
-/* Coefficients of a row: xhat = x a + b, u = x ua + ub, dx = d g + x xa + xb; sums over all rows. */
-struct gradient {
-    float *a, *b, *ua, *ub, *g, *xa, *xb;
-    double *d, *d_xhat, *xhat;
-};
-
-static struct gradient layout(void *workspace, int64_t width) {
-    struct gradient w;
-    double *sums = workspace;
-    w.d = sums, w.d_xhat = sums + width, w.xhat = sums + 2 * width;
-    float *floats = (float *)(sums + 3 * width), **arrays[] = {&w.a, &w.b, &w.ua, &w.ub, &w.g, &w.xa, &w.xb};
-    for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++) *arrays[i] = floats + (int64_t)i * width;
-    return w;
-}
-
 /* d, the gradient behind the activation. */
-INLINE vf activation_grad(vf dy, vf x, const struct gradient *w, int64_t i, vf slope) {
-    const vf u = v_fma(x, v_load(w->ua + i), v_load(w->ub + i));
+INLINE vf activation_grad(vf dy, vf x, const float *scale, const float *offset, vf slope) {
+    const vf u = v_fma(x, v_load(scale), v_load(offset));
     return v_select(V_COMPARE(u, _CMP_GT_OQ, v_zero()), dy, dy * slope);
 }
 
-/* Element i .. i + LANES of `count` rows; `left` of them exist. */
-INLINE void gradient_block(const struct gradient *w, const float *dy, const float *x, int64_t i, vf slope, int64_t stride,
+/* Coefficients of a row of the forward pass, and its sums. */
+struct gradient_row {
+    float scale[ROW_MAX], offset[ROW_MAX];
+    double d[ROW_MAX], product[ROW_MAX], x[ROW_MAX];
+};
+
+/* Element i .. i + LANES of `count` rows; `left` of them exist.  (What a block of BLOCK rows rounds in float is less than
+ * what its elements are rounded to.) */
+INLINE void gradient_block(struct gradient_row *w, const element *dy, const element *x, int64_t i, vf slope, int64_t stride,
                            int count, int64_t left) {
-    const vm lanes = vm_first(left);
-    const vf a = v_load(w->a + i), b = v_load(w->b + i);
-    vd d0 = vd_zero(), d1 = d0, product0 = d0, product1 = d0, xhat0 = d0, xhat1 = d0;
+    vf sum = v_zero(), product = v_zero(), plain = v_zero();
     UNROLL for (int row = 0; row < count; row++) {
-        const vf value = v_load_first(x + row * stride + i, left);
-        const vf d = activation_grad(v_load_first(dy + row * stride + i, left), value, w, i, slope);
-        vf xhat = v_fma(value, a, b);
-        if (left < LANES) xhat = v_select(lanes, xhat, v_zero());
-        const vd low = vd_low(xhat), high = vd_high(xhat), low_d = vd_low(d), high_d = vd_high(d);
-        d0 += low_d, d1 += high_d, xhat0 += low, xhat1 += high;
-        product0 = vd_fma(low_d, low, product0), product1 = vd_fma(high_d, high, product1);
+        const vf value = v_load_first_e(x + row * stride + i, left);
+        const vf d = activation_grad(v_load_first_e(dy + row * stride + i, left), value, w->scale + i, w->offset + i, slope);
+        sum += d, plain += value;
+        product = v_fma(d, value, product);
     }
-    accumulate(w->d + i, d0, d1);
-    accumulate(w->d_xhat + i, product0, product1);
-    accumulate(w->xhat + i, xhat0, xhat1);
+    accumulate(w->d + i, vd_low(sum), vd_high(sum));
+    accumulate(w->product + i, vd_low(product), vd_high(product));
+    accumulate(w->x + i, vd_low(plain), vd_high(plain));
 }
 
-static void sum_gradients(const struct gradient *w, const float *dy, const float *x, const struct rows *rows,
-                          vf slope) {
+static void sum_gradients(struct gradient_row *w, const element *dy, const element *x, const struct rows *rows, vf slope) {
     int64_t row = 0;
     for (; row + (BLOCK - 1) * rows->stride + rows->width <= rows->elements; row += BLOCK * rows->stride)
         for (int64_t i = 0; i < rows->width; i += LANES)
@@ -181,55 +160,46 @@ static void sum_gradients(const struct gradient *w, const float *dy, const float
             gradient_block(w, dy + row, x + row, i, slope, 0, 1, row_length(rows, row) - i);
 }
 
-/* dgamma, dbeta, dbias, and the coefficients of dx, from the sums; a row's pixels are added up into the first. */
-static void finish_sums(const struct gradient *w, float *dgamma, float *dbeta, float *dbias, const float *rstd,
-                        const float *gamma, const struct norm_shape *s, int64_t width) {
-    const int64_t group_width = s->channels / s->groups;
-    const double pixels = (double)s->pixels, count = pixels * (double)group_width;
-    for (int64_t i = s->channels; i < width; i++) {
-        const int64_t c = i % s->channels;
-        w->d[c] += w->d[i], w->d_xhat[c] += w->d_xhat[i], w->xhat[c] += w->xhat[i];
-    }
-    for (int64_t g = 0; g < s->groups; g++) {
-        double mean_d = 0, mean_d_xhat = 0;
-        for (int64_t c = g * group_width; c < (g + 1) * group_width; c++) {
-            mean_d += gamma[c] * w->d[c] / count;
-            mean_d_xhat += gamma[c] * w->d_xhat[c] / count;
+void FORM(norm_grad_sums)(double *sums, const void *dy, const void *x, const struct norm_load *norm, int64_t pixels,
+                          int64_t channels, int block, int blocks) {
+    int64_t begin, end;
+    slab_share(pixels, block, blocks, &begin, &end);
+    memset(sums, 0, 3 * (size_t)channels * sizeof *sums);
+    for (int64_t first = 0; first < channels; first += CHUNK) {
+        const int64_t count = chunk_channels(first, channels), start = begin * channels + first;
+        const struct rows rows = rows_of(end - begin, channels, first, count);
+        struct gradient_row w = {0};
+        repeat(w.scale, norm->scale + first, count, rows.width);
+        repeat(w.offset, norm->offset + first, count, rows.width);
+        sum_gradients(&w, (const element *)dy + start, (const element *)x + start, &rows, v_all(norm->slope));
+        for (int64_t i = 0; i < rows.width; i++) {
+            double *sum = sums + first + i % count;
+            sum[0] += w.d[i], sum[channels] += w.product[i], sum[2 * channels] += w.x[i];
         }
-        for (int64_t c = g * group_width; c < (g + 1) * group_width; c++) {
-            dgamma[c] = (float)w->d_xhat[c];
-            dbeta[c] = (float)w->d[c];
-            if (dbias) dbias[c] = (float)(rstd[g] * (gamma[c] * w->d[c] - pixels * mean_d - mean_d_xhat * w->xhat[c]));
-            w->g[c] = gamma[c] * rstd[g];
-            w->xa[c] = (float)(-mean_d_xhat * rstd[g] * w->a[c]);
-            w->xb[c] = (float)(-mean_d_xhat * rstd[g] * w->b[c] - mean_d * rstd[g]);
-        }
-    }
-    for (int64_t i = s->channels; i < width; i++) {
-        const int64_t c = i % s->channels;
-        w->g[i] = w->g[c], w->xa[i] = w->xa[c], w->xb[i] = w->xb[c];
     }
 }
 
-void FORM(norm_grad)(float *dx, float *dgamma, float *dbeta, float *dbias, const float *dy, const float *x,
-                     const float *bias, const float *mean, const float *rstd, const float *gamma, const float *beta,
-                     const struct norm_shape *s, void *workspace) {
-    const struct rows rows = rows_of(s->pixels, s->channels, 0, s->channels);
-    const int64_t padded = (rows.width + LANES - 1) / LANES * LANES;
-    const struct gradient w = layout(workspace, padded);
-    const vf slope = v_all(s->slope);
-    memset(workspace, 0, (size_t)padded * (3 * sizeof(double) + 7 * sizeof(float)));
-    affine(w.a, w.b, bias, mean, rstd, NULL, NULL, s, 0, s->channels, rows.width);
-    affine(w.ua, w.ub, bias, mean, rstd, gamma, beta, s, 0, s->channels, rows.width);
-    sum_gradients(&w, dy, x, &rows, slope);
-    finish_sums(&w, dgamma, dbeta, dbias, rstd, gamma, s, rows.width);
-    for (int64_t row = 0; row < rows.elements; row += rows.stride) {
-        const int64_t left = row_length(&rows, row);
-        for (int64_t i = 0; i < left; i += LANES) {
-            const vf value = v_load_first(x + row + i, left - i);
-            const vf d = activation_grad(v_load_first(dy + row + i, left - i), value, &w, i, slope);
-            const vf rest = v_fma(value, v_load(w.xa + i), v_load(w.xb + i));
-            v_store_first(dx + row + i, v_fma(d, v_load(w.g + i), rest), left - i);
+void FORM(norm_grad_apply)(void *dx, const void *dy, const void *x, const struct norm_load *norm, const float *coefficients,
+                           int64_t pixels, int64_t channels, int slab, int slabs) {
+    const vf slope = v_all(norm->slope);
+    int64_t begin, end;
+    slab_share(pixels, slab, slabs, &begin, &end);
+    for (int64_t first = 0; first < channels; first += CHUNK) {
+        const int64_t count = chunk_channels(first, channels);
+        const struct rows rows = rows_of(end - begin, channels, first, count);
+        const float *const given[] = {norm->scale, norm->offset, coefficients, coefficients + channels,
+                                      coefficients + 2 * channels};
+        float row_of[5][ROW_MAX] = {0};
+        for (int k = 0; k < 5; k++) repeat(row_of[k], given[k] + first, count, rows.width);
+        for (int64_t row = 0; row < rows.elements; row += rows.stride) {
+            const int64_t left = row_length(&rows, row), start = begin * channels + first + row;
+            for (int64_t i = 0; i < left; i += LANES) {
+                const vf value = v_load_first_e((const element *)x + start + i, left - i);
+                const vf dy_here = v_load_first_e((const element *)dy + start + i, left - i);
+                const vf d = activation_grad(dy_here, value, row_of[0] + i, row_of[1] + i, slope);
+                const vf rest = v_fma(value, v_load(row_of[3] + i), v_load(row_of[4] + i));
+                v_store_first_e((element *)dx + start + i, v_fma(d, v_load(row_of[2] + i), rest), left - i);
+            }
         }
     }
 }

@@ -1,87 +1,169 @@
-/* Linear resizing with half-pixel centres, and concatenation: upsample_concat_plain in plain/resize.c, vectors along the
- * channels.  Rows (of all planes that take part) are blended first, then columns; taps that an edge clamps away are
- * left out, their weight moved to the tap that stays. */
+/* Upsampling with half-pixel centres: upsample_plain and its gradient in plain/resize.c, vectors along the channels.
+ *
+ * On each axis the outputs 2j + 1 and 2j + 2 lie between the deep pixels j and j + 1, at a quarter and at three quarters.
+ * At both ends a neighbour that is not there is the pixel at the end itself, here as in the sum of its weights; and what
+ * would be written before the first or behind the last output is equal to it, so it is written there. */
 #include "vec.h"
 
-enum { ROWS_MAX = 16 };
+enum { VECTORS = 2 }; /* of channels at a time */
 
-/* The rows of an image that take part in one output row, and their weights. */
-struct blend {
-    int count;
-    const float *row[ROWS_MAX];
-    float weight[ROWS_MAX];
+static int64_t clamp(int64_t i, int64_t n) { return i < 0 ? 0 : i < n ? i : n - 1; }
+
+/* ---- forward */
+
+/* Rows of the deep image around one cell, and the rows of y within; 2 in 2D, 4 in 3D, a bit an axis. */
+struct cell {
+    const element *deep[4];
+    element *y[4];
 };
 
-/* The pixels of one axis that take part in one output. */
-struct taps {
-    int count;
-    int64_t at[4];
-    float weight[4];
-};
-
-/* Pixel i of the upsampled axis reads these of n pixels. */
-static struct taps up_taps(int64_t i, int64_t n) {
-    const int64_t near = i / 2, far = i % 2 ? near + 1 : near - 1;
-    if (far < 0 || far >= n) return (struct taps){1, {near}, {1}};
-    return (struct taps){2, {near, far}, {0.75f, 0.25f}};
-}
-
-/* Pixel j of n gets gradient from these of the upsampled axis. */
-static struct taps down_taps(int64_t j, int64_t n) {
-    struct taps taps = {0};
-    for (int64_t i = 2 * j - 1; i <= 2 * j + 2; i++) {
-        if (i < 0 || i >= 2 * n) continue;
-        const bool edge = i == 0 || i == 2 * n - 1, near = i / 2 == j;
-        taps.at[taps.count] = i;
-        taps.weight[taps.count++] = edge ? 1 : near ? 0.75f : 0.25f;
+/* Along one axis: the bit `axis` of a row's number. */
+INLINE void blend_axis(vf *row, int rows, int axis) {
+    UNROLL for (int r = 0; r < rows; r++) {
+        if (r & axis) continue;
+        const vf low = row[r], high = row[r | axis];
+        row[r] = v_fma(v_all(0.75f), low, v_all(0.25f) * high);
+        row[r | axis] = v_fma(v_all(0.75f), high, v_all(0.25f) * low);
     }
-    return taps;
 }
 
-static struct taps same_plane(int64_t i) { return (struct taps){1, {i}, {1}}; }
+/* LANES channels of column `at`, in elements of a deep row, blended to the rows of y. */
+INLINE void up_column(vf *row, const struct cell *cell, int rows, int64_t at, const struct norm_load *norm, vf scale,
+                      vf offset, int64_t left) {
+    UNROLL for (int r = 0; r < rows; r++) row[r] = v_normed(v_load_first_e(cell->deep[r] + at, left), norm, scale, offset);
+    blend_axis(row, rows, 1);
+    if (rows == 4) blend_axis(row, rows, 2);
+}
 
-/* All pairs of planes and lines; `from` has `height` rows a plane of `stride` floats. */
-static struct blend blend_of(const struct taps *planes, const struct taps *lines, const float *from, int64_t height,
-                             int64_t stride) {
-    struct blend blend = {0};
-    for (int z = 0; z < planes->count; z++)
-        for (int h = 0; h < lines->count; h++) {
-            blend.row[blend.count] = from + (planes->at[z] * height + lines->at[h]) * stride;
-            blend.weight[blend.count++] = planes->weight[z] * lines->weight[h];
+/* Channels c .. c + vectors * LANES of all columns, `left` of them exist; y's pixels are `stride` elements apart. */
+INLINE void up_channels(const struct cell *cell, int rows, int vectors, const struct norm_load *norm, int64_t width,
+                        int64_t channels, int64_t stride, int64_t c, int64_t left) {
+    vf low[VECTORS][4], high[VECTORS][4], scale[VECTORS], offset[VECTORS];
+    UNROLL for (int v = 0; v < vectors; v++) {
+        v_load_norm(&scale[v], &offset[v], norm, c + v * LANES, left);
+        up_column(low[v], cell, rows, c + v * LANES, norm, scale[v], offset[v], left);
+        UNROLL for (int r = 0; r < rows; r++) v_store_first_e(cell->y[r] + c + v * LANES, low[v][r], left);
+    }
+    for (int64_t j = 0; j + 1 < width; j++)
+        UNROLL for (int v = 0; v < vectors; v++) {
+            const int64_t at = c + v * LANES;
+            up_column(high[v], cell, rows, (j + 1) * channels + at, norm, scale[v], offset[v], left);
+            UNROLL for (int r = 0; r < rows; r++) {
+                element *out = cell->y[r] + (2 * j + 1) * stride + at;
+                v_store_first_e(out, v_fma(v_all(0.75f), low[v][r], v_all(0.25f) * high[v][r]), left);
+                v_store_first_e(out + stride, v_fma(v_all(0.75f), high[v][r], v_all(0.25f) * low[v][r]), left);
+                low[v][r] = high[v][r];
+            }
         }
+    UNROLL for (int v = 0; v < vectors; v++)
+        UNROLL for (int r = 0; r < rows; r++)
+            v_store_first_e(cell->y[r] + (2 * width - 1) * stride + c + v * LANES, low[v][r], left);
+}
+
+INLINE void up_cell(const struct cell *cell, int rows, const struct norm_load *norm, int64_t width, int64_t channels,
+                    int64_t stride) {
+    int64_t c = 0;
+    for (; c + VECTORS * LANES <= channels; c += VECTORS * LANES)
+        up_channels(cell, rows, VECTORS, norm, width, channels, stride, c, VECTORS * LANES);
+    for (; c < channels; c += LANES) up_channels(cell, rows, 1, norm, width, channels, stride, c, channels - c);
+}
+
+/* Cell `number` of (planes + 1 in 3D) x (lines + 1); rows of y begin at `y` and are `line` elements long. */
+static struct cell cell_of(int64_t number, element *y, int64_t line, const element *deep, const struct grid *grid,
+                           int64_t channels) {
+    const int64_t height = grid->size[1], h = number % (height + 1) - 1, z = number / (height + 1) - (grid->ndim == 3);
+    struct cell cell;
+    for (int r = 0; r < 1 << (grid->ndim - 1); r++) {
+        const int64_t plane = grid->ndim == 3 ? clamp(z + (r >> 1), grid->size[0]) : 0;
+        const int64_t out_plane = grid->ndim == 3 ? clamp(2 * z + 1 + (r >> 1), 2 * grid->size[0]) : 0;
+        cell.deep[r] = deep + (plane * height + clamp(h + (r & 1), height)) * grid->size[2] * channels;
+        cell.y[r] = y + (out_plane * 2 * height + clamp(2 * h + 1 + (r & 1), 2 * height)) * line;
+    }
+    return cell;
+}
+
+static void cells_share(const struct grid *grid, int slab, int slabs, int64_t *begin, int64_t *end) {
+    slab_share((grid->ndim == 3 ? grid->size[0] + 1 : 1) * (grid->size[1] + 1), slab, slabs, begin, end);
+}
+
+static void up(const struct cell *cell, const struct norm_load *norm, const struct grid *grid, int64_t channels,
+               int64_t stride) {
+    if (grid->ndim == 3 && norm) up_cell(cell, 4, norm, grid->size[2], channels, stride);
+    else if (grid->ndim == 3) up_cell(cell, 4, NULL, grid->size[2], channels, stride);
+    else if (norm) up_cell(cell, 2, norm, grid->size[2], channels, stride);
+    else up_cell(cell, 2, NULL, grid->size[2], channels, stride);
+}
+
+void FORM(upsample)(void *y, const void *deep, const struct norm_load *norm, const struct grid *grid, int64_t channels,
+                    int slab, int slabs) {
+    int64_t begin, end;
+    cells_share(grid, slab, slabs, &begin, &end);
+    for (int64_t number = begin; number < end; number++) {
+        const struct cell cell = cell_of(number, y, 2 * grid->size[2] * channels, deep, grid, channels);
+        up(&cell, norm, grid, channels, channels);
+    }
+}
+
+/* ---- backward */
+
+/* The rows of dy that a row of ddeep gets gradient from, and their weights; 4 in 2D, 16 in 3D. */
+struct blend {
+    const element *row[16];
+    float weight[16];
+};
+
+static struct blend blend_of(int64_t row, const element *dy, int64_t line, const struct grid *grid) {
+    static const float weight[] = {0.25f, 0.75f, 0.75f, 0.25f};
+    const int64_t height = 2 * grid->size[1], plane = row / grid->size[1], h = row % grid->size[1];
+    struct blend blend;
+    for (int r = 0; r < (grid->ndim == 3 ? 16 : 4); r++) {
+        const int64_t z = grid->ndim == 3 ? clamp(2 * plane - 1 + (r >> 2), 2 * grid->size[0]) : 0;
+        blend.row[r] = dy + (z * height + clamp(2 * h - 1 + (r & 3), height)) * line;
+        blend.weight[r] = weight[r & 3] * (grid->ndim == 3 ? weight[r >> 2] : 1);
+    }
     return blend;
 }
 
-/* LANES channels of column `at`, in elements of a row, blended over `count` rows. */
-INLINE vf column(const struct blend *blend, int count, int64_t at, int64_t left) {
-    vf sum = v_all(blend->weight[0]) * v_load_first(blend->row[0] + at, left);
-    UNROLL for (int r = 1; r < count; r++)
-        sum = v_fma(v_all(blend->weight[r]), v_load_first(blend->row[r] + at, left), sum);
+/* LANES channels of column `at`, in elements of a row of dy. */
+INLINE vf down_column(const struct blend *blend, int rows, int64_t at, int64_t left) {
+    vf sum = v_all(blend->weight[0]) * v_load_first_e(blend->row[0] + at, left);
+    UNROLL for (int r = 1; r < rows; r++)
+        sum = v_fma(v_all(blend->weight[r]), v_load_first_e(blend->row[r] + at, left), sum);
     return sum;
 }
 
-/* The deep part of one output row: the first and last columns are clamped, the others come in pairs that share two
- * columns of the deep image. */
-INLINE void up_row(float *y, const struct blend *blend, int count, int64_t width, int64_t deep_channels,
-                   int64_t channels) {
+/* One row of ddeep: each of its pixels gets gradient from four columns, two of which serve the next, too. */
+INLINE void down_row(element *ddeep, const struct blend *blend, int rows, int64_t width, int64_t channels, int64_t stride) {
     const vf near = v_all(0.75f), far = v_all(0.25f);
-    for (int64_t c = 0; c < deep_channels; c += LANES) {
-        v_store_first(y + c, column(blend, count, c, deep_channels - c), deep_channels - c);
-        v_store_first(y + (2 * width - 1) * channels + c,
-                      column(blend, count, (width - 1) * deep_channels + c, deep_channels - c), deep_channels - c);
-    }
-    for (int64_t j = 0; j + 1 < width; j++) {
-        float *out = y + (2 * j + 1) * channels;
-        for (int64_t c = 0; c < deep_channels; c += LANES) {
-            const int64_t left = deep_channels - c;
-            const vf low = column(blend, count, j * deep_channels + c, left);
-            const vf high = column(blend, count, (j + 1) * deep_channels + c, left);
-            v_store_first(out + c, v_fma(near, low, far * high), left);
-            v_store_first(out + channels + c, v_fma(near, high, far * low), left);
+    for (int64_t c = 0; c < channels; c += LANES) {
+        const int64_t left = channels - c;
+        vf inside = down_column(blend, rows, c, left), outside = inside;
+        for (int64_t j = 0; j < width; j++) {
+            const int64_t at = (2 * j + 1) * stride + c;
+            const vf third = down_column(blend, rows, at, left);
+            const vf last = j + 1 < width ? down_column(blend, rows, at + stride, left) : third;
+            v_store_first_e(ddeep + j * channels + c, v_fma(near, inside + third, far * (outside + last)), left);
+            outside = third, inside = last;
         }
     }
 }
 
+static void down(element *ddeep, const element *dy, const struct grid *grid, int64_t row, int64_t channels, int64_t stride) {
+    const struct blend blend = blend_of(row, dy, 2 * grid->size[2] * stride, grid);
+    element *out = ddeep + row * grid->size[2] * channels;
+    if (grid->ndim == 3) down_row(out, &blend, 16, grid->size[2], channels, stride);
+    else down_row(out, &blend, 4, grid->size[2], channels, stride);
+}
+
+void FORM(upsample_grad)(void *ddeep, const void *dy, const struct grid *grid, int64_t channels, int slab, int slabs) {
+    int64_t begin, end;
+    slab_share(grid->size[0] * grid->size[1], slab, slabs, &begin, &end);
+    for (int64_t row = begin; row < end; row++) down(ddeep, dy, grid, row, channels, channels);
+}
+
+/* ---- the same beside another image's channels */
+
+#ifndef ELEMENT_IS_BF16
 /* Copy `count` floats from each pixel of a row to the same pixel of another. */
 static void copy_row(float *to, int64_t to_stride, const float *from, int64_t from_stride, int64_t width,
                      int64_t count) {
@@ -91,81 +173,32 @@ static void copy_row(float *to, int64_t to_stride, const float *from, int64_t fr
 
 void FORM(upsample_concat)(float *y, const float *skip, const float *deep, const struct grid *grid,
                            int64_t skip_channels, int64_t deep_channels, int slab, int slabs) {
-    const int64_t height = 2 * grid->size[1], width = 2 * grid->size[2], channels = skip_channels + deep_channels;
-    const int64_t planes = grid->ndim == 3 ? 2 * grid->size[0] : 1;
+    const int64_t width = 2 * grid->size[2], channels = skip_channels + deep_channels;
     int64_t begin, end;
-    slab_share(planes * height, slab, slabs, &begin, &end);
-    for (int64_t row = begin; row < end; row++) {
-        float *out = y + row * width * channels;
-        copy_row(out, channels, skip + row * width * skip_channels, skip_channels, width, skip_channels);
-        const struct taps z = grid->ndim == 3 ? up_taps(row / height, grid->size[0]) : same_plane(0);
-        const struct taps h = up_taps(row % height, grid->size[1]);
-        const struct blend blend = blend_of(&z, &h, deep, grid->size[1], grid->size[2] * deep_channels);
-        out += skip_channels;
-        if (blend.count == 1) up_row(out, &blend, 1, grid->size[2], deep_channels, channels);
-        else if (blend.count == 2) up_row(out, &blend, 2, grid->size[2], deep_channels, channels);
-        else up_row(out, &blend, 4, grid->size[2], deep_channels, channels);
-    }
-}
-
-/* LANES channels of one pixel of ddeep: columns, then rows. */
-INLINE vf down_pixel(const struct blend *blend, int rows, const struct taps *columns, int count, int64_t channels,
-                     int64_t c, int64_t left) {
-    vf sum = v_zero();
-    for (int r = 0; r < rows; r++) {
-        vf line = v_zero();
-        UNROLL for (int t = 0; t < count; t++) {
-            const float *from = blend->row[r] + columns->at[t] * channels + c;
-            line = v_fma(v_all(columns->weight[t]), v_load_first(from, left), line);
-        }
-        sum = v_fma(v_all(blend->weight[r]), line, sum);
-    }
-    return sum;
-}
-
-/* Ask for pixels ahead of column j in the rows of dy that the row of ddeep before did not read: the last two of each
- * plane.  They are many and far apart, more than the processor follows by itself. */
-INLINE void prefetch_ahead(const struct blend *blend, int lines, int64_t j, int64_t width, int64_t channels) {
-    const int64_t ahead = 2 * j + 12;
-    if (ahead + 2 > 2 * width) return;
-    for (int r = 0; r < blend->count; r++)
-        for (int64_t i = 0; r % lines >= lines - 2 && i < 2 * channels; i += 64 / (int64_t)sizeof(float))
-            _mm_prefetch((const char *)(blend->row[r] + ahead * channels + i), _MM_HINT_T0);
-}
-
-/* One row of ddeep; all but the first and last pixel get gradient from four columns. */
-static void down_row(float *ddeep, const struct blend *blend, int lines, int64_t width, int64_t deep_channels,
-                     int64_t channels) {
-    for (int64_t j = 0; j < width; j++, ddeep += deep_channels) {
-        const struct taps columns = down_taps(j, width);
-        prefetch_ahead(blend, lines, j, width, channels);
-        for (int64_t c = 0; c < deep_channels; c += LANES) {
-            const int64_t left = deep_channels - c;
-            vf sum;
-            if (columns.count == 4 && blend->count == 4) sum = down_pixel(blend, 4, &columns, 4, channels, c, left);
-            else if (columns.count == 4) sum = down_pixel(blend, blend->count, &columns, 4, channels, c, left);
-            else sum = down_pixel(blend, blend->count, &columns, columns.count, channels, c, left);
-            v_store_first(ddeep + c, sum, left);
+    cells_share(grid, slab, slabs, &begin, &end);
+    for (int64_t number = begin; number < end; number++) {
+        const struct cell cell = cell_of(number, y + skip_channels, width * channels, deep, grid, deep_channels);
+        up(&cell, NULL, grid, deep_channels, channels);
+        for (int r = 0; r < 1 << (grid->ndim - 1); r++) {
+            float *out = cell.y[r] - skip_channels;
+            copy_row(out, channels, skip + (out - y) / channels * skip_channels, skip_channels, width, skip_channels);
         }
     }
 }
 
 void FORM(upsample_concat_grad)(float *dskip, float *ddeep, const float *dy, const struct grid *grid,
                                 int64_t skip_channels, int64_t deep_channels, int slab, int slabs) {
-    const int64_t height = 2 * grid->size[1], width = 2 * grid->size[2], channels = skip_channels + deep_channels;
+    const int64_t width = 2 * grid->size[2], channels = skip_channels + deep_channels;
     const int planes = grid->ndim == 3 ? 2 : 1;
     int64_t begin, end;
     slab_share(grid->size[0] * grid->size[1], slab, slabs, &begin, &end);
     for (int64_t row = begin; row < end; row++) {
         const int64_t plane = row / grid->size[1], line = row % grid->size[1];
-        const struct taps z = grid->ndim == 3 ? down_taps(plane, grid->size[0]) : same_plane(0);
-        const struct taps h = down_taps(line, grid->size[1]);
-        const struct blend blend = blend_of(&z, &h, dy + skip_channels, height, width * channels);
-        down_row(ddeep + row * grid->size[2] * deep_channels, &blend, h.count, grid->size[2], deep_channels, channels);
-        for (int i = 0; i < planes; i++) { /* the two rows of each plane that lie above this one */
-            const int64_t above = ((planes * plane + i) * height + 2 * line) * width;
-            copy_row(dskip + above * skip_channels, skip_channels, dy + above * channels, channels, 2 * width,
-                     skip_channels);
+        down(ddeep, dy + skip_channels, grid, row, deep_channels, channels);
+        for (int i = 0; i < 2 * planes; i++) { /* the two rows of each plane that lie above this one */
+            const int64_t above = ((planes * plane + i / 2) * 2 * grid->size[1] + 2 * line + i % 2) * width;
+            copy_row(dskip + above * skip_channels, skip_channels, dy + above * channels, channels, width, skip_channels);
         }
     }
 }
+#endif

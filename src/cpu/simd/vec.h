@@ -1,6 +1,6 @@
 /* Vectors of LANES floats: the few operations that the kernels in this folder need, over AVX2 + FMA or AVX-512.  Each
- * source is compiled once with -mavx2 and once with -mavx512*; FORM(warp) is warp_avx2 or warp_avx512.  Everything here
- * is static, so no instruction leaks into functions that run on other machines. */
+ * source is compiled once with -mavx2 and once with -mavx512*; FORM(warp) is warp_avx2 or warp_avx512, FORM(add) also
+ * add_bf16_avx2 or add_bf16_avx512.  Everything here is static, so no instruction leaks into functions that run on other machines. */
 #ifndef COVER_VEC_H
 #define COVER_VEC_H
 
@@ -13,7 +13,7 @@
 #define UNROLL _Pragma("GCC unroll 16")
 
 #ifdef __AVX512F__
-#define FORM(kernel) kernel##_avx512
+#define FORM(kernel) ELEMENT_FORM(kernel, avx512)
 enum { LANES = 16 };
 typedef __m512 vf;    /* LANES floats */
 typedef __m512i vi;   /* LANES int32 */
@@ -23,7 +23,7 @@ typedef __mmask16 vm; /* a condition a lane */
 #define V_LOAD_INT _mm512_loadu_si512
 #define V_STORE_INT _mm512_storeu_si512
 #else
-#define FORM(kernel) kernel##_avx2
+#define FORM(kernel) ELEMENT_FORM(kernel, avx2)
 enum { LANES = 8 };
 typedef __m256 vf;
 typedef __m256i vi;
@@ -154,6 +154,74 @@ INLINE vf v_load_first(const float *from, int64_t count) {
 INLINE void v_store_first(float *to, vf value, int64_t count) {
     if (count >= LANES) v_store(to, value);
     else v_store_some(to, value, vm_first(count));
+}
+
+/* ---- elements of feature maps: floats in registers, whatever they are in memory */
+#ifdef ELEMENT_IS_BF16
+#ifdef __AVX512F__
+INLINE vf v_load_e(const element *from) {
+    return v_from_int(_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)from)), 16));
+}
+INLINE vf v_load_first_e(const element *from, int64_t count) {
+    const __m256i halves = _mm256_maskz_loadu_epi16(vm_first(count), from);
+    return v_from_int(_mm512_slli_epi32(_mm512_cvtepu16_epi32(halves), 16));
+}
+/* To the nearest, ties to even, NaN to a quiet NaN, as bf16_from_float() does. */
+INLINE __m256i v_to_bf16(vf value) {
+    const vi bits = v_as_int(value), high = _mm512_srli_epi32(bits, 16);
+    const vi half = vi_add(vi_all(0x7fff), _mm512_and_si512(high, vi_all(1)));
+    const vi rounded = _mm512_srli_epi32(vi_add(bits, half), 16);
+    const vm nan = V_COMPARE(value, _CMP_UNORD_Q, value);
+    return _mm512_cvtepi32_epi16(_mm512_mask_or_epi32(rounded, nan, high, vi_all(0x40)));
+}
+INLINE void v_store_e(element *to, vf value) { _mm256_storeu_si256((__m256i *)to, v_to_bf16(value)); }
+INLINE void v_store_first_e(element *to, vf value, int64_t count) {
+    _mm256_mask_storeu_epi16(to, vm_first(count), v_to_bf16(value));
+}
+#else
+INLINE vf v_load_e(const element *from) {
+    return v_from_int(_mm256_slli_epi32(_mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)from)), 16));
+}
+INLINE vf v_load_first_e(const element *from, int64_t count) {
+    element some[LANES] = {0};
+    if (count >= LANES) return v_load_e(from);
+    memcpy(some, from, (size_t)count * sizeof *some);
+    return v_load_e(some);
+}
+INLINE void v_store_e(element *to, vf value) {
+    const vi bits = v_as_int(value), high = _mm256_srli_epi32(bits, 16);
+    const vi half = vi_add(vi_all(0x7fff), _mm256_and_si256(high, vi_all(1)));
+    const vi rounded = _mm256_srli_epi32(vi_add(bits, half), 16), quiet = _mm256_or_si256(high, vi_all(0x40));
+    const vi words = vi_select(V_COMPARE(value, _CMP_UNORD_Q, value), quiet, rounded);
+    const vi packed = _mm256_permute4x64_epi64(_mm256_packus_epi32(words, words), 0x08);
+    _mm_storeu_si128((__m128i *)to, _mm256_castsi256_si128(packed));
+}
+INLINE void v_store_first_e(element *to, vf value, int64_t count) {
+    element some[LANES];
+    if (count >= LANES) {
+        v_store_e(to, value);
+        return;
+    }
+    v_store_e(some, value);
+    memcpy(to, some, (size_t)count * sizeof *some);
+}
+#endif
+#else
+INLINE vf v_load_e(const element *from) { return v_load(from); }
+INLINE vf v_load_first_e(const element *from, int64_t count) { return v_load_first(from, count); }
+INLINE void v_store_e(element *to, vf value) { v_store(to, value); }
+INLINE void v_store_first_e(element *to, vf value, int64_t count) { v_store_first(to, value, count); }
+#endif
+
+/* ---- leaky ReLU, and a normalisation on load */
+INLINE vf v_leaky(vf u, vf slope) { return v_select(V_COMPARE(u, _CMP_GT_OQ, v_zero()), u, u * slope); }
+/* Coefficients of channels c .. c + LANES, `left` of which exist; norm NULL = none. */
+INLINE void v_load_norm(vf *scale, vf *offset, const struct norm_load *norm, int64_t c, int64_t left) {
+    *scale = norm ? v_load_first(norm->scale + c, left) : v_zero();
+    *offset = norm ? v_load_first(norm->offset + c, left) : v_zero();
+}
+INLINE vf v_normed(vf value, const struct norm_load *norm, vf scale, vf offset) {
+    return norm ? v_leaky(v_fma(value, scale, offset), v_all(norm->slope)) : value;
 }
 
 /* 2^a within one unit in the last place for a <= 0: an integer power times a polynomial on [-1/2, 1/2] (minimax in

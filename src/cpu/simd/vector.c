@@ -1,12 +1,7 @@
-/* Flat vectors: add_plain, square_sum_plain and adam_plain of plain/vector.c, LANES elements at a time. */
+/* Flat vectors: square_sum_plain and adam_plain of plain/vector.c, LANES elements at a time. */
 #include "vec.h"
 
 #include <math.h>
-
-void FORM(add)(float *y, const float *a, const float *b, int64_t count) {
-    for (int64_t i = 0; i < count; i += LANES)
-        v_store_first(y + i, v_load_first(a + i, count - i) + v_load_first(b + i, count - i), count - i);
-}
 
 double FORM(square_sum)(const float *x, int64_t count) {
     vd low_sum = vd_zero(), high_sum = vd_zero(), low_odd = vd_zero(), high_odd = vd_zero();
