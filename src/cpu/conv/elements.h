@@ -16,7 +16,16 @@
 typedef uint32_t bits_vec __attribute__((vector_size(LANES * sizeof(uint32_t)), aligned(4), may_alias));
 typedef uint16_t half_vec __attribute__((vector_size(LANES * sizeof(uint16_t)), aligned(2), may_alias));
 
-INLINE vec vec_of_bf16(half_vec half) { return (vec)(__builtin_convertvector(half, bits_vec) << 16); }
+/* (By name: compilers make two halves of a conversion between vectors.) */
+INLINE vec vec_of_bf16(half_vec half) {
+#if defined(__AVX512F__)
+    return (vec)_mm512_slli_epi32(_mm512_cvtepu16_epi32((__m256i)half), 16);
+#elif defined(__AVX2__)
+    return (vec)_mm256_slli_epi32(_mm256_cvtepu16_epi32((__m128i)half), 16);
+#else
+    return (vec)(__builtin_convertvector(half, bits_vec) << 16);
+#endif
+}
 
 /* As bf16_from_float() rounds, but that AVX512_BF16 takes what is below the normal floats as zero. */
 INLINE half_vec bf16_of_vec(vec value) {

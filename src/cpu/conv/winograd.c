@@ -8,12 +8,21 @@
 
 /* Bytes of V and M that stay in the second cache; but no fewer than so many tiles share the weights that are read for
  * them.  The least work that is worth it. */
-enum { CACHE_BYTES = 512 * 1024, LEAST_TILES = 8 * ROWS_MAX, LEAST_CHANNELS = 8 };
+#ifndef CB
+#define CB 256
+#define LT 1
+#endif
+enum { CACHE_BYTES = CB * 1024, LEAST_TILES = LT * ROWS_MAX, LEAST_CHANNELS = 8 };
 
 /* A row of `words` in steps that do not all fall into the same lines of the first cache. */
 static int64_t padded(int64_t words) {
     const int64_t vectors = ceil_div(words, LANES);
     return (vectors + (vectors % 8 == 0)) * LANES;
+}
+
+/* Where the last vector of channels ends: that of each tensor may reach beyond what there is. */
+static int64_t channels_end(const int64_t part[2]) {
+    return larger(ceil_div(part[0], LANES) * LANES, part[0] + ceil_div(part[1], LANES) * LANES);
 }
 
 static void plan_blocks(struct winograd_plan *plan) {
@@ -70,13 +79,10 @@ static cover_status prepare(struct prepared *prepared) {
     }
     plan->pairs = HAS_PAIRS && plan->from == ELEMENT_BF16;
     if (plan->pairs && !turned) plan->in_floats = MEAN_FREQUENCY;
-    /* each tensor's last vector of channels may reach beyond them */
-    const int64_t ends[2] = {ceil_div(plan->in_part[0], LANES) * LANES,
-                             plan->in_part[0] + ceil_div(plan->in_part[1], LANES) * LANES};
-    const int64_t values = larger(ends[0], ends[1]);
+    const int64_t values = channels_end(plan->in_part);
     plan->v_row = padded(plan->pairs ? ceil_div(values, 2) : values);
     plan->v_mean_row = plan->in_floats == NO_FREQUENCY ? 0 : padded(values);
-    plan->m_row = padded(plan->out + LANES - 1); /* a second target begins at any channel */
+    plan->m_row = padded(channels_end(plan->out_part));
     plan_blocks(plan);
     prepared->scratch_bytes = plan_scratch(plan);
     prepared->packed_bytes = plan_packed(plan);
@@ -135,9 +141,14 @@ static cover_status convolve(const struct prepared *prepared, int slab, const st
             const int64_t last = smaller(z + plan->planes, z_end);
             for (; ready < smaller(last + reach, plan->size[0]); ready++)
                 winograd_input(plan, scratch, source, ready, first, count);
-            for (int f = 0; f < FREQUENCIES; f++)
+            const bool sweeps = last < z_end; /* on to the next planes, else to the next tiles */
+            const int64_t next = sweeps ? first : first + count, next_count = sweeps ? count : smaller(count, end - next);
+            const int64_t next_z = sweeps ? smaller(ready, plan->size[0] - 1) : larger(z_begin - reach, 0);
+            for (int f = 0; f < FREQUENCIES; f++) {
+                winograd_fetch(plan, source, next_z, next, next_count, f, FREQUENCIES);
                 for (int64_t block = 0; block < blocks; block++)
                     for (int64_t i = z; i < last; i++) multiply_tiles(plan, scratch, packed, i - z, i, count, f, block);
+            }
             for (int64_t i = z; i < last; i++)
                 winograd_output(plan, target, bias, scratch, i - z, i, rows, first, count);
         }

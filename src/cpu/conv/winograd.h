@@ -89,8 +89,9 @@ INLINE void tile_finish(vec left[2][4], vec right[2][4], tile_store *store, void
 
 /* Tiles first .. first + count - 1 of a row, channels channel .. channel + LANES - 1, of which `left` exist; the others
  * are zero.  element, normed and store are to be constants. */
-INLINE void transform_tiles(const struct tile_source *source, int64_t first, int64_t count, int64_t channel, int64_t left,
+INLINE void transform_tiles(const struct tile_source *from, int64_t first, int64_t count, int64_t channel, int64_t left,
                             const enum element element, const bool normed, tile_store *store, void *to) {
+    const struct tile_source own = *from, *source = &own; /* no store changes it, as far as the compiler can see */
     struct vec_norm of_channels;
     if (normed) of_channels = load_norm(source->norm, channel, left);
     const struct vec_norm *norm = normed ? &of_channels : NULL;

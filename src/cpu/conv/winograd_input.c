@@ -11,16 +11,20 @@ struct v_place { /* of the first tile's channels */
 INLINE void store_floats(void *to, int64_t tile, const vec v[FREQUENCIES]) {
     const struct v_place *place = to;
     char *at = place->v + tile * place->row;
-#pragma GCC unroll 16
-    for (int f = 0; f < FREQUENCIES; f++) *(vec *)(at + f * place->frequency) = v[f];
+#pragma GCC unroll 4
+    for (int r = 0; r < 4; r++, at += 4 * place->frequency)
+#pragma GCC unroll 4
+        for (int c = 0; c < 4; c++) *(vec *)(at + c * place->frequency) = v[4 * r + c];
 }
 
 #if defined(__AVX512BF16__)
 INLINE void store_pairs(void *to, int64_t tile, const vec v[FREQUENCIES]) {
     const struct v_place *place = to;
     char *at = place->v + tile * place->row;
-#pragma GCC unroll 16
-    for (int f = 0; f < FREQUENCIES; f++) *(half_vec *)(at + f * place->frequency) = bf16_of_vec(v[f]);
+#pragma GCC unroll 4
+    for (int r = 0; r < 4; r++, at += 4 * place->frequency)
+#pragma GCC unroll 4
+        for (int c = 0; c < 4; c++) *(half_vec *)(at + c * place->frequency) = bf16_of_vec(v[4 * r + c]);
 }
 INLINE void store_pairs_and_mean(void *to, int64_t tile, const vec v[FREQUENCIES]) {
     const struct v_place *place = to;
@@ -77,4 +81,24 @@ void winograd_input(const struct winograd_plan *plan, float *scratch, const stru
         }
         done += tiles;
     }
+}
+
+static void fetch(const char *at, const char *end) {
+    enum { LINE = 64 };
+    for (; at < end; at += LINE) __builtin_prefetch(at, 0, 2);
+}
+
+/* (Memory ahead of what is needed does no harm; of a plane's rows the first two were read for the tiles above.) */
+void winograd_fetch(const struct winograd_plan *plan, const struct conv_source source[CONV_SOURCES], int64_t z, int64_t first,
+                    int64_t count, int64_t part, int64_t parts) {
+    const int64_t height = plan->size[1], width = plan->size[2];
+    const int64_t begin = first + count * part / parts, end = first + count * (part + 1) / parts;
+    const int64_t row = begin / plan->row_tiles, column = 2 * (begin % plan->row_tiles), columns = 2 * (end - begin);
+    for (int s = 0; s < CONV_SOURCES; s++)
+        for (int r = plan->taps == 1 ? 2 : 0; r < 4; r++) {
+            const int64_t y = 2 * row - 1 + r, pixel = (z * height + y) * width + column;
+            if (plan->in_part[s] == 0 || y < 0 || y >= height) continue;
+            const char *at = element_at(source[s].data, plan->from, pixel * plan->in_part[s]);
+            fetch(at, element_at(at, plan->from, columns * plan->in_part[s]));
+        }
 }

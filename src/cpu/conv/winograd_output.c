@@ -7,50 +7,48 @@ struct tile_target {
     int64_t width, channels;
 };
 
-struct tile_sums {
-    vec sum, square;
+struct tile_sums { /* of each pixel of the tiles */
+    vec sum[4], square[4];
 };
 
-/* y[2 * row + column]; products lie at m, m + frequency, ... */
+/* y[2 * row + column]; products lie at m, m + frequency, ...  What is added to MEAN_FREQUENCY is added to every pixel. */
 INLINE void tile_inverse(vec y[4], const float *m, int64_t frequency, vec bias) {
     vec s[2][4];
 #pragma GCC unroll 4
     for (int c = 0; c < 4; c++) {
-        const vec m0 = *(const vec *)(m + c * frequency), m1 = *(const vec *)(m + (4 + c) * frequency);
-        const vec m2 = *(const vec *)(m + (8 + c) * frequency), m3 = *(const vec *)(m + (12 + c) * frequency);
+        const float *row = m + c * frequency;
+        const vec m0 = *(const vec *)row;
+        vec m1 = *(const vec *)(row += 4 * frequency);
+        const vec m2 = *(const vec *)(row += 4 * frequency), m3 = *(const vec *)(row += 4 * frequency);
+        if (4 + c == MEAN_FREQUENCY) m1 += bias;
         s[0][c] = m0 + (m1 + m2), s[1][c] = (m1 - m2) - m3;
     }
 #pragma GCC unroll 2
-    for (int r = 0; r < 2; r++) {
-        y[2 * r] = s[r][0] + bias + (s[r][1] + s[r][2]), y[2 * r + 1] = (s[r][1] - s[r][2]) + (bias - s[r][3]);
-    }
+    for (int r = 0; r < 2; r++)
+        y[2 * r] = s[r][0] + (s[r][1] + s[r][2]), y[2 * r + 1] = (s[r][1] - s[r][2]) - s[r][3];
 }
 
 INLINE void tile_write(const struct tile_target *target, int64_t tile, int64_t channel, int64_t left, const vec y[4],
                        struct tile_sums *sums, const enum element element, const bool summed, const bool checked) {
-    vec sum[4], square[4];
 #pragma GCC unroll 4
     for (int p = 0; p < 4; p++) {
         const int64_t x = 2 * tile + p % 2;
-        sum[p] = square[p] = (vec){0};
         if (checked && (!target->row[p / 2] || x >= target->width)) continue;
         void *to = (void *)element_at(target->row[p / 2], element, x * target->channels + channel);
         if (checked && left < LANES) store_first(to, element, y[p], left);
         else store_vec(to, element, y[p]);
-        sum[p] = y[p], square[p] = y[p] * y[p];
+        if (summed) sums->sum[p] += y[p], sums->square[p] += y[p] * y[p];
     }
-    if (!summed) return;
-    sums->sum += (sum[0] + sum[1]) + (sum[2] + sum[3]);
-    sums->square += (square[0] + square[1]) + (square[2] + square[3]);
 }
 
 /* Tiles first .. first + count - 1 of a row, channels channel .. channel + LANES - 1, of which `left` exist. */
-INLINE void output_tiles(const struct tile_target *target, int64_t first, int64_t count, int64_t channel, int64_t left,
+INLINE void output_tiles(const struct tile_target *to, int64_t first, int64_t count, int64_t channel, int64_t left,
                          const float *m, int64_t m_row, int64_t frequency, vec bias, struct tile_sums *sums,
                          const enum element element, const bool summed) {
+    const struct tile_target local = *to, *target = &local; /* no store changes it, as far as the compiler can see */
     const bool whole = target->row[0] && target->row[1] && left >= LANES;
     const int64_t inside = whole ? smaller(count, target->width / 2 - first) : 0;
-    struct tile_sums own = {{0}, {0}};
+    struct tile_sums own = {{{0}}, {{0}}};
     int64_t tile = 0;
     for (; tile < inside; tile++) {
         vec y[4];
@@ -81,10 +79,10 @@ DEFINE(halves_summed, ELEMENT_BF16, true)
 static output_fn *const outputs[2][2] = {{floats, floats_summed}, {halves, halves_summed}};
 
 static void add_sums(double *sums, int64_t channels, const struct tile_sums *of_tiles, int64_t channel) {
-    for (int64_t l = 0; l < smaller(LANES, channels - channel); l++) {
-        sums[channel + l] += of_tiles->sum[l];
-        sums[channels + channel + l] += of_tiles->square[l];
-    }
+    const vec *s = of_tiles->sum, *q = of_tiles->square;
+    const vec sum = (s[0] + s[1]) + (s[2] + s[3]), square = (q[0] + q[1]) + (q[2] + q[3]);
+    for (int64_t l = 0; l < smaller(LANES, channels - channel); l++)
+        sums[channel + l] += sum[l], sums[channels + channel + l] += square[l];
 }
 
 void winograd_output(const struct winograd_plan *plan, const struct conv_target *target, const float *bias, const float *scratch,

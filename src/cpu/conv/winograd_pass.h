@@ -45,6 +45,12 @@ void winograd_pack(const struct winograd_plan *plan, float *packed, const float 
 void winograd_input(const struct winograd_plan *plan, float *scratch, const struct conv_source source[CONV_SOURCES], int64_t z,
                     int64_t first, int64_t count);
 
+/* Asks for the memory that winograd_input() will read for those tiles, `part` of `parts` of it: spread over the products
+ * before, which read no more than the caches hold. */
+#define winograd_fetch ISA_NAME(conv_winograd_fetch)
+void winograd_fetch(const struct winograd_plan *plan, const struct conv_source source[CONV_SOURCES], int64_t z, int64_t first,
+                    int64_t count, int64_t part, int64_t parts);
+
 /* Rows of pixels that a slab writes; those of a tile that lie outside are some other slab's. */
 struct winograd_rows {
     int64_t begin, end;
