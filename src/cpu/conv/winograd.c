@@ -6,13 +6,9 @@
 
 #include "../features.h"
 
-/* Bytes of V and M that stay in the second cache; but no fewer than so many tiles share the weights that are read for
- * them.  The least work that is worth it. */
-#ifndef CB
-#define CB 256
-#define LT 1
-#endif
-enum { CACHE_BYTES = CB * 1024, LEAST_TILES = LT * ROWS_MAX, LEAST_CHANNELS = 8 };
+/* Bytes of V and M that stay in the second cache, beside the weights; but no fewer than so many tiles share the weights
+ * that are read for them.  The least channels that are worth it. */
+enum { CACHE_BYTES = 256 * 1024, LEAST_TILES = 8 * ROWS_MAX, LEAST_CHANNELS = 8 };
 
 /* A row of `words` in steps that do not all fall into the same lines of the first cache. */
 static int64_t padded(int64_t words) {
