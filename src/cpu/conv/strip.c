@@ -3,7 +3,7 @@
 #include "direct.h"
 #include "strip.h"
 
-#ifdef __AVX512F__
+#ifdef __AVX2__
 #include <immintrin.h>
 #endif
 
@@ -12,10 +12,18 @@
 typedef uint32_t bits __attribute__((vector_size(LANES * sizeof(uint32_t)), may_alias));
 typedef int32_t lanes __attribute__((vector_size(LANES * sizeof(int32_t)), may_alias));
 typedef bf16 halves __attribute__((vector_size(LANES * sizeof(bf16)), aligned(2), may_alias));
-typedef double wide __attribute__((vector_size(LANES * sizeof(double)), aligned(8), may_alias));
 
-INLINE vec select_vec(lanes condition, vec yes, vec no) {
-    return (vec)((condition & (lanes)yes) | (~condition & (lanes)no));
+/* value where it is positive, else slope times it; NaN stays NaN */
+INLINE vec leaky(vec value, float slope) {
+    const vec low = value * slope;
+#if defined(__AVX512F__)
+    return (vec)_mm512_mask_blend_ps(_mm512_cmp_ps_mask(value, _mm512_setzero_ps(), _CMP_GT_OQ), low, value);
+#elif defined(__AVX2__)
+    return (vec)_mm256_blendv_ps(low, value, _mm256_cmp_ps(value, _mm256_setzero_ps(), _CMP_GT_OQ));
+#else
+    const lanes positive = value > 0;
+    return (vec)((positive & (lanes)value) | (~positive & (lanes)low));
+#endif
 }
 
 /* ---- conversion, as bf16_to_float and bf16_from_float have it */
@@ -61,37 +69,34 @@ INLINE void store(void *data, enum element element, vec value, int64_t count) {
 
 /* ---- copy */
 
-/* Rows of `width` values; every row has the same scales and offsets, which are whole vectors. */
-struct copy {
+struct copy { /* rows of `width` values */
     char *to;
     const char *from;
     int64_t to_stride, from_stride, rows, width; /* strides in bytes */
-    const float *scale, *offset;                 /* NULL = as it is */
-    float slope;
+    struct norm_load norm;                       /* of a row */
 };
-
-INLINE void copy_vector(char *to, enum element to_element, const char *from, enum element from_element, const float *scale,
-                        const float *offset, float slope, int64_t count) {
-    vec value = load(from, from_element, count);
-    if (scale) {
-        value = value * *(const vec *)scale + *(const vec *)offset;
-        value = select_vec(value > 0, value, value * slope);
-    }
-    store(to, to_element, value, count);
-}
 
 INLINE void copy_rows(const struct copy *c, enum element to_element, enum element from_element, bool normed) {
     const int64_t to_size = (int64_t)element_bytes(to_element), from_size = (int64_t)element_bytes(from_element);
     const int64_t whole = c->width / LANES * LANES, rest = c->width - whole;
+    const float *scale = c->norm.scale, *offset = c->norm.offset, slope = c->norm.slope;
+    vec last_scale = {0}, last_offset = {0};
+    if (normed && rest) {
+        last_scale = load(scale + whole, ELEMENT_F32, rest);
+        last_offset = load(offset + whole, ELEMENT_F32, rest);
+    }
     char *to = c->to;
     const char *from = c->from;
     for (int64_t row = 0; row < c->rows; row++, to += c->to_stride, from += c->from_stride) {
-        for (int64_t i = 0; i < whole; i += LANES)
-            copy_vector(to + i * to_size, to_element, from + i * from_size, from_element, normed ? c->scale + i : NULL,
-                        c->offset + (normed ? i : 0), c->slope, LANES);
-        if (rest)
-            copy_vector(to + whole * to_size, to_element, from + whole * from_size, from_element,
-                        normed ? c->scale + whole : NULL, c->offset + (normed ? whole : 0), c->slope, rest);
+        for (int64_t i = 0; i < whole; i += LANES) {
+            vec value = load(from + i * from_size, from_element, LANES);
+            if (normed) value = leaky(value * *(const vec *)(scale + i) + *(const vec *)(offset + i), slope);
+            store(to + i * to_size, to_element, value, LANES);
+        }
+        if (!rest) continue;
+        vec value = load(from + whole * from_size, from_element, rest);
+        if (normed) value = leaky(value * last_scale + last_offset, slope);
+        store(to + whole * to_size, to_element, value, rest);
     }
 }
 
@@ -111,86 +116,109 @@ static void (*const copies[2][2][2])(const struct copy *) = { /* [normed][to][fr
     {{norm_f32_f32, norm_f32_bf16}, {norm_bf16_f32, norm_bf16_bf16}},
 };
 
-/* Few channels of dense pixels are taken as rows of LANES pixels, which are whole vectors. */
-enum { CHUNK = 512, ROW_MAX = CHUNK > LANES * LANES ? CHUNK : LANES * LANES };
-
-static void run_copy(struct copy c, struct strip to, struct strip from, bool normed) {
+static void run_copy(struct copy c, struct strip to, struct strip from) {
     c.to = to.data, c.from = from.data;
-    copies[normed][to.element == ELEMENT_BF16][from.element == ELEMENT_BF16](&c);
+    copies[c.norm.scale != NULL][to.element == ELEMENT_BF16][from.element == ELEMENT_BF16](&c);
+}
+
+/* Few channels of dense pixels are taken as rows of LANES pixels, which are whole vectors. */
+enum { ROW_MAX = LANES * LANES };
+
+static void repeat(float *to, const float *from, int64_t channels) {
+    for (int64_t p = 0; p < LANES; p++) copy_floats(to + p * channels, from, channels);
 }
 
 static void copy(struct strip to, struct strip from, int64_t pixels, int64_t channels, const struct norm_load *norm) {
-    const int64_t to_bytes = (int64_t)element_bytes(to.element), from_bytes = (int64_t)element_bytes(from.element);
+    const int64_t to_bytes = to.stride * (int64_t)element_bytes(to.element);
+    const int64_t from_bytes = from.stride * (int64_t)element_bytes(from.element);
     const bool dense = to.stride == channels && from.stride == channels;
-    if (!norm && dense) {
-        run_copy((struct copy){.rows = 1, .width = pixels * channels}, to, from, false);
-        return;
-    }
-    if (!norm) {
-        run_copy((struct copy){.to_stride = to.stride * to_bytes, .from_stride = from.stride * from_bytes, .rows = pixels,
-                               .width = channels}, to, from, false);
+    struct copy c = {.to_stride = to_bytes, .from_stride = from_bytes, .rows = pixels, .width = channels};
+    if (norm) c.norm = *norm;
+    if (dense && !norm) c.rows = 1, c.width = pixels * channels;
+    if (!dense || !norm || channels >= LANES || pixels < LANES) {
+        run_copy(c, to, from);
         return;
     }
     float scale[ROW_MAX], offset[ROW_MAX];
-    const int64_t together = dense && channels < LANES ? smaller(LANES, pixels) : 1, left = pixels % together;
-    for (int64_t first = 0; first < channels; first += CHUNK) {
-        const int64_t here = smaller(CHUNK, channels - first), width = here * together;
-        for (int64_t i = 0; i < width; i++) scale[i] = norm->scale[first + i % here], offset[i] = norm->offset[first + i % here];
-        struct copy c = {.to_stride = to.stride * to_bytes * together, .from_stride = from.stride * from_bytes * together,
-                         .rows = pixels / together, .width = width, .scale = scale, .offset = offset, .slope = norm->slope};
-        run_copy(c, strip_at(to, 0, first), strip_at(from, 0, first), true);
-        c.rows = 1, c.width = here * left;
-        if (left) run_copy(c, strip_at(to, pixels - left, first), strip_at(from, pixels - left, first), true);
-    }
+    repeat(scale, norm->scale, channels), repeat(offset, norm->offset, channels);
+    c.norm.scale = scale, c.norm.offset = offset;
+    c.to_stride *= LANES, c.from_stride *= LANES, c.rows /= LANES, c.width *= LANES;
+    run_copy(c, to, from);
+    const int64_t done = pixels / LANES * LANES;
+    c.rows = 1, c.width = (pixels - done) * channels;
+    if (done < pixels) run_copy(c, strip_at(to, done, 0), strip_at(from, done, 0));
 }
 
 /* ---- sum: of GROUP rows in floats, of groups in doubles */
 
-enum { GROUP = 8 };
+enum { GROUP = 8, SUM_MAX = LANES * LANES };
 
-INLINE void add_wide(double *sum, vec value) { *(wide *)sum += __builtin_convertvector(value, wide); }
+INLINE void add_wide(double *sum, vec value) {
+#if defined(__AVX512F__)
+    _mm512_storeu_pd(sum, _mm512_loadu_pd(sum) + _mm512_cvtps_pd(_mm512_castps512_ps256((__m512)value)));
+    _mm512_storeu_pd(sum + 8, _mm512_loadu_pd(sum + 8) + _mm512_cvtps_pd(_mm512_extractf32x8_ps((__m512)value, 1)));
+#elif defined(__AVX2__)
+    _mm256_storeu_pd(sum, _mm256_loadu_pd(sum) + _mm256_cvtps_pd(_mm256_castps256_ps128((__m256)value)));
+    _mm256_storeu_pd(sum + 4, _mm256_loadu_pd(sum + 4) + _mm256_cvtps_pd(_mm256_extractf128_ps((__m256)value, 1)));
+#else
+    for (int l = 0; l < LANES; l++) sum[l] += value[l];
+#endif
+}
+
+/* LANES columns, or the first `count`, of GROUP rows or fewer. */
+INLINE void sum_group(double *sum, double *square, const char *from, enum element element, int64_t stride, int64_t rows,
+                      int64_t count) {
+    vec sums = {0}, squares = {0};
+#pragma GCC unroll 8
+    for (int64_t r = 0; r < rows; r++) {
+        const vec value = load(from + r * stride, element, count);
+        sums += value;
+        if (square) squares += value * value;
+    }
+    add_wide(sum, sums);
+    if (square) add_wide(square, squares);
+}
 
 INLINE void sum_rows(double *sum, double *square, const char *from, enum element element, int64_t stride, int64_t rows,
                      int64_t width) {
-    const int64_t size = (int64_t)element_bytes(element);
-    for (int64_t row = 0; row < rows; row += GROUP, from += GROUP * stride)
-        for (int64_t i = 0; i < width; i += LANES) {
-            const int64_t count = smaller(LANES, width - i), here = smaller(GROUP, rows - row);
-            vec sums = {0}, squares = {0};
-            if (count == LANES && here == GROUP) {
-#pragma GCC unroll 8
-                for (int r = 0; r < GROUP; r++) {
-                    const vec value = load(from + r * stride + i * size, element, LANES);
-                    sums += value, squares += value * value;
-                }
-            } else {
-                for (int64_t r = 0; r < here; r++) {
-                    const vec value = load(from + r * stride + i * size, element, count);
-                    sums += value, squares += value * value;
-                }
-            }
-            add_wide(sum + i, sums), add_wide(square + i, squares);
-        }
+    const int64_t size = (int64_t)element_bytes(element), whole = width / LANES * LANES, rest = width - whole;
+    for (; rows > 0; rows -= GROUP, from += GROUP * stride) {
+        for (int64_t i = 0; i < whole; i += LANES)
+            if (rows >= GROUP) sum_group(sum + i, square ? square + i : NULL, from + i * size, element, stride, GROUP, LANES);
+            else sum_group(sum + i, square ? square + i : NULL, from + i * size, element, stride, rows, LANES);
+        if (rest)
+            sum_group(sum + whole, square ? square + whole : NULL, from + whole * size, element, stride, smaller(rows, GROUP), rest);
+    }
 }
 
-static void sum(double *sums, struct strip from, int64_t pixels, int64_t channels) {
-    const bool half = from.element == ELEMENT_BF16, dense = from.stride == channels;
-    const int64_t together = dense && channels < LANES ? smaller(LANES, pixels) : 1, left = pixels % together;
-    for (int64_t first = 0; first < channels; first += CHUNK) {
-        const int64_t here = smaller(CHUNK, channels - first), width = here * together, padded = ceil_div(width, LANES) * LANES;
-        const int64_t stride = from.stride * (int64_t)element_bytes(from.element) * together;
-        double total[ROW_MAX], square[ROW_MAX];
-        for (int64_t i = 0; i < padded; i++) total[i] = square[i] = 0;
-        for (int part = 0; part < (left ? 2 : 1); part++) { /* whole rows, then what is left of one */
-            const char *data = strip_at(from, part ? pixels - left : 0, first).data;
-            const int64_t rows = part ? 1 : pixels / together, wide_here = part ? here * left : width;
-            if (half) sum_rows(total, square, data, ELEMENT_BF16, stride, rows, wide_here);
-            else sum_rows(total, square, data, ELEMENT_F32, stride, rows, wide_here);
-        }
-        for (int64_t i = 0; i < width; i++) {
-            const int64_t c = first + i % here;
-            sums[c] += total[i], sums[channels + c] += square[i];
-        }
+#define SUM(name, element, square)                                                                                     \
+    static void name(double *sums, double *squares, const char *from, int64_t stride, int64_t rows, int64_t width) {  \
+        sum_rows(sums, square, from, element, stride, rows, width);                                                    \
+    }
+SUM(sum_f32, ELEMENT_F32, ((void)squares, NULL))
+SUM(sum_bf16, ELEMENT_BF16, ((void)squares, NULL))
+SUM(squares_f32, ELEMENT_F32, squares)
+SUM(squares_bf16, ELEMENT_BF16, squares)
+static void (*const sum_table[2][2])(double *, double *, const char *, int64_t, int64_t, int64_t) = {
+    {sum_f32, sum_bf16}, {squares_f32, squares_bf16}}; /* [with squares][element] */
+
+static void sum(double *sums, double *squares, struct strip from, int64_t pixels, int64_t channels) {
+    const bool few = channels < LANES && from.stride == channels;
+    const int64_t together = few ? LANES : 1, bytes = from.stride * (int64_t)element_bytes(from.element) * together;
+    const int64_t done = pixels / together * together, left = pixels - done;
+    for (int64_t first = 0; first < channels; first += SUM_MAX) {
+        const int64_t here = smaller(SUM_MAX, channels - first), width = here * together;
+        double total[SUM_MAX + LANES], square[SUM_MAX + LANES];
+        for (int64_t i = 0; i < ceil_div(width, LANES) * LANES; i++) total[i] = square[i] = 0;
+        void (*const add)(double *, double *, const char *, int64_t, int64_t, int64_t) =
+            sum_table[squares != NULL][from.element == ELEMENT_BF16];
+        add(total, square, strip_at(from, 0, first).data, bytes, done / together, width);
+        if (left) add(total, square, strip_at(from, done, first).data, bytes, 1, left * here);
+        for (int64_t p = 0; p < together; p++)
+            for (int64_t c = 0; c < here; c++) {
+                sums[first + c] += total[p * here + c];
+                if (squares) squares[first + c] += square[p * here + c];
+            }
     }
 }
 

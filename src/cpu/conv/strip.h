@@ -15,8 +15,8 @@ struct strip {
 struct conv_strips {
     /* to = from, converted, normalised unless norm is NULL; nothing but `channels` of each pixel is read or written */
     void (*copy)(struct strip to, struct strip from, int64_t pixels, int64_t channels, const struct norm_load *norm);
-    /* sums (2, channels) += sums over the pixels, of values and of their squares */
-    void (*sum)(double *sums, struct strip from, int64_t pixels, int64_t channels);
+    /* sums and squares (channels) += sums over the pixels, of values and of their squares; squares may be NULL */
+    void (*sum)(double *sums, double *squares, struct strip from, int64_t pixels, int64_t channels);
 };
 
 extern const struct conv_strips conv_strips_avx512, conv_strips_avx2, conv_strips_generic;

@@ -7,15 +7,22 @@
 
 struct plan {
     struct thin_source source;
-    int64_t out;    /* channels */
-    int64_t blocks; /* of output channels */
-    int64_t columns; /* of all blocks */
+    int64_t out;             /* channels */
+    int64_t blocks, columns; /* of output channels; columns are those of all blocks */
+    int64_t group;           /* input channels in one vector; 1 = the vector has room for one alone */
     int64_t bias, made; /* offsets in scratch, in floats: the bias, what a strip makes */
 };
 
 /* Kernel 3 pays where all channels of a neighbourhood are few. */
 static bool is_thin(const struct conv_shape *s, enum conv_pass pass) {
     return s->kernel == 1 || (s->c_in <= FEW_CHANNELS && pass != CONV_GRAD_DATA);
+}
+
+/* Few output channels leave lanes free for other input channels. */
+static int64_t group_of(int64_t in, int64_t out) {
+    int64_t group = 1;
+    while (2 * group * out <= LANES && in % (2 * group) == 0) group *= 2;
+    return group;
 }
 
 static cover_status prepare(struct prepared *prepared) {
@@ -26,7 +33,8 @@ static cover_status prepare(struct prepared *prepared) {
     if (!plan) return COVER_ERROR_MEMORY;
     const bool turned = prepared->pass == CONV_GRAD_DATA;
     *plan = (struct plan){.out = turned ? s->c_in : s->c_out};
-    plan->source = thin_source_of(s, turned, plan->out);
+    plan->source = thin_source_of(s, turned, plan->out, ROWS_MAX);
+    plan->group = s->kernel == 1 ? group_of(plan->source.values, plan->out) : 1;
     plan->blocks = ceil_div(plan->out, BLOCK);
     plan->columns = (plan->blocks - 1) * BLOCK + block_columns(plan->out, plan->blocks - 1);
     plan->bias = plan->source.floats;
@@ -38,7 +46,7 @@ static cover_status prepare(struct prepared *prepared) {
 
 static void release(struct prepared *prepared) { memory_free(prepared->context, prepared->state); }
 
-/* Packed weights: (block, value, column), values being (tap, input channel). */
+/* Packed weights: (block, value, column), values being (tap, input channel); with groups (group, column, one of it). */
 static cover_status pack(const struct prepared *prepared, void *packed, const float *weights, void *scratch) {
     (void)scratch;
     const struct plan *plan = prepared->state;
@@ -46,6 +54,14 @@ static cover_status pack(const struct prepared *prepared, void *packed, const fl
     const bool turned = prepared->pass == CONV_GRAD_DATA; /* of kernel 1 alone */
     const int64_t from_in = turned ? c_in : taps, from_out = turned ? 1 : c_in * taps;
     float *to = packed;
+    if (plan->group > 1) {
+        const int64_t in = plan->source.values, group = plan->group;
+        zero_floats(to, in / group * LANES);
+        for (int64_t i = 0; i < in; i++)
+            for (int64_t n = 0; n < plan->out; n++)
+                to[i / group * LANES + n * group + i % group] = weights[i * from_in + n * from_out];
+        return COVER_OK;
+    }
     for (int64_t block = 0; block < plan->blocks; block++) {
         const int64_t columns = block_columns(plan->out, block), here = smaller(columns, plan->out - block * BLOCK);
         for (int64_t tap = 0; tap < taps; tap++)
@@ -78,6 +94,40 @@ static void multiply_strip(const struct plan *plan, float *made, struct strip va
         }
 }
 
+/* The same with groups of input channels. */
+static void multiply_groups(const struct plan *plan, float *made, struct strip values, int64_t count, const float *packed,
+                            const float *bias) {
+    thin_product_fn *const *table = thin_grouped[plan->group == 2 ? 0 : plan->group == 4 ? 1 : plan->group == 8 ? 2 : 3];
+    const int64_t tile = even_part(count, ROWS_MAX);
+    for (int64_t p = 0; p < count; p += tile)
+        table[smaller(tile, count - p)](&(struct thin_product){.c = made + p * plan->out,
+                                                               .c_row = plan->out,
+                                                               .init = bias,
+                                                               .a = (const float *)values.data + p * values.stride,
+                                                               .a_row = values.stride,
+                                                               .b = packed,
+                                                               .length = plan->source.values});
+}
+
+/* The same where neighbours lie side by side: kernel 3 of one channel. */
+static void multiply_lines(const struct plan *plan, float *made, const float *lines, int64_t count, const float *packed,
+                           const float *bias) {
+    const int64_t tile = even_part(count, ROWS_MAX), out = plan->out;
+    for (int64_t block = plan->blocks - 1; block >= 0; block--)
+        for (int64_t p = 0; p < count; p += tile)
+            thin_beside[block_columns(out, block) == BLOCK][smaller(tile, count - p)](
+                &(struct thin_product){.c = made + p * out + block * BLOCK,
+                                       .c_row = out,
+                                       .init = bias + block * BLOCK,
+                                       .a = lines + p,
+                                       .a_row = 1,
+                                       .a_run = plan->source.line,
+                                       .a_step = 1,
+                                       .b = packed + block * BLOCK * plan->source.values,
+                                       .runs = plan->source.lines,
+                                       .length = 3});
+}
+
 struct pass { /* one call */
     const struct plan *plan;
     const struct conv_target *target;
@@ -90,17 +140,23 @@ struct pass { /* one call */
 
 static void take_strip(const struct pass *pass, int64_t pixel, int64_t count) {
     const struct plan *plan = pass->plan;
-    const struct strip values = thin_gather(&plan->source, pass->source, pixel, count, pass->scratch);
+    const float *bias = pass->scratch + plan->bias;
     struct strip made = {pass->scratch + plan->made, ELEMENT_F32, plan->out}, to = strip_at(pass->to[0], pixel, 0);
     /* straight into the target, unless a product would write beyond the slab */
     const bool inside = plan->columns - plan->out <= (pass->end - pixel - count) * plan->out;
     const bool straight = to.element == ELEMENT_F32 && !pass->channels[1] && inside;
     if (straight) made = to;
-    multiply_strip(plan, made.data, values, count, pass->packed, pass->scratch + plan->bias);
+    if (plan->source.lines && plan->source.channels == 1) {
+        const float *lines = thin_lines(&plan->source, pass->source, pixel, count, pass->scratch);
+        multiply_lines(plan, made.data, lines, count, pass->packed, bias);
+    } else {
+        const struct strip values = thin_gather(&plan->source, pass->source, pixel, count, pass->scratch);
+        (plan->group > 1 ? multiply_groups : multiply_strip)(plan, made.data, values, count, pass->packed, bias);
+    }
     for (int i = 0, first = 0; i < CONV_SOURCES && !straight; first += (int)pass->channels[i++])
         if (pass->channels[i])
             ISA_NAME(conv_strips).copy(strip_at(pass->to[i], pixel, 0), strip_at(made, 0, first), count, pass->channels[i], NULL);
-    if (pass->target->sums) ISA_NAME(conv_strips).sum(pass->target->sums, to, count, plan->out);
+    if (pass->target->sums) ISA_NAME(conv_strips).sum(pass->target->sums, pass->target->sums + plan->out, to, count, plan->out);
 }
 
 static cover_status convolve(const struct prepared *prepared, int slab, const struct conv_target *target,
@@ -116,7 +172,7 @@ static cover_status convolve(const struct prepared *prepared, int slab, const st
     for (int i = 0; i < CONV_SOURCES; i++) pass.to[i] = (struct strip){target->data[i], turned ? s->x : s->y, pass.channels[i]};
     float *own_bias = pass.scratch + plan->bias;
     zero_floats(own_bias, plan->blocks * BLOCK);
-    if (bias) copy_floats(own_bias, bias, plan->out);
+    for (int64_t o = 0; bias && o < plan->out; o++) own_bias[o * plan->group] = bias[o];
     for (int64_t c = 0; target->sums && c < 2 * plan->out; c++) target->sums[c] = 0;
     for (int64_t pixel = begin; pixel < end;) {
         const int64_t row_end = smaller((pixel / plan->source.row + 1) * plan->source.row, end);

@@ -7,8 +7,8 @@
 #include "direct.h"
 #include "strip.h"
 
-enum { FEW_CHANNELS = 4 };         /* with kernel 3 */
-enum { STRIP_FLOATS = 6 * 1024 };  /* what a strip reads and makes stays in the first cache */
+enum { FEW_CHANNELS = 4 };        /* with kernel 3 */
+enum { STRIP_FLOATS = 6 * 1024 }; /* what a strip reads and makes stays in the first cache */
 
 /* How x is read, the same in all passes. */
 struct thin_source {
@@ -16,20 +16,38 @@ struct thin_source {
     int64_t channels, values; /* of a pixel; values = channels * taps */
     int64_t row;              /* pixels that lie side by side: a row of the image, or all of it with kernel 1 */
     int64_t strip;            /* pixels at once, at most */
-    int64_t line, lines;      /* kernel 3: floats of a strip's line with its margins, and how many lines */
-    int64_t floats;           /* of scratch for one strip */
+    int64_t lines, line;      /* kernel 3: lines of pixels that a strip sees, and floats of each, margins included */
+    int64_t lines_at, floats; /* in scratch: where the lines lie, and all that a strip takes */
 };
 
+/* C(m, n) = init(n) + sum over r < runs, k < length of A(m, r, k) * B(r, k, n), n < LANES or BLOCK; A and B as in direct.h.
+ * Whole vectors are written.  Beside: a_row is 1.  Grouped: runs and a_step are 1, C has LANES / group columns. */
+struct thin_product {
+    float *c;
+    const float *init, *a, *b;
+    int64_t c_row, a_row, a_run, a_step, runs, length;
+};
+typedef void thin_product_fn(const struct thin_product *product);
+
+#define thin_beside ISA_NAME(thin_beside)
+#define thin_grouped ISA_NAME(thin_grouped)
 #define thin_source_of ISA_NAME(thin_source_of)
 #define thin_gather ISA_NAME(thin_gather)
+#define thin_lines ISA_NAME(thin_lines)
 #define thin_weights_prepare ISA_NAME(thin_weights_prepare)
 #define thin_weights ISA_NAME(thin_weights)
 
-/* others: floats a pixel that share the cache with the strip's own values. */
-struct thin_source thin_source_of(const struct conv_shape *shape, bool turned, int64_t others);
+extern thin_product_fn *const thin_beside[2][ROWS_MAX + 1];  /* [one or two vectors wide][rows] */
+extern thin_product_fn *const thin_grouped[4][ROWS_MAX + 1]; /* [log2 of the group - 1][rows] */
+
+/* others: floats a pixel that share the cache with the strip's own values; least: pixels that a strip should have. */
+struct thin_source thin_source_of(const struct conv_shape *shape, bool turned, int64_t others, int64_t least);
 /* Pixels pixel .. pixel + count - 1 of one row as (pixel, value): where they lie if they are that already, else in scratch. */
 struct strip thin_gather(const struct thin_source *plan, const struct conv_source source[CONV_SOURCES], int64_t pixel,
                          int64_t count, float *scratch);
+/* Kernel 3: the lines alone, (line, pixel, channel), one pixel more at either side. */
+const float *thin_lines(const struct thin_source *plan, const struct conv_source source[CONV_SOURCES], int64_t pixel,
+                        int64_t count, float *scratch);
 
 cover_status thin_weights_prepare(struct prepared *prepared);
 cover_status thin_weights(const struct prepared *prepared, float *dw, float *db, const struct conv_source x[CONV_SOURCES],

@@ -5,16 +5,17 @@
 enum { QUAD = 4 }; /* floats copied at once into a neighbourhood; the next copy overwrites what is too much */
 typedef float quad __attribute__((vector_size(QUAD * sizeof(float)), aligned(4), may_alias));
 
-struct thin_source thin_source_of(const struct conv_shape *shape, bool turned, int64_t others) {
+struct thin_source thin_source_of(const struct conv_shape *shape, bool turned, int64_t others, int64_t least) {
     const int64_t channels = turned ? shape->c_out : shape->c_in, taps = conv_taps(shape);
     struct thin_source plan = {.shape = *shape, .channels = channels, .values = channels * taps};
     if (turned) plan.shape.x = shape->y, plan.shape.c_in = channels, plan.shape.c_second = 0, plan.shape.normed = false;
     plan.row = shape->kernel == 1 ? grid_pixels(&shape->grid) : shape->grid.size[2];
-    plan.strip = even_part(plan.row, larger(STRIP_FLOATS / (plan.values + others), ROWS_MAX));
-    plan.floats = ceil_div(plan.strip * plan.values + QUAD, LANES) * LANES;
+    plan.strip = even_part(plan.row, larger(STRIP_FLOATS / (plan.values + others), least));
+    plan.floats = ceil_div(plan.strip * plan.values + 3 * QUAD, LANES) * LANES;
     if (shape->kernel == 1) return plan;
     plan.lines = taps / 3;
-    plan.line = ceil_div((plan.strip + 2) * channels + QUAD, LANES) * LANES;
+    plan.line = ceil_div((plan.strip + 2) * channels + 3 * QUAD, LANES) * LANES;
+    plan.lines_at = plan.floats;
     plan.floats += plan.lines * plan.line;
     return plan;
 }
@@ -32,12 +33,12 @@ static void read_pixels(const struct thin_source *plan, float *to, const struct 
     }
 }
 
-/* The lines that pixels x .. x + count - 1 of row (z, y) see, one pixel more at either side. */
-static void read_lines(const struct thin_source *plan, float *line, const struct conv_source source[CONV_SOURCES], int64_t pixel,
-                       int64_t count) {
+const float *thin_lines(const struct thin_source *plan, const struct conv_source source[CONV_SOURCES], int64_t pixel,
+                        int64_t count, float *scratch) {
     const int64_t *size = plan->shape.grid.size, channels = plan->channels;
     const int64_t x = pixel % size[2], y = pixel / size[2] % size[1], z = pixel / size[2] / size[1];
     const int64_t left = x == 0, right = x + count == size[2];
+    float *line = scratch + plan->lines_at;
     for (int64_t l = 0; l < plan->lines; l++, line += plan->line) {
         const int64_t row = y + l % 3 - 1, slice = plan->lines == 9 ? z + l / 3 - 1 : z;
         if (row < 0 || row >= size[1] || slice < 0 || slice >= size[0]) {
@@ -49,16 +50,18 @@ static void read_lines(const struct thin_source *plan, float *line, const struct
                     count + 2 - left - right);
         zero_floats(line + (count + 2 - right) * channels, right * channels);
     }
+    return scratch + plan->lines_at;
 }
 
 /* to (pixel, line, three pixels of it): `quads` are enough for three pixels. */
-static inline __attribute__((always_inline)) void neighbourhoods(const struct thin_source *plan, float *to, const float *line,
-                                                                 int64_t count, const int quads) {
-    const int64_t channels = plan->channels;
+static inline __attribute__((always_inline)) void neighbourhoods(float *to, const float *line, int64_t line_floats,
+                                                                 int64_t channels, int64_t count, const int lines,
+                                                                 const int quads) {
     for (int64_t p = 0; p < count; p++, line += channels)
-        for (int64_t l = 0; l < plan->lines; l++, to += 3 * channels)
+#pragma GCC unroll 9
+        for (int l = 0; l < lines; l++, to += 3 * channels)
 #pragma GCC unroll 3
-            for (int q = 0; q < quads; q++) *(quad *)(to + q * QUAD) = *(const quad *)(line + l * plan->line + q * QUAD);
+            for (int q = 0; q < quads; q++) *(quad *)(to + q * QUAD) = *(const quad *)(line + l * line_floats + q * QUAD);
 }
 
 struct strip thin_gather(const struct thin_source *plan, const struct conv_source source[CONV_SOURCES], int64_t pixel,
@@ -71,12 +74,12 @@ struct strip thin_gather(const struct thin_source *plan, const struct conv_sourc
         read_pixels(plan, scratch, source, pixel, count);
         return made;
     }
-    float *lines = scratch + plan->floats - plan->lines * plan->line;
-    read_lines(plan, lines, source, pixel, count);
-    switch (ceil_div(3 * plan->channels, QUAD)) {
-    case 1: neighbourhoods(plan, scratch, lines, count, 1); break;
-    case 2: neighbourhoods(plan, scratch, lines, count, 2); break;
-    default: neighbourhoods(plan, scratch, lines, count, 3);
-    }
+    const float *lines = thin_lines(plan, source, pixel, count, scratch);
+    const int64_t channels = plan->channels, line = plan->line;
+    const bool flat = plan->lines == 3;
+    if (channels == 1 && flat) neighbourhoods(scratch, lines, line, 1, count, 3, 1);
+    else if (channels == 1) neighbourhoods(scratch, lines, line, 1, count, 9, 1);
+    else if (flat) neighbourhoods(scratch, lines, line, channels, count, 3, 3);
+    else neighbourhoods(scratch, lines, line, channels, count, 9, 3);
     return made;
 }

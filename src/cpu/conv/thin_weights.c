@@ -3,6 +3,8 @@
  * and dy are read once.  Called by thin.c's rows. */
 #include "thin.h"
 
+enum { LEAST_PIXELS = 96 }; /* of a strip: the total is read and written once for each */
+
 struct plan {
     struct thin_source source;
     int64_t out;
@@ -20,7 +22,7 @@ cover_status thin_weights_prepare(struct prepared *prepared) {
     const struct conv_shape *s = &prepared->shape;
     struct plan *plan = prepared->state = memory_alloc(prepared->context, sizeof *plan);
     if (!plan) return COVER_ERROR_MEMORY;
-    *plan = (struct plan){.source = thin_source_of(s, false, s->c_out), .out = s->c_out};
+    *plan = (struct plan){.source = thin_source_of(s, false, s->c_out, LEAST_PIXELS), .out = s->c_out};
     const int64_t values = plan->source.values, out = s->c_out;
     plan->dy_rows = work(out, values) <= work(values, out);
     plan->rows = plan->dy_rows ? out : values, plan->columns = plan->dy_rows ? values : out;
@@ -32,19 +34,54 @@ cover_status thin_weights_prepare(struct prepared *prepared) {
     plan->part = plan->panel + plan->source.strip * plan->padded;
     plan->total = plan->part + ROWS_MAX * BLOCK;
     plan->sums = plan->total + plan->rows * plan->padded;
-    prepared->scratch_bytes = (size_t)plan->sums * sizeof(float) + (size_t)(2 * out) * sizeof(double);
+    prepared->scratch_bytes = (size_t)plan->sums * sizeof(float) + (size_t)out * sizeof(double);
     return COVER_OK;
 }
 
-/* The strip as (block, pixel, column); what columns are missing is multiplied, too, but never looked at. */
-static const float *panel_of(const struct plan *plan, float *panel, struct strip from, int64_t count) {
-    if (plan->padded == plan->columns && plan->blocks == 1 && from.stride == plan->columns) return from.data;
-    for (int64_t b = 0; b < plan->blocks; b++) {
-        const int64_t columns = block_columns(plan->columns, b), here = smaller(columns, plan->columns - b * BLOCK);
-        ISA_NAME(conv_strips).copy((struct strip){panel + b * BLOCK * count, ELEMENT_F32, columns},
-                                   strip_at(from, 0, b * BLOCK), count, here, NULL);
+/* Into the panel (block, pixel, column), from column `first` on; what columns are missing is multiplied, too, but never
+ * looked at. */
+static void fill_panel(const struct plan *plan, float *panel, struct strip from, int64_t first, int64_t channels,
+                       int64_t count, const struct norm_load *norm) {
+    for (int64_t done = 0, here; done < channels; done += here) {
+        const int64_t block = (first + done) / BLOCK, column = (first + done) % BLOCK;
+        const struct strip to = {panel + block * BLOCK * count + column, ELEMENT_F32, block_columns(plan->columns, block)};
+        here = smaller(channels - done, BLOCK - column);
+        struct norm_load some;
+        if (norm) some = (struct norm_load){norm->scale + done, norm->offset + done, norm->slope};
+        ISA_NAME(conv_strips).copy(to, strip_at(from, 0, done), count, here, norm ? &some : NULL);
+    }
+}
+
+/* x's values, or dy, as the product's columns: where they lie if they are one block, else in the panel. */
+static bool is_panel(const struct plan *plan, struct strip strip) {
+    return strip.element == ELEMENT_F32 && strip.stride == plan->columns && plan->padded == plan->columns && plan->blocks == 1;
+}
+static const float *columns_of_dy(const struct plan *plan, float *panel, struct strip dy, int64_t count) {
+    if (is_panel(plan, dy)) return dy.data;
+    fill_panel(plan, panel, dy, 0, plan->out, count, NULL);
+    return panel;
+}
+static const float *columns_of_x(const struct plan *plan, float *panel, const struct conv_source x[CONV_SOURCES], int64_t pixel,
+                                 int64_t count, float *scratch) {
+    const struct conv_shape *s = &plan->source.shape;
+    if (s->kernel == 3) {
+        fill_panel(plan, panel, thin_gather(&plan->source, x, pixel, count, scratch), 0, plan->columns, count, NULL);
+        return panel;
+    }
+    for (int i = 0, first = 0; i < CONV_SOURCES; first += (int)conv_source_channels(s, i++)) {
+        const int64_t channels = conv_source_channels(s, i);
+        const struct strip from = strip_at((struct strip){(void *)x[i].data, s->x, channels}, pixel, 0);
+        if (!x[i].norm && is_panel(plan, from)) return from.data;
+        if (channels) fill_panel(plan, panel, from, first, channels, count, x[i].norm);
     }
     return panel;
+}
+/* dy as rows, in floats */
+static struct strip rows_of_dy(const struct plan *plan, float *to, struct strip dy, int64_t count) {
+    if (dy.element == ELEMENT_F32) return dy;
+    const struct strip floats = {to, ELEMENT_F32, plan->out};
+    ISA_NAME(conv_strips).copy(floats, dy, count, plan->out, NULL);
+    return floats;
 }
 
 /* total (block, row, column) += rows' transpose times the panel. */
@@ -54,17 +91,16 @@ static void add_strip(const struct plan *plan, float *total, float *part, struct
         const int64_t columns = block_columns(plan->columns, b);
         for (int64_t m = 0; m < plan->rows; m += plan->tile) {
             const int64_t here = smaller(plan->tile, plan->rows - m);
-            const struct product product = {.c = part,
+            const struct thin_product product = {.c = part,
                                             .c_row = columns,
                                             .init = zeros,
                                             .a = (const float *)rows.data + m,
                                             .a_row = 1,
                                             .a_step = rows.stride,
                                             .b = panel + b * BLOCK * count,
-                                            .slices = 1,
                                             .runs = 1,
                                             .length = count};
-            product_table[columns == BLOCK][here](&product);
+            thin_beside[columns == BLOCK][here](&product);
             add_floats(total + b * BLOCK * plan->rows + m * columns, part, here * columns);
         }
     }
@@ -72,14 +108,16 @@ static void add_strip(const struct plan *plan, float *total, float *part, struct
 
 /* The total into PyTorch's order (c_out, c_in, tap). */
 static void write_weights(const struct plan *plan, float *dw, const float *total, int64_t taps, bool accumulate) {
-    const int64_t c_in = plan->source.channels, values = plan->source.values;
-    for (int64_t o = 0; o < plan->out; o++)
-        for (int64_t v = 0; v < values; v++) {
-            const int64_t row = plan->dy_rows ? o : v, column = plan->dy_rows ? v : o, block = column / BLOCK;
-            const float *tile = total + block * BLOCK * plan->rows;
-            const float value = tile[row * block_columns(plan->columns, block) + column % BLOCK];
-            float *to = dw + (o * c_in + v % c_in) * taps + v / c_in;
-            *to = accumulate ? *to + value : value;
+    const int64_t c_in = plan->source.channels;
+    for (int64_t row = 0; row < plan->rows; row++)
+        for (int64_t b = 0; b < plan->blocks; b++) {
+            const int64_t width = block_columns(plan->columns, b), here = smaller(width, plan->columns - b * BLOCK);
+            const float *from = total + b * BLOCK * plan->rows + row * width;
+            for (int64_t n = 0; n < here; n++) {
+                const int64_t column = b * BLOCK + n, o = plan->dy_rows ? row : column, v = plan->dy_rows ? column : row;
+                float *to = dw + (taps == 1 ? o * c_in + v : (o * c_in + v % c_in) * taps + v / c_in);
+                *to = accumulate ? *to + from[n] : from[n];
+            }
         }
 }
 
@@ -92,20 +130,19 @@ cover_status thin_weights(const struct prepared *prepared, float *dw, float *db,
     double *sums = (double *)(base + plan->sums);
     zero_floats(total, plan->rows * plan->padded);
     zero_floats(panel, plan->source.strip * plan->padded);
-    for (int64_t o = 0; o < 2 * out; o++) sums[o] = 0;
+    for (int64_t o = 0; o < out; o++) sums[o] = 0;
     for (int64_t pixel = 0, count; pixel < pixels; pixel += count) {
         const int64_t row_end = (pixel / plan->source.row + 1) * plan->source.row;
         count = smaller(plan->source.strip, row_end - pixel);
-        const struct strip values = thin_gather(&plan->source, x, pixel, count, base);
-        struct strip slope = strip_at((struct strip){(void *)dy, s->y, out}, pixel, 0);
-        if (s->y == ELEMENT_BF16) {
-            const struct strip floats = {base + plan->dy, ELEMENT_F32, out};
-            ISA_NAME(conv_strips).copy(floats, slope, count, out, NULL);
-            slope = floats;
+        const struct strip slope = strip_at((struct strip){(void *)dy, s->y, out}, pixel, 0);
+        if (plan->dy_rows) {
+            const float *columns = columns_of_x(plan, panel, x, pixel, count, base);
+            add_strip(plan, total, base + plan->part, rows_of_dy(plan, base + plan->dy, slope, count), columns, count);
+        } else {
+            const struct strip values = thin_gather(&plan->source, x, pixel, count, base);
+            add_strip(plan, total, base + plan->part, values, columns_of_dy(plan, panel, slope, count), count);
         }
-        if (db) ISA_NAME(conv_strips).sum(sums, slope, count, out);
-        const float *columns = panel_of(plan, panel, plan->dy_rows ? values : slope, count);
-        add_strip(plan, total, base + plan->part, plan->dy_rows ? slope : values, columns, count);
+        if (db) ISA_NAME(conv_strips).sum(sums, NULL, slope, count, out);
     }
     write_weights(plan, dw, total, conv_taps(s), accumulate);
     for (int64_t o = 0; db && o < out; o++) db[o] = (float)sums[o] + (accumulate ? db[o] : 0);
