@@ -73,61 +73,6 @@ static cover_status pack(const struct prepared *prepared, void *packed, const fl
     return COVER_OK;
 }
 
-/* made (pixel, channel), dense, from a strip.  Products write whole vectors: what is too much lies where a later one
- * writes, blocks being taken from the last to the first and pixels from the first to the last. */
-static void multiply_strip(const struct plan *plan, float *made, struct strip values, int64_t count, const float *packed,
-                           const float *bias) {
-    const int64_t tile = even_part(count, ROWS_MAX), out = plan->out;
-    for (int64_t block = plan->blocks - 1; block >= 0; block--)
-        for (int64_t p = 0; p < count; p += tile) {
-            const struct product product = {.c = made + p * out + block * BLOCK,
-                                            .c_row = out,
-                                            .init = bias + block * BLOCK,
-                                            .a = (const float *)values.data + p * values.stride,
-                                            .a_row = values.stride,
-                                            .a_step = 1,
-                                            .b = packed + block * BLOCK * plan->source.values,
-                                            .slices = 1,
-                                            .runs = 1,
-                                            .length = plan->source.values};
-            product_table[block_columns(out, block) == BLOCK][smaller(tile, count - p)](&product);
-        }
-}
-
-/* The same with groups of input channels. */
-static void multiply_groups(const struct plan *plan, float *made, struct strip values, int64_t count, const float *packed,
-                            const float *bias) {
-    thin_product_fn *const *table = thin_grouped[plan->group == 2 ? 0 : plan->group == 4 ? 1 : plan->group == 8 ? 2 : 3];
-    const int64_t tile = even_part(count, ROWS_MAX);
-    for (int64_t p = 0; p < count; p += tile)
-        table[smaller(tile, count - p)](&(struct thin_product){.c = made + p * plan->out,
-                                                               .c_row = plan->out,
-                                                               .init = bias,
-                                                               .a = (const float *)values.data + p * values.stride,
-                                                               .a_row = values.stride,
-                                                               .b = packed,
-                                                               .length = plan->source.values});
-}
-
-/* The same where neighbours lie side by side: kernel 3 of one channel. */
-static void multiply_lines(const struct plan *plan, float *made, const float *lines, int64_t count, const float *packed,
-                           const float *bias) {
-    const int64_t tile = even_part(count, ROWS_MAX), out = plan->out;
-    for (int64_t block = plan->blocks - 1; block >= 0; block--)
-        for (int64_t p = 0; p < count; p += tile)
-            thin_beside[block_columns(out, block) == BLOCK][smaller(tile, count - p)](
-                &(struct thin_product){.c = made + p * out + block * BLOCK,
-                                       .c_row = out,
-                                       .init = bias + block * BLOCK,
-                                       .a = lines + p,
-                                       .a_row = 1,
-                                       .a_run = plan->source.line,
-                                       .a_step = 1,
-                                       .b = packed + block * BLOCK * plan->source.values,
-                                       .runs = plan->source.lines,
-                                       .length = 3});
-}
-
 struct pass { /* one call */
     const struct plan *plan;
     const struct conv_target *target;
@@ -138,21 +83,55 @@ struct pass { /* one call */
     int64_t channels[CONV_SOURCES], end; /* end: of the slab, in pixels */
 };
 
+/* What the next strip reads, from memory while this one is computed; a fetch beyond the end does no harm. */
+static void fetch_ahead(const struct pass *pass, int64_t pixel, int64_t count) {
+    const struct conv_shape *s = &pass->plan->source.shape;
+    for (int i = 0; i < CONV_SOURCES; i++) {
+        const int64_t bytes = conv_source_channels(s, i) * (int64_t)element_bytes(s->x);
+        const char *data = (const char *)pass->source[i].data + pixel * bytes;
+        for (int64_t at = 0; at < count * bytes; at += 64) __builtin_prefetch(data + at);
+    }
+}
+
+/* made (pixel, channel), dense, from a strip.  Products write whole vectors: what is too much lies where a later one
+ * writes, blocks being taken from the last to the first and pixels from the first to the last. */
+static void multiply_strip(const struct pass *pass, float *made, int64_t pixel, int64_t count) {
+    const struct plan *plan = pass->plan;
+    const struct thin_source *source = &plan->source;
+    const int64_t tile = even_part(count, ROWS_MAX), out = plan->out;
+    struct product product = {.c_row = out, .a_step = 1, .slices = 1, .runs = 1, .length = source->values};
+    const float *a;
+    if (source->lines) {
+        a = thin_lines(source, pass->source, pixel, count, pass->scratch);
+        product.a_row = source->channels, product.a_run = source->line, product.runs = source->lines;
+        product.length = 3 * source->channels;
+    } else {
+        const struct strip values = thin_gather(source, pass->source, pixel, count, pass->scratch);
+        a = values.data, product.a_row = values.stride;
+    }
+    for (int64_t block = plan->blocks - 1; block >= 0; block--) {
+        const bool wide = block_columns(out, block) == BLOCK;
+        product_fn *const *table = plan->group > 1 ? thin_grouped[__builtin_ctzll((uint64_t)plan->group) - 1]
+                                   : product.a_row == 1 ? thin_beside[wide] : product_table[wide];
+        product.init = pass->scratch + plan->bias + block * BLOCK;
+        product.b = pass->packed + block * BLOCK * source->values;
+        for (int64_t p = 0; p < count; p += tile) {
+            product.c = made + p * out + block * BLOCK;
+            product.a = a + p * product.a_row;
+            if (!source->lines && block == 0) fetch_ahead(pass, pixel + count + p, tile);
+            table[smaller(tile, count - p)](&product);
+        }
+    }
+}
+
 static void take_strip(const struct pass *pass, int64_t pixel, int64_t count) {
     const struct plan *plan = pass->plan;
-    const float *bias = pass->scratch + plan->bias;
     struct strip made = {pass->scratch + plan->made, ELEMENT_F32, plan->out}, to = strip_at(pass->to[0], pixel, 0);
     /* straight into the target, unless a product would write beyond the slab */
     const bool inside = plan->columns - plan->out <= (pass->end - pixel - count) * plan->out;
     const bool straight = to.element == ELEMENT_F32 && !pass->channels[1] && inside;
     if (straight) made = to;
-    if (plan->source.lines && plan->source.channels == 1) {
-        const float *lines = thin_lines(&plan->source, pass->source, pixel, count, pass->scratch);
-        multiply_lines(plan, made.data, lines, count, pass->packed, bias);
-    } else {
-        const struct strip values = thin_gather(&plan->source, pass->source, pixel, count, pass->scratch);
-        (plan->group > 1 ? multiply_groups : multiply_strip)(plan, made.data, values, count, pass->packed, bias);
-    }
+    multiply_strip(pass, made.data, pixel, count);
     for (int i = 0, first = 0; i < CONV_SOURCES && !straight; first += (int)pass->channels[i++])
         if (pass->channels[i])
             ISA_NAME(conv_strips).copy(strip_at(pass->to[i], pixel, 0), strip_at(made, 0, first), count, pass->channels[i], NULL);

@@ -20,16 +20,17 @@ struct thin_source {
     int64_t lines_at, floats; /* in scratch: where the lines lie, and all that a strip takes */
 };
 
-/* C(m, n) = init(n) + sum over r < runs, k < length of A(m, r, k) * B(r, k, n), n < LANES or BLOCK; A and B as in direct.h.
- * Whole vectors are written.  Beside: a_row is 1.  Grouped: runs and a_step are 1, C has LANES / group columns. */
+/* As direct.h's product, with one row of init for all rows of C, slices and a_row 1; every step of k also fetches a little of
+ * what comes next: two lines at ahead[0], one at ahead[1]. */
 struct thin_product {
-    float *c;
-    const float *init, *a, *b;
-    int64_t c_row, a_row, a_run, a_step, runs, length;
+    struct product product;
+    const char *ahead[2];
+    int64_t ahead_step[2]; /* in bytes */
 };
 typedef void thin_product_fn(const struct thin_product *product);
 
 #define thin_beside ISA_NAME(thin_beside)
+#define thin_across ISA_NAME(thin_across)
 #define thin_grouped ISA_NAME(thin_grouped)
 #define thin_source_of ISA_NAME(thin_source_of)
 #define thin_gather ISA_NAME(thin_gather)
@@ -37,12 +38,15 @@ typedef void thin_product_fn(const struct thin_product *product);
 #define thin_weights_prepare ISA_NAME(thin_weights_prepare)
 #define thin_weights ISA_NAME(thin_weights)
 
-extern thin_product_fn *const thin_beside[2][ROWS_MAX + 1];  /* [one or two vectors wide][rows] */
-extern thin_product_fn *const thin_grouped[4][ROWS_MAX + 1]; /* [log2 of the group - 1][rows] */
+/* Products with slices 1 and one row of init: where a_row is 1, [one or two vectors wide][rows]; the same with fetching; of
+ * groups of input channels, where runs and a_step are 1 and C has LANES / group columns, [log2 of the group - 1][rows]. */
+extern product_fn *const thin_beside[2][ROWS_MAX + 1];
+extern thin_product_fn *const thin_across[2][ROWS_MAX + 1];
+extern product_fn *const thin_grouped[4][ROWS_MAX + 1];
 
 /* others: floats a pixel that share the cache with the strip's own values; least: pixels that a strip should have. */
 struct thin_source thin_source_of(const struct conv_shape *shape, bool turned, int64_t others, int64_t least);
-/* Pixels pixel .. pixel + count - 1 of one row as (pixel, value): where they lie if they are that already, else in scratch. */
+/* Pixels pixel .. pixel + count - 1 of one row as (pixel, value), floats: where they lie if they are that, else in scratch. */
 struct strip thin_gather(const struct thin_source *plan, const struct conv_source source[CONV_SOURCES], int64_t pixel,
                          int64_t count, float *scratch);
 /* Kernel 3: the lines alone, (line, pixel, channel), one pixel more at either side. */

@@ -84,23 +84,29 @@ static struct strip rows_of_dy(const struct plan *plan, float *to, struct strip 
     return floats;
 }
 
-/* total (block, row, column) += rows' transpose times the panel. */
-static void add_strip(const struct plan *plan, float *total, float *part, struct strip rows, const float *panel, int64_t count) {
+struct ahead { /* what the next strip reads */
+    const char *data;
+    int64_t bytes; /* a pixel */
+};
+
+/* total (block, row, column) += rows' transpose times the panel.  Each product fetches its share of what comes next. */
+static void add_strip(const struct plan *plan, float *total, float *part, struct strip rows, const float *panel, int64_t count,
+                      const struct ahead ahead[2]) {
     static const float zeros[BLOCK];
-    for (int64_t b = 0; b < plan->blocks; b++) {
+    const int64_t products = plan->blocks * ceil_div(plan->rows, plan->tile);
+    struct thin_product product = {
+        .product = {.c = part, .init = zeros, .a_row = 1, .a_step = rows.stride, .slices = 1, .runs = 1, .length = count}};
+    for (int64_t b = 0, done = 0; b < plan->blocks; b++) {
         const int64_t columns = block_columns(plan->columns, b);
-        for (int64_t m = 0; m < plan->rows; m += plan->tile) {
+        product.product.b = panel + b * BLOCK * count, product.product.c_row = columns;
+        for (int64_t m = 0; m < plan->rows; m += plan->tile, done++) {
             const int64_t here = smaller(plan->tile, plan->rows - m);
-            const struct thin_product product = {.c = part,
-                                            .c_row = columns,
-                                            .init = zeros,
-                                            .a = (const float *)rows.data + m,
-                                            .a_row = 1,
-                                            .a_step = rows.stride,
-                                            .b = panel + b * BLOCK * count,
-                                            .runs = 1,
-                                            .length = count};
-            thin_beside[columns == BLOCK][here](&product);
+            product.product.a = (const float *)rows.data + m;
+            for (int i = 0; i < 2; i++) {
+                product.ahead[i] = ahead[i].data + count * ahead[i].bytes * done / products;
+                product.ahead_step[i] = ahead[i].bytes / products;
+            }
+            thin_across[columns == BLOCK][here](&product);
             add_floats(total + b * BLOCK * plan->rows + m * columns, part, here * columns);
         }
     }
@@ -135,12 +141,17 @@ cover_status thin_weights(const struct prepared *prepared, float *dw, float *db,
         const int64_t row_end = (pixel / plan->source.row + 1) * plan->source.row;
         count = smaller(plan->source.strip, row_end - pixel);
         const struct strip slope = strip_at((struct strip){(void *)dy, s->y, out}, pixel, 0);
+        const int64_t x_bytes = conv_source_channels(s, 0) * (int64_t)element_bytes(s->x);
+        const int64_t dy_bytes = out * (int64_t)element_bytes(s->y);
+        const struct ahead next_x = {(const char *)x->data + (pixel + count) * x_bytes, x_bytes};
+        const struct ahead next_dy = {(const char *)dy + (pixel + count) * dy_bytes, dy_bytes};
+        const struct ahead ahead[2] = {dy_bytes > x_bytes ? next_dy : next_x, dy_bytes > x_bytes ? next_x : next_dy};
         if (plan->dy_rows) {
             const float *columns = columns_of_x(plan, panel, x, pixel, count, base);
-            add_strip(plan, total, base + plan->part, rows_of_dy(plan, base + plan->dy, slope, count), columns, count);
+            add_strip(plan, total, base + plan->part, rows_of_dy(plan, base + plan->dy, slope, count), columns, count, ahead);
         } else {
             const struct strip values = thin_gather(&plan->source, x, pixel, count, base);
-            add_strip(plan, total, base + plan->part, values, columns_of_dy(plan, panel, slope, count), count);
+            add_strip(plan, total, base + plan->part, values, columns_of_dy(plan, panel, slope, count), count, ahead);
         }
         if (db) ISA_NAME(conv_strips).sum(sums, NULL, slope, count, out);
     }
