@@ -7,6 +7,9 @@
 #include <string.h>
 
 static const struct conv_form *const forms[] = {
+#ifdef HAVE_AVX512_BF16
+    &conv_thin_avx512_bf16,
+#endif
 #ifdef __x86_64__
     &conv_thin_avx512,
     &conv_thin_avx2,

@@ -1,70 +1,15 @@
 /* Strips of pixels (strip.h), in vectors of one instruction set: copied, converted, normalised, summed.  What is left of a
  * pixel's channels behind the last whole vector goes under a mask, or by way of a buffer where there are none. */
-#include "direct.h"
+#include "elements.h"
 #include "strip.h"
 
-#ifdef __AVX2__
-#include <immintrin.h>
-#endif
-
-#define INLINE static inline __attribute__((always_inline))
-
-typedef uint32_t bits __attribute__((vector_size(LANES * sizeof(uint32_t)), may_alias));
-typedef int32_t lanes __attribute__((vector_size(LANES * sizeof(int32_t)), may_alias));
-typedef bf16 halves __attribute__((vector_size(LANES * sizeof(bf16)), aligned(2), may_alias));
-
-/* value where it is positive, else slope times it; NaN stays NaN */
-INLINE vec leaky(vec value, float slope) {
-    const vec low = value * slope;
-#if defined(__AVX512F__)
-    return (vec)_mm512_mask_blend_ps(_mm512_cmp_ps_mask(value, _mm512_setzero_ps(), _CMP_GT_OQ), low, value);
-#elif defined(__AVX2__)
-    return (vec)_mm256_blendv_ps(low, value, _mm256_cmp_ps(value, _mm256_setzero_ps(), _CMP_GT_OQ));
-#else
-    const lanes positive = value > 0;
-    return (vec)((positive & (lanes)value) | (~positive & (lanes)low));
-#endif
-}
-
-/* ---- conversion, as bf16_to_float and bf16_from_float have it */
-
-INLINE vec widen(halves value) { return (vec)(__builtin_convertvector(value, bits) << 16); }
-INLINE halves narrow(vec value) {
-    const bits all = (bits)value, rounded = (all + 0x7fff + (all >> 16 & 1)) >> 16, nan = all >> 16 | 0x40;
-    const bits is_nan = (bits)((all & 0x7fffffff) > 0x7f800000);
-    return __builtin_convertvector((is_nan & nan) | (~is_nan & rounded), halves);
-}
-
 /* The first `count` of a vector, 1 .. LANES. */
-INLINE vec load(const void *data, enum element element, int64_t count) {
-    if (count == LANES) return element == ELEMENT_BF16 ? widen(*(const halves *)data) : *(const vec *)data;
-#ifdef __AVX512F__
-    const __mmask16 some = (__mmask16)((1u << count) - 1);
-    if (element == ELEMENT_BF16) return widen((halves)_mm256_maskz_loadu_epi16(some, data));
-    return _mm512_maskz_loadu_ps(some, data);
-#else
-    float value[LANES] = {0};
-    for (int64_t i = 0; i < count; i++)
-        value[i] = element == ELEMENT_BF16 ? bf16_to_float(((const bf16 *)data)[i]) : ((const float *)data)[i];
-    return *(const vec *)value;
-#endif
+INLINE vec load(const void *from, enum element element, int64_t count) {
+    return count == LANES ? load_vec(from, element) : load_first(from, element, count);
 }
-INLINE void store(void *data, enum element element, vec value, int64_t count) {
-    if (count == LANES) {
-        if (element == ELEMENT_BF16) *(halves *)data = narrow(value);
-        else *(vec *)data = value;
-        return;
-    }
-#ifdef __AVX512F__
-    const __mmask16 some = (__mmask16)((1u << count) - 1);
-    if (element == ELEMENT_BF16) _mm256_mask_storeu_epi16(data, some, (__m256i)narrow(value));
-    else _mm512_mask_storeu_ps(data, some, value);
-#else
-    const float *from = (const float *)&value;
-    for (int64_t i = 0; i < count; i++)
-        if (element == ELEMENT_BF16) ((bf16 *)data)[i] = bf16_from_float(from[i]);
-        else ((float *)data)[i] = from[i];
-#endif
+INLINE void store(void *to, enum element element, vec value, int64_t count) {
+    if (count == LANES) store_vec(to, element, value);
+    else store_first(to, element, value, count);
 }
 
 /* ---- copy */
@@ -76,32 +21,50 @@ struct copy { /* rows of `width` values */
     struct norm_load norm;                       /* of a row */
 };
 
-INLINE void copy_rows(const struct copy *c, enum element to_element, enum element from_element, bool normed) {
-    const int64_t to_size = (int64_t)element_bytes(to_element), from_size = (int64_t)element_bytes(from_element);
-    const int64_t whole = c->width / LANES * LANES, rest = c->width - whole;
-    const float *scale = c->norm.scale, *offset = c->norm.offset, slope = c->norm.slope;
-    vec last_scale = {0}, last_offset = {0};
-    if (normed && rest) {
-        last_scale = load(scale + whole, ELEMENT_F32, rest);
-        last_offset = load(offset + whole, ELEMENT_F32, rest);
-    }
-    char *to = c->to;
-    const char *from = c->from;
-    for (int64_t row = 0; row < c->rows; row++, to += c->to_stride, from += c->from_stride) {
-        for (int64_t i = 0; i < whole; i += LANES) {
-            vec value = load(from + i * from_size, from_element, LANES);
-            if (normed) value = leaky(value * *(const vec *)(scale + i) + *(const vec *)(offset + i), slope);
-            store(to + i * to_size, to_element, value, LANES);
-        }
-        if (!rest) continue;
-        vec value = load(from + whole * from_size, from_element, rest);
-        if (normed) value = leaky(value * last_scale + last_offset, slope);
-        store(to + whole * to_size, to_element, value, rest);
+/* A vector or the rest of one, of every row; what normalises it stays in registers. */
+INLINE void copy_column(const struct copy *c, int64_t row, int64_t rows, int64_t i, int64_t count, enum element to_element,
+                        enum element from_element, bool normed) {
+    char *to = c->to + row * c->to_stride + i * (int64_t)element_bytes(to_element);
+    const char *from = c->from + row * c->from_stride + i * (int64_t)element_bytes(from_element);
+    const int64_t to_stride = c->to_stride, from_stride = c->from_stride;
+    struct vec_norm norm;
+    if (normed) norm = load_norm(&c->norm, i, count);
+    for (int64_t r = 0; r < rows; r++, to += to_stride, from += from_stride) {
+        vec value = load(from, from_element, count);
+        if (normed) value = normed_vec(norm, value);
+        store(to, to_element, value, count);
     }
 }
 
+/* Some rows at a time, so that memory is read in order. */
+enum { COPY_ROWS = 32 };
+
+INLINE void copy_rows(const struct copy *c, enum element to_element, enum element from_element, bool normed) {
+    const int64_t whole = c->width / LANES * LANES, rest = c->width - whole;
+    for (int64_t row = 0; row < c->rows; row += COPY_ROWS) {
+        const int64_t rows = smaller(COPY_ROWS, c->rows - row);
+        for (int64_t i = 0; i < whole; i += LANES) copy_column(c, row, rows, i, LANES, to_element, from_element, normed);
+        if (rest) copy_column(c, row, rows, whole, rest, to_element, from_element, normed);
+    }
+}
+
+/* One long row. */
+INLINE void copy_row(const struct copy *c, enum element to_element, enum element from_element) {
+    const int64_t to_size = (int64_t)element_bytes(to_element), from_size = (int64_t)element_bytes(from_element);
+    const int64_t width = c->width, whole = width / LANES * LANES;
+    char *to = c->to;
+    const char *from = c->from;
+    for (int64_t i = 0; i < whole; i += LANES) store(to + i * to_size, to_element, load(from + i * from_size, from_element, LANES), LANES);
+    if (whole == width) return;
+    const vec last = load(from + whole * from_size, from_element, width - whole);
+    store(to + whole * to_size, to_element, last, width - whole);
+}
+
 #define COPY(name, to, from, normed)                                                                                   \
-    static void name(const struct copy *c) { copy_rows(c, to, from, normed); }
+    static void name(const struct copy *c) {                                                                           \
+        if (!normed && c->rows == 1) copy_row(c, to, from);                                                            \
+        else copy_rows(c, to, from, normed);                                                                           \
+    }
 COPY(copy_f32_f32, ELEMENT_F32, ELEMENT_F32, false)
 COPY(copy_f32_bf16, ELEMENT_F32, ELEMENT_BF16, false)
 COPY(copy_bf16_f32, ELEMENT_BF16, ELEMENT_F32, false)

@@ -19,7 +19,7 @@ struct conv_strips {
     void (*sum)(double *sums, double *squares, struct strip from, int64_t pixels, int64_t channels);
 };
 
-extern const struct conv_strips conv_strips_avx512, conv_strips_avx2, conv_strips_generic;
+extern const struct conv_strips conv_strips_avx512_bf16, conv_strips_avx512, conv_strips_avx2, conv_strips_generic;
 
 /* The strip from another pixel or channel on. */
 static inline struct strip strip_at(struct strip strip, int64_t pixel, int64_t channel) {
