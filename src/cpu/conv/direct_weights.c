@@ -2,7 +2,7 @@
  * hundred pixels; for each band, the gradient of a block of output channels (one vector or two) times a few (tap, input
  * channel) pairs is summed in registers over the band's pixels, then added to the sums of earlier bands. Edges: a
  * band's input is first copied into a panel with zeros around the image.  Called by direct.c's row. */
-#include "direct.h"
+#include "unpack.h"
 
 enum { BAND_PIXELS = 1200, PANEL_CHANNELS = 16 };
 
@@ -127,63 +127,10 @@ static void add_band(const struct plan *plan, const struct band *band, float *ti
     }
 }
 
-typedef int lanes __attribute__((vector_size(LANES * sizeof(int))));
-
-/* Lanes of a, then b, by number. */
-static inline __attribute__((always_inline)) vec pick(vec a, vec b, lanes number) {
-#ifdef __clang__
-    vec picked;
-#pragma clang loop unroll(full)
-    for (int l = 0; l < LANES; l++) picked[l] = number[l] < LANES ? a[number[l]] : b[number[l] - LANES];
-    return picked;
-#else
-    return __builtin_shuffle(a, b, number);
-#endif
-}
-
-/* v as a square matrix, turned over its diagonal: halves, quarters, ... change places. */
-static inline __attribute__((always_inline)) void transpose(vec v[LANES]) {
-#pragma GCC unroll 4
-    for (int s = LANES / 2; s > 0; s /= 2) {
-        lanes upper, lower;
-#pragma GCC unroll 16
-        for (int l = 0; l < LANES; l++) upper[l] = l & s ? LANES + l - s : l, lower[l] = l & s ? LANES + l : l + s;
-#pragma GCC unroll 16
-        for (int r = 0; r < LANES; r++) {
-            if (r & s) continue;
-            vec a = v[r], b = v[r + s];
-            v[r] = pick(a, b, upper), v[r + s] = pick(a, b, lower);
-        }
-    }
-}
-
-/* One finished tile (tap, input channel, column) into PyTorch's order (column, input channel, tap), LANES columns and
- * as many (channel, tap) pairs at a time. */
-static void unpack(const struct plan *plan, float *dw, const float *tile, int64_t channels, int64_t columns,
-                   int64_t here, bool accumulate) {
-    int64_t taps = plan->runs * plan->width, pairs = taps * channels;
-    for (int64_t pair = 0; pair < pairs; pair += LANES) {
-        int64_t count = smaller(LANES, pairs - pair);
-        for (int64_t n = 0; n < here; n += LANES) {
-            vec v[LANES] = {{0}};
-            for (int64_t p = 0; p < count; p++)
-                v[p] = *(const vec *)(tile + ((pair + p) % taps * channels + (pair + p) / taps) * columns + n);
-            transpose(v);
-            for (int64_t r = 0; r < smaller(LANES, here - n); r++) {
-                float *to = dw + (n + r) * plan->in * taps + pair;
-                if (accumulate)
-                    add_floats(to, (const float *)&v[r], count);
-                else
-                    copy_floats(to, (const float *)&v[r], count);
-            }
-        }
-    }
-}
-
 static void take_band(const struct plan *plan, const struct band *band, float *dw, const float *x, const float *dy,
                       float *scratch, bool accumulate) {
     float *panel_x = scratch + plan->panel_x, *panel_dy = scratch + plan->panel_dy, *tile = scratch + plan->sums;
-    int64_t pixels = band->slices * band->rows * plan->size[2];
+    int64_t pixels = band->slices * band->rows * plan->size[2], taps = plan->runs * plan->width;
     const float *dy_band = pack_dy(plan, band, panel_dy, scratch, dy);
     for (int64_t s = 0; s < plan->steps; s++) {
         int64_t first = s * plan->step, channels = smaller(plan->step, plan->in - first), x_pixel = channels;
@@ -197,8 +144,7 @@ static void take_band(const struct plan *plan, const struct band *band, float *d
             if (band->first) zero_floats(tile, tile_floats(plan));
             add_band(plan, band, tile, x_band, x_pixel, dy_band + b * pixels * BLOCK, channels, columns);
             if (band->last)
-                unpack(plan, dw + (b * BLOCK * plan->in + first) * plan->runs * plan->width, tile, channels, columns,
-                       here, accumulate);
+                unpack(dw + (b * BLOCK * plan->in + first) * taps, plan->in, taps, tile, channels, columns, here, accumulate);
             if (plan->bands > 1) tile += tile_floats(plan);
         }
     }

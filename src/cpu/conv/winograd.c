@@ -53,8 +53,8 @@ static size_t plan_packed(struct winograd_plan *plan) {
 
 static cover_status prepare(struct prepared *prepared) {
     const struct conv_shape *s = &prepared->shape;
+    if (prepared->pass == CONV_GRAD_WEIGHTS) return winograd_weights_prepare(prepared);
     if (s->kernel != 3 || s->c_in < LEAST_CHANNELS || s->c_out < LEAST_CHANNELS) return COVER_ERROR_UNSUPPORTED;
-    if (prepared->pass == CONV_GRAD_WEIGHTS) return COVER_ERROR_UNSUPPORTED;
     struct winograd_plan *plan = prepared->state = memory_zero(prepared->context, sizeof *plan);
     if (!plan) return COVER_ERROR_MEMORY;
     const bool turned = prepared->pass == CONV_GRAD_DATA;
@@ -153,11 +153,12 @@ static cover_status convolve(const struct prepared *prepared, int slab, const st
 }
 
 static bool serves(enum conv_pass pass, unsigned features) {
-    return pass != CONV_GRAD_WEIGHTS && (features & CONV_FEATURES) == CONV_FEATURES;
+    (void)pass;
+    return (features & CONV_FEATURES) == CONV_FEATURES;
 }
 
 #define NAME_TEXT(isa) #isa
 #define ISA_TEXT(isa) NAME_TEXT(isa)
 const struct conv_form ISA_NAME(conv_winograd) = {
-    "winograd_" ISA_TEXT(CONV_ISA), TAKES_BF16 | TAKES_PARTS, serves, prepare, release, pack, convolve, NULL,
+    "winograd_" ISA_TEXT(CONV_ISA), TAKES_BF16 | TAKES_PARTS, serves, prepare, release, pack, convolve, winograd_weights,
 };
