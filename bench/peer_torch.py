@@ -83,17 +83,17 @@ if torch:
 
     def mov(query, key, heads, radius=RADIUS):
         """Mixture of vectors: softmax over the window of <query(p), key(p + o)> / sqrt(d), then the mean offset."""
-        query, key = query.float(), key.float()
         batch, channels, *size = query.shape
         dims, width = len(size), 2 * radius + 1
         by_head = (batch, channels // heads, heads, *size)  # channel c belongs to head c % heads
-        padded = F.pad(key, (radius, radius) * dims)
-        inside = F.pad(key.new_ones((1, 1, *size)), (radius, radius) * dims)
+        query = query.float().view(by_head) / math.sqrt(channels // heads)
+        padded = F.pad(key.float().view(by_head), (radius, radius) * dims)
+        inside = F.pad(padded.new_ones((1, 1, *size)), (radius, radius) * dims)
         offsets, logits = [], []
         for number in range(width**dims):
             offset = [number // width ** (dims - 1 - i) % width for i in range(dims)]
-            window = (slice(None), slice(None), *(slice(o, o + n) for o, n in zip(offset, size)))
-            products = (query * padded[window]).view(by_head).sum(1) / math.sqrt(channels // heads)
+            window = (..., *(slice(o, o + n) for o, n in zip(offset, size)))
+            products = (query * padded[window]).sum(1)
             logits.append(torch.where(inside[window] > 0, products, OUTSIDE))
             offsets.append([float(o - radius) for o in offset])
         weights = torch.stack(logits, 1).softmax(1).mean(2)  # over heads

@@ -7,8 +7,10 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 /* The drawing's own units; the page scales it. */
+static const double winograd_gain = 2.25; /* multiplications of a direct convolution by those of F(2x2, 3x3) */
 enum { WIDTH = 880, HEIGHT = 500, LEFT = 70, RIGHT = 20, TOP = 24, BOTTOM = 50, COLOURS = 8 };
 
 struct frame { /* decades */
@@ -29,6 +31,14 @@ static void make_room(struct frame *frame, double intensity, double rate) {
     frame->y_low = fmin(frame->y_low, log10(rate)), frame->y_high = fmax(frame->y_high, log10(rate));
 }
 
+/* What convolutions by Winograd can reach in the precision that they run in; 0 without convolutions. */
+static double winograd_roof(const struct bench_figures *figures) {
+    for (int i = 0; i < figures->op_count; i++)
+        if (strncmp(figures->ops[i].op, "conv", 4) == 0 && on_the_chart(&figures->ops[i]))
+            return winograd_gain * bench_roof(figures, &figures->ops[i]);
+    return 0;
+}
+
 static bool make_frame(struct frame *frame, const struct bench_figures *figures) {
     const struct peak_rates *peak = &figures->peak.one;
     bool any = false;
@@ -41,6 +51,7 @@ static bool make_frame(struct frame *frame, const struct bench_figures *figures)
     if (!any || !(peak->f32 > 0 && peak->bytes > 0)) return false;
     make_room(frame, peak->f32 / peak->bytes, peak->f32);
     if (peak->bf16 > 0) make_room(frame, peak->bf16 / peak->bytes, peak->bf16);
+    if (winograd_roof(figures) > 0) make_room(frame, winograd_roof(figures) / peak->bytes, winograd_roof(figures));
     frame->x_low -= 0.3, frame->x_high += 0.3, frame->y_low -= 0.2, frame->y_high += 0.2;
     return true;
 }
@@ -67,21 +78,24 @@ static void add_grid(struct text *svg, const struct frame *frame) {
     text_add(svg, "<text x=\"%d\" y=\"%d\">GFLOP/s</text>", 12, TOP - 8);
 }
 
-static void add_flat_roof(struct text *svg, const struct frame *frame, const struct peak_rates *peak, double rate, const char *name) {
+static void add_flat_roof(struct text *svg, const struct frame *frame, const struct peak_rates *peak, double rate, const char *style,
+                          const char *name) {
     double x = x_of(frame, rate / peak->bytes), y = y_of(frame, rate);
-    text_add(svg, "<path class=\"roof\" d=\"M%.1f %.1fH%d\"/><text x=\"%d\" y=\"%.1f\" text-anchor=\"end\">%s, %.0f GFLOP/s</text>",
-             x, y, WIDTH - RIGHT, WIDTH - RIGHT, y - 6, name, rate / 1e9);
+    text_add(svg, "<path class=\"%s\" d=\"M%.1f %.1fH%d\"/><text x=\"%d\" y=\"%.1f\" text-anchor=\"end\">%s, %.0f GFLOP/s</text>",
+             style, x, y, WIDTH - RIGHT, WIDTH - RIGHT, y - 6, name, rate / 1e9);
 }
 
-static void add_roofs(struct text *svg, const struct frame *frame, const struct peak_rates *peak) {
-    double top = fmax(peak->f32, peak->bf16), foot = pow(10, fmax(frame->x_low, frame->y_low - log10(peak->bytes)));
+static void add_roofs(struct text *svg, const struct frame *frame, const struct bench_figures *figures) {
+    const struct peak_rates *peak = &figures->peak.one;
+    double winograd = winograd_roof(figures), top = fmax(winograd, fmax(peak->f32, peak->bf16)), foot = pow(10, fmax(frame->x_low, frame->y_low - log10(peak->bytes)));
     double x1 = x_of(frame, foot), y1 = y_of(frame, foot * peak->bytes), x2 = x_of(frame, top / peak->bytes), y2 = y_of(frame, top);
     text_add(svg, "<path class=\"roof\" d=\"M%.1f %.1fL%.1f %.1f\"/>", x1, y1, x2, y2);
     double x = x1 + 0.35 * (x2 - x1), y = y1 + 0.35 * (y2 - y1);
     text_add(svg, "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\" transform=\"rotate(%.2f %.1f %.1f)\">memory, %.0f GB/s</text>", x,
              y - 7, atan2(y2 - y1, x2 - x1) * 180 / acos(-1), x, y, peak->bytes / 1e9);
-    add_flat_roof(svg, frame, peak, peak->f32, "fp32");
-    if (peak->bf16 > 0) add_flat_roof(svg, frame, peak, peak->bf16, "bf16");
+    add_flat_roof(svg, frame, peak, peak->f32, "roof", "fp32");
+    if (peak->bf16 > 0) add_flat_roof(svg, frame, peak, peak->bf16, "roof", "bf16");
+    if (winograd > 0) add_flat_roof(svg, frame, peak, winograd, "mark", winograd > winograd_gain * peak->f32 ? "bf16 by Winograd" : "fp32 by Winograd");
 }
 
 /* The colour of an operation: its place among those on the chart. */
@@ -119,7 +133,7 @@ void roofline_add(struct text *html, const struct bench_figures *figures) {
             text_add(html, "<span class=\"key c%d\"><i>%s</i></span>", colour_of(figures, figures->ops[i].op), figures->ops[i].op);
     text_add(html, "</figcaption><svg viewBox=\"0 0 %d %d\" role=\"img\" aria-label=\"Roofline\">", WIDTH, HEIGHT);
     add_grid(html, &frame);
-    add_roofs(html, &frame, &figures->peak.one);
+    add_roofs(html, &frame, figures);
     for (int i = 0; i < figures->layer_count; i++)
         if (on_the_chart(&figures->layers[i])) add_dot(html, &frame, figures, &figures->layers[i]);
     for (int i = 0; i < figures->op_count; i++) /* the largest first, so that none hides another */
@@ -127,5 +141,5 @@ void roofline_add(struct text *html, const struct bench_figures *figures) {
     text_add(html, "</svg><p>Both axes are logarithmic. Large dots: operations, their area grows with their share of the time; small dots: "
                    "their layers; the pointer shows figures. What is neither convolution nor MoV has no FLOPs counted, and stands "
                    "in the table alone. Convolutions are counted as direct convolution: Winograd's form multiplies 2.25 times less, so its "
-                   "dots may lie above the roof. So may layers whose data is still in the cache lie above the memory's.</p></figure>");
+                   "dots may lie above the roof, up to the dotted line. So may layers whose data is still in the cache lie above the memory's.</p></figure>");
 }

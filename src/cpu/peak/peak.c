@@ -7,7 +7,7 @@
 
 enum {
     TRIES = 12,
-    ROUNDS = 300000,    /* of arithmetic: about half a millisecond */
+    ROUNDS = 250000,    /* of arithmetic: about half a millisecond */
     FLOATS = 1 << 24,   /* of each of three arrays: together 192 MiB, more than caches hold */
     MEMORY_TRIES = 4
 };
