@@ -93,10 +93,10 @@ struct kernels {
      * reads nothing).  NaN or huge fields read nothing. */
     void (*warp)(float *y, const float *src, const float *field, const struct grid *grid, int64_t channels,
                  enum coordinates coordinates, int slab, int slabs);
-    /* dsrc or dfield may be NULL.  On the lattice of src, where the field has a kink, the slope is that of the cell
+    /* dsrc or dfield may be NULL; slabs share the rows of both.  On the lattice of src, where the field has a kink, the slope is that of the cell
      * above: taps floor(p + field) and the next */
     void (*warp_grad)(float *dsrc, float *dfield, const float *dy, const float *src, const float *field,
-                      const struct grid *grid, int64_t channels, enum coordinates coordinates);
+                      const struct grid *grid, int64_t channels, enum coordinates coordinates, int slab, int slabs);
 
     /* --- MoV: field(p) = mean over heads of sum_o softmax_o(<query(p), key(p+o)> / sqrt(head_dim)) * o; a key outside has
      * logit -1000.  One fused pass; no more logits are kept than those of a few columns, backwards of 2 radius + 1 rows.

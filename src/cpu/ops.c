@@ -257,7 +257,7 @@ static cover_status run_warp(const struct call *call, int image) {
 static cover_status run_warp_grad(const struct call *call, int image) {
     const struct tensor *dy = input(call, 0);
     call->kernels->warp_grad(out(call, 0, image), out(call, 1, image), in(call, 0, image), in(call, 1, image),
-                             in(call, 2, image), &dy->grid, dy->channels, call->node->attributes.coordinates);
+                             in(call, 2, image), &dy->grid, dy->channels, call->node->attributes.coordinates, call->slab, call->slabs);
     return COVER_OK;
 }
 
@@ -397,7 +397,7 @@ const struct op_cpu cpu_ops[OP_COUNT] = {
     [OP_resize_corners] = {.run = run_resize_corners},
     [OP_resize_corners_grad] = {.run = run_resize_corners_grad},
     [OP_warp] = {.any_slabs = true, .run = run_warp},
-    [OP_warp_grad] = {.run = run_warp_grad},
+    [OP_warp_grad] = {.any_slabs = true, .run = run_warp_grad},
     [OP_mov] = {.any_slabs = true, .run = run_mov, .unit_bytes = mov_unit},
     [OP_mov_grad] = {.any_slabs = true, .run = run_mov_grad, .unit_bytes = mov_grad_unit},
     [OP_vector_loss] = {.slabs = slabs_of_loss, .run = run_vector_loss, .finish = finish_loss, .shared_bytes = loss_shared},

@@ -383,8 +383,9 @@ static void warp_forward(const struct kernels *kernels, struct scene *scene) {
 }
 
 static void warp_backward(const struct kernels *kernels, struct scene *scene) {
-    kernels->warp_grad(scene->grad[0].data, scene->grad[1].data, scene->out_grad.data, scene->in[0].data,
-                       scene->in[1].data, &scene->grid, scene->channels, scene->coordinates);
+    for (int slab = 0; slab < scene->slabs; slab++)
+        kernels->warp_grad(scene->grad[0].data, scene->grad[1].data, scene->out_grad.data, scene->in[0].data,
+                           scene->in[1].data, &scene->grid, scene->channels, scene->coordinates, slab, scene->slabs);
 }
 
 /* ---- mov: inputs query, key */

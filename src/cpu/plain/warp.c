@@ -81,25 +81,28 @@ void warp_plain(float *y, const float *src, const float *field, const struct gri
 }
 
 void warp_grad_plain(float *dsrc, float *dfield, const float *dy, const float *src, const float *field,
-                     const struct grid *grid, int64_t channels, enum coordinates coordinates) {
+                     const struct grid *grid, int64_t channels, enum coordinates coordinates, int slab, int slabs) {
     const int64_t pixels = grid_pixels(grid);
     const int first = 3 - grid->ndim;
-    int64_t p[3];
-    if (dsrc) memset(dsrc, 0, (size_t)(pixels * channels) * sizeof *dsrc);
-    if (dfield) memset(dfield, 0, (size_t)(pixels * grid->ndim) * sizeof *dfield);
+    int64_t begin, end, p[3]; /* pixels of both gradients that are this slab's */
+    slab_share(grid->size[0] * grid->size[1], slab, slabs, &begin, &end);
+    begin *= grid->size[2], end *= grid->size[2];
+    if (dsrc) memset(dsrc + begin * channels, 0, (size_t)((end - begin) * channels) * sizeof *dsrc);
+    if (dfield) memset(dfield + begin * grid->ndim, 0, (size_t)((end - begin) * grid->ndim) * sizeof *dfield);
     for (int64_t pixel = 0; pixel < pixels; pixel++) {
         position(p, pixel, grid);
         const struct cell cell = cell_of(p, field + pixel * grid->ndim, grid, coordinates);
+        const bool own = dfield && pixel >= begin && pixel < end;
         for (int k = 0; cell.inside && k < 1 << grid->ndim; k++) {
             const int64_t at = corner(&cell, k, grid);
             if (at < 0) continue;
             float product = 0;
             for (int64_t c = 0; c < channels; c++) {
                 const float gradient = dy[pixel * channels + c];
-                if (dsrc) dsrc[at * channels + c] += weight(&cell, k, -1, grid) * gradient;
-                if (dfield) product += src[at * channels + c] * gradient; /* src may be NULL without dfield */
+                if (dsrc && at >= begin && at < end) dsrc[at * channels + c] += weight(&cell, k, -1, grid) * gradient;
+                if (own) product += src[at * channels + c] * gradient; /* src may be NULL without dfield */
             }
-            for (int a = first; dfield && a < 3; a++) {
+            for (int a = first; own && a < 3; a++) {
                 const float size = (float)grid->size[a];
                 const float chain = coordinates == COORDINATES_EXACT ? 1 : size / (size - 1);
                 const float slope = k >> (2 - a) & 1 ? chain : -chain;

@@ -64,6 +64,9 @@ INLINE unsigned vm_bits(vm a) { return a; }
 INLINE vf v_select(vm condition, vf yes, vf no) { return _mm512_mask_blend_ps(condition, no, yes); }
 INLINE vi vi_select(vm condition, vi yes, vi no) { return _mm512_mask_blend_epi32(condition, no, yes); }
 INLINE vm vi_equal(vi a, vi b) { return _mm512_cmpeq_epi32_mask(a, b); }
+INLINE vm vi_within(vi a, int32_t low, int32_t high) {
+    return _mm512_cmpge_epi32_mask(a, vi_all(low)) & _mm512_cmple_epi32_mask(a, vi_all(high));
+}
 INLINE vf v_load_some(const float *from, vm lanes) { return _mm512_maskz_loadu_ps(lanes, from); }
 INLINE void v_store_some(float *to, vf value, vm lanes) { _mm512_mask_storeu_ps(to, lanes, value); }
 INLINE vf v_gather(const float *from, vi index, vm lanes) {
@@ -102,6 +105,10 @@ INLINE vi vi_select(vm condition, vi yes, vi no) {
     return _mm256_castps_si256(v_select(condition, _mm256_castsi256_ps(yes), _mm256_castsi256_ps(no)));
 }
 INLINE vm vi_equal(vi a, vi b) { return _mm256_castsi256_ps(_mm256_cmpeq_epi32(a, b)); }
+INLINE vm vi_within(vi a, int32_t low, int32_t high) {
+    const vi outside = _mm256_or_si256(_mm256_cmpgt_epi32(vi_all(low), a), _mm256_cmpgt_epi32(a, vi_all(high)));
+    return _mm256_castsi256_ps(_mm256_cmpeq_epi32(outside, vi_all(0)));
+}
 INLINE vf v_load_some(const float *from, vm lanes) { return _mm256_maskload_ps(from, _mm256_castps_si256(lanes)); }
 INLINE void v_store_some(float *to, vf value, vm lanes) { _mm256_maskstore_ps(to, _mm256_castps_si256(lanes), value); }
 INLINE vf v_gather(const float *from, vi index, vm lanes) {

@@ -1,7 +1,14 @@
-/* Warping: warp_plain in plain/warp.c.  Cells and weights are computed for LANES pixels of a row at once; then images of
- * few channels (fields) gather their corners lane by lane, others read them vector by vector along the channels.
- * A corner outside the image is left out; the gradient of src is added pixel after pixel, in memory order. */
+/* Warping: warp_plain in plain/warp.c.  Cells and weights are computed for LANES pixels of a row at once; then each pixel
+ * reads its corners: in images of few channels (fields) two of a row at a time, in others vector by vector along the
+ * channels.  A corner outside the image is left out.
+ *
+ * The gradient of src is added pixel after pixel, in memory order.  A slab owns rows of it: it walks all rows of pixels that
+ * may reach them, and leaves out the corners that are another slab's.  Rows are cleared shortly before they are reached, so
+ * that they are still in a cache then. */
 #include "interleave.h"
+#include "transpose.h"
+
+#include <math.h>
 
 /* LANES pixels of a row: corner k of each one's cell, its pixel number (0 outside), weight (0 outside), and lanes inside;
  * bit 2 of k is the plane's, 1 the row's, 0 the column's, as in the plain form. */
@@ -11,6 +18,7 @@ struct tile {
     vi at[8];
     vf weight[8];
     vm inside[8];
+    vf pair[4];     /* weight of corners 2 r and 2 r + 1 together */
     vf fraction[3]; /* of the grid's three axes */
 };
 
@@ -18,6 +26,12 @@ struct frame {
     const struct grid *grid;
     enum coordinates coordinates;
     struct interleave field;
+    int64_t channels;
+    bool few;                   /* channels <= COMPONENTS_MAX: pairs of corners are read together */
+    int64_t pair[4];            /* where pair r lies, in floats from the first */
+    __m256i both, apart, right; /* lanes of a pair; its halves moved to lanes 0.. and 4..; its right half moved to 0.. */
+    __m256 first, slope;        /* the weights of its lanes are first + slope * fraction */
+    __m128i one;                /* lanes of one pixel */
 };
 
 /* Axis `a` of a tile: the cell's low corner and which corners are inside. */
@@ -65,6 +79,7 @@ static void tile_at(struct tile *tile, const float *field, const struct frame *f
         for (int a = 0; a < 3; a++) {
             at = vi_add(vi_multiply(at, vi_all((int32_t)grid->size[a])), vi_add(low[a], vi_all(high[a])));
             if (a < first) continue;
+            if (a == 2) tile->pair[k / 2] = weight;
             weight = weight * share(tile->fraction[a], high[a]);
             in = vm_and(in, inside[a][high[a]]);
         }
@@ -74,21 +89,54 @@ static void tile_at(struct tile *tile, const float *field, const struct frame *f
     }
 }
 
-/* A tile in memory, for one pixel at a time.  `whole`: lanes with all corners inside. */
-struct corner_arrays {
-    int32_t at[8][LANES];
-    float weight[8][LANES];
-    unsigned inside[8], whole;
+static struct frame frame_of(const struct grid *grid, int64_t channels, enum coordinates coordinates) {
+    struct frame frame = {.grid = grid, .coordinates = coordinates, .field = interleave_of(grid->ndim), .channels = channels,
+                          .few = channels <= COMPONENTS_MAX};
+    if (!frame.few) return frame;
+    int32_t both[8], apart[8], right[8], one[4];
+    float first[8], slope[8];
+    for (int i = 0; i < 8; i++) {
+        both[i] = i < 2 * channels ? -1 : 0;
+        apart[i] = i % 4 < channels ? i % 4 + (i < 4 ? 0 : (int32_t)channels) : 7; /* lane 7 of fewer than four is zero */
+        right[i] = (i + (int32_t)channels) % 8;
+        first[i] = i < channels ? 1 : 0;
+        slope[i] = i < channels ? -1 : i < 2 * channels ? 1 : 0;
+        if (i < 4) one[i] = i < channels ? -1 : 0;
+    }
+    for (int r = 0; r < 4; r++)
+        frame.pair[r] = ((r >> 1) * grid->size[1] + (r & 1)) * grid->size[2] * channels;
+    frame.both = _mm256_loadu_si256((const __m256i *)both), frame.apart = _mm256_loadu_si256((const __m256i *)apart);
+    frame.right = _mm256_loadu_si256((const __m256i *)right), frame.one = _mm_loadu_si128((const __m128i *)one);
+    frame.first = _mm256_loadu_ps(first), frame.slope = _mm256_loadu_ps(slope);
+    return frame;
+}
+
+/* Pixels of dsrc that a slab owns. */
+struct band {
+    int64_t first, end;
 };
 
-static void spill(struct corner_arrays *arrays, const struct tile *tile) {
-    arrays->whole = ~0u;
+/* A tile in memory, for one pixel at a time.  `whole`: lanes with all corners inside; `kept`: corners in the band too, and
+ * lanes with all corners so. */
+struct corner_arrays {
+    int32_t at[8][LANES];
+    float weight[8][LANES], pair[4][LANES], fraction[LANES];
+    unsigned inside[8], whole, kept[8], kept_whole;
+};
+
+static void spill(struct corner_arrays *arrays, const struct tile *tile, const struct band *band) {
+    arrays->whole = arrays->kept_whole = ~0u;
     for (int k = 0; k < tile->corners; k++) {
         vi_store(arrays->at[k], tile->at[k]);
         v_store(arrays->weight[k], tile->weight[k]);
+        if (k % 2) v_store(arrays->pair[k / 2], tile->pair[k / 2]);
         arrays->inside[k] = vm_bits(tile->inside[k]);
         arrays->whole &= arrays->inside[k];
+        if (!band) continue;
+        arrays->kept[k] = vm_bits(vm_and(tile->inside[k], vi_within(tile->at[k], (int32_t)band->first, (int32_t)(band->end - 1))));
+        arrays->kept_whole &= arrays->kept[k];
     }
+    v_store(arrays->fraction, tile->fraction[2]);
 }
 
 /* One lane's corners inside the image. */
@@ -98,15 +146,15 @@ struct corners {
     float weight[8];
 };
 
-/* All corners, or those inside; `corners` is known to the compiler. */
-INLINE struct corners corners_of(const struct corner_arrays *arrays, int corners, int lane, bool whole) {
+/* All corners, or those of `inside`; `corners` is known to the compiler. */
+INLINE struct corners corners_of(const struct corner_arrays *arrays, int corners, int lane, const unsigned *inside) {
     struct corners list;
     list.count = 0;
     UNROLL for (int k = 0; k < corners; k++) {
         list.number[list.count] = k;
         list.at[list.count] = arrays->at[k][lane];
         list.weight[list.count] = arrays->weight[k][lane];
-        list.count += whole || (arrays->inside[k] >> lane & 1);
+        list.count += !inside || (inside[k] >> lane & 1);
     }
     return list;
 }
@@ -123,58 +171,81 @@ INLINE void prefetch_later(const struct corner_arrays *arrays, const float *from
 
 /* ---- forward */
 
-static void read_few(float *y, const float *src, const struct tile *tile, const struct interleave *plan,
-                     int64_t count) {
-    vf out[COMPONENTS_MAX];
-    vi element[8];
-    for (int k = 0; k < tile->corners; k++) element[k] = vi_multiply(tile->at[k], vi_all(plan->components));
-    for (int c = 0; c < plan->components; c++) {
-        out[c] = v_zero();
-        for (int k = 0; k < tile->corners; k++)
-            out[c] = v_fma(tile->weight[k], v_gather(src + c, element[k], tile->inside[k]), out[c]);
+/* A pixel of few channels with all corners inside; four floats are written. */
+INLINE void read_pairs(float *y, const float *src, const struct corner_arrays *arrays, int lane, int pairs, const struct frame *frame) {
+    const float *low = src + arrays->at[0][lane] * frame->channels;
+    __m256 sum = _mm256_setzero_ps();
+    UNROLL for (int r = 0; r < pairs; r++)
+        sum = _mm256_fmadd_ps(_mm256_set1_ps(arrays->pair[r][lane]), _mm256_maskload_ps(low + frame->pair[r], frame->both), sum);
+    sum *= _mm256_fmadd_ps(frame->slope, _mm256_set1_ps(arrays->fraction[lane]), frame->first);
+    _mm_storeu_ps(y, _mm256_castps256_ps128(sum + _mm256_permutevar8x32_ps(sum, frame->right)));
+}
+
+INLINE void read_few(float *y, const float *src, const struct tile *tile, int corners, const struct frame *frame, int64_t count) {
+    const int64_t channels = frame->channels;
+    struct corner_arrays arrays;
+    float out[(LANES + 1) * COMPONENTS_MAX];
+    spill(&arrays, tile, NULL);
+    for (int lane = 0; lane < count; lane++) {
+        float *to = out + lane * channels;
+        if (arrays.whole >> lane & 1) {
+            read_pairs(to, src, &arrays, lane, corners / 2, frame);
+            continue;
+        }
+        const struct corners list = corners_of(&arrays, corners, lane, arrays.inside);
+        for (int64_t c = 0; c < channels; c++) {
+            to[c] = 0;
+            for (int k = 0; k < list.count; k++) to[c] += list.weight[k] * src[list.at[k] * channels + c];
+        }
     }
-    store_together(y, out, plan, count);
+    for (int64_t i = 0; i < count * channels; i += LANES) v_store_first(y + i, v_load_first(out + i, count * channels - i), count * channels - i);
 }
 
 INLINE void read_pixel(float *y, const float *src, const struct corners *list, int count, int64_t channels) {
-    for (int64_t c = 0; c < channels; c += LANES) {
+    int64_t c = 0;
+    for (; c + LANES <= channels; c += LANES) {
         vf sum = v_zero();
-        UNROLL for (int k = 0; k < count; k++)
-            sum = v_fma(v_all(list->weight[k]), v_load_first(src + list->at[k] * channels + c, channels - c), sum);
-        v_store_first(y + c, sum, channels - c);
+        UNROLL for (int k = 0; k < count; k++) sum = v_fma(v_all(list->weight[k]), v_load(src + list->at[k] * channels + c), sum);
+        v_store(y + c, sum);
     }
+    for (; c + 8 <= channels; c += 8) {
+        __m256 sum = _mm256_setzero_ps();
+        UNROLL for (int k = 0; k < count; k++)
+            sum = _mm256_fmadd_ps(_mm256_set1_ps(list->weight[k]), _mm256_loadu_ps(src + list->at[k] * channels + c), sum);
+        _mm256_storeu_ps(y + c, sum);
+    }
+    if (c == channels) return;
+    const vm left = vm_first(channels - c);
+    vf sum = v_zero();
+    UNROLL for (int k = 0; k < count; k++)
+        sum = v_fma(v_all(list->weight[k]), v_load_some(src + list->at[k] * channels + c, left), sum);
+    v_store_some(y + c, sum, left);
 }
 
-INLINE void read_tile(float *y, const float *src, const struct tile *tile, int corners, int64_t channels,
-                      int64_t count) {
+INLINE void read_many(float *y, const float *src, const struct tile *tile, int corners, int64_t channels, int64_t count) {
     struct corner_arrays arrays;
-    spill(&arrays, tile);
+    spill(&arrays, tile, NULL);
     for (int lane = 0; lane < count; lane++, y += channels)
         if (arrays.whole >> lane & 1) {
             prefetch_later(&arrays, src, corners, lane, channels, tile->pixels);
-            const struct corners list = corners_of(&arrays, corners, lane, true);
+            const struct corners list = corners_of(&arrays, corners, lane, NULL);
             read_pixel(y, src, &list, corners, channels);
         } else {
-            const struct corners list = corners_of(&arrays, corners, lane, false);
+            const struct corners list = corners_of(&arrays, corners, lane, arrays.inside);
             read_pixel(y, src, &list, list.count, channels);
         }
 }
 
-static void read_many(float *y, const float *src, const struct tile *tile, int64_t channels, int64_t count) {
-    if (tile->corners == 4) read_tile(y, src, tile, 4, channels, count);
-    else read_tile(y, src, tile, 8, channels, count);
-}
-
-/* Gathering needs element numbers that fit 32 bits, tiles need such pixel numbers. */
-static bool few(const struct grid *grid, int64_t channels) {
-    return channels <= COMPONENTS_MAX && grid_pixels(grid) * channels <= INT32_MAX;
+static void read_tile(float *y, const float *src, const struct tile *tile, const struct frame *frame, int64_t count) {
+    if (frame->few && tile->corners == 4) read_few(y, src, tile, 4, frame, count);
+    else if (frame->few) read_few(y, src, tile, 8, frame, count);
+    else if (tile->corners == 4) read_many(y, src, tile, 4, frame->channels, count);
+    else read_many(y, src, tile, 8, frame->channels, count);
 }
 
 void FORM(warp)(float *y, const float *src, const float *field, const struct grid *grid, int64_t channels,
                 enum coordinates coordinates, int slab, int slabs) {
-    const struct frame frame = {grid, coordinates, interleave_of(grid->ndim)};
-    const bool gather = few(grid, channels);
-    const struct interleave plan = interleave_of(gather ? (int)channels : 1);
+    const struct frame frame = frame_of(grid, channels, coordinates);
     int64_t begin, end;
     if (grid_pixels(grid) > INT32_MAX) {
         warp_plain(y, src, field, grid, channels, coordinates, slab, slabs);
@@ -184,91 +255,159 @@ void FORM(warp)(float *y, const float *src, const float *field, const struct gri
     for (int64_t row = begin; row < end; row++)
         for (int64_t column = 0; column < grid->size[2]; column += LANES) {
             const int64_t left = grid->size[2] - column, count = left < LANES ? left : LANES;
-            float *out = y + (row * grid->size[2] + column) * channels;
             struct tile tile;
             tile_at(&tile, field, &frame, row, column, count);
-            if (gather) read_few(out, src, &tile, &plan, count);
-            else read_many(out, src, &tile, channels, count);
+            read_tile(y + (row * grid->size[2] + column) * channels, src, &tile, &frame, count);
         }
 }
 
-/* ---- backward */
+/* ---- backward: products[lane][k] = <src at corner k, dy>, and dsrc there += weight dy; each where it is asked for */
 
-/* product[k] = <src at corner k, dy>, zero outside, and dsrc there += weight dy; each where it is not NULL. */
-static void grad_few(vf *product, float *dsrc, const float *dy, const float *src, const struct tile *tile,
-                     const struct interleave *plan, int64_t count) {
-    vf gradient[COMPONENTS_MAX];
-    load_apart(gradient, dy, plan, count);
-    for (int k = 0; product && k < tile->corners; k++) {
-        const vi element = vi_multiply(tile->at[k], vi_all(plan->components));
-        product[k] = v_zero();
-        for (int c = 0; c < plan->components; c++)
-            product[k] = v_fma(gradient[c], v_gather(src + c, element, tile->inside[k]), product[k]);
+struct products {
+    float of[LANES][8];
+};
+
+/* A pixel of few channels with all corners inside. */
+INLINE void pair_products(float product[8], const float *dy, const float *src, const struct corner_arrays *arrays, int lane, int pairs,
+                          const struct frame *frame) {
+    const float *low = src + arrays->at[0][lane] * frame->channels;
+    const __m128 one = _mm_maskload_ps(dy, frame->one);
+    const __m256 gradient = _mm256_insertf128_ps(_mm256_castps128_ps256(one), one, 1);
+    __m256 pair[4];
+    UNROLL for (int r = 0; r < pairs; r++)
+        pair[r] = gradient * _mm256_permutevar8x32_ps(_mm256_maskload_ps(low + frame->pair[r], frame->both), frame->apart);
+    const __m256 ab = _mm256_hadd_ps(pair[0], pair[1]);
+    __m256 cd = ab;
+    if (pairs == 4) cd = _mm256_hadd_ps(pair[2], pair[3]);
+    const __m256 sums = _mm256_hadd_ps(ab, cd);
+    const __m128 left = _mm256_castps256_ps128(sums), right = _mm256_extractf128_ps(sums, 1);
+    _mm_storeu_ps(product, _mm_unpacklo_ps(left, right));
+    _mm_storeu_ps(product + 4, _mm_unpackhi_ps(left, right));
+}
+
+/* Both ways of adding to dsrc use the same operations, so that it does not matter which slab adds. */
+INLINE void add_few(float *dsrc, const float *dy, const struct corner_arrays *arrays, int lane, int corners, int channels, bool whole) {
+    UNROLL for (int k = 0; k < corners; k++) {
+        if (!whole && !(arrays->kept[k] >> lane & 1)) continue;
+        float *to = dsrc + (int64_t)arrays->at[k][lane] * channels;
+        UNROLL for (int c = 0; c < channels; c++) to[c] = __builtin_fmaf(arrays->weight[k][lane], dy[c], to[c]);
+    }
+}
+
+INLINE void add_tile(float *dsrc, const float *dy, const struct corner_arrays *arrays, int corners, int channels, int64_t count) {
+    for (int lane = 0; lane < count; lane++, dy += channels)
+        if (arrays->kept_whole >> lane & 1) add_few(dsrc, dy, arrays, lane, corners, channels, true);
+        else add_few(dsrc, dy, arrays, lane, corners, channels, false);
+}
+
+INLINE void grad_few(struct products *products, float *dsrc, const float *dy, const float *src, const struct corner_arrays *arrays,
+                     int corners, const struct frame *frame, int64_t count) {
+    const int64_t channels = frame->channels;
+    for (int lane = 0; products && lane < count; lane++) {
+        const float *gradient = dy + lane * channels;
+        if (arrays->whole >> lane & 1) {
+            pair_products(products->of[lane], gradient, src, arrays, lane, corners / 2, frame);
+            continue;
+        }
+        for (int k = 0; k < corners; k++) {
+            products->of[lane][k] = 0;
+            for (int64_t c = 0; arrays->inside[k] >> lane & 1 && c < channels; c++)
+                products->of[lane][k] += gradient[c] * src[arrays->at[k][lane] * channels + c];
+        }
     }
     if (!dsrc) return;
-    struct corner_arrays arrays;
-    spill(&arrays, tile);
-    for (int lane = 0; lane < count; lane++)
-        for (int k = 0; k < tile->corners; k++) {
-            if (!(arrays.inside[k] >> lane & 1)) continue;
-            float *to = dsrc + (int64_t)arrays.at[k][lane] * plan->components;
-            for (int c = 0; c < plan->components; c++)
-                to[c] += arrays.weight[k][lane] * dy[lane * plan->components + c];
-        }
+    if (channels == 1) add_tile(dsrc, dy, arrays, corners, 1, count);
+    else if (channels == 2) add_tile(dsrc, dy, arrays, corners, 2, count);
+    else if (channels == 3) add_tile(dsrc, dy, arrays, corners, 3, count);
+    else add_tile(dsrc, dy, arrays, corners, 4, count);
 }
 
 /* One pixel of many channels; products of corners that are not on the list are not touched. */
 INLINE void grad_pixel(float product[8], float *dsrc, const float *dy, const float *src, const struct corners *list,
-                       int count, int64_t channels, bool products) {
+                       int count, int64_t channels) {
     vf sum[8];
-    UNROLL for (int k = 0; k < 8; k++) sum[k] = v_zero();
-    for (int64_t c = 0; c < channels; c += LANES) {
-        const int64_t left = channels - c;
-        const vf gradient = v_load_first(dy + c, left);
+    __m256 eight[8];
+    int64_t c = 0;
+    UNROLL for (int k = 0; k < 8; k++) sum[k] = v_zero(), eight[k] = _mm256_setzero_ps();
+    for (; c + LANES <= channels; c += LANES) {
+        const vf gradient = v_load(dy + c);
         UNROLL for (int k = 0; k < count; k++) {
             const int64_t at = list->at[k] * channels + c;
-            if (products) sum[k] = v_fma(gradient, v_load_first(src + at, left), sum[k]);
-            if (!dsrc) continue;
-            v_store_first(dsrc + at, v_fma(v_all(list->weight[k]), gradient, v_load_first(dsrc + at, left)), left);
+            if (product) sum[k] = v_fma(gradient, v_load(src + at), sum[k]);
+            if (dsrc) v_store(dsrc + at, v_fma(v_all(list->weight[k]), gradient, v_load(dsrc + at)));
         }
     }
+    for (; c + 8 <= channels; c += 8) {
+        const __m256 gradient = _mm256_loadu_ps(dy + c);
+        UNROLL for (int k = 0; k < count; k++) {
+            const int64_t at = list->at[k] * channels + c;
+            if (product) eight[k] = _mm256_fmadd_ps(gradient, _mm256_loadu_ps(src + at), eight[k]);
+            if (dsrc) _mm256_storeu_ps(dsrc + at, _mm256_fmadd_ps(_mm256_set1_ps(list->weight[k]), gradient, _mm256_loadu_ps(dsrc + at)));
+        }
+    }
+    if (c < channels) {
+        const vm left = vm_first(channels - c);
+        const vf gradient = v_load_some(dy + c, left);
+        UNROLL for (int k = 0; k < count; k++) {
+            const int64_t at = list->at[k] * channels + c;
+            if (product) sum[k] = v_fma(gradient, v_load_some(src + at, left), sum[k]);
+            if (dsrc) v_store_some(dsrc + at, v_fma(v_all(list->weight[k]), gradient, v_load_some(dsrc + at, left)), left);
+        }
+    }
+    if (!product) return;
     float sums[8];
-    v_sum4(sums, sum);
-    if (count > 4) v_sum4(sums + 4, sum + 4);
+    UNROLL for (int k = 0; k < 8; k++) eight[k] += v_halves(sum[k]);
+    UNROLL for (int k = 0; k < 8 && k < count; k += 4) {
+        const __m256 ab = _mm256_hadd_ps(eight[k], eight[k + 1]), cd = _mm256_hadd_ps(eight[k + 2], eight[k + 3]);
+        const __m256 abcd = _mm256_hadd_ps(ab, cd);
+        _mm_storeu_ps(sums + k, _mm256_castps256_ps128(abcd) + _mm256_extractf128_ps(abcd, 1));
+    }
     UNROLL for (int k = 0; k < count; k++) product[list->number[k]] = sums[k];
 }
 
-INLINE void grad_tile(vf *product, float *dsrc, const float *dy, const float *src, const struct tile *tile, int corners,
-                      int64_t channels, int64_t count) {
-    struct corner_arrays arrays;
-    float products[LANES][8] = {{0}};
-    spill(&arrays, tile);
-    for (int lane = 0; lane < count; lane++, dy += channels)
-        if (arrays.whole >> lane & 1) {
-            const struct corners list = corners_of(&arrays, corners, lane, true);
-            if (product) prefetch_later(&arrays, src, corners, lane, channels, tile->pixels);
-            if (dsrc) prefetch_later(&arrays, dsrc, corners, lane, channels, tile->pixels);
-            grad_pixel(products[lane], dsrc, dy, src, &list, corners, channels, product);
-        } else {
-            const struct corners list = corners_of(&arrays, corners, lane, false);
-            grad_pixel(products[lane], dsrc, dy, src, &list, list.count, channels, product);
+INLINE void grad_many(struct products *products, float *dsrc, const float *dy, const float *src, const struct corner_arrays *arrays,
+                      int corners, const struct frame *frame, int64_t count) {
+    const int64_t channels = frame->channels, pixels = grid_pixels(frame->grid);
+    for (int lane = 0; lane < count; lane++, dy += channels) {
+        float *product = products ? products->of[lane] : NULL;
+        if (arrays->whole >> lane & 1 && (!dsrc || arrays->kept_whole >> lane & 1)) {
+            const struct corners list = corners_of(arrays, corners, lane, NULL);
+            if (product) prefetch_later(arrays, src, corners, lane, channels, pixels);
+            if (dsrc) prefetch_later(arrays, dsrc, corners, lane, channels, pixels);
+            grad_pixel(product, dsrc, dy, src, &list, corners, channels);
+            continue;
         }
-    const vi row = vi_multiply(vi_count(), vi_all(8));
-    for (int k = 0; product && k < corners; k++) product[k] = v_gather(products[0] + k, row, vm_first(LANES));
+        if (product) {
+            const struct corners list = corners_of(arrays, corners, lane, arrays->inside);
+            grad_pixel(product, NULL, dy, src, &list, list.count, channels);
+        }
+        if (dsrc) {
+            const struct corners list = corners_of(arrays, corners, lane, arrays->kept);
+            grad_pixel(NULL, dsrc, dy, src, &list, list.count, channels);
+        }
+    }
 }
 
-static void grad_many(vf *product, float *dsrc, const float *dy, const float *src, const struct tile *tile,
-                      int64_t channels, int64_t count) {
-    if (tile->corners == 4) grad_tile(product, dsrc, dy, src, tile, 4, channels, count);
-    else grad_tile(product, dsrc, dy, src, tile, 8, channels, count);
+static void grad_tile(struct products *products, float *dsrc, const float *dy, const float *src, const struct tile *tile,
+                      const struct frame *frame, const struct band *band, int64_t count) {
+    struct corner_arrays arrays;
+    spill(&arrays, tile, band);
+    if (products && (!frame->few || count < LANES)) memset(products, 0, sizeof *products);
+    if (frame->few && tile->corners == 4) grad_few(products, dsrc, dy, src, &arrays, 4, frame, count);
+    else if (frame->few) grad_few(products, dsrc, dy, src, &arrays, 8, frame, count);
+    else if (tile->corners == 4) grad_many(products, dsrc, dy, src, &arrays, 4, frame, count);
+    else grad_many(products, dsrc, dy, src, &arrays, 8, frame, count);
 }
 
 /* dfield of a tile from the products. */
-static void grad_field(float *dfield, const vf product[8], const struct tile *tile, const struct frame *frame,
+static void grad_field(float *dfield, const struct products *products, const struct tile *tile, const struct frame *frame,
                        int64_t count) {
     const struct grid *grid = frame->grid;
     const int first = 3 - grid->ndim;
+    static const int64_t place[8] = {0, LANES, 2 * LANES, 3 * LANES, 4 * LANES, 5 * LANES, 6 * LANES, 7 * LANES};
+    float product[8 * LANES];
     vf out[COMPONENTS_MAX];
+    channels_apart(product, place, products->of[0], LANES, 8, 1);
     for (int a = first; a < 3; a++) {
         const float size = (float)grid->size[a];
         vf sum = v_zero();
@@ -276,7 +415,7 @@ static void grad_field(float *dfield, const vf product[8], const struct tile *ti
             vf weight = v_all(k >> (2 - a) & 1 ? 1 : -1);
             for (int b = first; b < 3; b++)
                 if (b != a) weight = weight * share(tile->fraction[b], k >> (2 - b) & 1);
-            sum = sum + v_select(tile->inside[k], weight * product[k], v_zero());
+            sum = sum + v_select(tile->inside[k], weight * v_load(product + k * LANES), v_zero());
         }
         const bool stretched = frame->coordinates == COORDINATES_RELEASED && size > 1;
         out[a - first] = sum * v_all(stretched ? size / (size - 1) : 1);
@@ -284,25 +423,67 @@ static void grad_field(float *dfield, const vf product[8], const struct tile *ti
     store_together(dfield, out, &frame->field, count);
 }
 
+/* The rows of dsrc, *low to *high, that a row of pixels may reach; false if none. */
+static bool row_reach(int64_t *low, int64_t *high, const float *field, const struct frame *frame, int64_t row) {
+    const struct grid *grid = frame->grid;
+    const int first = 3 - grid->ndim;
+    const float p[2] = {(float)(row / grid->size[1]), (float)(row % grid->size[1])};
+    const vf none = v_all(-INFINITY);
+    vf most[2] = {none, none}, least[2] = {none, none}; /* least: of minus the corner */
+    for (int64_t column = 0; column < grid->size[2]; column += LANES) {
+        vf v[COMPONENTS_MAX], fraction;
+        load_apart(v, field + (row * grid->size[2] + column) * grid->ndim, &frame->field, grid->size[2] - column);
+        for (int a = first; a < 2; a++) {
+            vm inside[2];
+            inside[0] = vm_first(grid->size[2] - column);
+            vf at = vi_to_float(cell(&fraction, inside, v[a - first], v_all(p[a]), grid->size[a], frame->coordinates));
+            const vm in = vm_and(vm_first(grid->size[2] - column), V_COMPARE(at, _CMP_GE_OQ, v_all(-1)));
+            const vm below = vm_and(in, V_COMPARE(at, _CMP_LT_OQ, v_all((float)grid->size[a])));
+            most[a] = v_max(most[a], v_select(below, at, none));
+            least[a] = v_max(least[a], v_select(below, v_zero() - at, none));
+        }
+    }
+    *low = *high = 0;
+    for (int a = first; a < 2; a++) {
+        float up[LANES], down[LANES], from = -INFINITY, to = -INFINITY;
+        v_store(up, most[a]), v_store(down, least[a]);
+        for (int i = 0; i < LANES; i++) to = up[i] > to ? up[i] : to, from = down[i] > from ? down[i] : from;
+        if (to < -1) return false;
+        const int64_t last = grid->size[a] - 1, begin = -(int64_t)from, end = (int64_t)to + 1;
+        *low = *low * grid->size[a] + (begin < 0 ? 0 : begin);
+        *high = *high * grid->size[a] + (end > last ? last : end);
+    }
+    return true;
+}
+
 void FORM(warp_grad)(float *dsrc, float *dfield, const float *dy, const float *src, const float *field,
-                     const struct grid *grid, int64_t channels, enum coordinates coordinates) {
-    const struct frame frame = {grid, coordinates, interleave_of(grid->ndim)};
-    const bool gather = few(grid, channels);
-    const struct interleave plan = interleave_of(gather ? (int)channels : 1);
+                     const struct grid *grid, int64_t channels, enum coordinates coordinates, int slab, int slabs) {
+    const struct frame frame = frame_of(grid, channels, coordinates);
+    const int64_t rows = grid->size[0] * grid->size[1], width = grid->size[2];
     if (grid_pixels(grid) > INT32_MAX) {
-        warp_grad_plain(dsrc, dfield, dy, src, field, grid, channels, coordinates);
+        warp_grad_plain(dsrc, dfield, dy, src, field, grid, channels, coordinates, slab, slabs);
         return;
     }
-    if (dsrc) memset(dsrc, 0, (size_t)(grid_pixels(grid) * channels) * sizeof *dsrc);
-    for (int64_t row = 0; row < grid->size[0] * grid->size[1]; row++)
-        for (int64_t column = 0; column < grid->size[2]; column += LANES) {
-            const int64_t left = grid->size[2] - column, count = left < LANES ? left : LANES;
-            const int64_t pixel = row * grid->size[2] + column;
+    int64_t begin, end;
+    slab_share(rows, slab, slabs, &begin, &end);
+    if (begin == end) return;
+    const struct band band = {begin * width, end * width};
+    int64_t clear = begin; /* rows of dsrc before this one are in use */
+    for (int64_t row = 0; row < rows; row++) {
+        const bool own = dfield && row >= begin && row < end;
+        int64_t low, high;
+        float *to = NULL;
+        if (dsrc && row_reach(&low, &high, field, &frame, row) && low < end && high >= begin) to = dsrc;
+        for (; to && clear < end && clear <= high; clear++)
+            memset(dsrc + clear * width * channels, 0, (size_t)(width * channels) * sizeof *dsrc);
+        for (int64_t column = 0; (own || to) && column < width; column += LANES) {
+            const int64_t left = width - column, count = left < LANES ? left : LANES, pixel = row * width + column;
             struct tile tile;
-            vf product[8];
+            struct products products;
             tile_at(&tile, field, &frame, row, column, count);
-            if (gather) grad_few(dfield ? product : NULL, dsrc, dy + pixel * channels, src, &tile, &plan, count);
-            else grad_many(dfield ? product : NULL, dsrc, dy + pixel * channels, src, &tile, channels, count);
-            if (dfield) grad_field(dfield + pixel * grid->ndim, product, &tile, &frame, count);
+            grad_tile(own ? &products : NULL, to, dy + pixel * channels, src, &tile, &frame, &band, count);
+            if (own) grad_field(dfield + pixel * grid->ndim, &products, &tile, &frame, count);
         }
+    }
+    if (dsrc) memset(dsrc + clear * width * channels, 0, (size_t)((end - clear) * width * channels) * sizeof *dsrc);
 }
