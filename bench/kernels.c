@@ -102,11 +102,11 @@ static int64_t run_upsample_concat_grad(const struct kernels *k, struct job *job
     return FLOAT * upsample_floats(job);
 }
 static int64_t run_resize_corners(const struct kernels *k, struct job *job) {
-    k->resize_corners(job->buffer[1], job->buffer[0], &job->grid, &job->to, job->channels, 2);
+    k->resize_corners(job->buffer[1], job->buffer[0], &job->grid, &job->to, job->channels, 2, 0, 1);
     return FLOAT * (elements(job) + grid_pixels(&job->to) * job->channels);
 }
 static int64_t run_resize_corners_grad(const struct kernels *k, struct job *job) {
-    k->resize_corners_grad(job->buffer[0], job->buffer[1], &job->grid, &job->to, job->channels, 2);
+    k->resize_corners_grad(job->buffer[0], job->buffer[1], &job->grid, &job->to, job->channels, 2, 0, 1);
     return FLOAT * (elements(job) + grid_pixels(&job->to) * job->channels);
 }
 static int64_t run_warp(const struct kernels *k, struct job *job) {

@@ -84,9 +84,9 @@ struct kernels {
 
     /* --- y = scale * linear resize with aligned corners from grid `from` to grid `to` */
     void (*resize_corners)(float *y, const float *x, const struct grid *from, const struct grid *to, int64_t channels,
-                           float scale);
+                           float scale, int slab, int slabs);
     void (*resize_corners_grad)(float *dx, const float *dy, const struct grid *from, const struct grid *to,
-                                int64_t channels, float scale);
+                                int64_t channels, float scale, int slab, int slabs);
 
     /* --- y(p) = src(p + field(p)), linear, a tap outside counts zero; field: pixels x ndim in array-axis order;
      * coordinates released: position p is read at p * S / (S - 1) - 1/2 (an axis of one pixel has no such position and

@@ -239,13 +239,13 @@ static cover_status run_upsample_concat_grad(const struct call *call, int image)
 static cover_status run_resize_corners(const struct call *call, int image) {
     const struct tensor *x = input(call, 0), *y = tensor_at(call, call->node->output[0]);
     call->kernels->resize_corners(out(call, 0, image), in(call, 0, image), &x->grid, &y->grid, x->channels,
-                                  call->node->attributes.scale);
+                                  call->node->attributes.scale, call->slab, call->slabs);
     return COVER_OK;
 }
 static cover_status run_resize_corners_grad(const struct call *call, int image) {
     const struct tensor *dy = input(call, 0), *dx = tensor_at(call, call->node->output[0]);
     call->kernels->resize_corners_grad(out(call, 0, image), in(call, 0, image), &dx->grid, &dy->grid, dx->channels,
-                                       call->node->attributes.scale);
+                                       call->node->attributes.scale, call->slab, call->slabs);
     return COVER_OK;
 }
 static cover_status run_warp(const struct call *call, int image) {
@@ -394,8 +394,8 @@ const struct op_cpu cpu_ops[OP_COUNT] = {
     [OP_max_pool2_grad] = {.any_slabs = true, .run = run_max_pool2_grad},
     [OP_upsample_concat] = {.any_slabs = true, .run = run_upsample_concat},
     [OP_upsample_concat_grad] = {.any_slabs = true, .run = run_upsample_concat_grad},
-    [OP_resize_corners] = {.run = run_resize_corners},
-    [OP_resize_corners_grad] = {.run = run_resize_corners_grad},
+    [OP_resize_corners] = {.any_slabs = true, .run = run_resize_corners},
+    [OP_resize_corners_grad] = {.any_slabs = true, .run = run_resize_corners_grad},
     [OP_warp] = {.any_slabs = true, .run = run_warp},
     [OP_warp_grad] = {.any_slabs = true, .run = run_warp_grad},
     [OP_mov] = {.any_slabs = true, .run = run_mov, .unit_bytes = mov_unit},

@@ -277,7 +277,7 @@ static cover_status fill_column(struct level_column *column, const struct pair_p
         column->own = memory_alloc(context, (size_t)(pixels * ndim) * sizeof(float));
         if (!column->own) return COVER_ERROR_MEMORY;
         float scale = (float)full->size[2] / (float)level->grid.size[2];
-        with->kernels->resize_corners(column->own, level->field, &level->grid, full, ndim, scale);
+        with->kernels->resize_corners(column->own, level->field, &level->grid, full, ndim, scale, 0, 1);
         column->field = column->own;
         snprintf(column->caption, sizeof column->caption, "level %d \xc2\xb7 error %.2f px", index,
                  field_error(pair, column->field));

@@ -355,13 +355,15 @@ static void resize_draw(struct scene *scene) {
 }
 
 static void resize_forward(const struct kernels *kernels, struct scene *scene) {
-    kernels->resize_corners(scene->out.data, scene->in[0].data, &scene->grid, &scene->to, scene->channels,
-                            scene->scale);
+    for (int slab = 0; slab < scene->slabs; slab++)
+        kernels->resize_corners(scene->out.data, scene->in[0].data, &scene->grid, &scene->to, scene->channels, scene->scale,
+                                slab, scene->slabs);
 }
 
 static void resize_backward(const struct kernels *kernels, struct scene *scene) {
-    kernels->resize_corners_grad(scene->grad[0].data, scene->out_grad.data, &scene->grid, &scene->to, scene->channels,
-                                 scene->scale);
+    for (int slab = 0; slab < scene->slabs; slab++)
+        kernels->resize_corners_grad(scene->grad[0].data, scene->out_grad.data, &scene->grid, &scene->to, scene->channels,
+                                     scene->scale, slab, scene->slabs);
 }
 
 /* ---- warp: inputs src, field */

@@ -504,12 +504,12 @@ START_TEST(resizing_keeps_corners_and_constants) {
     EACH_FORM(k) for (int c = 0; c < CHANNEL_COUNTS; c++) {
         const int64_t channels = channel_counts[c];
         struct array x = ramp(35 * channels), y = array_make(140 * channels), one = constant(35 * channels, 1);
-        k->resize_corners(y.data, x.data, &from, &to, channels, 2);
+        k->resize_corners(y.data, x.data, &from, &to, channels, 2, 0, 1);
         for (int64_t i = 0; i < channels; i++) {
             ck_assert(y.data[i] == 2 * x.data[i]);
             ck_assert(y.data[139 * channels + i] == 2 * x.data[34 * channels + i]);
         }
-        k->resize_corners(y.data, one.data, &from, &to, channels, 1);
+        k->resize_corners(y.data, one.data, &from, &to, channels, 1, 0, 1);
         for (int64_t i = 0; i < y.count; i++) ck_assert_float_eq_tol(y.data[i], 1, 1e-6f);
         array_free(&x), array_free(&y), array_free(&one);
     }

@@ -1,9 +1,9 @@
-/* Linear resizing with aligned corners, VPA's up2 on fields of few components: resize_corners_plain in plain/resize.c.
+/* Linear resizing with aligned corners, VPA's up2 on fields of few components: resize_corners_plain in plain/corners.c.
  * Forward, LANES elements of an output row gather their columns from all rows that take part; backwards, a walk along
- * the row sums what each column gets and adds it to those rows once. */
+ * the row sums what each column gets and adds it once to those rows that are the slab's. */
 #include "vec.h"
 
-/* The rows that output row (z, h) reads, weights times `scale`; those of weight zero are left out. */
+/* The rows that output row (z, h) reads, weights times `scale`; those of weight zero or not in first..end are left out. */
 struct rows {
     int count;
     int64_t row[4];
@@ -22,15 +22,16 @@ static struct tap tap_of(int64_t i, int64_t n, int64_t m) {
 
 static float fraction(int64_t rest, int64_t m) { return rest ? (float)((double)rest / (double)(m - 1)) : 0; }
 
-static struct rows rows_of(int64_t row, const struct grid *from, const struct grid *to, float scale) {
+static struct rows rows_of(int64_t row, const struct grid *from, const struct grid *to, float scale, int64_t first, int64_t end) {
     const struct tap z = tap_of(row / to->size[1], from->size[0], to->size[0]);
     const struct tap h = tap_of(row % to->size[1], from->size[1], to->size[1]);
     const float plane = fraction(z.rest, to->size[0]), line = fraction(h.rest, to->size[1]);
     struct rows rows = {0};
     for (int k = 0; k < 4; k++) {
         const float weight = (k & 2 ? plane : 1 - plane) * (k & 1 ? line : 1 - line) * scale;
-        if ((k & 2 && !z.rest) || (k & 1 && !h.rest)) continue;
-        rows.row[rows.count] = (z.low + (k >> 1)) * from->size[1] + h.low + (k & 1);
+        const int64_t at = (z.low + (k >> 1)) * from->size[1] + h.low + (k & 1);
+        if ((k & 2 && !z.rest) || (k & 1 && !h.rest) || at < first || at >= end) continue;
+        rows.row[rows.count] = at;
         rows.weight[rows.count++] = weight;
     }
     return rows;
@@ -53,14 +54,16 @@ static void columns_of(struct columns *columns, int64_t first, int64_t count, in
 }
 
 void FORM(resize_corners)(float *y, const float *x, const struct grid *from, const struct grid *to, int64_t channels,
-                          float scale) {
+                          float scale, int slab, int slabs) {
     const int64_t out = to->size[2] * channels, in = from->size[2] * channels;
+    int64_t begin, end;
+    slab_share(to->size[0] * to->size[1], slab, slabs, &begin, &end);
     for (int64_t first = 0; first < out; first += PIECE) {
         struct columns columns;
         const int64_t count = out - first < PIECE ? out - first : PIECE;
         columns_of(&columns, first, count, channels, from->size[2], to->size[2]);
-        for (int64_t row = 0; row < to->size[0] * to->size[1]; row++) {
-            const struct rows rows = rows_of(row, from, to, scale);
+        for (int64_t row = begin; row < end; row++) {
+            const struct rows rows = rows_of(row, from, to, scale, 0, INT64_MAX);
             for (int64_t e = 0; e < count; e += LANES) {
                 const vm lanes = vm_first(count - e);
                 const vi low = vi_load(columns.low + e), high = vi_load(columns.high + e);
@@ -106,11 +109,14 @@ INLINE void walk_row(float *dx, const float *dy, const struct rows *rows, int64_
 }
 
 void FORM(resize_corners_grad)(float *dx, const float *dy, const struct grid *from, const struct grid *to,
-                               int64_t channels, float scale) {
+                               int64_t channels, float scale, int slab, int slabs) {
     const int64_t n = from->size[2], m = to->size[2];
-    memset(dx, 0, (size_t)(grid_pixels(from) * channels) * sizeof *dx);
+    int64_t begin, end;
+    slab_share(from->size[0] * from->size[1], slab, slabs, &begin, &end);
+    memset(dx + begin * n * channels, 0, (size_t)((end - begin) * n * channels) * sizeof *dx);
     for (int64_t row = 0; row < to->size[0] * to->size[1]; row++) {
-        const struct rows rows = rows_of(row, from, to, scale);
+        const struct rows rows = rows_of(row, from, to, scale, begin, end);
+        if (!rows.count) continue;
         const float *in = dy + row * m * channels;
         for (int64_t c = 0; c < channels; c += TOGETHER) {
             const int64_t left = channels - c;

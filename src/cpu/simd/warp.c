@@ -62,7 +62,6 @@ static void tile_at(struct tile *tile, const float *field, const struct frame *f
     vf v[COMPONENTS_MAX];
     vi low[3] = {vi_all(0), vi_all(0), vi_all(0)};
     vm inside[3][2];
-    inside[0][0] = vm_first(count);
     load_apart(v, field + (row * grid->size[2] + column) * grid->ndim, &frame->field, count);
     const vf p[3] = {v_all((float)(row / grid->size[1])), v_all((float)(row % grid->size[1])),
                      vi_to_float(vi_add(vi_all((int32_t)column), vi_count()))};
@@ -71,21 +70,23 @@ static void tile_at(struct tile *tile, const float *field, const struct frame *f
     const vm lanes = vm_first(count);
     tile->pixels = grid_pixels(grid);
     tile->corners = 1 << grid->ndim;
-    for (int k = 0; k < tile->corners; k++) {
-        const int high[3] = {k >> 2 & 1, k >> 1 & 1, k & 1};
-        vi at = vi_all(0);
-        vf weight = v_all(1);
-        vm in = lanes;
-        for (int a = 0; a < 3; a++) {
-            at = vi_add(vi_multiply(at, vi_all((int32_t)grid->size[a])), vi_add(low[a], vi_all(high[a])));
-            if (a < first) continue;
-            if (a == 2) tile->pair[k / 2] = weight;
-            weight = weight * share(tile->fraction[a], high[a]);
-            in = vm_and(in, inside[a][high[a]]);
+    const vi line = vi_add(vi_multiply(low[0], vi_all((int32_t)grid->size[1])), low[1]);
+    const vi at = vi_add(vi_multiply(line, vi_all((int32_t)grid->size[2])), low[2]);
+    for (int r = 0; r < tile->corners / 2; r++) {
+        const int high[2] = {r >> 1, r & 1};
+        const vi here = vi_add(at, vi_all((int32_t)((high[0] * grid->size[1] + high[1]) * grid->size[2])));
+        vm in = vm_and(lanes, inside[1][high[1]]);
+        tile->pair[r] = share(tile->fraction[1], high[1]);
+        if (first == 0) {
+            in = vm_and(in, inside[0][high[0]]);
+            tile->pair[r] = tile->pair[r] * share(tile->fraction[0], high[0]);
         }
-        tile->at[k] = vi_select(in, at, vi_all(0));
-        tile->weight[k] = v_select(in, weight, v_zero());
-        tile->inside[k] = in;
+        for (int x = 0; x < 2; x++) {
+            const vm both = vm_and(in, inside[2][x]);
+            tile->at[2 * r + x] = vi_select(both, vi_add(here, vi_all(x)), vi_all(0));
+            tile->weight[2 * r + x] = v_select(both, tile->pair[r] * share(tile->fraction[2], x), v_zero());
+            tile->inside[2 * r + x] = both;
+        }
     }
 }
 
@@ -129,13 +130,13 @@ static void spill(struct corner_arrays *arrays, const struct tile *tile, const s
     for (int k = 0; k < tile->corners; k++) {
         vi_store(arrays->at[k], tile->at[k]);
         v_store(arrays->weight[k], tile->weight[k]);
-        if (k % 2) v_store(arrays->pair[k / 2], tile->pair[k / 2]);
         arrays->inside[k] = vm_bits(tile->inside[k]);
         arrays->whole &= arrays->inside[k];
         if (!band) continue;
         arrays->kept[k] = vm_bits(vm_and(tile->inside[k], vi_within(tile->at[k], (int32_t)band->first, (int32_t)(band->end - 1))));
         arrays->kept_whole &= arrays->kept[k];
     }
+    for (int r = 0; r < tile->corners / 2; r++) v_store(arrays->pair[r], tile->pair[r]);
     v_store(arrays->fraction, tile->fraction[2]);
 }
 
