@@ -115,7 +115,7 @@ static int64_t run_warp(const struct kernels *k, struct job *job) {
 }
 static int64_t run_warp_grad(const struct kernels *k, struct job *job) {
     k->warp_grad(job->buffer[1], job->buffer[2], job->buffer[3], job->buffer[0], job->buffer[5], &job->grid,
-                 job->channels, COORDINATES_EXACT, 0, 1);
+                 job->channels, COORDINATES_EXACT, 0, 1, job->buffer[4]);
     return FLOAT * (3 * elements(job) + 2 * grid_pixels(&job->grid) * job->grid.ndim);
 }
 static int64_t run_mov(const struct kernels *k, struct job *job) {

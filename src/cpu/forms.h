@@ -15,6 +15,8 @@
     X(max_pool2_grad, form)                                                                                           \
     X(upsample, form)                                                                                                 \
     X(upsample_grad, form)                                                                                            \
+    X(warp, form)                                                                                                     \
+    X(warp_grad, form)                                                                                                \
     X(cosine_sum, form)                                                                                               \
     X(cosine_sum_grad, form)                                                                                          \
     X(global_pool, form)                                                                                              \
@@ -26,8 +28,6 @@
     X(upsample_concat_grad, form)                                                                                     \
     X(resize_corners, form)                                                                                           \
     X(resize_corners_grad, form)                                                                                      \
-    X(warp, form)                                                                                                     \
-    X(warp_grad, form)                                                                                                \
     X(mov, form)                                                                                                      \
     X(mov_grad, form)                                                                                                 \
     X(vector_loss, form)                                                                                              \

@@ -91,12 +91,13 @@ struct kernels {
     /* --- y(p) = src(p + field(p)), linear, a tap outside counts zero; field: pixels x ndim in array-axis order;
      * coordinates released: position p is read at p * S / (S - 1) - 1/2 (an axis of one pixel has no such position and
      * reads nothing).  NaN or huge fields read nothing. */
-    void (*warp)(float *y, const float *src, const float *field, const struct grid *grid, int64_t channels,
+    void (*warp)(void *y, const void *src, const float *field, const struct grid *grid, int64_t channels,
                  enum coordinates coordinates, int slab, int slabs);
-    /* dsrc or dfield may be NULL; slabs share the rows of both.  On the lattice of src, where the field has a kink, the slope is that of the cell
-     * above: taps floor(p + field) and the next */
-    void (*warp_grad)(float *dsrc, float *dfield, const float *dy, const float *src, const float *field,
-                      const struct grid *grid, int64_t channels, enum coordinates coordinates, int slab, int slabs);
+    /* dsrc or dfield may be NULL; slabs share the rows of both.  On the lattice of src, where the field has a kink, the slope is
+     * that of the cell above: taps floor(p + field) and the next.  sums: (pixels, channels), one for all slabs, where a dsrc of
+     * bfloat16 is added up before it is rounded; else it may be NULL */
+    void (*warp_grad)(void *dsrc, float *dfield, const void *dy, const void *src, const float *field, const struct grid *grid,
+                      int64_t channels, enum coordinates coordinates, int slab, int slabs, float *sums);
 
     /* --- MoV: field(p) = mean over heads of sum_o softmax_o(<query(p), key(p+o)> / sqrt(head_dim)) * o; a key outside has
      * logit -1000.  One fused pass; no more logits are kept than those of a few columns, backwards of 2 radius + 1 rows.

@@ -254,10 +254,17 @@ static cover_status run_warp(const struct call *call, int image) {
                         call->node->attributes.coordinates, call->slab, call->slabs);
     return COVER_OK;
 }
+static size_t warp_grad_shared(const struct program *program, const struct node *node) {
+    const struct tensor *dy = &program->graph->tensors[node->input[0]];
+    if (node->output[0] == ABSENT || dy->element != ELEMENT_BF16) return 0;
+    return (size_t)(grid_pixels(&dy->grid) * dy->channels * dy->images) * sizeof(float);
+}
 static cover_status run_warp_grad(const struct call *call, int image) {
     const struct tensor *dy = input(call, 0);
+    float *sums = (float *)call->shared + grid_pixels(&dy->grid) * dy->channels * image;
     call->kernels->warp_grad(out(call, 0, image), out(call, 1, image), in(call, 0, image), in(call, 1, image),
-                             in(call, 2, image), &dy->grid, dy->channels, call->node->attributes.coordinates, call->slab, call->slabs);
+                             in(call, 2, image), &dy->grid, dy->channels, call->node->attributes.coordinates, call->slab,
+                             call->slabs, dy->element == ELEMENT_BF16 ? sums : NULL);
     return COVER_OK;
 }
 
@@ -397,7 +404,7 @@ const struct op_cpu cpu_ops[OP_COUNT] = {
     [OP_resize_corners] = {.any_slabs = true, .run = run_resize_corners},
     [OP_resize_corners_grad] = {.any_slabs = true, .run = run_resize_corners_grad},
     [OP_warp] = {.any_slabs = true, .run = run_warp},
-    [OP_warp_grad] = {.any_slabs = true, .run = run_warp_grad},
+    [OP_warp_grad] = {.any_slabs = true, .run = run_warp_grad, .shared_bytes = warp_grad_shared},
     [OP_mov] = {.any_slabs = true, .run = run_mov, .unit_bytes = mov_unit},
     [OP_mov_grad] = {.any_slabs = true, .run = run_mov_grad, .unit_bytes = mov_grad_unit},
     [OP_vector_loss] = {.slabs = slabs_of_loss, .run = run_vector_loss, .finish = finish_loss, .shared_bytes = loss_shared},

@@ -379,15 +379,23 @@ static void warp_draw(struct scene *scene) {
 }
 
 static void warp_forward(const struct kernels *kernels, struct scene *scene) {
+    struct features features = {kernels->element};
     for (int slab = 0; slab < scene->slabs; slab++)
-        kernels->warp(scene->out.data, scene->in[0].data, scene->in[1].data, &scene->grid, scene->channels,
-                      scene->coordinates, slab, scene->slabs);
+        kernels->warp(feature(&features, &scene->out), feature(&features, &scene->in[0]), scene->in[1].data, &scene->grid,
+                      scene->channels, scene->coordinates, slab, scene->slabs);
+    features_return(&features);
 }
 
 static void warp_backward(const struct kernels *kernels, struct scene *scene) {
+    struct features features = {kernels->element};
+    struct array sums = array_make(scene->in[0].count);
     for (int slab = 0; slab < scene->slabs; slab++)
-        kernels->warp_grad(scene->grad[0].data, scene->grad[1].data, scene->out_grad.data, scene->in[0].data,
-                           scene->in[1].data, &scene->grid, scene->channels, scene->coordinates, slab, scene->slabs);
+        kernels->warp_grad(feature(&features, &scene->grad[0]), scene->grad[1].data, feature(&features, &scene->out_grad),
+                           feature(&features, &scene->in[0]), scene->in[1].data, &scene->grid, scene->channels,
+                           scene->coordinates, slab, scene->slabs, kernels->element == ELEMENT_BF16 ? sums.data : NULL);
+    features_return(&features);
+    ck_assert_msg(guarded(&sums), "warp_grad wrote outside its sums");
+    array_free(&sums);
 }
 
 /* ---- mov: inputs query, key */

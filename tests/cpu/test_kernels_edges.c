@@ -81,7 +81,7 @@ START_TEST(warp_reads_nothing_where_the_field_is_nan_or_huge) {
         for (int64_t p = 0; p < pixels; p += 2)
             field.data[p * grid->ndim + p / 2 % grid->ndim] = wild[p / 2 % (int64_t)(sizeof wild / sizeof *wild)];
         k->warp(y.data, src.data, field.data, grid, channels, coordinates, 0, 1);
-        k->warp_grad(dsrc.data, dfield.data, dy.data, src.data, field.data, grid, channels, coordinates, 0, 1);
+        k->warp_grad(dsrc.data, dfield.data, dy.data, src.data, field.data, grid, channels, coordinates, 0, 1, NULL);
         for (int64_t i = 0; i < y.count; i++) ck_assert(y.data[i] == (i / channels % 2 ? tame.data[i] : 0));
         for (int64_t i = 0; i < dsrc.count; i++) ck_assert(isfinite(dsrc.data[i]));
         for (int64_t i = 0; i < dfield.count; i++)
@@ -99,7 +99,7 @@ START_TEST(a_released_axis_of_one_pixel_reads_nothing) {
         struct array src = ramp(20 * channels), y = array_make(src.count), field = constant(40, 0), dfield = array_make(40);
         struct array dsrc = array_make(src.count);
         k->warp(y.data, src.data, field.data, &grid, channels, COORDINATES_RELEASED, 0, 1);
-        k->warp_grad(dsrc.data, dfield.data, src.data, src.data, field.data, &grid, channels, COORDINATES_RELEASED, 0, 1);
+        k->warp_grad(dsrc.data, dfield.data, src.data, src.data, field.data, &grid, channels, COORDINATES_RELEASED, 0, 1, NULL);
         for (int64_t i = 0; i < y.count; i++) ck_assert(y.data[i] == 0 && dsrc.data[i] == 0);
         for (int64_t i = 0; i < 40; i++) ck_assert(dfield.data[i] == 0);
         array_free(&src), array_free(&y), array_free(&field), array_free(&dfield), array_free(&dsrc);
@@ -113,9 +113,9 @@ START_TEST(gradients_of_warp_can_be_asked_for_one_at_a_time) {
         scene_draw(&both, operation_named("warp"), 3, false), scene_draw(&one, operation_named("warp"), 3, false);
         operation_named("warp")->backward(k, &both);
         k->warp_grad(one.grad[0].data, NULL, one.out_grad.data, one.in[0].data, one.in[1].data, &one.grid, one.channels,
-                     one.coordinates, 0, 1);
+                     one.coordinates, 0, 1, NULL);
         k->warp_grad(NULL, one.grad[1].data, one.out_grad.data, one.in[0].data, one.in[1].data, &one.grid, one.channels,
-                     one.coordinates, 0, 1);
+                     one.coordinates, 0, 1, NULL);
         for (int i = 0; i < 2; i++)
             ck_assert_mem_eq(one.grad[i].data, both.grad[i].data, (size_t)both.grad[i].count * sizeof(float));
         scene_free(&both), scene_free(&one);

@@ -63,31 +63,33 @@ static void position(int64_t p[3], int64_t pixel, const struct grid *grid) {
     p[0] = pixel / grid->size[2] / grid->size[1];
 }
 
-void warp_plain(float *y, const float *src, const float *field, const struct grid *grid, int64_t channels,
+void PLAIN(warp)(void *y, const void *src, const float *field, const struct grid *grid, int64_t channels,
                 enum coordinates coordinates, int slab, int slabs) {
     int64_t begin, end, p[3];
     slab_share(grid->size[0] * grid->size[1], slab, slabs, &begin, &end);
     for (int64_t pixel = begin * grid->size[2]; pixel < end * grid->size[2]; pixel++) {
         position(p, pixel, grid);
         const struct cell cell = cell_of(p, field + pixel * grid->ndim, grid, coordinates);
-        float *out = y + pixel * channels;
-        memset(out, 0, (size_t)channels * sizeof *out);
-        for (int k = 0; cell.inside && k < 1 << grid->ndim; k++) {
-            const int64_t at = corner(&cell, k, grid);
-            for (int64_t c = 0; at >= 0 && c < channels; c++)
-                out[c] += weight(&cell, k, -1, grid) * src[at * channels + c];
+        for (int64_t c = 0; c < channels; c++) {
+            float sum = 0;
+            for (int k = 0; cell.inside && k < 1 << grid->ndim; k++) {
+                const int64_t at = corner(&cell, k, grid);
+                if (at >= 0) sum += weight(&cell, k, -1, grid) * to_float(((const element *)src)[at * channels + c]);
+            }
+            ((element *)y)[pixel * channels + c] = from_float(sum);
         }
     }
 }
 
-void warp_grad_plain(float *dsrc, float *dfield, const float *dy, const float *src, const float *field,
-                     const struct grid *grid, int64_t channels, enum coordinates coordinates, int slab, int slabs) {
+void PLAIN(warp_grad)(void *dsrc, float *dfield, const void *dy, const void *src, const float *field,
+                     const struct grid *grid, int64_t channels, enum coordinates coordinates, int slab, int slabs, float *sums) {
     const int64_t pixels = grid_pixels(grid);
     const int first = 3 - grid->ndim;
     int64_t begin, end, p[3]; /* pixels of both gradients that are this slab's */
     slab_share(grid->size[0] * grid->size[1], slab, slabs, &begin, &end);
     begin *= grid->size[2], end *= grid->size[2];
-    if (dsrc) memset(dsrc + begin * channels, 0, (size_t)((end - begin) * channels) * sizeof *dsrc);
+    float *sum = sizeof(element) == sizeof(float) ? dsrc : sums;
+    if (dsrc) memset(sum + begin * channels, 0, (size_t)((end - begin) * channels) * sizeof *sum);
     if (dfield) memset(dfield + begin * grid->ndim, 0, (size_t)((end - begin) * grid->ndim) * sizeof *dfield);
     for (int64_t pixel = 0; pixel < pixels; pixel++) {
         position(p, pixel, grid);
@@ -98,9 +100,9 @@ void warp_grad_plain(float *dsrc, float *dfield, const float *dy, const float *s
             if (at < 0) continue;
             float product = 0;
             for (int64_t c = 0; c < channels; c++) {
-                const float gradient = dy[pixel * channels + c];
-                if (dsrc && at >= begin && at < end) dsrc[at * channels + c] += weight(&cell, k, -1, grid) * gradient;
-                if (own) product += src[at * channels + c] * gradient; /* src may be NULL without dfield */
+                const float gradient = to_float(((const element *)dy)[pixel * channels + c]);
+                if (dsrc && at >= begin && at < end) sum[at * channels + c] += weight(&cell, k, -1, grid) * gradient;
+                if (own) product += to_float(((const element *)src)[at * channels + c]) * gradient; /* src may be NULL without dfield */
             }
             for (int a = first; own && a < 3; a++) {
                 const float size = (float)grid->size[a];
@@ -110,4 +112,6 @@ void warp_grad_plain(float *dsrc, float *dfield, const float *dy, const float *s
             }
         }
     }
+    if (dsrc && (void *)sum != dsrc)
+        for (int64_t i = begin * channels; i < end * channels; i++) ((element *)dsrc)[i] = from_float(sum[i]);
 }

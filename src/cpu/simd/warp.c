@@ -4,7 +4,7 @@
  *
  * The gradient of src is added pixel after pixel, in memory order.  A slab owns rows of it: it walks all rows of pixels that
  * may reach them, and leaves out the corners that are another slab's.  Rows are cleared shortly before they are reached, so
- * that they are still in a cache then. */
+ * that they are still in a cache then.  A gradient of bfloat16 is added up in floats and rounded once. */
 #include "interleave.h"
 #include "transpose.h"
 
@@ -27,7 +27,7 @@ struct frame {
     enum coordinates coordinates;
     struct interleave field;
     int64_t channels;
-    bool few;                   /* channels <= COMPONENTS_MAX: pairs of corners are read together */
+    bool few;                   /* floats of at most COMPONENTS_MAX channels: pairs of corners are read together */
     int64_t pair[4];            /* where pair r lies, in floats from the first */
     __m256i both, apart, right; /* lanes of a pair; its halves moved to lanes 0.. and 4..; its right half moved to 0.. */
     __m256 first, slope;        /* the weights of its lanes are first + slope * fraction */
@@ -92,7 +92,7 @@ static void tile_at(struct tile *tile, const float *field, const struct frame *f
 
 static struct frame frame_of(const struct grid *grid, int64_t channels, enum coordinates coordinates) {
     struct frame frame = {.grid = grid, .coordinates = coordinates, .field = interleave_of(grid->ndim), .channels = channels,
-                          .few = channels <= COMPONENTS_MAX};
+                          .few = channels <= COMPONENTS_MAX && sizeof(element) == sizeof(float)};
     if (!frame.few) return frame;
     int32_t both[8], apart[8], right[8], one[4];
     float first[8], slope[8];
@@ -140,6 +140,23 @@ static void spill(struct corner_arrays *arrays, const struct tile *tile, const s
     v_store(arrays->fraction, tile->fraction[2]);
 }
 
+/* ---- eight elements, for numbers of channels that fill no vector of LANES */
+#ifndef __AVX512F__
+INLINE __m256 eight_load(const element *from) { return v_load_e(from); }
+INLINE void eight_store(element *to, __m256 value) { v_store_e(to, value); }
+#elif defined ELEMENT_IS_BF16
+INLINE __m256 eight_load(const element *from) {
+    const __m256i low = _mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)from));
+    return _mm256_castsi256_ps(_mm256_slli_epi32(low, 16));
+}
+INLINE void eight_store(element *to, __m256 value) {
+    _mm_storeu_si128((__m128i *)to, _mm256_castsi256_si128(v_to_bf16(_mm512_castps256_ps512(value))));
+}
+#else
+INLINE __m256 eight_load(const element *from) { return _mm256_loadu_ps(from); }
+INLINE void eight_store(element *to, __m256 value) { _mm256_storeu_ps(to, value); }
+#endif
+
 /* One lane's corners inside the image. */
 struct corners {
     int count, number[8];
@@ -163,11 +180,10 @@ INLINE struct corners corners_of(const struct corner_arrays *arrays, int corners
 /* Ask for what a later pixel of the row will read if the field goes on as at `lane`: the highest row of the cell, since
  * earlier rows of pixels have read the others. */
 enum { LATER = 64 };
-INLINE void prefetch_later(const struct corner_arrays *arrays, const float *from, int corners, int lane, int64_t channels,
+INLINE void prefetch_later(const struct corner_arrays *arrays, const void *from, int corners, int lane, int64_t pixel_bytes,
                            int64_t pixels) {
     const int64_t at = arrays->at[corners - 2][lane] + LATER;
-    for (int64_t c = 0; at < pixels && c < channels; c += 64 / (int64_t)sizeof(float))
-        _mm_prefetch((const char *)(from + at * channels + c), _MM_HINT_T0);
+    for (int64_t i = 0; at < pixels && i < pixel_bytes; i += 64) _mm_prefetch((const char *)from + at * pixel_bytes + i, _MM_HINT_T0);
 }
 
 /* ---- forward */
@@ -202,33 +218,32 @@ INLINE void read_few(float *y, const float *src, const struct tile *tile, int co
     for (int64_t i = 0; i < count * channels; i += LANES) v_store_first(y + i, v_load_first(out + i, count * channels - i), count * channels - i);
 }
 
-INLINE void read_pixel(float *y, const float *src, const struct corners *list, int count, int64_t channels) {
+INLINE void read_pixel(element *y, const element *src, const struct corners *list, int count, int64_t channels) {
     int64_t c = 0;
     for (; c + LANES <= channels; c += LANES) {
         vf sum = v_zero();
-        UNROLL for (int k = 0; k < count; k++) sum = v_fma(v_all(list->weight[k]), v_load(src + list->at[k] * channels + c), sum);
-        v_store(y + c, sum);
+        UNROLL for (int k = 0; k < count; k++) sum = v_fma(v_all(list->weight[k]), v_load_e(src + list->at[k] * channels + c), sum);
+        v_store_e(y + c, sum);
     }
     for (; c + 8 <= channels; c += 8) {
         __m256 sum = _mm256_setzero_ps();
         UNROLL for (int k = 0; k < count; k++)
-            sum = _mm256_fmadd_ps(_mm256_set1_ps(list->weight[k]), _mm256_loadu_ps(src + list->at[k] * channels + c), sum);
-        _mm256_storeu_ps(y + c, sum);
+            sum = _mm256_fmadd_ps(_mm256_set1_ps(list->weight[k]), eight_load(src + list->at[k] * channels + c), sum);
+        eight_store(y + c, sum);
     }
     if (c == channels) return;
-    const vm left = vm_first(channels - c);
     vf sum = v_zero();
     UNROLL for (int k = 0; k < count; k++)
-        sum = v_fma(v_all(list->weight[k]), v_load_some(src + list->at[k] * channels + c, left), sum);
-    v_store_some(y + c, sum, left);
+        sum = v_fma(v_all(list->weight[k]), v_load_first_e(src + list->at[k] * channels + c, channels - c), sum);
+    v_store_first_e(y + c, sum, channels - c);
 }
 
-INLINE void read_many(float *y, const float *src, const struct tile *tile, int corners, int64_t channels, int64_t count) {
+INLINE void read_many(element *y, const element *src, const struct tile *tile, int corners, int64_t channels, int64_t count) {
     struct corner_arrays arrays;
     spill(&arrays, tile, NULL);
     for (int lane = 0; lane < count; lane++, y += channels)
         if (arrays.whole >> lane & 1) {
-            prefetch_later(&arrays, src, corners, lane, channels, tile->pixels);
+            prefetch_later(&arrays, src, corners, lane, channels * (int64_t)sizeof *src, tile->pixels);
             const struct corners list = corners_of(&arrays, corners, lane, NULL);
             read_pixel(y, src, &list, corners, channels);
         } else {
@@ -237,19 +252,24 @@ INLINE void read_many(float *y, const float *src, const struct tile *tile, int c
         }
 }
 
-static void read_tile(float *y, const float *src, const struct tile *tile, const struct frame *frame, int64_t count) {
-    if (frame->few && tile->corners == 4) read_few(y, src, tile, 4, frame, count);
-    else if (frame->few) read_few(y, src, tile, 8, frame, count);
-    else if (tile->corners == 4) read_many(y, src, tile, 4, frame->channels, count);
+static void read_tile(element *y, const element *src, const struct tile *tile, const struct frame *frame, int64_t count) {
+#ifndef ELEMENT_IS_BF16 /* fields are floats */
+    if (frame->few) {
+        if (tile->corners == 4) read_few(y, src, tile, 4, frame, count);
+        else read_few(y, src, tile, 8, frame, count);
+        return;
+    }
+#endif
+    if (tile->corners == 4) read_many(y, src, tile, 4, frame->channels, count);
     else read_many(y, src, tile, 8, frame->channels, count);
 }
 
-void FORM(warp)(float *y, const float *src, const float *field, const struct grid *grid, int64_t channels,
+void FORM(warp)(void *y, const void *src, const float *field, const struct grid *grid, int64_t channels,
                 enum coordinates coordinates, int slab, int slabs) {
     const struct frame frame = frame_of(grid, channels, coordinates);
     int64_t begin, end;
     if (grid_pixels(grid) > INT32_MAX) {
-        warp_plain(y, src, field, grid, channels, coordinates, slab, slabs);
+        PLAIN(warp)(y, src, field, grid, channels, coordinates, slab, slabs);
         return;
     }
     slab_share(grid->size[0] * grid->size[1], slab, slabs, &begin, &end);
@@ -258,7 +278,7 @@ void FORM(warp)(float *y, const float *src, const float *field, const struct gri
             const int64_t left = grid->size[2] - column, count = left < LANES ? left : LANES;
             struct tile tile;
             tile_at(&tile, field, &frame, row, column, count);
-            read_tile(y + (row * grid->size[2] + column) * channels, src, &tile, &frame, count);
+            read_tile((element *)y + (row * grid->size[2] + column) * channels, src, &tile, &frame, count);
         }
 }
 
@@ -324,34 +344,34 @@ INLINE void grad_few(struct products *products, float *dsrc, const float *dy, co
 }
 
 /* One pixel of many channels; products of corners that are not on the list are not touched. */
-INLINE void grad_pixel(float product[8], float *dsrc, const float *dy, const float *src, const struct corners *list,
+INLINE void grad_pixel(float product[8], float *dsrc, const element *dy, const element *src, const struct corners *list,
                        int count, int64_t channels) {
     vf sum[8];
     __m256 eight[8];
     int64_t c = 0;
     UNROLL for (int k = 0; k < 8; k++) sum[k] = v_zero(), eight[k] = _mm256_setzero_ps();
     for (; c + LANES <= channels; c += LANES) {
-        const vf gradient = v_load(dy + c);
+        const vf gradient = v_load_e(dy + c);
         UNROLL for (int k = 0; k < count; k++) {
             const int64_t at = list->at[k] * channels + c;
-            if (product) sum[k] = v_fma(gradient, v_load(src + at), sum[k]);
+            if (product) sum[k] = v_fma(gradient, v_load_e(src + at), sum[k]);
             if (dsrc) v_store(dsrc + at, v_fma(v_all(list->weight[k]), gradient, v_load(dsrc + at)));
         }
     }
     for (; c + 8 <= channels; c += 8) {
-        const __m256 gradient = _mm256_loadu_ps(dy + c);
+        const __m256 gradient = eight_load(dy + c);
         UNROLL for (int k = 0; k < count; k++) {
             const int64_t at = list->at[k] * channels + c;
-            if (product) eight[k] = _mm256_fmadd_ps(gradient, _mm256_loadu_ps(src + at), eight[k]);
+            if (product) eight[k] = _mm256_fmadd_ps(gradient, eight_load(src + at), eight[k]);
             if (dsrc) _mm256_storeu_ps(dsrc + at, _mm256_fmadd_ps(_mm256_set1_ps(list->weight[k]), gradient, _mm256_loadu_ps(dsrc + at)));
         }
     }
     if (c < channels) {
         const vm left = vm_first(channels - c);
-        const vf gradient = v_load_some(dy + c, left);
+        const vf gradient = v_load_first_e(dy + c, channels - c);
         UNROLL for (int k = 0; k < count; k++) {
             const int64_t at = list->at[k] * channels + c;
-            if (product) sum[k] = v_fma(gradient, v_load_some(src + at, left), sum[k]);
+            if (product) sum[k] = v_fma(gradient, v_load_first_e(src + at, channels - c), sum[k]);
             if (dsrc) v_store_some(dsrc + at, v_fma(v_all(list->weight[k]), gradient, v_load_some(dsrc + at, left)), left);
         }
     }
@@ -366,15 +386,15 @@ INLINE void grad_pixel(float product[8], float *dsrc, const float *dy, const flo
     UNROLL for (int k = 0; k < count; k++) product[list->number[k]] = sums[k];
 }
 
-INLINE void grad_many(struct products *products, float *dsrc, const float *dy, const float *src, const struct corner_arrays *arrays,
+INLINE void grad_many(struct products *products, float *dsrc, const element *dy, const element *src, const struct corner_arrays *arrays,
                       int corners, const struct frame *frame, int64_t count) {
     const int64_t channels = frame->channels, pixels = grid_pixels(frame->grid);
     for (int lane = 0; lane < count; lane++, dy += channels) {
         float *product = products ? products->of[lane] : NULL;
         if (arrays->whole >> lane & 1 && (!dsrc || arrays->kept_whole >> lane & 1)) {
             const struct corners list = corners_of(arrays, corners, lane, NULL);
-            if (product) prefetch_later(arrays, src, corners, lane, channels, pixels);
-            if (dsrc) prefetch_later(arrays, dsrc, corners, lane, channels, pixels);
+            if (product) prefetch_later(arrays, src, corners, lane, channels * (int64_t)sizeof *src, pixels);
+            if (dsrc) prefetch_later(arrays, dsrc, corners, lane, channels * (int64_t)sizeof *dsrc, pixels);
             grad_pixel(product, dsrc, dy, src, &list, corners, channels);
             continue;
         }
@@ -389,14 +409,19 @@ INLINE void grad_many(struct products *products, float *dsrc, const float *dy, c
     }
 }
 
-static void grad_tile(struct products *products, float *dsrc, const float *dy, const float *src, const struct tile *tile,
+static void grad_tile(struct products *products, float *dsrc, const element *dy, const element *src, const struct tile *tile,
                       const struct frame *frame, const struct band *band, int64_t count) {
     struct corner_arrays arrays;
     spill(&arrays, tile, band);
     if (products && (!frame->few || count < LANES)) memset(products, 0, sizeof *products);
-    if (frame->few && tile->corners == 4) grad_few(products, dsrc, dy, src, &arrays, 4, frame, count);
-    else if (frame->few) grad_few(products, dsrc, dy, src, &arrays, 8, frame, count);
-    else if (tile->corners == 4) grad_many(products, dsrc, dy, src, &arrays, 4, frame, count);
+#ifndef ELEMENT_IS_BF16
+    if (frame->few) {
+        if (tile->corners == 4) grad_few(products, dsrc, dy, src, &arrays, 4, frame, count);
+        else grad_few(products, dsrc, dy, src, &arrays, 8, frame, count);
+        return;
+    }
+#endif
+    if (tile->corners == 4) grad_many(products, dsrc, dy, src, &arrays, 4, frame, count);
     else grad_many(products, dsrc, dy, src, &arrays, 8, frame, count);
 }
 
@@ -457,34 +482,38 @@ static bool row_reach(int64_t *low, int64_t *high, const float *field, const str
     return true;
 }
 
-void FORM(warp_grad)(float *dsrc, float *dfield, const float *dy, const float *src, const float *field,
-                     const struct grid *grid, int64_t channels, enum coordinates coordinates, int slab, int slabs) {
+void FORM(warp_grad)(void *dsrc, float *dfield, const void *dy, const void *src, const float *field,
+                     const struct grid *grid, int64_t channels, enum coordinates coordinates, int slab, int slabs, float *sums) {
     const struct frame frame = frame_of(grid, channels, coordinates);
     const int64_t rows = grid->size[0] * grid->size[1], width = grid->size[2];
     if (grid_pixels(grid) > INT32_MAX) {
-        warp_grad_plain(dsrc, dfield, dy, src, field, grid, channels, coordinates, slab, slabs);
+        PLAIN(warp_grad)(dsrc, dfield, dy, src, field, grid, channels, coordinates, slab, slabs, sums);
         return;
     }
     int64_t begin, end;
     slab_share(rows, slab, slabs, &begin, &end);
     if (begin == end) return;
     const struct band band = {begin * width, end * width};
-    int64_t clear = begin; /* rows of dsrc before this one are in use */
+    float *sum = sizeof(element) == sizeof(float) ? dsrc : sums;
+    int64_t clear = begin; /* rows of the sum before this one are in use */
     for (int64_t row = 0; row < rows; row++) {
         const bool own = dfield && row >= begin && row < end;
         int64_t low, high;
         float *to = NULL;
-        if (dsrc && row_reach(&low, &high, field, &frame, row) && low < end && high >= begin) to = dsrc;
+        if (dsrc && row_reach(&low, &high, field, &frame, row) && low < end && high >= begin) to = sum;
         for (; to && clear < end && clear <= high; clear++)
-            memset(dsrc + clear * width * channels, 0, (size_t)(width * channels) * sizeof *dsrc);
+            memset(sum + clear * width * channels, 0, (size_t)(width * channels) * sizeof *sum);
         for (int64_t column = 0; (own || to) && column < width; column += LANES) {
             const int64_t left = width - column, count = left < LANES ? left : LANES, pixel = row * width + column;
             struct tile tile;
             struct products products;
             tile_at(&tile, field, &frame, row, column, count);
-            grad_tile(own ? &products : NULL, to, dy + pixel * channels, src, &tile, &frame, &band, count);
+            grad_tile(own ? &products : NULL, to, (const element *)dy + pixel * channels, src, &tile, &frame, &band, count);
             if (own) grad_field(dfield + pixel * grid->ndim, &products, &tile, &frame, count);
         }
     }
-    if (dsrc) memset(dsrc + clear * width * channels, 0, (size_t)((end - clear) * width * channels) * sizeof *dsrc);
+    if (!dsrc) return;
+    memset(sum + clear * width * channels, 0, (size_t)((end - clear) * width * channels) * sizeof *sum);
+    for (int64_t i = band.first * channels; (void *)sum != dsrc && i < band.end * channels; i += LANES)
+        v_store_first_e((element *)dsrc + i, v_load_first(sum + i, band.end * channels - i), band.end * channels - i);
 }
