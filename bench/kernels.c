@@ -111,12 +111,12 @@ static int64_t run_resize_corners_grad(const struct kernels *k, struct job *job)
 }
 static int64_t run_warp(const struct kernels *k, struct job *job) {
     k->warp(job->buffer[1], job->buffer[0], job->buffer[5], &job->grid, job->channels, COORDINATES_EXACT, 0, 1);
-    return FLOAT * (2 * elements(job) + grid_pixels(&job->grid) * job->grid.ndim);
+    return features(k, 2 * elements(job)) + FLOAT * grid_pixels(&job->grid) * job->grid.ndim;
 }
 static int64_t run_warp_grad(const struct kernels *k, struct job *job) {
     k->warp_grad(job->buffer[1], job->buffer[2], job->buffer[3], job->buffer[0], job->buffer[5], &job->grid,
                  job->channels, COORDINATES_EXACT, 0, 1, job->buffer[4]);
-    return FLOAT * (3 * elements(job) + 2 * grid_pixels(&job->grid) * job->grid.ndim);
+    return features(k, 3 * elements(job)) + FLOAT * 2 * grid_pixels(&job->grid) * job->grid.ndim;
 }
 static int64_t run_mov(const struct kernels *k, struct job *job) {
     const struct mov_shape s = mov_shape(job);
@@ -238,13 +238,13 @@ static const struct {
     ROW(resize_corners, .grid = HALF_3D, .to = FULL_3D, .channels = 3),
     ROW(resize_corners_grad, .grid = HALF_2D, .to = FULL_2D, .channels = 2),
     ROW(resize_corners_grad, .grid = HALF_3D, .to = FULL_3D, .channels = 3),
-    ROW(warp, .grid = FULL_2D, .channels = 32),
+    FEATURES(warp, .grid = FULL_2D, .channels = 32),
     ROW(warp, .grid = FULL_2D, .channels = 2),
-    ROW(warp, .grid = FULL_3D, .channels = 32),
+    FEATURES(warp, .grid = FULL_3D, .channels = 32),
     ROW(warp, .grid = FULL_3D, .channels = 3),
-    ROW(warp_grad, .grid = FULL_2D, .channels = 32),
+    FEATURES(warp_grad, .grid = FULL_2D, .channels = 32),
     ROW(warp_grad, .grid = FULL_2D, .channels = 2),
-    ROW(warp_grad, .grid = FULL_3D, .channels = 32),
+    FEATURES(warp_grad, .grid = FULL_3D, .channels = 32),
     ROW(warp_grad, .grid = FULL_3D, .channels = 3),
     ROW(mov, .grid = FULL_2D, .channels = 8, .heads = 1, .radius = 2),
     ROW(mov_grad, .grid = FULL_2D, .channels = 8, .heads = 1, .radius = 2),
