@@ -408,7 +408,7 @@ static void mov_draw(struct scene *scene) {
     scene->heads = (int)draw_integer(scene, 1, 4);
     scene->radius = (int)draw_integer(scene, 1, scene->grid.ndim == 2 ? 4 : 2);
     if (scene->grid.ndim == 2 && draw_integer(scene, 0, 9) == 0) scene->radius = (int)draw_integer(scene, 9, 17);
-    if (scene->grid.ndim == 2 && scene->grid.size[1] > 5 && draw_integer(scene, 0, 2) == 0) { /* several strips */
+    if (scene->grid.ndim == 2 && scene->grid.size[1] > 5 && draw_integer(scene, 0, 2) == 0) { /* several turns between keys and pixels */
         scene->grid.size[1] = 7;
         scene->grid.size[2] = draw_integer(scene, 120, 280);
     }
