@@ -8,7 +8,7 @@
 
 /* Bytes of V and M that stay in the second cache, beside the weights; but no fewer than so many tiles share the weights
  * that are read for them.  The least channels that are worth it. */
-enum { CACHE_BYTES = 256 * 1024, LEAST_TILES = 8 * ROWS_MAX, LEAST_CHANNELS = 8 };
+enum { CACHE_BYTES = 256 * 1024, LEAST_TILES = 6 * ROWS_MAX, LEAST_CHANNELS = 8 };
 
 /* A row of `words` in steps that do not all fall into the same lines of the first cache. */
 static int64_t padded(int64_t words) {
@@ -25,7 +25,7 @@ static void plan_blocks(struct winograd_plan *plan) {
     const int64_t plane_tiles = plan->tile_rows * plan->row_tiles, depth = plan->size[0];
     const int64_t bytes = FREQUENCIES * 4 * (plan->v_row * plan->taps + plan->m_row);
     const int64_t most = larger(CACHE_BYTES / bytes / ROWS_MAX * ROWS_MAX, LEAST_TILES);
-    plan->tiles = smaller(most, plane_tiles);
+    plan->tiles = smaller(ceil_div(even_part(plane_tiles, most), ROWS_MAX) * ROWS_MAX, plane_tiles);
     plan->planes = plan->taps == 1 ? 1 : smaller(larger(LEAST_TILES / plan->tiles, 1), depth);
     plan->slots = plan->taps == 1 ? 1 : smaller(plan->planes + 2, depth);
 }
@@ -93,9 +93,9 @@ static cover_status pack(const struct prepared *prepared, void *packed, const fl
     return COVER_OK;
 }
 
-/* M of `count` tiles of plane z, for one frequency and one block of output channels. */
+/* M of `count` tiles of plane z, `rows` in a product, for one frequency and one block of output channels. */
 static void multiply_tiles(const struct winograd_plan *plan, float *scratch, const float *packed, int64_t plane, int64_t z,
-                     int64_t count, int frequency, int64_t block) {
+                           int64_t count, int64_t rows, int frequency, int64_t block) {
     const bool pairs = plan->pairs && frequency != plan->in_floats, mean = plan->pairs && !pairs;
     const int64_t columns = block_columns(plan->out, block), length = winograd_length(plan, frequency);
     const int64_t row = mean ? plan->v_mean_row : plan->v_row, slot = mean ? plan->v_mean_slot : plan->v_slot;
@@ -108,10 +108,9 @@ static void multiply_tiles(const struct winograd_plan *plan, float *scratch, con
     for (int64_t tap = 0; tap < plan->taps; tap++) {
         const int64_t from = z + tap - plan->taps / 2;
         if (from < 0 || from >= plan->size[0]) continue;
-        a[product.slices] = v + from % plan->slots * slot;
+        a[product.slices] = v + (plan->taps == 1 ? 0 : from % plan->slots * slot); /* (divisions take long) */
         product.b[product.slices++] = u + tap * length * columns;
     }
-    const int64_t rows = even_part(count, ROWS_MAX);
     for (int64_t tile = 0; tile < count; tile += rows) {
         product.c = m + tile * plan->m_row;
         for (int64_t i = 0; i < product.slices; i++) product.a[i] = a[i] + tile * row;
@@ -132,6 +131,7 @@ static cover_status convolve(const struct prepared *prepared, int slab, const st
     if (target->sums) memset(target->sums, 0, 2 * (size_t)plan->out * sizeof(double));
     for (int64_t first = begin; first < end; first += plan->tiles) {
         const int64_t count = smaller(plan->tiles, end - first);
+        const int64_t part_tiles = even_part(count, ROWS_MAX);
         int64_t ready = larger(z_begin - reach, 0);
         for (int64_t z = z_begin; z < z_end; z += plan->planes) {
             const int64_t last = smaller(z + plan->planes, z_end);
@@ -143,7 +143,7 @@ static cover_status convolve(const struct prepared *prepared, int slab, const st
             for (int f = 0; f < FREQUENCIES; f++) {
                 winograd_fetch(plan, source, next_z, next, next_count, f, FREQUENCIES);
                 for (int64_t block = 0; block < blocks; block++)
-                    for (int64_t i = z; i < last; i++) multiply_tiles(plan, scratch, packed, i - z, i, count, f, block);
+                    for (int64_t i = z; i < last; i++) multiply_tiles(plan, scratch, packed, i - z, i, count, part_tiles, f, block);
             }
             for (int64_t i = z; i < last; i++)
                 winograd_output(plan, target, bias, scratch, i - z, i, rows, first, count);
