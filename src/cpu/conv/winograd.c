@@ -23,7 +23,7 @@ static int64_t channels_end(const int64_t part[2]) {
 
 static void plan_blocks(struct winograd_plan *plan) {
     const int64_t plane_tiles = plan->tile_rows * plan->row_tiles, depth = plan->size[0];
-    const int64_t bytes = FREQUENCIES * 4 * (plan->v_row * plan->taps + plan->m_row);
+    const int64_t bytes = FREQUENCIES * 4 * (plan->v_row / (plan->pairs ? 2 : 1) * plan->taps + plan->m_row);
     const int64_t most = larger(CACHE_BYTES / bytes / ROWS_MAX * ROWS_MAX, LEAST_TILES);
     plan->tiles = smaller(ceil_div(even_part(plane_tiles, most), ROWS_MAX) * ROWS_MAX, plane_tiles);
     plan->planes = plan->taps == 1 ? 1 : smaller(larger(LEAST_TILES / plan->tiles, 1), depth);
@@ -32,7 +32,7 @@ static void plan_blocks(struct winograd_plan *plan) {
 
 static size_t plan_scratch(struct winograd_plan *plan) {
     plan->v_frequency = padded(plan->tiles * plan->v_row);
-    plan->v_slot = FREQUENCIES * plan->v_frequency;
+    plan->v_slot = (plan->pairs ? FREQUENCIES / 2 : FREQUENCIES) * plan->v_frequency;
     plan->v_mean = plan->slots * plan->v_slot;
     plan->v_mean_slot = padded(plan->tiles * plan->v_mean_row);
     plan->m = plan->v_mean + plan->slots * plan->v_mean_slot;
@@ -75,8 +75,9 @@ static cover_status prepare(struct prepared *prepared) {
     }
     plan->pairs = HAS_PAIRS && plan->from == ELEMENT_BF16;
     if (plan->pairs && !turned) plan->in_floats = MEAN_FREQUENCY;
+    plan->in_place[1] = plan->pairs ? ceil_div(plan->in_part[0], LANES) * LANES : plan->in_part[0];
     const int64_t values = channels_end(plan->in_part);
-    plan->v_row = padded(plan->pairs ? ceil_div(values, 2) : values);
+    plan->v_row = padded(plan->pairs ? plan->in_place[1] + plan->in_part[1] : values); /* of pairs, two frequencies */
     plan->v_mean_row = plan->in_floats == NO_FREQUENCY ? 0 : padded(values);
     plan->m_row = padded(channels_end(plan->out_part));
     plan_blocks(plan);
@@ -99,11 +100,11 @@ static void multiply_tiles(const struct winograd_plan *plan, float *scratch, con
     const bool pairs = plan->pairs && frequency != plan->in_floats, mean = plan->pairs && !pairs;
     const int64_t columns = block_columns(plan->out, block), length = winograd_length(plan, frequency);
     const int64_t row = mean ? plan->v_mean_row : plan->v_row, slot = mean ? plan->v_mean_slot : plan->v_slot;
-    const float *v = scratch + (mean ? plan->v_mean : frequency * plan->v_frequency);
+    const float *v = scratch + (mean ? plan->v_mean : winograd_v(plan, frequency));
     const float *u = packed + winograd_block(plan, frequency, block);
     float *m = scratch + plan->m + plane * plan->m_plane + frequency * plan->m_frequency + block * BLOCK;
     struct tile_product product = {
-        .c_row = plan->m_row, .a_row = row, .a_step = 1, .b_step = columns, .length = length};
+        .c_row = plan->m_row, .a_row = row, .a_step = 1, .a_skip = PAIRS_RUN, .b_step = columns, .length = length};
     const float *a[3];
     for (int64_t tap = 0; tap < plan->taps; tap++) {
         const int64_t from = z + tap - plan->taps / 2;

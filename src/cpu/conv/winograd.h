@@ -20,11 +20,13 @@ enum { HAS_PAIRS = 0 };
 
 /* C(m, n) = [C(m, n) +] sum over s < slices, k < length of A(s, m, k) * B(s, k, n), m < rows, n < LANES or BLOCK.
  * A and B are of floats, or of pairs of bf16 (two terms of the sum) that lie where a float would: steps count either. */
+enum { PAIRS_RUN = LANES / 2 };
 struct tile_product {
     float *c;
     int64_t c_row; /* from m to m + 1 */
     const void *a[3], *b[3];
     int64_t a_row, a_step, b_step; /* from m to m + 1, k to k + 1 */
+    int64_t a_skip;                /* of pairs: added to A's step behind every PAIRS_RUN of them */
     int64_t slices, length;
     bool accumulate;
 };

@@ -22,9 +22,10 @@ INLINE void store_pairs(void *to, int64_t tile, const vec v[FREQUENCIES]) {
     const struct v_place *place = to;
     char *at = place->v + tile * place->row;
 #pragma GCC unroll 4
-    for (int r = 0; r < 4; r++, at += 4 * place->frequency)
-#pragma GCC unroll 4
-        for (int c = 0; c < 4; c++) *(half_vec *)(at + c * place->frequency) = bf16_of_vec(v[4 * r + c]);
+    for (int r = 0; r < 4; r++, at += 2 * place->frequency)
+#pragma GCC unroll 2
+        for (int c = 0; c < 4; c += 2)
+            *(vec *)(at + c / 2 * place->frequency) = (vec)_mm512_cvtne2ps_pbh((__m512)v[4 * r + c + 1], (__m512)v[4 * r + c]);
 }
 INLINE void store_pairs_and_mean(void *to, int64_t tile, const vec v[FREQUENCIES]) {
     const struct v_place *place = to;
@@ -61,7 +62,7 @@ static input_fn *const inputs[3][2] = {
 void winograd_input(const struct winograd_plan *plan, float *scratch, const struct conv_source source[CONV_SOURCES], int64_t z,
                     int64_t first, int64_t count) {
     const int what = plan->from == ELEMENT_F32 ? 0 : plan->in_floats == NO_FREQUENCY ? 1 : 2;
-    const int64_t slot = z % plan->slots, value = plan->pairs ? 2 : 4, height = plan->size[1], width = plan->size[2];
+    const int64_t slot = z % plan->slots, height = plan->size[1], width = plan->size[2];
     for (int64_t done = 0; done < count;) {
         const int64_t row = (first + done) / plan->row_tiles, begin = (first + done) % plan->row_tiles;
         const int64_t tiles = smaller(plan->row_tiles - begin, count - done);
@@ -72,10 +73,10 @@ void winograd_input(const struct winograd_plan *plan, float *scratch, const stru
             const struct tile_source tile_source =
                 tile_source_of(plane, plan->from, source[s].norm, row, height, width, channels);
             struct v_place place = {.row = plan->v_row * 4, .frequency = plan->v_frequency * 4, .mean_row = plan->v_mean_row};
-            char *v = (char *)(scratch + slot * plan->v_slot + done * plan->v_row);
+            float *v = scratch + slot * plan->v_slot + done * plan->v_row + plan->in_place[s];
             float *mean = scratch + plan->v_mean + slot * plan->v_mean_slot + done * plan->v_mean_row;
             for (int64_t c = 0; c < channels; c += LANES) {
-                place.v = v + (at + c) * value, place.mean = mean + at + c;
+                place.v = (char *)(v + c), place.mean = mean + at + c;
                 inputs[what][source[s].norm != NULL](place, &tile_source, begin, tiles, c, channels - c);
             }
         }

@@ -42,27 +42,32 @@ static void turn(float *to, const float *weights, struct order order, int64_t co
         }
 }
 
-/* Outputs n .. n + LANES - 1, inputs k .. k + count - 1 (k even). */
-static void pack_chunk(const struct winograd_plan *plan, float *packed, int64_t n, int64_t k, int64_t count,
-                       const float *kernels) {
+/* Inputs of one source: `count` from `channel` on, the first `here` of which exist, lie from `place` (even) on in U. */
+struct inputs {
+    int64_t channel, place, count, here;
+};
+
+/* Outputs n .. n + LANES - 1. */
+static void pack_chunk(const struct winograd_plan *plan, float *packed, int64_t n, struct inputs in, const float *kernels) {
     static const vec none[9];
     const int64_t step = plan->pairs ? 2 : 1, next = plan->taps * 9 * LANES;
     const int64_t columns = block_columns(plan->out, n / BLOCK);
-    for (int64_t i = 0; i < count; i += step)
+    for (int64_t i = 0; i < in.count; i += step)
         for (int64_t tap = 0; tap < plan->taps; tap++) {
             vec low[FREQUENCIES], high[FREQUENCIES];
             const float *kernel = kernels + i * next + tap * 9 * LANES;
             transform_kernel(low, (const vec *)kernel);
-            if (plan->pairs) transform_kernel(high, i + 1 < count ? (const vec *)(kernel + next) : none);
+            if (plan->pairs) transform_kernel(high, i + 1 < in.count ? (const vec *)(kernel + next) : none);
             for (int f = 0; f < FREQUENCIES; f++) {
                 const int64_t length = winograd_length(plan, f);
                 float *to = packed + winograd_block(plan, f, n / BLOCK) + tap * length * columns + n % BLOCK;
                 if (plan->pairs && f != plan->in_floats) {
-                    *(bits_vec *)(to + (k + i) / 2 * columns) = pair_of(low[f], high[f]);
+                    *(bits_vec *)(to + (in.place + i) / 2 * columns) = pair_of(low[f], high[f]);
                     continue;
                 }
-                *(vec *)(to + (k + i) * columns) = low[f];
-                if (plan->pairs && i + 1 < count) *(vec *)(to + (k + i + 1) * columns) = high[f];
+                to += (in.channel + i) * columns;
+                if (i < in.here) *(vec *)to = low[f];
+                if (plan->pairs && i + 1 < in.here) *(vec *)(to + columns) = high[f];
             }
         }
 }
@@ -72,9 +77,15 @@ void winograd_pack(const struct winograd_plan *plan, float *packed, const float 
     const struct order order = {turned ? taps : plan->in * taps, turned ? plan->out * taps : taps};
     float kernels[CHUNK * 27 * LANES];
     for (int64_t n = 0; n < plan->out; n += LANES)
-        for (int64_t k = 0; k < plan->in; k += CHUNK) {
-            const int64_t count = smaller(CHUNK, plan->in - k);
-            turn(kernels, weights + n * order.n + k * order.k, order, count, taps, smaller(LANES, plan->out - n), turned);
-            pack_chunk(plan, packed, n, k, count, kernels);
+        for (int part = 0, first = 0; part < CONV_SOURCES; first += (int)plan->in_part[part++]) {
+            const bool gap = part == 0 && plan->in_part[1] > 0; /* zeros where the second source does not begin yet */
+            const int64_t exist = plan->in_part[part], end = gap ? plan->in_place[1] : exist;
+            for (int64_t k = 0; k < end; k += CHUNK) {
+                struct inputs in = {first + k, plan->in_place[part] + k, smaller(CHUNK, end - k), 0};
+                in.here = smaller(in.count, larger(exist - k, 0));
+                if (in.here < in.count) zero_floats(kernels, CHUNK * taps * LANES);
+                turn(kernels, weights + n * order.n + in.channel * order.k, order, in.here, taps, smaller(LANES, plan->out - n), turned);
+                pack_chunk(plan, packed, n, in, kernels);
+            }
         }
 }

@@ -15,11 +15,12 @@ struct winograd_plan {
     int64_t tile_rows, row_tiles;        /* of a plane */
     int64_t in, out;                     /* channels */
     int64_t in_part[2], out_part[2];     /* of each source, of each target */
+    int64_t in_place[2];                 /* where a source begins in V's rows, and in U's but for in_floats */
     enum element from, to;               /* elements of source and target */
     bool pairs;                          /* bf16 is multiplied as such, */
     int in_floats;                       /* but for this frequency */
     int64_t tiles, planes, slots;        /* tiles of a plane and planes that are worked on at once; slots for V's planes */
-    int64_t v_row, v_frequency, v_slot;  /* V[slot][frequency][tile][input channel] */
+    int64_t v_row, v_frequency, v_slot;  /* V[slot][frequency][tile][input channel]; see winograd_v() for pairs */
     int64_t v_mean_row, v_mean_slot;     /* the frequency in floats: [slot][tile][input channel] */
     int64_t m_row, m_frequency, m_plane; /* M[plane][frequency][tile][output channel], floats */
     int64_t v_mean, m;                   /* where they begin in scratch, words */
@@ -28,7 +29,15 @@ struct winograd_plan {
 
 /* Terms of the sum over input channels at one frequency, words. */
 static inline int64_t winograd_length(const struct winograd_plan *plan, int frequency) {
-    return plan->pairs && frequency != plan->in_floats ? ceil_div(plan->in, 2) : plan->in;
+    if (!plan->pairs || frequency == plan->in_floats) return plan->in;
+    return ceil_div(plan->in_part[1] > 0 ? plan->in_place[1] + plan->in_part[1] : plan->in, 2);
+}
+
+/* V at a frequency.  Those of pairs are two and two in one place, as LANES channels of two frequencies are converted and
+ * stored at once: V[slot][frequency / 2][tile][input channel / LANES][frequency % 2][input channel % LANES]. */
+static inline int64_t winograd_v(const struct winograd_plan *plan, int frequency) {
+    if (!plan->pairs) return frequency * plan->v_frequency;
+    return frequency / 2 * plan->v_frequency + frequency % 2 * PAIRS_RUN;
 }
 
 /* Where a block of output channels begins in U. */

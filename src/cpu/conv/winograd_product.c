@@ -29,15 +29,16 @@ INLINE void product(const struct tile_product *t, const int rows, const int vect
     const int64_t a_row = t->a_row, a_step = t->a_step, b_step = t->b_step, length = t->length;
     for (int64_t slice = 0; slice < t->slices; slice++) {
         const uint32_t *a = t->a[slice], *b = t->b[slice];
-        for (int64_t k = 0; k < length; k++, a += a_step, b += b_step) {
-            const vec b0 = *(const vec *)b, b1 = *(const vec *)(b + (vectors - 1) * LANES);
+        for (int64_t k = 0, end; k < length; a += pairs ? t->a_skip : 0)
+            for (end = pairs ? smaller(k + PAIRS_RUN, length) : length; k < end; k++, a += a_step, b += b_step) {
+                const vec b0 = *(const vec *)b, b1 = *(const vec *)(b + (vectors - 1) * LANES);
 #pragma GCC unroll 16
-            for (int m = 0; m < rows; m++) {
-                const vec spread = spread_word(a + m * a_row);
-                sum[m][0] = multiply_add(sum[m][0], spread, b0, pairs);
-                if (vectors == 2) sum[m][1] = multiply_add(sum[m][1], spread, b1, pairs);
+                for (int m = 0; m < rows; m++) {
+                    const vec spread = spread_word(a + m * a_row);
+                    sum[m][0] = multiply_add(sum[m][0], spread, b0, pairs);
+                    if (vectors == 2) sum[m][1] = multiply_add(sum[m][1], spread, b1, pairs);
+                }
             }
-        }
     }
 #pragma GCC unroll 16
     for (int m = 0; m < rows; m++)
