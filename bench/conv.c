@@ -37,6 +37,7 @@ struct memory {
     float *w, bias[CHANNELS], scale[CHANNELS], offset[CHANNELS];
     double sums[2 * CHANNELS];
     void *packed, *scratch;
+    bool step;
 };
 
 static void *values(int64_t count, enum element element) {
@@ -61,7 +62,7 @@ static cover_status run(const struct conv *conv, const struct conv_shape *s, enu
     const struct conv_source x[CONV_SOURCES] = {{m->x, s->normed ? &norm : NULL}};
     void *const dx[CONV_SOURCES] = {m->x};
     if (pass == CONV_GRAD_WEIGHTS) return conv_grad_weights(conv, m->w, m->bias, x, m->y, m->scratch, false);
-    double *sums = s->normed && s->kernel == 3 ? m->sums : NULL;
+    double *sums = m->step && s->kernel == 3 ? m->sums : NULL;
     for (int slab = 0; slab < conv_slabs(conv); slab++)
         TRY(pass == CONV_FORWARD ? conv_forward(conv, slab, m->y, sums, x, m->packed, m->bias, m->scratch)
                                  : conv_grad_data(conv, slab, dx, m->y, m->packed, m->scratch));
@@ -90,7 +91,7 @@ static bool serves_any(const struct conv *conv, const char *form) {
     return serves;
 }
 
-static cover_status time_form(cover_context *context, const struct conv_shape *shape, const char *form) {
+static cover_status time_form(cover_context *context, const struct conv_shape *shape, const char *form, bool step) {
     struct conv *conv;
     TRY(conv_create_form(&conv, context, shape, form));
     if (!serves_any(conv, form)) {
@@ -100,7 +101,8 @@ static cover_status time_form(cover_context *context, const struct conv_shape *s
     const int64_t pixels = grid_pixels(&shape->grid), taps = shape->kernel == 1 ? 1 : shape->grid.ndim == 2 ? 9 : 27;
     const double bytes = (double)pixels * (double)(shape->c_in * (int64_t)element_bytes(shape->x) +
                                                    shape->c_out * (int64_t)element_bytes(shape->y));
-    struct memory m = {.x = values(pixels * shape->c_in, shape->x),
+    struct memory m = {.step = step,
+                       .x = values(pixels * shape->c_in, shape->x),
                        .y = values(pixels * shape->c_out, shape->y),
                        .w = values(taps * shape->c_in * shape->c_out, ELEMENT_F32),
                        .packed = values((int64_t)conv_packed_bytes(conv), ELEMENT_U8),
@@ -157,12 +159,12 @@ int main(int argc, char **argv) {
         shape.slabs = slabs;
         if (half && shape.c_in > 1) shape.x = ELEMENT_BF16;
         if (half && shape.kernel > 1) shape.y = ELEMENT_BF16;
-        shape.normed = step;
+        shape.normed = step && shape.c_in > 1; /* the image is not */
         printf("\n%dD %3dx%3dx%3d %3d -> %3d kernel %d", s->grid.ndim, (int)s->grid.size[0], (int)s->grid.size[1],
                (int)s->grid.size[2], (int)s->c_in, (int)s->c_out, s->kernel);
         for (int f = 0; f < count; f++) {
             printf(" |");
-            if (time_form(context, s, forms[f]) != COVER_OK) printf("%30s", "not available");
+            if (time_form(context, s, forms[f], step) != COVER_OK) printf("%30s", "not available");
         }
     }
     printf("\n");

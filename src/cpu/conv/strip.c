@@ -114,7 +114,7 @@ static void copy(struct strip to, struct strip from, int64_t pixels, int64_t cha
 
 /* ---- sum: of GROUP rows in floats, of groups in doubles */
 
-enum { GROUP = 8, SUM_MAX = LANES * LANES };
+enum { GROUP = 16, SUM_MAX = LANES * LANES };
 
 INLINE void add_wide(double *sum, vec value) {
 #if defined(__AVX512F__)
@@ -132,7 +132,7 @@ INLINE void add_wide(double *sum, vec value) {
 INLINE void sum_group(double *sum, double *square, const char *from, enum element element, int64_t stride, int64_t rows,
                       int64_t count) {
     vec sums = {0}, squares = {0};
-#pragma GCC unroll 8
+#pragma GCC unroll 16
     for (int64_t r = 0; r < rows; r++) {
         const vec value = load(from + r * stride, element, count);
         sums += value;

@@ -8,7 +8,7 @@
 #include "strip.h"
 
 enum { FEW_CHANNELS = 4 };        /* with kernel 3 */
-enum { STRIP_FLOATS = 6 * 1024 }; /* what a strip reads and makes stays in the first cache */
+enum { STRIP_FLOATS = 4 * 1024 }; /* what a strip reads and makes stays in the first cache */
 
 /* How x is read, the same in all passes. */
 struct thin_source {
