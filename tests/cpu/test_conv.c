@@ -239,6 +239,9 @@ START_TEST(every_form_equals_plain_where_work_is_cut_into_blocks)
             {{2, {1, 70, 31}}, 3, 20, 3, true, true},   {{3, {9, 10, 23}}, 2, 33, 3, true, true},
             {{2, {1, 5, 7}}, 290, 70, 3, true, true},   {{3, {3, 3, 3}}, 100, 50, 3, true, true},
             {{2, {1, 6, 15}}, 130, 200, 1, true, true}, {{2, {1, 61, 33}}, 40, 8, 1, true, true},
+            {{2, {1, 5, 260}}, 1, 32, 3, true, true},   {{3, {2, 3, 150}}, 2, 5, 3, true, true},
+            {{2, {1, 3, 211}}, 4, 33, 3, true, true},   {{3, {2, 4, 131}}, 1, 24, 3, true, true},
+            {{2, {1, 40, 33}}, 32, 1, 1, true, true},   {{2, {1, 40, 33}}, 16, 3, 1, true, true},
         };
         for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) compare_with_plain(&shapes[i], i);
     }

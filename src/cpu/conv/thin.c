@@ -1,6 +1,6 @@
 /* Thin convolution (thin.h), forward and data gradient: equals plain.c but for rounding.  Each strip of pixels is read
  * once in its own element, multiplied with weights that stay in the cache, and written once in its own element; sums are
- * taken while it is in the cache.  No image of scratch.  Three rows of conv.c's list, one an instruction set. */
+ * taken while it is in the cache.  No image of scratch.  A row of conv.c's list for each instruction set. */
 #include "thin.h"
 
 #include "../features.h"
@@ -10,7 +10,7 @@ struct plan {
     int64_t out;             /* channels */
     int64_t blocks, columns; /* of output channels; columns are those of all blocks */
     int64_t group;           /* input channels in one vector; 1 = the vector has room for one alone */
-    int64_t bias, made; /* offsets in scratch, in floats: the bias, what a strip makes */
+    int64_t bias, made;      /* offsets in scratch, in floats: the bias, what a strip makes */
 };
 
 /* Kernel 3 pays where all channels of a neighbourhood are few. */
