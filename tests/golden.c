@@ -21,22 +21,38 @@ void golden_number(struct golden *golden, const char *name, double value, double
     print(golden, name, fabs(value - expected) / (fabs(expected) > 0 ? fabs(expected) : 1), bound);
 }
 
-void golden_tensor(struct golden *golden, const char *name, const float *values, double bound) {
+/* Sums over a tensor and its entry in the file; false, and printed, when there is none. */
+struct difference {
+    double worst, square, expected_square, count;
+};
+static bool differ(struct difference *difference, struct golden *golden, const char *name, const float *values) {
     const struct tensor_entry *entry = tensor_file_find(golden->file, name);
     float *expected = NULL;
     if (!entry) fail(COVER_ERROR_FORMAT, "%s: %s is missing", golden->path, name);
     if (!entry || tensor_load_f32(golden->file, entry, &expected) != COVER_OK) {
         golden_error(golden, name);
-        return;
+        return false;
     }
-    double square = 0, worst = 0;
+    *difference = (struct difference){.count = (double)entry->elements};
     for (int64_t i = 0; i < entry->elements; i++) {
-        double difference = fabs((double)values[i] - (double)expected[i]);
-        square += (double)expected[i] * (double)expected[i];
-        if (!(difference <= worst)) worst = difference; /* keeps a NaN */
+        double gap = fabs((double)values[i] - (double)expected[i]);
+        difference->square += gap * gap, difference->expected_square += (double)expected[i] * (double)expected[i];
+        if (!(gap <= difference->worst)) difference->worst = gap; /* keeps a NaN */
     }
-    print(golden, name, worst / (1e-6 + sqrt(square / (double)entry->elements)), bound);
     memory_free(golden->context, expected);
+    return true;
+}
+
+void golden_tensor(struct golden *golden, const char *name, const float *values, double bound) {
+    struct difference d;
+    if (differ(&d, golden, name, values)) print(golden, name, d.worst / (1e-6 + sqrt(d.expected_square / d.count)), bound);
+}
+void golden_distance(struct golden *golden, const char *name, const float *values, double bound) {
+    struct difference d;
+    if (differ(&d, golden, name, values)) print(golden, name, sqrt(d.square / d.expected_square), bound);
+}
+void golden_cosine(struct golden *golden, const char *name, double product, double square_a, double square_b, double bound) {
+    print(golden, name, 1 - product / sqrt(square_a * square_b), bound);
 }
 
 /* (N, C, *S) in the file is `channels last` here; both directions walk the same pairs of indices. */

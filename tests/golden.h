@@ -11,6 +11,7 @@ struct golden {
     cover_context *context;
     struct tensor_file *file;
     const char *path;
+    bool half; /* models run in bf16; single operations have no bounds there and stay as they are */
     int quantities, failed;
 };
 
@@ -22,6 +23,10 @@ void golden_ops(struct golden *golden);
 void golden_error(struct golden *golden, const char *name);
 /* max |a - b| / (1e-6 + rms(b)) over a tensor, against its entry in the file; `a` in the file's order. */
 void golden_tensor(struct golden *golden, const char *name, const float *values, double bound);
+/* The same as |a - b| / |b| in L2. */
+void golden_distance(struct golden *golden, const char *name, const float *values, double bound);
+/* What a quantity lacks to one: 1 - the cosine of a and b. */
+void golden_cosine(struct golden *golden, const char *name, double product, double square_a, double square_b, double bound);
 /* |a - b| / |b| */
 void golden_number(struct golden *golden, const char *name, double value, double expected, double bound);
 

@@ -9,6 +9,8 @@
 enum { PAIRS_MAX = 16, STEPS = 10 };
 static const double bound_forward = 1e-4, bound_gradient = 3e-4, bound_after = 1e-3, bound_loss = 5e-6,
                     bound_trajectory = 2e-3, bound_norm = 3e-2;
+/* bf16: levels in relative L2, losses before the first update, 1 - cosine of the whole gradient */
+static const double half_level = 0.03, half_loss = 1e-2, half_cosine = 0.02;
 
 struct network {
     cover_config *config;
@@ -30,6 +32,7 @@ static cover_status read_settings(struct golden *golden, struct network *model) 
     }
     const char *clip = tensor_file_metadata(golden->file, "clip");
     TRY(cover_config_set(model->config, "clip", !clip || strcmp(clip, "none") == 0 ? "0" : clip));
+    TRY(cover_config_set(model->config, "precision", golden->half ? "bf16" : "fp32"));
     model->settings = *config_settings(model->config);
     model->settings.channels = model->images.channels;
     return COVER_OK;
@@ -132,8 +135,10 @@ static void compare_forward(struct golden *golden, struct network *model, struct
                                    .channels = model->settings.widths.value[4 + i]};
             snprintf(name, sizeof name, "out.level_%s.%d", views[view], i);
             golden_store(golden, &shape, forward->level[i][view]);
-            golden_tensor(golden, name, forward->level[i][view], bound_forward);
+            if (golden->half) golden_distance(golden, name, forward->level[i][view], half_level);
+            else golden_tensor(golden, name, forward->level[i][view], bound_forward);
         }
+    if (golden->half) return;
     golden_store(golden, &model->fields, forward->flow);
     golden_tensor(golden, "out.flow", forward->flow, bound_forward);
 }
@@ -192,6 +197,27 @@ static void compare_gradients(struct golden *golden, const struct engine *engine
     }
 }
 
+static cover_status compare_direction(struct golden *golden, const struct engine *engine) {
+    double product = 0, square = 0, expected_square = 0;
+    for (int i = 0; i < engine->model.parameters.count; i++) {
+        const struct parameter *row = &engine->model.parameters.rows[i];
+        const float *values = engine->gradient + row->offset;
+        char name[96];
+        float *expected;
+        snprintf(name, sizeof name, "grad.%s", row->name);
+        const struct tensor_entry *entry = tensor_file_find(golden->file, name);
+        if (!entry || entry->elements != row->count) return fail(COVER_ERROR_FORMAT, "%s: %s does not fit", golden->path, name);
+        TRY(tensor_load_f32(golden->file, entry, &expected));
+        for (int64_t k = 0; k < row->count; k++) {
+            product += (double)values[k] * expected[k];
+            square += (double)values[k] * values[k], expected_square += (double)expected[k] * expected[k];
+        }
+        memory_free(golden->context, expected);
+    }
+    golden_cosine(golden, "grad: 1 - cosine", product, square, expected_square, half_cosine);
+    return COVER_OK;
+}
+
 static void compare_after(struct golden *golden, const struct engine *engine) {
     for (int i = 0; i < engine->model.parameters.count; i++) {
         char name[96];
@@ -215,8 +241,9 @@ static cover_status check_training(struct golden *golden, struct network *model,
         char name[64];
         if (step == 0) {
             const char *lv = tensor_file_metadata(golden->file, "loss_vec"), *lc = tensor_file_metadata(golden->file, "loss_con");
-            golden_number(golden, "loss_vec", vector, lv ? atof(lv) : NAN, bound_loss);
-            golden_number(golden, "loss_con", cosine, lc ? atof(lc) : NAN, bound_loss);
+            golden_number(golden, "loss_vec", vector, lv ? atof(lv) : NAN, golden->half ? half_loss : bound_loss);
+            golden_number(golden, "loss_con", cosine, lc ? atof(lc) : NAN, golden->half ? half_loss : bound_loss);
+            if (golden->half) return compare_direction(golden, engine);
             compare_gradients(golden, engine, sums.count);
         }
         snprintf(name, sizeof name, "trajectory.%d.loss_vec", step);

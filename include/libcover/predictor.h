@@ -19,8 +19,9 @@ typedef struct cover_predictor_options {
     const char *mirror;     /**< average over mirrored images: "off", "horizontal" (last axis), "all"; NULL = the task's */
     double overlap;         /**< share of a window that the next one covers again, 0..0.9; below 0 = the task's */
     int64_t keep_component; /**< drop connected components of fewer pixels; below 0 = the task's, 0 = keep all */
+    const char *precision;  /**< feature maps as "fp32" or "bf16"; NULL = the task's */
 } cover_predictor_options;
-#define COVER_PREDICTOR_OPTIONS_INIT {sizeof(cover_predictor_options), 0, -1, -1}
+#define COVER_PREDICTOR_OPTIONS_INIT {sizeof(cover_predictor_options), 0, -1, -1, 0}
 
 /** Load a task.
  *  @param path    a run folder of fine-tuning (the best weights so far while it still trains), its weights.safetensors or

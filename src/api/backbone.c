@@ -31,6 +31,7 @@ static int build_levels(struct prepared *prepared, struct component *component, 
 
 static void build_forward(struct prepared *prepared, struct component *component) {
     int levels[LEVELS];
+    prepared->graph.features = settings_features(&component->settings);
     build_levels(prepared, component, levels);
     for (int i = 0; i < LEVELS; i++) prepared->result[i] = graph_result(&prepared->graph, levels[i]);
 }

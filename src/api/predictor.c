@@ -31,6 +31,7 @@ static cover_status apply_options(cover_config *config, const cover_predictor_op
     char number[40];
     TRY(options_read(&options, sizeof options, given, "cover_predictor_options"));
     if (options.mirror) TRY(cover_config_set(config, "mirror", options.mirror));
+    if (options.precision) TRY(cover_config_set(config, "precision", options.precision));
     snprintf(number, sizeof number, "%.17g", options.overlap);
     if (!(options.overlap < 0)) TRY(cover_config_set(config, "overlap", number));
     snprintf(number, sizeof number, "%lld", (long long)options.keep_component);

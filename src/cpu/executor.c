@@ -12,14 +12,19 @@
 /* ---- preparing */
 
 static int node_images(const struct graph *graph, const struct node *node) {
-    return graph->tensors[node->input[0]].images;
+    return graph->tensors[node->input[0] != ABSENT ? node->input[0] : node->output[0]].images;
+}
+
+/* Feature maps come in with most ops, come out of gradients. */
+static enum element node_element(const struct graph *graph, const struct node *node) {
+    const struct tensor *first = &graph->tensors[node->input[0] != ABSENT ? node->input[0] : node->output[0]];
+    return first->element == ELEMENT_BF16 ? ELEMENT_BF16 : ELEMENT_F32;
 }
 
 /* Slabs that keep every thread of a team busy.  Only which thread does what depends on this, never a result. */
 static int team_slabs(int images, int team) { return team > images ? (team + images - 1) / images : 1; }
 
-/* Slabs of each image of a node. */
-static int node_slabs(const struct program *program, int n, int team) {
+int program_slabs(const struct program *program, int n, int team) {
     const struct node *node = &program->graph->nodes[n];
     const struct op_cpu *op = &cpu_ops[node->op];
     if (op->slabs) return op->slabs(program, node, n);
@@ -40,7 +45,8 @@ static bool is_inference(const struct graph *graph) {
 
 static bool is_conv(enum op op) { return op == OP_conv || op == OP_conv_grad_data || op == OP_conv_grad_weights; }
 
-/* Find or add the convolution of a node: one for each (weights, grid). */
+/* Find or add the convolution of a node: one for each (weights, grid).  The forward node, which comes first where there is
+ * one, knows its tensors; a gradient alone tells what it can. */
 static int prepared_conv_of(struct program *program, const struct node *node) {
     const struct graph *graph = program->graph;
     const struct tensor *x = &graph->tensors[node->input[0]];
@@ -56,9 +62,22 @@ static int prepared_conv_of(struct program *program, const struct node *node) {
         conv->row = row;
         conv->shape = (struct conv_shape){.grid = x->grid, .c_in = weights->shape[1], .c_out = weights->shape[0],
                                           .kernel = weights->shape[2] == 1 ? 1 : 3};
+        if (node->op == OP_conv_grad_data)
+            conv->shape.x = graph->tensors[node->output[0]].element, conv->shape.y = x->element;
+        else
+            conv->shape.x = x->element;
+        if (node->op == OP_conv_grad_weights) conv->shape.y = graph->tensors[node->input[1]].element;
     }
-    if (node->op == OP_conv) conv->shape.bias = node->input[2] != ABSENT;
-    else conv->shape.gradient = true;
+    if (node->op != OP_conv) {
+        conv->shape.gradient = true;
+        return found;
+    }
+    const int second = node->input[3];
+    conv->shape.bias = node->input[2] != ABSENT;
+    conv->shape.y = graph->tensors[node->output[0]].element;
+    conv->shape.c_second = second == ABSENT ? 0 : graph->tensors[second].channels;
+    conv->shape.normed = x->storage == STORAGE_NORMALISED ||
+                         (second != ABSENT && graph->tensors[second].storage == STORAGE_NORMALISED);
     return found;
 }
 
@@ -111,7 +130,7 @@ static cover_status prepare_plan(struct program *program) {
     for (int n = 0; n < graph->node_count; n++) {
         const struct node *node = &graph->nodes[n];
         const struct op_cpu *op = &cpu_ops[node->op];
-        int units = node_images(graph, node) * node_slabs(program, n, program->team);
+        int units = node_images(graph, node) * program_slabs(program, n, program->team);
         int at_once = units < program->team ? units : program->team;
         program->unit_bytes[n] = op->unit_bytes ? (op->unit_bytes(program, node, n) + 63) / 64 * 64 : 0;
         workspace[n] = (size_t)at_once * program->unit_bytes[n];
@@ -143,7 +162,8 @@ static cover_status cpu_program_create(struct program **made, cover_context *con
     if (!program) return COVER_ERROR_MEMORY;
     cover_status status = COVER_ERROR_MEMORY;
     *program = (struct program){.context = context, .graph = graph, .team = team,
-                                .kernels = kernels_best(context->cpu_features, ELEMENT_F32)};
+                                .kernels = {kernels_best(context->cpu_features, ELEMENT_F32),
+                                            kernels_best(context->cpu_features, ELEMENT_BF16)}};
     pthread_mutex_init(&program->error_lock, NULL);
     size_t nodes = (size_t)graph->node_count;
     program->convs = memory_zero(context, nodes * sizeof *program->convs);
@@ -196,13 +216,20 @@ static void run_failed(struct run *run, cover_status status) {
     snprintf(run->error, sizeof run->error, "%s", cover_error_text());
 }
 
+static bool is_finite(const struct tensor *tensor, const void *values, const struct kernels *kernels) {
+    int64_t count = tensor_elements(tensor);
+    double sum = 0;
+    if (tensor->element == ELEMENT_F32) sum = kernels->square_sum(values, count);
+    for (int64_t i = 0; i < count && tensor->element == ELEMENT_BF16; i++) sum += bf16_to_float(((const bf16 *)values)[i]);
+    return sum - sum == 0;
+}
+
 static void check_outputs(const struct call *call) {
     for (int i = 0; i < NODE_OUTPUTS; i++) {
         int index = call->node->output[i];
-        if (index == ABSENT || call->graph->tensors[index].element != ELEMENT_F32) continue;
+        if (index == ABSENT || call->graph->tensors[index].storage == STORAGE_NORMALISED) continue;
         const struct tensor *tensor = &call->graph->tensors[index];
-        double sum = call->kernels->square_sum(call_address(call, index, 0), tensor_elements(tensor));
-        if (sum - sum == 0) continue; /* finite */
+        if (is_finite(tensor, call_address(call, index, 0), call->kernels)) continue;
         run_failed(call->run, fail(COVER_ERROR_NUMERIC, "%s%s is not finite", tensor->name,
                                    tensor->storage == STORAGE_PARAMETER_GRAD ? " (gradient)" : ""));
     }
@@ -227,10 +254,10 @@ static void run_units(struct call *call, cover_status (*unit_run)(const struct c
 static void run_node(const struct program *program, struct run *run, int n, int member, int *turn) {
     const struct node *node = &program->graph->nodes[n];
     const struct op_cpu *op = &cpu_ops[node->op];
-    int images = node_images(program->graph, node), slabs = node_slabs(program, n, run->team), units = images * slabs;
+    int images = node_images(program->graph, node), slabs = program_slabs(program, n, run->team), units = images * slabs;
     int at_once = units < program->team ? units : program->team;
     char *workspace = (char *)run->arena + program->plan.workspace[n];
-    struct call call = {.program = program, .graph = program->graph, .node = node, .kernels = program->kernels, .run = run,
+    struct call call = {.program = program, .graph = program->graph, .node = node, .kernels = program->kernels[node_element(program->graph, node)], .run = run,
                         .unit_scratch = workspace, .unit_bytes = program->unit_bytes[n],
                         .shared = workspace + (size_t)at_once * program->unit_bytes[n], .slabs = slabs};
     if (program->conv_of_node[n] != ABSENT) {
@@ -280,14 +307,14 @@ static const void *cpu_program_result(const struct program *program, const struc
 }
 
 static void cpu_add(const struct program *program, float *y, const float *a, const float *b, int64_t count) {
-    program->kernels->add(y, a, b, count);
+    program->kernels[ELEMENT_F32]->add(y, a, b, count);
 }
 static double cpu_square_sum(const struct program *program, const float *x, int64_t count) {
-    return program->kernels->square_sum(x, count);
+    return program->kernels[ELEMENT_F32]->square_sum(x, count);
 }
 static void cpu_adam(const struct program *program, float *weights, float *m, float *v, const float *gradient, int64_t count,
                      const struct adam *update) {
-    program->kernels->adam(weights, m, v, gradient, count, update);
+    program->kernels[ELEMENT_F32]->adam(weights, m, v, gradient, count, update);
 }
 
 const struct executor executor_cpu = {

@@ -21,7 +21,8 @@
     X(cosine_sum_grad, form)                                                                                          \
     X(global_pool, form)                                                                                              \
     X(global_pool_grad, form)                                                                                         \
-    X(add, form)
+    X(add, form)                                                                                                      \
+    X(widen, form)
 /* Kernels that know floats alone. */
 #define FLOAT_KERNELS(X, form)                                                                                        \
     X(upsample_concat, form)                                                                                          \

@@ -140,6 +140,9 @@ struct kernels {
     void (*global_pool)(void *y, const void *x, int64_t pixels, int64_t channels);
     void (*global_pool_grad)(void *dx, const void *dy, int64_t pixels, int64_t channels);
 
+    /* --- y = x as floats, normalised where norm is not NULL */
+    void (*widen)(float *y, const void *x, const struct norm_load *norm, int64_t pixels, int64_t channels, int slab, int slabs);
+
     /* --- flat vectors */
     void (*add)(void *y, const void *a, const void *b, int64_t count); /* y may be a or b */
     double (*square_sum)(const float *x, int64_t count);               /* NaN and Inf show in the result */

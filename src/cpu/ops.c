@@ -13,6 +13,7 @@ static const struct tensor *input(const struct call *call, int i) { return tenso
 
 void *call_address(const struct call *call, int index, int image) {
     if (index == ABSENT) return NULL;
+    index = graph_stored(call->graph, index);
     const struct tensor *tensor = tensor_at(call, index);
     size_t image_bytes = tensor_bytes(tensor) / (size_t)tensor->images;
     int64_t skip = 0;
@@ -29,20 +30,45 @@ void *call_address(const struct call *call, int index, int image) {
         return (char *)(call->run->parameters + call->graph->parameters->rows[tensor->index].offset);
     case STORAGE_PARAMETER_GRAD:
         return (char *)(call->run->gradient + call->graph->parameters->rows[tensor->index].offset);
+    case STORAGE_NORMALISED: break; /* is stored elsewhere */
     }
     return base + (size_t)(skip + image) * image_bytes;
 }
 static void *in(const struct call *call, int i, int image) { return call_address(call, call->node->input[i], image); }
 static void *out(const struct call *call, int i, int image) { return call_address(call, call->node->output[i], image); }
 
+/* How input i is to be normalised: `norm` filled in, or NULL for as it is. */
+static const struct norm_load *norm_of(const struct call *call, int i, int image, struct norm_load *norm) {
+    const int index = call->node->input[i];
+    if (index == ABSENT || tensor_at(call, index)->storage != STORAGE_NORMALISED) return NULL;
+    const struct tensor *tensor = tensor_at(call, index);
+    const float *coefficients = call_address(call, tensor->coefficients, image);
+    *norm = (struct norm_load){coefficients, coefficients + tensor->channels, tensor->slope};
+    return norm;
+}
+
 /* ---- convolutions */
 
+struct sources { /* of x, with the second at input `second` */
+    struct conv_source x[CONV_SOURCES];
+    struct norm_load norm[CONV_SOURCES];
+};
+static void find_sources(struct sources *sources, const struct call *call, int second, int image) {
+    const int inputs[CONV_SOURCES] = {0, second};
+    for (int i = 0; i < CONV_SOURCES; i++)
+        sources->x[i] = (struct conv_source){in(call, inputs[i], image), norm_of(call, inputs[i], image, &sources->norm[i])};
+}
+
 static cover_status run_conv(const struct call *call, int image) {
-    const struct conv_source x[CONV_SOURCES] = {{.data = in(call, 0, image)}};
-    return conv_forward(call->conv, call->slab, out(call, 0, image), NULL, x, call->packed, in(call, 2, 0), call->scratch);
+    struct sources sources;
+    find_sources(&sources, call, 3, image);
+    double *sums = out(call, 1, image);
+    if (sums) sums += (int64_t)call->slab * 2 * tensor_at(call, call->node->output[0])->channels;
+    return conv_forward(call->conv, call->slab, out(call, 0, image), sums, sources.x, call->packed, in(call, 2, 0),
+                        call->scratch);
 }
 static cover_status run_conv_grad_data(const struct call *call, int image) {
-    void *const dx[CONV_SOURCES] = {out(call, 0, image)};
+    void *const dx[CONV_SOURCES] = {out(call, 0, image), out(call, 1, image)};
     return conv_grad_data(call->conv, call->slab, dx, in(call, 0, image), call->packed, call->scratch);
 }
 static int slabs_of_conv(const struct program *program, const struct node *node, int index) {
@@ -70,8 +96,9 @@ static cover_status run_conv_grad_weights(const struct call *call, int image) {
         dw = (float *)call->shared + (size_t)(image - 1) * weights_floats(call->graph, call->node);
         if (db) db = dw + (tensor_at(call, call->node->output[0])->channels + 15) / 16 * 16;
     }
-    const struct conv_source x[CONV_SOURCES] = {{.data = in(call, 0, image)}};
-    return conv_grad_weights(call->conv, dw, db, x, in(call, 1, image), call->scratch, false);
+    struct sources sources;
+    find_sources(&sources, call, 2, image);
+    return conv_grad_weights(call->conv, dw, db, sources.x, in(call, 1, image), call->scratch, false);
 }
 static void finish_conv_grad_weights(const struct call *call) {
     int64_t weights = tensor_at(call, call->node->output[0])->channels;
@@ -89,124 +116,119 @@ static struct norm_shape norm_shape(const struct tensor *x, const struct attribu
     return (struct norm_shape){.pixels = grid_pixels(&x->grid), .channels = x->channels, .groups = attributes->groups,
                                .slope = attributes->slope, .epsilon = 1.0f / NORM_EPSILON_DENOMINATOR};
 }
-/* The coefficients of an image, from inputs first ..: x gamma beta bias, into 2 * channels floats. */
-static struct norm_load norm_load(const struct call *call, int first, const float *statistics, float *into) {
-    const struct norm_shape s = norm_shape(input(call, first), &call->node->attributes);
-    norm_coefficients(into, into + s.channels, statistics, statistics + s.groups, in(call, first + 1, 0),
-                      in(call, first + 2, 0), in(call, first + 3, 0), &s);
-    return (struct norm_load){.scale = into, .offset = into + s.channels, .slope = s.slope};
-}
-static size_t norm_unit(const struct program *program, const struct node *node, int index) {
-    (void)index;
-    const int x = node->op == OP_norm_grad;
-    return 2 * (size_t)program->graph->tensors[node->input[x]].channels * sizeof(float);
-}
-static cover_status norm_apply(const struct call *call, int image, const struct norm_load *norm) {
-    const struct tensor *x = input(call, 0);
-    call->kernels->norm_apply(out(call, 0, image), in(call, 0, image), norm, grid_pixels(&x->grid), x->channels, call->slab,
-                              call->slabs);
-    return COVER_OK;
-}
-
-/* Sums of blocks first, shared by the team; then statistics and coefficients; then the image, again shared. */
+/* Sums of blocks first, shared by the team, unless the convolution gave them; then statistics and coefficients. */
 static int norm_act_blocks(const struct program *program, const struct node *node, int index) {
     (void)index;
     const struct norm_shape s = norm_shape(&program->graph->tensors[node->input[0]], &node->attributes);
-    return norm_blocks(&s);
-}
-static size_t norm_act_image(const struct norm_shape *s) {
-    return 2 * ((size_t)norm_blocks(s) * (size_t)s->groups * sizeof(double) + (size_t)s->channels * sizeof(float));
+    return node->input[4] == ABSENT ? norm_blocks(&s) : 0;
 }
 static size_t norm_act_shared(const struct program *program, const struct node *node) {
     const struct tensor *x = &program->graph->tensors[node->input[0]];
-    const struct norm_shape s = norm_shape(x, &node->attributes);
-    return (size_t)x->images * norm_act_image(&s);
-}
-static double *norm_act_sums(const struct call *call, const struct norm_shape *s, int image) {
-    return (double *)(call->shared + (size_t)image * norm_act_image(s));
-}
-static float *norm_act_coefficients(const struct call *call, const struct norm_shape *s, int image) {
-    return (float *)(norm_act_sums(call, s, image) + 2 * norm_blocks(s) * s->groups);
+    size_t sums = 2 * (size_t)node->attributes.groups * sizeof(double);
+    return (size_t)x->images * CONV_SUMS_MAX * sums;
 }
 static cover_status run_norm_act(const struct call *call, int image) {
     const struct norm_shape s = norm_shape(input(call, 0), &call->node->attributes);
-    double *sums = norm_act_sums(call, &s, image) + 2 * call->slab * s.groups;
+    double *sums = (double *)call->shared + ((int64_t)image * call->slabs + call->slab) * 2 * s.groups;
     call->kernels->norm_sums(sums, in(call, 0, image), in(call, 3, 0), &s, call->slab, call->slabs);
     return COVER_OK;
 }
-static void finish_norm_act(const struct call *call) {
-    const struct norm_shape s = norm_shape(input(call, 0), &call->node->attributes);
-    for (int image = 0; image < input(call, 0)->images; image++) {
-        float *statistics = out(call, 1, image);
-        norm_statistics(statistics, statistics + s.groups, norm_act_sums(call, &s, image), norm_blocks(&s), &s);
-        norm_load(call, 0, statistics, norm_act_coefficients(call, &s, image));
+/* Sums of groups from a convolution's sums of channels, part by part. */
+static void add_channels(double *groups, const double *channels, const struct norm_shape *s) {
+    const int64_t width = s->channels / s->groups;
+    for (int64_t g = 0; g < 2 * s->groups; g++) {
+        groups[g] = 0;
+        for (int64_t c = 0; c < width; c++) groups[g] += channels[g * width + c];
     }
 }
-static cover_status again_norm_act(const struct call *call, int image) {
+static void finish_norm_act(const struct call *call) {
     const struct norm_shape s = norm_shape(input(call, 0), &call->node->attributes);
-    const float *coefficients = norm_act_coefficients(call, &s, image);
-    return norm_apply(call, image, &(struct norm_load){coefficients, coefficients + s.channels, s.slope});
+    const int given = call->node->input[4];
+    const int parts = given == ABSENT ? call->slabs : program_slabs(call->program, tensor_at(call, given)->producer, call->run->team);
+    for (int image = 0; image < input(call, 0)->images; image++) {
+        double *sums = (double *)call->shared + (int64_t)image * parts * 2 * s.groups;
+        const double *channels = in(call, 4, image);
+        for (int part = 0; channels && part < parts; part++)
+            add_channels(sums + (int64_t)part * 2 * s.groups, channels + (int64_t)part * 2 * s.channels, &s);
+        float *statistics = out(call, 1, image), *coefficients = out(call, 2, image);
+        norm_statistics(statistics, statistics + s.groups, sums, parts, &s);
+        norm_coefficients(coefficients, coefficients + s.channels, statistics, statistics + s.groups, in(call, 1, 0),
+                          in(call, 2, 0), in(call, 3, 0), &s);
+    }
 }
 static cover_status run_norm_apply(const struct call *call, int image) {
-    const struct norm_load norm = norm_load(call, 0, in(call, 4, image), (float *)call->scratch);
-    return norm_apply(call, image, &norm);
+    const struct tensor *x = input(call, 0);
+    struct norm_load norm;
+    call->kernels->norm_apply(out(call, 0, image), in(call, 0, image), norm_of(call, 0, image, &norm), grid_pixels(&x->grid),
+                              x->channels, call->slab, call->slabs);
+    return COVER_OK;
+}
+static cover_status run_widen(const struct call *call, int image) {
+    const struct tensor *x = input(call, 0);
+    struct norm_load norm;
+    call->kernels->widen(out(call, 0, image), in(call, 0, image), norm_of(call, 0, image, &norm), grid_pixels(&x->grid),
+                         x->channels, call->slab, call->slabs);
+    return COVER_OK;
 }
 
-/* Sums of blocks, as forward; then the gradients of the parameters and the coefficients of each image; then dx. */
-struct norm_grad_parts {
-    double *sums; /* (blocks, 3, channels) */
-    float *dgamma, *dbeta, *dbias, *forward, *backward;
+/* Sums of blocks, gradients of the parameters and coefficients, then dx; an image's part of the shared memory: */
+struct norm_grad_part {
+    double *sums;         /* (blocks, 3, channels) */
+    float *coefficients;  /* (3, channels) */
+    float *parameters[3]; /* dgamma, dbeta, dbias */
 };
+static size_t padded_channels(const struct tensor *x) { return (size_t)(x->channels + 15) / 16 * 16; }
+static size_t norm_grad_part_bytes(const struct tensor *x) {
+    return padded_channels(x) * (3 * CONV_SUMS_MAX * sizeof(double) + 6 * sizeof(float));
+}
+static struct norm_grad_part norm_grad_part(const struct call *call, int image) {
+    const struct tensor *x = input(call, 1);
+    const size_t row = padded_channels(x);
+    struct norm_grad_part part = {.sums = (double *)(call->shared + (size_t)image * norm_grad_part_bytes(x))};
+    part.coefficients = (float *)(part.sums + 3 * CONV_SUMS_MAX * row);
+    for (size_t i = 0; i < 3; i++) part.parameters[i] = part.coefficients + (3 + i) * row;
+    return part;
+}
 static int norm_grad_blocks(const struct program *program, const struct node *node, int index) {
     (void)index;
     const struct norm_shape s = norm_shape(&program->graph->tensors[node->input[1]], &node->attributes);
     return norm_blocks(&s);
 }
-static size_t norm_grad_image(const struct norm_shape *s) {
-    return (size_t)s->channels * (3 * (size_t)norm_blocks(s) * sizeof(double) + 8 * sizeof(float));
-}
 static size_t norm_grad_shared(const struct program *program, const struct node *node) {
     const struct tensor *x = &program->graph->tensors[node->input[1]];
-    const struct norm_shape s = norm_shape(x, &node->attributes);
-    return (size_t)x->images * norm_grad_image(&s);
+    return (size_t)x->images * norm_grad_part_bytes(x);
 }
-static struct norm_grad_parts norm_grad_parts(const struct call *call, const struct norm_shape *s, int image) {
-    double *sums = (double *)(call->shared + (size_t)image * norm_grad_image(s));
-    float *floats = (float *)(sums + 3 * norm_blocks(s) * s->channels);
-    return (struct norm_grad_parts){.sums = sums, .dgamma = floats, .dbeta = floats + s->channels,
-                                    .dbias = floats + 2 * s->channels, .forward = floats + 3 * s->channels,
-                                    .backward = floats + 5 * s->channels};
+static struct norm_load norm_grad_norm(const struct call *call, int image) {
+    const float *coefficients = in(call, 5, image);
+    return (struct norm_load){coefficients, coefficients + input(call, 1)->channels, call->node->attributes.slope};
 }
 static cover_status run_norm_grad(const struct call *call, int image) {
-    const struct norm_shape s = norm_shape(input(call, 1), &call->node->attributes);
-    const struct norm_load norm = norm_load(call, 1, in(call, 5, image), (float *)call->scratch);
-    double *sums = norm_grad_parts(call, &s, image).sums + 3 * call->slab * s.channels;
-    call->kernels->norm_grad_sums(sums, in(call, 0, image), in(call, 1, image), &norm, s.pixels, s.channels, call->slab,
-                                  call->slabs);
+    const struct tensor *x = input(call, 1);
+    const struct norm_load norm = norm_grad_norm(call, image);
+    call->kernels->norm_grad_sums(norm_grad_part(call, image).sums + (int64_t)call->slab * 3 * x->channels, in(call, 0, image),
+                                  in(call, 1, image), &norm, grid_pixels(&x->grid), x->channels, call->slab, call->slabs);
     return COVER_OK;
 }
 static void finish_norm_grad(const struct call *call) {
-    const struct norm_shape s = norm_shape(input(call, 1), &call->node->attributes);
-    for (int image = 0; image < input(call, 1)->images; image++) {
-        const struct norm_grad_parts parts = norm_grad_parts(call, &s, image);
-        const float *statistics = in(call, 5, image), *const found[] = {parts.dgamma, parts.dbeta, parts.dbias};
-        norm_load(call, 1, statistics, parts.forward);
-        norm_grad_finish(parts.dgamma, parts.dbeta, parts.dbias, parts.backward, parts.sums, norm_blocks(&s), statistics,
-                         statistics + s.groups, in(call, 2, 0), in(call, 4, 0), &s);
+    const struct tensor *x = input(call, 1);
+    const struct norm_shape s = norm_shape(x, &call->node->attributes);
+    for (int image = 0; image < x->images; image++) {
+        const struct norm_grad_part part = norm_grad_part(call, image);
+        const float *statistics = in(call, 4, image), *bias = in(call, 3, 0);
+        norm_grad_finish(part.parameters[0], part.parameters[1], bias ? part.parameters[2] : NULL, part.coefficients, part.sums,
+                         call->slabs, statistics, statistics + s.groups, in(call, 2, 0), bias, &s);
         for (int which = 0; which < 3; which++) {
             float *sum = out(call, 1 + which, 0);
-            if (!sum) continue;
-            if (image == 0) memcpy(sum, found[which], (size_t)s.channels * sizeof *sum);
-            else call->kernels->add(sum, sum, found[which], s.channels);
+            for (int64_t c = 0; sum && c < x->channels; c++) sum[c] = (image ? sum[c] : 0) + part.parameters[which][c];
         }
     }
 }
 static cover_status again_norm_grad(const struct call *call, int image) {
-    const struct norm_shape s = norm_shape(input(call, 1), &call->node->attributes);
-    const struct norm_grad_parts parts = norm_grad_parts(call, &s, image);
-    const struct norm_load norm = {parts.forward, parts.forward + s.channels, s.slope};
-    call->kernels->norm_grad_apply(out(call, 0, image), in(call, 0, image), in(call, 1, image), &norm, parts.backward,
-                                   s.pixels, s.channels, call->slab, call->slabs);
+    const struct tensor *x = input(call, 1);
+    const struct norm_load norm = norm_grad_norm(call, image);
+    call->kernels->norm_grad_apply(out(call, 0, image), in(call, 0, image), in(call, 1, image), &norm,
+                                   norm_grad_part(call, image).coefficients, grid_pixels(&x->grid), x->channels, call->slab,
+                                   call->slabs);
     return COVER_OK;
 }
 
@@ -214,26 +236,27 @@ static cover_status again_norm_grad(const struct call *call, int image) {
 
 static cover_status run_max_pool2(const struct call *call, int image) {
     const struct tensor *x = input(call, 0);
-    call->kernels->max_pool2(out(call, 0, image), out(call, 1, image), in(call, 0, image), NULL, &x->grid, x->channels,
-                             call->slab, call->slabs);
+    struct norm_load norm;
+    call->kernels->max_pool2(out(call, 0, image), out(call, 1, image), in(call, 0, image), norm_of(call, 0, image, &norm), &x->grid,
+                             x->channels, call->slab, call->slabs);
     return COVER_OK;
 }
 static cover_status run_max_pool2_grad(const struct call *call, int image) {
     const struct tensor *dx = tensor_at(call, call->node->output[0]);
-    call->kernels->max_pool2_grad(out(call, 0, image), NULL, in(call, 0, image), in(call, 1, image), &dx->grid, dx->channels,
-                                  call->slab, call->slabs);
+    call->kernels->max_pool2_grad(out(call, 0, image), in(call, 0, image), in(call, 1, image), in(call, 2, image), &dx->grid,
+                                  dx->channels, call->slab, call->slabs);
     return COVER_OK;
 }
-static cover_status run_upsample_concat(const struct call *call, int image) {
-    const struct tensor *skip = input(call, 0), *deep = input(call, 1);
-    call->kernels->upsample_concat(out(call, 0, image), in(call, 0, image), in(call, 1, image), &deep->grid, skip->channels,
-                                   deep->channels, call->slab, call->slabs);
+static cover_status run_upsample(const struct call *call, int image) {
+    const struct tensor *x = input(call, 0);
+    struct norm_load norm;
+    call->kernels->upsample(out(call, 0, image), in(call, 0, image), norm_of(call, 0, image, &norm), &x->grid, x->channels,
+                            call->slab, call->slabs);
     return COVER_OK;
 }
-static cover_status run_upsample_concat_grad(const struct call *call, int image) {
-    const struct tensor *skip = tensor_at(call, call->node->output[0]), *deep = tensor_at(call, call->node->output[1]);
-    call->kernels->upsample_concat_grad(out(call, 0, image), out(call, 1, image), in(call, 0, image), &deep->grid,
-                                        skip->channels, deep->channels, call->slab, call->slabs);
+static cover_status run_upsample_grad(const struct call *call, int image) {
+    const struct tensor *dx = tensor_at(call, call->node->output[0]);
+    call->kernels->upsample_grad(out(call, 0, image), in(call, 0, image), &dx->grid, dx->channels, call->slab, call->slabs);
     return COVER_OK;
 }
 static cover_status run_resize_corners(const struct call *call, int image) {
@@ -392,15 +415,15 @@ const struct op_cpu cpu_ops[OP_COUNT] = {
     [OP_conv_grad_data] = {.slabs = slabs_of_conv, .run = run_conv_grad_data, .unit_bytes = conv_unit_bytes},
     [OP_conv_grad_weights] = {.run = run_conv_grad_weights, .finish = finish_conv_grad_weights,
                               .unit_bytes = conv_unit_bytes, .shared_bytes = conv_grad_weights_shared},
-    [OP_norm_act] = {.slabs = norm_act_blocks, .run = run_norm_act, .finish = finish_norm_act, .again = again_norm_act,
+    [OP_norm_act] = {.slabs = norm_act_blocks, .run = run_norm_act, .finish = finish_norm_act,
                      .shared_bytes = norm_act_shared},
-    [OP_norm_apply] = {.any_slabs = true, .run = run_norm_apply, .unit_bytes = norm_unit},
+    [OP_norm_apply] = {.any_slabs = true, .run = run_norm_apply},
     [OP_norm_grad] = {.slabs = norm_grad_blocks, .run = run_norm_grad, .finish = finish_norm_grad, .again = again_norm_grad,
-                      .unit_bytes = norm_unit, .shared_bytes = norm_grad_shared},
+                      .shared_bytes = norm_grad_shared},
     [OP_max_pool2] = {.any_slabs = true, .run = run_max_pool2},
     [OP_max_pool2_grad] = {.any_slabs = true, .run = run_max_pool2_grad},
-    [OP_upsample_concat] = {.any_slabs = true, .run = run_upsample_concat},
-    [OP_upsample_concat_grad] = {.any_slabs = true, .run = run_upsample_concat_grad},
+    [OP_upsample] = {.any_slabs = true, .run = run_upsample},
+    [OP_upsample_grad] = {.any_slabs = true, .run = run_upsample_grad},
     [OP_resize_corners] = {.any_slabs = true, .run = run_resize_corners},
     [OP_resize_corners_grad] = {.any_slabs = true, .run = run_resize_corners_grad},
     [OP_warp] = {.any_slabs = true, .run = run_warp},
@@ -418,4 +441,5 @@ const struct op_cpu cpu_ops[OP_COUNT] = {
     [OP_global_pool] = {.run = run_global_pool},
     [OP_global_pool_grad] = {.run = run_global_pool_grad},
     [OP_add] = {.run = run_add},
+    [OP_widen] = {.any_slabs = true, .run = run_widen},
 };

@@ -17,7 +17,7 @@ struct prepared_conv { /* shared by the forward and backward nodes of one layer 
 struct program {
     cover_context *context;
     const struct graph *graph;
-    const struct kernels *kernels;
+    const struct kernels *kernels[2]; /* of each element of feature maps */
     struct plan plan;
     int team;
     struct prepared_conv *convs;
@@ -40,7 +40,7 @@ struct call {
     const struct program *program;
     const struct graph *graph;
     const struct node *node;
-    const struct kernels *kernels;
+    const struct kernels *kernels; /* of the element of its features: its first input's, of a gradient its first output's */
     struct run *run;
     const struct conv *conv;
     const char *packed;
@@ -53,7 +53,8 @@ struct call {
 
 struct op_cpu {
     /* A unit of work is a slab of an image: `slabs` says into how many an image is cut, by its shape alone, where a result
-     * depends on that; elsewhere `any_slabs` allows any number; with neither the unit is the image. */
+     * depends on that (0: there is nothing to run); elsewhere `any_slabs` allows any number; with neither the unit is the
+     * image. */
     bool any_slabs;
     int (*slabs)(const struct program *program, const struct node *node, int index);
     cover_status (*run)(const struct call *call, int image);
@@ -67,7 +68,11 @@ struct op_cpu {
 
 extern const struct op_cpu cpu_ops[OP_COUNT];
 
-/* Memory of one image of a tensor (a vector or parameter: of the whole), for the lane at work; NULL for ABSENT. */
+/* Slabs of each image of a node, for a team of so many. */
+int program_slabs(const struct program *program, int node, int team);
+
+/* Memory of one image of a tensor (a vector or parameter: of the whole), for the lane at work; NULL for ABSENT.  Of a
+ * normalised tensor: what it is read from. */
 void *call_address(const struct call *call, int tensor, int image);
 
 #endif

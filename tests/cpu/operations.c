@@ -602,6 +602,23 @@ static void vectors_draw(struct scene *scene) {
     output(scene, count);
 }
 
+/* ---- widen: inputs x, scale, offset */
+
+static void widen_draw(struct scene *scene) {
+    const int64_t count = grid_pixels(&scene->grid) * scene->channels;
+    for (int i = 0; i < 3; i++) scene->in[i] = uniform(scene, i ? scene->channels : count, -1, 1);
+    output(scene, count);
+}
+static void widen_forward(const struct kernels *kernels, struct scene *scene) {
+    const struct norm_load norm = {scene->in[1].data, scene->in[2].data, 0.2f};
+    struct features features = {kernels->element};
+    const void *x = feature(&features, &scene->in[0]);
+    for (int slab = 0; slab < scene->slabs; slab++)
+        kernels->widen(scene->out.data, x, scene->with_norm ? &norm : NULL, grid_pixels(&scene->grid), scene->channels, slab,
+                       scene->slabs);
+    features_return(&features);
+}
+
 static void add_forward(const struct kernels *kernels, struct scene *scene) {
     struct features features = {kernels->element};
     kernels->add(feature(&features, &scene->out), feature(&features, &scene->in[0]), feature(&features, &scene->in[1]),
@@ -651,6 +668,7 @@ const struct operation operations[] = {
     {"softmax_loss", {AT(softmax_loss), AT(softmax_loss_grad)}, softmax_loss_draw, softmax_loss_forward, softmax_loss_backward, 1e-5, 0.1f, false},
     {"sigmoid_loss", {AT(sigmoid_loss), AT(sigmoid_loss_grad)}, sigmoid_loss_draw, sigmoid_loss_forward, sigmoid_loss_backward, 1e-5, 0.1f, false},
     {"global_pool", {AT(global_pool), AT(global_pool_grad)}, global_pool_draw, global_pool_forward, global_pool_backward, 2e-7, 0.5f, false},
+    {"widen", {AT(widen)}, widen_draw, widen_forward, NULL, 1e-6, 0, false},
     {"add", {AT(add)}, vectors_draw, add_forward, NULL, 0, 0, false},
     {"square_sum", {AT(square_sum)}, square_sum_draw, square_sum_forward, NULL, 1e-6, 0, false},
     {"adam", {AT(adam)}, adam_draw, adam_forward, NULL, 2e-6, 0, false},

@@ -54,7 +54,7 @@ static void task_build(struct task *task, enum task_kind kind, const struct grid
     int weights = graph_input(graph, "class weights", 1, &one_pixel, CLASSES);
     unet_build(graph, x, widths, levels);
     int features = kind == SEGMENTATION ? levels[LEVELS - 1] : graph_global_pool(graph, levels[0]);
-    int logits = layer_conv(graph, "head", features, CLASSES, 1, true, INIT_UNIFORM_FAN);
+    int logits = layer_conv1(graph, "head", features, CLASSES, true, INIT_UNIFORM_FAN);
     int loss = kind == MULTILABEL ? graph_sigmoid_loss(graph, logits, target, weights)
                                   : graph_softmax_loss(graph, logits, target, weights, 0.75f, kind == SEGMENTATION ? 1.5f : 0);
     task->result = graph_result(graph, loss);
@@ -214,7 +214,7 @@ START_TEST(a_frozen_backbone_is_left_out_of_backward) {
     task_build(&task, SEGMENTATION, &square, IMAGES, all_but_up4); /* its second half, and the head above it */
     ck_assert_int_eq(count_nodes(&task.graph, OP_conv_grad_data), 2);
     ck_assert_int_eq(count_nodes(&task.graph, OP_conv_grad_weights), 2);
-    ck_assert_int_eq(count_nodes(&task.graph, OP_upsample_concat_grad), 0);
+    ck_assert_int_eq(count_nodes(&task.graph, OP_upsample_grad), 0);
     task_free(&task);
     task_build(&task, SEGMENTATION, &square, IMAGES, everything);
     ck_assert_int_eq(task.graph.node_count, task.graph.forward_nodes);

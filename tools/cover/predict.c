@@ -21,6 +21,7 @@ static int run(struct session *session) {
         return usage_error(session->verb, "--overlap %s: give a share of a window, 0 to 0.9", overlap->text);
     if (overlap->given) predictor.overlap = overlap->number[0];
     predictor.mirror = text_of(session, OPTION_MIRROR);
+    predictor.precision = text_of(session, OPTION_PRECISION);
     options.predictor = &predictor;
     options.scores = given(session, OPTION_SCORES);
     options.progress = progress_on_work;

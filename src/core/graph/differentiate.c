@@ -1,7 +1,7 @@
 /* Reverse-mode differentiation of a graph: appends the backward nodes.  Called by method/objective.c.
  *
- * Tensors that are cheap to compute (norm_act, upsample_concat) are not kept for backward but computed again just before
- * they are needed (design rule 4).  Gradients of views are written straight into the gradient of the whole. */
+ * Tensors that are cheap to compute (upsample) are not kept for backward but computed again just before they are needed; what
+ * norm_apply wrote is read normalised again, from what lies behind it (design rule 4).  Gradients of views are written straight into the gradient of the whole. */
 #include "ops.h"
 
 #include <stdio.h>
@@ -47,12 +47,8 @@ static void join_views(struct adjoint *adjoint, int whole) {
         graph->status = fail(COVER_ERROR_INTERNAL, "graph: only some images of %s have a gradient", graph->tensors[whole].name);
         return;
     }
-    /* an input-free tensor of the whole's shape: its parts are its producers */
-    int joined = graph_image(graph, whole, 0);
+    int joined = graph_room(graph, whole); /* its parts are its producers */
     if (joined == ABSENT) return;
-    struct tensor *made = &graph->tensors[joined];
-    made->images = images, made->parent = ABSENT, made->first_image = 0;
-    made->storage = STORAGE_ARENA, made->producer = graph->node_count - 1;
     for (int i = 0; i < images; i++) {
         struct tensor *part = &graph->tensors[parts[i]];
         if (part->parent != ABSENT || part->storage != STORAGE_ARENA || adjoint->shared[parts[i]]) {
@@ -93,20 +89,16 @@ void adjoint_add(struct adjoint *adjoint, int tensor, int contribution) {
     }
 }
 
+void adjoint_replace(struct adjoint *adjoint, int tensor, int gradient) { adjoint->gradient[tensor] = gradient; }
+
 static int again_now(struct adjoint *adjoint, int tensor) {
     struct graph *graph = adjoint->graph;
     int producer = graph->tensors[tensor].producer, out[NODE_OUTPUTS];
     struct node node = graph->nodes[producer];
-    if (node.op == OP_norm_act) {
-        int x = adjoint_again(adjoint, node.input[0]);
-        int inputs[] = {x, node.input[1], node.input[2], node.input[3], node.output[1]};
-        graph_node(graph, OP_norm_apply, inputs, &node.attributes, out);
-    } else { /* the op itself, on inputs that may have to be computed again too */
-        int inputs[NODE_INPUTS];
-        for (int i = 0; i < NODE_INPUTS; i++)
-            inputs[i] = node.input[i] == ABSENT ? ABSENT : adjoint_again(adjoint, node.input[i]);
-        graph_node(graph, node.op, inputs, &node.attributes, out);
-    }
+    int inputs[NODE_INPUTS]; /* they may have to be computed again too */
+    for (int i = 0; i < NODE_INPUTS; i++)
+        inputs[i] = node.input[i] == ABSENT ? ABSENT : adjoint_again(adjoint, node.input[i]);
+    graph_node(graph, node.op, inputs, &node.attributes, out);
     return out[0];
 }
 
@@ -120,6 +112,7 @@ int adjoint_again(struct adjoint *adjoint, int tensor) {
     }
     if (forward->storage != STORAGE_ARENA || forward->producer == ABSENT) return tensor;
     struct node node = graph->nodes[forward->producer];
+    if (node.op == OP_norm_apply) return node.input[0];
     if (!(op_rows[node.op].flags & OP_CHEAP) || node.output[0] != tensor) return tensor;
     struct again *known = &adjoint->again[tensor];
     if (known->copy == ABSENT || graph->node_count - known->made_at > KEEP_NODES) known->copy = again_now(adjoint, tensor);
@@ -172,7 +165,10 @@ void graph_differentiate(struct graph *graph, struct derivative *derivative) {
     if (!adjoint.gradient || !adjoint.wanted || !adjoint.shared || !adjoint.again) graph->status = COVER_ERROR_MEMORY;
     else {
         for (int i = 0; i < forward; i++) adjoint.gradient[i] = ABSENT, adjoint.again[i].copy = ABSENT;
-        for (int i = 0; i < derivative->outputs; i++) adjoint.gradient[derivative->output[i]] = derivative->gradient[i];
+        for (int i = 0; i < derivative->outputs; i++) { /* what flows in is the caller's: nothing is added to it in place */
+            adjoint.gradient[derivative->output[i]] = derivative->gradient[i];
+            adjoint.shared[derivative->gradient[i]] = true;
+        }
         find_wanted(&adjoint, derivative);
         backward(&adjoint);
         for (int i = 0; i < derivative->wants; i++) {

@@ -10,7 +10,7 @@ const struct op_row op_rows[OP_COUNT] = {
 #define GRADIENT OP_GRADIENT
 #define MIXES OP_MIXES
 #define IN_PLACE OP_IN_PLACE
-#define OP(name, inputs, outputs, optional, flags, text) {#name, text, inputs, outputs, optional, flags},
+#define OP(name, inputs, outputs, optional, normalised, flags, text) {#name, text, inputs, outputs, optional, normalised, flags},
 #include "ops.def"
 #undef OP
 };
@@ -48,6 +48,8 @@ static int add_tensor(struct graph *graph, const struct tensor *tensor, const ch
     if (!grow(graph, (void **)&graph->tensors, graph->tensor_count, &graph->tensor_capacity, sizeof *tensor)) return ABSENT;
     struct tensor *fresh = &graph->tensors[graph->tensor_count];
     *fresh = *tensor;
+    fresh->written = ABSENT;
+    if (fresh->storage != STORAGE_NORMALISED) fresh->raw = fresh->coefficients = ABSENT;
     snprintf(fresh->name, sizeof fresh->name, "%s", name);
     return graph->tensor_count++;
 }
@@ -79,6 +81,10 @@ int graph_image(struct graph *graph, int whole, int image) {
         graph->status = fail(COVER_ERROR_INTERNAL, "graph: image %d of %s, which has %d", image, tensor.name, tensor.images);
         return ABSENT;
     }
+    if (tensor.storage == STORAGE_NORMALISED) {
+        tensor.raw = graph_image(graph, tensor.raw, image);
+        tensor.coefficients = graph_image(graph, tensor.coefficients, image);
+    }
     char name[sizeof tensor.name];
     snprintf(name, sizeof name, "%.58s[%d]", tensor.name, image);
     if (tensor.parent == ABSENT) tensor.parent = whole, tensor.first_image = image; /* views of views share the root */
@@ -87,8 +93,25 @@ int graph_image(struct graph *graph, int whole, int image) {
     return add_tensor(graph, &tensor, name);
 }
 
+int graph_room(struct graph *graph, int like) {
+    struct tensor tensor = graph->tensors[like];
+    char name[sizeof tensor.name];
+    snprintf(name, sizeof name, "%s", tensor.name);
+    tensor.storage = STORAGE_ARENA, tensor.parent = ABSENT, tensor.first_image = 0, tensor.producer = graph->node_count - 1;
+    return add_tensor(graph, &tensor, name);
+}
+
+int graph_stored(const struct graph *graph, int tensor) {
+    return graph->tensors[tensor].storage == STORAGE_NORMALISED ? graph->tensors[tensor].raw : tensor;
+}
+
 int graph_result(struct graph *graph, int tensor) {
     if (tensor == ABSENT || graph->status != COVER_OK) return ABSENT;
+    if (graph->tensors[tensor].storage == STORAGE_NORMALISED || graph->tensors[tensor].element == ELEMENT_BF16) {
+        int outputs[NODE_OUTPUTS];
+        if (!graph_node(graph, OP_widen, &tensor, &(struct attributes){0}, outputs)) return ABSENT;
+        tensor = outputs[0];
+    }
     struct tensor *kept = &graph->tensors[tensor];
     if (kept->storage == STORAGE_RESULT) return kept->index;
     if (kept->storage != STORAGE_ARENA || kept->parent != ABSENT) {
@@ -108,16 +131,45 @@ static bool inputs_present(const struct graph *graph, enum op op, const int *inp
     return true;
 }
 
+/* A normalised tensor for an op that reads it as it lies: written by norm_apply, once for readers that follow each other
+ * soon; later ones write it again instead of having it kept. */
+static int written(struct graph *graph, int tensor) {
+    enum { SOON = 8 };
+    if (graph->tensors[tensor].storage != STORAGE_NORMALISED) return tensor;
+    int copy = graph->tensors[tensor].written, outputs[NODE_OUTPUTS];
+    if (copy == ABSENT || graph->node_count - graph->tensors[tensor].written_used > SOON) {
+        if (!graph_node(graph, OP_norm_apply, &tensor, &(struct attributes){0}, outputs)) return ABSENT;
+        copy = graph->tensors[tensor].written = outputs[0];
+    }
+    graph->tensors[tensor].written_used = graph->node_count;
+    return copy;
+}
+
+static bool take_inputs(struct graph *graph, struct node *node, const int *inputs) {
+    const struct op_row *row = &op_rows[node->op];
+    if (graph->status != COVER_OK) return false;
+    if (!inputs_present(graph, node->op, inputs)) {
+        graph->status = fail(COVER_ERROR_INTERNAL, "graph: %s %s: an input is absent", graph->scope, row->name);
+        return false;
+    }
+    for (int i = 0; i < NODE_INPUTS; i++) {
+        node->input[i] = i < row->inputs ? inputs[i] : ABSENT;
+        if (node->input[i] != ABSENT && !(row->normalised >> i & 1)) node->input[i] = written(graph, node->input[i]);
+    }
+    return graph->status == COVER_OK;
+}
+
+static void mark_normalised(struct graph *graph, const struct node *node) {
+    struct tensor *y = &graph->tensors[node->output[0]];
+    y->storage = STORAGE_NORMALISED, y->slope = node->attributes.slope;
+    y->raw = node->input[0], y->coefficients = node->output[2];
+}
+
 bool graph_node(struct graph *graph, enum op op, const int *inputs, const struct attributes *attributes, int *outputs) {
     struct tensor shapes[NODE_OUTPUTS] = {0};
     struct node node = {.op = op, .attributes = *attributes};
     for (int i = 0; i < NODE_OUTPUTS; i++) node.output[i] = outputs[i] = ABSENT;
-    for (int i = 0; i < NODE_INPUTS; i++) node.input[i] = i < op_rows[op].inputs ? inputs[i] : ABSENT;
-    if (graph->status != COVER_OK) return false;
-    if (!inputs_present(graph, op, inputs)) {
-        graph->status = fail(COVER_ERROR_INTERNAL, "graph: %s %s: an input is absent", graph->scope, op_rows[op].name);
-        return false;
-    }
+    if (!take_inputs(graph, &node, inputs)) return false;
     if ((graph->status = op_shape[op](graph, &node, shapes)) != COVER_OK) {
         fail_in(graph->status, "%s %s", graph->scope, op_rows[op].name);
         return false;
@@ -131,6 +183,7 @@ bool graph_node(struct graph *graph, enum op op, const int *inputs, const struct
     }
     if (!grow(graph, (void **)&graph->nodes, graph->node_count, &graph->node_capacity, sizeof node)) return false;
     graph->nodes[graph->node_count++] = node;
+    if (op == OP_norm_act) mark_normalised(graph, &node);
     return true;
 }
 
@@ -139,17 +192,21 @@ static int one_output(struct graph *graph, enum op op, const int *inputs, struct
     return graph_node(graph, op, inputs, &attributes, outputs) ? outputs[0] : ABSENT;
 }
 
-int graph_conv(struct graph *graph, int x, int weights, int bias, int kernel) {
-    return one_output(graph, OP_conv, (int[]){x, weights, bias}, (struct attributes){.kernel = kernel});
+int graph_conv(struct graph *graph, int x, int x2, int weights, int bias, int kernel, enum element element, int *sums) {
+    int outputs[NODE_OUTPUTS];
+    struct attributes attributes = {.kernel = kernel, .element = element, .skip_output = {false, !sums}};
+    bool made = graph_node(graph, OP_conv, (int[]){x, weights, bias, x2}, &attributes, outputs);
+    if (sums) *sums = made ? outputs[1] : ABSENT;
+    return made ? outputs[0] : ABSENT;
 }
-int graph_norm_act(struct graph *graph, int x, int gamma, int beta, int bias, int groups, float slope) {
-    return one_output(graph, OP_norm_act, (int[]){x, gamma, beta, bias}, (struct attributes){.groups = groups, .slope = slope});
+int graph_norm_act(struct graph *graph, int x, int gamma, int beta, int bias, int sums, int groups, float slope) {
+    return one_output(graph, OP_norm_act, (int[]){x, gamma, beta, bias, sums}, (struct attributes){.groups = groups, .slope = slope});
 }
 int graph_max_pool2(struct graph *graph, int x) {
     return one_output(graph, OP_max_pool2, (int[]){x}, (struct attributes){0});
 }
-int graph_upsample_concat(struct graph *graph, int skip, int deep) {
-    return one_output(graph, OP_upsample_concat, (int[]){skip, deep}, (struct attributes){0});
+int graph_upsample(struct graph *graph, int x) {
+    return one_output(graph, OP_upsample, (int[]){x}, (struct attributes){0});
 }
 int graph_resize_corners(struct graph *graph, int x, const struct grid *grid, float scale) {
     return one_output(graph, OP_resize_corners, (int[]){x}, (struct attributes){.grid = *grid, .scale = scale});

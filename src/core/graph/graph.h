@@ -9,7 +9,7 @@
 #include "../nn/parameters.h"
 
 enum op {
-#define OP(name, inputs, outputs, optional, flags, text) OP_##name,
+#define OP(name, inputs, outputs, optional, normalised, flags, text) OP_##name,
 #include "ops.def"
 #undef OP
     OP_COUNT
@@ -20,7 +20,7 @@ enum { NODE_INPUTS = 6, NODE_OUTPUTS = 4, ABSENT = -1 };
 struct op_row {
     const char *name, *text;
     int inputs, outputs;
-    unsigned optional, flags;
+    unsigned optional, normalised, flags;
 };
 extern const struct op_row op_rows[OP_COUNT];
 
@@ -29,10 +29,12 @@ enum storage {
     STORAGE_INPUT,          /* given at each run: index says which */
     STORAGE_PARAMETER,      /* in the flat parameter buffer: index is the parameter's row */
     STORAGE_PARAMETER_GRAD, /* in the lane's flat gradient buffer, same layout */
-    STORAGE_RESULT          /* kept to the end of the run, readable by the caller: index says which */
+    STORAGE_RESULT,         /* kept to the end of the run, readable by the caller: index says which */
+    STORAGE_NORMALISED      /* nowhere: what norm_act gives is its input, normalised by whoever reads it */
 };
 
-/* images x grid x channels, channels last.  A view is some whole images of its parent. */
+/* images x grid x channels, channels last.  A view is some whole images of its parent.  A normalised tensor is read as
+ * leaky(raw * scale + offset) with the scale, then the offset, of each channel in `coefficients`, an image a row. */
 struct tensor {
     char name[64];
     int images;
@@ -41,8 +43,11 @@ struct tensor {
     enum element element;
     enum storage storage;
     int index;
-    int parent, first_image; /* parent ABSENT: owns its memory */
-    int producer;            /* node that wrote it first, ABSENT for inputs and parameters */
+    int parent, first_image;   /* parent ABSENT: owns its memory */
+    int producer;              /* node that wrote it first, ABSENT for inputs and parameters */
+    int raw, coefficients;     /* of a normalised tensor */
+    float slope;
+    int written, written_used; /* the copy that norm_apply wrote of it, or ABSENT; the node that last used that */
 };
 
 struct attributes {
@@ -50,9 +55,10 @@ struct attributes {
     float slope, scale;
     float ce_weight, dice_weight, smooth; /* softmax_loss: of the gradient; sum that smooths Dice */
     enum coordinates coordinates;
-    struct grid grid;    /* of the output, where the inputs do not tell: resize, gradients of resize and poolings */
-    int64_t channels;    /* upsample_concat_grad: channels of skip; conv_grad_weights: row of the weights */
-    bool skip_output[2]; /* outputs that nobody wants */
+    struct grid grid;     /* of the output, where the inputs do not tell: resize, gradients of resize and poolings */
+    enum element element; /* of the output, where the inputs do not tell: conv and its data gradient, global_pool_grad */
+    int64_t channels;     /* conv_grad_data: of dx2; conv_grad_weights: row of the weights */
+    bool skip_output[2];  /* outputs that nobody wants */
 };
 
 struct node {
@@ -69,6 +75,7 @@ struct graph {
     int tensor_count, tensor_capacity, node_count, node_capacity;
     int inputs, results;  /* how many there are of each */
     int forward_nodes; /* nodes before graph_differentiate() added its own */
+    enum element features; /* of feature maps and their gradients, as layers make them */
     int *parameter_tensors;
     char scope[64];      /* put before the names of what is built next */
     cover_status status; /* first error; building goes on as no-ops and graph_finish() reports it */
@@ -84,15 +91,18 @@ int graph_input(struct graph *graph, const char *name, int images, const struct 
 int graph_parameter(struct graph *graph, const char *name, int rank, const int64_t *shape, int64_t fan_in,
                     enum parameter_init init);
 int graph_image(struct graph *graph, int tensor, int image); /* a view of one image */
-/* Keep a tensor to the end; returns the result's index. */
+/* Keep a tensor to the end, as floats; returns the result's index. */
 int graph_result(struct graph *graph, int tensor);
 /* Add a node of any op; outputs are made by its shape rule. */
 bool graph_node(struct graph *graph, enum op op, const int *inputs, const struct attributes *attributes, int *outputs);
 
-int graph_conv(struct graph *graph, int x, int weights, int bias, int kernel);
-int graph_norm_act(struct graph *graph, int x, int gamma, int beta, int bias, int groups, float slope);
+/* Over the channels of x and, unless it is ABSENT, x2; y is of `element`.  sums: NULL, or where the tensor goes that
+ * graph_norm_act() can take its statistics from. */
+int graph_conv(struct graph *graph, int x, int x2, int weights, int bias, int kernel, enum element element, int *sums);
+/* sums: of the convolution that made x, or ABSENT */
+int graph_norm_act(struct graph *graph, int x, int gamma, int beta, int bias, int sums, int groups, float slope);
 int graph_max_pool2(struct graph *graph, int x);
-int graph_upsample_concat(struct graph *graph, int skip, int deep);
+int graph_upsample(struct graph *graph, int x);
 int graph_resize_corners(struct graph *graph, int x, const struct grid *grid, float scale);
 int graph_warp(struct graph *graph, int source, int field, enum coordinates coordinates);
 int graph_mov(struct graph *graph, int query, int key, int heads, int radius);
@@ -123,6 +133,9 @@ void graph_differentiate(struct graph *graph, struct derivative *derivative);
 bool graph_has_gradient(const struct graph *graph, int parameter);
 
 /* ---- facts */
+enum { CONV_SUMS_MAX = 8 }; /* parts of an image, at most, whose sums a convolution gives: (parts, 2, channels) */
+/* Where the values of a tensor lie: itself, or what a normalised one is read from. */
+int graph_stored(const struct graph *graph, int tensor);
 int64_t tensor_elements(const struct tensor *tensor); /* all images */
 size_t tensor_bytes(const struct tensor *tensor);
 double node_flops(const struct graph *graph, const struct node *node);

@@ -8,7 +8,8 @@ static const struct tensor *in(const struct graph *graph, const struct node *nod
 }
 
 static struct tensor like(const struct tensor *tensor) {
-    return (struct tensor){.images = tensor->images, .grid = tensor->grid, .channels = tensor->channels};
+    return (struct tensor){.images = tensor->images, .grid = tensor->grid, .channels = tensor->channels,
+                           .element = tensor->element};
 }
 static struct tensor like_with(const struct tensor *tensor, int64_t channels) {
     struct tensor made = like(tensor);
@@ -44,15 +45,29 @@ static int64_t taps(int kernel, int ndim) { return kernel == 1 ? 1 : ndim == 2 ?
 static cover_status shape_conv(const struct graph *graph, const struct node *node, struct tensor *out) {
     const struct tensor *x = in(graph, node, 0), *weights = in(graph, node, 1);
     const struct parameter *row = &graph->parameters->rows[weights->index];
-    if (weights->storage != STORAGE_PARAMETER || row->rank != 2 + x->grid.ndim || row->shape[1] != x->channels ||
+    int64_t channels = x->channels;
+    if (node->input[3] != ABSENT) {
+        const struct tensor *second = in(graph, node, 3);
+        TRY(must_match(x, second));
+        if (second->element != x->element) return fail(COVER_ERROR_SHAPE, "%s and %s differ in their elements", x->name, second->name);
+        channels += second->channels;
+    }
+    if (weights->storage != STORAGE_PARAMETER || row->rank != 2 + x->grid.ndim || row->shape[1] != channels ||
         row->count != row->shape[0] * row->shape[1] * taps(node->attributes.kernel, x->grid.ndim))
-        return fail(COVER_ERROR_SHAPE, "%s does not fit an input of %lld channels", weights->name, (long long)x->channels);
+        return fail(COVER_ERROR_SHAPE, "%s does not fit an input of %lld channels", weights->name, (long long)channels);
     if (node->input[2] != ABSENT) TRY(must_have(in(graph, node, 2), row->shape[0]));
     out[0] = like_with(x, row->shape[0]);
+    out[0].element = node->attributes.element;
+    if (node->attributes.skip_output[1]) return COVER_OK;
+    out[1] = vector(CONV_SUMS_MAX * 2 * row->shape[0]);
+    out[1].images = x->images, out[1].element = ELEMENT_F64;
     return COVER_OK;
 }
 static cover_status shape_conv_grad_data(const struct graph *graph, const struct node *node, struct tensor *out) {
-    out[0] = like_with(in(graph, node, 0), graph->parameters->rows[in(graph, node, 1)->index].shape[1]);
+    int64_t channels = graph->parameters->rows[in(graph, node, 1)->index].shape[1], second = node->attributes.channels;
+    out[0] = like_with(in(graph, node, 0), channels - second);
+    out[0].element = node->attributes.element;
+    if (second) out[1] = out[0], out[1].channels = second;
     return COVER_OK;
 }
 static cover_status shape_conv_grad_weights(const struct graph *graph, const struct node *node, struct tensor *out) {
@@ -63,21 +78,24 @@ static cover_status shape_conv_grad_weights(const struct graph *graph, const str
 static void gradient_conv(struct adjoint *adjoint, int index) {
     struct graph *graph = adjoint_graph(adjoint);
     struct node node = graph->nodes[index];
-    int dy = adjoint_of(adjoint, node.output[0]), out[NODE_OUTPUTS];
+    int dy = adjoint_of(adjoint, node.output[0]), second = node.input[3], out[NODE_OUTPUTS];
     struct attributes attributes = node.attributes;
     bool to_weights = adjoint_wanted(adjoint, node.input[1]);
     bool to_bias = node.input[2] != ABSENT && adjoint_wanted(adjoint, node.input[2]);
     attributes.channels = graph->tensors[node.input[1]].index;
     attributes.skip_output[1] = !to_bias;
     if (to_weights || to_bias) { /* before dx: x, computed again, is free before dx needs room */
-        int x = adjoint_again(adjoint, node.input[0]);
-        if (!graph_node(graph, OP_conv_grad_weights, (int[]){x, dy}, &attributes, out)) return;
+        int x = adjoint_again(adjoint, node.input[0]), x2 = second == ABSENT ? ABSENT : adjoint_again(adjoint, second);
+        if (!graph_node(graph, OP_conv_grad_weights, (int[]){x, dy, x2}, &attributes, out)) return;
         adjoint_add(adjoint, node.input[1], out[0]);
         if (to_bias) adjoint_add(adjoint, node.input[2], out[1]);
     }
-    if (!adjoint_wanted(adjoint, node.input[0])) return;
-    if (graph_node(graph, OP_conv_grad_data, (int[]){dy, node.input[1]}, &node.attributes, out))
-        adjoint_add(adjoint, node.input[0], out[0]);
+    if (!adjoint_wanted(adjoint, node.input[0]) && !(second != ABSENT && adjoint_wanted(adjoint, second))) return;
+    attributes.element = graph->tensors[node.input[0]].element;
+    attributes.channels = second == ABSENT ? 0 : graph->tensors[second].channels;
+    if (!graph_node(graph, OP_conv_grad_data, (int[]){dy, node.input[1]}, &attributes, out)) return;
+    adjoint_add(adjoint, node.input[0], out[0]);
+    if (second != ABSENT) adjoint_add(adjoint, second, out[1]);
 }
 
 /* ---- norm_act */
@@ -89,32 +107,51 @@ static cover_status shape_norm_act(const struct graph *graph, const struct node 
         return fail(COVER_ERROR_SHAPE, "%lld channels do not divide into %d groups", (long long)x->channels, groups);
     for (int i = 1; i < 4; i++)
         if (node->input[i] != ABSENT) TRY(must_have(in(graph, node, i), x->channels));
+    if (node->input[4] != ABSENT) TRY(must_have(in(graph, node, 4), CONV_SUMS_MAX * 2 * x->channels));
     out[0] = like(x);
     out[1] = vector(2 * (int64_t)groups); /* mean of each group, then 1 / sigma of each group; an image a row */
-    out[1].images = x->images;
-    return COVER_OK;
-}
-static cover_status shape_norm_apply(const struct graph *graph, const struct node *node, struct tensor *out) {
-    out[0] = like(in(graph, node, 0));
+    out[2] = vector(2 * x->channels);     /* scale of each channel, then offset of each channel */
+    out[1].images = out[2].images = x->images;
     return COVER_OK;
 }
 static cover_status shape_norm_grad(const struct graph *graph, const struct node *node, struct tensor *out) {
     out[0] = like(in(graph, node, 1));
     out[1] = out[2] = vector(out[0].channels);
-    if (node->input[4] != ABSENT) out[3] = out[1];
+    if (node->input[3] != ABSENT) out[3] = out[1];
     return must_match(in(graph, node, 0), in(graph, node, 1));
 }
 static void gradient_norm_act(struct adjoint *adjoint, int index) {
     struct graph *graph = adjoint_graph(adjoint);
     struct node node = graph->nodes[index];
     int x = adjoint_again(adjoint, node.input[0]), dy = adjoint_of(adjoint, node.output[0]), out[NODE_OUTPUTS];
-    int inputs[] = {dy, x, node.input[1], node.input[2], node.input[3], node.output[1]};
+    int inputs[] = {dy, x, node.input[1], node.input[3], node.output[1], node.output[2]};
     if (!graph_node(graph, OP_norm_grad, inputs, &node.attributes, out)) return;
     adjoint_add(adjoint, node.input[0], out[0]);
     adjoint_add(adjoint, node.input[1], out[1]);
     adjoint_add(adjoint, node.input[2], out[2]);
     if (node.input[3] != ABSENT) adjoint_add(adjoint, node.input[3], out[3]);
 }
+
+/* ---- norm_apply, widen: the same values, so the same gradient (of widen: of results alone, which nothing reads) */
+
+#define shape_norm_apply shape_same
+static cover_status shape_same(const struct graph *graph, const struct node *node, struct tensor *out) {
+    out[0] = like(in(graph, node, 0));
+    return COVER_OK;
+}
+static void gradient_norm_apply(struct adjoint *adjoint, int index) {
+    struct node node = adjoint_graph(adjoint)->nodes[index];
+    int gradient = adjoint_of(adjoint, node.output[0]);
+    adjoint_replace(adjoint, node.output[0], ABSENT); /* moved, so that more may be added in place */
+    adjoint_add(adjoint, node.input[0], gradient);
+}
+static cover_status shape_widen(const struct graph *graph, const struct node *node, struct tensor *out) {
+    TRY(shape_same(graph, node, out));
+    out[0].element = ELEMENT_F32;
+    return COVER_OK;
+}
+#define gradient_widen gradient_nothing
+static void gradient_nothing(struct adjoint *adjoint, int index) { (void)adjoint, (void)index; }
 
 /* ---- max_pool2 */
 
@@ -129,43 +166,38 @@ static cover_status shape_max_pool2(const struct graph *graph, const struct node
     return COVER_OK;
 }
 static cover_status shape_max_pool2_grad(const struct graph *graph, const struct node *node, struct tensor *out) {
-    out[0] = like(in(graph, node, 0));
+    out[0] = like(in(graph, node, 1));
     out[0].grid = node->attributes.grid;
-    return COVER_OK;
+    return node->input[0] == ABSENT ? COVER_OK : must_match(&out[0], in(graph, node, 0));
 }
 static void gradient_max_pool2(struct adjoint *adjoint, int index) {
     struct graph *graph = adjoint_graph(adjoint);
     struct node node = graph->nodes[index];
-    int out[NODE_OUTPUTS], inputs[] = {adjoint_of(adjoint, node.output[0]), node.output[1]};
+    int plus = adjoint_of(adjoint, node.input[0]); /* what has flown in from elsewhere is added on the way */
+    int out[NODE_OUTPUTS], inputs[] = {plus, adjoint_of(adjoint, node.output[0]), node.output[1]};
     struct attributes attributes = {.grid = graph->tensors[node.input[0]].grid};
-    if (graph_node(graph, OP_max_pool2_grad, inputs, &attributes, out)) adjoint_add(adjoint, node.input[0], out[0]);
+    if (!graph_node(graph, OP_max_pool2_grad, inputs, &attributes, out)) return;
+    if (plus == ABSENT) adjoint_add(adjoint, node.input[0], out[0]);
+    else adjoint_replace(adjoint, node.input[0], out[0]);
 }
 
-/* ---- upsample_concat */
+/* ---- upsample */
 
-static cover_status shape_upsample_concat(const struct graph *graph, const struct node *node, struct tensor *out) {
-    const struct tensor *skip = in(graph, node, 0), *deep = in(graph, node, 1);
-    struct grid larger = scaled(&deep->grid, 1);
-    if (skip->images != deep->images || !grid_same(&skip->grid, &larger))
-        return fail(COVER_ERROR_SHAPE, "%s is not twice as large as %s", skip->name, deep->name);
-    out[0] = like_with(skip, skip->channels + deep->channels);
+static cover_status shape_upsample(const struct graph *graph, const struct node *node, struct tensor *out) {
+    out[0] = like(in(graph, node, 0));
+    out[0].grid = scaled(&out[0].grid, 1);
     return COVER_OK;
 }
-static cover_status shape_upsample_concat_grad(const struct graph *graph, const struct node *node, struct tensor *out) {
-    const struct tensor *dy = in(graph, node, 0);
-    out[0] = like_with(dy, node->attributes.channels);
-    out[1] = like_with(dy, dy->channels - node->attributes.channels);
-    out[1].grid = scaled(&dy->grid, 0);
+static cover_status shape_upsample_grad(const struct graph *graph, const struct node *node, struct tensor *out) {
+    out[0] = like(in(graph, node, 0));
+    out[0].grid = scaled(&out[0].grid, 0);
     return COVER_OK;
 }
-static void gradient_upsample_concat(struct adjoint *adjoint, int index) {
+static void gradient_upsample(struct adjoint *adjoint, int index) {
     struct graph *graph = adjoint_graph(adjoint);
     struct node node = graph->nodes[index];
     int out[NODE_OUTPUTS], dy = adjoint_of(adjoint, node.output[0]);
-    struct attributes attributes = {.channels = graph->tensors[node.input[0]].channels};
-    if (!graph_node(graph, OP_upsample_concat_grad, &dy, &attributes, out)) return;
-    adjoint_add(adjoint, node.input[0], out[0]);
-    adjoint_add(adjoint, node.input[1], out[1]);
+    if (graph_node(graph, OP_upsample_grad, &dy, &(struct attributes){0}, out)) adjoint_add(adjoint, node.input[0], out[0]);
 }
 
 /* ---- resize_corners */
@@ -359,10 +391,9 @@ static void gradient_add(struct adjoint *adjoint, int index) {
 /* ---- gradients have none themselves */
 #define gradient_conv_grad_data NULL
 #define gradient_conv_grad_weights NULL
-#define gradient_norm_apply NULL
 #define gradient_norm_grad NULL
 #define gradient_max_pool2_grad NULL
-#define gradient_upsample_concat_grad NULL
+#define gradient_upsample_grad NULL
 #define gradient_resize_corners_grad NULL
 #define gradient_warp_grad NULL
 #define gradient_mov_grad NULL
@@ -372,12 +403,12 @@ static void gradient_add(struct adjoint *adjoint, int index) {
 #define gradient_sigmoid_loss_grad NULL
 #define gradient_global_pool_grad NULL
 
-#define OP(name, inputs, outputs, optional, flags, text) [OP_##name] = shape_##name,
+#define OP(name, inputs, outputs, optional, normalised, flags, text) [OP_##name] = shape_##name,
 shape_rule *const op_shape[OP_COUNT] = {
 #include "ops.def"
 };
 #undef OP
-#define OP(name, inputs, outputs, optional, flags, text) [OP_##name] = gradient_##name,
+#define OP(name, inputs, outputs, optional, normalised, flags, text) [OP_##name] = gradient_##name,
 gradient_rule *const op_gradient[OP_COUNT] = {
 #include "ops.def"
 };

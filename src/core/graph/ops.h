@@ -8,6 +8,9 @@
 typedef cover_status shape_rule(const struct graph *graph, const struct node *node, struct tensor *outputs);
 extern shape_rule *const op_shape[OP_COUNT];
 
+/* Room in the arena of another tensor's shape, which the nodes before this one have filled through its images. */
+int graph_room(struct graph *graph, int like);
+
 /* The state of backward: see differentiate.c. */
 struct adjoint;
 /* Gradient of a forward tensor as collected so far, ABSENT when nothing flows there. */
@@ -16,6 +19,8 @@ int adjoint_of(struct adjoint *adjoint, int tensor);
 bool adjoint_wanted(const struct adjoint *adjoint, int tensor);
 /* Add one contribution to a tensor's gradient; nothing where none is wanted. */
 void adjoint_add(struct adjoint *adjoint, int tensor, int gradient);
+/* Take a gradient that holds what was collected so far. */
+void adjoint_replace(struct adjoint *adjoint, int tensor, int gradient);
 /* A forward tensor for use in backward: itself, or computed again just now when that is cheap. */
 int adjoint_again(struct adjoint *adjoint, int tensor);
 struct graph *adjoint_graph(struct adjoint *adjoint);

@@ -24,6 +24,10 @@ static bool in_arena(const struct tensor *tensor) {
 
 static void touch(struct block *blocks, const struct graph *graph, int tensor, int node) {
     if (tensor == ABSENT) return;
+    if (graph->tensors[tensor].storage == STORAGE_NORMALISED) {
+        touch(blocks, graph, graph->tensors[tensor].coefficients, node);
+        tensor = graph->tensors[tensor].raw;
+    }
     struct block *block = &blocks[root_of(graph, tensor)];
     if (block->first > node) block->first = node;
     if (block->last < node) block->last = node;
@@ -51,8 +55,9 @@ static void share_blocks(int *owner, struct block *blocks, const struct graph *g
     for (int n = 0; n < graph->node_count; n++) {
         const struct node *node = &graph->nodes[n];
         if (!(op_rows[node->op].flags & OP_IN_PLACE)) continue;
-        const int in = node->input[0], out = node->output[0];
-        if (out == ABSENT || graph->tensors[in].parent != ABSENT || graph->tensors[out].parent != ABSENT) continue;
+        if (node->input[0] == ABSENT || node->output[0] == ABSENT) continue;
+        const int in = graph_stored(graph, node->input[0]), out = node->output[0];
+        if (graph->tensors[in].parent != ABSENT || graph->tensors[out].parent != ABSENT) continue;
         if (graph->tensors[in].storage != STORAGE_ARENA || !in_arena(&graph->tensors[out])) continue;
         if (blocks[in].last != n || blocks[out].first != n || tensor_bytes(&graph->tensors[in]) != tensor_bytes(&graph->tensors[out]))
             continue;

@@ -29,6 +29,7 @@ cover_status objective_build(struct objective *objective, cover_context *context
     struct graph *graph = &objective->graph;
     int levels[LEVELS], level_field[LEVELS] = {ABSENT, ABSENT, ABSENT, ABSENT, ABSENT};
     graph_begin(graph, context, parameters);
+    graph->features = settings_features(settings);
     int images = graph_input(graph, "views", 2, grid, settings->channels);
     int truth = graph_input(graph, "true field", 1, grid, grid->ndim);
     int mask = graph_input(graph, "mask", 1, grid, 1);

@@ -34,8 +34,8 @@ static int build_features(struct graph *graph, int images, const struct settings
 static int build_head(struct graph *graph, int features, const struct settings *settings) {
     if (features == ABSENT) return ABSENT;
     if (settings->standardise)
-        features = layer_conv(graph, TASK_STANDARDISE, features, graph->tensors[features].channels, 1, true, INIT_ZERO);
-    return layer_conv(graph, TASK_HEAD, features, settings->classes, 1, true, INIT_UNIFORM_FAN);
+        features = layer_conv1(graph, TASK_STANDARDISE, features, graph->tensors[features].channels, true, INIT_ZERO);
+    return layer_conv1(graph, TASK_HEAD, features, settings->classes, true, INIT_UNIFORM_FAN);
 }
 
 static void build_loss(struct task *task, const struct settings *settings, const struct grid *grid, int images, int logits,
@@ -69,6 +69,7 @@ cover_status task_build(struct task *task, cover_context *context, struct parame
     *task = (struct task){.logits = ABSENT, .features = ABSENT, .loss = ABSENT};
     struct graph *graph = &task->graph;
     graph_begin(graph, context, parameters);
+    graph->features = settings_features(settings);
     int input = graph_input(graph, "images", images, grid, settings->channels);
     int features = build_features(graph, input, settings);
     if (parts & TASK_FEATURES) task->features = graph_result(graph, features);

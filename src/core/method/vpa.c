@@ -15,7 +15,7 @@ static int normalise(struct graph *graph, int level, int x) {
     snprintf(name, sizeof name, "proj.%d.proj.bias", level);
     int bias = graph_parameter(graph, name, 1, &channels, 1, INIT_UNIFORM_FAN);
     snprintf(name, sizeof name, "proj.%d.norm", level);
-    return layer_norm_act(graph, name, x, bias, 1, 1.0f);
+    return layer_norm_act(graph, name, x, bias, ABSENT, 1, 1.0f);
 }
 
 /* The vectors of one level: MoV of the fixed view's queries over the moving view's keys, after what is known so far. */
@@ -23,7 +23,7 @@ static int level_vectors(struct graph *graph, int level, int features, int flow,
     char name[32];
     int64_t heads = settings->heads.value[level];
     snprintf(name, sizeof name, "proj.%d.proj", level);
-    int projected = layer_conv(graph, name, features, heads * settings->head_dim, 1, false, INIT_UNIFORM_FAN);
+    int projected = layer_conv1(graph, name, features, heads * settings->head_dim, false, INIT_UNIFORM_FAN);
     int moving = graph_image(graph, projected, 0), fixed = graph_image(graph, projected, 1);
     snprintf(graph->scope, sizeof graph->scope, "vpa.%d", level);
     if (flow != ABSENT) moving = graph_warp(graph, moving, flow, settings->coordinates);

@@ -101,11 +101,31 @@ static cover_status choose_lanes(struct engine *engine) {
     }
 }
 
+struct flat_buffer {
+    float *values;
+    int64_t floats;
+};
+static void zero_block(void *data, int64_t block) {
+    const struct flat_buffer *buffer = data;
+    int64_t left = buffer->floats - block * UPDATE_BLOCK;
+    memset(buffer->values + block * UPDATE_BLOCK, 0, (size_t)(left < UPDATE_BLOCK ? left : UPDATE_BLOCK) * sizeof(float));
+}
+/* Zeros for every parameter, first touched by the threads that will work on them, so that pages lie near them. */
+static cover_status allocate_flat(float **made, const struct engine *engine) {
+    struct pool *pool;
+    struct flat_buffer buffer = {.floats = engine->model.parameters.floats};
+    TRY(context_pool(engine->context, &pool));
+    *made = buffer.values = memory_alloc(engine->context, (size_t)buffer.floats * sizeof(float));
+    if (!buffer.values) return COVER_ERROR_MEMORY;
+    pool_each(pool, (buffer.floats + UPDATE_BLOCK - 1) / UPDATE_BLOCK, zero_block, &buffer);
+    return COVER_OK;
+}
+
 static cover_status allocate_state(struct engine *engine) {
     cover_context *context = engine->context;
     struct step_state *state = engine->state = memory_zero(context, sizeof *state);
     if (!state) return COVER_ERROR_MEMORY;
-    size_t flat = (size_t)engine->model.parameters.floats * sizeof(float), rows = (size_t)engine->batch;
+    size_t rows = (size_t)engine->batch;
     state->engine = engine, state->batch = engine->batch;
     pthread_mutex_init(&state->lock, NULL);
     pthread_cond_init(&state->freed, NULL);
@@ -122,11 +142,8 @@ static cover_status allocate_state(struct engine *engine) {
     state->block_sums = memory_zero(context, (size_t)state->block_count * sizeof *state->block_sums);
     if (!state->lanes || !room || !state->zero || !state->count || !state->buffers || !state->free_buffers || !state->block_sums)
         return COVER_ERROR_MEMORY;
-    for (; state->buffer_count < buffers; state->buffer_count++) {
-        float *buffer = memory_zero(context, flat); /* zero: parameters without gradient and padding stay so */
-        if (!buffer) return COVER_ERROR_MEMORY;
-        state->buffers[state->buffer_count] = buffer;
-    }
+    for (; state->buffer_count < buffers; state->buffer_count++) /* zero: parameters without gradient and padding stay so */
+        TRY(allocate_flat(&state->buffers[state->buffer_count], engine));
     size_t arena = engine->executor->program_plan(engine->program)->arena_bytes;
     for (int i = 0; i < engine->lanes; i++)
         if (!(state->lanes[i].arena = memory_alloc(context, arena))) return COVER_ERROR_MEMORY;
@@ -134,12 +151,10 @@ static cover_status allocate_state(struct engine *engine) {
 }
 
 static cover_status allocate_weights(struct engine *engine) {
-    size_t flat = (size_t)engine->model.parameters.floats * sizeof(float);
-    engine->weights = memory_zero(engine->context, flat);
-    engine->m = memory_zero(engine->context, flat);
-    engine->v = memory_zero(engine->context, flat);
+    float **flat[] = {&engine->weights, &engine->m, &engine->v};
+    for (size_t i = 0; i < sizeof flat / sizeof *flat; i++) TRY(allocate_flat(flat[i], engine));
     engine->has_gradient = memory_zero(engine->context, (size_t)engine->model.parameters.count * sizeof *engine->has_gradient);
-    if (!engine->weights || !engine->m || !engine->v || !engine->has_gradient) return COVER_ERROR_MEMORY;
+    if (!engine->has_gradient) return COVER_ERROR_MEMORY;
     for (int i = 0; i < engine->model.parameters.count; i++)
         engine->has_gradient[i] = graph_has_gradient(&engine->model.graph, i);
     parameters_initialise(&engine->model.parameters, engine->weights, (uint64_t)engine->settings.seed);

@@ -3,6 +3,7 @@
 #define COVER_SETTINGS_H
 
 #include "../base/base.h"
+#include "../base/element.h"
 #include "../base/grid.h"
 
 #include <libcover/config.h>
@@ -27,12 +28,17 @@ struct settings {
 /* Values of the CHOICE settings that code compares with, in the order of the table. */
 enum { PYRAMID_ALL, PYRAMID_DIRECT };
 enum { SCHEDULE_CONSTANT, SCHEDULE_COSINE };
+enum { PRECISION_FP32, PRECISION_BF16 };
 enum { NORMALISE_MAX, NORMALISE_RANGE, NORMALISE_CLIP2048, NORMALISE_NONE };
 enum { AFFINE_PAPER, AFFINE_RELEASED };
 enum { TASK_SEGMENTATION, TASK_CLASSIFICATION };
 enum { TRAINED_ALL, TRAINED_HEAD, TRAINED_LAST };
 enum { FLIP_OFF, FLIP_HORIZONTAL, FLIP_ALL }; /* of flip and mirror */
 
+/* Of the feature maps. */
+static inline enum element settings_features(const struct settings *settings) {
+    return settings->precision == PRECISION_BF16 ? ELEMENT_BF16 : ELEMENT_F32;
+}
 const struct settings *config_settings(const cover_config *config);
 /* Refuse a config of the other kind: pretraining (false) or a task (true). */
 cover_status config_expect(const cover_config *config, bool task);

@@ -23,6 +23,7 @@ static const struct conv_form *const forms[] = {
     &conv_winograd_avx2,
 #endif
 #ifdef HAVE_ONEDNN
+    &conv_onednn_amx,
     &conv_onednn,
 #endif
 #ifdef __x86_64__
