@@ -2,45 +2,72 @@
  * rounded once, when they are stored.  Called by winograd_weights.c. */
 #include "winograd_weights.h"
 
-/* ---- stores: floats, or two tiles as the halves of words */
-
 struct operand {
     float *to;
     int64_t frequency, step;
-    vec even[FREQUENCIES]; /* the first tile of a pair waits for the second */
 };
+
+/* ---- floats: the tiles of winograd.h as they are */
 
 INLINE void store_floats(void *to, int64_t tile, const vec v[FREQUENCIES]) {
     const struct operand *o = to;
     float *at = o->to + tile * o->step;
 #pragma GCC unroll 16
-    for (int f = 0; f < FREQUENCIES; f++) *(vec *)(at + f * o->frequency) = v[f];
+    for (int f = 0; f < FREQUENCIES; f++, at += o->frequency) *(vec *)at = v[f];
 }
 
-#ifdef __AVX512BF16__
+/* ---- pairs: two tiles as the halves of words */
+
 INLINE vec pair_of(vec even, vec odd) {
+#ifdef __AVX512BF16__
     const __m512i order = _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23, 7, 22, 6, 21, 5, 20,
                                            4, 19, 3, 18, 2, 17, 1, 16, 0);
     return (vec)_mm512_permutexvar_epi16(order, (__m512i)_mm512_cvtne2ps_pbh((__m512)odd, (__m512)even));
-}
-INLINE void store_pairs(void *to, int64_t tile, const vec v[FREQUENCIES]) {
-    struct operand *o = to;
-    float *at = o->to + tile / 2 * o->step;
-    if (tile % 2 == 0)
-#pragma GCC unroll 16
-        for (int f = 0; f < FREQUENCIES; f++) o->even[f] = v[f];
-    else
-#pragma GCC unroll 16
-        for (int f = 0; f < FREQUENCIES; f++) *(vec *)(at + f * o->frequency) = pair_of(o->even[f], v[f]);
-}
 #else
-#define store_pairs store_floats
+    (void)odd;
+    return even; /* never called */
 #endif
+}
 
-/* The last tile of an odd number has a partner of zeros. */
-INLINE void end_row(struct operand *o, int64_t count, const bool pairs) {
-    const vec zeros[FREQUENCIES] = {{0}};
-    if (pairs && count % 2) store_pairs(o, count, zeros);
+/* Two tiles that read columns 0 .. 3 and 2 .. 5; row after row, so that all stays in registers. */
+INLINE void store_pair_of_x(const struct operand *o, int64_t pair, vec column[6][4]) {
+    float *at = o->to + pair * o->step;
+#pragma GCC unroll 4
+    for (int r = 0; r < 4; r++) {
+        const vec c0 = column[0][r], c1 = column[1][r], c2 = column[2][r], c3 = column[3][r], c4 = column[4][r], c5 = column[5][r];
+        *(vec *)at = pair_of(c0 - c2, c2 - c4), at += o->frequency;
+        *(vec *)at = pair_of(c1 + c2, c3 + c4), at += o->frequency;
+        *(vec *)at = pair_of(c2 - c1, c4 - c3), at += o->frequency;
+        *(vec *)at = pair_of(c1 - c3, c3 - c5), at += o->frequency;
+    }
+}
+
+/* As transform_tiles(), two tiles at a time; the partner of a last odd one is multiplied by zeros of dy. */
+INLINE void x_pairs_row(const struct operand *o, const struct tile_source *source, const enum element element, const bool normed,
+                        int64_t first, int64_t count, int64_t channel, int64_t left) {
+    struct vec_norm of_channels;
+    if (normed) of_channels = load_norm(source->norm, channel, left);
+    const struct vec_norm *norm = normed ? &of_channels : NULL;
+    const bool whole = source->row[0] && source->row[1] && source->row[2] && source->row[3] && left >= LANES;
+    const int64_t pairs = ceil_div(count, 2), inside = whole ? smaller(pairs, ((source->width - 1) / 2 - first) / 2) : 0;
+    vec column[6][4];
+    int64_t x = 2 * first - 1, pair = 0;
+#pragma GCC unroll 2
+    for (int c = 0; c < 2; c++, x++) tile_column(column[c], source, x, channel, left, element, norm, true);
+    for (; pair < inside; pair++) {
+#pragma GCC unroll 4
+        for (int c = 2; c < 6; c++, x++) tile_column(column[c], source, x, channel, left, element, norm, false);
+        store_pair_of_x(o, pair, column);
+#pragma GCC unroll 4
+        for (int r = 0; r < 4; r++) column[0][r] = column[4][r], column[1][r] = column[5][r];
+    }
+    for (; pair < pairs; pair++) {
+#pragma GCC unroll 4
+        for (int c = 2; c < 6; c++, x++) tile_column(column[c], source, x, channel, left, element, norm, true);
+        store_pair_of_x(o, pair, column);
+#pragma GCC unroll 4
+        for (int r = 0; r < 4; r++) column[0][r] = column[4][r], column[1][r] = column[5][r];
+    }
 }
 
 /* ---- x */
@@ -49,8 +76,8 @@ INLINE void x_row(const struct tile_operand *operand, const struct tile_source *
                   const bool normed, const bool pairs, int64_t first, int64_t count, int64_t channel, int64_t left) {
     const struct tile_source source = *from; /* a copy that no store can change */
     struct operand o = {.to = operand->to, .frequency = operand->frequency, .step = operand->step};
-    transform_tiles(&source, first, count, channel, left, element, normed, pairs ? store_pairs : store_floats, &o);
-    end_row(&o, count, pairs);
+    if (pairs) x_pairs_row(&o, &source, element, normed, first, count, channel, left);
+    else transform_tiles(&source, first, count, channel, left, element, normed, store_floats, &o);
 }
 
 typedef void x_row_fn(const struct tile_operand *operand, const struct tile_source *source, int64_t first, int64_t count,
@@ -83,38 +110,49 @@ INLINE vec gradient_pixel(const struct gradient_source *source, int row, int64_t
     return checked && left < LANES ? load_first(from, element, left) : load_vec(from, element);
 }
 
-/* One tile; returns the sum of its pixels. */
-INLINE vec gradient_tile(struct operand *o, const struct gradient_source *source, int64_t first, int64_t tile, int64_t channel,
-                         int64_t left, const enum element element, const bool pairs, const bool checked) {
-    vec column[2][4], v[FREQUENCIES];
+/* Column x of a row of tiles, along y: A e. */
+INLINE void gradient_column(vec out[4], const struct gradient_source *source, int64_t x, int64_t channel, int64_t left,
+                            const enum element element, const bool checked) {
+    const vec upper = gradient_pixel(source, 0, x, channel, left, element, checked);
+    const vec lower = gradient_pixel(source, 1, x, channel, left, element, checked);
+    out[0] = upper, out[1] = upper + lower, out[2] = upper - lower, out[3] = lower;
+}
+
+/* One tile, or a pair of them; returns the sum of the pixels. */
+INLINE vec gradient_step(const struct operand *o, const struct gradient_source *source, int64_t first, int64_t step,
+                         int64_t channel, int64_t left, const enum element element, const bool pairs, const bool checked) {
+    vec a[2][4], b[2][4];
+    const int64_t x = 2 * (first + (pairs ? 2 * step : step));
+    float *at = o->to + step * o->step;
 #pragma GCC unroll 2
     for (int c = 0; c < 2; c++) {
-        const int64_t x = 2 * (first + tile) + c;
-        const vec upper = gradient_pixel(source, 0, x, channel, left, element, checked);
-        const vec lower = gradient_pixel(source, 1, x, channel, left, element, checked);
-        column[c][0] = upper, column[c][1] = upper + lower, column[c][2] = upper - lower, column[c][3] = lower;
+        gradient_column(a[c], source, x + c, channel, left, element, checked);
+        if (pairs) gradient_column(b[c], source, x + 2 + c, channel, left, element, checked);
     }
 #pragma GCC unroll 4
     for (int r = 0; r < 4; r++) {
-        v[4 * r] = column[0][r], v[4 * r + 1] = column[0][r] + column[1][r];
-        v[4 * r + 2] = column[0][r] - column[1][r], v[4 * r + 3] = column[1][r];
+        const vec sum = a[0][r] + a[1][r], difference = a[0][r] - a[1][r];
+        *(vec *)at = pairs ? pair_of(a[0][r], b[0][r]) : a[0][r], at += o->frequency;
+        *(vec *)at = pairs ? pair_of(sum, b[0][r] + b[1][r]) : sum, at += o->frequency;
+        *(vec *)at = pairs ? pair_of(difference, b[0][r] - b[1][r]) : difference, at += o->frequency;
+        *(vec *)at = pairs ? pair_of(a[1][r], b[1][r]) : a[1][r], at += o->frequency;
     }
-    if (pairs) store_pairs(o, tile, v);
-    else store_floats(o, tile, v);
-    return v[5];
+    vec sum = a[0][1] + a[1][1];
+    if (pairs) sum += b[0][1] + b[1][1];
+    return sum;
 }
 
 INLINE void gradient_row(const struct tile_operand *operand, const struct gradient_source *from, const enum element element,
                          const bool pairs, int64_t first, int64_t count, int64_t channel, int64_t left, double *sums) {
     const struct gradient_source source = *from;
-    struct operand o = {.to = operand->to, .frequency = operand->frequency, .step = operand->step};
+    const struct operand o = {.to = operand->to, .frequency = operand->frequency, .step = operand->step};
+    const int64_t wide = pairs ? 2 : 1, steps = ceil_div(count, wide);
     const bool whole = source.row[0] && source.row[1] && left >= LANES;
-    const int64_t inside = whole ? smaller(count, source.width / 2 - first) : 0;
+    const int64_t inside = whole ? smaller(count, source.width / 2 - first) / wide : 0;
     vec sum = {0};
-    int64_t tile = 0;
-    for (; tile < inside; tile++) sum += gradient_tile(&o, &source, first, tile, channel, left, element, pairs, false);
-    for (; tile < count; tile++) sum += gradient_tile(&o, &source, first, tile, channel, left, element, pairs, true);
-    end_row(&o, count, pairs);
+    int64_t step = 0;
+    for (; step < inside; step++) sum += gradient_step(&o, &source, first, step, channel, left, element, pairs, false);
+    for (; step < steps; step++) sum += gradient_step(&o, &source, first, step, channel, left, element, pairs, true);
     for (int l = 0; l < LANES; l++) sums[l] += (double)sum[l];
 }
 

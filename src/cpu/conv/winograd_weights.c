@@ -10,9 +10,12 @@
 #include "winograd_weights.h"
 
 enum { ROWS = LANES / 2 > 4 ? LANES / 2 : 4 }; /* channels of x that one product takes */
-/* Words of V and of W for a panel or half a block at one frequency stay in the first cache, those for all channels at one
- * frequency in the second, the sums at all frequencies in the third. */
-enum { PART_TILES = 192, PART_PLANES = 8, WHOLE_STEPS = 288, PANELS = 8 };
+/* A part's V and W, one panel and one block at one frequency, stay in the first cache, and for few channels all of them in
+ * the second: CACHE_WORDS, but no fewer steps than FEW_PER_SUM share a sum that is kept between parts.  A whole image's W of
+ * one block stays in the second cache. */
+enum { CACHE_WORDS = 96 * 1024, FEW_PER_SUM = 48, PART_TILES = 192, PART_PLANES = 8, PART_PANELS = 8 };
+enum { WHOLE_STEPS = 576, WHOLE_PANELS = 4 };
+/* Fewer than these are taken faster by the direct form. */
 enum { FEW_CHANNELS = 4, FEW_TILES = 4 };
 
 struct plan {
@@ -31,15 +34,18 @@ static int64_t row_steps(const struct plan *plan, int64_t tiles) { return plan->
 static int64_t square_floats(const struct plan *plan) { return plan->z_taps * FREQUENCIES * LANES * BLOCK; }
 static int64_t source_panels(const struct conv_shape *s, int source) { return ceil_div(conv_source_channels(s, source), LANES); }
 
-/* How many tiles, and how many panels of x, are taken at a time. */
+/* How many tiles, and how many panels of x, are taken at a time.  Tiles that become pairs are not parted. */
 static void cut(struct plan *plan) {
-    const int64_t *tiles = plan->tiles, steps = tiles[0] * tiles[1] * row_steps(plan, tiles[2]);
-    plan->whole = steps <= WHOLE_STEPS;
-    const int64_t most = plan->whole ? 2 * WHOLE_STEPS : PART_TILES, planes = plan->whole ? tiles[0] : PART_PLANES;
-    plan->part[0] = even_part(tiles[0], planes);
-    plan->part[2] = even_part(tiles[2], most / plan->part[0]);
-    plan->part[1] = even_part(tiles[1], larger(most / (plan->part[0] * plan->part[2]), 1));
-    plan->step = even_part(plan->panels, PANELS);
+    const int64_t *tiles = plan->tiles;
+    plan->whole = tiles[0] * tiles[1] * row_steps(plan, tiles[2]) <= WHOLE_STEPS;
+    plan->step = even_part(plan->panels, plan->whole ? WHOLE_PANELS : PART_PANELS);
+    for (int a = 0; a < 3; a++) plan->part[a] = tiles[a];
+    if (plan->whole) return;
+    const int64_t words = FREQUENCIES * (plan->step * LANES + plan->blocks * BLOCK), fit = CACHE_WORDS / words;
+    int64_t most = fit < FEW_PER_SUM ? PART_TILES : smaller(plan->pairs ? 2 * fit : fit, PART_TILES);
+    plan->part[0] = even_part(tiles[0], PART_PLANES), most /= plan->part[0];
+    plan->part[2] = even_part(tiles[2], most), plan->part[2] += plan->pairs ? plan->part[2] % 2 : 0;
+    plan->part[1] = even_part(tiles[1], larger(most / plan->part[2], 1));
 }
 
 cover_status winograd_weights_prepare(struct prepared *prepared) {
@@ -98,12 +104,17 @@ static struct panel panel_of(const struct conv_shape *s, int64_t number) {
                           channel + source * conv_source_channels(s, 0)};
 }
 
-static struct part part_of(const struct plan *plan, int64_t z, int64_t y, int64_t x) {
-    struct part part = {.begin = {z, y, x}, .first = z == 0 && y == 0 && x == 0};
-    for (int a = 0; a < 3; a++) part.end[a] = smaller(part.begin[a] + plan->part[a], plan->tiles[a]);
-    part.row = row_steps(plan, part.end[2] - x), part.plane = part.row * (part.end[1] - y);
-    const int64_t halo = plan->z_taps / 2;
-    part.above = larger(z - halo, 0), part.below = smaller(part.end[0] + halo, plan->size[0]);
+static int64_t parts_along(const struct plan *plan, int axis) { return ceil_div(plan->tiles[axis], plan->part[axis]); }
+
+static struct part part_of(const struct plan *plan, int64_t number) {
+    const int64_t across = parts_along(plan, 2), down = parts_along(plan, 1), halo = plan->z_taps / 2;
+    struct part part = {.begin = {number / across / down, number / across % down, number % across}, .first = number == 0};
+    for (int a = 0; a < 3; a++) {
+        part.begin[a] *= plan->part[a];
+        part.end[a] = smaller(part.begin[a] + plan->part[a], plan->tiles[a]);
+    }
+    part.row = row_steps(plan, part.end[2] - part.begin[2]), part.plane = part.row * (part.end[1] - part.begin[1]);
+    part.above = larger(part.begin[0] - halo, 0), part.below = smaller(part.end[0] + halo, plan->size[0]);
     return part;
 }
 
@@ -215,25 +226,97 @@ static void finish(const struct call *call, const float *sums, struct panel pane
            smaller(columns, plan->out - block * BLOCK), call->accumulate);
 }
 
-static void take_part(const struct call *call, const struct part *part, int64_t first_panel, int64_t panels) {
-    const struct plan *plan = call->plan;
-    if (first_panel == 0 || !plan->whole) transform_gradient(call, part);
-    transform_x(call, part, first_panel, panels);
-    float *sums = call->scratch + plan->sums;
-    if (plan->whole) {
-        for (int64_t n = 0; n < plan->blocks; n++)
-            for (int64_t p = 0; p < panels; p++) {
-                const struct panel panel = panel_of(call->shape, first_panel + p);
-                for (int f = 0; f < FREQUENCIES; f++) multiply_panel(call, part, sums, p, panel.channels, n, f);
-                finish(call, sums, panel, n);
-            }
-        return;
+/* ---- fetching what is needed next into the second cache, while products are made */
+
+static void fetch(const char *at, const char *end) {
+    enum { LINE = 64 };
+    for (; at < end; at += LINE) __builtin_prefetch(at, 0, 2);
+}
+
+/* Rows begin .. end - 1 of a plane, columns left .. right - 1, channels first .. last - 1. */
+static void fetch_pixels(const void *plane, enum element element, int64_t width, int64_t channels, int64_t begin, int64_t end,
+                         int64_t left, int64_t right, int64_t first, int64_t last) {
+    const bool all = last - first == channels;
+    for (int64_t y = begin; y < end; y++)
+        for (int64_t x = left; x < right; x += all ? right - left : 1) {
+            const int64_t at = (y * width + x) * channels + first, count = all ? (right - left) * channels : last - first;
+            fetch(element_at(plane, element, at), element_at(plane, element, at + count));
+        }
+}
+
+/* A share of a part's columns: the channels of x that are taken now, and dy.  Of x, the first two rows were
+ * read for the part above. */
+static void fetch_part(const struct call *call, const struct part *part, int64_t first_panel, int64_t panels,
+                       int64_t share, int64_t shares) {
+    const struct conv_shape *s = call->shape;
+    const int64_t *size = call->plan->size, pixels = size[1] * size[2], columns = part->end[2] - part->begin[2];
+    const int64_t left = 2 * (part->begin[2] + columns * share / shares);
+    const int64_t right = smaller(2 * (part->begin[2] + columns * (share + 1) / shares), size[2]);
+    if (left >= right) return;
+    const int64_t top = 2 * part->begin[1], bottom = 2 * part->end[1];
+    for (int64_t p = 0; p < panels;) {
+        const struct panel panel = panel_of(s, first_panel + p);
+        const int64_t channels = conv_source_channels(s, panel.source);
+        const int64_t last = smaller(panel.channel + (panels - p) * LANES, channels);
+        for (int64_t z = part->above; z < part->below; z++)
+            fetch_pixels(element_at(call->x[panel.source].data, s->x, z * pixels * channels), s->x, size[2], channels,
+                         top > 0 ? top + 1 : 0, smaller(bottom + 1, size[1]), left, right, panel.channel, last);
+        p += ceil_div(last - panel.channel, LANES);
     }
-    for (int f = 0; f < FREQUENCIES; f++)
-        for (int64_t n = 0; n < plan->blocks; n++)
-            for (int64_t p = 0; p < panels; p++)
-                multiply_panel(call, part, sums + (n * plan->step + p) * square_floats(plan), p,
-                         panel_of(call->shape, first_panel + p).channels, n, f);
+    for (int64_t z = part->begin[0]; z < part->end[0]; z++)
+        fetch_pixels(element_at(call->dy, s->y, z * pixels * s->c_out), s->y, size[2], s->c_out, top, smaller(bottom, size[1]), left,
+                     right, 0, s->c_out);
+}
+
+/* One of FREQUENCIES shares of the weights that a panel and a block will make. */
+static void fetch_weights(const struct call *call, struct panel panel, int64_t block, int share) {
+    const struct plan *plan = call->plan;
+    const int64_t taps = plan->z_taps * 9, columns = smaller(BLOCK, plan->out - block * BLOCK);
+    for (int64_t n = columns * share / FREQUENCIES; n < columns * (share + 1) / FREQUENCIES; n++) {
+        const char *at = (const char *)(call->dw + ((block * BLOCK + n) * plan->in + panel.in) * taps);
+        for (int64_t i = 0; i < panel.channels * taps * 4; i += 64) __builtin_prefetch(at + i, 1, 2);
+    }
+}
+
+/* ---- parts */
+
+/* The image as one part: sums become weights at once. */
+static void take_whole(const struct call *call, int64_t first_panel, int64_t panels) {
+    const struct plan *plan = call->plan;
+    const struct part part = part_of(plan, 0);
+    float *sums = call->scratch + plan->sums;
+    if (first_panel == 0) transform_gradient(call, &part);
+    transform_x(call, &part, first_panel, panels);
+    for (int64_t n = 0; n < plan->blocks; n++)
+        for (int64_t p = 0; p < panels; p++) {
+            const struct panel panel = panel_of(call->shape, first_panel + p);
+            for (int f = 0; f < FREQUENCIES; f++) {
+                fetch_weights(call, panel, n, f);
+                multiply_panel(call, &part, sums, p, panel.channels, n, f);
+            }
+            finish(call, sums, panel, n);
+        }
+}
+
+static void take_parts(const struct call *call, int64_t first_panel, int64_t panels) {
+    const struct plan *plan = call->plan;
+    const int64_t parts = parts_along(plan, 0) * parts_along(plan, 1) * parts_along(plan, 2), square = square_floats(plan);
+    float *sums = call->scratch + plan->sums;
+    for (int64_t i = 0; i < parts; i++) {
+        const struct part part = part_of(plan, i), next = part_of(plan, smaller(i + 1, parts - 1));
+        transform_gradient(call, &part);
+        transform_x(call, &part, first_panel, panels);
+        for (int64_t share = 0, f = 0; f < FREQUENCIES; f++)
+            for (int64_t n = 0; n < plan->blocks; n++)
+                for (int64_t p = 0; p < panels; p++) {
+                    fetch_part(call, &next, first_panel, panels, share++, FREQUENCIES * plan->blocks * panels);
+                    multiply_panel(call, &part, sums + (n * plan->step + p) * square, p,
+                                   panel_of(call->shape, first_panel + p).channels, n, f);
+                }
+    }
+    for (int64_t n = 0; n < plan->blocks; n++)
+        for (int64_t p = 0; p < panels; p++)
+            finish(call, sums + (n * plan->step + p) * square, panel_of(call->shape, first_panel + p), n);
 }
 
 cover_status winograd_weights(const struct prepared *prepared, float *dw, float *db, const struct conv_source x[CONV_SOURCES],
@@ -244,16 +327,7 @@ cover_status winograd_weights(const struct prepared *prepared, float *dw, float 
     for (int64_t first = 0; first < plan->panels; first += plan->step) {
         const int64_t panels = smaller(plan->step, plan->panels - first);
         for (int64_t o = 0; o < plan->blocks * BLOCK && (first == 0 || !plan->whole); o++) dy_sums[o] = 0;
-        for (int64_t tz = 0; tz < plan->tiles[0]; tz += plan->part[0])
-            for (int64_t ty = 0; ty < plan->tiles[1]; ty += plan->part[1])
-                for (int64_t tx = 0; tx < plan->tiles[2]; tx += plan->part[2]) {
-                    const struct part part = part_of(plan, tz, ty, tx);
-                    take_part(&call, &part, first, panels);
-                }
-        for (int64_t p = 0; p < panels && !plan->whole; p++)
-            for (int64_t n = 0; n < plan->blocks; n++)
-                finish(&call, (float *)scratch + plan->sums + (n * plan->step + p) * square_floats(plan),
-                       panel_of(&prepared->shape, first + p), n);
+        (plan->whole ? take_whole : take_parts)(&call, first, panels);
     }
     for (int64_t o = 0; db && o < plan->out; o++) db[o] = (float)dy_sums[o] + (accumulate ? db[o] : 0);
     return COVER_OK;
