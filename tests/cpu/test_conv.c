@@ -242,6 +242,8 @@ START_TEST(every_form_equals_plain_where_work_is_cut_into_blocks)
             {{2, {1, 5, 260}}, 1, 32, 3, true, true},   {{3, {2, 3, 150}}, 2, 5, 3, true, true},
             {{2, {1, 3, 211}}, 4, 33, 3, true, true},   {{3, {2, 4, 131}}, 1, 24, 3, true, true},
             {{2, {1, 40, 33}}, 32, 1, 1, true, true},   {{2, {1, 40, 33}}, 16, 3, 1, true, true},
+            {{2, {1, 67, 75}}, 17, 33, 3, true, true},  {{2, {1, 20, 406}}, 8, 17, 3, true, true},
+            {{3, {11, 15, 34}}, 9, 20, 3, true, true},
         };
         for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) compare_with_plain(&shapes[i], i);
     }

@@ -185,12 +185,32 @@ START_TEST(every_form_takes_parts_and_bf16_as_plain_takes_dense_floats)
     }
 END_TEST
 
+/* Images of several parts, along each axis, whose ends are odd. */
+START_TEST(every_form_takes_parts_and_bf16_where_work_is_cut_into_blocks)
+    {
+        static const struct conv_shape shapes[] = {
+            {.grid = {2, {1, 70, 90}}, .c_in = 41, .c_out = 24, .c_second = 17},
+            {.grid = {2, {1, 19, 406}}, .c_in = 16, .c_out = 17},
+            {.grid = {3, {10, 15, 34}}, .c_in = 25, .c_out = 17, .c_second = 9},
+        };
+        for (uint32_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
+            struct conv_shape shape = shapes[i];
+            shape.kernel = 3, shape.bias = shape.gradient = shape.normed = true, shape.slabs = 3;
+            shape.x = shape.y = ELEMENT_BF16;
+            struct scene scene = scene_make(&shape, i);
+            for (int f = 0; f < FORMS; f++) compare(&scene, forms[f]);
+            scene_free(&scene);
+        }
+    }
+END_TEST
+
 int main(void) {
     Suite *suite = suite_create("convolution parts");
     TCase *parts = tcase_create("parts");
     tcase_add_checked_fixture(parts, setup, teardown);
     tcase_set_timeout(parts, 120);
     ADD(parts, every_form_takes_parts_and_bf16_as_plain_takes_dense_floats);
+    ADD(parts, every_form_takes_parts_and_bf16_where_work_is_cut_into_blocks);
     suite_add_tcase(suite, parts);
     return run_suite(suite);
 }
