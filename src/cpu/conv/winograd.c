@@ -105,18 +105,18 @@ static void multiply_tiles(const struct winograd_plan *plan, float *scratch, con
     float *m = scratch + plan->m + plane * plan->m_plane + frequency * plan->m_frequency + block * BLOCK;
     struct tile_product product = {
         .c_row = plan->m_row, .a_row = row, .a_step = 1, .a_skip = PAIRS_RUN, .b_step = columns, .length = length};
-    const float *a[3];
     for (int64_t tap = 0; tap < plan->taps; tap++) {
         const int64_t from = z + tap - plan->taps / 2;
         if (from < 0 || from >= plan->size[0]) continue;
-        a[product.slices] = v + (plan->taps == 1 ? 0 : from % plan->slots * slot); /* (divisions take long) */
+        product.a[product.slices] = v + (plan->taps == 1 ? 0 : from % plan->slots * slot); /* (divisions take long) */
         product.b[product.slices++] = u + tap * length * columns;
     }
-    for (int64_t tile = 0; tile < count; tile += rows) {
-        product.c = m + tile * plan->m_row;
-        for (int64_t i = 0; i < product.slices; i++) product.a[i] = a[i] + tile * row;
-        tile_product_table[pairs][columns == BLOCK][smaller(rows, count - tile)](&product);
-    }
+    const int64_t whole = (count - 1) / rows; /* the last ones may be fewer */
+    product.c = m, product.more = whole - 1;
+    if (whole > 0) tile_product_table[pairs][columns == BLOCK][rows](&product);
+    product.c += whole * rows * plan->m_row, product.more = 0;
+    for (int64_t i = 0; i < product.slices; i++) product.a[i] = (const float *)product.a[i] + whole * rows * row;
+    tile_product_table[pairs][columns == BLOCK][count - whole * rows](&product);
 }
 
 static cover_status convolve(const struct prepared *prepared, int slab, const struct conv_target *target,

@@ -28,6 +28,7 @@ struct tile_product {
     int64_t a_row, a_step, b_step; /* from m to m + 1, k to k + 1 */
     int64_t a_skip;                /* of pairs: added to A's step behind every PAIRS_RUN of them */
     int64_t slices, length;
+    int64_t more; /* products of as many rows that follow, m going on */
     bool accumulate;
 };
 typedef void tile_product_fn(const struct tile_product *product);

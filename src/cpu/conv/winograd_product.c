@@ -16,34 +16,37 @@ INLINE vec multiply_add(vec sum, vec a, vec b, const bool pairs) {
 INLINE vec spread_word(const uint32_t *from) { return (vec)(*from - (bits_vec){0}); }
 
 INLINE void product(const struct tile_product *t, const int rows, const int vectors, const bool pairs) {
-    vec sum[ROWS_MAX][2];
-#pragma GCC unroll 16
-    for (int m = 0; m < rows; m++)
-#pragma GCC unroll 2
-        for (int v = 0; v < vectors; v++) sum[m][v] = (vec){0};
-    if (t->accumulate)
+    const int64_t a_row = t->a_row, a_step = t->a_step, b_step = t->b_step, length = t->length, c_row = t->c_row;
+    float *c = t->c;
+    for (int64_t first = 0; first <= t->more * rows; first += rows, c += rows * c_row) {
+        vec sum[ROWS_MAX][2];
 #pragma GCC unroll 16
         for (int m = 0; m < rows; m++)
 #pragma GCC unroll 2
-            for (int v = 0; v < vectors; v++) sum[m][v] = *(const vec *)(t->c + m * t->c_row + v * LANES);
-    const int64_t a_row = t->a_row, a_step = t->a_step, b_step = t->b_step, length = t->length;
-    for (int64_t slice = 0; slice < t->slices; slice++) {
-        const uint32_t *a = t->a[slice], *b = t->b[slice];
-        for (int64_t k = 0, end; k < length; a += pairs ? t->a_skip : 0)
-            for (end = pairs ? smaller(k + PAIRS_RUN, length) : length; k < end; k++, a += a_step, b += b_step) {
-                const vec b0 = *(const vec *)b, b1 = *(const vec *)(b + (vectors - 1) * LANES);
+            for (int v = 0; v < vectors; v++) sum[m][v] = (vec){0};
+        if (t->accumulate)
 #pragma GCC unroll 16
-                for (int m = 0; m < rows; m++) {
-                    const vec spread = spread_word(a + m * a_row);
-                    sum[m][0] = multiply_add(sum[m][0], spread, b0, pairs);
-                    if (vectors == 2) sum[m][1] = multiply_add(sum[m][1], spread, b1, pairs);
-                }
-            }
-    }
-#pragma GCC unroll 16
-    for (int m = 0; m < rows; m++)
+            for (int m = 0; m < rows; m++)
 #pragma GCC unroll 2
-        for (int v = 0; v < vectors; v++) *(vec *)(t->c + m * t->c_row + v * LANES) = sum[m][v];
+                for (int v = 0; v < vectors; v++) sum[m][v] = *(const vec *)(c + m * c_row + v * LANES);
+        for (int64_t slice = 0; slice < t->slices; slice++) {
+            const uint32_t *a = (const uint32_t *)t->a[slice] + first * a_row, *b = t->b[slice];
+            for (int64_t k = 0, end; k < length; a += pairs ? t->a_skip : 0)
+                for (end = pairs ? smaller(k + PAIRS_RUN, length) : length; k < end; k++, a += a_step, b += b_step) {
+                    const vec b0 = *(const vec *)b, b1 = *(const vec *)(b + (vectors - 1) * LANES);
+#pragma GCC unroll 16
+                    for (int m = 0; m < rows; m++) {
+                        const vec spread = spread_word(a + m * a_row);
+                        sum[m][0] = multiply_add(sum[m][0], spread, b0, pairs);
+                        if (vectors == 2) sum[m][1] = multiply_add(sum[m][1], spread, b1, pairs);
+                    }
+                }
+        }
+#pragma GCC unroll 16
+        for (int m = 0; m < rows; m++)
+#pragma GCC unroll 2
+            for (int v = 0; v < vectors; v++) *(vec *)(c + m * c_row + v * LANES) = sum[m][v];
+    }
 }
 
 #define ROWS_1_TO_6(X) X(1) X(2) X(3) X(4) X(5) X(6)
