@@ -15,6 +15,9 @@ static const struct conv_form *const forms[] = {
     &conv_thin_avx2,
 #endif
     &conv_thin_generic,
+#ifdef HAVE_ONEDNN
+    &conv_onednn_amx,
+#endif
 #ifdef HAVE_AVX512_BF16
     &conv_winograd_avx512_bf16,
 #endif
@@ -23,7 +26,6 @@ static const struct conv_form *const forms[] = {
     &conv_winograd_avx2,
 #endif
 #ifdef HAVE_ONEDNN
-    &conv_onednn_amx,
     &conv_onednn,
 #endif
 #ifdef __x86_64__

@@ -7,8 +7,8 @@
 #include "../features.h"
 
 /* Bytes of V and M that stay in the second cache, beside the weights; but no fewer than so many tiles share the weights
- * that are read for them.  The least channels that are worth it. */
-enum { CACHE_BYTES = 256 * 1024, LEAST_TILES = 6 * ROWS_MAX, LEAST_CHANNELS = 8 };
+ * that are read for them.  The least channels and pixels that are worth it. */
+enum { CACHE_BYTES = 256 * 1024, LEAST_TILES = 6 * ROWS_MAX, LEAST_CHANNELS = 8, LEAST_PIXELS = 4 };
 
 /* A row of `words` in steps that do not all fall into the same lines of the first cache. */
 static int64_t padded(int64_t words) {
@@ -54,7 +54,8 @@ static size_t plan_packed(struct winograd_plan *plan) {
 static cover_status prepare(struct prepared *prepared) {
     const struct conv_shape *s = &prepared->shape;
     if (prepared->pass == CONV_GRAD_WEIGHTS) return winograd_weights_prepare(prepared);
-    if (s->kernel != 3 || s->c_in < LEAST_CHANNELS || s->c_out < LEAST_CHANNELS) return COVER_ERROR_UNSUPPORTED;
+    if (s->kernel != 3 || s->c_in < LEAST_CHANNELS || s->c_out < LEAST_CHANNELS || grid_pixels(&s->grid) < LEAST_PIXELS)
+        return COVER_ERROR_UNSUPPORTED;
     struct winograd_plan *plan = prepared->state = memory_zero(prepared->context, sizeof *plan);
     if (!plan) return COVER_ERROR_MEMORY;
     const bool turned = prepared->pass == CONV_GRAD_DATA;
