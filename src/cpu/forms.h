@@ -50,6 +50,7 @@ FORM_DECLARE(plain)
 #ifdef __x86_64__
 FORM_DECLARE(avx2)
 FORM_DECLARE(avx512)
+FEATURE_KERNELS(KERNEL_DECLARE, bf16_avx512_bf16)
 #endif
 
 /* The element of a file that is compiled once an element; PLAIN(add) is add_plain or add_bf16_plain. */

@@ -20,6 +20,9 @@ TABLES(plain)
 #ifdef __x86_64__
 TABLES(avx2)
 TABLES(avx512)
+static const struct kernels bf16_avx512_bf16 = {.isa = "avx512_bf16", .element = ELEMENT_BF16,
+                                                FEATURE_KERNELS(KERNEL_ENTRY, bf16_avx512_bf16)
+                                                FLOAT_KERNELS(KERNEL_ENTRY, avx512)};
 #endif
 
 static const struct {
@@ -33,6 +36,7 @@ static const struct {
     {&bf16_avx2, CPU_AVX2},
     {&avx512, CPU_AVX2 | CPU_AVX512},
     {&bf16_avx512, CPU_AVX2 | CPU_AVX512},
+    {&bf16_avx512_bf16, CPU_AVX2 | CPU_AVX512 | CPU_AVX512_BF16},
 #endif
 };
 

@@ -1,5 +1,6 @@
 /* Kernels of the CPU executor: one table of functions an instruction set and an element.  plain/ holds the formulas (the
- * oracle), simd/ one source compiled for avx2 and avx512; those over feature maps are compiled once more for bfloat16.
+ * oracle), simd/ one source compiled for avx2 and avx512; those over feature maps are compiled once more for bfloat16, and
+ * for avx512_bf16, which rounds by an instruction (and takes numbers below 2^-126 for zero).
  *
  * Feature maps and their gradients are `void *`: arrays of the table's element.  Everything else (fields, masks, parameters
  * and their gradients, coefficients) is float32, sums are double.  Arithmetic is float32 for both elements; a bfloat16 result

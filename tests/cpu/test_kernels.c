@@ -14,19 +14,19 @@ static const enum element elements[] = {ELEMENT_F32, ELEMENT_BF16};
 static const char *const element_names[] = {"f32", "bf16"};
 enum { ELEMENTS = 2 };
 static const struct kernels *tables[ELEMENTS][KERNEL_TABLES];
-static int count_tables;
+static int count_tables[ELEMENTS];
 
 /* The body that follows runs for every table of both elements. */
 #define EACH_TABLE(k) \
     for (int e = 0; e < ELEMENTS; e++) \
-        for (const struct kernels **at = tables[e], *k; at < tables[e] + count_tables && (k = *at, true); at++)
+        for (const struct kernels **at = tables[e], *k; at < tables[e] + count_tables[e] && (k = *at, true); at++)
 
 static void setup(void) {
     unsigned features;
     ck_assert_ok(cpu_features_capped(&features, NULL));
     for (int e = 0; e < ELEMENTS; e++) {
-        count_tables = kernels_available(tables[e], features, elements[e]);
-        for (int t = 0; t < count_tables; t++) ck_assert_int_eq(tables[e][t]->element, elements[e]);
+        count_tables[e] = kernels_available(tables[e], features, elements[e]);
+        for (int t = 0; t < count_tables[e]; t++) ck_assert_int_eq(tables[e][t]->element, elements[e]);
     }
 }
 

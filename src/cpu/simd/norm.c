@@ -40,7 +40,22 @@ INLINE void accumulate(double *sum, vd low, vd high) {
 
 /* ---- sums */
 
-/* Element i .. i + LANES of `count` rows: sum += x + bias, square += its square; `left` of them exist. */
+/* Element i .. i + LANES of `count` rows: sum += x + bias, square += its square; `left` of them exist.  A block of bfloat16 is
+ * added in float, whose digits are three times theirs; of floats in double, or a mean far from zero would swallow the variance. */
+#ifdef ELEMENT_IS_BF16
+INLINE void sum_block(double *sum, double *square, const element *x, vf shift, int64_t stride, int count, int64_t left) {
+    const vm lanes = vm_first(left);
+    vf plain = v_zero(), squares = v_zero();
+    UNROLL for (int row = 0; row < count; row++) {
+        vf value = v_load_first_e(x + row * stride, left) + shift;
+        if (left < LANES) value = v_select(lanes, value, v_zero());
+        plain += value;
+        squares = v_fma(value, value, squares);
+    }
+    accumulate(sum, vd_low(plain), vd_high(plain));
+    accumulate(square, vd_low(squares), vd_high(squares));
+}
+#else
 INLINE void sum_block(double *sum, double *square, const element *x, vf shift, int64_t stride, int count, int64_t left) {
     const vm lanes = vm_first(left);
     vd low_sum = vd_zero(), high_sum = vd_zero(), low_square = vd_zero(), high_square = vd_zero();
@@ -54,6 +69,7 @@ INLINE void sum_block(double *sum, double *square, const element *x, vf shift, i
     accumulate(sum, low_sum, high_sum);
     accumulate(square, low_square, high_square);
 }
+#endif
 
 /* sum and square (width doubles, a whole number of vectors) += sums over all rows. */
 static void sum_rows(double *sum, double *square, const element *x, const float *bias, const struct rows *rows) {

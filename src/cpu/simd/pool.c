@@ -20,11 +20,14 @@ static struct window window_of(const struct grid *grid, int64_t channels) {
 /* One row of windows, with `places` and whether there is a norm known to the compiler. */
 INLINE void pool_row(element *y, uint8_t *index, const element *x, const struct norm_load *norm, const struct window *window,
                      int places, int64_t channels) {
+    const int64_t ahead = 4 * channels * window->size[2]; /* the next row of windows: more streams than the processor follows */
     for (int64_t w = 0; w < window->size[2]; w++, x += 2 * channels, y += channels, index += channels)
         for (int64_t c = 0; c < channels; c += LANES) {
             const int64_t left = channels - c;
             vf scale, offset;
             v_load_norm(&scale, &offset, norm, c, left);
+            UNROLL for (int k = 0; k < places; k++)
+                _mm_prefetch((const char *)(x + window->offset[k] + ahead + c), _MM_HINT_T0);
             vf best = v_normed(v_load_first_e(x + c, left), norm, scale, offset);
             vi place = vi_all(0);
             UNROLL for (int k = 1; k < places; k++) {

@@ -132,20 +132,41 @@ INLINE vf down_column(const struct blend *blend, int rows, int64_t at, int64_t l
     return sum;
 }
 
-/* One row of ddeep: each of its pixels gets gradient from four columns, two of which serve the next, too. */
-INLINE void down_row(element *ddeep, const struct blend *blend, int rows, int64_t width, int64_t channels, int64_t stride) {
+/* Ask for pixels ahead of column j in the rows of dy that the row of ddeep before did not read: the last two of each
+ * plane.  They are many and far apart, more than the processor follows by itself. */
+INLINE void prefetch_ahead(const struct blend *blend, int rows, int64_t j, int64_t width, int64_t channels, int64_t stride) {
+    enum { AHEAD = 12, LINE = 64 / sizeof(element) };
+    if (2 * j + AHEAD + 2 > 2 * width) return;
+    for (int r = 0; r < rows; r++)
+        for (int64_t i = 0; r % 4 >= 2 && i < 2 * stride && i < stride + channels; i += LINE)
+            _mm_prefetch((const char *)(blend->row[r] + (2 * j + AHEAD) * stride + i), _MM_HINT_T0);
+}
+
+/* Channels c .. c + vectors * LANES of a row of ddeep, `left` of them exist: each of its pixels gets gradient from four
+ * columns, two of which serve the next, too. */
+INLINE void down_channels(element *ddeep, const struct blend *blend, int rows, int vectors, int64_t width, int64_t channels,
+                          int64_t stride, int64_t c, int64_t left) {
     const vf near = v_all(0.75f), far = v_all(0.25f);
-    for (int64_t c = 0; c < channels; c += LANES) {
-        const int64_t left = channels - c;
-        vf inside = down_column(blend, rows, c, left), outside = inside;
-        for (int64_t j = 0; j < width; j++) {
-            const int64_t at = (2 * j + 1) * stride + c;
+    vf inside[VECTORS], outside[VECTORS];
+    UNROLL for (int v = 0; v < vectors; v++) inside[v] = outside[v] = down_column(blend, rows, c + v * LANES, left);
+    for (int64_t j = 0; j < width; j++) {
+        if (c == 0) prefetch_ahead(blend, rows, j, width, channels, stride);
+        UNROLL for (int v = 0; v < vectors; v++) {
+            const int64_t at = (2 * j + 1) * stride + c + v * LANES;
             const vf third = down_column(blend, rows, at, left);
             const vf last = j + 1 < width ? down_column(blend, rows, at + stride, left) : third;
-            v_store_first_e(ddeep + j * channels + c, v_fma(near, inside + third, far * (outside + last)), left);
-            outside = third, inside = last;
+            const vf sum = v_fma(near, inside[v] + third, far * (outside[v] + last));
+            v_store_first_e(ddeep + j * channels + c + v * LANES, sum, left);
+            outside[v] = third, inside[v] = last;
         }
     }
+}
+
+INLINE void down_row(element *ddeep, const struct blend *blend, int rows, int64_t width, int64_t channels, int64_t stride) {
+    int64_t c = 0;
+    for (; c + VECTORS * LANES <= channels; c += VECTORS * LANES)
+        down_channels(ddeep, blend, rows, VECTORS, width, channels, stride, c, VECTORS * LANES);
+    for (; c < channels; c += LANES) down_channels(ddeep, blend, rows, 1, width, channels, stride, c, channels - c);
 }
 
 static void down(element *ddeep, const element *dy, const struct grid *grid, int64_t row, int64_t channels, int64_t stride) {

@@ -1,6 +1,6 @@
 /* Vectors of LANES floats: the few operations that the kernels in this folder need, over AVX2 + FMA or AVX-512.  Each
  * source is compiled once with -mavx2 and once with -mavx512*; FORM(warp) is warp_avx2 or warp_avx512, FORM(add) also
- * add_bf16_avx2 or add_bf16_avx512.  Everything here is static, so no instruction leaks into functions that run on other machines. */
+ * add_bf16_avx2, add_bf16_avx512 or, with -mavx512bf16, add_bf16_avx512_bf16.  Everything here is static, so no instruction leaks into functions that run on other machines. */
 #ifndef COVER_VEC_H
 #define COVER_VEC_H
 
@@ -13,7 +13,11 @@
 #define UNROLL _Pragma("GCC unroll 16")
 
 #ifdef __AVX512F__
+#ifdef __AVX512BF16__
+#define FORM(kernel) ELEMENT_FORM(kernel, avx512_bf16)
+#else
 #define FORM(kernel) ELEMENT_FORM(kernel, avx512)
+#endif
 enum { LANES = 16 };
 typedef __m512 vf;    /* LANES floats */
 typedef __m512i vi;   /* LANES int32 */
@@ -170,10 +174,15 @@ INLINE vf v_load_e(const element *from) {
     return v_from_int(_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)from)), 16));
 }
 INLINE vf v_load_first_e(const element *from, int64_t count) {
+    if (count >= LANES) return v_load_e(from);
     const __m256i halves = _mm256_maskz_loadu_epi16(vm_first(count), from);
     return v_from_int(_mm512_slli_epi32(_mm512_cvtepu16_epi32(halves), 16));
 }
-/* To the nearest, ties to even, NaN to a quiet NaN, as bf16_from_float() does. */
+/* To the nearest, ties to even, NaN to a quiet NaN, as bf16_from_float() does; the instruction takes what is too small for a
+ * normal number for zero. */
+#ifdef __AVX512BF16__
+INLINE __m256i v_to_bf16(vf value) { return (__m256i)_mm512_cvtneps_pbh(value); }
+#else
 INLINE __m256i v_to_bf16(vf value) {
     const vi bits = v_as_int(value), high = _mm512_srli_epi32(bits, 16);
     const vi half = vi_add(vi_all(0x7fff), _mm512_and_si512(high, vi_all(1)));
@@ -181,9 +190,11 @@ INLINE __m256i v_to_bf16(vf value) {
     const vm nan = V_COMPARE(value, _CMP_UNORD_Q, value);
     return _mm512_cvtepi32_epi16(_mm512_mask_or_epi32(rounded, nan, high, vi_all(0x40)));
 }
+#endif
 INLINE void v_store_e(element *to, vf value) { _mm256_storeu_si256((__m256i *)to, v_to_bf16(value)); }
 INLINE void v_store_first_e(element *to, vf value, int64_t count) {
-    _mm256_mask_storeu_epi16(to, vm_first(count), v_to_bf16(value));
+    if (count >= LANES) v_store_e(to, value);
+    else _mm256_mask_storeu_epi16(to, vm_first(count), v_to_bf16(value));
 }
 #else
 INLINE vf v_load_e(const element *from) {
