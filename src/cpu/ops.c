@@ -101,12 +101,13 @@ static cover_status run_conv_grad_weights(const struct call *call, int image) {
     return conv_grad_weights(call->conv, dw, db, sources.x, in(call, 1, image), call->scratch, false);
 }
 static void finish_conv_grad_weights(const struct call *call) {
+    const struct kernels *floats = call->program->kernels[ELEMENT_F32];
     int64_t weights = tensor_at(call, call->node->output[0])->channels;
     for (int image = 1; image < input(call, 0)->images; image++) {
         const float *part = (float *)call->shared + (size_t)(image - 1) * weights_floats(call->graph, call->node);
         float *dw = out(call, 0, 0), *db = out(call, 1, 0);
-        call->kernels->add(dw, dw, part, weights);
-        if (db) call->kernels->add(db, db, part + (weights + 15) / 16 * 16, tensor_at(call, call->node->output[1])->channels);
+        floats->add(dw, dw, part, weights);
+        if (db) floats->add(db, db, part + (weights + 15) / 16 * 16, tensor_at(call, call->node->output[1])->channels);
     }
 }
 
