@@ -31,7 +31,7 @@ typedef struct cover_context_options {
     const char *device;                 /**< "cpu" (default when NULL) */
     int threads;                        /**< worker threads, 0 = one a processor that this process may use */
     uint64_t memory_limit_bytes;        /**< plans above this are refused before work starts; 0 = none */
-    const char *isa;                    /**< cap on instruction sets: "plain", "avx2", "avx512"; NULL = best found */
+    const char *isa;                    /**< cap on instruction sets: "plain", "avx2", "avx512", "avx512_bf16"; NULL = best found */
     const cover_allocator *allocator;   /**< copied; NULL = the C library's */
     cover_log_fn *log;                  /**< NULL = silent */
     void *log_user;

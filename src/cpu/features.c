@@ -15,7 +15,8 @@ static const struct {
 static const struct {
     const char *name;
     unsigned keeps;
-} caps[] = {{"plain", 0}, {"avx2", CPU_AVX2}, {"avx512", CPU_AVX2 | CPU_AVX512}};
+} caps[] = {{"plain", 0}, {"avx2", CPU_AVX2}, {"avx512", CPU_AVX2 | CPU_AVX512},
+            {"avx512_bf16", CPU_AVX2 | CPU_AVX512 | CPU_AVX512_BF16}};
 
 enum { COUNT_NAMES = sizeof names / sizeof *names, COUNT_CAPS = sizeof caps / sizeof *caps };
 
@@ -59,7 +60,7 @@ cover_status cpu_features_capped(unsigned *features, const char *isa) {
     if (isa) {
         int i = 0;
         while (i < COUNT_CAPS && strcmp(isa, caps[i].name) != 0) i++;
-        if (i == COUNT_CAPS) return fail(COVER_ERROR_ARGUMENT, "isa '%s' is not known; use plain, avx2 or avx512", isa);
+        if (i == COUNT_CAPS) return fail(COVER_ERROR_ARGUMENT, "isa '%s' is not known; use plain, avx2, avx512 or avx512_bf16", isa);
         keeps = caps[i].keeps;
     }
     *features = cpu_features() & keeps;

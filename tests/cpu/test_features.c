@@ -6,7 +6,7 @@
 #include <string.h>
 
 START_TEST(a_cap_never_adds_a_feature) {
-    static const char *const caps[] = {"plain", "avx2", "avx512", NULL};
+    static const char *const caps[] = {"plain", "avx2", "avx512", "avx512_bf16", NULL};
     const unsigned all = cpu_features();
     for (int i = 0; i < 4; i++) {
         unsigned features = ~0u;

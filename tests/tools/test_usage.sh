@@ -180,7 +180,7 @@ EOF
     run 0 bash "$tmp/complete.bash" "$tmp/completion"
     out '^info$'
     out '^--threads$'
-    out '^avx2 avx512$'
+    out '^avx2 avx512 avx512_bf16$'
 else
     skip 'bash completes verbs and options' 'no bash'
 fi
