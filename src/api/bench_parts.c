@@ -170,6 +170,7 @@ static cover_status build_mov(struct alone *alone) {
 static cover_status build_infer(struct alone *alone) {
     int levels[LEVELS], x = graph_input(&alone->graph, "x", 1, &alone->bench->grid, 1);
     TRY(add_input(alone, 0, x));
+    alone->graph.features = settings_features(&alone->bench->settings);
     unet_build(&alone->graph, x, alone->bench->settings.widths.value, levels);
     for (int i = 0; i < LEVELS; i++) graph_result(&alone->graph, levels[i]);
     return COVER_OK;
