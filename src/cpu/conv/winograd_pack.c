@@ -2,7 +2,7 @@
  * Called by winograd.c. */
 #include "winograd_pass.h"
 
-enum { CHUNK = 8 }; /* input channels whose weights are turned at once */
+enum { CHUNK = 8, LINE = 16 }; /* input channels whose weights are turned at once; floats that are fetched at once */
 
 /* u[4 * row + column] of a 3 x 3 kernel. */
 INLINE void transform_kernel(vec u[FREQUENCIES], const vec g[9]) {
@@ -35,6 +35,7 @@ static void turn(float *to, const float *weights, struct order order, int64_t co
         for (int64_t k = 0; k < count; k++) {
             const float *from = weights + n * order.n + k * order.k;
             float *at = to + k * taps * LANES + n;
+            for (int64_t tap = 0; tap < taps; tap += LINE) __builtin_prefetch(from + CHUNK * order.k + tap); /* what comes next */
             if (turned)
                 for (int64_t tap = 0; tap < taps; tap++) at[(taps - 1 - tap) * LANES] = from[tap];
             else
@@ -76,7 +77,7 @@ void winograd_pack(const struct winograd_plan *plan, float *packed, const float 
     const int64_t taps = 9 * plan->taps;
     const struct order order = {turned ? taps : plan->in * taps, turned ? plan->out * taps : taps};
     float kernels[CHUNK * 27 * LANES];
-    for (int64_t n = 0; n < plan->out; n += LANES)
+    for (int64_t block = 0; block < plan->out; block += BLOCK)
         for (int part = 0, first = 0; part < CONV_SOURCES; first += (int)plan->in_part[part++]) {
             const bool gap = part == 0 && plan->in_part[1] > 0; /* zeros where the second source does not begin yet */
             const int64_t exist = plan->in_part[part], end = gap ? plan->in_place[1] : exist;
@@ -84,8 +85,11 @@ void winograd_pack(const struct winograd_plan *plan, float *packed, const float 
                 struct inputs in = {first + k, plan->in_place[part] + k, smaller(CHUNK, end - k), 0};
                 in.here = smaller(in.count, larger(exist - k, 0));
                 if (in.here < in.count) zero_floats(kernels, CHUNK * taps * LANES);
-                turn(kernels, weights + n * order.n + in.channel * order.k, order, in.here, taps, smaller(LANES, plan->out - n), turned);
-                pack_chunk(plan, packed, n, in, kernels);
+                for (int64_t n = block; n < smaller(block + BLOCK, plan->out); n += LANES) {
+                    const float *from = weights + n * order.n + in.channel * order.k;
+                    turn(kernels, from, order, in.here, taps, smaller(LANES, plan->out - n), turned);
+                    pack_chunk(plan, packed, n, in, kernels);
+                }
             }
         }
 }
