@@ -95,15 +95,20 @@ static cover_status pack(const struct prepared *prepared, void *packed, const fl
     return COVER_OK;
 }
 
-/* M of `count` tiles of plane z, `rows` in a product, for one frequency and one block of output channels. */
-static void multiply_tiles(const struct winograd_plan *plan, float *scratch, const float *packed, int64_t plane, int64_t z,
-                           int64_t count, int64_t rows, int frequency, int64_t block) {
+/* What is multiplied at once: some tiles, counted along the rows of tiles, of planes z .. last - 1. */
+struct step {
+    int64_t first, count, z, last;
+};
+
+/* M of the step's tiles in plane z, `rows` of them in a product, for one frequency and one block of output channels. */
+static void multiply_tiles(const struct winograd_plan *plan, float *scratch, const float *packed, const struct step *step,
+                           int64_t z, int64_t rows, int frequency, int64_t block) {
     const bool pairs = plan->pairs && frequency != plan->in_floats, mean = plan->pairs && !pairs;
     const int64_t columns = block_columns(plan->out, block), length = winograd_length(plan, frequency);
     const int64_t row = mean ? plan->v_mean_row : plan->v_row, slot = mean ? plan->v_mean_slot : plan->v_slot;
     const float *v = scratch + (mean ? plan->v_mean : winograd_v(plan, frequency));
     const float *u = packed + winograd_block(plan, frequency, block);
-    float *m = scratch + plan->m + plane * plan->m_plane + frequency * plan->m_frequency + block * BLOCK;
+    float *m = scratch + plan->m + (z - step->z) * plan->m_plane + frequency * plan->m_frequency + block * BLOCK;
     struct tile_product product = {
         .c_row = plan->m_row, .a_row = row, .a_step = 1, .a_skip = PAIRS_RUN, .b_step = columns, .length = length};
     for (int64_t tap = 0; tap < plan->taps; tap++) {
@@ -112,12 +117,23 @@ static void multiply_tiles(const struct winograd_plan *plan, float *scratch, con
         product.a[product.slices] = v + (plan->taps == 1 ? 0 : from % plan->slots * slot); /* (divisions take long) */
         product.b[product.slices++] = u + tap * length * columns;
     }
-    const int64_t whole = (count - 1) / rows; /* the last ones may be fewer */
+    const int64_t whole = (step->count - 1) / rows; /* the last ones may be fewer */
     product.c = m, product.more = whole - 1;
     if (whole > 0) tile_product_table[pairs][columns == BLOCK][rows](&product);
     product.c += whole * rows * plan->m_row, product.more = 0;
     for (int64_t i = 0; i < product.slices; i++) product.a[i] = (const float *)product.a[i] + whole * rows * row;
-    tile_product_table[pairs][columns == BLOCK][count - whole * rows](&product);
+    tile_product_table[pairs][columns == BLOCK][step->count - whole * rows](&product);
+}
+
+/* All of M, while memory brings plane `next_z` of the tiles that are transformed next. */
+static void multiply_step(const struct winograd_plan *plan, float *scratch, const float *packed, const struct step *step,
+                          const struct conv_source source[CONV_SOURCES], const struct step *next, int64_t next_z) {
+    const int64_t blocks = ceil_div(plan->out, BLOCK), rows = even_part(step->count, ROWS_MAX);
+    for (int f = 0; f < FREQUENCIES; f++) {
+        winograd_fetch(plan, source, next_z, next->first, next->count, f, FREQUENCIES);
+        for (int64_t block = 0; block < blocks; block++)
+            for (int64_t z = step->z; z < step->last; z++) multiply_tiles(plan, scratch, packed, step, z, rows, f, block);
+    }
 }
 
 static cover_status convolve(const struct prepared *prepared, int slab, const struct conv_target *target,
@@ -127,28 +143,21 @@ static cover_status convolve(const struct prepared *prepared, int slab, const st
     const struct conv_slab part = conv_slab(&prepared->shape, slab);
     const bool flat = plan->taps == 1;
     const int64_t z_begin = flat ? 0 : part.begin, z_end = flat ? 1 : part.end, reach = plan->taps / 2;
+    const int64_t z_first = larger(z_begin - reach, 0);
     const struct winograd_rows rows = {flat ? part.begin : 0, flat ? part.end : plan->size[1]};
     const int64_t begin = rows.begin / 2 * plan->row_tiles, end = ceil_div(rows.end, 2) * plan->row_tiles;
-    const int64_t blocks = ceil_div(plan->out, BLOCK);
     if (target->sums) memset(target->sums, 0, 2 * (size_t)plan->out * sizeof(double));
     for (int64_t first = begin; first < end; first += plan->tiles) {
-        const int64_t count = smaller(plan->tiles, end - first);
-        const int64_t part_tiles = even_part(count, ROWS_MAX);
-        int64_t ready = larger(z_begin - reach, 0);
-        for (int64_t z = z_begin; z < z_end; z += plan->planes) {
-            const int64_t last = smaller(z + plan->planes, z_end);
-            for (; ready < smaller(last + reach, plan->size[0]); ready++)
-                winograd_input(plan, scratch, source, ready, first, count);
-            const bool sweeps = last < z_end; /* on to the next planes, else to the next tiles */
-            const int64_t next = sweeps ? first : first + count, next_count = sweeps ? count : smaller(count, end - next);
-            const int64_t next_z = sweeps ? smaller(ready, plan->size[0] - 1) : larger(z_begin - reach, 0);
-            for (int f = 0; f < FREQUENCIES; f++) {
-                winograd_fetch(plan, source, next_z, next, next_count, f, FREQUENCIES);
-                for (int64_t block = 0; block < blocks; block++)
-                    for (int64_t i = z; i < last; i++) multiply_tiles(plan, scratch, packed, i - z, i, count, part_tiles, f, block);
-            }
-            for (int64_t i = z; i < last; i++)
-                winograd_output(plan, target, bias, scratch, i - z, i, rows, first, count);
+        struct step step = {.first = first, .count = smaller(plan->tiles, end - first), .z = z_begin};
+        const struct step behind = {.first = first + step.count, .count = smaller(plan->tiles, end - first - step.count)};
+        for (int64_t ready = z_first; step.z < z_end; step.z = step.last) {
+            step.last = smaller(step.z + plan->planes, z_end);
+            for (; ready < smaller(step.last + reach, plan->size[0]); ready++)
+                winograd_input(plan, scratch, source, ready, step.first, step.count);
+            if (step.last < z_end) multiply_step(plan, scratch, packed, &step, source, &step, smaller(ready, plan->size[0] - 1));
+            else multiply_step(plan, scratch, packed, &step, source, &behind, z_first);
+            for (int64_t z = step.z; z < step.last; z++)
+                winograd_output(plan, target, bias, scratch, z - step.z, z, rows, step.first, step.count);
         }
     }
     return COVER_OK;
