@@ -44,7 +44,7 @@ struct conv;
 
 /* COVER_ERROR_SHAPE for sizes below 1, another kernel than 1 or 3, or bytes beyond what can be addressed. */
 cover_status conv_create(struct conv **conv, cover_context *context, const struct conv_shape *shape);
-/* How many slabs pay for this shape: 1 for a small image, 8 at most. */
+/* How many slabs pay for this shape: 1 for a small image, 8 at most; with gradients fewer. */
 int conv_good_slabs(const struct conv_shape *shape);
 /* In a given form, "thin", "winograd_avx512_bf16", "winograd_avx512", "winograd_avx2", "winograd_generic", "onednn", "avx512",
  * "avx2", "generic" or "plain"; a pass that it does not serve is taken by the best other row (conv_form tells).  COVER_ERROR_UNSUPPORTED when it serves none here. */

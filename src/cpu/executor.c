@@ -35,14 +35,6 @@ static int weights_row(const struct graph *graph, const struct node *node) {
     return node->op == OP_conv_grad_weights ? (int)node->attributes.channels : graph->tensors[node->input[1]].index;
 }
 
-/* A program without gradients runs few images, one alone at worst: they are cut into slabs.  In training images and pairs
- * keep the threads busy, and weight gradients want whole images anyway. */
-static bool is_inference(const struct graph *graph) {
-    for (int n = 0; n < graph->node_count; n++)
-        if (op_rows[graph->nodes[n].op].flags & OP_GRADIENT) return false;
-    return true;
-}
-
 static bool is_conv(enum op op) { return op == OP_conv || op == OP_conv_grad_data || op == OP_conv_grad_weights; }
 
 /* Find or add the convolution of a node: one for each (weights, grid).  The forward node, which comes first where there is
@@ -108,7 +100,7 @@ static cover_status prepare_convs(struct program *program, struct pool *pool) {
     const struct graph *graph = program->graph;
     for (int n = 0; n < graph->node_count; n++)
         program->conv_of_node[n] = is_conv(graph->nodes[n].op) ? prepared_conv_of(program, &graph->nodes[n]) : ABSENT;
-    for (int i = 0; is_inference(graph) && i < program->conv_count; i++)
+    for (int i = 0; i < program->conv_count; i++)
         program->convs[i].shape.slabs = conv_good_slabs(&program->convs[i].shape);
     atomic_store(&program->next, 0);
     pool_run(pool, create_convs, program);

@@ -430,9 +430,12 @@ START_TEST(large_images_are_cut_and_small_ones_are_not)
                                 flat = {{3, {1, 384, 384}}, 32, 32, 3, false, false};
         ck_assert_int_eq(conv_good_slabs(&small), 1);
         ck_assert_int_eq(conv_good_slabs(&large), 8);
-        ck_assert_int_eq(conv_good_slabs(&deep), 8);
+        ck_assert_int_eq(conv_good_slabs(&deep), 4);
         ck_assert_int_eq(conv_good_slabs(&volume), 8);
         ck_assert_int_eq(conv_good_slabs(&flat), 1);
+        struct conv_shape training = deep;
+        training.gradient = true;
+        ck_assert_int_eq(conv_good_slabs(&training), 2);
     }
 END_TEST
 

@@ -66,15 +66,16 @@ static cover_status check(const struct conv_shape *s) {
                 (long long)s->c_out, s->kernel);
 }
 
-/* A slab is worth a thread's while above some work and some pixels (fewer use each weight too seldom). */
+/* A slab is worth a thread's while above some work, some pixels (fewer use each weight too seldom) and some rows (those
+ * beside a slab are read, and in part transformed, for it too).  In training most threads have images of their own, so slabs
+ * must cost next to nothing; in inference one image may have all threads.  A power of two, as threads are. */
 int conv_good_slabs(const struct conv_shape *shape) {
-    enum { MOST = 8, PIXELS = 64, ROWS = 2 };
+    enum { MOST = 8, ROWS = 4 };
     const double flops = 16e6, work = 2.0 * (double)grid_pixels(&shape->grid) * (double)conv_weights(shape) / flops;
-    const int64_t by_pixels = grid_pixels(&shape->grid) / PIXELS, by_rows = conv_rows(shape) / ROWS;
-    int64_t slabs = work < MOST ? (int64_t)work : MOST;
-    if (slabs > by_pixels) slabs = by_pixels;
-    if (slabs > by_rows) slabs = by_rows;
-    return slabs < 1 ? 1 : (int)slabs;
+    const int64_t pixels = grid_pixels(&shape->grid) / (shape->gradient ? 288 : 144), rows = conv_rows(shape) / ROWS;
+    int slabs = 1;
+    while (slabs < MOST && 2 * slabs <= work && 2 * slabs <= pixels && 2 * slabs <= rows) slabs *= 2;
+    return slabs;
 }
 
 /* As many slabs as asked for, none of them empty. */
