@@ -2,82 +2,62 @@
  * rounded once, when they are stored.  Called by winograd_weights.c. */
 #include "winograd_weights.h"
 
-struct operand {
-    float *to;
-    int64_t frequency, step;
-};
-
-/* ---- floats: the tiles of winograd.h as they are */
-
-INLINE void store_floats(void *to, int64_t tile, const vec v[FREQUENCIES]) {
-    const struct operand *o = to;
-    float *at = o->to + tile * o->step;
-#pragma GCC unroll 16
-    for (int f = 0; f < FREQUENCIES; f++, at += o->frequency) *(vec *)at = v[f];
-}
-
-/* ---- pairs: two tiles as the halves of words */
-
-INLINE vec pair_of(vec even, vec odd) {
+/* What lies in a word: a tile's value, or two tiles' as a pair. */
+INLINE vec word_of(vec even, vec odd, const bool pairs) {
 #ifdef __AVX512BF16__
     const __m512i order = _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23, 7, 22, 6, 21, 5, 20,
                                            4, 19, 3, 18, 2, 17, 1, 16, 0);
-    return (vec)_mm512_permutexvar_epi16(order, (__m512i)_mm512_cvtne2ps_pbh((__m512)odd, (__m512)even));
-#else
-    (void)odd;
-    return even; /* never called */
+    if (pairs) return (vec)_mm512_permutexvar_epi16(order, (__m512i)_mm512_cvtne2ps_pbh((__m512)odd, (__m512)even));
 #endif
-}
-
-/* Two tiles that read columns 0 .. 3 and 2 .. 5; row after row, so that all stays in registers. */
-INLINE void store_pair_of_x(const struct operand *o, int64_t pair, vec column[6][4]) {
-    float *at = o->to + pair * o->step;
-#pragma GCC unroll 4
-    for (int r = 0; r < 4; r++) {
-        const vec c0 = column[0][r], c1 = column[1][r], c2 = column[2][r], c3 = column[3][r], c4 = column[4][r], c5 = column[5][r];
-        *(vec *)at = pair_of(c0 - c2, c2 - c4), at += o->frequency;
-        *(vec *)at = pair_of(c1 + c2, c3 + c4), at += o->frequency;
-        *(vec *)at = pair_of(c2 - c1, c4 - c3), at += o->frequency;
-        *(vec *)at = pair_of(c1 - c3, c3 - c5), at += o->frequency;
-    }
-}
-
-/* As transform_tiles(), two tiles at a time; the partner of a last odd one is multiplied by zeros of dy. */
-INLINE void x_pairs_row(const struct operand *o, const struct tile_source *source, const enum element element, const bool normed,
-                        int64_t first, int64_t count, int64_t channel, int64_t left) {
-    struct vec_norm of_channels;
-    if (normed) of_channels = load_norm(source->norm, channel, left);
-    const struct vec_norm *norm = normed ? &of_channels : NULL;
-    const bool whole = source->row[0] && source->row[1] && source->row[2] && source->row[3] && left >= LANES;
-    const int64_t pairs = ceil_div(count, 2), inside = whole ? smaller(pairs, ((source->width - 1) / 2 - first) / 2) : 0;
-    vec column[6][4];
-    int64_t x = 2 * first - 1, pair = 0;
-#pragma GCC unroll 2
-    for (int c = 0; c < 2; c++, x++) tile_column(column[c], source, x, channel, left, element, norm, true);
-    for (; pair < inside; pair++) {
-#pragma GCC unroll 4
-        for (int c = 2; c < 6; c++, x++) tile_column(column[c], source, x, channel, left, element, norm, false);
-        store_pair_of_x(o, pair, column);
-#pragma GCC unroll 4
-        for (int r = 0; r < 4; r++) column[0][r] = column[4][r], column[1][r] = column[5][r];
-    }
-    for (; pair < pairs; pair++) {
-#pragma GCC unroll 4
-        for (int c = 2; c < 6; c++, x++) tile_column(column[c], source, x, channel, left, element, norm, true);
-        store_pair_of_x(o, pair, column);
-#pragma GCC unroll 4
-        for (int r = 0; r < 4; r++) column[0][r] = column[4][r], column[1][r] = column[5][r];
-    }
+    (void)odd, (void)pairs;
+    return even;
 }
 
 /* ---- x */
 
+/* A tile reads columns 0 .. 3, the second one of a pair columns 2 .. 5; row after row, so that all stays in registers. */
+INLINE void store_x(const struct tile_operand *o, int64_t step, vec column[6][4], const bool pairs) {
+    float *at = o->to + step * o->step;
+#pragma GCC unroll 4
+    for (int r = 0; r < 4; r++) {
+        const vec c0 = column[0][r], c1 = column[1][r], c2 = column[2][r], c3 = column[3][r];
+        const vec c4 = pairs ? column[4][r] : c2, c5 = pairs ? column[5][r] : c3;
+        *(vec *)at = word_of(c0 - c2, c2 - c4, pairs), at += o->frequency;
+        *(vec *)at = word_of(c1 + c2, c3 + c4, pairs), at += o->frequency;
+        *(vec *)at = word_of(c2 - c1, c4 - c3, pairs), at += o->frequency;
+        *(vec *)at = word_of(c1 - c3, c3 - c5, pairs), at += o->frequency;
+    }
+}
+
+/* One step: its new columns from x on; the last two are the next step's first. */
+INLINE void x_step(const struct tile_operand *o, const struct tile_source *source, int64_t step, int64_t x, vec column[6][4],
+                   int64_t channel, int64_t left, const enum element element, const struct vec_norm *norm, const bool pairs,
+                   const bool checked) {
+    const int columns = pairs ? 6 : 4;
+#pragma GCC unroll 4
+    for (int c = 2; c < columns; c++) tile_column(column[c], source, x + c - 2, channel, left, element, norm, checked);
+    store_x(o, step, column, pairs);
+#pragma GCC unroll 4
+    for (int r = 0; r < 4; r++) column[0][r] = column[columns - 2][r], column[1][r] = column[columns - 1][r];
+}
+
+/* As transform_tiles(), a tile or a pair of tiles at a time; the partner of a last odd one is multiplied by zeros of dy. */
 INLINE void x_row(const struct tile_operand *operand, const struct tile_source *from, const enum element element,
                   const bool normed, const bool pairs, int64_t first, int64_t count, int64_t channel, int64_t left) {
-    const struct tile_source source = *from; /* a copy that no store can change */
-    struct operand o = {.to = operand->to, .frequency = operand->frequency, .step = operand->step};
-    if (pairs) x_pairs_row(&o, &source, element, normed, first, count, channel, left);
-    else transform_tiles(&source, first, count, channel, left, element, normed, store_floats, &o);
+    const struct tile_source own = *from, *source = &own; /* copies, which no store can change */
+    const struct tile_operand o = *operand;
+    struct vec_norm of_channels;
+    if (normed) of_channels = load_norm(source->norm, channel, left);
+    const struct vec_norm *norm = normed ? &of_channels : NULL;
+    const bool whole = source->row[0] && source->row[1] && source->row[2] && source->row[3] && left >= LANES;
+    const int64_t wide = pairs ? 2 : 1, steps = ceil_div(count, wide);
+    const int64_t inside = whole ? smaller(steps, ((source->width - 1) / 2 - first) / wide) : 0;
+    vec column[6][4];
+    int64_t x = 2 * first - 1, step = 0;
+#pragma GCC unroll 2
+    for (int c = 0; c < 2; c++, x++) tile_column(column[c], source, x, channel, left, element, norm, true);
+    for (; step < inside; step++, x += 2 * wide) x_step(&o, source, step, x, column, channel, left, element, norm, pairs, false);
+    for (; step < steps; step++, x += 2 * wide) x_step(&o, source, step, x, column, channel, left, element, norm, pairs, true);
 }
 
 typedef void x_row_fn(const struct tile_operand *operand, const struct tile_source *source, int64_t first, int64_t count,
@@ -119,9 +99,9 @@ INLINE void gradient_column(vec out[4], const struct gradient_source *source, in
 }
 
 /* One tile, or a pair of them; returns the sum of the pixels. */
-INLINE vec gradient_step(const struct operand *o, const struct gradient_source *source, int64_t first, int64_t step,
+INLINE vec gradient_step(const struct tile_operand *o, const struct gradient_source *source, int64_t first, int64_t step,
                          int64_t channel, int64_t left, const enum element element, const bool pairs, const bool checked) {
-    vec a[2][4], b[2][4];
+    vec a[2][4], b[2][4] = {{{0}}};
     const int64_t x = 2 * (first + (pairs ? 2 * step : step));
     float *at = o->to + step * o->step;
 #pragma GCC unroll 2
@@ -132,10 +112,10 @@ INLINE vec gradient_step(const struct operand *o, const struct gradient_source *
 #pragma GCC unroll 4
     for (int r = 0; r < 4; r++) {
         const vec sum = a[0][r] + a[1][r], difference = a[0][r] - a[1][r];
-        *(vec *)at = pairs ? pair_of(a[0][r], b[0][r]) : a[0][r], at += o->frequency;
-        *(vec *)at = pairs ? pair_of(sum, b[0][r] + b[1][r]) : sum, at += o->frequency;
-        *(vec *)at = pairs ? pair_of(difference, b[0][r] - b[1][r]) : difference, at += o->frequency;
-        *(vec *)at = pairs ? pair_of(a[1][r], b[1][r]) : a[1][r], at += o->frequency;
+        *(vec *)at = word_of(a[0][r], b[0][r], pairs), at += o->frequency;
+        *(vec *)at = word_of(sum, b[0][r] + b[1][r], pairs), at += o->frequency;
+        *(vec *)at = word_of(difference, b[0][r] - b[1][r], pairs), at += o->frequency;
+        *(vec *)at = word_of(a[1][r], b[1][r], pairs), at += o->frequency;
     }
     vec sum = a[0][1] + a[1][1];
     if (pairs) sum += b[0][1] + b[1][1];
@@ -145,7 +125,7 @@ INLINE vec gradient_step(const struct operand *o, const struct gradient_source *
 INLINE void gradient_row(const struct tile_operand *operand, const struct gradient_source *from, const enum element element,
                          const bool pairs, int64_t first, int64_t count, int64_t channel, int64_t left, double *sums) {
     const struct gradient_source source = *from;
-    const struct operand o = {.to = operand->to, .frequency = operand->frequency, .step = operand->step};
+    const struct tile_operand o = *operand;
     const int64_t wide = pairs ? 2 : 1, steps = ceil_div(count, wide);
     const bool whole = source.row[0] && source.row[1] && left >= LANES;
     const int64_t inside = whole ? smaller(count, source.width / 2 - first) / wide : 0;

@@ -12,9 +12,9 @@
 enum { ROWS = LANES / 2 > 4 ? LANES / 2 : 4 }; /* channels of x that one product takes */
 /* A part's V and W, one panel and one block at one frequency, stay in the first cache, and for few channels all of them in
  * the second: CACHE_WORDS, but no fewer steps than FEW_PER_SUM share a sum that is kept between parts.  A whole image's W of
- * one block stays in the second cache. */
+ * one block stays in the second cache, that of all in the third. */
 enum { CACHE_WORDS = 96 * 1024, FEW_PER_SUM = 48, PART_TILES = 192, PART_PLANES = 8, PART_PANELS = 8 };
-enum { WHOLE_STEPS = 576, WHOLE_PANELS = 4 };
+enum { WHOLE_STEPS = 576, WHOLE_WORDS = 2560 * 1024, WHOLE_PANELS = 4 };
 /* Fewer than these are taken faster by the direct form. */
 enum { FEW_CHANNELS = 4, FEW_TILES = 4 };
 
@@ -37,7 +37,8 @@ static int64_t source_panels(const struct conv_shape *s, int source) { return ce
 /* How many tiles, and how many panels of x, are taken at a time.  Tiles that become pairs are not parted. */
 static void cut(struct plan *plan) {
     const int64_t *tiles = plan->tiles;
-    plan->whole = tiles[0] * tiles[1] * row_steps(plan, tiles[2]) <= WHOLE_STEPS;
+    const int64_t steps = tiles[0] * tiles[1] * row_steps(plan, tiles[2]);
+    plan->whole = steps <= WHOLE_STEPS && FREQUENCIES * steps * plan->blocks * BLOCK <= WHOLE_WORDS;
     plan->step = even_part(plan->panels, plan->whole ? WHOLE_PANELS : PART_PANELS);
     for (int a = 0; a < 3; a++) plan->part[a] = tiles[a];
     if (plan->whole) return;
