@@ -505,8 +505,10 @@ END_TEST
 START_TEST(a_cap_on_instruction_sets_holds)
     {
         static const struct {
-            const char *isa, *forbidden[4];
-        } caps[] = {{"plain", {"onednn", "avx512", "avx2"}}, {"avx2", {"avx512"}}, {"avx512", {NULL}}};
+            const char *isa, *forbidden[6]; /* the last one is NULL */
+        } caps[] = {{"plain", {"onednn", "avx512", "avx2", "winograd_avx512", "winograd_avx2"}},
+                    {"avx2", {"avx512", "winograd_avx512", "winograd_avx512_bf16"}},
+                    {"avx512", {"winograd_avx512_bf16"}}};
         struct conv_shape shape = {{2, {1, 16, 16}}, 32, 32, 3, true, true};
         for (int c = 0; c < 3; c++) {
             cover_context_options options = COVER_CONTEXT_OPTIONS_INIT;
