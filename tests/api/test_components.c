@@ -240,7 +240,7 @@ START_TEST(several_threads_share_one_network) {
 END_TEST
 
 /* Large enough to be cut into slabs: a forward pass of one image, of two, and the levels' values in a row. */
-static float *features_with(int threads, int dims, int64_t *count) {
+static float *features_with(int threads, int dims, const char *precision, int64_t *count) {
     cover_context_options options = COVER_CONTEXT_OPTIONS_INIT;
     cover_context *own;
     cover_config *widths;
@@ -250,6 +250,7 @@ static float *features_with(int threads, int dims, int64_t *count) {
     ck_assert_ok(cover_context_create(&own, &options));
     ck_assert_ok(cover_config_create(&widths, own, dims == 3 ? "paper-3d" : "paper-2d"));
     ck_assert_ok(cover_config_set(widths, "widths", dims == 3 ? "16,16,16,16,16,16,16,16,16" : "16,32,32,32,64,32,32,32,16"));
+    ck_assert_ok(cover_config_set(widths, "precision", precision));
     ck_assert_ok(cover_backbone_create(&backbone, own, widths));
     cover_tensor *x = dims == 3 ? random_tensor((const int64_t[]){1, 1, 32, 16, 32}, 5, 0, 1, 1)
                                 : random_tensor((const int64_t[]){2, 1, 112, 64}, 4, 0, 1, 1);
@@ -274,16 +275,36 @@ static float *features_with(int threads, int dims, int64_t *count) {
 }
 
 START_TEST(features_are_the_same_bits_for_any_number_of_threads) {
-    for (int dims = 2; dims <= 3; dims++) {
+    static const char *const precisions[] = {"fp32", "bf16"};
+    for (int way = 0; way < 4; way++) {
+        const char *precision = precisions[way % 2];
+        const int dims = 2 + way / 2;
         int64_t count, other_count;
-        float *one = features_with(1, dims, &count);
+        float *one = features_with(1, dims, precision, &count);
         for (int threads = 2; threads <= 5; threads++) {
-            float *other = features_with(threads, dims, &other_count);
+            float *other = features_with(threads, dims, precision, &other_count);
             ck_assert_int_eq(count, other_count);
             ck_assert_mem_eq(one, other, (size_t)count * sizeof *one);
             free(other);
         }
         free(one);
+    }
+}
+END_TEST
+
+START_TEST(features_in_bf16_are_near_those_in_fp32) {
+    for (int dims = 2; dims <= 3; dims++) {
+        int64_t count, other_count;
+        float *whole = features_with(2, dims, "fp32", &count), *half = features_with(2, dims, "bf16", &other_count);
+        double difference = 0, square = 0;
+        ck_assert_int_eq(count, other_count);
+        for (int64_t i = 0; i < count; i++) {
+            difference += ((double)half[i] - whole[i]) * ((double)half[i] - whole[i]);
+            square += (double)whole[i] * whole[i];
+        }
+        ck_assert_double_gt(difference, 0);
+        ck_assert_double_le(difference, 0.03 * 0.03 * square);
+        free(whole), free(half);
     }
 }
 END_TEST
@@ -330,6 +351,7 @@ int main(void) {
     ADD(tcase, odd_sizes_are_padded_and_features_cropped);
     ADD(tcase, several_threads_share_one_network);
     ADD(tcase, features_are_the_same_bits_for_any_number_of_threads);
+    ADD(tcase, features_in_bf16_are_near_those_in_fp32);
     ADD(tcase, wrong_arguments_are_refused_with_a_reason);
     suite_add_tcase(suite, tcase);
     return run_suite(suite);

@@ -206,15 +206,18 @@ START_TEST(options_change_what_the_task_says)
     {
         cover_predictor_options options = COVER_PREDICTOR_OPTIONS_INIT;
         write_task("seg-2d", small_2d, NULL);
-        options.mirror = "all", options.overlap = 0.25, options.keep_component = 9;
+        options.mirror = "all", options.overlap = 0.25, options.keep_component = 9, options.precision = "bf16";
         load(&options);
+        ck_assert_str_eq(cover_config_get(cover_predictor_config(predictor), "precision"), "bf16");
         ck_assert_str_eq(cover_config_get(cover_predictor_config(predictor), "mirror"), "all");
         ck_assert_str_eq(cover_config_get(cover_predictor_config(predictor), "overlap"), "0.25");
         ck_assert_str_eq(cover_config_get(cover_predictor_config(predictor), "keep_component"), "9");
         cover_predictor *none = NULL;
         options.mirror = "vertical";
         ck_assert_int_eq(cover_predictor_load(&none, context, at("TASK.safetensors"), &options), COVER_ERROR_ARGUMENT);
-        options.mirror = NULL, options.overlap = 1;
+        options.mirror = NULL, options.precision = "fp8";
+        ck_assert_int_eq(cover_predictor_load(&none, context, at("TASK.safetensors"), &options), COVER_ERROR_ARGUMENT);
+        options.precision = NULL, options.overlap = 1;
         ck_assert_int_eq(cover_predictor_load(&none, context, at("TASK.safetensors"), &options), COVER_ERROR_ARGUMENT);
         ck_assert_ptr_null(none);
     }

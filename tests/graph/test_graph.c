@@ -149,10 +149,15 @@ START_TEST(ablations_have_the_right_gradients_too) {
 }
 END_TEST
 
+/* Large enough for convolutions to be cut into slabs. */
+static const struct grid wide = {2, {1, 96, 128}};
+
 START_TEST(a_team_computes_what_one_thread_computes_bit_for_bit) {
-    const struct grid *const grids[] = {&square, &cube};
-    for (int g = 0; g < 2; g++) {
+    const struct grid *const grids[] = {&square, &cube, &wide, &square, &cube, &wide};
+    for (int g = 0; g < 6; g++) {
         struct settings settings = small_settings(grids[g]);
+        settings.precision = g < 3 ? PRECISION_FP32 : PRECISION_BF16;
+        if (grids[g] == &wide) settings.widths.value[0] = settings.widths.value[8] = 16;
         struct fixture f;
         build(&f, &settings, grids[g]);
         double alone = loss(&f, 1);

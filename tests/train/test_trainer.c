@@ -152,8 +152,9 @@ static void check_same(struct figures *a, struct figures *b) {
 }
 
 START_TEST(lanes_and_threads_change_no_bit) {
-    static const char *const batches[] = {"5", "4", "1"};
-    for (int k = 0; k < 3; k++) {
+    static const char *const batches[] = {"5", "4", "1", "5", "1"}, *const precisions[] = {"fp32", "fp32", "fp32", "bf16", "bf16"};
+    for (int k = 0; k < 5; k++) {
+        set(config, "precision", precisions[k]);
         struct figures one = train(1, "0", batches[k]);
         static const struct {
             int threads;
@@ -354,6 +355,9 @@ START_TEST(resuming_with_other_settings_or_data_is_refused) {
     ck_assert_int_eq(pretrain(context, data_path, in_folder("run"), 1), COVER_ERROR_MISMATCH);
     ck_assert_ptr_nonnull(strstr(cover_error_text(), "lr=0.001"));
     set(config, "lr", "0.001");
+    set(config, "precision", "bf16");
+    ck_assert_int_eq(pretrain(context, data_path, in_folder("run"), 1), COVER_ERROR_MISMATCH);
+    set(config, "precision", "fp32");
     set(config, "log_every", "3");
     ck_assert_ok(pretrain(context, data_path, in_folder("run"), 1));
     pack("other.h5", 2, other, sizeof other);
