@@ -13,7 +13,7 @@ enum { ROWS = LANES / 2 > 4 ? LANES / 2 : 4 }; /* channels of x that one product
 /* A part's V and W, one panel and one block at one frequency, stay in the first cache, and for few channels all of them in
  * the second: CACHE_WORDS, but no fewer steps than FEW_PER_SUM share a sum that is kept between parts.  A whole image's W of
  * one block stays in the second cache, that of all in the third. */
-enum { CACHE_WORDS = 96 * 1024, FEW_PER_SUM = 48, PART_TILES = 192, PART_PLANES = 8, PART_PANELS = 8 };
+enum { CACHE_WORDS = 96 * 1024, FEW_PER_SUM = 64, PART_TILES = 192, PART_PLANES = 8, PART_PANELS = 8 };
 enum { WHOLE_STEPS = 576, WHOLE_WORDS = 2560 * 1024, WHOLE_PANELS = 4 };
 /* Fewer than these are taken faster by the direct form. */
 enum { FEW_CHANNELS = 4, FEW_TILES = 4 };
