@@ -34,7 +34,7 @@ static unsigned saved_registers(void) {
 
 static bool has(unsigned word, unsigned bits) { return (word & bits) == bits; }
 
-unsigned cpu_features(void) {
+static unsigned detect(void) {
     unsigned eax, ebx, ecx, edx, features = 0;
     if (!__get_cpuid(1, &eax, &ebx, &ecx, &edx)) return 0;
     if (!has(ecx, bit_OSXSAVE | bit_AVX | bit_FMA | bit_F16C)) return 0;
@@ -52,8 +52,10 @@ unsigned cpu_features(void) {
     return features;
 }
 #else
-unsigned cpu_features(void) { return 0; }
+static unsigned detect(void) { return 0; }
 #endif
+
+unsigned cpu_features(void) { return detect() & CPU_FEATURES_USED; }
 
 cover_status cpu_features_capped(unsigned *features, const char *isa) {
     unsigned keeps = ~0u;

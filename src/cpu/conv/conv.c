@@ -80,8 +80,13 @@ int conv_good_slabs(const struct conv_shape *shape) {
 
 /* As many slabs as asked for, none of them empty. */
 static int full_slabs(const struct conv_shape *shape) {
-    int64_t rows = conv_rows(shape), asked = shape->slabs < 1 ? 1 : shape->slabs, part = (rows + asked - 1) / asked;
-    return (int)((rows + part - 1) / part);
+    const int64_t rows = conv_rows(shape);
+    int64_t slabs = shape->slabs < 1 ? 1 : shape->slabs, before;
+    do { /* fewer slabs may be larger ones */
+        const int64_t part = conv_slab_rows(shape, slabs);
+        before = slabs, slabs = (rows + part - 1) / part;
+    } while (slabs != before);
+    return (int)slabs;
 }
 
 /* The first row that serves this pass, `named` before all others. */

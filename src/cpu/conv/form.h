@@ -70,8 +70,13 @@ static inline int64_t conv_row_pixels(const struct conv_shape *shape) {
 struct conv_slab {
     int64_t begin, end;
 };
+/* An even number of rows in 2D, where forms work on two at a time; a whole image may have an odd one. */
+static inline int64_t conv_slab_rows(const struct conv_shape *shape, int64_t slabs) {
+    const int64_t rows = conv_rows(shape), part = (rows + slabs - 1) / slabs;
+    return shape->grid.ndim == 2 && slabs > 1 ? (part + 1) / 2 * 2 : part;
+}
 static inline struct conv_slab conv_slab(const struct conv_shape *shape, int slab) {
-    int64_t rows = conv_rows(shape), part = (rows + shape->slabs - 1) / shape->slabs, begin = slab * part;
+    const int64_t rows = conv_rows(shape), part = conv_slab_rows(shape, shape->slabs), begin = slab * part;
     return (struct conv_slab){begin, begin + part < rows ? begin + part : rows};
 }
 
