@@ -204,6 +204,22 @@ START_TEST(every_form_takes_parts_and_bf16_where_work_is_cut_into_blocks)
     }
 END_TEST
 
+/* Pairs of bf16 channels: the last one of an odd number has a zero beside it, wherever the sources meet. */
+START_TEST(odd_numbers_of_channels_make_pairs_too)
+    {
+        static const int64_t odd[][2] = {{17, 0}, {17, 16}, {16, 17}, {33, 16}, {17, 17}, {9, 8}, {15, 2}, {31, 33}, {8, 1}, {47, 48}};
+        for (uint32_t i = 0; i < sizeof odd / sizeof *odd; i++)
+            for (int ndim = 2; ndim <= 3; ndim++) {
+                struct conv_shape shape = {.grid = {ndim, {ndim == 3 ? 4 : 1, 8, 10}}, .c_in = odd[i][0] + odd[i][1], .c_out = 24 + (int64_t)i % 2,
+                                           .kernel = 3, .bias = true, .gradient = true, .x = ELEMENT_BF16, .y = ELEMENT_BF16,
+                                           .c_second = odd[i][1], .normed = i % 3 > 0};
+                struct scene scene = scene_make(&shape, 100 + i);
+                for (int f = 0; f < FORMS; f++) compare(&scene, forms[f]);
+                scene_free(&scene);
+            }
+    }
+END_TEST
+
 int main(void) {
     Suite *suite = suite_create("convolution parts");
     TCase *parts = tcase_create("parts");
@@ -211,6 +227,7 @@ int main(void) {
     tcase_set_timeout(parts, 120);
     ADD(parts, every_form_takes_parts_and_bf16_as_plain_takes_dense_floats);
     ADD(parts, every_form_takes_parts_and_bf16_where_work_is_cut_into_blocks);
+    ADD(parts, odd_numbers_of_channels_make_pairs_too);
     suite_add_tcase(suite, parts);
     return run_suite(suite);
 }
