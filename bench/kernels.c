@@ -13,7 +13,7 @@ enum { BUFFERS = 6 };
 /* Sizes of a row of the table below, and memory for all: every buffer is as large as the largest array. */
 struct job {
     struct grid grid, to;
-    int64_t channels, more_channels;
+    int64_t channels;
     int heads, radius;
     float *buffer[BUFFERS], *mask, *gamma, *beta, *statistics;
     uint8_t *index;
@@ -86,20 +86,6 @@ static int64_t run_norm_upsample(const struct kernels *k, struct job *job) {
 static int64_t run_upsample_grad(const struct kernels *k, struct job *job) {
     k->upsample_grad(job->buffer[1], job->buffer[2], &job->grid, job->channels, 0, 1);
     return features(k, elements(job) * (1 + (1 << job->grid.ndim)));
-}
-static int64_t upsample_floats(const struct job *job) {
-    const int64_t pixels = grid_pixels(&job->grid);
-    return (pixels << job->grid.ndim) * (2 * job->channels + job->more_channels) + pixels * job->more_channels;
-}
-static int64_t run_upsample_concat(const struct kernels *k, struct job *job) {
-    k->upsample_concat(job->buffer[2], job->buffer[0], job->buffer[1], &job->grid, job->channels, job->more_channels, 0,
-                       1);
-    return FLOAT * upsample_floats(job);
-}
-static int64_t run_upsample_concat_grad(const struct kernels *k, struct job *job) {
-    k->upsample_concat_grad(job->buffer[0], job->buffer[1], job->buffer[2], &job->grid, job->channels,
-                            job->more_channels, 0, 1);
-    return FLOAT * upsample_floats(job);
 }
 static int64_t run_resize_corners(const struct kernels *k, struct job *job) {
     k->resize_corners(job->buffer[1], job->buffer[0], &job->grid, &job->to, job->channels, 2, 0, 1);
@@ -230,10 +216,6 @@ static const struct {
     FEATURES(norm_upsample, .grid = HALF_3D, .channels = 64),
     FEATURES(upsample_grad, .grid = HALF_2D, .channels = 64),
     FEATURES(upsample_grad, .grid = HALF_3D, .channels = 64),
-    ROW(upsample_concat, .grid = HALF_2D, .channels = 32, .more_channels = 64),
-    ROW(upsample_concat, .grid = HALF_3D, .channels = 32, .more_channels = 64),
-    ROW(upsample_concat_grad, .grid = HALF_2D, .channels = 32, .more_channels = 64),
-    ROW(upsample_concat_grad, .grid = HALF_3D, .channels = 32, .more_channels = 64),
     ROW(resize_corners, .grid = HALF_2D, .to = FULL_2D, .channels = 2),
     ROW(resize_corners, .grid = HALF_3D, .to = FULL_3D, .channels = 3),
     ROW(resize_corners_grad, .grid = HALF_2D, .to = FULL_2D, .channels = 2),

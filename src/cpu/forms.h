@@ -25,8 +25,6 @@
     X(widen, form)
 /* Kernels that know floats alone. */
 #define FLOAT_KERNELS(X, form)                                                                                        \
-    X(upsample_concat, form)                                                                                          \
-    X(upsample_concat_grad, form)                                                                                     \
     X(resize_corners, form)                                                                                           \
     X(resize_corners_grad, form)                                                                                      \
     X(mov, form)                                                                                                      \

@@ -76,13 +76,6 @@ struct kernels {
                      int slab, int slabs);
     void (*upsample_grad)(void *ddeep, const void *dy, const struct grid *grid, int64_t channels, int slab, int slabs);
 
-    /* --- y = concat(skip, upsample(deep)) over channels, float32 in both tables.  grid: of deep; skip and y are twice as
-     * large */
-    void (*upsample_concat)(float *y, const float *skip, const float *deep, const struct grid *grid,
-                            int64_t skip_channels, int64_t deep_channels, int slab, int slabs);
-    void (*upsample_concat_grad)(float *dskip, float *ddeep, const float *dy, const struct grid *grid,
-                                 int64_t skip_channels, int64_t deep_channels, int slab, int slabs);
-
     /* --- y = scale * linear resize with aligned corners from grid `from` to grid `to` */
     void (*resize_corners)(float *y, const float *x, const struct grid *from, const struct grid *to, int64_t channels,
                            float scale, int slab, int slabs);

@@ -152,7 +152,6 @@ void scene_draw(struct scene *scene, const struct operation *operation, uint64_t
         if (draw_integer(scene, 0, 9) == 0) scene->grid.size[a] = 1;
     }
     scene->channels = channel_choices[draw_integer(scene, 0, small ? 7 : CHANNEL_CHOICES - 1)];
-    scene->more_channels = channel_choices[draw_integer(scene, 0, small ? 4 : CHANNEL_CHOICES - 1)];
     scene->coordinates = draw_integer(scene, 0, 1) ? COORDINATES_EXACT : COORDINATES_RELEASED;
     scene->slope = (float)draw_integer(scene, 0, 1) * 0.8f + 0.2f;
     scene->with_bias = draw_integer(scene, 0, 1);
@@ -318,28 +317,6 @@ static void upsample_backward(const struct kernels *kernels, struct scene *scene
         kernels->upsample_grad(feature(&features, &scene->grad[0]), feature(&features, &scene->out_grad), &scene->grid,
                                scene->channels, slab, scene->slabs);
     features_return(&features);
-}
-
-/* ---- upsample_concat: inputs skip, deep */
-
-static void concat_draw(struct scene *scene) {
-    scene->to = doubled(&scene->grid);
-    scene->in[0] = uniform(scene, grid_pixels(&scene->to) * scene->channels, -1, 1);
-    scene->in[1] = uniform(scene, grid_pixels(&scene->grid) * scene->more_channels, -1, 1);
-    for (int i = 0; i < 2; i++) scene->grad[i] = array_make(scene->in[i].count);
-    output(scene, grid_pixels(&scene->to) * (scene->channels + scene->more_channels));
-}
-
-static void concat_forward(const struct kernels *kernels, struct scene *scene) {
-    for (int slab = 0; slab < scene->slabs; slab++)
-        kernels->upsample_concat(scene->out.data, scene->in[0].data, scene->in[1].data, &scene->grid, scene->channels,
-                                 scene->more_channels, slab, scene->slabs);
-}
-
-static void concat_backward(const struct kernels *kernels, struct scene *scene) {
-    for (int slab = 0; slab < scene->slabs; slab++)
-        kernels->upsample_concat_grad(scene->grad[0].data, scene->grad[1].data, scene->out_grad.data, &scene->grid,
-                                      scene->channels, scene->more_channels, slab, scene->slabs);
 }
 
 /* ---- resize_corners: input x */
@@ -659,7 +636,6 @@ const struct operation operations[] = {
     {"norm_act", {AT(norm_sums), AT(norm_apply), AT(norm_grad_sums), AT(norm_grad_apply)}, norm_draw, norm_forward, norm_backward, 3e-5, 1e-2f, true},
     {"max_pool2", {AT(max_pool2), AT(max_pool2_grad)}, pool_draw, pool_forward, pool_backward, 0, 0.1f, true},
     {"upsample", {AT(upsample), AT(upsample_grad)}, upsample_draw, upsample_forward, upsample_backward, 2e-6, 0.5f, false},
-    {"upsample_concat", {AT(upsample_concat), AT(upsample_concat_grad)}, concat_draw, concat_forward, concat_backward, 2e-6, 0.5f, false},
     {"resize_corners", {AT(resize_corners), AT(resize_corners_grad)}, resize_draw, resize_forward, resize_backward, 2e-5, 0.5f, false},
     {"warp", {AT(warp), AT(warp_grad)}, warp_draw, warp_forward, warp_backward, 5e-6, 0.1f, true},
     {"mov", {AT(mov), AT(mov_grad)}, mov_draw, mov_forward, mov_backward, 1e-5, 2e-2f, false},

@@ -20,7 +20,7 @@ struct array {
 struct scene {
     struct random_stream random;
     struct grid grid, to;
-    int64_t channels, more_channels, groups;
+    int64_t channels, groups;
     int heads, radius, slabs;
     enum coordinates coordinates;
     float slope, scale;

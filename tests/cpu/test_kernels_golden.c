@@ -113,13 +113,6 @@ static void norm_more(struct scene *scene) {
 
 static void pool_more(struct scene *scene) { scene->more[0] = array_make(scene->out.count); }
 
-/* The skip image has no channels: one element, never read. */
-static void upsample_more(struct scene *scene) {
-    scene->in[1] = scene->in[0], scene->grad[1] = scene->grad[0];
-    scene->in[0] = array_make(1), scene->grad[0] = array_make(1);
-    scene->more_channels = scene->channels, scene->channels = 0;
-}
-
 static void mov_more(struct scene *scene) {
     const struct mov_shape shape = {scene->grid, scene->channels, scene->heads, scene->radius};
     scene->workspace = workspace_make(mov_workspace(&shape, true));
@@ -137,8 +130,6 @@ static const struct {
     {"max_pool2.3d", "max_pool2", pool_more},
     {"upsample_half_pixel.2d", "upsample", NULL},
     {"upsample_half_pixel.3d", "upsample", NULL},
-    {"upsample_half_pixel.2d", "upsample_concat", upsample_more},
-    {"upsample_half_pixel.3d", "upsample_concat", upsample_more},
     {"upsample_corners.2d", "resize_corners", NULL},
     {"upsample_corners.3d", "resize_corners", NULL},
     {"warp_exact.2d", "warp", NULL},

@@ -1,11 +1,9 @@
 /* Upsampling, plain C: what the forms in simd/resize.c must equal.
- * Paper: the U-Net's way up (half-pixel centres, then concatenation).
+ * Paper: the U-Net's way up (half-pixel centres).
  *
  *   y(i) = sum over j of W(i, j) x(j),  dx(j) = sum over i of W(i, j) dy(i),  W a product over the axes of
  *   max(0, 1 - |clamp((i + 1/2) / 2 - 1/2, 0, n - 1) - j|), 2n pixels from n */
 #include "load.h"
-
-#include <string.h>
 
 /* Row i of W on one axis: the pixels low and high with weights 1 - fraction and fraction. */
 struct taps {
@@ -47,8 +45,9 @@ static float up(const element *deep, const struct norm_load *norm, const struct 
     return sum;
 }
 
-/* One channel of pixel j of row `row` of ddeep; dy's pixels are `stride` elements apart. */
-static float down(const element *dy, const struct grid *grid, int64_t row, int64_t j, int64_t stride) {
+/* One channel of pixel j of row `row` of ddeep. */
+static float down(const element *dy, const struct grid *grid, int64_t row, int64_t j, int64_t channels,
+                  int64_t c) {
     const int64_t plane = row / grid->size[1], line = row % grid->size[1];
     const int64_t height = 2 * grid->size[1], width = 2 * grid->size[2];
     float sum = 0;
@@ -58,7 +57,7 @@ static float down(const element *dy, const struct grid *grid, int64_t row, int64
                 if (z < 0 || z >= planes_of(grid) || h < 0 || h >= height || w < 0 || w >= width) continue;
                 const float share = weight(half_pixel_plane(z, grid), plane) * weight(half_pixel(h, grid->size[1]), line) *
                                     weight(half_pixel(w, grid->size[2]), j);
-                sum += share * to_float(dy[((z * height + h) * width + w) * stride]);
+                sum += share * to_float(dy[((z * height + h) * width + w) * channels + c]);
             }
     return sum;
 }
@@ -80,37 +79,5 @@ void PLAIN(upsample_grad)(void *ddeep, const void *dy, const struct grid *grid, 
     element *out = (element *)ddeep + begin * grid->size[2] * channels;
     for (int64_t row = begin; row < end; row++)
         for (int64_t j = 0; j < grid->size[2]; j++)
-            for (int64_t c = 0; c < channels; c++)
-                *out++ = from_float(down((const element *)dy + c, grid, row, j, channels));
+            for (int64_t c = 0; c < channels; c++) *out++ = from_float(down(dy, grid, row, j, channels, c));
 }
-
-#ifndef ELEMENT_IS_BF16
-void upsample_concat_plain(float *y, const float *skip, const float *deep, const struct grid *grid,
-                           int64_t skip_channels, int64_t deep_channels, int slab, int slabs) {
-    const int64_t width = 2 * grid->size[2];
-    int64_t begin, end;
-    slab_share(planes_of(grid) * 2 * grid->size[1], slab, slabs, &begin, &end);
-    for (int64_t pixel = begin * width; pixel < end * width; pixel++) {
-        float *out = y + pixel * (skip_channels + deep_channels);
-        memcpy(out, skip + pixel * skip_channels, (size_t)skip_channels * sizeof *out);
-        for (int64_t c = 0; c < deep_channels; c++)
-            out[skip_channels + c] = up(deep, NULL, grid, pixel / width, pixel % width, deep_channels, c);
-    }
-}
-
-void upsample_concat_grad_plain(float *dskip, float *ddeep, const float *dy, const struct grid *grid,
-                                int64_t skip_channels, int64_t deep_channels, int slab, int slabs) {
-    const int64_t width = 2 * grid->size[2], channels = skip_channels + deep_channels;
-    int64_t begin, end;
-    slab_share(planes_of(grid) * 2 * grid->size[1], slab, slabs, &begin, &end);
-    for (int64_t p = begin * width; p < end * width; p++)
-        memcpy(dskip + p * skip_channels, dy + p * channels, (size_t)skip_channels * sizeof *dskip);
-
-    slab_share(grid->size[0] * grid->size[1], slab, slabs, &begin, &end);
-    for (int64_t row = begin; row < end; row++)
-        for (int64_t j = 0; j < grid->size[2]; j++)
-            for (int64_t c = 0; c < deep_channels; c++)
-                ddeep[(row * grid->size[2] + j) * deep_channels + c] =
-                    down(dy + skip_channels + c, grid, row, j, channels);
-}
-#endif

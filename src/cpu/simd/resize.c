@@ -35,9 +35,9 @@ INLINE void up_column(vf *row, const struct cell *cell, int rows, int64_t at, co
     if (rows == 4) blend_axis(row, rows, 2);
 }
 
-/* Channels c .. c + vectors * LANES of all columns, `left` of them exist; y's pixels are `stride` elements apart. */
+/* Channels c .. c + vectors * LANES of all columns, `left` of them exist. */
 INLINE void up_channels(const struct cell *cell, int rows, int vectors, const struct norm_load *norm, int64_t width,
-                        int64_t channels, int64_t stride, int64_t c, int64_t left) {
+                        int64_t channels, int64_t c, int64_t left) {
     vf low[VECTORS][4], high[VECTORS][4], scale[VECTORS], offset[VECTORS];
     UNROLL for (int v = 0; v < vectors; v++) {
         v_load_norm(&scale[v], &offset[v], norm, c + v * LANES, left);
@@ -49,58 +49,51 @@ INLINE void up_channels(const struct cell *cell, int rows, int vectors, const st
             const int64_t at = c + v * LANES;
             up_column(high[v], cell, rows, (j + 1) * channels + at, norm, scale[v], offset[v], left);
             UNROLL for (int r = 0; r < rows; r++) {
-                element *out = cell->y[r] + (2 * j + 1) * stride + at;
+                element *out = cell->y[r] + (2 * j + 1) * channels + at;
                 v_store_first_e(out, v_fma(v_all(0.75f), low[v][r], v_all(0.25f) * high[v][r]), left);
-                v_store_first_e(out + stride, v_fma(v_all(0.75f), high[v][r], v_all(0.25f) * low[v][r]), left);
+                v_store_first_e(out + channels, v_fma(v_all(0.75f), high[v][r], v_all(0.25f) * low[v][r]), left);
                 low[v][r] = high[v][r];
             }
         }
     UNROLL for (int v = 0; v < vectors; v++)
         UNROLL for (int r = 0; r < rows; r++)
-            v_store_first_e(cell->y[r] + (2 * width - 1) * stride + c + v * LANES, low[v][r], left);
+            v_store_first_e(cell->y[r] + (2 * width - 1) * channels + c + v * LANES, low[v][r], left);
 }
 
-INLINE void up_cell(const struct cell *cell, int rows, const struct norm_load *norm, int64_t width, int64_t channels,
-                    int64_t stride) {
+INLINE void up_cell(const struct cell *cell, int rows, const struct norm_load *norm, int64_t width, int64_t channels) {
     int64_t c = 0;
     for (; c + VECTORS * LANES <= channels; c += VECTORS * LANES)
-        up_channels(cell, rows, VECTORS, norm, width, channels, stride, c, VECTORS * LANES);
-    for (; c < channels; c += LANES) up_channels(cell, rows, 1, norm, width, channels, stride, c, channels - c);
+        up_channels(cell, rows, VECTORS, norm, width, channels, c, VECTORS * LANES);
+    for (; c < channels; c += LANES) up_channels(cell, rows, 1, norm, width, channels, c, channels - c);
 }
 
-/* Cell `number` of (planes + 1 in 3D) x (lines + 1); rows of y begin at `y` and are `line` elements long. */
-static struct cell cell_of(int64_t number, element *y, int64_t line, const element *deep, const struct grid *grid,
-                           int64_t channels) {
+/* Cell `number` of (planes + 1 in 3D) x (lines + 1). */
+static struct cell cell_of(int64_t number, element *y, const element *deep, const struct grid *grid, int64_t channels) {
     const int64_t height = grid->size[1], h = number % (height + 1) - 1, z = number / (height + 1) - (grid->ndim == 3);
     struct cell cell;
     for (int r = 0; r < 1 << (grid->ndim - 1); r++) {
         const int64_t plane = grid->ndim == 3 ? clamp(z + (r >> 1), grid->size[0]) : 0;
         const int64_t out_plane = grid->ndim == 3 ? clamp(2 * z + 1 + (r >> 1), 2 * grid->size[0]) : 0;
         cell.deep[r] = deep + (plane * height + clamp(h + (r & 1), height)) * grid->size[2] * channels;
-        cell.y[r] = y + (out_plane * 2 * height + clamp(2 * h + 1 + (r & 1), 2 * height)) * line;
+        cell.y[r] = y + (out_plane * 2 * height + clamp(2 * h + 1 + (r & 1), 2 * height)) * 2 * grid->size[2] * channels;
     }
     return cell;
 }
 
-static void cells_share(const struct grid *grid, int slab, int slabs, int64_t *begin, int64_t *end) {
-    slab_share((grid->ndim == 3 ? grid->size[0] + 1 : 1) * (grid->size[1] + 1), slab, slabs, begin, end);
-}
-
-static void up(const struct cell *cell, const struct norm_load *norm, const struct grid *grid, int64_t channels,
-               int64_t stride) {
-    if (grid->ndim == 3 && norm) up_cell(cell, 4, norm, grid->size[2], channels, stride);
-    else if (grid->ndim == 3) up_cell(cell, 4, NULL, grid->size[2], channels, stride);
-    else if (norm) up_cell(cell, 2, norm, grid->size[2], channels, stride);
-    else up_cell(cell, 2, NULL, grid->size[2], channels, stride);
+static void up(const struct cell *cell, const struct norm_load *norm, const struct grid *grid, int64_t channels) {
+    if (grid->ndim == 3 && norm) up_cell(cell, 4, norm, grid->size[2], channels);
+    else if (grid->ndim == 3) up_cell(cell, 4, NULL, grid->size[2], channels);
+    else if (norm) up_cell(cell, 2, norm, grid->size[2], channels);
+    else up_cell(cell, 2, NULL, grid->size[2], channels);
 }
 
 void FORM(upsample)(void *y, const void *deep, const struct norm_load *norm, const struct grid *grid, int64_t channels,
                     int slab, int slabs) {
     int64_t begin, end;
-    cells_share(grid, slab, slabs, &begin, &end);
+    slab_share((grid->ndim == 3 ? grid->size[0] + 1 : 1) * (grid->size[1] + 1), slab, slabs, &begin, &end);
     for (int64_t number = begin; number < end; number++) {
-        const struct cell cell = cell_of(number, y, 2 * grid->size[2] * channels, deep, grid, channels);
-        up(&cell, norm, grid, channels, channels);
+        const struct cell cell = cell_of(number, y, deep, grid, channels);
+        up(&cell, norm, grid, channels);
     }
 }
 
@@ -112,13 +105,13 @@ struct blend {
     float weight[16];
 };
 
-static struct blend blend_of(int64_t row, const element *dy, int64_t line, const struct grid *grid) {
+static struct blend blend_of(int64_t row, const element *dy, const struct grid *grid, int64_t channels) {
     static const float weight[] = {0.25f, 0.75f, 0.75f, 0.25f};
     const int64_t height = 2 * grid->size[1], plane = row / grid->size[1], h = row % grid->size[1];
     struct blend blend;
     for (int r = 0; r < (grid->ndim == 3 ? 16 : 4); r++) {
         const int64_t z = grid->ndim == 3 ? clamp(2 * plane - 1 + (r >> 2), 2 * grid->size[0]) : 0;
-        blend.row[r] = dy + (z * height + clamp(2 * h - 1 + (r & 3), height)) * line;
+        blend.row[r] = dy + (z * height + clamp(2 * h - 1 + (r & 3), height)) * 2 * grid->size[2] * channels;
         blend.weight[r] = weight[r & 3] * (grid->ndim == 3 ? weight[r >> 2] : 1);
     }
     return blend;
@@ -134,27 +127,27 @@ INLINE vf down_column(const struct blend *blend, int rows, int64_t at, int64_t l
 
 /* Ask for pixels ahead of column j in the rows of dy that the row of ddeep before did not read: the last two of each
  * plane.  They are many and far apart, more than the processor follows by itself. */
-INLINE void prefetch_ahead(const struct blend *blend, int rows, int64_t j, int64_t width, int64_t channels, int64_t stride) {
+INLINE void prefetch_ahead(const struct blend *blend, int rows, int64_t j, int64_t width, int64_t channels) {
     enum { AHEAD = 12, LINE = 64 / sizeof(element) };
     if (2 * j + AHEAD + 2 > 2 * width) return;
     for (int r = 0; r < rows; r++)
-        for (int64_t i = 0; r % 4 >= 2 && i < 2 * stride && i < stride + channels; i += LINE)
-            _mm_prefetch((const char *)(blend->row[r] + (2 * j + AHEAD) * stride + i), _MM_HINT_T0);
+        for (int64_t i = 0; r % 4 >= 2 && i < 2 * channels; i += LINE)
+            _mm_prefetch((const char *)(blend->row[r] + (2 * j + AHEAD) * channels + i), _MM_HINT_T0);
 }
 
 /* Channels c .. c + vectors * LANES of a row of ddeep, `left` of them exist: each of its pixels gets gradient from four
  * columns, two of which serve the next, too. */
 INLINE void down_channels(element *ddeep, const struct blend *blend, int rows, int vectors, int64_t width, int64_t channels,
-                          int64_t stride, int64_t c, int64_t left) {
+                          int64_t c, int64_t left) {
     const vf near = v_all(0.75f), far = v_all(0.25f);
     vf inside[VECTORS], outside[VECTORS];
     UNROLL for (int v = 0; v < vectors; v++) inside[v] = outside[v] = down_column(blend, rows, c + v * LANES, left);
     for (int64_t j = 0; j < width; j++) {
-        if (c == 0) prefetch_ahead(blend, rows, j, width, channels, stride);
+        if (c == 0) prefetch_ahead(blend, rows, j, width, channels);
         UNROLL for (int v = 0; v < vectors; v++) {
-            const int64_t at = (2 * j + 1) * stride + c + v * LANES;
+            const int64_t at = (2 * j + 1) * channels + c + v * LANES;
             const vf third = down_column(blend, rows, at, left);
-            const vf last = j + 1 < width ? down_column(blend, rows, at + stride, left) : third;
+            const vf last = j + 1 < width ? down_column(blend, rows, at + channels, left) : third;
             const vf sum = v_fma(near, inside[v] + third, far * (outside[v] + last));
             v_store_first_e(ddeep + j * channels + c + v * LANES, sum, left);
             outside[v] = third, inside[v] = last;
@@ -162,64 +155,22 @@ INLINE void down_channels(element *ddeep, const struct blend *blend, int rows, i
     }
 }
 
-INLINE void down_row(element *ddeep, const struct blend *blend, int rows, int64_t width, int64_t channels, int64_t stride) {
+INLINE void down_row(element *ddeep, const struct blend *blend, int rows, int64_t width, int64_t channels) {
     int64_t c = 0;
     for (; c + VECTORS * LANES <= channels; c += VECTORS * LANES)
-        down_channels(ddeep, blend, rows, VECTORS, width, channels, stride, c, VECTORS * LANES);
-    for (; c < channels; c += LANES) down_channels(ddeep, blend, rows, 1, width, channels, stride, c, channels - c);
+        down_channels(ddeep, blend, rows, VECTORS, width, channels, c, VECTORS * LANES);
+    for (; c < channels; c += LANES) down_channels(ddeep, blend, rows, 1, width, channels, c, channels - c);
 }
 
-static void down(element *ddeep, const element *dy, const struct grid *grid, int64_t row, int64_t channels, int64_t stride) {
-    const struct blend blend = blend_of(row, dy, 2 * grid->size[2] * stride, grid);
+static void down(element *ddeep, const element *dy, const struct grid *grid, int64_t row, int64_t channels) {
+    const struct blend blend = blend_of(row, dy, grid, channels);
     element *out = ddeep + row * grid->size[2] * channels;
-    if (grid->ndim == 3) down_row(out, &blend, 16, grid->size[2], channels, stride);
-    else down_row(out, &blend, 4, grid->size[2], channels, stride);
+    if (grid->ndim == 3) down_row(out, &blend, 16, grid->size[2], channels);
+    else down_row(out, &blend, 4, grid->size[2], channels);
 }
 
 void FORM(upsample_grad)(void *ddeep, const void *dy, const struct grid *grid, int64_t channels, int slab, int slabs) {
     int64_t begin, end;
     slab_share(grid->size[0] * grid->size[1], slab, slabs, &begin, &end);
-    for (int64_t row = begin; row < end; row++) down(ddeep, dy, grid, row, channels, channels);
+    for (int64_t row = begin; row < end; row++) down(ddeep, dy, grid, row, channels);
 }
-
-/* ---- the same beside another image's channels */
-
-#ifndef ELEMENT_IS_BF16
-/* Copy `count` floats from each pixel of a row to the same pixel of another. */
-static void copy_row(float *to, int64_t to_stride, const float *from, int64_t from_stride, int64_t width,
-                     int64_t count) {
-    for (int64_t w = 0; w < width; w++, to += to_stride, from += from_stride)
-        for (int64_t c = 0; c < count; c += LANES) v_store_first(to + c, v_load_first(from + c, count - c), count - c);
-}
-
-void FORM(upsample_concat)(float *y, const float *skip, const float *deep, const struct grid *grid,
-                           int64_t skip_channels, int64_t deep_channels, int slab, int slabs) {
-    const int64_t width = 2 * grid->size[2], channels = skip_channels + deep_channels;
-    int64_t begin, end;
-    cells_share(grid, slab, slabs, &begin, &end);
-    for (int64_t number = begin; number < end; number++) {
-        const struct cell cell = cell_of(number, y + skip_channels, width * channels, deep, grid, deep_channels);
-        up(&cell, NULL, grid, deep_channels, channels);
-        for (int r = 0; r < 1 << (grid->ndim - 1); r++) {
-            float *out = cell.y[r] - skip_channels;
-            copy_row(out, channels, skip + (out - y) / channels * skip_channels, skip_channels, width, skip_channels);
-        }
-    }
-}
-
-void FORM(upsample_concat_grad)(float *dskip, float *ddeep, const float *dy, const struct grid *grid,
-                                int64_t skip_channels, int64_t deep_channels, int slab, int slabs) {
-    const int64_t width = 2 * grid->size[2], channels = skip_channels + deep_channels;
-    const int planes = grid->ndim == 3 ? 2 : 1;
-    int64_t begin, end;
-    slab_share(grid->size[0] * grid->size[1], slab, slabs, &begin, &end);
-    for (int64_t row = begin; row < end; row++) {
-        const int64_t plane = row / grid->size[1], line = row % grid->size[1];
-        down(ddeep, dy + skip_channels, grid, row, deep_channels, channels);
-        for (int i = 0; i < 2 * planes; i++) { /* the two rows of each plane that lie above this one */
-            const int64_t above = ((planes * plane + i / 2) * 2 * grid->size[1] + 2 * line + i % 2) * width;
-            copy_row(dskip + above * skip_channels, skip_channels, dy + above * channels, channels, width, skip_channels);
-        }
-    }
-}
-#endif
