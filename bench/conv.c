@@ -142,7 +142,7 @@ static bool next_is(int *argc, char ***argv, const char *word) {
 }
 
 int main(int argc, char **argv) {
-    static char *every[] = {"thin", "winograd_avx512_bf16", "onednn", "avx512"};
+    static char *every[] = {"thin_avx512_bf16", "winograd_avx512_bf16", "onednn", "avx512"};
     const int slabs = argc > 1 ? atoi(argv[1]) : 0;
     if (slabs > 0) argc--, argv++;
     const bool half = next_is(&argc, &argv, "bf16"), step = next_is(&argc, &argv, "step");

@@ -1,6 +1,7 @@
 /* One convolution of one image, prepared once and run many times: 1 or 3 wide, stride 1, zero padding, channels last.
- * Its three passes are prepared each on its own: rows of an ordered list serve them, those made for a kind of shape first
- * (thin, winograd), then what takes any (oneDNN, own direct kernels), plain C last.  The choice depends on shape and CPU features alone.
+ * Its three passes are prepared each on its own, by the first row of an ordered list (conv.c) that serves it: thin forms;
+ * of bf16 features oneDNN where it has AMX; Winograd's forms; oneDNN; own direct forms; plain C, which takes all.  The
+ * choice depends on shape and CPU features alone.
  * Features are float or bf16; bf16 ones may be multiplied as bf16 pairs or as floats, sums and weights are float.
  *
  * Weights outside are PyTorch's (c_out, c_in, [kd,] kh, kw); conv_pack() turns them once a step into what forward and
@@ -46,8 +47,9 @@ struct conv;
 cover_status conv_create(struct conv **conv, cover_context *context, const struct conv_shape *shape);
 /* How many slabs pay for this shape: 1 for a small image, 8 at most; with gradients fewer. */
 int conv_good_slabs(const struct conv_shape *shape);
-/* In a given form, "thin", "winograd_avx512_bf16", "winograd_avx512", "winograd_avx2", "winograd_generic", "onednn", "avx512",
- * "avx2", "generic" or "plain"; a pass that it does not serve is taken by the best other row (conv_form tells).  COVER_ERROR_UNSUPPORTED when it serves none here. */
+/* In a given form: "thin_" or "winograd_" with avx512_bf16, avx512, avx2 or generic, the direct ones "avx512", "avx2" and
+ * "generic", "onednn_amx", "onednn" or "plain".  A pass that it does not serve is taken by the best other row (conv_form
+ * tells).  COVER_ERROR_UNSUPPORTED when it serves none here. */
 cover_status conv_create_form(struct conv **conv, cover_context *context, const struct conv_shape *shape,
                               const char *form);
 void conv_destroy(struct conv *conv); /* takes NULL */

@@ -4,8 +4,6 @@
  * knows no edges and reads memory that lies close together.  Any number of channels.  One row of conv.c's list. */
 #include "direct.h"
 
-#include "../features.h"
-
 /* A patch stays in the first cache, beside a stream of weights; the weights of a group of blocks in the second. */
 enum { PATCH_FLOATS = 6 * 1024, GROUP_FLOATS = 96 * 1024 };
 
@@ -201,13 +199,6 @@ static cover_status convolve(const struct prepared *prepared, int slab, const st
     return COVER_OK;
 }
 
-static bool serves(enum conv_pass pass, unsigned features) {
-    (void)pass;
-    return (features & CONV_FEATURES) == CONV_FEATURES;
-}
-
-#define NAME_TEXT(isa) #isa
-#define ISA_TEXT(isa) NAME_TEXT(isa)
 const struct conv_form ISA_NAME(conv) = {
-    ISA_TEXT(CONV_ISA), 0, serves, prepare, release, pack, convolve, direct_weights,
+    ISA_TEXT, 0, isa_serves, prepare, release, pack, convolve, direct_weights,
 };

@@ -3,6 +3,7 @@
 #ifndef COVER_CONV_DIRECT_H
 #define COVER_CONV_DIRECT_H
 
+#include "../features.h"
 #include "form.h"
 
 /* avx512: 14 x 2 sums, 2 vectors of B and one of A are 31 of 32 registers; avx2 and generic have 16. */
@@ -12,6 +13,13 @@ enum { LANES = 16, ROWS_MAX = 14 };
 enum { LANES = 8, ROWS_MAX = 6 };
 #else
 enum { LANES = 4, ROWS_MAX = 6 };
+#endif
+/* X(1) .. X(ROWS_MAX): a product has one function for each number of rows. */
+#define ROWS_1_TO_6(X) X(1) X(2) X(3) X(4) X(5) X(6)
+#if defined(__AVX512F__)
+#define EACH_ROWS(X) ROWS_1_TO_6(X) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14)
+#else
+#define EACH_ROWS(X) ROWS_1_TO_6(X)
 #endif
 enum { BLOCK = 2 * LANES }; /* output channels that one product makes, at most */
 typedef float vec __attribute__((vector_size(LANES * sizeof(float)), aligned(4), may_alias));
@@ -31,6 +39,9 @@ typedef void product_fn(const struct product *product);
 #define JOIN(name, isa) name##_##isa
 #define JOIN_ISA(name, isa) JOIN(name, isa)
 #define ISA_NAME(name) JOIN_ISA(name, CONV_ISA)
+#define TEXT(name) #name
+#define TEXT_ISA(isa) TEXT(isa)
+#define ISA_TEXT TEXT_ISA(CONV_ISA)
 #define product_table ISA_NAME(conv_product)
 #define direct_weights_prepare ISA_NAME(conv_weights_prepare)
 #define direct_weights ISA_NAME(conv_weights)
@@ -41,6 +52,12 @@ extern product_fn *const product_table[2][ROWS_MAX + 1];
 cover_status direct_weights_prepare(struct prepared *prepared);
 cover_status direct_weights(const struct prepared *prepared, float *dw, float *db,
                             const struct conv_source source[CONV_SOURCES], const void *dy, void *scratch, bool accumulate);
+
+/* serves() of every form that is built once an instruction set. */
+static inline bool isa_serves(enum conv_pass pass, unsigned features) {
+    (void)pass;
+    return (features & CONV_FEATURES) == CONV_FEATURES;
+}
 
 static inline int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 static inline int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }

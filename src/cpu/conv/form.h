@@ -48,7 +48,7 @@ struct conv_form {
 };
 
 extern const struct conv_form conv_onednn_amx, conv_onednn, conv_avx512, conv_avx2, conv_generic, conv_plain;
-extern const struct conv_form conv_thin_avx512_bf16, conv_thin_avx512, conv_thin_avx2, conv_thin_generic; /* all "thin" */
+extern const struct conv_form conv_thin_avx512_bf16, conv_thin_avx512, conv_thin_avx2, conv_thin_generic;
 extern const struct conv_form conv_winograd_avx512_bf16, conv_winograd_avx512, conv_winograd_avx2, conv_winograd_generic;
 
 /* Channels of each source of x. */

@@ -3,8 +3,6 @@
  * taken while it is in the cache.  No image of scratch.  A row of conv.c's list for each instruction set. */
 #include "thin.h"
 
-#include "../features.h"
-
 struct plan {
     struct thin_source source;
     int64_t out;             /* channels */
@@ -162,11 +160,6 @@ static cover_status convolve(const struct prepared *prepared, int slab, const st
     return COVER_OK;
 }
 
-static bool serves(enum conv_pass pass, unsigned features) {
-    (void)pass;
-    return (features & CONV_FEATURES) == CONV_FEATURES;
-}
-
 const struct conv_form ISA_NAME(conv_thin) = {
-    "thin", TAKES_BF16 | TAKES_PARTS, serves, prepare, release, pack, convolve, thin_weights,
+    "thin_" ISA_TEXT, TAKES_BF16 | TAKES_PARTS, isa_serves, prepare, release, pack, convolve, thin_weights,
 };

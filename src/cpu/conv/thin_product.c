@@ -111,13 +111,6 @@ INLINE void grouped(const struct product *t, const int rows, const int group) {
     }
 }
 
-#define ROWS_1_TO_6(X) X(1) X(2) X(3) X(4) X(5) X(6)
-#if defined(__AVX512F__)
-#define EACH_ROWS(X) ROWS_1_TO_6(X) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14)
-#else
-#define EACH_ROWS(X) ROWS_1_TO_6(X)
-#endif
-
 #define DEFINE(m)                                                                                                      \
     static void beside_##m##_1(const struct product *t) { beside(t, NULL, m, 1); }                                     \
     static void beside_##m##_2(const struct product *t) { beside(t, NULL, m, 2); }                                     \

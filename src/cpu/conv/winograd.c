@@ -4,8 +4,6 @@
  * one an instruction set. */
 #include "winograd_pass.h"
 
-#include "../features.h"
-
 /* Bytes of V and M that stay in the second cache, beside the weights; but no fewer than so many tiles share the weights
  * that are read for them.  The least channels and pixels that are worth it. */
 enum { CACHE_BYTES = 256 * 1024, LEAST_TILES = 6 * ROWS_MAX, LEAST_CHANNELS = 8, LEAST_PIXELS = 4 };
@@ -163,13 +161,6 @@ static cover_status convolve(const struct prepared *prepared, int slab, const st
     return COVER_OK;
 }
 
-static bool serves(enum conv_pass pass, unsigned features) {
-    (void)pass;
-    return (features & CONV_FEATURES) == CONV_FEATURES;
-}
-
-#define NAME_TEXT(isa) #isa
-#define ISA_TEXT(isa) NAME_TEXT(isa)
 const struct conv_form ISA_NAME(conv_winograd) = {
-    "winograd_" ISA_TEXT(CONV_ISA), TAKES_BF16 | TAKES_PARTS, serves, prepare, release, pack, convolve, winograd_weights,
+    "winograd_" ISA_TEXT, TAKES_BF16 | TAKES_PARTS, isa_serves, prepare, release, pack, convolve, winograd_weights,
 };
