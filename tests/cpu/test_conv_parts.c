@@ -13,9 +13,20 @@ static const char *const forms[] = {"chosen", "thin_avx512_bf16", "thin_avx512",
                                     "onednn", "avx512", "avx2", "generic", "plain"};
 enum { FORMS = sizeof forms / sizeof *forms };
 
-static cover_context *context;
-static void setup(void) { ck_assert_ok(cover_context_create(&context, NULL)); }
-static void teardown(void) { cover_context_destroy(context); }
+static const char *const caps[] = {NULL, "avx512", "avx2", "plain"};
+enum { CAPS = sizeof caps / sizeof *caps };
+
+static cover_context *contexts[CAPS];
+static void setup(void) {
+    for (int i = 0; i < CAPS; i++) {
+        cover_context_options options = COVER_CONTEXT_OPTIONS_INIT;
+        options.isa = caps[i];
+        ck_assert_ok(cover_context_create(&contexts[i], &options));
+    }
+}
+static void teardown(void) {
+    for (int i = 0; i < CAPS; i++) cover_context_destroy(contexts[i]);
+}
 
 /* ---- tensors of either element */
 
@@ -64,7 +75,7 @@ static void run_plain(struct scene *s) {
     struct conv_shape dense = s->shape;
     dense.x = dense.y = ELEMENT_F32, dense.c_second = 0, dense.normed = false, dense.slabs = 0;
     struct conv *conv;
-    ck_assert_ok(conv_create_form(&conv, context, &dense, "plain"));
+    ck_assert_ok(conv_create_form(&conv, contexts[0], &dense, "plain"));
     void *packed = tensor_of((int64_t)conv_packed_bytes(conv) / 4, ELEMENT_F32), *scratch = tensor_of(64, ELEMENT_F32);
     const struct conv_source x[CONV_SOURCES] = {{.data = s->dense_x}};
     ck_assert_ok(conv_pack(conv, packed, s->w, scratch));
@@ -123,7 +134,7 @@ static bool serves_any(const struct conv *conv, const char *form) {
     return false;
 }
 
-static void compare(const struct scene *s, const char *form) {
+static void compare_form(const struct scene *s, cover_context *context, const char *form) {
     const struct conv_shape *shape = &s->shape;
     const bool half = shape->x == ELEMENT_BF16 || shape->y == ELEMENT_BF16;
     const double bound = half ? 0.01 : 2e-6;
@@ -178,6 +189,12 @@ static void compare(const struct scene *s, const char *form) {
     conv_destroy(conv);
 }
 
+/* Every form; under each cap what is chosen, and what is made dense for a form that takes no parts, by that cap's copies. */
+static void compare(const struct scene *s) {
+    for (int f = 0; f < FORMS; f++) compare_form(s, contexts[0], forms[f]);
+    for (int i = 1; i < CAPS; i++) compare_form(s, contexts[i], "chosen"), compare_form(s, contexts[i], "generic");
+}
+
 START_TEST(every_form_takes_parts_and_bf16_as_plain_takes_dense_floats)
     {
         static const int64_t channels[] = {1, 3, 8, 16, 24, 32, 33, 40, 64};
@@ -191,7 +208,7 @@ START_TEST(every_form_takes_parts_and_bf16_as_plain_takes_dense_floats)
             shape.x = DRAW(2) ? ELEMENT_BF16 : ELEMENT_F32, shape.y = DRAW(3) ? shape.x : DRAW(2) ? ELEMENT_BF16 : ELEMENT_F32;
             if (DRAW(2)) shape.c_second = channels[DRAW(9)], shape.c_in += shape.c_second;
             struct scene scene = scene_make(&shape, trial);
-            for (int f = 0; f < FORMS; f++) compare(&scene, forms[f]);
+            compare(&scene);
             scene_free(&scene);
         }
     }
@@ -210,7 +227,7 @@ START_TEST(every_form_takes_parts_and_bf16_where_work_is_cut_into_blocks)
             shape.kernel = 3, shape.bias = shape.gradient = shape.normed = true, shape.slabs = 3;
             shape.x = shape.y = ELEMENT_BF16;
             struct scene scene = scene_make(&shape, i);
-            for (int f = 0; f < FORMS; f++) compare(&scene, forms[f]);
+            compare(&scene);
             scene_free(&scene);
         }
     }
@@ -226,7 +243,7 @@ START_TEST(odd_numbers_of_channels_make_pairs_too)
                                            .kernel = 3, .bias = true, .gradient = true, .x = ELEMENT_BF16, .y = ELEMENT_BF16,
                                            .c_second = odd[i][1], .normed = i % 3 > 0};
                 struct scene scene = scene_make(&shape, 100 + i);
-                for (int f = 0; f < FORMS; f++) compare(&scene, forms[f]);
+                compare(&scene);
                 scene_free(&scene);
             }
     }

@@ -76,16 +76,23 @@ INLINE void store_first(void *to, enum element element, vec value, int64_t count
 #endif
 }
 
+/* Where `left` channels are left: a whole vector, or the first lanes of one. */
+INLINE vec load_left(const void *from, enum element element, int64_t left) {
+    return left < LANES ? load_first(from, element, left) : load_vec(from, element);
+}
+INLINE void store_left(void *to, enum element element, vec value, int64_t left) {
+    if (left < LANES) store_first(to, element, value, left);
+    else store_vec(to, element, value);
+}
+
 /* A normalisation on load, of LANES channels; lanes without a channel get zero. */
 struct vec_norm {
     vec scale, offset, slope;
 };
 INLINE struct vec_norm load_norm(const struct norm_load *norm, int64_t channel, int64_t left) {
-    const float *scale = norm->scale + channel, *offset = norm->offset + channel;
-    struct vec_norm n = {.slope = norm->slope - (vec){0}};
-    n.scale = left < LANES ? load_first(scale, ELEMENT_F32, left) : *(const vec *)scale;
-    n.offset = left < LANES ? load_first(offset, ELEMENT_F32, left) : *(const vec *)offset;
-    return n;
+    return (struct vec_norm){.scale = load_left(norm->scale + channel, ELEMENT_F32, left),
+                             .offset = load_left(norm->offset + channel, ELEMENT_F32, left),
+                             .slope = norm->slope - (vec){0}};
 }
 INLINE vec normed_vec(struct vec_norm n, vec x) {
     x = x * n.scale + n.offset;

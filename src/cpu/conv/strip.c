@@ -3,15 +3,6 @@
 #include "elements.h"
 #include "strip.h"
 
-/* The first `count` of a vector, 1 .. LANES. */
-INLINE vec load(const void *from, enum element element, int64_t count) {
-    return count == LANES ? load_vec(from, element) : load_first(from, element, count);
-}
-INLINE void store(void *to, enum element element, vec value, int64_t count) {
-    if (count == LANES) store_vec(to, element, value);
-    else store_first(to, element, value, count);
-}
-
 /* ---- copy */
 
 struct copy { /* rows of `width` values */
@@ -30,9 +21,9 @@ INLINE void copy_column(const struct copy *c, int64_t row, int64_t rows, int64_t
     struct vec_norm norm;
     if (normed) norm = load_norm(&c->norm, i, count);
     for (int64_t r = 0; r < rows; r++, to += to_stride, from += from_stride) {
-        vec value = load(from, from_element, count);
+        vec value = load_left(from, from_element, count);
         if (normed) value = normed_vec(norm, value);
-        store(to, to_element, value, count);
+        store_left(to, to_element, value, count);
     }
 }
 
@@ -54,10 +45,11 @@ INLINE void copy_row(const struct copy *c, enum element to_element, enum element
     const int64_t width = c->width, whole = width / LANES * LANES;
     char *to = c->to;
     const char *from = c->from;
-    for (int64_t i = 0; i < whole; i += LANES) store(to + i * to_size, to_element, load(from + i * from_size, from_element, LANES), LANES);
+    for (int64_t i = 0; i < whole; i += LANES)
+        store_vec(to + i * to_size, to_element, load_vec(from + i * from_size, from_element));
     if (whole == width) return;
-    const vec last = load(from + whole * from_size, from_element, width - whole);
-    store(to + whole * to_size, to_element, last, width - whole);
+    const vec last = load_first(from + whole * from_size, from_element, width - whole);
+    store_first(to + whole * to_size, to_element, last, width - whole);
 }
 
 #define COPY(name, to, from, normed)                                                                                   \
@@ -134,7 +126,7 @@ INLINE void sum_group(double *sum, double *square, const char *from, enum elemen
     vec sums = {0}, squares = {0};
 #pragma GCC unroll 16
     for (int64_t r = 0; r < rows; r++) {
-        const vec value = load(from + r * stride, element, count);
+        const vec value = load_left(from + r * stride, element, count);
         sums += value;
         if (square) squares += value * value;
     }

@@ -69,7 +69,7 @@ INLINE void tile_column(vec out[4], const struct tile_source *source, int64_t x,
         d[r] = (vec){0};
         if (checked && (!source->row[r] || x < 0 || x >= source->width)) continue;
         const void *from = element_at(source->row[r], element, at);
-        d[r] = checked && left < LANES ? load_first(from, element, left) : load_vec(from, element);
+        d[r] = load_left(from, element, checked ? left : LANES);
         if (norm) d[r] = normed_vec(*norm, d[r]);
     }
     out[0] = d[0] - d[2], out[1] = d[1] + d[2], out[2] = d[2] - d[1], out[3] = d[1] - d[3];

@@ -87,7 +87,7 @@ INLINE vec gradient_pixel(const struct gradient_source *source, int row, int64_t
                           const enum element element, const bool checked) {
     if (checked && (!source->row[row] || x >= source->width)) return (vec){0};
     const void *from = element_at(source->row[row], element, x * source->channels + channel);
-    return checked && left < LANES ? load_first(from, element, left) : load_vec(from, element);
+    return load_left(from, element, checked ? left : LANES);
 }
 
 /* Column x of a row of tiles, along y: A e. */

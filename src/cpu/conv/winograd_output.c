@@ -35,8 +35,7 @@ INLINE void tile_write(const struct tile_target *target, int64_t tile, int64_t c
         const int64_t x = 2 * tile + p % 2;
         if (checked && (!target->row[p / 2] || x >= target->width)) continue;
         void *to = (void *)element_at(target->row[p / 2], element, x * target->channels + channel);
-        if (checked && left < LANES) store_first(to, element, y[p], left);
-        else store_vec(to, element, y[p]);
+        store_left(to, element, y[p], checked ? left : LANES);
         if (summed) sums->sum[p] += y[p], sums->square[p] += y[p] * y[p];
     }
 }
@@ -104,7 +103,7 @@ void winograd_output(const struct winograd_plan *plan, const struct conv_target 
             for (int64_t c = 0; c < channels; c += LANES) {
                 const int64_t left = channels - c;
                 vec shift = {0};
-                if (bias) shift = left < LANES ? load_first(bias + c, ELEMENT_F32, left) : *(const vec *)(bias + c);
+                if (bias) shift = load_left(bias + c, ELEMENT_F32, left);
                 struct tile_sums sums;
                 output(&to, begin, tiles, c, left, m + done * plan->m_row + at + c, plan->m_row, plan->m_frequency, shift, &sums);
                 if (target->sums) add_sums(target->sums, channels, &sums, c);
