@@ -46,7 +46,7 @@ static void fill_layer(struct bench_row *row, const struct graph *graph, const s
     row->bf16 = is_convolution(node->op) &&
                 (has_bf16(graph, node->input, NODE_INPUTS) || has_bf16(graph, node->output, NODE_OUTPUTS));
     snprintf(row->layer, sizeof row->layer, "%s", layer_of(graph, node));
-    const struct tensor *larger = &graph->tensors[node->input[0]];
+    const struct tensor *larger = &graph->tensors[node->input[0] != ABSENT ? node->input[0] : node->output[0]];
     for (int i = 0; i < op_rows[node->op].outputs; i++)
         if (node->output[i] != ABSENT && tensor_elements(&graph->tensors[node->output[i]]) > tensor_elements(larger))
             larger = &graph->tensors[node->output[i]];

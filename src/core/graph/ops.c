@@ -416,6 +416,7 @@ gradient_rule *const op_gradient[OP_COUNT] = {
 
 /* Multiplications and additions, counted as two; what is not a convolution or MoV is left out. */
 double node_flops(const struct graph *graph, const struct node *node) {
+    if (node->input[0] == ABSENT) return 0; /* a pooling's gradient with nothing to add */
     const struct tensor *first = in(graph, node, 0);
     double pixels = (double)first->images * (double)grid_pixels(&first->grid);
     int ndim = first->grid.ndim;
