@@ -45,7 +45,8 @@ struct conv;
 
 /* COVER_ERROR_SHAPE for sizes below 1, another kernel than 1 or 3, or bytes beyond what can be addressed. */
 cover_status conv_create(struct conv **conv, cover_context *context, const struct conv_shape *shape);
-/* How many slabs pay for this shape: 1 for a small image, 8 at most; with gradients fewer. */
+enum { CONV_SLABS_MAX = 8 };
+/* How many slabs pay for this shape: 1 for a small image, CONV_SLABS_MAX at most; with gradients fewer. */
 int conv_good_slabs(const struct conv_shape *shape);
 /* In a given form: "thin_" or "winograd_" with avx512_bf16, avx512, avx2 or generic, the direct ones "avx512", "avx2" and
  * "generic", "onednn_amx", "onednn" or "plain".  A pass that it does not serve is taken by the best other row (conv_form

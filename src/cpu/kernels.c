@@ -53,16 +53,20 @@ const struct kernels *kernels_best(unsigned features, enum element element) {
     return tables[kernels_available(tables, features, element) - 1];
 }
 
+/* As many blocks of `pixels` as there is work for, none of them empty. */
+static int blocks_of(int64_t work, int64_t pixels) {
+    const int64_t most = pixels < BLOCKS_MAX ? pixels : BLOCKS_MAX;
+    return work < 1 ? 1 : (int)(work < most ? work : most);
+}
+
 int norm_blocks(const struct norm_shape *s) {
-    enum { MOST = 8, ELEMENTS = 1 << 16 };
-    const int64_t blocks = s->pixels * s->channels / ELEMENTS, most = s->pixels < MOST ? s->pixels : MOST;
-    return blocks < 1 ? 1 : (int)(blocks < most ? blocks : most);
+    enum { ELEMENTS = 1 << 16 };
+    return blocks_of(s->pixels * s->channels / ELEMENTS, s->pixels);
 }
 
 int loss_blocks(int64_t pixels) {
-    enum { MOST = 8, PIXELS = 1 << 12 };
-    const int64_t blocks = pixels / PIXELS;
-    return blocks < 1 ? 1 : (int)(blocks < MOST ? blocks : MOST);
+    enum { PIXELS = 1 << 12 };
+    return blocks_of(pixels / PIXELS, pixels);
 }
 
 void norm_statistics(float *mean, float *rstd, const double *sums, int blocks, const struct norm_shape *s) {

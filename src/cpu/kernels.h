@@ -134,7 +134,7 @@ struct kernels {
     void (*global_pool)(void *y, const void *x, int64_t pixels, int64_t channels);
     void (*global_pool_grad)(void *dx, const void *dy, int64_t pixels, int64_t channels);
 
-    /* --- y = x as floats, normalised where norm is not NULL */
+    /* --- y = x as floats, normalised where norm is not NULL; y may be x where that is of floats */
     void (*widen)(float *y, const void *x, const struct norm_load *norm, int64_t pixels, int64_t channels, int slab, int slabs);
 
     /* --- flat vectors */
@@ -143,9 +143,10 @@ struct kernels {
     void (*adam)(float *weights, float *m, float *v, const float *gradient, int64_t count, const struct adam *s);
 };
 
-/* Blocks of an image's pixels for norm_sums(), by its shape alone: 1..8. */
+enum { BLOCKS_MAX = 8 };
+/* Blocks of an image's pixels for norm_sums(), by its shape alone: 1..BLOCKS_MAX. */
 int norm_blocks(const struct norm_shape *s);
-/* Blocks of an image's pixels for a loss: 1..8. */
+/* Blocks of an image's pixels for a loss: 1..BLOCKS_MAX. */
 int loss_blocks(int64_t pixels);
 /* mean and rstd of each group from the sums of all blocks, (blocks, 2, groups). */
 void norm_statistics(float *mean, float *rstd, const double *sums, int blocks, const struct norm_shape *s);

@@ -118,15 +118,21 @@ static struct norm_shape norm_shape(const struct tensor *x, const struct attribu
                                .slope = attributes->slope, .epsilon = 1.0f / NORM_EPSILON_DENOMINATOR};
 }
 /* Sums of blocks first, shared by the team, unless the convolution gave them; then statistics and coefficients. */
+_Static_assert((int)CONV_SLABS_MAX <= (int)CONV_SUMS_MAX, "a convolution's sums have a place for each slab");
+enum { NORM_PARTS_MAX = (int)BLOCKS_MAX > (int)CONV_SUMS_MAX ? (int)BLOCKS_MAX : (int)CONV_SUMS_MAX };
+
+static int norm_blocks_of(const struct program *program, const struct node *node, int x) {
+    const struct norm_shape s = norm_shape(&program->graph->tensors[node->input[x]], &node->attributes);
+    return norm_blocks(&s);
+}
 static int norm_act_blocks(const struct program *program, const struct node *node, int index) {
     (void)index;
-    const struct norm_shape s = norm_shape(&program->graph->tensors[node->input[0]], &node->attributes);
-    return node->input[4] == ABSENT ? norm_blocks(&s) : 0;
+    return node->input[4] == ABSENT ? norm_blocks_of(program, node, 0) : 0;
 }
 static size_t norm_act_shared(const struct program *program, const struct node *node) {
     const struct tensor *x = &program->graph->tensors[node->input[0]];
     size_t sums = 2 * (size_t)node->attributes.groups * sizeof(double);
-    return (size_t)x->images * CONV_SUMS_MAX * sums;
+    return (size_t)x->images * NORM_PARTS_MAX * sums;
 }
 static cover_status run_norm_act(const struct call *call, int image) {
     const struct norm_shape s = norm_shape(input(call, 0), &call->node->attributes);
@@ -180,20 +186,19 @@ struct norm_grad_part {
 };
 static size_t padded_channels(const struct tensor *x) { return (size_t)(x->channels + 15) / 16 * 16; }
 static size_t norm_grad_part_bytes(const struct tensor *x) {
-    return padded_channels(x) * (3 * CONV_SUMS_MAX * sizeof(double) + 6 * sizeof(float));
+    return padded_channels(x) * (3 * BLOCKS_MAX * sizeof(double) + 6 * sizeof(float));
 }
 static struct norm_grad_part norm_grad_part(const struct call *call, int image) {
     const struct tensor *x = input(call, 1);
     const size_t row = padded_channels(x);
     struct norm_grad_part part = {.sums = (double *)(call->shared + (size_t)image * norm_grad_part_bytes(x))};
-    part.coefficients = (float *)(part.sums + 3 * CONV_SUMS_MAX * row);
+    part.coefficients = (float *)(part.sums + 3 * BLOCKS_MAX * row);
     for (size_t i = 0; i < 3; i++) part.parameters[i] = part.coefficients + (3 + i) * row;
     return part;
 }
 static int norm_grad_blocks(const struct program *program, const struct node *node, int index) {
     (void)index;
-    const struct norm_shape s = norm_shape(&program->graph->tensors[node->input[1]], &node->attributes);
-    return norm_blocks(&s);
+    return norm_blocks_of(program, node, 1);
 }
 static size_t norm_grad_shared(const struct program *program, const struct node *node) {
     const struct tensor *x = &program->graph->tensors[node->input[1]];

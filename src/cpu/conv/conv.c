@@ -70,11 +70,11 @@ static cover_status check(const struct conv_shape *s) {
  * beside a slab are read, and in part transformed, for it too).  In training most threads have images of their own, so slabs
  * must cost next to nothing; in inference one image may have all threads.  A power of two, as threads are. */
 int conv_good_slabs(const struct conv_shape *shape) {
-    enum { MOST = 8, ROWS = 4 };
+    enum { ROWS = 4 };
     const double flops = 16e6, work = 2.0 * (double)grid_pixels(&shape->grid) * (double)conv_weights(shape) / flops;
     const int64_t pixels = grid_pixels(&shape->grid) / (shape->gradient ? 288 : 144), rows = conv_rows(shape) / ROWS;
     int slabs = 1;
-    while (slabs < MOST && 2 * slabs <= work && 2 * slabs <= pixels && 2 * slabs <= rows) slabs *= 2;
+    while (slabs < CONV_SLABS_MAX && 2 * slabs <= work && 2 * slabs <= pixels && 2 * slabs <= rows) slabs *= 2;
     return slabs;
 }
 
