@@ -1,13 +1,12 @@
 /* Reverse-mode differentiation of a graph: appends the backward nodes.  Called by method/objective.c.
  *
  * Tensors that are cheap to compute (upsample) are not kept for backward but computed again just before they are needed; what
- * norm_apply wrote is read normalised again, from what lies behind it (design rule 4).  Gradients of views are written straight into the gradient of the whole. */
+ * norm_apply wrote is read normalised again, from what lies behind it (design rule 4).  Gradients of views are written straight
+ * into the gradient of the whole. */
 #include "ops.h"
 
 #include <stdio.h>
 #include <string.h>
-
-enum { KEEP_NODES = 8 }; /* a recomputed tensor is used again when it is needed within so many nodes */
 
 struct again {
     int copy, made_at;

@@ -10,6 +10,7 @@ const struct op_row op_rows[OP_COUNT] = {
 #define GRADIENT OP_GRADIENT
 #define MIXES OP_MIXES
 #define IN_PLACE OP_IN_PLACE
+#define NORMALISES OP_NORMALISES
 #define OP(name, inputs, outputs, optional, normalised, flags, text) {#name, text, inputs, outputs, optional, normalised, flags},
 #include "ops.def"
 #undef OP
@@ -134,10 +135,9 @@ static bool inputs_present(const struct graph *graph, enum op op, const int *inp
 /* A normalised tensor for an op that reads it as it lies: written by norm_apply, once for readers that follow each other
  * soon; later ones write it again instead of having it kept. */
 static int written(struct graph *graph, int tensor) {
-    enum { SOON = 8 };
     if (graph->tensors[tensor].storage != STORAGE_NORMALISED) return tensor;
     int copy = graph->tensors[tensor].written, outputs[NODE_OUTPUTS];
-    if (copy == ABSENT || graph->node_count - graph->tensors[tensor].written_used > SOON) {
+    if (copy == ABSENT || graph->node_count - graph->tensors[tensor].written_used > KEEP_NODES) {
         if (!graph_node(graph, OP_norm_apply, &tensor, &(struct attributes){0}, outputs)) return ABSENT;
         copy = graph->tensors[tensor].written = outputs[0];
     }
@@ -162,7 +162,7 @@ static bool take_inputs(struct graph *graph, struct node *node, const int *input
 static void mark_normalised(struct graph *graph, const struct node *node) {
     struct tensor *y = &graph->tensors[node->output[0]];
     y->storage = STORAGE_NORMALISED, y->slope = node->attributes.slope;
-    y->raw = node->input[0], y->coefficients = node->output[2];
+    y->raw = node->input[0], y->coefficients = node->output[op_rows[node->op].outputs - 1];
 }
 
 bool graph_node(struct graph *graph, enum op op, const int *inputs, const struct attributes *attributes, int *outputs) {
@@ -183,7 +183,7 @@ bool graph_node(struct graph *graph, enum op op, const int *inputs, const struct
     }
     if (!grow(graph, (void **)&graph->nodes, graph->node_count, &graph->node_capacity, sizeof node)) return false;
     graph->nodes[graph->node_count++] = node;
-    if (op == OP_norm_act) mark_normalised(graph, &node);
+    if (op_rows[op].flags & OP_NORMALISES) mark_normalised(graph, &node);
     return true;
 }
 

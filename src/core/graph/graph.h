@@ -14,7 +14,7 @@ enum op {
 #undef OP
     OP_COUNT
 };
-enum { OP_CHEAP = 1, OP_GRADIENT = 2, OP_MIXES = 4, OP_IN_PLACE = 8 };
+enum { OP_CHEAP = 1, OP_GRADIENT = 2, OP_MIXES = 4, OP_IN_PLACE = 8, OP_NORMALISES = 16 };
 enum { NODE_INPUTS = 6, NODE_OUTPUTS = 4, ABSENT = -1 };
 
 struct op_row {

@@ -8,6 +8,8 @@
 typedef cover_status shape_rule(const struct graph *graph, const struct node *node, struct tensor *outputs);
 extern shape_rule *const op_shape[OP_COUNT];
 
+enum { KEEP_NODES = 8 }; /* what was computed or written again is used again when it is needed within so many nodes */
+
 /* Room in the arena of another tensor's shape, which the nodes before this one have filled through its images. */
 int graph_room(struct graph *graph, int like);
 
