@@ -1,0 +1,162 @@
+/* Kernels of the CUDA executor: functions of C that start device kernels on a stream and return at once.  One file of kernels/ a
+ * family; cpu/kernels.h states the formulas (plain/ is their oracle).  Called by ops.c, conv.c and training.c.
+ *
+ * All arrays lie in device memory, channels last, `images` dense images one behind the other.  `const void *` are feature maps of
+ * `element`, float32 or bfloat16; all else (fields, masks, parameters and their gradients, coefficients) is float32, sums are double.
+ * Arithmetic is float32; a bfloat16 result is rounded once, when it is stored.  Gradients are written, not accumulated, and those of
+ * parameters are sums over all images.  Buffers do not overlap unless a comment says so.
+ * Arrays begin at multiples of 16 bytes (an image of one may not); workspaces at multiples of 256.
+ * No kernel allocates, waits or adds atomically in floating point: equal inputs give equal bits.  Each returns the first error of its
+ * launches (cudaSuccess = 0).  Anything may be captured into a CUDA graph. */
+#ifndef COVER_CUDA_KERNELS_H
+#define COVER_CUDA_KERNELS_H
+
+#include "../core/base/adam.h"
+#include "../core/base/element.h"
+#include "../core/base/grid.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct CUstream_st *cuda_stream; /* cudaStream_t, where CUDA's headers are not needed */
+typedef int cuda_error;                  /* cudaError_t */
+
+/* Normalised while it is read: y = leaky(fma(x, scale, offset)); coefficients: (images, 2, channels), scales then offsets.
+ * A pointer to one may be NULL: x as it is. */
+struct cuda_norm {
+    const float *coefficients;
+    float slope;
+};
+
+/* ---- layout.cu: copies that normalise, convert, join, split and pad
+ * join: channels [first, first + channels) of y, which has y_channels, are x; `zeros` channels behind them are set to zero.
+ * With first 0 and y_channels = channels this is norm_apply and widen; y may be x then, where both have one element. */
+cuda_error cuda_join(cuda_stream stream, void *y, enum element y_element, int64_t y_channels, int64_t first, int64_t zeros,
+                     const void *x, enum element x_element, const struct cuda_norm *norm, int images, int64_t pixels,
+                     int64_t channels);
+/* x (channels) = channels [first, first + channels) of y. */
+cuda_error cuda_split(cuda_stream stream, void *x, enum element x_element, int64_t channels, const void *y,
+                      enum element y_element, int64_t y_channels, int64_t first, int64_t rows);
+/* Weights of a convolution, (c_out, c_in, taps) as parameters lie, into (c_out_padded, taps, c_in_padded) with zeros as padding;
+ * and their gradient back. */
+cuda_error cuda_pack_weights(cuda_stream stream, void *packed, enum element element, int64_t c_out_padded, int64_t c_in_padded,
+                             const float *weights, int64_t c_out, int64_t c_in, int taps);
+cuda_error cuda_unpack_weights(cuda_stream stream, float *weights, int64_t c_out, int64_t c_in, int taps, const void *packed,
+                               enum element element, int64_t c_out_padded, int64_t c_in_padded);
+/* dbias (channels) = sum over rows of dy, in double. */
+size_t cuda_bias_grad_workspace(int64_t rows, int64_t channels);
+cuda_error cuda_bias_grad(cuda_stream stream, float *dbias, const void *dy, enum element element, int64_t rows, int64_t channels,
+                          void *workspace);
+
+/* ---- norm.cu: group norm with LeakyReLU, epsilon in `s` */
+struct cuda_norm_shape {
+    int64_t pixels, channels;
+    int images, groups;
+    float slope, epsilon;
+};
+/* statistics: (images, 2, groups), means then 1 / sigma; coefficients: (images, 2, channels) of a struct cuda_norm; bias may be
+ * NULL. */
+size_t cuda_norm_workspace(const struct cuda_norm_shape *s);
+cuda_error cuda_norm_act(cuda_stream stream, float *statistics, float *coefficients, const void *x, enum element element,
+                         const float *gamma, const float *beta, const float *bias, const struct cuda_norm_shape *s,
+                         void *workspace);
+/* dx may be dy; dgamma, dbeta and dbias may each be NULL; statistics and coefficients are cuda_norm_act()'s. */
+size_t cuda_norm_grad_workspace(const struct cuda_norm_shape *s);
+cuda_error cuda_norm_grad(cuda_stream stream, void *dx, float *dgamma, float *dbeta, float *dbias, const void *dy, const void *x,
+                          enum element element, const float *gamma, const float *bias, const float *statistics,
+                          const float *coefficients, const struct cuda_norm_shape *s, void *workspace);
+
+/* ---- pool.cu: grid is that of the larger side.  max_pool2_grad: plus may be NULL, and may be dx */
+cuda_error cuda_max_pool2(cuda_stream stream, void *y, uint8_t *index, const void *x, enum element element,
+                          const struct cuda_norm *norm, int images, const struct grid *grid, int64_t channels);
+cuda_error cuda_max_pool2_grad(cuda_stream stream, void *dx, const void *plus, const void *dy, const uint8_t *index,
+                               enum element element, int images, const struct grid *grid, int64_t channels);
+size_t cuda_global_pool_workspace(int images, int64_t pixels, int64_t channels);
+cuda_error cuda_global_pool(cuda_stream stream, void *y, const void *x, enum element element, int images, int64_t pixels,
+                            int64_t channels, void *workspace);
+cuda_error cuda_global_pool_grad(cuda_stream stream, void *dx, const void *dy, enum element element, int images, int64_t pixels,
+                                 int64_t channels);
+
+/* ---- resize.cu: upsample's grid is that of the smaller side */
+cuda_error cuda_upsample(cuda_stream stream, void *y, const void *deep, enum element element, const struct cuda_norm *norm,
+                         int images, const struct grid *grid, int64_t channels);
+cuda_error cuda_upsample_grad(cuda_stream stream, void *ddeep, const void *dy, enum element element, int images,
+                              const struct grid *grid, int64_t channels);
+cuda_error cuda_resize_corners(cuda_stream stream, float *y, const float *x, int images, const struct grid *from,
+                               const struct grid *to, int64_t channels, float scale);
+cuda_error cuda_resize_corners_grad(cuda_stream stream, float *dx, const float *dy, int images, const struct grid *from,
+                                    const struct grid *to, int64_t channels, float scale);
+
+/* ---- warp.cu: y(p) = src(p + field(p)).  dsrc or dfield may be NULL.  dsrc is added up in 64-bit integers of a common scale, so
+ * that the order does not matter. */
+cuda_error cuda_warp(cuda_stream stream, void *y, const void *src, enum element element, const float *field, int images,
+                     const struct grid *grid, int64_t channels, enum coordinates coordinates);
+size_t cuda_warp_grad_workspace(int images, const struct grid *grid, int64_t channels, bool dsrc);
+cuda_error cuda_warp_grad(cuda_stream stream, void *dsrc, float *dfield, const void *dy, const void *src, enum element element,
+                          const float *field, int images, const struct grid *grid, int64_t channels,
+                          enum coordinates coordinates, void *workspace);
+
+/* ---- mov.cu: cpu/kernels.h states MoV.  mov_grad may use a workspace for a row of numbers a pixel (maxima, sums), no logits */
+struct cuda_mov_shape {
+    struct grid grid;
+    int64_t channels;
+    int images, heads, radius;
+};
+cuda_error cuda_mov(cuda_stream stream, float *field, const float *query, const float *key, const struct cuda_mov_shape *s);
+size_t cuda_mov_grad_workspace(const struct cuda_mov_shape *s);
+cuda_error cuda_mov_grad(cuda_stream stream, float *dquery, float *dkey, const float *dfield, const float *query,
+                         const float *key, const struct cuda_mov_shape *s, void *workspace);
+
+/* ---- losses.cu: sums over valid pixels, one double an image; workspace of cuda_loss_workspace() bytes */
+size_t cuda_loss_workspace(int images, int64_t pixels);
+cuda_error cuda_vector_loss(cuda_stream stream, double *loss, const float *prediction, const float *truth, const float *mask,
+                            int images, int64_t pixels, int ndim, void *workspace);
+cuda_error cuda_vector_loss_grad(cuda_stream stream, float *dprediction, const float *prediction, const float *truth,
+                                 const float *mask, int images, int64_t pixels, int ndim);
+/* loss: MINUS the sum of cosines; da may be a, db may be b */
+cuda_error cuda_cosine_loss(cuda_stream stream, double *loss, const void *a, const void *b, enum element element,
+                            const float *mask, int images, int64_t pixels, int64_t channels, void *workspace);
+cuda_error cuda_cosine_loss_grad(cuda_stream stream, void *da, void *db, const void *a, const void *b, enum element element,
+                                 const float *mask, int images, int64_t pixels, int64_t channels);
+
+/* ---- task_losses.cu: an image a row: loss (2), statistics (1 + 3 classes; of the sigmoid loss 1) in double */
+struct cuda_task_loss {
+    int images;
+    int64_t pixels, classes;
+    float ce_weight, dice_weight, smooth;
+};
+size_t cuda_task_loss_workspace(const struct cuda_task_loss *s);
+cuda_error cuda_softmax_loss(cuda_stream stream, double *loss, double *statistics, const float *logits, const float *target,
+                             const float *class_weights, const struct cuda_task_loss *s, void *workspace);
+cuda_error cuda_softmax_loss_grad(cuda_stream stream, float *dlogits, const float *logits, const float *target,
+                                  const float *class_weights, const double *statistics, const struct cuda_task_loss *s);
+cuda_error cuda_sigmoid_loss(cuda_stream stream, double *loss, double *statistics, const float *logits, const float *target,
+                             const float *class_weights, const struct cuda_task_loss *s, void *workspace);
+cuda_error cuda_sigmoid_loss_grad(cuda_stream stream, float *dlogits, const float *logits, const float *target,
+                                  const float *class_weights, const double *statistics, const struct cuda_task_loss *s);
+
+/* ---- vector.cu: flat vectors */
+cuda_error cuda_add(cuda_stream stream, void *y, const void *a, const void *b, enum element element, int64_t count); /* y may be a, b */
+size_t cuda_square_sum_workspace(int64_t count);
+/* *sum = sum of squares in double; NaN and Inf show. */
+cuda_error cuda_square_sum(cuda_stream stream, double *sum, const float *x, int64_t count, void *workspace);
+/* One Adam update.  What changes from step to step lies in device memory, so that a captured graph can be played again: */
+struct cuda_update {
+    struct adam adam;   /* its scale: 1 / M, or 0 for no update */
+    double clip;        /* 0 = none: the scale is multiplied by clip / (norm + 1e-6) where norm = sqrt(*square_sum) * scale is above */
+};
+/* Nothing is changed where the scale is 0 or *square_sum is not finite. */
+cuda_error cuda_adam(cuda_stream stream, float *weights, float *m, float *v, const float *gradient, int64_t count,
+                     const struct cuda_update *update, const double *square_sum);
+/* *bad = 1 where any of count values is not finite (never set to 0). */
+cuda_error cuda_not_finite(cuda_stream stream, int *bad, const void *x, enum element element, int64_t count);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
