@@ -111,7 +111,7 @@ static void keep(float *all, const void *result, int pair, size_t bytes, int ima
 }
 
 static cover_status run_forward(struct golden *golden, struct network *model, struct forward *forward) {
-    const struct executor *executor = &executor_cpu;
+    const struct executor *executor = golden->context->executor;
     size_t pixels = (size_t)grid_pixels(&model->images.grid) * (size_t)model->images.grid.ndim * sizeof(float);
     for (int pair = 0; pair < model->images.images; pair++) {
         forward->run.input[OBJECTIVE_IMAGES] = model->pairs[pair].moving;
@@ -145,15 +145,16 @@ static void compare_forward(struct golden *golden, struct network *model, struct
 
 static cover_status check_forward(struct golden *golden, struct network *model) {
     cover_context *context = golden->context;
+    const struct executor *executor = context->executor;
     struct parameters parameters;
     struct forward forward = {0};
     float *weights = NULL;
     cover_status status;
     TRY(objective_parameters(&parameters, context, &model->settings));
     GO(objective_build(&forward.objective, context, &parameters, &model->settings, &model->images.grid, OBJECTIVE_KEEP));
-    GO(executor_cpu.program_create(&forward.program, context, &forward.objective.graph, context->threads));
+    GO(executor->program_create(&forward.program, context, &forward.objective.graph, context->threads));
     weights = memory_zero(context, (size_t)parameters.floats * sizeof *weights);
-    forward.run.arena = memory_alloc(context, executor_cpu.program_plan(forward.program)->arena_bytes);
+    GO(executor->arena_create(&forward.run.arena, forward.program));
     size_t images = (size_t)model->images.images;
     for (int i = 0; i < LEVELS; i++)
         for (int view = 0; view < 2; view++)
@@ -162,15 +163,15 @@ static cover_status check_forward(struct golden *golden, struct network *model) 
     forward.flow = memory_alloc(context, (size_t)tensor_elements(&model->fields) * sizeof(float));
     GO(load_weights(golden, &parameters, weights));
     forward.run.parameters = weights;
-    GO(executor_cpu.program_pack(forward.program, weights));
+    GO(executor->program_pack(forward.program, weights));
     GO(run_forward(golden, model, &forward));
     compare_forward(golden, model, &forward);
 done:
     for (int i = 0; i < 2 * LEVELS; i++) memory_free(context, forward.level[i / 2][i % 2]);
     memory_free(context, forward.flow);
-    memory_free(context, forward.run.arena);
+    executor->arena_destroy(forward.program, forward.run.arena);
     memory_free(context, weights);
-    executor_cpu.program_destroy(forward.program);
+    executor->program_destroy(forward.program);
     objective_free(&forward.objective);
     parameters_free(&parameters);
     return status;
@@ -236,6 +237,7 @@ static cover_status check_training(struct golden *golden, struct network *model,
     for (int step = 0; step < STEPS; step++) {
         struct step_sums sums;
         TRY(engine_step(engine, &source, &sums));
+        TRY(engine_fetch(engine));
         double vector = sums.term[TERM_VECTOR] / (double)sums.count, cosine = 1 + sums.term[TERM_COSINE] / (double)sums.count;
         double norm = engine_gradient_norm(engine, sums.count);
         char name[64];

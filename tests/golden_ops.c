@@ -170,6 +170,7 @@ static void compare_gradient(struct op_case *c, int i, const float *gradient) {
 
 static cover_status run_case(struct op_case *c, const struct op_kind *kind) {
     cover_context *context = c->golden->context;
+    const struct executor *executor = context->executor;
     struct program *program = NULL;
     struct run run = {0};
     float *weights = NULL;
@@ -182,10 +183,10 @@ static cover_status run_case(struct op_case *c, const struct op_kind *kind) {
     graph_differentiate(&c->graph, &derivative);
     for (int i = 0; i < derivative.wants; i++) results[i] = graph_result(&c->graph, derivative.want_gradient[i]);
     GO(graph_finish(&c->graph));
-    GO(executor_cpu.program_create(&program, context, &c->graph, context->threads));
+    GO(executor->program_create(&program, context, &c->graph, context->threads));
     size_t flat = (size_t)(c->parameters.floats + 16) * sizeof *weights;
     weights = memory_zero(context, flat), run.gradient = memory_zero(context, flat);
-    run.arena = memory_alloc(context, executor_cpu.program_plan(program)->arena_bytes);
+    GO(executor->arena_create(&run.arena, program));
     run.parameters = weights;
     for (int i = 0; i < c->count; i++) {
         const struct tensor *tensor = &c->graph.tensors[c->tensor[i]];
@@ -195,20 +196,20 @@ static cover_status run_case(struct op_case *c, const struct op_kind *kind) {
     for (int i = 0; i < 2; i++)
         if (c->extra[i]) run.input[c->graph.tensors[c->extra_input[i]].index] = c->extra[i];
     if (!kind->loss) run.input[c->graph.tensors[derivative.gradient[0]].index] = c->gout;
-    GO(executor_cpu.program_pack(program, weights));
-    GO(run_once(context, &executor_cpu, program, &run, context->threads));
-    compare_out(c, kind, executor_cpu.program_result(program, &run, out));
+    GO(executor->program_pack(program, weights));
+    GO(run_once(context, executor, program, &run, context->threads));
+    compare_out(c, kind, executor->program_result(program, &run, out));
     for (int i = 0, want = 0; i < c->count; i++) {
         const struct tensor *tensor = &c->graph.tensors[c->tensor[i]];
         compare_gradient(c, i, tensor->storage == STORAGE_INPUT
-                                   ? executor_cpu.program_result(program, &run, results[want++])
+                                   ? executor->program_result(program, &run, results[want++])
                                    : run.gradient + c->parameters.rows[tensor->index].offset);
     }
 done:
     memory_free(context, weights);
     memory_free(context, run.gradient);
-    memory_free(context, run.arena);
-    executor_cpu.program_destroy(program);
+    executor->arena_destroy(program, run.arena);
+    executor->program_destroy(program);
     return status;
 }
 

@@ -31,7 +31,9 @@ typedef enum cover_status {
     COVER_ERROR_MISMATCH = 7,    /**< parts that belong to different runs: config, dataset, weights */
     COVER_ERROR_NUMERIC = 8,     /**< NaN or Inf appeared */
     COVER_ERROR_CANCELLED = 9,   /**< a callback or cover_context_cancel() asked to stop; the work done is kept */
-    COVER_ERROR_INTERNAL = 10    /**< a broken promise inside libcover; please report it */
+    COVER_ERROR_INTERNAL = 10,   /**< a broken promise inside libcover; please report it */
+    COVER_ERROR_DEVICE = 11,     /**< a GPU, its driver or a library of it is missing, does not fit, or was lost */
+    COVER_ERROR_RANK = 12        /**< another rank failed, does not answer, or runs something else */
 } cover_status;
 
 /** The name of a status, "COVER_ERROR_SHAPE" for example; never NULL. */

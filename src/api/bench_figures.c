@@ -127,7 +127,7 @@ static void set_floor(struct bench_row *row, const struct bench_figures *figures
  * the larger part. */
 cover_status bench_floors(struct bench *bench) {
     struct bench_figures *figures = &bench->figures;
-    TRY(executor_cpu.peak(&figures->peak, bench->context));
+    TRY(bench->context->executor->peak(&figures->peak, bench->context));
     if (!figures->layer_count)
         for (int i = 0; i < figures->op_count; i++) set_floor(&figures->ops[i], figures);
     for (int i = 0; i < figures->op_count && figures->layer_count; i++) {

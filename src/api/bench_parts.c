@@ -120,7 +120,7 @@ struct alone {
 static cover_status run_alone(void *data) {
     struct alone *alone = data;
     cover_context *context = alone->bench->context;
-    return run_once(context, &executor_cpu, alone->program, &alone->run, context->threads);
+    return run_once(context, context->executor, alone->program, &alone->run, context->threads);
 }
 
 struct timed {
@@ -129,7 +129,8 @@ struct timed {
 };
 static void timed_worker(void *data, int worker) {
     struct timed *timed = data;
-    if (worker == 0) executor_cpu.program_time(timed->alone->program, &timed->alone->run, timed->node_seconds);
+    if (worker == 0)
+        timed->alone->bench->context->executor->program_time(timed->alone->program, &timed->alone->run, timed->node_seconds);
 }
 static cover_status time_alone(void *data, double *node_seconds) {
     struct alone *alone = data;
@@ -178,33 +179,34 @@ static cover_status build_infer(struct alone *alone) {
 
 static cover_status bench_alone(struct bench *bench, cover_status (*build)(struct alone *alone)) {
     cover_context *context = bench->context;
+    const struct executor *executor = context->executor;
     struct alone alone = {.bench = bench, .parameters = {.context = context}};
     cover_status status;
     graph_begin(&alone.graph, context, &alone.parameters);
     GO(build(&alone));
     GO(graph_finish(&alone.graph));
     double start = seconds_now();
-    GO(executor_cpu.program_create(&alone.program, context, &alone.graph, context->threads));
+    GO(executor->program_create(&alone.program, context, &alone.graph, context->threads));
     bench->figures.create_seconds = seconds_now() - start;
-    const struct plan *plan = executor_cpu.program_plan(alone.program);
+    const struct plan *plan = executor->program_plan(alone.program);
     alone.weights = memory_zero(context, (size_t)(alone.parameters.floats + 1) * sizeof *alone.weights);
-    alone.run.arena = memory_alloc(context, plan->arena_bytes);
-    if (!alone.weights || !alone.run.arena) GO(COVER_ERROR_MEMORY);
+    if (!alone.weights) GO(COVER_ERROR_MEMORY);
+    GO(executor->arena_create(&alone.run.arena, alone.program));
     parameters_initialise(&alone.parameters, alone.weights, 0);
     alone.run.parameters = alone.weights;
     start = seconds_now();
-    GO(executor_cpu.program_pack(alone.program, alone.weights));
+    GO(executor->program_pack(alone.program, alone.weights));
     bench->figures.create_seconds += seconds_now() - start;
     bench->figures.flops = plan->flops;
     bench->figures.lanes = 1, bench->figures.team = context->threads;
     GO(bench_measure(bench, run_alone, &alone));
     status = bench_nodes(bench, &alone.graph, time_alone, &alone);
 done:
-    executor_cpu.program_destroy(alone.program);
+    executor->arena_destroy(alone.program, alone.run.arena);
+    executor->program_destroy(alone.program);
     graph_free(&alone.graph);
     parameters_free(&alone.parameters);
     memory_free(context, alone.weights);
-    memory_free(context, alone.run.arena);
     for (int i = 0; i < 3; i++) memory_free(context, alone.values[i]);
     return status;
 }

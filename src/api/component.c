@@ -23,7 +23,7 @@ cover_status component_allocate(struct component *component, bool fresh) {
 }
 
 static void free_prepared(struct component *component, struct prepared *prepared) {
-    executor_cpu.program_destroy(prepared->program);
+    component->context->executor->program_destroy(prepared->program);
     graph_free(&prepared->graph);
     memory_free(component->context, prepared);
 }
@@ -45,7 +45,7 @@ cover_status component_weights_changed(struct component *component) {
     cover_status status = COVER_OK;
     pthread_mutex_lock(&component->lock);
     for (struct prepared *prepared = component->programs; prepared && status == COVER_OK; prepared = prepared->next)
-        status = executor_cpu.program_pack(prepared->program, component->weights);
+        status = component->context->executor->program_pack(prepared->program, component->weights);
     pthread_mutex_unlock(&component->lock);
     return status;
 }
@@ -74,9 +74,9 @@ static cover_status build(struct prepared **made, struct component *component, p
     graph_begin(&prepared->graph, component->context, &component->parameters);
     builder(prepared, component);
     GO(graph_finish(&prepared->graph));
-    GO(executor_cpu.program_create(&prepared->program, component->context, &prepared->graph, component->context->threads));
-    GO(executor_cpu.program_pack(prepared->program, component->weights));
-    uint64_t bytes = executor_cpu.program_plan(prepared->program)->arena_bytes, limit = component->context->memory_limit_bytes;
+    GO(component->context->executor->program_create(&prepared->program, component->context, &prepared->graph, component->context->threads));
+    GO(component->context->executor->program_pack(prepared->program, component->weights));
+    uint64_t bytes = component->context->executor->program_plan(prepared->program)->arena_bytes, limit = component->context->memory_limit_bytes;
     if (limit && bytes > limit)
         GO(fail(COVER_ERROR_MEMORY, "this size needs %.2f GiB, the memory limit is %.2f GiB", (double)bytes / 0x1p30,
                 (double)limit / 0x1p30));
@@ -120,28 +120,30 @@ cover_status component_run(struct component *component, struct prepared *prepare
     float *own = NULL;
     cover_status status = COVER_ERROR_MEMORY;
     run->parameters = component->weights;
-    run->arena = memory_alloc(context, executor_cpu.program_plan(prepared->program)->arena_bytes);
-    if (gradient && flat) own = run->gradient = memory_zero(context, flat);
-    if (!run->arena || (gradient && flat && !own)) goto done;
-    GO(run_once(context, &executor_cpu, prepared->program, run, context->threads));
+    run->arena = NULL;
+    if (gradient && flat && !(own = run->gradient = memory_zero(context, flat))) goto done;
+    GO(context->executor->arena_create(&run->arena, prepared->program));
+    GO(run_once(context, context->executor, prepared->program, run, context->threads));
     if (own) {
         pthread_mutex_lock(&component->lock);
         if (component->gradient)
-            executor_cpu.add(prepared->program, component->gradient, component->gradient, own, component->parameters.floats);
+            component->context->executor->add(prepared->program, component->gradient, component->gradient, own, component->parameters.floats);
         else component->gradient = own, own = NULL;
         pthread_mutex_unlock(&component->lock);
     }
 done:
     memory_free(context, own);
-    if (status != COVER_OK) {
-        memory_free(context, run->arena);
-        run->arena = NULL;
-    }
+    if (status != COVER_OK) component_run_end(component, prepared, run);
     return status;
 }
 
+void component_run_end(const struct component *component, const struct prepared *prepared, struct run *run) {
+    component->context->executor->arena_destroy(prepared->program, run->arena);
+    run->arena = NULL;
+}
+
 const float *component_result(const struct prepared *prepared, const struct run *run, int result) {
-    return executor_cpu.program_result(prepared->program, run, prepared->result[result]);
+    return prepared->graph.context->executor->program_result(prepared->program, run, prepared->result[result]);
 }
 
 static cover_status find(const struct component *component, const char *name, const struct parameter **row) {

@@ -44,9 +44,10 @@ cover_status component_weights_changed(struct component *component);
 cover_status component_prepare(struct prepared **prepared, struct component *component, prepared_builder *builder,
                                const struct grid *grid, unsigned detail);
 void component_done(struct component *component, struct prepared *prepared);
-/* Run with inputs set in `run`; allocates run->arena (free it with memory_free when the results are read).
+/* Run with inputs set in `run`; makes run->arena, which component_run_end() frees when the results are read.
  * gradient: parameter gradients are added to component->gradient. */
 cover_status component_run(struct component *component, struct prepared *prepared, struct run *run, bool gradient);
+void component_run_end(const struct component *component, const struct prepared *prepared, struct run *run);
 const float *component_result(const struct prepared *prepared, const struct run *run, int result);
 
 /* Parameters and their gradients as tensors. */

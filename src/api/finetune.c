@@ -110,6 +110,7 @@ static cover_status best_figures(struct job *job) {
     double score;
     if (!task->inference)
         TRY(inference_create(&task->inference, task->context, &task->settings, &task->engine->model.parameters));
+    TRY(engine_fetch(task->engine));
     TRY(inference_weights(task->inference, task->best ? task->best : task->engine->weights));
     if (task->best_figures.class_mean && task->best) return COVER_OK;
     TRY(task_figures_compute(task, &score));

@@ -233,12 +233,12 @@ static cover_status run_jobs(struct sweep *sweep) {
     TRY(context_pool(context, &pool));
     sweep->view = memory_alloc(context, (size_t)rows * row_bytes);
     sweep->run = (struct run){.input = {sweep->view}, .parameters = component->weights};
-    sweep->run.arena = memory_alloc(context, executor_cpu.program_plan(sweep->prepared->program)->arena_bytes);
-    if (!sweep->view || !sweep->run.arena) return COVER_ERROR_MEMORY;
+    if (!sweep->view) return COVER_ERROR_MEMORY;
+    TRY(context->executor->arena_create(&sweep->run.arena, sweep->prepared->program));
     for (sweep->job = 0; sweep->job < sweep->jobs; sweep->job++) {
         if (cancelled(context)) return fail(COVER_ERROR_CANCELLED, "cancelled");
         pool_each(pool, rows, cut_row, sweep);
-        TRY(run_once(context, &executor_cpu, sweep->prepared->program, &sweep->run, context->threads));
+        TRY(run_once(context, context->executor, sweep->prepared->program, &sweep->run, context->threads));
         add_job(sweep, pool);
     }
     return COVER_OK;
@@ -256,7 +256,9 @@ cover_status inference_run(struct inference *inference, float *scores, const flo
 done:
     for (int a = 0; a < 3; a++) memory_free(component->context, sweep.axis[a].weight);
     memory_free(component->context, sweep.view);
-    memory_free(component->context, sweep.run.arena);
-    if (sweep.prepared) component_done(component, sweep.prepared);
+    if (sweep.prepared) {
+        component_run_end(component, sweep.prepared, &sweep.run);
+        component_done(component, sweep.prepared);
+    }
     return status;
 }

@@ -19,9 +19,11 @@ struct operation {
 
 static void free_operation(struct operation *operation) {
     cover_context *context = operation->component.context;
-    if (operation->prepared) component_done(&operation->component, operation->prepared);
+    if (operation->prepared) {
+        component_run_end(&operation->component, operation->prepared, &operation->run);
+        component_done(&operation->component, operation->prepared);
+    }
     for (int i = 0; i < OPERANDS; i++) memory_free(context, operation->values[i]);
-    memory_free(context, operation->run.arena);
     component_free(&operation->component);
 }
 

@@ -33,9 +33,10 @@ done:
 }
 
 static void free_program(struct matcher *matcher) {
-    memory_free(matcher->context, matcher->run.arena);
+    const struct executor *executor = matcher->context->executor;
+    executor->arena_destroy(matcher->program, matcher->run.arena);
     memory_free(matcher->context, matcher->views);
-    executor_cpu.program_destroy(matcher->program);
+    executor->program_destroy(matcher->program);
     objective_free(&matcher->objective);
     matcher->run = (struct run){0}, matcher->views = NULL, matcher->program = NULL;
 }
@@ -43,34 +44,36 @@ static void free_program(struct matcher *matcher) {
 cover_status matcher_prepare(struct matcher *matcher, const struct grid *grid) {
     if (matcher->program && grid_same(grid, &matcher->grid)) return COVER_OK;
     cover_context *context = matcher->context;
+    const struct executor *executor = context->executor;
     free_program(matcher);
     matcher->grid = *grid;
     TRY(objective_build(&matcher->objective, context, &matcher->parameters, &matcher->settings, grid, OBJECTIVE_KEEP));
-    TRY(executor_cpu.program_create(&matcher->program, context, &matcher->objective.graph, context->threads));
-    size_t arena = executor_cpu.program_plan(matcher->program)->arena_bytes;
+    TRY(executor->program_create(&matcher->program, context, &matcher->objective.graph, context->threads));
+    size_t arena = executor->program_plan(matcher->program)->arena_bytes;
     if (context->memory_limit_bytes && arena > context->memory_limit_bytes)
         return fail(COVER_ERROR_MEMORY, "images of this size need %.2f GiB, the memory limit is %.2f GiB",
                     (double)arena / 0x1p30, (double)context->memory_limit_bytes / 0x1p30);
     matcher->views = memory_zero(context, (size_t)(2 * grid_pixels(grid) * matcher->settings.channels) * sizeof(float));
-    matcher->run = (struct run){.input = {matcher->views}, .parameters = matcher->weights, .arena = memory_alloc(context, arena)};
-    if (!matcher->views || !matcher->run.arena) return COVER_ERROR_MEMORY;
-    return executor_cpu.program_pack(matcher->program, matcher->weights);
+    matcher->run = (struct run){.input = {matcher->views}, .parameters = matcher->weights};
+    if (!matcher->views) return COVER_ERROR_MEMORY;
+    TRY(executor->arena_create(&matcher->run.arena, matcher->program));
+    return executor->program_pack(matcher->program, matcher->weights);
 }
 
 cover_status matcher_run(struct matcher *matcher) {
     if (cancelled(matcher->context)) return fail(COVER_ERROR_CANCELLED, "cancelled");
-    return run_once(matcher->context, &executor_cpu, matcher->program, &matcher->run, matcher->context->threads);
+    return run_once(matcher->context, matcher->context->executor, matcher->program, &matcher->run, matcher->context->threads);
 }
 
 const float *matcher_field(const struct matcher *matcher) {
-    return executor_cpu.program_result(matcher->program, &matcher->run, matcher->objective.field);
+    return matcher->context->executor->program_result(matcher->program, &matcher->run, matcher->objective.field);
 }
 
 const float *matcher_level_field(const struct matcher *matcher, int level, struct grid *grid) {
     int result = matcher->objective.level_field[level];
     if (result == ABSENT) return NULL;
     *grid = matcher->objective.field_grid[level];
-    return executor_cpu.program_result(matcher->program, &matcher->run, result);
+    return matcher->context->executor->program_result(matcher->program, &matcher->run, result);
 }
 
 void matcher_close(struct matcher *matcher) {

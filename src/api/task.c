@@ -99,14 +99,13 @@ cover_status cover_task_step(cover_task *task, cover_task_report *given) {
     double start = seconds_now();
     struct step_sums sums;
     if (cancelled(task->context)) return fail(COVER_ERROR_CANCELLED, "step %lld: cancelled", (long long)task->step + 1);
-    TRY(prefetch_step(&task->prefetch, task->engine, &task->maker.maker, task->step, &sums));
-    double count = (double)sums.count, rate = schedule_rate(&task->settings, task->step);
-    double norm = engine_gradient_norm(task->engine, sums.count);
+    double norm, rate = schedule_rate(&task->settings, task->step);
+    TRY(prefetch_step(&task->prefetch, task->engine, &task->maker.maker, task->step, rate, &sums, &norm));
+    double count = (double)sums.count;
     bool segmentation = task->settings.task == TASK_SEGMENTATION; /* the Dice of one pixel means nothing */
     double cross_entropy = sums.term[TERM_CROSS_ENTROPY] / count, dice_loss = segmentation ? sums.term[TERM_DICE] / count : 0;
     double loss = cross_entropy + task->settings.dice * dice_loss;
-    if (!isfinite(loss) || !isfinite(norm)) return prefetch_diagnose(&task->prefetch, task->engine, task->step, "sample");
-    TRY(engine_update(task->engine, sums.count, norm, rate));
+    if (!step_finite(&sums, norm)) return prefetch_diagnose(&task->prefetch, task->engine, task->step, "sample");
     task->step++;
     double seconds = seconds_now() - start;
     cover_task_report report = {.struct_size = sizeof report, .step = task->step, .loss = loss, .cross_entropy = cross_entropy,
@@ -133,6 +132,7 @@ cover_status cover_task_validate(cover_task *task, char **json) {
     if (!task) return fail(COVER_ERROR_ARGUMENT, "cover_task_validate: the task is NULL");
     if (!task->inference)
         TRY(inference_create(&task->inference, task->context, &task->settings, &task->engine->model.parameters));
+    TRY(engine_fetch(task->engine));
     TRY(inference_weights(task->inference, task->engine->weights));
     TRY(task_figures_compute(task, &task->score));
     task->validated = task->step;
@@ -163,7 +163,8 @@ struct scores_state {
 
 cover_status cover_task_save(cover_task *task, const char *path) {
     if (!task || !path) return fail(COVER_ERROR_ARGUMENT, "cover_task_save: an argument is NULL");
-    const struct engine *engine = task->engine;
+    struct engine *engine = task->engine;
+    TRY(engine_fetch(engine));
     struct text text = {.context = task->context};
     char *about = NULL;
     struct scores_state scores = {task->score, task->best_score, task->best_step, task->validated};
@@ -237,6 +238,7 @@ cover_status cover_task_load(cover_task *task, const char *path) {
 
 cover_status cover_task_export(cover_task *task, const char *path) {
     if (!task || !path) return fail(COVER_ERROR_ARGUMENT, "cover_task_export: an argument is NULL");
+    TRY(engine_fetch(task->engine));
     return task_weights_write(task->context, path, &task->engine->model.parameters, task->best ? task->best : task->engine->weights,
                               &task->about, task->best ? task->best_step : task->step);
 }

@@ -27,10 +27,11 @@ static cover_status measure(struct measured *measured, cover_task *task, const s
     const struct sample_maker *maker = &task->maker.maker;
     int64_t pixels = task->settings.task == TASK_SEGMENTATION ? grid_pixels(&task->maker.crop) : 1;
     int64_t samples = task->settings.task == TASK_SEGMENTATION ? SAMPLES_SEGMENTATION : SAMPLES_CLASSIFICATION;
-    void *worker = NULL, *arena = memory_alloc(context, executor->program_plan(program)->arena_bytes);
+    void *worker = NULL, *arena = NULL;
     float *memory = memory_alloc(context, (size_t)maker->floats * sizeof *memory);
     cover_status status = COVER_ERROR_MEMORY;
-    if (!arena || !memory) goto done;
+    if (!memory) goto done;
+    GO(executor->arena_create(&arena, program));
     GO(maker->worker_create(&worker, maker));
     GO(executor->program_pack(program, task->engine->weights));
     for (int64_t i = 0; i < samples; i++) {
@@ -44,7 +45,7 @@ static cover_status measure(struct measured *measured, cover_task *task, const s
 done:
     maker->worker_destroy(worker);
     memory_free(context, memory);
-    memory_free(context, arena);
+    executor->arena_destroy(program, arena);
     return status;
 }
 

@@ -122,14 +122,14 @@ cover_status cover_trainer_step(cover_trainer *trainer, cover_step_report *given
     struct step_sums sums;
     if (cancelled(trainer->context)) return fail(COVER_ERROR_CANCELLED, "step %lld: cancelled", (long long)trainer->step + 1);
     TRY(trainer_prefetch(trainer));
-    TRY(prefetch_step(&trainer->prefetch, trainer->engine, &trainer->maker.maker, trainer->step, &sums));
-    double valid = sums.count > 0 ? (double)sums.count : 1, rate = schedule_rate(&trainer->settings, trainer->step);
-    double norm = engine_gradient_norm(trainer->engine, sums.count);
+    double norm, rate = schedule_rate(&trainer->settings, trainer->step);
+    TRY(prefetch_step(&trainer->prefetch, trainer->engine, &trainer->maker.maker, trainer->step, rate, &sums, &norm));
+    double valid = sums.count > 0 ? (double)sums.count : 1;
     double total = (trainer->settings.loss_vec ? sums.term[TERM_VECTOR] / valid : 0) +
                    (trainer->settings.loss_con ? 1 + sums.term[TERM_COSINE] / valid : 0);
-    if (!isfinite(total) || !isfinite(norm)) return prefetch_diagnose(&trainer->prefetch, trainer->engine, trainer->step, "pair");
-    if (sums.count > 0) TRY(engine_update(trainer->engine, sums.count, norm, rate));
-    else log_line(trainer->context, COVER_LOG_WARNING, "step %lld: no valid pixel in any pair, so no update was made",
+    if (!step_finite(&sums, norm)) return prefetch_diagnose(&trainer->prefetch, trainer->engine, trainer->step, "pair");
+    if (sums.count == 0)
+        log_line(trainer->context, COVER_LOG_WARNING, "step %lld: no valid pixel in any pair, so no update was made",
                   (long long)trainer->step + 1);
     trainer->step++;
     double seconds = seconds_now() - start;
@@ -145,7 +145,8 @@ cover_status cover_trainer_step(cover_trainer *trainer, cover_step_report *given
 
 cover_status cover_trainer_save(cover_trainer *trainer, const char *path) {
     if (!trainer || !path) return fail(COVER_ERROR_ARGUMENT, "cover_trainer_save: an argument is NULL");
-    const struct engine *engine = trainer->engine;
+    struct engine *engine = trainer->engine;
+    TRY(engine_fetch(engine));
     const char *json = cover_config_json(trainer->config);
     if (!json) return COVER_ERROR_MEMORY;
     struct checkpoint checkpoint = {.step = trainer->step, .updates = engine->updates, .seed = trainer->settings.seed,
@@ -190,6 +191,7 @@ cover_status cover_trainer_init_weights(cover_trainer *trainer, const char *path
 
 cover_status cover_trainer_export(cover_trainer *trainer, const char *path) {
     if (!trainer || !path) return fail(COVER_ERROR_ARGUMENT, "cover_trainer_export: an argument is NULL");
+    TRY(engine_fetch(trainer->engine));
     return weights_write(trainer->context, path, &trainer->engine->model.parameters, trainer->engine->weights, trainer->config, NULL,
                          trainer->step);
 }

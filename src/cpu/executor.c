@@ -171,6 +171,14 @@ done:
     return status;
 }
 
+static cover_status cpu_arena_create(void **arena, const struct program *program) {
+    *arena = memory_alloc(program->context, program->plan.arena_bytes);
+    return *arena ? COVER_OK : COVER_ERROR_MEMORY;
+}
+static void cpu_arena_destroy(const struct program *program, void *arena) {
+    if (arena) memory_free(program->context, arena);
+}
+
 static const struct plan *cpu_program_plan(const struct program *program) { return &program->plan; }
 static size_t cpu_program_packed_bytes(const struct program *program) { return program->packed_bytes; }
 
@@ -317,6 +325,8 @@ const struct executor executor_cpu = {
     .program_packed_bytes = cpu_program_packed_bytes,
     .program_pack = cpu_program_pack,
     .program_run = cpu_program_run,
+    .arena_create = cpu_arena_create,
+    .arena_destroy = cpu_arena_destroy,
     .program_result = cpu_program_result,
     .program_time = cpu_program_time,
     .peak = cpu_peak,

@@ -86,7 +86,7 @@ for good in 1000000 512M 512MB 1.5GiB 4g; do run 0 "$cover" info --memory-limit 
 
 it 'an unknown device is wrong use'
 run 2 "$cover" info --device toaster
-err "device 'toaster' is not available"
+err "device is 'toaster'; use cpu, cuda"
 
 it 'an unknown instruction set is wrong use'
 run 2 "$cover" info --isa sse9

@@ -16,6 +16,8 @@
 
 /* ---- errors: `return fail(COVER_ERROR_FORMAT, "%s: ...", path)`; TRY passes an error on. */
 cover_status fail(cover_status status, const char *format, ...) PRINTF_LIKE(2, 3);
+enum { ERROR_TEXT_BYTES = 4096 };
+char *error_slot(void); /* of this thread: what cover_error_text() shows */
 /* Put "prefix: " before the text of the error just raised; returns status. */
 cover_status fail_in(cover_status status, const char *format, ...) PRINTF_LIKE(2, 3);
 /* For the compiler, which must know that what fails does not return COVER_OK. */
@@ -74,6 +76,16 @@ cover_status progress_call(cover_context *context, cover_progress_fn *progress, 
 bool cancelled(const cover_context *context);
 double seconds_now(void); /* monotonic */
 
+/* The device of a new context: fills context->executor, device and module, or fails and leaves them alone (src/devices.c). */
+struct device_options {
+    const char *name;   /* "cpu", "cuda", "cuda:1"; NULL = cpu */
+    const char *module; /* absolute path, NULL = beside this library */
+    int ordinal;        /* which of several; read from the name */
+    bool deterministic, tf32;
+};
+cover_status context_device_open(cover_context *context, const struct device_options *options);
+void context_device_close(cover_context *context);
+
 /* This context's threads (threads.h), started at the first call. */
 struct pool;
 cover_status context_pool(cover_context *context, struct pool **pool);
@@ -88,6 +100,9 @@ struct cover_context {
     uint64_t memory_limit_bytes;
     unsigned cpu_features; /* enum cpu_feature of cpu/features.h, capped by options.isa */
     pthread_mutex_t pool_lock;
+    const struct executor *executor; /* graph/executor.h */
+    struct device *device;           /* of that executor, NULL on the CPU */
+    void *module;                    /* that the executor comes from, or NULL */
     struct pool *pool; /* this context's own threads, made when first needed: context_pool() */
     char *info;
 };

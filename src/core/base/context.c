@@ -29,8 +29,6 @@ cover_status cover_context_create(cover_context **out, const cover_context_optio
     cover_context_options options = COVER_CONTEXT_OPTIONS_INIT;
     if (!out) return fail(COVER_ERROR_ARGUMENT, "cover_context_create: the out-parameter is NULL");
     TRY(options_read(&options, sizeof options, given, "cover_context_options"));
-    if (options.device && strcmp(options.device, "cpu") != 0)
-        return fail(COVER_ERROR_ARGUMENT, "device '%s' is not available in this build; use cpu", options.device);
     if (options.threads < 0 || options.threads > 4096)
         return fail(COVER_ERROR_ARGUMENT, "threads is %d; use 1..4096, or 0 for one a processor", options.threads);
     unsigned features;
@@ -51,13 +49,18 @@ cover_status cover_context_create(cover_context **out, const cover_context_optio
     context->cpu_features = features;
     pthread_mutex_init(&context->callback_lock, NULL);
     pthread_mutex_init(&context->pool_lock, NULL);
-    *out = context;
-    return COVER_OK;
+    const struct device_options device = {.name = options.device, .module = options.device_module,
+                                          .deterministic = options.deterministic != 0, .tf32 = options.tf32 != 0};
+    cover_status status = context_device_open(context, &device);
+    if (status == COVER_OK) *out = context;
+    else cover_context_destroy(context);
+    return status;
 }
 
 void cover_context_destroy(cover_context *context) {
     if (!context) return;
     pool_destroy(context->pool);
+    context_device_close(context);
     memory_free(context, context->info);
     pthread_mutex_destroy(&context->callback_lock);
     pthread_mutex_destroy(&context->pool_lock);

@@ -4,30 +4,29 @@
 #include <stdio.h>
 #include <string.h>
 
-static _Thread_local char error_text[4096];
 
-const char *cover_error_text(void) { return error_text; }
 const char *cover_version(void) { return COVER_VERSION; }
 
 const char *cover_status_name(cover_status status) {
     static const char *const names[] = {
         "COVER_OK",           "COVER_ERROR_ARGUMENT",    "COVER_ERROR_SHAPE",    "COVER_ERROR_MEMORY",
         "COVER_ERROR_IO",     "COVER_ERROR_FORMAT",      "COVER_ERROR_UNSUPPORTED", "COVER_ERROR_MISMATCH",
-        "COVER_ERROR_NUMERIC", "COVER_ERROR_CANCELLED",  "COVER_ERROR_INTERNAL",
+        "COVER_ERROR_NUMERIC", "COVER_ERROR_CANCELLED",  "COVER_ERROR_INTERNAL", "COVER_ERROR_DEVICE",
+        "COVER_ERROR_RANK",
     };
     unsigned index = (unsigned)status;
     return index < sizeof names / sizeof *names ? names[index] : "unknown status";
 }
 
 cover_status(fail)(cover_status status, const char *format, ...) {
-    char fresh[sizeof error_text]; /* the arguments may point into the old text */
+    char fresh[ERROR_TEXT_BYTES]; /* the arguments may point into the old text */
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(fresh, sizeof fresh, format, arguments);
     va_end(arguments);
     for (char *c = fresh; *c; c++) /* names from files may end up on a terminal: no control sequences */
         if (((unsigned char)*c < 0x20 && *c != '\n') || *c == 0x7F) *c = '?';
-    memcpy(error_text, fresh, sizeof fresh);
+    memcpy(error_slot(), fresh, sizeof fresh);
     return status;
 }
 
@@ -37,7 +36,7 @@ cover_status(fail_in)(cover_status status, const char *format, ...) {
     va_start(arguments, format);
     vsnprintf(prefix, sizeof prefix, format, arguments);
     va_end(arguments);
-    return fail(status, "%s: %s", prefix, error_text);
+    return fail(status, "%s: %s", prefix, error_slot());
 }
 
 cover_status options_read(void *known, size_t known_bytes, const void *given, const char *what) {

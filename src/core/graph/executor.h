@@ -1,5 +1,6 @@
-/* What core asks of a device: prepare a graph, then run it, many lanes at once.  One table a device; src/backends.c lists
- * those that are built in.  Called by train/ and by the public components. */
+/* What core asks of a device: prepare a graph, then run it, many lanes at once.  One table a device: the CPU's is built in, others
+ * come from modules (module.h).  A context has one, context->executor.  Called by train/ and by the public components.
+ * Inputs, parameters, gradients and results lie in the host's memory, whatever the device. */
 #ifndef COVER_EXECUTOR_H
 #define COVER_EXECUTOR_H
 
@@ -15,7 +16,7 @@ struct run { /* one lane's way through a program */
     const float *input[RUN_INPUTS]; /* of each graph_input(), channels last */
     const float *parameters;        /* the flat buffer that program_pack() was given */
     float *gradient;                /* flat, same layout; parameters without gradient are left alone.  NULL in inference */
-    void *arena;                    /* plan->arena_bytes, 64-byte aligned */
+    void *arena;                    /* arena_create()'s */
     bool check;                     /* stop with COVER_ERROR_NUMERIC at the first tensor that is not finite */
     uint64_t only_ops;              /* bits of ops to run, for measuring; 0 = all */
     int team;                       /* threads that take this run together, at most program_create's */
@@ -26,8 +27,14 @@ struct run { /* one lane's way through a program */
     char error[1024];
 };
 
+struct training; /* training.h: a device that keeps the whole state of training */
+
 struct executor {
     const char *name;
+    /* The device of a context, NULL where there is nothing to open. */
+    cover_status (*device_open)(struct device **device, cover_context *context, const struct device_options *options);
+    void (*device_close)(struct device *device);
+    void (*device_describe)(const struct device *device, struct text *json); /* members of an object */
     /* team: threads of a lane.  Called from the caller's thread; primitives are made on the context's own. */
     cover_status (*program_create)(struct program **program, cover_context *context, const struct graph *graph, int team);
     void (*program_destroy)(struct program *program); /* takes NULL */
@@ -37,7 +44,10 @@ struct executor {
     cover_status (*program_pack)(struct program *program, const float *parameters);
     /* Called by every member (0..team-1) of the run's team, on threads of ours.  After it, run->status says how it went. */
     void (*program_run)(const struct program *program, struct run *run, int member);
-    /* A kept tensor in the run's arena. */
+    /* Memory of one lane: plan->arena_bytes, and what the device wants beside it. */
+    cover_status (*arena_create)(void **arena, const struct program *program);
+    void (*arena_destroy)(const struct program *program, void *arena); /* takes NULL */
+    /* A kept tensor, valid until the arena's next run. */
     const void *(*program_result)(const struct program *program, const struct run *run, int result);
     /* Run with a team of one; the seconds of each node. */
     void (*program_time)(const struct program *program, struct run *run, double *node_seconds);
@@ -49,6 +59,7 @@ struct executor {
     double (*square_sum)(const struct program *program, const float *x, int64_t count);
     void (*adam)(const struct program *program, float *weights, float *m, float *v, const float *gradient, int64_t count,
                  const struct adam *update);
+    const struct training *training; /* NULL: the engine trains in lanes, by the calls above */
 };
 
 extern const struct executor executor_cpu;

@@ -1,65 +1,13 @@
-/* Lanes, the gradient tree and the update.  Called by the trainer, bench and golden_check. */
-#include "engine.h"
+/* What every way of training shares: the model, its parameters, the norm and the settings of an update.  How the samples of a step are
+ * run is a stepper's: lanes.c, or resident.c.  Called by the trainer, bench and golden_check. */
+#include "stepper.h"
 
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
-
-enum { UPDATE_BLOCK = 1 << 16 }; /* floats of one unit of norm and update: fixed, so sums do not depend on threads */
-enum { TREE_MAX = 128 };
-
-struct pending { /* the finished sum over samples lo..hi-1 that waits for its sibling */
-    int64_t lo, hi;
-    float *sum;
-};
-
-struct lane {
-    struct run run;
-    struct team_barrier barrier;
-    void *arena;
-    int64_t index; /* of the sample in work, -1 = no more */
-    const struct sample *sample;
-};
-
-struct step_state {
-    struct engine *engine;
-    int64_t batch;
-    struct lane *lanes;
-    double *term[MODEL_TERMS], *zero; /* of each sample */
-    int64_t *count;
-    /* gradient buffers: a lane takes one before it takes a sample, so the earliest one in work always finishes */
-    float **buffers;
-    int buffer_count, free_count;
-    float **free_buffers;
-    struct pending pending[TREE_MAX];
-    int pending_count;
-    pthread_mutex_t lock;
-    pthread_cond_t freed;
-    const struct sample_source *source;
-    int64_t next;
-    cover_status status;
-    char error[1024];
-    /* norm and update */
-    double *block_sums;
-    struct adam update;
-    int64_t block_count;
-};
 
 /* ---- making */
 
-static int tree_depth(int64_t batch) {
-    int depth = 0;
-    while ((INT64_C(1) << depth) < batch) depth++;
-    return depth;
-}
-
-/* Lanes keep a sample each; what is left over helps as teams. */
-static int widest(const struct engine *engine) {
-    int64_t most = engine->context->threads < engine->batch ? engine->context->threads : engine->batch;
-    return engine->settings.lanes && engine->settings.lanes < most ? (int)engine->settings.lanes : (int)most;
-}
-
-static uint64_t sample_bytes(const struct engine *engine) {
+uint64_t engine_sample_bytes(const struct engine *engine) {
     uint64_t bytes = 0;
     for (int i = 0; i < engine->model.graph.tensor_count; i++) {
         const struct tensor *tensor = &engine->model.graph.tensors[i];
@@ -68,91 +16,9 @@ static uint64_t sample_bytes(const struct engine *engine) {
     return bytes;
 }
 
-struct engine_bytes engine_bytes(const struct engine *engine) {
-    uint64_t flat = (uint64_t)engine->model.parameters.floats * sizeof(float);
-    struct engine_bytes bytes = {
-        .weights = flat,
-        .gradients = flat * (uint64_t)(engine->lanes + tree_depth(engine->batch)),
-        .optimiser = 2 * flat,
-        .arena_per_lane = engine->executor->program_plan(engine->program)->arena_bytes,
-        .packed = engine->executor->program_packed_bytes(engine->program),
-        .samples = sample_bytes(engine) * (uint64_t)(engine->lanes + 2),
-        .lanes = engine->lanes,
-    };
-    bytes.total = bytes.weights + bytes.gradients + bytes.optimiser + bytes.packed + bytes.samples +
-                  bytes.arena_per_lane * (uint64_t)engine->lanes;
-    return bytes;
-}
+struct engine_bytes engine_bytes(const struct engine *engine) { return engine->stepper->bytes(engine); }
 
-/* The widest choice of lanes that keeps to the memory limit. */
-static cover_status choose_lanes(struct engine *engine) {
-    uint64_t limit = engine->context->memory_limit_bytes;
-    for (engine->lanes = widest(engine);; engine->lanes--) {
-        engine->team = engine->context->threads / engine->lanes;
-        TRY(engine->executor->program_create(&engine->program, engine->context, &engine->model.graph, engine->team));
-        uint64_t total = engine_bytes(engine).total;
-        if (!limit || total <= limit) return COVER_OK;
-        if (engine->lanes == 1)
-            return fail(COVER_ERROR_MEMORY, "the plan needs %.2f GiB with one lane, the memory limit is %.2f GiB; "
-                        "use a smaller crop or widths, or raise the limit",
-                        (double)total / 0x1p30, (double)limit / 0x1p30);
-        engine->executor->program_destroy(engine->program);
-        engine->program = NULL;
-    }
-}
-
-struct flat_buffer {
-    float *values;
-    int64_t floats;
-};
-static void zero_block(void *data, int64_t block) {
-    const struct flat_buffer *buffer = data;
-    int64_t left = buffer->floats - block * UPDATE_BLOCK;
-    memset(buffer->values + block * UPDATE_BLOCK, 0, (size_t)(left < UPDATE_BLOCK ? left : UPDATE_BLOCK) * sizeof(float));
-}
-/* Zeros for every parameter, first touched by the threads that will work on them, so that pages lie near them. */
-static cover_status allocate_flat(float **made, const struct engine *engine) {
-    struct pool *pool;
-    struct flat_buffer buffer = {.floats = engine->model.parameters.floats};
-    TRY(context_pool(engine->context, &pool));
-    *made = buffer.values = memory_alloc(engine->context, (size_t)buffer.floats * sizeof(float));
-    if (!buffer.values) return COVER_ERROR_MEMORY;
-    pool_each(pool, (buffer.floats + UPDATE_BLOCK - 1) / UPDATE_BLOCK, zero_block, &buffer);
-    return COVER_OK;
-}
-
-static cover_status allocate_state(struct engine *engine) {
-    cover_context *context = engine->context;
-    struct step_state *state = engine->state = memory_zero(context, sizeof *state);
-    if (!state) return COVER_ERROR_MEMORY;
-    size_t rows = (size_t)engine->batch;
-    state->engine = engine, state->batch = engine->batch;
-    pthread_mutex_init(&state->lock, NULL);
-    pthread_cond_init(&state->freed, NULL);
-    int buffers = engine->lanes + tree_depth(engine->batch);
-    state->block_count = (engine->model.parameters.floats + UPDATE_BLOCK - 1) / UPDATE_BLOCK;
-    state->lanes = memory_zero(context, (size_t)engine->lanes * sizeof *state->lanes);
-    bool room = true;
-    for (int i = 0; i < MODEL_TERMS; i++)
-        room &= (state->term[i] = memory_zero(context, rows * sizeof *state->term[i])) != NULL;
-    state->zero = memory_zero(context, rows * sizeof *state->zero);
-    state->count = memory_zero(context, rows * sizeof *state->count);
-    state->buffers = memory_zero(context, (size_t)buffers * sizeof *state->buffers);
-    state->free_buffers = memory_zero(context, (size_t)buffers * sizeof *state->free_buffers);
-    state->block_sums = memory_zero(context, (size_t)state->block_count * sizeof *state->block_sums);
-    if (!state->lanes || !room || !state->zero || !state->count || !state->buffers || !state->free_buffers || !state->block_sums)
-        return COVER_ERROR_MEMORY;
-    for (; state->buffer_count < buffers; state->buffer_count++) /* zero: parameters without gradient and padding stay so */
-        TRY(allocate_flat(&state->buffers[state->buffer_count], engine));
-    size_t arena = engine->executor->program_plan(engine->program)->arena_bytes;
-    for (int i = 0; i < engine->lanes; i++)
-        if (!(state->lanes[i].arena = memory_alloc(context, arena))) return COVER_ERROR_MEMORY;
-    return COVER_OK;
-}
-
-static cover_status allocate_weights(struct engine *engine) {
-    float **flat[] = {&engine->weights, &engine->m, &engine->v};
-    for (size_t i = 0; i < sizeof flat / sizeof *flat; i++) TRY(allocate_flat(flat[i], engine));
+static cover_status fresh_weights(struct engine *engine) {
     engine->has_gradient = memory_zero(engine->context, (size_t)engine->model.parameters.count * sizeof *engine->has_gradient);
     if (!engine->has_gradient) return COVER_ERROR_MEMORY;
     for (int i = 0; i < engine->model.parameters.count; i++)
@@ -170,10 +36,11 @@ cover_status engine_plan(struct engine **made, cover_context *context, const str
                          const struct grid *grid, int64_t batch) {
     struct engine *engine = memory_zero(context, sizeof *engine);
     if (!engine) return COVER_ERROR_MEMORY;
-    *engine = (struct engine){.context = context, .executor = &executor_cpu, .settings = *settings, .grid = *grid, .batch = batch};
+    *engine = (struct engine){.context = context, .executor = context->executor,
+                              .stepper = context->executor->training ? &stepper_resident : &stepper_lanes, .settings = *settings, .grid = *grid, .batch = batch};
     cover_status status;
     GO(build(&engine->model, context, &engine->settings, grid));
-    GO(choose_lanes(engine));
+    GO(engine->stepper->plan(engine));
     *made = engine;
 done:
     if (status != COVER_OK) engine_destroy(engine);
@@ -185,297 +52,125 @@ cover_status engine_create(struct engine **made, cover_context *context, const s
     struct engine *engine;
     TRY(engine_plan(&engine, context, settings, build, grid, batch));
     cover_status status;
-    GO(allocate_state(engine));
-    GO(allocate_weights(engine));
+    GO(engine->stepper->allocate(engine));
+    GO(fresh_weights(engine));
     *made = engine;
 done:
     if (status != COVER_OK) engine_destroy(engine);
     return status;
 }
 
-static void free_state(struct engine *engine) {
-    struct step_state *state = engine->state;
-    cover_context *context = engine->context;
-    if (!state) return;
-    for (int i = 0; state->lanes && i < engine->lanes; i++) memory_free(context, state->lanes[i].arena);
-    for (int i = 0; i < state->buffer_count; i++) memory_free(context, state->buffers[i]);
-    memory_free(context, state->lanes);
-    for (int i = 0; i < MODEL_TERMS; i++) memory_free(context, state->term[i]);
-    memory_free(context, state->zero);
-    memory_free(context, state->count);
-    memory_free(context, state->buffers);
-    memory_free(context, state->free_buffers);
-    memory_free(context, state->block_sums);
-    pthread_mutex_destroy(&state->lock);
-    pthread_cond_destroy(&state->freed);
-    memory_free(context, state);
-}
-
 void engine_destroy(struct engine *engine) {
     if (!engine) return;
-    free_state(engine);
+    engine->stepper->free(engine);
     engine->executor->program_destroy(engine->program);
     model_free(&engine->model);
-    memory_free(engine->context, engine->weights);
-    memory_free(engine->context, engine->m);
-    memory_free(engine->context, engine->v);
     memory_free(engine->context, engine->has_gradient);
     memory_free(engine->context, engine);
 }
 
 double engine_flops(const struct engine *engine) {
-    return engine->executor->program_plan(engine->program)->flops * (double)engine->batch;
+    double flops = 0;
+    for (int n = 0; n < engine->model.graph.node_count; n++) flops += node_flops(&engine->model.graph, &engine->model.graph.nodes[n]);
+    return flops * (double)engine->batch;
 }
 
-cover_status engine_weights_changed(struct engine *engine) {
-    return engine->executor->program_pack(engine->program, engine->weights);
-}
+cover_status engine_weights_changed(struct engine *engine) { return engine->stepper->weights_changed(engine); }
+cover_status engine_fetch(struct engine *engine) { return engine->stepper->fetch(engine); }
 
-/* ---- the gradient tree: sum(lo, hi) splits at the midpoint */
-
-static void parent_of(int64_t batch, int64_t lo, int64_t hi, int64_t *parent_lo, int64_t *parent_hi) {
-    int64_t a = 0, b = batch;
-    for (;;) {
-        int64_t middle = a + (b - a) / 2;
-        if ((lo == a && hi == middle) || (lo == middle && hi == b)) break;
-        if (hi <= middle) b = middle;
-        else a = middle;
-    }
-    *parent_lo = a, *parent_hi = b;
-}
-
-static float *take_pending(struct step_state *state, int64_t lo, int64_t hi) {
-    for (int i = 0; i < state->pending_count; i++) {
-        struct pending *entry = &state->pending[i];
-        if (entry->lo != lo || entry->hi != hi) continue;
-        float *sum = entry->sum;
-        *entry = state->pending[--state->pending_count];
-        return sum;
-    }
-    return NULL;
-}
-
-static void free_buffer(struct step_state *state, float *buffer) {
-    state->free_buffers[state->free_count++] = buffer;
-    pthread_cond_signal(&state->freed);
-}
-
-/* Whoever finishes a node's second child adds the two. */
-static void deliver(struct step_state *state, int64_t index, float *sum) {
-    struct engine *engine = state->engine;
-    int64_t lo = index, hi = index + 1;
-    pthread_mutex_lock(&state->lock);
-    while (lo > 0 || hi < state->batch) {
-        int64_t parent_lo, parent_hi;
-        parent_of(state->batch, lo, hi, &parent_lo, &parent_hi);
-        bool left = lo == parent_lo;
-        float *other = take_pending(state, left ? hi : parent_lo, left ? parent_hi : lo);
-        if (!other) {
-            state->pending[state->pending_count++] = (struct pending){lo, hi, sum};
-            pthread_mutex_unlock(&state->lock);
-            return;
-        }
-        pthread_mutex_unlock(&state->lock);
-        float *first = left ? sum : other, *second = left ? other : sum;
-        engine->executor->add(engine->program, first, first, second, engine->model.parameters.floats);
-        pthread_mutex_lock(&state->lock);
-        free_buffer(state, second);
-        sum = first, lo = parent_lo, hi = parent_hi;
-    }
-    engine->gradient = sum;
-    pthread_mutex_unlock(&state->lock);
-}
-
-/* ---- lanes */
-
-static void step_failed(struct step_state *state, cover_status status, const char *text) {
-    pthread_mutex_lock(&state->lock);
-    if (state->status == COVER_OK) {
-        state->status = status;
-        snprintf(state->error, sizeof state->error, "%s", text);
-    }
-    state->next = state->batch; /* nobody starts another */
-    pthread_cond_broadcast(&state->freed);
-    pthread_mutex_unlock(&state->lock);
-}
-
-/* A gradient buffer, then the next sample; -1 when there is none. */
-static int64_t next_sample(struct step_state *state, struct lane *lane) {
-    int64_t index = -1;
-    pthread_mutex_lock(&state->lock);
-    while (state->next < state->batch && state->free_count == 0) pthread_cond_wait(&state->freed, &state->lock);
-    if (state->next < state->batch) {
-        lane->run.gradient = state->free_buffers[--state->free_count];
-        index = state->next++;
-    }
-    pthread_mutex_unlock(&state->lock);
-    return index;
-}
-
-static void set_inputs(struct run *run, const struct sample *sample) { memcpy(run->input, sample->input, sizeof sample->input); }
-
-static void start_sample(struct step_state *state, struct lane *lane) {
-    lane->index = cancelled(state->engine->context) ? -1 : next_sample(state, lane);
-    if (lane->index < 0) return;
-    cover_status status = state->source->take(state->source->user, lane->index, &lane->sample);
-    if (status != COVER_OK) {
-        step_failed(state, status, cover_error_text());
-        lane->index = -1;
-        return;
-    }
-    set_inputs(&lane->run, lane->sample);
-    lane->run.check = false;
-    atomic_store(&lane->run.failed, 0);
-    lane->run.status = COVER_OK;
-}
-
-static void finish_sample(struct step_state *state, struct lane *lane) {
-    struct engine *engine = state->engine;
-    int64_t index = lane->index;
-    for (int i = 0; i < MODEL_TERMS; i++) {
-        const struct loss_term *term = &engine->model.term[i];
-        const double *loss = engine->executor->program_result(engine->program, &lane->run, term->result);
-        state->term[i][index] = loss[term->place];
-    }
-    state->zero[index] = lane->sample->zero, state->count[index] = lane->sample->count;
-    state->source->give_back(state->source->user, index, lane->sample);
-    if (lane->run.status != COVER_OK) step_failed(state, lane->run.status, lane->run.error);
-    else deliver(state, index, lane->run.gradient);
-}
-
-static void lane_worker(void *data, int worker) {
-    struct step_state *state = data;
-    struct engine *engine = state->engine;
-    int index = worker / engine->team, member = worker % engine->team;
-    if (index >= engine->lanes) return;
-    struct lane *lane = &state->lanes[index];
-    for (;;) {
-        if (member == 0) start_sample(state, lane);
-        team_wait(&lane->barrier);
-        if (lane->index < 0) return;
-        engine->executor->program_run(engine->program, &lane->run, member);
-        team_wait(&lane->barrier);
-        if (member == 0) finish_sample(state, lane);
-    }
-}
-
-static double tree_sum(const double *values, int64_t lo, int64_t hi) {
-    if (hi - lo == 1) return values[lo];
-    int64_t middle = lo + (hi - lo) / 2;
-    return tree_sum(values, lo, middle) + tree_sum(values, middle, hi);
-}
-
-static void prepare_lanes(struct engine *engine) {
-    for (int i = 0; i < engine->lanes; i++) {
-        struct lane *lane = &engine->state->lanes[i];
-        lane->barrier.size = engine->team;
-        lane->run.arena = lane->arena, lane->run.parameters = engine->weights;
-        lane->run.only_ops = engine->only_ops;
-        lane->run.team = engine->team, lane->run.barrier = &lane->barrier;
-    }
-}
+/* ---- steps */
 
 cover_status engine_step(struct engine *engine, const struct sample_source *source, struct step_sums *sums) {
-    struct step_state *state = engine->state;
-    struct pool *pool;
-    TRY(context_pool(engine->context, &pool));
-    prepare_lanes(engine);
-    state->source = source, state->next = 0, state->pending_count = 0, state->status = COVER_OK;
-    state->free_count = state->buffer_count;
-    memcpy(state->free_buffers, state->buffers, (size_t)state->buffer_count * sizeof *state->buffers);
-    engine->gradient = NULL;
-    pool_run(pool, lane_worker, state);
-    if (state->status != COVER_OK) return fail(state->status, "%s", state->error);
-    if (!engine->gradient) return fail(COVER_ERROR_CANCELLED, "the step was cancelled");
-    *sums = (struct step_sums){.zero = tree_sum(state->zero, 0, state->batch)};
-    for (int i = 0; i < MODEL_TERMS; i++) sums->term[i] = tree_sum(state->term[i], 0, state->batch);
-    for (int64_t i = 0; i < state->batch; i++) sums->count += state->count[i];
-    return COVER_OK;
-}
-
-/* ---- norm and update, over fixed blocks of the flat buffer */
-
-static int64_t block_floats(const struct engine *engine, int64_t block) {
-    int64_t left = engine->model.parameters.floats - block * UPDATE_BLOCK;
-    return left < UPDATE_BLOCK ? left : UPDATE_BLOCK;
-}
-
-static void norm_worker(void *data, int64_t block) {
-    struct step_state *state = data;
-    struct engine *engine = state->engine;
-    state->block_sums[block] = engine->executor->square_sum(engine->program, engine->gradient + block * UPDATE_BLOCK,
-                                                            block_floats(engine, block));
+    return engine->stepper->step(engine, source, sums);
 }
 
 double engine_gradient_norm(struct engine *engine, int64_t count) {
-    struct pool *pool;
-    if (context_pool(engine->context, &pool) != COVER_OK) return NAN;
-    pool_each(pool, engine->state->block_count, norm_worker, engine->state);
-    double sum = 0;
-    for (int64_t i = 0; i < engine->state->block_count; i++) sum += engine->state->block_sums[i];
-    return sqrt(sum) / (double)(count > 0 ? count : 1);
+    return sqrt(engine->stepper->square_sum(engine)) / (double)(count > 0 ? count : 1);
 }
 
-/* Parameters that the graph leaves out (ablations) keep their values, as PyTorch's do without a gradient. */
-static void update_range(const struct engine *engine, int64_t from, int64_t to) {
-    if (to > from)
-        engine->executor->adam(engine->program, engine->weights + from, engine->m + from, engine->v + from,
-                               engine->gradient + from, to - from, &engine->state->update);
-}
-
-static void update_worker(void *data, int64_t block) {
-    struct step_state *state = data;
-    struct engine *engine = state->engine;
-    int64_t begin = block * UPDATE_BLOCK, end = begin + block_floats(engine, block), from = begin;
-    for (int i = 0; i < engine->model.parameters.count; i++) {
-        const struct parameter *row = &engine->model.parameters.rows[i];
-        int64_t row_end = i + 1 < engine->model.parameters.count ? row[1].offset : engine->model.parameters.floats;
-        if (engine->has_gradient[i] || row_end <= begin || row->offset >= end) continue;
-        update_range(engine, from, row->offset > from ? row->offset : from);
-        if (row_end > from) from = row_end;
-    }
-    update_range(engine, from, end);
+struct adam engine_adam(const struct engine *engine, int64_t count, double lr) {
+    double t = (double)(engine->updates + 1);
+    return (struct adam){.lr = lr, .beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8, .weight_decay = engine->settings.weight_decay,
+                         .correction1 = 1 - pow(0.9, t), .correction2 = 1 - pow(0.999, t), .scale = 1.0 / (double)count};
 }
 
 cover_status engine_update(struct engine *engine, int64_t count, double norm, double lr) {
-    struct pool *pool;
-    TRY(context_pool(engine->context, &pool));
-    double t = (double)++engine->updates, clip = engine->settings.clip;
-    double scale = 1.0 / (double)count;
-    if (clip > 0 && norm > clip) scale *= clip / (norm + 1e-6);
-    engine->state->update = (struct adam){.lr = lr, .beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8,
-                                          .weight_decay = engine->settings.weight_decay,
-                                          .correction1 = 1 - pow(0.9, t), .correction2 = 1 - pow(0.999, t), .scale = scale};
-    pool_each(pool, engine->state->block_count, update_worker, engine->state);
-    return engine_weights_changed(engine);
+    struct adam adam = engine_adam(engine, count, lr);
+    double clip = engine->settings.clip;
+    if (clip > 0 && norm > clip) adam.scale *= clip / (norm + 1e-6);
+    engine->updates++;
+    return engine->stepper->update(engine, &adam);
 }
+
+bool step_counts(const struct step_sums *sums, double norm) { return sums->count > 0 && step_finite(sums, norm); }
+bool step_finite(const struct step_sums *sums, double norm) {
+    double sum = norm;
+    for (int i = 0; i < MODEL_TERMS; i++) sum += sums->term[i];
+    return isfinite(sum);
+}
+
+cover_status engine_train(struct engine *engine, const struct sample_source *source, double lr, struct step_sums *sums,
+                          double *norm) {
+    return engine->stepper->train(engine, source, lr, sums, norm);
+}
+
+void engine_set_inputs(struct run *run, const struct sample *sample) { memcpy(run->input, sample->input, sizeof sample->input); }
 
 /* ---- looking closer at one sample, by one thread */
 
-cover_status engine_diagnose(struct engine *engine, const struct sample *sample) {
-    struct run run = {.parameters = engine->weights, .gradient = engine->state->buffers[0],
-                      .arena = engine->state->lanes[0].arena, .check = true};
-    set_inputs(&run, sample);
-    return run_once(engine->context, engine->executor, engine->program, &run, 1);
-}
-
-struct timed {
-    struct engine *engine;
+struct closer { /* a program of one sample, with a lane of its own */
+    const struct executor *executor;
+    struct program *program;
     struct run run;
     double *node_seconds;
+    bool lent;
 };
 
+static cover_status look_closer(struct closer *closer, struct engine *engine, const struct sample *sample) {
+    cover_context *context = engine->context;
+    *closer = (struct closer){.executor = engine->executor, .run = {.parameters = engine->weights}};
+    engine_set_inputs(&closer->run, sample);
+    if ((closer->lent = engine->stepper->lend(engine, &closer->program, &closer->run))) return COVER_OK;
+    TRY(engine_fetch(engine));
+    TRY(engine->executor->program_create(&closer->program, context, &engine->model.graph, 1));
+    TRY(engine->executor->program_pack(closer->program, engine->weights));
+    TRY(engine->executor->arena_create(&closer->run.arena, closer->program));
+    closer->run.gradient = memory_zero(context, (size_t)engine->model.parameters.floats * sizeof(float));
+    return closer->run.gradient ? COVER_OK : COVER_ERROR_MEMORY;
+}
+static void look_away(struct closer *closer, struct engine *engine) {
+    if (closer->lent) return;
+    if (closer->program) engine->executor->arena_destroy(closer->program, closer->run.arena);
+    engine->executor->program_destroy(closer->program);
+    memory_free(engine->context, closer->run.gradient);
+}
+
+cover_status engine_diagnose(struct engine *engine, const struct sample *sample) {
+    struct closer closer;
+    cover_status status;
+    GO(look_closer(&closer, engine, sample));
+    closer.run.check = true;
+    status = run_once(engine->context, engine->executor, closer.program, &closer.run, 1);
+done:
+    look_away(&closer, engine);
+    return status;
+}
+
 static void timed_worker(void *data, int worker) {
-    struct timed *timed = data;
-    if (worker == 0) timed->engine->executor->program_time(timed->engine->program, &timed->run, timed->node_seconds);
+    struct closer *closer = data;
+    if (worker == 0) closer->executor->program_time(closer->program, &closer->run, closer->node_seconds);
 }
 
 cover_status engine_time(struct engine *engine, const struct sample *sample, double *node_seconds) {
     struct pool *pool;
-    struct timed timed = {engine, {.parameters = engine->weights, .gradient = engine->state->buffers[0],
-                                   .arena = engine->state->lanes[0].arena, .team = 1}, node_seconds};
-    TRY(context_pool(engine->context, &pool));
-    set_inputs(&timed.run, sample);
-    pool_run(pool, timed_worker, &timed);
-    return timed.run.status == COVER_OK ? COVER_OK : fail(timed.run.status, "%s", timed.run.error);
+    struct closer closer;
+    cover_status status;
+    GO(look_closer(&closer, engine, sample));
+    closer.run.team = 1, closer.node_seconds = node_seconds;
+    GO(context_pool(engine->context, &pool));
+    pool_run(pool, timed_worker, &closer);
+    if (closer.run.status != COVER_OK) status = fail(closer.run.status, "%s", closer.run.error);
+done:
+    look_away(&closer, engine);
+    return status;
 }

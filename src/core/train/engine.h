@@ -38,12 +38,13 @@ struct engine {
     struct grid grid;
     int64_t batch;
     int lanes, team;
-    float *weights, *m, *v; /* flat, model.parameters.floats each */
+    float *weights, *m, *v; /* flat, model.parameters.floats each; in the host's memory: see engine_fetch() */
     int64_t updates;        /* t of Adam */
     uint64_t only_ops;      /* for measuring: bits of ops that steps run; 0 = all */
     float *gradient;        /* of the last step, unscaled sum over samples; belongs to the engine */
     bool *has_gradient;     /* of each parameter row */
-    struct step_state *state;
+    const struct stepper *stepper;
+    struct step_state *state; /* the stepper's */
 };
 
 /* Plan for batches of `batch` samples of `grid`: everything that can be refused is refused here, nothing large is allocated. */
@@ -56,8 +57,15 @@ void engine_destroy(struct engine *engine); /* takes NULL */
 struct engine_bytes engine_bytes(const struct engine *engine);
 double engine_flops(const struct engine *engine); /* a step */
 
-/* Tell the engine that weights were changed from outside. */
+/* Bring weights, m, v and gradient to the host, where a device has newer ones: before they are read. */
+cover_status engine_fetch(struct engine *engine);
+/* Tell the engine that weights, m or v were changed from outside. */
 cover_status engine_weights_changed(struct engine *engine);
+/* A whole step: losses, gradient, its norm / count, and the update, unless a sum is not finite or nothing counts (step_finite()). */
+cover_status engine_train(struct engine *engine, const struct sample_source *source, double lr, struct step_sums *sums, double *norm);
+bool step_finite(const struct step_sums *sums, double norm);
+
+/* ---- the same in parts */
 /* Losses and the unscaled gradient of one batch. */
 cover_status engine_step(struct engine *engine, const struct sample_source *source, struct step_sums *sums);
 /* Global norm of the last step's gradient / count. */

@@ -178,10 +178,10 @@ static void stop(struct prefetch **prefetch) {
 }
 
 cover_status prefetch_step(struct prefetch **prefetch, struct engine *engine, const struct sample_maker *maker, int64_t step,
-                           struct step_sums *sums) {
+                           double lr, struct step_sums *sums, double *norm) {
     if (!*prefetch) TRY(prefetch_create(prefetch, engine->context, maker, engine->batch, engine->lanes, step));
     struct sample_source source = prefetch_source(*prefetch, step);
-    cover_status status = engine_step(engine, &source, sums);
+    cover_status status = engine_train(engine, &source, lr, sums, norm);
     if (status != COVER_OK) stop(prefetch);
     return status;
 }

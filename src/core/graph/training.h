@@ -1,0 +1,44 @@
+/* A device that keeps the whole state of training (weights, gradient, moments) in its own memory and takes all samples of a step, forward
+ * and backward, in one run: what core/train/resident.c asks of it.  Called through executor->training. */
+#ifndef COVER_TRAINING_H
+#define COVER_TRAINING_H
+
+#include "executor.h"
+#include "model.h"
+
+struct communicator; /* core/train/communicator.h */
+
+struct training_bytes {
+    uint64_t weights, gradients, optimiser, arena, packed, samples, total; /* of device memory */
+};
+
+struct training_step {
+    const struct adam *adam;   /* the update that follows, NULL = none; its scale is 1 / count */
+    double clip;               /* of the norm, 0 = none */
+    uint64_t only_ops;         /* for measuring: bits of ops to run; 0 = all */
+    double *term[MODEL_TERMS]; /* filled in: of each sample */
+    double square_sum;         /* filled in: of the gradient, over all ranks */
+};
+
+struct training_state;
+
+struct training {
+    /* Plan for `samples` samples a step: nothing large is allocated. */
+    cover_status (*create)(struct training_state **state, cover_context *context, const struct model *model, int64_t samples);
+    void (*destroy)(struct training_state *state); /* takes NULL */
+    struct training_bytes (*bytes)(const struct training_state *state);
+    cover_status (*allocate)(struct training_state *state);
+    /* Train together with other ranks: gradients are sums over all of them.  COVER_ERROR_RANK when one is lost. */
+    cover_status (*join)(struct training_state *state, const struct communicator *communicator);
+    /* The flat buffers, from and to the host; read: NULL = not wanted. */
+    cover_status (*write)(struct training_state *state, const float *weights, const float *m, const float *v);
+    cover_status (*read)(struct training_state *state, float *weights, float *m, float *v, float *gradient);
+    /* Sample `index` of the next step; free to change when this returns. */
+    cover_status (*sample)(struct training_state *state, int64_t index, const struct sample *sample);
+    /* Nothing is updated where a term or the gradient is not finite. */
+    cover_status (*step)(struct training_state *state, struct training_step *step);
+    /* The update alone, from the gradient of the last step. */
+    cover_status (*update)(struct training_state *state, const struct adam *adam);
+};
+
+#endif

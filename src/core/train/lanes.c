@@ -1,0 +1,411 @@
+/* Training in lanes, on a device whose memory is the host's: each lane takes one sample at a time through the whole plan, gradients are
+ * added in a binary tree over the sample's index (design: The life of a step).  Called by engine.c through stepper_lanes. */
+#include "stepper.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { UPDATE_BLOCK = 1 << 16 }; /* floats of one unit of norm and update: fixed, so sums do not depend on threads */
+enum { TREE_MAX = 128 };
+
+struct pending { /* the finished sum over samples lo..hi-1 that waits for its sibling */
+    int64_t lo, hi;
+    float *sum;
+};
+
+struct lane {
+    struct run run;
+    struct team_barrier barrier;
+    void *arena;
+    int64_t index; /* of the sample in work, -1 = no more */
+    const struct sample *sample;
+};
+
+struct step_state {
+    struct engine *engine;
+    int64_t batch;
+    struct lane *lanes;
+    double *term[MODEL_TERMS], *zero; /* of each sample */
+    int64_t *count;
+    /* gradient buffers: a lane takes one before it takes a sample, so the earliest one in work always finishes */
+    float **buffers;
+    int buffer_count, free_count;
+    float **free_buffers;
+    struct pending pending[TREE_MAX];
+    int pending_count;
+    pthread_mutex_t lock;
+    pthread_cond_t freed;
+    const struct sample_source *source;
+    int64_t next;
+    cover_status status;
+    char error[1024];
+    /* norm and update */
+    double *block_sums;
+    struct adam update;
+    int64_t block_count;
+};
+
+/* ---- making */
+
+static int tree_depth(int64_t batch) {
+    int depth = 0;
+    while ((INT64_C(1) << depth) < batch) depth++;
+    return depth;
+}
+
+/* Lanes keep a sample each; what is left over helps as teams. */
+static int widest(const struct engine *engine) {
+    int64_t most = engine->context->threads < engine->batch ? engine->context->threads : engine->batch;
+    return engine->settings.lanes && engine->settings.lanes < most ? (int)engine->settings.lanes : (int)most;
+}
+
+static struct engine_bytes lanes_bytes(const struct engine *engine) {
+    uint64_t flat = (uint64_t)engine->model.parameters.floats * sizeof(float);
+    struct engine_bytes bytes = {
+        .weights = flat,
+        .gradients = flat * (uint64_t)(engine->lanes + tree_depth(engine->batch)),
+        .optimiser = 2 * flat,
+        .arena_per_lane = engine->executor->program_plan(engine->program)->arena_bytes,
+        .packed = engine->executor->program_packed_bytes(engine->program),
+        .samples = engine_sample_bytes(engine) * (uint64_t)(engine->lanes + 2),
+        .lanes = engine->lanes,
+    };
+    bytes.total = bytes.weights + bytes.gradients + bytes.optimiser + bytes.packed + bytes.samples +
+                  bytes.arena_per_lane * (uint64_t)engine->lanes;
+    return bytes;
+}
+
+/* The widest choice of lanes that keeps to the memory limit. */
+static cover_status lanes_plan(struct engine *engine) {
+    uint64_t limit = engine->context->memory_limit_bytes;
+    for (engine->lanes = widest(engine);; engine->lanes--) {
+        engine->team = engine->context->threads / engine->lanes;
+        TRY(engine->executor->program_create(&engine->program, engine->context, &engine->model.graph, engine->team));
+        uint64_t total = lanes_bytes(engine).total;
+        if (!limit || total <= limit) return COVER_OK;
+        if (engine->lanes == 1)
+            return fail(COVER_ERROR_MEMORY, "the plan needs %.2f GiB with one lane, the memory limit is %.2f GiB; "
+                        "use a smaller crop or widths, or raise the limit",
+                        (double)total / 0x1p30, (double)limit / 0x1p30);
+        engine->executor->program_destroy(engine->program);
+        engine->program = NULL;
+    }
+}
+
+struct flat_buffer {
+    float *values;
+    int64_t floats;
+};
+static void zero_block(void *data, int64_t block) {
+    const struct flat_buffer *buffer = data;
+    int64_t left = buffer->floats - block * UPDATE_BLOCK;
+    memset(buffer->values + block * UPDATE_BLOCK, 0, (size_t)(left < UPDATE_BLOCK ? left : UPDATE_BLOCK) * sizeof(float));
+}
+/* Zeros for every parameter, first touched by the threads that will work on them, so that pages lie near them. */
+static cover_status allocate_flat(float **made, const struct engine *engine) {
+    struct pool *pool;
+    struct flat_buffer buffer = {.floats = engine->model.parameters.floats};
+    TRY(context_pool(engine->context, &pool));
+    *made = buffer.values = memory_alloc(engine->context, (size_t)buffer.floats * sizeof(float));
+    if (!buffer.values) return COVER_ERROR_MEMORY;
+    pool_each(pool, (buffer.floats + UPDATE_BLOCK - 1) / UPDATE_BLOCK, zero_block, &buffer);
+    return COVER_OK;
+}
+
+static cover_status lanes_allocate(struct engine *engine) {
+    cover_context *context = engine->context;
+    struct step_state *state = engine->state = memory_zero(context, sizeof *state);
+    if (!state) return COVER_ERROR_MEMORY;
+    size_t rows = (size_t)engine->batch;
+    state->engine = engine, state->batch = engine->batch;
+    pthread_mutex_init(&state->lock, NULL);
+    pthread_cond_init(&state->freed, NULL);
+    int buffers = engine->lanes + tree_depth(engine->batch);
+    state->block_count = (engine->model.parameters.floats + UPDATE_BLOCK - 1) / UPDATE_BLOCK;
+    state->lanes = memory_zero(context, (size_t)engine->lanes * sizeof *state->lanes);
+    bool room = true;
+    for (int i = 0; i < MODEL_TERMS; i++)
+        room &= (state->term[i] = memory_zero(context, rows * sizeof *state->term[i])) != NULL;
+    state->zero = memory_zero(context, rows * sizeof *state->zero);
+    state->count = memory_zero(context, rows * sizeof *state->count);
+    state->buffers = memory_zero(context, (size_t)buffers * sizeof *state->buffers);
+    state->free_buffers = memory_zero(context, (size_t)buffers * sizeof *state->free_buffers);
+    state->block_sums = memory_zero(context, (size_t)state->block_count * sizeof *state->block_sums);
+    if (!state->lanes || !room || !state->zero || !state->count || !state->buffers || !state->free_buffers || !state->block_sums)
+        return COVER_ERROR_MEMORY;
+    for (; state->buffer_count < buffers; state->buffer_count++) /* zero: parameters without gradient and padding stay so */
+        TRY(allocate_flat(&state->buffers[state->buffer_count], engine));
+    for (int i = 0; i < engine->lanes; i++)
+        TRY(engine->executor->arena_create(&state->lanes[i].arena, engine->program));
+    float **flat[] = {&engine->weights, &engine->m, &engine->v};
+    for (size_t i = 0; i < sizeof flat / sizeof *flat; i++) TRY(allocate_flat(flat[i], engine));
+    return COVER_OK;
+}
+
+static void lanes_free(struct engine *engine) {
+    struct step_state *state = engine->state;
+    cover_context *context = engine->context;
+    float *flat[] = {engine->weights, engine->m, engine->v};
+    for (size_t i = 0; i < sizeof flat / sizeof *flat; i++) memory_free(context, flat[i]);
+    if (!state) return;
+    for (int i = 0; state->lanes && i < engine->lanes; i++) engine->executor->arena_destroy(engine->program, state->lanes[i].arena);
+    for (int i = 0; i < state->buffer_count; i++) memory_free(context, state->buffers[i]);
+    memory_free(context, state->lanes);
+    for (int i = 0; i < MODEL_TERMS; i++) memory_free(context, state->term[i]);
+    memory_free(context, state->zero);
+    memory_free(context, state->count);
+    memory_free(context, state->buffers);
+    memory_free(context, state->free_buffers);
+    memory_free(context, state->block_sums);
+    pthread_mutex_destroy(&state->lock);
+    pthread_cond_destroy(&state->freed);
+    memory_free(context, state);
+}
+
+static cover_status lanes_weights_changed(struct engine *engine) {
+    return engine->executor->program_pack(engine->program, engine->weights);
+}
+static cover_status lanes_fetch(struct engine *engine) { /* weights and gradient are where they are read */
+    (void)engine;
+    return COVER_OK;
+}
+
+/* ---- the gradient tree: sum(lo, hi) splits at the midpoint */
+
+static void parent_of(int64_t batch, int64_t lo, int64_t hi, int64_t *parent_lo, int64_t *parent_hi) {
+    int64_t a = 0, b = batch;
+    for (;;) {
+        int64_t middle = a + (b - a) / 2;
+        if ((lo == a && hi == middle) || (lo == middle && hi == b)) break;
+        if (hi <= middle) b = middle;
+        else a = middle;
+    }
+    *parent_lo = a, *parent_hi = b;
+}
+
+static float *take_pending(struct step_state *state, int64_t lo, int64_t hi) {
+    for (int i = 0; i < state->pending_count; i++) {
+        struct pending *entry = &state->pending[i];
+        if (entry->lo != lo || entry->hi != hi) continue;
+        float *sum = entry->sum;
+        *entry = state->pending[--state->pending_count];
+        return sum;
+    }
+    return NULL;
+}
+
+static void free_buffer(struct step_state *state, float *buffer) {
+    state->free_buffers[state->free_count++] = buffer;
+    pthread_cond_signal(&state->freed);
+}
+
+/* Whoever finishes a node's second child adds the two. */
+static void deliver(struct step_state *state, int64_t index, float *sum) {
+    struct engine *engine = state->engine;
+    int64_t lo = index, hi = index + 1;
+    pthread_mutex_lock(&state->lock);
+    while (lo > 0 || hi < state->batch) {
+        int64_t parent_lo, parent_hi;
+        parent_of(state->batch, lo, hi, &parent_lo, &parent_hi);
+        bool left = lo == parent_lo;
+        float *other = take_pending(state, left ? hi : parent_lo, left ? parent_hi : lo);
+        if (!other) {
+            state->pending[state->pending_count++] = (struct pending){lo, hi, sum};
+            pthread_mutex_unlock(&state->lock);
+            return;
+        }
+        pthread_mutex_unlock(&state->lock);
+        float *first = left ? sum : other, *second = left ? other : sum;
+        engine->executor->add(engine->program, first, first, second, engine->model.parameters.floats);
+        pthread_mutex_lock(&state->lock);
+        free_buffer(state, second);
+        sum = first, lo = parent_lo, hi = parent_hi;
+    }
+    engine->gradient = sum;
+    pthread_mutex_unlock(&state->lock);
+}
+
+/* ---- lanes */
+
+static void step_failed(struct step_state *state, cover_status status, const char *text) {
+    pthread_mutex_lock(&state->lock);
+    if (state->status == COVER_OK) {
+        state->status = status;
+        snprintf(state->error, sizeof state->error, "%s", text);
+    }
+    state->next = state->batch; /* nobody starts another */
+    pthread_cond_broadcast(&state->freed);
+    pthread_mutex_unlock(&state->lock);
+}
+
+/* A gradient buffer, then the next sample; -1 when there is none. */
+static int64_t next_sample(struct step_state *state, struct lane *lane) {
+    int64_t index = -1;
+    pthread_mutex_lock(&state->lock);
+    while (state->next < state->batch && state->free_count == 0) pthread_cond_wait(&state->freed, &state->lock);
+    if (state->next < state->batch) {
+        lane->run.gradient = state->free_buffers[--state->free_count];
+        index = state->next++;
+    }
+    pthread_mutex_unlock(&state->lock);
+    return index;
+}
+
+static void start_sample(struct step_state *state, struct lane *lane) {
+    lane->index = cancelled(state->engine->context) ? -1 : next_sample(state, lane);
+    if (lane->index < 0) return;
+    cover_status status = state->source->take(state->source->user, lane->index, &lane->sample);
+    if (status != COVER_OK) {
+        step_failed(state, status, cover_error_text());
+        lane->index = -1;
+        return;
+    }
+    engine_set_inputs(&lane->run, lane->sample);
+    lane->run.check = false;
+    atomic_store(&lane->run.failed, 0);
+    lane->run.status = COVER_OK;
+}
+
+static void finish_sample(struct step_state *state, struct lane *lane) {
+    struct engine *engine = state->engine;
+    int64_t index = lane->index;
+    for (int i = 0; i < MODEL_TERMS; i++) {
+        const struct loss_term *term = &engine->model.term[i];
+        const double *loss = engine->executor->program_result(engine->program, &lane->run, term->result);
+        state->term[i][index] = loss[term->place];
+    }
+    state->zero[index] = lane->sample->zero, state->count[index] = lane->sample->count;
+    state->source->give_back(state->source->user, index, lane->sample);
+    if (lane->run.status != COVER_OK) step_failed(state, lane->run.status, lane->run.error);
+    else deliver(state, index, lane->run.gradient);
+}
+
+static void lane_worker(void *data, int worker) {
+    struct step_state *state = data;
+    struct engine *engine = state->engine;
+    int index = worker / engine->team, member = worker % engine->team;
+    if (index >= engine->lanes) return;
+    struct lane *lane = &state->lanes[index];
+    for (;;) {
+        if (member == 0) start_sample(state, lane);
+        team_wait(&lane->barrier);
+        if (lane->index < 0) return;
+        engine->executor->program_run(engine->program, &lane->run, member);
+        team_wait(&lane->barrier);
+        if (member == 0) finish_sample(state, lane);
+    }
+}
+
+double tree_sum(const double *values, int64_t lo, int64_t hi) {
+    if (hi - lo == 1) return values[lo];
+    int64_t middle = lo + (hi - lo) / 2;
+    return tree_sum(values, lo, middle) + tree_sum(values, middle, hi);
+}
+
+static void prepare_lanes(struct engine *engine) {
+    for (int i = 0; i < engine->lanes; i++) {
+        struct lane *lane = &engine->state->lanes[i];
+        lane->barrier.size = engine->team;
+        lane->run.arena = lane->arena, lane->run.parameters = engine->weights;
+        lane->run.only_ops = engine->only_ops;
+        lane->run.team = engine->team, lane->run.barrier = &lane->barrier;
+    }
+}
+
+static cover_status lanes_step(struct engine *engine, const struct sample_source *source, struct step_sums *sums) {
+    struct step_state *state = engine->state;
+    struct pool *pool;
+    TRY(context_pool(engine->context, &pool));
+    prepare_lanes(engine);
+    state->source = source, state->next = 0, state->pending_count = 0, state->status = COVER_OK;
+    state->free_count = state->buffer_count;
+    memcpy(state->free_buffers, state->buffers, (size_t)state->buffer_count * sizeof *state->buffers);
+    engine->gradient = NULL;
+    pool_run(pool, lane_worker, state);
+    if (state->status != COVER_OK) return fail(state->status, "%s", state->error);
+    if (!engine->gradient) return fail(COVER_ERROR_CANCELLED, "the step was cancelled");
+    *sums = (struct step_sums){.zero = tree_sum(state->zero, 0, state->batch)};
+    for (int i = 0; i < MODEL_TERMS; i++) sums->term[i] = tree_sum(state->term[i], 0, state->batch);
+    for (int64_t i = 0; i < state->batch; i++) sums->count += state->count[i];
+    return COVER_OK;
+}
+
+/* ---- norm and update, over fixed blocks of the flat buffer */
+
+static int64_t block_floats(const struct engine *engine, int64_t block) {
+    int64_t left = engine->model.parameters.floats - block * UPDATE_BLOCK;
+    return left < UPDATE_BLOCK ? left : UPDATE_BLOCK;
+}
+
+static void norm_worker(void *data, int64_t block) {
+    struct step_state *state = data;
+    struct engine *engine = state->engine;
+    state->block_sums[block] = engine->executor->square_sum(engine->program, engine->gradient + block * UPDATE_BLOCK,
+                                                            block_floats(engine, block));
+}
+
+static double lanes_square_sum(struct engine *engine) {
+    struct pool *pool;
+    if (context_pool(engine->context, &pool) != COVER_OK) return NAN;
+    pool_each(pool, engine->state->block_count, norm_worker, engine->state);
+    double sum = 0;
+    for (int64_t i = 0; i < engine->state->block_count; i++) sum += engine->state->block_sums[i];
+    return sum;
+}
+
+/* Parameters that the graph leaves out (ablations) keep their values, as PyTorch's do without a gradient. */
+static void update_range(const struct engine *engine, int64_t from, int64_t to) {
+    if (to > from)
+        engine->executor->adam(engine->program, engine->weights + from, engine->m + from, engine->v + from,
+                               engine->gradient + from, to - from, &engine->state->update);
+}
+
+static void update_worker(void *data, int64_t block) {
+    struct step_state *state = data;
+    struct engine *engine = state->engine;
+    int64_t begin = block * UPDATE_BLOCK, end = begin + block_floats(engine, block), from = begin;
+    for (int i = 0; i < engine->model.parameters.count; i++) {
+        const struct parameter *row = &engine->model.parameters.rows[i];
+        int64_t row_end = i + 1 < engine->model.parameters.count ? row[1].offset : engine->model.parameters.floats;
+        if (engine->has_gradient[i] || row_end <= begin || row->offset >= end) continue;
+        update_range(engine, from, row->offset > from ? row->offset : from);
+        if (row_end > from) from = row_end;
+    }
+    update_range(engine, from, end);
+}
+
+static cover_status lanes_update(struct engine *engine, const struct adam *adam) {
+    struct pool *pool;
+    TRY(context_pool(engine->context, &pool));
+    engine->state->update = *adam;
+    pool_each(pool, engine->state->block_count, update_worker, engine->state);
+    return lanes_weights_changed(engine);
+}
+
+static cover_status lanes_train(struct engine *engine, const struct sample_source *source, double lr, struct step_sums *sums,
+                                double *norm) {
+    TRY(lanes_step(engine, source, sums));
+    *norm = engine_gradient_norm(engine, sums->count);
+    return step_counts(sums, *norm) ? engine_update(engine, sums->count, *norm, lr) : COVER_OK;
+}
+
+static bool lanes_lend(struct engine *engine, struct program **program, struct run *run) {
+    *program = engine->program;
+    run->arena = engine->state->lanes[0].arena, run->gradient = engine->state->buffers[0];
+    return true;
+}
+
+const struct stepper stepper_lanes = {
+    .plan = lanes_plan,
+    .bytes = lanes_bytes,
+    .allocate = lanes_allocate,
+    .free = lanes_free,
+    .weights_changed = lanes_weights_changed,
+    .fetch = lanes_fetch,
+    .step = lanes_step,
+    .square_sum = lanes_square_sum,
+    .update = lanes_update,
+    .train = lanes_train,
+    .lend = lanes_lend,
+};

@@ -1,0 +1,140 @@
+/* Training on a device that keeps the whole state and takes the whole local batch at once (graph/training.h).  The host holds copies of
+ * weights and moments, brought here when somebody asks.  Called by engine.c through stepper_resident. */
+#include "stepper.h"
+
+#include "../graph/training.h"
+
+#include <math.h>
+#include <string.h>
+
+struct step_state {
+    struct training_state *training;
+    double *term[MODEL_TERMS]; /* of each sample */
+    double square_sum;         /* of the last step's gradient */
+    bool newer;                /* the device has trained since the host's copies were made */
+    float *gradient;           /* the host's copy, made when first asked for */
+};
+
+static const struct training *device_of(const struct engine *engine) { return engine->executor->training; }
+
+static struct engine_bytes resident_bytes(const struct engine *engine) {
+    struct training_bytes bytes = device_of(engine)->bytes(engine->state->training);
+    return (struct engine_bytes){.weights = bytes.weights, .gradients = bytes.gradients, .optimiser = bytes.optimiser,
+                                 .arena_per_lane = bytes.arena, .packed = bytes.packed, .samples = bytes.samples,
+                                 .total = bytes.total, .lanes = 1};
+}
+
+static cover_status resident_plan(struct engine *engine) {
+    struct step_state *state = engine->state = memory_zero(engine->context, sizeof *state);
+    if (!state) return COVER_ERROR_MEMORY;
+    engine->lanes = engine->team = 1;
+    TRY(device_of(engine)->create(&state->training, engine->context, &engine->model, engine->batch));
+    uint64_t total = resident_bytes(engine).total, limit = engine->context->memory_limit_bytes;
+    if (limit && total > limit)
+        return fail(COVER_ERROR_MEMORY, "the plan needs %.2f GiB on the device, the memory limit is %.2f GiB; use a smaller batch, "
+                    "crop or widths, or raise the limit", (double)total / 0x1p30, (double)limit / 0x1p30);
+    return COVER_OK;
+}
+
+static cover_status resident_allocate(struct engine *engine) {
+    struct step_state *state = engine->state;
+    float **flat[] = {&engine->weights, &engine->m, &engine->v};
+    size_t bytes = (size_t)engine->model.parameters.floats * sizeof(float);
+    for (size_t i = 0; i < sizeof flat / sizeof *flat; i++)
+        if (!(*flat[i] = memory_zero(engine->context, bytes))) return COVER_ERROR_MEMORY;
+    for (int i = 0; i < MODEL_TERMS; i++)
+        if (!(state->term[i] = memory_zero(engine->context, (size_t)engine->batch * sizeof(double)))) return COVER_ERROR_MEMORY;
+    return device_of(engine)->allocate(state->training);
+}
+
+static void resident_free(struct engine *engine) {
+    struct step_state *state = engine->state;
+    float *flat[] = {engine->weights, engine->m, engine->v};
+    for (size_t i = 0; i < sizeof flat / sizeof *flat; i++) memory_free(engine->context, flat[i]);
+    if (!state) return;
+    device_of(engine)->destroy(state->training);
+    for (int i = 0; i < MODEL_TERMS; i++) memory_free(engine->context, state->term[i]);
+    memory_free(engine->context, state->gradient);
+    memory_free(engine->context, state);
+}
+
+static cover_status resident_weights_changed(struct engine *engine) {
+    engine->state->newer = false;
+    return device_of(engine)->write(engine->state->training, engine->weights, engine->m, engine->v);
+}
+
+static cover_status resident_fetch(struct engine *engine) {
+    struct step_state *state = engine->state;
+    if (!state->newer) return COVER_OK;
+    if (!state->gradient) state->gradient = memory_alloc(engine->context, (size_t)engine->model.parameters.floats * sizeof(float));
+    if (!state->gradient) return COVER_ERROR_MEMORY;
+    TRY(device_of(engine)->read(state->training, engine->weights, engine->m, engine->v, state->gradient));
+    engine->gradient = state->gradient, state->newer = false;
+    return COVER_OK;
+}
+
+/* All samples to the device; what they count is known before the step runs. */
+static cover_status give_samples(struct engine *engine, const struct sample_source *source, struct step_sums *sums) {
+    *sums = (struct step_sums){0};
+    for (int64_t i = 0; i < engine->batch; i++) {
+        const struct sample *sample;
+        if (cancelled(engine->context)) return fail(COVER_ERROR_CANCELLED, "the step was cancelled");
+        TRY(source->take(source->user, i, &sample));
+        cover_status status = device_of(engine)->sample(engine->state->training, i, sample);
+        sums->zero += sample->zero, sums->count += sample->count;
+        source->give_back(source->user, i, sample);
+        TRY(status);
+    }
+    return COVER_OK;
+}
+
+static cover_status run(struct engine *engine, const struct adam *adam, struct step_sums *sums) {
+    struct step_state *state = engine->state;
+    struct training_step step = {.adam = adam, .clip = engine->settings.clip, .only_ops = engine->only_ops};
+    memcpy(step.term, state->term, sizeof step.term);
+    TRY(device_of(engine)->step(state->training, &step));
+    state->square_sum = step.square_sum, state->newer = true;
+    for (int i = 0; i < MODEL_TERMS; i++) sums->term[i] = tree_sum(state->term[i], 0, engine->batch);
+    return COVER_OK;
+}
+
+static cover_status resident_step(struct engine *engine, const struct sample_source *source, struct step_sums *sums) {
+    TRY(give_samples(engine, source, sums));
+    return run(engine, NULL, sums);
+}
+
+static double resident_square_sum(struct engine *engine) { return engine->state->square_sum; }
+
+static cover_status resident_update(struct engine *engine, const struct adam *adam) {
+    engine->state->newer = true;
+    return device_of(engine)->update(engine->state->training, adam);
+}
+
+static cover_status resident_train(struct engine *engine, const struct sample_source *source, double lr, struct step_sums *sums,
+                                   double *norm) {
+    TRY(give_samples(engine, source, sums));
+    struct adam adam = engine_adam(engine, sums->count > 0 ? sums->count : 1, lr);
+    TRY(run(engine, sums->count > 0 ? &adam : NULL, sums));
+    *norm = engine_gradient_norm(engine, sums->count);
+    if (step_counts(sums, *norm)) engine->updates++;
+    return COVER_OK;
+}
+
+static bool resident_lend(struct engine *engine, struct program **program, struct run *run) {
+    (void)engine, (void)program, (void)run;
+    return false;
+}
+
+const struct stepper stepper_resident = {
+    .plan = resident_plan,
+    .bytes = resident_bytes,
+    .allocate = resident_allocate,
+    .free = resident_free,
+    .weights_changed = resident_weights_changed,
+    .fetch = resident_fetch,
+    .step = resident_step,
+    .square_sum = resident_square_sum,
+    .update = resident_update,
+    .train = resident_train,
+    .lend = resident_lend,
+};

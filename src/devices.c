@@ -1,0 +1,75 @@
+/* Which executor serves a context: the CPU's, which is built in, or a GPU's, whose module is opened here, by absolute path alone.
+ * Called when a context is made. */
+#include "core/graph/module.h"
+
+#include <dlfcn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define CUDA_MODULE_FILE "libcover-cuda.so"
+
+/* "cuda" or "cuda:K" */
+static cover_status cuda_ordinal(int *ordinal, const char *name) {
+    char *end = "";
+    long number = name[4] ? strtol(name + 5, &end, 10) : 0;
+    if ((name[4] && (name[4] != ':' || name[5] < '0' || name[5] > '9')) || *end || number > 255)
+        return fail(COVER_ERROR_ARGUMENT, "device is '%s'; use cpu, cuda, or cuda:K for GPU number K", name);
+    *ordinal = (int)number;
+    return COVER_OK;
+}
+
+/* The module beside the library (or the program that holds it) that this code lies in. */
+static cover_status beside_us(char *path, size_t bytes) {
+    Dl_info info;
+    char *real = dladdr((void *)cover_version, &info) && info.dli_fname ? realpath(info.dli_fname, NULL) : NULL;
+    if (!real) return fail(COVER_ERROR_DEVICE, "cannot tell where libcover lies; give the module's path in the context's options");
+    const char *slash = strrchr(real, '/');
+    int length = snprintf(path, bytes, "%.*s/%s", slash ? (int)(slash - real) : 0, real, CUDA_MODULE_FILE);
+    free(real);
+    if (length < 0 || (size_t)length >= bytes) return fail(COVER_ERROR_DEVICE, "the path of %s is too long", CUDA_MODULE_FILE);
+    return COVER_OK;
+}
+
+static cover_status open_module(cover_context *context, const char *path) {
+    static const struct module_host host = {MODULE_API, COVER_VERSION, error_slot};
+    module_entry *entry;
+    if (path[0] != '/') return fail(COVER_ERROR_ARGUMENT, "device_module is '%s'; give an absolute path", path);
+    void *module = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    if (!module)
+        return fail(COVER_ERROR_DEVICE, "the GPU module cannot be opened: %s; build it with nvcc (docs/cuda.md), or use --device cpu",
+                    dlerror());
+    void *symbol = dlsym(module, CUDA_MODULE_ENTRY);
+    memcpy(&entry, &symbol, sizeof entry);
+    const struct executor *executor = entry ? entry(&host) : NULL;
+    if (!executor) {
+        dlclose(module);
+        return fail(COVER_ERROR_DEVICE, "%s was not made for libcover %s (module api %d); build and install both together", path,
+                    COVER_VERSION, MODULE_API);
+    }
+    context->module = module, context->executor = executor;
+    return COVER_OK;
+}
+
+cover_status context_device_open(cover_context *context, const struct device_options *given) {
+    const char *name = given->name ? given->name : "cpu";
+    struct device_options options = *given;
+    char path[4096];
+    context->executor = &executor_cpu;
+    if (strcmp(name, "cpu") == 0) return COVER_OK;
+    if (strncmp(name, "cuda", 4) != 0)
+        return fail(COVER_ERROR_ARGUMENT, "device is '%s'; use cpu, cuda, or cuda:K for GPU number K", name);
+    TRY(cuda_ordinal(&options.ordinal, name));
+    if (!options.module) {
+        TRY(beside_us(path, sizeof path));
+        options.module = path;
+    }
+    TRY(open_module(context, options.module));
+    return context->executor->device_open(&context->device, context, &options);
+}
+
+void context_device_close(cover_context *context) {
+    if (context->device) context->executor->device_close(context->device);
+    if (context->module) dlclose(context->module);
+    context->device = NULL, context->module = NULL;
+}
