@@ -1,5 +1,5 @@
 /* What kernels are written in: CUDA C++ as nvcc takes it, and as the emulator of tests/cudasim takes it on the host.  The few words
- * that plain C++ lacks have one spelling here; everything else is CUDA's own.  Included by kernels/*.cu alone.
+ * that plain C++ lacks have one spelling here; everything else is CUDA's own.  Included by kernels/ alone.
  *
  *   LAUNCH(kernel, grid, block, shared_bytes, stream, arguments...)   instead of kernel<<<...>>>(...); gives a cudaError_t
  *   T &tiles = shared<T>();   all shared memory of a block is one struct T (LAUNCH's shared_bytes = sizeof(T)): its arrays have
