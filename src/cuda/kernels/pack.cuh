@@ -1,5 +1,5 @@
 /* N neighbouring elements of a feature map as floats: read and written as one vector where their bytes are a power of two.  The
- * pointer must be a multiple of those bytes then, which it is if N divides the channels.  Used by kernels/*.cu. */
+ * pointer must be a multiple of those bytes then, which it is if N divides the channels.  Used by warp.cu and mov.cu. */
 #ifndef COVER_CUDA_PACK_CUH
 #define COVER_CUDA_PACK_CUH
 

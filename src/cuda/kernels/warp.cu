@@ -11,7 +11,7 @@
 
 namespace warp {
 
-enum { LANES = 32, ROWS = 8, BLOCKS_Y = 4096, RUN = 8 /* pixels of a thread that adds up dsrc */ };
+enum { LANES = 32, ROWS = 8, RUN = 8 /* pixels of a thread that adds up dsrc */ };
 
 struct frame {
     int size[3]; /* D, H, W */
@@ -232,7 +232,8 @@ __global__ void sums_to_elements(E *__restrict__ dsrc, const long long *__restri
 struct job {
     struct frame frame;
     int images;
-    dim3 threads, row_blocks; /* of rows; row_blocks.x for one item a pixel and channel */
+    dim3 threads;
+    unsigned row_blocks;
     bool fits;
 };
 
@@ -242,14 +243,14 @@ static struct job job_of(int images, const struct grid *grid, int64_t channels, 
     job.images = images, job.fits = rows <= INT32_MAX && grid->size[2] <= INT32_MAX / LANES / channels;
     for (int a = 0; a < 3; a++) job.frame.size[a] = (int)grid->size[a];
     job.frame.rows = (int)rows, job.frame.channels = channels, job.frame.released = coordinates == COORDINATES_RELEASED;
-    const int64_t blocks = (rows + ROWS - 1) / ROWS;
-    job.threads = dim3(LANES, ROWS), job.row_blocks = dim3(1, (unsigned)(blocks < BLOCKS_Y ? blocks : BLOCKS_Y));
+    const int64_t blocks = (rows + ROWS - 1) / ROWS, most = 4096;
+    job.threads = dim3(LANES, ROWS), job.row_blocks = (unsigned)(blocks < most ? blocks : most);
     return job;
 }
 
 /* A launch over rows with `items` threads a row. */
 static dim3 blocks_of(const struct job &job, int64_t items) {
-    return dim3((unsigned)((items + LANES - 1) / LANES), job.row_blocks.y);
+    return dim3((unsigned)((items + LANES - 1) / LANES), job.row_blocks);
 }
 
 /* Calls one of a family of launches by how many elements a thread has. */
@@ -275,8 +276,6 @@ template <typename E, int N, int NDIM> struct launch_warp {
         return LAUNCH((warp_rows<E, N, NDIM>), blocks, job->threads, 0, stream, (E *)y, (const E *)src, field, job->frame);
     }
 };
-
-} // namespace warp
 
 extern "C" cuda_error cuda_warp(cuda_stream stream, void *y, const void *src, enum element element, const float *field, int images,
                                 const struct grid *grid, int64_t channels, enum coordinates coordinates) {
@@ -333,3 +332,5 @@ extern "C" cuda_error cuda_warp_grad(cuda_stream stream, void *dsrc, float *dfie
     if (!error && dsrc) error = by_type<launch_source_gradient>(element, grid, channels, stream, &job, dsrc, dy, field, workspace);
     return error;
 }
+
+} // namespace warp
