@@ -150,12 +150,12 @@ START_TEST(every_pixel_may_be_added_to_one) {
     s.field = random_floats(&s.random, s.pixels * 2, 1);
     for (int64_t p = 0; p < s.pixels; p++) {
         s.field[2 * p] = (float)(7 - p / 65 % 33), s.field[2 * p + 1] = (float)(40 - p % 65);
-        ((float *)s.dy)[2 * p] = 3e38f / 4096, ((float *)s.dy)[2 * p + 1] = -1;
+        ((float *)s.dy)[2 * p] = 3e38f / 4096, ((float *)s.dy)[2 * p + 1] = -1e33f;
     }
     struct results found = on_the_device(&s, true, false);
     for (int64_t i = 0; i < s.pixels * 2; i++) {
         const bool here = i / 2 % (33 * 65) == 7 * 65 + 40;
-        const double expected = here ? (i % 2 ? -1 : (double)(3e38f / 4096)) * 33 * 65 : 0;
+        const double expected = here ? (double)(i % 2 ? -1e33f : 3e38f / 4096) * 33 * 65 : 0;
         ck_assert_double_le(fabs((double)((float *)found.dsrc)[i] - expected), fabs(expected) * 1e-6);
     }
     results_free(&found), scene_free(&s);
