@@ -116,7 +116,7 @@ static void lay_out(struct pass *pass, const struct cuda_conv_shape *s) {
         if (joins(pass, s, s->normed)) pass->x = take(&at, image_bytes(s, k->c_in, k->in));
         if (converts_dy(pass, s)) pass->y = take(&at, image_bytes(s, k->c_out, k->in));
         pass->weights = take(&at, weight_bytes(pass, s, k->out));
-        if (s->bias) pass->sums = take(&at, up(cuda_bias_grad_workspace(rows_of(s), s->c_out)));
+        pass->sums = take(&at, up(cuda_bias_grad_workspace(rows_of(s), s->c_out)));
     }
     pass->bytes = at;
 }

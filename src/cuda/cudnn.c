@@ -45,10 +45,12 @@ static cover_status translate(const struct cudnn *cudnn, cudnnStatus_t code, con
     if (code == CUDNN_STATUS_SUCCESS) return COVER_OK;
     char more[512] = "";
     cudnn->call.GetLastErrorString(more, sizeof more);
-    const bool memory = code == CUDNN_STATUS_INTERNAL_ERROR_HOST_ALLOCATION_FAILED ||
-                        code == CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED;
-    const bool refused = CUDNN_STATUS_CATEGORY(code) == CUDNN_STATUS_NOT_SUPPORTED;
-    const cover_status status = memory ? COVER_ERROR_MEMORY : refused ? COVER_ERROR_UNSUPPORTED : COVER_ERROR_INTERNAL;
+    static const cover_status statuses[] = {[1] = COVER_ERROR_DEVICE, [2] = COVER_ERROR_INTERNAL, [3] = COVER_ERROR_UNSUPPORTED,
+                                            [4] = COVER_ERROR_INTERNAL, [5] = COVER_ERROR_DEVICE};
+    const size_t category = (size_t)code / 1000;
+    cover_status status = category > 0 && category < sizeof statuses / sizeof *statuses ? statuses[category] : COVER_ERROR_INTERNAL;
+    if (code == CUDNN_STATUS_INTERNAL_ERROR_HOST_ALLOCATION_FAILED || code == CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED)
+        status = COVER_ERROR_MEMORY;
     return fail(status, "cuDNN could not %s: %s%s%s", what, cudnn->call.GetErrorString(code), *more ? ": " : "", more);
 }
 

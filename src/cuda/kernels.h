@@ -48,7 +48,7 @@ cuda_error cuda_pack_weights(cuda_stream stream, void *packed, enum element elem
                              const float *weights, int64_t c_out, int64_t c_in, int taps);
 cuda_error cuda_unpack_weights(cuda_stream stream, float *weights, int64_t c_out, int64_t c_in, int taps, const void *packed,
                                enum element element, int64_t c_out_padded, int64_t c_in_padded);
-/* y (rows, channels) += bias (channels). */
+/* bias.cu: y (rows, channels) += bias (channels) */
 cuda_error cuda_add_bias(cuda_stream stream, void *y, enum element element, const float *bias, int64_t rows, int64_t channels);
 /* dbias (channels) = sum over rows of dy, in double. */
 size_t cuda_bias_grad_workspace(int64_t rows, int64_t channels);

@@ -23,7 +23,7 @@ static cover_status fill_nccl(struct nccl_functions *functions) {
 static cover_status fill(void **functions, const char *name, const char *file, const char *const *symbols, int count) {
     void *library = dlopen(file, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
     if (!library)
-        return fail(COVER_ERROR_UNSUPPORTED,
+        return fail(COVER_ERROR_DEVICE,
                     "--device cuda needs %s, which cannot be loaded: %s; install it, or name its folder in LD_LIBRARY_PATH;"
                     " --device cpu works without it",
                     name, dlerror());
@@ -31,7 +31,7 @@ static cover_status fill(void **functions, const char *name, const char *file, c
         functions[i] = dlsym(library, symbols[i]);
         if (!functions[i]) {
             dlclose(library);
-            return fail(COVER_ERROR_UNSUPPORTED, "%s: %s has no function %s; install a newer one, or use --device cpu", name, file,
+            return fail(COVER_ERROR_DEVICE, "%s: %s has no function %s; install a newer one, or use --device cpu", name, file,
                         symbols[i]);
         }
     }
@@ -64,7 +64,7 @@ cover_status cudnn_library_open(struct cudnn_functions *functions) {
     TRY(fill_cudnn(functions));
     const size_t version = functions->GetVersion();
     if (version >= 90000 && version < 100000) return COVER_OK;
-    return fail(COVER_ERROR_UNSUPPORTED, "cuDNN %zu.%zu is installed, but --device cuda needs version 9; --device cpu works without it",
+    return fail(COVER_ERROR_DEVICE, "cuDNN %zu.%zu is installed, but --device cuda needs version 9; --device cpu works without it",
                 version / 10000 ? version / 10000 : version / 1000, version / 10000 ? version / 100 % 100 : version / 100 % 10);
 }
 
@@ -73,8 +73,8 @@ cover_status nccl_library_open(struct nccl_functions *functions) {
     TRY(fill_nccl(functions));
     int version = 0;
     ncclResult_t result = functions->GetVersion(&version);
-    if (result != ncclSuccess) return fail(COVER_ERROR_UNSUPPORTED, "NCCL does not tell its version: %s", functions->GetErrorString(result));
+    if (result != ncclSuccess) return fail(COVER_ERROR_DEVICE, "NCCL does not tell its version: %s", functions->GetErrorString(result));
     if (version >= 21400 && version < 30000) return COVER_OK;
-    return fail(COVER_ERROR_UNSUPPORTED, "NCCL %d.%d is installed, but several GPUs need 2.14 or newer; one GPU works without it",
+    return fail(COVER_ERROR_DEVICE, "NCCL %d.%d is installed, but several GPUs need 2.14 or newer; one GPU works without it",
                 version / 10000, version / 100 % 100);
 }

@@ -19,7 +19,7 @@ struct nccl_functions {
 };
 #undef FUNCTION
 
-/* A library stays loaded until the process ends: both have threads and destructors of their own.  COVER_ERROR_UNSUPPORTED when it is
+/* A library stays loaded until the process ends: both have threads and destructors of their own.  COVER_ERROR_DEVICE when it is
  * missing, lacks a function, or has another version than we were written for. */
 cover_status cudnn_library_open(struct cudnn_functions *functions);
 cover_status nccl_library_open(struct nccl_functions *functions);
