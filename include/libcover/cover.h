@@ -16,6 +16,7 @@
 #include <libcover/weights.h>
 #include <libcover/match.h>
 #include <libcover/predictor.h>
+#include <libcover/ranks.h>
 #include <libcover/metrics.h>
 #include <libcover/report.h>
 #include <libcover/bench.h>

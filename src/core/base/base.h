@@ -90,6 +90,8 @@ void context_device_close(cover_context *context);
 struct pool;
 cover_status context_pool(cover_context *context, struct pool **pool);
 
+struct communicator; /* communicator.h */
+
 struct cover_context {
     cover_allocator allocator;
     cover_log_fn *log;
@@ -105,6 +107,7 @@ struct cover_context {
     void *module;                    /* that the executor comes from, or NULL */
     struct pool *pool; /* this context's own threads, made when first needed: context_pool() */
     char *info;
+    struct communicator *communicator; /* with the other ranks, NULL = alone: cover_context_join() */
 };
 
 #endif

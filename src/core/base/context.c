@@ -1,6 +1,7 @@
 /* The context: device, threads, allocator, memory limit, log and cancellation (include/libcover/context.h). */
 #include "base.h"
 #include "../../cpu/features.h"
+#include "communicator.h"
 #include "threads.h"
 
 #include <sched.h>
@@ -59,6 +60,7 @@ cover_status cover_context_create(cover_context **out, const cover_context_optio
 
 void cover_context_destroy(cover_context *context) {
     if (!context) return;
+    if (context->communicator) context->communicator->destroy(context->communicator);
     pool_destroy(context->pool);
     context_device_close(context);
     memory_free(context, context->info);
@@ -78,8 +80,10 @@ cover_status context_pool(cover_context *context, struct pool **pool) {
 
 void cover_context_cancel(cover_context *context) { atomic_store(&context->cancel_requested, 1); }
 void cover_context_resume(cover_context *context) { atomic_store(&context->cancel_requested, 0); }
+/* A lost rank stops work as a request does; who joins with the others at its end hears why. */
 bool cancelled(const cover_context *context) {
-    return atomic_load(&((cover_context *)context)->cancel_requested) != 0;
+    const struct communicator *communicator = context->communicator;
+    return atomic_load(&context->cancel_requested) != 0 || (communicator && atomic_load(&communicator->failed) != 0);
 }
 int cover_context_threads(const cover_context *context) { return context->threads; }
 

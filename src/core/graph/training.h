@@ -6,7 +6,7 @@
 #include "executor.h"
 #include "model.h"
 
-struct communicator; /* core/train/communicator.h */
+struct communicator; /* base/communicator.h */
 
 struct training_bytes {
     uint64_t weights, gradients, optimiser, arena, packed, samples, total; /* of device memory */

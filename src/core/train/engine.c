@@ -37,7 +37,8 @@ cover_status engine_plan(struct engine **made, cover_context *context, const str
     struct engine *engine = memory_zero(context, sizeof *engine);
     if (!engine) return COVER_ERROR_MEMORY;
     *engine = (struct engine){.context = context, .executor = context->executor,
-                              .stepper = context->executor->training ? &stepper_resident : &stepper_lanes, .settings = *settings, .grid = *grid, .batch = batch};
+                              .stepper = context->executor->training ? &stepper_resident : &stepper_lanes, .settings = *settings,
+                              .grid = *grid, .batch = batch, .share = {.batch = batch, .count = batch}};
     cover_status status;
     GO(build(&engine->model, context, &engine->settings, grid));
     GO(engine->stepper->plan(engine));

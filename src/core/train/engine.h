@@ -24,6 +24,13 @@ struct step_sums { /* over all samples of the step */
     int64_t count;
 };
 
+/* What an engine takes of each batch: samples first .. first + count - 1, all of them unless other ranks take the rest. */
+struct communicator;
+struct share {
+    int64_t batch, first, count;
+    struct communicator *with; /* the ranks that share it, NULL = alone */
+};
+
 struct engine_bytes {
     uint64_t weights, gradients, optimiser, arena_per_lane, packed, samples, total;
     int lanes;
@@ -36,7 +43,8 @@ struct engine {
     struct model model;
     struct program *program;
     struct grid grid;
-    int64_t batch;
+    int64_t batch; /* samples of a step here: share.count */
+    struct share share;
     int lanes, team;
     float *weights, *m, *v; /* flat, model.parameters.floats each; in the host's memory: see engine_fetch() */
     int64_t updates;        /* t of Adam */

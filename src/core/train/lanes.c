@@ -1,5 +1,6 @@
 /* Training in lanes, on a device whose memory is the host's: each lane takes one sample at a time through the whole plan, gradients are
  * added in a binary tree over the sample's index (design: The life of a step).  Called by engine.c through stepper_lanes. */
+#include "ranks.h"
 #include "stepper.h"
 
 #include <math.h>
@@ -385,9 +386,9 @@ static cover_status lanes_update(struct engine *engine, const struct adam *adam)
 
 static cover_status lanes_train(struct engine *engine, const struct sample_source *source, double lr, struct step_sums *sums,
                                 double *norm) {
-    TRY(lanes_step(engine, source, sums));
+    TRY(ranks_sum(engine, lanes_step(engine, source, sums), sums));
     *norm = engine_gradient_norm(engine, sums->count);
-    return step_counts(sums, *norm) ? engine_update(engine, sums->count, *norm, lr) : COVER_OK;
+    return step_counts(sums, *norm) ? ranks_alike(engine, engine_update(engine, sums->count, *norm, lr)) : COVER_OK;
 }
 
 static bool lanes_lend(struct engine *engine, struct program **program, struct run *run) {

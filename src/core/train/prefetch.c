@@ -1,13 +1,15 @@
 /* A ring of samples, filled in order by worker threads.  Called by the trainers. */
 #include "prefetch.h"
 
+#include "ranks.h"
+
 #include <stdio.h>
 #include <string.h>
 
 enum slot_state { SLOT_FREE, SLOT_FILLING, SLOT_READY, SLOT_TAKEN };
 struct slot {
     enum slot_state state;
-    int64_t number; /* since step 0 */
+    int64_t number; /* since step 0, of this share alone */
     struct sample sample;
     float *memory;
     cover_status status;
@@ -24,7 +26,7 @@ struct worker {
 struct prefetch {
     cover_context *context;
     const struct sample_maker *maker;
-    int64_t batch;
+    struct share share;
     struct slot *slots;
     struct slot redraw;
     struct worker *workers; /* the last one is the caller's, for redraw */
@@ -42,7 +44,9 @@ static cover_status slot_allocate(struct slot *slot, const struct prefetch *pref
 }
 
 static void fill(struct prefetch *prefetch, struct worker *worker, struct slot *slot) {
-    slot->status = prefetch->maker->draw(prefetch->maker, worker->scratch, &slot->sample, slot->memory, slot->number);
+    const struct share *share = &prefetch->share;
+    int64_t number = slot->number / share->count * share->batch + share->first + slot->number % share->count;
+    slot->status = prefetch->maker->draw(prefetch->maker, worker->scratch, &slot->sample, slot->memory, number);
     if (slot->status != COVER_OK) snprintf(slot->error, sizeof slot->error, "%s", cover_error_text());
 }
 
@@ -75,14 +79,16 @@ static void *work(void *argument) {
     return NULL;
 }
 
-cover_status prefetch_create(struct prefetch **made, cover_context *context, const struct sample_maker *maker, int64_t batch,
-                             int lanes, int64_t first_step) {
+cover_status prefetch_create(struct prefetch **made, const struct engine *engine, const struct sample_maker *maker,
+                             int64_t first_step) {
+    cover_context *context = engine->context;
+    int lanes = engine->lanes;
     struct prefetch *prefetch = memory_zero(context, sizeof *prefetch);
     if (!prefetch) return COVER_ERROR_MEMORY;
     cover_status status = COVER_ERROR_MEMORY;
     int threads = 1 + (context->threads >= 8 ? context->threads / 8 : 0);
-    *prefetch = (struct prefetch){.context = context, .maker = maker, .batch = batch, .next = first_step * batch,
-                                  .step = first_step};
+    *prefetch = (struct prefetch){.context = context, .maker = maker, .share = engine->share,
+                                  .next = first_step * engine->share.count, .step = first_step};
     pthread_mutex_init(&prefetch->lock, NULL);
     pthread_cond_init(&prefetch->changed, NULL);
     prefetch->slots = memory_zero(context, (size_t)(lanes + 1 + threads) * sizeof *prefetch->slots);
@@ -131,7 +137,7 @@ void prefetch_destroy(struct prefetch *prefetch) {
 
 static cover_status take(void *user, int64_t index, const struct sample **sample) {
     struct prefetch *prefetch = user;
-    int64_t number = prefetch->step * prefetch->batch + index;
+    int64_t number = prefetch->step * prefetch->share.count + index;
     struct slot *slot;
     pthread_mutex_lock(&prefetch->lock);
     while (!(slot = slot_in(prefetch, SLOT_READY, number))) pthread_cond_wait(&prefetch->changed, &prefetch->lock);
@@ -167,7 +173,7 @@ cover_status prefetch_redraw(struct prefetch *prefetch, int64_t step, int64_t in
     if (!slot->memory) TRY(slot_allocate(slot, prefetch));
     *sample = &slot->sample;
     return prefetch->maker->draw(prefetch->maker, prefetch->workers[prefetch->worker_count - 1].scratch, &slot->sample,
-                                 slot->memory, step * prefetch->batch + index);
+                                 slot->memory, step * prefetch->share.batch + index);
 }
 
 /* ---- steps */
@@ -179,7 +185,7 @@ static void stop(struct prefetch **prefetch) {
 
 cover_status prefetch_step(struct prefetch **prefetch, struct engine *engine, const struct sample_maker *maker, int64_t step,
                            double lr, struct step_sums *sums, double *norm) {
-    if (!*prefetch) TRY(prefetch_create(prefetch, engine->context, maker, engine->batch, engine->lanes, step));
+    if (!*prefetch) TRY(prefetch_create(prefetch, engine, maker, step));
     struct sample_source source = prefetch_source(*prefetch, step);
     cover_status status = engine_train(engine, &source, lr, sums, norm);
     if (status != COVER_OK) stop(prefetch);
@@ -187,7 +193,8 @@ cover_status prefetch_step(struct prefetch **prefetch, struct engine *engine, co
 }
 
 static cover_status diagnose(struct prefetch *prefetch, struct engine *engine, int64_t step, const char *what) {
-    for (int64_t index = 0; index < engine->batch; index++) {
+    const struct share *share = &engine->share;
+    for (int64_t index = share->first; index < share->first + share->count; index++) {
         const struct sample *sample;
         TRY(prefetch_redraw(prefetch, step, index, &sample));
         cover_status status = engine_diagnose(engine, sample);
@@ -195,11 +202,12 @@ static cover_status diagnose(struct prefetch *prefetch, struct engine *engine, i
             return fail_in(status, "step %lld, %s %lld", (long long)step + 1, what, (long long)index);
         TRY(status);
     }
-    return fail(COVER_ERROR_NUMERIC, "step %lld: the sum of the %ss' gradients is not finite", (long long)step + 1, what);
+    return COVER_OK;
 }
 
 cover_status prefetch_diagnose(struct prefetch **prefetch, struct engine *engine, int64_t step, const char *what) {
-    cover_status status = diagnose(*prefetch, engine, step, what);
+    cover_status status = collective_agree(engine->share.with, diagnose(*prefetch, engine, step, what));
     stop(prefetch);
-    return status;
+    if (status != COVER_OK) return status;
+    return fail(COVER_ERROR_NUMERIC, "step %lld: the sum of the %ss' gradients is not finite", (long long)step + 1, what);
 }

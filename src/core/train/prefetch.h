@@ -17,21 +17,21 @@ struct sample_maker {
 
 struct prefetch;
 
-/* Starts with the first sample of first_step (0-based).  The maker must live as long. */
-cover_status prefetch_create(struct prefetch **prefetch, cover_context *context, const struct sample_maker *maker, int64_t batch,
-                             int lanes, int64_t first_step);
+/* Starts with the first sample of first_step (0-based) that is the engine's.  Engine and maker must live as long. */
+cover_status prefetch_create(struct prefetch **prefetch, const struct engine *engine, const struct sample_maker *maker,
+                             int64_t first_step);
 void prefetch_destroy(struct prefetch *prefetch); /* takes NULL */
 
 /* The samples of one step; steps must be asked for in order, and each sample of a step taken once. */
 struct sample_source prefetch_source(struct prefetch *prefetch, int64_t step);
-/* One step of the engine (engine_train()), reading ahead from `step` when *prefetch is NULL.  After an error *prefetch is gone: some samples of the step
- * were taken, and the next try draws them again. */
+/* One step of the engine (engine_train()), reading ahead from `step` when *prefetch is NULL.  After an error *prefetch is gone: some
+ * samples of the step were taken, and the next try draws them again. */
 cover_status prefetch_step(struct prefetch **prefetch, struct engine *engine, const struct sample_maker *maker, int64_t step,
                            double lr, struct step_sums *sums, double *norm);
 /* A sum of that step went bad: run its samples again one by one, looking at every tensor, and name the first that is not finite.
  * `what`: a sample in messages, "pair".  *prefetch is gone afterwards. */
 cover_status prefetch_diagnose(struct prefetch **prefetch, struct engine *engine, int64_t step, const char *what);
-/* Draw any sample again, here and now; valid until the next redraw.  For diagnosis and for pictures. */
+/* Draw any sample of a whole batch again, here and now; valid until the next redraw.  For diagnosis and for pictures. */
 cover_status prefetch_redraw(struct prefetch *prefetch, int64_t step, int64_t index, const struct sample **sample);
 
 #endif

@@ -1,5 +1,6 @@
 /* Training on a device that keeps the whole state and takes the whole local batch at once (graph/training.h).  The host holds copies of
  * weights and moments, brought here when somebody asks.  Called by engine.c through stepper_resident. */
+#include "ranks.h"
 #include "stepper.h"
 
 #include "../graph/training.h"
@@ -58,6 +59,10 @@ static void resident_free(struct engine *engine) {
     memory_free(engine->context, state);
 }
 
+static cover_status resident_join(struct engine *engine) {
+    return device_of(engine)->join(engine->state->training, engine->share.with);
+}
+
 static cover_status resident_weights_changed(struct engine *engine) {
     engine->state->newer = false;
     return device_of(engine)->write(engine->state->training, engine->weights, engine->m, engine->v);
@@ -99,8 +104,8 @@ static cover_status run(struct engine *engine, const struct adam *adam, struct s
 }
 
 static cover_status resident_step(struct engine *engine, const struct sample_source *source, struct step_sums *sums) {
-    TRY(give_samples(engine, source, sums));
-    return run(engine, NULL, sums);
+    TRY(ranks_sum_counts(engine, give_samples(engine, source, sums), sums));
+    return ranks_sum_terms(engine, run(engine, NULL, sums), sums);
 }
 
 static double resident_square_sum(struct engine *engine) { return engine->state->square_sum; }
@@ -112,9 +117,9 @@ static cover_status resident_update(struct engine *engine, const struct adam *ad
 
 static cover_status resident_train(struct engine *engine, const struct sample_source *source, double lr, struct step_sums *sums,
                                    double *norm) {
-    TRY(give_samples(engine, source, sums));
+    TRY(ranks_sum_counts(engine, give_samples(engine, source, sums), sums));
     struct adam adam = engine_adam(engine, sums->count > 0 ? sums->count : 1, lr);
-    TRY(run(engine, sums->count > 0 ? &adam : NULL, sums));
+    TRY(ranks_sum_terms(engine, run(engine, sums->count > 0 ? &adam : NULL, sums), sums));
     *norm = engine_gradient_norm(engine, sums->count);
     if (step_counts(sums, *norm)) engine->updates++;
     return COVER_OK;
@@ -130,6 +135,7 @@ const struct stepper stepper_resident = {
     .bytes = resident_bytes,
     .allocate = resident_allocate,
     .free = resident_free,
+    .join = resident_join,
     .weights_changed = resident_weights_changed,
     .fetch = resident_fetch,
     .step = resident_step,

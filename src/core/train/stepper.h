@@ -10,6 +10,7 @@ struct stepper {
     struct engine_bytes (*bytes)(const struct engine *engine);
     cover_status (*allocate)(struct engine *engine); /* also engine->weights, m and v, zeros */
     void (*free)(struct engine *engine);             /* of an engine in any state */
+    cover_status (*join)(struct engine *engine);     /* engine->share has other ranks; NULL: nothing to do */
     cover_status (*weights_changed)(struct engine *engine);
     cover_status (*fetch)(struct engine *engine);
     cover_status (*step)(struct engine *engine, const struct sample_source *source, struct step_sums *sums);

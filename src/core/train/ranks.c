@@ -1,0 +1,79 @@
+/* Shares of a batch, and the sums over ranks. */
+#include "ranks.h"
+
+#include "stepper.h"
+
+/* A power of two of ranks are the nodes of one level of the tree; other numbers get even shares. */
+bool share_keeps_bits(int ranks) { return (ranks & (ranks - 1)) == 0; }
+
+cover_status share_of(struct share *share, int rank, int ranks, int64_t batch) {
+    int64_t from = 0, to = batch;
+    if (ranks > batch)
+        return fail(COVER_ERROR_ARGUMENT, "%d ranks cannot share a batch of %lld; use fewer ranks or a larger batch", ranks,
+                    (long long)batch);
+    if (share_keeps_bits(ranks))
+        for (int half = ranks / 2; half; half /= 2) {
+            int64_t middle = from + (to - from) / 2;
+            if (rank & half) from = middle;
+            else to = middle;
+        }
+    else
+        from = batch * rank / ranks, to = batch * (rank + 1) / ranks;
+    *share = (struct share){batch, from, to - from, NULL};
+    return COVER_OK;
+}
+
+cover_status share_here(struct share *share, const cover_context *context, int64_t batch) {
+    struct communicator *c = context->communicator;
+    TRY(share_of(share, c ? c->rank : 0, c ? c->ranks : 1, batch));
+    share->with = c;
+    return COVER_OK;
+}
+
+static void add(const void *user, float *y, const float *a, const float *b, int64_t count) {
+    const struct engine *engine = user;
+    engine->executor->add(engine->program, y, a, b, count);
+}
+
+cover_status ranks_join(struct engine *engine, const struct share *share) {
+    engine->share = *share;
+    return share->with && engine->stepper->join ? engine->stepper->join(engine) : COVER_OK;
+}
+
+cover_status ranks_sum_counts(struct engine *engine, cover_status own, struct step_sums *sums) {
+    struct communicator *c = engine->share.with;
+    TRY(collective_agree(c, own));
+    double values[] = {sums->zero, (double)sums->count}; /* a count is exact: far below 2^53 */
+    TRY(collective_sum_doubles(c, values, 2));
+    sums->zero = values[0], sums->count = (int64_t)values[1];
+    return COVER_OK;
+}
+
+cover_status ranks_sum_terms(struct engine *engine, cover_status own, struct step_sums *sums) {
+    struct communicator *c = engine->share.with;
+    TRY(collective_agree(c, own));
+    return collective_sum_doubles(c, sums->term, MODEL_TERMS);
+}
+
+cover_status ranks_sum(struct engine *engine, cover_status own, struct step_sums *sums) {
+    TRY(ranks_sum_counts(engine, own, sums));
+    TRY(collective_sum_doubles(engine->share.with, sums->term, MODEL_TERMS));
+    return collective_sum(engine->share.with, engine->gradient, engine->model.parameters.floats, add, engine);
+}
+
+cover_status ranks_alike(struct engine *engine, cover_status own) {
+    struct communicator *c = engine->share.with;
+    if (own != COVER_OK && c) c->abort(c, own, cover_error_text());
+    return own;
+}
+
+cover_status ranks_share_state(struct engine *engine) {
+    struct communicator *c = engine->share.with;
+    if (!c) return COVER_OK;
+    TRY(collective_agree(c, engine_fetch(engine)));
+    float *const flat[] = {engine->weights, engine->m, engine->v};
+    size_t bytes = (size_t)engine->model.parameters.floats * sizeof(float);
+    for (int i = 0; i < 3; i++) TRY(collective_broadcast(c, flat[i], bytes));
+    TRY(collective_broadcast(c, &engine->updates, sizeof engine->updates));
+    return engine_weights_changed(engine);
+}

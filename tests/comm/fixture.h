@@ -1,0 +1,78 @@
+/* A small dataset and network for the tests of ranks. */
+#ifndef COVER_TESTS_FIXTURE_H
+#define COVER_TESTS_FIXTURE_H
+
+#include "../check_main.h"
+#include "api/trainer.h"
+#include "core/base/files.h"
+#include "core/base/philox.h"
+#include "io/image.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static cover_context *context;
+static cover_config *config;
+static char folder[64], data_path[96];
+
+static inline char *in_folder(const char *name) {
+    static char path[8][160];
+    static int next;
+    snprintf(path[next = (next + 1) % 8], sizeof path[0], "%s/%s", folder, name);
+    return path[next];
+}
+
+static inline void set(const char *name, const char *value) { ck_assert_ok(cover_config_set(config, name, value)); }
+
+/* Blobs on a gradient, told apart by `variant`. */
+static inline void make_data(const char *path, uint32_t variant) {
+    enum { H = 48, W = 56, IMAGES = 6 };
+    uint8_t pixels[H * W], *bytes;
+    size_t size;
+    char images[128];
+    snprintf(images, sizeof images, "%s/images-%u", folder, variant);
+    ck_assert_ok(folder_create(images));
+    for (int n = 0; n < IMAGES; n++) {
+        struct random4 r = philox(variant, (uint32_t)n, RANDOM_TEST, 0, 0);
+        double cy = 10 + r.word[0] % 28, cx = 10 + r.word[1] % 36, radius = 5 + r.word[2] % 9;
+        for (int y = 0; y < H; y++)
+            for (int x = 0; x < W; x++) {
+                double d = hypot(y - cy, x - cx) / radius;
+                pixels[y * W + x] = (uint8_t)(40 + x + 100 * exp(-d * d) + (r.word[3] >> ((x + y) % 24) & 15));
+            }
+        char name[160];
+        snprintf(name, sizeof name, "%s/%02d.png", images, n);
+        ck_assert_ok(png_encode(context, &bytes, &size, pixels, H, W, 1));
+        ck_assert_ok(file_replace(context, name, bytes, size));
+        memory_free(context, bytes);
+    }
+    ck_assert_ok(cover_pack(context, (const char *[]){images}, 1, path, NULL, NULL));
+}
+
+static inline void setup(void) {
+    cover_context_options options = COVER_CONTEXT_OPTIONS_INIT;
+    options.threads = 1;
+    ck_assert_ok(cover_context_create(&context, &options));
+    snprintf(folder, sizeof folder, "/tmp/cover-comm-%ld", (long)getpid());
+    ck_assert_ok(folder_create(folder));
+    snprintf(data_path, sizeof data_path, "%s/data.h5", folder);
+    make_data(data_path, 1);
+    ck_assert_ok(cover_config_create(&config, context, "demo"));
+    static const char *const values[][2] = {
+        {"widths", "8,8,8,16,16,16,8,8,8"}, {"heads", "2,2,1,1,1"}, {"crop", "32x32"}, {"work", "40x40"},  {"batch", "5"},
+        {"steps", "6"},                     {"warmup", "2"},        {"radius", "2"},   {"log_every", "2"}, {"save_every", "2"},
+    };
+    for (size_t i = 0; i < sizeof values / sizeof *values; i++) set(values[i][0], values[i][1]);
+}
+
+static inline void teardown(void) {
+    char command[128];
+    snprintf(command, sizeof command, "rm -rf %s", folder);
+    ck_assert_int_eq(system(command), 0);
+    cover_config_destroy(config);
+    cover_context_destroy(context);
+}
+
+#endif

@@ -1,0 +1,107 @@
+/* Ranks that train together: 1, 2 and 4 have the same bits, whatever number a run goes on with. */
+#include "together.h"
+
+#include "fixture.h"
+
+enum { STEPS = 6 };
+
+struct trial {
+    int from, steps;  /* steps before, and to make */
+    const char *load, *save;
+    double loss[STEPS], norm[STEPS];
+    float *weights; /* of rank 0 */
+    size_t bytes;
+    int64_t share[TOGETHER_MOST];
+    uint32_t sum[TOGETHER_MOST]; /* of each rank's weights */
+};
+
+static uint32_t checksum(const void *data, size_t bytes) {
+    uint32_t sum = 2166136261u;
+    for (size_t i = 0; i < bytes; i++) sum = (sum ^ ((const uint8_t *)data)[i]) * 16777619u;
+    return sum;
+}
+
+static void train_work(cover_context *own, int rank, void *user) {
+    struct trial *run = user;
+    cover_dataset *dataset;
+    cover_trainer *trainer;
+    ck_assert_ok(cover_dataset_open(&dataset, own, data_path));
+    ck_assert_ok(cover_trainer_create(&trainer, own, dataset, config));
+    if (run->load) ck_assert_ok(cover_trainer_load(trainer, run->load));
+    for (int i = run->from; i < run->from + run->steps; i++) {
+        cover_step_report report = COVER_STEP_REPORT_INIT;
+        ck_assert_ok(cover_trainer_step(trainer, &report));
+        ck_assert_int_eq(report.step, i + 1);
+        if (rank == 0) run->loss[i] = report.loss, run->norm[i] = report.grad_norm;
+    }
+    size_t bytes = (size_t)trainer->engine->model.parameters.floats * sizeof(float);
+    run->sum[rank] = checksum(trainer->engine->weights, bytes);
+    run->share[rank] = trainer->engine->share.count;
+    if (rank == 0) {
+        run->weights = realloc(run->weights, bytes);
+        run->bytes = bytes;
+        memcpy(run->weights, trainer->engine->weights, bytes);
+    }
+    if (run->save) ck_assert_ok(cover_trainer_save(trainer, run->save));
+    cover_trainer_destroy(trainer);
+    cover_dataset_destroy(dataset);
+}
+
+static void train(struct trial *run, int ranks, int threads) {
+    run_together(&(struct together){.ranks = ranks, .threads = threads, .work = train_work, .user = run});
+    for (int r = 1; r < ranks; r++) ck_assert_uint_eq(run->sum[r], run->sum[0]);
+}
+
+static void check_same(const struct trial *a, const struct trial *b) {
+    for (int i = 0; i < STEPS; i++) ck_assert(a->loss[i] == b->loss[i] && a->norm[i] == b->norm[i]);
+    ck_assert_uint_eq(a->bytes, b->bytes);
+    ck_assert_mem_eq(a->weights, b->weights, a->bytes);
+}
+
+START_TEST(one_two_and_four_ranks_give_the_same_bits) {
+    struct trial one = {.steps = 3}, two = one, four = one;
+    train(&one, 1, 2);
+    train(&two, 2, 1);
+    train(&four, 4, 1);
+    check_same(&one, &two);
+    check_same(&one, &four);
+    ck_assert(two.share[0] == 2 && two.share[1] == 3);
+    ck_assert(four.share[0] == 1 && four.share[3] == 2);
+    free(one.weights), free(two.weights), free(four.weights);
+}
+END_TEST
+
+START_TEST(a_run_goes_on_with_another_number_of_ranks) {
+    struct trial whole = {.steps = 6}, part = {.steps = 2, .save = in_folder("a.h5")};
+    char *second = in_folder("b.h5");
+    train(&whole, 1, 1);
+    train(&part, 2, 1);
+    part.from = 2, part.load = part.save, part.save = second;
+    train(&part, 4, 1);
+    part.from = 4, part.load = second, part.save = NULL;
+    train(&part, 1, 2);
+    check_same(&whole, &part);
+    free(whole.weights), free(part.weights);
+}
+END_TEST
+
+START_TEST(three_ranks_share_a_batch_evenly_and_agree) {
+    struct trial one = {.steps = 2}, three = one;
+    train(&one, 1, 1);
+    train(&three, 3, 1);
+    ck_assert(three.share[0] == 1 && three.share[1] == 2 && three.share[2] == 2);
+    ck_assert_double_eq_tol(one.loss[1], three.loss[1], 1e-4);
+    free(one.weights), free(three.weights);
+}
+END_TEST
+
+int main(void) {
+    Suite *suite = suite_create("training by ranks");
+    TCase *tcase = tcase_create("training by ranks");
+    tcase_add_checked_fixture(tcase, setup, teardown);
+    ADD(tcase, one_two_and_four_ranks_give_the_same_bits);
+    ADD(tcase, a_run_goes_on_with_another_number_of_ranks);
+    ADD(tcase, three_ranks_share_a_batch_evenly_and_agree);
+    suite_add_tcase(suite, tcase);
+    return run_suite(suite);
+}
