@@ -9,6 +9,8 @@
 #include <cstdint>
 #include <cstring>
 
+namespace { // every file has its own copy
+
 typedef __nv_bfloat16 bfloat;
 
 template <int V> struct lanes {
@@ -119,5 +121,7 @@ template <typename Body> cuda_error with_element(enum element element, Body body
     return element == ELEMENT_BF16 ? body(bfloat()) : body(float());
 }
 #define FORM_OF(form) typename decltype(form)::element, decltype(form)::V
+
+} // namespace
 
 #endif

@@ -6,6 +6,8 @@
 #include "element.cuh"
 #include "walk.cuh"
 
+namespace { // every file has its own copy
+
 constexpr int WARP = 32, WARPS = BLOCK / WARP;
 constexpr unsigned whole_warp = 0xffffffffu;
 
@@ -138,5 +140,7 @@ cuda_error launch_column_means(cuda_stream stream, Y *y, const E *x, int images,
     return LAUNCH(column_means<Y>, dim3((unsigned)ceil_div(columns, WARPS)), dim3(BLOCK), 0, stream, y, partial,
                   column_blocks(pixels, channels), columns, divisor);
 }
+
+} // namespace
 
 #endif

@@ -6,6 +6,8 @@
 #include "../cuda.h"
 #include "../kernels.h"
 
+namespace { // every file has its own copy
+
 constexpr int BLOCK = 256;
 constexpr int GRID_Y_MOST = 65535;
 
@@ -32,37 +34,36 @@ __device__ inline int64_t my_vector() { return (int64_t)blockIdx.y * blockDim.x 
 #define EACH_IMAGE(image, images) for (int image = (int)blockIdx.z; image < (images); image += (int)gridDim.z)
 
 /* Kernels that go over rows: a block takes a row of one image, its z and h are the same for all threads. */
-struct row_grid {
-    unsigned planes, lines;
+struct sizes { /* of a grid, for kernels; one plane in 2D */
+    int d, h, w;
 };
 struct row {
     int64_t image;
     int z, h;
 };
-__device__ inline row my_row(const row_grid &grid) {
-    const unsigned planes = blockIdx.x / grid.lines;
-    return row{planes / grid.planes, (int)(planes % grid.planes), (int)(blockIdx.x % grid.lines)};
+inline sizes sizes_of(const struct grid *grid) { return sizes{(int)grid->size[0], (int)grid->size[1], (int)grid->size[2]}; }
+__device__ inline row my_row(const sizes &s) {
+    const unsigned plane = blockIdx.x / (unsigned)s.h;
+    return row{plane / (unsigned)s.d, (int)(plane % (unsigned)s.d), (int)(blockIdx.x % (unsigned)s.h)};
 }
-inline row_grid rows_of(const struct grid *grid) { return row_grid{(unsigned)grid->size[0], (unsigned)grid->size[1]}; }
-inline dim3 grid_of_rows(const row_grid &rows, int images, int64_t vectors, const dim3 &block) {
-    return dim3((unsigned)images * rows.planes * rows.lines, tiles_for(vectors, block));
+inline dim3 grid_of_rows(const sizes &s, int images, int64_t vectors, const dim3 &block) {
+    return dim3((unsigned)images * (unsigned)s.d * (unsigned)s.h, tiles_for(vectors, block));
 }
 #define EACH_COLUMN(w, width) for (int w = (int)threadIdx.y; w < (width); w += (int)blockDim.y)
-
-/* Sizes of a grid for kernels. */
-struct sizes {
-    int d, h, w;
-};
-inline sizes sizes_of(const struct grid *grid) { return sizes{(int)grid->size[0], (int)grid->size[1], (int)grid->size[2]}; }
 /* Pixel (z, h, w) of an image. */
 __device__ inline int64_t pixel_at(const sizes &s, int64_t image, int z, int h, int w) {
     return ((image * s.d + z) * s.h + h) * s.w + w;
 }
+
+/* i, or the nearest that an axis has. */
+__device__ inline int clamped(int i, int size) { return i < 0 ? 0 : i < size ? i : size - 1; }
 
 /* Flat vectors: enough blocks to fill a large chip, a loop for the rest. */
 inline dim3 grid_for_count(int64_t count, int each) {
     const int64_t blocks = ceil_div(count, (int64_t)BLOCK * each), most = 4096;
     return dim3((unsigned)at_least_one(blocks < most ? blocks : most));
 }
+
+} // namespace
 
 #endif
