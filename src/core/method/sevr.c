@@ -67,8 +67,7 @@ struct view_bytes sevr_pair_bytes(const struct sevr *sevr) {
     return (struct view_bytes){bytes * (size_t)sevr->settings.channels, bytes * (size_t)sevr->crop.ndim, bytes};
 }
 
-/* One window for both views and the field, anywhere within the image. */
-static void draw_window(struct draw *draw, const struct grid *crop) {
+void window_draw(struct draw *draw, const struct grid *crop) {
     struct random_stream stream = draw_stream(draw, RANDOM_VIEW_CROP);
     for (int i = 0; i < 3; i++) {
         draw->crop.size[i] = crop->size[i];
@@ -125,7 +124,7 @@ cover_status sevr_draw(struct sevr *sevr, struct view_pair *pair, const float *i
 
     struct draw draw = {.settings = s, .seed = seed, .step = step, .sample = sample, .channels = channels};
     draw.work = work_grid(s, grid);
-    draw_window(&draw, &sevr->crop);
+    window_draw(&draw, &sevr->crop);
     struct affine affine;
     affine_draw(&affine, &draw);
     bool flow = s->diffeo_alpha > 0, smooth = s->deform_alpha > 0;

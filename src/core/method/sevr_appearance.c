@@ -14,10 +14,12 @@ struct look { /* the view that is changed */
     void *scratch;
 };
 
+struct random_image appearance_noise(const struct draw *draw) { return draw_image(draw, RANDOM_VIEW_NOISE, 0); }
+
 static void add_noise(const struct look *look, float sigma) {
     enum { BLOCK = 1024 };
     float normal[BLOCK];
-    const struct random_image noise = draw_image(look->draw, RANDOM_VIEW_NOISE, 0);
+    const struct random_image noise = appearance_noise(look->draw);
     for (int64_t done = 0; done < look->values; done += BLOCK) {
         int64_t count = look->values - done < BLOCK ? look->values - done : BLOCK;
         random_image_normal(normal, &noise, done, count);
@@ -113,11 +115,15 @@ static void change_contrast(const struct look *look, float gain) {
     for (i = 0; i < look->values; i++) look->view[i] = (look->view[i] - mean) * gain + mean;
 }
 
-static void change_brightness(const struct look *look, float sigma) {
-    const struct random_image image = draw_image(look->draw, RANDOM_VIEW_APPEARANCE, PLANE_BRIGHTNESS);
+float brightness_offset(const struct draw *draw, float sigma) {
+    const struct random_image image = draw_image(draw, RANDOM_VIEW_APPEARANCE, PLANE_BRIGHTNESS);
     float offset;
     random_image_normal(&offset, &image, 0, 1);
-    offset *= sigma;
+    return sigma * offset;
+}
+
+static void change_brightness(const struct look *look, float sigma) {
+    const float offset = brightness_offset(look->draw, sigma);
     for (int64_t i = 0; i < look->values; i++) look->view[i] += offset;
 }
 
@@ -126,50 +132,69 @@ static void change_brightness(const struct look *look, float sigma) {
 
 enum { BORDER = 3 };
 
-static void fill_box(const struct look *look, const int64_t first[3], const int64_t side[3]) {
-    const struct random_image fill = draw_image(look->draw, RANDOM_VIEW_INPAINT, PLANE_FILL);
-    const int64_t *size = look->draw->crop.size, channels = look->draw->channels;
-    for (int64_t z = first[0]; z < first[0] + side[0]; z++)
-        for (int64_t y = first[1]; y < first[1] + side[1]; y++) {
-            int64_t place = ((z * size[1] + y) * size[2] + first[2]) * channels;
-            random_image_uniform(look->view + place, &fill, place, side[2] * channels);
-        }
+struct boxes boxes_of(const struct draw *draw, float amount) {
+    return (struct boxes){draw, draw_stream(draw, RANDOM_VIEW_INPAINT), (int)amount};
 }
 
-static void inpaint(const struct look *look, float boxes) {
-    struct random_stream stream = draw_stream(look->draw, RANDOM_VIEW_INPAINT);
-    const int64_t *size = look->draw->crop.size;
-    for (int i = 0; i < (int)boxes; i++) {
-        if (!random_coin(&stream, look->draw->settings->inpaint_probability)) return;
-        int64_t first[3] = {0}, side[3] = {1, 1, 1};
-        for (int a = 3 - look->draw->work.ndim; a < 3; a++) {
-            int64_t least = size[a] * 3 / 30, most = size[a] * 4 / 30;
-            side[a] = least + random_below(&stream, most - least + 1);
-            first[a] = BORDER + random_below(&stream, size[a] - side[a] - 2 * BORDER + 1);
-        }
-        fill_box(look, first, side);
+bool boxes_next(struct window *box, struct boxes *boxes) {
+    const int64_t *size = boxes->draw->crop.size;
+    if (boxes->left-- <= 0 || !random_coin(&boxes->stream, boxes->draw->settings->inpaint_probability)) return false;
+    *box = (struct window){.size = {1, 1, 1}};
+    for (int a = 3 - boxes->draw->work.ndim; a < 3; a++) {
+        int64_t least = size[a] * 3 / 30, most = size[a] * 4 / 30;
+        box->size[a] = least + random_below(&boxes->stream, most - least + 1);
+        box->first[a] = BORDER + random_below(&boxes->stream, size[a] - box->size[a] - 2 * BORDER + 1);
     }
+    return true;
 }
 
-/* The five changes in their order; the amount is drawn within low..high and given to apply(). */
-void appearance_change(float *view, const struct draw *draw, void *scratch) {
+struct random_image appearance_fill(const struct draw *draw) { return draw_image(draw, RANDOM_VIEW_INPAINT, PLANE_FILL); }
+
+static void fill_box(const struct look *look, const struct window *box) {
+    const struct random_image fill = appearance_fill(look->draw);
+    const int64_t *size = look->draw->crop.size, channels = look->draw->channels;
+    for (int64_t z = box->first[0]; z < box->first[0] + box->size[0]; z++)
+        for (int64_t y = box->first[1]; y < box->first[1] + box->size[1]; y++) {
+            int64_t place = ((z * size[1] + y) * size[2] + box->first[2]) * channels;
+            random_image_uniform(look->view + place, &fill, place, box->size[2] * channels);
+        }
+}
+
+static void inpaint(const struct look *look, float amount) {
+    struct window box;
+    for (struct boxes boxes = boxes_of(look->draw, amount); boxes_next(&box, &boxes);) fill_box(look, &box);
+}
+
+/* For each change in its order a coin, and an amount within low..high. */
+void appearance_draw(struct appearance *appearance, const struct draw *draw) {
     const struct settings *s = draw->settings;
     const struct {
-        void (*apply)(const struct look *look, float amount);
         double low, high;
-    } changes[] = {
-        {add_noise, 0, s->noise},
-        {blur, 0, s->blur},
-        {change_contrast, s->contrast_low, s->contrast_high},
-        {change_brightness, s->brightness, s->brightness},
-        {inpaint, (double)s->inpaint_boxes, (double)s->inpaint_boxes},
+    } amounts[CHANGES] = {
+        [CHANGE_NOISE] = {0, s->noise},
+        [CHANGE_BLUR] = {0, s->blur},
+        [CHANGE_CONTRAST] = {s->contrast_low, s->contrast_high},
+        [CHANGE_BRIGHTNESS] = {s->brightness, s->brightness},
+        [CHANGE_INPAINT] = {(double)s->inpaint_boxes, (double)s->inpaint_boxes},
     };
-    const struct look look = {view, draw, draw->crop.size[0] * draw->crop.size[1] * draw->crop.size[2] * draw->channels,
-                              scratch};
     struct random_stream stream = draw_stream(draw, RANDOM_VIEW_APPEARANCE);
-    for (size_t i = 0; i < sizeof changes / sizeof *changes; i++) {
-        bool wanted = random_coin(&stream, s->appearance_probability);
-        float amount = random_uniform(&stream, (float)changes[i].low, (float)changes[i].high);
-        if (wanted) changes[i].apply(&look, amount);
+    for (int i = 0; i < CHANGES; i++) {
+        appearance->wanted[i] = random_coin(&stream, s->appearance_probability);
+        appearance->amount[i] = random_uniform(&stream, (float)amounts[i].low, (float)amounts[i].high);
     }
+}
+
+void appearance_change(float *view, const struct draw *draw, void *scratch) {
+    static void (*const changes[CHANGES])(const struct look *look, float amount) = {
+        [CHANGE_NOISE] = add_noise,
+        [CHANGE_BLUR] = blur,
+        [CHANGE_CONTRAST] = change_contrast,
+        [CHANGE_BRIGHTNESS] = change_brightness,
+        [CHANGE_INPAINT] = inpaint,
+    };
+    const struct look look = {view, draw, draw->crop.size[0] * draw->crop.size[1] * draw->crop.size[2] * draw->channels, scratch};
+    struct appearance appearance;
+    appearance_draw(&appearance, draw);
+    for (int i = 0; i < CHANGES; i++)
+        if (appearance.wanted[i]) changes[i](&look, appearance.amount[i]);
 }

@@ -50,6 +50,14 @@ static cover_status value_range(float *smallest, float *largest, const float *im
     return COVER_OK;
 }
 
+bool intensity_of_settings(struct intensity *intensity, int normalise, float integer_max) {
+    *intensity = (struct intensity){-FLT_MAX, FLT_MAX, 0, 1};
+    if (normalise == NORMALISE_CLIP2048) *intensity = (struct intensity){0, 2048, 0, 2048};
+    else if (normalise == NORMALISE_MAX && integer_max > 0) intensity->divisor = integer_max;
+    else return normalise == NORMALISE_NONE;
+    return true;
+}
+
 cover_status image_intensity(struct intensity *intensity, const float *image, const struct grid *grid, int channels,
                              int normalise, float integer_max) {
     float smallest = 0, largest = 0;
@@ -57,12 +65,7 @@ cover_status image_intensity(struct intensity *intensity, const float *image, co
     if (!isfinite(largest - smallest))
         return fail(COVER_ERROR_NUMERIC, "image: the range %g..%g does not fit float32; rescale the image",
                     (double)smallest, (double)largest);
-    *intensity = (struct intensity){-FLT_MAX, FLT_MAX, 0, 1};
-    if (normalise == NORMALISE_CLIP2048)
-        *intensity = (struct intensity){0, 2048, 0, 2048};
-    else if (normalise == NORMALISE_MAX && integer_max > 0)
-        intensity->divisor = integer_max;
-    else if (normalise != NORMALISE_NONE) {
+    if (!intensity_of_settings(intensity, normalise, integer_max)) {
         intensity->offset = smallest;
         intensity->divisor = largest > smallest ? largest - smallest : 1; /* a constant image becomes zeros */
     }

@@ -48,6 +48,9 @@ const char *size_text(char text[80], const struct grid *grid);
 cover_status sizes_accept(const struct settings *settings, const struct grid *grid, int channels);
 cover_status room_grow(cover_context *context, struct room *room, size_t bytes);
 
+/* ---- sevr.c: one window for both views and the field, anywhere within the image */
+void window_draw(struct draw *draw, const struct grid *crop);
+
 /* ---- sevr_affine.c: supplement B.2.  v_a(p) = sum_b linear[a][b] (p_b - centre[b]) + shift[a], axes in array order */
 struct affine {
     double linear[3][3], centre[3], shift[3]; /* linear: A's matrix minus the identity */
@@ -82,6 +85,8 @@ struct source {
     float *values;
     struct window box;
 };
+/* What the settings alone say; false: offset and divisor follow from the range of the image. */
+bool intensity_of_settings(struct intensity *intensity, int normalise, float integer_max);
 cover_status image_intensity(struct intensity *intensity, const float *image, const struct grid *grid, int channels,
                              int normalise, float integer_max);
 size_t source_bytes(const struct grid *work, int channels);
@@ -92,8 +97,25 @@ void source_crop(float *view, const struct source *source, const struct draw *dr
 void source_warp(float *view, const float *field, const struct source *source, const struct draw *draw);
 
 /* ---- sevr_appearance.c: supplement B.1 */
+enum change { CHANGE_NOISE, CHANGE_BLUR, CHANGE_CONTRAST, CHANGE_BRIGHTNESS, CHANGE_INPAINT, CHANGES }; /* in their order */
+struct appearance {
+    bool wanted[CHANGES];
+    float amount[CHANGES]; /* sigma of noise, blur and brightness, gain of contrast, largest number of boxes */
+};
+void appearance_draw(struct appearance *appearance, const struct draw *draw);
 size_t appearance_bytes(const struct settings *settings, const struct grid *crop, int channels);
 void appearance_change(float *view, const struct draw *draw, void *scratch);
+struct random_image appearance_noise(const struct draw *draw); /* normal, by the place of each value in the view */
+struct random_image appearance_fill(const struct draw *draw);  /* uniform, the same */
+float brightness_offset(const struct draw *draw, float sigma);
+/* The boxes that are painted over: for (struct boxes boxes = boxes_of(draw, amount); boxes_next(&box, &boxes);) */
+struct boxes {
+    const struct draw *draw;
+    struct random_stream stream;
+    int left;
+};
+struct boxes boxes_of(const struct draw *draw, float amount);
+bool boxes_next(struct window *box, struct boxes *boxes); /* false: no more */
 
 /* ---- sevr_smooth.c: Gaussian kernels and the one loop that convolves with them */
 int gaussian_radius(double sigma); /* truncated at 4 sigma */
