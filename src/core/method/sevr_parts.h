@@ -119,6 +119,7 @@ bool boxes_next(struct window *box, struct boxes *boxes); /* false: no more */
 
 /* ---- sevr_smooth.c: Gaussian kernels and the one loop that convolves with them */
 int gaussian_radius(double sigma); /* truncated at 4 sigma */
+double gaussian_sum(double sigma); /* of its values over the whole radius, the middle's being 1 */
 /* kernel[0..taps]: one half of the Gaussian normalised over its whole radius; taps may be smaller than the radius. */
 void gaussian_kernel(float *kernel, double sigma, int taps);
 /* out[x] = kernel[0] rows[0][x] + sum_k kernel[k] (rows[-k][x] + rows[k][x]) */

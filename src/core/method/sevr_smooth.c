@@ -6,9 +6,14 @@
 
 int gaussian_radius(double sigma) { return (int)(4 * sigma + 0.5); }
 
-void gaussian_kernel(float *kernel, double sigma, int taps) {
+double gaussian_sum(double sigma) {
     double sum = 1;
     for (int k = 1; k <= gaussian_radius(sigma); k++) sum += 2 * exp(-0.5 * k * k / (sigma * sigma));
+    return sum;
+}
+
+void gaussian_kernel(float *kernel, double sigma, int taps) {
+    const double sum = gaussian_sum(sigma);
     for (int k = 0; k <= taps; k++) kernel[k] = (float)(exp(-0.5 * k * k / (sigma * sigma)) / sum);
 }
 
