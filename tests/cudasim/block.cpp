@@ -3,8 +3,9 @@
  * Rules (CUDA C++ Programming Guide, "Synchronization Functions", "Warp Shuffle Functions"): a block's barrier is for all its
  * threads; a warp's words are for all lanes of the mask that have not returned, with one mask, in one place.  What breaks them stops
  * the kernel with a message. */
+#include "checker.h"
 #include "fiber.h"
-#include "grid.h"
+#include "launch.h"
 
 #include <cstdio>
 #include <memory>
@@ -30,6 +31,7 @@ struct lane_wait { /* what a lane waits for, and what it gives */
 struct warp {
     unsigned exists, returned, waiting; /* lanes */
     lane_wait lanes[LANES];
+    uint32_t seen[LANES][LANES]; /* checker.h */
 };
 struct thread_state {
     fiber *on;
@@ -108,9 +110,14 @@ fiber *take_fiber() {
     return f;
 }
 
-void become(unsigned thread) {
+/* The running thread is this one from now on, on that fiber. */
+void become(unsigned thread, const fiber *on) {
     self->current = thread;
     cudasim_place.thread = self->state[thread].index;
+    checker.thread = thread;
+    checker.seen = self->warps[thread / LANES].seen;
+    checker.stack = reinterpret_cast<uintptr_t>(on->stack);
+    checker.stack_bytes = on->stack_bytes;
 }
 
 [[noreturn]] void deadlock() {
@@ -162,11 +169,9 @@ void suspend(wait_kind kind, cudasim_site site) {
     } else {
         to = self->state[next].on;
     }
-    if (to != mine) { /* else it was made ready while it looked for another: not possible, but harmless */
-        become(next);
-        self->on = to;
-        fiber_switch(mine, to);
-    }
+    become(next, to);
+    self->on = to;
+    fiber_switch(mine, to);
 }
 
 void make_ready(unsigned thread) {
@@ -198,6 +203,8 @@ void complete(warp *w, unsigned first_thread, unsigned group) {
             memcpy(results[lane], w->lanes[wait->source].value, 16);
         }
     }
+    if (kind == AT_WARP_BARRIER)
+        check_warp_barrier(w->seen, group);
     w->waiting &= ~group;
     for (unsigned left = group; left; left &= left - 1) {
         unsigned lane = (unsigned)__builtin_ctz(left);
@@ -258,8 +265,8 @@ void thread_returns() {
     self->returned++;
     w->returned |= 1u << lane;
     if (self->barrier.arrived)
-        grid_fail(cudaErrorLaunchFailure, "%s: %s returns, but %s waits at a barrier of the block (%s)", "divergence",
-                  describe(me).c_str(), describe(self->barrier.first).c_str(), describe(self->barrier.site).c_str());
+        grid_fail(cudaErrorLaunchFailure, "returns, but %s waits at a barrier of the block (%s)", describe(self->barrier.first).c_str(),
+                  describe(self->barrier.site).c_str());
     for (unsigned left = w->waiting; left; left &= left - 1) { /* they may have waited for this lane alone */
         unsigned other = (unsigned)__builtin_ctz(left), group;
         if (w->waiting >> other & 1 && w->lanes[other].mask >> lane & 1 && all_arrived(w, me - lane, other, &group))
@@ -281,11 +288,11 @@ void thread_returns() {
         } else if (choose(&next)) {
             mine->thread = next;
             self->state[next].on = mine;
-            become(next);
+            become(next, mine);
         } else {
             self->free_fibers.push_back(mine);
             fiber *to = self->state[next].on;
-            become(next);
+            become(next, to);
             self->on = to;
             fiber_switch(mine, to);
         }
@@ -314,7 +321,8 @@ void run_block(uint3 block) {
     fiber *f = take_fiber();
     f->thread = first;
     self->state[first].on = f;
-    become(first);
+    become(first, f);
+    check_block_begins();
     self->on = f;
     fiber_switch(&self->root, f);
 }
@@ -332,7 +340,10 @@ void grid_fail(cudaError_t error, const char *format, ...) {
     char place[128];
     uint3 b = self->block;
     snprintf(place, sizeof place, ", block (%u,%u,%u), ", b.x, b.y, b.z);
-    self->message = std::string(self->launch->name) + place + describe(self->current) + ": " + text;
+    std::string name = self->launch->name; /* LAUNCH's argument: a template's stands in brackets */
+    if (name.front() == '(' && name.back() == ')')
+        name = name.substr(1, name.size() - 2);
+    self->message = name + place + describe(self->current) + ": " + text;
     self->error = error;
     fiber *from = self->on;
     self->on = &self->root;
@@ -373,6 +384,9 @@ cudaError_t grid_run(const grid_launch *launch, std::string *message) {
         if (self->random.next() & 1)
             step = blocks - step % blocks;
     }
+    for (unsigned w = 0; w * LANES < self->threads; w++)
+        memset(self->warps[w].seen, 0, sizeof self->warps[w].seen);
+    check_launch_begins(launch, reinterpret_cast<uintptr_t>(cudasim_place.shared));
     self->running = true;
     for (uint64_t b = 0; b < blocks && self->error == cudaSuccess; b++, at = (at + step) % blocks) {
         memset(cudasim_place.shared, 0xff, launch->shared_bytes); /* NaN to whoever reads what nobody wrote */
@@ -380,8 +394,12 @@ cudaError_t grid_run(const grid_launch *launch, std::string *message) {
                         (unsigned)(at / launch->grid.x / launch->grid.y)});
     }
     self->running = false;
+    check_launch_ends();
     if (self->error != cudaSuccess) {
         *message = self->message;
+        std::string here = check_source_line(checker.here), other = check_source_line(checker.other);
+        if (!here.empty())
+            *message += " (" + here + (other.empty() ? "" : ", the other at " + other) + ")";
         self->free_fibers.clear(); /* a fiber may have been left anywhere */
         for (unsigned i = 0; i < self->all_fibers.size(); i++) {
             fiber_restart(self->all_fibers[i], run_threads, nullptr, i);
@@ -412,6 +430,7 @@ int cudasim_block_barrier(cudasim_barrier kind, int predicate, cudasim_site site
         unsigned count = e->barrier.count;
         e->barrier.result = kind == CUDASIM_BARRIER_AND ? count == e->threads : kind == CUDASIM_BARRIER_OR ? count > 0 : count;
         e->barrier.arrived = e->barrier.count = 0;
+        check_barrier();
         for (unsigned t = 0; t < e->threads; t++)
             if (t != e->current)
                 make_ready(t);

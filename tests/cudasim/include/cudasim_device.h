@@ -1,6 +1,6 @@
 /* The words that kernels are written in, for the emulator: threadIdx and the like, barriers, shuffles, votes, atomics, CUDA's
  * intrinsics, and LAUNCH and shared<T>() of src/cuda/cuda.h.  Every word that waits takes the line it stands in along, for messages.
- * Included by cuda_runtime.h in C++; what it calls lies in block.cpp and check.cpp. */
+ * Included by cuda_runtime.h in C++; what it calls lies in block.cpp and checker.cpp. */
 #ifndef CUDASIM_DEVICE_H
 #define CUDASIM_DEVICE_H
 

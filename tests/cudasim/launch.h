@@ -1,8 +1,8 @@
-/* Running one grid of a kernel on the calling thread of the host: what runtime.cpp, block.cpp and check.cpp share. */
-#ifndef CUDASIM_GRID_H
-#define CUDASIM_GRID_H
+/* Running one grid of a kernel on the calling thread of the host: what runtime.cpp, block.cpp and checker.cpp share. */
+#ifndef CUDASIM_LAUNCH_H
+#define CUDASIM_LAUNCH_H
 
-#include "include/cuda_runtime.h"
+#include <cuda_runtime.h>
 
 #include <cstdarg>
 #include <string>
