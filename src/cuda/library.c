@@ -20,19 +20,18 @@ static cover_status fill_nccl(struct nccl_functions *functions) {
 #undef FUNCTION
 #else
 /* A struct of functions is an array of pointers, in the order of the list. */
-static cover_status fill(void **functions, const char *name, const char *file, const char *const *symbols, int count) {
+static cover_status fill(void **functions, const char *needs, const char *without, const char *file, const char *const *symbols,
+                         int count) {
     void *library = dlopen(file, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
     if (!library)
-        return fail(COVER_ERROR_DEVICE,
-                    "--device cuda needs %s, which cannot be loaded: %s; install it, or name its folder in LD_LIBRARY_PATH;"
-                    " --device cpu works without it",
-                    name, dlerror());
+        return fail(COVER_ERROR_DEVICE, "%s, which cannot be loaded: %s; install it, or name its folder in LD_LIBRARY_PATH; %s works "
+                    "without it", needs, dlerror(), without);
     for (int i = 0; i < count; i++) {
         functions[i] = dlsym(library, symbols[i]);
         if (!functions[i]) {
             dlclose(library);
-            return fail(COVER_ERROR_DEVICE, "%s: %s has no function %s; install a newer one, or use --device cpu", name, file,
-                        symbols[i]);
+            return fail(COVER_ERROR_DEVICE, "%s, but %s has no function %s; install a newer one; %s works without it", needs, file,
+                        symbols[i], without);
         }
     }
     dlclose(library); /* it stays: RTLD_NODELETE */
@@ -53,10 +52,10 @@ _Static_assert(sizeof(struct cudnn_functions) == COUNT(cudnn_symbols) * sizeof(v
 _Static_assert(sizeof(struct nccl_functions) == COUNT(nccl_symbols) * sizeof(void *), "a pointer a function");
 
 static cover_status fill_cudnn(struct cudnn_functions *functions) {
-    return fill((void **)functions, "cuDNN 9", "libcudnn.so.9", cudnn_symbols, COUNT(cudnn_symbols));
+    return fill((void **)functions, "--device cuda needs cuDNN 9", "--device cpu", "libcudnn.so.9", cudnn_symbols, COUNT(cudnn_symbols));
 }
 static cover_status fill_nccl(struct nccl_functions *functions) {
-    return fill((void **)functions, "NCCL 2", "libnccl.so.2", nccl_symbols, COUNT(nccl_symbols));
+    return fill((void **)functions, "several GPUs need NCCL 2", "one GPU", "libnccl.so.2", nccl_symbols, COUNT(nccl_symbols));
 }
 #endif
 

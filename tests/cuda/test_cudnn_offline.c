@@ -140,6 +140,15 @@ START_TEST(without_a_driver_a_handle_is_refused_with_a_reason) {
 }
 END_TEST
 
+START_TEST(a_library_that_is_missing_is_named) {
+    struct nccl_functions functions;
+    if (nccl_library_open(&functions) == COVER_OK) return; /* it is here */
+    ck_assert_ptr_nonnull(strstr(cover_error_text(), "several GPUs need NCCL 2"));
+    ck_assert_ptr_nonnull(strstr(cover_error_text(), "libnccl.so.2"));
+    ck_assert_ptr_nonnull(strstr(cover_error_text(), "one GPU works without it"));
+}
+END_TEST
+
 int main(void) {
     struct cudnn_functions functions;
     if (cudnn_library_open(&functions) != COVER_OK || functions.GetVersion() < DESCRIBES_DEVICES) return SKIPPED;
@@ -148,6 +157,7 @@ int main(void) {
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_loop_test(tcase, each_convolution_of_the_networks_has_engines_on_each_target, 0, TARGETS);
     ADD(tcase, a_plan_without_a_device_does_not_run);
+    ADD(tcase, a_library_that_is_missing_is_named);
     ADD(tcase, without_a_driver_a_handle_is_refused_with_a_reason);
     suite_add_tcase(suite, tcase);
     return run_suite(suite);

@@ -1,5 +1,5 @@
 /* The emulator's cudnn.h: what src/cuda uses of cuDNN's graph API, with the same names, types and values, served by cudnn_double.cpp.
- * check_headers.cpp compares the values with cuDNN's own header where that is. */
+ * library_values.c compares the values with cuDNN's own header where that is. */
 #ifndef CUDASIM_CUDNN_H
 #define CUDASIM_CUDNN_H
 

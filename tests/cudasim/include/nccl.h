@@ -1,5 +1,5 @@
 /* The emulator's nccl.h: what src/cuda uses of NCCL, with the same names, types and values, served by the double of NCCL.
- * check_headers.cpp compares the values with NCCL's own header where that is. */
+ * library_values.c compares the values with NCCL's own header where that is. */
 #ifndef CUDASIM_NCCL_H
 #define CUDASIM_NCCL_H
 
