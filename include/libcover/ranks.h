@@ -41,6 +41,9 @@ COVER_API int cover_context_ranks(const cover_context *context);
  *  the lowest rank first).  Without other ranks `own`. */
 COVER_API cover_status cover_context_agree(cover_context *context, cover_status own);
 
+/** Rank 0's settings on every rank: of a run that goes on, for example, whose folder rank 0 alone can read. */
+COVER_API cover_status cover_context_share_config(cover_context *context, cover_config *config);
+
 /** Is it this rank that tells people of progress and of errors that all ranks have?  1 on rank 0, or on rank 1 when rank 0 is lost. */
 COVER_API int cover_context_speaks(const cover_context *context);
 

@@ -71,7 +71,8 @@ typedef struct cover_pretrain_options {
 #define COVER_PRETRAIN_OPTIONS_INIT {sizeof(cover_pretrain_options), 0, 0, 0, 0, 0}
 
 /** The whole job into a run folder: config.json, log.jsonl, events, checkpoints, weights.safetensors, report.html.
- *  On cancel it saves checkpoint.h5 and returns COVER_ERROR_CANCELLED.
+ *  On cancel it saves checkpoint.h5 and returns COVER_ERROR_CANCELLED.  Of several ranks (ranks.h) the first one reads and writes the
+ *  folder; a cancel on any of them stops all after the same step.
  *  @return COVER_ERROR_IO when `run` exists and resume is 0, or cannot be written */
 COVER_API cover_status cover_pretrain(cover_context *context, cover_dataset *dataset, const cover_config *config,
                                       const char *run, const cover_pretrain_options *options);

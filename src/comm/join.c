@@ -70,7 +70,19 @@ int cover_context_ranks(const cover_context *context) { return context->communic
 
 cover_status cover_context_agree(cover_context *context, cover_status own) { return collective_agree(context->communicator, own); }
 
+cover_status cover_context_share_config(cover_context *context, cover_config *config) {
+    struct communicator *ranks = context->communicator;
+    if (!ranks) return COVER_OK;
+    const char *json = cover_config_json(config);
+    TRY(collective_agree(ranks, json ? COVER_OK : COVER_ERROR_MEMORY));
+    char *first;
+    TRY(collective_broadcast_text(ranks, context, json, &first));
+    cover_status status = cover_config_read_json(config, first);
+    memory_free(context, first);
+    return collective_agree(ranks, status);
+}
+
 int cover_context_speaks(const cover_context *context) {
-    const struct communicator *communicator = context->communicator;
+    const struct communicator *communicator = context ? context->communicator : NULL;
     return !communicator || communicator->rank == (atomic_load(&communicator->failed) && communicator->lost == 0);
 }

@@ -78,6 +78,7 @@ struct arguments {
 struct progress {
     const char *title;
     bool quiet, terminal, utf8, drawn; /* drawn: a bar stands on the last line */
+    bool silent;                       /* another rank says it all */
     double started, shown, rate;       /* rate: units a second, smoothed */
     int64_t shown_done;
     double l_vec, l_con, l_zero, loss, pairs_per_second; /* smoothed */
@@ -151,6 +152,13 @@ static inline const char *text_of(const struct session *session, enum option_id 
 /* pack.c: the options of packing that a verb takes; progress goes to the session's.  EXIT_OK, or EXIT_USAGE with the reason said. */
 struct cover_pack_options;
 int pack_options_read(struct session *session, struct cover_pack_options *pack);
+
+/* ---- ranks.c: processes that train together.  Which one this is comes from a launcher: cover itself, mpirun, srun. */
+int ranks_expected(void); /* this rank, as the launcher says; 0 when there is none */
+/* Start the ranks that --ranks asks for, or join those that were started.  RANKS_GO_ON: there is work for this process; else it has
+ * been done, or has failed, and this is the exit status. */
+enum { RANKS_GO_ON = -1 };
+int ranks_begin(struct session *session);
 
 /* ---- run.c: what the verbs that train share */
 /* The end of a text file of a run, at most `most` bytes (free it); NULL when it cannot be read.  `whole`: refuse a longer file. */

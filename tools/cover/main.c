@@ -8,13 +8,14 @@
 
 static cover_context *volatile running; /* what a signal cancels */
 static bool below_a_bar;                /* its message begins a new line */
+static bool without_words;              /* another rank says them */
 
 /* The first signal asks the library to stop at its next safe point; the second one ends the process (SA_RESETHAND). */
 static void on_signal(int number) {
     (void)number;
     static const char words[] = "\nstopping after what is in work; once more stops at once\n";
     const char *from = below_a_bar ? words : words + 1;
-    ssize_t written = write(STDERR_FILENO, from, strlen(from));
+    ssize_t written = without_words ? 0 : write(STDERR_FILENO, from, strlen(from));
     (void)written;
     if (running) cover_context_cancel(running);
 }
@@ -24,6 +25,7 @@ static void catch_signals(const struct session *session) {
     sigemptyset(&action.sa_mask);
     running = session->context;
     below_a_bar = session->progress.terminal;
+    without_words = session->progress.silent;
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
 }
@@ -57,6 +59,7 @@ static int run_verb(const struct verb *verb, int argc, char **argv) {
     struct session session = {.verb = verb, .argc = argc, .argv = argv};
     int status = arguments_read(&session.arguments, verb, argc - 2, argv + 2);
     progress_begin(&session.progress, verb->name, given(&session, OPTION_QUIET));
+    session.progress.silent = ranks_expected() > 0;
     if (status == EXIT_OK) status = make_context(&session);
     if (status == EXIT_OK) status = make_config(&session);
     if (status == EXIT_OK && given(&session, OPTION_HELP))

@@ -2,10 +2,15 @@
 #include "command.h"
 
 #include <libcover/dataset.h>
+#include <libcover/ranks.h>
 #include <libcover/trainer.h>
 
 static int run(struct session *session) {
     static const struct field fields[] = {
+        {"ranks", "ranks", UNIT_COUNT},
+        {"pairs_per_rank", "pairs of a rank, at most", UNIT_COUNT},
+        {"same_bits", "same bits as with one"},
+        {"reduction_bytes", "sent by a rank a step", UNIT_BYTES},
         {"parameters", "parameters", UNIT_COUNT},
         {"flops_per_step", "work a step", UNIT_FLOPS},
         {"bytes.weights", "weights", UNIT_BYTES},
@@ -20,7 +25,8 @@ static int run(struct session *session) {
     };
     if (cover_config_validate(session->config) != COVER_OK) return usage_error(session->verb, "%s", cover_error_text());
     char *json = NULL;
-    cover_status result = cover_plan(session->context, session->config, &json);
+    int ranks = given(session, OPTION_RANKS) ? (int)session->arguments.option[OPTION_RANKS].integer[0] : 1;
+    cover_status result = cover_plan_ranks(session->context, session->config, ranks, &json);
     if (result != COVER_OK) return failed(session, result);
     int status = print_result(session, json, fields);
     cover_text_release(session->context, json);
@@ -34,9 +40,10 @@ const struct verb verb_plan = {
     .detail =
         "Tells how many parameters the network has, how many floating-point operations a step takes, and how many "
         "bytes go to weights, gradients, optimiser and the arenas of the lanes (a lane is one pair in work). With "
-        "--memory-limit, a plan above it is an error, as it is in pretrain.",
-    .examples = {"cover plan", "cover plan --preset paper-3d --crop 96x96x96 --json"},
+        "--memory-limit, a plan above it is an error, as it is in pretrain. With --ranks it tells what one rank takes of "
+        "a batch that is shared, and what it sends to the others in a step.",
+    .examples = {"cover plan", "cover plan --ranks 8", "cover plan --preset paper-3d --crop 96x96x96 --json"},
     .preset = "paper-2d",
     .run = run,
-    .options = {{OPTION_PRESET}, {OPTION_BATCH}, {OPTION_CROP}, {OPTION_STEPS}, {OPTION_SET}},
+    .options = {{OPTION_PRESET}, {OPTION_BATCH}, {OPTION_CROP}, {OPTION_STEPS}, {OPTION_SET}, {OPTION_RANKS, NULL, "processes that share a batch"}},
 };

@@ -3,6 +3,7 @@
 #include "command.h"
 
 #include <libcover/dataset.h>
+#include <libcover/ranks.h>
 #include <libcover/trainer.h>
 
 #include <jansson.h>
@@ -44,26 +45,41 @@ static int print_end(struct session *session, const char *run) {
     return print_object(session, result, fields);
 }
 
-static int run(struct session *session) {
-    const char *path = session->arguments.operands[0], *folder = text_of(session, OPTION_OUTPUT);
-    int status = run_settings(session, folder);
+/* A run that goes on has settings of its own, in its folder, which rank 0 alone may see. */
+static int settings(struct session *session, const char *folder) {
+    int status = ranks_expected() == 0 ? run_settings(session, folder) : EXIT_OK;
     if (status != EXIT_OK) return status;
     if (cover_config_validate(session->config) != COVER_OK) return usage_error(session->verb, "%s", cover_error_text());
+    return EXIT_OK;
+}
+
+static int run(struct session *session) {
+    const char *path = session->arguments.operands[0], *folder = text_of(session, OPTION_OUTPUT);
+    int status = settings(session, folder);
+    if (status == EXIT_OK) status = ranks_begin(session);
+    if (status != RANKS_GO_ON) return status;
+    bool first = cover_context_rank(session->context) == 0;
 
     cover_dataset *dataset = NULL;
-    cover_status result = cover_dataset_open(&dataset, session->context, path);
-    if (result != COVER_OK) return failed(session, result);
+    cover_status result = COVER_OK;
+    if (given(session, OPTION_RESUME)) result = cover_context_share_config(session->context, session->config);
+    if (result == COVER_OK)
+        result = cover_context_agree(session->context, cover_dataset_open(&dataset, session->context, path));
+    if (result != COVER_OK) {
+        cover_dataset_destroy(dataset);
+        return failed(session, result);
+    }
     cover_pretrain_options pretrain = COVER_PRETRAIN_OPTIONS_INIT;
     pretrain.resume = given(session, OPTION_RESUME);
     pretrain.init = text_of(session, OPTION_INIT);
     pretrain.allow_partial = given(session, OPTION_ALLOW_PARTIAL);
-    pretrain.on_step = progress_on_step;
+    pretrain.on_step = first ? progress_on_step : NULL;
     pretrain.user = &session->progress;
     result = cover_pretrain(session->context, dataset, session->config, folder, &pretrain);
     cover_dataset_destroy(dataset);
-    if (result == COVER_OK) return print_end(session, folder);
+    if (result == COVER_OK) return first ? print_end(session, folder) : EXIT_OK;
     status = failed(session, result);
-    if (result == COVER_ERROR_CANCELLED) run_say_resume(session);
+    if (result == COVER_ERROR_CANCELLED && first) run_say_resume(session);
     return status;
 }
 
@@ -80,10 +96,12 @@ const struct verb verb_pretrain = {
         "l_zero is the vector loss of the zero field on the same truth, so l_vec / l_zero tells how much was "
         "learnt: 1 is nothing.\n"
         "Ctrl-C stops after the step in work, saves a checkpoint and exits with 130; --resume goes on from there, "
-        "bit for bit as if nothing had happened. A second Ctrl-C stops at once.",
+        "bit for bit as if nothing had happened. A second Ctrl-C stops at once.\n"
+        "--ranks N trains with N processes of this machine, each with --threads threads and its share of every batch; "
+        "mpirun and srun do the same over many machines. 1, 2, 4, 8, ... ranks give the same bits.",
     .examples = {"cover pretrain chest.h5 -o run", "cover pretrain chest.h5 -o run --preset demo --steps 500 --seed 7",
                  "cover pretrain brain.h5 -o run3d --preset paper-3d --crop 96x96x96 --set lr=2e-4 -t 8",
-                 "cover pretrain chest.h5 -o run --resume"},
+                 "cover pretrain chest.h5 -o run --resume --ranks 2"},
     .preset = "paper-2d",
     .run = run,
     .options =
@@ -97,5 +115,7 @@ const struct verb verb_pretrain = {
           "go on from the run's checkpoint, with the run's settings unless --preset is given; without a checkpoint "
           "start anew"},
          {OPTION_INIT},
-         {OPTION_ALLOW_PARTIAL, NULL, "with --init: take the weights that fit and say which did not"}},
+         {OPTION_ALLOW_PARTIAL, NULL, "with --init: take the weights that fit and say which did not"},
+         {OPTION_RANKS},
+         {OPTION_DEADLINE}},
 };

@@ -61,7 +61,7 @@ void progress_say(struct progress *progress, const char *format, ...) {
 
 void progress_on_log(void *user, cover_log_level level, const char *line) {
     struct progress *progress = user;
-    if (level == COVER_LOG_DEBUG || (level == COVER_LOG_INFO && progress->quiet)) return;
+    if (progress->silent || level == COVER_LOG_DEBUG || (level == COVER_LOG_INFO && progress->quiet)) return;
     clear_bar(progress);
     fprintf(stderr, "%s%s\n", level == COVER_LOG_WARNING ? "warning: " : "", line);
 }

@@ -1,6 +1,8 @@
 /* What the command says when something went wrong, and the nearest name to a mistyped one. */
 #include "command.h"
 
+#include <libcover/ranks.h>
+
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +14,7 @@ void *need(void *memory) {
 }
 
 int usage_error(const struct verb *verb, const char *format, ...) {
+    if (ranks_expected() > 0) return EXIT_USAGE; /* rank 0 has the same words, and says so */
     va_list arguments;
     va_start(arguments, format);
     fprintf(stderr, "cover%s%s: ", verb ? " " : "", verb ? verb->name : "");
@@ -23,6 +26,7 @@ int usage_error(const struct verb *verb, const char *format, ...) {
 
 int failed(struct session *session, cover_status status) {
     progress_end(&session->progress);
+    if (!cover_context_speaks(session->context)) return status == COVER_ERROR_CANCELLED ? EXIT_INTERRUPTED : EXIT_FAILED;
     const char *text = cover_error_text(), *name = session->verb->name;
     size_t length = strlen(name);
     if (strncmp(text, name, length) == 0 && strncmp(text + length, ": ", 2) == 0) text += length + 2;

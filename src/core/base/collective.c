@@ -175,20 +175,29 @@ static cover_status compare(struct communicator *c, const char *what, const char
                 value ? value + 1 : theirs, advice);
 }
 
-cover_status collective_same(struct communicator *c, cover_context *context, const char *what, const char *text, const char *advice) {
+cover_status collective_broadcast_text(struct communicator *c, cover_context *context, const char *text, char **out) {
     enum { MOST = 1 << 20 };
-    if (!c) return COVER_OK;
     uint64_t bytes = strlen(text) + 1;
     TRY(collective_broadcast(c, &bytes, sizeof bytes));
-    char *first = bytes <= MOST ? memory_alloc(context, bytes) : NULL;
-    cover_status status = first ? COVER_OK : COVER_ERROR_MEMORY;
-    if (bytes > MOST) status = fail(COVER_ERROR_RANK, "rank 0 sends %llu bytes of %s", (unsigned long long)bytes, what);
+    char *first = NULL;
+    cover_status status = COVER_OK;
+    if (bytes < 1 || bytes > MOST) status = fail(COVER_ERROR_RANK, "rank 0 sends %llu bytes of text", (unsigned long long)bytes);
+    else if (!(first = memory_alloc(context, bytes))) status = COVER_ERROR_MEMORY;
     GO(collective_agree(c, status));
     if (c->rank == 0) memcpy(first, text, bytes);
     GO(collective_broadcast(c, first, bytes));
     first[bytes - 1] = 0;
-    status = collective_agree(c, compare(c, what, text, first, advice));
+    *out = first;
 done:
+    if (status != COVER_OK) memory_free(context, first);
+    return status;
+}
+
+cover_status collective_same(struct communicator *c, cover_context *context, const char *what, const char *text, const char *advice) {
+    if (!c) return COVER_OK;
+    char *first;
+    TRY(collective_broadcast_text(c, context, text, &first));
+    cover_status status = collective_agree(c, compare(c, what, text, first, advice));
     memory_free(context, first);
     return status;
 }

@@ -19,6 +19,8 @@ enum { COLLECTIVE_DOUBLES = 8 };
 cover_status collective_sum_doubles(struct communicator *communicator, double *values, int count);
 /* Rank 0's bytes on every rank. */
 cover_status collective_broadcast(struct communicator *communicator, void *data, size_t bytes);
+/* Rank 0's text on every rank (memory_free).  Of several ranks only. */
+cover_status collective_broadcast_text(struct communicator *communicator, cover_context *context, const char *text, char **first);
 /* COVER_ERROR_RANK on every rank unless all have the same text: lines of "name=value".  The error names the first line that differs,
  * with both values; `what` says of what, and `advice` what to do. */
 cover_status collective_same(struct communicator *communicator, cover_context *context, const char *what, const char *text,

@@ -1,0 +1,57 @@
+/* Which rank this process is, and joining the others.  A launcher says so by environment variables: COVER_RANK, COVER_RANKS and
+ * COVER_ADDRESS for sockets, as --ranks sets them and any launcher may; those of mpirun and srun for MPI (docs/cluster.md). */
+#include "ranks.h"
+
+#include <libcover/ranks.h>
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct launcher {
+    const char *rank, *ranks, *transport;
+} launchers[] = {
+    {RANK_VARIABLE, RANKS_VARIABLE, "socket"},
+    {"OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", "mpi"},
+    {"PMI_RANK", "PMI_SIZE", "mpi"},
+    {"SLURM_PROCID", "SLURM_STEP_NUM_TASKS", "mpi"}, /* a job step's: a batch script itself has none */
+};
+
+static bool number_of(const char *variable, int *number) {
+    const char *text = getenv(variable);
+    char *end;
+    if (!text || !*text) return false;
+    errno = 0;
+    long value = strtol(text, &end, 10);
+    if (*end || errno || value < 0 || value > 1 << 20) return false;
+    *number = (int)value;
+    return true;
+}
+
+static const struct launcher *launched(int *rank, int *ranks) {
+    for (size_t i = 0; i < sizeof launchers / sizeof *launchers; i++)
+        if (number_of(launchers[i].rank, rank) && number_of(launchers[i].ranks, ranks) && *ranks > 1) return &launchers[i];
+    return NULL;
+}
+
+int ranks_expected(void) {
+    int rank = 0, ranks;
+    return launched(&rank, &ranks) ? rank : 0;
+}
+
+int ranks_begin(struct session *session) {
+    const struct value *wanted = &session->arguments.option[OPTION_RANKS], *deadline = &session->arguments.option[OPTION_DEADLINE];
+    cover_ranks_options options = COVER_RANKS_OPTIONS_INIT;
+    const struct launcher *launcher = launched(&options.rank, &options.ranks);
+    if (deadline->given && (deadline->count != 1 || !(deadline->number[0] > 0)))
+        return usage_error(session->verb, "--deadline %s: give a number of seconds above 0", deadline->text);
+    if (wanted->given && launcher && wanted->integer[0] != options.ranks)
+        return usage_error(session->verb, "--ranks %s, but %s says %d; leave --ranks to the launcher", wanted->text, launcher->ranks,
+                           options.ranks);
+    if (!launcher) return wanted->given && wanted->integer[0] > 1 ? ranks_start(session, (int)wanted->integer[0]) : RANKS_GO_ON;
+    options.transport = launcher->transport;
+    options.address = getenv(ADDRESS_VARIABLE);
+    if (deadline->given) options.deadline_seconds = deadline->number[0];
+    cover_status result = cover_context_join(session->context, &options);
+    return result == COVER_OK ? RANKS_GO_ON : failed(session, result);
+}

@@ -1,0 +1,266 @@
+/* cover ... --ranks N: this command once more, N times, each process a rank.  Rank 0 has this terminal; what the others say is kept,
+ * and shown when rank 0 could not say it.  Without --threads each rank is given its part of the processors.
+ *
+ * Signals go to all: the first asks them to stop together, a second one ends them.  Each is a process group of its own, so that Ctrl-C
+ * reaches them through here, once; should this process be killed, Linux sends them SIGTERM, and they stop and save. */
+#include "ranks.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { MOST = 512, WORDS = 8192 };
+static const double TERM_SECONDS = 5, KILL_SECONDS = 30; /* for the others, after a rank has failed */
+
+struct child {
+    pid_t process;
+    int words; /* what it wrote to stderr, -1 = nothing is kept */
+    bool ended, ours; /* ours: we killed it */
+    int status;
+};
+
+struct start {
+    struct session *session;
+    int ranks;
+    struct child child[MOST];
+    char folder[64], address[80];
+    double failed; /* when the first rank failed, 0 = none has */
+    int first;     /* that rank */
+};
+
+static double now(void) {
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
+}
+
+/* ---- signals */
+
+static volatile sig_atomic_t wanted, suspended; /* the last signal that is to be passed on */
+static void on_signal(int number) { wanted = number; }
+static void on_suspend(int number) { (void)number, suspended = 1; }
+
+static void catch_signals(void) {
+    struct sigaction pass = {.sa_handler = on_signal}, suspend = {.sa_handler = on_suspend};
+    sigemptyset(&pass.sa_mask);
+    sigemptyset(&suspend.sa_mask);
+    sigaction(SIGINT, &pass, NULL);
+    sigaction(SIGTERM, &pass, NULL);
+    sigaction(SIGTSTP, &suspend, NULL);
+}
+
+static void send_all(struct start *start, int number) {
+    for (int rank = 0; rank < start->ranks; rank++)
+        if (!start->child[rank].ended) kill(start->child[rank].process, number);
+}
+
+/* ---- a child, between fork and exec: async-signal-safe calls alone */
+
+/* Its share of the processors that this process may use. */
+static void take_processors(int rank, int ranks) {
+    cpu_set_t all, own;
+    CPU_ZERO(&own);
+    if (sched_getaffinity(0, sizeof all, &all) != 0) return;
+    int count = CPU_COUNT(&all), place = 0;
+    int from = ranks <= count ? rank * count / ranks : rank % count, to = ranks <= count ? (rank + 1) * count / ranks : from + 1;
+    for (int processor = 0; processor < CPU_SETSIZE; processor++) {
+        if (!CPU_ISSET(processor, &all)) continue;
+        if (place >= from && place < to) CPU_SET(processor, &own);
+        place++;
+    }
+    sched_setaffinity(0, sizeof own, &own);
+}
+
+static void become(const struct start *start, int rank, pid_t parent, const sigset_t *mask, char *const environment[]) {
+    struct sigaction action = {.sa_handler = SIG_DFL};
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+    sigaction(SIGTSTP, &action, NULL);
+    setpgid(0, 0);
+    int nothing = open("/dev/null", O_RDWR);
+    if (nothing < 0 || dup2(nothing, STDIN_FILENO) < 0) _exit(127);
+    if (rank > 0 && (dup2(nothing, STDOUT_FILENO) < 0 || dup2(start->child[rank].words, STDERR_FILENO) < 0)) _exit(127);
+    if (!given(start->session, OPTION_THREADS)) take_processors(rank, start->ranks);
+    prctl(PR_SET_PDEATHSIG, SIGTERM);
+    if (getppid() != parent) _exit(127);
+    sigprocmask(SIG_SETMASK, mask, NULL);
+    execve("/proc/self/exe", start->session->argv, environment);
+    _exit(127);
+}
+
+/* Ours, with three variables more. */
+static char **make_environment(const struct start *start, int rank, char own[3][128]) {
+    extern char **environ;
+    int count = 0;
+    while (environ[count]) count++;
+    char **made = need(calloc((size_t)count + 4, sizeof *made));
+    snprintf(own[0], 128, RANK_VARIABLE "=%d", rank);
+    snprintf(own[1], 128, RANKS_VARIABLE "=%d", start->ranks);
+    snprintf(own[2], 128, ADDRESS_VARIABLE "=%s", start->address);
+    memcpy(made, environ, (size_t)count * sizeof *made);
+    for (int i = 0; i < 3; i++) made[count + i] = own[i];
+    return made;
+}
+
+static bool start_child(struct start *start, int rank) {
+    struct child *child = &start->child[rank];
+    char own[3][128];
+    sigset_t both, before;
+    if (rank > 0) {
+        char path[] = "/tmp/cover-words-XXXXXX";
+        child->words = mkostemp(path, O_CLOEXEC);
+        if (child->words < 0) return false;
+        unlink(path);
+    }
+    char **environment = make_environment(start, rank, own);
+    sigemptyset(&both);
+    sigaddset(&both, SIGINT);
+    sigaddset(&both, SIGTERM);
+    sigaddset(&both, SIGTSTP);
+    sigprocmask(SIG_BLOCK, &both, &before);
+    pid_t parent = getpid();
+    child->process = fork();
+    if (child->process == 0) become(start, rank, parent, &before, environment);
+    sigprocmask(SIG_SETMASK, &before, NULL);
+    free(environment);
+    return child->process > 0;
+}
+
+/* ---- watching over them */
+
+static void reap(struct start *start) {
+    int status;
+    for (pid_t ended; (ended = waitpid(-1, &status, WNOHANG)) > 0;)
+        for (int rank = 0; rank < start->ranks; rank++) {
+            struct child *child = &start->child[rank];
+            if (child->process != ended) continue;
+            child->ended = true, child->status = status;
+            if (status != 0 && !start->failed) start->failed = now(), start->first = rank;
+        }
+}
+
+static bool all_ended(const struct start *start) {
+    for (int rank = 0; rank < start->ranks; rank++)
+        if (!start->child[rank].ended) return false;
+    return true;
+}
+
+/* Ranks end each other when one fails; one that is stopped, or waits for those who have not come, is ended here. */
+static void end_others(struct start *start, int number) {
+    for (int rank = 0; rank < start->ranks; rank++)
+        if (!start->child[rank].ended) start->child[rank].ours = true;
+    send_all(start, number);
+    send_all(start, SIGCONT);
+}
+
+static void suspend(struct start *start) {
+    suspended = 0;
+    send_all(start, SIGSTOP);
+    raise(SIGSTOP);
+    send_all(start, SIGCONT); /* after `fg` */
+}
+
+static void wait_for_all(struct start *start) {
+    const struct timespec nap = {.tv_nsec = 20000000};
+    bool asked = false, killed = false;
+    for (;;) {
+        reap(start);
+        if (all_ended(start)) break;
+        if (wanted) {
+            int number = wanted;
+            wanted = 0;
+            send_all(start, number);
+        }
+        if (suspended) suspend(start);
+        double since = start->failed ? now() - start->failed : 0;
+        if (since > TERM_SECONDS && !asked) asked = true, end_others(start, SIGTERM);
+        if (since > KILL_SECONDS && !killed) killed = true, end_others(start, SIGKILL);
+        nanosleep(&nap, NULL);
+    }
+}
+
+/* ---- last words */
+
+static void show_words(const struct start *start, int rank) {
+    static char words[WORDS + 1];
+    if (rank == 0) return;
+    ssize_t count = pread(start->child[rank].words, words, WORDS, 0);
+    if (count > 0) fprintf(stderr, "%.*s%s", (int)count, words, words[count - 1] == '\n' ? "" : "\n");
+}
+
+static bool by_itself(const struct child *child) { return WIFEXITED(child->status); }
+
+static int last_words(const struct start *start) {
+    const char *verb = start->session->verb->name;
+    bool interrupted = false;
+    for (int rank = 0; rank < start->ranks; rank++) {
+        const struct child *child = &start->child[rank];
+        bool asked = WIFSIGNALED(child->status) && (WTERMSIG(child->status) == SIGINT || WTERMSIG(child->status) == SIGTERM);
+        interrupted |= asked && !child->ours;
+        if (by_itself(child) || child->ours || asked) continue;
+        fprintf(stderr, "cover %s: rank %d (process %ld) was killed by signal %d (%s)\n", verb, rank, (long)child->process,
+                WTERMSIG(child->status), strsignal(WTERMSIG(child->status)));
+        show_words(start, rank);
+    }
+    const struct child *zero = &start->child[0];
+    if (!start->failed) return EXIT_OK;
+    if (by_itself(zero) && WEXITSTATUS(zero->status)) return WEXITSTATUS(zero->status); /* it has said why */
+    if (interrupted) return EXIT_INTERRUPTED;
+    int speaker = start->first;
+    for (int rank = start->ranks - 1; rank > 0 && speaker == 0; rank--)
+        if (by_itself(&start->child[rank]) && WEXITSTATUS(start->child[rank].status)) speaker = rank;
+    for (int rank = 1; rank < start->ranks && !by_itself(&start->child[speaker]); rank++)
+        if (by_itself(&start->child[rank])) speaker = rank;
+    if (by_itself(&start->child[speaker])) show_words(start, speaker);
+    return by_itself(&start->child[speaker]) && WEXITSTATUS(start->child[speaker].status) ? WEXITSTATUS(start->child[speaker].status)
+                                                                                        : EXIT_FAILED;
+}
+
+static void clean(struct start *start) {
+    char path[112];
+    for (int rank = 0; rank < start->ranks; rank++) {
+        snprintf(path, sizeof path, rank ? "%s.%d" : "%s", start->address, rank);
+        unlink(path);
+        if (start->child[rank].words >= 0) close(start->child[rank].words);
+    }
+    rmdir(start->folder);
+}
+
+int ranks_start(struct session *session, int ranks) {
+    if (ranks > MOST) return usage_error(session->verb, "--ranks %d: at most %d on one machine", ranks, MOST);
+    struct start *start = need(calloc(1, sizeof *start));
+    start->session = session, start->ranks = ranks;
+    for (int rank = 0; rank < ranks; rank++) start->child[rank] = (struct child){.words = -1, .ended = true};
+    strcpy(start->folder, "/tmp/cover-XXXXXX");
+    int status = EXIT_FAILED;
+    if (!mkdtemp(start->folder)) {
+        fprintf(stderr, "cover %s: a folder in /tmp: %s\n", session->verb->name, strerror(errno));
+        goto done;
+    }
+    snprintf(start->address, sizeof start->address, "%s/ranks", start->folder);
+    catch_signals();
+    for (int rank = 0; rank < ranks; rank++) {
+        if (start_child(start, rank)) {
+            start->child[rank].ended = false;
+            continue;
+        }
+        fprintf(stderr, "cover %s: rank %d cannot be started: %s\n", session->verb->name, rank, strerror(errno));
+        start->failed = now(), start->first = rank;
+        end_others(start, SIGTERM);
+        break;
+    }
+    wait_for_all(start);
+    status = last_words(start);
+    clean(start);
+done:
+    free(start);
+    return status;
+}
