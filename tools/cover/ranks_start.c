@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 enum { MOST = 512, WORDS = 8192 };
-static const double TERM_SECONDS = 5, KILL_SECONDS = 30; /* for the others, after a rank has failed */
+static const double TERM_SECONDS = 1, KILL_SECONDS = 30; /* for the others, after a rank has failed */
 
 struct child {
     pid_t process;
@@ -136,6 +136,8 @@ static bool start_child(struct start *start, int rank) {
 
 /* ---- watching over them */
 
+static int exit_of(const struct child *child) { return WIFEXITED(child->status) ? WEXITSTATUS(child->status) : -1; }
+
 static void reap(struct start *start) {
     int status;
     for (pid_t ended; (ended = waitpid(-1, &status, WNOHANG)) > 0;)
@@ -143,7 +145,8 @@ static void reap(struct start *start) {
             struct child *child = &start->child[rank];
             if (child->process != ended) continue;
             child->ended = true, child->status = status;
-            if (status != 0 && !start->failed) start->failed = now(), start->first = rank;
+            if (status == 0 || exit_of(child) == EXIT_INTERRUPTED || start->failed) continue;
+            start->failed = now(), start->first = rank;
         }
 }
 
@@ -196,32 +199,27 @@ static void show_words(const struct start *start, int rank) {
     if (count > 0) fprintf(stderr, "%.*s%s", (int)count, words, words[count - 1] == '\n' ? "" : "\n");
 }
 
-static bool by_itself(const struct child *child) { return WIFEXITED(child->status); }
+/* A signal that nobody sent through here. */
+static bool was_killed(const struct child *child) {
+    return WIFSIGNALED(child->status) && !child->ours && WTERMSIG(child->status) != SIGINT && WTERMSIG(child->status) != SIGTERM;
+}
 
+/* Rank 0 has said what went wrong, unless it could not: then the first rank that failed by itself does. */
 static int last_words(const struct start *start) {
-    const char *verb = start->session->verb->name;
-    bool interrupted = false;
+    int speaker = start->first, worst = EXIT_OK;
     for (int rank = 0; rank < start->ranks; rank++) {
         const struct child *child = &start->child[rank];
-        bool asked = WIFSIGNALED(child->status) && (WTERMSIG(child->status) == SIGINT || WTERMSIG(child->status) == SIGTERM);
-        interrupted |= asked && !child->ours;
-        if (by_itself(child) || child->ours || asked) continue;
-        fprintf(stderr, "cover %s: rank %d (process %ld) was killed by signal %d (%s)\n", verb, rank, (long)child->process,
-                WTERMSIG(child->status), strsignal(WTERMSIG(child->status)));
+        if (child->status) worst = start->failed ? EXIT_FAILED : EXIT_INTERRUPTED;
+        if (!was_killed(child)) continue;
+        fprintf(stderr, "cover %s: rank %d (process %ld) was killed by signal %d (%s)\n", start->session->verb->name, rank,
+                (long)child->process, WTERMSIG(child->status), strsignal(WTERMSIG(child->status)));
         show_words(start, rank);
     }
-    const struct child *zero = &start->child[0];
-    if (!start->failed) return EXIT_OK;
-    if (by_itself(zero) && WEXITSTATUS(zero->status)) return WEXITSTATUS(zero->status); /* it has said why */
-    if (interrupted) return EXIT_INTERRUPTED;
-    int speaker = start->first;
-    for (int rank = start->ranks - 1; rank > 0 && speaker == 0; rank--)
-        if (by_itself(&start->child[rank]) && WEXITSTATUS(start->child[rank].status)) speaker = rank;
-    for (int rank = 1; rank < start->ranks && !by_itself(&start->child[speaker]); rank++)
-        if (by_itself(&start->child[rank])) speaker = rank;
-    if (by_itself(&start->child[speaker])) show_words(start, speaker);
-    return by_itself(&start->child[speaker]) && WEXITSTATUS(start->child[speaker].status) ? WEXITSTATUS(start->child[speaker].status)
-                                                                                        : EXIT_FAILED;
+    if (exit_of(&start->child[0]) > 0) return exit_of(&start->child[0]);
+    if (worst != EXIT_FAILED) return worst;
+    for (int rank = 1; rank < start->ranks && exit_of(&start->child[speaker]) <= 0; rank++) speaker = rank;
+    if (exit_of(&start->child[speaker]) > 0) show_words(start, speaker);
+    return exit_of(&start->child[speaker]) > 0 ? exit_of(&start->child[speaker]) : worst;
 }
 
 static void clean(struct start *start) {
