@@ -15,7 +15,7 @@
 #include <link.h>
 #include <sys/mman.h>
 
-__thread struct checker checker __attribute__((tls_model("initial-exec")));
+__thread struct checker checker __attribute__((tls_model("initial-exec"))) = {};
 
 namespace {
 
@@ -84,8 +84,14 @@ std::string shared_place(uintptr_t address) {
               before == READ ? "has read" : before == WRITE ? "has written" : "has updated atomically");
 }
 
+[[noreturn, gnu::noinline]] void fail_not_written(uintptr_t address, uintptr_t code) {
+    checker.here = code;
+    grid_fail(cudaErrorLaunchFailure, "reads byte %u of shared memory, which nobody has written",
+              (unsigned)(address - checker.shared));
+}
+
 /* Was what happened at `stamp` before what the running thread does now?  who < 1024: a thread, else lanes of a warp. */
-inline bool in_order(uint32_t stamp, uint32_t who, uint32_t lanes) {
+bool in_order(uint32_t stamp, uint32_t who, uint32_t lanes) {
     uint32_t time = stamp >> WHO_BITS;
     if (time < checker.launch)
         return true;
@@ -105,20 +111,18 @@ inline bool in_order(uint32_t stamp, uint32_t who, uint32_t lanes) {
     return true;
 }
 
-template <bool SHARED, access KIND> inline void visit(cell *c, note *n, uintptr_t address, uintptr_t code) {
+template <bool SHARED, access KIND>
+[[gnu::always_inline]] inline void visit(cell *c, note *n, uintptr_t address, uintptr_t code) {
     const uint32_t thread = checker.thread, write = c->write;
     const uint32_t since = (SHARED ? checker.block : checker.launch) << WHO_BITS; /* what was before is of no interest */
-    if (SHARED && KIND != WRITE && write >> WHO_BITS < checker.block) {
-        checker.here = code;
-        grid_fail(cudaErrorLaunchFailure, "reads byte %u of shared memory, which nobody has written",
-                  (unsigned)(address - checker.shared));
-    }
-    if (write >= since && !(KIND == UPDATE && (write & ATOMIC)) && !in_order(write, write & 1023, 0))
+    if (SHARED && KIND != WRITE && __builtin_expect(write < since, 0))
+        fail_not_written(address, code);
+    if ((SHARED ? write >= checker.barrier << WHO_BITS && (write & 1023) != thread : write >= since) && !(KIND == UPDATE && (write & ATOMIC)) && !in_order(write, write & 1023, 0))
         fail_race(KIND, address, write, write & ATOMIC ? UPDATE : WRITE, n, code);
     const uint32_t read = c->read, now = checker.now << WHO_BITS;
     if (KIND == READ) {
         const uint32_t warp = thread / CHECK_LANES, lane = 1u << thread % CHECK_LANES;
-        if (read == (now | thread))
+        if (read == (now | thread) || (read >= checker.barrier << WHO_BITS && (read & WHO) == MANY))
             return;
         if (!SHARED && read >= since && read >> WHO_BITS < checker.block)
             return; /* another block's reading is kept */
@@ -167,16 +171,23 @@ template <bool SHARED, access KIND>
 template <bool SHARED, access KIND>
 inline void visit_words(cell *word_cells, cell *byte_cells, note *word_notes, note *byte_notes, size_t offset, unsigned size,
                         uintptr_t address, uintptr_t code) {
+    if (offset % 4 == 0 && size % 4 == 0) { /* nearly always */
+        cell *c = &word_cells[offset / 4];
+        for (unsigned i = 0; i < size / 4; i++, address += 4) {
+            if (__builtin_expect(c[i].write != SPLIT, 1))
+                visit<SHARED, KIND>(&c[i], SHARED ? &word_notes[offset / 4 + i] : nullptr, address, code);
+            else
+                visit_bytes<SHARED, KIND>(&c[i], byte_cells + offset + 4 * i, SHARED ? &word_notes[offset / 4 + i] : nullptr,
+                                          SHARED ? byte_notes + offset + 4 * i : nullptr, address, 0, 4, code);
+        }
+        return;
+    }
     while (size) {
         size_t word = offset / 4;
         unsigned first = offset % 4, count = size < 4 - first ? size : 4 - first;
         cell *c = &word_cells[word];
         note *n = SHARED ? &word_notes[word] : nullptr;
-        if (__builtin_expect(count == 4 && c->write != SPLIT, 1))
-            visit<SHARED, KIND>(c, n, address, code);
-        else
-            visit_bytes<SHARED, KIND>(c, byte_cells + 4 * word, n, SHARED ? byte_notes + 4 * word : nullptr, address, first, count,
-                                      code);
+        visit_bytes<SHARED, KIND>(c, byte_cells + 4 * word, n, SHARED ? byte_notes + 4 * word : nullptr, address, first, count, code);
         offset += count, address += count, size -= count;
     }
 }
@@ -218,25 +229,31 @@ int in_constants(struct dl_phdr_info *object, size_t, void *address) {
     fail_access(cudaErrorIllegalAddress, kind, address, size, code);
 }
 
-template <access KIND> inline void check(uintptr_t address, unsigned size, uintptr_t code) {
-    if (!checker.on)
-        return;
+/* Anything but the thread's own stack. */
+template <access KIND, unsigned SIZE> [[gnu::noinline]] void check(uintptr_t address, unsigned size, uintptr_t code) {
+    if (SIZE)
+        size = SIZE;
     size_t offset = address - checker.shared;
     if (offset < checker.shared_bytes) {
         if (__builtin_expect(checker.shared_bytes - offset < size, 0))
             fail_access(cudaErrorIllegalAddress, KIND, address, size, code);
         visit_words<true, KIND>(in_shared->words, in_shared->bytes, in_shared->word_notes, in_shared->byte_notes, offset, size,
                                 address, code);
-    } else if (address - checker.stack < checker.stack_bytes) {
-        return;
     } else if ((offset = address - device_begin) < device_size) {
-        if (__builtin_expect(offset % 16 + size > valid[offset / 16] && !all_valid(offset, size), 0) ||
+        if ((__builtin_expect(offset % 16 + size > valid[offset / 16], 0) && !all_valid(offset, size)) ||
             __builtin_expect(offset / DEVICE_SPAN != (size_t)checker.device, 0))
             fail_access(cudaErrorIllegalAddress, KIND, address, size, code);
         visit_words<false, KIND>(words, bytes, nullptr, nullptr, offset, size, address, code);
     } else {
         visit_foreign(KIND, address, size, code);
     }
+}
+
+/* A thread's own stack is its own; outside of kernels all is. */
+template <access KIND, unsigned SIZE> [[gnu::always_inline]] inline void check_any(void *p, size_t size, uintptr_t code) {
+    uintptr_t address = reinterpret_cast<uintptr_t>(p);
+    if (address - checker.stack >= checker.stack_bytes)
+        check<KIND, SIZE>(address, (unsigned)size, code);
 }
 
 void forget_times(int device) {
@@ -298,6 +315,8 @@ void check_block_begins(void) {
 
 void check_launch_ends(void) {
     checker.on = false;
+    checker.stack = 0;
+    checker.stack_bytes = SIZE_MAX;
     clocks[checker.device] = checker.now;
 }
 
@@ -362,17 +381,17 @@ std::string check_source_line(uintptr_t code) {
 #define CODE reinterpret_cast<uintptr_t>(__builtin_return_address(0))
 #define HOOK extern "C" CUDASIM_API void
 #define HOOKS(size)                                                                                                                \
-    HOOK __tsan_read##size(void *p) { check<READ>(reinterpret_cast<uintptr_t>(p), size, CODE); }                                   \
-    HOOK __tsan_write##size(void *p) { check<WRITE>(reinterpret_cast<uintptr_t>(p), size, CODE); }                                 \
-    HOOK __tsan_unaligned_read##size(void *p) { check<READ>(reinterpret_cast<uintptr_t>(p), size, CODE); }                         \
-    HOOK __tsan_unaligned_write##size(void *p) { check<WRITE>(reinterpret_cast<uintptr_t>(p), size, CODE); }
+    HOOK __tsan_read##size(void *p) { check_any<READ, size>(p, size, CODE); }                                                      \
+    HOOK __tsan_write##size(void *p) { check_any<WRITE, size>(p, size, CODE); }                                                    \
+    HOOK __tsan_unaligned_read##size(void *p) { check_any<READ, size>(p, size, CODE); }                                            \
+    HOOK __tsan_unaligned_write##size(void *p) { check_any<WRITE, size>(p, size, CODE); }
 HOOKS(1)
 HOOKS(2)
 HOOKS(4)
 HOOKS(8)
 HOOKS(16)
-HOOK __tsan_read_range(void *p, size_t bytes) { check<READ>(reinterpret_cast<uintptr_t>(p), (unsigned)bytes, CODE); }
-HOOK __tsan_write_range(void *p, size_t bytes) { check<WRITE>(reinterpret_cast<uintptr_t>(p), (unsigned)bytes, CODE); }
+HOOK __tsan_read_range(void *p, size_t bytes) { check_any<READ, 0>(p, bytes, CODE); }
+HOOK __tsan_write_range(void *p, size_t bytes) { check_any<WRITE, 0>(p, bytes, CODE); }
 HOOK __tsan_init(void) {}
 HOOK __tsan_vptr_update(void **, void *) {}
 HOOK __tsan_vptr_read(void **) {}
@@ -384,7 +403,7 @@ void cudasim_atomic(void *address, unsigned bytes) {
         checker.here = CODE;
         grid_fail(cudaErrorMisalignedAddress, "an atomic update of %u bytes at %p, which is no multiple of that", bytes, address);
     }
-    check<UPDATE>(at, bytes, CODE);
+    check_any<UPDATE, 0>(address, bytes, CODE);
 }
 
 #ifndef __SANITIZE_ADDRESS__ /* there the real ones are linked */

@@ -13,9 +13,11 @@ constexpr unsigned CHECK_LANES = 32;
 /* What the running thread of the host checks against.  Time goes on at each start of a block and each barrier, and never back on a
  * device, so a stamp tells at once whether a barrier, the begin of the block or of the launch lies between. */
 struct checker {
-    bool on;
-    uintptr_t shared, stack;
-    size_t shared_bytes, stack_bytes;
+    bool on; /* inside of a kernel */
+    uintptr_t shared;
+    size_t shared_bytes;
+    uintptr_t stack; /* of the running thread; all addresses, when no kernel runs */
+    size_t stack_bytes = SIZE_MAX;
     uint32_t now, barrier, block, launch;    /* time, and that of the last barrier and of the begins of block and launch */
     unsigned thread;
     uint32_t (*seen)[CHECK_LANES];           /* of the warp: up to when lane [a] has seen what lane [b] did, by warp barriers */
