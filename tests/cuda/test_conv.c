@@ -387,6 +387,30 @@ START_TEST(every_call_of_cudnn_may_fail) {
 }
 END_TEST
 
+/* And every call of the runtime: launches and what cuDNN puts into the stream. */
+START_TEST(every_launch_may_fail) {
+    struct random_stream random = random_stream(4, RANDOM_TEST, 0, 1);
+    struct cuda_conv_shape shape = usual;
+    struct cuda_conv *conv;
+    cudasim_cudnn_refuse(CUDASIM_CUDNN_ODD_CHANNELS | CUDASIM_CUDNN_BIAS);
+    shape.c_out = 5, shape.c_second = 3, shape.normed = true;
+    struct trial t = trial(&shape, &random);
+    ck_assert_ok(cuda_conv_create(&conv, &device, &shape));
+    struct results r = results(&t, conv);
+    cover_status status = COVER_ERROR_DEVICE;
+    for (int call = 1; status != COVER_OK; call++) {
+        cudasim_fail_at((uint64_t)call, cudaErrorLaunchOutOfResources);
+        status = run_passes(&t, conv, &r, NULL);
+        ck_assert(cudasim_calls() >= (uint64_t)call ? status == COVER_ERROR_DEVICE : status == COVER_OK);
+        cudasim_fail_at(0, cudaSuccess);
+    }
+    check_results(&t, &r);
+    results_free(&r);
+    cuda_conv_destroy(conv);
+    trial_free(&t);
+}
+END_TEST
+
 /* ---- streams */
 
 START_TEST(a_captured_convolution_can_be_played_again) {
@@ -432,6 +456,7 @@ int main(void) {
     ADD(tcase, sizes_that_make_no_sense_are_refused);
     ADD(tcase, memory_of_the_host_is_refused);
     tcase_add_loop_test(tcase, every_call_of_cudnn_may_fail, 0, 2);
+    ADD(tcase, every_launch_may_fail);
     ADD(tcase, a_captured_convolution_can_be_played_again);
     suite_add_tcase(suite, tcase);
     return run_suite(suite);

@@ -1,8 +1,9 @@
 /* Host double of cuDNN's graph API: convolutions, their gradients and an added bias, channels last.  It is stricter than cuDNN where
  * a slip would pass there unseen: every attribute's type and count, required ones, order of finalizing, dense strides, each operand
  * named once, aligned and in device memory.  Its engines differ as cuDNN's do (notes, workspace, plans that cannot be made after all).
- * Work is enqueued on the handle's stream as a host function, with the operands that the variant pack had then. */
-#include "cudasim_cudnn.h"
+ * Work is put into the handle's stream, with the operands that the variant pack had then. */
+#include <cudasim.h>
+#include <cudasim_cudnn.h>
 
 #include <algorithm>
 #include <cstdarg>
@@ -175,7 +176,6 @@ static descriptor *find(cudnnBackendDescriptor_t given) {
 
 struct cudnnContext {
     cudaStream_t stream = nullptr;
-    vector<shared_ptr<struct job>> captured; /* a graph may play them until the handle goes */
 };
 static std::set<cudnnHandle_t> handles;
 
@@ -360,7 +360,6 @@ struct job {
     engine how;
     void *x, *weights, *y, *workspace;
     const float *bias;
-    shared_ptr<job> self; /* while it is enqueued outside a capture */
 };
 
 static float as_float(uint16_t half) {
@@ -461,8 +460,8 @@ static vector<float> turn(const vector<float> &weights, const problem &p, int64_
     return turned;
 }
 
-static void run(void *user) {
-    job *j = (job *)user;
+static cudaError_t run(void *user, int) {
+    const job *j = (const job *)user;
     const problem &p = j->what;
     const int64_t taps = (p.axes == 3 ? p.kernel : 1) * p.kernel * p.kernel, rows = p.images * p.size[0] * p.size[1] * p.size[2];
     const int64_t weights = p.c_out * taps * p.c_in;
@@ -476,20 +475,17 @@ static void run(void *user) {
         convolve(*j, j->x, p.x, load(j->y, p.y, rows * p.c_out, cores), turn(load(j->weights, p.weights, weights, cores), p, taps, false),
                  p.c_out, p.c_in, -1);
     else weight_gradient(*j, load(j->x, p.x, rows * p.c_in, cores), load(j->y, p.y, rows * p.c_out, cores));
-    shared_ptr<job> last;
-    last.swap(j->self);
+    return cudaSuccess;
 }
+static void release(void *user) { delete (job *)user; }
 
 /* ---- the calls */
 
 static cudnnStatus_t in_device_memory(const void *pointer, int64_t bytes, int64_t alignment, const char *what) {
     CHECK(pointer, CUDNN_STATUS_BAD_PARAM_NULL_POINTER, "%s is NULL", what);
     CHECK((uintptr_t)pointer % (uintptr_t)alignment == 0, CUDNN_STATUS_BAD_PARAM_MISALIGNED_POINTER, "%s is not aligned", what);
-    for (const char *at : {(const char *)pointer, (const char *)pointer + bytes - 1}) {
-        cudaPointerAttributes attributes{};
-        CHECK(cudaPointerGetAttributes(&attributes, at) == cudaSuccess && attributes.type == cudaMemoryTypeDevice,
-              CUDNN_STATUS_EXECUTION_FAILED, "%s, %lld bytes, is not in device memory", what, (long long)bytes);
-    }
+    CHECK(cudasim_is_device(pointer, (size_t)bytes, -1), CUDNN_STATUS_EXECUTION_FAILED, "%s, %lld bytes, is not in device memory", what,
+          (long long)bytes);
     return CUDNN_STATUS_SUCCESS;
 }
 static cudnnStatus_t operand(void **found, const descriptor *pack, int64_t uid, int64_t count, cudnnDataType_t type, const char *what) {
@@ -650,7 +646,7 @@ cudnnStatus_t cudnnBackendExecute(cudnnHandle_t handle, cudnnBackendDescriptor_t
     CHECK(plan->get<cudnnHandle_t>(CUDNN_ATTR_EXECUTION_PLAN_HANDLE) == handle, CUDNN_STATUS_BAD_PARAM, "a plan of another handle");
     const problem &p = plan->what;
     const int64_t rows = p.images * p.size[0] * p.size[1] * p.size[2], taps = (p.axes == 3 ? p.kernel : 1) * p.kernel * p.kernel;
-    auto work = std::make_shared<job>();
+    auto work = std::make_unique<job>();
     void *bias = nullptr;
     work->what = p, work->how = plan->how;
     PASS_ON(operand(&work->x, pack, p.uid_x, rows * p.c_in, p.x, "x"));
@@ -659,13 +655,10 @@ cudnnStatus_t cudnnBackendExecute(cudnnHandle_t handle, cudnnBackendDescriptor_t
     if (p.uid_bias) PASS_ON(operand(&bias, pack, p.uid_bias, p.c_out, CUDNN_DATA_FLOAT, "the bias"));
     work->bias = (const float *)bias, work->workspace = pack->get<void *>(CUDNN_ATTR_VARIANT_PACK_WORKSPACE);
     if (work->how.workspace) PASS_ON(in_device_memory(work->workspace, work->how.workspace, 256, "the workspace"));
-    cudaStreamCaptureStatus capture = cudaStreamCaptureStatusNone;
-    CHECK(cudaStreamIsCapturing(handle->stream, &capture) == cudaSuccess, CUDNN_STATUS_EXECUTION_FAILED, "the stream is broken");
-    if (capture == cudaStreamCaptureStatusNone) work->self = work;
-    else handle->captured.push_back(work);
-    if (cudaLaunchHostFunc(handle->stream, run, work.get()) == cudaSuccess) return CUDNN_STATUS_SUCCESS;
-    work->self.reset();
-    return refuse(CUDNN_STATUS_EXECUTION_FAILED, "the stream takes no work");
+    job *given = work.release();
+    CHECK(cudasim_submit(handle->stream, "convolution", run, given, release) == cudaSuccess, CUDNN_STATUS_EXECUTION_FAILED,
+          "the stream takes no work");
+    return CUDNN_STATUS_SUCCESS;
 }
 
 /* ---- what tests say */
