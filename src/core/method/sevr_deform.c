@@ -45,7 +45,7 @@ static size_t smoothing_layout(struct smoothing *room, char *memory, const struc
     return used;
 }
 
-static int axis_taps(double sigma, int64_t size) {
+int smooth_taps(double sigma, int64_t size) {
     int radius = gaussian_radius(sigma);
     return radius < size ? radius : (int)size - 1;
 }
@@ -59,16 +59,19 @@ static const float **column(const struct smoothing *room, const float *first, in
 
 /* target[pixel * stride] += gain * (G * noise)(pixel) over the window; noise is U(-1, 1) within the work grid, zero
  * outside. */
-static void add_smooth_noise(float *target, int64_t stride, float gain, double sigma, uint32_t plane,
-                             const struct draw *draw, const struct window *window, char *scratch) {
+static void add_smooth_noise(float *target, int64_t stride, const struct smooth_noise *of, int axis, const struct draw *draw,
+                             const struct window *window, char *scratch) {
     const int64_t *size = draw->work.size, *first = window->first, *count = window->size;
     const int64_t width = count[2];
-    const struct random_image noise = draw_image(draw, RANDOM_VIEW_DEFORM, plane);
+    const double sigma = of->sigma;
+    const float gain = of->gain;
+    struct random_image noise = of->image;
+    noise.plane += (uint32_t)axis;
     struct smoothing room;
     smoothing_layout(&room, scratch, &draw->work, count);
     memset(room.zeros, 0, (size_t)width * sizeof(float));
-    gaussian_kernel(room.kernel, sigma, axis_taps(sigma, longest_axis(&draw->work)));
-    int taps_z = axis_taps(sigma, size[0]), taps_y = axis_taps(sigma, size[1]), taps_x = axis_taps(sigma, size[2]);
+    gaussian_kernel(room.kernel, sigma, smooth_taps(sigma, longest_axis(&draw->work)));
+    int taps_z = smooth_taps(sigma, size[0]), taps_y = smooth_taps(sigma, size[1]), taps_x = smooth_taps(sigma, size[2]);
     memset(room.line, 0, (size_t)(size[2] + 2 * taps_x) * sizeof(float));
 
     for (int64_t y = 0; y < size[1]; y++) {
@@ -96,14 +99,17 @@ static void add_smooth_noise(float *target, int64_t stride, float gain, double s
     }
 }
 
-void deform_smooth(float *field, const struct draw *draw, void *scratch) {
+struct smooth_noise smooth_draw(const struct draw *draw) {
     const struct settings *s = draw->settings;
     struct random_stream stream = draw_stream(draw, RANDOM_VIEW_DEFORM);
-    float alpha = random_uniform(&stream, 0, (float)s->deform_alpha);
-    double sigma = (double)random_uniform(&stream, (float)s->deform_sigma_low, (float)s->deform_sigma_high);
-    for (int a = 0; a < draw->work.ndim; a++)
-        add_smooth_noise(field + a, draw->work.ndim, alpha, sigma, PLANE_SMOOTH + (uint32_t)a, draw, &draw->crop,
-                         scratch);
+    const float gain = random_uniform(&stream, 0, (float)s->deform_alpha);
+    const float sigma = random_uniform(&stream, (float)s->deform_sigma_low, (float)s->deform_sigma_high);
+    return (struct smooth_noise){gain, (double)sigma, draw_image(draw, RANDOM_VIEW_DEFORM, PLANE_SMOOTH)};
+}
+
+void deform_smooth(float *field, const struct draw *draw, void *scratch) {
+    const struct smooth_noise noise = smooth_draw(draw);
+    for (int a = 0; a < draw->work.ndim; a++) add_smooth_noise(field + a, draw->work.ndim, &noise, a, draw, &draw->crop, scratch);
 }
 
 /* ---- scaling and squaring: u = v / 2^n, then n times u(p) <- u(p) + u(p + u(p)); beyond an edge u is the edge's */
@@ -182,19 +188,23 @@ static void flow_box(struct window *box, const float *u, const struct draw *draw
     }
 }
 
-void deform_diffeomorphic(float *field, const struct draw *draw, void *scratch) {
+struct smooth_noise velocity_draw(const struct draw *draw) {
     const struct settings *s = draw->settings;
-    int dims = draw->work.ndim, squarings = (int)s->diffeo_squarings;
+    struct random_stream stream = draw_stream(draw, RANDOM_VIEW_DEFORM);
+    stream.next = 1; /* the first block is smooth_draw()'s */
+    const double gain = ldexp((double)random_uniform(&stream, 0, (float)s->diffeo_alpha), -(int)s->diffeo_squarings);
+    return (struct smooth_noise){(float)gain, s->diffeo_sigma, draw_image(draw, RANDOM_VIEW_DEFORM, PLANE_VELOCITY)};
+}
+
+void deform_diffeomorphic(float *field, const struct draw *draw, void *scratch) {
+    int dims = draw->work.ndim, squarings = (int)draw->settings->diffeo_squarings;
     size_t vectors = (size_t)grid_pixels(&draw->work) * (size_t)dims;
     float *velocity = scratch, *flow = velocity + vectors;
     const struct window whole = {.size = {draw->work.size[0], draw->work.size[1], draw->work.size[2]}};
-    struct random_stream stream = draw_stream(draw, RANDOM_VIEW_DEFORM);
-    stream.next = 1; /* the first block is deform_smooth's */
-    float scale = (float)ldexp((double)random_uniform(&stream, 0, (float)s->diffeo_alpha), -squarings);
+    const struct smooth_noise noise = velocity_draw(draw);
     memset(velocity, 0, vectors * sizeof *velocity);
     for (int a = 0; a < dims; a++)
-        add_smooth_noise(velocity + a, dims, scale, s->diffeo_sigma, PLANE_VELOCITY + (uint32_t)a, draw, &whole,
-                         (char *)(flow + vectors));
+        add_smooth_noise(velocity + a, dims, &noise, a, draw, &whole, (char *)(flow + vectors));
     struct window box, crop = draw->crop;
     flow_box(&box, velocity, draw, squarings);
     copy_window(flow, velocity, draw->work.size, &box, dims);

@@ -73,6 +73,15 @@ void affine_span(struct grid *span, const struct settings *settings, const struc
 size_t deform_bytes(const struct settings *settings, const struct grid *work, const struct grid *crop);
 /* field = u, the diffeomorphic displacement by scaling and squaring a smooth random velocity. */
 void deform_diffeomorphic(float *field, const struct draw *draw, void *scratch);
+/* What both are made of: for each axis uniform noise of -1 .. 1 over the resized image, zero outside, smoothed, times a gain. */
+struct smooth_noise {
+    float gain;
+    double sigma;
+    struct random_image image; /* of the first axis; the others are the next planes */
+};
+struct smooth_noise smooth_draw(const struct draw *draw);
+struct smooth_noise velocity_draw(const struct draw *draw); /* the gain includes 2^-squarings */
+int smooth_taps(double sigma, int64_t size); /* that matter along an axis */
 /* field += smooth random displacement. */
 void deform_smooth(float *field, const struct draw *draw, void *scratch);
 
@@ -119,9 +128,9 @@ bool boxes_next(struct window *box, struct boxes *boxes); /* false: no more */
 
 /* ---- sevr_smooth.c: Gaussian kernels and the one loop that convolves with them */
 int gaussian_radius(double sigma); /* truncated at 4 sigma */
-double gaussian_sum(double sigma); /* of its values over the whole radius, the middle's being 1 */
 /* kernel[0..taps]: one half of the Gaussian normalised over its whole radius; taps may be smaller than the radius. */
 void gaussian_kernel(float *kernel, double sigma, int taps);
+void gaussian_weights(float *weights, double sigma, int first, int count); /* a part of it */
 /* out[x] = kernel[0] rows[0][x] + sum_k kernel[k] (rows[-k][x] + rows[k][x]) */
 void convolve_rows(float *out, const float *const *rows, const float *kernel, int taps, int64_t count);
 

@@ -6,16 +6,16 @@
 
 int gaussian_radius(double sigma) { return (int)(4 * sigma + 0.5); }
 
-double gaussian_sum(double sigma) {
+void gaussian_weights(float *weights, double sigma, int first, int count) {
     double sum = 1;
     for (int k = 1; k <= gaussian_radius(sigma); k++) sum += 2 * exp(-0.5 * k * k / (sigma * sigma));
-    return sum;
+    for (int i = 0; i < count; i++) {
+        const int k = first + i;
+        weights[i] = (float)(exp(-0.5 * k * k / (sigma * sigma)) / sum);
+    }
 }
 
-void gaussian_kernel(float *kernel, double sigma, int taps) {
-    const double sum = gaussian_sum(sigma);
-    for (int k = 0; k <= taps; k++) kernel[k] = (float)(exp(-0.5 * k * k / (sigma * sigma)) / sum);
-}
+void gaussian_kernel(float *kernel, double sigma, int taps) { gaussian_weights(kernel, sigma, 0, taps + 1); }
 
 typedef float quad __attribute__((vector_size(16), aligned(4), may_alias));
 
