@@ -1,10 +1,8 @@
 /* SeVR on the device: the pair that sevr_draw() draws on the CPU from the same (seed, step, sample).  The host draws the few numbers
  * of a draw, with the code of core/method; kernels do what is done to pixels.  Called by training.c.
  *
- * Field, mask and the number of valid pixels are the CPU's bit for bit; so are the views, but for contrast, whose mean is summed in
- * another order, and blur, whose weights come from the device's exp(): those agree to within 1e-5.  The sum of |field| is added up
- * in another order, in double.
- * Random deformations (deform_alpha, diffeo_alpha; off by default) stay on the host: cuda_sevr_serves() tells. */
+ * Field, mask and the number of valid pixels are the CPU's bit for bit, and so are the views, but for contrast: its mean is summed
+ * in another order, so that it may differ in the last place.  The sum of |field| is added up in another order too, in double. */
 #ifndef COVER_CUDA_SEVR_H
 #define COVER_CUDA_SEVR_H
 
@@ -20,7 +18,6 @@ struct cuda_views {
     float *moving, *fixed, *field, *mask;
 };
 
-bool cuda_sevr_serves(const struct settings *settings);
 /* Bytes of workspace for an image of this size, which sevr_accepts(). */
 size_t cuda_sevr_workspace(const struct settings *settings, const struct grid *grid);
 /* Starts the draw on the stream; sums is device memory too.  image: device memory, float32, channels last, as it is stored; the others as for sevr_draw(). */

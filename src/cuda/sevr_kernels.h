@@ -1,4 +1,4 @@
-/* The pixel work of SeVR on the device: functions of C that start kernels (kernels/sevr.cu), each one step of a draw, in the order
+/* The pixel work of SeVR on the device: functions of C that start kernels (kernels/sevr*.cu), each one step of a draw, in the order
  * and with the arithmetic of core/method/sevr_*.c.  What is drawn at random is drawn by the host and given by value.  Called by
  * sevr.c.  Pointers are of device memory, views and images float32, channels last. */
 #ifndef COVER_CUDA_SEVR_KERNELS_H
@@ -52,21 +52,53 @@ struct cuda_boxes {
 };
 
 cuda_error cuda_sevr_range(cuda_stream stream, struct cuda_range *range, const float *image, int64_t values);
+/* The affine field; flow: a displacement of every pixel of the resized image that comes first, or NULL. */
+cuda_error cuda_sevr_field(cuda_stream stream, float *field, const float *flow, const struct cuda_draw *draw);
 /* partial: SEVR_BLOCKS */
-cuda_error cuda_sevr_field(cuda_stream stream, float *field, float *mask, struct cuda_view_sums *sums, struct cuda_mask_sum *partial,
-                           const struct cuda_range *range, const struct cuda_draw *draw);
+cuda_error cuda_sevr_mask(cuda_stream stream, float *mask, struct cuda_view_sums *sums, struct cuda_mask_sum *partial,
+                          const float *field, const struct cuda_range *range, const struct cuda_draw *draw);
 cuda_error cuda_sevr_source(cuda_stream stream, float *source, const float *image, const struct cuda_range *range,
                             const struct cuda_draw *draw);
 cuda_error cuda_sevr_views(cuda_stream stream, float *moving, float *fixed, const float *field, const float *source,
                            const struct cuda_draw *draw);
 cuda_error cuda_sevr_noise(cuda_stream stream, float *view, int64_t values, float sigma, const struct cuda_random *random);
-/* sum: of the Gaussian's values over its radius, by which they are divided; other: a view's room; weights: radius + 1 */
-cuda_error cuda_sevr_blur(cuda_stream stream, float *view, float *other, float *weights, double sigma, double sum, int radius,
-                          const struct cuda_draw *draw);
 /* (x - mean) gain + mean if there is contrast, then + offset.  partial: SEVR_SUMS */
 cuda_error cuda_sevr_level(cuda_stream stream, float *view, int64_t values, bool contrast, float gain, float offset, double *partial);
 cuda_error cuda_sevr_fill(cuda_stream stream, float *view, const struct cuda_boxes *boxes, const struct cuda_random *random,
                           const struct cuda_draw *draw);
+
+/* ---- sevr_smooth.cu: Gaussians along one axis, and what is made of them
+ * A part of a Gaussian's weights, computed by the host: weights[first + i] = value[i]. */
+enum { SEVR_WEIGHTS = 512 };
+struct cuda_weights {
+    int first, count;
+    float value[SEVR_WEIGHTS];
+};
+cuda_error cuda_sevr_weights(cuda_stream stream, float *weights, const struct cuda_weights *part);
+/* x is (outer, size, inner); places first .. first + count - 1 of the axis are wanted.  Beyond an edge the image goes on as its edge,
+ * or is zero.  y (outer, count, inner) = the smoothed values or, where gain is not 0, y[i * stride] += gain * them. */
+struct cuda_smoothing {
+    int64_t outer, inner;
+    int size, first, count, taps;
+    bool edges;
+    float gain;
+    int stride;
+};
+cuda_error cuda_sevr_smooth(cuda_stream stream, float *y, const float *x, const float *weights, const struct cuda_smoothing *s);
+/* Noise of -1 .. 1 at places 0 .. values - 1. */
+cuda_error cuda_sevr_uniform(cuda_stream stream, float *x, int64_t values, const struct cuda_random *random);
+
+/* Scaling and squaring over the part of the resized image that paths from the crop can reach, which follows from the largest
+ * displacements: how far, the device finds out. */
+struct cuda_flow_box {
+    uint32_t largest[3]; /* bits of floats, by axes in array order; zeros at the start */
+    int first[3], size[3];
+};
+cuda_error cuda_sevr_flow_box(cuda_stream stream, struct cuda_flow_box *box, const float *velocity, int squarings,
+                              const struct cuda_draw *draw);
+/* squared = u(p) + u(p + u(p)), over the box */
+cuda_error cuda_sevr_square(cuda_stream stream, float *squared, const float *u, const struct cuda_flow_box *box,
+                            const struct cuda_draw *draw);
 
 #ifdef __cplusplus
 }

@@ -3,31 +3,12 @@
 #include "../sevr_kernels.h"
 #include "../cuda.h"
 #include "sevr_random.cuh"
+#include "sevr_walk.cuh"
 
 #include <float.h>
 #include <math.h>
 
 namespace sevr {
-
-enum { LANES = 32, ROWS = 8, THREADS = LANES * ROWS };
-
-__device__ static inline float lerp(float a, float b, float weight) { return plus(a, times(weight, plus(b, -a))); }
-
-/* A thread's values in a box of pixels: `values` a row, rows by planes. */
-struct walk {
-    int planes, lines, values;
-};
-static dim3 blocks_for(const struct walk &walk) {
-    const int64_t rows = ((int64_t)walk.planes * walk.lines + ROWS - 1) / ROWS, most = 8192;
-    return dim3((unsigned)((walk.values + LANES - 1) / LANES), (unsigned)(rows < most ? rows : most));
-}
-/* The body that follows runs for each of a thread's rows: z, y and the row's number; the place within it is `i`, which is not
- * past its end. */
-#define EACH_ROW(walk)                                                                                                             \
-    const int i = (int)blockIdx.x * LANES + (int)threadIdx.x;                                                                      \
-    for (int row = (int)blockIdx.y * ROWS + (int)threadIdx.y, z, y; row < (walk).planes * (walk).lines;                            \
-         row += (int)gridDim.y * ROWS)                                                                                             \
-        if (z = row / (walk).lines, y = row - z * (walk).lines, i < (walk).values)
 
 /* ---- image_intensity() */
 
@@ -85,25 +66,38 @@ __device__ static inline struct cuda_mask_sum block_total(struct cuda_mask_sum m
     return mine;
 }
 
-template <int NDIM> __global__ void draw_field(float *__restrict__ field, float *__restrict__ mask, struct cuda_mask_sum *partial,
-                                               const struct cuda_draw d) {
+template <int NDIM> __global__ void draw_field(float *__restrict__ field, const float *__restrict__ flow, const struct cuda_draw d) {
+    const struct walk walk = {d.crop[0], d.crop[1], d.crop[2]};
+    EACH_ROW(walk) {
+        const int corner[3] = {d.first[0] + z, d.first[1] + y, d.first[2]};
+        const int64_t pixel = (int64_t)row * d.crop[2] + i, place = ((int64_t)corner[0] * d.work[1] + corner[1]) * d.work[2] + corner[2] + i;
+#pragma unroll
+        for (int a = 0; a < NDIM; a++) {
+            double v = d.shift[a];
+#pragma unroll
+            for (int b = 0; b < NDIM; b++) v = plus(v, times(d.linear[a][b], plus((double)corner[3 - NDIM + b], -d.centre[b])));
+            if (flow) v = plus((double)flow[place * NDIM + a], v);
+            v = plus(v, times(d.linear[a][NDIM - 1], (double)i));
+            for (int b = 0; flow && b < NDIM; b++) v = plus(v, times(d.linear[a][b], (double)flow[place * NDIM + b]));
+            field[pixel * NDIM + a] = (float)v;
+        }
+    }
+}
+
+template <int NDIM> __global__ void draw_mask(float *__restrict__ mask, struct cuda_mask_sum *partial, const float *__restrict__ field,
+                                              const struct cuda_draw d) {
     const struct walk walk = {d.crop[0], d.crop[1], d.crop[2]};
     struct cuda_mask_sum sum = {0, 0};
     EACH_ROW(walk) {
-        const int place[3] = {z, y, i}, corner[3] = {d.first[0] + z, d.first[1] + y, d.first[2]};
+        const int place[3] = {z, y, i};
         const int64_t pixel = (int64_t)row * d.crop[2] + i;
         bool inside = true;
         float magnitude = 0;
 #pragma unroll
         for (int a = 0; a < NDIM; a++) {
-            double start = d.shift[a];
-#pragma unroll
-            for (int b = 0; b < NDIM; b++)
-                start = plus(start, times(d.linear[a][b], plus((double)corner[3 - NDIM + b], -d.centre[b])));
-            const float v = (float)plus(start, times(d.linear[a][NDIM - 1], (double)i)), at = (float)place[3 - NDIM + a] + v;
+            const float v = field[pixel * NDIM + a], at = (float)place[3 - NDIM + a] + v;
             inside = inside && (d.released ? at > 0 : at >= 0) && at <= (float)(d.crop[3 - NDIM + a] - 1);
             magnitude += fabsf(v);
-            field[pixel * NDIM + a] = v;
         }
         mask[pixel] = inside ? 1.0f : 0.0f;
         if (inside) sum.valid++, sum.zero_loss += (double)magnitude;
@@ -225,25 +219,6 @@ __global__ void add_noise(float *__restrict__ view, int64_t values, float sigma,
     }
 }
 
-__global__ void find_weights(float *__restrict__ weights, double sigma, double sum, int radius) {
-    const int k = (int)blockIdx.x * THREADS + (int)threadIdx.x;
-    if (k <= radius) weights[k] = (float)(exp(-0.5 * k * k / (sigma * sigma)) / sum);
-}
-
-/* Along one axis; beyond an edge the image goes on as its edge. */
-__global__ void blur_axis(float *__restrict__ to, const float *__restrict__ from, const float *__restrict__ weights, int radius,
-                          int64_t values, int64_t step, int size) {
-    const int64_t i = (int64_t)blockIdx.x * THREADS + threadIdx.x;
-    if (i >= values) return;
-    const int place = (int)(i / step % size);
-    float sum = times(weights[0], from[i]);
-    for (int k = 1; k <= radius; k++) {
-        const float before = from[i - min(k, place) * step], behind = from[i + min(k, size - 1 - place) * step];
-        sum = plus(sum, times(weights[k], plus(before, behind)));
-    }
-    to[i] = sum;
-}
-
 /* Sums of shares of a view, each in an order of its own; of which add_level() makes the mean. */
 __global__ void sum_values(double *__restrict__ partial, const float *__restrict__ view, int64_t values) {
     struct cuda_mask_sum sum = {0, 0};
@@ -286,24 +261,23 @@ __global__ void fill_boxes(float *__restrict__ view, const struct cuda_boxes box
 
 /* ---- host */
 
-static dim3 flat(int64_t values, int64_t most) {
-    const int64_t blocks = (values + THREADS - 1) / THREADS;
-    return dim3((unsigned)(blocks < most ? blocks : most));
-}
-static const dim3 by_rows(LANES, ROWS);
-
 extern "C" cuda_error cuda_sevr_range(cuda_stream stream, struct cuda_range *range, const float *image, int64_t values) {
     const cudaError_t error = cudaMemsetAsync(range, 0xff, sizeof *range, (cudaStream_t)stream);
     return error ? error : LAUNCH(find_range, flat(values, 512), THREADS, 0, stream, range, image, values);
 }
 
-extern "C" cuda_error cuda_sevr_field(cuda_stream stream, float *field, float *mask, struct cuda_view_sums *sums,
-                                      struct cuda_mask_sum *partial, const struct cuda_range *range, const struct cuda_draw *draw) {
+extern "C" cuda_error cuda_sevr_field(cuda_stream stream, float *field, const float *flow, const struct cuda_draw *draw) {
+    const dim3 blocks = blocks_for({draw->crop[0], draw->crop[1], draw->crop[2]});
+    return LAUNCH(draw->ndim == 2 ? draw_field<2> : draw_field<3>, blocks, by_rows, 0, stream, field, flow, *draw);
+}
+
+extern "C" cuda_error cuda_sevr_mask(cuda_stream stream, float *mask, struct cuda_view_sums *sums, struct cuda_mask_sum *partial,
+                                     const float *field, const struct cuda_range *range, const struct cuda_draw *draw) {
     dim3 blocks = blocks_for({draw->crop[0], draw->crop[1], draw->crop[2]});
     while (blocks.x * blocks.y > SEVR_BLOCKS && blocks.y > 1) blocks.y = (blocks.y + 1) / 2;
     if (blocks.x > SEVR_BLOCKS) return cudaErrorInvalidValue;
-    const cudaError_t error = draw->ndim == 2 ? LAUNCH(draw_field<2>, blocks, by_rows, sizeof(struct mask_sums), stream, field, mask, partial, *draw)
-                                              : LAUNCH(draw_field<3>, blocks, by_rows, sizeof(struct mask_sums), stream, field, mask, partial, *draw);
+    const cudaError_t error = LAUNCH(draw->ndim == 2 ? draw_mask<2> : draw_mask<3>, blocks, by_rows, sizeof(struct mask_sums), stream,
+                                     mask, partial, field, *draw);
     if (error) return error;
     return LAUNCH(add_masks, 1, THREADS, sizeof(struct mask_sums), stream, sums, partial, (int)(blocks.x * blocks.y), range);
 }
@@ -317,30 +291,11 @@ extern "C" cuda_error cuda_sevr_source(cuda_stream stream, float *source, const 
 extern "C" cuda_error cuda_sevr_views(cuda_stream stream, float *moving, float *fixed, const float *field, const float *source,
                                       const struct cuda_draw *draw) {
     const dim3 blocks = blocks_for({draw->crop[0], draw->crop[1], draw->crop[2] * draw->channels});
-    return draw->ndim == 2 ? LAUNCH(read_views<2>, blocks, by_rows, 0, stream, moving, fixed, field, source, *draw)
-                           : LAUNCH(read_views<3>, blocks, by_rows, 0, stream, moving, fixed, field, source, *draw);
+    return LAUNCH(draw->ndim == 2 ? read_views<2> : read_views<3>, blocks, by_rows, 0, stream, moving, fixed, field, source, *draw);
 }
 
 extern "C" cuda_error cuda_sevr_noise(cuda_stream stream, float *view, int64_t values, float sigma, const struct cuda_random *random) {
     return LAUNCH(add_noise, flat(counters_for(values), INT32_MAX), THREADS, 0, stream, view, values, sigma, *random);
-}
-
-extern "C" cuda_error cuda_sevr_blur(cuda_stream stream, float *view, float *other, float *weights, double sigma, double sum, int radius,
-                                     const struct cuda_draw *draw) {
-    int64_t values = draw->channels, step = 1;
-    for (int a = 0; a < 3; a++) values *= draw->crop[a];
-    cudaError_t error = LAUNCH(find_weights, flat(radius + 1, INT32_MAX), THREADS, 0, stream, weights, sigma, sum, radius);
-    step = values;
-    float *from = view, *to = other;
-    for (int a = 3 - draw->ndim; a < 3 && !error; a++) {
-        step /= draw->crop[a];
-        error = LAUNCH(blur_axis, flat(values, INT32_MAX), THREADS, 0, stream, to, from, weights, radius, values, step, draw->crop[a]);
-        float *const written = to;
-        to = from, from = written;
-    }
-    if (!error && from != view)
-        error = cudaMemcpyAsync(view, from, (size_t)values * sizeof(float), cudaMemcpyDeviceToDevice, (cudaStream_t)stream);
-    return error;
 }
 
 extern "C" cuda_error cuda_sevr_level(cuda_stream stream, float *view, int64_t values, bool contrast, float gain, float offset,
