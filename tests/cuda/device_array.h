@@ -12,6 +12,13 @@
 #include <stdint.h>
 #include <string.h>
 
+#ifdef CUDASIM /* the emulator knows more of what went wrong */
+#include <cudasim.h>
+#define DEVICE_MESSAGE cudasim_message()
+#else
+#define DEVICE_MESSAGE ""
+#endif
+
 enum { GUARD_BYTES = 256, GUARD = 0xa5 };
 
 struct device_array {
@@ -22,7 +29,7 @@ struct device_array {
 #define ck_cuda(call)                                                                                                              \
     do {                                                                                                                           \
         int cuda_result = (int)(call);                                                                                             \
-        ck_assert_msg(cuda_result == 0, "%s: %s", #call, cudaGetErrorString((cudaError_t)cuda_result));                            \
+        ck_assert_msg(cuda_result == 0, "%s: %s: %s", #call, cudaGetErrorString((cudaError_t)cuda_result), DEVICE_MESSAGE);        \
     } while (0)
 
 static inline void *on_device(const struct device_array *array) { return array->block ? array->block + GUARD_BYTES : NULL; }

@@ -247,15 +247,23 @@ __global__ void add_level(float *__restrict__ view, int64_t values, float gain, 
     }
 }
 
-/* What is painted depends on the place alone, so boxes may overlap. */
+__device__ static inline bool covers(const struct cuda_boxes &boxes, int box, const int p[3]) {
+    bool covered = true;
+    for (int a = 0; a < 3; a++) covered = covered && p[a] >= boxes.first[box][a] && p[a] < boxes.first[box][a] + boxes.size[box][a];
+    return covered;
+}
+
+/* What is painted depends on the place alone; where boxes overlap the first of them paints. */
 __global__ void fill_boxes(float *__restrict__ view, const struct cuda_boxes boxes, const struct cuda_random random,
                            const struct cuda_draw d) {
     const int box = (int)blockIdx.y;
     const int *first = boxes.first[box], *size = boxes.size[box], line = size[2] * d.channels;
     for (int i = (int)blockIdx.x * THREADS + (int)threadIdx.x; i < size[0] * size[1] * line; i += (int)gridDim.x * THREADS) {
-        const int row = i / line, z = first[0] + row / size[1], y = first[1] + row % size[1];
-        const int64_t place = (((int64_t)z * d.crop[1] + y) * d.crop[2] + first[2]) * d.channels + i % line;
-        view[place] = uniform_at(place, random);
+        const int row = i / line, p[3] = {first[0] + row / size[1], first[1] + row % size[1], first[2] + i % line / d.channels};
+        int before = 0;
+        while (before < box && !covers(boxes, before, p)) before++;
+        const int64_t place = (((int64_t)p[0] * d.crop[1] + p[1]) * d.crop[2] + first[2]) * d.channels + i % line;
+        if (before == box) view[place] = uniform_at(place, random);
     }
 }
 
