@@ -1,5 +1,6 @@
 /* Which executor serves a context: the CPU's, which is built in, or a GPU's, whose module is opened here, by absolute path alone.
  * Called when a context is made. */
+#include "core/base/files.h"
 #include "core/graph/module.h"
 
 #include <dlfcn.h>
@@ -16,18 +17,6 @@ static cover_status cuda_ordinal(int *ordinal, const char *name) {
     if ((name[4] && (name[4] != ':' || name[5] < '0' || name[5] > '9')) || *end || number > 255)
         return fail(COVER_ERROR_ARGUMENT, "device is '%s'; use cpu, cuda, or cuda:K for GPU number K", name);
     *ordinal = (int)number;
-    return COVER_OK;
-}
-
-/* The module beside the library (or the program that holds it) that this code lies in. */
-static cover_status beside_us(char *path, size_t bytes) {
-    Dl_info info;
-    char *real = dladdr((void *)cover_version, &info) && info.dli_fname ? realpath(info.dli_fname, NULL) : NULL;
-    if (!real) return fail(COVER_ERROR_DEVICE, "cannot tell where libcover lies; give the module's path in the context's options");
-    const char *slash = strrchr(real, '/');
-    int length = snprintf(path, bytes, "%.*s/%s", slash ? (int)(slash - real) : 0, real, CUDA_MODULE_FILE);
-    free(real);
-    if (length < 0 || (size_t)length >= bytes) return fail(COVER_ERROR_DEVICE, "the path of %s is too long", CUDA_MODULE_FILE);
     return COVER_OK;
 }
 
@@ -61,7 +50,7 @@ cover_status context_device_open(cover_context *context, const struct device_opt
         return fail(COVER_ERROR_ARGUMENT, "device is '%s'; use cpu, cuda, or cuda:K for GPU number K", name);
     TRY(cuda_ordinal(&options.ordinal, name));
     if (!options.module) {
-        TRY(beside_us(path, sizeof path));
+        TRY(path_beside_library(path, sizeof path, CUDA_MODULE_FILE));
         options.module = path;
     }
     TRY(open_module(context, options.module));

@@ -48,7 +48,7 @@ ended() {
     done
     if kill -0 "$job" 2>/dev/null; then
         wrong "still running after $2 seconds"
-        kill -KILL $(cat "/proc/$job/task/$job/children") "$job" 2>/dev/null
+        kill -KILL $(cat "/proc/$job/task/$job/children" 2>/dev/null) "$job" 2>/dev/null
     fi
     status=0
     wait "$job" || status=$?
@@ -148,6 +148,48 @@ run 0 "$cover" plan --ranks 8 --json
 value reduction_bytes >/dev/null
 run 0 "$cover" plan --ranks 3
 out '^same bits as with one +no$'
+
+mpi_words="mpirun's ranks leave the same weights as one process, byte for byte"
+if ! command -v mpirun >/dev/null || [ ! -f "$(dirname "$cover")/libcover-mpi.so" ]; then
+    skip "$mpi_words" 'no Open MPI, or libcover-mpi.so was not built'
+elif ! mpirun --allow-run-as-root --oversubscribe -n 2 true >/dev/null 2>&1; then
+    skip "$mpi_words" 'mpirun does not work here'
+else
+    # as root, and with more ranks than processors; "$@" is the command
+    mpirun_of() {
+        count=$1
+        shift
+        # shellcheck disable=SC2086
+        OMPI_MCA_btl_vader_single_copy_mechanism=none mpirun --allow-run-as-root --oversubscribe -n "$count" "$@"
+    }
+    it "$mpi_words"
+    # shellcheck disable=SC2086
+    run 0 mpirun_of 2 "$cover" pretrain $tiny few.h5 -o mpi --steps 6
+    holds cmp one/weights.safetensors mpi/weights.safetensors
+    [ "$(grep -c '6/6' "$tmp/err")" = 1 ] || wrong "not one last line of progress"
+
+    it "what mpirun's ranks cannot read ends them with one message"
+    # shellcheck disable=SC2086
+    run 1 mpirun_of 2 "$cover" pretrain $tiny none.h5 -o none
+    [ "$(grep -c 'none.h5' "$tmp/err")" = 1 ] || wrong 'not said once'
+
+    it "when a rank of mpirun's is stopped the others end after the deadline with an error that names it"
+    # shellcheck disable=SC2086
+    mpirun_of 2 "$cover" pretrain $tiny few.h5 -o mpi-halted --steps 1000000 --set save_every=4 --deadline 2 >"$tmp/out" 2>"$tmp/err" \
+        </dev/null &
+    job=$! tries=0 last='mpirun -n 2'
+    until [ -s mpi-halted/checkpoint.h5 ] || [ $tries -ge 600 ]; do
+        sleep 0.05
+        tries=$((tries + 1))
+    done
+    for process in $(pgrep -x cover); do
+        tr '\0' '\n' <"/proc/$process/cmdline" | grep -qx mpi-halted || continue
+        tr '\0' '\n' <"/proc/$process/environ" | grep -qx OMPI_COMM_WORLD_RANK=1 && kill -STOP "$process"
+    done
+    ended 1 8 # mpirun takes its time
+    err 'rank 1 \(process [0-9]+ on .*\) has given no sign of life for 2 seconds'
+    run 0 "$cover" check mpi-halted/checkpoint.h5
+fi
 
 it 'wrong numbers are wrong use'
 pretrain 2 few.h5 -o use --ranks 0

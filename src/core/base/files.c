@@ -1,9 +1,11 @@
 /* Whole files in, whole files out in one move.  Called by readers, writers and the run folder. */
 #include "files.h"
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
@@ -185,4 +187,14 @@ const char *path_name(const char *path) {
 bool has_suffix(const char *text, const char *suffix) {
     size_t a = strlen(text), b = strlen(suffix);
     return a >= b && strcasecmp(text + a - b, suffix) == 0;
+}
+
+cover_status path_beside_library(char *path, size_t bytes, const char *name) {
+    Dl_info info;
+    char *real = dladdr((void *)cover_version, &info) && info.dli_fname ? realpath(info.dli_fname, NULL) : NULL;
+    if (!real) return fail(COVER_ERROR_IO, "cannot tell where libcover lies, and so where %s is", name);
+    const char *slash = strrchr(real, '/');
+    int length = snprintf(path, bytes, "%.*s/%s", slash ? (int)(slash - real) : 0, real, name);
+    free(real);
+    return length > 0 && (size_t)length < bytes ? COVER_OK : fail(COVER_ERROR_IO, "the path of %s is too long", name);
 }

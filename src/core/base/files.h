@@ -23,6 +23,8 @@ bool file_exists(const char *path);
 bool folder_exists(const char *path);
 /* "a/b", from the context's allocator; NULL with the error set. */
 char *path_join(cover_context *context, const char *folder, const char *name);
+/* A file in the folder of the shared library (or the program) that this code lies in. */
+cover_status path_beside_library(char *path, size_t bytes, const char *name);
 const char *path_name(const char *path); /* behind the last slash */
 bool has_suffix(const char *text, const char *suffix); /* ignores case */
 
