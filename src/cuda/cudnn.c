@@ -270,7 +270,7 @@ static cover_status choose(struct cudnn_plan *plan, const struct cudnn *cudnn, d
                                    {CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH, ONE(graph)},
                                    {CUDNN_ATTR_ENGINEHEUR_MODE, CUDNN_TYPE_HEUR_MODE, 1, &mode},
                                    {CUDNN_ATTR_ENGINEHEUR_DEVICEPROP, PROPERTIES(cudnn)});
-    if (status != COVER_OK) return status == COVER_ERROR_UNSUPPORTED ? COVER_OK : status; /* it knows none */
+    if (status != COVER_OK) return status == COVER_ERROR_MEMORY ? status : COVER_OK; /* these heuristics know none */
     GO(translate(cudnn,
                  cudnn->call.BackendGetAttribute(heuristics, CUDNN_ATTR_ENGINEHEUR_RESULTS, CUDNN_TYPE_BACKEND_DESCRIPTOR, 0, &count,
                                                  NULL),

@@ -114,6 +114,27 @@ START_TEST(each_convolution_of_the_networks_has_engines_on_each_target) {
 }
 END_TEST
 
+/* Heads of tasks have a channel a class, images of inference any size and number. */
+START_TEST(odd_channels_and_sizes_have_engines) {
+    static const int64_t classes[] = {1, 2, 5, 14};
+    struct device device;
+    open_target(&device, &targets[_i]);
+    for (int ndim = 2; ndim <= 3; ndim++)
+        for (size_t i = 0; i < 4 * sizeof classes / sizeof *classes; i++) {
+            const bool head = i % 2;
+            const enum element x = i / 2 % 2 ? ELEMENT_BF16 : ELEMENT_F32;
+            const struct cuda_conv_shape shape = {.grid = {ndim, {ndim == 2 ? 1 : 33, 129, 97}}, .images = 1, .c_in = head ? 32 : classes[i / 4],
+                                                  .c_out = head ? classes[i / 4] : 32, .kernel = head ? 1 : 3, .x = x,
+                                                  .y = head ? ELEMENT_F32 : x, .normed = true, .bias = true, .forward = true,
+                                                  .grad_data = true, .grad_weights = true};
+            struct cuda_conv *conv;
+            ck_assert_ok(cuda_conv_create(&conv, &device, &shape));
+            cuda_conv_destroy(conv);
+        }
+    cudnn_destroy(device.cudnn);
+}
+END_TEST
+
 START_TEST(a_plan_without_a_device_does_not_run) {
     struct device device;
     const struct cudnn_key key = {.pass = CUDNN_PASS_FORWARD, .grid = {2, {1, 64, 64}}, .images = 1, .c_in = 32, .c_out = 32, .kernel = 3};
@@ -156,6 +177,7 @@ int main(void) {
     TCase *tcase = tcase_create("plans");
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_loop_test(tcase, each_convolution_of_the_networks_has_engines_on_each_target, 0, TARGETS);
+    tcase_add_loop_test(tcase, odd_channels_and_sizes_have_engines, 0, TARGETS);
     ADD(tcase, a_plan_without_a_device_does_not_run);
     ADD(tcase, a_library_that_is_missing_is_named);
     ADD(tcase, without_a_driver_a_handle_is_refused_with_a_reason);
