@@ -9,10 +9,21 @@ struct state state;
 thread_local int current_device;
 static thread_local cudaError_t last_error;
 
+static uint64_t from_environment(const char *name, uint64_t otherwise) {
+    const char *text = getenv(name);
+    return text ? strtoull(text, nullptr, 0) : otherwise;
+}
+static int devices_at_start(void) {
+    uint64_t devices = from_environment("CUDASIM_DEVICES", 1);
+    return devices > DEVICES_MAX ? DEVICES_MAX : (int)devices;
+}
+
 state::state() {
-    const char *text = getenv("CUDASIM_SEED");
-    seed = text ? strtoull(text, nullptr, 0) : 0;
+    seed = from_environment("CUDASIM_SEED", 0);
     random = random_bits(seed);
+    devices = devices_at_start();
+    for (int d = 0; d < DEVICES_MAX; d++)
+        device[d].null_stream.device = d;
 }
 
 cudaError_t keep_error(cudaError_t error) {
@@ -61,7 +72,7 @@ void cudasim_reset(void) {
         if (range.second)
             free(reinterpret_cast<void *>(range.first));
     state.pinned.clear();
-    state.devices = 1;
+    state.devices = devices_at_start();
     state.device_bytes = (size_t)8 << 30;
     state.capability = 80;
     state.calls = state.fail_at = 0;

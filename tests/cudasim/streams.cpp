@@ -5,7 +5,7 @@
 
 #include <cstdlib>
 
-static const std::chrono::milliseconds PATIENCE(20);
+static const std::chrono::milliseconds PATIENCE(2);
 
 CUstream_st *find_stream(cudaStream_t handle) {
     if (!handle)
@@ -141,8 +141,8 @@ cudaError_t drive(hold &locked, const std::function<bool()> &enough) {
         CUstream_st *stream = choose_stream();
         if (stream)
             run_first(locked, stream);
-        else
-            state.changed.wait_for(locked, PATIENCE); /* for other threads of the host */
+        else if (state.changed.wait_for(locked, PATIENCE) == std::cv_status::timeout) /* for other threads of the host */
+            state.changes++; /* other processes do not say when something has changed */
         if (state.seed && stream && (state.random.next() & 3) == 0)
             stream->priority = state.random.next();
     }
@@ -175,6 +175,7 @@ cudaError_t finish_device(hold &locked, int device) {
 /* Runs a little, as a device does while the host asks: something that is ready, perhaps nothing. */
 static void drive_a_little(hold &locked) {
     device_access open;
+    state.changes++; /* other processes may have changed something */
     CUstream_st *stream = choose_stream();
     if (stream)
         run_first(locked, stream);

@@ -20,7 +20,7 @@ CUDASIM_API void cudasim_reset(void);
 /* Order of blocks, threads and streams: 0 = the order of the calls, else random by this seed.  At the start: $CUDASIM_SEED, or 0. */
 CUDASIM_API void cudasim_seed(uint64_t seed);
 
-/* How many devices there are (0 to 16), their memory (0: 8 GiB), their compute capability: 80 (0), 90, 100 or 120. */
+/* How many devices there are (0 to 16; at the start: $CUDASIM_DEVICES, or 1), their memory (0: 8 GiB), their compute capability: 80 (0), 90, 100 or 120. */
 CUDASIM_API void cudasim_devices(int count, size_t bytes, int capability);
 
 /* What the last failed kernel or call did, in one or a few lines ("" = none since the reset); valid until the thread's next call. */
