@@ -13,8 +13,10 @@
 
 enum { TOGETHER_MOST = 16 };
 struct together {
-    int ranks, threads; /* threads of each rank's context, 0 = 1 */
+    int ranks, threads;  /* threads of each rank's context, 0 = 1 */
     const char *address; /* NULL = a socket in /tmp */
+    double deadline_seconds;
+    int late;            /* ranks from this one on come a little later; 0 = none */
     void (*work)(cover_context *context, int rank, void *user);
     void *user;
 };
@@ -37,6 +39,8 @@ static inline void *together_thread(void *argument) {
     struct together_rank *own = argument;
     cover_ranks_options options = COVER_RANKS_OPTIONS_INIT;
     options.rank = own->rank, options.ranks = own->together->ranks, options.address = own->address, options.join_seconds = 30;
+    options.deadline_seconds = own->together->deadline_seconds;
+    if (own->together->late && own->rank >= own->together->late) usleep(300000);
     cover_context *context;
     own->joined = together_join(&context, own->together->threads, &options);
     snprintf(own->text, sizeof own->text, "%s", cover_error_text());

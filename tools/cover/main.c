@@ -45,7 +45,7 @@ static int make_context(struct session *session) {
     const struct value *option = session->arguments.option;
     cover_context_options context = COVER_CONTEXT_OPTIONS_INIT;
     context.device = option[OPTION_DEVICE].text;
-    context.threads = (int)option[OPTION_THREADS].integer[0];
+    context.threads = option[OPTION_THREADS].given ? (int)option[OPTION_THREADS].integer[0] : ranks_threads();
     context.memory_limit_bytes = (uint64_t)option[OPTION_MEMORY_LIMIT].integer[0];
     context.isa = option[OPTION_ISA].text;
     context.log = progress_on_log;

@@ -5,8 +5,10 @@
 #include <libcover/ranks.h>
 
 #include <errno.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static const struct launcher {
     const char *rank, *ranks, *transport;
@@ -37,6 +39,17 @@ static const struct launcher *launched(int *rank, int *ranks) {
 int ranks_expected(void) {
     int rank = 0, ranks;
     return launched(&rank, &ranks) ? rank : 0;
+}
+
+int ranks_threads(void) {
+    cpu_set_t usable;
+    int rank, ranks, local, part;
+    if (!launched(&rank, &ranks) || sched_getaffinity(0, sizeof usable, &usable) != 0) return 0;
+    if (number_of("SLURM_CPUS_PER_TASK", &part)) {}
+    else if (number_of("OMPI_COMM_WORLD_LOCAL_SIZE", &local) && local > 0) part = (int)sysconf(_SC_NPROCESSORS_ONLN) / local;
+    else return 0;
+    int most = CPU_COUNT(&usable);
+    return part < 1 ? 1 : part < most ? part : most;
 }
 
 int ranks_begin(struct session *session) {
