@@ -33,6 +33,13 @@ for name in $(grep -hE '(^|`)cover [a-z]+ ' README.md docs/*.md | grep -oE -e ' 
     holds grep -qxe "$name" "$tmp/options"
 done
 
+it "the table of the model of scaling is the script's"
+python3 scripts/scaling_model.py >"$tmp/table" 2>"$tmp/err" || wrong 'scaling_model.py failed'
+last='scripts/scaling_model.py'
+while read -r line; do
+    holds grep -qxF "$line" docs/cluster.md
+done <"$tmp/table"
+
 if [ -d "$build/meson-uninstalled" ] && command -v pkg-config >/dev/null; then
     it 'the C program in README compiles by pkg-config in the build tree, and says what is missing'
     sed -n '/^```c$/,/^```$/p' README.md | sed '1d;$d' >"$tmp/readme.c"

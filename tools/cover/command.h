@@ -156,6 +156,8 @@ int pack_options_read(struct session *session, struct cover_pack_options *pack);
 /* ---- ranks.c: processes that train together.  Which one this is comes from a launcher: cover itself, mpirun, srun. */
 int ranks_expected(void); /* this rank, as the launcher says; 0 when there is none */
 int ranks_threads(void);  /* this rank's part of the processors, where mpirun or srun has not told them apart; 0 = as ever */
+/* The GPU of this rank, when `device` is "cuda": that of its number on this machine, of those that CUDA_VISIBLE_DEVICES leaves. */
+const char *ranks_device(const char *device);
 /* Start the ranks that --ranks asks for, or join those that were started.  RANKS_GO_ON: there is work for this process; else it has
  * been done, or has failed, and this is the exit status. */
 enum { RANKS_GO_ON = -1 };

@@ -11,12 +11,12 @@
 #include <unistd.h>
 
 static const struct launcher {
-    const char *rank, *ranks, *transport;
+    const char *rank, *ranks, *local, *transport; /* local: this rank among those of its machine */
 } launchers[] = {
-    {RANK_VARIABLE, RANKS_VARIABLE, "socket"},
-    {"OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", "mpi"},
-    {"PMI_RANK", "PMI_SIZE", "mpi"},
-    {"SLURM_PROCID", "SLURM_STEP_NUM_TASKS", "mpi"}, /* a job step's: a batch script itself has none */
+    {RANK_VARIABLE, RANKS_VARIABLE, "COVER_LOCAL_RANK", "socket"},
+    {"OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_LOCAL_RANK", "mpi"},
+    {"PMI_RANK", "PMI_SIZE", "MPI_LOCALRANKID", "mpi"},
+    {"SLURM_PROCID", "SLURM_STEP_NUM_TASKS", "SLURM_LOCALID", "mpi"}, /* a job step's: a batch script itself has none */
 };
 
 static bool number_of(const char *variable, int *number) {
@@ -50,6 +50,19 @@ int ranks_threads(void) {
     else return 0;
     int most = CPU_COUNT(&usable);
     return part < 1 ? 1 : part < most ? part : most;
+}
+
+const char *ranks_device(const char *device) {
+    static char text[32];
+    int rank, ranks, local;
+    const struct launcher *launcher = launched(&rank, &ranks);
+    if (!launcher || !device || strcmp(device, "cuda") != 0) return device;
+    if (!number_of(launcher->local, &local)) local = rank;
+    const char *visible = getenv("CUDA_VISIBLE_DEVICES");
+    int count = visible && *visible ? 1 : 0;
+    for (; visible && *visible; visible++) count += *visible == ',';
+    snprintf(text, sizeof text, "cuda:%d", count ? local % count : local);
+    return text;
 }
 
 int ranks_begin(struct session *session) {
