@@ -66,7 +66,7 @@ static cover_status check(const struct cuda_conv_shape *s) {
 static int64_t padded(int64_t channels, int multiple) { return (channels + multiple - 1) / multiple * multiple; }
 
 /* What a form asks of cuDNN.  Each pass may have a second choice: a bias added behind the plan, as not every engine takes one; weight
- * gradients of bfloat16 rounded once more, as few engines write them in float32.  False: it is the same as an earlier one. */
+ * gradients of bfloat16 rounded once more, as not every engine writes them in float32.  False: it is the same as an earlier one. */
 static bool ask(struct pass *pass, const struct cuda_conv_shape *s, enum cudnn_pass which, const struct form *form, int choice) {
     const bool half = s->x == ELEMENT_BF16 || s->y == ELEMENT_BF16, forward = which == CUDNN_PASS_FORWARD;
     const enum element in = half && !form->floats ? ELEMENT_BF16 : ELEMENT_F32;

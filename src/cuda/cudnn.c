@@ -11,11 +11,12 @@ enum {
     SPATIAL = 3,
     DIMENSIONS = SPATIAL + 2,
     ALIGNMENT = 16,
-    VIRTUAL = CUDNN_OPERANDS, /* the convolution's sums, between it and the addition of the bias */
+    VIRTUAL = CUDNN_OPERANDS, /* the convolution's sums, where an operation behind it takes them */
     TENSORS,
     PARTS = 16, /* descriptors of a plan */
     NOTES = 16,
-    WORKSPACE_SHARE = 8, /* an engine may have as workspace one part in 8 of the device's memory */
+    TILE = 128,               /* rows and columns of what a block of an engine computes, about */
+    WORKSPACE_SHARE = 8,      /* an engine may have as workspace one part in 8 of the device's memory */
 };
 typedef cudnnBackendDescriptor_t descriptor;
 
@@ -34,6 +35,7 @@ struct cudnn {
     cudnnHandle_t handle;   /* NULL offline */
     descriptor properties;  /* of the device that plans are made for, offline; else NULL */
     bool deterministic, tf32;
+    int processors;
     size_t workspace_limit;
     pthread_mutex_t lock; /* of the handle and the list */
     struct cudnn_plan *plans;
@@ -111,27 +113,35 @@ static cover_status make_tensor(descriptor *tensor, struct cudnn_plan *plan, con
     return COVER_OK;
 }
 
+/* The operand that a pass writes. */
+static enum cudnn_operand written(const struct cudnn_key *key) {
+    static const enum cudnn_operand operands[CUDNN_PASSES] = {CUDNN_Y, CUDNN_X, CUDNN_WEIGHTS};
+    return operands[key->pass];
+}
+/* Float32 out of bfloat16 is an operation of its own to cuDNN, unless the addition of the bias writes it. */
+static bool converts(const struct cudnn_key *key) { return key->in != key->out && !key->bias; }
+
 static cover_status make_tensors(descriptor tensors[TENSORS], struct cudnn_plan *plan, const struct cudnn *cudnn) {
     const struct cudnn_key *k = &plan->key;
-    static const enum cudnn_operand written[CUDNN_PASSES] = {CUDNN_Y, CUDNN_X, CUDNN_WEIGHTS};
+    const int out = (int)written(k);
     int64_t dims[TENSORS][DIMENSIONS] = {[CUDNN_X] = {k->images, k->c_in},
                                          [CUDNN_WEIGHTS] = {k->c_out, k->c_in},
                                          [CUDNN_Y] = {k->images, k->c_out},
-                                         [CUDNN_BIAS] = {1, k->c_out},
-                                         [VIRTUAL] = {k->images, k->c_out}};
+                                         [CUDNN_BIAS] = {1, k->c_out}};
     for (int a = 0; a < k->grid.ndim; a++) {
-        dims[CUDNN_X][2 + a] = dims[CUDNN_Y][2 + a] = dims[VIRTUAL][2 + a] = grid_axis(&k->grid, a);
+        dims[CUDNN_X][2 + a] = dims[CUDNN_Y][2 + a] = grid_axis(&k->grid, a);
         dims[CUDNN_WEIGHTS][2 + a] = k->kernel, dims[CUDNN_BIAS][2 + a] = 1;
     }
+    memcpy(dims[VIRTUAL], dims[out], sizeof dims[out]);
     for (int id = 0; id < TENSORS; id++) {
-        const bool of_bias = id == CUDNN_BIAS || id == VIRTUAL;
-        if (of_bias && !k->bias) continue;
-        TRY(make_tensor(&tensors[id], plan, cudnn, id, of_bias ? ELEMENT_F32 : id == (int)written[k->pass] ? k->out : k->in, dims[id]));
+        if ((id == CUDNN_BIAS && !k->bias) || (id == VIRTUAL && !k->bias && !converts(k))) continue;
+        const enum element element = id == CUDNN_BIAS || id == VIRTUAL ? ELEMENT_F32 : id == out ? k->out : k->in;
+        TRY(make_tensor(&tensors[id], plan, cudnn, id, element, dims[id]));
     }
     return COVER_OK;
 }
 
-/* ---- the graph of operations: a convolution or a gradient of it, and the bias behind it */
+/* ---- the graph of operations: a convolution or a gradient of it, and behind it a bias or a conversion */
 
 static cover_status make_convolution(descriptor *operation, struct cudnn_plan *plan, const struct cudnn *cudnn,
                                      const descriptor tensors[TENSORS]) {
@@ -157,7 +167,9 @@ static cover_status make_convolution(descriptor *operation, struct cudnn_plan *p
     const cudnnDataType_t sums = CUDNN_DATA_FLOAT;
     const cudnnConvolutionMode_t mode = CUDNN_CROSS_CORRELATION;
     const float alpha = 1, beta = 0;
-    descriptor convolution;
+    descriptor convolution, operands[CUDNN_OPERANDS];
+    memcpy(operands, tensors, sizeof operands);
+    if (tensors[VIRTUAL]) operands[written(k)] = tensors[VIRTUAL];
     KEEP(convolution, plan, cudnn, CUDNN_BACKEND_CONVOLUTION_DESCRIPTOR, "describe a convolution",
          {CUDNN_ATTR_CONVOLUTION_SPATIAL_DIMS, CUDNN_TYPE_INT64, 1, &axes},
          {CUDNN_ATTR_CONVOLUTION_COMP_TYPE, CUDNN_TYPE_DATA_TYPE, 1, &sums},
@@ -168,30 +180,30 @@ static cover_status make_convolution(descriptor *operation, struct cudnn_plan *p
          {CUDNN_ATTR_CONVOLUTION_FILTER_STRIDES, CUDNN_TYPE_INT64, axes, ones});
     KEEP(*operation, plan, cudnn, passes[k->pass].type, "describe a pass of a convolution",
          {passes[k->pass].alpha, CUDNN_TYPE_FLOAT, 1, &alpha}, {passes[k->pass].beta, CUDNN_TYPE_FLOAT, 1, &beta},
-         {passes[k->pass].convolution, ONE(convolution)}, {passes[k->pass].x, ONE(tensors[CUDNN_X])},
-         {passes[k->pass].weights, ONE(tensors[CUDNN_WEIGHTS])}, {passes[k->pass].y, ONE(tensors[k->bias ? VIRTUAL : CUDNN_Y])});
+         {passes[k->pass].convolution, ONE(convolution)}, {passes[k->pass].x, ONE(operands[CUDNN_X])},
+         {passes[k->pass].weights, ONE(operands[CUDNN_WEIGHTS])}, {passes[k->pass].y, ONE(operands[CUDNN_Y])});
     return COVER_OK;
 }
 
 static cover_status make_graph(descriptor *graph, struct cudnn_plan *plan, const struct cudnn *cudnn) {
-    const cudnnPointwiseMode_t mode = CUDNN_POINTWISE_ADD;
+    const bool bias = plan->key.bias, behind = bias || converts(&plan->key);
+    const cudnnPointwiseMode_t mode = bias ? CUDNN_POINTWISE_ADD : CUDNN_POINTWISE_IDENTITY;
     const cudnnDataType_t sums = CUDNN_DATA_FLOAT;
-    const bool bias = plan->key.bias;
-    descriptor tensors[TENSORS] = {NULL}, operations[2], add;
+    descriptor tensors[TENSORS] = {NULL}, operations[2], pointwise;
     TRY(make_tensors(tensors, plan, cudnn));
     TRY(make_convolution(&operations[0], plan, cudnn, tensors));
-    if (bias) {
-        KEEP(add, plan, cudnn, CUDNN_BACKEND_POINTWISE_DESCRIPTOR, "describe an addition",
+    if (behind) {
+        KEEP(pointwise, plan, cudnn, CUDNN_BACKEND_POINTWISE_DESCRIPTOR, "describe what is done to each number",
              {CUDNN_ATTR_POINTWISE_MODE, CUDNN_TYPE_POINTWISE_MODE, 1, &mode},
              {CUDNN_ATTR_POINTWISE_MATH_PREC, CUDNN_TYPE_DATA_TYPE, 1, &sums});
-        KEEP(operations[1], plan, cudnn, CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR, "describe the addition of a bias",
-             {CUDNN_ATTR_OPERATION_POINTWISE_PW_DESCRIPTOR, ONE(add)},
+        KEEP(operations[1], plan, cudnn, CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR, "describe what comes behind a convolution",
+             {CUDNN_ATTR_OPERATION_POINTWISE_PW_DESCRIPTOR, ONE(pointwise)},
              {CUDNN_ATTR_OPERATION_POINTWISE_XDESC, ONE(tensors[VIRTUAL])},
-             {CUDNN_ATTR_OPERATION_POINTWISE_BDESC, ONE(tensors[CUDNN_BIAS])},
-             {CUDNN_ATTR_OPERATION_POINTWISE_YDESC, ONE(tensors[CUDNN_Y])});
+             {CUDNN_ATTR_OPERATION_POINTWISE_BDESC, CUDNN_TYPE_BACKEND_DESCRIPTOR, bias, &tensors[CUDNN_BIAS]},
+             {CUDNN_ATTR_OPERATION_POINTWISE_YDESC, ONE(tensors[written(&plan->key)])});
     }
     KEEP(*graph, plan, cudnn, CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR, "describe a graph",
-         {CUDNN_ATTR_OPERATIONGRAPH_OPS, CUDNN_TYPE_BACKEND_DESCRIPTOR, bias ? 2 : 1, operations},
+         {CUDNN_ATTR_OPERATIONGRAPH_OPS, CUDNN_TYPE_BACKEND_DESCRIPTOR, behind ? 2 : 1, operations},
          {CUDNN_ATTR_OPERATIONGRAPH_HANDLE, HANDLE(cudnn)});
     return COVER_OK;
 }
@@ -234,6 +246,14 @@ static unsigned forbidden_notes(const struct cudnn *cudnn, const struct cudnn_ke
            (key->in == ELEMENT_F32 && !cudnn->tf32 ? 1u << CUDNN_NUMERICAL_NOTE_TENSOR_CORE : 0);
 }
 
+/* A gradient of weights has few numbers, each a sum over all pixels: with fewer tiles of it than the chip has processors the sums must
+ * be split, which takes a workspace.  Some of the engines that convert do not, and would keep a few processors busy for long. */
+static bool keeps_busy(const struct cudnn *cudnn, const struct cudnn_key *key, int64_t workspace) {
+    const int64_t taps = key->kernel == 1 ? 1 : key->grid.ndim == 2 ? 9 : 27;
+    const int64_t tiles = ((key->c_out + TILE - 1) / TILE) * ((taps * key->c_in + TILE - 1) / TILE);
+    return key->pass != CUDNN_PASS_WEIGHTS || !converts(key) || workspace > 0 || tiles >= cudnn->processors;
+}
+
 /* Make the plan of one engine: true when it may and can serve.  Engines are named that turn out not to (they cannot be compiled, or
  * the device lacks what they need), so another error than memory only means the next one. */
 static cover_status try_engine(bool *serves, struct cudnn_plan *plan, const struct cudnn *cudnn, descriptor config) {
@@ -251,7 +271,7 @@ static cover_status try_engine(bool *serves, struct cudnn_plan *plan, const stru
                  cudnn->call.BackendGetAttribute(execution, CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE, CUDNN_TYPE_INT64, 1, &one,
                                                  &bytes),
                  "tell the workspace of a plan"));
-    if (bytes < 0 || (uint64_t)bytes > cudnn->workspace_limit) goto done;
+    if (bytes < 0 || (uint64_t)bytes > cudnn->workspace_limit || !keeps_busy(cudnn, &plan->key, bytes)) goto done;
     *serves = true;
     plan->execution = keep(plan, execution), plan->workspace_bytes = (size_t)bytes, execution = NULL;
     snprintf(plan->text, sizeof plan->text, "engine %lld%s%s, %.1f MiB", (long long)engine.index,
@@ -375,7 +395,7 @@ static cover_status create(struct cudnn **made, cover_context *context, const st
     struct cudnn *cudnn = memory_zero(context, sizeof *cudnn);
     if (!cudnn) return COVER_ERROR_MEMORY;
     cudnn->context = context;
-    cudnn->deterministic = device->deterministic, cudnn->tf32 = device->tf32;
+    cudnn->deterministic = device->deterministic, cudnn->tf32 = device->tf32, cudnn->processors = device->processors;
     cudnn->workspace_limit = (size_t)(device->memory_bytes / WORKSPACE_SHARE);
     pthread_mutex_init(&cudnn->lock, NULL);
     cover_status status = cudnn_library_open(&cudnn->call);

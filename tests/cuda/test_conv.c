@@ -20,7 +20,7 @@ cover_status cuda_check(cuda_error error, const char *what) {
 
 static void setup(void) {
     cudasim_reset();
-    cudasim_cudnn_refuse(CUDASIM_CUDNN_FLOAT_GRADIENTS);
+    cudasim_cudnn_refuse(0);
     cudasim_cudnn_fail(0, CUDNN_STATUS_SUCCESS);
     ck_assert_ok(cover_context_create(&context, NULL));
     device = (struct device){.context = context, .name = "a device", .memory_bytes = 1 << 30, .deterministic = true};
@@ -265,6 +265,7 @@ START_TEST(the_first_form_that_has_an_engine_serves) {
                   "padded channels (" HALF ")");
     expect_choice(&mixed, CUDASIM_CUDNN_MIXED, "float32 (" FLOAT ")", "as it is (" HALF ")", "as it is (" HALF ", written in bf16)");
     expect_choice(&usual, CUDASIM_CUDNN_HALF, "float32 (" FLOAT ")", "float32 (" FLOAT ")", "float32 (" FLOAT ")");
+    expect_choice(&mixed, 0, "as it is (" HALF ")", "as it is (" HALF ")", "as it is (" HALF ")");
     expect_choice(&floats, CUDASIM_CUDNN_HALF, "as it is (" FLOAT ")", "as it is (" FLOAT ")", "as it is (" FLOAT ")");
 }
 END_TEST
@@ -285,6 +286,16 @@ START_TEST(rounding_and_chance_are_taken_where_they_are_allowed_alone) {
     device.deterministic = true, device.memory_bytes = 8; /* nothing but the fallback is left */
 #define FALLBACK "as it is (engine 0, 0.0 MiB)"
     expect_choice(&floats, 0, FALLBACK, FALLBACK, FALLBACK);
+}
+END_TEST
+
+/* The fallback has no workspace, so it does not split its sums: with 108 processors a gradient of few weights is not left to it. */
+START_TEST(a_gradient_of_few_weights_keeps_the_chip_busy) {
+    struct cuda_conv_shape many = usual;
+    many.c_in = 1024, many.c_out = 256;
+    device.memory_bytes = 8, device.processors = 108;
+    expect_choice(&usual, 0, FALLBACK, FALLBACK, "as it is (engine 0, 0.0 MiB, written in bf16)");
+    expect_choice(&many, 0, FALLBACK, FALLBACK, FALLBACK);
 }
 END_TEST
 
@@ -450,6 +461,7 @@ int main(void) {
     tcase_add_loop_test(tcase, any_shape_in_any_form_is_the_formula, 0, 7);
     ADD(tcase, the_first_form_that_has_an_engine_serves);
     ADD(tcase, rounding_and_chance_are_taken_where_they_are_allowed_alone);
+    ADD(tcase, a_gradient_of_few_weights_keeps_the_chip_busy);
     ADD(tcase, no_engine_at_all_is_a_plain_error);
     ADD(tcase, convolutions_of_one_shape_share_their_plans);
     ADD(tcase, passes_that_nobody_wants_are_not_prepared);

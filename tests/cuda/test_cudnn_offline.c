@@ -58,8 +58,8 @@ static void open_target(struct device *device, const struct target *target) {
              "\"l2CacheSize\": 41943040, \"cudaDeviceId\": 0, \"deviceVer\": %d, \"driverVer\": 13000, \"deviceName\": \"%s\"}",
              target->processors, target->shared_bytes, target->capability == 120 ? 1536 : 2048,
              (unsigned long long)target->memory_bytes, 10 * target->capability, target->name);
-    *device = (struct device){.context = context, .capability = target->capability, .memory_bytes = target->memory_bytes,
-                              .deterministic = true};
+    *device = (struct device){.context = context, .capability = target->capability, .processors = target->processors,
+                              .memory_bytes = target->memory_bytes, .deterministic = true};
     snprintf(device->name, sizeof device->name, "%s", target->name);
     ck_assert_ok(cudnn_create_offline(&device->cudnn, context, json, device));
 }

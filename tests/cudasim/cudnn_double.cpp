@@ -24,7 +24,7 @@ using descriptor_type = cudnnBackendDescriptorType_t;
 /* ---- state of the process */
 
 static std::mutex lock;
-static unsigned refusals = CUDASIM_CUDNN_FLOAT_GRADIENTS;
+static unsigned refusals;
 static int calls, failing;
 static cudnnStatus_t failing_status;
 static thread_local char message[512];
@@ -111,7 +111,7 @@ static const rule rules[] = {
      true, CUDNN_BACKEND_POINTWISE_DESCRIPTOR},
     {CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR, CUDNN_ATTR_OPERATION_POINTWISE_XDESC, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, 1, true,
      CUDNN_BACKEND_TENSOR_DESCRIPTOR},
-    {CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR, CUDNN_ATTR_OPERATION_POINTWISE_BDESC, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, 1, true,
+    {CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR, CUDNN_ATTR_OPERATION_POINTWISE_BDESC, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, 1, false,
      CUDNN_BACKEND_TENSOR_DESCRIPTOR},
     {CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR, CUDNN_ATTR_OPERATION_POINTWISE_YDESC, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, 1, true,
      CUDNN_BACKEND_TENSOR_DESCRIPTOR},
@@ -141,6 +141,7 @@ struct problem {
     int64_t images, size[3], c_in, c_out, kernel, before[3];
     cudnnDataType_t x, weights, y;    /* of the operands */
     int64_t uid_x, uid_weights, uid_y, uid_bias; /* bias: 0 = none */
+    bool converted;                              /* an identity stands behind */
 };
 static int alive;
 struct descriptor {
@@ -247,7 +248,7 @@ static cudnnStatus_t finish_pass(descriptor *d) {
     CHECK(dimension(x, 0) == dimension(y, 0) && dimension(x, 1) == dimension(w, 1) && dimension(y, 1) == dimension(w, 0),
           CUDNN_STATUS_BAD_PARAM_SHAPE_MISMATCH, "images or channels do not match");
     problem &p = d->what = {n.type, (int)axes, dimension(x, 0), {1, 1, 1}, dimension(x, 1), dimension(y, 1), dimension(w, 2), {0, 0, 0},
-                            type_of(x), type_of(w), type_of(y), uid_of(x), uid_of(w), uid_of(y), 0};
+                            type_of(x), type_of(w), type_of(y), uid_of(x), uid_of(w), uid_of(y), 0, false};
     for (size_t a = 0; a < axes; a++) {
         const int64_t before = c->get<int64_t>(CUDNN_ATTR_CONVOLUTION_PRE_PADDINGS, a);
         const int64_t behind = c->get<int64_t>(CUDNN_ATTR_CONVOLUTION_POST_PADDINGS, a);
@@ -259,34 +260,51 @@ static cudnnStatus_t finish_pass(descriptor *d) {
     }
     return CUDNN_STATUS_SUCCESS;
 }
+/* An added bias, or the identity, which may convert. */
 static cudnnStatus_t finish_pointwise(descriptor *d) {
     const descriptor *x = d->part(CUDNN_ATTR_OPERATION_POINTWISE_XDESC), *b = d->part(CUDNN_ATTR_OPERATION_POINTWISE_BDESC),
                      *y = d->part(CUDNN_ATTR_OPERATION_POINTWISE_YDESC), *how = d->part(CUDNN_ATTR_OPERATION_POINTWISE_PW_DESCRIPTOR);
-    CHECK(how->get<cudnnPointwiseMode_t>(CUDNN_ATTR_POINTWISE_MODE) == CUDNN_POINTWISE_ADD &&
+    const cudnnPointwiseMode_t mode = how->get<cudnnPointwiseMode_t>(CUDNN_ATTR_POINTWISE_MODE);
+    CHECK((mode == CUDNN_POINTWISE_ADD || mode == CUDNN_POINTWISE_IDENTITY) &&
               how->get<cudnnDataType_t>(CUDNN_ATTR_POINTWISE_MATH_PREC) == CUDNN_DATA_FLOAT,
-          CUDNN_STATUS_NOT_SUPPORTED, "not an addition in float32");
+          CUDNN_STATUS_NOT_SUPPORTED, "neither an addition nor the identity in float32");
+    CHECK((mode == CUDNN_POINTWISE_ADD) == (b != nullptr), CUDNN_STATUS_BAD_PARAM, "a second operand of the identity, or none of an addition");
+    CHECK(!is_virtual(y), CUDNN_STATUS_NOT_SUPPORTED_GRAPH_PATTERN, "what comes out is virtual");
     for (size_t a = 0; a < x->count(CUDNN_ATTR_TENSOR_DIMENSIONS, 8); a++)
-        CHECK(dimension(x, a) == dimension(y, a) && dimension(b, a) == (a == 1 ? dimension(x, 1) : 1), CUDNN_STATUS_BAD_PARAM_SHAPE_MISMATCH,
-              "axis %zu: not a bias", a);
-    CHECK(type_of(b) == CUDNN_DATA_FLOAT && !is_virtual(b) && !is_virtual(y), CUDNN_STATUS_NOT_SUPPORTED, "a bias not in float32");
+        CHECK(dimension(x, a) == dimension(y, a) && (!b || dimension(b, a) == (a == 1 ? dimension(x, 1) : 1)),
+              CUDNN_STATUS_BAD_PARAM_SHAPE_MISMATCH, "axis %zu: sizes do not match", a);
+    CHECK(!b || (type_of(b) == CUDNN_DATA_FLOAT && !is_virtual(b)), CUDNN_STATUS_NOT_SUPPORTED, "a bias not in float32");
     return CUDNN_STATUS_SUCCESS;
 }
+/* The tensor that a pass writes. */
+static const descriptor *written(const descriptor *pass) {
+    const pass_names &n = *names_of(pass->type);
+    return pass->part(pass->type == CUDNN_BACKEND_OPERATION_CONVOLUTION_FORWARD_DESCRIPTOR         ? n.y
+                      : pass->type == CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_DATA_DESCRIPTOR ? n.x
+                                                                                                   : n.weights);
+}
 static cudnnStatus_t finish_graph(descriptor *d) {
-    const descriptor *first = d->part(CUDNN_ATTR_OPERATIONGRAPH_OPS), *add = d->part(CUDNN_ATTR_OPERATIONGRAPH_OPS, 1);
+    const descriptor *first = d->part(CUDNN_ATTR_OPERATIONGRAPH_OPS), *second = d->part(CUDNN_ATTR_OPERATIONGRAPH_OPS, 1);
     CHECK(handles.count(d->get<cudnnHandle_t>(CUDNN_ATTR_OPERATIONGRAPH_HANDLE)), CUDNN_STATUS_BAD_PARAM, "no such handle");
     const pass_names *n = names_of(first->type);
     CHECK(n, CUDNN_STATUS_NOT_SUPPORTED_GRAPH_PATTERN, "the first operation is no convolution");
-    d->what = first->what;
-    const descriptor *y = first->part(n->y);
-    CHECK(!is_virtual(first->part(n->x)) && !is_virtual(first->part(n->weights)) && is_virtual(y) == (add != nullptr),
-          CUDNN_STATUS_NOT_SUPPORTED_GRAPH_PATTERN, "virtual tensors in wrong places");
-    if (!add) return CUDNN_STATUS_SUCCESS;
-    CHECK(n->type == CUDNN_BACKEND_OPERATION_CONVOLUTION_FORWARD_DESCRIPTOR && add->type == CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR,
-          CUDNN_STATUS_NOT_SUPPORTED_GRAPH_PATTERN, "not a bias behind a convolution");
-    CHECK(add->part(CUDNN_ATTR_OPERATION_POINTWISE_XDESC) == y && type_of(y) == CUDNN_DATA_FLOAT, CUDNN_STATUS_NOT_SUPPORTED_GRAPH_PATTERN,
-          "the addition does not read the convolution's sums in float32");
-    const descriptor *out = add->part(CUDNN_ATTR_OPERATION_POINTWISE_YDESC);
-    d->what.y = type_of(out), d->what.uid_y = uid_of(out), d->what.uid_bias = uid_of(add->part(CUDNN_ATTR_OPERATION_POINTWISE_BDESC));
+    problem &p = d->what = first->what;
+    const descriptor *sums = written(first);
+    int virtuals = 0;
+    for (attribute_name name : {n->x, n->weights, n->y}) virtuals += is_virtual(first->part(name));
+    CHECK(virtuals == (second ? 1 : 0) && is_virtual(sums) == (second != nullptr), CUDNN_STATUS_NOT_SUPPORTED_GRAPH_PATTERN,
+          "virtual tensors in wrong places");
+    if (!second) return CUDNN_STATUS_SUCCESS;
+    CHECK(second->type == CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR, CUDNN_STATUS_NOT_SUPPORTED_GRAPH_PATTERN,
+          "two convolutions in a graph");
+    CHECK(second->part(CUDNN_ATTR_OPERATION_POINTWISE_XDESC) == sums && type_of(sums) == CUDNN_DATA_FLOAT,
+          CUDNN_STATUS_NOT_SUPPORTED_GRAPH_PATTERN, "the second operation does not read the convolution's sums in float32");
+    const descriptor *bias = second->part(CUDNN_ATTR_OPERATION_POINTWISE_BDESC), *out = second->part(CUDNN_ATTR_OPERATION_POINTWISE_YDESC);
+    const bool weights = sums == first->part(n->weights), y = sums == first->part(n->y);
+    CHECK(!bias || (y && !weights), CUDNN_STATUS_NOT_SUPPORTED_GRAPH_PATTERN, "a bias behind a gradient");
+    (weights ? p.weights : y ? p.y : p.x) = type_of(out);
+    (weights ? p.uid_weights : y ? p.uid_y : p.uid_x) = uid_of(out);
+    p.uid_bias = bias ? uid_of(bias) : 0, p.converted = !bias;
     return CUDNN_STATUS_SUCCESS;
 }
 
@@ -296,7 +314,7 @@ static vector<engine> engines_of(const problem &p, cudnnBackendHeurMode_t mode) 
                data = p.pass == CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_DATA_DESCRIPTOR;
     const cudnnDataType_t a = data ? p.y : p.x, b = weights ? p.y : p.weights, out = weights ? p.weights : data ? p.x : p.y;
     const bool half = a == CUDNN_DATA_BFLOAT16, odd = p.c_in % 8 || p.c_out % 8, mixed = half && out == CUDNN_DATA_FLOAT;
-    if (a != b || (!half && out == CUDNN_DATA_BFLOAT16) || (refusals & CUDASIM_CUDNN_ALL) || (half && refusals & CUDASIM_CUDNN_HALF) ||
+    if (a != b || (!half && out == CUDNN_DATA_BFLOAT16) || (mixed && !p.converted && !p.uid_bias) || (refusals & CUDASIM_CUDNN_ALL) || (half && refusals & CUDASIM_CUDNN_HALF) ||
         (half && odd && refusals & CUDASIM_CUDNN_ODD_CHANNELS) || (mixed && !weights && refusals & CUDASIM_CUDNN_MIXED) ||
         (mixed && weights && refusals & (CUDASIM_CUDNN_MIXED | CUDASIM_CUDNN_FLOAT_GRADIENTS)) ||
         (p.uid_bias && refusals & CUDASIM_CUDNN_BIAS))

@@ -59,6 +59,7 @@ typedef enum {
 typedef enum {
     CUDNN_POINTWISE_ADD = 0,
     CUDNN_POINTWISE_MUL = 1,
+    CUDNN_POINTWISE_IDENTITY = 21,
 } cudnnPointwiseMode_t;
 
 typedef enum {
