@@ -21,7 +21,7 @@ template <typename Body> cuda_error with_forms(enum element x, enum element y, c
 
 /* y's channels [first, first + channels) = x, `total` - channels zeros behind them. */
 template <typename X, typename Y, int V>
-__global__ void __launch_bounds__(BLOCK) join(Y *y, int64_t y_channels, int64_t first, int64_t total, const X *x, cuda_norm norm,
+__global__ void __launch_bounds__(BLOCK, 4) join(Y *y, int64_t y_channels, int64_t first, int64_t total, const X *x, cuda_norm norm,
                                               int images, int64_t pixels, int64_t channels) {
     const int64_t channel = my_vector() * V;
     if (channel >= total) return;

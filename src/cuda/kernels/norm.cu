@@ -41,7 +41,7 @@ struct group_tiles {
 
 /* Statistics and coefficients of one group of one image a block, from the sums of all blocks. */
 template <typename E>
-__global__ void __launch_bounds__(BLOCK) norm_finish(float *statistics, float *coefficients, const double *partial, int blocks,
+__global__ void __launch_bounds__(BLOCK, 3) norm_finish(float *statistics, float *coefficients, const double *partial, int blocks,
                                                      const E *x, const float *gamma, const float *beta, const float *bias,
                                                      norm_sizes s) {
     group_tiles &tiles = shared<group_tiles>();
@@ -124,7 +124,7 @@ struct mean_tiles {
 };
 
 /* One group of one image a block. */
-__global__ void __launch_bounds__(BLOCK) norm_grad_finish(grad_workspace at, int blocks, const float *gamma, const float *bias,
+__global__ void __launch_bounds__(BLOCK, 3) norm_grad_finish(grad_workspace at, int blocks, const float *gamma, const float *bias,
                                                           const float *statistics, norm_sizes s) {
     mean_tiles &tiles = shared<mean_tiles>();
     const int group = (int)blockIdx.x, lane = (int)(threadIdx.x % WARP);

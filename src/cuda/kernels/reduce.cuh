@@ -76,7 +76,7 @@ template <int VALUES> __device__ inline void add_rows(double (&sums)[VALUES], co
 /* partial = sums of Terms over the block's share of each image's pixels.  Terms: QUANTITIES; V; begin(image, channel) where a thread
  * starts; add(sums, at) for V channels of the pixel whose first element is `at`. */
 template <typename Terms>
-__global__ void __launch_bounds__(BLOCK) column_sums(double *partial, Terms given, int images, int64_t pixels, int64_t channels) {
+__global__ void __launch_bounds__(BLOCK, 2) column_sums(double *partial, Terms given, int images, int64_t pixels, int64_t channels) {
     constexpr int Q = Terms::QUANTITIES, V = Terms::V;
     const int64_t channel = my_vector() * V, blocks = gridDim.x;
     const int64_t begin = pixels * blockIdx.x / blocks, end = pixels * (blockIdx.x + 1) / blocks;

@@ -83,10 +83,11 @@ __global__ void __launch_bounds__(BLOCK) upsample_grad(E *ddeep, const E *dy, si
 }
 
 /* ---- aligned corners, m pixels from n: pixel i lies at i (n - 1) / (m - 1), exactly where integers tell, at 0 where m = 1.
- * A thread takes one number; fields have few channels. */
+ * A thread takes one number; fields have few channels.  Products of two positions are kept in 32 bits, which bounds an axis. */
 
+constexpr int64_t AXIS_MOST = 1 << 16;
 struct axis {
-    int64_t n, m;
+    unsigned n, m;
     float inverse; /* 1 / (m - 1) */
 };
 struct axes {
@@ -95,8 +96,12 @@ struct axes {
 axes axes_of(const struct grid *from, const struct grid *to) {
     axes result;
     for (int a = 0; a < 3; a++)
-        result.of[a] = axis{from->size[a], to->size[a], to->size[a] > 1 ? (float)(1 / (double)(to->size[a] - 1)) : 0};
+        result.of[a] = axis{(unsigned)from->size[a], (unsigned)to->size[a],
+                            to->size[a] > 1 ? (float)(1 / (double)(to->size[a] - 1)) : 0};
     return result;
+}
+bool fits(const struct grid *grid) {
+    return grid->size[0] <= AXIS_MOST && grid->size[1] <= AXIS_MOST && grid->size[2] <= AXIS_MOST;
 }
 
 struct taps {
@@ -105,8 +110,7 @@ struct taps {
 };
 __device__ inline taps taps_of(const axis &a, int i) {
     if (a.m == 1) return taps{0, 0, 0};
-    const uint64_t position = (uint64_t)i * (uint64_t)(a.n - 1), low = position / (uint64_t)(a.m - 1);
-    const uint64_t rest = position - low * (uint64_t)(a.m - 1);
+    const unsigned position = (unsigned)i * (a.n - 1), low = position / (a.m - 1), rest = position - low * (a.m - 1);
     return taps{(int)low, (int)low + (rest ? 1 : 0), (float)rest * a.inverse};
 }
 
@@ -144,17 +148,16 @@ struct reach {
 };
 __device__ inline reach reach_of(const axis &a, int j) {
     if (a.m == 1 || a.n == 1) return reach{0, j == 0 ? (int)a.m : 0};
-    const int64_t below = (int64_t)(j - 1) * (a.m - 1), above = (int64_t)(j + 1) * (a.m - 1), n = a.n - 1;
-    const int64_t begin = below < 0 ? 0 : below / n + 1, end = (above + n - 1) / n;
+    const unsigned n = a.n - 1, begin = j == 0 ? 0 : (unsigned)(j - 1) * (a.m - 1) / n + 1;
+    const unsigned end = ((unsigned)(j + 1) * (a.m - 1) + n - 1) / n;
     return reach{(int)begin, (int)(end < a.m ? end : a.m)};
 }
 __device__ inline float weight_of(const axis &a, int i, int j) {
-    if (a.m == 1) return 1;
-    const int64_t distance = (int64_t)i * (a.n - 1) - (int64_t)j * (a.m - 1);
-    return 1 - (float)(distance < 0 ? -distance : distance) * a.inverse;
+    const int distance = (int)((unsigned)i * (a.n - 1) - (unsigned)j * (a.m - 1)); /* less than m, whatever the products */
+    return 1 - (float)abs(distance) * a.inverse;
 }
 
-__global__ void __launch_bounds__(BLOCK) resize_corners_grad(float *dx, const float *dy, sizes to, sizes from, axes axes, int channels,
+__global__ void __launch_bounds__(BLOCK, 3) resize_corners_grad(float *dx, const float *dy, sizes to, sizes from, axes axes, int channels,
                                                              float scale) {
     const int channel = (int)my_vector();
     const row at = my_row(to);
@@ -213,6 +216,7 @@ extern "C" cuda_error cuda_upsample_grad(cuda_stream stream, void *ddeep, const 
 
 extern "C" cuda_error cuda_resize_corners(cuda_stream stream, float *y, const float *x, int images, const struct grid *from,
                                           const struct grid *to, int64_t channels, float scale) {
+    if (!fits(from) || !fits(to)) return cudaErrorInvalidValue;
     const sizes written = sizes_of(to);
     const dim3 block = block_for(channels, written.w);
     return LAUNCH(resize_corners, grid_of_rows(written, images, channels, block), block, 0, stream, y, x, sizes_of(from), written,
@@ -221,6 +225,7 @@ extern "C" cuda_error cuda_resize_corners(cuda_stream stream, float *y, const fl
 
 extern "C" cuda_error cuda_resize_corners_grad(cuda_stream stream, float *dx, const float *dy, int images, const struct grid *from,
                                                const struct grid *to, int64_t channels, float scale) {
+    if (!fits(from) || !fits(to)) return cudaErrorInvalidValue;
     const sizes written = sizes_of(from);
     const dim3 block = block_for(channels, written.w);
     return LAUNCH(resize_corners_grad, grid_of_rows(written, images, channels, block), block, 0, stream, dx, dy, written, sizes_of(to),

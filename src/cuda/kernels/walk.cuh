@@ -8,6 +8,8 @@
 
 namespace { // every file has its own copy
 
+/* Threads of a block.  __launch_bounds__(BLOCK, n) gives ptxas all the registers that n blocks on a processor leave, where by itself it
+ * would rather spill a few than have fewer blocks. */
 constexpr int BLOCK = 256;
 constexpr int GRID_Y_MOST = 65535;
 

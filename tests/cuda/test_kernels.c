@@ -1,0 +1,58 @@
+/* Every kernel of cuda/kernels.h against plain C, on shapes at random, in both elements, with what is not finite, in two orders of
+ * threads: the rows of operations.c.  A kernel of the header without a row fails the suite. */
+#include "scene.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { SEEDS = 100, SEEDS_NOT_FINITE = 40 };
+
+static bool has_row(const char *kernel, size_t length) {
+    static const char *const elsewhere[] = {"mov", "mov_grad", "warp", "warp_grad"}; /* test_mov.c and test_warp.c */
+    for (int i = 0; i < operation_count; i++)
+        if (strlen(operations[i].kernel) == length && !memcmp(operations[i].kernel, kernel, length)) return true;
+    for (size_t i = 0; i < sizeof elsewhere / sizeof *elsewhere; i++)
+        if (strlen(elsewhere[i]) == length && !memcmp(elsewhere[i], kernel, length)) return true;
+    return false;
+}
+
+START_TEST(every_kernel_of_the_header_has_a_row) {
+    static const char start[] = "\ncuda_error cuda_";
+    FILE *file = fopen(KERNELS_HEADER, "r");
+    ck_assert_ptr_nonnull(file);
+    char *text = calloc(1, 1 << 16);
+    ck_assert_uint_gt(fread(text, 1, (1 << 16) - 1, file), 0);
+    fclose(file);
+    int found = 0;
+    for (const char *line = text; (line = strstr(line, start)) != NULL; found++) {
+        line += sizeof start - 1;
+        const size_t length = strcspn(line, "(");
+        ck_assert_msg(has_row(line, length), "no row for cuda_%.*s", (int)length, line);
+    }
+    ck_assert_int_gt(found, 30);
+    free(text);
+}
+END_TEST
+
+static void play(const struct operation *operation, uint64_t seeds, bool with_nan) {
+    for (int e = 0; e < (operation->float_only ? 1 : 2); e++)
+        for (uint64_t seed = 0; seed < seeds; seed++) {
+            const char *wrong = scene_play(operation, seed, e ? ELEMENT_BF16 : ELEMENT_F32, with_nan);
+            ck_assert_msg(!wrong, "%s", wrong);
+        }
+}
+START_TEST(kernel_equals_plain_c) { play(&operations[_i], SEEDS, false); }
+END_TEST
+START_TEST(what_is_not_finite_shows_where_plain_c_shows_it) { play(&operations[_i], SEEDS_NOT_FINITE, true); }
+END_TEST
+
+int main(void) {
+    Suite *suite = suite_create("cuda kernels");
+    TCase *tcase = tcase_create("rows");
+    ADD(tcase, every_kernel_of_the_header_has_a_row);
+    tcase_add_loop_test(tcase, kernel_equals_plain_c, 0, operation_count);
+    tcase_add_loop_test(tcase, what_is_not_finite_shows_where_plain_c_shows_it, 0, operation_count);
+    suite_add_tcase(suite, tcase);
+    return run_suite(suite);
+}
