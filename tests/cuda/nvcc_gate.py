@@ -3,13 +3,15 @@
 
 Usage: nvcc_gate.py [--nvcc NVCC] [--cache FOLDER] [--jobs N] [--write] SOURCE [FILE...]
 SOURCE is the root of the sources, FILE a .cu file (all of src/cuda/kernels, if none is named).  Refused are: a kernel that spills
-registers or has a stack frame; more registers, or other shared memory, than tests/cuda/resources.txt records (for the version of
-nvcc that it names; of another one spills alone count); a kernel that the table lacks, or has in vain.  --write records anew.
+registers or has a stack frame, or a larger one than tests/cuda/resources.txt puts up with; more registers, or other shared memory,
+than it records (for the version of nvcc that it names; of another one spills alone count); a kernel that the table lacks, or has in
+vain.  --write records anew, but leaves the stack frames that are put up with as they are.
 What has been compiled is kept in FOLDER by its hash.  The table tells also which share of a processor's threads can run at once on
 an A100 (sm_80) and an H100 (sm_90).  Exit 0: all well, 1: refused, 77: there is no nvcc.
 """
 import argparse
 import hashlib
+import inspect
 import json
 import re
 import shutil
@@ -42,7 +44,7 @@ def plain_name(demangled):
 
 
 def compile_file(nvcc, source, file):
-    """{kernel: {"threads": n, "shared": bytes, "registers": {arch: n}, "spills": {arch: text}}}, or the compiler's words."""
+    """{kernel: {"threads": n, "shared": bytes, "registers": {arch: n}, "stack": {arch: bytes}}}, or the compiler's words."""
     with tempfile.TemporaryDirectory() as folder:
         command = [nvcc, "-std=c++17", "-O3", "-fatbin", "-Xptxas", "-v", "-DTELL_SHARED_BYTES", "--keep", "--keep-dir", folder,
                    "-I", str(source / "src"), "-o", folder + "/out.fatbin", str(file)]
@@ -56,10 +58,9 @@ def compile_file(nvcc, source, file):
     for line in run.stderr.splitlines():
         if found := ENTRY.search(line):
             name, arch = found.groups()
-            kernel = kernels.setdefault(name, {"threads": threads.get(name, 0), "shared": 0, "registers": {}, "spills": {}})
+            kernel = kernels.setdefault(name, {"threads": threads.get(name, 0), "shared": 0, "registers": {}, "stack": {}})
         elif kernel and (found := STACK.search(line)):
-            if any(int(n) for n in found.groups()):
-                kernel["spills"][arch] = found.group(0)
+            kernel["stack"][arch] = max(int(n) for n in found.groups())
         elif kernel and (found := USED.search(line)):
             kernel["registers"][arch] = int(found.group(1))
             kernel["shared"] = int(found.group(2) or 0)
@@ -71,7 +72,7 @@ def compile_file(nvcc, source, file):
 
 
 def cached(nvcc, version, source, file, cache):
-    hashed = hashlib.sha256(version.encode() + Path(__file__).read_bytes() + file.read_bytes())
+    hashed = hashlib.sha256(inspect.getsource(compile_file).encode() + version.encode() + file.read_bytes())
     for header in sorted([*file.parent.glob("*.cuh"), *(source / "src/cuda").glob("*.h"), *(source / "src/core/base").glob("*.h")]):
         hashed.update(header.read_bytes())
     place = cache / f"{file.stem}-{hashed.hexdigest()[:24]}.json" if cache else None
@@ -93,34 +94,49 @@ def occupancy(registers, threads, shared, shared_of_processor):
     return 100 * min(by_registers, by_shared, WARPS // warps, BLOCKS) * warps // WARPS
 
 
-def table_of(version, kernels):
-    lines = [f"# What each kernel takes, by {version}: nvcc_gate.py --write.  Threads of a block, bytes of shared memory, registers",
-             "# of a thread on sm_80, 90, 100 and 120, and percent of a processor's threads on an A100 and an H100."]
-    for name in sorted(kernels):
-        k = kernels[name]
-        threads = k["threads"] or 1024
+COLUMNS = ("threads", "shared", *ARCHS, "A100", "H100", "stack")
+
+
+def rows_of(table):
+    """{kernel: {column: number}}"""
+    rows = (line.split() for line in table.splitlines() if line and line[0] != "#")
+    return {name: dict(zip(COLUMNS, map(int, numbers))) for name, *numbers in rows}
+
+
+def table_of(version, kernels, before):
+    lines = [f"# What each kernel takes, by {version} (nvcc_gate.py --write): threads of a block, bytes of shared memory,",
+             "# registers of a thread on sm_80, 90, 100 and 120, percent of a processor's threads that can run at once on an A100 and an",
+             "# H100, and bytes of a stack frame that is put up with."]
+    for name, k in sorted(kernels.items()):
+        threads = k["threads"] or 256 # what launches without bounds have
         share = [occupancy(k["registers"][arch], threads, k["shared"], limit) for arch, limit in SHARED_OF.values()]
-        lines.append(" ".join([f"{name:<64}"] + [f"{n:>5}" for n in (threads, k["shared"], *(k["registers"][a] for a in ARCHS), *share)]))
+        stack = min(before.get(name, {"stack": 0})["stack"], max(k["stack"].values()))
+        numbers = (threads, k["shared"], *(k["registers"][arch] for arch in ARCHS), *share, stack)
+        lines.append(f"{name:<64}" + "".join(f"{n:>6}" for n in numbers))
     return "\n".join(lines) + "\n"
 
 
 def check(version, kernels, recorded, whole):
     """What is wrong, a line each."""
-    wrong = [f"{name}, sm_{arch}: {text}" for name, k in sorted(kernels.items()) for arch, text in k["spills"].items()]
-    if f"by {version}:" not in recorded:
-        print(f"the table is of another nvcc than {version}: only spills and stack frames count")
-        return wrong
-    rows = {line.split()[0]: [int(n) for n in line.split()[1:]] for line in recorded.splitlines() if line and line[0] != "#"}
+    rows, wrong = rows_of(recorded), []
     for name, k in sorted(kernels.items()):
+        row = rows.get(name, {"stack": 0})
+        wrong += [f"{name}, sm_{arch}: a stack frame, or spills, of {stack} bytes" for arch, stack in k["stack"].items()
+                  if stack > row["stack"]]
+        if f"by {version} " not in recorded:
+            continue
         if name not in rows:
             wrong.append(f"{name}: is not in the table")
             continue
-        _, shared, *registers = rows[name]
-        if k["shared"] != shared:
-            wrong.append(f"{name}: {k['shared']} bytes of shared memory instead of {shared}")
-        wrong += [f"{name}, sm_{arch}: {k['registers'][arch]} registers instead of {most}"
-                  for arch, most in zip(ARCHS, registers) if k["registers"][arch] > most]
-    return wrong + [f"{name}: is in the table, but nowhere else" for name in sorted(rows) if whole and name not in kernels]
+        if k["shared"] != row["shared"]:
+            wrong.append(f"{name}: {k['shared']} bytes of shared memory instead of {row['shared']}")
+        wrong += [f"{name}, sm_{arch}: {k['registers'][arch]} registers instead of {row[arch]}"
+                  for arch in ARCHS if k["registers"][arch] > row[arch]]
+    if f"by {version} " not in recorded:
+        print(f"the table is of another nvcc than {version}: only spills and stack frames count")
+    elif whole:
+        wrong += [f"{name}: is in the table, but nowhere else" for name in sorted(rows) if name not in kernels]
+    return wrong
 
 
 def main():
@@ -135,7 +151,8 @@ def main():
     if not Path(options.nvcc).exists():
         print("skipped: there is no nvcc")
         return 77
-    version = " ".join(subprocess.run([options.nvcc, "--version"], capture_output=True, text=True, check=True).stdout.split()[-1:])
+    told = subprocess.run([options.nvcc, "--version"], capture_output=True, text=True, check=True).stdout
+    version = "nvcc " + re.search(r"V([\d.]+)", told).group(1)
     files = options.files or sorted((options.source / "src/cuda/kernels").glob("*.cu"))
     with ThreadPoolExecutor(options.jobs) as pool: # the slowest first
         order = sorted(files, key=lambda file: -file.stat().st_size)
@@ -147,9 +164,11 @@ def main():
             return 1
         kernels.update(result)
     table = Path(__file__).parent / "resources.txt"
+    recorded = table.read_text() if table.exists() else ""
     if options.write:
-        table.write_text(table_of(version, kernels))
-    wrong = check(version, kernels, table.read_text() if table.exists() else "", not options.files)
+        recorded = table_of(version, kernels, rows_of(recorded))
+        table.write_text(recorded)
+    wrong = check(version, kernels, recorded, not options.files)
     print("\n".join(wrong), end="\n" if wrong else "")
     print(f"{len(kernels)} kernels of {len(files)} files, for {', '.join('sm_' + arch for arch in ARCHS)}: {len(wrong)} refused")
     return 1 if wrong else 0
