@@ -1,8 +1,9 @@
 /* Ranks: processes that pretrain one network together, each on its share of every batch (docs/cluster.md).
- * A context joins once, before its trainers are made; from then on the calls of cover_trainer_* and cover_pretrain() are made by all
- * ranks together, in the same order, and give the same result on each.  The batch is that of all ranks; rank 0 reads and writes
- * files.  With 1, 2, 4, 8, ... ranks, at most one a pair, losses and weights are the same bits.  Everything else that is done with
- * such a context, a task for example, is a rank's own business. */
+ * A context joins once, before its trainers are made; from then on the calls of cover_trainer_* and cover_pretrain() are made by
+ * all ranks together, in the same order, and give the same result on each.  The batch is that of all ranks; rank 0 reads and
+ * writes files.  With 1, 2, 4, 8, ... ranks, at most one a pair, losses and weights are the same bits.  Everything else that is
+ * done with such a context, a task for example, is a rank's own business.  When a rank is lost, every call that works in such a
+ * context ends with COVER_ERROR_RANK or COVER_ERROR_CANCELLED: destroy it, and go on from a checkpoint in another. */
 #ifndef LIBCOVER_RANKS_H
 #define LIBCOVER_RANKS_H
 
@@ -15,20 +16,22 @@ extern "C" {
 /** Options of cover_context_join(). */
 typedef struct cover_ranks_options {
     size_t struct_size;
-    const char *transport;      /**< "socket" (default when NULL) or "mpi" */
-    int rank, ranks;            /**< this process among all, 0..ranks-1; with mpi 0, 0 = as MPI says */
-    const char *address;        /**< sockets: rank 0's, the same on all: host:port, or the absolute path of a socket on one machine.
-                                     Nothing is encrypted: for trusted networks */
-    double deadline_seconds;    /**< a rank that gives no sign of life for so long is lost; 0 = 120 */
-    double join_seconds;        /**< how long ranks wait for each other at the beginning; 0 = 120 */
-    const char *module;         /**< absolute path of the module of MPI; NULL = libcover-mpi.so beside libcover.so */
+    const char *transport;   /**< "socket" (default when NULL) or "mpi" */
+    int rank, ranks;         /**< this process among all, 0..ranks-1; with mpi 0, 0 = as MPI says */
+    const char *address;     /**< sockets: rank 0's, the same on all: host:port, or the absolute path of a socket on one machine.
+                                  Nothing is encrypted: for trusted networks */
+    double deadline_seconds; /**< a rank that gives no sign of life for so long is lost; 0 = 120 */
+    double join_seconds;     /**< how long ranks wait for each other at the beginning; 0 = 120 */
+    const char *module;      /**< absolute path of the module of MPI; NULL = libcover-mpi.so beside libcover.so */
 } cover_ranks_options;
-#define COVER_RANKS_OPTIONS_INIT {sizeof(cover_ranks_options), 0, 0, 0, 0, 0, 0, 0}
+#define COVER_RANKS_OPTIONS_INIT                                                                                                 \
+    { sizeof(cover_ranks_options), 0, 0, 0, 0, 0, 0, 0 }
 
 /** Meet the other ranks.  MPI is initialised only if it is not, and then finalised by cover_context_destroy(); a caller that
  *  initialised it needs MPI_THREAD_SERIALIZED, and makes no call of MPI while the context lives.
  *  @return COVER_OK; COVER_ERROR_ARGUMENT; COVER_ERROR_RANK on every rank when one does not come, or has another version, another
- *  number of ranks or another instruction set (context option isa); COVER_ERROR_UNSUPPORTED: no MPI here; COVER_ERROR_CANCELLED */
+ *  number of ranks or another instruction set (context option isa); COVER_ERROR_UNSUPPORTED: no MPI here; COVER_ERROR_CANCELLED
+ */
 COVER_API cover_status cover_context_join(cover_context *context, const cover_ranks_options *options);
 
 /** This rank, 0 for a context that has not joined. */
@@ -37,14 +40,15 @@ COVER_API int cover_context_rank(const cover_context *context);
 COVER_API int cover_context_ranks(const cover_context *context);
 
 /** All ranks say how work of their own went, here cover_status and cover_error_text(), and go on together or not at all.
- *  @return COVER_OK when all said so; else, on every rank, the status and text of one that failed (an error before a cancellation,
- *  the lowest rank first).  Without other ranks `own`. */
+ *  @return COVER_OK when all said so; else, on every rank, the status and text of one that failed (an error before a
+ * cancellation, the lowest rank first).  Without other ranks `own`. */
 COVER_API cover_status cover_context_agree(cover_context *context, cover_status own);
 
 /** Rank 0's settings on every rank: of a run that goes on, for example, whose folder rank 0 alone can read. */
 COVER_API cover_status cover_context_share_config(cover_context *context, cover_config *config);
 
-/** Is it this rank that tells people of progress and of errors that all ranks have?  1 on rank 0, or on rank 1 when rank 0 is lost. */
+/** Is it this rank that tells people of progress and of errors that all ranks have?  1 on rank 0, or on rank 1 when rank 0 is
+ * lost. */
 COVER_API int cover_context_speaks(const cover_context *context);
 
 /** What training with these settings takes on so many ranks, told before anything runs, as cover_plan().

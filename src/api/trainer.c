@@ -206,7 +206,8 @@ cover_status cover_trainer_step(cover_trainer *trainer, cover_step_report *given
 /* ---- to and from files */
 
 /* Rank 0 reads and writes files; all ranks learn how it went. */
-static cover_status by_rank_0(cover_trainer *trainer, cover_status (*work)(cover_trainer *trainer, const char *path), const char *path) {
+static cover_status by_rank_0(cover_trainer *trainer, cover_status (*work)(cover_trainer *trainer, const char *path),
+                              const char *path) {
     struct communicator *ranks = trainer->context->communicator;
     return collective_agree(ranks, ranks && ranks->rank != 0 ? COVER_OK : work(trainer, path));
 }

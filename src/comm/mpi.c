@@ -1,5 +1,5 @@
-/* libcover-mpi.so: a transport's words said in MPI (mpi_module.h).  Sends and receives are non-blocking and asked for, never waited
- * for: a rank that is stopped would make any waiting call wait for ever. */
+/* libcover-mpi.so: a transport's words said in MPI (mpi_module.h).  Sends and receives are non-blocking and asked for, never
+ * waited for: a rank that is stopped would make any waiting call wait for ever. */
 #include "mpi_module.h"
 
 #include <limits.h>
@@ -36,7 +36,8 @@ static bool initialise(bool *ours, char *error, size_t error_bytes) {
         snprintf(error, error_bytes, "MPI has been finalised in this process, and cannot start again");
         return false;
     }
-    if (initialised) MPI_Query_thread(&level);
+    if (initialised)
+        MPI_Query_thread(&level);
     else if (!good(MPI_Init_thread(NULL, NULL, MPI_THREAD_MULTIPLE, &level))) {
         snprintf(error, error_bytes, "MPI_Init_thread failed; are all processes started by one mpirun or srun?");
         return false;
@@ -88,7 +89,8 @@ static bool gather(struct mpi_link *link, const void *own, void *all, size_t byt
     return good(MPI_Allgather(own, (int)bytes, MPI_BYTE, all, (int)bytes, MPI_BYTE, link->comm));
 }
 
-static bool start(struct mpi_link *link, int to, const void *send, size_t send_bytes, int from, void *receive, size_t receive_bytes) {
+static bool start(struct mpi_link *link, int to, const void *send, size_t send_bytes, int from, void *receive,
+                  size_t receive_bytes) {
     if (send_bytes > INT_MAX || receive_bytes > INT_MAX) return false;
     return (from < 0 || good(MPI_Irecv(receive, (int)receive_bytes, MPI_BYTE, from, TAG_WORK, link->comm, &link->work[0]))) &&
            (to < 0 || good(MPI_Isend(send, (int)send_bytes, MPI_BYTE, to, TAG_WORK, link->comm, &link->work[1])));

@@ -1,5 +1,5 @@
-/* What libcover-mpi.so offers: MPI in the few words that a transport needs, so that libcover itself needs nothing of MPI.  The calls
- * are made by one thread at a time (MPI_THREAD_SERIALIZED).  mpi.c is the module, mpi_transport.c opens it. */
+/* What libcover-mpi.so offers: MPI in the few words that a transport needs, so that libcover itself needs nothing of MPI.  The
+ * calls are made by one thread at a time (MPI_THREAD_SERIALIZED).  mpi.c is the module, mpi_transport.c opens it. */
 #ifndef COVER_MPI_MODULE_H
 #define COVER_MPI_MODULE_H
 
@@ -15,7 +15,8 @@ struct mpi_module {
     /* Everybody's `bytes` bytes, rank after rank. */
     bool (*gather)(struct mpi_link *link, const void *own, void *all, size_t bytes);
     /* One exchange at a time: start it, ask until it is done (1; 0 = not yet, -1 = an error), or give it up.  -1 is nobody. */
-    bool (*start)(struct mpi_link *link, int to, const void *send, size_t send_bytes, int from, void *receive, size_t receive_bytes);
+    bool (*start)(struct mpi_link *link, int to, const void *send, size_t send_bytes, int from, void *receive,
+                  size_t receive_bytes);
     int (*done)(struct mpi_link *link);
     void (*give_up)(struct mpi_link *link);
     /* Notes: tell() is lost when earlier ones to that rank have not left yet. */

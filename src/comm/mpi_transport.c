@@ -44,14 +44,16 @@ static cover_status open_module(const struct mpi_module **module, const char *gi
         return fail(COVER_ERROR_ARGUMENT, "module is '%s'; give an absolute path", path);
     void *handle = dlopen(path, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE); /* MPI does not stand being unloaded */
     if (!handle)
-        return fail(COVER_ERROR_UNSUPPORTED, "ranks by MPI need %s, which cannot be opened: %s; build it with Open MPI's development "
-                    "files, or use sockets (docs/cluster.md)", MODULE_FILE, dlerror());
+        return fail(COVER_ERROR_UNSUPPORTED,
+                    "ranks by MPI need %s, which cannot be opened: %s; build it with Open MPI's development "
+                    "files, or use sockets (docs/cluster.md)",
+                    MODULE_FILE, dlerror());
     void *symbol = dlsym(handle, MPI_MODULE_ENTRY), *init = dlsym(handle, "MPI_Init_thread");
     memcpy(&entry, &symbol, sizeof entry);
     *module = entry ? entry(MPI_MODULE_API) : NULL;
     if (!*module || !init)
-        return fail(COVER_ERROR_UNSUPPORTED, "%s was not made for libcover %s (module api %d); build and install both together", path,
-                    cover_version(), MPI_MODULE_API);
+        return fail(COVER_ERROR_UNSUPPORTED, "%s was not made for libcover %s (module api %d); build and install both together",
+                    path, cover_version(), MPI_MODULE_API);
     if (dladdr(init, &library)) dlopen(library.dli_fname, RTLD_NOW | RTLD_GLOBAL | RTLD_NOLOAD);
     return COVER_OK;
 }
@@ -63,11 +65,14 @@ static cover_status exchange(struct transport *transport, int to, const void *se
     struct mpi *mpi = mpi_of(transport);
     *gone = NOBODY;
     pthread_mutex_lock(&mpi->lock);
-    int done = mpi->module->start(mpi->link, to, send, send_bytes, from, receive, receive_bytes) ? mpi->module->done(mpi->link) : -1;
+    int done =
+        mpi->module->start(mpi->link, to, send, send_bytes, from, receive, receive_bytes) ? mpi->module->done(mpi->link) : -1;
     for (int looks = 0; done == 0; looks++) {
         pthread_mutex_unlock(&mpi->lock);
-        if (looks < EAGER_LOOKS) sched_yield();
-        else nap_us(NAP_US);
+        if (looks < EAGER_LOOKS)
+            sched_yield();
+        else
+            nap_us(NAP_US);
         pthread_mutex_lock(&mpi->lock);
         if (atomic_load(stop)) break;
         done = mpi->module->done(mpi->link);
@@ -111,8 +116,8 @@ static void destroy(struct transport *transport, bool clean) {
 static cover_status compare_cards(const struct mpi *mpi) {
     for (int rank = 1; rank < mpi->transport.ranks; rank++)
         if (strncmp(mpi->cards[rank].version, mpi->cards[0].version, sizeof mpi->cards[0].version) != 0)
-            return fail(COVER_ERROR_RANK, "rank %d (%s) runs libcover %.31s, but rank 0 runs %.31s; install the same everywhere", rank,
-                        mpi->cards[rank].name, mpi->cards[rank].version, mpi->cards[0].version);
+            return fail(COVER_ERROR_RANK, "rank %d (%s) runs libcover %.31s, but rank 0 runs %.31s; install the same everywhere",
+                        rank, mpi->cards[rank].name, mpi->cards[rank].version, mpi->cards[0].version);
     return COVER_OK;
 }
 
@@ -128,12 +133,14 @@ static cover_status meet(struct mpi *mpi, const struct rendezvous *given, bool *
     snprintf(own.version, sizeof own.version, "%s", cover_version());
     mpi->cards = memory_zero(transport->context, (size_t)transport->ranks * sizeof *mpi->cards);
     if (!mpi->cards) return COVER_ERROR_MEMORY;
-    if (!mpi->module->gather(mpi->link, &own, mpi->cards, sizeof own)) return fail(COVER_ERROR_RANK, "MPI could not gather the ranks");
+    if (!mpi->module->gather(mpi->link, &own, mpi->cards, sizeof own))
+        return fail(COVER_ERROR_RANK, "MPI could not gather the ranks");
     *together = true;
     if (given->ranks && (given->rank != transport->rank || given->ranks != transport->ranks))
-        return fail(COVER_ERROR_RANK, "this is rank %d of %d by the launcher, but %d of %d by MPI; the launcher must start processes of "
-                    "the MPI that libcover was built with (srun: --mpi=pmix)", given->rank, given->ranks, transport->rank,
-                    transport->ranks);
+        return fail(COVER_ERROR_RANK,
+                    "this is rank %d of %d by the launcher, but %d of %d by MPI; the launcher must start processes of "
+                    "the MPI that libcover was built with (srun: --mpi=pmix)",
+                    given->rank, given->ranks, transport->rank, transport->ranks);
     return compare_cards(mpi);
 }
 
@@ -145,7 +152,9 @@ cover_status mpi_transport(struct transport **made, cover_context *context, cons
     pthread_mutex_init(&mpi->lock, NULL);
     bool together = false;
     cover_status status = meet(mpi, rendezvous, &together);
-    if (status == COVER_OK) *made = &mpi->transport;
-    else destroy(&mpi->transport, together); /* all ranks find the same */
+    if (status == COVER_OK)
+        *made = &mpi->transport;
+    else
+        destroy(&mpi->transport, together); /* all ranks find the same */
     return status;
 }

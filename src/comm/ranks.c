@@ -1,6 +1,6 @@
 /* The communicator over a transport.  A thread of its own watches over the others: every rank sends rank 0 signs of life and has
- * rank 0's, so that a rank that was killed, stopped or cut off is noticed while all others compute, and everybody is told which one it
- * was.  A rank that is slow but alive is waited for.  Called by join.c. */
+ * rank 0's, so that a rank that was killed, stopped or cut off is noticed while all others compute, and everybody is told which
+ * one it was.  A rank that is slow but alive is waited for.  Called by join.c. */
 #include "transport.h"
 
 #include <math.h>
@@ -62,7 +62,8 @@ static void lose(struct ranks *ranks, int rank, const char *how) {
     char text[512];
     atomic_store(&ranks->peers[rank].left, 1);
     if (atomic_load(&ranks->communicator.failed)) return;
-    snprintf(text, sizeof text, "rank %d (%s) %s; the others have stopped", rank, ranks->transport->name(ranks->transport, rank), how);
+    snprintf(text, sizeof text, "rank %d (%s) %s; the others have stopped", rank, ranks->transport->name(ranks->transport, rank),
+             how);
     give_up(ranks, COVER_ERROR_RANK, rank, text);
 }
 
@@ -83,7 +84,8 @@ static void hear(struct ranks *ranks, int from, struct note *note) {
     case NOTE_GONE:
         if (!atomic_load(&peer->left)) lose(ranks, from, "has ended unexpectedly");
         break;
-    default: break;
+    default:
+        break;
     }
 }
 
@@ -203,8 +205,13 @@ cover_status ranks_create(struct communicator **made, struct transport *transpor
         transport->calls->destroy(transport, false);
         return COVER_ERROR_MEMORY;
     }
-    ranks->communicator = (struct communicator){.rank = transport->rank, .ranks = transport->ranks, .lost = NOBODY,
-                                                .exchange = exchange, .abort = abort_all, .reason = reason, .destroy = destroy};
+    ranks->communicator = (struct communicator){.rank = transport->rank,
+                                                .ranks = transport->ranks,
+                                                .lost = NOBODY,
+                                                .exchange = exchange,
+                                                .abort = abort_all,
+                                                .reason = reason,
+                                                .destroy = destroy};
     ranks->context = context, ranks->transport = transport, ranks->deadline = deadline_seconds;
     pthread_mutex_init(&ranks->lock, NULL);
     cover_status status = COVER_ERROR_MEMORY;

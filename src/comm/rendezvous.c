@@ -1,8 +1,8 @@
-/* How ranks find each other by sockets.  All come to rank 0's address and say who they are; when all are there, rank 0 answers each
- * with the addresses of all, or with what is wrong, and every rank connects to those below it.
+/* How ranks find each other by sockets.  All come to rank 0's address and say who they are; when all are there, rank 0 answers
+ * each with the addresses of all, or with what is wrong, and every rank connects to those below it.
  *
- * An address is the path of a socket on this machine, or host:port.  Between machines nothing is encrypted, and whoever reaches the
- * port can disturb the run: for networks that are trusted. */
+ * An address is the path of a socket on this machine, or host:port.  Between machines nothing is encrypted, and whoever reaches
+ * the port can disturb the run: for networks that are trusted. */
 #include "socket.h"
 
 #include <errno.h>
@@ -48,8 +48,8 @@ struct meeting {
     const struct rendezvous *given;
     struct endpoint home; /* rank 0's */
     int listener;
-    char path[sizeof ((struct sockaddr_un *)0)->sun_path]; /* of the listener's socket, "" = none */
-    struct hello *hellos;                                  /* of each rank */
+    char path[sizeof((struct sockaddr_un *)0)->sun_path]; /* of the listener's socket, "" = none */
+    struct hello *hellos;                                 /* of each rank */
     double end;
 };
 
@@ -59,14 +59,17 @@ static cover_status wait_for(struct meeting *meeting, int descriptor, short even
     for (;;) {
         struct pollfd wait = {.fd = descriptor, .events = events};
         if (poll(&wait, 1, LOOK_MS) > 0) return COVER_OK;
-        if (cancelled(meeting->sockets->transport.context)) return fail(COVER_ERROR_CANCELLED, "meeting the other ranks: cancelled");
+        if (cancelled(meeting->sockets->transport.context))
+            return fail(COVER_ERROR_CANCELLED, "meeting the other ranks: cancelled");
         if (seconds_now() > end) return fail(COVER_ERROR_RANK, "%s: no answer in time", what);
     }
 }
 
-static cover_status move_all(struct meeting *meeting, int descriptor, void *data, size_t bytes, bool out, double end, const char *what) {
+static cover_status move_all(struct meeting *meeting, int descriptor, void *data, size_t bytes, bool out, double end,
+                             const char *what) {
     for (char *at = data; bytes;) {
-        ssize_t moved = out ? send(descriptor, at, bytes, MSG_NOSIGNAL | MSG_DONTWAIT) : recv(descriptor, at, bytes, MSG_DONTWAIT);
+        ssize_t moved =
+            out ? send(descriptor, at, bytes, MSG_NOSIGNAL | MSG_DONTWAIT) : recv(descriptor, at, bytes, MSG_DONTWAIT);
         if (moved > 0) {
             at += moved, bytes -= (size_t)moved;
             continue;
@@ -86,8 +89,10 @@ static cover_status open_socket(int *descriptor, int family) {
 
 static void set_up(int descriptor, int family) {
     int one = 1, room = 1 << 20;
-    if (family != AF_UNIX) setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-    else setsockopt(descriptor, SOL_SOCKET, SO_SNDBUF, &room, sizeof room);
+    if (family != AF_UNIX)
+        setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    else
+        setsockopt(descriptor, SOL_SOCKET, SO_SNDBUF, &room, sizeof room);
 }
 
 /* ---- addresses */
@@ -96,7 +101,8 @@ static cover_status local_endpoint(struct endpoint *endpoint, const char *path, 
     *endpoint = (struct endpoint){.local = {.sun_family = AF_UNIX}, .bytes = sizeof endpoint->local};
     int length = snprintf(endpoint->local.sun_path, sizeof endpoint->local.sun_path, "%s%s", path, suffix);
     if (length >= (int)sizeof endpoint->local.sun_path)
-        return fail(COVER_ERROR_ARGUMENT, "%s: the path of a socket has at most %zu characters", path, sizeof endpoint->local.sun_path - 5);
+        return fail(COVER_ERROR_ARGUMENT, "%s: the path of a socket has at most %zu characters", path,
+                    sizeof endpoint->local.sun_path - 5);
     return COVER_OK;
 }
 
@@ -105,7 +111,8 @@ static cover_status resolve(struct endpoint *endpoint, const char *address, bool
     char host[256];
     if (address[0] == '/') return local_endpoint(endpoint, address, "");
     if (!colon || colon == address || !colon[1])
-        return fail(COVER_ERROR_ARGUMENT, "address '%s': give host:port, or the absolute path of a socket on this machine", address);
+        return fail(COVER_ERROR_ARGUMENT, "address '%s': give host:port, or the absolute path of a socket on this machine",
+                    address);
     snprintf(host, sizeof host, "%.*s", (int)(colon - address), address);
     size_t length = strlen(host);
     bool brackets = host[0] == '[' && host[length - 1] == ']'; /* [::1]:29400 */
@@ -128,18 +135,21 @@ static void remove_socket(const char *path) {
 static cover_status listen_at(struct meeting *meeting, struct endpoint *endpoint) {
     int family = endpoint->any.sa_family, one = 1;
     TRY(open_socket(&meeting->listener, family));
-    if (family == AF_UNIX) remove_socket(endpoint->local.sun_path); /* left by a process that was killed */
-    else setsockopt(meeting->listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+    if (family == AF_UNIX)
+        remove_socket(endpoint->local.sun_path); /* left by a process that was killed */
+    else
+        setsockopt(meeting->listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
     if (bind(meeting->listener, &endpoint->any, endpoint->bytes) != 0 || listen(meeting->listener, SOCKET_RANKS) != 0)
-        return fail(COVER_ERROR_IO, "rank %d cannot listen at its address%s%s: %s", meeting->given->rank, family == AF_UNIX ? " " : "",
-                    family == AF_UNIX ? endpoint->local.sun_path : "", strerror(errno));
+        return fail(COVER_ERROR_IO, "rank %d cannot listen at its address%s%s: %s", meeting->given->rank,
+                    family == AF_UNIX ? " " : "", family == AF_UNIX ? endpoint->local.sun_path : "", strerror(errno));
     if (family == AF_UNIX) memcpy(meeting->path, endpoint->local.sun_path, sizeof meeting->path);
     socklen_t bytes = sizeof endpoint->storage;
     if (family != AF_UNIX && getsockname(meeting->listener, &endpoint->any, &bytes) == 0) endpoint->bytes = bytes;
     return COVER_OK;
 }
 
-static cover_status connect_to(struct meeting *meeting, int *descriptor, const struct endpoint *endpoint, double end, const char *what) {
+static cover_status connect_to(struct meeting *meeting, int *descriptor, const struct endpoint *endpoint, double end,
+                               const char *what) {
     const struct timespec nap = {.tv_nsec = 20000000};
     for (;;) {
         int error = 0;
@@ -154,7 +164,8 @@ static cover_status connect_to(struct meeting *meeting, int *descriptor, const s
         }
         close(*descriptor);
         *descriptor = -1;
-        if (cancelled(meeting->sockets->transport.context)) return fail(COVER_ERROR_CANCELLED, "meeting the other ranks: cancelled");
+        if (cancelled(meeting->sockets->transport.context))
+            return fail(COVER_ERROR_CANCELLED, "meeting the other ranks: cancelled");
         if (seconds_now() > end) return fail(COVER_ERROR_RANK, "%s cannot be reached: %s", what, strerror(error));
         nanosleep(&nap, NULL); /* it may not listen yet */
     }
@@ -196,11 +207,11 @@ static void introduce(struct hello *hello, const struct rendezvous *given) {
 static cover_status belongs(const struct meeting *meeting, const struct hello *hello) {
     const struct rendezvous *given = meeting->given;
     if (hello->protocol != PROTOCOL || strcmp(hello->version, cover_version()) != 0)
-        return fail(COVER_ERROR_RANK, "rank %d on %s runs libcover %s, but rank 0 runs %s; install the same everywhere", hello->rank,
-                    hello->host, hello->version, cover_version());
+        return fail(COVER_ERROR_RANK, "rank %d on %s runs libcover %s, but rank 0 runs %s; install the same everywhere",
+                    hello->rank, hello->host, hello->version, cover_version());
     if (hello->ranks != given->ranks)
-        return fail(COVER_ERROR_RANK, "rank %d on %s was told of %d ranks, but rank 0 of %d; start all with the same number", hello->rank,
-                    hello->host, hello->ranks, given->ranks);
+        return fail(COVER_ERROR_RANK, "rank %d on %s was told of %d ranks, but rank 0 of %d; start all with the same number",
+                    hello->rank, hello->host, hello->ranks, given->ranks);
     if (hello->rank < 1 || hello->rank >= given->ranks)
         return fail(COVER_ERROR_RANK, "a process on %s calls itself rank %d of %d", hello->host, hello->rank, given->ranks);
     if (meeting->hellos[hello->rank].pid)
@@ -291,7 +302,8 @@ static cover_status come(struct meeting *meeting, struct hello *own) {
     TRY(move_all(meeting, channel->descriptor, &answer, sizeof answer, false, end, rank0));
     answer.text[sizeof answer.text - 1] = 0;
     if (answer.status) return fail(COVER_ERROR_RANK, "%s", answer.text);
-    return move_all(meeting, channel->descriptor, meeting->hellos, (size_t)own->ranks * sizeof *meeting->hellos, false, end, rank0);
+    return move_all(meeting, channel->descriptor, meeting->hellos, (size_t)own->ranks * sizeof *meeting->hellos, false, end,
+                    rank0);
 }
 
 /* ---- the connections of the work: every rank connects to those below it */

@@ -1,5 +1,5 @@
-/* Ranks joined by sockets: one connection a pair for the work, one from rank 0 to each other rank for notes.  rendezvous.c makes the
- * connections, socket.c uses them. */
+/* Ranks joined by sockets: one connection a pair for the work, one from rank 0 to each other rank for notes.  rendezvous.c makes
+ * the connections, socket.c uses them. */
 #ifndef COVER_SOCKET_H
 #define COVER_SOCKET_H
 
@@ -16,7 +16,7 @@ struct channel { /* for notes */
 
 struct sockets {
     struct transport transport;
-    int *data;               /* to each rank; -1 to itself */
+    int *data;                /* to each rank; -1 to itself */
     struct channel *channels; /* rank 0: to each rank; others: channels[0] to rank 0; descriptor -1 = none */
     char (*names)[RANK_NAME];
     pthread_mutex_t tell_lock;

@@ -1,5 +1,5 @@
-/* How bytes get from rank to rank.  A transport moves messages and notes; ranks.c makes a communicator of it, with one thread that
- * watches over the others by notes.  socket.c: Unix-domain sockets and TCP; mpi.c: MPI, behind a module. */
+/* How bytes get from rank to rank.  A transport moves messages and notes; ranks.c makes a communicator of it, with one thread
+ * that watches over the others by notes.  socket.c: Unix-domain sockets and TCP; mpi.c: MPI, behind a module. */
 #ifndef COVER_TRANSPORT_H
 #define COVER_TRANSPORT_H
 
@@ -20,8 +20,8 @@ struct transport_calls {
     /* As communicator.exchange, but gives up once *stop is true, or when a peer is gone: COVER_ERROR_RANK, *gone its rank. */
     cover_status (*exchange)(struct transport *transport, int to, const void *send, size_t send_bytes, int from, void *receive,
                              size_t receive_bytes, const atomic_int *stop, int *gone);
-    /* Notes travel between rank 0 and each other rank.  tell() never waits: a note that finds no room is lost.  hear() waits at most
-     * so long; false: nothing came.  hear() is called by one thread, tell() by any. */
+    /* Notes travel between rank 0 and each other rank.  tell() never waits: a note that finds no room is lost.  hear() waits at
+     * most so long; false: nothing came.  hear() is called by one thread, tell() by any. */
     void (*tell)(struct transport *transport, int to, const struct note *note);
     bool (*hear)(struct transport *transport, int *from, struct note *note, int milliseconds);
     /* clean: every rank said farewell. */

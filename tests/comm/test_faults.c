@@ -1,4 +1,4 @@
-/* Ranks that do not come, do not belong, are killed, stopped, or give up: every other rank ends in time, and knows which one it was. */
+/* Ranks that do not come, do not belong, are killed, stopped, or give up: every other rank ends in time, and knows which it was. */
 #include "together.h"
 
 #include <signal.h>
@@ -12,7 +12,8 @@ static void setup(void) { snprintf(address, sizeof address, "/tmp/cover-faults-%
 
 static cover_ranks_options options_of(int rank, int ranks) {
     cover_ranks_options options = COVER_RANKS_OPTIONS_INIT;
-    options.rank = rank, options.ranks = ranks, options.address = address, options.join_seconds = 10, options.deadline_seconds = 1;
+    options.rank = rank, options.ranks = ranks, options.address = address;
+    options.join_seconds = 10, options.deadline_seconds = 1;
     return options;
 }
 
@@ -58,8 +59,8 @@ static void others_end(int output, const pid_t process[RANKS], int lost, const c
     int heard = 0;
     for (; heard < RANKS - 1 && read(output, &word, sizeof word) == sizeof word; heard++) {
         ck_assert_int_ne(word.rank, lost);
-        ck_assert_msg(word.status == COVER_ERROR_RANK && strncmp(word.text, beginning, strlen(beginning)) == 0, "rank %d: %s", word.rank,
-                      word.text);
+        ck_assert_int_eq(word.status, COVER_ERROR_RANK);
+        ck_assert_msg(strncmp(word.text, beginning, strlen(beginning)) == 0, "rank %d: %s", word.rank, word.text);
         ck_assert_msg(word.seconds < within, "rank %d took %.1f seconds", word.rank, word.seconds);
     }
     ck_assert_int_eq(heard, RANKS - 1);

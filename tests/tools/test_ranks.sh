@@ -175,8 +175,8 @@ else
 
     it "when a rank of mpirun's is stopped the others end after the deadline with an error that names it"
     # shellcheck disable=SC2086
-    mpirun_of 2 "$cover" pretrain $tiny few.h5 -o mpi-halted --steps 1000000 --set save_every=4 --deadline 2 >"$tmp/out" 2>"$tmp/err" \
-        </dev/null &
+    mpirun_of 2 "$cover" pretrain $tiny few.h5 -o mpi-halted --steps 1000000 --set save_every=4 --deadline 2 \
+        >"$tmp/out" 2>"$tmp/err" </dev/null &
     job=$! tries=0 last='mpirun -n 2'
     until [ -s mpi-halted/checkpoint.h5 ] || [ $tries -ge 600 ]; do
         sleep 0.05

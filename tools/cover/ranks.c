@@ -45,9 +45,11 @@ int ranks_threads(void) {
     cpu_set_t usable;
     int rank, ranks, local, part;
     if (!launched(&rank, &ranks) || sched_getaffinity(0, sizeof usable, &usable) != 0) return 0;
-    if (number_of("SLURM_CPUS_PER_TASK", &part)) {}
-    else if (number_of("OMPI_COMM_WORLD_LOCAL_SIZE", &local) && local > 0) part = (int)sysconf(_SC_NPROCESSORS_ONLN) / local;
-    else return 0;
+    if (number_of("SLURM_CPUS_PER_TASK", &part)) {
+    } else if (number_of("OMPI_COMM_WORLD_LOCAL_SIZE", &local) && local > 0)
+        part = (int)sysconf(_SC_NPROCESSORS_ONLN) / local;
+    else
+        return 0;
     int most = CPU_COUNT(&usable);
     return part < 1 ? 1 : part < most ? part : most;
 }
@@ -66,14 +68,15 @@ const char *ranks_device(const char *device) {
 }
 
 int ranks_begin(struct session *session) {
-    const struct value *wanted = &session->arguments.option[OPTION_RANKS], *deadline = &session->arguments.option[OPTION_DEADLINE];
+    const struct value *wanted = &session->arguments.option[OPTION_RANKS],
+                       *deadline = &session->arguments.option[OPTION_DEADLINE];
     cover_ranks_options options = COVER_RANKS_OPTIONS_INIT;
     const struct launcher *launcher = launched(&options.rank, &options.ranks);
     if (deadline->given && (deadline->count != 1 || !(deadline->number[0] > 0)))
         return usage_error(session->verb, "--deadline %s: give a number of seconds above 0", deadline->text);
     if (wanted->given && launcher && wanted->integer[0] != options.ranks)
-        return usage_error(session->verb, "--ranks %s, but %s says %d; leave --ranks to the launcher", wanted->text, launcher->ranks,
-                           options.ranks);
+        return usage_error(session->verb, "--ranks %s, but %s says %d; leave --ranks to the launcher", wanted->text,
+                           launcher->ranks, options.ranks);
     if (!launcher) return wanted->given && wanted->integer[0] > 1 ? ranks_start(session, (int)wanted->integer[0]) : RANKS_GO_ON;
     options.transport = launcher->transport;
     options.address = getenv(ADDRESS_VARIABLE);

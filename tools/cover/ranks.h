@@ -1,4 +1,5 @@
-/* The command's ranks: ranks.c finds out which one this process is, ranks_start.c starts those of --ranks and watches over them. */
+/* The command's ranks: ranks.c finds out which one this process is, ranks_start.c starts those of --ranks and watches over them.
+ */
 #ifndef COVER_COMMAND_RANKS_H
 #define COVER_COMMAND_RANKS_H
 

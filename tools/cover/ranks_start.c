@@ -1,8 +1,8 @@
-/* cover ... --ranks N: this command once more, N times, each process a rank.  Rank 0 has this terminal; what the others say is kept,
- * and shown when rank 0 could not say it.  Without --threads each rank is given its part of the processors.
+/* cover ... --ranks N: this command once more, N times, each process a rank.  Rank 0 has this terminal; what the others say is
+ * kept, and shown when rank 0 could not say it.  Without --threads each rank is given its part of the processors.
  *
- * Signals go to all: the first asks them to stop together, a second one ends them.  Each is a process group of its own, so that Ctrl-C
- * reaches them through here, once; should this process be killed, Linux sends them SIGTERM, and they stop and save. */
+ * Signals go to all: the first asks them to stop together, a second one ends them.  Each is a process group of its own, so that
+ * Ctrl-C reaches them through here, once; should this process be killed, Linux sends them SIGTERM, and they stop and save. */
 #include "ranks.h"
 
 #include <errno.h>
@@ -21,7 +21,7 @@ static const double TERM_SECONDS = 1, KILL_SECONDS = 30; /* for the others, afte
 
 struct child {
     pid_t process;
-    int words; /* what it wrote to stderr, -1 = nothing is kept */
+    int words;        /* what it wrote to stderr, -1 = nothing is kept */
     bool ended, ours; /* ours: we killed it */
     int status;
 };

@@ -1,5 +1,6 @@
-/* Collective operations.  `power` is the largest power of two among the ranks: those ranks work by halves and doublings with partners
- * at distance 1, 2, 4, ...; each rank beyond it hands its part to the one `power` below it first, and is given the result last. */
+/* Collective operations.  `power` is the largest power of two among the ranks: those ranks work by halves and doublings with
+ * partners at distance 1, 2, 4, ...; each rank beyond it hands its part to the one `power` below it first, and is given the
+ * result last. */
 #include "collective.h"
 
 #include <stdio.h>
@@ -181,8 +182,10 @@ cover_status collective_broadcast_text(struct communicator *c, cover_context *co
     TRY(collective_broadcast(c, &bytes, sizeof bytes));
     char *first = NULL;
     cover_status status = COVER_OK;
-    if (bytes < 1 || bytes > MOST) status = fail(COVER_ERROR_RANK, "rank 0 sends %llu bytes of text", (unsigned long long)bytes);
-    else if (!(first = memory_alloc(context, bytes))) status = COVER_ERROR_MEMORY;
+    if (bytes < 1 || bytes > MOST)
+        status = fail(COVER_ERROR_RANK, "rank 0 sends %llu bytes of text", (unsigned long long)bytes);
+    else if (!(first = memory_alloc(context, bytes)))
+        status = COVER_ERROR_MEMORY;
     GO(collective_agree(c, status));
     if (c->rank == 0) memcpy(first, text, bytes);
     GO(collective_broadcast(c, first, bytes));
@@ -193,7 +196,8 @@ done:
     return status;
 }
 
-cover_status collective_same(struct communicator *c, cover_context *context, const char *what, const char *text, const char *advice) {
+cover_status collective_same(struct communicator *c, cover_context *context, const char *what, const char *text,
+                             const char *advice) {
     if (!c) return COVER_OK;
     char *first;
     TRY(collective_broadcast_text(c, context, text, &first));

@@ -105,7 +105,7 @@ static cover_status run(struct engine *engine, const struct adam *adam, struct s
 
 static cover_status resident_step(struct engine *engine, const struct sample_source *source, struct step_sums *sums) {
     TRY(ranks_sum_counts(engine, give_samples(engine, source, sums), sums));
-    return ranks_sum_terms(engine, run(engine, NULL, sums), sums);
+    return ranks_sum_terms(engine, ranks_alike(engine, run(engine, NULL, sums)), sums);
 }
 
 static double resident_square_sum(struct engine *engine) { return engine->state->square_sum; }
@@ -119,7 +119,7 @@ static cover_status resident_train(struct engine *engine, const struct sample_so
                                    double *norm) {
     TRY(ranks_sum_counts(engine, give_samples(engine, source, sums), sums));
     struct adam adam = engine_adam(engine, sums->count > 0 ? sums->count : 1, lr);
-    TRY(ranks_sum_terms(engine, run(engine, sums->count > 0 ? &adam : NULL, sums), sums));
+    TRY(ranks_sum_terms(engine, ranks_alike(engine, run(engine, sums->count > 0 ? &adam : NULL, sums)), sums));
     *norm = engine_gradient_norm(engine, sums->count);
     if (step_counts(sums, *norm)) engine->updates++;
     return COVER_OK;
