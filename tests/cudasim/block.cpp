@@ -114,6 +114,7 @@ fiber *take_fiber() {
 void become(unsigned thread, const fiber *on) {
     self->current = thread;
     cudasim_place.thread = self->state[thread].index;
+    cudasim_place.lane = thread % LANES;
     checker.thread = thread;
     checker.seen = self->warps[thread / LANES].seen;
     checker.stack = reinterpret_cast<uintptr_t>(on->stack);
@@ -461,8 +462,6 @@ unsigned cudasim_active_lanes(void) {
     const warp *w = &self->warps[self->current / LANES];
     return w->exists & ~w->returned;
 }
-
-unsigned cudasim_lane(void) { return self->current % LANES; }
 
 void cudasim_trap(const char *what, cudasim_site site) {
     grid_fail(cudaErrorLaunchFailure, "%s: %s", describe(site).c_str(), what);

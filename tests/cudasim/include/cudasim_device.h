@@ -23,16 +23,37 @@
 #define __align__(n) __attribute__((aligned(n)))
 #define __CUDACC__ 1
 
-/* Where the running thread is; the emulator rewrites it whenever it turns to another. */
+/* Where the running thread is; the emulator rewrites it whenever it turns to another.  Read past the compiler's instrumentation, which
+ * would ask the checker each time. */
 struct cudasim_place {
     uint3 thread, block, block_size, grid_size;
+    unsigned lane;
     unsigned char *shared;
 };
 extern CUDASIM_API __thread struct cudasim_place cudasim_place __attribute__((tls_model("initial-exec")));
-#define threadIdx (static_cast<const uint3 &>(cudasim_place.thread))
-#define blockIdx (static_cast<const uint3 &>(cudasim_place.block))
-#define blockDim (static_cast<const uint3 &>(cudasim_place.block_size))
-#define gridDim (static_cast<const uint3 &>(cudasim_place.grid_size))
+inline unsigned cudasim_unseen(const unsigned &value) {
+#if defined(__x86_64__)
+    unsigned copy;
+    __asm__("movl %1, %0" : "=r"(copy) : "m"(value));
+    return copy;
+#else
+    return value;
+#endif
+}
+#define CUDASIM_INDEX(name, member)                                                                                                \
+    inline uint3 name() {                                                                                                          \
+        return uint3{cudasim_unseen(cudasim_place.member.x), cudasim_unseen(cudasim_place.member.y),                               \
+                     cudasim_unseen(cudasim_place.member.z)};                                                                      \
+    }
+CUDASIM_INDEX(cudasim_thread, thread)
+CUDASIM_INDEX(cudasim_block, block)
+CUDASIM_INDEX(cudasim_block_size, block_size)
+CUDASIM_INDEX(cudasim_grid_size, grid_size)
+inline unsigned cudasim_lane() { return cudasim_unseen(cudasim_place.lane); }
+#define threadIdx cudasim_thread()
+#define blockIdx cudasim_block()
+#define blockDim cudasim_block_size()
+#define gridDim cudasim_grid_size()
 static constexpr int warpSize = 32;
 
 /* ---- what waits */
@@ -48,7 +69,6 @@ CUDASIM_API void cudasim_warp_barrier(unsigned mask, struct cudasim_site site);
 CUDASIM_API void cudasim_shuffle(unsigned mask, void *value, unsigned bytes, unsigned source, struct cudasim_site site);
 CUDASIM_API unsigned cudasim_ballot(unsigned mask, int predicate, struct cudasim_site site);
 CUDASIM_API unsigned cudasim_active_lanes(void);
-CUDASIM_API unsigned cudasim_lane(void);
 CUDASIM_API void cudasim_atomic(void *address, unsigned bytes);
 CUDASIM_API void cudasim_trap(const char *what, struct cudasim_site site);
 CUDASIM_API int cudasim_enqueue(const char *name, dim3 grid, dim3 block, size_t shared_bytes, cudaStream_t stream,
