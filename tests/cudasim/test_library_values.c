@@ -1,4 +1,4 @@
-/* The emulator's cudnn.h and nccl.h say what the real ones say. */
+/* The emulator's cuda_runtime_api.h, cudnn.h and nccl.h say what the real ones say. */
 #include "../check_main.h"
 
 #include "library_values.h"
@@ -13,7 +13,7 @@ START_TEST(each_constant_has_its_real_value) {
 END_TEST
 
 int main(void) {
-    Suite *suite = suite_create("cudasim: cuDNN's and NCCL's constants");
+    Suite *suite = suite_create("cudasim: constants of CUDA, cuDNN and NCCL");
     TCase *tcase = tcase_create("constants");
     ADD(tcase, each_constant_has_its_real_value);
     suite_add_tcase(suite, tcase);

@@ -1,6 +1,6 @@
 /* The emulator's cuda_runtime.h: what src/cuda uses of CUDA's runtime, with the same names, types and values, served by the host
  * doubles of tests/cudasim (README.md there).  C and C++; the words of kernels follow in cudasim_device.h for C++.
- * check_headers.cpp compares the constants with CUDA's own headers where those are. */
+ * library_values.c compares the constants with those of CUDA's own headers where these are. */
 #ifndef CUDASIM_CUDA_RUNTIME_H
 #define CUDASIM_CUDA_RUNTIME_H
 
