@@ -84,7 +84,7 @@ cuda_error cuda_global_pool(cuda_stream stream, void *y, const void *x, enum ele
 cuda_error cuda_global_pool_grad(cuda_stream stream, void *dx, const void *dy, enum element element, int images, int64_t pixels,
                                  int64_t channels);
 
-/* ---- resize.cu: upsample's grid is that of the smaller side */
+/* ---- resize.cu: upsample's grid is that of the smaller side; resize_corners takes axes of up to 65,536 pixels */
 cuda_error cuda_upsample(cuda_stream stream, void *y, const void *deep, enum element element, const struct cuda_norm *norm,
                          int images, const struct grid *grid, int64_t channels);
 cuda_error cuda_upsample_grad(cuda_stream stream, void *ddeep, const void *dy, enum element element, int images,

@@ -178,25 +178,60 @@ static void sizes_draw(struct scene *scene) {
     scene->pixels = grid_pixels(&scene->grid);
 }
 
-const char *scene_play(const struct operation *operation, uint64_t seed, enum element element, bool with_nan) {
+static char text[1536];
+
+static void scene_draw(struct scene *scene, const struct operation *operation, uint64_t seed, enum element element, bool with_nan) {
     static const enum element elements[] = {ELEMENT_F32, ELEMENT_BF16};
-    static char text[1536];
     const struct kernels *tables[KERNEL_TABLES];
-    struct scene scene = {.random = random_stream(seed, RANDOM_TEST, 0, 0), .element = elements[element == ELEMENT_BF16],
-                          .with_nan = with_nan};
-    unsigned char *bits[ARRAYS] = {NULL};
-    kernels_available(tables, 0, scene.element);
-    scene.plain = tables[0];
+    *scene = (struct scene){.random = random_stream(seed, RANDOM_TEST, 0, 0), .element = elements[element == ELEMENT_BF16],
+                            .with_nan = with_nan};
+    kernels_available(tables, 0, scene->element);
+    scene->plain = tables[0];
     cudasim_reset();
-    sizes_draw(&scene);
-    operation->draw(&scene);
-    const bool good = play_once(operation, &scene, 0, bits) && play_once(operation, &scene, seed + 1, bits);
-    snprintf(text, sizeof text, "%s of %s, seed %d: %d of %d x %d x %d, %d channels%s: %s", operation->kernel,
-             scene.element == ELEMENT_BF16 ? "bfloat16" : "float32", (int)seed, scene.images, (int)scene.grid.size[0],
-             (int)scene.grid.size[1], (int)scene.grid.size[2], (int)scene.channels, with_nan ? ", one not finite" : "", wrong);
-    for (int i = 0; i < scene.count; i++) {
-        cudaFree(scene.arrays[i].block);
-        free(scene.arrays[i].before), free(scene.arrays[i].expected), free(bits[i]);
+    sizes_draw(scene);
+    operation->draw(scene);
+}
+
+static void scene_free(struct scene *scene) {
+    for (int i = 0; i < scene->count; i++) {
+        cudaFree(scene->arrays[i].block);
+        free(scene->arrays[i].before), free(scene->arrays[i].expected);
     }
-    return good ? NULL : text;
+}
+
+static const char *scene_text(const struct scene *scene, const struct operation *operation, uint64_t seed) {
+    snprintf(text, sizeof text, "%s of %s, seed %d: %d of %d x %d x %d, %d channels: %s", operation->kernel,
+             scene->element == ELEMENT_BF16 ? "bfloat16" : "float32", (int)seed, scene->images, (int)scene->grid.size[0],
+             (int)scene->grid.size[1], (int)scene->grid.size[2], (int)scene->channels, wrong);
+    return text;
+}
+
+const char *scene_play(const struct operation *operation, uint64_t seed, enum element element, bool with_nan) {
+    struct scene scene;
+    unsigned char *bits[ARRAYS] = {NULL};
+    scene_draw(&scene, operation, seed, element, with_nan);
+    const bool good = play_once(operation, &scene, 0, bits) && play_once(operation, &scene, seed + 1, bits);
+    for (int i = 0; i < scene.count; i++) free(bits[i]);
+    scene_free(&scene);
+    return good ? NULL : scene_text(&scene, operation, seed);
+}
+
+const char *scene_fail(const struct operation *operation, uint64_t seed, int *launches) {
+    struct scene scene;
+    bool good = true;
+    scene_draw(&scene, operation, seed, ELEMENT_F32, false);
+    for (int i = 0; good && i < scene.count; i++) good = !scene.arrays[i].name || upload(&scene.arrays[i]);
+    cudasim_fail_at(0, cudaSuccess);
+    good = good && cuda(operation->launch(&scene), "launch") && CUDA(cudaDeviceSynchronize());
+    *launches = (int)cudasim_calls() - 1; /* but for the waiting */
+    for (int k = 1; good && k <= *launches; k++) {
+        cudasim_fail_at((uint64_t)k, cudaErrorLaunchOutOfResources);
+        const int error = operation->launch(&scene);
+        good = error == cudaErrorLaunchOutOfResources;
+        if (!good) snprintf(wrong, sizeof wrong, "launch %d of %d failed, but the call returned %d", k, *launches, error);
+        cudasim_fail_at(0, cudaSuccess);
+        cudaGetLastError();
+    }
+    scene_free(&scene);
+    return good ? NULL : scene_text(&scene, operation, seed);
 }

@@ -67,5 +67,7 @@ void *image_of(void *data, enum element element, int64_t each, int64_t image);
 /* ---- for tests */
 /* Draws the scene and plays it twice, the threads in another order each time.  NULL, or what was wrong. */
 const char *scene_play(const struct operation *operation, uint64_t seed, enum element element, bool with_nan);
+/* Launches fail in turn: the call must return the error of each.  launches: how many there are. */
+const char *scene_fail(const struct operation *operation, uint64_t seed, int *launches);
 
 #endif

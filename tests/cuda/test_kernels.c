@@ -47,12 +47,33 @@ END_TEST
 START_TEST(what_is_not_finite_shows_where_plain_c_shows_it) { play(&operations[_i], SEEDS_NOT_FINITE, true); }
 END_TEST
 
+START_TEST(a_launch_that_fails_is_told) {
+    int launches, most = 0;
+    for (uint64_t seed = 0; seed < 6; seed++) {
+        const char *wrong = scene_fail(&operations[_i], seed, &launches);
+        ck_assert_msg(!wrong, "%s", wrong);
+        if (launches > most) most = launches;
+    }
+    ck_assert_int_gt(most, 0);
+}
+END_TEST
+
+START_TEST(an_axis_too_long_to_resize_is_an_error) {
+    const struct grid longest = {.ndim = 2, .size = {1, 1, 1 << 16}}, longer = {.ndim = 2, .size = {1, 1, (1 << 16) + 1}};
+    float *const nowhere = NULL;
+    ck_assert_int_ne(cuda_resize_corners(NULL, nowhere, nowhere, 1, &longer, &longest, 2, 1), 0);
+    ck_assert_int_ne(cuda_resize_corners_grad(NULL, nowhere, nowhere, 1, &longest, &longer, 2, 1), 0);
+}
+END_TEST
+
 int main(void) {
     Suite *suite = suite_create("cuda kernels");
     TCase *tcase = tcase_create("rows");
     ADD(tcase, every_kernel_of_the_header_has_a_row);
     tcase_add_loop_test(tcase, kernel_equals_plain_c, 0, operation_count);
     tcase_add_loop_test(tcase, what_is_not_finite_shows_where_plain_c_shows_it, 0, operation_count);
+    tcase_add_loop_test(tcase, a_launch_that_fails_is_told, 0, operation_count);
+    ADD(tcase, an_axis_too_long_to_resize_is_an_error);
     suite_add_tcase(suite, tcase);
     return run_suite(suite);
 }
