@@ -1,6 +1,6 @@
-/* Convolutions over cuDNN (contract in conv.h): which form serves each pass, and the copies around it.  cuDNN's tensors are dense and
- * of few combinations of types, so a source is joined, padded or converted on its way in (cuda_join), and a result on its way out
- * (cuda_split).  What a form multiplies is bfloat16 where either side is, else float32; sums are float32. */
+/* Convolutions over cuDNN (contract in conv.h): which form serves each pass, and the copies around it.  cuDNN's tensors are dense
+ * and of few combinations of types, so a source is joined, padded or converted on its way in (cuda_join), and a result on its way
+ * out (cuda_split).  What a form multiplies is bfloat16 where either side is, else float32; sums are float32. */
 #include "conv.h"
 
 #include "cudnn.h"
@@ -31,9 +31,7 @@ struct cuda_conv {
     size_t packed_bytes, workspace_bytes;
 };
 
-static int64_t taps_of(const struct cuda_conv_shape *s) {
-    return s->kernel == 1 ? 1 : s->grid.ndim == 2 ? 9 : 27;
-}
+static int64_t taps_of(const struct cuda_conv_shape *s) { return s->kernel == 1 ? 1 : s->grid.ndim == 2 ? 9 : 27; }
 static int64_t rows_of(const struct cuda_conv_shape *s) { return s->images * grid_pixels(&s->grid); }
 static size_t up(size_t bytes) { return (bytes + BLOCK - 1) / BLOCK * BLOCK; }
 static size_t image_bytes(const struct cuda_conv_shape *s, int64_t channels, enum element element) {
@@ -52,28 +50,37 @@ static cover_status check(const struct cuda_conv_shape *s) {
     bool good = s->images > 0 && ((s->grid.ndim == 2 && size[0] == 1) || s->grid.ndim == 3);
     good = good && s->c_in > 0 && s->c_out > 0 && (s->kernel == 1 || s->kernel == 3);
     good = good && s->c_second >= 0 && s->c_second < s->c_in && channels < INT32_MAX;
-    for (int a = 0; a < 3 && good; a++) good = size[a] > 0 && size[a] < INT32_MAX && multiply(values, size[a], &values) && values < most;
-    good = good && multiply(values, channels + 8, &values) && values < most &&
-           multiply(s->c_in + 8, s->c_out + 8, &values) && values < most / 27;
+    for (int a = 0; a < 3 && good; a++)
+        good = size[a] > 0 && size[a] < INT32_MAX && multiply(values, size[a], &values) && values < most;
+    good = good && multiply(values, channels + 8, &values) && values < most && multiply(s->c_in + 8, s->c_out + 8, &values) &&
+           values < most / 27;
     if (good) return COVER_OK;
-    return fail(COVER_ERROR_SHAPE,
-                "convolution %dD of %d images, %lld x %lld x %lld pixels, %lld -> %lld channels, kernel %d: sizes must be positive "
-                "and addressable, the kernel 1 or 3",
-                s->grid.ndim, s->images, (long long)size[0], (long long)size[1], (long long)size[2], (long long)s->c_in,
-                (long long)s->c_out, s->kernel);
+    return fail(
+        COVER_ERROR_SHAPE,
+        "convolution %dD of %d images, %lld x %lld x %lld pixels, %lld -> %lld channels, kernel %d: sizes must be positive "
+        "and addressable, the kernel 1 or 3",
+        s->grid.ndim, s->images, (long long)size[0], (long long)size[1], (long long)size[2], (long long)s->c_in,
+        (long long)s->c_out, s->kernel);
 }
 
 static int64_t padded(int64_t channels, int multiple) { return (channels + multiple - 1) / multiple * multiple; }
 
-/* What a form asks of cuDNN.  Each pass may have a second choice: a bias added behind the plan, as not every engine takes one; weight
- * gradients of bfloat16 rounded once more, as not every engine writes them in float32.  False: it is the same as an earlier one. */
+/* What a form asks of cuDNN.  Each pass may have a second choice: a bias added behind the plan, as not every engine takes one;
+ * weight gradients of bfloat16 rounded once more, as not every engine writes them in float32.  False: it is the same as an
+ * earlier one. */
 static bool ask(struct pass *pass, const struct cuda_conv_shape *s, enum cudnn_pass which, const struct form *form, int choice) {
     const bool half = s->x == ELEMENT_BF16 || s->y == ELEMENT_BF16, forward = which == CUDNN_PASS_FORWARD;
     const enum element in = half && !form->floats ? ELEMENT_BF16 : ELEMENT_F32;
     const enum element out[CUDNN_PASSES] = {form->floats ? ELEMENT_F32 : s->y, in, choice ? in : ELEMENT_F32};
     *pass = (struct pass){.form = form,
-                          .key = {.pass = which, .grid = s->grid, .images = s->images, .c_in = padded(s->c_in, form->multiple),
-                                  .c_out = padded(s->c_out, form->multiple), .kernel = s->kernel, .in = in, .out = out[which],
+                          .key = {.pass = which,
+                                  .grid = s->grid,
+                                  .images = s->images,
+                                  .c_in = padded(s->c_in, form->multiple),
+                                  .c_out = padded(s->c_out, form->multiple),
+                                  .kernel = s->kernel,
+                                  .in = in,
+                                  .out = out[which],
                                   .bias = forward && s->bias && !choice},
                           .add_bias = forward && s->bias && choice};
     if (form->multiple > 1 && pass->key.c_in == s->c_in && pass->key.c_out == s->c_out) return false;
@@ -135,12 +142,13 @@ static cover_status serve(struct cuda_conv *conv, enum cudnn_pass which) {
     }
     const int64_t *size = s->grid.size;
     const int version = cudnn_version(conv->device->cudnn);
-    return fail(COVER_ERROR_UNSUPPORTED,
-                "cuDNN %d.%d.%d has no engine on %s for a convolution's %s: %dD, %d images of %lld x %lld x %lld pixels, %lld -> %lld "
-                "channels, kernel %d, %s%s; use another precision or --device cpu",
-                version / 10000, version / 100 % 100, version % 100, conv->device->name, pass_names[which], s->grid.ndim, s->images,
-                (long long)size[0], (long long)size[1], (long long)size[2], (long long)s->c_in, (long long)s->c_out, s->kernel,
-                s->y == ELEMENT_BF16 ? "bf16" : "fp32", conv->device->deterministic ? ", deterministic" : "");
+    return fail(
+        COVER_ERROR_UNSUPPORTED,
+        "cuDNN %d.%d.%d has no engine on %s for a convolution's %s: %dD, %d images of %lld x %lld x %lld pixels, %lld -> %lld "
+        "channels, kernel %d, %s%s; use another precision or --device cpu",
+        version / 10000, version / 100 % 100, version % 100, conv->device->name, pass_names[which], s->grid.ndim, s->images,
+        (long long)size[0], (long long)size[1], (long long)size[2], (long long)s->c_in, (long long)s->c_out, s->kernel,
+        s->y == ELEMENT_BF16 ? "bf16" : "fp32", conv->device->deterministic ? ", deterministic" : "");
 }
 
 /* Forward and data gradient read the same weights where they are in the same form. */
@@ -150,8 +158,10 @@ static bool shares_weights(const struct pass *a, const struct pass *b) {
 static void place_weights(struct cuda_conv *conv) {
     struct pass *forward = &conv->passes[CUDNN_PASS_FORWARD], *data = &conv->passes[CUDNN_PASS_DATA];
     if (forward->form) forward->packed = take(&conv->packed_bytes, weight_bytes(forward, &conv->shape, forward->key.in));
-    if (shares_weights(forward, data)) data->packed = forward->packed;
-    else if (data->form) data->packed = take(&conv->packed_bytes, weight_bytes(data, &conv->shape, data->key.in));
+    if (shares_weights(forward, data))
+        data->packed = forward->packed;
+    else if (data->form)
+        data->packed = take(&conv->packed_bytes, weight_bytes(data, &conv->shape, data->key.in));
 }
 
 cover_status cuda_conv_create(struct cuda_conv **out, struct device *device, const struct cuda_conv_shape *shape) {
@@ -186,7 +196,9 @@ size_t cuda_conv_workspace_bytes(const struct cuda_conv *conv) { return conv->wo
 
 /* What a second choice changed, in words. */
 static const char *remark(const struct pass *pass) {
-    return pass->add_bias ? ", bias added behind" : pass->key.pass == CUDNN_PASS_WEIGHTS && pass->key.out == ELEMENT_BF16 ? ", written in bf16" : "";
+    return pass->add_bias                                                          ? ", bias added behind"
+           : pass->key.pass == CUDNN_PASS_WEIGHTS && pass->key.out == ELEMENT_BF16 ? ", written in bf16"
+                                                                                   : "";
 }
 void cuda_conv_describe(const struct cuda_conv *conv, char *text, size_t bytes) {
     const struct cuda_conv_shape *s = &conv->shape;
@@ -197,8 +209,8 @@ void cuda_conv_describe(const struct cuda_conv *conv, char *text, size_t bytes) 
     for (int p = 0; p < CUDNN_PASSES && at < bytes; p++) {
         const struct pass *pass = &conv->passes[p];
         if (!pass->form) continue;
-        at += (size_t)snprintf(text + at, bytes - at, "; %s: %s (%s%s)", pass_names[p], pass->form->name, cudnn_plan_text(pass->plan),
-                               remark(pass));
+        at += (size_t)snprintf(text + at, bytes - at, "; %s: %s (%s%s)", pass_names[p], pass->form->name,
+                               cudnn_plan_text(pass->plan), remark(pass));
     }
 }
 
@@ -231,7 +243,8 @@ static cover_status gather(const void **x, const struct cuda_conv *conv, const s
     const int64_t pixels = grid_pixels(&s->grid), first = s->c_in - s->c_second, zeros = k->c_in - s->c_in;
     *x = sources[0].x;
     if (!joins(pass, s, sources[0].norm != NULL)) return COVER_OK;
-    if (!joins(pass, s, s->normed)) return fail(COVER_ERROR_INTERNAL, "a convolution's source is normalised, but was not said to be");
+    if (!joins(pass, s, s->normed))
+        return fail(COVER_ERROR_INTERNAL, "a convolution's source is normalised, but was not said to be");
     void *joined = part(workspace, pass->x);
     CUDA_TRY(cuda_join(stream, joined, k->in, k->c_in, 0, s->c_second ? 0 : zeros, sources[0].x, s->x, sources[0].norm, s->images,
                        pixels, first));
@@ -254,8 +267,8 @@ static cover_status convert(const void **dy, const struct cuda_conv *conv, const
     return COVER_OK;
 }
 
-static cover_status run(const struct cuda_conv *conv, const struct pass *pass, cuda_stream stream, const void *x, const void *weights,
-                        const void *y, const void *bias, void *workspace) {
+static cover_status run(const struct cuda_conv *conv, const struct pass *pass, cuda_stream stream, const void *x,
+                        const void *weights, const void *y, const void *bias, void *workspace) {
     void *const data[CUDNN_OPERANDS] = {
         [CUDNN_X] = (void *)x, [CUDNN_WEIGHTS] = (void *)weights, [CUDNN_Y] = (void *)y, [CUDNN_BIAS] = (void *)bias};
     return cudnn_plan_run(conv->device->cudnn, pass->plan, stream, data, workspace);
@@ -273,7 +286,8 @@ cover_status cuda_conv_forward(const struct cuda_conv *conv, cuda_stream stream,
     TRY(gather(&read, conv, pass, stream, x, workspace));
     if (s->bias && k->c_out != s->c_out) {
         float *longer = part(workspace, pass->bias);
-        CUDA_TRY(cuda_join(stream, longer, ELEMENT_F32, k->c_out, 0, k->c_out - s->c_out, bias, ELEMENT_F32, NULL, 1, 1, s->c_out));
+        CUDA_TRY(
+            cuda_join(stream, longer, ELEMENT_F32, k->c_out, 0, k->c_out - s->c_out, bias, ELEMENT_F32, NULL, 1, 1, s->c_out));
         bias = longer;
     }
     TRY(run(conv, pass, stream, read, (const char *)packed + pass->packed, written, bias, workspace));

@@ -1,5 +1,5 @@
-/* Descriptors, the choice of an engine, and plans (contract in cudnn.h; attributes as in cuDNN's "Graph API", backend descriptor types).
- * A descriptor is made from a table of its attributes; a plan keeps all that it was made from. */
+/* Descriptors, the choice of an engine, and plans (contract in cudnn.h; attributes as in cuDNN's "Graph API", backend descriptor
+ * types). A descriptor is made from a table of its attributes; a plan keeps all that it was made from. */
 #include "cudnn.h"
 
 #include "library.h"
@@ -15,8 +15,8 @@ enum {
     TENSORS,
     PARTS = 16, /* descriptors of a plan */
     NOTES = 16,
-    TILE = 128,               /* rows and columns of what a block of an engine computes, about */
-    WORKSPACE_SHARE = 8,      /* an engine may have as workspace one part in 8 of the device's memory */
+    TILE = 128,          /* rows and columns of what a block of an engine computes, about */
+    WORKSPACE_SHARE = 8, /* an engine may have as workspace one part in 8 of the device's memory */
 };
 typedef cudnnBackendDescriptor_t descriptor;
 
@@ -32,8 +32,8 @@ struct cudnn_plan {
 struct cudnn {
     cover_context *context;
     struct cudnn_functions call;
-    cudnnHandle_t handle;   /* NULL offline */
-    descriptor properties;  /* of the device that plans are made for, offline; else NULL */
+    cudnnHandle_t handle;  /* NULL offline */
+    descriptor properties; /* of the device that plans are made for, offline; else NULL */
     bool deterministic, tf32;
     int processors;
     size_t workspace_limit;
@@ -47,11 +47,16 @@ static cover_status translate(const struct cudnn *cudnn, cudnnStatus_t code, con
     if (code == CUDNN_STATUS_SUCCESS) return COVER_OK;
     char more[512] = "";
     cudnn->call.GetLastErrorString(more, sizeof more);
-    static const cover_status statuses[] = {[1] = COVER_ERROR_DEVICE, [2] = COVER_ERROR_INTERNAL, [3] = COVER_ERROR_UNSUPPORTED,
-                                            [4] = COVER_ERROR_INTERNAL, [5] = COVER_ERROR_DEVICE};
+    static const cover_status statuses[] = {[1] = COVER_ERROR_DEVICE,
+                                            [2] = COVER_ERROR_INTERNAL,
+                                            [3] = COVER_ERROR_UNSUPPORTED,
+                                            [4] = COVER_ERROR_INTERNAL,
+                                            [5] = COVER_ERROR_DEVICE};
     const size_t category = (size_t)code / 1000;
-    cover_status status = category > 0 && category < sizeof statuses / sizeof *statuses ? statuses[category] : COVER_ERROR_INTERNAL;
-    if (code == CUDNN_STATUS_INTERNAL_ERROR_HOST_ALLOCATION_FAILED || code == CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED)
+    cover_status status =
+        category > 0 && category < sizeof statuses / sizeof *statuses ? statuses[category] : COVER_ERROR_INTERNAL;
+    if (code == CUDNN_STATUS_INTERNAL_ERROR_HOST_ALLOCATION_FAILED ||
+        code == CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED)
         status = COVER_ERROR_MEMORY;
     return fail(status, "cuDNN could not %s: %s%s%s", what, cudnn->call.GetErrorString(code), *more ? ": " : "", more);
 }
@@ -77,27 +82,30 @@ done:
     if (status != COVER_OK && *made) cudnn->call.BackendDestroyDescriptor(*made), *made = NULL;
     return status;
 }
-#define DESCRIBE(made, cudnn, type, what, ...)                                                                                     \
-    describe(made, cudnn, type, what, (const struct attribute[]){__VA_ARGS__},                                                     \
+#define DESCRIBE(made, cudnn, type, what, ...)                                                                                   \
+    describe(made, cudnn, type, what, (const struct attribute[]){__VA_ARGS__},                                                   \
              sizeof((const struct attribute[]){__VA_ARGS__}) / sizeof(struct attribute))
-#define ONE(part) CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &(const descriptor){part}
+#define ONE(part)                                                                                                                \
+    CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &(const descriptor) { part }
 #define HANDLE(cudnn) CUDNN_TYPE_HANDLE, (cudnn)->handle != NULL, &(cudnn)->handle
 #define PROPERTIES(cudnn) CUDNN_TYPE_BACKEND_DESCRIPTOR, (cudnn)->properties != NULL, &(cudnn)->properties
 
 /* What a plan is made of lives as long as it. */
 static descriptor keep(struct cudnn_plan *plan, descriptor part) { return plan->parts[plan->count++] = part; }
-#define KEEP(kept, plan, cudnn, type, what, ...)                                                                                   \
-    do {                                                                                                                           \
-        descriptor made_;                                                                                                          \
-        TRY(DESCRIBE(&made_, cudnn, type, what, __VA_ARGS__));                                                                     \
-        (kept) = keep(plan, made_);                                                                                                \
+#define KEEP(kept, plan, cudnn, type, what, ...)                                                                                 \
+    do {                                                                                                                         \
+        descriptor made_;                                                                                                        \
+        TRY(DESCRIBE(&made_, cudnn, type, what, __VA_ARGS__));                                                                   \
+        (kept) = keep(plan, made_);                                                                                              \
     } while (0)
 
-static cudnnDataType_t data_type(enum element element) { return element == ELEMENT_BF16 ? CUDNN_DATA_BFLOAT16 : CUDNN_DATA_FLOAT; }
+static cudnnDataType_t data_type(enum element element) {
+    return element == ELEMENT_BF16 ? CUDNN_DATA_BFLOAT16 : CUDNN_DATA_FLOAT;
+}
 
 /* Logical order N, C, [D,] H, W; in memory channels come last. */
-static cover_status make_tensor(descriptor *tensor, struct cudnn_plan *plan, const struct cudnn *cudnn, int id, enum element element,
-                                const int64_t dims[DIMENSIONS]) {
+static cover_status make_tensor(descriptor *tensor, struct cudnn_plan *plan, const struct cudnn *cudnn, int id,
+                                enum element element, const int64_t dims[DIMENSIONS]) {
     const int64_t uid = id + 1, alignment = ALIGNMENT, rank = plan->key.grid.ndim + 2;
     const bool is_virtual = id == VIRTUAL;
     const cudnnDataType_t type = data_type(element);
@@ -108,7 +116,8 @@ static cover_status make_tensor(descriptor *tensor, struct cudnn_plan *plan, con
     KEEP(*tensor, plan, cudnn, CUDNN_BACKEND_TENSOR_DESCRIPTOR, "describe a tensor",
          {CUDNN_ATTR_TENSOR_UNIQUE_ID, CUDNN_TYPE_INT64, 1, &uid}, {CUDNN_ATTR_TENSOR_DATA_TYPE, CUDNN_TYPE_DATA_TYPE, 1, &type},
          {CUDNN_ATTR_TENSOR_BYTE_ALIGNMENT, CUDNN_TYPE_INT64, 1, &alignment},
-         {CUDNN_ATTR_TENSOR_DIMENSIONS, CUDNN_TYPE_INT64, rank, dims}, {CUDNN_ATTR_TENSOR_STRIDES, CUDNN_TYPE_INT64, rank, strides},
+         {CUDNN_ATTR_TENSOR_DIMENSIONS, CUDNN_TYPE_INT64, rank, dims},
+         {CUDNN_ATTR_TENSOR_STRIDES, CUDNN_TYPE_INT64, rank, strides},
          {CUDNN_ATTR_TENSOR_IS_VIRTUAL, CUDNN_TYPE_BOOLEAN, 1, &is_virtual});
     return COVER_OK;
 }
@@ -149,18 +158,20 @@ static cover_status make_convolution(descriptor *operation, struct cudnn_plan *p
         cudnnBackendDescriptorType_t type;
         cudnnBackendAttributeName_t alpha, beta, convolution, x, weights, y;
     } passes[CUDNN_PASSES] = {
-        [CUDNN_PASS_FORWARD] = {CUDNN_BACKEND_OPERATION_CONVOLUTION_FORWARD_DESCRIPTOR, CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_ALPHA,
-                                CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_BETA, CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_CONV_DESC,
-                                CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_X, CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_W,
-                                CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_Y},
+        [CUDNN_PASS_FORWARD] = {CUDNN_BACKEND_OPERATION_CONVOLUTION_FORWARD_DESCRIPTOR,
+                                CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_ALPHA, CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_BETA,
+                                CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_CONV_DESC, CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_X,
+                                CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_W, CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_Y},
         [CUDNN_PASS_DATA] = {CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_DATA_DESCRIPTOR,
                              CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_ALPHA, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_BETA,
                              CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_CONV_DESC, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_DX,
                              CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_W, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_DY},
         [CUDNN_PASS_WEIGHTS] = {CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_FILTER_DESCRIPTOR,
-                                CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_ALPHA, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_BETA,
-                                CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_CONV_DESC, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_X,
-                                CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_DW, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_DY},
+                                CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_ALPHA,
+                                CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_BETA,
+                                CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_CONV_DESC,
+                                CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_X, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_DW,
+                                CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_DY},
     };
     const struct cudnn_key *k = &plan->key;
     const int64_t axes = k->grid.ndim, reach = k->kernel / 2, padding[SPATIAL] = {reach, reach, reach}, ones[SPATIAL] = {1, 1, 1};
@@ -222,9 +233,10 @@ static cover_status look_at(struct engine *engine, const struct cudnn *cudnn, de
     cover_status status;
     *engine = (struct engine){.index = -1};
     GO(translate(cudnn, cudnn->call.BackendCreateDescriptor(CUDNN_BACKEND_ENGINE_DESCRIPTOR, &seen), "look at an engine"));
-    GO(translate(cudnn,
-                 cudnn->call.BackendGetAttribute(config, CUDNN_ATTR_ENGINECFG_ENGINE, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &one, &seen),
-                 "look at an engine"));
+    GO(translate(
+        cudnn,
+        cudnn->call.BackendGetAttribute(config, CUDNN_ATTR_ENGINECFG_ENGINE, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &one, &seen),
+        "look at an engine"));
     GO(translate(cudnn,
                  cudnn->call.BackendGetAttribute(seen, CUDNN_ATTR_ENGINE_GLOBAL_INDEX, CUDNN_TYPE_INT64, 1, &one, &engine->index),
                  "tell an engine's number"));
@@ -246,16 +258,17 @@ static unsigned forbidden_notes(const struct cudnn *cudnn, const struct cudnn_ke
            (key->in == ELEMENT_F32 && !cudnn->tf32 ? 1u << CUDNN_NUMERICAL_NOTE_TENSOR_CORE : 0);
 }
 
-/* A gradient of weights has few numbers, each a sum over all pixels: with fewer tiles of it than the chip has processors the sums must
- * be split, which takes a workspace.  Some of the engines that convert do not, and would keep a few processors busy for long. */
+/* A gradient of weights has few numbers, each a sum over all pixels: with fewer tiles of it than the chip has processors the sums
+ * must be split, which takes a workspace.  Some of the engines that convert do not, and would keep a few processors busy for
+ * long. */
 static bool keeps_busy(const struct cudnn *cudnn, const struct cudnn_key *key, int64_t workspace) {
     const int64_t taps = key->kernel == 1 ? 1 : key->grid.ndim == 2 ? 9 : 27;
     const int64_t tiles = ((key->c_out + TILE - 1) / TILE) * ((taps * key->c_in + TILE - 1) / TILE);
     return key->pass != CUDNN_PASS_WEIGHTS || !converts(key) || workspace > 0 || tiles >= cudnn->processors;
 }
 
-/* Make the plan of one engine: true when it may and can serve.  Engines are named that turn out not to (they cannot be compiled, or
- * the device lacks what they need), so another error than memory only means the next one. */
+/* Make the plan of one engine: true when it may and can serve.  Engines are named that turn out not to (they cannot be compiled,
+ * or the device lacks what they need), so another error than memory only means the next one. */
 static cover_status try_engine(bool *serves, struct cudnn_plan *plan, const struct cudnn *cudnn, descriptor config) {
     struct engine engine;
     int64_t bytes = 0, one = 0;
@@ -267,10 +280,10 @@ static cover_status try_engine(bool *serves, struct cudnn_plan *plan, const stru
     GO(DESCRIBE(&execution, cudnn, CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR, "make a plan",
                 {CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, ONE(config)}, {CUDNN_ATTR_EXECUTION_PLAN_HANDLE, HANDLE(cudnn)},
                 {CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP, PROPERTIES(cudnn)}));
-    GO(translate(cudnn,
-                 cudnn->call.BackendGetAttribute(execution, CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE, CUDNN_TYPE_INT64, 1, &one,
-                                                 &bytes),
-                 "tell the workspace of a plan"));
+    GO(translate(
+        cudnn,
+        cudnn->call.BackendGetAttribute(execution, CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE, CUDNN_TYPE_INT64, 1, &one, &bytes),
+        "tell the workspace of a plan"));
     if (bytes < 0 || (uint64_t)bytes > cudnn->workspace_limit || !keeps_busy(cudnn, &plan->key, bytes)) goto done;
     *serves = true;
     plan->execution = keep(plan, execution), plan->workspace_bytes = (size_t)bytes, execution = NULL;
@@ -292,14 +305,15 @@ static cover_status choose(struct cudnn_plan *plan, const struct cudnn *cudnn, d
                                    {CUDNN_ATTR_ENGINEHEUR_DEVICEPROP, PROPERTIES(cudnn)});
     if (status != COVER_OK) return status == COVER_ERROR_MEMORY ? status : COVER_OK; /* these heuristics know none */
     GO(translate(cudnn,
-                 cudnn->call.BackendGetAttribute(heuristics, CUDNN_ATTR_ENGINEHEUR_RESULTS, CUDNN_TYPE_BACKEND_DESCRIPTOR, 0, &count,
-                                                 NULL),
+                 cudnn->call.BackendGetAttribute(heuristics, CUDNN_ATTR_ENGINEHEUR_RESULTS, CUDNN_TYPE_BACKEND_DESCRIPTOR, 0,
+                                                 &count, NULL),
                  "count engines"));
     if (count <= 0) goto done;
     configs = memory_zero(cudnn->context, (size_t)count * sizeof *configs);
     if (!configs) GO(COVER_ERROR_MEMORY);
     for (; made < count; made++)
-        GO(translate(cudnn, cudnn->call.BackendCreateDescriptor(CUDNN_BACKEND_ENGINECFG_DESCRIPTOR, &configs[made]), "list engines"));
+        GO(translate(cudnn, cudnn->call.BackendCreateDescriptor(CUDNN_BACKEND_ENGINECFG_DESCRIPTOR, &configs[made]),
+                     "list engines"));
     GO(translate(cudnn,
                  cudnn->call.BackendGetAttribute(heuristics, CUDNN_ATTR_ENGINEHEUR_RESULTS, CUDNN_TYPE_BACKEND_DESCRIPTOR, count,
                                                  &found, configs),
@@ -334,8 +348,10 @@ static cover_status plan_make(struct cudnn_plan **made, const struct cudnn *cudn
     cover_status status = make_graph(&graph, plan, cudnn);
     for (int m = 0; m < 2 && status == COVER_OK && !plan->execution; m++) status = choose(plan, cudnn, graph, modes[m]);
     if (status == COVER_ERROR_UNSUPPORTED) status = COVER_OK;
-    if (status != COVER_OK) plan_destroy(plan, cudnn);
-    else *made = plan;
+    if (status != COVER_OK)
+        plan_destroy(plan, cudnn);
+    else
+        *made = plan;
     return status;
 }
 
@@ -369,8 +385,8 @@ int cudnn_plans(struct cudnn *cudnn) {
 size_t cudnn_plan_workspace(const struct cudnn_plan *plan) { return plan->workspace_bytes; }
 const char *cudnn_plan_text(const struct cudnn_plan *plan) { return plan->text; }
 
-cover_status cudnn_plan_run(struct cudnn *cudnn, const struct cudnn_plan *plan, cuda_stream stream, void *const data[CUDNN_OPERANDS],
-                            void *workspace) {
+cover_status cudnn_plan_run(struct cudnn *cudnn, const struct cudnn_plan *plan, cuda_stream stream,
+                            void *const data[CUDNN_OPERANDS], void *workspace) {
     const int64_t uids[CUDNN_OPERANDS] = {CUDNN_X + 1, CUDNN_WEIGHTS + 1, CUDNN_Y + 1, CUDNN_BIAS + 1};
     const int64_t operands = plan->key.bias ? CUDNN_OPERANDS : CUDNN_BIAS;
     descriptor variant = NULL;
@@ -399,8 +415,10 @@ static cover_status create(struct cudnn **made, cover_context *context, const st
     cudnn->workspace_limit = (size_t)(device->memory_bytes / WORKSPACE_SHARE);
     pthread_mutex_init(&cudnn->lock, NULL);
     cover_status status = cudnn_library_open(&cudnn->call);
-    if (status != COVER_OK) cudnn_destroy(cudnn);
-    else *made = cudnn;
+    if (status != COVER_OK)
+        cudnn_destroy(cudnn);
+    else
+        *made = cudnn;
     return status;
 }
 
@@ -408,8 +426,10 @@ cover_status cudnn_create(struct cudnn **out, const struct device *device) {
     struct cudnn *cudnn;
     TRY(create(&cudnn, device->context, device));
     cover_status status = translate(cudnn, cudnn->call.Create(&cudnn->handle), "be started on this device");
-    if (status != COVER_OK) cudnn_destroy(cudnn);
-    else *out = cudnn;
+    if (status != COVER_OK)
+        cudnn_destroy(cudnn);
+    else
+        *out = cudnn;
     return status;
 }
 
@@ -419,8 +439,10 @@ cover_status cudnn_create_offline(struct cudnn **out, cover_context *context, co
     cover_status status =
         DESCRIBE(&cudnn->properties, cudnn, CUDNN_BACKEND_DEVICEPROP_DESCRIPTOR, "take the description of a device",
                  {CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION, CUDNN_TYPE_CHAR, (int64_t)strlen(properties), properties});
-    if (status != COVER_OK) cudnn_destroy(cudnn);
-    else *out = cudnn;
+    if (status != COVER_OK)
+        cudnn_destroy(cudnn);
+    else
+        *out = cudnn;
     return status;
 }
 

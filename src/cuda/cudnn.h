@@ -1,7 +1,7 @@
-/* cuDNN 9's graph API (backend descriptors in C): one handle, and execution plans of single convolutions, made once a shape and kept
- * until the device goes.  Which engine serves is what cuDNN's heuristics name first of those we may use: of no more workspace than a
- * share of the device's memory, without rounding that was not asked for, and deterministic where the device is to be.
- * Called by conv.c, which knows nothing of descriptors. */
+/* cuDNN 9's graph API (backend descriptors in C): one handle, and execution plans of single convolutions, made once a shape and
+ * kept until the device goes.  Which engine serves is what cuDNN's heuristics name first of those we may use: of no more
+ * workspace than a share of the device's memory, without rounding that was not asked for, and deterministic where the device is
+ * to be. Called by conv.c, which knows nothing of descriptors. */
 #ifndef COVER_CUDA_CUDNN_H
 #define COVER_CUDA_CUDNN_H
 
@@ -24,8 +24,9 @@ struct cudnn_plan;
 
 cover_status cudnn_create(struct cudnn **cudnn, const struct device *device);
 /* Without a device: plans can be made and looked at, not run.  `properties`: what cuDNN 9.8 and later write of a device, JSON. */
-cover_status cudnn_create_offline(struct cudnn **cudnn, cover_context *context, const char *properties, const struct device *like);
-void cudnn_destroy(struct cudnn *cudnn); /* takes NULL */
+cover_status cudnn_create_offline(struct cudnn **cudnn, cover_context *context, const char *properties,
+                                  const struct device *like);
+void cudnn_destroy(struct cudnn *cudnn);      /* takes NULL */
 int cudnn_version(const struct cudnn *cudnn); /* 90000 and above */
 
 /* The plan of a shape, made by the first who asks; any thread.  *plan = NULL where cuDNN has no engine that we may use. */
@@ -33,8 +34,9 @@ cover_status cudnn_plan_find(const struct cudnn_plan **plan, struct cudnn *cudnn
 int cudnn_plans(struct cudnn *cudnn); /* how many have been made */
 size_t cudnn_plan_workspace(const struct cudnn_plan *plan);
 const char *cudnn_plan_text(const struct cudnn_plan *plan); /* "engine 22, tensor cores, 0.0 MiB" */
-/* Start it on a stream.  Operands begin at multiples of 16 bytes, the workspace of 256; an operand that the pass lacks is not read. */
-cover_status cudnn_plan_run(struct cudnn *cudnn, const struct cudnn_plan *plan, cuda_stream stream, void *const data[CUDNN_OPERANDS],
-                            void *workspace);
+/* Start it on a stream.  Operands begin at multiples of 16 bytes, the workspace of 256; an operand that the pass lacks is not
+ * read. */
+cover_status cudnn_plan_run(struct cudnn *cudnn, const struct cudnn_plan *plan, cuda_stream stream,
+                            void *const data[CUDNN_OPERANDS], void *workspace);
 
 #endif

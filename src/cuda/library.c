@@ -24,14 +24,16 @@ static cover_status fill(void **functions, const char *needs, const char *withou
                          int count) {
     void *library = dlopen(file, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
     if (!library)
-        return fail(COVER_ERROR_DEVICE, "%s, which cannot be loaded: %s; install it, or name its folder in LD_LIBRARY_PATH; %s works "
-                    "without it", needs, dlerror(), without);
+        return fail(COVER_ERROR_DEVICE,
+                    "%s, which cannot be loaded: %s; install it, or name its folder in LD_LIBRARY_PATH; %s works "
+                    "without it",
+                    needs, dlerror(), without);
     for (int i = 0; i < count; i++) {
         functions[i] = dlsym(library, symbols[i]);
         if (!functions[i]) {
             dlclose(library);
-            return fail(COVER_ERROR_DEVICE, "%s, but %s has no function %s; install a newer one; %s works without it", needs, file,
-                        symbols[i], without);
+            return fail(COVER_ERROR_DEVICE, "%s, but %s has no function %s; install a newer one; %s works without it", needs,
+                        file, symbols[i], without);
         }
     }
     dlclose(library); /* it stays: RTLD_NODELETE */
@@ -52,7 +54,8 @@ _Static_assert(sizeof(struct cudnn_functions) == COUNT(cudnn_symbols) * sizeof(v
 _Static_assert(sizeof(struct nccl_functions) == COUNT(nccl_symbols) * sizeof(void *), "a pointer a function");
 
 static cover_status fill_cudnn(struct cudnn_functions *functions) {
-    return fill((void **)functions, "--device cuda needs cuDNN 9", "--device cpu", "libcudnn.so.9", cudnn_symbols, COUNT(cudnn_symbols));
+    return fill((void **)functions, "--device cuda needs cuDNN 9", "--device cpu", "libcudnn.so.9", cudnn_symbols,
+                COUNT(cudnn_symbols));
 }
 static cover_status fill_nccl(struct nccl_functions *functions) {
     return fill((void **)functions, "several GPUs need NCCL 2", "one GPU", "libnccl.so.2", nccl_symbols, COUNT(nccl_symbols));
@@ -63,7 +66,8 @@ cover_status cudnn_library_open(struct cudnn_functions *functions) {
     TRY(fill_cudnn(functions));
     const size_t version = functions->GetVersion();
     if (version >= 90000 && version < 100000) return COVER_OK;
-    return fail(COVER_ERROR_DEVICE, "cuDNN %zu.%zu is installed, but --device cuda needs version 9; --device cpu works without it",
+    return fail(COVER_ERROR_DEVICE,
+                "cuDNN %zu.%zu is installed, but --device cuda needs version 9; --device cpu works without it",
                 version / 10000 ? version / 10000 : version / 1000, version / 10000 ? version / 100 % 100 : version / 100 % 10);
 }
 
@@ -72,7 +76,8 @@ cover_status nccl_library_open(struct nccl_functions *functions) {
     TRY(fill_nccl(functions));
     int version = 0;
     ncclResult_t result = functions->GetVersion(&version);
-    if (result != ncclSuccess) return fail(COVER_ERROR_DEVICE, "NCCL does not tell its version: %s", functions->GetErrorString(result));
+    if (result != ncclSuccess)
+        return fail(COVER_ERROR_DEVICE, "NCCL does not tell its version: %s", functions->GetErrorString(result));
     if (version >= 21400 && version < 30000) return COVER_OK;
     return fail(COVER_ERROR_DEVICE, "NCCL %d.%d is installed, but several GPUs need 2.14 or newer; one GPU works without it",
                 version / 10000, version / 100 % 100);

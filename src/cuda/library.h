@@ -1,5 +1,5 @@
-/* cuDNN and NCCL, opened at run time into tables of functions: the module loads without them, and says what is missing when they are
- * needed.  Types are those of the libraries' own headers.  Used by cudnn.c and by the collectives. */
+/* cuDNN and NCCL, opened at run time into tables of functions: the module loads without them, and says what is missing when they
+ * are needed.  Types are those of the libraries' own headers.  Used by cudnn.c and by the collectives. */
 #ifndef COVER_CUDA_LIBRARY_H
 #define COVER_CUDA_LIBRARY_H
 

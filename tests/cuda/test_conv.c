@@ -1,5 +1,5 @@
-/* Convolutions of the CUDA module over the double of cuDNN: every form and choice against the formula, summed in double; plans that are
- * shared; engines that must not be taken; calls that fail in turn; capture into a graph. */
+/* Convolutions of the CUDA module over the double of cuDNN: every form and choice against the formula, summed in double; plans
+ * that are shared; engines that must not be taken; calls that fail in turn; capture into a graph. */
 #include "device_array.h"
 
 #include "cuda/conv.h"
@@ -49,7 +49,8 @@ static int64_t pixels_of(const struct trial *t) { return grid_pixels(&t->shape.g
 static int64_t taps_of(const struct trial *t) { return t->shape.kernel == 1 ? 1 : t->shape.grid.ndim == 2 ? 9 : 27; }
 static int64_t first_of(const struct trial *t) { return t->shape.c_in - t->shape.c_second; }
 
-static void fill_operand(struct trial *t, int which, int64_t count, enum element element, struct random_stream *random, float scale) {
+static void fill_operand(struct trial *t, int which, int64_t count, enum element element, struct random_stream *random,
+                         float scale) {
     float *values = random_floats(random, count, scale);
     void *elements = as_elements(values, count, element);
     for (int64_t i = 0; i < count; i++) values[i] = element_at(elements, i, element);
@@ -129,8 +130,8 @@ static struct sums formula(const struct trial *t) {
 static void sums_free(struct sums *sums) { free(sums->y), free(sums->dx), free(sums->dw), free(sums->db); }
 
 /* `channels` of `all`, from `first` on, against what a device array holds. */
-static void expect(const double *all, int64_t rows, int64_t width, int64_t first, int64_t channels, const struct device_array *found,
-                   enum element element, bool half, const char *what) {
+static void expect(const double *all, int64_t rows, int64_t width, int64_t first, int64_t channels,
+                   const struct device_array *found, enum element element, bool half, const char *what) {
     float *part = malloc((size_t)(rows * channels) * sizeof *part + 1);
     for (int64_t row = 0; row < rows; row++)
         for (int64_t c = 0; c < channels; c++) part[row * channels + c] = (float)all[row * width + first + c];
@@ -166,8 +167,8 @@ static cover_status run_passes(const struct trial *t, const struct cuda_conv *co
                                                           {on_device(&t->on[X2]), t->normed[1] ? &norms[1] : NULL}};
     void *const dx[CUDA_CONV_SOURCES] = {on_device(&r->dx), t->shape.c_second ? on_device(&r->dx2) : NULL};
     TRY(cuda_conv_pack(conv, stream, on_device(&r->packed), on_device(&t->on[WEIGHTS])));
-    TRY(cuda_conv_forward(conv, stream, on_device(&r->y), x, on_device(&r->packed), t->shape.bias ? on_device(&t->on[BIAS]) : NULL,
-                          on_device(&r->workspace)));
+    TRY(cuda_conv_forward(conv, stream, on_device(&r->y), x, on_device(&r->packed),
+                          t->shape.bias ? on_device(&t->on[BIAS]) : NULL, on_device(&r->workspace)));
     TRY(cuda_conv_grad_data(conv, stream, dx, on_device(&t->on[DY]), on_device(&r->packed), on_device(&r->workspace)));
     return cuda_conv_grad_weights(conv, stream, on_device(&r->dw), on_device(&r->db), x, on_device(&t->on[DY]),
                                   on_device(&r->workspace));
@@ -202,13 +203,21 @@ static void check_conv(const struct cuda_conv_shape *shape, struct random_stream
 /* ---- random shapes */
 
 static struct cuda_conv_shape random_shape(struct random_stream *random) {
-    static const enum element elements[][2] = {{ELEMENT_F32, ELEMENT_F32}, {ELEMENT_BF16, ELEMENT_BF16}, {ELEMENT_BF16, ELEMENT_F32},
-                                               {ELEMENT_F32, ELEMENT_BF16}};
+    static const enum element elements[][2] = {
+        {ELEMENT_F32, ELEMENT_F32}, {ELEMENT_BF16, ELEMENT_BF16}, {ELEMENT_BF16, ELEMENT_F32}, {ELEMENT_F32, ELEMENT_BF16}};
     const int ndim = pick(random, 2, 3), most = ndim == 2 ? 9 : 5, pair = pick(random, 0, 3);
-    struct cuda_conv_shape s = {.grid = {ndim, {ndim == 2 ? 1 : pick(random, 1, most), pick(random, 1, most), pick(random, 1, most)}},
-                                .images = pick(random, 1, 3), .c_out = pick(random, 1, 20), .kernel = pick(random, 0, 1) ? 3 : 1,
-                                .x = elements[pair][0], .y = elements[pair][1], .normed = pick(random, 0, 1), .bias = pick(random, 0, 1),
-                                .forward = true, .grad_data = true, .grad_weights = true};
+    struct cuda_conv_shape s = {
+        .grid = {ndim, {ndim == 2 ? 1 : pick(random, 1, most), pick(random, 1, most), pick(random, 1, most)}},
+        .images = pick(random, 1, 3),
+        .c_out = pick(random, 1, 20),
+        .kernel = pick(random, 0, 1) ? 3 : 1,
+        .x = elements[pair][0],
+        .y = elements[pair][1],
+        .normed = pick(random, 0, 1),
+        .bias = pick(random, 0, 1),
+        .forward = true,
+        .grad_data = true,
+        .grad_weights = true};
     s.c_second = pick(random, 0, 1) ? pick(random, 1, 12) : 0;
     s.c_in = s.c_second + pick(random, 1, 12);
     if (pick(random, 0, 1)) /* whole vectors of channels */
@@ -217,8 +226,13 @@ static struct cuda_conv_shape random_shape(struct random_stream *random) {
 }
 
 START_TEST(any_shape_in_any_form_is_the_formula) {
-    static const unsigned refusals[] = {0, CUDASIM_CUDNN_FLOAT_GRADIENTS, CUDASIM_CUDNN_ODD_CHANNELS, CUDASIM_CUDNN_MIXED,
-                                        CUDASIM_CUDNN_HALF, CUDASIM_CUDNN_BIAS, CUDASIM_CUDNN_BIAS | CUDASIM_CUDNN_ODD_CHANNELS};
+    static const unsigned refusals[] = {0,
+                                        CUDASIM_CUDNN_FLOAT_GRADIENTS,
+                                        CUDASIM_CUDNN_ODD_CHANNELS,
+                                        CUDASIM_CUDNN_MIXED,
+                                        CUDASIM_CUDNN_HALF,
+                                        CUDASIM_CUDNN_BIAS,
+                                        CUDASIM_CUDNN_BIAS | CUDASIM_CUDNN_ODD_CHANNELS};
     struct random_stream random = random_stream(7, RANDOM_TEST, 0, (uint32_t)_i);
     cudasim_cudnn_refuse(refusals[_i]);
     cudasim_seed((uint64_t)_i);
@@ -231,8 +245,16 @@ END_TEST
 
 /* ---- the choice */
 
-static const struct cuda_conv_shape usual = {.grid = {2, {1, 6, 5}}, .images = 2, .c_in = 16, .c_out = 8, .kernel = 3,
-                                             .x = ELEMENT_BF16, .y = ELEMENT_BF16, .bias = true, .forward = true, .grad_data = true,
+static const struct cuda_conv_shape usual = {.grid = {2, {1, 6, 5}},
+                                             .images = 2,
+                                             .c_in = 16,
+                                             .c_out = 8,
+                                             .kernel = 3,
+                                             .x = ELEMENT_BF16,
+                                             .y = ELEMENT_BF16,
+                                             .bias = true,
+                                             .forward = true,
+                                             .grad_data = true,
                                              .grad_weights = true};
 
 static void expect_choice(const struct cuda_conv_shape *shape, unsigned refusals, const char *forward, const char *data,
@@ -244,7 +266,8 @@ static void expect_choice(const struct cuda_conv_shape *shape, unsigned refusals
     ck_assert_ok(cudnn_create(&device.cudnn, &device));
     ck_assert_ok(cuda_conv_create(&conv, &device, shape));
     cuda_conv_describe(conv, text, sizeof text);
-    snprintf(wanted, sizeof wanted, "convolution 2D %d -> %d, kernel %d; forward: %s; gradient of the data: %s; gradient of the weights: %s",
+    snprintf(wanted, sizeof wanted,
+             "convolution 2D %d -> %d, kernel %d; forward: %s; gradient of the data: %s; gradient of the weights: %s",
              (int)shape->c_in, (int)shape->c_out, shape->kernel, forward, data, weights);
     ck_assert_str_eq(text, wanted);
     cuda_conv_destroy(conv);
@@ -260,10 +283,12 @@ START_TEST(the_first_form_that_has_an_engine_serves) {
     expect_choice(&usual, 0, "as it is (" HALF ")", "as it is (" HALF ")", "as it is (" HALF ")");
     expect_choice(&usual, CUDASIM_CUDNN_FLOAT_GRADIENTS, "as it is (" HALF ")", "as it is (" HALF ")",
                   "as it is (" HALF ", written in bf16)");
-    expect_choice(&usual, CUDASIM_CUDNN_BIAS, "as it is (" HALF ", bias added behind)", "as it is (" HALF ")", "as it is (" HALF ")");
+    expect_choice(&usual, CUDASIM_CUDNN_BIAS, "as it is (" HALF ", bias added behind)", "as it is (" HALF ")",
+                  "as it is (" HALF ")");
     expect_choice(&odd, CUDASIM_CUDNN_ODD_CHANNELS, "padded channels (" HALF ")", "padded channels (" HALF ")",
                   "padded channels (" HALF ")");
-    expect_choice(&mixed, CUDASIM_CUDNN_MIXED, "float32 (" FLOAT ")", "as it is (" HALF ")", "as it is (" HALF ", written in bf16)");
+    expect_choice(&mixed, CUDASIM_CUDNN_MIXED, "float32 (" FLOAT ")", "as it is (" HALF ")",
+                  "as it is (" HALF ", written in bf16)");
     expect_choice(&usual, CUDASIM_CUDNN_HALF, "float32 (" FLOAT ")", "float32 (" FLOAT ")", "float32 (" FLOAT ")");
     expect_choice(&mixed, 0, "as it is (" HALF ")", "as it is (" HALF ")", "as it is (" HALF ")");
     expect_choice(&floats, CUDASIM_CUDNN_HALF, "as it is (" FLOAT ")", "as it is (" FLOAT ")", "as it is (" FLOAT ")");
@@ -289,7 +314,7 @@ START_TEST(rounding_and_chance_are_taken_where_they_are_allowed_alone) {
 }
 END_TEST
 
-/* The fallback has no workspace, so it does not split its sums: with 108 processors a gradient of few weights is not left to it. */
+/* The fallback has no workspace, so it does not split its sums: with 108 processors few weights are not left to it. */
 START_TEST(a_gradient_of_few_weights_keeps_the_chip_busy) {
     struct cuda_conv_shape many = usual;
     many.c_in = 1024, many.c_out = 256;
@@ -304,8 +329,9 @@ START_TEST(no_engine_at_all_is_a_plain_error) {
     cudasim_cudnn_refuse(CUDASIM_CUDNN_ALL);
     ck_assert_int_eq(cuda_conv_create(&conv, &device, &usual), COVER_ERROR_UNSUPPORTED);
     ck_assert_ptr_null(conv);
-    ck_assert_str_eq(cover_error_text(), "cuDNN 9.19.0 has no engine on a device for a convolution's forward: 2D, 2 images of 1 x 6 x 5 "
-                                         "pixels, 16 -> 8 channels, kernel 3, bf16, deterministic; use another precision or --device cpu");
+    ck_assert_str_eq(cover_error_text(),
+                     "cuDNN 9.19.0 has no engine on a device for a convolution's forward: 2D, 2 images of 1 x 6 x 5 "
+                     "pixels, 16 -> 8 channels, kernel 3, bf16, deterministic; use another precision or --device cpu");
 }
 END_TEST
 
@@ -359,7 +385,8 @@ START_TEST(memory_of_the_host_is_refused) {
     ck_assert_ok(cuda_conv_create(&conv, &device, &shape));
     struct results r = results(&t, conv);
     const struct cuda_conv_source x[CUDA_CONV_SOURCES] = {{on_device(&t.on[X]), NULL}};
-    ck_assert_int_eq(cuda_conv_forward(conv, NULL, y, x, on_device(&r.packed), NULL, on_device(&r.workspace)), COVER_ERROR_DEVICE);
+    ck_assert_int_eq(cuda_conv_forward(conv, NULL, y, x, on_device(&r.packed), NULL, on_device(&r.workspace)),
+                     COVER_ERROR_DEVICE);
     ck_assert_ptr_nonnull(strstr(cover_error_text(), "y, 960 bytes, is not in device memory"));
     results_free(&r);
     cuda_conv_destroy(conv);
@@ -367,7 +394,8 @@ START_TEST(memory_of_the_host_is_refused) {
 }
 END_TEST
 
-/* Every call of cuDNN fails in turn.  Memory is always an error; another fault may only mean another engine, with the same results. */
+/* Every call of cuDNN fails in turn.  Memory is always an error; another fault may only mean another engine, with the same
+ * results. */
 START_TEST(every_call_of_cudnn_may_fail) {
     const cudnnStatus_t fault = _i ? CUDNN_STATUS_INTERNAL_ERROR_HOST_ALLOCATION_FAILED : CUDNN_STATUS_NOT_SUPPORTED;
     struct random_stream random = random_stream(2, RANDOM_TEST, 0, 1);

@@ -1,6 +1,6 @@
-/* The real cuDNN, without a GPU: it plans for a device that is only described to it (9.8 and later).  Every convolution of the networks
- * must find engines on each target, so must the descriptors pass cuDNN's own checks.  Engines that are compiled at run time need a
- * driver and are missing here, so a GPU has more to choose from.  Exit 77 (skipped) where there is no such cuDNN. */
+/* The real cuDNN, without a GPU: it plans for a device that is only described to it (9.8 and later).  Every convolution of the
+ * networks must find engines on each target, so must the descriptors pass cuDNN's own checks.  Engines that are compiled at run
+ * time need a driver and are missing here, so a GPU has more to choose from.  Exit 77 (skipped) where there is no such cuDNN. */
 #include "../check_main.h"
 
 #include "core/method/objective.h"
@@ -19,17 +19,22 @@ static void setup(void) { ck_assert_ok(cover_context_create(&context, NULL)); }
 static void teardown(void) { cover_context_destroy(context); }
 
 /* conv.c's neighbours; nothing runs here. */
-cover_status cuda_check(cuda_error error, const char *what) { return error ? fail(COVER_ERROR_INTERNAL, "%s ran", what) : COVER_OK; }
-#define NEVER(name, ...)                                                                                                           \
-    cuda_error name(__VA_ARGS__);                                                                                                  \
+cover_status cuda_check(cuda_error error, const char *what) {
+    return error ? fail(COVER_ERROR_INTERNAL, "%s ran", what) : COVER_OK;
+}
+#define NEVER(name, ...)                                                                                                         \
+    cuda_error name(__VA_ARGS__);                                                                                                \
     cuda_error name(__VA_ARGS__) { return 1; }
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wunused-parameter"
 NEVER(cuda_join, cuda_stream a, void *b, enum element c, int64_t d, int64_t e, int64_t f, const void *g, enum element h,
       const struct cuda_norm *i, int j, int64_t k, int64_t l)
-NEVER(cuda_split, cuda_stream a, void *b, enum element c, int64_t d, const void *e, enum element f, int64_t g, int64_t h, int64_t i)
-NEVER(cuda_pack_weights, cuda_stream a, void *b, enum element c, int64_t d, int64_t e, const float *f, int64_t g, int64_t h, int i)
-NEVER(cuda_unpack_weights, cuda_stream a, float *b, int64_t c, int64_t d, int e, const void *f, enum element g, int64_t h, int64_t i)
+NEVER(cuda_split, cuda_stream a, void *b, enum element c, int64_t d, const void *e, enum element f, int64_t g, int64_t h,
+      int64_t i)
+NEVER(cuda_pack_weights, cuda_stream a, void *b, enum element c, int64_t d, int64_t e, const float *f, int64_t g, int64_t h,
+      int i)
+NEVER(cuda_unpack_weights, cuda_stream a, float *b, int64_t c, int64_t d, int e, const void *f, enum element g, int64_t h,
+      int64_t i)
 NEVER(cuda_add_bias, cuda_stream a, void *b, enum element c, const float *d, int64_t e, int64_t f)
 NEVER(cuda_bias_grad, cuda_stream a, float *b, const void *c, enum element d, int64_t e, int64_t f, void *g)
 size_t cuda_bias_grad_workspace(int64_t rows, int64_t channels) { return (size_t)(rows > channels); }
@@ -49,17 +54,21 @@ enum { TARGETS = sizeof targets / sizeof *targets };
 
 static void open_target(struct device *device, const struct target *target) {
     char json[1024];
-    snprintf(json, sizeof json,
-             "{\"maxGridSize\": [2147483647, 65535, 65535], \"maxBlockSize\": [1024, 1024, 64], \"regsPerBlock\": 65536, "
-             "\"multiProcessorCount\": %d, \"warpSize\": 32, \"maxSharedMemoryPerBlock\": 49152, "
-             "\"maxSharedMemoryPerBlockOptin\": %d, \"reservedSharedMemoryPerBlock\": 1024, \"maxRegistersPerSM\": 65536, "
-             "\"maxCtasPerSM\": 32, \"maxThreadsPerBlock\": 1024, \"maxThreadsPerSM\": %d, \"pciDeviceId\": 0, \"isTccDriver\": 0, "
-             "\"supportCoopLaunch\": 1, \"totalGlobalMem\": %llu, \"smClockRateKHz\": 1410000, \"memClockRateKHz\": 1215000, "
-             "\"l2CacheSize\": 41943040, \"cudaDeviceId\": 0, \"deviceVer\": %d, \"driverVer\": 13000, \"deviceName\": \"%s\"}",
-             target->processors, target->shared_bytes, target->capability == 120 ? 1536 : 2048,
-             (unsigned long long)target->memory_bytes, 10 * target->capability, target->name);
-    *device = (struct device){.context = context, .capability = target->capability, .processors = target->processors,
-                              .memory_bytes = target->memory_bytes, .deterministic = true};
+    snprintf(
+        json, sizeof json,
+        "{\"maxGridSize\": [2147483647, 65535, 65535], \"maxBlockSize\": [1024, 1024, 64], \"regsPerBlock\": 65536, "
+        "\"multiProcessorCount\": %d, \"warpSize\": 32, \"maxSharedMemoryPerBlock\": 49152, "
+        "\"maxSharedMemoryPerBlockOptin\": %d, \"reservedSharedMemoryPerBlock\": 1024, \"maxRegistersPerSM\": 65536, "
+        "\"maxCtasPerSM\": 32, \"maxThreadsPerBlock\": 1024, \"maxThreadsPerSM\": %d, \"pciDeviceId\": 0, \"isTccDriver\": 0, "
+        "\"supportCoopLaunch\": 1, \"totalGlobalMem\": %llu, \"smClockRateKHz\": 1410000, \"memClockRateKHz\": 1215000, "
+        "\"l2CacheSize\": 41943040, \"cudaDeviceId\": 0, \"deviceVer\": %d, \"driverVer\": 13000, \"deviceName\": \"%s\"}",
+        target->processors, target->shared_bytes, target->capability == 120 ? 1536 : 2048,
+        (unsigned long long)target->memory_bytes, 10 * target->capability, target->name);
+    *device = (struct device){.context = context,
+                              .capability = target->capability,
+                              .processors = target->processors,
+                              .memory_bytes = target->memory_bytes,
+                              .deterministic = true};
     snprintf(device->name, sizeof device->name, "%s", target->name);
     ck_assert_ok(cudnn_create_offline(&device->cudnn, context, json, device));
 }
@@ -69,10 +78,19 @@ static void open_target(struct device *device, const struct target *target) {
 static struct cuda_conv_shape shape_of(const struct graph *graph, const struct node *node, int samples) {
     const struct tensor *x = &graph->tensors[node->input[0]], *y = &graph->tensors[node->output[0]];
     const struct parameter *weights = &graph->parameters->rows[graph->tensors[node->input[1]].index];
-    return (struct cuda_conv_shape){.grid = x->grid, .images = x->images * samples, .c_in = weights->shape[1], .c_out = weights->shape[0],
+    return (struct cuda_conv_shape){.grid = x->grid,
+                                    .images = x->images * samples,
+                                    .c_in = weights->shape[1],
+                                    .c_out = weights->shape[0],
                                     .c_second = node->input[3] == ABSENT ? 0 : graph->tensors[node->input[3]].channels,
-                                    .kernel = weights->shape[2] == 1 ? 1 : 3, .x = x->element, .y = y->element, .normed = true,
-                                    .bias = node->input[2] != ABSENT, .forward = true, .grad_data = true, .grad_weights = true};
+                                    .kernel = weights->shape[2] == 1 ? 1 : 3,
+                                    .x = x->element,
+                                    .y = y->element,
+                                    .normed = true,
+                                    .bias = node->input[2] != ABSENT,
+                                    .forward = true,
+                                    .grad_data = true,
+                                    .grad_weights = true};
 }
 
 static void plan_network(struct device *device, const char *preset, const char *precision, int samples) {
@@ -123,10 +141,18 @@ START_TEST(odd_channels_and_sizes_have_engines) {
         for (size_t i = 0; i < 4 * sizeof classes / sizeof *classes; i++) {
             const bool head = i % 2;
             const enum element x = i / 2 % 2 ? ELEMENT_BF16 : ELEMENT_F32;
-            const struct cuda_conv_shape shape = {.grid = {ndim, {ndim == 2 ? 1 : 33, 129, 97}}, .images = 1, .c_in = head ? 32 : classes[i / 4],
-                                                  .c_out = head ? classes[i / 4] : 32, .kernel = head ? 1 : 3, .x = x,
-                                                  .y = head ? ELEMENT_F32 : x, .normed = true, .bias = true, .forward = true,
-                                                  .grad_data = true, .grad_weights = true};
+            const struct cuda_conv_shape shape = {.grid = {ndim, {ndim == 2 ? 1 : 33, 129, 97}},
+                                                  .images = 1,
+                                                  .c_in = head ? 32 : classes[i / 4],
+                                                  .c_out = head ? classes[i / 4] : 32,
+                                                  .kernel = head ? 1 : 3,
+                                                  .x = x,
+                                                  .y = head ? ELEMENT_F32 : x,
+                                                  .normed = true,
+                                                  .bias = true,
+                                                  .forward = true,
+                                                  .grad_data = true,
+                                                  .grad_weights = true};
             struct cuda_conv *conv;
             ck_assert_ok(cuda_conv_create(&conv, &device, &shape));
             cuda_conv_destroy(conv);
@@ -137,7 +163,8 @@ END_TEST
 
 START_TEST(a_plan_without_a_device_does_not_run) {
     struct device device;
-    const struct cudnn_key key = {.pass = CUDNN_PASS_FORWARD, .grid = {2, {1, 64, 64}}, .images = 1, .c_in = 32, .c_out = 32, .kernel = 3};
+    const struct cudnn_key key = {
+        .pass = CUDNN_PASS_FORWARD, .grid = {2, {1, 64, 64}}, .images = 1, .c_in = 32, .c_out = 32, .kernel = 3};
     const struct cudnn_plan *plan;
     void *const data[CUDNN_OPERANDS] = {NULL};
     open_target(&device, &targets[0]);

@@ -1,7 +1,7 @@
-/* Host double of cuDNN's graph API: convolutions, their gradients and an added bias, channels last.  It is stricter than cuDNN where
- * a slip would pass there unseen: every attribute's type and count, required ones, order of finalizing, dense strides, each operand
- * named once, aligned and in device memory.  Its engines differ as cuDNN's do (notes, workspace, plans that cannot be made after all).
- * Work is put into the handle's stream, with the operands that the variant pack had then. */
+/* Host double of cuDNN's graph API: convolutions, their gradients and an added bias, channels last.  It is stricter than cuDNN
+ * where a slip would pass there unseen: every attribute's type and count, required ones, order of finalizing, dense strides, each
+ * operand named once, aligned and in device memory.  Its engines differ as cuDNN's do (notes, workspace, plans that cannot be
+ * made after all). Work is put into the handle's stream, with the operands that the variant pack had then. */
 #include <cudasim.h>
 #include <cudasim_cudnn.h>
 
@@ -37,18 +37,18 @@ static cudnnStatus_t refuse(cudnnStatus_t status, const char *format, ...) {
     va_end(values);
     return status;
 }
-#define CHECK(condition, status, ...)                                                                                              \
-    do {                                                                                                                           \
-        if (!(condition)) return refuse(status, __VA_ARGS__);                                                                      \
+#define CHECK(condition, status, ...)                                                                                            \
+    do {                                                                                                                         \
+        if (!(condition)) return refuse(status, __VA_ARGS__);                                                                    \
     } while (0)
-#define PASS_ON(call)                                                                                                              \
-    do {                                                                                                                           \
-        cudnnStatus_t passed = (call);                                                                                             \
-        if (passed != CUDNN_STATUS_SUCCESS) return passed;                                                                         \
+#define PASS_ON(call)                                                                                                            \
+    do {                                                                                                                         \
+        cudnnStatus_t passed = (call);                                                                                           \
+        if (passed != CUDNN_STATUS_SUCCESS) return passed;                                                                       \
     } while (0)
 /* At the head of every call that may fail; holds the lock to its end. */
-#define ENTER()                                                                                                                    \
-    std::lock_guard<std::mutex> hold(lock);                                                                                        \
+#define ENTER()                                                                                                                  \
+    std::lock_guard<std::mutex> hold(lock);                                                                                      \
     if (++calls == failing) return refuse(failing_status, "the test wants this call to fail")
 
 /* ---- descriptors */
@@ -79,12 +79,13 @@ struct rule {
     int part;
 };
 enum { NO_PART = -1, ANY_OPERATION = -2 };
-#define CONVOLUTION_RULES(OWNER, PREFIX, X, W, Y)                                                                                  \
-    {OWNER, PREFIX##_ALPHA, CUDNN_TYPE_FLOAT, 1, 1, true, NO_PART}, {OWNER, PREFIX##_BETA, CUDNN_TYPE_FLOAT, 1, 1, true, NO_PART}, \
-        {OWNER, PREFIX##_CONV_DESC, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, 1, true, CUDNN_BACKEND_CONVOLUTION_DESCRIPTOR},              \
-        {OWNER, PREFIX##_##X, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, 1, true, CUDNN_BACKEND_TENSOR_DESCRIPTOR},                         \
-        {OWNER, PREFIX##_##W, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, 1, true, CUDNN_BACKEND_TENSOR_DESCRIPTOR}, {                       \
-        OWNER, PREFIX##_##Y, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, 1, true, CUDNN_BACKEND_TENSOR_DESCRIPTOR                            \
+#define CONVOLUTION_RULES(OWNER, PREFIX, X, W, Y)                                                                                \
+    {OWNER, PREFIX##_ALPHA, CUDNN_TYPE_FLOAT, 1, 1, true, NO_PART},                                                              \
+        {OWNER, PREFIX##_BETA, CUDNN_TYPE_FLOAT, 1, 1, true, NO_PART},                                                           \
+        {OWNER, PREFIX##_CONV_DESC, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, 1, true, CUDNN_BACKEND_CONVOLUTION_DESCRIPTOR},            \
+        {OWNER, PREFIX##_##X, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, 1, true, CUDNN_BACKEND_TENSOR_DESCRIPTOR},                       \
+        {OWNER, PREFIX##_##W, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, 1, true, CUDNN_BACKEND_TENSOR_DESCRIPTOR}, {                     \
+        OWNER, PREFIX##_##Y, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, 1, true, CUDNN_BACKEND_TENSOR_DESCRIPTOR                          \
     }
 static const rule rules[] = {
     {CUDNN_BACKEND_TENSOR_DESCRIPTOR, CUDNN_ATTR_TENSOR_UNIQUE_ID, CUDNN_TYPE_INT64, 1, 1, true, NO_PART},
@@ -101,22 +102,23 @@ static const rule rules[] = {
     {CUDNN_BACKEND_CONVOLUTION_DESCRIPTOR, CUDNN_ATTR_CONVOLUTION_DILATIONS, CUDNN_TYPE_INT64, 2, 3, true, NO_PART},
     {CUDNN_BACKEND_CONVOLUTION_DESCRIPTOR, CUDNN_ATTR_CONVOLUTION_FILTER_STRIDES, CUDNN_TYPE_INT64, 2, 3, true, NO_PART},
     CONVOLUTION_RULES(CUDNN_BACKEND_OPERATION_CONVOLUTION_FORWARD_DESCRIPTOR, CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD, X, W, Y),
-    CONVOLUTION_RULES(CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_DATA_DESCRIPTOR, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA, DX, W,
-                      DY),
-    CONVOLUTION_RULES(CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_FILTER_DESCRIPTOR, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER, X,
-                      DW, DY),
+    CONVOLUTION_RULES(CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_DATA_DESCRIPTOR, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA, DX,
+                      W, DY),
+    CONVOLUTION_RULES(CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_FILTER_DESCRIPTOR, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER,
+                      X, DW, DY),
     {CUDNN_BACKEND_POINTWISE_DESCRIPTOR, CUDNN_ATTR_POINTWISE_MODE, CUDNN_TYPE_POINTWISE_MODE, 1, 1, true, NO_PART},
     {CUDNN_BACKEND_POINTWISE_DESCRIPTOR, CUDNN_ATTR_POINTWISE_MATH_PREC, CUDNN_TYPE_DATA_TYPE, 1, 1, true, NO_PART},
-    {CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR, CUDNN_ATTR_OPERATION_POINTWISE_PW_DESCRIPTOR, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, 1,
-     true, CUDNN_BACKEND_POINTWISE_DESCRIPTOR},
-    {CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR, CUDNN_ATTR_OPERATION_POINTWISE_XDESC, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, 1, true,
-     CUDNN_BACKEND_TENSOR_DESCRIPTOR},
-    {CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR, CUDNN_ATTR_OPERATION_POINTWISE_BDESC, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, 1, false,
-     CUDNN_BACKEND_TENSOR_DESCRIPTOR},
-    {CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR, CUDNN_ATTR_OPERATION_POINTWISE_YDESC, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, 1, true,
-     CUDNN_BACKEND_TENSOR_DESCRIPTOR},
+    {CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR, CUDNN_ATTR_OPERATION_POINTWISE_PW_DESCRIPTOR, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1,
+     1, true, CUDNN_BACKEND_POINTWISE_DESCRIPTOR},
+    {CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR, CUDNN_ATTR_OPERATION_POINTWISE_XDESC, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, 1,
+     true, CUDNN_BACKEND_TENSOR_DESCRIPTOR},
+    {CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR, CUDNN_ATTR_OPERATION_POINTWISE_BDESC, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, 1,
+     false, CUDNN_BACKEND_TENSOR_DESCRIPTOR},
+    {CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR, CUDNN_ATTR_OPERATION_POINTWISE_YDESC, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, 1,
+     true, CUDNN_BACKEND_TENSOR_DESCRIPTOR},
     {CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR, CUDNN_ATTR_OPERATIONGRAPH_HANDLE, CUDNN_TYPE_HANDLE, 1, 1, true, NO_PART},
-    {CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR, CUDNN_ATTR_OPERATIONGRAPH_OPS, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, 2, true, ANY_OPERATION},
+    {CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR, CUDNN_ATTR_OPERATIONGRAPH_OPS, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, 2, true,
+     ANY_OPERATION},
     {CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR, CUDNN_ATTR_ENGINEHEUR_MODE, CUDNN_TYPE_HEUR_MODE, 1, 1, true, NO_PART},
     {CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR, CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, 1, true,
      CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR},
@@ -139,7 +141,7 @@ struct problem {
     descriptor_type pass;
     int axes;
     int64_t images, size[3], c_in, c_out, kernel, before[3];
-    cudnnDataType_t x, weights, y;    /* of the operands */
+    cudnnDataType_t x, weights, y;               /* of the operands */
     int64_t uid_x, uid_weights, uid_y, uid_bias; /* bias: 0 = none */
     bool converted;                              /* an identity stands behind */
 };
@@ -149,14 +151,15 @@ struct descriptor {
     bool finalized = false;
     std::map<attribute_name, vector<char>> values;
     std::map<attribute_name, vector<shared_ptr<descriptor>>> parts;
-    problem what{};     /* of a graph and all that comes of it */
-    engine how{};       /* of an engine, its configuration, its plan */
+    problem what{}; /* of a graph and all that comes of it */
+    engine how{};   /* of an engine, its configuration, its plan */
     explicit descriptor(descriptor_type t) : type(t) { alive++; }
     ~descriptor() { alive--; }
     template <typename T> T get(attribute_name name, size_t i = 0) const {
         T value{};
         auto at = values.find(name);
-        if (at != values.end() && at->second.size() >= (i + 1) * sizeof value) memcpy(&value, at->second.data() + i * sizeof value, sizeof value);
+        if (at != values.end() && at->second.size() >= (i + 1) * sizeof value)
+            memcpy(&value, at->second.data() + i * sizeof value, sizeof value);
         return value;
     }
     size_t count(attribute_name name, size_t size) const {
@@ -190,7 +193,8 @@ static cudnnStatus_t finish_tensor(descriptor *d) {
         CHECK(d->get<int64_t>(CUDNN_ATTR_TENSOR_DIMENSIONS, a) > 0, CUDNN_STATUS_BAD_PARAM, "dimension %zu is not positive", a);
     CHECK(d->get<int64_t>(CUDNN_ATTR_TENSOR_STRIDES, 1) == 1, CUDNN_STATUS_NOT_SUPPORTED_LAYOUT, "channels are not last");
     for (size_t a = rank - 1; a != 1; a = a == 2 ? 0 : a - 1) {
-        CHECK(d->get<int64_t>(CUDNN_ATTR_TENSOR_STRIDES, a) == expected, CUDNN_STATUS_NOT_SUPPORTED_LAYOUT, "stride %zu is not dense", a);
+        CHECK(d->get<int64_t>(CUDNN_ATTR_TENSOR_STRIDES, a) == expected, CUDNN_STATUS_NOT_SUPPORTED_LAYOUT,
+              "stride %zu is not dense", a);
         expected *= d->get<int64_t>(CUDNN_ATTR_TENSOR_DIMENSIONS, a);
         if (a == 0) break;
     }
@@ -207,10 +211,12 @@ static cudnnStatus_t finish_convolution(descriptor *d) {
                                 CUDNN_ATTR_CONVOLUTION_DILATIONS, CUDNN_ATTR_CONVOLUTION_FILTER_STRIDES})
         CHECK(d->count(name, 8) == axes, CUDNN_STATUS_BAD_PARAM, "attribute %d has not a value an axis", name);
     for (size_t a = 0; a < axes; a++)
-        CHECK(d->get<int64_t>(CUDNN_ATTR_CONVOLUTION_DILATIONS, a) == 1 && d->get<int64_t>(CUDNN_ATTR_CONVOLUTION_FILTER_STRIDES, a) == 1 &&
+        CHECK(d->get<int64_t>(CUDNN_ATTR_CONVOLUTION_DILATIONS, a) == 1 &&
+                  d->get<int64_t>(CUDNN_ATTR_CONVOLUTION_FILTER_STRIDES, a) == 1 &&
                   d->get<int64_t>(CUDNN_ATTR_CONVOLUTION_PRE_PADDINGS, a) >= 0,
               CUDNN_STATUS_NOT_SUPPORTED, "dilated or strided");
-    CHECK(d->get<cudnnDataType_t>(CUDNN_ATTR_CONVOLUTION_COMP_TYPE) == CUDNN_DATA_FLOAT, CUDNN_STATUS_NOT_SUPPORTED, "sums not in float32");
+    CHECK(d->get<cudnnDataType_t>(CUDNN_ATTR_CONVOLUTION_COMP_TYPE) == CUDNN_DATA_FLOAT, CUDNN_STATUS_NOT_SUPPORTED,
+          "sums not in float32");
     CHECK(d->get<cudnnConvolutionMode_t>(CUDNN_ATTR_CONVOLUTION_CONV_MODE) == CUDNN_CROSS_CORRELATION, CUDNN_STATUS_NOT_SUPPORTED,
           "not a cross-correlation");
     return CUDNN_STATUS_SUCCESS;
@@ -225,7 +231,8 @@ struct pass_names {
     descriptor_type type;
     attribute_name alpha, beta, convolution, x, weights, y;
 };
-#define PASS(TYPE, PREFIX, X, W, Y) {TYPE, PREFIX##_ALPHA, PREFIX##_BETA, PREFIX##_CONV_DESC, PREFIX##_##X, PREFIX##_##W, PREFIX##_##Y}
+#define PASS(TYPE, PREFIX, X, W, Y)                                                                                              \
+    { TYPE, PREFIX##_ALPHA, PREFIX##_BETA, PREFIX##_CONV_DESC, PREFIX##_##X, PREFIX##_##W, PREFIX##_##Y }
 static const pass_names passes[] = {
     PASS(CUDNN_BACKEND_OPERATION_CONVOLUTION_FORWARD_DESCRIPTOR, CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD, X, W, Y),
     PASS(CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_DATA_DESCRIPTOR, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA, DX, W, DY),
@@ -247,8 +254,9 @@ static cudnnStatus_t finish_pass(descriptor *d) {
           CUDNN_STATUS_BAD_PARAM_SHAPE_MISMATCH, "tensors and convolution have different ranks");
     CHECK(dimension(x, 0) == dimension(y, 0) && dimension(x, 1) == dimension(w, 1) && dimension(y, 1) == dimension(w, 0),
           CUDNN_STATUS_BAD_PARAM_SHAPE_MISMATCH, "images or channels do not match");
-    problem &p = d->what = {n.type, (int)axes, dimension(x, 0), {1, 1, 1}, dimension(x, 1), dimension(y, 1), dimension(w, 2), {0, 0, 0},
-                            type_of(x), type_of(w), type_of(y), uid_of(x), uid_of(w), uid_of(y), 0, false};
+    problem &p = d->what = {n.type,    (int)axes,  dimension(x, 0), {1, 1, 1},  dimension(x, 1), dimension(y, 1), dimension(w, 2),
+                            {0, 0, 0}, type_of(x), type_of(w),      type_of(y), uid_of(x),       uid_of(w),       uid_of(y),
+                            0,         false};
     for (size_t a = 0; a < axes; a++) {
         const int64_t before = c->get<int64_t>(CUDNN_ATTR_CONVOLUTION_PRE_PADDINGS, a);
         const int64_t behind = c->get<int64_t>(CUDNN_ATTR_CONVOLUTION_POST_PADDINGS, a);
@@ -263,12 +271,14 @@ static cudnnStatus_t finish_pass(descriptor *d) {
 /* An added bias, or the identity, which may convert. */
 static cudnnStatus_t finish_pointwise(descriptor *d) {
     const descriptor *x = d->part(CUDNN_ATTR_OPERATION_POINTWISE_XDESC), *b = d->part(CUDNN_ATTR_OPERATION_POINTWISE_BDESC),
-                     *y = d->part(CUDNN_ATTR_OPERATION_POINTWISE_YDESC), *how = d->part(CUDNN_ATTR_OPERATION_POINTWISE_PW_DESCRIPTOR);
+                     *y = d->part(CUDNN_ATTR_OPERATION_POINTWISE_YDESC),
+                     *how = d->part(CUDNN_ATTR_OPERATION_POINTWISE_PW_DESCRIPTOR);
     const cudnnPointwiseMode_t mode = how->get<cudnnPointwiseMode_t>(CUDNN_ATTR_POINTWISE_MODE);
     CHECK((mode == CUDNN_POINTWISE_ADD || mode == CUDNN_POINTWISE_IDENTITY) &&
               how->get<cudnnDataType_t>(CUDNN_ATTR_POINTWISE_MATH_PREC) == CUDNN_DATA_FLOAT,
           CUDNN_STATUS_NOT_SUPPORTED, "neither an addition nor the identity in float32");
-    CHECK((mode == CUDNN_POINTWISE_ADD) == (b != nullptr), CUDNN_STATUS_BAD_PARAM, "a second operand of the identity, or none of an addition");
+    CHECK((mode == CUDNN_POINTWISE_ADD) == (b != nullptr), CUDNN_STATUS_BAD_PARAM,
+          "a second operand of the identity, or none of an addition");
     CHECK(!is_virtual(y), CUDNN_STATUS_NOT_SUPPORTED_GRAPH_PATTERN, "what comes out is virtual");
     for (size_t a = 0; a < x->count(CUDNN_ATTR_TENSOR_DIMENSIONS, 8); a++)
         CHECK(dimension(x, a) == dimension(y, a) && (!b || dimension(b, a) == (a == 1 ? dimension(x, 1) : 1)),
@@ -299,7 +309,8 @@ static cudnnStatus_t finish_graph(descriptor *d) {
           "two convolutions in a graph");
     CHECK(second->part(CUDNN_ATTR_OPERATION_POINTWISE_XDESC) == sums && type_of(sums) == CUDNN_DATA_FLOAT,
           CUDNN_STATUS_NOT_SUPPORTED_GRAPH_PATTERN, "the second operation does not read the convolution's sums in float32");
-    const descriptor *bias = second->part(CUDNN_ATTR_OPERATION_POINTWISE_BDESC), *out = second->part(CUDNN_ATTR_OPERATION_POINTWISE_YDESC);
+    const descriptor *bias = second->part(CUDNN_ATTR_OPERATION_POINTWISE_BDESC),
+                     *out = second->part(CUDNN_ATTR_OPERATION_POINTWISE_YDESC);
     const bool weights = sums == first->part(n->weights), y = sums == first->part(n->y);
     CHECK(!bias || (y && !weights), CUDNN_STATUS_NOT_SUPPORTED_GRAPH_PATTERN, "a bias behind a gradient");
     (weights ? p.weights : y ? p.y : p.x) = type_of(out);
@@ -314,7 +325,8 @@ static vector<engine> engines_of(const problem &p, cudnnBackendHeurMode_t mode) 
                data = p.pass == CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_DATA_DESCRIPTOR;
     const cudnnDataType_t a = data ? p.y : p.x, b = weights ? p.y : p.weights, out = weights ? p.weights : data ? p.x : p.y;
     const bool half = a == CUDNN_DATA_BFLOAT16, odd = p.c_in % 8 || p.c_out % 8, mixed = half && out == CUDNN_DATA_FLOAT;
-    if (a != b || (!half && out == CUDNN_DATA_BFLOAT16) || (mixed && !p.converted && !p.uid_bias) || (refusals & CUDASIM_CUDNN_ALL) || (half && refusals & CUDASIM_CUDNN_HALF) ||
+    if (a != b || (!half && out == CUDNN_DATA_BFLOAT16) || (mixed && !p.converted && !p.uid_bias) ||
+        (refusals & CUDASIM_CUDNN_ALL) || (half && refusals & CUDASIM_CUDNN_HALF) ||
         (half && odd && refusals & CUDASIM_CUDNN_ODD_CHANNELS) || (mixed && !weights && refusals & CUDASIM_CUDNN_MIXED) ||
         (mixed && weights && refusals & (CUDASIM_CUDNN_MIXED | CUDASIM_CUDNN_FLOAT_GRADIENTS)) ||
         (p.uid_bias && refusals & CUDASIM_CUDNN_BIAS))
@@ -340,7 +352,8 @@ static cudnnStatus_t finish_heuristics(descriptor *d) {
 static cudnnStatus_t finish_plan(descriptor *d) {
     const descriptor *config = d->part(CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG);
     CHECK(handles.count(d->get<cudnnHandle_t>(CUDNN_ATTR_EXECUTION_PLAN_HANDLE)), CUDNN_STATUS_BAD_PARAM, "no such handle");
-    CHECK(config->how.plannable, CUDNN_STATUS_INTERNAL_ERROR_COMPILATION_FAILED, "engine %d does not compile here", config->how.index);
+    CHECK(config->how.plannable, CUDNN_STATUS_INTERNAL_ERROR_COMPILATION_FAILED, "engine %d does not compile here",
+          config->how.index);
     d->what = config->what, d->how = config->how;
     return CUDNN_STATUS_SUCCESS;
 }
@@ -349,8 +362,8 @@ static cudnnStatus_t finish_pack(descriptor *d) {
     CHECK(count == d->count(CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS, 8), CUDNN_STATUS_BAD_PARAM, "a pointer for each id");
     std::set<int64_t> seen;
     for (size_t i = 0; i < count; i++)
-        CHECK(seen.insert(d->get<int64_t>(CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS, i)).second, CUDNN_STATUS_BAD_PARAM_DUPLICATED_ENTRIES,
-              "an id twice");
+        CHECK(seen.insert(d->get<int64_t>(CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS, i)).second,
+              CUDNN_STATUS_BAD_PARAM_DUPLICATED_ENTRIES, "an id twice");
     return CUDNN_STATUS_SUCCESS;
 }
 
@@ -396,7 +409,8 @@ static uint16_t as_half(float value) {
 static vector<float> load(const void *from, cudnnDataType_t type, int64_t count, bool tensor_cores) {
     vector<float> values((size_t)count);
     for (int64_t i = 0; i < count; i++) {
-        if (type == CUDNN_DATA_BFLOAT16) values[(size_t)i] = as_float(((const uint16_t *)from)[i]);
+        if (type == CUDNN_DATA_BFLOAT16)
+            values[(size_t)i] = as_float(((const uint16_t *)from)[i]);
         else {
             uint32_t bits;
             memcpy(&bits, (const float *)from + i, sizeof bits);
@@ -408,14 +422,17 @@ static vector<float> load(const void *from, cudnnDataType_t type, int64_t count,
 }
 static void store(void *to, cudnnDataType_t type, const float *from, int64_t count, int64_t first) {
     for (int64_t i = 0; i < count; i++)
-        if (type == CUDNN_DATA_BFLOAT16) ((uint16_t *)to)[first + i] = as_half(from[i]);
-        else ((float *)to)[first + i] = from[i];
+        if (type == CUDNN_DATA_BFLOAT16)
+            ((uint16_t *)to)[first + i] = as_half(from[i]);
+        else
+            ((float *)to)[first + i] = from[i];
 }
 
 /* The pixel that tap t of pixel (z, y, x) reads, or -1. */
 static int64_t tap_pixel(const problem &p, int64_t z, int64_t y, int64_t x, int64_t t, int64_t sign) {
     const int64_t k = p.kernel, deep = p.axes == 3 ? k : 1;
-    z += sign * ((deep == 1 ? 0 : t / (k * k)) - p.before[0]), y += sign * (t / k % k - p.before[1]), x += sign * (t % k - p.before[2]);
+    z += sign * ((deep == 1 ? 0 : t / (k * k)) - p.before[0]), y += sign * (t / k % k - p.before[1]),
+        x += sign * (t % k - p.before[2]);
     if (z < 0 || y < 0 || x < 0 || z >= p.size[0] || y >= p.size[1] || x >= p.size[2]) return -1;
     return (z * p.size[1] + y) * p.size[2] + x;
 }
@@ -425,8 +442,8 @@ static void multiply_add(float *__restrict sums, float factor, const float *__re
 }
 
 /* out(p, to) = bias(to) + sum over taps and `from` of in(p +- tap, from) weights(tap, from, to) */
-static void convolve(const job &j, void *out, cudnnDataType_t type, const vector<float> &in, const vector<float> &weights, int64_t from,
-                     int64_t to, int64_t sign) {
+static void convolve(const job &j, void *out, cudnnDataType_t type, const vector<float> &in, const vector<float> &weights,
+                     int64_t from, int64_t to, int64_t sign) {
     const problem &p = j.what;
     const int64_t taps = (p.axes == 3 ? p.kernel : 1) * p.kernel * p.kernel, pixels = p.size[0] * p.size[1] * p.size[2];
     vector<float> sums((size_t)to);
@@ -458,7 +475,8 @@ static void weight_gradient(const job &j, const vector<float> &in, const vector<
             for (int64_t t = 0; t < taps; t++) {
                 const int64_t q = tap_pixel(p, z, y, x, t, 1);
                 if (q < 0) continue;
-                const float *g = &dy[(size_t)((row * p.size[2] + x) * p.c_out)], *v = &in[(size_t)((image * pixels + q) * p.c_in)];
+                const float *g = &dy[(size_t)((row * p.size[2] + x) * p.c_out)],
+                            *v = &in[(size_t)((image * pixels + q) * p.c_in)];
                 for (int64_t o = 0; o < p.c_out; o++) multiply_add(&sums[(size_t)((o * taps + t) * p.c_in)], g[o], v, p.c_in);
             }
         for (int64_t i = 0; i < count; i++) total[(size_t)i] += sums[(size_t)i], sums[(size_t)i] = 0;
@@ -487,12 +505,13 @@ static cudaError_t run(void *user, int) {
     const bool cores = std::find(notes.begin(), notes.end(), CUDNN_NUMERICAL_NOTE_TENSOR_CORE) != notes.end();
     if (j->how.workspace) memset(j->workspace, 0xff, (size_t)j->how.workspace); /* whoever has it too will see */
     if (p.pass == CUDNN_BACKEND_OPERATION_CONVOLUTION_FORWARD_DESCRIPTOR)
-        convolve(*j, j->y, p.y, load(j->x, p.x, rows * p.c_in, cores), turn(load(j->weights, p.weights, weights, cores), p, taps, true),
-                 p.c_in, p.c_out, 1);
+        convolve(*j, j->y, p.y, load(j->x, p.x, rows * p.c_in, cores),
+                 turn(load(j->weights, p.weights, weights, cores), p, taps, true), p.c_in, p.c_out, 1);
     else if (p.pass == CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_DATA_DESCRIPTOR)
-        convolve(*j, j->x, p.x, load(j->y, p.y, rows * p.c_out, cores), turn(load(j->weights, p.weights, weights, cores), p, taps, false),
-                 p.c_out, p.c_in, -1);
-    else weight_gradient(*j, load(j->x, p.x, rows * p.c_in, cores), load(j->y, p.y, rows * p.c_out, cores));
+        convolve(*j, j->x, p.x, load(j->y, p.y, rows * p.c_out, cores),
+                 turn(load(j->weights, p.weights, weights, cores), p, taps, false), p.c_out, p.c_in, -1);
+    else
+        weight_gradient(*j, load(j->x, p.x, rows * p.c_in, cores), load(j->y, p.y, rows * p.c_out, cores));
     return cudaSuccess;
 }
 static void release(void *user) { delete (job *)user; }
@@ -502,11 +521,12 @@ static void release(void *user) { delete (job *)user; }
 static cudnnStatus_t in_device_memory(const void *pointer, int64_t bytes, int64_t alignment, const char *what) {
     CHECK(pointer, CUDNN_STATUS_BAD_PARAM_NULL_POINTER, "%s is NULL", what);
     CHECK((uintptr_t)pointer % (uintptr_t)alignment == 0, CUDNN_STATUS_BAD_PARAM_MISALIGNED_POINTER, "%s is not aligned", what);
-    CHECK(cudasim_is_device(pointer, (size_t)bytes, -1), CUDNN_STATUS_EXECUTION_FAILED, "%s, %lld bytes, is not in device memory", what,
-          (long long)bytes);
+    CHECK(cudasim_is_device(pointer, (size_t)bytes, -1), CUDNN_STATUS_EXECUTION_FAILED, "%s, %lld bytes, is not in device memory",
+          what, (long long)bytes);
     return CUDNN_STATUS_SUCCESS;
 }
-static cudnnStatus_t operand(void **found, const descriptor *pack, int64_t uid, int64_t count, cudnnDataType_t type, const char *what) {
+static cudnnStatus_t operand(void **found, const descriptor *pack, int64_t uid, int64_t count, cudnnDataType_t type,
+                             const char *what) {
     const size_t ids = pack->count(CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS, 8);
     for (size_t i = 0; i < ids; i++)
         if (pack->get<int64_t>(CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS, i) == uid) {
@@ -519,12 +539,18 @@ static cudnnStatus_t operand(void **found, const descriptor *pack, int64_t uid, 
 size_t cudnnGetVersion(void) { return CUDNN_VERSION; }
 const char *cudnnGetErrorString(cudnnStatus_t status) {
     switch (CUDNN_STATUS_CATEGORY(status)) {
-    case 0: return "CUDNN_STATUS_SUCCESS";
-    case 1000: return "CUDNN_STATUS_NOT_INITIALIZED";
-    case 2000: return "CUDNN_STATUS_BAD_PARAM";
-    case 3000: return "CUDNN_STATUS_NOT_SUPPORTED";
-    case 4000: return "CUDNN_STATUS_INTERNAL_ERROR";
-    case 5000: return "CUDNN_STATUS_EXECUTION_FAILED";
+    case 0:
+        return "CUDNN_STATUS_SUCCESS";
+    case 1000:
+        return "CUDNN_STATUS_NOT_INITIALIZED";
+    case 2000:
+        return "CUDNN_STATUS_BAD_PARAM";
+    case 3000:
+        return "CUDNN_STATUS_NOT_SUPPORTED";
+    case 4000:
+        return "CUDNN_STATUS_INTERNAL_ERROR";
+    case 5000:
+        return "CUDNN_STATUS_EXECUTION_FAILED";
     }
     return "unknown status";
 }
@@ -585,16 +611,18 @@ cudnnStatus_t cudnnBackendSetAttribute(cudnnBackendDescriptor_t given, attribute
         if (row.owner == d->type && row.name == name) r = &row;
     CHECK(r, CUDNN_STATUS_BAD_PARAM, "a descriptor of type %d has no attribute %d", d->type, name);
     CHECK(r->type == type, CUDNN_STATUS_BAD_PARAM_ATTRIBUTE_TYPE, "attribute %d is of type %d, not %d", name, r->type, type);
-    CHECK(count >= r->least && count <= r->most && values, CUDNN_STATUS_BAD_PARAM, "attribute %d: %lld values", name, (long long)count);
+    CHECK(count >= r->least && count <= r->most && values, CUDNN_STATUS_BAD_PARAM, "attribute %d: %lld values", name,
+          (long long)count);
     d->values[name].assign((const char *)values, (const char *)values + (size_t)count * bytes_of(type));
     if (r->part == NO_PART) return CUDNN_STATUS_SUCCESS;
     d->parts[name].clear();
     for (int64_t i = 0; i < count; i++) {
         auto at = held.find(((const cudnnBackendDescriptor_t *)values)[i]);
         CHECK(at != held.end(), CUDNN_STATUS_BAD_PARAM, "attribute %d: no such descriptor", name);
-        CHECK(at->second->finalized, CUDNN_STATUS_BAD_PARAM_NOT_FINALIZED, "attribute %d: a descriptor that is not finalized", name);
-        CHECK(fits(at->second.get(), r->part), CUDNN_STATUS_BAD_PARAM_DESCRIPTOR_TYPE, "attribute %d: a descriptor of type %d", name,
-              at->second->type);
+        CHECK(at->second->finalized, CUDNN_STATUS_BAD_PARAM_NOT_FINALIZED, "attribute %d: a descriptor that is not finalized",
+              name);
+        CHECK(fits(at->second.get(), r->part), CUDNN_STATUS_BAD_PARAM_DESCRIPTOR_TYPE, "attribute %d: a descriptor of type %d",
+              name, at->second->type);
         d->parts[name].push_back(at->second);
     }
     return CUDNN_STATUS_SUCCESS;
@@ -606,7 +634,8 @@ cudnnStatus_t cudnnBackendFinalize(cudnnBackendDescriptor_t given) {
     CHECK(d, CUDNN_STATUS_BAD_PARAM, "no such descriptor");
     CHECK(!d->finalized, CUDNN_STATUS_BAD_PARAM, "finalized twice");
     for (const rule &row : rules)
-        CHECK(row.owner != d->type || !row.required || d->values.count(row.name), CUDNN_STATUS_BAD_PARAM, "attribute %d is not set", row.name);
+        CHECK(row.owner != d->type || !row.required || d->values.count(row.name), CUDNN_STATUS_BAD_PARAM,
+              "attribute %d is not set", row.name);
     const finisher *f = nullptr;
     for (const finisher &row : finishers)
         if (row.type == d->type) f = &row;
@@ -623,8 +652,8 @@ static cudnnStatus_t hand_over(cudnnBackendDescriptor_t room, descriptor_type ty
     d->what = what, d->how = how, d->finalized = true;
     return CUDNN_STATUS_SUCCESS;
 }
-cudnnStatus_t cudnnBackendGetAttribute(cudnnBackendDescriptor_t const given, attribute_name name, attribute_type type, int64_t requested,
-                                       int64_t *count, void *values) {
+cudnnStatus_t cudnnBackendGetAttribute(cudnnBackendDescriptor_t const given, attribute_name name, attribute_type type,
+                                       int64_t requested, int64_t *count, void *values) {
     ENTER();
     const descriptor *d = find(given);
     const auto is = [&](descriptor_type owner, attribute_name wanted, attribute_type of) {
@@ -639,29 +668,36 @@ cudnnStatus_t cudnnBackendGetAttribute(cudnnBackendDescriptor_t const given, att
         found = (int64_t)engines.size();
         if (requested) found = std::min(found, requested);
         for (int64_t i = 0; i < std::min(found, requested); i++)
-            PASS_ON(hand_over(((cudnnBackendDescriptor_t *)values)[i], CUDNN_BACKEND_ENGINECFG_DESCRIPTOR, d->what, engines[(size_t)i]));
-    } else if (is(CUDNN_BACKEND_ENGINECFG_DESCRIPTOR, CUDNN_ATTR_ENGINECFG_ENGINE, CUDNN_TYPE_BACKEND_DESCRIPTOR) && requested == 1)
+            PASS_ON(hand_over(((cudnnBackendDescriptor_t *)values)[i], CUDNN_BACKEND_ENGINECFG_DESCRIPTOR, d->what,
+                              engines[(size_t)i]));
+    } else if (is(CUDNN_BACKEND_ENGINECFG_DESCRIPTOR, CUDNN_ATTR_ENGINECFG_ENGINE, CUDNN_TYPE_BACKEND_DESCRIPTOR) &&
+               requested == 1)
         PASS_ON(hand_over(*(cudnnBackendDescriptor_t *)values, CUDNN_BACKEND_ENGINE_DESCRIPTOR, d->what, d->how));
     else if (is(CUDNN_BACKEND_ENGINE_DESCRIPTOR, CUDNN_ATTR_ENGINE_GLOBAL_INDEX, CUDNN_TYPE_INT64) && requested == 1)
         *(int64_t *)values = d->how.index;
     else if (is(CUDNN_BACKEND_ENGINE_DESCRIPTOR, CUDNN_ATTR_ENGINE_NUMERICAL_NOTE, CUDNN_TYPE_NUMERICAL_NOTE)) {
         found = std::min(requested, (int64_t)d->how.notes.size());
         std::copy_n(d->how.notes.begin(), found, (cudnnBackendNumericalNote_t *)values);
-    } else if (is(CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR, CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE, CUDNN_TYPE_INT64) && requested == 1)
+    } else if (is(CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR, CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE, CUDNN_TYPE_INT64) &&
+               requested == 1)
         *(int64_t *)values = d->how.workspace;
-    else return refuse(CUDNN_STATUS_BAD_PARAM, "attribute %d of type %d of a descriptor of type %d cannot be asked for", name, type, d->type);
+    else
+        return refuse(CUDNN_STATUS_BAD_PARAM, "attribute %d of type %d of a descriptor of type %d cannot be asked for", name,
+                      type, d->type);
     if (count) *count = found;
     return CUDNN_STATUS_SUCCESS;
 }
 
-cudnnStatus_t cudnnBackendExecute(cudnnHandle_t handle, cudnnBackendDescriptor_t given_plan, cudnnBackendDescriptor_t given_pack) {
+cudnnStatus_t cudnnBackendExecute(cudnnHandle_t handle, cudnnBackendDescriptor_t given_plan,
+                                  cudnnBackendDescriptor_t given_pack) {
     ENTER();
     const descriptor *plan = find(given_plan), *pack = find(given_pack);
     CHECK(handles.count(handle), CUDNN_STATUS_BAD_PARAM, "no such handle");
     CHECK(plan && plan->finalized && plan->type == CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR && pack && pack->finalized &&
               pack->type == CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR,
           CUDNN_STATUS_BAD_PARAM, "not a plan and a variant pack");
-    CHECK(plan->get<cudnnHandle_t>(CUDNN_ATTR_EXECUTION_PLAN_HANDLE) == handle, CUDNN_STATUS_BAD_PARAM, "a plan of another handle");
+    CHECK(plan->get<cudnnHandle_t>(CUDNN_ATTR_EXECUTION_PLAN_HANDLE) == handle, CUDNN_STATUS_BAD_PARAM,
+          "a plan of another handle");
     const problem &p = plan->what;
     const int64_t rows = p.images * p.size[0] * p.size[1] * p.size[2], taps = (p.axes == 3 ? p.kernel : 1) * p.kernel * p.kernel;
     auto work = std::make_unique<job>();

@@ -25,7 +25,7 @@ extern "C" cuda_error cuda_add_bias(cuda_stream stream, void *y, enum element el
         typedef typename decltype(form)::element E;
         constexpr int V = decltype(form)::V;
         const dim3 block = block_for(channels / V, rows);
-        return LAUNCH((add_bias<E, V>), grid_for(block, channels / V, rows, 1, 8), block, 0, stream, static_cast<E *>(y), bias, rows,
-                      channels);
+        return LAUNCH((add_bias<E, V>), grid_for(block, channels / V, rows, 1, 8), block, 0, stream, static_cast<E *>(y), bias,
+                      rows, channels);
     });
 }

@@ -10,12 +10,12 @@ extern "C" {
 #endif
 
 enum cudasim_cudnn_refusal {
-    CUDASIM_CUDNN_ODD_CHANNELS = 1,    /* bfloat16 where channels are no multiple of 8 */
-    CUDASIM_CUDNN_MIXED = 2,           /* bfloat16 that comes out as float32 */
-    CUDASIM_CUDNN_HALF = 4,            /* bfloat16 */
-    CUDASIM_CUDNN_BIAS = 8,            /* a bias in the graph */
+    CUDASIM_CUDNN_ODD_CHANNELS = 1,     /* bfloat16 where channels are no multiple of 8 */
+    CUDASIM_CUDNN_MIXED = 2,            /* bfloat16 that comes out as float32 */
+    CUDASIM_CUDNN_HALF = 4,             /* bfloat16 */
+    CUDASIM_CUDNN_BIAS = 8,             /* a bias in the graph */
     CUDASIM_CUDNN_FLOAT_GRADIENTS = 16, /* float32 gradients of weights from bfloat16 */
-    CUDASIM_CUDNN_ALL = 32             /* everything */
+    CUDASIM_CUDNN_ALL = 32              /* everything */
 };
 CUDASIM_API void cudasim_cudnn_refuse(unsigned refusals);
 /* The call-th from now that can fail (1 = the next) gives this status; 0 = none does. */

@@ -1,5 +1,5 @@
-/* The emulator's cudnn.h: what src/cuda uses of cuDNN's graph API, with the same names, types and values, served by cudnn_double.cpp.
- * library_values.c compares the values with cuDNN's own header where that is. */
+/* The emulator's cudnn.h: what src/cuda uses of cuDNN's graph API, with the same names, types and values, served by
+ * cudnn_double.cpp. library_values.c compares the values with cuDNN's own header where that is. */
 #ifndef CUDASIM_CUDNN_H
 #define CUDASIM_CUDNN_H
 
@@ -179,9 +179,10 @@ CUDASIM_API cudnnStatus_t cudnnBackendCreateDescriptor(cudnnBackendDescriptorTyp
 CUDASIM_API cudnnStatus_t cudnnBackendDestroyDescriptor(cudnnBackendDescriptor_t descriptor);
 CUDASIM_API cudnnStatus_t cudnnBackendFinalize(cudnnBackendDescriptor_t descriptor);
 CUDASIM_API cudnnStatus_t cudnnBackendSetAttribute(cudnnBackendDescriptor_t descriptor, cudnnBackendAttributeName_t name,
-                                       cudnnBackendAttributeType_t type, int64_t count, const void *values);
+                                                   cudnnBackendAttributeType_t type, int64_t count, const void *values);
 CUDASIM_API cudnnStatus_t cudnnBackendGetAttribute(cudnnBackendDescriptor_t const descriptor, cudnnBackendAttributeName_t name,
-                                       cudnnBackendAttributeType_t type, int64_t requested, int64_t *count, void *values);
+                                                   cudnnBackendAttributeType_t type, int64_t requested, int64_t *count,
+                                                   void *values);
 CUDASIM_API cudnnStatus_t cudnnBackendExecute(cudnnHandle_t handle, cudnnBackendDescriptor_t plan, cudnnBackendDescriptor_t pack);
 
 #ifdef __cplusplus
