@@ -24,14 +24,12 @@ typedef struct cover_ranks_options {
     double join_seconds;     /**< how long ranks wait for each other at the beginning; 0 = 120 */
     const char *module;      /**< absolute path of the module of MPI; NULL = libcover-mpi.so beside libcover.so */
 } cover_ranks_options;
-#define COVER_RANKS_OPTIONS_INIT                                                                                                 \
-    { sizeof(cover_ranks_options), 0, 0, 0, 0, 0, 0, 0 }
+#define COVER_RANKS_OPTIONS_INIT {sizeof(cover_ranks_options), 0, 0, 0, 0, 0, 0, 0}
 
 /** Meet the other ranks.  MPI is initialised only if it is not, and then finalised by cover_context_destroy(); a caller that
  *  initialised it needs MPI_THREAD_SERIALIZED, and makes no call of MPI while the context lives.
  *  @return COVER_OK; COVER_ERROR_ARGUMENT; COVER_ERROR_RANK on every rank when one does not come, or has another version, another
- *  number of ranks or another instruction set (context option isa); COVER_ERROR_UNSUPPORTED: no MPI here; COVER_ERROR_CANCELLED
- */
+ *  number of ranks or another instruction set (context option isa); COVER_ERROR_UNSUPPORTED: no MPI here; COVER_ERROR_CANCELLED */
 COVER_API cover_status cover_context_join(cover_context *context, const cover_ranks_options *options);
 
 /** This rank, 0 for a context that has not joined. */
@@ -40,8 +38,8 @@ COVER_API int cover_context_rank(const cover_context *context);
 COVER_API int cover_context_ranks(const cover_context *context);
 
 /** All ranks say how work of their own went, here cover_status and cover_error_text(), and go on together or not at all.
- *  @return COVER_OK when all said so; else, on every rank, the status and text of one that failed (an error before a
- * cancellation, the lowest rank first).  Without other ranks `own`. */
+ *  @return COVER_OK when all said so; else, on every rank, the status and text of one that failed (an error before a cancellation,
+ *  the lowest rank first).  Without other ranks `own`. */
 COVER_API cover_status cover_context_agree(cover_context *context, cover_status own);
 
 /** Rank 0's settings on every rank: of a run that goes on, for example, whose folder rank 0 alone can read. */

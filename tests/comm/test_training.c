@@ -95,6 +95,117 @@ START_TEST(three_ranks_share_a_batch_evenly_and_agree) {
 }
 END_TEST
 
+/* ---- what happens to one happens to all */
+
+struct pair_of_trainers {
+    cover_dataset *dataset;
+    cover_trainer *trainer;
+};
+static struct pair_of_trainers begin(cover_context *own) {
+    struct pair_of_trainers made;
+    ck_assert_ok(cover_dataset_open(&made.dataset, own, data_path));
+    ck_assert_ok(cover_trainer_create(&made.trainer, own, made.dataset, config));
+    ck_assert_ok(cover_trainer_step(made.trainer, NULL));
+    return made;
+}
+static void end(struct pair_of_trainers *made) {
+    cover_trainer_destroy(made->trainer);
+    cover_dataset_destroy(made->dataset);
+}
+
+static void bad_number_work(cover_context *own, int rank, void *user) {
+    (void)user;
+    struct pair_of_trainers made = begin(own);
+    struct engine *engine = made.trainer->engine;
+    int row = parameters_find(&engine->model.parameters, "backbone.up2.conv.double_conv.0.bias");
+    if (rank == 1) engine->weights[engine->model.parameters.rows[row].offset] = NAN;
+    ck_assert_ok(engine_weights_changed(engine));
+    ck_assert_int_eq(cover_trainer_step(made.trainer, NULL), COVER_ERROR_NUMERIC);
+    ck_assert_msg(strstr(cover_error_text(), "step 2, pair 2: ") != NULL, "%s", cover_error_text()); /* the first that is rank 1's */
+    ck_assert_ptr_nonnull(strstr(cover_error_text(), "backbone.up2.conv.double_conv.0"));
+    ck_assert_int_eq(made.trainer->step, 1);
+    end(&made);
+}
+START_TEST(a_number_that_goes_bad_on_one_rank_is_named_on_all) {
+    run_together(&(struct together){.ranks = 2, .work = bad_number_work});
+}
+END_TEST
+
+static cover_status unreadable(void *user, int64_t index, float **pixels, struct grid *grid, int *integer_max) {
+    (void)user, (void)index, (void)pixels, (void)grid, (void)integer_max;
+    return fail(COVER_ERROR_IO, "the disk is gone");
+}
+static void bad_image_work(cover_context *own, int rank, void *user) {
+    (void)user;
+    struct pair_of_trainers made;
+    ck_assert_ok(cover_dataset_open(&made.dataset, own, data_path));
+    ck_assert_ok(cover_trainer_create(&made.trainer, own, made.dataset, config));
+    struct sample_reader right = made.trainer->reader;
+    if (rank == 2) made.trainer->reader.read = unreadable;
+    ck_assert_int_eq(cover_trainer_step(made.trainer, NULL), COVER_ERROR_IO);
+    ck_assert_ptr_nonnull(strstr(cover_error_text(), "the disk is gone"));
+    made.trainer->reader = right; /* the step can be made again */
+    ck_assert_ok(cover_trainer_step(made.trainer, NULL));
+    end(&made);
+}
+START_TEST(an_image_that_one_rank_cannot_read_stops_all_and_the_step_can_be_tried_again) {
+    run_together(&(struct together){.ranks = 4, .work = bad_image_work});
+}
+END_TEST
+
+static void cancel_work(cover_context *own, int rank, void *user) {
+    uint32_t *sum = user;
+    struct pair_of_trainers made = begin(own);
+    if (rank == 1) cover_context_cancel(own);
+    ck_assert_int_eq(cover_trainer_step(made.trainer, NULL), COVER_ERROR_CANCELLED);
+    ck_assert_int_eq(made.trainer->step, 1);
+    cover_context_resume(own);
+    ck_assert_ok(cover_trainer_step(made.trainer, NULL));
+    sum[rank] = checksum(made.trainer->engine->weights, (size_t)made.trainer->engine->model.parameters.floats * sizeof(float));
+    end(&made);
+}
+START_TEST(a_cancelled_rank_stops_all_after_the_same_step) {
+    uint32_t sum[2];
+    struct trial straight = {.steps = 2};
+    run_together(&(struct together){.ranks = 2, .work = cancel_work, .user = sum});
+    train(&straight, 1, 1);
+    ck_assert(sum[0] == sum[1] && sum[0] == checksum(straight.weights, straight.bytes));
+    free(straight.weights);
+}
+END_TEST
+
+/* ---- run folders: rank 0's alone */
+
+static void folder_work(cover_context *own, int rank, void *user) {
+    cover_dataset *dataset;
+    cover_pretrain_options options = COVER_PRETRAIN_OPTIONS_INIT;
+    options.resume = *(int *)user;
+    ck_assert_ok(cover_dataset_open(&dataset, own, data_path));
+    ck_assert_ok(cover_pretrain(own, dataset, config, rank == 0 ? in_folder("run") : "/nowhere/run", &options));
+    cover_dataset_destroy(dataset);
+}
+static void occupied_work(cover_context *own, int rank, void *user) {
+    (void)user;
+    cover_dataset *dataset;
+    ck_assert_ok(cover_dataset_open(&dataset, own, data_path));
+    ck_assert_int_eq(cover_pretrain(own, dataset, config, rank == 0 ? in_folder("run") : "/nowhere/run", NULL), COVER_ERROR_IO);
+    ck_assert_ptr_nonnull(strstr(cover_error_text(), "holds a run already"));
+    cover_dataset_destroy(dataset);
+}
+START_TEST(rank_0_alone_sees_the_run_folder) {
+    int resume = 0;
+    set("schedule", "constant");
+    set("steps", "4");
+    run_together(&(struct together){.ranks = 2, .work = folder_work, .user = &resume});
+    ck_assert(file_exists(in_folder("run/weights.safetensors")) && file_exists(in_folder("run/report.html")));
+    run_together(&(struct together){.ranks = 2, .work = occupied_work});
+    set("steps", "6");
+    resume = 1;
+    run_together(&(struct together){.ranks = 4, .work = folder_work, .user = &resume});
+    ck_assert(!folder_exists("/nowhere"));
+}
+END_TEST
+
 int main(void) {
     Suite *suite = suite_create("training by ranks");
     TCase *tcase = tcase_create("training by ranks");
@@ -102,6 +213,10 @@ int main(void) {
     ADD(tcase, one_two_and_four_ranks_give_the_same_bits);
     ADD(tcase, a_run_goes_on_with_another_number_of_ranks);
     ADD(tcase, three_ranks_share_a_batch_evenly_and_agree);
+    ADD(tcase, a_number_that_goes_bad_on_one_rank_is_named_on_all);
+    ADD(tcase, an_image_that_one_rank_cannot_read_stops_all_and_the_step_can_be_tried_again);
+    ADD(tcase, a_cancelled_rank_stops_all_after_the_same_step);
+    ADD(tcase, rank_0_alone_sees_the_run_folder);
     suite_add_tcase(suite, tcase);
     return run_suite(suite);
 }

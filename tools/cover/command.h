@@ -121,6 +121,7 @@ struct verb {
     const char *detail;      /* paragraphs for -h and the man page */
     const char *examples[4]; /* command lines */
     const char *preset;      /* takes --set, and starts from this preset: the help lists settings; NULL = none */
+    bool ranks;              /* trains in ranks */
     int (*run)(struct session *session);
     struct verb_option options[24]; /* OPTION_END ends them; the common ones go without saying */
 };
@@ -156,8 +157,9 @@ int pack_options_read(struct session *session, struct cover_pack_options *pack);
 /* ---- ranks.c: processes that train together.  Which one this is comes from a launcher: cover itself, mpirun, srun. */
 int ranks_expected(void); /* this rank, as the launcher says; 0 when there is none */
 int ranks_threads(void);  /* this rank's part of the processors, where mpirun or srun has not told them apart; 0 = as ever */
-/* The GPU of this rank, when `device` is "cuda": that of its number on this machine, of those that CUDA_VISIBLE_DEVICES leaves. */
-const char *ranks_device(const char *device);
+/* The device of this process: a rank's GPU, where "cuda" leaves that open, is that of its number on this machine, of those that
+ * CUDA_VISIBLE_DEVICES names; a process that will only start ranks has none. */
+const char *ranks_device(const struct session *session);
 /* Start the ranks that --ranks asks for, or join those that were started.  RANKS_GO_ON: there is work for this process; else it has
  * been done, or has failed, and this is the exit status. */
 enum { RANKS_GO_ON = -1 };

@@ -44,7 +44,7 @@ int make_config(struct session *session) {
 static int make_context(struct session *session) {
     const struct value *option = session->arguments.option;
     cover_context_options context = COVER_CONTEXT_OPTIONS_INIT;
-    context.device = ranks_device(option[OPTION_DEVICE].text);
+    context.device = ranks_device(session);
     context.threads = option[OPTION_THREADS].given ? (int)option[OPTION_THREADS].integer[0] : ranks_threads();
     context.memory_limit_bytes = (uint64_t)option[OPTION_MEMORY_LIMIT].integer[0];
     context.isa = option[OPTION_ISA].text;

@@ -103,6 +103,7 @@ const struct verb verb_pretrain = {
                  "cover pretrain brain.h5 -o run3d --preset paper-3d --crop 96x96x96 --set lr=2e-4 -t 8",
                  "cover pretrain chest.h5 -o run --resume --ranks 2"},
     .preset = "paper-2d",
+    .ranks = true,
     .run = run,
     .options =
         {{OPTION_OUTPUT, "RUN", "run folder to write", true},

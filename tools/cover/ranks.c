@@ -54,10 +54,13 @@ int ranks_threads(void) {
     return part < 1 ? 1 : part < most ? part : most;
 }
 
-const char *ranks_device(const char *device) {
+const char *ranks_device(const struct session *session) {
     static char text[32];
+    const struct value *wanted = &session->arguments.option[OPTION_RANKS];
+    const char *device = session->arguments.option[OPTION_DEVICE].text;
     int rank, ranks, local;
     const struct launcher *launcher = launched(&rank, &ranks);
+    if (!launcher && session->verb->ranks && wanted->given && wanted->integer[0] > 1) return "cpu";
     if (!launcher || !device || strcmp(device, "cuda") != 0) return device;
     if (!number_of(launcher->local, &local)) local = rank;
     const char *visible = getenv("CUDA_VISIBLE_DEVICES");
