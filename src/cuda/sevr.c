@@ -67,6 +67,7 @@ static struct cuda_draw place_views(struct draw *draw, const struct grid *grid, 
     memcpy(out.shift, affine.shift, sizeof out.shift);
     for (int a = 0; a < 3; a++) {
         out.image[a] = (int)grid->size[a], out.work[a] = (int)draw->work.size[a];
+        out.ratio[a] = (double)grid->size[a] / (double)draw->work.size[a];
         out.crop[a] = (int)draw->crop.size[a], out.first[a] = (int)draw->crop.first[a];
         out.box[a] = (int)box.size[a], out.box_first[a] = (int)box.first[a];
     }

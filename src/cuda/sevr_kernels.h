@@ -15,6 +15,7 @@ struct cuda_draw {
     int ndim, channels;
     int image[3], work[3], crop[3], first[3]; /* first: of the crop within the resized image */
     int box[3], box_first[3];                 /* the part of the resized image that is read, its frame of zeros included */
+    double ratio[3];                          /* of the image's size to the resized one's */
     bool released;                            /* coordinates */
     bool by_range;                            /* offset and divisor follow from the image */
     float low, high, offset, divisor;         /* struct intensity of sevr_parts.h */

@@ -15,8 +15,10 @@
 #ifdef CUDASIM /* the emulator knows more of what went wrong */
 #include <cudasim.h>
 #define DEVICE_MESSAGE cudasim_message()
+#define device_order(seed) cudasim_seed(seed) /* of blocks and threads: 0 simple, else at random */
 #else
 #define DEVICE_MESSAGE ""
+#define device_order(seed) ((void)(seed))
 #endif
 
 enum { GUARD_BYTES = 256, GUARD = 0xa5 };

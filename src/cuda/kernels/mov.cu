@@ -9,7 +9,7 @@
  * workspace, and with them goes over its keys once more for dquery.  The second does the same from the other side: a key meets all
  * queries that look at it, which bring their two numbers and dfield along, so dkey is a sum in registers too.
  *
- * Radii above 4 and heads of more than 32 channels are served by the kernels of mov_any.cuh, without tiles. */
+ * What no tile serves (radii above 4, heads of more than 32 channels) is left to the kernels of mov_any.cuh. */
 #include "mov_any.cuh"
 #include "mov_tile.cuh"
 
@@ -17,17 +17,17 @@ namespace mov {
 
 /* ---- the window of a thread's pixels */
 
-/* logit[i][o] of one row of the windows: the products of own[i] and the row's features at column + i + o. */
-template <class F> __device__ static void products_of_row(float (&logit)[F::pixels][F::window], const float (&own)[F::pixels][F::dim],
-                                                          const tile_of<F> &tile, int row, int column) {
-#pragma unroll
+/* logit[i][o] of one row of the windows: the products of pixel i's own features and the row's at column + i + o. */
+template <class F> __device__ static void products_of_row(float (&logit)[F::pixels][F::window], const struct own_features<F> &own,
+                                                          const tile_of<F> &tile, const struct place<F> &at, int row) {
+#pragma unroll 8
     for (int c = 0; c < F::dim; c++) {
         float other[F::span];
-        F::read(other, &tile.value[c][row][column]);
+        F::read(other, &tile.value[c][at.row() + row][at.column()]);
 #pragma unroll
         for (int i = 0; i < F::pixels; i++)
 #pragma unroll
-            for (int o = 0; o < F::window; o++) logit[i][o] = fmaf(own[i][c], other[i + o], logit[i][o]);
+            for (int o = 0; o < F::window; o++) logit[i][o] = fmaf(own.at(tile, at, i, c), other[i + o], logit[i][o]);
     }
 }
 
@@ -46,18 +46,19 @@ template <class F> __device__ static void add_weighted_row(float (&sum)[F::pixel
 }
 
 /* Logits of a row of keys, those outside included. */
-template <class F> __device__ static void logits_of_row(float (&logit)[F::pixels][F::window], const float (&query)[F::pixels][F::dim],
-                                                        const tile_of<F> &tile, const struct place<F> &at, int plane, int row) {
-    const int y = at.y + row - F::radius;
-    const bool line = plane >= 0 && plane < at.size[0] && y >= 0 && y < at.size[1];
+template <class F> __device__ static void logits_of_row(float (&logit)[F::pixels][F::window], const struct own_features<F> &query,
+                                                        const tile_of<F> &tile, const struct place<F> &at, int plane, int row,
+                                                        const struct frame &f) {
+    const int y = at.y() + row - F::radius;
+    const bool line = plane >= 0 && plane < f.size[0] && y >= 0 && y < f.size[1];
 #pragma unroll
     for (int i = 0; i < F::pixels; i++)
 #pragma unroll
         for (int o = 0; o < F::window; o++) {
-            const int x = at.x + i + o - F::radius;
-            logit[i][o] = line && x >= 0 && x < at.size[2] ? 0 : outside_logit;
+            const int x = at.x() + i + o - F::radius;
+            logit[i][o] = line && x >= 0 && x < f.size[2] ? 0 : outside_logit;
         }
-    products_of_row<F>(logit, query, tile, at.row + row, at.column);
+    products_of_row<F>(logit, query, tile, at, row);
 }
 
 /* The softmax of PIXELS pixels so far: of largest logit, sum of 2^(logit - largest), and sum of those times the offset. */
@@ -91,7 +92,7 @@ template <class F> struct running {
 };
 
 /* The softmax over all keys of a tile's pixels; of a 2D image the keys stay in the tile. */
-template <class F> __device__ static void run_softmax(struct running<F> &softmax, const float (&query)[F::pixels][F::dim], const float *key,
+template <class F> __device__ static void run_softmax(struct running<F> &softmax, const struct own_features<F> &query, const float *key,
                                                       tile_of<F> &tile, const struct place<F> &at, const struct frame &f) {
     softmax.clear();
     for (int o = -F::planes / 2; o <= F::planes / 2; o++) {
@@ -101,7 +102,7 @@ template <class F> __device__ static void run_softmax(struct running<F> &softmax
 #pragma unroll 1
         for (int row = 0; row < F::window; row++) {
             float logit[F::pixels][F::window];
-            logits_of_row<F>(logit, query, tile, at, at.z + o, row);
+            logits_of_row<F>(logit, query, tile, at, at.z + o, row, f);
             softmax.add(logit, o, row - F::radius);
         }
     }
@@ -114,7 +115,8 @@ __global__ void __launch_bounds__(F::threads, F::blocks) vectors(float *__restri
                                                       const float *__restrict__ key, const struct frame f) {
     tile_of<F> &tile = shared<tile_of<F>>();
     struct place<F> at = place_of<F>(f, 0);
-    float own[F::pixels][F::dim], sum[F::pixels][F::ndim] = {};
+    struct own_features<F> own = {};
+    float sum[F::pixels][F::ndim] = {};
     struct running<F> softmax;
     for (; at.head < f.heads; at.head++) {
         fetch_own<F>(own, query, tile, at, f.scale, f);
@@ -126,9 +128,9 @@ __global__ void __launch_bounds__(F::threads, F::blocks) vectors(float *__restri
     }
 #pragma unroll
     for (int i = 0; i < F::pixels; i++)
-        if (at.holds(i))
+        if (at.holds(i, f))
 #pragma unroll
-            for (int a = 0; a < F::ndim; a++) field[(at.pixel + i) * F::ndim + a] = sum[i][a] / (float)f.heads;
+            for (int a = 0; a < F::ndim; a++) field[(at.pixel(f) + i) * F::ndim + a] = sum[i][a] / (float)f.heads;
 }
 
 /* ---- backward */
@@ -139,7 +141,8 @@ __global__ void __launch_bounds__(F::threads, F::blocks)
                    const float *__restrict__ query, const float *__restrict__ key, const struct frame f) {
     tile_of<F> &tile = shared<tile_of<F>>();
     const struct place<F> at = place_of<F>(f, (int)blockIdx.y);
-    float own[F::pixels][F::dim], sum[F::pixels][F::dim] = {}, gradient[F::pixels][F::ndim];
+    struct own_features<F> own = {};
+    float sum[F::pixels][F::dim] = {}, gradient[F::pixels][F::ndim];
     struct summary summary[F::pixels];
     fetch_own<F>(own, query, tile, at, f.scale, f);
     struct running<F> softmax;
@@ -149,10 +152,10 @@ __global__ void __launch_bounds__(F::threads, F::blocks)
         summary[i] = {softmax.largest[i] + log2f(softmax.sum[i]), 0};
 #pragma unroll
         for (int a = 0; a < F::ndim; a++) {
-            gradient[i][a] = at.holds(i) ? dfield[(at.pixel + i) * F::ndim + a] : 0;
+            gradient[i][a] = at.holds(i, f) ? dfield[(at.pixel(f) + i) * F::ndim + a] : 0;
             summary[i].along = fmaf(gradient[i][a], softmax.moment[i][a] / softmax.sum[i], summary[i].along);
         }
-        if (at.holds(i)) summaries[summary_of(at.pixel + i, at.image, at.head, f)] = summary[i];
+        if (at.holds(i, f)) summaries[summary_of(at.pixel(f) + i, at.image, at.head, f)] = summary[i];
     }
     for (int o = -F::planes / 2; o <= F::planes / 2; o++) {
         if (F::planes > 1) {
@@ -163,7 +166,7 @@ __global__ void __launch_bounds__(F::threads, F::blocks)
 #pragma unroll 1
         for (int row = 0; row < F::window; row++) {
             float logit[F::pixels][F::window];
-            logits_of_row<F>(logit, own, tile, at, at.z + o, row);
+            logits_of_row<F>(logit, own, tile, at, at.z + o, row, f);
 #pragma unroll
             for (int i = 0; i < F::pixels; i++) { /* logits become their gradients */
                 float rise = fmaf(gradient[i][F::ndim - 2], (float)(row - F::radius), -summary[i].along);
@@ -173,7 +176,7 @@ __global__ void __launch_bounds__(F::threads, F::blocks)
                     logit[i][k] = power_of_two(logit[i][k] - summary[i].log_sum) *
                                   fmaf(gradient[i][F::ndim - 1], (float)(k - F::radius), rise);
             }
-            add_weighted_row<F>(sum, logit, tile, at.row + row, at.column);
+            add_weighted_row<F>(sum, logit, tile, at.row() + row, at.column());
         }
     }
     store_own<F>(dquery, sum, at, f.scale * ln_2 / (float)f.heads, f);
@@ -186,7 +189,7 @@ enum { LOG_SUM, RISE, ALONG_Y, ALONG_X };
 template <class F> __device__ static void fill_summaries(tile_of<F> &tile, const struct summary *summaries, const float *dfield,
                                                          const struct place<F> &at, int offset, const struct frame &f) {
     const int plane = at.z + offset;
-    for (int i = at.thread; i < F::height * F::pitch; i += F::threads) {
+    for (int i = (int)threadIdx.x; i < F::height * F::pitch; i += F::threads) {
         const int row = i / F::pitch, column = i % F::pitch, y = at.first_y + row - F::radius, x = at.first_x + column - F::radius;
         float value[F::extra] = {1e30f, 0, 0, 0};
         if (plane >= 0 && plane < f.size[0] && y >= 0 && y < f.size[1] && x >= 0 && x < f.size[2]) {
@@ -207,7 +210,8 @@ __global__ void __launch_bounds__(F::threads, F::blocks)
                  const float *__restrict__ query, const float *__restrict__ key, const struct frame f) {
     tile_of<F> &tile = shared<tile_of<F>>();
     const struct place<F> at = place_of<F>(f, (int)blockIdx.y);
-    float own[F::pixels][F::dim], sum[F::pixels][F::dim] = {};
+    struct own_features<F> own = {};
+    float sum[F::pixels][F::dim] = {};
     fetch_own<F>(own, key, tile, at, 1, f);
     for (int o = -F::planes / 2; o <= F::planes / 2; o++) {
         tile_barrier();
@@ -217,22 +221,22 @@ __global__ void __launch_bounds__(F::threads, F::blocks)
 #pragma unroll 1
         for (int row = 0; row < F::window; row++) {
             float logit[F::pixels][F::window] = {}, other[F::span], rise[F::span];
-            products_of_row<F>(logit, own, tile, at.row + row, at.column);
-            F::read(other, &tile.value[F::dim + LOG_SUM][at.row + row][at.column]);
+            products_of_row<F>(logit, own, tile, at, row);
+            F::read(other, &tile.value[F::dim + LOG_SUM][at.row() + row][at.column()]);
 #pragma unroll
             for (int i = 0; i < F::pixels; i++)
 #pragma unroll
                 for (int k = 0; k < F::window; k++) logit[i][k] = power_of_two(logit[i][k] - other[i + k]);
-            F::read(rise, &tile.value[F::dim + RISE][at.row + row][at.column]);
-            F::read(other, &tile.value[F::dim + ALONG_Y][at.row + row][at.column]);
+            F::read(rise, &tile.value[F::dim + RISE][at.row() + row][at.column()]);
+            F::read(other, &tile.value[F::dim + ALONG_Y][at.row() + row][at.column()]);
 #pragma unroll
             for (int k = 0; k < F::span; k++) rise[k] = fmaf(other[k], (float)(F::radius - row), rise[k]);
-            F::read(other, &tile.value[F::dim + ALONG_X][at.row + row][at.column]);
+            F::read(other, &tile.value[F::dim + ALONG_X][at.row() + row][at.column()]);
 #pragma unroll
             for (int i = 0; i < F::pixels; i++)
 #pragma unroll
                 for (int k = 0; k < F::window; k++) logit[i][k] *= fmaf(other[i + k], (float)(F::radius - k), rise[i + k]);
-            add_weighted_row<F>(sum, logit, tile, at.row + row, at.column);
+            add_weighted_row<F>(sum, logit, tile, at.row() + row, at.column());
         }
     }
     store_own<F>(dkey, sum, at, ln_2 / (float)f.heads, f);
@@ -293,15 +297,16 @@ static cudaError_t any_backward(struct frame f, const struct call &call) {
     return LAUNCH(any_key_gradient, blocks, ANY_THREADS, 0, call.stream, call.dkey, call.summaries, call.dfield, call.query, call.key, f);
 }
 
-/* Forms by dimensions, radius and the channels that a head has at most. */
+/* Forms by dimensions, radius and the channels that a head has at most; the last would take more shared memory than there is. */
 enum { RADII = 4, DIMS = 2 };
 static const struct {
     cudaError_t (*forward)(struct frame f, const struct call &call), (*backward)(struct frame f, const struct call &call);
 } forms[2][RADII][DIMS] = {
 #define FORM(ndim, radius, dim) {forward<ndim, radius, dim>, backward<ndim, radius, dim>}
 #define FORMS(ndim, radius) {FORM(ndim, radius, 8), FORM(ndim, radius, 32)}
-    {FORMS(2, 1), FORMS(2, 2), FORMS(2, 3), FORMS(2, 4)},
-    {FORMS(3, 1), FORMS(3, 2), FORMS(3, 3), FORMS(3, 4)},
+#define FORMS_4(ndim) {FORM(ndim, 4, 8), {any_forward, any_backward}}
+    {FORMS(2, 1), FORMS(2, 2), FORMS(2, 3), FORMS_4(2)},
+    {FORMS(3, 1), FORMS(3, 2), FORMS(3, 3), FORMS_4(3)},
 };
 
 static cudaError_t run(const struct cuda_mov_shape *s, const struct call &call, bool gradient) {

@@ -122,11 +122,12 @@ struct tap {
     int first, second;
     float weight; /* of second */
 };
-__device__ static inline struct tap resize_tap(int place, int from, int to) {
-    double at = plus(times(plus((double)place, 0.5), (double)from / (double)to), -0.5);
+__device__ static inline struct tap resize_tap(int place, int axis, const struct cuda_draw &d) {
+    const int last = d.image[axis] - 1;
+    double at = plus(times(plus((double)place, 0.5), d.ratio[axis]), -0.5);
     at = at < 0 ? 0 : at;
-    const int first = min((int)at, from - 1);
-    return {first, min(first + 1, from - 1), (float)plus(at, -(double)first)};
+    const int first = min((int)at, last);
+    return {first, min(first + 1, last), (float)plus(at, -(double)first)};
 }
 
 __device__ static inline float clip(float x, const struct scaling &s) {
@@ -152,8 +153,7 @@ __global__ void fill_source(float *__restrict__ source, const float *__restrict_
         const int channel = i % d.channels, x = d.box_first[2] + i / d.channels, py = d.box_first[1] + y, pz = d.box_first[0] + z;
         float value = 0;
         if (pz >= 0 && pz < d.work[0] && py >= 0 && py < d.work[1] && x >= 0 && x < d.work[2]) {
-            const struct tap tz = resize_tap(pz, d.image[0], d.work[0]), ty = resize_tap(py, d.image[1], d.work[1]),
-                             tx = resize_tap(x, d.image[2], d.work[2]);
+            const struct tap tz = resize_tap(pz, 0, d), ty = resize_tap(py, 1, d), tx = resize_tap(x, 2, d);
             const bool same = d.image[2] == d.work[2];
             value = blend(image, tz, ty, (int64_t)(same ? x : tx.first) * d.channels + channel, scaling, d);
             if (!same) value = lerp(value, blend(image, tz, ty, (int64_t)tx.second * d.channels + channel, scaling, d), tx.weight);
