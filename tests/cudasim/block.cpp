@@ -65,7 +65,7 @@ struct engine { /* one a thread of the host */
     std::vector<unsigned char> shared;
 
     cudaError_t error;
-    std::string message;
+    char message[1600];
 
     ~engine() {
         for (fiber *f : all_fibers)
@@ -79,20 +79,14 @@ uint3 thread_index(unsigned thread, dim3 size) {
     return uint3{thread % size.x, thread / size.x % size.y, thread / (size.x * size.y)};
 }
 
-std::string describe(unsigned thread) {
+phrase describe(unsigned thread) {
     uint3 i = self->state[thread].index;
-    char text[64];
-    snprintf(text, sizeof text, "thread (%u,%u,%u)", i.x, i.y, i.z);
-    return text;
+    return phrase("thread (%u,%u,%u)", i.x, i.y, i.z);
 }
 
-const char *base_name(const char *path) {
-    const char *slash = strrchr(path, '/');
-    return slash ? slash + 1 : path;
-}
-
-std::string describe(cudasim_site site) {
-    return std::string(base_name(site.file)) + ":" + std::to_string(site.line);
+phrase describe(cudasim_site site) {
+    const char *slash = strrchr(site.file, '/');
+    return phrase("%s:%d", slash ? slash + 1 : site.file, site.line);
 }
 
 [[noreturn]] void run_threads(void *);
@@ -122,22 +116,22 @@ void become(unsigned thread, const fiber *on) {
 }
 
 [[noreturn]] void deadlock() {
-    std::string text = "no thread can go on:";
+    char text[900] = "";
+    size_t used = 0;
     unsigned told = 0;
     for (unsigned t = 0; t < self->threads && told < 6; t++) {
         const thread_state *s = &self->state[t];
         if (!s->waits || (t && self->state[t - 1].waits == s->waits && self->state[t - 1].site.line == s->site.line))
             continue;
-        text += (told++ ? ", " : " ") + describe(t) + " waits at " + wait_names[s->waits] + " (" + describe(s->site) + ")";
-        if (s->waits != AT_BARRIER) {
-            char mask[32];
-            snprintf(mask, sizeof mask, " with mask 0x%08x", self->warps[t / LANES].lanes[t % LANES].mask);
-            text += mask;
-        }
+        phrase mask("%s", "");
+        if (s->waits != AT_BARRIER)
+            mask = phrase(" with mask 0x%08x", self->warps[t / LANES].lanes[t % LANES].mask);
+        used += (size_t)snprintf(text + used, sizeof text - used, "%s%s waits at %s (%s)%s", told++ ? ", " : "", describe(t).text,
+                                 wait_names[s->waits], describe(s->site).text, mask.text);
+        if (used >= sizeof text)
+            break;
     }
-    if (self->returned)
-        text += "; " + std::to_string(self->returned) + " threads have returned";
-    grid_fail(cudaErrorLaunchTimeout, "%s", text.c_str());
+    grid_fail(cudaErrorLaunchTimeout, "no thread can go on: %s; %u have returned", text, self->returned);
 }
 
 /* Which thread runs next?  True: one that has not started yet (order[started]). */
@@ -196,7 +190,7 @@ void complete(warp *w, unsigned first_thread, unsigned group) {
         } else if (kind == AT_SHUFFLE) {
             if (!(group >> wait->source & 1))
                 grid_fail(cudaErrorLaunchFailure, "%s: a shuffle of %s reads lane %u, which %s (mask 0x%08x)",
-                          describe(wait->site).c_str(), describe(first_thread + lane).c_str(), wait->source,
+                          describe(wait->site).text, describe(first_thread + lane).text, wait->source,
                           !(w->exists >> wait->source & 1)     ? "does not exist"
                           : w->returned >> wait->source & 1    ? "has returned"
                                                                : "does not take part",
@@ -230,9 +224,9 @@ bool all_arrived(const warp *w, unsigned first_thread, unsigned lane, unsigned *
         if (!(its->mask >> lane & 1) && its->mask != wait->mask)
             return false; /* it waits for others first, and comes later */
         grid_fail(cudaErrorLaunchFailure, "lanes of a warp wait for each other in different ways: %s at %s (%s, mask 0x%08x), %s at "
-                  "%s (%s, mask 0x%08x)", describe(first_thread + lane).c_str(), wait_names[wait->kind],
-                  describe(wait->site).c_str(), wait->mask, describe(first_thread + other).c_str(), wait_names[its->kind],
-                  describe(its->site).c_str(), its->mask);
+                  "%s (%s, mask 0x%08x)", describe(first_thread + lane).text, wait_names[wait->kind],
+                  describe(wait->site).text, wait->mask, describe(first_thread + other).text, wait_names[its->kind],
+                  describe(its->site).text, its->mask);
     }
     return true;
 }
@@ -241,7 +235,7 @@ lane_wait *arrive(wait_kind kind, unsigned mask, cudasim_site site) {
     unsigned lane = self->current % LANES;
     lane_wait *wait = &self->warps[self->current / LANES].lanes[lane];
     if (!(mask >> lane & 1))
-        grid_fail(cudaErrorLaunchFailure, "%s: mask 0x%08x of %s does not name the calling lane %u", describe(site).c_str(), mask,
+        grid_fail(cudaErrorLaunchFailure, "%s: mask 0x%08x of %s does not name the calling lane %u", describe(site).text, mask,
                   wait_names[kind], lane);
     wait->mask = mask;
     wait->site = site;
@@ -266,8 +260,8 @@ void thread_returns() {
     self->returned++;
     w->returned |= 1u << lane;
     if (self->barrier.arrived)
-        grid_fail(cudaErrorLaunchFailure, "returns, but %s waits at a barrier of the block (%s)", describe(self->barrier.first).c_str(),
-                  describe(self->barrier.site).c_str());
+        grid_fail(cudaErrorLaunchFailure, "returns, but %s waits at a barrier of the block (%s)", describe(self->barrier.first).text,
+                  describe(self->barrier.site).text);
     for (unsigned left = w->waiting; left; left &= left - 1) { /* they may have waited for this lane alone */
         unsigned other = (unsigned)__builtin_ctz(left), group;
         if (w->waiting >> other & 1 && w->lanes[other].mask >> lane & 1 && all_arrived(w, me - lane, other, &group))
@@ -330,6 +324,13 @@ void run_block(uint3 block) {
 
 } // namespace
 
+phrase::phrase(const char *format, ...) {
+    va_list list;
+    va_start(list, format);
+    vsnprintf(text, sizeof text, format, list);
+    va_end(list);
+}
+
 bool grid_running(void) { return self && self->running; }
 
 void grid_fail(cudaError_t error, const char *format, ...) {
@@ -338,13 +339,12 @@ void grid_fail(cudaError_t error, const char *format, ...) {
     va_start(list, format);
     vsnprintf(text, sizeof text, format, list);
     va_end(list);
-    char place[128];
+    const char *name = self->launch->name; /* LAUNCH's argument: a template's stands in brackets */
+    const bool brackets = *name == '(';
+    const int length = (int)strlen(name) - 2 * brackets;
     uint3 b = self->block;
-    snprintf(place, sizeof place, ", block (%u,%u,%u), ", b.x, b.y, b.z);
-    std::string name = self->launch->name; /* LAUNCH's argument: a template's stands in brackets */
-    if (name.front() == '(' && name.back() == ')')
-        name = name.substr(1, name.size() - 2);
-    self->message = name + place + describe(self->current) + ": " + text;
+    snprintf(self->message, sizeof self->message, "%.*s, block (%u,%u,%u), %s: %s", length, name + brackets, b.x, b.y, b.z,
+             describe(self->current).text, text);
     self->error = error;
     fiber *from = self->on;
     self->on = &self->root;
@@ -414,15 +414,15 @@ cudaError_t grid_run(const grid_launch *launch, std::string *message) {
 int cudasim_block_barrier(cudasim_barrier kind, int predicate, cudasim_site site) {
     engine *e = self;
     if (e->returned)
-        grid_fail(cudaErrorLaunchFailure, "%s: a barrier of the block, but %u threads have returned", describe(site).c_str(),
+        grid_fail(cudaErrorLaunchFailure, "%s: a barrier of the block, but %u threads have returned", describe(site).text,
                   e->returned);
     if (!e->barrier.arrived) {
         e->barrier.site = site;
         e->barrier.kind = kind;
         e->barrier.first = e->current;
     } else if (e->barrier.site.line != site.line || e->barrier.kind != kind) {
-        grid_fail(cudaErrorLaunchFailure, "waits at the block's barrier at %s, while %s waits at that of %s", describe(site).c_str(),
-                  describe(e->barrier.first).c_str(), describe(e->barrier.site).c_str());
+        grid_fail(cudaErrorLaunchFailure, "waits at the block's barrier at %s, while %s waits at that of %s", describe(site).text,
+                  describe(e->barrier.first).text, describe(e->barrier.site).text);
     }
     e->barrier.count += predicate != 0;
     if (++e->barrier.arrived < e->threads) {
@@ -464,5 +464,5 @@ unsigned cudasim_active_lanes(void) {
 }
 
 void cudasim_trap(const char *what, cudasim_site site) {
-    grid_fail(cudaErrorLaunchFailure, "%s: %s", describe(site).c_str(), what);
+    grid_fail(cudaErrorLaunchFailure, "%s: %s", describe(site).text, what);
 }

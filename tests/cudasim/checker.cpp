@@ -46,41 +46,36 @@ unsigned char *valid;  /* of each 16 bytes of device memory, how many are valid 
 cell *words, *bytes;   /* of device memory */
 uint32_t clocks[DEVICES_MAX];
 
-std::string who(unsigned thread) {
+phrase who(unsigned thread) {
     const uint3 size = cudasim_place.block_size;
-    char text[64];
-    snprintf(text, sizeof text, "thread (%u,%u,%u)", thread % size.x, thread / size.x % size.y, thread / (size.x * size.y));
-    return text;
+    return phrase("thread (%u,%u,%u)", thread % size.x, thread / size.x % size.y, thread / (size.x * size.y));
+}
+
+phrase explain(uintptr_t address, unsigned size) {
+    hold locked(state.lock);
+    return check_explain(reinterpret_cast<void *>(address), size);
 }
 
 [[noreturn]] void fail_access(cudaError_t error, access kind, uintptr_t address, unsigned size, uintptr_t code) {
-    std::string text;
-    {
-        hold locked(state.lock);
-        text = check_explain(reinterpret_cast<void *>(address), size);
-    }
     checker.here = code;
-    grid_fail(error, "%s %u bytes: %s", access_names[kind], size, text.c_str());
-}
-
-std::string shared_place(uintptr_t address) {
-    return address - checker.shared < checker.shared_bytes ? "byte " + std::to_string(address - checker.shared) + " of shared memory"
-                                                           : "global memory";
+    grid_fail(error, "%s %u bytes: %s", access_names[kind], size, explain(address, size).text);
 }
 
 [[noreturn, gnu::noinline]] void fail_race(access kind, uintptr_t address, uint32_t stamp, access before, const note *n,
                                            uintptr_t code) {
     const bool same_block = stamp >> WHO_BITS >= checker.block;
-    uint32_t other = stamp & WHO;
-    std::string text = other == MANY            ? "several threads"
-                       : before != READ         ? who(other & 1023)
-                       : other >= 1024          ? "lanes of warp " + std::to_string(other - 1024)
-                                                : who(other);
+    const size_t offset = address - checker.shared;
+    const uint32_t other = stamp & WHO;
+    const phrase place = offset < checker.shared_bytes ? phrase("byte %zu of shared memory", offset) : phrase("%s", "global memory");
+    const phrase culprit = before != READ  ? who(other & 1023)
+                          : other == MANY ? phrase("%s", "several threads")
+                          : other >= 1024 ? phrase("lanes of warp %u", other - 1024)
+                                          : who(other);
     checker.here = code;
     if (n && before != READ && n->code)
         checker.other = (code & ~(uintptr_t)UINT32_MAX) | n->code;
-    grid_fail(cudaErrorLaunchFailure, "race: %s %s, which %s%s %s with no barrier between", access_names[kind],
-              shared_place(address).c_str(), text.c_str(), same_block ? "" : " of another block",
+    grid_fail(cudaErrorLaunchFailure, "race: %s %s, which %s%s %s with no barrier between", access_names[kind], place.text,
+              culprit.text, same_block ? "" : " of another block",
               before == READ ? "has read" : before == WRITE ? "has written" : "has updated atomically");
 }
 
@@ -334,28 +329,25 @@ void check_warp_barrier(uint32_t (*seen)[CHECK_LANES], unsigned group) {
         memcpy(seen[__builtin_ctz(left)], known, sizeof known);
 }
 
-std::string check_explain(const void *pointer, size_t size) {
-    uintptr_t address = reinterpret_cast<uintptr_t>(pointer), begin;
-    int device;
-    char text[200];
+phrase check_explain(const void *pointer, size_t size) {
+    const uintptr_t address = reinterpret_cast<uintptr_t>(pointer);
     if (checker.on && address - checker.shared < checker.shared_bytes + 4096)
-        snprintf(text, sizeof text, "byte %zu of %zu of shared memory", address - checker.shared, checker.shared_bytes);
-    else if (!device_begin || address - device_begin >= device_size)
-        snprintf(text, sizeof text, "%p is not device memory (an address of the host?)", pointer);
-    else if (const allocation *found = find_allocation(pointer, &begin, &device)) {
-        size_t offset = address - begin;
-        if (found->freed && offset < found->bytes)
-            snprintf(text, sizeof text, "byte %zu of %zu of memory that was freed", offset, found->bytes);
-        else if (offset < found->bytes && size > found->bytes - offset)
-            snprintf(text, sizeof text, "%zu bytes from byte %zu of an allocation of %zu", size, offset, found->bytes);
-        else if (offset < found->bytes)
-            snprintf(text, sizeof text, "memory of device %d, on device %d", device, checker.device);
-        else
-            snprintf(text, sizeof text, "%zu bytes behind the end of an allocation of %zu", offset - found->bytes, found->bytes);
-    } else {
-        snprintf(text, sizeof text, "%p lies before all device memory", pointer);
-    }
-    return text;
+        return phrase("byte %zu of %zu of shared memory", address - checker.shared, checker.shared_bytes);
+    if (!device_begin || address - device_begin >= device_size)
+        return phrase("%p is not device memory (an address of the host?)", pointer);
+    uintptr_t begin;
+    int device;
+    const allocation *found = find_allocation(pointer, &begin, &device);
+    if (!found)
+        return phrase("%p lies before all memory of device %d", pointer, device);
+    const size_t offset = address - begin;
+    if (offset >= found->bytes)
+        return phrase("%zu bytes behind the end of an allocation of %zu", offset - found->bytes, found->bytes);
+    if (found->freed)
+        return phrase("byte %zu of %zu of memory that was freed", offset, found->bytes);
+    if (size > found->bytes - offset)
+        return phrase("%zu bytes from byte %zu of an allocation of %zu", size, offset, found->bytes);
+    return phrase("memory of device %d, on device %d", device, checker.device);
 }
 
 std::string check_source_line(uintptr_t code) {
@@ -377,8 +369,18 @@ std::string check_source_line(uintptr_t code) {
     return found;
 }
 
-/* ---- what instrumented code calls */
+/* ---- what kernels call: atomics always, the rest where kernels are instrumented for us and not for the sanitizers of the build */
 #define CODE reinterpret_cast<uintptr_t>(__builtin_return_address(0))
+void cudasim_atomic(void *address, unsigned bytes) {
+    uintptr_t at = reinterpret_cast<uintptr_t>(address);
+    if (checker.on && at % bytes) {
+        checker.here = CODE;
+        grid_fail(cudaErrorMisalignedAddress, "an atomic update of %u bytes at %p, which is no multiple of that", bytes, address);
+    }
+    check_any<UPDATE, 0>(address, bytes, CODE);
+}
+
+#ifdef CUDASIM_CHECKED
 #define HOOK extern "C" CUDASIM_API void
 #define HOOKS(size)                                                                                                                \
     HOOK __tsan_read##size(void *p) { check_any<READ, size>(p, size, CODE); }                                                      \
@@ -397,16 +399,7 @@ HOOK __tsan_vptr_update(void **, void *) {}
 HOOK __tsan_vptr_read(void **) {}
 HOOK __tsan_func_entry(void *) {}
 HOOK __tsan_func_exit(void *) {}
-void cudasim_atomic(void *address, unsigned bytes) {
-    uintptr_t at = reinterpret_cast<uintptr_t>(address);
-    if (checker.on && at % bytes) {
-        checker.here = CODE;
-        grid_fail(cudaErrorMisalignedAddress, "an atomic update of %u bytes at %p, which is no multiple of that", bytes, address);
-    }
-    check_any<UPDATE, 0>(address, bytes, CODE);
-}
 
-#ifndef __SANITIZE_ADDRESS__ /* there the real ones are linked */
 struct ubsan_place {
     const char *file;
     uint32_t line, column;

@@ -40,7 +40,7 @@ inline void check_barrier(void) { checker.barrier = ++checker.now; }
 void check_warp_barrier(uint32_t (*seen)[CHECK_LANES], unsigned group);
 
 /* What lies at an address that a kernel or copy may not touch, in words.  state.lock is held. */
-std::string check_explain(const void *pointer, size_t bytes);
+phrase check_explain(const void *pointer, size_t bytes);
 /* "file:line" of an address of code, "" if nothing is known.  Runs addr2line. */
 std::string check_source_line(uintptr_t code);
 

@@ -22,6 +22,12 @@ struct grid_launch {
 /* Runs all blocks.  cudaSuccess, or the error that stopped the kernel, with its story in `message`. */
 cudaError_t grid_run(const grid_launch *launch, std::string *message);
 
+/* A short text with nothing to free: what stands on a kernel's stack when it is stopped is never destroyed. */
+struct phrase {
+    char text[256];
+    phrase(const char *format, ...) __attribute__((format(printf, 2, 3)));
+};
+
 /* Stops the running kernel; does not return.  The message says what; kernel, block and thread are put in front. */
 [[noreturn]] void grid_fail(cudaError_t error, const char *format, ...) __attribute__((format(printf, 2, 3)));
 bool grid_running(void);

@@ -9,6 +9,13 @@
 #include <cstring>
 #include <sys/mman.h>
 
+#if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/asan_interface.h>
+#else
+#define ASAN_POISON_MEMORY_REGION(address, bytes)
+#define ASAN_UNPOISON_MEMORY_REGION(address, bytes)
+#endif
+
 constexpr size_t ALIGNMENT = 256, RED_ZONE = 256, PAGE = 4096, FILLED_BYTES = (size_t)256 << 20;
 uintptr_t device_base;
 static int open_count;
@@ -46,6 +53,7 @@ void free_device_memory(int device) {
         void *range = reinterpret_cast<void *>(begin_of(device));
         size_t bytes = round_up(d->next, PAGE);
         check_set_valid(begin_of(device), d->next, false);
+        ASAN_UNPOISON_MEMORY_REGION(range, bytes);
         madvise(range, bytes, MADV_DONTNEED);
         mprotect(range, bytes, PROT_NONE);
     }
@@ -95,6 +103,8 @@ static cudaError_t allocate(void **pointer, size_t bytes) {
     device->used += rounded;
     device->allocations[begin] = {bytes, false};
     *pointer = reinterpret_cast<void *>(begin);
+    ASAN_POISON_MEMORY_REGION(reinterpret_cast<void *>(begin - RED_ZONE), RED_ZONE + rounded + RED_ZONE);
+    ASAN_UNPOISON_MEMORY_REGION(*pointer, bytes);
     memset(*pointer, 0xff, bytes < FILLED_BYTES ? bytes : FILLED_BYTES); /* NaN to whoever reads what nobody wrote */
     check_set_valid(begin, bytes, true);
     return cudaSuccess;
@@ -111,6 +121,7 @@ static cudaError_t release(void *pointer) {
     device_state *device = &state.device[owner];
     device->used -= round_up(found->bytes, ALIGNMENT);
     check_set_valid(begin, found->bytes, false);
+    ASAN_POISON_MEMORY_REGION(pointer, found->bytes);
     uintptr_t first = round_up(begin, PAGE), last = (begin + found->bytes) / PAGE * PAGE;
     if (last > first)
         madvise(reinterpret_cast<void *>(first), last - first, MADV_DONTNEED);
@@ -221,7 +232,7 @@ static cudaError_t look(side *s, const void *pointer, size_t bytes, const char *
     s->device = device_base && address - device_base < DEVICES_MAX * DEVICE_SPAN;
     s->pinned = !s->device && is_pinned(pointer, bytes);
     if (s->device && (!found || found->freed || address - begin > found->bytes || bytes > found->bytes - (address - begin))) {
-        state.message = std::string(call) + ": " + check_explain(pointer, bytes);
+        state.message = std::string(call) + ": " + check_explain(pointer, bytes).text;
         return cudaErrorInvalidValue;
     }
     return cudaSuccess;

@@ -187,7 +187,7 @@ END_TEST
 int main(void) {
     Suite *suite = suite_create("cudasim");
     TCase *c = tcase_create("threads");
-    tcase_add_checked_fixture(c, setup, NULL);
+    tcase_add_checked_fixture(c, setup, cudasim_reset);
     tcase_add_test(c, threads_index_their_values);
     tcase_add_test(c, sums_of_a_block_are_right_in_any_order);
     tcase_add_test(c, a_halo_in_shared_memory_is_right_in_any_order);
@@ -200,7 +200,7 @@ int main(void) {
     suite_add_tcase(suite, c);
 #ifdef CUDASIM_CHECKED /* kernels are instrumented by our own checks, not by the sanitizers of the build */
     c = tcase_create("memory");
-    tcase_add_checked_fixture(c, setup, NULL);
+    tcase_add_checked_fixture(c, setup, cudasim_reset);
     tcase_add_test(c, a_missing_barrier_is_found);
     tcase_add_test(c, an_index_behind_an_array_of_shared_memory_is_found);
     tcase_add_test(c, shared_memory_that_nobody_wrote_is_found);

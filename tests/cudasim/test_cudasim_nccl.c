@@ -186,7 +186,7 @@ END_TEST
 int main(void) {
     Suite *suite = suite_create("cudasim: NCCL");
     TCase *c = tcase_create("ranks");
-    tcase_add_checked_fixture(c, setup, NULL);
+    tcase_add_checked_fixture(c, setup, cudasim_reset);
     tcase_add_test(c, threads_add_their_vectors);
     tcase_add_test(c, processes_add_their_vectors);
     tcase_add_test(c, a_killed_process_is_noticed);

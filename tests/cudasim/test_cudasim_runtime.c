@@ -222,7 +222,7 @@ END_TEST
 int main(void) {
     Suite *suite = suite_create("cudasim: runtime");
     TCase *c = tcase_create("runtime");
-    tcase_add_checked_fixture(c, setup, NULL);
+    tcase_add_checked_fixture(c, setup, cudasim_reset);
     tcase_add_test(c, streams_run_in_any_order_that_events_allow);
     tcase_add_test(c, the_null_stream_waits_for_blocking_streams);
     tcase_add_test(c, work_is_done_only_when_somebody_waits);
