@@ -134,6 +134,14 @@ it 'a rank with another dataset is refused'
 data=other.h5
 differs 'rank 1 has dataset=content [0-9a-f]+, but rank 0 has content [0-9a-f]+'
 
+it 'with --ranks 1 a process trains alone, whatever has started it'
+COVER_RANK=1 COVER_RANKS=2 COVER_ADDRESS=$tmp/meet
+export COVER_RANK COVER_RANKS COVER_ADDRESS
+pretrain 0 few.h5 -o alone --steps 6 --ranks 1
+unset COVER_RANK COVER_RANKS COVER_ADDRESS
+out '^steps +6$'
+holds cmp one/weights.safetensors alone/weights.safetensors
+
 it 'more ranks than pairs are refused'
 pretrain 1 few.h5 -o many --steps 2 --ranks 6
 err '6 ranks cannot share a batch of 5'

@@ -156,6 +156,7 @@ int pack_options_read(struct session *session, struct cover_pack_options *pack);
 
 /* ---- ranks.c: processes that train together.  Which one this is comes from a launcher: cover itself, mpirun, srun. */
 int ranks_expected(void); /* this rank, as the launcher says; 0 when there is none */
+void ranks_leave(void);   /* this process works for itself, whatever the launcher says: verbs that do not train in ranks, --ranks 1 */
 int ranks_threads(void);  /* this rank's part of the processors, where mpirun or srun has not told them apart; 0 = as ever */
 /* The device of this process: a rank's GPU, where "cuda" leaves that open, is that of its number on this machine, of those that
  * CUDA_VISIBLE_DEVICES names; a process that will only start ranks has none. */

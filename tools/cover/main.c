@@ -58,6 +58,7 @@ static int make_context(struct session *session) {
 static int run_verb(const struct verb *verb, int argc, char **argv) {
     struct session session = {.verb = verb, .argc = argc, .argv = argv};
     int status = arguments_read(&session.arguments, verb, argc - 2, argv + 2);
+    if (!verb->ranks || session.arguments.option[OPTION_RANKS].integer[0] == 1) ranks_leave();
     progress_begin(&session.progress, verb->name, given(&session, OPTION_QUIET));
     session.progress.silent = ranks_expected() > 0;
     if (status == EXIT_OK) status = make_context(&session);

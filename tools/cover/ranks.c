@@ -36,6 +36,10 @@ static const struct launcher *launched(int *rank, int *ranks) {
     return NULL;
 }
 
+void ranks_leave(void) {
+    for (size_t i = 0; i < sizeof launchers / sizeof *launchers; i++) unsetenv(launchers[i].ranks);
+}
+
 int ranks_expected(void) {
     int rank = 0, ranks;
     return launched(&rank, &ranks) ? rank : 0;
