@@ -29,6 +29,7 @@ REGISTERS, WARPS, BLOCKS, WARP, REGISTERS_AT_ONCE, QUARTERS, SHARED_OF_SYSTEM = 
 ENTRY = re.compile(r"Compiling entry function '(\S+)' for 'sm_(\d+)a?'")
 STACK = re.compile(r"(\d+) bytes stack frame, (\d+) bytes spill stores, (\d+) bytes spill loads")
 USED = re.compile(r"Used (\d+) registers(?:.*?, (\d+) bytes smem)?")
+INCLUDE = re.compile(r'^#include "([^"]+)"', re.MULTILINE)
 THREADS = re.compile(r"\.entry (\w+)\([^{]*?\.maxntid (\d+)", re.DOTALL)
 
 
@@ -71,10 +72,19 @@ def compile_file(nvcc, source, file):
     return {f"{file.name}:{names[key]}": value for key, value in kernels.items()}
 
 
+def included(file, files):
+    """The file and all that it includes of ours."""
+    if file not in files and file.exists():
+        files.append(file)
+        for name in INCLUDE.findall(file.read_text()):
+            included((file.parent / name).resolve(), files)
+    return files
+
+
 def cached(nvcc, version, source, file, cache):
-    hashed = hashlib.sha256(inspect.getsource(compile_file).encode() + version.encode() + file.read_bytes())
-    for header in sorted([*file.parent.glob("*.cuh"), *(source / "src/cuda").glob("*.h"), *(source / "src/core/base").glob("*.h")]):
-        hashed.update(header.read_bytes())
+    hashed = hashlib.sha256(inspect.getsource(compile_file).encode() + version.encode())
+    for part in included(file.resolve(), []):
+        hashed.update(part.read_bytes())
     place = cache / f"{file.stem}-{hashed.hexdigest()[:24]}.json" if cache else None
     if place and place.exists():
         return json.loads(place.read_text())
