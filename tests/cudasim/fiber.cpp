@@ -16,7 +16,7 @@ constexpr size_t STACK_BYTES = 128 << 10;
 #endif
 constexpr size_t GUARD_BYTES = 4096;
 
-#ifdef __x86_64__
+#ifdef CUDASIM_OWN_SWITCH
 extern "C" void cudasim_switch(void **save, void *load);
 asm(R"(
     .text
@@ -53,7 +53,7 @@ void fiber_restart(fiber *f, void (*entry)(void *), void *argument, unsigned col
     __asan_unpoison_memory_region(f->stack, f->stack_bytes);
     f->fake_stack = nullptr;
 #endif
-#ifdef __x86_64__
+#ifdef CUDASIM_OWN_SWITCH
     unsigned char *top = f->stack + f->stack_bytes - 16 - (colour % 32) * 192; /* a multiple of 16 */
     void **frame = reinterpret_cast<void **>(top) - 7;
     memset(frame, 0, 9 * sizeof *frame);
@@ -98,7 +98,7 @@ void fiber_switch(fiber *from, fiber *to) {
 #if defined(__SANITIZE_ADDRESS__)
     __sanitizer_start_switch_fiber(&from->fake_stack, to->stack, to->stack_bytes);
 #endif
-#ifdef __x86_64__
+#ifdef CUDASIM_OWN_SWITCH
     cudasim_switch(&from->stack_pointer, to->stack_pointer);
 #else
     swapcontext(&from->context, &to->context);

@@ -1,16 +1,18 @@
-/* Fibers: stacks that one thread of the host runs in turn.  A switch is a dozen instructions on x86-64 and AArch64's and others' go
+/* Fibers: stacks that one thread of the host runs in turn.  A switch is a dozen instructions on x86-64; others go
  * through ucontext; sanitizers are told.  Used by block.cpp alone. */
 #ifndef CUDASIM_FIBER_H
 #define CUDASIM_FIBER_H
 
 #include <cstddef>
 
-#ifndef __x86_64__
+#if defined(__x86_64__) && !defined(CUDASIM_UCONTEXT) /* CUDASIM_UCONTEXT: to test the other way */
+#define CUDASIM_OWN_SWITCH
+#else
 #include <ucontext.h>
 #endif
 
 struct fiber {
-#ifdef __x86_64__
+#ifdef CUDASIM_OWN_SWITCH
     void *stack_pointer;
 #else
     ucontext_t context;

@@ -4,6 +4,7 @@
 #include "cudasim.h"
 #include "test_kernels.h"
 
+#include <pthread.h>
 #include <string.h>
 
 enum { COUNT = 1000, SEEDS = 20 };
@@ -219,6 +220,39 @@ START_TEST(no_device_is_an_error_of_its_own) {
 }
 END_TEST
 
+/* A thread's own device: sums of shared memory and shuffles, many times; NULL if all is right. */
+static void *drive_device(void *device) {
+    float *from = NULL, *to = NULL, sums[4];
+    static char failed;
+    cudaError_t error = cudaSetDevice((int)(intptr_t)device);
+    error = error ? error : cudaMalloc((void **)&from, sizeof host);
+    error = error ? error : cudaMalloc((void **)&to, sizeof sums);
+    error = error ? error : cudaMemcpy(from, host, sizeof host, cudaMemcpyHostToDevice);
+    bool right = true;
+    for (int i = 0; i < SEEDS && !error && right; i++) {
+        error = run_block_sums(NULL, to, from, COUNT, RIGHT);
+        error = error ? error : cudaMemcpy(sums, to, sizeof sums, cudaMemcpyDeviceToHost);
+        right = sums[0] == 255 * 256 / 2;
+    }
+    cudaFree(from);
+    cudaFree(to);
+    return error || !right ? &failed : NULL;
+}
+START_TEST(threads_of_the_host_drive_a_device_each) {
+    enum { DEVICES = 4 };
+    pthread_t threads[DEVICES];
+    cudasim_devices(DEVICES, 0, 0);
+    cudasim_seed(5);
+    for (intptr_t d = 0; d < DEVICES; d++)
+        pthread_create(&threads[d], NULL, drive_device, (void *)d);
+    for (int d = 0; d < DEVICES; d++) {
+        void *failed;
+        pthread_join(threads[d], &failed);
+        ck_assert_ptr_null(failed);
+    }
+}
+END_TEST
+
 int main(void) {
     Suite *suite = suite_create("cudasim: runtime");
     TCase *c = tcase_create("runtime");
@@ -233,6 +267,7 @@ int main(void) {
     tcase_add_test(c, memory_ends_where_the_device_does);
     tcase_add_test(c, handles_that_are_gone_are_refused);
     tcase_add_test(c, no_device_is_an_error_of_its_own);
+    tcase_add_test(c, threads_of_the_host_drive_a_device_each);
 #ifdef CUDASIM_CHECKED
     tcase_add_test_raise_signal(c, the_host_cannot_follow_a_pointer_of_the_device, 11);
 #endif
