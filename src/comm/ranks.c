@@ -10,6 +10,7 @@
 
 enum { TURN_MS = 20 };
 static const double FAREWELL_SECONDS = 1, VERDICT_SECONDS = 2;
+static const char TOO_EARLY[] = "has left in the middle of the work";
 
 struct peer {
     double heard;    /* when it last gave a sign of life */
@@ -25,6 +26,7 @@ struct ranks {
     pthread_t thread;
     bool started;
     atomic_int leaving, parted; /* parted: farewells have been exchanged */
+    _Atomic double since;       /* when the exchange at work began, 0 = none is */
     pthread_mutex_t lock;       /* of the verdict */
     cover_status status;
     char text[1024];
@@ -33,10 +35,11 @@ struct ranks {
 /* ---- the verdict: the first reason wins, and goes to all */
 
 static bool decide(struct ranks *ranks, const struct note *note) {
+    bool known = note->status > COVER_OK && note->status <= COVER_ERROR_RANK;
     pthread_mutex_lock(&ranks->lock);
     bool first = !atomic_load(&ranks->communicator.failed);
     if (first) {
-        ranks->status = (cover_status)note->status, ranks->communicator.lost = note->lost;
+        ranks->status = known ? (cover_status)note->status : COVER_ERROR_RANK, ranks->communicator.lost = note->lost;
         snprintf(ranks->text, sizeof ranks->text, "%s", note->text);
         atomic_store(&ranks->communicator.failed, 1);
     }
@@ -89,13 +92,16 @@ static void hear(struct ranks *ranks, int from, struct note *note) {
     }
 }
 
+/* Who is silent for too long; and who has said farewell, while an exchange here waits and waits. */
 static void check_silence(struct ranks *ranks, double now) {
     char how[64];
     for (int rank = 0; rank < ranks->transport->ranks; rank++) {
         if (rank == ranks->transport->rank || (rank != 0 && ranks->transport->rank != 0)) continue;
-        if (atomic_load(&ranks->peers[rank].left) || now - ranks->peers[rank].heard <= ranks->deadline) continue;
+        bool left = atomic_load(&ranks->peers[rank].left);
+        double since = atomic_load(&ranks->since);
+        if (left ? !since || now - since <= ranks->deadline : now - ranks->peers[rank].heard <= ranks->deadline) continue;
         snprintf(how, sizeof how, "has given no sign of life for %.3g seconds", ranks->deadline);
-        lose(ranks, rank, how);
+        lose(ranks, rank, left ? TOO_EARLY : how);
     }
 }
 
@@ -160,8 +166,8 @@ static cover_status wait_for_verdict(struct ranks *ranks, int gone) {
         nanosleep(&nap, NULL);
     if (!atomic_load(&ranks->communicator.failed)) {
         char text[256];
-        snprintf(text, sizeof text, "rank %d (%s) has left in the middle of the work; the others have stopped", gone,
-                 ranks->transport->name(ranks->transport, gone));
+        snprintf(text, sizeof text, "rank %d (%s) %s; the others have stopped", gone,
+                 ranks->transport->name(ranks->transport, gone), TOO_EARLY);
         give_up(ranks, COVER_ERROR_RANK, gone, text);
     }
     return reason(&ranks->communicator);
@@ -172,8 +178,10 @@ static cover_status exchange(struct communicator *communicator, int to, const vo
     struct ranks *ranks = ranks_of(communicator);
     int gone = NOBODY;
     if (atomic_load(&communicator->failed)) return reason(communicator);
+    atomic_store(&ranks->since, seconds_now());
     cover_status status = ranks->transport->calls->exchange(ranks->transport, to, send, send_bytes, from, receive, receive_bytes,
                                                             &communicator->failed, &gone);
+    atomic_store(&ranks->since, 0);
     if (status == COVER_OK) return COVER_OK;
     if (atomic_load(&communicator->failed)) return reason(communicator);
     if (gone != NOBODY) return wait_for_verdict(ranks, gone);

@@ -90,6 +90,7 @@ for victim in 1 0; do
     ended 1 5
     err "rank $victim \(process [0-9]+ on .*\) has ended unexpectedly"
     err "rank $victim \(process [0-9]+\) was killed by signal 9"
+    [ $victim = 0 ] || err 'to go on: .* --resume'
     run 0 "$cover" check "killed$victim/checkpoint.h5"
 done
 

@@ -79,7 +79,8 @@ static int run(struct session *session) {
     cover_dataset_destroy(dataset);
     if (result == COVER_OK) return first ? print_end(session, folder) : EXIT_OK;
     status = failed(session, result);
-    if (result == COVER_ERROR_CANCELLED && first) run_say_resume(session);
+    bool lost = result == COVER_ERROR_RANK && session->progress.smoothing; /* a rank, in the middle of the run */
+    if (first && (result == COVER_ERROR_CANCELLED || lost)) run_say_resume(session);
     return status;
 }
 

@@ -98,7 +98,8 @@ cover_status collective_agree(struct communicator *c, cover_status own) {
     TRY(broadcast_from(c, speaker, &verdict, sizeof verdict));
     verdict.text[sizeof verdict.text - 1] = 0;
     if (speaker == c->rank) return own;
-    return fail((cover_status)verdict.status, "%s", verdict.text);
+    bool known = verdict.status > COVER_OK && verdict.status <= COVER_ERROR_RANK;
+    return fail(known ? (cover_status)verdict.status : COVER_ERROR_RANK, "%s", verdict.text);
 }
 
 /* ---- sums of long vectors: reduce by halves, then gather */
