@@ -1,4 +1,5 @@
-/* SeVR on the device, the host's part (sevr.h): draws what is random, lays out the workspace, starts the kernels in their order. */
+/* SeVR on the device, the host's part (sevr.h): draws what is random, lays out the workspace, starts the kernels in their order.
+ */
 #include "sevr.h"
 
 #include "../core/method/sevr_parts.h"
@@ -21,8 +22,10 @@ static void *part(const struct job *job, int which) { return job->workspace + jo
 
 static void layout(size_t at[PARTS + 1], const struct settings *s, const struct grid *grid) {
     const struct grid work = work_grid(s, grid), crop = settings_grid(&s->crop, grid->ndim);
-    const size_t view = (size_t)(grid_pixels(&crop) * s->channels) * sizeof(float), image = (size_t)grid_pixels(&work) * sizeof(float);
-    const bool blurred = gaussian_radius((double)(float)s->blur) > 0, flow = s->diffeo_alpha > 0, deformed = flow || s->deform_alpha > 0;
+    const size_t view = (size_t)(grid_pixels(&crop) * s->channels) * sizeof(float),
+                 image = (size_t)grid_pixels(&work) * sizeof(float);
+    const bool blurred = gaussian_radius((double)(float)s->blur) > 0, flow = s->diffeo_alpha > 0,
+               deformed = flow || s->deform_alpha > 0;
     size_t weights = blurred ? (size_t)gaussian_radius((double)(float)s->blur) + 1 : 0;
     for (int a = 0; deformed && a < 3; a++) weights = (size_t)work.size[a] > weights ? (size_t)work.size[a] : weights;
     const size_t bytes[PARTS] = {

@@ -1,6 +1,6 @@
-/* The pixel work of SeVR on the device: functions of C that start kernels (kernels/sevr*.cu), each one step of a draw, in the order
- * and with the arithmetic of core/method/sevr_*.c.  What is drawn at random is drawn by the host and given by value.  Called by
- * sevr.c.  Pointers are of device memory, views and images float32, channels last. */
+/* The pixel work of SeVR on the device: functions of C that start kernels (kernels/sevr*.cu), each one step of a draw, in the
+ * order and with the arithmetic of core/method/sevr_*.c.  What is drawn at random is drawn by the host and given by value. Called
+ * by sevr.c.  Pointers are of device memory, views and images float32, channels last. */
 #ifndef COVER_CUDA_SEVR_KERNELS_H
 #define COVER_CUDA_SEVR_KERNELS_H
 
@@ -64,7 +64,8 @@ cuda_error cuda_sevr_views(cuda_stream stream, float *moving, float *fixed, cons
                            const struct cuda_draw *draw);
 cuda_error cuda_sevr_noise(cuda_stream stream, float *view, int64_t values, float sigma, const struct cuda_random *random);
 /* (x - mean) gain + mean if there is contrast, then + offset.  partial: SEVR_SUMS */
-cuda_error cuda_sevr_level(cuda_stream stream, float *view, int64_t values, bool contrast, float gain, float offset, double *partial);
+cuda_error cuda_sevr_level(cuda_stream stream, float *view, int64_t values, bool contrast, float gain, float offset,
+                           double *partial);
 cuda_error cuda_sevr_fill(cuda_stream stream, float *view, const struct cuda_boxes *boxes, const struct cuda_random *random,
                           const struct cuda_draw *draw);
 
@@ -76,8 +77,8 @@ struct cuda_weights {
     float value[SEVR_WEIGHTS];
 };
 cuda_error cuda_sevr_weights(cuda_stream stream, float *weights, const struct cuda_weights *part);
-/* x is (outer, size, inner); places first .. first + count - 1 of the axis are wanted.  Beyond an edge the image goes on as its edge,
- * or is zero.  y (outer, count, inner) = the smoothed values or, where gain is not 0, y[i * stride] += gain * them. */
+/* x is (outer, size, inner); places first .. first + count - 1 of the axis are wanted.  Beyond an edge the image goes on as its
+ * edge, or is zero.  y (outer, count, inner) = the smoothed values or, where gain is not 0, y[i * stride] += gain * them. */
 struct cuda_smoothing {
     int64_t outer, inner;
     int size, first, count, taps;

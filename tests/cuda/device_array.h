@@ -1,5 +1,5 @@
-/* Arrays on the device between guard bytes, for tests of kernels that move whole images: filled from the host, fetched back, guards
- * looked at whenever something is fetched. */
+/* Arrays on the device between guard bytes, for tests of kernels that move whole images: filled from the host, fetched back,
+ * guards looked at whenever something is fetched. */
 #ifndef COVER_TEST_DEVICE_ARRAY_H
 #define COVER_TEST_DEVICE_ARRAY_H
 
@@ -83,7 +83,8 @@ static inline float element_at(const void *values, int64_t i, enum element eleme
     return element == ELEMENT_F32 ? ((const float *)values)[i] : bf16_to_float(((const bf16 *)values)[i]);
 }
 
-/* Two arrays of elements agree to within `tolerance` of 1 + the expected array's root mean square, and, in bfloat16, one place more. */
+/* Two arrays of elements agree to within `tolerance` of 1 + the expected array's root mean square, and, in bfloat16, one place
+ * more. */
 static inline void check_close(const void *found, const void *expected, int64_t count, enum element element, double tolerance,
                                const char *what) {
     double squares = 0;

@@ -1,5 +1,5 @@
-/* The kernels of cuda/kernels/mov.cu against plain C: shapes at random, every radius and number of heads and channels that has a form
- * of its own, and some that have none. */
+/* The kernels of cuda/kernels/mov.cu against plain C: shapes at random, every radius and number of heads and channels that has a
+ * form of its own, and some that have none. */
 #include "device_array.h"
 
 #include "cpu/kernels.h"
@@ -46,8 +46,8 @@ static struct results on_the_device(const struct scene *s) {
                         dquery = device_array(NULL, feature_bytes(s)), dkey = device_array(NULL, feature_bytes(s)),
                         workspace = device_array(NULL, cuda_mov_grad_workspace(&s->shape));
     ck_cuda(cuda_mov(NULL, on_device(&field), on_device(&query), on_device(&key), &s->shape));
-    ck_cuda(cuda_mov_grad(NULL, on_device(&dquery), on_device(&dkey), on_device(&dfield), on_device(&query), on_device(&key), &s->shape,
-                          on_device(&workspace)));
+    ck_cuda(cuda_mov_grad(NULL, on_device(&dquery), on_device(&dkey), on_device(&dfield), on_device(&query), on_device(&key),
+                          &s->shape, on_device(&workspace)));
     const struct results results = {fetched(&field), fetched(&dquery), fetched(&dkey)};
     free(fetched(&workspace));
     struct device_array *all[] = {&query, &key, &dfield, &field, &dquery, &dkey, &workspace};
@@ -65,7 +65,8 @@ static struct results in_plain_c(const struct scene *s) {
     for (int64_t i = 0; i < s->shape.images; i++) {
         const float *query = s->query + i * features, *key = s->key + i * features;
         tables[0]->mov(r.field + i * vectors, query, key, &shape, 0, 1, workspace);
-        tables[0]->mov_grad(r.dquery + i * features, r.dkey + i * features, s->dfield + i * vectors, query, key, &shape, 0, 1, workspace);
+        tables[0]->mov_grad(r.dquery + i * features, r.dkey + i * features, s->dfield + i * vectors, query, key, &shape, 0, 1,
+                            workspace);
     }
     free(workspace);
     return r;
@@ -75,8 +76,8 @@ static void compare(const struct scene *s, double tolerance) {
     struct results found = on_the_device(s), expected = in_plain_c(s);
     char what[160];
     const int64_t *size = s->shape.grid.size;
-    snprintf(what, sizeof what, "%d images of %dx%dx%d, radius %d, %d heads of %d channels", s->shape.images, (int)size[0], (int)size[1],
-             (int)size[2], s->shape.radius, s->shape.heads, (int)s->shape.channels / s->shape.heads);
+    snprintf(what, sizeof what, "%d images of %dx%dx%d, radius %d, %d heads of %d channels", s->shape.images, (int)size[0],
+             (int)size[1], (int)size[2], s->shape.radius, s->shape.heads, (int)s->shape.channels / s->shape.heads);
     check_close(found.field, expected.field, s->pixels * s->shape.grid.ndim, ELEMENT_F32, tolerance, what);
     check_close(found.dquery, expected.dquery, s->pixels * s->shape.channels, ELEMENT_F32, tolerance, what);
     check_close(found.dkey, expected.dkey, s->pixels * s->shape.channels, ELEMENT_F32, tolerance, what);

@@ -23,7 +23,8 @@ static const struct device_case {
     {"paper-2d", {"crop=32x48", "work=0x0", "channels=3", "normalise=none"}, {2, {1, 49, 48}}, 0, 1, 1e-6},
     {"paper-2d", {"crop=32x48", "work=40x64", "blur=3", "normalise=max"}, {2, {1, 41, 64}}, 255, 255, 1e-6},
     {"paper-2d", {"crop=32x48", "work=48x48", "channels=2", "blur=20", "appearance_probability=1"}, {2, {1, 33, 35}}, 0, 9, 1e-5},
-    {"paper-2d", {"crop=64x64", "work=64x64", "normalise=clip2048", "inpaint_boxes=200", "inpaint_probability=1"}, {2, {1, 80, 64}}, 0, 4000, 1e-6},
+    {"paper-2d",
+     {"crop=64x64", "work=64x64", "normalise=clip2048", "inpaint_boxes=200", "inpaint_probability=1"}, {2, {1, 80, 64}}, 0, 4000, 1e-6},
     {"released-2d", {"crop=32x48", "work=48x72"}, {2, {1, 60, 60}}, 0, 1, 1e-6},
     {"released-2d", {"crop=48x32", "work=48x32", "translate=1"}, {2, {1, 48, 32}}, 0, 1, 1e-6},
     {"released-2d", {"crop=48x32", "work=96x32", NO_SPACE}, {2, {1, 48, 32}}, 0, 1, 1e-6},
@@ -34,11 +35,14 @@ static const struct device_case {
     {"released-3d", {"crop=16x16x16", "work=16x16x16", "scale_low=3", "scale_high=4"}, {3, {16, 16, 16}}, 0, 1, 1e-6},
     {"paper-2d", {"crop=32x32", "work=40x40"}, {2, {1, 1, 7}}, 0, 0, 1e-6},
     {"paper-2d", {"crop=32x48", "work=40x64", "deform_alpha=40"}, {2, {1, 50, 60}}, 0, 1, 1e-6},
-    {"paper-2d", {"crop=32x48", "work=40x600", "deform_alpha=900", "deform_sigma_low=150", "deform_sigma_high=160"}, {2, {1, 50, 60}}, 0, 1, 1e-6},
+    {"paper-2d",
+     {"crop=32x48", "work=40x600", "deform_alpha=900", "deform_sigma_low=150", "deform_sigma_high=160"}, {2, {1, 50, 60}}, 0, 1, 1e-6},
     {"paper-2d", {"crop=32x48", "work=64x80", "diffeo_alpha=60"}, {2, {1, 50, 60}}, 0, 1, 1e-6},
-    {"released-2d", {"crop=32x32", "work=48x48", "diffeo_alpha=900", "deform_alpha=20", "diffeo_squarings=4", "diffeo_sigma=5"}, {2, {1, 50, 60}}, 0, 1, 1e-6},
+    {"released-2d",
+     {"crop=32x32", "work=48x48", "diffeo_alpha=900", "deform_alpha=20", "diffeo_squarings=4", "diffeo_sigma=5"}, {2, {1, 50, 60}}, 0, 1, 1e-6},
     {"paper-3d", {"crop=16x16x16", "work=20x24x28", "diffeo_alpha=60", "diffeo_sigma=3"}, {3, {17, 24, 30}}, 0, 1, 1e-6},
-    {"paper-3d", {"crop=16x16x16", "work=20x24x28", "diffeo_squarings=0", "diffeo_alpha=9", "deform_alpha=100", "blur=2"}, {3, {17, 24, 30}}, 0, 1, 1e-6},
+    {"paper-3d",
+     {"crop=16x16x16", "work=20x24x28", "diffeo_squarings=0", "diffeo_alpha=9", "deform_alpha=100", "blur=2"}, {3, {17, 24, 30}}, 0, 1, 1e-6},
 };
 
 struct drawn_sums {
@@ -46,8 +50,8 @@ struct drawn_sums {
     struct cuda_view_sums sums;
 };
 
-static struct drawn_sums draw_on_the_device(const struct settings *s, const struct drawn *drawn, const float *image, const struct grid *grid,
-                                            float integer_max, uint32_t step, uint32_t sample) {
+static struct drawn_sums draw_on_the_device(const struct settings *s, const struct drawn *drawn, const float *image,
+                                            const struct grid *grid, float integer_max, uint32_t step, uint32_t sample) {
     const struct view_bytes bytes = sevr_pair_bytes(drawn->sevr);
     struct device_array moving = device_array(NULL, bytes.image), fixed = device_array(NULL, bytes.image),
                         field = device_array(NULL, bytes.field), mask = device_array(NULL, bytes.mask),
@@ -55,8 +59,8 @@ static struct drawn_sums draw_on_the_device(const struct settings *s, const stru
                         source = device_array(image, (size_t)(grid_pixels(grid) * s->channels) * sizeof(float)),
                         workspace = device_array(NULL, cuda_sevr_workspace(s, grid));
     const struct cuda_views views = {on_device(&moving), on_device(&fixed), on_device(&field), on_device(&mask)};
-    ck_assert_ok(cuda_sevr_draw(NULL, &views, on_device(&sums), s, on_device(&source), grid, (int)s->channels, integer_max, 5, step, sample,
-                                on_device(&workspace)));
+    ck_assert_ok(cuda_sevr_draw(NULL, &views, on_device(&sums), s, on_device(&source), grid, (int)s->channels, integer_max, 5,
+                                step, sample, on_device(&workspace)));
     struct drawn_sums result = {fetched(&moving), fetched(&fixed), fetched(&field), fetched(&mask), {0}};
     void *found = fetched(&sums);
     memcpy(&result.sums, found, sizeof result.sums);
@@ -69,7 +73,8 @@ static void drawn_free(struct drawn_sums *d) { free(d->moving), free(d->fixed), 
 
 static float *image_of(const struct device_case *c, const struct settings *s) {
     float *image = random_pixels(&c->grid, (int)s->channels, 3);
-    for (int64_t i = 0; i < grid_pixels(&c->grid) * s->channels; i++) image[i] = c->integer_max > 0 ? floorf(image[i] * c->scale) : image[i] * c->scale;
+    for (int64_t i = 0; i < grid_pixels(&c->grid) * s->channels; i++)
+        image[i] = c->integer_max > 0 ? floorf(image[i] * c->scale) : image[i] * c->scale;
     return image;
 }
 
@@ -96,7 +101,8 @@ START_TEST(a_pair_of_the_device_is_that_of_the_cpu) {
 END_TEST
 
 START_TEST(without_contrast_and_blur_a_view_is_the_cpus_bit_for_bit) {
-    const struct settings *s = USE("paper-2d", "crop=64x48", "work=80x64", "contrast_low=1", "contrast_high=1", "blur=0", "appearance_probability=0.7");
+    const struct settings *s =
+        USE("paper-2d", "crop=64x48", "work=80x64", "contrast_low=1", "contrast_high=1", "blur=0", "appearance_probability=0.7");
     const struct grid grid = {2, {1, 70, 90}};
     struct drawn cpu = draw_room(s);
     float *image = random_pixels(&grid, 1, 4);

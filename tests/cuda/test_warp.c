@@ -1,5 +1,5 @@
-/* The kernels of cuda/kernels/warp.cu against plain C: shapes at random, both elements, both kinds of coordinates, fields that lead
- * anywhere; and what plain C does not promise, that the sums of the source's gradient never depend on an order. */
+/* The kernels of cuda/kernels/warp.cu against plain C: shapes at random, both elements, both kinds of coordinates, fields that
+ * lead anywhere; and what plain C does not promise, that the sums of the source's gradient never depend on an order. */
 #include "device_array.h"
 
 #include "cpu/kernels.h"
@@ -81,8 +81,8 @@ static struct results in_plain_c(const struct scene *s) {
         const size_t at = (size_t)(image * pixels * s->channels) * element_bytes(s->element);
         const float *field = s->field + image * pixels * s->grid.ndim;
         tables[0]->warp((char *)r.y + at, (char *)s->src + at, field, &s->grid, s->channels, s->coordinates, 0, 1);
-        tables[0]->warp_grad((char *)r.dsrc + at, r.dfield + image * pixels * s->grid.ndim, (char *)s->dy + at, (char *)s->src + at,
-                             field, &s->grid, s->channels, s->coordinates, 0, 1, sums);
+        tables[0]->warp_grad((char *)r.dsrc + at, r.dfield + image * pixels * s->grid.ndim, (char *)s->dy + at,
+                             (char *)s->src + at, field, &s->grid, s->channels, s->coordinates, 0, 1, sums);
     }
     free(sums);
     return r;
@@ -148,7 +148,8 @@ START_TEST(images_whose_sums_fill_the_cache_are_taken_a_few_at_a_time) {
     free(s.src), free(s.dy), free(s.field);
     s.grid = (struct grid){2, {1, 64, 64}}, s.images = 2, s.channels = 400, s.element = ELEMENT_BF16;
     s.pixels = s.images * 64 * 64;
-    ck_assert_uint_lt(cuda_warp_grad_workspace(s.images, &s.grid, s.channels, true), (size_t)(s.pixels * s.channels) * sizeof(int64_t));
+    ck_assert_uint_lt(cuda_warp_grad_workspace(s.images, &s.grid, s.channels, true),
+                      (size_t)(s.pixels * s.channels) * sizeof(int64_t));
     s.src = calloc(1, bytes_of(&s)), s.dy = calloc(1, bytes_of(&s)), s.field = random_floats(&s.random, s.pixels * 2, 3);
     for (int64_t p = 0; p < s.pixels; p++)
         if (p % 64 > 8) s.field[2 * p] = NAN; /* is over soon */
@@ -162,7 +163,8 @@ END_TEST
 START_TEST(every_pixel_may_be_added_to_one) {
     struct scene s = scene_draw(400);
     free(s.src), free(s.dy), free(s.field);
-    s.grid = (struct grid){2, {1, 33, 65}}, s.images = 2, s.channels = 2, s.element = ELEMENT_F32, s.coordinates = COORDINATES_EXACT;
+    s.grid = (struct grid){2, {1, 33, 65}}, s.images = 2, s.channels = 2, s.element = ELEMENT_F32,
+    s.coordinates = COORDINATES_EXACT;
     s.pixels = s.images * 33 * 65;
     s.src = random_floats(&s.random, s.pixels * 2, 1), s.dy = random_floats(&s.random, s.pixels * 2, 1);
     s.field = random_floats(&s.random, s.pixels * 2, 1);

@@ -1,13 +1,13 @@
 /* MoV, forwards and backwards: plain/mov.c says the formulas.
  *
- * A block has a tile of pixels of one plane, a thread PIXELS neighbours along a row with their queries in registers.  Plane by plane
- * the keys around the tile are brought into shared memory, one channel behind the other, zero outside the image.  A row of a window
- * takes PIXELS + 2 radius keys a channel for PIXELS * window products; its logits go into a running softmax (to base 2, queries being
- * scaled by log2(e) / sqrt(d)) and are forgotten.  Logits outside begin at -1000 instead of 0.
+ * A block has a tile of pixels of one plane, a thread PIXELS neighbours along a row with their queries in registers.  Plane by
+ * plane the keys around the tile are brought into shared memory, one channel behind the other, zero outside the image.  A row of
+ * a window takes PIXELS + 2 radius keys a channel for PIXELS * window products; its logits go into a running softmax (to base 2,
+ * queries being scaled by log2(e) / sqrt(d)) and are forgotten.  Logits outside begin at -1000 instead of 0.
  *
  * Backwards in two passes.  The first runs the softmax again, keeps of each pixel and head log2(sum of 2^logit) and <g, v> in the
- * workspace, and with them goes over its keys once more for dquery.  The second does the same from the other side: a key meets all
- * queries that look at it, which bring their two numbers and dfield along, so dkey is a sum in registers too.
+ * workspace, and with them goes over its keys once more for dquery.  The second does the same from the other side: a key meets
+ * all queries that look at it, which bring their two numbers and dfield along, so dkey is a sum in registers too.
  *
  * What no tile serves (radii above 4, heads of more than 32 channels) is left to the kernels of mov_any.cuh. */
 #include "mov_any.cuh"
@@ -32,8 +32,9 @@ template <class F> __device__ static void products_of_row(float (&logit)[F::pixe
 }
 
 /* sum[i][c] += over o of weight[i][o] * feature c at column + i + o. */
-template <class F> __device__ static void add_weighted_row(float (&sum)[F::pixels][F::dim], const float (&weight)[F::pixels][F::window],
-                                                           const tile_of<F> &tile, int row, int column) {
+template <class F>
+__device__ static void add_weighted_row(float (&sum)[F::pixels][F::dim], const float (&weight)[F::pixels][F::window],
+                                        const tile_of<F> &tile, int row, int column) {
 #pragma unroll
     for (int c = 0; c < F::dim; c++) {
         float other[F::span];
@@ -92,8 +93,9 @@ template <class F> struct running {
 };
 
 /* The softmax over all keys of a tile's pixels; of a 2D image the keys stay in the tile. */
-template <class F> __device__ static void run_softmax(struct running<F> &softmax, const struct own_features<F> &query, const float *key,
-                                                      tile_of<F> &tile, const struct place<F> &at, const struct frame &f) {
+template <class F>
+__device__ static void run_softmax(struct running<F> &softmax, const struct own_features<F> &query, const float *key,
+                                   tile_of<F> &tile, const struct place<F> &at, const struct frame &f) {
     softmax.clear();
     for (int o = -F::planes / 2; o <= F::planes / 2; o++) {
         tile_barrier();
@@ -190,7 +192,8 @@ template <class F> __device__ static void fill_summaries(tile_of<F> &tile, const
                                                          const struct place<F> &at, int offset, const struct frame &f) {
     const int plane = at.z + offset;
     for (int i = (int)threadIdx.x; i < F::height * F::pitch; i += F::threads) {
-        const int row = i / F::pitch, column = i % F::pitch, y = at.first_y + row - F::radius, x = at.first_x + column - F::radius;
+        const int row = i / F::pitch, column = i % F::pitch, y = at.first_y + row - F::radius,
+                  x = at.first_x + column - F::radius;
         float value[F::extra] = {1e30f, 0, 0, 0};
         if (plane >= 0 && plane < f.size[0] && y >= 0 && y < f.size[1] && x >= 0 && x < f.size[2]) {
             const int64_t pixel = at.image * f.pixels + ((int64_t)plane * f.size[1] + y) * f.size[2] + x;
@@ -291,10 +294,11 @@ static cudaError_t any_forward(struct frame f, const struct call &call) {
 
 static cudaError_t any_backward(struct frame f, const struct call &call) {
     const dim3 blocks = any_blocks(f, f.heads);
-    const cudaError_t error = LAUNCH(any_query_gradient, blocks, ANY_THREADS, 0, call.stream, call.dquery, call.summaries, call.dfield,
-                                     call.query, call.key, f);
+    const cudaError_t error = LAUNCH(any_query_gradient, blocks, ANY_THREADS, 0, call.stream, call.dquery, call.summaries,
+                                     call.dfield, call.query, call.key, f);
     if (error) return error;
-    return LAUNCH(any_key_gradient, blocks, ANY_THREADS, 0, call.stream, call.dkey, call.summaries, call.dfield, call.query, call.key, f);
+    return LAUNCH(any_key_gradient, blocks, ANY_THREADS, 0, call.stream, call.dkey, call.summaries, call.dfield, call.query,
+                  call.key, f);
 }
 
 /* Forms by dimensions, radius and the channels that a head has at most; the last would take more shared memory than there is. */
@@ -321,7 +325,8 @@ static cudaError_t run(const struct cuda_mov_shape *s, const struct call &call, 
 
 } // namespace mov
 
-extern "C" cuda_error cuda_mov(cuda_stream stream, float *field, const float *query, const float *key, const struct cuda_mov_shape *s) {
+extern "C" cuda_error cuda_mov(cuda_stream stream, float *field, const float *query, const float *key,
+                               const struct cuda_mov_shape *s) {
     struct mov::call call = {};
     call.stream = stream, call.field = field, call.query = query, call.key = key;
     return mov::run(s, call, false);

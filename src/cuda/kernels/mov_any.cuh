@@ -1,5 +1,5 @@
-/* MoV for any radius and any number of channels: a thread has one pixel (and head) and reads everything from memory.  Slow, for sizes
- * that no network of the paper has.  And what these kernels share with the tiled ones of mov.cu, which says how it goes. */
+/* MoV for any radius and any number of channels: a thread has one pixel (and head) and reads everything from memory.  Slow, for
+ * sizes that no network of the paper has.  And what these kernels share with the tiled ones of mov.cu, which says how it goes. */
 #ifndef COVER_CUDA_MOV_ANY_CUH
 #define COVER_CUDA_MOV_ANY_CUH
 
@@ -65,7 +65,9 @@ __device__ static inline struct pixel my_pixel(const struct frame &f) {
 }
 
 /* Goes over all offsets in memory order: o[] is the offset, `at` the number of the pixel there, -1 outside. */
-#define EACH_OFFSET(o, at, p, f)                                                                                                       for (int o[3] = {(f).ndim == 3 ? -(f).radius : 0, -(f).radius, -(f).radius}; o[1] <= (f).radius; next_offset(o, f))                    if (const int64_t at = neighbour(p, o, f); true)
+#define EACH_OFFSET(o, at, p, f)                                                                                                 \
+    for (int o[3] = {(f).ndim == 3 ? -(f).radius : 0, -(f).radius, -(f).radius}; o[1] <= (f).radius; next_offset(o, f))          \
+        if (const int64_t at = neighbour(p, o, f); true)
 
 __device__ static inline void next_offset(int o[3], const struct frame &f) {
     const int deep = f.ndim == 3 ? f.radius : 0;
@@ -83,10 +85,10 @@ __device__ static inline int64_t neighbour(const struct pixel &p, const int o[3]
     }
     return inside ? p.image * f.pixels + at : -1;
 }
+/* Sums along axes are kept along D, H, W: in 2D the first is left out of vectors in memory. */
 __device__ static inline float along_offset(const float *g, const int o[3], int ndim) {
-    float sum = 0;
-    for (int a = 0; a < ndim; a++) sum += g[a] * (float)o[3 - ndim + a];
-    return sum;
+    float sum = ndim == 3 ? g[0] * (float)o[0] : 0;
+    return sum + g[ndim - 2] * (float)o[1] + g[ndim - 1] * (float)o[2];
 }
 __device__ static inline float product(const float *a, int64_t p, const float *b, int64_t q, int head, const struct frame &f) {
     float sum = 0;
@@ -105,33 +107,35 @@ __device__ static inline float any_softmax(float mean[3], const float *query, co
     EACH_OFFSET(o, at, p, f) {
         const float w = power_of_two((at < 0 ? outside_logit : product(query, p.number, key, at, head, f)) - largest);
         sum += w;
-        for (int a = 0; a < f.ndim; a++) mean[a] = fmaf(w, (float)o[3 - f.ndim + a], mean[a]);
+        for (int a = 0; a < 3; a++) mean[a] = fmaf(w, (float)o[a], mean[a]);
     }
-    for (int a = 0; a < f.ndim; a++) mean[a] /= sum;
+    for (int a = 0; a < 3; a++) mean[a] /= sum;
     return largest + log2f(sum);
 }
 
-__global__ static void any_vectors(float *__restrict__ field, const float *__restrict__ query, const float *__restrict__ key,
-                                   const struct frame f) {
+__global__ static void __launch_bounds__(ANY_THREADS)
+    any_vectors(float *__restrict__ field, const float *__restrict__ query, const float *__restrict__ key, const struct frame f) {
     const struct pixel p = my_pixel(f);
     float sum[3] = {0, 0, 0}, mean[3];
     if (!p.held) return;
     for (int head = 0; head < f.heads; head++) {
         any_softmax(mean, query, key, p, head, f);
-        for (int a = 0; a < f.ndim; a++) sum[a] += mean[a];
+        for (int a = 0; a < 3; a++) sum[a] += mean[a];
     }
-    for (int a = 0; a < f.ndim; a++) field[p.number * f.ndim + a] = sum[a] / (float)f.heads;
+    for (int a = 0; a < 3; a++)
+        if (a > 0 || f.ndim == 3) field[p.number * f.ndim + a - (3 - f.ndim)] = sum[a] / (float)f.heads;
 }
 
-__global__ static void any_query_gradient(float *__restrict__ dquery, struct summary *__restrict__ summaries,
-                                          const float *__restrict__ dfield, const float *__restrict__ query,
-                                          const float *__restrict__ key, const struct frame f) {
+__global__ static void __launch_bounds__(ANY_THREADS)
+    any_query_gradient(float *__restrict__ dquery, struct summary *__restrict__ summaries, const float *__restrict__ dfield,
+                       const float *__restrict__ query, const float *__restrict__ key, const struct frame f) {
     const struct pixel p = my_pixel(f);
     if (!p.held) return;
     const float *g = dfield + p.number * f.ndim, scale = f.scale * ln_2 / (float)f.heads;
     float mean[3], *to = dquery + p.number * f.channels;
     struct summary summary = {any_softmax(mean, query, key, p, p.head, f), 0};
-    for (int a = 0; a < f.ndim; a++) summary.along = fmaf(g[a], mean[a], summary.along);
+    for (int a = 0; a < 3; a++)
+        if (a > 0 || f.ndim == 3) summary.along = fmaf(g[a - (3 - f.ndim)], mean[a], summary.along);
     summaries[summary_of(p.number, p.image, p.head, f)] = summary;
     for (int64_t c = p.head; c < f.channels; c += f.heads) to[c] = 0;
     EACH_OFFSET(o, at, p, f) {
@@ -143,9 +147,9 @@ __global__ static void any_query_gradient(float *__restrict__ dquery, struct sum
 }
 
 /* The pixel at offset o from a key sees that key at -o. */
-__global__ static void any_key_gradient(float *__restrict__ dkey, const struct summary *__restrict__ summaries,
-                                        const float *__restrict__ dfield, const float *__restrict__ query,
-                                        const float *__restrict__ key, const struct frame f) {
+__global__ static void __launch_bounds__(ANY_THREADS)
+    any_key_gradient(float *__restrict__ dkey, const struct summary *__restrict__ summaries, const float *__restrict__ dfield,
+                     const float *__restrict__ query, const float *__restrict__ key, const struct frame f) {
     const struct pixel p = my_pixel(f);
     if (!p.held) return;
     const float scale = f.scale * ln_2 / (float)f.heads;

@@ -21,7 +21,9 @@ template <int NDIM, int RADIUS, int DIM, int PIXELS, int EXTRA> struct form {
     static constexpr int window = 2 * RADIUS + 1, planes = NDIM == 3 ? window : 1;
     static constexpr int lanes = DIM <= 8 ? 32 / PIXELS : 16, rows = DIM <= 8 ? 128 / lanes : 4; /* threads of a block */
     static constexpr int threads = lanes * rows, width = lanes * PIXELS;
-    static constexpr int blocks = RADIUS > 3 || (PIXELS == 4 && NDIM + RADIUS > 4) ? 3 : 4; /* at once: 128 registers a thread, or more */
+    static constexpr int blocks = RADIUS > 3 || (PIXELS == 4 && NDIM + RADIUS > 4)
+                                      ? 3
+                                      : 4; /* at once: 128 registers a thread, or more */
     static constexpr int span = (PIXELS + 2 * RADIUS + PIXELS - 1) / PIXELS * PIXELS; /* of a row, that a thread reads */
     static constexpr int pitch = width - PIXELS + span, height = rows + 2 * RADIUS;
 
@@ -40,7 +42,8 @@ template <int NDIM, int RADIUS, int DIM, int PIXELS, int EXTRA> struct form {
 template <class F> struct tile_of {
     alignas(16) float value[F::dim + F::extra][F::height][F::pitch];
     alignas(16) float own[F::wide ? F::dim : 1][F::wide ? F::rows : 1][F::wide ? F::width : 4];
-    static_assert(((F::dim + F::extra) * F::height * F::pitch + (F::wide ? F::dim * F::rows * F::width : 4)) * sizeof(float) <= 48 * 1024,
+    static_assert(((F::dim + F::extra) * F::height * F::pitch + (F::wide ? F::dim * F::rows * F::width : 4)) * sizeof(float) <=
+                      48 * 1024,
                   "a block has 48 KiB without asking");
 };
 
@@ -82,16 +85,17 @@ __device__ static void filled_barrier() {
     if (FAULT != FAULT_NO_BARRIER) __syncthreads();
 }
 
-/* Rows x columns pixels of a plane from (y, x) on, times `scale`, into the upper left of planes of shared memory; zero where there are none.  Channel
- * c of a head is channel c * heads + head. */
+/* Rows x columns pixels of a plane from (y, x) on, times `scale`, into the upper left of planes of shared memory; zero where
+ * there are none.  Channel c of a head is channel c * heads + head. */
 template <class F, int ROWS, int COLUMNS, int PITCH, int LINES>
-__device__ static void fill(float (*to)[LINES][PITCH], const float *from, const struct place<F> &at, int plane, int y0, int x0, float scale,
-                            const struct frame &f) {
+__device__ static void fill(float (*to)[LINES][PITCH], const float *from, const struct place<F> &at, int plane, int y0, int x0,
+                            float scale, const struct frame &f) {
     const bool dense = f.heads == 1 && f.dim == F::dim;
     for (int i = (int)threadIdx.x; i < ROWS * COLUMNS; i += F::threads) {
         const int row = i / COLUMNS, column = i % COLUMNS, y = y0 + row, x = x0 + column;
         const bool inside = plane >= 0 && plane < f.size[0] && y >= 0 && y < f.size[1] && x >= 0 && x < f.size[2];
-        const float *feature = from + (at.image * f.pixels + ((int64_t)plane * f.size[1] + y) * f.size[2] + x) * f.channels + at.head;
+        const float *feature =
+            from + (at.image * f.pixels + ((int64_t)plane * f.size[1] + y) * f.size[2] + x) * f.channels + at.head;
 #pragma unroll
         for (int c = 0; c < F::dim; c += 4) {
             pack<float, 4> value = {};
@@ -129,8 +133,9 @@ template <class F> __device__ static void fetch_own(struct own_features<F> &own,
     }
 }
 
-template <class F> __device__ static void store_own(float *to, const float (&value)[F::pixels][F::dim], const struct place<F> &at, float scale,
-                                                    const struct frame &f) {
+template <class F>
+__device__ static void store_own(float *to, const float (&value)[F::pixels][F::dim], const struct place<F> &at, float scale,
+                                 const struct frame &f) {
     const bool dense = f.heads == 1 && f.dim == F::dim;
 #pragma unroll
     for (int i = 0; i < F::pixels; i++) {
@@ -138,7 +143,8 @@ template <class F> __device__ static void store_own(float *to, const float (&val
         if (!at.holds(i, f)) continue;
 #pragma unroll
         for (int c = 0; c < F::dim; c += 4) {
-            const pack<float, 4> four = {{value[i][c] * scale, value[i][c + 1] * scale, value[i][c + 2] * scale, value[i][c + 3] * scale}};
+            const pack<float, 4> four = {
+                {value[i][c] * scale, value[i][c + 1] * scale, value[i][c + 2] * scale, value[i][c + 3] * scale}};
             if (dense) four.store(feature + c);
             else
                 for (int k = 0; k < 4; k++)

@@ -1,5 +1,5 @@
-/* The pixel work of SeVR (sevr_kernels.h): each kernel names the function of core/method whose arithmetic it repeats, operation by
- * operation.  Where a fused multiply-add would round differently from the CPU, times() and plus() forbid it. */
+/* The pixel work of SeVR (sevr_kernels.h): each kernel names the function of core/method whose arithmetic it repeats, operation
+ * by operation.  Where a fused multiply-add would round differently from the CPU, times() and plus() forbid it. */
 #include "../sevr_kernels.h"
 #include "../cuda.h"
 #include "sevr_random.cuh"
@@ -66,11 +66,13 @@ __device__ static inline struct cuda_mask_sum block_total(struct cuda_mask_sum m
     return mine;
 }
 
-template <int NDIM> __global__ void draw_field(float *__restrict__ field, const float *__restrict__ flow, const struct cuda_draw d) {
+template <int NDIM>
+__global__ void draw_field(float *__restrict__ field, const float *__restrict__ flow, const struct cuda_draw d) {
     const struct walk walk = {d.crop[0], d.crop[1], d.crop[2]};
     EACH_ROW(walk) {
         const int corner[3] = {d.first[0] + z, d.first[1] + y, d.first[2]};
-        const int64_t pixel = (int64_t)row * d.crop[2] + i, place = ((int64_t)corner[0] * d.work[1] + corner[1]) * d.work[2] + corner[2] + i;
+        const int64_t pixel = (int64_t)row * d.crop[2] + i,
+                      place = ((int64_t)corner[0] * d.work[1] + corner[1]) * d.work[2] + corner[2] + i;
 #pragma unroll
         for (int a = 0; a < NDIM; a++) {
             double v = d.shift[a];
@@ -84,8 +86,9 @@ template <int NDIM> __global__ void draw_field(float *__restrict__ field, const 
     }
 }
 
-template <int NDIM> __global__ void draw_mask(float *__restrict__ mask, struct cuda_mask_sum *partial, const float *__restrict__ field,
-                                              const struct cuda_draw d) {
+template <int NDIM>
+__global__ void draw_mask(float *__restrict__ mask, struct cuda_mask_sum *partial, const float *__restrict__ field,
+                          const struct cuda_draw d) {
     const struct walk walk = {d.crop[0], d.crop[1], d.crop[2]};
     struct cuda_mask_sum sum = {0, 0};
     EACH_ROW(walk) {
@@ -106,7 +109,8 @@ template <int NDIM> __global__ void draw_mask(float *__restrict__ mask, struct c
     if (threadIdx.x == 0 && threadIdx.y == 0) partial[blockIdx.y * gridDim.x + blockIdx.x] = sum;
 }
 
-__global__ void add_masks(struct cuda_view_sums *sums, const struct cuda_mask_sum *partial, int count, const struct cuda_range *range) {
+__global__ void add_masks(struct cuda_view_sums *sums, const struct cuda_mask_sum *partial, int count,
+                          const struct cuda_range *range) {
     struct cuda_mask_sum sum = {0, 0};
     for (int i = (int)threadIdx.x; i < count; i += THREADS) sum.zero_loss += partial[i].zero_loss, sum.valid += partial[i].valid;
     sum = block_total(sum);
@@ -136,8 +140,8 @@ __device__ static inline float clip(float x, const struct scaling &s) {
 }
 
 /* One column, blended along y and z and normalised. */
-__device__ static inline float blend(const float *image, const struct tap &z, const struct tap &y, int64_t at, const struct scaling &s,
-                                     const struct cuda_draw &d) {
+__device__ static inline float blend(const float *image, const struct tap &z, const struct tap &y, int64_t at,
+                                     const struct scaling &s, const struct cuda_draw &d) {
     const int64_t line = (int64_t)d.image[2] * d.channels, plane = line * d.image[1];
     const float *near = image + z.first * plane + at, *far = image + z.second * plane + at;
     float a = lerp(clip(near[y.first * line], s), clip(near[y.second * line], s), y.weight);
@@ -156,7 +160,8 @@ __global__ void fill_source(float *__restrict__ source, const float *__restrict_
             const struct tap tz = resize_tap(pz, 0, d), ty = resize_tap(py, 1, d), tx = resize_tap(x, 2, d);
             const bool same = d.image[2] == d.work[2];
             value = blend(image, tz, ty, (int64_t)(same ? x : tx.first) * d.channels + channel, scaling, d);
-            if (!same) value = lerp(value, blend(image, tz, ty, (int64_t)tx.second * d.channels + channel, scaling, d), tx.weight);
+            if (!same)
+                value = lerp(value, blend(image, tz, ty, (int64_t)tx.second * d.channels + channel, scaling, d), tx.weight);
         }
         source[(int64_t)row * walk.values + i] = value;
     }
@@ -178,8 +183,9 @@ __device__ static inline struct spot spot_at(float position, int axis, const str
     return {(int)place, place - (float)(int)place};
 }
 
-template <int NDIM> __global__ void read_views(float *__restrict__ moving, float *__restrict__ fixed, const float *__restrict__ field,
-                                               const float *__restrict__ source, const struct cuda_draw d) {
+template <int NDIM>
+__global__ void read_views(float *__restrict__ moving, float *__restrict__ fixed, const float *__restrict__ field,
+                           const float *__restrict__ source, const struct cuda_draw d) {
     const struct walk walk = {d.crop[0], d.crop[1], d.crop[2] * d.channels};
     const int64_t next = d.channels, down = d.box[2] * next, deep = d.box[1] * down;
     EACH_ROW(walk) {
@@ -190,7 +196,8 @@ template <int NDIM> __global__ void read_views(float *__restrict__ moving, float
                           sx = spot_at((float)d.first[2] + (float)x + v[NDIM - 1], 2, d);
         const float *at = source + sy.first * down + sx.first * next + channel;
         const int64_t plane = NDIM == 3 ? (d.first[0] + z - d.box_first[0]) * deep : 0;
-        moving[to] = source[plane + (d.first[1] + y - d.box_first[1]) * down + (d.first[2] + x - d.box_first[2]) * next + channel];
+        moving[to] =
+            source[plane + (d.first[1] + y - d.box_first[1]) * down + (d.first[2] + x - d.box_first[2]) * next + channel];
         if (NDIM == 2) {
             fixed[to] = lerp(lerp(at[0], at[next], sx.weight), lerp(at[down], at[down + next], sx.weight), sy.weight);
             continue;
@@ -231,7 +238,8 @@ __global__ void sum_values(double *__restrict__ partial, const float *__restrict
 struct mean_of_view {
     float mean;
 };
-__global__ void add_level(float *__restrict__ view, int64_t values, float gain, float offset, const double *__restrict__ partial) {
+__global__ void add_level(float *__restrict__ view, int64_t values, float gain, float offset,
+                          const double *__restrict__ partial) {
     struct mean_of_view &shared_mean = shared<struct mean_of_view>();
     if (threadIdx.x < LANES && partial) {
         double sum = 0;
@@ -249,7 +257,8 @@ __global__ void add_level(float *__restrict__ view, int64_t values, float gain, 
 
 __device__ static inline bool covers(const struct cuda_boxes &boxes, int box, const int p[3]) {
     bool covered = true;
-    for (int a = 0; a < 3; a++) covered = covered && p[a] >= boxes.first[box][a] && p[a] < boxes.first[box][a] + boxes.size[box][a];
+    for (int a = 0; a < 3; a++)
+        covered = covered && p[a] >= boxes.first[box][a] && p[a] < boxes.first[box][a] + boxes.size[box][a];
     return covered;
 }
 
@@ -284,8 +293,8 @@ extern "C" cuda_error cuda_sevr_mask(cuda_stream stream, float *mask, struct cud
     dim3 blocks = blocks_for({draw->crop[0], draw->crop[1], draw->crop[2]});
     while (blocks.x * blocks.y > SEVR_BLOCKS && blocks.y > 1) blocks.y = (blocks.y + 1) / 2;
     if (blocks.x > SEVR_BLOCKS) return cudaErrorInvalidValue;
-    const cudaError_t error = LAUNCH(draw->ndim == 2 ? draw_mask<2> : draw_mask<3>, blocks, by_rows, sizeof(struct mask_sums), stream,
-                                     mask, partial, field, *draw);
+    const cudaError_t error = LAUNCH(draw->ndim == 2 ? draw_mask<2> : draw_mask<3>, blocks, by_rows, sizeof(struct mask_sums),
+                                     stream, mask, partial, field, *draw);
     if (error) return error;
     return LAUNCH(add_masks, 1, THREADS, sizeof(struct mask_sums), stream, sums, partial, (int)(blocks.x * blocks.y), range);
 }
@@ -299,10 +308,12 @@ extern "C" cuda_error cuda_sevr_source(cuda_stream stream, float *source, const 
 extern "C" cuda_error cuda_sevr_views(cuda_stream stream, float *moving, float *fixed, const float *field, const float *source,
                                       const struct cuda_draw *draw) {
     const dim3 blocks = blocks_for({draw->crop[0], draw->crop[1], draw->crop[2] * draw->channels});
-    return LAUNCH(draw->ndim == 2 ? read_views<2> : read_views<3>, blocks, by_rows, 0, stream, moving, fixed, field, source, *draw);
+    return LAUNCH(draw->ndim == 2 ? read_views<2> : read_views<3>, blocks, by_rows, 0, stream, moving, fixed, field, source,
+                  *draw);
 }
 
-extern "C" cuda_error cuda_sevr_noise(cuda_stream stream, float *view, int64_t values, float sigma, const struct cuda_random *random) {
+extern "C" cuda_error cuda_sevr_noise(cuda_stream stream, float *view, int64_t values, float sigma,
+                                      const struct cuda_random *random) {
     return LAUNCH(add_noise, flat(counters_for(values), INT32_MAX), THREADS, 0, stream, view, values, sigma, *random);
 }
 
@@ -315,8 +326,8 @@ extern "C" cuda_error cuda_sevr_level(cuda_stream stream, float *view, int64_t v
     return LAUNCH(add_level, flat(values, 1024), THREADS, sizeof(struct mean_of_view), stream, view, values, gain, offset, sums);
 }
 
-extern "C" cuda_error cuda_sevr_fill(cuda_stream stream, float *view, const struct cuda_boxes *boxes, const struct cuda_random *random,
-                                     const struct cuda_draw *draw) {
+extern "C" cuda_error cuda_sevr_fill(cuda_stream stream, float *view, const struct cuda_boxes *boxes,
+                                     const struct cuda_random *random, const struct cuda_draw *draw) {
     return LAUNCH(fill_boxes, dim3(16, (unsigned)boxes->count), THREADS, 0, stream, view, *boxes, *random, *draw);
 }
 

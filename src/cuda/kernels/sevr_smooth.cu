@@ -72,8 +72,9 @@ __device__ static inline struct between between(float place, int size) {
     return {first, first + 1 < size ? first + 1 : first, plus(place, -(float)first)};
 }
 
-template <int NDIM> __global__ void square(float *__restrict__ squared, const float *__restrict__ u, const struct cuda_flow_box *given,
-                                           const struct cuda_draw d) {
+template <int NDIM>
+__global__ void square(float *__restrict__ squared, const float *__restrict__ u, const struct cuda_flow_box *given,
+                       const struct cuda_draw d) {
     const struct cuda_flow_box box = *given;
     const struct walk walk = {box.size[0], box.size[1], box.size[2]};
     const int64_t down = (int64_t)d.work[2] * NDIM, deep = down * d.work[1];
@@ -82,7 +83,8 @@ template <int NDIM> __global__ void square(float *__restrict__ squared, const fl
         const int64_t at = z * deep + y * down + (int64_t)i * NDIM;
         const float *here = corner + at;
         float *to = squared + (here - u);
-        const struct between by = between((float)y + here[NDIM - 2], box.size[1]), bx = between((float)i + here[NDIM - 1], box.size[2]),
+        const struct between by = between((float)y + here[NDIM - 2], box.size[1]),
+                             bx = between((float)i + here[NDIM - 1], box.size[2]),
                              bz = between(NDIM == 3 ? (float)z + here[0] : 0, box.size[0]);
         for (int a = 0; a < NDIM; a++) {
             const float *near = corner + bz.first * deep + a, *far = corner + bz.second * deep + a;
@@ -105,7 +107,8 @@ extern "C" cuda_error cuda_sevr_weights(cuda_stream stream, float *weights, cons
     return LAUNCH(store_weights, 1, THREADS, 0, stream, weights, *part);
 }
 
-extern "C" cuda_error cuda_sevr_smooth(cuda_stream stream, float *y, const float *x, const float *weights, const struct cuda_smoothing *s) {
+extern "C" cuda_error cuda_sevr_smooth(cuda_stream stream, float *y, const float *x, const float *weights,
+                                       const struct cuda_smoothing *s) {
     return LAUNCH(smooth_axis, flat(s->outer * s->count * s->inner, INT32_MAX), THREADS, 0, stream, y, x, weights, *s);
 }
 

@@ -2,8 +2,8 @@
  *
  * A warp has 32 neighbours along a row: pixels, and the channels of each, N to a thread; every thread works out its pixel's cell.
  * The gradient of the field is a sum over channels, shared by up to 32 lanes.  The gradient of the source is added up in 64-bit
- * integers, whose order does not matter: every term is at most the image's largest |dy|, no pixel of the source gets more terms than
- * the image has pixels, so a power of two is known by which all terms are multiplied without any overflow. */
+ * integers, whose order does not matter: every term is at most the image's largest |dy|, no pixel of the source gets more terms
+ * than the image has pixels, so a power of two is known by which all terms are multiplied without any overflow. */
 #include "../kernels.h"
 #include "pack.cuh"
 
@@ -74,7 +74,8 @@ template <int NDIM> __device__ static float weight(const struct cell &cell, int 
 }
 
 template <typename E, int N, int NDIM>
-__global__ void warp_rows(E *__restrict__ y, const E *__restrict__ src, const float *__restrict__ field, const struct frame f) {
+__global__ void __launch_bounds__(LANES * ROWS)
+    warp_rows(E *__restrict__ y, const E *__restrict__ src, const float *__restrict__ field, const struct frame f) {
     const unsigned vectors = (unsigned)(f.channels / N), item = blockIdx.x * LANES + threadIdx.x, x = item / vectors;
     const int64_t first = (int64_t)(item - x * vectors) * N;
     if (x >= (unsigned)f.size[2]) return;
@@ -100,8 +101,9 @@ __global__ void warp_rows(E *__restrict__ y, const E *__restrict__ src, const fl
 /* ---- dfield: `group` lanes, a power of two, share the channels of a pixel */
 
 template <typename E, int N, int NDIM>
-__global__ void field_gradient(float *__restrict__ dfield, const E *__restrict__ dy, const E *__restrict__ src,
-                               const float *__restrict__ field, unsigned group, const struct frame f) {
+__global__ void __launch_bounds__(LANES * ROWS)
+    field_gradient(float *__restrict__ dfield, const E *__restrict__ dy, const E *__restrict__ src,
+                   const float *__restrict__ field, unsigned group, const struct frame f) {
     const unsigned item = blockIdx.x * LANES + threadIdx.x, lane = item & (group - 1), place = item / group;
     const bool wanted = place < (unsigned)f.size[2]; /* the others come along for the shuffles */
     const int x = wanted ? (int)place : f.size[2] - 1;
@@ -144,7 +146,8 @@ template <typename E, int N>
 __global__ void largest_bits(unsigned *__restrict__ largest, const E *__restrict__ dy, int64_t image_values) {
     unsigned most = 0;
     dy += blockIdx.y * image_values;
-    for (int64_t i = ((int64_t)blockIdx.x * blockDim.x + threadIdx.x) * N; i < image_values; i += (int64_t)gridDim.x * blockDim.x * N) {
+    for (int64_t i = ((int64_t)blockIdx.x * blockDim.x + threadIdx.x) * N; i < image_values;
+         i += (int64_t)gridDim.x * blockDim.x * N) {
         pack<E, N> gradient;
         gradient.load(dy + i);
         for (int k = 0; k < N; k++) most = max(most, __float_as_uint(fabsf(gradient.value[k])));
@@ -183,8 +186,9 @@ template <int NDIM> struct column_sums { /* what is to be added to one column of
 /* A thread has one channel of RUN pixels of a row.  Where a cell is its predecessor's or the next one along the row, as it is in
  * smooth fields, what both add to a corner is added here. */
 template <typename E, int NDIM>
-__global__ void scatter(unsigned long long *__restrict__ sums, const E *__restrict__ dy, const float *__restrict__ field,
-                        const unsigned *__restrict__ largest, const struct frame f) {
+__global__ void __launch_bounds__(LANES * ROWS)
+    scatter(unsigned long long *__restrict__ sums, const E *__restrict__ dy, const float *__restrict__ field,
+            const unsigned *__restrict__ largest, const struct frame f) {
     const unsigned channels = (unsigned)f.channels, item = blockIdx.x * LANES + threadIdx.x, run = item / channels;
     const unsigned channel = item - run * channels;
     const int first = (int)run * RUN, end = min(first + RUN, f.size[2]);
@@ -271,7 +275,8 @@ template <template <typename, int, int> class Launch, typename... Arguments>
 static cuda_error by_type(enum element element, const struct grid *grid, int64_t channels, Arguments... arguments) {
     const bool volume = grid->ndim == 3;
     if (element == ELEMENT_BF16)
-        return volume ? by_width<__nv_bfloat16, Launch, 3>(channels, arguments...) : by_width<__nv_bfloat16, Launch, 2>(channels, arguments...);
+        return volume ? by_width<__nv_bfloat16, Launch, 3>(channels, arguments...)
+                      : by_width<__nv_bfloat16, Launch, 2>(channels, arguments...);
     return volume ? by_width<float, Launch, 3>(channels, arguments...) : by_width<float, Launch, 2>(channels, arguments...);
 }
 
@@ -282,8 +287,8 @@ template <typename E, int N, int NDIM> struct launch_warp {
     }
 };
 
-extern "C" cuda_error cuda_warp(cuda_stream stream, void *y, const void *src, enum element element, const float *field, int images,
-                                const struct grid *grid, int64_t channels, enum coordinates coordinates) {
+extern "C" cuda_error cuda_warp(cuda_stream stream, void *y, const void *src, enum element element, const float *field,
+                                int images, const struct grid *grid, int64_t channels, enum coordinates coordinates) {
     const struct job job = job_of(images, grid, channels, coordinates);
     if (!job.fits) return cudaErrorInvalidValue;
     return by_type<launch_warp>(element, grid, channels, stream, &job, y, src, field);
@@ -300,7 +305,8 @@ template <typename E, int N, int NDIM> struct launch_field_gradient {
     }
 };
 
-/* The workspace: an image's largest |dy| each, then the sums of as many images at a time as a second cache can hold, one at least. */
+/* The workspace: an image's largest |dy| each, then the sums of as many images at a time as a second cache can hold, one at
+ * least. */
 static size_t largest_bytes(int images) { return ((size_t)images * sizeof(unsigned) + 255) / 256 * 256; }
 static int images_at_once(int images, int64_t image_values) {
     const int64_t held = ((int64_t)24 << 20) / (int64_t)sizeof(int64_t) / image_values;
@@ -325,7 +331,8 @@ template <typename E, int N, int NDIM> struct launch_source_gradient {
             error = cudaMemsetAsync(sums, 0, (size_t)(flat.y * values) * sizeof *sums, (cudaStream_t)stream);
             if (!error)
                 error = LAUNCH((scatter<E, NDIM>), blocks_of(*job, runs * f.channels), job->threads, 0, stream,
-                               (unsigned long long *)sums, (const E *)dy + first * values, field + first * pixels * NDIM, largest + first, f);
+                               (unsigned long long *)sums, (const E *)dy + first * values, field + first * pixels * NDIM,
+                               largest + first, f);
             if (!error)
                 error = LAUNCH((sums_to_elements<E>), flat, 256, 0, stream, (E *)dsrc + first * values, sums, largest + first, f);
         }
@@ -345,7 +352,8 @@ extern "C" cuda_error cuda_warp_grad(cuda_stream stream, void *dsrc, float *dfie
     if (!job.fits || images > 65535) return cudaErrorInvalidValue;
     cuda_error error = cudaSuccess;
     if (dfield) error = by_type<launch_field_gradient>(element, grid, channels, stream, &job, dfield, dy, src, field);
-    if (!error && dsrc) error = by_type<launch_source_gradient>(element, grid, channels, stream, &job, dsrc, dy, field, workspace);
+    if (!error && dsrc)
+        error = by_type<launch_source_gradient>(element, grid, channels, stream, &job, dsrc, dy, field, workspace);
     return error;
 }
 
