@@ -61,6 +61,24 @@ static inline void *fetched(const struct device_array *array) {
     return data;
 }
 
+/* Whatever call of the runtime fails within a call of ours, it tells: `expected` is what it gives then. */
+#ifdef CUDASIM
+#define check_each_failure(call, expected)                                                                                         \
+    do {                                                                                                                           \
+        cudasim_fail_at(0, cudaSuccess);                                                                                           \
+        ck_assert_int_eq((int)(call), 0);                                                                                          \
+        const int calls_within = (int)cudasim_calls();                                                                             \
+        ck_assert_int_gt(calls_within, 0);                                                                                         \
+        for (int failing = 1; failing <= calls_within; failing++) {                                                                \
+            cudasim_fail_at((uint64_t)failing, cudaErrorLaunchOutOfResources);                                                     \
+            ck_assert_int_eq((int)(call), (int)(expected));                                                                        \
+            cudasim_fail_at(0, cudaSuccess);                                                                                       \
+            cudaGetLastError();                                                                                                    \
+        }                                                                                                                          \
+        ck_cuda(cudaDeviceSynchronize());                                                                                          \
+    } while (0)
+#endif
+
 /* ---- random numbers and elements */
 
 static inline int pick(struct random_stream *random, int low, int high) { /* low .. high */

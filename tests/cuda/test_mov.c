@@ -120,6 +120,26 @@ START_TEST(runs_in_any_order_give_the_same_bits) {
 }
 END_TEST
 
+#ifdef CUDASIM
+START_TEST(each_call_of_the_runtime_that_fails_is_told) {
+    struct scene s = scene_draw(80 + (uint64_t)_i);
+    if (_i) s.shape.radius = 5; /* without tiles */
+    struct device_array query = device_array(s.query, feature_bytes(&s)), dfield = device_array(s.dfield, field_bytes(&s)),
+                        field = device_array(NULL, field_bytes(&s)), dquery = device_array(NULL, feature_bytes(&s)),
+                        dkey = device_array(NULL, feature_bytes(&s)),
+                        workspace = device_array(NULL, cuda_mov_grad_workspace(&s.shape));
+    check_each_failure(cuda_mov(NULL, on_device(&field), on_device(&query), on_device(&query), &s.shape),
+                       cudaErrorLaunchOutOfResources);
+    check_each_failure(cuda_mov_grad(NULL, on_device(&dquery), on_device(&dkey), on_device(&dfield), on_device(&query),
+                                     on_device(&query), &s.shape, on_device(&workspace)),
+                       cudaErrorLaunchOutOfResources);
+    struct device_array *all[] = {&query, &dfield, &field, &dquery, &dkey, &workspace};
+    for (int i = 0; i < 6; i++) device_free(all[i]);
+    scene_free(&s);
+}
+END_TEST
+#endif
+
 int main(void) {
     Suite *suite = suite_create("cuda: MoV");
     TCase *tcase = tcase_create("MoV");
@@ -127,6 +147,9 @@ int main(void) {
     ADD(tcase, keys_outside_win_when_all_inside_are_far_below_them);
     tcase_add_loop_test(tcase, what_is_not_a_number_shows_where_it_takes_part, 0, 3);
     tcase_add_loop_test(tcase, runs_in_any_order_give_the_same_bits, 0, 3);
+#ifdef CUDASIM
+    tcase_add_loop_test(tcase, each_call_of_the_runtime_that_fails_is_told, 0, 2);
+#endif
     suite_add_tcase(suite, tcase);
     return run_suite(suite);
 }

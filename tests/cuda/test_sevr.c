@@ -24,7 +24,8 @@ static const struct device_case {
     {"paper-2d", {"crop=32x48", "work=40x64", "blur=3", "normalise=max"}, {2, {1, 41, 64}}, 255, 255, 1e-6},
     {"paper-2d", {"crop=32x48", "work=48x48", "channels=2", "blur=20", "appearance_probability=1"}, {2, {1, 33, 35}}, 0, 9, 1e-5},
     {"paper-2d",
-     {"crop=64x64", "work=64x64", "normalise=clip2048", "inpaint_boxes=200", "inpaint_probability=1"}, {2, {1, 80, 64}}, 0, 4000, 1e-6},
+     {"crop=64x64", "work=64x64", "normalise=clip2048", "inpaint_boxes=200", "inpaint_probability=1"},
+     {2, {1, 80, 64}}, 0, 4000, 1e-6},
     {"released-2d", {"crop=32x48", "work=48x72"}, {2, {1, 60, 60}}, 0, 1, 1e-6},
     {"released-2d", {"crop=48x32", "work=48x32", "translate=1"}, {2, {1, 48, 32}}, 0, 1, 1e-6},
     {"released-2d", {"crop=48x32", "work=96x32", NO_SPACE}, {2, {1, 48, 32}}, 0, 1, 1e-6},
@@ -36,13 +37,16 @@ static const struct device_case {
     {"paper-2d", {"crop=32x32", "work=40x40"}, {2, {1, 1, 7}}, 0, 0, 1e-6},
     {"paper-2d", {"crop=32x48", "work=40x64", "deform_alpha=40"}, {2, {1, 50, 60}}, 0, 1, 1e-6},
     {"paper-2d",
-     {"crop=32x48", "work=40x600", "deform_alpha=900", "deform_sigma_low=150", "deform_sigma_high=160"}, {2, {1, 50, 60}}, 0, 1, 1e-6},
+     {"crop=32x48", "work=40x600", "deform_alpha=900", "deform_sigma_low=150", "deform_sigma_high=160"},
+     {2, {1, 50, 60}}, 0, 1, 1e-6},
     {"paper-2d", {"crop=32x48", "work=64x80", "diffeo_alpha=60"}, {2, {1, 50, 60}}, 0, 1, 1e-6},
     {"released-2d",
-     {"crop=32x32", "work=48x48", "diffeo_alpha=900", "deform_alpha=20", "diffeo_squarings=4", "diffeo_sigma=5"}, {2, {1, 50, 60}}, 0, 1, 1e-6},
+     {"crop=32x32", "work=48x48", "diffeo_alpha=900", "deform_alpha=20", "diffeo_squarings=4", "diffeo_sigma=5"},
+     {2, {1, 50, 60}}, 0, 1, 1e-6},
     {"paper-3d", {"crop=16x16x16", "work=20x24x28", "diffeo_alpha=60", "diffeo_sigma=3"}, {3, {17, 24, 30}}, 0, 1, 1e-6},
     {"paper-3d",
-     {"crop=16x16x16", "work=20x24x28", "diffeo_squarings=0", "diffeo_alpha=9", "deform_alpha=100", "blur=2"}, {3, {17, 24, 30}}, 0, 1, 1e-6},
+     {"crop=16x16x16", "work=20x24x28", "diffeo_squarings=0", "diffeo_alpha=9", "deform_alpha=100", "blur=2"},
+     {3, {17, 24, 30}}, 0, 1, 1e-6},
 };
 
 struct drawn_sums {
@@ -158,6 +162,30 @@ START_TEST(an_image_that_does_not_fit_is_refused_before_anything_starts) {
 }
 END_TEST
 
+#ifdef CUDASIM
+START_TEST(each_call_of_the_runtime_that_fails_is_told) {
+    const struct settings *s = USE("paper-3d", "crop=16x16x16", "work=20x20x20", "diffeo_alpha=9", "deform_alpha=10", "blur=2",
+                                   "appearance_probability=1", "diffeo_squarings=2");
+    const struct grid grid = {3, {17, 18, 19}};
+    struct drawn room = draw_room(s);
+    const struct view_bytes bytes = sevr_pair_bytes(room.sevr);
+    float *pixels = random_pixels(&grid, 1, 4);
+    struct device_array moving = device_array(NULL, bytes.image), fixed = device_array(NULL, bytes.image),
+                        field = device_array(NULL, bytes.field), mask = device_array(NULL, bytes.mask),
+                        sums = device_array(NULL, sizeof(struct cuda_view_sums)),
+                        image = device_array(pixels, (size_t)grid_pixels(&grid) * sizeof(float)),
+                        workspace = device_array(NULL, cuda_sevr_workspace(s, &grid));
+    const struct cuda_views views = {on_device(&moving), on_device(&fixed), on_device(&field), on_device(&mask)};
+    check_each_failure(
+        cuda_sevr_draw(NULL, &views, on_device(&sums), s, on_device(&image), &grid, 1, 0, 5, 1, 2, on_device(&workspace)),
+        COVER_ERROR_DEVICE);
+    struct device_array *all[] = {&moving, &fixed, &field, &mask, &sums, &image, &workspace};
+    for (int i = 0; i < 7; i++) device_free(all[i]);
+    free(pixels), draw_free(&room);
+}
+END_TEST
+#endif
+
 int main(void) {
     Suite *suite = suite_create("cuda: SeVR");
     TCase *tcase = tcase_create("SeVR");
@@ -167,6 +195,9 @@ int main(void) {
     ADD(tcase, draws_in_any_order_give_the_same_bits);
     ADD(tcase, a_pixel_that_is_not_finite_is_told_by_its_place);
     ADD(tcase, an_image_that_does_not_fit_is_refused_before_anything_starts);
+#ifdef CUDASIM
+    ADD(tcase, each_call_of_the_runtime_that_fails_is_told);
+#endif
     suite_add_tcase(suite, tcase);
     return run_suite(suite);
 }

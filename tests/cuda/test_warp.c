@@ -182,6 +182,25 @@ START_TEST(every_pixel_may_be_added_to_one) {
 }
 END_TEST
 
+#ifdef CUDASIM
+START_TEST(each_call_of_the_runtime_that_fails_is_told) {
+    struct scene s = scene_draw(600);
+    struct device_array src = device_array(s.src, bytes_of(&s)), field = device_array(s.field, field_bytes(&s)),
+                        out = device_array(NULL, bytes_of(&s)), dfield = device_array(NULL, field_bytes(&s)),
+                        workspace = device_array(NULL, cuda_warp_grad_workspace(s.images, &s.grid, s.channels, true));
+    check_each_failure(cuda_warp(NULL, on_device(&out), on_device(&src), s.element, on_device(&field), s.images, &s.grid,
+                                 s.channels, s.coordinates),
+                       cudaErrorLaunchOutOfResources);
+    check_each_failure(cuda_warp_grad(NULL, on_device(&out), on_device(&dfield), on_device(&src), on_device(&src), s.element,
+                                      on_device(&field), s.images, &s.grid, s.channels, s.coordinates, on_device(&workspace)),
+                       cudaErrorLaunchOutOfResources);
+    struct device_array *all[] = {&src, &field, &out, &dfield, &workspace};
+    for (int i = 0; i < 5; i++) device_free(all[i]);
+    scene_free(&s);
+}
+END_TEST
+#endif
+
 int main(void) {
     Suite *suite = suite_create("cuda: warp");
     TCase *tcase = tcase_create("warp");
@@ -191,6 +210,9 @@ int main(void) {
     tcase_add_loop_test(tcase, gradients_of_any_magnitude_keep_their_digits, 0, 5);
     ADD(tcase, images_whose_sums_fill_the_cache_are_taken_a_few_at_a_time);
     ADD(tcase, every_pixel_may_be_added_to_one);
+#ifdef CUDASIM
+    ADD(tcase, each_call_of_the_runtime_that_fails_is_told);
+#endif
     suite_add_tcase(suite, tcase);
     return run_suite(suite);
 }
