@@ -74,8 +74,7 @@ template <int NDIM> __device__ static float weight(const struct cell &cell, int 
 }
 
 template <typename E, int N, int NDIM>
-__global__ void __launch_bounds__(LANES * ROWS)
-    warp_rows(E *__restrict__ y, const E *__restrict__ src, const float *__restrict__ field, const struct frame f) {
+__global__ void warp_rows(E *__restrict__ y, const E *__restrict__ src, const float *__restrict__ field, const struct frame f) {
     const unsigned vectors = (unsigned)(f.channels / N), item = blockIdx.x * LANES + threadIdx.x, x = item / vectors;
     const int64_t first = (int64_t)(item - x * vectors) * N;
     if (x >= (unsigned)f.size[2]) return;
@@ -101,9 +100,8 @@ __global__ void __launch_bounds__(LANES * ROWS)
 /* ---- dfield: `group` lanes, a power of two, share the channels of a pixel */
 
 template <typename E, int N, int NDIM>
-__global__ void __launch_bounds__(LANES * ROWS)
-    field_gradient(float *__restrict__ dfield, const E *__restrict__ dy, const E *__restrict__ src,
-                   const float *__restrict__ field, unsigned group, const struct frame f) {
+__global__ void field_gradient(float *__restrict__ dfield, const E *__restrict__ dy, const E *__restrict__ src,
+                               const float *__restrict__ field, unsigned group, const struct frame f) {
     const unsigned item = blockIdx.x * LANES + threadIdx.x, lane = item & (group - 1), place = item / group;
     const bool wanted = place < (unsigned)f.size[2]; /* the others come along for the shuffles */
     const int x = wanted ? (int)place : f.size[2] - 1;
@@ -186,9 +184,8 @@ template <int NDIM> struct column_sums { /* what is to be added to one column of
 /* A thread has one channel of RUN pixels of a row.  Where a cell is its predecessor's or the next one along the row, as it is in
  * smooth fields, what both add to a corner is added here. */
 template <typename E, int NDIM>
-__global__ void __launch_bounds__(LANES * ROWS)
-    scatter(unsigned long long *__restrict__ sums, const E *__restrict__ dy, const float *__restrict__ field,
-            const unsigned *__restrict__ largest, const struct frame f) {
+__global__ void scatter(unsigned long long *__restrict__ sums, const E *__restrict__ dy, const float *__restrict__ field,
+                        const unsigned *__restrict__ largest, const struct frame f) {
     const unsigned channels = (unsigned)f.channels, item = blockIdx.x * LANES + threadIdx.x, run = item / channels;
     const unsigned channel = item - run * channels;
     const int first = (int)run * RUN, end = min(first + RUN, f.size[2]);
