@@ -128,7 +128,7 @@ static cover_status prepare_plan(struct program *program) {
         workspace[n] = (size_t)at_once * program->unit_bytes[n];
         if (op->shared_bytes) workspace[n] += op->shared_bytes(program, node);
     }
-    cover_status status = plan_create(&program->plan, graph, workspace);
+    cover_status status = plan_create(&program->plan, graph, workspace, 1, 64);
     memory_free(program->context, workspace);
     return status;
 }

@@ -18,7 +18,18 @@ struct device {
     bool tf32;                   /* float32 convolutions may round their operands to TF32 */
     cuda_stream compute, copy, reduce;
     struct cudnn *cudnn;
+    pthread_mutex_t lock; /* one run at a time */
 };
+
+/* Make it the calling thread's device, alone until device_leave(). */
+cover_status device_enter(struct device *device);
+void device_leave(struct device *device);
+
+/* Device memory; `what` stands in the message when there is not enough.  device_free takes NULL. */
+cover_status device_alloc(void **memory, struct device *device, size_t bytes, const char *what);
+void device_free(void *memory);
+/* COVER_ERROR_MEMORY when fewer bytes are free than a plan needs. */
+cover_status device_has_room(struct device *device, uint64_t bytes);
 
 /* Every call of the runtime passes through here: COVER_OK, or an error that names the call and what CUDA says of it. */
 cover_status cuda_check(cuda_error error, const char *what);

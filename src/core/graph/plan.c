@@ -11,8 +11,6 @@ struct block {
     int tensor;      /* root tensor, or ABSENT for a workspace */
 };
 
-static size_t aligned(size_t bytes) { return (bytes + 63) / 64 * 64; }
-
 static int root_of(const struct graph *graph, int tensor) {
     while (graph->tensors[tensor].parent != ABSENT) tensor = graph->tensors[tensor].parent;
     return tensor;
@@ -33,7 +31,9 @@ static void touch(struct block *blocks, const struct graph *graph, int tensor, i
     if (block->last < node) block->last = node;
 }
 
-static void find_lifetimes(struct block *blocks, const struct graph *graph) {
+static size_t aligned(size_t bytes, size_t alignment) { return (bytes + alignment - 1) / alignment * alignment; }
+
+static void find_lifetimes(struct block *blocks, const struct graph *graph, size_t samples, size_t alignment) {
     for (int t = 0; t < graph->tensor_count; t++)
         blocks[t] = (struct block){.first = graph->node_count, .last = -1, .tensor = t};
     for (int n = 0; n < graph->node_count; n++) {
@@ -43,7 +43,7 @@ static void find_lifetimes(struct block *blocks, const struct graph *graph) {
     for (int t = 0; t < graph->tensor_count; t++) {
         const struct tensor *tensor = &graph->tensors[t];
         if (tensor->parent != ABSENT || !in_arena(tensor) || blocks[t].last < 0) continue;
-        blocks[t].bytes = aligned(tensor_bytes(tensor));
+        blocks[t].bytes = aligned(samples * tensor_bytes(tensor), alignment);
         if (tensor->storage == STORAGE_RESULT) blocks[t].last = graph->node_count;
     }
 }
@@ -112,25 +112,26 @@ static size_t peak(const struct block *blocks, int count, int nodes) {
     return most;
 }
 
-cover_status plan_create(struct plan *plan, const struct graph *graph, const size_t *workspace_bytes) {
+cover_status plan_create(struct plan *plan, const struct graph *graph, const size_t *workspace_bytes, int64_t samples,
+                         size_t alignment) {
     cover_context *context = graph->context;
     cover_status status = COVER_ERROR_MEMORY;
     int tensors = graph->tensor_count, nodes = graph->node_count, count = 0;
-    *plan = (struct plan){0};
+    *plan = (struct plan){.samples = samples};
     struct block *blocks = memory_zero(context, (size_t)(tensors + nodes) * sizeof *blocks);
     struct block **neighbours = memory_zero(context, (size_t)(tensors + nodes) * sizeof *neighbours);
     int *owner = memory_zero(context, (size_t)(tensors + 1) * sizeof *owner);
     plan->offset = memory_zero(context, (size_t)tensors * sizeof *plan->offset);
     plan->workspace = memory_zero(context, (size_t)nodes * sizeof *plan->workspace);
     if (!blocks || !neighbours || !owner || !plan->offset || !plan->workspace) goto done;
-    find_lifetimes(blocks, graph);
+    find_lifetimes(blocks, graph, (size_t)samples, alignment);
     share_blocks(owner, blocks, graph);
     for (int t = 0; t < tensors; t++)
         if (blocks[t].bytes) blocks[count++] = blocks[t];
     for (int n = 0; n < nodes; n++) {
-        plan->flops += node_flops(graph, &graph->nodes[n]);
+        plan->flops += (double)samples * node_flops(graph, &graph->nodes[n]);
         if (workspace_bytes[n])
-            blocks[count++] = (struct block){.bytes = aligned(workspace_bytes[n]), .first = n, .last = n, .tensor = -1 - n};
+            blocks[count++] = (struct block){.bytes = aligned(workspace_bytes[n], alignment), .first = n, .last = n, .tensor = -1 - n};
     }
     plan->tensor_peak_bytes = peak(blocks, count, nodes);
     qsort(blocks, (size_t)count, sizeof *blocks, larger_first);
@@ -143,7 +144,7 @@ cover_status plan_create(struct plan *plan, const struct graph *graph, const siz
     for (int t = 0; t < tensors; t++) {
         const struct tensor *tensor = &graph->tensors[t];
         if (tensor->parent == ABSENT || !in_arena(&graph->tensors[root_of(graph, t)])) continue;
-        size_t image = tensor_bytes(tensor) / (size_t)tensor->images, offset = 0;
+        size_t image = (size_t)samples * tensor_bytes(tensor) / (size_t)tensor->images, offset = 0;
         for (int v = t; graph->tensors[v].parent != ABSENT; v = graph->tensors[v].parent)
             offset += (size_t)graph->tensors[v].first_image * image;
         plan->offset[t] = plan->offset[root_of(graph, t)] + offset;

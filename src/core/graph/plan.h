@@ -6,6 +6,7 @@
 #include "graph.h"
 
 struct plan {
+    int64_t samples;
     size_t arena_bytes;       /* of one lane */
     size_t tensor_peak_bytes; /* largest sum of tensors that live at once: the bound that placement aims at */
     double flops;             /* of one run */
@@ -13,8 +14,10 @@ struct plan {
     size_t *workspace;        /* of each node, in the arena */
 };
 
-/* Place everything.  workspace_bytes: what each node needs while it runs. */
-cover_status plan_create(struct plan *plan, const struct graph *graph, const size_t *workspace_bytes);
+/* Place everything.  workspace_bytes: what each node needs while it runs.  samples: how many a run takes at once; every tensor but
+ * the parameters holds that many times its images, those of all samples for image 0 first, so that a view is one block. */
+cover_status plan_create(struct plan *plan, const struct graph *graph, const size_t *workspace_bytes, int64_t samples,
+                         size_t alignment);
 void plan_free(struct plan *plan, cover_context *context);
 
 #endif

@@ -1,0 +1,13 @@
+/* The executor's entries that device.c and training.c serve.  Read by executor.c, which fills the table. */
+#ifndef COVER_CUDA_OPEN_H
+#define COVER_CUDA_OPEN_H
+
+#include "../core/graph/training.h"
+
+cover_status cuda_device_open(struct device **device, cover_context *context, const struct device_options *options);
+void cuda_device_close(struct device *device);
+void cuda_device_describe(const struct device *device, struct text *json);
+
+extern const struct training training_cuda;
+
+#endif
