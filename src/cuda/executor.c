@@ -159,9 +159,9 @@ static cover_status check_outputs(const struct program *program, const struct ar
     cudaStream_t stream = (cudaStream_t)program->device->compute;
     for (int i = 0; i < NODE_OUTPUTS; i++) {
         const int index = node->output[i];
-        if (index == ABSENT || i >= 1 + (node->op != OP_conv)) continue; /* a convolution's sums stay unwritten here */
+        if (index == ABSENT || (node->op == OP_conv && i == 1)) continue; /* a convolution's sums stay unwritten here */
         const struct tensor *tensor = &program->graph->tensors[index];
-        if (tensor->storage == STORAGE_NORMALISED || tensor->element == ELEMENT_U8) continue;
+        if (tensor->storage == STORAGE_NORMALISED || (tensor->element != ELEMENT_F32 && tensor->element != ELEMENT_BF16)) continue;
         int bad = 0;
         CUDA_TRY(cudaMemsetAsync(arena->bad, 0, sizeof bad, stream));
         CUDA_TRY(cuda_not_finite(program->device->compute, arena->bad, program_address(program, &arena->lane, index), tensor->element,

@@ -15,10 +15,12 @@ struct training_bytes {
 struct training_step {
     const struct adam *adam;   /* the update that follows, NULL = none; its scale is 1 / count */
     double clip;               /* of the norm, 0 = none */
-    uint64_t only_ops;         /* for measuring: bits of ops to run; 0 = all */
-    double *term[MODEL_TERMS]; /* filled in: of each sample */
-    double square_sum;         /* filled in: of the gradient, over all ranks */
+    uint64_t only_ops;         /* for measuring: bits of ops to run, and nothing else; 0 = all */
+    double *term[MODEL_TERMS]; /* filled in by finish(): of each sample */
+    double square_sum;         /* filled in by finish(): of the gradient, over all ranks; not finite if a term or the gradient is not */
 };
+
+enum { TRAINING_SLOTS = 2 }; /* places for the samples of a step: one is filled while the device works on the other */
 
 struct training_state;
 
@@ -29,14 +31,15 @@ struct training {
     struct training_bytes (*bytes)(const struct training_state *state);
     cover_status (*allocate)(struct training_state *state);
     /* Train together with other ranks: gradients are sums over all of them.  COVER_ERROR_RANK when one is lost. */
-    cover_status (*join)(struct training_state *state, const struct communicator *communicator);
+    cover_status (*join)(struct training_state *state, struct communicator *communicator);
     /* The flat buffers, from and to the host; read: NULL = not wanted. */
     cover_status (*write)(struct training_state *state, const float *weights, const float *m, const float *v);
     cover_status (*read)(struct training_state *state, float *weights, float *m, float *v, float *gradient);
-    /* Sample `index` of the next step; free to change when this returns. */
-    cover_status (*sample)(struct training_state *state, int64_t index, const struct sample *sample);
-    /* Nothing is updated where a term or the gradient is not finite. */
-    cover_status (*step)(struct training_state *state, struct training_step *step);
+    /* Sample `index` of the step that will run from this slot; free to change when this returns. */
+    cover_status (*sample)(struct training_state *state, int slot, int64_t index, const struct sample *sample);
+    /* Start a step and return at once; wait for it.  Nothing is updated where square_sum is not finite. */
+    cover_status (*start)(struct training_state *state, int slot, const struct training_step *step);
+    cover_status (*finish)(struct training_state *state, struct training_step *step);
     /* The update alone, from the gradient of the last step. */
     cover_status (*update)(struct training_state *state, const struct adam *adam);
 };

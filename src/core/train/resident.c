@@ -5,13 +5,17 @@
 
 #include "../graph/training.h"
 
-#include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 struct step_state {
     struct training_state *training;
     double *term[MODEL_TERMS]; /* of each sample */
     double square_sum;         /* of the last step's gradient */
+    int slot;                  /* that the next step runs from */
+    struct step_sums ahead_sums; /* of the samples that are there already */
+    cover_status ahead_status;
+    char ahead_error[1024];
     bool newer;                /* the device has trained since the host's copies were made */
     float *gradient;           /* the host's copy, made when first asked for */
 };
@@ -78,34 +82,58 @@ static cover_status resident_fetch(struct engine *engine) {
     return COVER_OK;
 }
 
-/* All samples to the device; what they count is known before the step runs. */
-static cover_status give_samples(struct engine *engine, const struct sample_source *source, struct step_sums *sums) {
-    *sums = (struct step_sums){0};
-    for (int64_t i = 0; i < engine->batch; i++) {
+/* Samples [from, to) of the step in `slot`, as the source counts them from `base`, to the device. */
+static cover_status give_samples(struct engine *engine, const struct sample_source *source, int slot, int64_t base, int64_t from,
+                                 struct step_sums *sums) {
+    for (int64_t i = from; i < engine->batch; i++) {
         const struct sample *sample;
         if (cancelled(engine->context)) return fail(COVER_ERROR_CANCELLED, "the step was cancelled");
-        TRY(source->take(source->user, i, &sample));
-        cover_status status = device_of(engine)->sample(engine->state->training, i, sample);
+        TRY(source->take(source->user, base + i, &sample));
+        cover_status status = device_of(engine)->sample(engine->state->training, slot, i, sample);
         sums->zero += sample->zero, sums->count += sample->count;
-        source->give_back(source->user, i, sample);
+        source->give_back(source->user, base + i, sample);
         TRY(status);
+        if (base) ++*source->ahead;
     }
     return COVER_OK;
 }
 
-static cover_status run(struct engine *engine, const struct adam *adam, struct step_sums *sums) {
+/* What an earlier step has not taken ahead.  What the samples count is known before the step runs. */
+static cover_status gather(struct engine *engine, const struct sample_source *source, struct step_sums *sums) {
+    struct step_state *state = engine->state;
+    const int64_t known = source->ahead ? *source->ahead : 0;
+    if (known < 0) return fail(state->ahead_status, "%s", state->ahead_error);
+    *sums = known > 0 ? state->ahead_sums : (struct step_sums){0};
+    return give_samples(engine, source, state->slot, 0, known, sums);
+}
+
+/* While the device works: the samples of the next step.  An error waits until they are asked for. */
+static void look_ahead(struct engine *engine, const struct sample_source *source) {
+    struct step_state *state = engine->state;
+    if (!source->ahead) return;
+    *source->ahead = 0, state->ahead_sums = (struct step_sums){0};
+    state->ahead_status = give_samples(engine, source, state->slot, engine->batch, 0, &state->ahead_sums);
+    if (state->ahead_status == COVER_OK || state->ahead_status == COVER_ERROR_CANCELLED) return; /* cancelled: the rest may still come */
+    snprintf(state->ahead_error, sizeof state->ahead_error, "%s", cover_error_text());
+    *source->ahead = -1;
+}
+
+static cover_status run(struct engine *engine, const struct sample_source *source, const struct adam *adam, struct step_sums *sums) {
     struct step_state *state = engine->state;
     struct training_step step = {.adam = adam, .clip = engine->settings.clip, .only_ops = engine->only_ops};
     memcpy(step.term, state->term, sizeof step.term);
-    TRY(device_of(engine)->step(state->training, &step));
+    TRY(device_of(engine)->start(state->training, state->slot, &step));
+    state->slot = (state->slot + 1) % TRAINING_SLOTS;
+    look_ahead(engine, source);
+    TRY(device_of(engine)->finish(state->training, &step));
     state->square_sum = step.square_sum, state->newer = true;
     for (int i = 0; i < MODEL_TERMS; i++) sums->term[i] = tree_sum(state->term[i], 0, engine->batch);
     return COVER_OK;
 }
 
 static cover_status resident_step(struct engine *engine, const struct sample_source *source, struct step_sums *sums) {
-    TRY(ranks_sum_counts(engine, give_samples(engine, source, sums), sums));
-    return ranks_sum_terms(engine, ranks_alike(engine, run(engine, NULL, sums)), sums);
+    TRY(ranks_sum_counts(engine, gather(engine, source, sums), sums));
+    return ranks_sum_terms(engine, ranks_alike(engine, run(engine, source, NULL, sums)), sums);
 }
 
 static double resident_square_sum(struct engine *engine) { return engine->state->square_sum; }
@@ -117,9 +145,9 @@ static cover_status resident_update(struct engine *engine, const struct adam *ad
 
 static cover_status resident_train(struct engine *engine, const struct sample_source *source, double lr, struct step_sums *sums,
                                    double *norm) {
-    TRY(ranks_sum_counts(engine, give_samples(engine, source, sums), sums));
+    TRY(ranks_sum_counts(engine, gather(engine, source, sums), sums));
     struct adam adam = engine_adam(engine, sums->count > 0 ? sums->count : 1, lr);
-    TRY(ranks_sum_terms(engine, ranks_alike(engine, run(engine, sums->count > 0 ? &adam : NULL, sums)), sums));
+    TRY(ranks_sum_terms(engine, ranks_alike(engine, run(engine, source, sums->count > 0 ? &adam : NULL, sums)), sums));
     *norm = engine_gradient_norm(engine, sums->count);
     if (step_counts(sums, *norm)) engine->updates++;
     return COVER_OK;

@@ -1,0 +1,41 @@
+/* What running work asks of its context: may it say something, should it stop, what is the time.  Called by everything. */
+#include "communicator.h"
+
+#include <stdio.h>
+#include <time.h>
+
+/* A lost rank stops work as a request does; who joins with the others at its end hears why. */
+bool cancelled(const cover_context *context) {
+    const struct communicator *communicator = context->communicator;
+    return atomic_load(&context->cancel_requested) != 0 || (communicator && atomic_load(&communicator->failed) != 0);
+}
+
+void log_line(cover_context *context, cover_log_level level, const char *format, ...) {
+    if (!context->log) return;
+    char line[2048];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(line, sizeof line, format, arguments);
+    va_end(arguments);
+    pthread_mutex_lock(&context->callback_lock);
+    context->log(context->log_user, level, line);
+    pthread_mutex_unlock(&context->callback_lock);
+}
+
+cover_status progress_call(cover_context *context, cover_progress_fn *progress, void *user, int64_t done,
+                           int64_t total, const char *what) {
+    int stop = 0;
+    if (progress) {
+        pthread_mutex_lock(&context->callback_lock);
+        stop = progress(user, done, total, what);
+        pthread_mutex_unlock(&context->callback_lock);
+    }
+    if (stop || cancelled(context)) return fail(COVER_ERROR_CANCELLED, "%s: cancelled", what);
+    return COVER_OK;
+}
+
+double seconds_now(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}

@@ -1,0 +1,22 @@
+/* Gradients of all ranks added up by NCCL, in a few buckets, while backward goes on; one process a GPU.  A rank that is lost is noticed
+ * by the communicator's watch or by NCCL, and ends the waiting of all others.  Called by training.c. */
+#ifndef COVER_CUDA_REDUCTION_H
+#define COVER_CUDA_REDUCTION_H
+
+#include "../core/base/communicator.h"
+#include "program.h"
+
+struct reduction;
+
+/* Meet the other ranks' GPUs: every rank calls this at once.  gradient: the flat buffer, in device memory. */
+cover_status reduction_create(struct reduction **reduction, const struct program *program, float *gradient,
+                              struct communicator *communicator);
+void reduction_destroy(struct reduction *reduction); /* takes NULL */
+/* Node n has been started on the compute stream: buckets whose gradients are complete are started on the reduction stream. */
+cover_status reduction_after(struct reduction *reduction, int node);
+/* What is started on the compute stream from here on waits for all buckets. */
+cover_status reduction_join(struct reduction *reduction);
+/* While a step is waited for: COVER_OK as long as nobody is known to be lost. */
+cover_status reduction_watch(struct reduction *reduction);
+
+#endif
