@@ -9,19 +9,32 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 static int usage(void) {
-    fprintf(stderr, "usage: golden_check [--device cpu] [--precision fp32|bf16] [--threads N] [--isa NAME] FILE...\n");
+    fprintf(stderr, "usage: golden_check [--device cpu|cuda|emulated] [--precision fp32|bf16] [--threads N] [--isa NAME] FILE...\n");
     return 2;
 }
 
+/* The CUDA module's emulated build, in this program's own build folder. */
+static const char *emulated_module(char *path, size_t bytes) {
+    ssize_t length = readlink("/proc/self/exe", path, bytes - 1);
+    path[length > 0 ? length : 0] = 0;
+    char *slash = strrchr(path, '/');
+    if (slash) snprintf(slash, bytes - (size_t)(slash - path), "/tests/cudasim/libcover-cuda-emulated.so");
+    return path;
+}
+
 int main(int argc, char **argv) {
+    char module[4096];
     cover_context_options options = COVER_CONTEXT_OPTIONS_INIT;
     int first = 1;
     bool half = false;
     for (; first + 1 < argc && strncmp(argv[first], "--", 2) == 0; first += 2) {
         const char *name = argv[first], *value = argv[first + 1];
-        if (strcmp(name, "--device") == 0) options.device = value;
+        if (strcmp(name, "--device") == 0 && strcmp(value, "emulated") == 0)
+            options.device = "cuda", options.device_module = emulated_module(module, sizeof module);
+        else if (strcmp(name, "--device") == 0) options.device = value;
         else if (strcmp(name, "--isa") == 0) options.isa = value;
         else if (strcmp(name, "--threads") == 0) options.threads = atoi(value);
         else if (strcmp(name, "--precision") == 0 && strcmp(value, "bf16") == 0) half = true;
