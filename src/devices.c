@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define CUDA_MODULE_FILE "libcover-cuda.so"
 
@@ -18,6 +19,10 @@ static cover_status cuda_ordinal(int *ordinal, const char *name) {
         return fail(COVER_ERROR_ARGUMENT, "device is '%s'; use cpu, cuda, or cuda:K for GPU number K", name);
     *ordinal = (int)number;
     return COVER_OK;
+}
+
+bool device_module_found(char *path, size_t bytes) {
+    return path_beside_library(path, bytes, CUDA_MODULE_FILE) == COVER_OK && access(path, R_OK) == 0;
 }
 
 static cover_status open_module(cover_context *context, const char *path) {

@@ -1,6 +1,7 @@
 /* cover_context_info(): version, backends, CPU features, threads and libraries as JSON (the command's `info --json`).
  * It stands at the top of the tree because it asks every layer. */
 #include "core/base/base.h"
+#include "core/graph/executor.h"
 #include "cpu/features.h"
 
 #include <hdf5.h>
@@ -46,15 +47,27 @@ static void add_libraries(struct text *text) {
              tiff ? (int)strspn(tiff, "0123456789.") : 0, tiff ? tiff : "", zlibVersion(), jansson_version_str());
 }
 
+static void add_cuda(struct text *text, const cover_context *context) {
+    text_add(text, ", \"cuda\": {\"state\": \"compiled and emulated, not yet run on silicon\"");
+    if (context->device) {
+        text_add(text, ", ");
+        context->executor->device_describe(context->device, text);
+    }
+    text_add(text, "}");
+}
+
 const char *cover_context_info(cover_context *context) {
     if (context->info) return context->info;
     char features[64];
     cpu_features_name(context->cpu_features, features);
     struct text text = {.context = context};
-    text_add(&text, "{\"version\": \"%s\", \"backends\": [\"cpu\"], \"cpu_features\": ", cover_version());
+    char module[4096];
+    bool cuda = context->device || device_module_found(module, sizeof module);
+    text_add(&text, "{\"version\": \"%s\", \"backends\": [\"cpu\"%s], \"cpu_features\": ", cover_version(), cuda ? ", \"cuda\"" : "");
     add_words(&text, features);
     text_add(&text, ", \"threads\": %d, \"libraries\": ", context->threads);
     add_libraries(&text);
+    if (cuda) add_cuda(&text, context);
     text_add(&text, "}\n");
     return text_take(&text, &context->info) == COVER_OK ? context->info : NULL;
 }

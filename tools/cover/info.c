@@ -4,7 +4,7 @@
 static int run(struct session *session) {
     static const struct field fields[] = {
         {"version", "libcover"}, {"backends", "backends"},   {"cpu_features", "CPU features"},
-        {"threads", "threads"},  {"libraries", "libraries"}, {0},
+        {"threads", "threads"},  {"libraries", "libraries"}, {"cuda", "CUDA"},         {0},
     };
     const char *json = cover_context_info(session->context);
     return json ? print_result(session, json, fields) : failed(session, COVER_ERROR_INTERNAL);
@@ -14,8 +14,8 @@ const struct verb verb_info = {
     .name = "info",
     .summary = "version, backends, CPU features, libraries",
     .operands = "",
-    .detail = "Prints the version, the backends that this build has, the CPU features that are used (--isa caps them), "
-              "the number of threads, and the versions of the libraries it stands on.",
-    .examples = {"cover info", "cover info --json"},
+    .detail = "Prints the version, the backends that are installed, the CPU features that are used (--isa caps them), "
+              "the number of threads, and the versions of the libraries it stands on; with --device cuda the GPU, too.",
+    .examples = {"cover info", "cover info --json", "cover info --device cuda"},
     .run = run,
 };

@@ -46,6 +46,8 @@ static int make_context(struct session *session) {
     cover_context_options context = COVER_CONTEXT_OPTIONS_INIT;
     context.device = ranks_device(session);
     context.threads = option[OPTION_THREADS].given ? (int)option[OPTION_THREADS].integer[0] : ranks_threads();
+    context.deterministic = option[OPTION_DETERMINISTIC].given;
+    context.tf32 = option[OPTION_TF32].given;
     context.memory_limit_bytes = (uint64_t)option[OPTION_MEMORY_LIMIT].integer[0];
     context.isa = option[OPTION_ISA].text;
     context.log = progress_on_log;

@@ -85,6 +85,8 @@ struct device_options {
 };
 cover_status context_device_open(cover_context *context, const struct device_options *options);
 void context_device_close(cover_context *context);
+/* Is the GPU's module installed beside this library?  It is not opened. */
+bool device_module_found(char *path, size_t bytes);
 
 /* This context's threads (threads.h), started at the first call. */
 struct pool;
