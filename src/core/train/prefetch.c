@@ -33,6 +33,7 @@ struct prefetch {
     int slot_count, worker_count;
     int64_t next; /* number that is drawn next */
     int64_t step; /* whose samples are being taken */
+    int64_t ahead; /* of the step's samples, those taken in the step before: struct sample_source says how */
     pthread_mutex_t lock;
     pthread_cond_t changed;
     bool stop;
@@ -165,7 +166,7 @@ static void give_back(void *user, int64_t index, const struct sample *sample) {
 
 struct sample_source prefetch_source(struct prefetch *prefetch, int64_t step) {
     prefetch->step = step;
-    return (struct sample_source){take, give_back, prefetch};
+    return (struct sample_source){take, give_back, prefetch, NULL};
 }
 
 cover_status prefetch_redraw(struct prefetch *prefetch, int64_t step, int64_t index, const struct sample **sample) {
@@ -187,6 +188,7 @@ cover_status prefetch_step(struct prefetch **prefetch, struct engine *engine, co
                            double lr, struct step_sums *sums, double *norm) {
     if (!*prefetch) TRY(prefetch_create(prefetch, engine, maker, step));
     struct sample_source source = prefetch_source(*prefetch, step);
+    if (step + 1 < engine->settings.steps) source.ahead = &(*prefetch)->ahead;
     cover_status status = engine_train(engine, &source, lr, sums, norm);
     if (status != COVER_OK) stop(prefetch);
     return status;
