@@ -6,6 +6,9 @@
 
 #include "open.h"
 #include "reduction.h"
+#include "sevr.h"
+
+#include "../core/method/objective.h"
 
 #include <cuda_runtime_api.h>
 #include <math.h>
@@ -43,6 +46,13 @@ struct training_state {
     bool no_graph;                         /* capturing failed once */
     int64_t steps;
     struct reduction *reduction; /* over ranks, or NULL */
+    /* where views are drawn here: an image and scratch memory, which draws take in turn, and what pairs count */
+    const struct settings *settings;
+    float *image;
+    void *scratch;
+    size_t image_bytes, scratch_bytes;
+    struct cuda_view_sums *view_sums, *view_sums_host[TRAINING_SLOTS]; /* of each sample: device; page-locked */
+    int64_t *numbers[TRAINING_SLOTS];                                  /* of the images in their dataset */
 };
 
 /* ---- planning */
@@ -100,12 +110,14 @@ static void free_state(struct training_state *state) {
         if (state->copied[slot]) (void)cudaEventDestroy(state->copied[slot]);
         if (state->staging[slot]) (void)cudaFreeHost(state->staging[slot]);
         device_free(state->lane[slot].input[0]);
+        if (state->view_sums_host[slot]) (void)cudaFreeHost(state->view_sums_host[slot]);
+        memory_free(state->context, state->numbers[slot]);
     }
     if (state->finished) (void)cudaEventDestroy(state->finished);
     if (state->outcome) (void)cudaFreeHost(state->outcome);
     if (state->update_host) (void)cudaFreeHost(state->update_host);
     void *const device[] = {state->lane[0].arena, state->weights, state->m, state->v, state->gradient, state->square_sum,
-                            state->square_workspace, state->update};
+                            state->square_workspace, state->update, state->image, state->scratch, state->view_sums};
     for (size_t i = 0; i < sizeof device / sizeof *device; i++) device_free(device[i]);
     program_free(state->program);
     memory_free(state->context, state->trained);
@@ -123,7 +135,7 @@ static void cuda_training_destroy(struct training_state *state) {
 }
 
 static cover_status cuda_training_create(struct training_state **made, cover_context *context, const struct model *model,
-                                         int64_t samples) {
+                                         const struct settings *settings, int64_t samples) {
     struct device *device = context->device;
     if (samples < 1 || samples > 1 << 20) return fail(COVER_ERROR_ARGUMENT, "a batch of %lld on one device", (long long)samples);
     struct training_state *state = memory_zero(context, sizeof *state);
@@ -134,7 +146,7 @@ static cover_status cuda_training_create(struct training_state **made, cover_con
         return status;
     }
     *state = (struct training_state){.context = context, .device = device, .model = model, .samples = samples,
-                                     .floats = model->parameters.floats};
+                                     .floats = model->parameters.floats, .settings = settings};
     GO(program_create_for(&state->program, device, &model->graph, samples));
     GO(find_ranges(state));
     measure(state);
@@ -207,6 +219,78 @@ static cover_status cuda_training_read(struct training_state *state, float *weig
     return status;
 }
 
+/* ---- samples that come as images */
+
+static bool cuda_training_draws(const struct settings *settings) { return cuda_sevr_serves(settings); }
+
+/* Room that grows with the images; what is under way is waited for first. */
+static cover_status grow(void **memory, size_t *have, struct device *device, size_t bytes, const char *what) {
+    if (bytes <= *have) return COVER_OK;
+    CUDA_TRY(cudaStreamSynchronize((cudaStream_t)device->copy));
+    device_free(*memory);
+    *memory = NULL, *have = 0;
+    TRY(device_alloc(memory, device, bytes, what));
+    *have = bytes;
+    return COVER_OK;
+}
+
+static cover_status make_room(struct training_state *state, const struct sample_image *image) {
+    const size_t pairs = (size_t)state->samples;
+    const size_t bytes = (size_t)(grid_pixels(&image->grid) * image->channels) * sizeof(float);
+    if (!state->view_sums) TRY(device_alloc((void **)&state->view_sums, state->device, pairs * sizeof *state->view_sums, "sums of views"));
+    for (int slot = 0; slot < TRAINING_SLOTS; slot++) {
+        if (!state->view_sums_host[slot])
+            CUDA_TRY(cudaMallocHost((void **)&state->view_sums_host[slot], pairs * sizeof *state->view_sums));
+        if (!state->numbers[slot] && !(state->numbers[slot] = memory_zero(state->context, pairs * sizeof *state->numbers[slot])))
+            return COVER_ERROR_MEMORY;
+    }
+    TRY(grow((void **)&state->image, &state->image_bytes, state->device, bytes, "an image"));
+    return grow(&state->scratch, &state->scratch_bytes, state->device, cuda_sevr_workspace(state->settings, &image->grid), "drawing views");
+}
+
+static float *view_at(struct training_state *state, int slot, int input, int image, int64_t index) {
+    const struct tensor *tensor = graph_tensor(&state->model->graph, STORAGE_INPUT, input);
+    const int64_t floats = tensor_elements(tensor) / tensor->images;
+    return state->lane[slot].input[input] + (image * state->samples + index) * floats;
+}
+
+static cover_status draw(struct training_state *state, int slot, int64_t index, const struct sample_image *image) {
+    cudaStream_t stream = (cudaStream_t)state->device->copy;
+    struct cuda_view_sums *sums;
+    TRY(make_room(state, image));
+    sums = state->view_sums + index;
+    const struct cuda_views views = {view_at(state, slot, OBJECTIVE_IMAGES, 0, index), view_at(state, slot, OBJECTIVE_IMAGES, 1, index),
+                                     view_at(state, slot, OBJECTIVE_TRUTH, 0, index), view_at(state, slot, OBJECTIVE_MASK, 0, index)};
+    state->numbers[slot][index] = image->number;
+    /* from memory that is not page-locked: it has been read when the call returns */
+    CUDA_TRY(cudaMemcpyAsync(state->image, image->pixels, (size_t)(grid_pixels(&image->grid) * image->channels) * sizeof(float),
+                             cudaMemcpyHostToDevice, stream));
+    TRY(cuda_sevr_draw(state->device->copy, &views, sums, state->settings, state->image, &image->grid, image->channels,
+                       image->integer_max, image->seed, image->step, image->index, state->scratch));
+    CUDA_TRY(cudaMemcpyAsync(&state->view_sums_host[slot][index], sums, sizeof *sums, cudaMemcpyDeviceToHost, stream));
+    return COVER_OK;
+}
+
+static cover_status count_views(struct training_state *state, int slot, int64_t samples, int64_t *count, double *zero) {
+    CUDA_TRY(cudaEventSynchronize(state->copied[slot]));
+    *count = 0, *zero = 0;
+    for (int64_t i = 0; i < samples; i++) {
+        const struct cuda_view_sums *sums = &state->view_sums_host[slot][i];
+        if (sums->bad != -1)
+            return fail(COVER_ERROR_NUMERIC, sums->bad < 0 ? "sample %lld: the range of its values does not fit float32"
+                        : "sample %lld: value %lld of its image is not finite; cover check names the file",
+                        (long long)state->numbers[slot][i], (long long)sums->bad);
+        *count += sums->valid, *zero += sums->zero_loss;
+    }
+    return COVER_OK;
+}
+static cover_status cuda_training_counts(struct training_state *state, int slot, int64_t samples, int64_t *count, double *zero) {
+    TRY(device_enter(state->device));
+    cover_status status = count_views(state, slot, samples, count, zero);
+    device_leave(state->device);
+    return status;
+}
+
 /* ---- samples */
 
 /* Image by image to its place among those of all samples, first into page-locked memory. */
@@ -214,7 +298,8 @@ static cover_status give(struct training_state *state, int slot, int64_t index, 
     const struct graph *graph = &state->model->graph;
     cudaStream_t stream = (cudaStream_t)state->device->copy;
     if (index == 0) CUDA_TRY(cudaStreamSynchronize(stream)); /* what a step that failed may have left under way */
-    for (int i = 0; i < graph->inputs; i++) {
+    if (sample->image) TRY(draw(state, slot, index, sample->image));
+    for (int i = 0; i < graph->inputs && !sample->image; i++) {
         const struct tensor *tensor = graph_tensor(graph, STORAGE_INPUT, i);
         const size_t image = tensor_bytes(tensor) / (size_t)tensor->images;
         for (int k = 0; k < tensor->images; k++) {
@@ -373,7 +458,9 @@ const struct training training_cuda = {
     .join = cuda_training_join,
     .write = cuda_training_write,
     .read = cuda_training_read,
+    .draws = cuda_training_draws,
     .sample = cuda_training_sample,
+    .counts = cuda_training_counts,
     .start = cuda_training_start,
     .finish = cuda_training_finish,
     .update = cuda_training_update,

@@ -91,7 +91,7 @@ cover_status collective_agree(struct communicator *c, cover_status own) {
     const int64_t class = INT64_C(1) << 32;
     int64_t key = own == COVER_OK ? 0 : (own == COVER_ERROR_CANCELLED ? class : 2 * class) + (c->ranks - c->rank);
     struct verdict verdict = {.status = (int32_t)own};
-    snprintf(verdict.text, sizeof verdict.text, "%s", own == COVER_OK ? "" : cover_error_text());
+    snprintf(verdict.text, sizeof verdict.text, "%s", own == COVER_OK ? "" : error_slot());
     TRY(reduce_small(c, &key, sizeof key, 1, larger));
     if (key == 0) return COVER_OK;
     int speaker = c->ranks - (int)(key % class);

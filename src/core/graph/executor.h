@@ -27,7 +27,7 @@ struct run { /* one lane's way through a program */
     char error[1024];
 };
 
-struct training; /* training.h: a device that keeps the whole state of training */
+struct training; /* train/training.h: a device that keeps the whole state of training */
 
 struct executor {
     const char *name;

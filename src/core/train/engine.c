@@ -77,6 +77,7 @@ double engine_flops(const struct engine *engine) {
 }
 
 cover_status engine_weights_changed(struct engine *engine) { return engine->stepper->weights_changed(engine); }
+bool engine_draws(const struct engine *engine) { return engine->stepper->draws && engine->stepper->draws(engine); }
 cover_status engine_fetch(struct engine *engine) { return engine->stepper->fetch(engine); }
 
 /* ---- steps */

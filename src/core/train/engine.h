@@ -70,6 +70,8 @@ double engine_flops(const struct engine *engine); /* a step */
 
 /* Bring weights, m, v and gradient to the host, where a device has newer ones: before they are read. */
 cover_status engine_fetch(struct engine *engine);
+/* Does the device draw views of images itself?  Then samples may be images. */
+bool engine_draws(const struct engine *engine);
 /* Tell the engine that weights, m or v were changed from outside. */
 cover_status engine_weights_changed(struct engine *engine);
 /* A whole step: losses, gradient, its norm / count, and the update, unless a sum is not finite or nothing counts (step_finite()). */

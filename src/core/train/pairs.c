@@ -3,6 +3,8 @@
 
 #include "order.h"
 
+#include <string.h>
+
 static cover_status pair_floats(int64_t *floats, const struct grid *grid, int channels) {
     int64_t bytes;
     if (!multiply(grid_pixels(grid), 2 * (int64_t)channels + grid->ndim + 1, floats) || !multiply(*floats, sizeof(float), &bytes))
@@ -58,10 +60,31 @@ static cover_status draw(const struct sample_maker *maker, void *worker, struct 
     return COVER_OK;
 }
 
+static cover_status read_image(const struct sample_maker *maker, struct sample_image *image, float *memory, int64_t number) {
+    const struct pair_maker *pairs = (const struct pair_maker *)maker;
+    const struct settings *s = pairs->settings;
+    const struct sample_reader *reader = pairs->reader;
+    int64_t index = order_sample((uint64_t)s->seed, number / reader->count, number % reader->count, reader->count);
+    float *pixels;
+    int integer_max;
+    *image = (struct sample_image){.pixels = memory, .channels = reader->channels, .seed = (uint64_t)s->seed,
+                                   .step = (uint32_t)(number / s->batch), .index = (uint32_t)(number % s->batch), .number = index};
+    TRY(reader->read(reader->user, index, &pixels, &image->grid, &integer_max));
+    image->integer_max = (float)integer_max;
+    cover_status status = sevr_accepts(s, &image->grid, reader->channels);
+    if (status == COVER_OK) memcpy(memory, pixels, (size_t)(grid_pixels(&image->grid) * reader->channels) * sizeof *memory);
+    memory_free(pairs->context, pixels);
+    if (status != COVER_OK) return fail_in(status, "sample %lld (%s)", (long long)index, reader->name(reader->user, index));
+    return COVER_OK;
+}
+
 cover_status pair_maker(struct pair_maker *maker, cover_context *context, const struct settings *settings,
                         const struct sample_reader *reader) {
     struct grid crop = settings_grid(&settings->crop, (int)settings->dims);
-    *maker = (struct pair_maker){.maker = {.worker_create = worker_create, .worker_destroy = worker_destroy, .draw = draw},
+    *maker = (struct pair_maker){.maker = {.worker_create = worker_create, .worker_destroy = worker_destroy, .draw = draw,
+                                           .read = read_image},
                                  .context = context, .settings = settings, .reader = reader};
+    if (!multiply(grid_pixels(&reader->largest), reader->channels, &maker->maker.image_floats))
+        return fail(COVER_ERROR_SHAPE, "an image is too large");
     return pair_floats(&maker->maker.floats, &crop, reader->channels);
 }

@@ -11,6 +11,7 @@ struct slot {
     enum slot_state state;
     int64_t number; /* since step 0, of this share alone */
     struct sample sample;
+    struct sample_image image; /* of the sample, where views are drawn elsewhere */
     float *memory;
     cover_status status;
     char error[1024];
@@ -36,18 +37,22 @@ struct prefetch {
     int64_t ahead; /* of the step's samples, those taken in the step before: struct sample_source says how */
     pthread_mutex_t lock;
     pthread_cond_t changed;
+    bool images; /* samples are images, whose views a device draws */
     bool stop;
 };
 
-static cover_status slot_allocate(struct slot *slot, const struct prefetch *prefetch) {
-    slot->memory = memory_alloc(prefetch->context, (size_t)prefetch->maker->floats * sizeof *slot->memory);
+static cover_status slot_allocate(struct slot *slot, const struct prefetch *prefetch, int64_t floats) {
+    slot->memory = memory_alloc(prefetch->context, (size_t)floats * sizeof *slot->memory);
     return slot->memory ? COVER_OK : COVER_ERROR_MEMORY;
 }
 
 static void fill(struct prefetch *prefetch, struct worker *worker, struct slot *slot) {
     const struct share *share = &prefetch->share;
     int64_t number = slot->number / share->count * share->batch + share->first + slot->number % share->count;
-    slot->status = prefetch->maker->draw(prefetch->maker, worker->scratch, &slot->sample, slot->memory, number);
+    if (prefetch->images) {
+        slot->sample = (struct sample){.image = &slot->image};
+        slot->status = prefetch->maker->read(prefetch->maker, &slot->image, slot->memory, number);
+    } else slot->status = prefetch->maker->draw(prefetch->maker, worker->scratch, &slot->sample, slot->memory, number);
     if (slot->status != COVER_OK) snprintf(slot->error, sizeof slot->error, "%s", cover_error_text());
 }
 
@@ -88,7 +93,7 @@ cover_status prefetch_create(struct prefetch **made, const struct engine *engine
     if (!prefetch) return COVER_ERROR_MEMORY;
     cover_status status = COVER_ERROR_MEMORY;
     int threads = 1 + (context->threads >= 8 ? context->threads / 8 : 0);
-    *prefetch = (struct prefetch){.context = context, .maker = maker, .share = engine->share,
+    *prefetch = (struct prefetch){.context = context, .maker = maker, .share = engine->share, .images = maker->read && engine_draws(engine),
                                   .next = first_step * engine->share.count, .step = first_step};
     pthread_mutex_init(&prefetch->lock, NULL);
     pthread_cond_init(&prefetch->changed, NULL);
@@ -96,12 +101,13 @@ cover_status prefetch_create(struct prefetch **made, const struct engine *engine
     prefetch->workers = memory_zero(context, (size_t)(threads + 1) * sizeof *prefetch->workers);
     if (!prefetch->slots || !prefetch->workers) goto done;
     for (; prefetch->slot_count < lanes + 1 + threads; prefetch->slot_count++)
-        GO(slot_allocate(&prefetch->slots[prefetch->slot_count], prefetch));
+        GO(slot_allocate(&prefetch->slots[prefetch->slot_count], prefetch, prefetch->images ? maker->image_floats : maker->floats));
     for (; prefetch->worker_count <= threads; prefetch->worker_count++) {
         struct worker *worker = &prefetch->workers[prefetch->worker_count];
+        const bool own = prefetch->worker_count == threads; /* the caller's, which draws again */
         worker->prefetch = prefetch;
-        GO(maker->worker_create(&worker->scratch, maker));
-        if (prefetch->worker_count == threads) continue; /* the caller's own */
+        if (own || !prefetch->images) GO(maker->worker_create(&worker->scratch, maker));
+        if (own) continue;
         if (pthread_create(&worker->thread, NULL, work, worker) != 0)
             GO(fail(COVER_ERROR_MEMORY, "a thread that reads ahead could not be started"));
         worker->started = true;
@@ -171,7 +177,7 @@ struct sample_source prefetch_source(struct prefetch *prefetch, int64_t step) {
 
 cover_status prefetch_redraw(struct prefetch *prefetch, int64_t step, int64_t index, const struct sample **sample) {
     struct slot *slot = &prefetch->redraw;
-    if (!slot->memory) TRY(slot_allocate(slot, prefetch));
+    if (!slot->memory) TRY(slot_allocate(slot, prefetch, prefetch->maker->floats));
     *sample = &slot->sample;
     return prefetch->maker->draw(prefetch->maker, prefetch->workers[prefetch->worker_count - 1].scratch, &slot->sample,
                                  slot->memory, step * prefetch->share.batch + index);

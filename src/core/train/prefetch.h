@@ -13,6 +13,9 @@ struct sample_maker {
     void (*worker_destroy)(void *worker); /* takes NULL */
     /* Sample `number` since step 0.  The sample's inputs lie in `memory`. */
     cover_status (*draw)(const struct sample_maker *maker, void *worker, struct sample *sample, float *memory, int64_t number);
+    /* The same for a device that draws views itself (engine_draws()), or NULL: the image alone, in `memory` of image_floats. */
+    cover_status (*read)(const struct sample_maker *maker, struct sample_image *image, float *memory, int64_t number);
+    int64_t image_floats;
 };
 
 struct prefetch;

@@ -3,7 +3,7 @@
 #include "ranks.h"
 #include "stepper.h"
 
-#include "../graph/training.h"
+#include "training.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -13,6 +13,7 @@ struct step_state {
     double *term[MODEL_TERMS]; /* of each sample */
     double square_sum;         /* of the last step's gradient */
     int slot;                  /* that the next step runs from */
+    bool images;               /* samples come as images: what they count is known when their views are drawn */
     struct step_sums ahead_sums; /* of the samples that are there already */
     cover_status ahead_status;
     char ahead_error[1024];
@@ -33,7 +34,7 @@ static cover_status resident_plan(struct engine *engine) {
     struct step_state *state = engine->state = memory_zero(engine->context, sizeof *state);
     if (!state) return COVER_ERROR_MEMORY;
     engine->lanes = engine->team = 1;
-    TRY(device_of(engine)->create(&state->training, engine->context, &engine->model, engine->batch));
+    TRY(device_of(engine)->create(&state->training, engine->context, &engine->model, &engine->settings, engine->batch));
     uint64_t total = resident_bytes(engine).total, limit = engine->context->memory_limit_bytes;
     if (limit && total > limit)
         return fail(COVER_ERROR_MEMORY, "the plan needs %.2f GiB on the device, the memory limit is %.2f GiB; use a smaller batch, "
@@ -67,6 +68,8 @@ static cover_status resident_join(struct engine *engine) {
     return device_of(engine)->join(engine->state->training, engine->share.with);
 }
 
+static bool resident_draws(const struct engine *engine) { return device_of(engine)->draws(&engine->settings); }
+
 static cover_status resident_weights_changed(struct engine *engine) {
     engine->state->newer = false;
     return device_of(engine)->write(engine->state->training, engine->weights, engine->m, engine->v);
@@ -91,6 +94,7 @@ static cover_status give_samples(struct engine *engine, const struct sample_sour
         TRY(source->take(source->user, base + i, &sample));
         cover_status status = device_of(engine)->sample(engine->state->training, slot, i, sample);
         sums->zero += sample->zero, sums->count += sample->count;
+        engine->state->images = sample->image != NULL;
         source->give_back(source->user, base + i, sample);
         TRY(status);
         if (base) ++*source->ahead;
@@ -104,7 +108,8 @@ static cover_status gather(struct engine *engine, const struct sample_source *so
     const int64_t known = source->ahead ? *source->ahead : 0;
     if (known < 0) return fail(state->ahead_status, "%s", state->ahead_error);
     *sums = known > 0 ? state->ahead_sums : (struct step_sums){0};
-    return give_samples(engine, source, state->slot, 0, known, sums);
+    TRY(give_samples(engine, source, state->slot, 0, known, sums));
+    return state->images ? device_of(engine)->counts(state->training, state->slot, engine->batch, &sums->count, &sums->zero) : COVER_OK;
 }
 
 /* While the device works: the samples of the next step.  An error waits until they are asked for. */
@@ -164,6 +169,7 @@ const struct stepper stepper_resident = {
     .allocate = resident_allocate,
     .free = resident_free,
     .join = resident_join,
+    .draws = resident_draws,
     .weights_changed = resident_weights_changed,
     .fetch = resident_fetch,
     .step = resident_step,

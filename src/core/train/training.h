@@ -1,12 +1,12 @@
 /* A device that keeps the whole state of training (weights, gradient, moments) in its own memory and takes all samples of a step, forward
- * and backward, in one run: what core/train/resident.c asks of it.  Called through executor->training. */
+ * and backward, in one run: what resident.c asks of it.  Called through executor->training. */
 #ifndef COVER_TRAINING_H
 #define COVER_TRAINING_H
 
-#include "executor.h"
-#include "model.h"
-
-struct communicator; /* base/communicator.h */
+#include "../base/communicator.h"
+#include "../graph/executor.h"
+#include "../graph/model.h"
+#include "settings.h"
 
 struct training_bytes {
     uint64_t weights, gradients, optimiser, arena, packed, samples, total; /* of device memory */
@@ -26,7 +26,10 @@ struct training_state;
 
 struct training {
     /* Plan for `samples` samples a step: nothing large is allocated. */
-    cover_status (*create)(struct training_state **state, cover_context *context, const struct model *model, int64_t samples);
+    cover_status (*create)(struct training_state **state, cover_context *context, const struct model *model,
+                           const struct settings *settings, int64_t samples);
+    /* Does it draw the views of a pair itself?  Then a struct sample may be an image. */
+    bool (*draws)(const struct settings *settings);
     void (*destroy)(struct training_state *state); /* takes NULL */
     struct training_bytes (*bytes)(const struct training_state *state);
     cover_status (*allocate)(struct training_state *state);
@@ -37,6 +40,9 @@ struct training {
     cover_status (*read)(struct training_state *state, float *weights, float *m, float *v, float *gradient);
     /* Sample `index` of the step that will run from this slot; free to change when this returns. */
     cover_status (*sample)(struct training_state *state, int slot, int64_t index, const struct sample *sample);
+    /* What the first `samples` of the slot count, where they were given as images; waits until their views are drawn.
+     * COVER_ERROR_NUMERIC: an image has a value that is not finite. */
+    cover_status (*counts)(struct training_state *state, int slot, int64_t samples, int64_t *count, double *zero);
     /* Start a step and return at once; wait for it.  Nothing is updated where square_sum is not finite. */
     cover_status (*start)(struct training_state *state, int slot, const struct training_step *step);
     cover_status (*finish)(struct training_state *state, struct training_step *step);
