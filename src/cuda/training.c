@@ -221,8 +221,6 @@ static cover_status cuda_training_read(struct training_state *state, float *weig
 
 /* ---- samples that come as images */
 
-static bool cuda_training_draws(const struct settings *settings) { return cuda_sevr_serves(settings); }
-
 /* Room that grows with the images; what is under way is waited for first. */
 static cover_status grow(void **memory, size_t *have, struct device *device, size_t bytes, const char *what) {
     if (bytes <= *have) return COVER_OK;
@@ -458,7 +456,7 @@ const struct training training_cuda = {
     .join = cuda_training_join,
     .write = cuda_training_write,
     .read = cuda_training_read,
-    .draws = cuda_training_draws,
+    .draws_views = true,
     .sample = cuda_training_sample,
     .counts = cuda_training_counts,
     .start = cuda_training_start,

@@ -1,6 +1,7 @@
 /* What every way of training shares: the model, its parameters, the norm and the settings of an update.  How the samples of a step are
  * run is a stepper's: lanes.c, or resident.c.  Called by the trainer, bench and golden_check. */
 #include "stepper.h"
+#include "training.h"
 
 #include <math.h>
 #include <string.h>
@@ -77,7 +78,7 @@ double engine_flops(const struct engine *engine) {
 }
 
 cover_status engine_weights_changed(struct engine *engine) { return engine->stepper->weights_changed(engine); }
-bool engine_draws(const struct engine *engine) { return engine->stepper->draws && engine->stepper->draws(engine); }
+bool engine_draws(const struct engine *engine) { return engine->executor->training && engine->executor->training->draws_views; }
 cover_status engine_fetch(struct engine *engine) { return engine->stepper->fetch(engine); }
 
 /* ---- steps */

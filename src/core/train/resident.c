@@ -68,8 +68,6 @@ static cover_status resident_join(struct engine *engine) {
     return device_of(engine)->join(engine->state->training, engine->share.with);
 }
 
-static bool resident_draws(const struct engine *engine) { return device_of(engine)->draws(&engine->settings); }
-
 static cover_status resident_weights_changed(struct engine *engine) {
     engine->state->newer = false;
     return device_of(engine)->write(engine->state->training, engine->weights, engine->m, engine->v);
@@ -169,7 +167,6 @@ const struct stepper stepper_resident = {
     .allocate = resident_allocate,
     .free = resident_free,
     .join = resident_join,
-    .draws = resident_draws,
     .weights_changed = resident_weights_changed,
     .fetch = resident_fetch,
     .step = resident_step,

@@ -11,7 +11,6 @@ struct stepper {
     cover_status (*allocate)(struct engine *engine); /* also engine->weights, m and v, zeros */
     void (*free)(struct engine *engine);             /* of an engine in any state */
     cover_status (*join)(struct engine *engine);     /* engine->share has other ranks; NULL: nothing to do */
-    bool (*draws)(const struct engine *engine);      /* views of images, itself; NULL: no */
     cover_status (*weights_changed)(struct engine *engine);
     cover_status (*fetch)(struct engine *engine);
     cover_status (*step)(struct engine *engine, const struct sample_source *source, struct step_sums *sums);

@@ -28,8 +28,7 @@ struct training {
     /* Plan for `samples` samples a step: nothing large is allocated. */
     cover_status (*create)(struct training_state **state, cover_context *context, const struct model *model,
                            const struct settings *settings, int64_t samples);
-    /* Does it draw the views of a pair itself?  Then a struct sample may be an image. */
-    bool (*draws)(const struct settings *settings);
+    bool draws_views; /* of a pair, itself: a struct sample may be an image */
     void (*destroy)(struct training_state *state); /* takes NULL */
     struct training_bytes (*bytes)(const struct training_state *state);
     cover_status (*allocate)(struct training_state *state);
