@@ -71,7 +71,8 @@ static void teardown(void) {
 
 static cover_status configure(cover_config **config, cover_context *context, const char *precision, const char *crop) {
     static const char *const settings[][2] = {{"widths", "8,8,8,16,16,16,8,8,8"}, {"heads", "2,2,1,1,1"}, {"work", "36x36"},
-                                              {"batch", "3"}, {"steps", "20"}, {"warmup", "2"}, {"radius", "2"}};
+                                              {"batch", "3"}, {"steps", "20"}, {"warmup", "2"}, {"radius", "2"},
+                                              {"lr", "1e-4"}}; /* at a high rate roundings grow from step to step */
     TRY(cover_config_create(config, context, "demo"));
     for (size_t i = 0; i < sizeof settings / sizeof *settings; i++) TRY(cover_config_set(*config, settings[i][0], settings[i][1]));
     TRY(cover_config_set(*config, "crop", crop));
@@ -118,7 +119,7 @@ static void compare_training(const char *precision, double bound) {
     job_steps(&cuda, b, STEPS);
     for (int i = 0; i < STEPS; i++) {
         near(a[i].l_vec, b[i].l_vec, bound, "l_vec", i + 1);
-        near(a[i].l_con, b[i].l_con, bound, "l_con", i + 1);
+        near(1 - a[i].l_con, 1 - b[i].l_con, bound, "the mean cosine", i + 1);
         near(a[i].grad_norm, b[i].grad_norm, 20 * bound, "the norm of the gradient", i + 1);
         ck_assert_int_eq(a[i].valid_pixels, b[i].valid_pixels);
     }
@@ -292,6 +293,7 @@ START_TEST(a_lost_device_is_an_error_and_the_checkpoint_stays) {
     ck_assert_ok(job_open(&job, "cuda", "fp32", "16x16", 0));
     job_steps(&job, reports, 2);
     ck_assert_ok(cover_trainer_save(job.trainer, path));
+    job_steps(&job, reports, 1);
     cudasim_lose_device(0, cudaErrorLaunchFailure);
     ck_assert_int_eq(cover_trainer_step(job.trainer, NULL), COVER_ERROR_DEVICE);
     ck_assert_int_eq(cover_trainer_save(job.trainer, path), COVER_ERROR_DEVICE);
@@ -314,7 +316,7 @@ START_TEST(a_number_gone_bad_is_named_and_nothing_is_updated) {
     const int row = engine->model.parameters.count / 2;
     engine->weights[engine->model.parameters.rows[row].offset] = NAN;
     ck_assert_ok(engine_weights_changed(engine));
-    ck_assert_int_eq(cover_trainer_step(job.trainer, NULL), COVER_ERROR_NUMERIC);
+    ck_assert_msg(cover_trainer_step(job.trainer, NULL) == COVER_ERROR_NUMERIC, "%s: %s", cover_error_text(), cudasim_message());
     ck_assert_msg(strstr(cover_error_text(), "is not finite"), "%s", cover_error_text());
     ck_assert_ok(engine_fetch(engine));
     ck_assert_float_eq(engine->weights[0], kept);

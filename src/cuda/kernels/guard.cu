@@ -3,11 +3,14 @@
 
 #include "../cuda.h"
 
-__global__ void guard(double *sum, const double *values, int64_t count) {
-    for (int64_t i = threadIdx.x; i < count; i += blockDim.x)
-        if (!isfinite(values[i])) *sum = nan(""); // whoever writes, it is the same
+enum { WARP = 32 };
+
+__global__ void guard(double *sum, const double *values, int64_t count) { // one warp
+    bool bad = false;
+    for (int64_t i = threadIdx.x; i < count; i += WARP) bad |= !isfinite(values[i]);
+    if (__any_sync(~0u, bad) && threadIdx.x == 0) *sum = nan("");
 }
 
 cuda_error cuda_guard(cuda_stream stream, double *sum, const double *values, int64_t count) {
-    return (cuda_error)LAUNCH(guard, 1, 256, 0, stream, sum, values, count);
+    return (cuda_error)LAUNCH(guard, 1, WARP, 0, stream, sum, values, count);
 }
