@@ -45,7 +45,7 @@ static inline struct device_array device_array(const void *from, size_t bytes) {
     if (from) ck_cuda(cudaMemcpy(array.block + GUARD_BYTES, from, bytes, cudaMemcpyHostToDevice));
     return array;
 }
-static inline void device_free(struct device_array *array) {
+static inline void device_release(struct device_array *array) {
     if (array->block) ck_cuda(cudaFree(array->block));
     array->block = NULL;
 }

@@ -87,7 +87,7 @@ static struct trial trial(const struct cuda_conv_shape *shape, struct random_str
     return t;
 }
 static void trial_free(struct trial *t) {
-    for (int i = 0; i < OPERANDS; i++) device_free(&t->on[i]), free(t->host[i]);
+    for (int i = 0; i < OPERANDS; i++) device_release(&t->on[i]), free(t->host[i]);
     free(t->x);
 }
 
@@ -157,8 +157,8 @@ static struct results results(const struct trial *t, const struct cuda_conv *con
                             .workspace = device_array(NULL, cuda_conv_workspace_bytes(conv))};
 }
 static void results_free(struct results *r) {
-    device_free(&r->y), device_free(&r->dx), device_free(&r->dx2), device_free(&r->dw), device_free(&r->db);
-    device_free(&r->packed), device_free(&r->workspace);
+    device_release(&r->y), device_release(&r->dx), device_release(&r->dx2), device_release(&r->dw), device_release(&r->db);
+    device_release(&r->packed), device_release(&r->workspace);
 }
 
 static cover_status run_passes(const struct trial *t, const struct cuda_conv *conv, struct results *r, cuda_stream stream) {

@@ -51,7 +51,7 @@ static struct results on_the_device(const struct scene *s) {
     const struct results results = {fetched(&field), fetched(&dquery), fetched(&dkey)};
     free(fetched(&workspace));
     struct device_array *all[] = {&query, &key, &dfield, &field, &dquery, &dkey, &workspace};
-    for (int i = 0; i < 7; i++) device_free(all[i]);
+    for (int i = 0; i < 7; i++) device_release(all[i]);
     return results;
 }
 

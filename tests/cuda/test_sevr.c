@@ -70,7 +70,7 @@ static struct drawn_sums draw_on_the_device(const struct settings *s, const stru
     memcpy(&result.sums, found, sizeof result.sums);
     free(found), free(fetched(&workspace));
     struct device_array *all[] = {&moving, &fixed, &field, &mask, &sums, &source, &workspace};
-    for (int i = 0; i < 7; i++) device_free(all[i]);
+    for (int i = 0; i < 7; i++) device_release(all[i]);
     return result;
 }
 static void drawn_free(struct drawn_sums *d) { free(d->moving), free(d->fixed), free(d->field), free(d->mask); }

@@ -67,7 +67,7 @@ static struct results on_the_device(const struct scene *s, bool want_dsrc, bool 
     const struct results results = {fetched(&y), fetched(&dsrc), fetched(&dfield)};
     free(fetched(&workspace));
     struct device_array *all[] = {&src, &dy, &field, &y, &dsrc, &dfield, &workspace};
-    for (int i = 0; i < 7; i++) device_free(all[i]);
+    for (int i = 0; i < 7; i++) device_release(all[i]);
     return results;
 }
 
