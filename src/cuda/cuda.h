@@ -15,14 +15,10 @@
 #include <cuda_runtime.h>
 
 #ifndef CUDASIM /* the emulator defines both itself */
-#define LAUNCH(kernel, grid, block, shared_bytes, stream, ...)                                                                     \
-    ((kernel)<<<(grid), (block), (shared_bytes), (cudaStream_t)(stream)>>>(__VA_ARGS__), cudaPeekAtLastError())
+#define LAUNCH(kernel, grid, block, shared_bytes, stream, ...) /* the compiler knows the bytes */                                  \
+    ((kernel)<<<(grid), (block), 0, (cudaStream_t)(stream)>>>(__VA_ARGS__), (void)(shared_bytes), cudaGetLastError())
 template <typename T> __device__ inline T &shared() {
-#ifdef TELL_SHARED_BYTES /* ptxas knows how much a kernel takes, if it is not given at the launch: for tests/cuda/nvcc_gate.py */
     __shared__ __align__(16) unsigned char shared_memory[sizeof(T)];
-#else
-    extern __shared__ __align__(16) unsigned char shared_memory[];
-#endif
     return *reinterpret_cast<T *>(shared_memory);
 }
 #endif

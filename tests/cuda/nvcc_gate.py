@@ -1,98 +1,23 @@
 #!/usr/bin/env python3
-"""Compile every file of kernels for each GPU it is meant for, and look at what ptxas says of them.
+"""Look at what nvcc's ptxas has said of every kernel, for each GPU that the module is built for.
 
-Usage: nvcc_gate.py [--nvcc NVCC] [--cache FOLDER] [--jobs N] [--write] SOURCE [FILE...]
-SOURCE is the root of the sources, FILE a .cu file (all of src/cuda/kernels, if none is named).  Refused are: a kernel that spills
-registers or has a stack frame, or a larger one than tests/cuda/resources.txt puts up with; more registers, or other shared memory,
-than it records (for the version of nvcc that it names; of another one spills alone count); a kernel that the table lacks, or has in
-vain.  --write records anew, but leaves the stack frames that are put up with as they are.
-What has been compiled is kept in FOLDER by its hash.  The table tells also which share of a processor's threads can run at once on
-an A100 (sm_80) and an H100 (sm_90).  Exit 0: all well, 1: refused, 77: there is no nvcc.
+Usage: nvcc_gate.py [--write] FOLDER
+FOLDER has what scripts/nvcc_compile.py wrote when the module was built.  Refused are: a kernel that spills registers or has a stack
+frame, or a larger one than tests/cuda/resources.txt puts up with; more registers, or other shared memory, than it records (for the
+version of nvcc that it names; of another one spills alone count); a kernel that the table lacks, or has in vain.  --write records
+anew, but leaves the stack frames that are put up with as they are.
+The table tells also which share of a processor's threads can run at once on an A100 (sm_80) and an H100 (sm_90).
+Exit 0: all well, 1: refused, 77: the module was not built.
 """
 import argparse
-import hashlib
-import inspect
 import json
-import re
-import shutil
-import subprocess
 import sys
-import tempfile
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ARCHS = ("80", "90", "100", "120")
 # NVIDIA's published limits of a processor: bytes of shared memory; the rest is the same for both
 SHARED_OF = {"A100": ("80", 164 * 1024), "H100": ("90", 228 * 1024)}
 REGISTERS, WARPS, BLOCKS, WARP, REGISTERS_AT_ONCE, QUARTERS, SHARED_OF_SYSTEM = 65536, 64, 32, 32, 256, 4, 1024
-
-ENTRY = re.compile(r"Compiling entry function '(\S+)' for 'sm_(\d+)a?'")
-STACK = re.compile(r"(\d+) bytes stack frame, (\d+) bytes spill stores, (\d+) bytes spill loads")
-USED = re.compile(r"Used (\d+) registers(?:.*?, (\d+) bytes smem)?")
-INCLUDE = re.compile(r'^#include "([^"]+)"', re.MULTILINE)
-THREADS = re.compile(r"\.entry (\w+)\([^{]*?\.maxntid (\d+)", re.DOTALL)
-
-
-def plain_name(demangled):
-    """vector<float,4> of void (anonymous namespace)::vector<float, 4>(float*, ...)"""
-    name, depth = demangled.replace("(anonymous namespace)::", "").replace(", ", ","), 0
-    for i, letter in enumerate(name):
-        depth += (letter == "<") - (letter == ">")
-        if letter == "(" and depth == 0:
-            name = name[:i]
-            break
-    return name.removeprefix("void ").replace(" ", "").replace("__nv_bfloat16", "bf16")
-
-
-def compile_file(nvcc, source, file):
-    """{kernel: {"threads": n, "shared": bytes, "registers": {arch: n}, "stack": {arch: bytes}}}, or the compiler's words."""
-    with tempfile.TemporaryDirectory() as folder:
-        command = [nvcc, "-std=c++17", "-O3", "-fatbin", "-Xptxas", "-v", "-DTELL_SHARED_BYTES", "--keep", "--keep-dir", folder,
-                   "-I", str(source / "src"), "-o", folder + "/out.fatbin", str(file)]
-        for arch in ARCHS:
-            command += ["-gencode", f"arch=compute_{arch},code=sm_{arch}"]
-        run = subprocess.run(command, capture_output=True, text=True, check=False)
-        if run.returncode:
-            return run.stdout + run.stderr
-        threads = {name: int(count) for ptx in Path(folder).glob("*.ptx") for name, count in THREADS.findall(ptx.read_text())}
-    kernels, names, kernel, arch = {}, {}, None, None
-    for line in run.stderr.splitlines():
-        if found := ENTRY.search(line):
-            name, arch = found.groups()
-            kernel = kernels.setdefault(name, {"threads": threads.get(name, 0), "shared": 0, "registers": {}, "stack": {}})
-        elif kernel and (found := STACK.search(line)):
-            kernel["stack"][arch] = max(int(n) for n in found.groups())
-        elif kernel and (found := USED.search(line)):
-            kernel["registers"][arch] = int(found.group(1))
-            kernel["shared"] = int(found.group(2) or 0)
-    if not kernels:
-        return {}
-    demangled = subprocess.run(["c++filt"], input="\n".join(kernels), capture_output=True, text=True, check=True).stdout.split("\n")
-    names = dict(zip(kernels, map(plain_name, demangled)))
-    return {f"{file.name}:{names[key]}": value for key, value in kernels.items()}
-
-
-def included(file, files):
-    """The file and all that it includes of ours."""
-    if file not in files and file.exists():
-        files.append(file)
-        for name in INCLUDE.findall(file.read_text()):
-            included((file.parent / name).resolve(), files)
-    return files
-
-
-def cached(nvcc, version, source, file, cache):
-    hashed = hashlib.sha256(inspect.getsource(compile_file).encode() + version.encode())
-    for part in included(file.resolve(), []):
-        hashed.update(part.read_bytes())
-    place = cache / f"{file.stem}-{hashed.hexdigest()[:24]}.json" if cache else None
-    if place and place.exists():
-        return json.loads(place.read_text())
-    result = compile_file(nvcc, source, file)
-    if place and isinstance(result, dict):
-        cache.mkdir(parents=True, exist_ok=True)
-        place.write_text(json.dumps(result))
-    return result
 
 
 def occupancy(registers, threads, shared, shared_of_processor):
@@ -126,7 +51,7 @@ def table_of(version, kernels, before):
     return "\n".join(lines) + "\n"
 
 
-def check(version, kernels, recorded, whole):
+def check(version, kernels, recorded):
     """What is wrong, a line each."""
     rows, wrong = rows_of(recorded), []
     for name, k in sorted(kernels.items()):
@@ -144,41 +69,31 @@ def check(version, kernels, recorded, whole):
                   for arch in ARCHS if k["registers"][arch] > row[arch]]
     if f"by {version} " not in recorded:
         print(f"the table is of another nvcc than {version}: only spills and stack frames count")
-    elif whole:
+    else:
         wrong += [f"{name}: is in the table, but nowhere else" for name in sorted(rows) if name not in kernels]
     return wrong
 
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--nvcc", default=shutil.which("nvcc") or "/usr/local/cuda/bin/nvcc")
-    parser.add_argument("--cache", type=Path)
-    parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--write", action="store_true")
-    parser.add_argument("source", type=Path)
-    parser.add_argument("files", type=Path, nargs="*")
+    parser.add_argument("folder", type=Path)
     options = parser.parse_args()
-    if not Path(options.nvcc).exists():
-        print("skipped: there is no nvcc")
+    files = [json.loads(file.read_text()) for file in sorted(options.folder.glob("*.resources.json"))]
+    if not files:
+        print("skipped: the module was not built, for want of nvcc")
         return 77
-    told = subprocess.run([options.nvcc, "--version"], capture_output=True, text=True, check=True).stdout
-    version = "nvcc " + re.search(r"V([\d.]+)", told).group(1)
-    files = options.files or sorted((options.source / "src/cuda/kernels").glob("*.cu"))
-    with ThreadPoolExecutor(options.jobs) as pool: # the slowest first
-        order = sorted(files, key=lambda file: -file.stat().st_size)
-        results = dict(zip(order, pool.map(lambda file: cached(options.nvcc, version, options.source, file, options.cache), order)))
-    kernels = {}
-    for file, result in results.items():
-        if not isinstance(result, dict):
-            print(f"{file}: does not compile\n{result}")
-            return 1
-        kernels.update(result)
+    version = "nvcc " + files[0]["nvcc"]
+    kernels = {name: kernel for file in files for name, kernel in file["kernels"].items()}
+    if any(set(kernel["registers"]) != set(ARCHS) for kernel in kernels.values()):
+        print(f"skipped: built for other targets than {', '.join(ARCHS)}")
+        return 77
     table = Path(__file__).parent / "resources.txt"
     recorded = table.read_text() if table.exists() else ""
     if options.write:
         recorded = table_of(version, kernels, rows_of(recorded))
         table.write_text(recorded)
-    wrong = check(version, kernels, recorded, not options.files)
+    wrong = check(version, kernels, recorded)
     print("\n".join(wrong), end="\n" if wrong else "")
     print(f"{len(kernels)} kernels of {len(files)} files, for {', '.join('sm_' + arch for arch in ARCHS)}: {len(wrong)} refused")
     return 1 if wrong else 0

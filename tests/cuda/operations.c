@@ -584,6 +584,21 @@ static cuda_error launch_not_finite(struct scene *s) {
     return cuda_not_finite(NULL, at(s, FINITE_BAD), at(s, FINITE_X), s->element, s->number[0]);
 }
 
+enum { GUARD_SUM, GUARD_VALUES };
+static void draw_guard(struct scene *s) {
+    const int64_t count = pick(s, 1, 300);
+    double sum = 2.5, values[300];
+    for (int64_t i = 0; i < count; i++) values[i] = (double)pick(s, -9, 9);
+    if (toss(s)) values[pick(s, 0, count - 1)] = toss(s) ? NAN : INFINITY;
+    const int at_sum = given_bytes(s, "sum", ELEMENT_F64, 1, &sum);
+    given_bytes(s, "values", ELEMENT_F64, count, values);
+    s->number[0] = count;
+    for (int64_t i = 0; i < count; i++)
+        if (!isfinite(values[i])) sum = NAN;
+    memcpy(expected(s, at_sum), &sum, sizeof sum);
+}
+static cuda_error launch_guard(struct scene *s) { return cuda_guard(NULL, at(s, GUARD_SUM), at(s, GUARD_VALUES), s->number[0]); }
+
 #define ROW(name, ...) {#name, draw_##name, launch_##name, __VA_ARGS__}
 const struct operation operations[] = {
     ROW(join),
@@ -614,5 +629,6 @@ const struct operation operations[] = {
     ROW(square_sum, .float_only = true),
     ROW(adam, .float_only = true),
     ROW(not_finite),
+    ROW(guard, .float_only = true),
 };
 const int operation_count = sizeof operations / sizeof *operations;

@@ -270,7 +270,7 @@ START_TEST(any_call_of_the_runtime_may_fail) {
     const uint64_t calls = cudasim_calls();
     nothing_is_left(0);
     ck_assert_uint_gt(calls, 300);
-    for (uint64_t call = 1; call <= calls; call += call < 60 ? 1 : calls / 60) { /* the first ones open the device */
+    for (uint64_t call = 1; call <= calls; call += call < 30 ? 1 : calls / 40) { /* the first ones open the device */
         cudasim_reset();
         cudasim_fail_at(call, call % 3 ? cudaErrorLaunchFailure : cudaErrorMemoryAllocation);
         cover_status status = whole_life();
@@ -328,6 +328,7 @@ int main(void) {
     Suite *suite = suite_create("module");
     TCase *tcase = tcase_create("module");
     tcase_add_checked_fixture(tcase, setup, teardown);
+    tcase_set_timeout(tcase, 180);
     ADD(tcase, ten_steps_in_float32_are_the_CPUs);
     ADD(tcase, ten_steps_in_bfloat16_are_near_the_CPUs);
     ADD(tcase, no_order_of_streams_changes_a_bit);

@@ -134,7 +134,7 @@ cp "$tmp/out" "$tmp/cover.1"
 sed 's/\\-/-/g; s/\\f[BIR]//g' "$tmp/cover.1" >"$tmp/plain"
 for verb in $verbs; do
     holds grep -q "^.SS \"cover $verb" "$tmp/plain"
-    for option in $("$cover" "$verb" -h | grep -oE '^  (-., |    )--[a-z-]+' | grep -oE -e '--[a-z-]+'); do
+    for option in $("$cover" "$verb" -h | grep -oE '^  (-., |    )--[a-z0-9-]+' | grep -oE -e '--[a-z0-9-]+'); do
         holds grep -q -e "^\(-., \)\{0,1\}$option" "$tmp/plain"
     done
 done
@@ -153,7 +153,7 @@ for shell in bash zsh fish; do
     run 0 "$cover" --completion $shell
     for verb in $verbs; do
         out "$verb"
-        for option in $("$cover" "$verb" -h | grep -oE '^  (-., |    )--[a-z-]+' | grep -oE -e '--[a-z-]+'); do
+        for option in $("$cover" "$verb" -h | grep -oE '^  (-., |    )--[a-z0-9-]+' | grep -oE -e '--[a-z0-9-]+'); do
             case $shell in fish) out "seen_subcommand_from $verb' -l ${option#--}( |$)" ;; *) out "$option" ;; esac
         done
     done
