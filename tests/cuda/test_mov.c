@@ -134,7 +134,7 @@ START_TEST(each_call_of_the_runtime_that_fails_is_told) {
                                      on_device(&query), &s.shape, on_device(&workspace)),
                        cudaErrorLaunchOutOfResources);
     struct device_array *all[] = {&query, &dfield, &field, &dquery, &dkey, &workspace};
-    for (int i = 0; i < 6; i++) device_free(all[i]);
+    for (int i = 0; i < 6; i++) device_release(all[i]);
     scene_free(&s);
 }
 END_TEST

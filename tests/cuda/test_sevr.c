@@ -180,7 +180,7 @@ START_TEST(each_call_of_the_runtime_that_fails_is_told) {
         cuda_sevr_draw(NULL, &views, on_device(&sums), s, on_device(&image), &grid, 1, 0, 5, 1, 2, on_device(&workspace)),
         COVER_ERROR_DEVICE);
     struct device_array *all[] = {&moving, &fixed, &field, &mask, &sums, &image, &workspace};
-    for (int i = 0; i < 7; i++) device_free(all[i]);
+    for (int i = 0; i < 7; i++) device_release(all[i]);
     free(pixels), draw_free(&room);
 }
 END_TEST

@@ -195,7 +195,7 @@ START_TEST(each_call_of_the_runtime_that_fails_is_told) {
                                       on_device(&field), s.images, &s.grid, s.channels, s.coordinates, on_device(&workspace)),
                        cudaErrorLaunchOutOfResources);
     struct device_array *all[] = {&src, &field, &out, &dfield, &workspace};
-    for (int i = 0; i < 5; i++) device_free(all[i]);
+    for (int i = 0; i < 5; i++) device_release(all[i]);
     scene_free(&s);
 }
 END_TEST
