@@ -2,6 +2,7 @@
 #   make            release build into build/ (cover and golden_check at its top)
 #   make demo       from a fresh machine to a pretrained network and its report, in a few minutes
 #   make bench      what this machine does, into bench/results/
+#   make check-gpu  everything of the CUDA module on this machine's GPU, and a report in bench/results/
 #   make check      every test; the last line is "N passed, N failed, N skipped"
 MESON ?= meson
 PYTHON ?= python3
@@ -10,7 +11,7 @@ PREFIX ?= /usr/local
 MESON_FLAGS ?=
 TEST_FLAGS ?=
 
-.PHONY: all demo check install bench bench-compare deps asan tsan clean
+.PHONY: all demo check check-gpu install bench bench-compare deps asan tsan clean
 
 all: build/build.ninja
 	@ninja -C build
@@ -29,6 +30,10 @@ check: all
 	@rm -f build/meson-logs/testlog.json
 	@$(MESON) test -C build --no-rebuild --print-errorlogs $(TEST_FLAGS) || true
 	@$(PYTHON) tests/summary.py build
+
+# On a machine with a GPU; CHECK_FLAGS="--parts test,golden" runs some parts alone.
+check-gpu: all
+	@$(PYTHON) scripts/check_gpu.py $(CHECK_FLAGS) build bench/results
 
 install: all
 	@$(MESON) configure build -Dprefix=$(abspath $(PREFIX))

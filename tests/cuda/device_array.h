@@ -3,7 +3,7 @@
 #ifndef COVER_TEST_DEVICE_ARRAY_H
 #define COVER_TEST_DEVICE_ARRAY_H
 
-#include "../check_main.h"
+#include "device.h"
 
 #include "core/base/element.h"
 #include "core/base/philox.h"
@@ -11,15 +11,6 @@
 #include <cuda_runtime.h>
 #include <stdint.h>
 #include <string.h>
-
-#ifdef CUDASIM /* the emulator knows more of what went wrong */
-#include <cudasim.h>
-#define DEVICE_MESSAGE cudasim_message()
-#define device_order(seed) cudasim_seed(seed) /* of blocks and threads: 0 simple, else at random */
-#else
-#define DEVICE_MESSAGE ""
-#define device_order(seed) ((void)(seed))
-#endif
 
 enum { GUARD_BYTES = 256, GUARD = 0xa5 };
 
@@ -31,7 +22,7 @@ struct device_array {
 #define ck_cuda(call)                                                                                                              \
     do {                                                                                                                           \
         int cuda_result = (int)(call);                                                                                             \
-        ck_assert_msg(cuda_result == 0, "%s: %s: %s", #call, cudaGetErrorString((cudaError_t)cuda_result), DEVICE_MESSAGE);        \
+        ck_assert_msg(cuda_result == 0, "%s: %s: %s", #call, cudaGetErrorString((cudaError_t)cuda_result), cudasim_message());     \
     } while (0)
 
 static inline void *on_device(const struct device_array *array) { return array->block ? array->block + GUARD_BYTES : NULL; }
@@ -61,8 +52,7 @@ static inline void *fetched(const struct device_array *array) {
     return data;
 }
 
-/* Whatever call of the runtime fails within a call of ours, it tells: `expected` is what it gives then. */
-#ifdef CUDASIM
+/* Whatever call of the runtime fails within a call of ours, it tells: `expected` is what it gives then.  For ADD_EMULATED. */
 #define check_each_failure(call, expected)                                                                                         \
     do {                                                                                                                           \
         cudasim_fail_at(0, cudaSuccess);                                                                                           \
@@ -77,7 +67,6 @@ static inline void *fetched(const struct device_array *array) {
         }                                                                                                                          \
         ck_cuda(cudaDeviceSynchronize());                                                                                          \
     } while (0)
-#endif
 
 /* ---- random numbers and elements */
 

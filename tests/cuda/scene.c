@@ -1,7 +1,7 @@
 /* Scenes: see scene.h. */
 #include "scene.h"
 
-#include "cudasim.h"
+#include "device.h"
 
 #include <cuda_runtime.h>
 #include <math.h>

@@ -5,8 +5,6 @@
 #include "cuda/conv.h"
 #include "cuda/cudnn.h"
 
-#include <cudasim.h>
-#include <cudasim_cudnn.h>
 #include <math.h>
 #include <stdio.h>
 
@@ -24,6 +22,11 @@ static void setup(void) {
     cudasim_cudnn_fail(0, CUDNN_STATUS_SUCCESS);
     ck_assert_ok(cover_context_create(&context, NULL));
     device = (struct device){.context = context, .name = "a device", .memory_bytes = 1 << 30, .deterministic = true};
+    if (!EMULATED) {
+        struct cudaDeviceProp properties;
+        ck_cuda(cudaGetDeviceProperties(&properties, 0));
+        device.capability = 10 * properties.major + properties.minor, device.processors = properties.multiProcessorCount;
+    }
     ck_assert_ok(cudnn_create(&device.cudnn, &device));
 }
 static void teardown(void) {
@@ -487,16 +490,16 @@ int main(void) {
     TCase *tcase = tcase_create("cuDNN");
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_loop_test(tcase, any_shape_in_any_form_is_the_formula, 0, 7);
-    ADD(tcase, the_first_form_that_has_an_engine_serves);
-    ADD(tcase, rounding_and_chance_are_taken_where_they_are_allowed_alone);
-    ADD(tcase, a_gradient_of_few_weights_keeps_the_chip_busy);
-    ADD(tcase, no_engine_at_all_is_a_plain_error);
+    ADD_EMULATED(tcase, the_first_form_that_has_an_engine_serves);
+    ADD_EMULATED(tcase, rounding_and_chance_are_taken_where_they_are_allowed_alone);
+    ADD_EMULATED(tcase, a_gradient_of_few_weights_keeps_the_chip_busy);
+    ADD_EMULATED(tcase, no_engine_at_all_is_a_plain_error);
     ADD(tcase, convolutions_of_one_shape_share_their_plans);
     ADD(tcase, passes_that_nobody_wants_are_not_prepared);
     ADD(tcase, sizes_that_make_no_sense_are_refused);
-    ADD(tcase, memory_of_the_host_is_refused);
-    tcase_add_loop_test(tcase, every_call_of_cudnn_may_fail, 0, 2);
-    ADD(tcase, every_launch_may_fail);
+    ADD_EMULATED(tcase, memory_of_the_host_is_refused);
+    ADD_EMULATED_LOOP(tcase, every_call_of_cudnn_may_fail, 0, 2);
+    ADD_EMULATED(tcase, every_launch_may_fail);
     ADD(tcase, a_captured_convolution_can_be_played_again);
     suite_add_tcase(suite, tcase);
     return run_suite(suite);

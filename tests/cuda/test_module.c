@@ -1,12 +1,12 @@
-/* The whole CUDA module, emulated: training beside the CPU's, components, refusals before work starts, and every call of the runtime
- * failing in turn. */
-#include "../check_main.h"
+/* The whole CUDA module, emulated or on a GPU: training beside the CPU's, components, refusals before work starts, and every call of
+ * the runtime failing in turn. */
+#include "device.h"
+
 #include "api/trainer.h"
 #include "core/base/files.h"
 #include "core/base/philox.h"
 #include "io/image.h"
 
-#include <cudasim.h>
 #include <libcover/cover.h>
 
 #include <math.h>
@@ -52,7 +52,7 @@ static void setup(void) {
     char images[128];
     ssize_t length = readlink("/proc/self/exe", module, sizeof module - 1);
     module[length] = 0;
-    snprintf(strrchr(module, '/'), 64, "/../cudasim/libcover-cuda-emulated.so");
+    snprintf(strrchr(module, '/'), 64, EMULATED ? "/../cudasim/libcover-cuda-emulated.so" : "/../../libcover-cuda.so");
     cudasim_reset();
     snprintf(folder, sizeof folder, "/tmp/cover-cuda-%ld", (long)getpid());
     ck_assert_ok(folder_create(folder));
@@ -334,10 +334,10 @@ int main(void) {
     ADD(tcase, no_order_of_streams_changes_a_bit);
     ADD(tcase, a_checkpoint_goes_on_on_the_other_device);
     ADD(tcase, features_of_an_image_are_the_CPUs);
-    ADD(tcase, what_is_missing_is_named);
-    ADD(tcase, too_little_memory_is_said_before_the_first_step);
-    ADD(tcase, any_call_of_the_runtime_may_fail);
-    ADD(tcase, a_lost_device_is_an_error_and_the_checkpoint_stays);
+    ADD_EMULATED(tcase, what_is_missing_is_named);
+    ADD_EMULATED(tcase, too_little_memory_is_said_before_the_first_step);
+    ADD_EMULATED(tcase, any_call_of_the_runtime_may_fail);
+    ADD_EMULATED(tcase, a_lost_device_is_an_error_and_the_checkpoint_stays);
     ADD(tcase, a_number_gone_bad_is_named_and_nothing_is_updated);
     suite_add_tcase(suite, tcase);
     return run_suite(suite);

@@ -111,7 +111,7 @@ END_TEST
 START_TEST(runs_in_any_order_give_the_same_bits) {
     struct scene s = scene_draw(70 + (uint64_t)_i);
     struct results one = on_the_device(&s);
-    device_order(3 + (uint64_t)_i);
+    cudasim_seed(3 + (uint64_t)_i);
     struct results two = on_the_device(&s);
     ck_assert_mem_eq(one.field, two.field, field_bytes(&s));
     ck_assert_mem_eq(one.dquery, two.dquery, feature_bytes(&s));
@@ -120,7 +120,6 @@ START_TEST(runs_in_any_order_give_the_same_bits) {
 }
 END_TEST
 
-#ifdef CUDASIM
 START_TEST(each_call_of_the_runtime_that_fails_is_told) {
     struct scene s = scene_draw(80 + (uint64_t)_i);
     if (_i) s.shape.radius = 5; /* without tiles */
@@ -138,7 +137,6 @@ START_TEST(each_call_of_the_runtime_that_fails_is_told) {
     scene_free(&s);
 }
 END_TEST
-#endif
 
 int main(void) {
     Suite *suite = suite_create("cuda: MoV");
@@ -147,9 +145,7 @@ int main(void) {
     ADD(tcase, keys_outside_win_when_all_inside_are_far_below_them);
     tcase_add_loop_test(tcase, what_is_not_a_number_shows_where_it_takes_part, 0, 3);
     tcase_add_loop_test(tcase, runs_in_any_order_give_the_same_bits, 0, 3);
-#ifdef CUDASIM
-    tcase_add_loop_test(tcase, each_call_of_the_runtime_that_fails_is_told, 0, 2);
-#endif
+    ADD_EMULATED_LOOP(tcase, each_call_of_the_runtime_that_fails_is_told, 0, 2);
     suite_add_tcase(suite, tcase);
     return run_suite(suite);
 }

@@ -128,7 +128,7 @@ START_TEST(draws_in_any_order_give_the_same_bits) {
     struct drawn room = draw_room(s);
     float *image = image_of(c, s);
     struct drawn_sums one = draw_on_the_device(s, &room, image, &c->grid, 0, 2, 1);
-    device_order(11);
+    cudasim_seed(11);
     struct drawn_sums two = draw_on_the_device(s, &room, image, &c->grid, 0, 2, 1);
     ck_assert_mem_eq(one.moving, two.moving, (size_t)room.values * sizeof(float));
     ck_assert_mem_eq(one.fixed, two.fixed, (size_t)room.values * sizeof(float));
@@ -162,7 +162,6 @@ START_TEST(an_image_that_does_not_fit_is_refused_before_anything_starts) {
 }
 END_TEST
 
-#ifdef CUDASIM
 START_TEST(each_call_of_the_runtime_that_fails_is_told) {
     const struct settings *s = USE("paper-3d", "crop=16x16x16", "work=20x20x20", "diffeo_alpha=9", "deform_alpha=10", "blur=2",
                                    "appearance_probability=1", "diffeo_squarings=2");
@@ -184,7 +183,6 @@ START_TEST(each_call_of_the_runtime_that_fails_is_told) {
     free(pixels), draw_free(&room);
 }
 END_TEST
-#endif
 
 int main(void) {
     Suite *suite = suite_create("cuda: SeVR");
@@ -195,9 +193,7 @@ int main(void) {
     ADD(tcase, draws_in_any_order_give_the_same_bits);
     ADD(tcase, a_pixel_that_is_not_finite_is_told_by_its_place);
     ADD(tcase, an_image_that_does_not_fit_is_refused_before_anything_starts);
-#ifdef CUDASIM
-    ADD(tcase, each_call_of_the_runtime_that_fails_is_told);
-#endif
+    ADD_EMULATED(tcase, each_call_of_the_runtime_that_fails_is_told);
     suite_add_tcase(suite, tcase);
     return run_suite(suite);
 }
