@@ -21,7 +21,6 @@ struct ranks {
     struct communicator communicator;
     cover_context *context;
     struct transport *transport;
-    double deadline;
     struct peer *peers;
     pthread_t thread;
     bool started;
@@ -98,9 +97,9 @@ static void check_silence(struct ranks *ranks, double now) {
     for (int rank = 0; rank < ranks->transport->ranks; rank++) {
         if (rank == ranks->transport->rank || (rank != 0 && ranks->transport->rank != 0)) continue;
         bool left = atomic_load(&ranks->peers[rank].left);
-        double since = atomic_load(&ranks->since);
-        if (left ? !since || now - since <= ranks->deadline : now - ranks->peers[rank].heard <= ranks->deadline) continue;
-        snprintf(how, sizeof how, "has given no sign of life for %.3g seconds", ranks->deadline);
+        double since = left ? atomic_load(&ranks->since) : ranks->peers[rank].heard;
+        if (!since || now - since <= ranks->communicator.deadline_seconds) continue;
+        snprintf(how, sizeof how, "has given no sign of life for %.3g seconds", ranks->communicator.deadline_seconds);
         lose(ranks, rank, left ? TOO_EARLY : how);
     }
 }
@@ -120,14 +119,14 @@ static void *watch(void *argument) {
     struct ranks *ranks = argument;
     const struct transport_calls *calls = ranks->transport->calls;
     const struct note beat = {.kind = NOTE_BEAT}, bye = {.kind = NOTE_BYE};
-    double interval = fmin(ranks->deadline / 8, 5), next_beat = 0, last = seconds_now(), end = 0;
+    double interval = fmin(ranks->communicator.deadline_seconds / 8, 5), next_beat = 0, last = seconds_now(), end = 0;
     hear_of_all(ranks, last);
     for (;;) {
         struct note note;
         int from;
         bool heard = calls->hear(ranks->transport, &from, &note, TURN_MS);
         double now = seconds_now();
-        if (now - last > ranks->deadline / 2) hear_of_all(ranks, now); /* it is this process that was stopped */
+        if (now - last > ranks->communicator.deadline_seconds / 2) hear_of_all(ranks, now); /* it is this process that was stopped */
         last = now;
         if (heard) hear(ranks, from, &note);
         if (atomic_load(&ranks->leaving) && !end) {
@@ -215,12 +214,13 @@ cover_status ranks_create(struct communicator **made, struct transport *transpor
     }
     ranks->communicator = (struct communicator){.rank = transport->rank,
                                                 .ranks = transport->ranks,
+                                                .deadline_seconds = deadline_seconds,
                                                 .lost = NOBODY,
                                                 .exchange = exchange,
                                                 .abort = abort_all,
                                                 .reason = reason,
                                                 .destroy = destroy};
-    ranks->context = context, ranks->transport = transport, ranks->deadline = deadline_seconds;
+    ranks->context = context, ranks->transport = transport;
     pthread_mutex_init(&ranks->lock, NULL);
     cover_status status = COVER_ERROR_MEMORY;
     ranks->peers = memory_zero(context, (size_t)transport->ranks * sizeof *ranks->peers);

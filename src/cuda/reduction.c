@@ -26,6 +26,7 @@ struct reduction {
     struct bucket bucket[BUCKETS_MAX];
     int buckets;
     cudaEvent_t done;
+    double started; /* when the step at work was */
 };
 
 /* ---- errors and waiting */
@@ -42,7 +43,10 @@ cover_status reduction_watch(struct reduction *reduction) {
     if (!atomic_load(&c->failed)) {
         status = nccl_check(reduction, reduction->nccl.CommGetAsyncError(reduction->ranks, &state), "ncclCommGetAsyncError");
         if (status == COVER_OK) status = nccl_check(reduction, state, "a reduction");
-        if (status == COVER_OK) return COVER_OK;
+        if (status == COVER_OK && seconds_now() - reduction->started <= c->deadline_seconds) return COVER_OK;
+        if (status == COVER_OK)
+            status = fail(COVER_ERROR_RANK, "rank %d: the GPUs have not finished a step in %.3g seconds; one of them, or what connects "
+                          "them, hangs", c->rank, c->deadline_seconds);
         c->abort(c, status, error_slot());
     }
     (void)reduction->nccl.CommAbort(reduction->ranks); /* frees what waits on the device */
@@ -143,6 +147,8 @@ void reduction_destroy(struct reduction *reduction) {
 }
 
 /* ---- a step */
+
+void reduction_started(struct reduction *reduction) { reduction->started = seconds_now(); }
 
 cover_status reduction_after(struct reduction *reduction, int node) {
     cudaStream_t compute = (cudaStream_t)reduction->device->compute, reduce = (cudaStream_t)reduction->device->reduce;

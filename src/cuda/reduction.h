@@ -16,7 +16,9 @@ void reduction_destroy(struct reduction *reduction); /* takes NULL */
 cover_status reduction_after(struct reduction *reduction, int node);
 /* What is started on the compute stream from here on waits for all buckets. */
 cover_status reduction_join(struct reduction *reduction);
-/* While a step is waited for: COVER_OK as long as nobody is known to be lost. */
+/* A step has been started. */
+void reduction_started(struct reduction *reduction);
+/* While it is waited for: COVER_OK as long as nobody is known to be lost. */
 cover_status reduction_watch(struct reduction *reduction);
 
 #endif

@@ -394,6 +394,7 @@ static cover_status start(struct training_state *state, int slot, const struct t
         else TRY(start_body(state, slot));
     }
     CUDA_TRY(cudaEventRecord(state->finished, compute));
+    if (state->reduction) reduction_started(state->reduction);
     return COVER_OK;
 }
 static cover_status cuda_training_start(struct training_state *state, int slot, const struct training_step *step) {

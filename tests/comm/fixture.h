@@ -26,6 +26,16 @@ static inline char *in_folder(const char *name) {
 
 static inline void set(const char *name, const char *value) { ck_assert_ok(cover_config_set(config, name, value)); }
 
+/* A handle belongs to one thread at a time: each rank has its own. */
+static inline cover_config *own_config(void) {
+    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+    cover_config *own;
+    pthread_mutex_lock(&lock);
+    ck_assert_ok(cover_config_copy(&own, config));
+    pthread_mutex_unlock(&lock);
+    return own;
+}
+
 /* Blobs on a gradient, told apart by `variant`. */
 static inline void make_data(const char *path, uint32_t variant) {
     enum { H = 48, W = 56, IMAGES = 6 };

@@ -33,7 +33,7 @@ static pid_t start_rank(int rank, int output, rank_work *work) {
     if (process) return process;
     cover_context *context;
     cover_ranks_options options = options_of(rank, RANKS);
-    struct word word = {.rank = rank, .status = together_join(&context, 1, &options)};
+    struct word word = {.rank = rank, .status = together_join(&context, &(struct together){.threads = 1}, &options)};
     double begin = seconds_now();
     if (word.status == COVER_OK) {
         work(context, rank);
@@ -141,7 +141,7 @@ struct joiner {
 static void *join_thread(void *argument) {
     struct joiner *joiner = argument;
     cover_context *context;
-    joiner->status = together_join(&context, 1, &joiner->options);
+    joiner->status = together_join(&context, &(struct together){.threads = 1}, &joiner->options);
     snprintf(joiner->text, sizeof joiner->text, "%s", cover_error_text());
     cover_context_destroy(context);
     return NULL;

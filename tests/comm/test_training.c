@@ -26,7 +26,9 @@ static void train_work(cover_context *own, int rank, void *user) {
     cover_dataset *dataset;
     cover_trainer *trainer;
     ck_assert_ok(cover_dataset_open(&dataset, own, data_path));
-    ck_assert_ok(cover_trainer_create(&trainer, own, dataset, config));
+    cover_config *mine = own_config();
+    ck_assert_ok(cover_trainer_create(&trainer, own, dataset, mine));
+    cover_config_destroy(mine);
     if (run->load) ck_assert_ok(cover_trainer_load(trainer, run->load));
     for (int i = run->from; i < run->from + run->steps; i++) {
         cover_step_report report = COVER_STEP_REPORT_INIT;
@@ -104,7 +106,9 @@ struct pair_of_trainers {
 static struct pair_of_trainers begin(cover_context *own) {
     struct pair_of_trainers made;
     ck_assert_ok(cover_dataset_open(&made.dataset, own, data_path));
-    ck_assert_ok(cover_trainer_create(&made.trainer, own, made.dataset, config));
+    cover_config *mine = own_config();
+    ck_assert_ok(cover_trainer_create(&made.trainer, own, made.dataset, mine));
+    cover_config_destroy(mine);
     ck_assert_ok(cover_trainer_step(made.trainer, NULL));
     return made;
 }
@@ -139,7 +143,9 @@ static void bad_image_work(cover_context *own, int rank, void *user) {
     (void)user;
     struct pair_of_trainers made;
     ck_assert_ok(cover_dataset_open(&made.dataset, own, data_path));
-    ck_assert_ok(cover_trainer_create(&made.trainer, own, made.dataset, config));
+    cover_config *mine = own_config();
+    ck_assert_ok(cover_trainer_create(&made.trainer, own, made.dataset, mine));
+    cover_config_destroy(mine);
     struct sample_reader right = made.trainer->reader;
     if (rank == 2) made.trainer->reader.read = unreadable;
     ck_assert_int_eq(cover_trainer_step(made.trainer, NULL), COVER_ERROR_IO);
@@ -181,15 +187,19 @@ static void folder_work(cover_context *own, int rank, void *user) {
     cover_pretrain_options options = COVER_PRETRAIN_OPTIONS_INIT;
     options.resume = *(int *)user;
     ck_assert_ok(cover_dataset_open(&dataset, own, data_path));
-    ck_assert_ok(cover_pretrain(own, dataset, config, rank == 0 ? in_folder("run") : "/nowhere/run", &options));
+    cover_config *mine = own_config();
+    ck_assert_ok(cover_pretrain(own, dataset, mine, rank == 0 ? in_folder("run") : "/nowhere/run", &options));
+    cover_config_destroy(mine);
     cover_dataset_destroy(dataset);
 }
 static void occupied_work(cover_context *own, int rank, void *user) {
     (void)user;
     cover_dataset *dataset;
     ck_assert_ok(cover_dataset_open(&dataset, own, data_path));
-    ck_assert_int_eq(cover_pretrain(own, dataset, config, rank == 0 ? in_folder("run") : "/nowhere/run", NULL), COVER_ERROR_IO);
+    cover_config *mine = own_config();
+    ck_assert_int_eq(cover_pretrain(own, dataset, mine, rank == 0 ? in_folder("run") : "/nowhere/run", NULL), COVER_ERROR_IO);
     ck_assert_ptr_nonnull(strstr(cover_error_text(), "holds a run already"));
+    cover_config_destroy(mine);
     cover_dataset_destroy(dataset);
 }
 START_TEST(rank_0_alone_sees_the_run_folder) {

@@ -16,6 +16,7 @@ struct together {
     int ranks, threads;  /* threads of each rank's context, 0 = 1 */
     const char *address; /* NULL = a socket in /tmp */
     double deadline_seconds;
+    const char *module;  /* of CUDA: rank r computes on device cuda:r; NULL = all on the CPU */
     int late;            /* ranks from this one on come a little later; 0 = none */
     void (*work)(cover_context *context, int rank, void *user);
     void *user;
@@ -28,9 +29,12 @@ struct together_rank {
     char text[512];
 };
 
-static inline cover_status together_join(cover_context **context, int threads, const cover_ranks_options *given) {
+static inline cover_status together_join(cover_context **context, const struct together *together, const cover_ranks_options *given) {
     cover_context_options options = COVER_CONTEXT_OPTIONS_INIT;
-    options.threads = threads ? threads : 1;
+    char device[16];
+    options.threads = together->threads ? together->threads : 1;
+    snprintf(device, sizeof device, "cuda:%d", given->rank);
+    if (together->module) options.device = device, options.device_module = together->module;
     cover_status status = cover_context_create(context, &options);
     return status == COVER_OK ? cover_context_join(*context, given) : status;
 }
@@ -42,7 +46,7 @@ static inline void *together_thread(void *argument) {
     options.deadline_seconds = own->together->deadline_seconds;
     if (own->together->late && own->rank >= own->together->late) usleep(300000);
     cover_context *context;
-    own->joined = together_join(&context, own->together->threads, &options);
+    own->joined = together_join(&context, own->together, &options);
     snprintf(own->text, sizeof own->text, "%s", cover_error_text());
     if (own->joined == COVER_OK) own->together->work(context, own->rank, own->together->user);
     cover_context_destroy(context);

@@ -71,7 +71,7 @@ static void teardown(void) {
 
 static cover_status configure(cover_config **config, cover_context *context, const char *precision, const char *crop) {
     static const char *const settings[][2] = {{"widths", "8,8,8,16,16,16,8,8,8"}, {"heads", "2,2,1,1,1"}, {"work", "36x36"},
-                                              {"batch", "3"}, {"steps", "20"}, {"warmup", "2"}, {"radius", "2"},
+                                              {"batch", "3"}, {"steps", "7"}, {"warmup", "2"}, {"radius", "2"},
                                               {"lr", "1e-4"}}; /* at a high rate roundings grow from step to step */
     TRY(cover_config_create(config, context, "demo"));
     for (size_t i = 0; i < sizeof settings / sizeof *settings; i++) TRY(cover_config_set(*config, settings[i][0], settings[i][1]));

@@ -172,13 +172,16 @@ cudaError_t finish_device(hold &locked, int device) {
     return state.device[device].error;
 }
 
-/* Runs a little, as a device does while the host asks: something that is ready, perhaps nothing. */
+/* Runs a little, as a device does while the host asks: the first that can be done, perhaps nothing. */
 static void drive_a_little(hold &locked) {
     device_access open;
-    state.changes++; /* other processes may have changed something */
-    CUstream_st *stream = choose_stream();
-    if (stream)
+    const uint64_t before = ++state.changes; /* other processes may have changed something */
+    while (state.changes == before) {
+        CUstream_st *stream = choose_stream();
+        if (!stream)
+            return;
         run_first(locked, stream);
+    }
 }
 
 /* ---- streams */

@@ -10,6 +10,7 @@ enum { NOBODY = -1, COMMUNICATOR_CHUNK = 1 << 18 };
 struct communicator {
     int rank, ranks;
     atomic_int failed; /* a rank is lost, or gave up: all work in common is over, and every call below says why */
+    double deadline_seconds; /* how long work that shows no progress is waited for */
     int lost;          /* the rank that is lost, NOBODY as long as all are there */
     void *chunk;       /* COMMUNICATOR_CHUNK bytes, for collectives */
     /* Send to `to` and receive from `from` at once; either may be NOBODY.  Both sides know the sizes.  Returns when the buffers

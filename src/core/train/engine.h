@@ -13,9 +13,10 @@ struct sample_source {
     cover_status (*take)(void *user, int64_t index, const struct sample **sample);
     void (*give_back)(void *user, int64_t index, const struct sample *sample);
     void *user;
-    /* NULL, or: samples batch, batch + 1, ... of the next step may be taken, too, and *ahead counts those that were, -1 after an error.
-     * They are not asked for again. */
+    /* NULL, or: how many samples of this step were taken in the step before, as batch, batch + 1, ..., so that they must not be asked
+     * for again; -1 after an error.  more: those of the next step may be taken now. */
     int64_t *ahead;
+    bool more;
 };
 
 /* Fills an empty model for samples of this grid; parameters: the full table, whatever the graph leaves out. */

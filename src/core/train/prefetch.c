@@ -172,7 +172,7 @@ static void give_back(void *user, int64_t index, const struct sample *sample) {
 
 struct sample_source prefetch_source(struct prefetch *prefetch, int64_t step) {
     prefetch->step = step;
-    return (struct sample_source){take, give_back, prefetch, NULL};
+    return (struct sample_source){.take = take, .give_back = give_back, .user = prefetch};
 }
 
 cover_status prefetch_redraw(struct prefetch *prefetch, int64_t step, int64_t index, const struct sample **sample) {
@@ -194,7 +194,7 @@ cover_status prefetch_step(struct prefetch **prefetch, struct engine *engine, co
                            double lr, struct step_sums *sums, double *norm) {
     if (!*prefetch) TRY(prefetch_create(prefetch, engine, maker, step));
     struct sample_source source = prefetch_source(*prefetch, step);
-    if (step + 1 < engine->settings.steps) source.ahead = &(*prefetch)->ahead;
+    source.ahead = &(*prefetch)->ahead, source.more = step + 1 < engine->settings.steps;
     cover_status status = engine_train(engine, &source, lr, sums, norm);
     if (status != COVER_OK) stop(prefetch);
     return status;

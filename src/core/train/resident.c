@@ -114,7 +114,9 @@ static cover_status gather(struct engine *engine, const struct sample_source *so
 static void look_ahead(struct engine *engine, const struct sample_source *source) {
     struct step_state *state = engine->state;
     if (!source->ahead) return;
-    *source->ahead = 0, state->ahead_sums = (struct step_sums){0};
+    *source->ahead = 0;
+    if (!source->more) return;
+    state->ahead_sums = (struct step_sums){0};
     state->ahead_status = give_samples(engine, source, state->slot, engine->batch, 0, &state->ahead_sums);
     if (state->ahead_status == COVER_OK || state->ahead_status == COVER_ERROR_CANCELLED) return; /* cancelled: the rest may still come */
     snprintf(state->ahead_error, sizeof state->ahead_error, "%s", cover_error_text());
