@@ -2,13 +2,15 @@
 """A floor for a training step on a GPU, by kernel families: the larger of arithmetic and memory traffic.  Nothing of it was run.
 
 Usage: gpu_roofline.py [--pairs N] [--bench BENCH.json]
-Prints the Markdown tables of docs/cuda.md: paper-2d at 384x384, radius 2.  BENCH.json is what `cover bench --part step --json` prints,
-in 2D or 3D; its operations take the place of those in MEGABYTES.  Assumptions: EXTRA, and the published rates in GPUS.
+Prints the Markdown tables of docs/cuda.md: paper-2d at 384x384, radius 2, and what some kernels take of a chip, from
+tests/cuda/resources.txt.  BENCH.json is what `cover bench --part step --json` prints, in 2D or 3D; its operations take the place of
+those in MEGABYTES.  Assumptions: EXTRA, and the published rates in GPUS.
 Imported by check_gpu.py, which sets floors beside what it has measured.
 """
 import argparse
 import json
 import re
+from pathlib import Path
 
 # NVIDIA's published peaks, without sparsity: bytes/s, and FLOP/s of fp32, TF32, bf16
 GPUS = {
@@ -56,6 +58,23 @@ FAMILIES = {
 # What the device moves by what the graph counts: norm_act reads its input for the sums and writes no output; norm_grad reads both of
 # its inputs twice, for the sums and for the result.
 EXTRA = {"norm_act": 1 / 2, "norm_grad": 5 / 3}
+
+KERNELS = ("mov::vectors<mov::form<2,2,8,4,0>>", "mov::query_gradient<mov::form<2,2,8,2,0>>", "mov::key_gradient<mov::form<2,2,8,2,4>>",
+           "mov::vectors<mov::form<3,2,8,4,0>>", "mov::query_gradient<mov::form<3,2,8,2,0>>", "mov::key_gradient<mov::form<3,2,8,2,4>>",
+           "warp::warp_rows<bf16,8,2>", "warp::scatter<bf16,2>", "warp::field_gradient<bf16,8,2>", "join<bf16,bf16,8>",
+           "column_sums<moments<bf16,8>>", "column_sums<grad_terms<bf16,8>>", "norm_grad_apply<bf16,8>", "max_pool2<bf16,8,4>",
+           "upsample<bf16,8,2>", "upsample_grad<bf16,8,2>", "cosine_loss<bf16,8>", "adam_update", "sevr::read_views<2>")
+RESOURCES = Path(__file__).resolve().parent.parent / "tests/cuda/resources.txt"
+
+
+def print_resources():
+    """Columns of RESOURCES: name, threads, shared memory, registers for sm_80, 90, 100, 120, shares on an A100 and an H100, stack."""
+    rows = {name.split(":", 1)[1]: numbers for name, *numbers in map(str.split, RESOURCES.read_text().splitlines()) if name != "#"}
+    print("\n| kernel | threads | shared bytes | registers, sm_80 | sm_90 | threads at once, A100 | H100 |")
+    print("|---|" + "---:|" * 6)
+    for kernel in KERNELS:
+        threads, shared, sm_80, sm_90, _, _, a100, h100, _ = rows[kernel]
+        print(f"| `{kernel}` | {threads} | {int(shared):,} | {sm_80} | {sm_90} | {a100} % | {h100} % |")
 
 
 def convolutions(dims, size, kind):
@@ -122,6 +141,7 @@ def main():
     for kind in kinds:
         parts = [part for work in families(dims, size, given.pairs, kind, measured).values() for part in work]
         print(f"| {kind} |", " | ".join(f"{1e3 * floor_of(parts, gpu):.0f}" for gpu in SHOWN), "|")
+    print_resources()
 
 
 if __name__ == "__main__":

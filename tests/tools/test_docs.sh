@@ -40,6 +40,13 @@ while read -r line; do
     holds grep -qxF "$line" docs/cluster.md
 done <"$tmp/table"
 
+it "the tables of estimates for GPUs are the script's"
+python3 scripts/gpu_roofline.py >"$tmp/table" 2>"$tmp/err" || wrong 'gpu_roofline.py failed'
+last='scripts/gpu_roofline.py'
+while read -r line; do
+    holds grep -qxF "$line" docs/cuda.md
+done <"$tmp/table"
+
 if [ -d "$build/meson-uninstalled" ] && command -v pkg-config >/dev/null; then
     it 'the C program in README compiles by pkg-config in the build tree, and says what is missing'
     sed -n '/^```c$/,/^```$/p' README.md | sed '1d;$d' >"$tmp/readme.c"
