@@ -75,11 +75,15 @@ class Report:
             self.failed(part, "", f"cannot be started: {error}", "")
             return None
         except subprocess.TimeoutExpired as late:
-            self.failed(part, f"{limit}", "did not end", (late.stdout or b"").decode(errors="replace"))
+            output = late.stdout or b""  # bytes, in some versions of Python, in spite of text
+            self.failed(part, f"{limit}", "did not end", output if isinstance(output, str) else output.decode(errors="replace"))
             return None
         seconds = f"{time.monotonic() - start:.1f}"
         lines = [line.strip() for line in run.stdout.splitlines() if line.strip()]
-        last = (lines or ["no output"])[-1][:100].replace("|", "/")
+        last = (lines or ["no output"])[-1][:160].replace("|", "/")
+        if run.returncode and "the plan needs" in run.stdout:
+            self.not_run(part, last)
+            return None
         if run.returncode:
             self.failed(part, seconds, f"exit status {run.returncode}: {last}", run.stdout)
             return None
@@ -126,7 +130,8 @@ def check_tests(report, build):
 def check_golden(report, build):
     for precision, pattern in GOLDEN:
         files = sorted((PROJECT / "tests/golden").glob(pattern))
-        report.run(f"golden files, {precision}", [build / "golden_check", "--device", "cuda", "--precision", precision, *files], 20 * MINUTES)
+        report.run(f"golden files, {precision}", [build / "golden_check", "--device", "cuda", "--precision", precision, *files],
+                   20 * MINUTES)
 
 
 def steps_of(run):
@@ -168,12 +173,12 @@ def check_timings(report, build, name):
     for part, dims, size, pairs, precision, tf32 in TIMINGS:
         kind = "tf32" if tf32 else precision
         words = f"{part} {'x'.join([str(size)] * dims)}, {pairs} {'pair' if pairs == 1 else 'pairs'}, {kind}"
-        out = report.run(f"time: {words}", [build / "cover", "bench", "--device", "cuda", "--brief", "--json", "--part", part, "--dims", dims,
-                                            "--size", size, "--pairs", pairs, "--precision", precision, *(["--tf32"] if tf32 else [])],
+        options = ["--part", part, "--dims", dims, "--size", size, "--pairs", pairs, "--precision", precision, *(["--tf32"] if tf32 else [])]
+        out = report.run(f"time: {words}", [build / "cover", "bench", "--device", "cuda", "-q", "--brief", "--json", *options],
                          10 * MINUTES)
         if out is None:
             continue
-        figures = json.loads(out[out.index("{"):])
+        figures, _ = json.JSONDecoder().raw_decode(out[out.index("{"):])
         estimate = gpu_roofline.floor_ms(name, dims, size, pairs, kind) if part == "step" else None
         report.timings.append(f"| {words} | {1e3 * figures['seconds']:.3f} | {1e3 * figures['seconds_min']:.3f} "
                               f"| {'' if estimate is None else f'{estimate:.1f}'} |")
@@ -205,7 +210,8 @@ def heading(info, gpus, now):
     nccl = told([sys.executable, "-c", "import ctypes; n = ctypes.c_int(); l = ctypes.CDLL('libnccl.so.2'); "
                                        "l.ncclGetVersion(ctypes.byref(n)); print(n.value)"])
     return [f"# {cuda['name']}, {now:%Y-%m-%d}", "",
-            f"- GPUs: {gpus}; compute capability {cuda['capability']}, {cuda['processors']} processors, {cuda['memory_bytes'] / 2**30:.1f} GiB",
+            f"- GPUs: {gpus}; compute capability {cuda['capability']}, {cuda['processors']} processors, "
+            f"{cuda['memory_bytes'] / 2**30:.1f} GiB",
             f"- driver, power limit, clock: {smi.strip() if smi else 'nvidia-smi is not there'}",
             f"- CUDA: driver {cuda['driver']}, runtime {cuda['runtime']}; cuDNN {cudnn // 10000}.{cudnn // 100 % 100}.{cudnn % 100}; "
             f"NCCL {nccl.strip() if nccl else 'is not installed'}",

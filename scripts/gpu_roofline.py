@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """A floor for a training step on a GPU, by kernel families: the larger of arithmetic and memory traffic.  Nothing of it was run.
 
-Usage: gpu_roofline.py [--pairs N] [--bench BENCH.json]
+Usage: gpu_roofline.py [--pairs N] [--bench BENCH.json] [--write]
 Prints the Markdown tables of docs/cuda.md: paper-2d at 384x384, radius 2, and what some kernels take of a chip, from
 tests/cuda/resources.txt.  BENCH.json is what `cover bench --part step --json` prints, in 2D or 3D; its operations take the place of
-those in MEGABYTES.  Assumptions: EXTRA, and the published rates in GPUS.
+those in MEGABYTES.  --write puts the tables into docs/cuda.md, in the place of those that begin alike.
+Assumptions: EXTRA, and the published rates in GPUS.
 Imported by check_gpu.py, which sets floors beside what it has measured.
 """
 import argparse
@@ -64,17 +65,24 @@ KERNELS = ("mov::vectors<mov::form<2,2,8,4,0>>", "mov::query_gradient<mov::form<
            "warp::warp_rows<bf16,8,2>", "warp::scatter<bf16,2>", "warp::field_gradient<bf16,8,2>", "join<bf16,bf16,8>",
            "column_sums<moments<bf16,8>>", "column_sums<grad_terms<bf16,8>>", "norm_grad_apply<bf16,8>", "max_pool2<bf16,8,4>",
            "upsample<bf16,8,2>", "upsample_grad<bf16,8,2>", "cosine_loss<bf16,8>", "adam_update", "sevr::read_views<2>")
-RESOURCES = Path(__file__).resolve().parent.parent / "tests/cuda/resources.txt"
+PROJECT = Path(__file__).resolve().parent.parent
+RESOURCES, PAGE = PROJECT / "tests/cuda/resources.txt", PROJECT / "docs/cuda.md"
 
 
-def print_resources():
+def table(heads, rows, words=1):
+    """A Markdown table, whose first `words` columns are not numbers."""
+    lines = [heads, ["---"] * words + ["---:"] * (len(heads) - words), *rows]
+    return "\n".join("| " + " | ".join(row) + " |" for row in lines)
+
+
+def table_of_resources():
     """Columns of RESOURCES: name, threads, shared memory, registers for sm_80, 90, 100, 120, shares on an A100 and an H100, stack."""
-    rows = {name.split(":", 1)[1]: numbers for name, *numbers in map(str.split, RESOURCES.read_text().splitlines()) if name != "#"}
-    print("\n| kernel | threads | shared bytes | registers, sm_80 | sm_90 | threads at once, A100 | H100 |")
-    print("|---|" + "---:|" * 6)
+    recorded = {name.split(":", 1)[1]: numbers for name, *numbers in map(str.split, RESOURCES.read_text().splitlines()) if name != "#"}
+    rows = []
     for kernel in KERNELS:
-        threads, shared, sm_80, sm_90, _, _, a100, h100, _ = rows[kernel]
-        print(f"| `{kernel}` | {threads} | {int(shared):,} | {sm_80} | {sm_90} | {a100} % | {h100} % |")
+        threads, shared, sm_80, sm_90, _, _, a100, h100, _ = recorded[kernel]
+        rows.append([f"`{kernel}`", threads, f"{int(shared):,}", sm_80, sm_90, f"{a100} %", f"{h100} %"])
+    return table(["kernel", "threads", "shared bytes", "registers, sm_80", "sm_90", "threads at once, A100", "H100"], rows)
 
 
 def convolutions(dims, size, kind):
@@ -120,10 +128,24 @@ def floor_ms(name, dims, size, pairs, kind):
     return None
 
 
+def table_of_families(made, what):
+    rows = []
+    for name, work in (*made.items(), ("all", [part for work in made.values() for part in work])):
+        flops, moved = (sum(part[i] for part in work) for i in (0, 1))
+        rows.append([name, f"{flops / 1e12:.2f}", f"{moved / 1e9:.1f}", *(f"{1e3 * floor_of(work, gpu):.1f}" for gpu in SHOWN)])
+    return table([what, "TFLOP", "GB", *(f"{gpu} ms" for gpu in SHOWN)], rows)
+
+
+def table_of_floors(made):
+    rows = [[kind, *(f"{1e3 * sum(floor_of(work, gpu) for work in step.values()):.0f}" for gpu in SHOWN)] for kind, step in made.items()]
+    return table(["floor of a step, ms", *SHOWN], rows)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pairs", type=int, default=24)
     parser.add_argument("--bench")
+    parser.add_argument("--write", action="store_true")
     given = parser.parse_args()
     dims, size, kinds, measured = 2, 384, ("bf16", "tf32", "fp32"), None
     if given.bench:
@@ -131,17 +153,12 @@ def main():
             bench = json.load(file)
         dims, size, kinds = bench["dims"], bench["size"], (bench["precision"],)
         measured = {row["op"]: row["bytes"] for row in bench["operations"]}
-    made = families(dims, size, given.pairs, kinds[0], measured)
-    print(f"| {kinds[0]}, {given.pairs} pairs | TFLOP | GB |", " | ".join(f"{gpu} ms" for gpu in SHOWN), "|")
-    print("|---|---:|---:|" + "---:|" * len(SHOWN))
-    for name, work in (*made.items(), ("all", [part for work in made.values() for part in work])):
-        flops, moved = (sum(part[i] for part in work) for i in (0, 1))
-        print(f"| {name} | {flops / 1e12:.2f} | {moved / 1e9:.1f} |", " | ".join(f"{1e3 * floor_of(work, gpu):.1f}" for gpu in SHOWN), "|")
-    print("\n| floor of a step, ms |", " | ".join(SHOWN), "|\n|---|" + "---:|" * len(SHOWN))
-    for kind in kinds:
-        parts = [part for work in families(dims, size, given.pairs, kind, measured).values() for part in work]
-        print(f"| {kind} |", " | ".join(f"{1e3 * floor_of(parts, gpu):.0f}" for gpu in SHOWN), "|")
-    print_resources()
+    tables = [table_of_families(families(dims, size, given.pairs, kinds[0], measured), f"{kinds[0]}, {given.pairs} pairs"),
+              table_of_floors({kind: families(dims, size, given.pairs, kind, measured) for kind in kinds}), table_of_resources()]
+    print("\n\n".join(tables))
+    for table in tables if given.write else ():
+        head = re.escape(table.split("|")[1])
+        PAGE.write_text(re.sub(rf"^\|{head}\|.*\n(\|.*\n)+", lambda _, table=table: table + "\n", PAGE.read_text(), flags=re.MULTILINE))
 
 
 if __name__ == "__main__":

@@ -30,7 +30,9 @@ info)
 pretrain)
     mkdir -p "$4"
     for step in 1 2; do echo "{\"step\": $step, \"l_vec\": $([ "${4#*"${ASTRAY:-never}"}" = "$4" ] && echo 1.01 || echo 2)}"; done >"$4/log.jsonl" ;;
-bench) echo '{"seconds": 0.1, "seconds_min": 0.09}' ;;
+bench)
+    case "$SMALL $*" in yes*'--pairs 24 '*) echo 'cover bench: the plan needs 20 GiB' >&2 && exit 1 ;; esac
+    echo '{"seconds": 0.1, "seconds_min": 0.09}' ;;
 esac
 END
 for name in kernels mov warp sevr conv module; do
@@ -58,6 +60,11 @@ it 'two GPUs train together where there are two'
 run 0 env TWO=1 PATH="$tmp/bin:$PATH" python3 "$project/scripts/check_gpu.py" --parts pretrain "$tmp/build" "$tmp/results"
 report '^\| pretrain: two GPUs, beside the CPU \| passed \|'
 holds test "$(grep -c '| passed |' "$tmp"/results/gpu-*.md)" = 4
+
+it 'what does not fit into the memory of the GPU is not run, with its reason'
+run 0 env SMALL=yes PATH="$tmp/bin:$PATH" python3 "$project/scripts/check_gpu.py" --parts time "$tmp/build" "$tmp/results"
+report '^\| time: step 384x384, 24 pairs, fp32 \| not run \|  \| cover bench: the plan needs 20 GiB'
+report '^\| time: step 384x384, 2 pairs, fp32 \| passed'
 
 it 'a part that fails is told with its output, and so is training that goes astray'
 echo 'echo "mov.cu is wrong"; exit 1' | program build/tests/cuda/gpu_mov
