@@ -139,7 +139,8 @@ static void expect(const double *all, int64_t rows, int64_t width, int64_t first
     for (int64_t row = 0; row < rows; row++)
         for (int64_t c = 0; c < channels; c++) part[row * channels + c] = (float)all[row * width + first + c];
     void *expected = as_elements(part, rows * channels, element), *data = fetched(found);
-    check_close(data, expected, rows * channels, element, half ? 0.02 : 1e-5, what);
+    const double exact = EMULATED ? 1e-5 : 1e-4; /* engines of cuDNN may be Winograd's */
+    check_close(data, expected, rows * channels, element, half ? 0.02 : exact, what);
     free(part), free(expected), free(data);
 }
 
