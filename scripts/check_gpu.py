@@ -108,7 +108,8 @@ def find_sanitizer():
 
 
 def check_tests(report, build):
-    if not report.wants("test") and not any(report.wants(f"{tool}: ") for tool in SANITIZERS):
+    parts = [f"test: {name}" for name in TESTS] + [f"{tool}: {name}" for tool in SANITIZERS for name in (*KERNEL_TESTS, "all")]
+    if not any(map(report.wants, parts)):
         return
     if told(["ninja", "-C", str(build), "gpu-tests"]) is None:
         report.failed("test: build", "", "`ninja gpu-tests` fails", "")
@@ -142,7 +143,7 @@ def steps_of(run):
 def check_training(report, build, gpus):
     """The demo network through the command: on the CPU, a GPU, and two."""
     cover, ways = build / "cover", {"one GPU": ["--device", "cuda"], "two GPUs": ["--device", "cuda", "--ranks", "2"]}
-    if not report.wants("pretrain"):
+    if not any(report.wants(f"pretrain: {way}") for way in ways):
         return
     if gpus < 2:
         report.not_run("pretrain: two GPUs", "there is one GPU")

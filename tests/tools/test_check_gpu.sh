@@ -61,6 +61,10 @@ run 0 env TWO=1 PATH="$tmp/bin:$PATH" python3 "$project/scripts/check_gpu.py" --
 report '^\| pretrain: two GPUs, beside the CPU \| passed \|'
 holds test "$(grep -c '| passed |' "$tmp"/results/gpu-*.md)" = 4
 
+it 'a part may be run alone'
+run 0 env PATH="$tmp/bin:$PATH" python3 "$project/scripts/check_gpu.py" --parts 'test: mov,memcheck: warp' "$tmp/build" "$tmp/results"
+holds test "$(grep -c '^| [^|]*: [^|]* | passed |' "$tmp"/results/gpu-*.md)" = 2
+
 it 'what does not fit into the memory of the GPU is not run, with its reason'
 run 0 env SMALL=yes PATH="$tmp/bin:$PATH" python3 "$project/scripts/check_gpu.py" --parts time "$tmp/build" "$tmp/results"
 report '^\| time: step 384x384, 24 pairs, fp32 \| not run \|  \| cover bench: the plan needs 20 GiB'
