@@ -31,18 +31,12 @@ int program_slabs(const struct program *program, int n, int team) {
     return op->any_slabs ? team_slabs(node_images(program->graph, node), team) : 1;
 }
 
-static int weights_row(const struct graph *graph, const struct node *node) {
-    return node->op == OP_conv_grad_weights ? (int)node->attributes.channels : graph->tensors[node->input[1]].index;
-}
-
-static bool is_conv(enum op op) { return op == OP_conv || op == OP_conv_grad_data || op == OP_conv_grad_weights; }
-
 /* Find or add the convolution of a node: one for each (weights, grid).  The forward node, which comes first where there is
  * one, knows its tensors; a gradient alone tells what it can. */
 static int prepared_conv_of(struct program *program, const struct node *node) {
     const struct graph *graph = program->graph;
     const struct tensor *x = &graph->tensors[node->input[0]];
-    int row = weights_row(graph, node);
+    int row = node_weights(graph, node);
     const struct parameter *weights = &graph->parameters->rows[row];
     int found = 0;
     while (found < program->conv_count && !(program->convs[found].row == row &&
@@ -99,7 +93,7 @@ static void create_convs(void *data, int worker) {
 static cover_status prepare_convs(struct program *program, struct pool *pool) {
     const struct graph *graph = program->graph;
     for (int n = 0; n < graph->node_count; n++)
-        program->conv_of_node[n] = is_conv(graph->nodes[n].op) ? prepared_conv_of(program, &graph->nodes[n]) : ABSENT;
+        program->conv_of_node[n] = node_weights(graph, &graph->nodes[n]) == ABSENT ? ABSENT : prepared_conv_of(program, &graph->nodes[n]);
     for (int i = 0; i < program->conv_count; i++)
         program->convs[i].shape.slabs = conv_good_slabs(&program->convs[i].shape);
     atomic_store(&program->next, 0);

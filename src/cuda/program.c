@@ -11,18 +11,12 @@ static size_t aligned(size_t bytes) { return (bytes + ALIGNMENT - 1) / ALIGNMENT
 
 /* ---- convolutions */
 
-static bool is_conv(enum op op) { return op == OP_conv || op == OP_conv_grad_data || op == OP_conv_grad_weights; }
-
-static int weights_row(const struct graph *graph, const struct node *node) {
-    return node->op == OP_conv_grad_weights ? (int)node->attributes.channels : graph->tensors[node->input[1]].index;
-}
-
 /* Find or add the convolution of a node.  The forward node, which comes first where there is one, knows its tensors; a gradient alone
  * tells what it can. */
 static int conv_of(struct program *program, const struct node *node) {
     const struct graph *graph = program->graph;
     const struct tensor *first = &graph->tensors[node->input[0]];
-    const int row = weights_row(graph, node), images = first->images * program->samples;
+    const int row = node_weights(graph, node), images = first->images * program->samples;
     const struct parameter *weights = &graph->parameters->rows[row];
     int found = 0;
     while (found < program->conv_count && !(program->convs[found].row == row && program->convs[found].shape.images == images &&
@@ -53,7 +47,7 @@ static int conv_of(struct program *program, const struct node *node) {
 static cover_status prepare_convs(struct program *program) {
     const struct graph *graph = program->graph;
     for (int n = 0; n < graph->node_count; n++)
-        program->conv_of_node[n] = is_conv(graph->nodes[n].op) ? conv_of(program, &graph->nodes[n]) : ABSENT;
+        program->conv_of_node[n] = node_weights(graph, &graph->nodes[n]) == ABSENT ? ABSENT : conv_of(program, &graph->nodes[n]);
     for (int i = 0; i < program->conv_count; i++) {
         struct prepared_conv *conv = &program->convs[i];
         cover_status status = cuda_conv_create(&conv->conv, program->device, &conv->shape);

@@ -2,7 +2,7 @@
 #ifndef COVER_TESTS_FIXTURE_H
 #define COVER_TESTS_FIXTURE_H
 
-#include "../check_main.h"
+#include "../blobs.h"
 #include "api/trainer.h"
 #include "core/base/files.h"
 #include "core/base/philox.h"
@@ -36,28 +36,10 @@ static inline cover_config *own_config(void) {
     return own;
 }
 
-/* Blobs on a gradient, told apart by `variant`. */
 static inline void make_data(const char *path, uint32_t variant) {
-    enum { H = 48, W = 56, IMAGES = 6 };
-    uint8_t pixels[H * W], *bytes;
-    size_t size;
     char images[128];
     snprintf(images, sizeof images, "%s/images-%u", folder, variant);
-    ck_assert_ok(folder_create(images));
-    for (int n = 0; n < IMAGES; n++) {
-        struct random4 r = philox(variant, (uint32_t)n, RANDOM_TEST, 0, 0);
-        double cy = 10 + r.word[0] % 28, cx = 10 + r.word[1] % 36, radius = 5 + r.word[2] % 9;
-        for (int y = 0; y < H; y++)
-            for (int x = 0; x < W; x++) {
-                double d = hypot(y - cy, x - cx) / radius;
-                pixels[y * W + x] = (uint8_t)(40 + x + 100 * exp(-d * d) + (r.word[3] >> ((x + y) % 24) & 15));
-            }
-        char name[160];
-        snprintf(name, sizeof name, "%s/%02d.png", images, n);
-        ck_assert_ok(png_encode(context, &bytes, &size, pixels, H, W, 1));
-        ck_assert_ok(file_replace(context, name, bytes, size));
-        memory_free(context, bytes);
-    }
+    write_blobs(context, images, 6, variant, 48, 56);
     ck_assert_ok(cover_pack(context, (const char *[]){images}, 1, path, NULL, NULL));
 }
 

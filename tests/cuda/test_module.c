@@ -1,11 +1,10 @@
 /* The whole CUDA module, emulated or on a GPU: training beside the CPU's, components, refusals before work starts, and every call of
  * the runtime failing in turn. */
+#include "../blobs.h"
 #include "device.h"
 
 #include "api/trainer.h"
 #include "core/base/files.h"
-#include "core/base/philox.h"
-#include "io/image.h"
 
 #include <libcover/cover.h>
 
@@ -26,28 +25,6 @@ static cover_status open_context(cover_context **context, const char *device, in
     return cover_context_create(context, &options);
 }
 
-/* Blobs on a gradient, 40x44. */
-static void write_images(const char *where) {
-    enum { H = 40, W = 44 };
-    uint8_t pixels[H * W], *bytes;
-    size_t size;
-    ck_assert_ok(folder_create(where));
-    for (int n = 0; n < IMAGES; n++) {
-        struct random4 r = philox(1, (uint32_t)n, RANDOM_TEST, 0, 0);
-        double cy = 8 + r.word[0] % 24, cx = 8 + r.word[1] % 28, radius = 5 + r.word[2] % 9;
-        for (int y = 0; y < H; y++)
-            for (int x = 0; x < W; x++) {
-                double d = hypot(y - cy, x - cx) / radius;
-                pixels[y * W + x] = (uint8_t)(40 + x + 100 * exp(-d * d) + (r.word[3] >> ((x + y) % 24) & 15));
-            }
-        char path[160];
-        snprintf(path, sizeof path, "%s/%02d.png", where, n);
-        ck_assert_ok(png_encode(host, &bytes, &size, pixels, H, W, 1));
-        ck_assert_ok(file_replace(host, path, bytes, size));
-        memory_free(host, bytes);
-    }
-}
-
 static void setup(void) {
     char images[128];
     ssize_t length = readlink("/proc/self/exe", module, sizeof module - 1);
@@ -59,7 +36,7 @@ static void setup(void) {
     ck_assert_ok(open_context(&host, "cpu", 0));
     snprintf(images, sizeof images, "%s/images", folder);
     snprintf(data_path, sizeof data_path, "%s/data.h5", folder);
-    write_images(images);
+    write_blobs(host, images, IMAGES, 1, 40, 44);
     ck_assert_ok(cover_pack(host, (const char *[]){images}, 1, data_path, NULL, NULL));
 }
 static void teardown(void) {

@@ -1,5 +1,5 @@
 /* The trainer: the same numbers whatever the lanes, exact resume, run folders, refusals before work starts. */
-#include "../check_main.h"
+#include "../blobs.h"
 #include "api/trainer.h"
 #include "core/base/files.h"
 #include "core/base/philox.h"
@@ -30,32 +30,10 @@ static cover_context *make_context(int threads) {
 
 static void set(cover_config *which, const char *name, const char *value) { ck_assert_ok(cover_config_set(which, name, value)); }
 
-/* Blobs on a gradient, 48x56, told apart by `variant`. */
-static void write_images(const char *where, int count, uint32_t variant) {
-    enum { H = 48, W = 56 };
-    uint8_t pixels[H * W], *bytes;
-    size_t size;
-    ck_assert_ok(folder_create(where));
-    for (int n = 0; n < count; n++) {
-        struct random4 r = philox(variant, (uint32_t)n, RANDOM_TEST, 0, 0);
-        double cy = 10 + r.word[0] % 28, cx = 10 + r.word[1] % 36, radius = 5 + r.word[2] % 9;
-        for (int y = 0; y < H; y++)
-            for (int x = 0; x < W; x++) {
-                double d = hypot(y - cy, x - cx) / radius;
-                pixels[y * W + x] = (uint8_t)(40 + x + 100 * exp(-d * d) + (r.word[3] >> ((x + y) % 24) & 15));
-            }
-        char path[160];
-        snprintf(path, sizeof path, "%s/%02d.png", where, n);
-        ck_assert_ok(png_encode(context, &bytes, &size, pixels, H, W, 1));
-        ck_assert_ok(file_replace(context, path, bytes, size));
-        memory_free(context, bytes);
-    }
-}
-
 static void pack(const char *name, uint32_t variant, char *out, size_t bytes) {
     char images[128];
     snprintf(images, sizeof images, "%s/images-%u", folder, variant);
-    write_images(images, 6, variant);
+    write_blobs(context, images, 6, variant, 48, 56);
     snprintf(out, bytes, "%s/%s", folder, name);
     ck_assert_ok(cover_pack(context, (const char *[]){images}, 1, out, NULL, NULL));
 }

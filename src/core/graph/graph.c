@@ -244,3 +244,8 @@ int64_t tensor_elements(const struct tensor *tensor) {
 size_t tensor_bytes(const struct tensor *tensor) {
     return (size_t)tensor_elements(tensor) * element_bytes(tensor->element);
 }
+
+int node_weights(const struct graph *graph, const struct node *node) {
+    if (node->op == OP_conv_grad_weights) return (int)node->attributes.channels;
+    return node->op == OP_conv || node->op == OP_conv_grad_data ? graph->tensors[node->input[1]].index : ABSENT;
+}

@@ -139,5 +139,7 @@ int graph_stored(const struct graph *graph, int tensor);
 int64_t tensor_elements(const struct tensor *tensor); /* all images */
 size_t tensor_bytes(const struct tensor *tensor);
 double node_flops(const struct graph *graph, const struct node *node);
+/* The row of a convolution's weights, in its passes too; ABSENT for other ops. */
+int node_weights(const struct graph *graph, const struct node *node);
 
 #endif

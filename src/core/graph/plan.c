@@ -33,6 +33,14 @@ static void touch(struct block *blocks, const struct graph *graph, int tensor, i
 
 static size_t aligned(size_t bytes, size_t alignment) { return (bytes + alignment - 1) / alignment * alignment; }
 
+/* Can the bytes of all tensors together be counted? */
+static bool fits(const struct graph *graph, int64_t samples) {
+    int64_t bytes, sum = 0;
+    for (int t = 0; t < graph->tensor_count; t++)
+        if (!multiply((int64_t)tensor_bytes(&graph->tensors[t]), samples, &bytes) || __builtin_add_overflow(sum, bytes, &sum)) return false;
+    return true;
+}
+
 static void find_lifetimes(struct block *blocks, const struct graph *graph, size_t samples, size_t alignment) {
     for (int t = 0; t < graph->tensor_count; t++)
         blocks[t] = (struct block){.first = graph->node_count, .last = -1, .tensor = t};
@@ -124,6 +132,10 @@ cover_status plan_create(struct plan *plan, const struct graph *graph, const siz
     plan->offset = memory_zero(context, (size_t)tensors * sizeof *plan->offset);
     plan->workspace = memory_zero(context, (size_t)nodes * sizeof *plan->workspace);
     if (!blocks || !neighbours || !owner || !plan->offset || !plan->workspace) goto done;
+    if (!fits(graph, samples)) {
+        status = fail(COVER_ERROR_SHAPE, "%lld samples at once are more than memory can hold", (long long)samples);
+        goto done;
+    }
     find_lifetimes(blocks, graph, (size_t)samples, alignment);
     share_blocks(owner, blocks, graph);
     for (int t = 0; t < tensors; t++)

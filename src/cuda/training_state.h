@@ -1,0 +1,62 @@
+/* The state of training on a GPU, for training.c (its life), training_samples.c (what comes in) and training_step.c (a step). */
+#ifndef COVER_CUDA_TRAINING_STATE_H
+#define COVER_CUDA_TRAINING_STATE_H
+
+#include "../core/train/training.h"
+#include "program.h"
+#include "reduction.h"
+#include "sevr.h"
+
+#include <cuda_runtime_api.h>
+
+struct range { /* of the flat buffers, in floats */
+    int64_t first, count;
+};
+
+/* What comes back after a step, in page-locked memory of the host. */
+struct outcome {
+    double square_sum;
+    double terms[]; /* of each term's result: (samples, channels) */
+};
+
+struct training_state {
+    cover_context *context;
+    struct device *device;
+    const struct model *model;
+    int64_t samples, floats;
+    struct program *program;
+    struct lane lane[TRAINING_SLOTS];      /* one arena and gradient, inputs of their own */
+    float *staging[TRAINING_SLOTS];        /* page-locked: the inputs as they will lie in device memory */
+    size_t input_offset[RUN_INPUTS], input_bytes, outcome_bytes, term_offset[MODEL_TERMS];
+    float *weights, *m, *v, *gradient;     /* device */
+    struct range *trained;                 /* parameters with a gradient, joined where they touch */
+    int trained_count;
+    double *square_sum;                    /* device */
+    void *square_workspace;                /* device */
+    struct cuda_update *update, *update_host; /* device; page-locked */
+    struct outcome *outcome;               /* page-locked */
+    cudaEvent_t copied[TRAINING_SLOTS], finished;
+    cudaGraphExec_t graph[TRAINING_SLOTS]; /* NULL: not captured */
+    bool no_graph;                         /* capturing failed once */
+    int64_t steps;
+    struct reduction *reduction; /* over ranks, or NULL */
+    /* where views are drawn here: an image and scratch memory, which draws take in turn, and what pairs count */
+    const struct settings *settings;
+    float *image;
+    void *scratch;
+    size_t image_bytes, scratch_bytes;
+    struct cuda_view_sums *view_sums, *view_sums_host[TRAINING_SLOTS]; /* of each sample: device; page-locked */
+    int64_t *numbers[TRAINING_SLOTS];                                  /* of the images in their dataset */
+};
+
+/* The tensor of this kind and number that is no view. */
+const struct tensor *graph_tensor(const struct graph *graph, enum storage storage, int index);
+
+/* ---- training_samples.c, training_step.c: entries of struct training */
+cover_status cuda_training_sample(struct training_state *state, int slot, int64_t index, const struct sample *sample);
+cover_status cuda_training_counts(struct training_state *state, int slot, int64_t samples, int64_t *count, double *zero);
+cover_status cuda_training_start(struct training_state *state, int slot, const struct training_step *step);
+cover_status cuda_training_finish(struct training_state *state, struct training_step *step);
+cover_status cuda_training_update(struct training_state *state, const struct adam *adam);
+
+#endif

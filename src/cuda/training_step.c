@@ -1,0 +1,131 @@
+/* A step on a GPU: packing of weights, forward, backward, reduction over ranks, norm and update are one CUDA graph, captured at the second
+ * step and played from then on.  What changes from step to step (samples, rate, scale) lies in memory that the graph reads.  Gradients
+ * go out bucket by bucket on a stream of their own while backward goes on.  Called through training_cuda. */
+#include "training_state.h"
+
+#include <time.h>
+
+/* ---- a step */
+
+static cover_status start_adam(struct training_state *state) {
+    cuda_stream stream = state->device->compute;
+    CUDA_TRY(cudaMemcpyAsync(state->update, state->update_host, sizeof *state->update, cudaMemcpyHostToDevice, (cudaStream_t)stream));
+    for (int i = 0; i < state->trained_count; i++) {
+        const struct range *range = &state->trained[i];
+        CUDA_TRY(cuda_adam(stream, state->weights + range->first, state->m + range->first, state->v + range->first,
+                           state->gradient + range->first, range->count, state->update, state->square_sum));
+    }
+    return COVER_OK;
+}
+
+/* Everything behind the samples, onto the streams. */
+static cover_status start_body(struct training_state *state, int slot) {
+    const struct graph *graph = &state->model->graph;
+    const struct lane *lane = &state->lane[slot];
+    cuda_stream compute = state->device->compute;
+    TRY(program_pack_on(state->program, compute, state->weights));
+    for (int n = 0; n < graph->node_count; n++) {
+        TRY(program_start_node(state->program, lane, compute, n));
+        if (state->reduction) TRY(reduction_after(state->reduction, n));
+    }
+    if (state->reduction) TRY(reduction_join(state->reduction));
+    CUDA_TRY(cuda_square_sum(compute, state->square_sum, state->gradient, state->floats, state->square_workspace));
+    for (int i = 0; i < MODEL_TERMS; i++) {
+        const struct tensor *term = graph_tensor(graph, STORAGE_RESULT, state->model->term[i].result);
+        const int64_t values = state->samples * tensor_elements(term);
+        const double *result = program_address(state->program, lane, (int)(term - graph->tensors));
+        CUDA_TRY(cuda_guard(compute, state->square_sum, result, values));
+        CUDA_TRY(cudaMemcpyAsync(&state->outcome->terms[state->term_offset[i]], result, (size_t)values * sizeof *result,
+                                 cudaMemcpyDeviceToHost, (cudaStream_t)compute));
+    }
+    TRY(start_adam(state));
+    CUDA_TRY(cudaMemcpyAsync(&state->outcome->square_sum, state->square_sum, sizeof(double), cudaMemcpyDeviceToHost,
+                             (cudaStream_t)compute));
+    return COVER_OK;
+}
+
+static cover_status start_only(struct training_state *state, int slot, uint64_t only_ops) {
+    const struct graph *graph = &state->model->graph;
+    TRY(program_pack_on(state->program, state->device->compute, state->weights));
+    for (int n = 0; n < graph->node_count; n++)
+        if (only_ops >> graph->nodes[n].op & 1) TRY(program_start_node(state->program, &state->lane[slot], state->device->compute, n));
+    return COVER_OK;
+}
+
+/* The body as a CUDA graph.  Where it cannot be captured, steps go on without. */
+static cover_status capture(struct training_state *state, int slot) {
+    cudaStream_t compute = (cudaStream_t)state->device->compute;
+    cudaGraph_t graph = NULL;
+    CUDA_TRY(cudaStreamBeginCapture(compute, cudaStreamCaptureModeThreadLocal));
+    cover_status status = start_body(state, slot);
+    cudaError_t error = cudaStreamEndCapture(compute, &graph);
+    if (status == COVER_OK && error == cudaSuccess) error = cudaGraphInstantiate(&state->graph[slot], graph, 0);
+    if (graph) (void)cudaGraphDestroy(graph);
+    if (status == COVER_OK && error == cudaSuccess) return COVER_OK;
+    (void)cudaGetLastError();
+    log_line(state->context, COVER_LOG_WARNING, "a step could not be made a CUDA graph (%s); steps are started kernel by kernel",
+             status != COVER_OK ? error_slot() : cudaGetErrorString(error));
+    state->no_graph = true, state->graph[slot] = NULL;
+    return COVER_OK;
+}
+
+static cover_status start(struct training_state *state, int slot, const struct training_step *step) {
+    cudaStream_t compute = (cudaStream_t)state->device->compute;
+    *state->update_host = (struct cuda_update){.clip = step->clip};
+    if (step->adam) state->update_host->adam = *step->adam;
+    CUDA_TRY(cudaStreamWaitEvent(compute, state->copied[slot], 0));
+    if (step->only_ops) TRY(start_only(state, slot, step->only_ops));
+    else {
+        /* the first step runs as it is: libraries load what they need */
+        if (state->steps++ > 0 && !state->graph[slot] && !state->no_graph) TRY(capture(state, slot));
+        if (state->graph[slot]) CUDA_TRY(cudaGraphLaunch(state->graph[slot], compute));
+        else TRY(start_body(state, slot));
+    }
+    CUDA_TRY(cudaEventRecord(state->finished, compute));
+    if (state->reduction) reduction_started(state->reduction);
+    return COVER_OK;
+}
+cover_status cuda_training_start(struct training_state *state, int slot, const struct training_step *step) {
+    TRY(device_enter(state->device));
+    cover_status status = start(state, slot, step);
+    device_leave(state->device);
+    return status;
+}
+
+/* Wait without blocking in the driver, so that a lost rank is noticed: soon at first, then ever more patiently. */
+static cover_status wait(struct training_state *state) {
+    for (long pause = 1000;; pause += pause < 1000000 ? pause / 2 : 0) {
+        cudaError_t error = cudaEventQuery(state->finished);
+        if (error != cudaErrorNotReady) return cuda_check((cuda_error)error, "the step");
+        if (state->reduction) TRY(reduction_watch(state->reduction));
+        nanosleep(&(struct timespec){.tv_nsec = pause}, NULL);
+    }
+}
+
+static cover_status finish(struct training_state *state, struct training_step *step) {
+    const struct graph *graph = &state->model->graph;
+    TRY(wait(state));
+    step->square_sum = state->outcome->square_sum;
+    for (int i = 0; i < MODEL_TERMS; i++) {
+        const struct loss_term *term = &state->model->term[i];
+        const int64_t width = graph_tensor(graph, STORAGE_RESULT, term->result)->channels;
+        for (int64_t sample = 0; sample < state->samples; sample++)
+            step->term[i][sample] = state->outcome->terms[(int64_t)state->term_offset[i] + sample * width + term->place];
+    }
+    return COVER_OK;
+}
+cover_status cuda_training_finish(struct training_state *state, struct training_step *step) {
+    TRY(device_enter(state->device));
+    cover_status status = finish(state, step);
+    device_leave(state->device);
+    return status;
+}
+
+cover_status cuda_training_update(struct training_state *state, const struct adam *adam) {
+    TRY(device_enter(state->device));
+    *state->update_host = (struct cuda_update){.adam = *adam};
+    cover_status status = start_adam(state);
+    if (status == COVER_OK) status = cuda_check((cuda_error)cudaStreamSynchronize((cudaStream_t)state->device->compute), "the update");
+    device_leave(state->device);
+    return status;
+}
