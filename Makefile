@@ -65,9 +65,10 @@ tsan:
 	@TSAN_OPTIONS="die_after_fork=0 $$TSAN_OPTIONS" $(MESON) test -C build-tsan --no-rebuild --print-errorlogs --timeout-multiplier 10 $(TEST_FLAGS) || true
 	@$(PYTHON) tests/summary.py build-tsan
 
-# An interrupted demo goes on where it stopped; a finished one starts anew.
+# An interrupted demo goes on where it stopped; a finished one starts anew.  It needs the command alone.
 demo: deps
-	@$(MAKE) --no-print-directory all
+	@$(MAKE) --no-print-directory build/build.ninja
+	@ninja -C build cover
 	@$(MAKE) --no-print-directory demo.h5
 	@[ ! -f demo-run/weights.safetensors ] || rm -r demo-run
 	@build/cover pretrain demo.h5 -o demo-run --preset demo --resume

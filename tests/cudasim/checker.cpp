@@ -380,7 +380,7 @@ void cudasim_atomic(void *address, unsigned bytes) {
     check_any<UPDATE, 0>(address, bytes, CODE);
 }
 
-#ifdef CUDASIM_CHECKED
+#if CUDASIM_CHECKED
 #define HOOK extern "C" CUDASIM_API void
 #define HOOKS(size)                                                                                                                \
     HOOK __tsan_read##size(void *p) { check_any<READ, size>(p, size, CODE); }                                                      \

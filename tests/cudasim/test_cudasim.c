@@ -198,20 +198,20 @@ int main(void) {
     tcase_add_test(c, a_shuffle_whose_mask_leaves_the_caller_out_is_found);
     tcase_add_test(c, a_shuffle_from_a_lane_that_has_returned_is_found);
     suite_add_tcase(suite, c);
-#ifdef CUDASIM_CHECKED /* kernels are instrumented by our own checks, not by the sanitizers of the build */
-    c = tcase_create("memory");
-    tcase_add_checked_fixture(c, setup, cudasim_reset);
-    tcase_add_test(c, a_missing_barrier_is_found);
-    tcase_add_test(c, an_index_behind_an_array_of_shared_memory_is_found);
-    tcase_add_test(c, shared_memory_that_nobody_wrote_is_found);
-    tcase_add_test(c, a_misaligned_vector_is_found);
-    tcase_add_test(c, reading_behind_an_allocation_is_found);
-    tcase_add_test(c, writing_behind_an_allocation_is_found);
-    tcase_add_test(c, a_pointer_of_the_host_is_found);
-    tcase_add_test(c, freed_memory_is_found);
-    tcase_add_test(c, memory_of_another_device_is_found);
-    tcase_add_test(c, blocks_that_race_are_found_and_atomics_are_not);
-    suite_add_tcase(suite, c);
-#endif
+    if (CUDASIM_CHECKED) { /* kernels are instrumented by our own checks, not by the sanitizers of the build */
+        c = tcase_create("memory");
+        tcase_add_checked_fixture(c, setup, cudasim_reset);
+        tcase_add_test(c, a_missing_barrier_is_found);
+        tcase_add_test(c, an_index_behind_an_array_of_shared_memory_is_found);
+        tcase_add_test(c, shared_memory_that_nobody_wrote_is_found);
+        tcase_add_test(c, a_misaligned_vector_is_found);
+        tcase_add_test(c, reading_behind_an_allocation_is_found);
+        tcase_add_test(c, writing_behind_an_allocation_is_found);
+        tcase_add_test(c, a_pointer_of_the_host_is_found);
+        tcase_add_test(c, freed_memory_is_found);
+        tcase_add_test(c, memory_of_another_device_is_found);
+        tcase_add_test(c, blocks_that_race_are_found_and_atomics_are_not);
+        suite_add_tcase(suite, c);
+    }
     return run_suite(suite);
 }

@@ -48,6 +48,19 @@ no_out 'not found'
 out "$libraries/libcover\.so|bin/\.\./.*/libcover\.so"
 no_out "$build/"
 
+for module in cuda mpi; do
+    if [ -f "$build/libcover-$module.so" ]; then
+        it "the module for $module stands beside the library that opens it, and does not know the build tree"
+        holds test -f "$libraries/libcover-$module.so"
+        run 0 readelf -d "$libraries/libcover-$module.so"
+        no_out "$build"
+        run 0 "$command" info --json
+        [ $module = mpi ] || out '"backends": \["cpu", "cuda"\]'
+    else
+        skip "the module for $module stands beside the library" 'it was not built'
+    fi
+done
+
 if [ -f "$libraries/libdnnl.so.3" ]; then
     it "oneDNN's library from a wheel stands beside ours and is the one that is taken"
     run 0 ldd "$library"

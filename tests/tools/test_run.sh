@@ -86,6 +86,15 @@ pretrain 0 few.h5 -o run-json --steps 1 --json --quiet
 value ratio >/dev/null
 no_err .
 
+it 'a run on the CPU opens no module and none of its libraries'
+LD_DEBUG=files LD_DEBUG_OUTPUT=$tmp/loaded
+export LD_DEBUG LD_DEBUG_OUTPUT
+pretrain 0 few.h5 -o run-cpu --steps 1 --device cpu
+unset LD_DEBUG LD_DEBUG_OUTPUT
+cat "$tmp"/loaded.* >"$tmp/out"
+out 'libcover\.so'
+no_out 'libcover-|libcuda|libcudnn|libnccl|libnvidia|libmpi'
+
 it 'another number of threads makes the same weights'
 pretrain 0 few.h5 -o run3 --steps 6 --threads 3
 holds cmp run/weights.safetensors run3/weights.safetensors

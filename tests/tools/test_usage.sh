@@ -122,6 +122,14 @@ run 0 sh -c 'for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do "$0
 holds awk -v limit="${LIMIT_MS:-50}" 'NR == 2 { split($1, user, /[ms]/); split($2, kernel, /[ms]/)
     exit (60 * user[1] + user[2] + 60 * kernel[1] + kernel[2]) * 1000 / 20 > limit }' "$tmp/out"
 
+it 'without a GPU asked for, no module and none of its libraries is opened'
+# glibc tells each file that it loads
+run 0 env LD_DEBUG=files LD_DEBUG_OUTPUT="$tmp/loaded" "$cover" info
+run 0 env LD_DEBUG=files LD_DEBUG_OUTPUT="$tmp/loaded" "$cover" info --device cpu
+cat "$tmp"/loaded.* >"$tmp/out"
+out 'libcover\.so'
+no_out 'libcover-|libcuda|libcudnn|libnccl|libnvidia|libmpi'
+
 it 'a standard output that cannot be written is a failure'
 if [ -w /dev/full ]; then
     run 1 sh -c '"$0" info >/dev/full' "$cover"
