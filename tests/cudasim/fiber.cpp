@@ -90,6 +90,9 @@ fiber *fiber_create(void (*entry)(void *), void *argument, unsigned colour) {
 }
 
 void fiber_destroy(fiber *f) {
+#if defined(__SANITIZE_ADDRESS__)
+    __asan_unpoison_memory_region(f->stack, f->stack_bytes); /* what is mapped here next is no stack */
+#endif
     munmap(f->stack - GUARD_BYTES, GUARD_BYTES + f->stack_bytes);
     delete f;
 }

@@ -23,6 +23,7 @@ not_called() { if grep -Eq -e "$1" "$tmp/calls"; then wrong "was called: $1"; fi
 
 # everything is there: a compiler that takes all it is given (oneDNN's header, too)
 stub cc 'exit 0'
+stub c++ ''
 stub meson 'echo 1.2.3'
 stub ninja ''
 stub python3 'exec '"$python"' "$@"'
