@@ -155,8 +155,8 @@ struct cuda_update {
 /* Nothing is changed where the scale is 0 or *square_sum is not finite. */
 cuda_error cuda_adam(cuda_stream stream, float *weights, float *m, float *v, const float *gradient, int64_t count,
                      const struct cuda_update *update, const double *square_sum);
-/* *sum = NaN where any of count values is not finite. */
-cuda_error cuda_guard(cuda_stream stream, double *sum, const double *values, int64_t count);
+/* *mark = NaN where any of count values is not finite, else 0. */
+cuda_error cuda_guard(cuda_stream stream, float *mark, const double *values, int64_t count);
 /* *bad = 1 where any of count values is not finite (never set to 0). */
 cuda_error cuda_not_finite(cuda_stream stream, int *bad, const void *x, enum element element, int64_t count);
 

@@ -91,7 +91,7 @@ static void make_buckets(struct reduction *reduction, const struct graph *graph)
         struct bucket *bucket = reduction->buckets ? &reduction->bucket[reduction->buckets - 1] : NULL;
         if (!bucket || (bucket->count >= least && reduction->buckets < BUCKETS_MAX)) {
             bucket = &reduction->bucket[reduction->buckets++];
-            *bucket = (struct bucket){.first = first};
+            *bucket = (struct bucket){.first = first, .ready = graph->forward_nodes - 1};
         }
         bucket->count = end - bucket->first;
         const int writer = last_writer(graph, i);
@@ -113,7 +113,7 @@ static cover_status meet(struct reduction *reduction) {
     return settle(reduction, reduction->nccl.CommInitRankConfig(&reduction->ranks, c->ranks, id, c->rank, &config), "ncclCommInitRankConfig");
 }
 
-cover_status reduction_create(struct reduction **made, const struct program *program, float *gradient,
+cover_status reduction_create(struct reduction **made, const struct program *program, float *gradient, int marks,
                               struct communicator *communicator) {
     cover_context *context = program->context;
     struct reduction *reduction = memory_zero(context, sizeof *reduction);
@@ -121,6 +121,7 @@ cover_status reduction_create(struct reduction **made, const struct program *pro
     cover_status status;
     *reduction = (struct reduction){.context = context, .device = program->device, .communicator = communicator, .gradient = gradient};
     make_buckets(reduction, program->graph);
+    reduction->bucket[reduction->buckets - 1].count += marks;
     GO(collective_agree(communicator, nccl_library_open(&reduction->nccl)));
     for (int i = 0; i < reduction->buckets; i++)
         CUDA_GO(cudaEventCreateWithFlags(&reduction->bucket[i].event, cudaEventDisableTiming));

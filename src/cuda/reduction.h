@@ -8,8 +8,9 @@
 
 struct reduction;
 
-/* Meet the other ranks' GPUs: every rank calls this at once.  gradient: the flat buffer, in device memory. */
-cover_status reduction_create(struct reduction **reduction, const struct program *program, float *gradient,
+/* Meet the other ranks' GPUs: every rank calls this at once.  gradient: the flat buffer, in device memory, with
+ * `marks` floats behind it that are there once the forward pass is. */
+cover_status reduction_create(struct reduction **reduction, const struct program *program, float *gradient, int marks,
                               struct communicator *communicator);
 void reduction_destroy(struct reduction *reduction); /* takes NULL */
 /* Node n has been started on the compute stream: buckets whose gradients are complete are started on the reduction stream. */

@@ -49,7 +49,7 @@ static struct training_bytes cuda_training_bytes(const struct training_state *st
     struct training_bytes bytes = {.weights = flat, .gradients = flat, .optimiser = 2 * flat, .arena = state->program->plan.arena_bytes,
                                    .packed = state->program->packed_bytes, .samples = TRAINING_SLOTS * (uint64_t)state->input_bytes};
     bytes.total = bytes.weights + bytes.gradients + bytes.optimiser + bytes.arena + bytes.packed + bytes.samples +
-                  cuda_square_sum_workspace(state->floats);
+                  cuda_square_sum_workspace(state->floats + GRADIENT_MARKS);
     return bytes;
 }
 
@@ -125,13 +125,14 @@ static cover_status allocate(struct training_state *state) {
     const size_t flat = (size_t)state->floats * sizeof(float);
     float **flats[] = {&state->weights, &state->m, &state->v, &state->gradient};
     for (size_t i = 0; i < sizeof flats / sizeof *flats; i++) {
-        TRY(device_alloc((void **)flats[i], device, flat, "weights and moments"));
-        CUDA_TRY(cudaMemset(*flats[i], 0, flat));
+        const size_t bytes = flat + (flats[i] == &state->gradient ? GRADIENT_MARKS * sizeof(float) : 0);
+        TRY(device_alloc((void **)flats[i], device, bytes, "weights and moments"));
+        CUDA_TRY(cudaMemset(*flats[i], 0, bytes));
     }
     TRY(device_alloc((void **)&state->lane[0].arena, device, state->program->plan.arena_bytes, "the arena"));
     TRY(device_alloc((void **)&state->program->packed, device, state->program->packed_bytes, "packed weights"));
     TRY(device_alloc((void **)&state->square_sum, device, sizeof(double), "a sum"));
-    TRY(device_alloc(&state->square_workspace, device, cuda_square_sum_workspace(state->floats), "sums"));
+    TRY(device_alloc(&state->square_workspace, device, cuda_square_sum_workspace(state->floats + GRADIENT_MARKS), "sums"));
     TRY(device_alloc((void **)&state->update, device, sizeof *state->update, "the update's settings"));
     CUDA_TRY(cudaMallocHost((void **)&state->update_host, sizeof *state->update_host));
     CUDA_TRY(cudaMallocHost((void **)&state->outcome, state->outcome_bytes));
@@ -170,7 +171,7 @@ static cover_status cuda_training_read(struct training_state *state, float *weig
 
 static cover_status cuda_training_join(struct training_state *state, struct communicator *communicator) {
     TRY(device_enter(state->device));
-    cover_status status = reduction_create(&state->reduction, state->program, state->gradient, communicator);
+    cover_status status = reduction_create(&state->reduction, state->program, state->gradient, GRADIENT_MARKS, communicator);
     device_leave(state->device);
     return status;
 }

@@ -9,6 +9,9 @@
 
 #include <cuda_runtime_api.h>
 
+/* Behind the flat gradient: a mark a term, 0 or NaN, that goes with it through reduction and norm. */
+enum { GRADIENT_MARKS = 16 };
+
 struct range { /* of the flat buffers, in floats */
     int64_t first, count;
 };
@@ -28,7 +31,7 @@ struct training_state {
     struct lane lane[TRAINING_SLOTS];      /* one arena and gradient, inputs of their own */
     float *staging[TRAINING_SLOTS];        /* page-locked: the inputs as they will lie in device memory */
     size_t input_offset[RUN_INPUTS], input_bytes, outcome_bytes, term_offset[MODEL_TERMS];
-    float *weights, *m, *v, *gradient;     /* device */
+    float *weights, *m, *v, *gradient;     /* device; GRADIENT_MARKS behind the gradient */
     struct range *trained;                 /* parameters with a gradient, joined where they touch */
     int trained_count;
     double *square_sum;                    /* device */

@@ -5,8 +5,6 @@
 
 #include <time.h>
 
-/* ---- a step */
-
 static cover_status start_adam(struct training_state *state) {
     cuda_stream stream = state->device->compute;
     CUDA_TRY(cudaMemcpyAsync(state->update, state->update_host, sizeof *state->update, cudaMemcpyHostToDevice, (cudaStream_t)stream));
@@ -14,6 +12,21 @@ static cover_status start_adam(struct training_state *state) {
         const struct range *range = &state->trained[i];
         CUDA_TRY(cuda_adam(stream, state->weights + range->first, state->m + range->first, state->v + range->first,
                            state->gradient + range->first, range->count, state->update, state->square_sum));
+    }
+    return COVER_OK;
+}
+
+/* Behind the forward pass: the terms of the loss to the host; one that is not finite marks the gradient. */
+static cover_status start_terms(struct training_state *state, const struct lane *lane) {
+    const struct graph *graph = &state->model->graph;
+    cuda_stream compute = state->device->compute;
+    for (int i = 0; i < MODEL_TERMS; i++) {
+        const struct tensor *term = graph_tensor(graph, STORAGE_RESULT, state->model->term[i].result);
+        const int64_t values = state->samples * tensor_elements(term);
+        const double *result = program_address(state->program, lane, (int)(term - graph->tensors));
+        CUDA_TRY(cuda_guard(compute, state->gradient + state->floats + i, result, values));
+        CUDA_TRY(cudaMemcpyAsync(&state->outcome->terms[state->term_offset[i]], result, (size_t)values * sizeof *result,
+                                 cudaMemcpyDeviceToHost, (cudaStream_t)compute));
     }
     return COVER_OK;
 }
@@ -26,18 +39,11 @@ static cover_status start_body(struct training_state *state, int slot) {
     TRY(program_pack_on(state->program, compute, state->weights));
     for (int n = 0; n < graph->node_count; n++) {
         TRY(program_start_node(state->program, lane, compute, n));
+        if (n == graph->forward_nodes - 1) TRY(start_terms(state, lane));
         if (state->reduction) TRY(reduction_after(state->reduction, n));
     }
     if (state->reduction) TRY(reduction_join(state->reduction));
-    CUDA_TRY(cuda_square_sum(compute, state->square_sum, state->gradient, state->floats, state->square_workspace));
-    for (int i = 0; i < MODEL_TERMS; i++) {
-        const struct tensor *term = graph_tensor(graph, STORAGE_RESULT, state->model->term[i].result);
-        const int64_t values = state->samples * tensor_elements(term);
-        const double *result = program_address(state->program, lane, (int)(term - graph->tensors));
-        CUDA_TRY(cuda_guard(compute, state->square_sum, result, values));
-        CUDA_TRY(cudaMemcpyAsync(&state->outcome->terms[state->term_offset[i]], result, (size_t)values * sizeof *result,
-                                 cudaMemcpyDeviceToHost, (cudaStream_t)compute));
-    }
+    CUDA_TRY(cuda_square_sum(compute, state->square_sum, state->gradient, state->floats + GRADIENT_MARKS, state->square_workspace));
     TRY(start_adam(state));
     CUDA_TRY(cudaMemcpyAsync(&state->outcome->square_sum, state->square_sum, sizeof(double), cudaMemcpyDeviceToHost,
                              (cudaStream_t)compute));
