@@ -284,10 +284,10 @@ static cover_status come(struct meeting *meeting, struct hello *own) {
     struct channel *channel = &meeting->sockets->channels[0];
     const char *rank0 = "rank 0";
     struct answer answer;
-    char suffix[16];
+    char suffix[32];
     TRY(connect_to(meeting, &channel->descriptor, &meeting->home, meeting->end, rank0));
     if (meeting->home.any.sa_family == AF_UNIX) {
-        snprintf(suffix, sizeof suffix, ".%d", own->rank);
+        snprintf(suffix, sizeof suffix, ".%d-%d", own->rank, (int)gettid()); /* a name of its own, whoever else calls itself so */
         TRY(local_endpoint(&own->endpoint, meeting->home.local.sun_path, suffix));
     } else { /* the address by which this machine reaches rank 0, any port */
         socklen_t bytes = sizeof own->endpoint.storage;
