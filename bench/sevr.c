@@ -1,5 +1,5 @@
 /* Milliseconds for one view pair on one thread, every augmentation on: `sevr [rounds]`.  Called by developers. */
-#include "core/method/sevr.h"
+#include "core/views/sevr.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -5,7 +5,7 @@
 #include "check_main.h"
 #include "core/base/files.h"
 #include "core/base/philox.h"
-#include "io/image.h"
+#include "io/image/image.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -3,7 +3,7 @@
 #define COVER_GOLDEN_H
 
 #include "core/graph/executor.h"
-#include "io/tensor_file.h"
+#include "io/weights/tensor_file.h"
 
 #include <stdlib.h>
 

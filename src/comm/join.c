@@ -1,8 +1,8 @@
 /* The public half of ranks: a context joins others by one of the transports (include/libcover/ranks.h). */
 #include "transport.h"
 
-#include "../core/base/collective.h"
-#include "../cpu/features.h"
+#include "core/base/collective.h"
+#include "cpu/features.h"
 
 #include <libcover/ranks.h>
 

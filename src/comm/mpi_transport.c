@@ -2,7 +2,7 @@
 #include "mpi_module.h"
 #include "transport.h"
 
-#include "../core/base/files.h"
+#include "core/base/files.h"
 
 #include <dlfcn.h>
 #include <sched.h>

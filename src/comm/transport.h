@@ -3,7 +3,7 @@
 #ifndef COVER_TRANSPORT_H
 #define COVER_TRANSPORT_H
 
-#include "../core/base/communicator.h"
+#include "core/base/communicator.h"
 
 /* A small message beside the work: signs of life, farewells, and why a rank gave up. */
 enum note_kind { NOTE_BEAT, NOTE_BYE, NOTE_ABORT, NOTE_GONE /* never sent: the connection ended */ };

@@ -17,9 +17,9 @@
 #ifndef COVER_CONV_H
 #define COVER_CONV_H
 
-#include "../core/base/base.h"
-#include "../core/base/element.h"
-#include "../core/base/grid.h"
+#include "core/base/base.h"
+#include "core/base/element.h"
+#include "core/base/grid.h"
 #include "kernels.h"
 
 struct conv_shape {

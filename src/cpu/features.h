@@ -2,7 +2,7 @@
 #ifndef COVER_FEATURES_H
 #define COVER_FEATURES_H
 
-#include "../core/base/base.h"
+#include "core/base/base.h"
 
 enum cpu_feature {
     CPU_AVX2 = 1,   /* AVX2 + FMA + F16C, and the system saves ymm */

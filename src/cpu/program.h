@@ -3,7 +3,7 @@
 #ifndef COVER_CPU_PROGRAM_H
 #define COVER_CPU_PROGRAM_H
 
-#include "../core/graph/executor.h"
+#include "core/graph/executor.h"
 #include "conv.h"
 #include "kernels.h"
 

@@ -4,7 +4,7 @@
 
 #include "cudnn.h"
 
-#include "../core/graph/executor.h"
+#include "core/graph/executor.h"
 #include "open.h"
 
 #include <cuda_runtime_api.h>

@@ -2,7 +2,7 @@
 #ifndef COVER_CUDA_DEVICE_H
 #define COVER_CUDA_DEVICE_H
 
-#include "../core/base/base.h"
+#include "core/base/base.h"
 #include "kernels.h"
 
 struct cudnn; /* cuDNN's functions and one handle (cudnn.h) */

@@ -11,9 +11,9 @@
 #ifndef COVER_CUDA_KERNELS_H
 #define COVER_CUDA_KERNELS_H
 
-#include "../core/base/adam.h"
-#include "../core/base/element.h"
-#include "../core/base/grid.h"
+#include "core/base/adam.h"
+#include "core/base/element.h"
+#include "core/base/grid.h"
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -3,7 +3,7 @@
 #ifndef COVER_CUDA_LIBRARY_H
 #define COVER_CUDA_LIBRARY_H
 
-#include "../core/base/base.h"
+#include "core/base/base.h"
 
 #include <cudnn.h>
 #include <nccl.h>

@@ -1,6 +1,6 @@
 /* The door of libcover-cuda.so: one exported function, which gives the executor of this device to the library that opened it
  * (core/graph/module.h).  Errors go into that library's slot. */
-#include "../core/graph/module.h"
+#include "core/graph/module.h"
 #include "program.h"
 
 #include <string.h>

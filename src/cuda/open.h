@@ -2,7 +2,7 @@
 #ifndef COVER_CUDA_OPEN_H
 #define COVER_CUDA_OPEN_H
 
-#include "../core/train/training.h"
+#include "core/train/device.h"
 
 cover_status cuda_device_open(struct device **device, cover_context *context, const struct device_options *options);
 void cuda_device_close(struct device *device);

@@ -3,7 +3,7 @@
 #ifndef COVER_CUDA_PROGRAM_H
 #define COVER_CUDA_PROGRAM_H
 
-#include "../core/graph/executor.h"
+#include "core/graph/executor.h"
 #include "conv.h"
 
 struct prepared_conv { /* one for each (weights, grid, images) */

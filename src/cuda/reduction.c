@@ -2,7 +2,7 @@
  * completes them from the end.  All calls of NCCL are non-blocking; what is in progress is asked for until it is done. */
 #include "reduction.h"
 
-#include "../core/base/collective.h"
+#include "core/base/collective.h"
 #include "library.h"
 
 #include <cuda_runtime_api.h>

@@ -3,7 +3,7 @@
 #ifndef COVER_CUDA_REDUCTION_H
 #define COVER_CUDA_REDUCTION_H
 
-#include "../core/base/communicator.h"
+#include "core/base/communicator.h"
 #include "program.h"
 
 struct reduction;

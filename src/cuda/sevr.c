@@ -2,7 +2,7 @@
  */
 #include "sevr.h"
 
-#include "../core/method/sevr_parts.h"
+#include "core/views/sevr_parts.h"
 #include "device.h"
 
 #include <cuda_runtime.h>

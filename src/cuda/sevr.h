@@ -7,7 +7,7 @@
 #ifndef COVER_CUDA_SEVR_H
 #define COVER_CUDA_SEVR_H
 
-#include "../core/method/sevr.h"
+#include "core/views/sevr.h"
 #include "sevr_kernels.h"
 
 #ifdef __cplusplus

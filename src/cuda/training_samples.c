@@ -2,7 +2,7 @@
  * drawn on the device.  All of it goes on the copy stream, while another step computes.  Called through training_cuda. */
 #include "training_state.h"
 
-#include "../core/method/objective.h"
+#include "core/method/cover.h"
 
 #include <string.h>
 

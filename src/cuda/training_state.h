@@ -2,7 +2,7 @@
 #ifndef COVER_CUDA_TRAINING_STATE_H
 #define COVER_CUDA_TRAINING_STATE_H
 
-#include "../core/train/training.h"
+#include "core/train/device.h"
 #include "program.h"
 #include "reduction.h"
 #include "sevr.h"

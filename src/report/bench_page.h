@@ -3,8 +3,8 @@
 #ifndef COVER_BENCH_PAGE_H
 #define COVER_BENCH_PAGE_H
 
-#include "../core/base/base.h"
-#include "../core/base/peak.h"
+#include "core/base/base.h"
+#include "core/base/peak.h"
 
 /* All nodes of one operation, or one node; on one thread, one pair. */
 struct bench_row {

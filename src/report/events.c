@@ -2,7 +2,7 @@
  * summary.proto of TensorFlow, Protocol Buffers encoding. */
 #include "events.h"
 
-#include "../core/base/files.h"
+#include "core/base/files.h"
 
 #include <errno.h>
 #include <fcntl.h>

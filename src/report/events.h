@@ -3,7 +3,7 @@
 #ifndef COVER_EVENTS_H
 #define COVER_EVENTS_H
 
-#include "../core/base/base.h"
+#include "core/base/base.h"
 
 struct events;
 struct event_scalar {

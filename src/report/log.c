@@ -1,5 +1,5 @@
 /* log.jsonl, one JSON object a logged step (docs/run-folder.md), read back.  Called for the report's curves. */
-#include "../core/base/files.h"
+#include "core/base/files.h"
 #include "report.h"
 
 #include <jansson.h>

@@ -1,7 +1,7 @@
 /* The page of the report: summary, curves, view pairs, pyramid levels (paper, Fig. 7), settings.  Called by
  * cover_report_write(). */
-#include "../core/base/files.h"
-#include "../cpu/kernels.h"
+#include "core/base/files.h"
+#include "cpu/kernels.h"
 #include "report.h"
 #include "style.h"
 

@@ -1,7 +1,7 @@
 /* Pictures of images, displacement fields and differences as PNG inside the page.  Called by page.c.
  * Fields: the angle is the hue and the length the saturation of an OKLCH colour (Ottosson 2020), whose hues are equally
  * bright, so that no direction looks longer than another. */
-#include "../io/image.h"
+#include "io/image/image.h"
 #include "report.h"
 
 #include <math.h>

@@ -1,7 +1,7 @@
 /* Plots as SVG and PNG: see plot.h. */
 #include "plot.h"
 
-#include "../io/image.h"
+#include "io/image/image.h"
 #include "report.h"
 #include "style.h"
 

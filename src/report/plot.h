@@ -3,7 +3,7 @@
 #ifndef COVER_PLOT_H
 #define COVER_PLOT_H
 
-#include "../core/base/base.h"
+#include "core/base/base.h"
 
 enum { PLOT_COLOURS = 10 };
 extern const uint8_t plot_colours[PLOT_COLOURS][3]; /* told apart on white and on black, and by most colour-blind eyes */

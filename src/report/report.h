@@ -3,8 +3,8 @@
 #ifndef COVER_REPORT_H
 #define COVER_REPORT_H
 
-#include "../core/base/base.h"
-#include "../core/base/grid.h"
+#include "core/base/base.h"
+#include "core/base/grid.h"
 
 enum { REPORT_LEVELS_MAX = 8 };
 

@@ -1,6 +1,6 @@
 /* log.jsonl of fine-tuning read as one series a figure, whatever the figures are called (docs/run-folder.md).  Called
  * for the report's curves. */
-#include "../core/base/files.h"
+#include "core/base/files.h"
 #include "task_report.h"
 
 #include <jansson.h>

@@ -3,9 +3,9 @@
 #ifndef COVER_TASK_REPORT_H
 #define COVER_TASK_REPORT_H
 
-#include "../core/base/base.h"
-#include "../core/base/grid.h"
-#include "../core/metrics/metrics.h"
+#include "core/base/base.h"
+#include "core/base/grid.h"
+#include "core/metrics/metrics.h"
 
 /* One figure of log.jsonl over the steps that hold it. */
 struct task_series {

@@ -4,11 +4,11 @@
 
 #include "../check_main.h"
 
-#include "api/task.h"
+#include "api/finetune/task.h"
 #include "core/base/files.h"
 #include "core/base/philox.h"
-#include "io/dataset.h"
-#include "io/dataset_write.h"
+#include "io/dataset/dataset.h"
+#include "io/dataset/dataset_write.h"
 
 #include <libcover/cover.h>
 

@@ -3,10 +3,10 @@
 #define COVER_TESTS_FIXTURE_H
 
 #include "../blobs.h"
-#include "api/trainer.h"
+#include "api/pretrain/trainer.h"
 #include "core/base/files.h"
 #include "core/base/philox.h"
-#include "io/image.h"
+#include "io/image/image.h"
 
 #include <math.h>
 #include <stdio.h>

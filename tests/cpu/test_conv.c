@@ -4,7 +4,7 @@
 #include "core/base/philox.h"
 #include "cpu/conv.h"
 #include "cpu/features.h"
-#include "io/tensor_file.h"
+#include "io/weights/tensor_file.h"
 
 #include <math.h>
 #include <stdio.h>

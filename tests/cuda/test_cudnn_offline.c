@@ -3,7 +3,7 @@
  * time need a driver and are missing here, so a GPU has more to choose from.  Exit 77 (skipped) where there is no such cuDNN. */
 #include "../check_main.h"
 
-#include "core/method/objective.h"
+#include "core/method/cover.h"
 #include "cuda/conv.h"
 #include "cuda/cudnn.h"
 #include "cuda/library.h"

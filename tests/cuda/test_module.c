@@ -3,7 +3,7 @@
 #include "../blobs.h"
 #include "device.h"
 
-#include "api/trainer.h"
+#include "api/pretrain/trainer.h"
 #include "core/base/files.h"
 
 #include <libcover/cover.h>

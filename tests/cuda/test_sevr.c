@@ -1,5 +1,5 @@
 /* SeVR on the device against SeVR on the CPU: the same pair from the same seed, step and sample. */
-#include "../method/sevr_fixture.h"
+#include "../core/views/sevr_fixture.h"
 #include "device_array.h"
 
 #include "cuda/device.h"

@@ -1,7 +1,7 @@
 /* A small segmentation task with random weights, for the tests of examples and of the command.
  * usage: make_task FILE.safetensors [PRESET [KEY VALUE]...] */
-#include "core/method/task.h"
-#include "io/task_file.h"
+#include "core/method/supervised.h"
+#include "io/weights/task_file.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /* Image readers fed by libFuzzer: whatever the bytes, an image whose pixels can all be touched, or an error that names
  * the file; never a crash, a leak, or more memory than the limit. */
 #include "core/base/base.h"
-#include "io/image.h"
+#include "io/image/image.h"
 
 #include <string.h>
 

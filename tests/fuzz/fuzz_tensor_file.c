@@ -1,8 +1,8 @@
 /* Weight files (safetensors, PyTorch's two forms, bare pickles) fed by libFuzzer: whatever the bytes, tensors whose
  * values can all be read, or an error that names the file; never a crash or a leak. */
-#include "io/pickle.h"
-#include "io/tensor_file.h"
-#include "io/weights.h"
+#include "io/weights/pickle.h"
+#include "io/weights/tensor_file.h"
+#include "io/weights/weights.h"
 
 #include <string.h>
 

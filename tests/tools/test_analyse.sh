@@ -1,5 +1,5 @@
 #!/bin/sh
-# cover analyse: kinds, operands, tables and files.  What the figures are is tested in tests/api/test_analysis.c.
+# cover analyse: kinds, operands, tables and files.  What the figures are is tested in tests/api/analysis/test_analysis.c.
 # Usage: test_analyse.sh COVER JSON_VALUE FOLDER_OF_PNG
 . "$(dirname "$0")/lib.sh"
 images=$(absolute "$3")

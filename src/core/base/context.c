@@ -1,6 +1,6 @@
 /* The context: device, threads, allocator, memory limit, log and cancellation (include/libcover/context.h). */
 #include "base.h"
-#include "../../cpu/features.h"
+#include "cpu/features.h"
 #include "communicator.h"
 #include "threads.h"
 

@@ -1,4 +1,4 @@
-/* Reverse-mode differentiation of a graph: appends the backward nodes.  Called by method/objective.c.
+/* Reverse-mode differentiation of a graph: appends the backward nodes.  Called by method/cover.c.
  *
  * Tensors that are cheap to compute (upsample) are not kept for backward but computed again just before they are needed; what
  * norm_apply wrote is read normalised again, from what lies behind it (design rule 4).  Gradients of views are written straight

@@ -4,9 +4,9 @@
 #ifndef COVER_EXECUTOR_H
 #define COVER_EXECUTOR_H
 
-#include "../base/adam.h"
-#include "../base/peak.h"
-#include "../base/threads.h"
+#include "core/base/adam.h"
+#include "core/base/peak.h"
+#include "core/base/threads.h"
 #include "plan.h"
 
 struct program; /* a prepared graph: plan, primitives, packed weights; shared by all lanes */
@@ -27,7 +27,7 @@ struct run { /* one lane's way through a program */
     char error[1024];
 };
 
-struct training; /* train/training.h: a device that keeps the whole state of training */
+struct training; /* train/device.h: a device that keeps the whole state of training */
 
 struct executor {
     const char *name;

@@ -3,10 +3,10 @@
 #ifndef COVER_GRAPH_H
 #define COVER_GRAPH_H
 
-#include "../base/base.h"
-#include "../base/element.h"
-#include "../base/grid.h"
-#include "../nn/parameters.h"
+#include "core/base/base.h"
+#include "core/base/element.h"
+#include "core/base/grid.h"
+#include "parameters.h"
 
 enum op {
 #define OP(name, inputs, outputs, optional, normalised, flags, text) OP_##name,

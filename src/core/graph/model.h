@@ -1,5 +1,5 @@
 /* A network with its loss, as the engine trains it: parameters, the differentiated graph over one sample, and where the terms of
- * the loss lie.  Filled by method/objective.c and method/task.c, trained by train/engine.c. */
+ * the loss lie.  Filled by method/cover.c and method/supervised.c, trained by train/engine.c. */
 #ifndef COVER_MODEL_H
 #define COVER_MODEL_H
 
@@ -19,7 +19,7 @@ struct model {
 
 void model_free(struct model *model);
 
-/* An image that a device draws a pair of views from (method/sevr.h): the pair (seed, step, index). */
+/* An image that a device draws a pair of views from (views/sevr.h): the pair (seed, step, index). */
 struct sample_image {
     const float *pixels; /* channels last, as stored */
     struct grid grid;

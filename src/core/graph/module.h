@@ -5,7 +5,7 @@
 
 #include "executor.h"
 
-/* Raise with any change to what a module and the library share: executor.h, train/training.h, graph.h, plan.h, base.h. */
+/* Raise with any change to what a module and the library share: executor.h, train/device.h, graph.h, plan.h, base.h. */
 enum { MODULE_API = 1 };
 
 struct module_host { /* what the library gives the module; lives as long as the process */

@@ -3,7 +3,7 @@
  * The projection's 1x1 convolution is linear and acts on each pixel alone, so it commutes with the warp: projecting first
  * and warping its few channels gives what warping the many channels of the features first would.  Its bias does not commute
  * at the border, where a warp reads zeros; it is therefore added behind the warp, by the norm. */
-#include "objective.h"
+#include "cover.h"
 
 #include <stdio.h>
 

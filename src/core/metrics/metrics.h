@@ -4,8 +4,8 @@
 #ifndef COVER_METRICS_INTERNAL_H
 #define COVER_METRICS_INTERNAL_H
 
-#include "../base/base.h"
-#include "../base/grid.h"
+#include "core/base/base.h"
+#include "core/base/grid.h"
 
 /* ---- overlap.c: Dice */
 

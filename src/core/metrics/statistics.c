@@ -2,7 +2,7 @@
  * Pearson's r, bootstrap intervals (Efron 1979).  Called by evaluation and studies. */
 #include "metrics.h"
 
-#include "../base/philox.h"
+#include "core/base/philox.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -2,8 +2,8 @@
  * steps with P times 12 and momentum 0.5, then momentum 0.8; step width max(count / 48, 50); gains in 0.01 .. */
 #include "tsne.h"
 
-#include "../base/philox.h"
-#include "../base/threads.h"
+#include "core/base/philox.h"
+#include "core/base/threads.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -1,10 +1,10 @@
 /* t-SNE: points of many dimensions to two, so that near ones stay near (van der Maaten and Hinton 2008; with a tree,
- * van der Maaten 2014).  Plain arrays and base/ alone; called by src/api/analysis_tsne.c.
+ * van der Maaten 2014).  Plain arrays and base/ alone; called by src/api/analysis/analysis_tsne.c.
  * Results are the same bits for any number of threads: each point's force is one sum in a fixed order. */
 #ifndef COVER_TSNE_H
 #define COVER_TSNE_H
 
-#include "../base/base.h"
+#include "core/base/base.h"
 
 /* Symmetric affinities p_ij of near points, rows of neighbours in rising order; they sum to 1. */
 struct affinities {

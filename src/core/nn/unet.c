@@ -1,4 +1,4 @@
-/* Layers and the U-Net.  Called by method/objective.c and by the public backbone. */
+/* Layers and the U-Net.  Called by method/cover.c and by the public backbone. */
 #include "unet.h"
 
 #include <stdio.h>

@@ -3,7 +3,7 @@
 #ifndef COVER_UNET_H
 #define COVER_UNET_H
 
-#include "../graph/graph.h"
+#include "core/graph/graph.h"
 
 enum { LEVELS = 5, UNET_WIDTHS = 9, UNET_MULTIPLE = 16 /* sizes must be divisible by it */ };
 

@@ -1,7 +1,7 @@
 /* Labelled images as samples, and how often each class comes among them. */
 #include "cases.h"
 
-#include "../method/augment.h"
+#include "core/views/augment.h"
 #include "order.h"
 
 static cover_status worker_create(void **worker, const struct sample_maker *maker) {

@@ -1,9 +1,9 @@
-/* The samples of fine-tuning: crops of labelled images drawn by method/augment.c, in the order of a permutation of the training
+/* The samples of fine-tuning: crops of labelled images drawn by views/augment.c, in the order of a permutation of the training
  * cases an epoch.  Called by the task's trainer through prefetch.h. */
 #ifndef COVER_CASES_H
 #define COVER_CASES_H
 
-#include "../method/task.h"
+#include "core/method/supervised.h"
 #include "prefetch.h"
 #include "reader.h"
 

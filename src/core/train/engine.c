@@ -1,7 +1,7 @@
 /* What every way of training shares: the model, its parameters, the norm and the settings of an update.  How the samples of a step are
  * run is a stepper's: lanes.c, or resident.c.  Called by the trainer, bench and golden_check. */
 #include "stepper.h"
-#include "training.h"
+#include "device.h"
 
 #include <math.h>
 #include <string.h>

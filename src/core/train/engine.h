@@ -4,9 +4,9 @@
 #ifndef COVER_ENGINE_H
 #define COVER_ENGINE_H
 
-#include "../graph/executor.h"
-#include "../graph/model.h"
-#include "settings.h"
+#include "core/graph/executor.h"
+#include "core/graph/model.h"
+#include "core/settings/settings.h"
 
 /* Where samples come from.  take() is called on threads of ours, for each sample of a step once, in rising order, and may wait. */
 struct sample_source {

@@ -2,7 +2,7 @@
  * permutation of any length without a table (Black and Rogaway, CT-RSA 2002).  Called by prefetch. */
 #include "order.h"
 
-#include "../base/philox.h"
+#include "core/base/philox.h"
 
 enum { ROUNDS = 6 };
 

@@ -3,7 +3,7 @@
 #ifndef COVER_PAIRS_H
 #define COVER_PAIRS_H
 
-#include "../method/objective.h"
+#include "core/method/cover.h"
 #include "prefetch.h"
 #include "reader.h"
 

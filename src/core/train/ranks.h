@@ -4,7 +4,7 @@
 #ifndef COVER_TRAIN_RANKS_H
 #define COVER_TRAIN_RANKS_H
 
-#include "../base/collective.h"
+#include "core/base/collective.h"
 #include "engine.h"
 
 /* Of rank `rank` of `ranks`.  COVER_ERROR_ARGUMENT when there are more ranks than samples. */

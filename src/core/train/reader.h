@@ -3,8 +3,8 @@
 #ifndef COVER_READER_H
 #define COVER_READER_H
 
-#include "../base/base.h"
-#include "../base/grid.h"
+#include "core/base/base.h"
+#include "core/base/grid.h"
 
 struct sample_reader {
     int64_t count;

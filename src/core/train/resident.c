@@ -3,7 +3,7 @@
 #include "ranks.h"
 #include "stepper.h"
 
-#include "training.h"
+#include "device.h"
 
 #include <stdio.h>
 #include <string.h>

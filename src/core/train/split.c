@@ -2,7 +2,7 @@
  * validation is taken out of it, then shots are counted from its start.  Called by the fine-tuning trainer. */
 #include "split.h"
 
-#include "../base/philox.h"
+#include "core/base/philox.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -4,7 +4,7 @@
 #ifndef COVER_SPLIT_H
 #define COVER_SPLIT_H
 
-#include "settings.h"
+#include "core/settings/settings.h"
 
 enum { SPLIT_NONE, SPLIT_TRAIN, SPLIT_VAL, SPLIT_TEST }; /* a sample's own split, as packed */
 

@@ -2,7 +2,7 @@
  * short tries, so that what else runs here disturbs little.  Called through the executor's table by bench. */
 #include "peak.h"
 
-#include "../../core/base/threads.h"
+#include "core/base/threads.h"
 #include "loops.h"
 
 enum {

@@ -2,8 +2,8 @@
 #ifndef COVER_CPU_PEAK_H
 #define COVER_CPU_PEAK_H
 
-#include "../../core/base/base.h"
-#include "../../core/base/peak.h"
+#include "core/base/base.h"
+#include "core/base/peak.h"
 
 cover_status cpu_peak(struct peak *peak, cover_context *context);
 

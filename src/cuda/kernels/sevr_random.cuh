@@ -1,4 +1,4 @@
-/* Random images on the device: the numbers of core/method/sevr_random.c, bit for bit.  times() and plus() are roundings of their
+/* Random images on the device: the numbers of core/views/sevr_random.c, bit for bit.  times() and plus() are roundings of their
  * own, which the compiler must not fuse.  Included by sevr.cu. */
 #ifndef COVER_CUDA_SEVR_RANDOM_CUH
 #define COVER_CUDA_SEVR_RANDOM_CUH

@@ -1,0 +1,114 @@
+/* What the head costs over its receptive field, VPA against one large window (include/libcover/analysis.h; paper, 4.3.5).
+ *
+ * A MoV of radius r at a level of stride s reaches r s pixels, so the last n levels of VPA reach r (2^n - 1): a window of
+ * 2 r (2^n - 1) + 1 pixels an axis.  "Direct" is MoV at full size with that radius.  Both are built as graphs, whose nodes
+ * tell their FLOPs; nothing runs. */
+#include "core/base/files.h"
+#include "core/method/cover.h"
+#include "report/plot.h"
+
+#include <libcover/analysis.h>
+
+#include <math.h>
+#include <string.h>
+
+struct row {
+    int levels;
+    int64_t field, direct_radius;
+    double vpa, direct;
+};
+
+/* FLOPs of the head from level `first` on, for one pair. */
+static cover_status head_flops(double *flops, cover_context *context, const struct settings *settings, int first) {
+    struct parameters parameters = {.context = context};
+    struct grid full = settings_grid(&settings->crop, (int)settings->dims);
+    struct graph graph;
+    int levels[LEVELS];
+    graph_begin(&graph, context, &parameters);
+    for (int i = 0; i < LEVELS; i++) {
+        struct grid grid = full;
+        for (int axis = 3 - grid.ndim; axis < 3; axis++) grid.size[axis] >>= LEVELS - 1 - i;
+        levels[i] = graph_input(&graph, "features", 2, &grid, settings->widths.value[4 + i]);
+    }
+    vpa_build_from(&graph, first, levels, settings, NULL);
+    cover_status status = graph_finish(&graph);
+    *flops = 0;
+    for (int i = 0; i < graph.node_count && status == COVER_OK; i++) *flops += node_flops(&graph, &graph.nodes[i]);
+    graph_free(&graph);
+    parameters_free(&parameters);
+    return status;
+}
+
+static cover_status count_rows(struct row rows[LEVELS], cover_context *context, const struct settings *settings) {
+    for (int n = 1; n <= LEVELS; n++) {
+        struct row *row = &rows[n - 1];
+        struct settings direct = *settings;
+        row->levels = n;
+        row->direct_radius = direct.radius = settings->radius * ((1 << n) - 1);
+        row->field = 2 * row->direct_radius + 1;
+        TRY(head_flops(&row->vpa, context, settings, LEVELS - n));
+        TRY(head_flops(&row->direct, context, &direct, LEVELS - 1));
+    }
+    return COVER_OK;
+}
+
+static cover_status write_json(char **json, cover_context *context, const struct row rows[LEVELS], const struct settings *settings) {
+    struct text text = {.context = context};
+    struct grid grid = settings_grid(&settings->crop, (int)settings->dims);
+    text_add(&text, "{\"dims\": %d, \"size\": [%lld, %lld, %lld], \"radius\": %lld, \"rows\": [", (int)settings->dims,
+             (long long)grid.size[0], (long long)grid.size[1], (long long)grid.size[2], (long long)settings->radius);
+    for (int i = 0; i < LEVELS; i++)
+        text_add(&text, "%s{\"levels\": %d, \"field\": %lld, \"vpa_flops\": %.0f, \"direct_radius\": %lld, \"direct_flops\": %.0f, "
+                 "\"ratio\": %.6g}", i ? ", " : "", rows[i].levels, (long long)rows[i].field, rows[i].vpa,
+                 (long long)rows[i].direct_radius, rows[i].direct, rows[i].direct / rows[i].vpa);
+    text_add(&text, "]}");
+    cover_status status = text_take(&text, json);
+    text_free(&text);
+    return status;
+}
+
+static void add_page(struct text *page, const struct row rows[LEVELS]) {
+    double field[LEVELS], vpa[LEVELS], direct[LEVELS];
+    for (int i = 0; i < LEVELS; i++) field[i] = (double)rows[i].field, vpa[i] = rows[i].vpa / 1e9, direct[i] = rows[i].direct / 1e9;
+    plot_page_begin(page, "The cost of the receptive field",
+                    "Work of the head for one pair of images: VPA over its last 1 to 5 levels, and one window at full size that "
+                    "sees as far.");
+    plot_add(page,
+             &(struct plot){.title = "GFLOP a pair, logarithmic", .x_label = "receptive field, pixels an axis", .logarithmic = true},
+             (struct plot_series[]){{"VPA", LEVELS, field, vpa}, {"Direct", LEVELS, field, direct}}, 2);
+    plot_page_end(page);
+}
+
+static void add_csv(struct text *csv, const struct row rows[LEVELS]) {
+    text_add(csv, "levels,field,vpa_flops,direct_radius,direct_flops\n");
+    for (int i = 0; i < LEVELS; i++)
+        text_add(csv, "%d,%lld,%.0f,%lld,%.0f\n", rows[i].levels, (long long)rows[i].field, rows[i].vpa,
+                 (long long)rows[i].direct_radius, rows[i].direct);
+}
+
+static cover_status write_file(cover_context *context, const char *path, const struct row rows[LEVELS]) {
+    struct text text = {.context = context};
+    char *data = NULL;
+    if (has_suffix(path, ".html"))
+        add_page(&text, rows);
+    else if (has_suffix(path, ".csv"))
+        add_csv(&text, rows);
+    else
+        return fail(COVER_ERROR_ARGUMENT, "%s: give a name that ends in .html or .csv", path);
+    cover_status status = text_take(&text, &data);
+    if (status == COVER_OK) status = file_replace(context, path, data, strlen(data));
+    memory_free(context, data);
+    text_free(&text);
+    return status;
+}
+
+cover_status cover_analyse_flops(cover_context *context, const cover_config *config, const char *path, char **json) {
+    if (!context || !config || !json) return fail(COVER_ERROR_ARGUMENT, "cover_analyse_flops: an argument is NULL");
+    struct row rows[LEVELS];
+    TRY(cover_config_validate(config));
+    TRY(config_expect(config, false));
+    const struct settings *settings = config_settings(config);
+    TRY(count_rows(rows, context, settings));
+    if (path) TRY(write_file(context, path, rows));
+    return write_json(json, context, rows, settings);
+}

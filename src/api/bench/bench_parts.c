@@ -1,0 +1,261 @@
+/* The parts that bench times: a step, MoV alone, the U-Net alone, drawing views; on random data.  Called by bench.c. */
+#include "bench_parts.h"
+
+#include "core/base/philox.h"
+#include "core/nn/unet.h"
+#include "core/train/pairs.h"
+
+static void random_values(float *values, int64_t count, float low, float high, uint32_t what) {
+    for (int64_t i = 0; i < count; i += 4) {
+        struct random4 r = philox(1, (uint32_t)(i / 4), RANDOM_TEST, what, 0);
+        for (int64_t k = i; k < i + 4 && k < count; k++) values[k] = low + (high - low) * uniform01(r.word[k - i]);
+    }
+}
+
+/* ---- step */
+
+struct step {
+    struct bench *bench;
+    struct engine *engine;
+    struct sample *samples;
+    float **blocks;
+    double update_seconds; /* the least */
+};
+
+static cover_status take(void *user, int64_t index, const struct sample **sample) {
+    *sample = &((struct step *)user)->samples[index];
+    return COVER_OK;
+}
+static void give_back(void *user, int64_t index, const struct sample *sample) { (void)user, (void)index, (void)sample; }
+
+static cover_status one_step(void *data) {
+    struct step *step = data;
+    struct sample_source source = {take, give_back, step};
+    struct step_sums sums;
+    TRY(engine_step(step->engine, &source, &sums));
+    double start = seconds_now(), norm = engine_gradient_norm(step->engine, sums.count);
+    TRY(engine_update(step->engine, sums.count, norm, 1e-4));
+    double spent = seconds_now() - start;
+    if (!(step->update_seconds > 0) || spent < step->update_seconds) step->update_seconds = spent;
+    return COVER_OK;
+}
+
+static cover_status only_convolutions(void *data) {
+    struct step *step = data;
+    struct sample_source source = {take, give_back, step};
+    struct step_sums sums;
+    return engine_step(step->engine, &source, &sums);
+}
+
+static cover_status make_pairs(struct step *step) {
+    struct bench *bench = step->bench;
+    int64_t pixels = grid_pixels(&bench->grid);
+    for (int64_t i = 0; i < bench->options.pairs; i++) {
+        struct view_pair made, *pair = &made;
+        TRY(pair_allocate(pair, &step->blocks[i], bench->context, &bench->grid, 1));
+        random_values(pair->moving, 2 * pixels, 0, 1, (uint32_t)i);
+        random_values(pair->field, pixels * bench->grid.ndim, -8, 8, 1000 + (uint32_t)i);
+        for (int64_t p = 0; p < pixels; p++) pair->mask[p] = 1;
+        pair->valid = pixels;
+        step->samples[i] = objective_sample(pair);
+    }
+    return COVER_OK;
+}
+
+/* The convolutions of a step alone: what nothing else in it can undercut. */
+static cover_status measure_convolutions(struct bench *bench, struct step *step) {
+    double seconds[ROUNDS_MIN];
+    int rounds = bench->figures.rounds < ROUNDS_MIN ? bench->figures.rounds : ROUNDS_MIN;
+    step->engine->only_ops = UINT64_C(1) << OP_conv | UINT64_C(1) << OP_conv_grad_data | UINT64_C(1) << OP_conv_grad_weights;
+    for (int i = 0; i < rounds; i++) {
+        double start = seconds_now();
+        TRY(only_convolutions(step));
+        seconds[i] = seconds_now() - start;
+    }
+    bench->figures.floor_seconds = bench_median(seconds, rounds);
+    return COVER_OK;
+}
+
+static cover_status time_step(void *data, double *node_seconds) {
+    struct step *step = data;
+    return engine_time(step->engine, &step->samples[0], node_seconds);
+}
+
+static cover_status bench_step(struct bench *bench) {
+    cover_context *context = bench->context;
+    size_t pairs = (size_t)bench->options.pairs;
+    struct step step = {.bench = bench};
+    cover_status status = COVER_ERROR_MEMORY;
+    step.samples = memory_zero(context, pairs * sizeof *step.samples);
+    step.blocks = memory_zero(context, pairs * sizeof *step.blocks);
+    if (!step.samples || !step.blocks) goto done;
+    GO(make_pairs(&step));
+    GO(engine_create(&step.engine, context, &bench->settings, objective_model, &bench->grid, bench->options.pairs));
+    bench->figures.flops = engine_flops(step.engine);
+    bench->figures.lanes = step.engine->lanes, bench->figures.team = step.engine->team;
+    GO(bench_measure(bench, one_step, &step));
+    bench->figures.update_seconds = step.update_seconds;
+    if (bench->options.brief) goto done;
+    GO(bench_nodes(bench, &step.engine->model.graph, time_step, &step));
+    status = measure_convolutions(bench, &step);
+done:
+    engine_destroy(step.engine);
+    for (size_t i = 0; step.blocks && i < pairs; i++) memory_free(context, step.blocks[i]);
+    memory_free(context, step.blocks);
+    memory_free(context, step.samples);
+    return status;
+}
+
+/* ---- one graph, run alone: MoV, inference */
+
+struct alone {
+    struct bench *bench;
+    struct parameters parameters;
+    struct graph graph;
+    struct program *program;
+    struct run run;
+    float *weights, *values[3];
+};
+
+static cover_status run_alone(void *data) {
+    struct alone *alone = data;
+    cover_context *context = alone->bench->context;
+    return run_once(context, context->executor, alone->program, &alone->run, context->threads);
+}
+
+struct timed {
+    struct alone *alone;
+    double *node_seconds;
+};
+static void timed_worker(void *data, int worker) {
+    struct timed *timed = data;
+    if (worker == 0)
+        timed->alone->bench->context->executor->program_time(timed->alone->program, &timed->alone->run, timed->node_seconds);
+}
+static cover_status time_alone(void *data, double *node_seconds) {
+    struct alone *alone = data;
+    struct timed timed = {alone, node_seconds};
+    struct pool *pool;
+    TRY(context_pool(alone->bench->context, &pool));
+    alone->run.team = 1;
+    pool_run(pool, timed_worker, &timed);
+    return alone->run.status == COVER_OK ? COVER_OK : fail(alone->run.status, "%s", alone->run.error);
+}
+
+static cover_status add_input(struct alone *alone, int index, int tensor) {
+    const struct tensor *shape = &alone->graph.tensors[tensor];
+    if (alone->graph.status != COVER_OK) return alone->graph.status;
+    float *values = alone->values[index] = memory_alloc(alone->bench->context, tensor_bytes(shape));
+    if (!values) return COVER_ERROR_MEMORY;
+    random_values(values, tensor_elements(shape), -1, 1, (uint32_t)index);
+    alone->run.input[index] = values;
+    return COVER_OK;
+}
+
+static cover_status build_mov(struct alone *alone) {
+    struct graph *graph = &alone->graph;
+    const struct grid *grid = &alone->bench->grid;
+    int query = graph_input(graph, "query", 1, grid, 8), key = graph_input(graph, "key", 1, grid, 8);
+    int flow = graph_input(graph, "gradient", 1, grid, grid->ndim);
+    TRY(add_input(alone, 0, query));
+    TRY(add_input(alone, 1, key));
+    TRY(add_input(alone, 2, flow));
+    int field = graph_mov(graph, query, key, 1, (int)alone->bench->settings.radius);
+    struct derivative derivative = {.outputs = 1, .output = {field}, .gradient = {flow}, .wants = 2, .want = {query, key}};
+    graph_result(graph, field);
+    graph_differentiate(graph, &derivative);
+    for (int i = 0; i < 2; i++) graph_result(graph, derivative.want_gradient[i]);
+    return COVER_OK;
+}
+
+static cover_status build_infer(struct alone *alone) {
+    int levels[LEVELS], x = graph_input(&alone->graph, "x", 1, &alone->bench->grid, 1);
+    TRY(add_input(alone, 0, x));
+    alone->graph.features = settings_features(&alone->bench->settings);
+    unet_build(&alone->graph, x, alone->bench->settings.widths.value, levels);
+    for (int i = 0; i < LEVELS; i++) graph_result(&alone->graph, levels[i]);
+    return COVER_OK;
+}
+
+static cover_status bench_alone(struct bench *bench, cover_status (*build)(struct alone *alone)) {
+    cover_context *context = bench->context;
+    const struct executor *executor = context->executor;
+    struct alone alone = {.bench = bench, .parameters = {.context = context}};
+    cover_status status;
+    graph_begin(&alone.graph, context, &alone.parameters);
+    GO(build(&alone));
+    GO(graph_finish(&alone.graph));
+    double start = seconds_now();
+    GO(executor->program_create(&alone.program, context, &alone.graph, context->threads));
+    bench->figures.create_seconds = seconds_now() - start;
+    const struct plan *plan = executor->program_plan(alone.program);
+    alone.weights = memory_zero(context, (size_t)(alone.parameters.floats + 1) * sizeof *alone.weights);
+    if (!alone.weights) GO(COVER_ERROR_MEMORY);
+    GO(executor->arena_create(&alone.run.arena, alone.program));
+    parameters_initialise(&alone.parameters, alone.weights, 0);
+    alone.run.parameters = alone.weights;
+    start = seconds_now();
+    GO(executor->program_pack(alone.program, alone.weights));
+    bench->figures.create_seconds += seconds_now() - start;
+    bench->figures.flops = plan->flops;
+    bench->figures.lanes = 1, bench->figures.team = context->threads;
+    GO(bench_measure(bench, run_alone, &alone));
+    status = bench_nodes(bench, &alone.graph, time_alone, &alone);
+done:
+    executor->arena_destroy(alone.program, alone.run.arena);
+    executor->program_destroy(alone.program);
+    graph_free(&alone.graph);
+    parameters_free(&alone.parameters);
+    memory_free(context, alone.weights);
+    for (int i = 0; i < 3; i++) memory_free(context, alone.values[i]);
+    return status;
+}
+
+static cover_status bench_mov(struct bench *bench) { return bench_alone(bench, build_mov); }
+static cover_status bench_infer(struct bench *bench) { return bench_alone(bench, build_infer); }
+
+/* ---- SeVR */
+
+struct views {
+    struct bench *bench;
+    struct sevr *sevr;
+    struct view_pair pair;
+    struct grid grid; /* of the image */
+    float *block, *image;
+    uint32_t sample;
+};
+
+static cover_status draw(void *data) {
+    struct views *views = data;
+    return sevr_draw(views->sevr, &views->pair, views->image, &views->grid, 1, 255, 0, 0, views->sample++);
+}
+
+static cover_status bench_sevr(struct bench *bench) {
+    cover_context *context = bench->context;
+    struct views views = {.bench = bench, .grid = bench->grid};
+    cover_status status = COVER_ERROR_MEMORY;
+    for (int i = 3 - bench->grid.ndim; i < 3; i++) views.grid.size[i] = bench->grid.size[i] * 4 / 3;
+    views.image = memory_alloc(context, (size_t)grid_pixels(&views.grid) * sizeof(float));
+    if (!views.image) goto done;
+    random_values(views.image, grid_pixels(&views.grid), 0, 255, 0);
+    bench->settings.appearance_probability = 1, bench->settings.normalise = NORMALISE_MAX;
+    for (int i = 0; i < bench->grid.ndim; i++) {
+        bench->settings.crop.value[i] = grid_axis(&bench->grid, i);
+        bench->settings.work.value[i] = grid_axis(&views.grid, i);
+    }
+    GO(sevr_create(&views.sevr, context, &bench->settings));
+    GO(pair_allocate(&views.pair, &views.block, context, &bench->grid, 1));
+    bench->figures.lanes = bench->figures.team = 1;
+    GO(bench_measure(bench, draw, &views));
+    /* the image is read; two views, field and mask are written */
+    int64_t floats = grid_pixels(&views.grid) + grid_pixels(&bench->grid) * (3 + bench->grid.ndim);
+    status = bench_alone_row(bench, "sevr", bench->figures.seconds_min, (double)floats * sizeof(float));
+done:
+    sevr_destroy(views.sevr);
+    memory_free(context, views.block);
+    memory_free(context, views.image);
+    return status;
+}
+
+const struct bench_part bench_parts[BENCH_PARTS] = {
+    {"step", bench_step}, {"mov", bench_mov}, {"infer", bench_infer}, {"sevr", bench_sevr}};

@@ -1,0 +1,293 @@
+/* Label maps against label maps: Dice and HD95 of each case and class.  Cases are judged in parallel, each by one
+ * thread. Called by cover_evaluate(); evaluate_result.c says what came out. */
+#include "evaluate.h"
+
+#include "core/base/threads.h"
+#include "io/image/image.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { LABELS = 65536, MOST_UNNAMED = 256 };
+
+/* One label map as class indices. */
+struct map {
+    struct image image;
+    uint16_t *label;
+};
+
+struct maps_job {
+    struct evaluation *evaluation;
+    struct eval_cases cases;
+    struct eval_classes classes;
+    int32_t class_of[LABELS]; /* of each label; -1 = none */
+    bool occurs[LABELS];      /* without a list of names: labels seen in any map */
+    struct eval_judged *judged;
+    pthread_mutex_t lock; /* of what follows, and of `occurs` */
+    int64_t done, failed_at;
+    cover_status failed;
+    char failure[1024];
+    bool no_spacing;
+};
+
+/* ---- reading */
+
+/* Labels as whole numbers 0..65535. */
+static cover_status map_read(struct map *map, cover_context *context, const char *path) {
+    *map = (struct map){0};
+    TRY(image_read(&map->image, context, path, 0));
+    const struct image *image = &map->image;
+    const int64_t pixels = image->size[0] * image->size[1] * image->size[2];
+    if (image->channels != 1)
+        return fail(COVER_ERROR_FORMAT, "%s: %d channels, but a label map has one; is it an image?", path,
+                    image->channels);
+    map->label = memory_alloc(context, (size_t)pixels * sizeof *map->label);
+    if (!map->label) return COVER_ERROR_MEMORY;
+    for (int64_t i = 0; i < pixels; i++) {
+        if (image->dtype != COVER_F32) {
+            map->label[i] = image->dtype == COVER_U8 ? ((uint8_t *)image->data)[i] : ((uint16_t *)image->data)[i];
+            continue;
+        }
+        const float value = ((float *)image->data)[i];
+        if (!(value >= 0 && value < LABELS) || value != floorf(value))
+            return fail(COVER_ERROR_FORMAT,
+                        "%s: voxel %lld is %g; labels are whole numbers from 0 to %d: is it an image?", path,
+                        (long long)i, (double)value, LABELS - 1);
+        map->label[i] = (uint16_t)value;
+    }
+    image_free(&map->image, context); /* its size, spacing and affine stay */
+    return COVER_OK;
+}
+
+static void map_free(struct map *map, cover_context *context) {
+    image_free(&map->image, context);
+    memory_free(context, map->label);
+}
+
+/* ---- do the two lie on the same grid? */
+
+static bool affine_known(const double affine[12]) {
+    for (int i = 0; i < 12; i++)
+        if (affine[i] != 0) return true;
+    return false;
+}
+
+/* The largest way, in mm, between where the two affines put a corner of the image. */
+static double corner_distance(const struct image *a, const struct image *b) {
+    double largest = 0;
+    for (int corner = 0; corner < 8; corner++) {
+        double square = 0;
+        for (int row = 0; row < 3; row++) {
+            double away = a->affine[4 * row + 3] - b->affine[4 * row + 3];
+            for (int axis = 0; axis < 3; axis++) /* x, y, z are W, H, D */
+                if (corner >> axis & 1)
+                    away += (a->affine[4 * row + axis] - b->affine[4 * row + axis]) * (double)(a->size[2 - axis] - 1);
+            square += away * away;
+        }
+        largest = fmax(largest, sqrt(square));
+    }
+    return largest;
+}
+
+static cover_status same_grid(const struct image *prediction, const struct image *truth, const struct eval_case *who) {
+    static const double PART_OF_A_PIXEL = 0.05, RELATIVE = 1e-3;
+    const int64_t *a = prediction->size, *b = truth->size;
+    double smallest = INFINITY;
+    if (memcmp(a, b, sizeof prediction->size) != 0)
+        return fail(COVER_ERROR_MISMATCH,
+                    "%s is %lldx%lldx%lld (D, H, W), but its label %s is %lldx%lldx%lld; predict in the "
+                    "label's own geometry",
+                    who->prediction, (long long)a[0], (long long)a[1], (long long)a[2], who->truth, (long long)b[0],
+                    (long long)b[1], (long long)b[2]);
+    for (int i = 0; i < 3; i++) {
+        const double p = prediction->spacing_mm[i], t = truth->spacing_mm[i];
+        if (t > 0) smallest = fmin(smallest, t);
+        if (p > 0 && t > 0 && fabs(p - t) > RELATIVE * t)
+            return fail(COVER_ERROR_MISMATCH,
+                        "%s has a spacing of %g mm along %c, but its label %s has %g mm; resample one to "
+                        "the other",
+                        who->prediction, p, "DHW"[i], who -> truth, t);
+    }
+    if (!affine_known(prediction->affine) || !affine_known(truth->affine)) return COVER_OK;
+    const double away = corner_distance(prediction, truth);
+    if (away > PART_OF_A_PIXEL * (isfinite(smallest) ? smallest : 1))
+        return fail(COVER_ERROR_MISMATCH,
+                    "%s lies elsewhere than its label %s: their affines put a corner %.3g mm apart; "
+                    "copy the label's header, or resample one to the other",
+                    who->prediction, who->truth, away);
+    return COVER_OK;
+}
+
+/* ---- one case */
+
+static cover_status to_classes(struct map *map, const struct maps_job *job, const char *path) {
+    const int64_t pixels = map->image.size[0] * map->image.size[1] * map->image.size[2];
+    for (int64_t i = 0; i < pixels; i++) {
+        const int32_t index = job->class_of[map->label[i]];
+        if (index < 0)
+            return fail(COVER_ERROR_FORMAT,
+                        "%s: voxel %lld has label %d, which %s does not name; correct the map or the names", path,
+                        (long long)i, map->label[i], job->classes.source);
+        map->label[i] = (uint16_t)index;
+    }
+    return COVER_OK;
+}
+
+/* Pixels that nobody judged count for neither side. */
+static void pass_over(struct map *prediction, struct map *truth, int ignored) {
+    const int64_t pixels = truth->image.size[0] * truth->image.size[1] * truth->image.size[2];
+    for (int64_t i = 0; ignored > 0 && i < pixels; i++)
+        if (truth->label[i] == ignored) prediction->label[i] = truth->label[i] = 0;
+}
+
+static cover_status judge(struct maps_job *job, int64_t index) {
+    const struct eval_case *who = &job->cases.each[index];
+    struct eval_judged *judged = &job->judged[index];
+    cover_context *context = job->evaluation->context;
+    struct map prediction = {0}, truth = {0};
+    struct overlap *overlap = memory_zero(context, (size_t)job->classes.count * sizeof *overlap);
+    cover_status status;
+    GO(overlap ? COVER_OK : COVER_ERROR_MEMORY);
+    GO(map_read(&prediction, context, who->prediction));
+    GO(map_read(&truth, context, who->truth));
+    GO(same_grid(&prediction.image, &truth.image, who));
+    pass_over(&prediction, &truth, job->classes.ignored);
+    GO(to_classes(&prediction, job, who->prediction));
+    GO(to_classes(&truth, job, who->truth));
+    const int64_t *size = truth.image.size;
+    const struct grid grid = {.ndim = size[0] > 1 ? 3 : 2, .size = {size[0], size[1], size[2]}};
+    double spacing[3];
+    bool known = true;
+    for (int a = 0; a < 3; a++) {
+        spacing[a] = truth.image.spacing_mm[a] > 0 ? truth.image.spacing_mm[a] : prediction.image.spacing_mm[a];
+        known = known && (spacing[a] > 0 || size[a] == 1);
+        if (!(spacing[a] > 0)) spacing[a] = 1;
+    }
+    const struct labels maps[2] = {{prediction.label, true}, {truth.label, true}};
+    overlap_add(overlap, job->classes.count, maps[0], maps[1], grid_pixels(&grid));
+    for (int c = 1; c < job->classes.count; c++) judged->dice[c] = overlap_dice(&overlap[c]);
+    if (job->classes.count > 1)
+        GO(surface_hd95(judged->hd95 + 1, context, maps[0], maps[1], 1, job->classes.count - 1, &grid, spacing));
+    judged->mean_dice = overlap_mean_dice(overlap, job->classes.count);
+    judged->mean_hd95 = mean_known(judged->hd95 + 1, job->classes.count - 1);
+    pthread_mutex_lock(&job->lock);
+    job->no_spacing |= !known;
+    pthread_mutex_unlock(&job->lock);
+done:
+    map_free(&prediction, context);
+    map_free(&truth, context);
+    memory_free(context, overlap);
+    return status;
+}
+
+/* Which labels the two maps of a case hold. */
+static cover_status survey(struct maps_job *job, int64_t index) {
+    const char *const paths[] = {job->cases.each[index].prediction, job->cases.each[index].truth};
+    cover_context *context = job->evaluation->context;
+    for (int i = 0; i < 2; i++) {
+        struct map map;
+        const cover_status status = map_read(&map, context, paths[i]);
+        pthread_mutex_lock(&job->lock);
+        for (int64_t p = 0; status == COVER_OK && p < map.image.size[0] * map.image.size[1] * map.image.size[2]; p++)
+            job->occurs[map.label[p]] = true;
+        pthread_mutex_unlock(&job->lock);
+        map_free(&map, context);
+        TRY(status);
+    }
+    return COVER_OK;
+}
+
+/* ---- all cases; of several failures the first case's is kept, whatever the order they ran in */
+
+struct work {
+    struct maps_job *job;
+    cover_status (*each)(struct maps_job *job, int64_t index);
+    const char *what;
+};
+
+static void work_on(void *data, int64_t index) {
+    struct work *work = data;
+    struct maps_job *job = work->job;
+    const cover_evaluate_options *options = &job->evaluation->options;
+    pthread_mutex_lock(&job->lock);
+    const bool wanted = job->failed == COVER_OK || (job->failed != COVER_ERROR_CANCELLED && index < job->failed_at);
+    pthread_mutex_unlock(&job->lock);
+    if (!wanted) return;
+    cover_status status = work->each(job, index);
+    pthread_mutex_lock(&job->lock);
+    job->done++;
+    if (status == COVER_OK)
+        status = progress_call(job->evaluation->context, options->progress, options->user, job->done, job->cases.count,
+                               work->what);
+    if (status != COVER_OK && (job->failed == COVER_OK || index < job->failed_at)) {
+        job->failed = status, job->failed_at = index;
+        snprintf(job->failure, sizeof job->failure, "%s", cover_error_text());
+    }
+    pthread_mutex_unlock(&job->lock);
+}
+
+static cover_status work_through(struct maps_job *job, cover_status (*each)(struct maps_job *job, int64_t index),
+                                 const char *what) {
+    struct work work = {job, each, what};
+    struct pool *pool;
+    TRY(context_pool(job->evaluation->context, &pool));
+    job->done = 0;
+    pool_each(pool, job->cases.count, work_on, &work);
+    return job->failed == COVER_OK ? COVER_OK : fail(job->failed, "%s", job->failure);
+}
+
+/* Without a list the labels that occur are the classes, and their numbers the names. */
+static cover_status name_by_value(struct maps_job *job) {
+    struct arena *arena = &job->evaluation->arena;
+    struct eval_classes *classes = &job->classes;
+    TRY(work_through(job, survey, "labels"));
+    int count = 1;
+    for (int value = 1; value < LABELS; value++) count += job->occurs[value];
+    if (count > MOST_UNNAMED)
+        return fail(COVER_ERROR_FORMAT,
+                    "%s: %d different labels in these maps; are they images? If not, name the classes",
+                    job->evaluation->truth, count);
+    classes->name = arena_alloc(arena, (size_t)count * sizeof *classes->name);
+    classes->value = arena_alloc(arena, (size_t)count * sizeof *classes->value);
+    if (!classes->name || !classes->value) return COVER_ERROR_MEMORY;
+    classes->name[0] = "background", classes->count = 1, classes->source = "the labels that occur";
+    for (int value = 1; value < LABELS; value++) {
+        if (!job->occurs[value]) continue;
+        classes->value[classes->count] = value;
+        classes->name[classes->count] = arena_print(arena, "%d", value);
+        if (!classes->name[classes->count++]) return COVER_ERROR_MEMORY;
+    }
+    return COVER_OK;
+}
+
+static cover_status prepare(struct maps_job *job) {
+    struct evaluation *evaluation = job->evaluation;
+    TRY(eval_cases_find(&job->cases, evaluation));
+    TRY(eval_classes_find(&job->classes, evaluation));
+    if (job->classes.count == 0) TRY(name_by_value(job));
+    for (int value = 0; value < LABELS; value++) job->class_of[value] = -1;
+    for (int c = 0; c < job->classes.count; c++) job->class_of[job->classes.value[c]] = c;
+    job->judged = arena_alloc(&evaluation->arena, (size_t)job->cases.count * sizeof *job->judged);
+    if (!job->judged) return COVER_ERROR_MEMORY;
+    for (int64_t i = 0; i < job->cases.count; i++) {
+        job->judged[i].dice = arena_alloc(&evaluation->arena, 2 * (size_t)job->classes.count * sizeof(double));
+        if (!job->judged[i].dice) return COVER_ERROR_MEMORY;
+        job->judged[i].hd95 = job->judged[i].dice + job->classes.count;
+    }
+    return COVER_OK;
+}
+
+cover_status evaluate_maps(struct evaluation *evaluation) {
+    struct maps_job *job = memory_zero(evaluation->context, sizeof *job);
+    if (!job) return COVER_ERROR_MEMORY;
+    job->evaluation = evaluation;
+    pthread_mutex_init(&job->lock, NULL);
+    cover_status status = prepare(job);
+    if (status == COVER_OK) status = work_through(job, judge, "cases");
+    if (status == COVER_OK)
+        status = eval_maps_write(evaluation, &job->cases, &job->classes, job->judged, !job->no_spacing);
+    pthread_mutex_destroy(&job->lock);
+    memory_free(evaluation->context, job);
+    return status;
+}

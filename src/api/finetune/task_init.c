@@ -1,0 +1,175 @@
+/* What a task starts from: settings that fit the data and the backbone, and the backbone's weights. */
+#include "api/network/matcher.h"
+#include "io/weights/weights.h"
+#include "task.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+bool task_from_scratch(const char *init) { return !init || strcmp(init, "scratch") == 0; }
+
+/* ---- settings */
+
+static cover_status set_integer(cover_config *config, const char *name, int64_t value) {
+    char text[32];
+    snprintf(text, sizeof text, "%lld", (long long)value);
+    return cover_config_set(config, name, text);
+}
+
+/* Sizes of the images rounded up to what the network takes, but no larger than what trains well at a time. */
+static cover_status set_sizes(cover_config *config, const cover_dataset_info *info, bool classification) {
+    int64_t most = info->dims == 3 ? 96 : 384;
+    char crop[64] = "", work[64] = "";
+    bool same = memcmp(info->min_size, info->max_size, sizeof info->min_size) == 0, fits = true;
+    for (int a = 3 - info->dims; a < 3; a++) {
+        int64_t size = (info->max_size[a] + UNET_MULTIPLE - 1) / UNET_MULTIPLE * UNET_MULTIPLE;
+        fits &= size <= most;
+        size_t used = strlen(crop);
+        snprintf(crop + used, sizeof crop - used, "%s%lld", used ? "x" : "", (long long)(size < most ? size : most));
+    }
+    for (int a = 0; a < info->dims; a++) strcat(work, a ? "x0" : "0");
+    TRY(cover_config_set(config, "crop", crop));
+    return cover_config_set(config, "work", classification || (same && fits && info->dims == 2) ? crop : work);
+}
+
+static cover_status check_data(const cover_dataset_info *info, bool classification) {
+    if (info->samples < 1) return fail(COVER_ERROR_ARGUMENT, "the dataset is empty");
+    if (!classification && !info->has_labels)
+        return fail(COVER_ERROR_ARGUMENT, "the dataset has no label maps; segmentation needs some (an nnU-Net dataset with labelsTr)");
+    if (classification && (info->classes < 1 || info->has_labels))
+        return fail(COVER_ERROR_ARGUMENT, "the dataset has no classes of images; classification needs some (a folder a class, or pack "
+                    "--labels)");
+    if (info->classes < 2 && !(classification && info->multilabel))
+        return fail(COVER_ERROR_ARGUMENT, "the dataset has %d class; a task needs at least two", info->classes);
+    return COVER_OK;
+}
+
+static cover_status take_backbone(cover_config *config, cover_context *context, const char *init, const cover_dataset_info *info) {
+    struct tensor_file *file;
+    cover_config *stored = NULL;
+    TRY(weights_open(&file, context, init));
+    cover_status status = config_of_weights(&stored, context, file);
+    tensor_file_close(file);
+    if (status != COVER_OK) return status;
+    const struct settings *backbone = config_settings(stored);
+    if (backbone->dims != info->dims)
+        status = fail(COVER_ERROR_MISMATCH, "%s: a %dD network, but the dataset has %dD images; give a network of their dims, or "
+                      "scratch", init, (int)backbone->dims, info->dims);
+    else if (backbone->channels != info->channels && backbone->channels != 1)
+        status = fail(COVER_ERROR_MISMATCH, "%s: a network of %d channels, but the images have %d; pack them with --channels, or "
+                      "pretrain on such images", init, (int)backbone->channels, info->channels);
+    if (status == COVER_OK) status = cover_config_set(config, "widths", cover_config_get(stored, "widths"));
+    if (status == COVER_OK) status = cover_config_set(config, "normalise", cover_config_get(stored, "normalise"));
+    cover_config_destroy(stored);
+    return status;
+}
+
+cover_status cover_task_config(cover_config **out, cover_context *context, const cover_dataset *dataset, const char *task,
+                               const char *init) {
+    if (!out || !context || !dataset || !task) return fail(COVER_ERROR_ARGUMENT, "cover_task_config: an argument is NULL");
+    bool classification = strcmp(task, "cls") == 0;
+    if (!classification && strcmp(task, "seg") != 0)
+        return fail(COVER_ERROR_ARGUMENT, "task '%s' is not known; use seg or cls", task);
+    cover_dataset_info info = COVER_DATASET_INFO_INIT;
+    cover_config *config;
+    char preset[16];
+    TRY(cover_dataset_get_info(dataset, &info));
+    TRY(check_data(&info, classification));
+    snprintf(preset, sizeof preset, "%s-%dd", task, info.dims);
+    TRY(cover_config_create(&config, context, preset));
+    cover_status status;
+    GO(set_integer(config, "channels", info.channels));
+    GO(set_integer(config, "classes", info.classes));
+    GO(cover_config_set(config, "multilabel", info.multilabel && classification ? "on" : "off"));
+    GO(set_sizes(config, &info, classification));
+    if (!task_from_scratch(init)) GO(take_backbone(config, context, init, &info));
+    *out = config;
+done:
+    if (status != COVER_OK) cover_config_destroy(config);
+    return status;
+}
+
+/* ---- weights */
+
+/* The first convolution sees each of C equal channels with 1/C of the weights, so that C copies of an image give what one did. */
+static void inflate(float *weights, const struct parameter *row, const float *stored) {
+    int64_t channels = row->shape[1], taps = row->count / (row->shape[0] * channels);
+    for (int64_t o = 0; o < row->shape[0]; o++)
+        for (int64_t c = 0; c < channels; c++)
+            for (int64_t t = 0; t < taps; t++)
+                weights[(o * channels + c) * taps + t] = stored[o * taps + t] / (float)channels;
+}
+
+/* Fits as it is, or with one input channel to inflate? */
+static bool fits(const struct parameter *row, const struct tensor_entry *entry, bool *inflated) {
+    if (row->rank != entry->rank) return false;
+    *inflated = row->rank > 2 && row->shape[1] > 1 && entry->shape[1] == 1;
+    for (int axis = 0; axis < row->rank; axis++)
+        if (row->shape[axis] != entry->shape[axis] && !(axis == 1 && *inflated)) return false;
+    return true;
+}
+
+static cover_status missing(const char *init, const char *name) {
+    if (strncmp(name, "backbone.up", 11) == 0)
+        return fail(COVER_ERROR_MISMATCH, "%s: has no decoder (%s): a classification keeps the encoder alone; start the segmentation from "
+                    "the network that it was made of, or from scratch", init, name);
+    return fail(COVER_ERROR_MISMATCH, "%s: has no tensor %s; a pretrained network of COVER is needed", init, name);
+}
+
+static const struct tensor_entry *find(const struct weights_name *names, int64_t count, const char *name) {
+    for (int64_t i = 0; i < count; i++)
+        if (strcmp(names[i].name, name) == 0) return names[i].entry;
+    return NULL;
+}
+
+static cover_status load_row(cover_task *task, const struct parameter *row, struct tensor_file *file, const struct tensor_entry *entry,
+                             const char *init) {
+    bool inflated;
+    if (!entry) return missing(init, row->name);
+    if (!fits(row, entry, &inflated))
+        return fail(COVER_ERROR_MISMATCH, "%s: %s has %lld values, the task's network %lld; take widths from the backbone", init,
+                    row->name, (long long)entry->elements, (long long)row->count);
+    float *weights = task->engine->weights + row->offset, *stored = memory_alloc(task->context, (size_t)entry->elements * sizeof *stored);
+    if (!stored) return COVER_ERROR_MEMORY;
+    cover_status status = tensor_read_f32(file, entry, stored);
+    for (int64_t i = 0; i < entry->elements && status == COVER_OK; i++)
+        if (!isfinite(stored[i])) status = fail(COVER_ERROR_NUMERIC, "%s: %s holds a number that is not finite", init, row->name);
+    if (status == COVER_OK && inflated) {
+        inflate(weights, row, stored);
+        log_line(task->context, COVER_LOG_INFO, "%s: a network of one channel, inflated to the images' %d", init,
+                 (int)task->settings.channels);
+    } else if (status == COVER_OK) memcpy(weights, stored, (size_t)row->count * sizeof *weights);
+    memory_free(task->context, stored);
+    return status;
+}
+
+static cover_status check_network(const cover_task *task, const cover_config *stored, const char *init) {
+    const struct settings *is = config_settings(stored), *wanted = &task->settings;
+    if (is->dims == wanted->dims && memcmp(&is->widths, &wanted->widths, sizeof is->widths) == 0) return COVER_OK;
+    return fail(COVER_ERROR_MISMATCH, "%s: a %dD network of widths %s, but the settings say %dD and %s; set them as the network has "
+                "them, or start from scratch", init, (int)is->dims, cover_config_get(stored, "widths"), (int)wanted->dims,
+                cover_config_get(task->about.config, "widths"));
+}
+
+cover_status task_load_backbone(cover_task *task, const char *init) {
+    struct tensor_file *file;
+    cover_config *stored = NULL;
+    struct weights_name *names;
+    int64_t count;
+    TRY(weights_open(&file, task->context, init));
+    cover_status status;
+    GO(config_of_weights(&stored, task->context, file));
+    GO(check_network(task, stored, init));
+    GO(weights_names(file, &names, &count));
+    const struct parameters *parameters = &task->engine->model.parameters;
+    for (int i = 0; i < parameters->count; i++) {
+        const struct parameter *row = &parameters->rows[i];
+        if (strncmp(row->name, "backbone.", 9) == 0) GO(load_row(task, row, file, find(names, count, row->name), init));
+    }
+    status = engine_weights_changed(task->engine);
+done:
+    cover_config_destroy(stored);
+    tensor_file_close(file);
+    return status;
+}

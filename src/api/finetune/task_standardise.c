@@ -1,0 +1,89 @@
+/* What goes into a task's head, measured on training samples before the first step: mean and deviation of each feature, which the fixed
+ * layer `standardise` takes to 0 and 1 (core/method/supervised.h says why). */
+#include "task.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { SAMPLES_SEGMENTATION = 16, SAMPLES_CLASSIFICATION = 64 }; /* many pixels each, or one vector each */
+
+struct measured {
+    double *sum, *square; /* of each feature */
+    int64_t count, features;
+};
+
+static void add_pixels(struct measured *measured, const float *values, int64_t pixels) {
+    for (int64_t p = 0; p < pixels; p++)
+        for (int64_t c = 0; c < measured->features; c++) {
+            double value = values[p * measured->features + c];
+            measured->sum[c] += value, measured->square[c] += value * value;
+        }
+    measured->count += pixels;
+}
+
+static cover_status measure(struct measured *measured, cover_task *task, const struct task *network, struct program *program) {
+    cover_context *context = task->context;
+    const struct executor *executor = task->engine->executor;
+    const struct sample_maker *maker = &task->maker.maker;
+    int64_t pixels = task->settings.task == TASK_SEGMENTATION ? grid_pixels(&task->maker.crop) : 1;
+    int64_t samples = task->settings.task == TASK_SEGMENTATION ? SAMPLES_SEGMENTATION : SAMPLES_CLASSIFICATION;
+    void *worker = NULL, *arena = NULL;
+    float *memory = memory_alloc(context, (size_t)maker->floats * sizeof *memory);
+    cover_status status = COVER_ERROR_MEMORY;
+    if (!memory) goto done;
+    GO(executor->arena_create(&arena, program));
+    GO(maker->worker_create(&worker, maker));
+    GO(executor->program_pack(program, task->engine->weights));
+    for (int64_t i = 0; i < samples; i++) {
+        struct sample sample;
+        if (cancelled(context)) GO(fail(COVER_ERROR_CANCELLED, "measuring features: cancelled"));
+        GO(maker->draw(maker, worker, &sample, memory, i));
+        struct run run = {.input = {sample.input[TASK_IMAGES]}, .parameters = task->engine->weights, .arena = arena};
+        GO(run_once(context, executor, program, &run, context->threads));
+        add_pixels(measured, executor->program_result(program, &run, network->features), pixels);
+    }
+done:
+    maker->worker_destroy(worker);
+    memory_free(context, memory);
+    executor->arena_destroy(program, arena);
+    return status;
+}
+
+/* y = (x - mean) / deviation, as a diagonal 1x1 convolution; a feature that never changes is left out. */
+static void write_layer(cover_task *task, const struct measured *measured) {
+    const struct parameters *parameters = &task->engine->model.parameters;
+    float *weight = task->engine->weights + parameters->rows[parameters_find(parameters, TASK_STANDARDISE ".weight")].offset;
+    float *bias = task->engine->weights + parameters->rows[parameters_find(parameters, TASK_STANDARDISE ".bias")].offset;
+    memset(weight, 0, (size_t)(measured->features * measured->features) * sizeof *weight);
+    for (int64_t c = 0; c < measured->features; c++) {
+        double mean = measured->sum[c] / (double)measured->count;
+        double variance = measured->square[c] / (double)measured->count - mean * mean;
+        double scale = variance > 1e-12 * (1 + mean * mean) ? 1 / sqrt(variance) : 0;
+        weight[c * measured->features + c] = (float)scale, bias[c] = (float)(-mean * scale);
+    }
+}
+
+cover_status task_measure_features(cover_task *task) {
+    cover_context *context = task->context;
+    const struct executor *executor = task->engine->executor;
+    struct task network;
+    struct program *program = NULL;
+    struct measured measured = {0};
+    TRY(task_build(&network, context, &task->engine->model.parameters, &task->settings, &task->maker.crop, 1, TASK_FEATURES));
+    cover_status status = COVER_ERROR_MEMORY;
+    const struct parameters *parameters = &task->engine->model.parameters;
+    measured.features = parameters->rows[parameters_find(parameters, TASK_STANDARDISE ".bias")].count;
+    measured.sum = memory_zero(context, (size_t)measured.features * sizeof *measured.sum);
+    measured.square = memory_zero(context, (size_t)measured.features * sizeof *measured.square);
+    if (!measured.sum || !measured.square) goto done;
+    GO(executor->program_create(&program, context, &network.graph, context->threads));
+    GO(measure(&measured, task, &network, program));
+    write_layer(task, &measured);
+    status = engine_weights_changed(task->engine);
+done:
+    executor->program_destroy(program);
+    memory_free(context, measured.sum);
+    memory_free(context, measured.square);
+    task_free(&network);
+    return status;
+}

@@ -1,0 +1,145 @@
+/* Matching two image files (include/libcover/match.h). */
+#include "core/base/files.h"
+#include "core/views/sevr_parts.h"
+#include "cpu/kernels.h"
+#include "io/image/image.h"
+#include "border.h"
+#include "matcher.h"
+
+#include <libcover/match.h>
+
+#include <math.h>
+#include <string.h>
+
+struct match {
+    cover_context *context;
+    struct matcher matcher;
+    struct image moving, fixed;
+    struct grid grid;     /* of the images */
+    float *raw;           /* the moving image as floats, its own intensities */
+    float *field;         /* cropped back to the images' size */
+};
+
+static float integer_max(cover_dtype dtype) { return dtype == COVER_U8 ? 255.0f : dtype == COVER_U16 ? 65535.0f : 0.0f; }
+
+static void to_float(float *values, const struct image *image, int64_t count) {
+    for (int64_t i = 0; i < count; i++)
+        values[i] = image->dtype == COVER_U8    ? (float)((const uint8_t *)image->data)[i]
+                    : image->dtype == COVER_U16 ? (float)((const uint16_t *)image->data)[i]
+                                                : ((const float *)image->data)[i];
+}
+
+static cover_status check_images(struct match *match, const char *moving, const char *fixed) {
+    const struct image *a = &match->moving, *b = &match->fixed;
+    const struct settings *s = &match->matcher.settings;
+    if (b->dims != s->dims)
+        return fail(COVER_ERROR_SHAPE, "%s: a %dD image, but the network was trained on %dD ones", fixed, b->dims, (int)s->dims);
+    if (b->channels != s->channels)
+        return fail(COVER_ERROR_SHAPE, "%s: %d channels, but the network takes %d", fixed, b->channels, (int)s->channels);
+    if (a->dims != b->dims || a->channels != b->channels || memcmp(a->size, b->size, sizeof a->size) != 0)
+        return fail(COVER_ERROR_SHAPE, "%s: %lldx%lldx%lld with %d channels, but %s has %lldx%lldx%lld with %d; resample one "
+                    "of them first", moving, (long long)a->size[0], (long long)a->size[1], (long long)a->size[2], a->channels,
+                    fixed, (long long)b->size[0], (long long)b->size[1], (long long)b->size[2], b->channels);
+    match->grid = (struct grid){.ndim = b->dims, .size = {b->size[0], b->size[1], b->size[2]}};
+    return COVER_OK;
+}
+
+/* One image, normalised as in training, into its place among the network's views. */
+static cover_status load_view(struct match *match, const struct image *image, int view, const char *path) {
+    const struct settings *s = &match->matcher.settings;
+    int64_t pixels = grid_pixels(&match->grid), channels = image->channels;
+    struct intensity intensity;
+    float *values = memory_alloc(match->context, (size_t)(pixels * channels) * sizeof *values);
+    if (!values) return COVER_ERROR_MEMORY;
+    to_float(values, image, pixels * channels);
+    cover_status status = image_intensity(&intensity, values, &match->grid, (int)channels, s->normalise, integer_max(image->dtype));
+    if (status != COVER_OK) {
+        memory_free(match->context, values);
+        return fail_in(status, "%s", path);
+    }
+    if (view == 0) match->raw = memory_copy(match->context, values, (size_t)(pixels * channels) * sizeof *values);
+    for (int64_t i = 0; i < pixels * channels; i++)
+        values[i] = (fminf(fmaxf(values[i], intensity.low), intensity.high) - intensity.offset) / intensity.divisor;
+    float *place = match->matcher.views + view * grid_pixels(&match->matcher.grid) * channels;
+    border_copy(place, &match->matcher.grid, values, &match->grid, channels);
+    memory_free(match->context, values);
+    return view == 0 && !match->raw ? COVER_ERROR_MEMORY : COVER_OK;
+}
+
+static cover_status predict(struct match *match) {
+    int ndim = match->grid.ndim;
+    TRY(matcher_run(&match->matcher));
+    match->field = memory_alloc(match->context, (size_t)(grid_pixels(&match->grid) * ndim) * sizeof *match->field);
+    if (!match->field) return COVER_ERROR_MEMORY;
+    border_copy(match->field, &match->grid, matcher_field(&match->matcher), &match->matcher.grid, ndim);
+    return COVER_OK;
+}
+
+static cover_status write_warped(struct match *match, const char *path) {
+    const struct kernels *kernels = kernels_best(match->context->cpu_features, ELEMENT_F32);
+    const struct image *fixed = &match->fixed;
+    int64_t channels = fixed->channels;
+    if (channels != 1)
+        return fail(COVER_ERROR_UNSUPPORTED, "%s: a warped image of %d channels cannot be written as NIfTI", path, fixed->channels);
+    float *warped = memory_alloc(match->context, (size_t)grid_pixels(&match->grid) * sizeof *warped);
+    if (!warped) return COVER_ERROR_MEMORY;
+    kernels->warp(warped, match->raw, match->field, &match->grid, channels, match->matcher.settings.coordinates, 0, 1);
+    cover_status status = nifti_write(match->context, path, warped, fixed->size, 0, fixed->spacing_mm, fixed->affine);
+    memory_free(match->context, warped);
+    return status;
+}
+
+static cover_status summarise(const struct match *match, double seconds, char **summary) {
+    const struct grid *grid = &match->grid;
+    double sum = 0, most = 0, spacing[3];
+    for (int i = 0; i < 3; i++) spacing[i] = match->fixed.spacing_mm[i] > 0 ? match->fixed.spacing_mm[i] : 1;
+    for (int64_t p = 0; p < grid_pixels(grid); p++) {
+        double square = 0;
+        for (int a = 0; a < grid->ndim; a++) {
+            double mm = match->field[p * grid->ndim + a] * spacing[3 - grid->ndim + a];
+            square += mm * mm;
+        }
+        sum += sqrt(square), most = fmax(most, sqrt(square));
+    }
+    struct text text = {.context = match->context};
+    text_add(&text, "{\"size\": [");
+    for (int i = 3 - grid->ndim; i < 3; i++) text_add(&text, "%s%lld", i > 3 - grid->ndim ? ", " : "", (long long)grid->size[i]);
+    text_add(&text, "], \"spacing_mm\": [");
+    for (int i = 3 - grid->ndim; i < 3; i++) text_add(&text, "%s%.9g", i > 3 - grid->ndim ? ", " : "", spacing[i]);
+    text_add(&text, "], \"mean_mm\": %.6g, \"max_mm\": %.6g, \"seconds\": %.4f}", sum / (double)grid_pixels(grid), most, seconds);
+    return text_take(&text, summary);
+}
+
+static cover_status check_output(const char *path) {
+    if (!path || has_suffix(path, ".nii") || has_suffix(path, ".nii.gz")) return COVER_OK;
+    return fail(COVER_ERROR_ARGUMENT, "%s: name the output .nii or .nii.gz", path);
+}
+
+cover_status cover_match(cover_context *context, const char *weights, const char *moving, const char *fixed, const char *field,
+                         const char *warped, char **summary) {
+    if (!context || !weights || !moving || !fixed || !field) return fail(COVER_ERROR_ARGUMENT, "cover_match: an argument is NULL");
+    struct match match = {.context = context};
+    double start = seconds_now();
+    cover_status status;
+    GO(check_output(field));
+    GO(check_output(warped));
+    GO(matcher_open(&match.matcher, context, weights));
+    GO(image_read(&match.moving, context, moving, 0));
+    GO(image_read(&match.fixed, context, fixed, 0));
+    GO(check_images(&match, moving, fixed));
+    struct grid padded = border_padded(&match.grid, UNET_MULTIPLE);
+    GO(matcher_prepare(&match.matcher, &padded));
+    GO(load_view(&match, &match.moving, 0, moving));
+    GO(load_view(&match, &match.fixed, 1, fixed));
+    GO(predict(&match));
+    GO(nifti_write(context, field, match.field, match.fixed.size, match.grid.ndim, match.fixed.spacing_mm, match.fixed.affine));
+    if (warped) GO(write_warped(&match, warped));
+    if (summary) status = summarise(&match, seconds_now() - start, summary);
+done:
+    memory_free(context, match.raw);
+    memory_free(context, match.field);
+    image_free(&match.moving, context);
+    image_free(&match.fixed, context);
+    matcher_close(&match.matcher);
+    return status;
+}

@@ -1,0 +1,86 @@
+/* A stored network, ready to match images.  Called by match.c, report.c and (for its settings) backbone.c and head.c. */
+#include "matcher.h"
+
+#include "io/weights/weights.h"
+
+cover_status config_of_weights(cover_config **made, cover_context *context, struct tensor_file *file) {
+    cover_config *config;
+    TRY(cover_config_create(&config, context, "paper-2d"));
+    cover_status status = weights_describe(config, NULL, file);
+    if (status == COVER_OK && config_settings(config)->dims == 3) { /* sizes of three axes come with the other preset */
+        cover_config_destroy(config);
+        TRY(cover_config_create(&config, context, "paper-3d"));
+        status = weights_describe(config, NULL, file);
+    }
+    if (status == COVER_OK) *made = config;
+    else cover_config_destroy(config);
+    return status;
+}
+
+cover_status matcher_open(struct matcher *matcher, cover_context *context, const char *path) {
+    struct tensor_file *file;
+    *matcher = (struct matcher){.context = context};
+    TRY(weights_open(&file, context, path));
+    cover_status status;
+    GO(config_of_weights(&matcher->config, context, file));
+    matcher->settings = *config_settings(matcher->config);
+    GO(objective_parameters(&matcher->parameters, context, &matcher->settings));
+    GO(weights_read(&matcher->weights, &matcher->parameters, file, NULL));
+done:
+    tensor_file_close(file);
+    if (status != COVER_OK) matcher_close(matcher);
+    return status;
+}
+
+static void free_program(struct matcher *matcher) {
+    const struct executor *executor = matcher->context->executor;
+    executor->arena_destroy(matcher->program, matcher->run.arena);
+    memory_free(matcher->context, matcher->views);
+    executor->program_destroy(matcher->program);
+    objective_free(&matcher->objective);
+    matcher->run = (struct run){0}, matcher->views = NULL, matcher->program = NULL;
+}
+
+cover_status matcher_prepare(struct matcher *matcher, const struct grid *grid) {
+    if (matcher->program && grid_same(grid, &matcher->grid)) return COVER_OK;
+    cover_context *context = matcher->context;
+    const struct executor *executor = context->executor;
+    free_program(matcher);
+    matcher->grid = *grid;
+    TRY(objective_build(&matcher->objective, context, &matcher->parameters, &matcher->settings, grid, OBJECTIVE_KEEP));
+    TRY(executor->program_create(&matcher->program, context, &matcher->objective.graph, context->threads));
+    size_t arena = executor->program_plan(matcher->program)->arena_bytes;
+    if (context->memory_limit_bytes && arena > context->memory_limit_bytes)
+        return fail(COVER_ERROR_MEMORY, "images of this size need %.2f GiB, the memory limit is %.2f GiB",
+                    (double)arena / 0x1p30, (double)context->memory_limit_bytes / 0x1p30);
+    matcher->views = memory_zero(context, (size_t)(2 * grid_pixels(grid) * matcher->settings.channels) * sizeof(float));
+    matcher->run = (struct run){.input = {matcher->views}, .parameters = matcher->weights};
+    if (!matcher->views) return COVER_ERROR_MEMORY;
+    TRY(executor->arena_create(&matcher->run.arena, matcher->program));
+    return executor->program_pack(matcher->program, matcher->weights);
+}
+
+cover_status matcher_run(struct matcher *matcher) {
+    if (cancelled(matcher->context)) return fail(COVER_ERROR_CANCELLED, "cancelled");
+    return run_once(matcher->context, matcher->context->executor, matcher->program, &matcher->run, matcher->context->threads);
+}
+
+const float *matcher_field(const struct matcher *matcher) {
+    return matcher->context->executor->program_result(matcher->program, &matcher->run, matcher->objective.field);
+}
+
+const float *matcher_level_field(const struct matcher *matcher, int level, struct grid *grid) {
+    int result = matcher->objective.level_field[level];
+    if (result == ABSENT) return NULL;
+    *grid = matcher->objective.field_grid[level];
+    return matcher->context->executor->program_result(matcher->program, &matcher->run, result);
+}
+
+void matcher_close(struct matcher *matcher) {
+    if (!matcher->context) return;
+    free_program(matcher);
+    memory_free(matcher->context, matcher->weights);
+    parameters_free(&matcher->parameters);
+    cover_config_destroy(matcher->config);
+    *matcher = (struct matcher){0};
+}

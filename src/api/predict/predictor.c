@@ -1,0 +1,259 @@
+/* The public predictor (include/libcover/predictor.h): the task's rules, the network, scores back at the image's own size, the
+ * class of each pixel. */
+#include "predictor.h"
+
+#include "core/base/convert.h"
+#include "core/base/tensor.h"
+#include "core/views/augment.h"
+#include "inference.h"
+#include "scores.h"
+#include "small_components.h"
+
+#include <stdio.h>
+#include <string.h>
+
+struct cover_predictor {
+    cover_context *context;
+    struct task_about about;
+    struct settings settings;
+    struct parameters parameters;
+    float *weights;
+    struct inference *inference;
+};
+
+const struct settings *predictor_settings(const cover_predictor *predictor) { return &predictor->settings; }
+const struct task_about *predictor_about(const cover_predictor *predictor) { return &predictor->about; }
+
+/* ---- life */
+
+static cover_status apply_options(cover_config *config, const cover_predictor_options *given) {
+    cover_predictor_options options = COVER_PREDICTOR_OPTIONS_INIT;
+    char number[40];
+    TRY(options_read(&options, sizeof options, given, "cover_predictor_options"));
+    if (options.mirror) TRY(cover_config_set(config, "mirror", options.mirror));
+    if (options.precision) TRY(cover_config_set(config, "precision", options.precision));
+    snprintf(number, sizeof number, "%.17g", options.overlap);
+    if (!(options.overlap < 0)) TRY(cover_config_set(config, "overlap", number));
+    snprintf(number, sizeof number, "%lld", (long long)options.keep_component);
+    return options.keep_component >= 0 ? cover_config_set(config, "keep_component", number) : COVER_OK;
+}
+
+cover_status cover_predictor_load(cover_predictor **out, cover_context *context, const char *path,
+                                  const cover_predictor_options *options) {
+    if (!out || !context || !path) return fail(COVER_ERROR_ARGUMENT, "cover_predictor_load: an argument is NULL");
+    cover_predictor *predictor = memory_zero(context, sizeof *predictor);
+    if (!predictor) return COVER_ERROR_MEMORY;
+    cover_status status;
+    predictor->context = context;
+    GO(task_weights_read(&predictor->about, &predictor->parameters, &predictor->weights, context, path));
+    GO(apply_options(predictor->about.config, options));
+    predictor->settings = *config_settings(predictor->about.config);
+    GO(inference_create(&predictor->inference, context, &predictor->settings, &predictor->parameters));
+    GO(inference_weights(predictor->inference, predictor->weights));
+    *out = predictor;
+done:
+    if (status != COVER_OK) cover_predictor_destroy(predictor);
+    return status;
+}
+
+void cover_predictor_destroy(cover_predictor *predictor) {
+    if (!predictor) return;
+    cover_context *context = predictor->context;
+    inference_destroy(predictor->inference);
+    memory_free(context, predictor->weights);
+    parameters_free(&predictor->parameters);
+    task_about_free(&predictor->about);
+    memory_free(context, predictor);
+}
+
+const cover_config *cover_predictor_config(const cover_predictor *predictor) { return predictor->about.config; }
+int cover_predictor_classes(const cover_predictor *predictor) { return (int)predictor->settings.classes; }
+const char *cover_predictor_class_name(const cover_predictor *predictor, int index) {
+    return index >= 0 && index < predictor->settings.classes ? predictor->about.class_names[index] : NULL;
+}
+
+/* ---- into the network */
+
+static cover_status check_image(const cover_predictor *predictor, const struct image *image) {
+    const struct settings *settings = &predictor->settings;
+    if (image->dims != settings->dims)
+        return fail(COVER_ERROR_SHAPE, "a %dD image (%lldx%lldx%lld), but the task was trained on %dD ones", image->dims,
+                    (long long)image->size[0], (long long)image->size[1], (long long)image->size[2], (int)settings->dims);
+    int rule = predictor->about.rules.channels;
+    if (rule ? image->channels != 1 && image->channels != 3 : image->channels != settings->channels)
+        return fail(COVER_ERROR_SHAPE, "%d channel%s, but the task was trained on %d%s; convert the image, or give its channels "
+                    "as CASE_0000, CASE_0001, ...", image->channels, image->channels == 1 ? "" : "s",
+                    rule ? rule : (int)settings->channels, rule ? " (grey and RGB are converted)" : "");
+    return COVER_OK;
+}
+
+/* The rules, normalisation and resizing of training: fresh channels-last values and their grid. */
+static cover_status prepare(cover_predictor *predictor, float **values, struct grid *grid, struct image *image) {
+    cover_context *context = predictor->context;
+    TRY(check_image(predictor, image));
+    TRY(image_rules_apply(&predictor->about.rules, context, image, NULL));
+    *grid = (struct grid){.ndim = image->dims, .size = {image->size[0], image->size[1], image->size[2]}};
+    int64_t count = grid_pixels(grid) * image->channels;
+    float integer_max = image->dtype == COVER_U8 ? 255 : image->dtype == COVER_U16 ? 65535 : 0;
+    if (image->dtype != COVER_F32) {
+        float *converted = memory_alloc(context, (size_t)count * sizeof *converted);
+        if (!converted) return COVER_ERROR_MEMORY;
+        convert_run(converted, COVER_F32, 1, image->data, image->dtype, 1, count);
+        memory_free(context, image->data);
+        image->data = converted, image->dtype = COVER_F32;
+    }
+    return augment_plain(context, &predictor->settings, values, grid, image->data, image->channels, integer_max);
+}
+
+/* ---- out of the network */
+
+static cover_status label_create(const cover_predictor *predictor, struct image *label) {
+    int64_t pixels = label->size[0] * label->size[1] * label->size[2];
+    label->dtype = predictor->settings.classes <= 256 ? COVER_U8 : COVER_U16;
+    label->channels = 1;
+    label->data = memory_zero(predictor->context, (size_t)pixels * cover_dtype_bytes(label->dtype));
+    return label->data ? COVER_OK : COVER_ERROR_MEMORY;
+}
+
+static void label_set(struct image *label, int64_t pixel, int64_t class) {
+    if (label->dtype == COVER_U8) ((uint8_t *)label->data)[pixel] = (uint8_t)class;
+    else ((uint16_t *)label->data)[pixel] = (uint16_t)class;
+}
+
+static cover_status segment(const cover_predictor *predictor, const float *values, const struct grid *grid, float *scores,
+                            struct image *label) {
+    cover_context *context = predictor->context;
+    const struct grid own = {.ndim = grid->ndim, .size = {label->size[0], label->size[1], label->size[2]}};
+    int64_t pixels = grid_pixels(&own);
+    uint16_t *classes = memory_alloc(context, (size_t)pixels * sizeof *classes);
+    if (!classes) return COVER_ERROR_MEMORY;
+    cover_status status = scores_to_labels(classes, scores, context, &own, values, grid, (int)predictor->settings.classes);
+    for (int64_t p = 0; status == COVER_OK && p < pixels; p++) label_set(label, p, classes[p]);
+    memory_free(context, classes);
+    return status == COVER_OK ? small_components_drop(label, context, predictor->settings.keep_component) : status;
+}
+
+static void classify(const cover_predictor *predictor, const float *values, float *scores, struct image *label) {
+    int64_t classes = predictor->settings.classes, best = 0;
+    for (int64_t c = 0; c < classes; c++) {
+        if (values[c] > values[best]) best = c;
+        if (predictor->settings.multilabel) label_set(label, c, values[c] >= 0.5f);
+        if (scores) scores[c] = values[c];
+    }
+    if (!predictor->settings.multilabel) label_set(label, 0, best);
+}
+
+cover_status predictor_scores(const cover_predictor *predictor, const struct image *image, int64_t *count) {
+    *count = predictor->settings.classes;
+    bool fits = true;
+    if (predictor->settings.task == TASK_SEGMENTATION)
+        for (int a = 0; a < 3; a++) fits = fits && multiply(*count, image->size[a], count);
+    return fits && *count < INT64_MAX / 8 ? COVER_OK : fail(COVER_ERROR_SHAPE, "the scores are too large");
+}
+
+cover_status predictor_image(cover_predictor *predictor, struct image *image, float *scores, struct image *label) {
+    cover_context *context = predictor->context;
+    bool segmentation = predictor->settings.task == TASK_SEGMENTATION;
+    struct image map = *image; /* size and geometry as they came */
+    struct grid grid;
+    float *values = NULL, *predicted = NULL;
+    cover_status status;
+    map.data = NULL;
+    if (!segmentation)
+        map.size[0] = map.size[1] = 1, map.size[2] = predictor->settings.multilabel ? predictor->settings.classes : 1;
+    GO(prepare(predictor, &values, &grid, image));
+    image_free(image, context);
+    predicted = memory_alloc(context, (size_t)inference_scores(predictor->inference, &grid) * sizeof *predicted);
+    GO(predicted ? COVER_OK : COVER_ERROR_MEMORY);
+    GO(inference_run(predictor->inference, predicted, values, &grid));
+    memory_free(context, values);
+    values = NULL;
+    GO(label_create(predictor, &map));
+    if (segmentation) GO(segment(predictor, predicted, &grid, scores, &map));
+    else classify(predictor, predicted, scores, &map);
+    if (label) *label = map, map.data = NULL;
+done:
+    image_free(image, context);
+    image_free(&map, context);
+    memory_free(context, values);
+    memory_free(context, predicted);
+    return status;
+}
+
+/* ---- tensors */
+
+static cover_status image_of_tensor(struct image *image, cover_context *context, const cover_tensor *tensor,
+                                    const struct tensor_layout *layout, const double *spacing_mm) {
+    cover_dtype dtype = tensor->dtype == COVER_U8 || tensor->dtype == COVER_U16 ? tensor->dtype : COVER_F32;
+    int64_t pixels = grid_pixels(&layout->grid), channels = layout->channels;
+    *image = (struct image){.dtype = dtype, .dims = layout->grid.ndim, .channels = (int)channels};
+    for (int a = 0; a < 3; a++) {
+        image->size[a] = layout->grid.size[a];
+        if (spacing_mm && a >= 3 - image->dims) image->spacing_mm[a] = spacing_mm[a];
+    }
+    image->data = memory_alloc(context, (size_t)(pixels * channels) * cover_dtype_bytes(dtype));
+    if (!image->data) return COVER_ERROR_MEMORY;
+    cover_tensor *last; /* our channels-last memory in the tensor's order */
+    int64_t strides[COVER_MAX_RANK] = {1};
+    for (int64_t axis = tensor->rank - 1, step = channels; axis > 0; step *= tensor->shape[axis--]) strides[axis] = step;
+    cover_status status = cover_tensor_wrap(&last, context, dtype, tensor->rank, tensor->shape, strides, image->data);
+    if (status != COVER_OK) return status;
+    status = cover_tensor_copy(last, tensor);
+    cover_tensor_destroy(last);
+    return status;
+}
+
+static cover_status check_tensor(struct tensor_layout *layout, const cover_predictor *predictor, const cover_tensor *image,
+                                 const double *spacing_mm) {
+    int dims = (int)predictor->settings.dims;
+    if (image->rank != dims + 1) {
+        char shape[128];
+        return fail(COVER_ERROR_SHAPE, "image: its shape is %s, but (C, %sH, W) is taken",
+                    tensor_shape_text(shape, image->rank, image->shape), dims == 3 ? "D, " : "");
+    }
+    TRY(tensor_layout(layout, image, dims, "image"));
+    if (layout->channels > IMAGE_MOST_CHANNELS)
+        return fail(COVER_ERROR_SHAPE, "image: %lld channels, but at most %d are taken", (long long)layout->channels,
+                    IMAGE_MOST_CHANNELS);
+    for (int a = 3 - dims; spacing_mm && a < 3; a++)
+        if (!(spacing_mm[a] >= 0 && spacing_mm[a] < 1e6))
+            return fail(COVER_ERROR_ARGUMENT, "spacing_mm[%d] is %g; give millimetres, or 0 when it is not known", a, spacing_mm[a]);
+    return COVER_OK;
+}
+
+static cover_status label_tensor(cover_tensor **tensor, cover_context *context, const struct image *label) {
+    int rank = label->dims; /* of classification 1, whatever the image's */
+    int64_t pixels = label->size[0] * label->size[1] * label->size[2];
+    TRY(cover_tensor_create(tensor, context, label->dtype, rank, label->size + 3 - rank));
+    memcpy(cover_tensor_data(*tensor), label->data, (size_t)pixels * cover_dtype_bytes(label->dtype));
+    return COVER_OK;
+}
+
+cover_status cover_predictor_run(cover_predictor *predictor, const cover_tensor *tensor, const double *spacing_mm,
+                                 cover_tensor **label_out, cover_tensor **scores_out) {
+    if (!predictor || !tensor) return fail(COVER_ERROR_ARGUMENT, "cover_predictor_run: an argument is NULL");
+    cover_context *context = predictor->context;
+    int64_t classes = predictor->settings.classes;
+    bool segmentation = predictor->settings.task == TASK_SEGMENTATION;
+    struct image image = {0}, label = {0};
+    struct tensor_layout layout;
+    cover_tensor *scores = NULL, *map = NULL;
+    cover_status status;
+    GO(check_tensor(&layout, predictor, tensor, spacing_mm));
+    GO(image_of_tensor(&image, context, tensor, &layout, spacing_mm));
+    if (scores_out) {
+        int64_t shape[COVER_MAX_RANK] = {classes};
+        memcpy(shape + 1, tensor->shape + 1, (size_t)(tensor->rank - 1) * sizeof *shape);
+        GO(cover_tensor_create(&scores, context, COVER_F32, segmentation ? tensor->rank : 1, shape));
+    }
+    GO(predictor_image(predictor, &image, scores ? cover_tensor_data(scores) : NULL, &label));
+    if (!segmentation) label.dims = 1;
+    if (label_out) GO(label_tensor(&map, context, &label));
+    if (label_out) *label_out = map;
+    if (scores_out) *scores_out = scores, scores = NULL;
+done:
+    image_free(&image, context);
+    image_free(&label, context);
+    cover_tensor_destroy(scores);
+    return status;
+}

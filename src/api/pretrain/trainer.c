@@ -1,0 +1,287 @@
+/* The public trainer: engine, prefetch and schedule behind one handle (include/libcover/trainer.h). */
+#include "trainer.h"
+
+#include "api/finetune/task_data.h"
+
+#include "core/train/ranks.h"
+#include "io/weights/checkpoint.h"
+#include "io/dataset/dataset.h"
+#include "io/weights/weights.h"
+
+#include <libcover/ranks.h>
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+/* ---- the dataset */
+
+/* Refuse here, by the dataset's smallest image, what would fail in the middle of a run. */
+static cover_status check_dataset(const struct settings *settings, const cover_dataset_info *info) {
+    if (info->samples < 1) return fail(COVER_ERROR_SHAPE, "the dataset is empty");
+    if (info->dims != settings->dims)
+        return fail(COVER_ERROR_SHAPE, "the dataset has %dD images, but dims=%d; use a preset for %dD", info->dims,
+                    (int)settings->dims, info->dims);
+    if (info->channels != settings->channels)
+        return fail(COVER_ERROR_SHAPE, "the dataset has %d channels, but channels=%d; set channels=%d, or pack with --channels",
+                    info->channels, (int)settings->channels, info->channels);
+    struct grid smallest = {.ndim = info->dims, .size = {info->min_size[0], info->min_size[1], info->min_size[2]}};
+    struct grid largest = {.ndim = info->dims, .size = {info->max_size[0], info->max_size[1], info->max_size[2]}};
+    TRY(sevr_accepts(settings, &smallest, info->channels));
+    return sevr_accepts(settings, &largest, info->channels);
+}
+
+/* ---- life */
+
+static cover_status plan_text(cover_context *context, const struct engine *engine, const char *ranks, char **out) {
+    struct engine_bytes bytes = engine_bytes(engine);
+    struct text text = {.context = context};
+    text_add(&text,
+             "{%s\"parameters\": %lld, \"flops_per_step\": %.6g, \"bytes\": {\"weights\": %llu, \"gradients\": %llu, "
+             "\"optimiser\": %llu, \"arena_per_lane\": %llu, \"lanes\": %d, \"packed_weights\": %llu, \"views\": %llu, "
+             "\"total\": %llu}}",
+             ranks, (long long)engine->model.parameters.total, engine_flops(engine), (unsigned long long)bytes.weights,
+             (unsigned long long)bytes.gradients, (unsigned long long)bytes.optimiser,
+             (unsigned long long)bytes.arena_per_lane, bytes.lanes, (unsigned long long)bytes.packed,
+             (unsigned long long)bytes.samples, (unsigned long long)bytes.total);
+    return text_take(&text, out);
+}
+
+cover_status trainer_create_bare(cover_trainer **made, cover_context *context, const cover_config *config) {
+    TRY(config_expect(config, false));
+    TRY(cover_config_validate(config));
+    cover_trainer *trainer = memory_zero(context, sizeof *trainer);
+    if (!trainer) return COVER_ERROR_MEMORY;
+    trainer->context = context;
+    struct share share;
+    cover_status status;
+    GO(cover_config_copy(&trainer->config, config));
+    trainer->settings = *config_settings(trainer->config);
+    struct grid grid = settings_grid(&trainer->settings.crop, (int)trainer->settings.dims);
+    GO(share_here(&share, context, trainer->settings.batch));
+    GO(engine_create(&trainer->engine, context, &trainer->settings, objective_model, &grid, share.count));
+    GO(ranks_join(trainer->engine, &share));
+    GO(plan_text(context, trainer->engine, "", &trainer->plan));
+    *made = trainer;
+done:
+    if (status != COVER_OK) cover_trainer_destroy(trainer);
+    return status;
+}
+
+static cover_status create_here(cover_trainer **made, cover_context *context, cover_dataset *dataset, const cover_config *config,
+                                const cover_dataset_info *info) {
+    TRY(check_dataset(config_settings(config), info));
+    TRY(trainer_create_bare(made, context, config));
+    (*made)->dataset = dataset;
+    memcpy((*made)->hash, info->hash, sizeof (*made)->hash);
+    (*made)->reader = dataset_reader(dataset);
+    return COVER_OK;
+}
+
+/* Every setting and the dataset must be the same on all ranks; how many lanes a rank has is its own business. */
+static cover_status same_run(cover_context *context, const cover_config *config, const cover_dataset_info *info) {
+    struct text text = {.context = context};
+    char *lines;
+    text_add(&text, "dataset=content %.12s\n", info->hash);
+    for (int i = 0; cover_config_key_at(i); i++) {
+        const char *name = cover_config_key_at(i)->name, *value = cover_config_get(config, name);
+        if (value && strcmp(name, "lanes") != 0) text_add(&text, "%s=%s\n", name, value);
+    }
+    cover_status status = text_take(&text, &lines);
+    TRY(collective_agree(context->communicator, status));
+    status = collective_same(context->communicator, context, "", lines, "start all ranks with the same settings and dataset");
+    memory_free(context, lines);
+    return status;
+}
+
+cover_status cover_trainer_create(cover_trainer **out, cover_context *context, cover_dataset *dataset,
+                                  const cover_config *config) {
+    if (!out || !context || !dataset || !config) return fail(COVER_ERROR_ARGUMENT, "cover_trainer_create: an argument is NULL");
+    cover_dataset_info info = COVER_DATASET_INFO_INIT;
+    struct communicator *ranks = context->communicator;
+    cover_trainer *trainer = NULL;
+    cover_status status = cover_config_validate(config);
+    if (status == COVER_OK) status = cover_dataset_get_info(dataset, &info);
+    TRY(collective_agree(ranks, status));
+    if (ranks) TRY(same_run(context, config, &info));
+    GO(collective_agree(ranks, create_here(&trainer, context, dataset, config, &info)));
+    GO(ranks_share_state(trainer->engine));
+    if (ranks && ranks->rank == 0 && !share_keeps_bits(ranks->ranks))
+        log_line(context, COVER_LOG_WARNING, "with %d ranks losses and weights are not the same bits as with 1, 2, 4, 8, ... ranks",
+                 ranks->ranks);
+    *out = trainer;
+done:
+    if (status != COVER_OK) cover_trainer_destroy(trainer);
+    return status;
+}
+
+void cover_trainer_destroy(cover_trainer *trainer) {
+    if (!trainer) return;
+    prefetch_destroy(trainer->prefetch);
+    engine_destroy(trainer->engine);
+    cover_config_destroy(trainer->config);
+    memory_free(trainer->context, trainer->plan);
+    memory_free(trainer->context, trainer);
+}
+
+const char *cover_trainer_plan(const cover_trainer *trainer) { return trainer->plan; }
+
+static cover_status plan(cover_context *context, const cover_config *config, int ranks, char **json) {
+    TRY(config_expect(config, false));
+    TRY(cover_config_validate(config));
+    const struct settings *settings = config_settings(config);
+    struct grid grid = settings_grid(&settings->crop, (int)settings->dims);
+    struct share share;
+    int64_t most = 0;
+    for (int rank = 0; rank < ranks; rank++) {
+        TRY(share_of(&share, rank, ranks, settings->batch));
+        if (share.count > most) most = share.count;
+    }
+    struct engine *engine;
+    TRY(engine_plan(&engine, context, settings, objective_model, &grid, most));
+    char more[160] = "";
+    if (ranks > 1)
+        snprintf(more, sizeof more, "\"ranks\": %d, \"pairs_per_rank\": %lld, \"same_bits\": %s, \"reduction_bytes\": %llu, ", ranks,
+                 (long long)most, share_keeps_bits(ranks) ? "true" : "false",
+                 (unsigned long long)collective_sum_bytes(ranks, engine->model.parameters.floats));
+    cover_status status = plan_text(context, engine, more, json);
+    engine_destroy(engine);
+    return status;
+}
+
+cover_status cover_plan(cover_context *context, const cover_config *config, char **json) {
+    if (!context || !config || !json) return fail(COVER_ERROR_ARGUMENT, "cover_plan: an argument is NULL");
+    return plan(context, config, 1, json);
+}
+
+cover_status cover_plan_ranks(cover_context *context, const cover_config *config, int ranks, char **json) {
+    if (!context || !config || !json) return fail(COVER_ERROR_ARGUMENT, "cover_plan_ranks: an argument is NULL");
+    if (ranks < 1) return fail(COVER_ERROR_ARGUMENT, "cover_plan_ranks: ranks is %d; use 1 or more", ranks);
+    return plan(context, config, ranks, json);
+}
+
+/* ---- a step */
+
+static void stop_prefetch(cover_trainer *trainer) {
+    prefetch_destroy(trainer->prefetch);
+    trainer->prefetch = NULL;
+}
+
+cover_status trainer_prefetch(cover_trainer *trainer) {
+    if (trainer->prefetch) return COVER_OK;
+    TRY(pair_maker(&trainer->maker, trainer->context, &trainer->settings, &trainer->reader));
+    return prefetch_create(&trainer->prefetch, trainer->engine, &trainer->maker.maker, trainer->step);
+}
+
+static cover_status ready(cover_trainer *trainer) {
+    if (cancelled(trainer->context)) return fail(COVER_ERROR_CANCELLED, "step %lld: cancelled", (long long)trainer->step + 1);
+    return trainer_prefetch(trainer);
+}
+
+cover_status cover_trainer_step(cover_trainer *trainer, cover_step_report *given) {
+    if (!trainer) return fail(COVER_ERROR_ARGUMENT, "cover_trainer_step: the trainer is NULL");
+    if (!trainer->reader.read) return fail(COVER_ERROR_ARGUMENT, "cover_trainer_step: the trainer has no dataset");
+    double start = seconds_now();
+    struct step_sums sums;
+    TRY(collective_agree(trainer->context->communicator, ready(trainer)));
+    double norm, rate = schedule_rate(&trainer->settings, trainer->step);
+    TRY(prefetch_step(&trainer->prefetch, trainer->engine, &trainer->maker.maker, trainer->step, rate, &sums, &norm));
+    double valid = sums.count > 0 ? (double)sums.count : 1;
+    double total = (trainer->settings.loss_vec ? sums.term[TERM_VECTOR] / valid : 0) +
+                   (trainer->settings.loss_con ? 1 + sums.term[TERM_COSINE] / valid : 0);
+    if (!step_finite(&sums, norm)) return prefetch_diagnose(&trainer->prefetch, trainer->engine, trainer->step, "pair");
+    if (sums.count == 0)
+        log_line(trainer->context, COVER_LOG_WARNING, "step %lld: no valid pixel in any pair, so no update was made",
+                  (long long)trainer->step + 1);
+    trainer->step++;
+    double seconds = seconds_now() - start;
+    cover_step_report report = {.struct_size = sizeof report, .step = trainer->step, .loss = total, .l_vec = sums.term[TERM_VECTOR] / valid,
+                                .l_con = 1 + sums.term[TERM_COSINE] / valid, .l_zero = sums.zero / valid, .grad_norm = norm, .lr = rate,
+                                .seconds = seconds, .pairs_per_second = (double)trainer->settings.batch / seconds,
+                                .valid_pixels = sums.count};
+    report_write(given, &report, sizeof report);
+    return COVER_OK;
+}
+
+/* ---- to and from files */
+
+/* Rank 0 reads and writes files; all ranks learn how it went. */
+static cover_status by_rank_0(cover_trainer *trainer, cover_status (*work)(cover_trainer *trainer, const char *path),
+                              const char *path) {
+    struct communicator *ranks = trainer->context->communicator;
+    return collective_agree(ranks, ranks && ranks->rank != 0 ? COVER_OK : work(trainer, path));
+}
+
+static cover_status save(cover_trainer *trainer, const char *path) {
+    struct engine *engine = trainer->engine;
+    TRY(engine_fetch(engine));
+    const char *json = cover_config_json(trainer->config);
+    if (!json) return COVER_ERROR_MEMORY;
+    struct checkpoint checkpoint = {.step = trainer->step, .updates = engine->updates, .seed = trainer->settings.seed,
+                                    .config = json, .dataset_hash = trainer->hash, .objective = "cover",
+                                    .parameters = &engine->model.parameters, .weights = engine->weights, .m = engine->m,
+                                    .v = engine->v};
+    return checkpoint_write(trainer->context, path, &checkpoint);
+}
+
+cover_status cover_trainer_save(cover_trainer *trainer, const char *path) {
+    if (!trainer || !path) return fail(COVER_ERROR_ARGUMENT, "cover_trainer_save: an argument is NULL");
+    return by_rank_0(trainer, save, path);
+}
+
+static cover_status take(cover_trainer *trainer, const char *path, struct checkpoint_file *file) {
+    struct engine *engine = trainer->engine;
+    TRY(config_resumes(trainer->config, path, file->config));
+    if (trainer->dataset && strcmp(file->dataset_hash, trainer->hash) != 0)
+        return fail(COVER_ERROR_MISMATCH, "%s: the run was made with another dataset (content %.12s, not %.12s); give the "
+                    "dataset of the run, or start a new run", path, file->dataset_hash, trainer->hash);
+    if (strcmp(file->objective, "cover") != 0)
+        return fail(COVER_ERROR_MISMATCH, "%s: its objective is '%s', not cover", path, file->objective);
+    TRY(checkpoint_read(file, &engine->model.parameters, engine->weights, engine->m, engine->v));
+    trainer->step = file->step, engine->updates = file->updates;
+    return engine_weights_changed(engine);
+}
+
+static cover_status load(cover_trainer *trainer, const char *path) {
+    struct checkpoint_file *file;
+    TRY(checkpoint_open(&file, trainer->context, path));
+    cover_status status = take(trainer, path, file);
+    checkpoint_close(file);
+    return status;
+}
+
+cover_status cover_trainer_load(cover_trainer *trainer, const char *path) {
+    if (!trainer || !path) return fail(COVER_ERROR_ARGUMENT, "cover_trainer_load: an argument is NULL");
+    TRY(by_rank_0(trainer, load, path));
+    stop_prefetch(trainer);
+    TRY(collective_broadcast(trainer->context->communicator, &trainer->step, sizeof trainer->step));
+    return ranks_share_state(trainer->engine);
+}
+
+static cover_status init_weights(cover_trainer *trainer, const char *path, bool allow_partial) {
+    struct tensor_file *file;
+    TRY(weights_open(&file, trainer->context, path));
+    struct weights_match match = {.allow_partial = allow_partial};
+    cover_status status = weights_load(trainer->engine->weights, &trainer->engine->model.parameters, file, &match);
+    tensor_file_close(file);
+    return status == COVER_OK ? engine_weights_changed(trainer->engine) : status;
+}
+static cover_status init_whole(cover_trainer *trainer, const char *path) { return init_weights(trainer, path, false); }
+static cover_status init_partly(cover_trainer *trainer, const char *path) { return init_weights(trainer, path, true); }
+
+cover_status cover_trainer_init_weights(cover_trainer *trainer, const char *path, int allow_partial) {
+    if (!trainer || !path) return fail(COVER_ERROR_ARGUMENT, "cover_trainer_init_weights: an argument is NULL");
+    TRY(by_rank_0(trainer, allow_partial ? init_partly : init_whole, path));
+    return ranks_share_state(trainer->engine);
+}
+
+static cover_status export_weights(cover_trainer *trainer, const char *path) {
+    TRY(engine_fetch(trainer->engine));
+    return weights_write(trainer->context, path, &trainer->engine->model.parameters, trainer->engine->weights, trainer->config, NULL,
+                         trainer->step);
+}
+
+cover_status cover_trainer_export(cover_trainer *trainer, const char *path) {
+    if (!trainer || !path) return fail(COVER_ERROR_ARGUMENT, "cover_trainer_export: an argument is NULL");
+    return by_rank_0(trainer, export_weights, path);
+}

@@ -1,0 +1,14 @@
+/* What every run folder shares, pretraining's and fine-tuning's (docs/run-folder.md).  Called by pretrain.c and finetune.c. */
+#ifndef COVER_RUN_FOLDER_H
+#define COVER_RUN_FOLDER_H
+
+#include "core/base/base.h"
+
+/* COVER_ERROR_IO when the folder holds a run already. */
+cover_status run_folder_unused(cover_context *context, const char *run);
+/* Remove temporary files of writers that were killed.  The log's lock says that nobody writes there now. */
+void run_folder_clean(cover_context *context, const char *run);
+/* Replace a text file of the folder; NULL text = memory ran out. */
+cover_status run_folder_write(cover_context *context, const char *run, const char *name, const char *text);
+
+#endif

@@ -1,0 +1,116 @@
+/* log.jsonl and events of a run. */
+#include "run_log.h"
+
+#include "core/base/files.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <jansson.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+enum { LOG_LIMIT = 1 << 30 };
+
+/* Bytes of the whole lines up to `step`. */
+static size_t kept_bytes(const char *text, size_t bytes, int64_t step) {
+    size_t kept = 0;
+    for (size_t at = 0; at < bytes;) {
+        const char *newline = memchr(text + at, '\n', bytes - at);
+        if (!newline) break; /* a line cut short by a crash */
+        size_t end = (size_t)(newline - text) + 1;
+        json_t *line = json_loadb(text + at, end - at, 0, NULL);
+        json_t *number = json_object_get(line, "step");
+        bool keep = json_is_integer(number) && json_integer_value(number) <= step;
+        json_decref(line);
+        if (!keep) break;
+        kept = at = end;
+    }
+    return kept;
+}
+
+static cover_status cannot_write(const struct run_log *log) {
+    return fail(COVER_ERROR_IO, "%s: cannot be written: %s", log->path, strerror(errno));
+}
+
+static cover_status drop_later(struct run_log *log, int64_t step) {
+    uint8_t *text;
+    size_t bytes;
+    TRY(file_read(log->context, log->path, LOG_LIMIT, &text, &bytes));
+    size_t kept = kept_bytes((const char *)text, bytes, step);
+    memory_free(log->context, text);
+    return kept == bytes || ftruncate(log->descriptor, (off_t)kept) == 0 ? COVER_OK : cannot_write(log);
+}
+
+cover_status run_log_open(struct run_log *log, cover_context *context, const char *run, int64_t step) {
+    cover_status status = COVER_ERROR_MEMORY;
+    *log = (struct run_log){.context = context, .descriptor = -1};
+    if (!(log->path = path_join(context, run, "log.jsonl"))) goto done;
+    log->descriptor = open(log->path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+    if (log->descriptor < 0) GO(cannot_write(log));
+    if (flock(log->descriptor, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)
+        GO(fail(COVER_ERROR_IO, "%s: another process is training in this folder; wait for it, or name another folder", run));
+    GO(drop_later(log, step));
+    GO(events_open(&log->events, context, run, step));
+done:
+    if (status != COVER_OK) run_log_close(log);
+    return status;
+}
+
+static struct run_value *value_of(struct run_log *log, int64_t step, const char *tag) {
+    log->step = step;
+    for (int i = 0; i < log->values; i++)
+        if (strcmp(log->value[i].tag, tag) == 0) return &log->value[i];
+    if (log->values == RUN_LOG_VALUES) return NULL;
+    struct run_value *value = &log->value[log->values++];
+    *value = (struct run_value){0};
+    snprintf(value->tag, sizeof value->tag, "%s", tag);
+    return value;
+}
+
+void run_log_add(struct run_log *log, int64_t step, const struct event_scalar *values, int count) {
+    for (int i = 0; i < count; i++) {
+        struct run_value *value = value_of(log, step, values[i].tag);
+        if (value) value->sum += values[i].value, value->count++;
+    }
+}
+
+void run_log_set(struct run_log *log, int64_t step, const char *tag, double number) {
+    struct run_value *value = value_of(log, step, tag);
+    if (value) value->sum = number, value->count = 1;
+}
+
+cover_status run_log_flush(struct run_log *log) {
+    if (log->values == 0) return COVER_OK;
+    struct event_scalar scalars[RUN_LOG_VALUES];
+    const int count = log->values;
+    struct text line = {.context = log->context};
+    text_add(&line, "{\"step\": %lld", (long long)log->step);
+    for (int i = 0; i < count; i++) {
+        scalars[i] = (struct event_scalar){log->value[i].tag, log->value[i].sum / (double)log->value[i].count};
+        text_add(&line, ", ");
+        text_add_json(&line, scalars[i].tag);
+        if (isfinite(scalars[i].value)) text_add(&line, ": %.9g", scalars[i].value);
+        else text_add(&line, ": null");
+    }
+    text_add(&line, "}\n");
+    log->values = 0;
+    char *text = NULL;
+    TRY(text_take(&line, &text));
+    size_t bytes = strlen(text);
+    ssize_t written = write(log->descriptor, text, bytes); /* one write: a line is there or not */
+    memory_free(log->context, text);
+    if (written != (ssize_t)bytes)
+        return fail(COVER_ERROR_IO, "%s: cannot be written: %s", log->path, written < 0 ? strerror(errno) : "disk full");
+    return events_append(log->events, log->step, scalars, count);
+}
+
+cover_status run_log_close(struct run_log *log) {
+    cover_status status = log->events ? events_close(log->events) : COVER_OK;
+    if (log->descriptor >= 0) close(log->descriptor);
+    memory_free(log->context, log->path);
+    *log = (struct run_log){.descriptor = -1};
+    return status;
+}

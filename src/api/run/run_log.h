@@ -1,0 +1,37 @@
+/* The log of a run: log.jsonl and TensorBoard events, means since the line before (docs/run-folder.md).  Called by pretrain.c and
+ * finetune.c. */
+#ifndef COVER_RUN_LOG_H
+#define COVER_RUN_LOG_H
+
+#include "report/events.h"
+
+enum { RUN_LOG_VALUES = 48, RUN_LOG_TAG = 80 };
+
+struct run_value {
+    char tag[RUN_LOG_TAG];
+    double sum;
+    int64_t count;
+};
+
+struct run_log {
+    cover_context *context;
+    char *path;
+    int descriptor;
+    struct events *events;
+    int64_t step; /* of the values below; 0 = nothing to write */
+    struct run_value value[RUN_LOG_VALUES];
+    int values;
+};
+
+/* Open run/log.jsonl and drop what it says of steps after `step` (a resumed run makes them again).  The open log locks the
+ * folder: COVER_ERROR_IO when another process trains in it. */
+cover_status run_log_open(struct run_log *log, cover_context *context, const char *run, int64_t step);
+/* Values of a step; the line will hold the mean of each since the line before.  Beyond RUN_LOG_VALUES names, values are left out. */
+void run_log_add(struct run_log *log, int64_t step, const struct event_scalar *values, int count);
+/* A value that stands for itself: the last one given goes into the line. */
+void run_log_set(struct run_log *log, int64_t step, const char *tag, double value);
+/* Write the line of what was added; nothing when nothing was. */
+cover_status run_log_flush(struct run_log *log);
+cover_status run_log_close(struct run_log *log);
+
+#endif

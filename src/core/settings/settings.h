@@ -1,0 +1,55 @@
+/* Settings as plain values, drawn from settings.def; cover_config is the public handle around them. */
+#ifndef COVER_SETTINGS_H
+#define COVER_SETTINGS_H
+
+#include "core/base/base.h"
+#include "core/base/element.h"
+#include "core/base/grid.h"
+
+#include <libcover/config.h>
+
+enum { SETTING_LIST_MAX = 16 };
+struct setting_list {
+    int count;
+    int64_t value[SETTING_LIST_MAX];
+};
+
+struct settings {
+#define SETTING_INTEGER(field) int64_t field;
+#define SETTING_NUMBER(field) double field;
+#define SETTING_CHOICE(field) int field;
+#define SETTING_LIST(field) struct setting_list field;
+#define SETTING_SIZE(field) struct setting_list field;
+#define SETTING(kind, scope, field, fallback, low, high, choices, help) SETTING_##kind(field)
+#include "settings.def"
+#undef SETTING
+};
+
+/* Values of the CHOICE settings that code compares with, in the order of the table. */
+enum { PYRAMID_ALL, PYRAMID_DIRECT };
+enum { SCHEDULE_CONSTANT, SCHEDULE_COSINE };
+enum { PRECISION_FP32, PRECISION_BF16 };
+enum { NORMALISE_MAX, NORMALISE_RANGE, NORMALISE_CLIP2048, NORMALISE_NONE };
+enum { AFFINE_PAPER, AFFINE_RELEASED };
+enum { TASK_SEGMENTATION, TASK_CLASSIFICATION };
+enum { TRAINED_ALL, TRAINED_HEAD, TRAINED_LAST };
+enum { FLIP_OFF, FLIP_HORIZONTAL, FLIP_ALL }; /* of flip and mirror */
+
+/* Of the feature maps. */
+static inline enum element settings_features(const struct settings *settings) {
+    return settings->precision == PRECISION_BF16 ? ELEMENT_BF16 : ELEMENT_F32;
+}
+const struct settings *config_settings(const cover_config *config);
+/* Refuse a config of the other kind: pretraining (false) or a task (true). */
+cover_status config_expect(const cover_config *config, bool task);
+/* A SIZE setting as a grid of `dims` axes. */
+struct grid settings_grid(const struct setting_list *size, int dims);
+/* May a run made with the settings in `json` (of the file `path`) go on with these?  Every value must be the same but those that
+ * change no number; more steps are a longer run, unless the schedule ends with them.  COVER_ERROR_MISMATCH names the first. */
+cover_status config_resumes(const cover_config *config, const char *path, const char *json);
+/* Learning rate of the update that follows `step` updates. */
+double schedule_rate(const struct settings *settings, int64_t step);
+/* May this setting differ between a run and its resumption (threads, lanes, intervals)? */
+bool setting_may_change(const char *name);
+
+#endif

@@ -1,0 +1,52 @@
+/* A device that keeps the whole state of training (weights, gradient, moments) in its own memory and takes all samples of a step, forward
+ * and backward, in one run: what resident.c asks of it.  Called through executor->training. */
+#ifndef COVER_TRAINING_H
+#define COVER_TRAINING_H
+
+#include "core/base/communicator.h"
+#include "core/graph/executor.h"
+#include "core/graph/model.h"
+#include "core/settings/settings.h"
+
+struct training_bytes {
+    uint64_t weights, gradients, optimiser, arena, packed, samples, total; /* of device memory */
+};
+
+struct training_step {
+    const struct adam *adam;   /* the update that follows, NULL = none; its scale is 1 / count */
+    double clip;               /* of the norm, 0 = none */
+    uint64_t only_ops;         /* for measuring: bits of ops to run, and nothing else; 0 = all */
+    double *term[MODEL_TERMS]; /* filled in by finish(): of each sample */
+    double square_sum;         /* filled in by finish(): of the gradient, over all ranks; not finite if a term or the gradient is not */
+};
+
+enum { TRAINING_SLOTS = 2 }; /* places for the samples of a step: one is filled while the device works on the other */
+
+struct training_state;
+
+struct training {
+    /* Plan for `samples` samples a step: nothing large is allocated. */
+    cover_status (*create)(struct training_state **state, cover_context *context, const struct model *model,
+                           const struct settings *settings, int64_t samples);
+    bool draws_views; /* of a pair, itself: a struct sample may be an image */
+    void (*destroy)(struct training_state *state); /* takes NULL */
+    struct training_bytes (*bytes)(const struct training_state *state);
+    cover_status (*allocate)(struct training_state *state);
+    /* Train together with other ranks: gradients are sums over all of them.  COVER_ERROR_RANK when one is lost. */
+    cover_status (*join)(struct training_state *state, struct communicator *communicator);
+    /* The flat buffers, from and to the host; read: NULL = not wanted. */
+    cover_status (*write)(struct training_state *state, const float *weights, const float *m, const float *v);
+    cover_status (*read)(struct training_state *state, float *weights, float *m, float *v, float *gradient);
+    /* Sample `index` of the step that will run from this slot; free to change when this returns. */
+    cover_status (*sample)(struct training_state *state, int slot, int64_t index, const struct sample *sample);
+    /* What the first `samples` of the slot count, where they were given as images; waits until their views are drawn.
+     * COVER_ERROR_NUMERIC: an image has a value that is not finite. */
+    cover_status (*counts)(struct training_state *state, int slot, int64_t samples, int64_t *count, double *zero);
+    /* Start a step and return at once; wait for it.  Nothing is updated where square_sum is not finite. */
+    cover_status (*start)(struct training_state *state, int slot, const struct training_step *step);
+    cover_status (*finish)(struct training_state *state, struct training_step *step);
+    /* The update alone, from the gradient of the last step. */
+    cover_status (*update)(struct training_state *state, const struct adam *adam);
+};
+
+#endif

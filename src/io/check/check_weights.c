@@ -1,0 +1,96 @@
+/* Checkpoints and weights of ours checked completely: every parameter that the settings ask for is there, in its shape,
+ * and finite, moments of the optimiser too (docs/weights.md).  Called by check.c. */
+#include "check.h"
+
+#include "core/method/cover.h"
+#include "core/method/supervised.h"
+#include "io/weights/checkpoint.h"
+#include "io/weights/weights.h"
+
+#include <math.h>
+#include <string.h>
+
+cover_status check_network(struct check *check, struct tensor_file *file) {
+    const char *format = tensor_file_metadata(file, "format");
+    struct parameters parameters = {.context = check->context};
+    struct weights_about about;
+    cover_config *config = NULL;
+    float *flat = NULL;
+    cover_status status = COVER_OK;
+    if (!format || strcmp(format, "libcover") != 0) return COVER_OK;
+    GO(cover_config_create(&config, check->context, NULL));
+    GO(weights_describe(config, &about, file));
+    GO(objective_parameters(&parameters, check->context, config_settings(config)));
+    if (about.head) GO(weights_read(&flat, &parameters, file, NULL));
+done:
+    memory_free(check->context, flat);
+    parameters_free(&parameters);
+    cover_config_destroy(config);
+    return check_error(check, status);
+}
+
+/* Values of one kind, each parameter; v holds means of squares, so it has no negative numbers. */
+static void check_flat(struct check *check, const char *path, const char *kind, const struct parameters *parameters,
+                       const float *flat, float lowest) {
+    for (int row = 0; row < parameters->count; row++) {
+        const struct parameter *parameter = &parameters->rows[row];
+        int64_t bad = 0;
+        for (int64_t i = 0; i < parameter->count; i++) {
+            float value = flat[parameter->offset + i];
+            bad += !isfinite(value) || value < lowest;
+        }
+        if (bad > 0)
+            check_finding(check, "%s: %s of %s: %lld of %lld values are NaN, infinite or out of range", path, kind,
+                          parameter->name, (long long)bad, (long long)parameter->count);
+    }
+}
+
+static cover_status check_content(struct check *check, const char *path, struct checkpoint_file *file) {
+    static const char *const kinds[3] = {"weights", "first moment", "second moment"};
+    struct parameters parameters = {.context = check->context};
+    cover_config *config = NULL;
+    float *flats[3] = {NULL};
+    cover_status status = COVER_OK;
+    const bool task = strcmp(file->objective, "task") == 0;
+    GO(cover_config_create(&config, check->context, task ? "seg-2d" : NULL));
+    status = cover_config_read_json(config, file->config);
+    if (status == COVER_OK) status = cover_config_validate(config);
+    if (status != COVER_OK) {
+        status = fail_in(status, "%s: config", path);
+        goto done;
+    }
+    GO((task ? task_parameters : objective_parameters)(&parameters, check->context, config_settings(config)));
+    if (file->step < 0 || file->updates < 0 || file->updates > file->step)
+        check_finding(check, "%s: %lld updates in %lld steps", path, (long long)file->updates, (long long)file->step);
+    for (int i = 0; i < 3; i++) {
+        flats[i] = memory_zero(check->context, (size_t)parameters.floats * sizeof(float));
+        if (!flats[i]) status = COVER_ERROR_MEMORY;
+        if (status != COVER_OK) goto done;
+    }
+    GO(checkpoint_read(file, &parameters, flats[0], flats[1], flats[2]));
+    for (int i = 0; i < 3; i++) check_flat(check, path, kinds[i], &parameters, flats[i], i == 2 ? 0 : -INFINITY);
+    check->tensors += 3 * parameters.count;
+done:
+    for (int i = 0; i < 3; i++) memory_free(check->context, flats[i]);
+    parameters_free(&parameters);
+    cover_config_destroy(config);
+    return status;
+}
+
+/* The network that the settings describe is as large as the file, or the arrays would not be taken: asked first, so
+ * that a claim allocates nothing. */
+cover_status check_checkpoint(struct check *check, const char *path) {
+    struct checkpoint_file *file;
+    struct tensor_file *tensors;
+    const int64_t before = check->found;
+    cover_status status = tensor_file_open(&tensors, check->context, path);
+    if (status != COVER_OK) return check_error(check, status);
+    status = check_network(check, tensors);
+    tensor_file_close(tensors);
+    if (status != COVER_OK || check->found > before) return status;
+    status = checkpoint_open(&file, check->context, path);
+    if (status != COVER_OK) return check_error(check, status);
+    status = check_content(check, path, file);
+    checkpoint_close(file);
+    return check_error(check, status);
+}

@@ -1,0 +1,97 @@
+/* Several files of one case: whether their pixels lie in the same place, and as one image: nnU-Net's CASE_0000,
+ * CASE_0001, ... one channel each (docs/dataset.md, "Layouts"). Called by pack and prediction. */
+#include "image_pixels.h"
+
+#include "core/base/convert.h"
+
+#include <math.h>
+#include <string.h>
+
+/* ---- where pixels lie */
+
+/* Of the smallest voxel: how far apart they may lie. */
+static const double PLACE_TOLERANCE = 0.1;
+
+/* Where voxel (x, y, z) of a corner lies in the world. */
+static void place_of(double place[3], const double affine[12], const struct image *grid, int corner) {
+    for (int row = 0; row < 3; row++) {
+        place[row] = affine[4 * row + 3];
+        for (int axis = 0; axis < 3; axis++) /* x, y, z are sizes 2, 1, 0 */
+            if (corner >> axis & 1) place[row] += affine[4 * row + axis] * (double)(grid->size[2 - axis] - 1);
+    }
+}
+
+cover_status image_check_place(const struct image *image, const struct image *other, const char *what) {
+    static const double unknown[12];
+    const double *a = image->affine, *b = other->affine;
+    double voxel = INFINITY, worst = -1, worst_a[3] = {0}, worst_b[3] = {0};
+    if (memcmp(a, unknown, sizeof unknown) == 0 || memcmp(b, unknown, sizeof unknown) == 0) return COVER_OK;
+    for (int axis = 0; axis < 3; axis++)
+        voxel = fmin(voxel, sqrt(a[axis] * a[axis] + a[4 + axis] * a[4 + axis] + a[8 + axis] * a[8 + axis]));
+    for (int corner = 0; corner < 8; corner++) {
+        double place_a[3], place_b[3], distance = 0;
+        place_of(place_a, a, image, corner);
+        place_of(place_b, b, image, corner);
+        for (int row = 0; row < 3; row++) distance += (place_a[row] - place_b[row]) * (place_a[row] - place_b[row]);
+        if (distance <= worst) continue;
+        worst = distance;
+        memcpy(worst_a, place_a, sizeof worst_a);
+        memcpy(worst_b, place_b, sizeof worst_b);
+    }
+    if (sqrt(worst) <= PLACE_TOLERANCE * voxel) return COVER_OK;
+    return fail(
+        COVER_ERROR_SHAPE,
+        "%s lies elsewhere: its corner is at (%g, %g, %g) mm, that of the image at (%g, %g, %g) mm (spacing D, H, W "
+        "%g, %g, %g and %g, %g, %g mm); resample it, or correct its header",
+        what, worst_b[0], worst_b[1], worst_b[2], worst_a[0], worst_a[1], worst_a[2], other->spacing_mm[0],
+        other->spacing_mm[1], other->spacing_mm[2], image->spacing_mm[0], image->spacing_mm[1], image->spacing_mm[2]);
+}
+
+/* ---- channels */
+
+/* Put `part` behind the channels of `whole`. */
+static cover_status add_channels(struct image *whole, const struct image *part, cover_context *context,
+                                 const char *path) {
+    if (memcmp(whole->size, part->size, sizeof whole->size) != 0)
+        return fail(COVER_ERROR_SHAPE, "%s is %lldx%lldx%lld, but the channels before it are %lldx%lldx%lld", path,
+                    (long long)part->size[0], (long long)part->size[1], (long long)part->size[2],
+                    (long long)whole->size[0], (long long)whole->size[1], (long long)whole->size[2]);
+    TRY(image_check_place(whole, part, path));
+    struct image both = *whole;
+    both.dtype = whole->dtype == part->dtype ? whole->dtype : COVER_F32;
+    both.channels = whole->channels + part->channels;
+    const size_t element = cover_dtype_bytes(both.dtype);
+    const int64_t pixels = pixels_of(whole);
+    int64_t values, bytes;
+    if (!multiply(pixels, both.channels, &values) || !multiply(values, (int64_t)element, &bytes))
+        return fail(COVER_ERROR_SHAPE, "%d channels of this size are too large", both.channels);
+    both.data = memory_alloc(context, (size_t)bytes);
+    if (!both.data) return COVER_ERROR_MEMORY;
+    const struct image *const parts[] = {whole, part};
+    char *to = both.data;
+    for (int p = 0; p < 2; p++)
+        for (int c = 0; c < parts[p]->channels; c++, to += element)
+            convert_run(to, both.dtype, both.channels,
+                        (const char *)parts[p]->data + (size_t)c * cover_dtype_bytes(parts[p]->dtype), parts[p]->dtype,
+                        parts[p]->channels, pixels);
+    memory_free(context, whole->data);
+    *whole = both;
+    return COVER_OK;
+}
+
+cover_status image_read_files(struct image *image, cover_context *context, const char *const *files, int count) {
+    TRY(image_read(image, context, files[0], 0));
+    for (int f = 1; f < count; f++) {
+        struct image part;
+        cover_status status = image_read(&part, context, files[f], 0);
+        if (status == COVER_OK) {
+            status = add_channels(image, &part, context, files[f]);
+            image_free(&part, context);
+        }
+        if (status != COVER_OK) {
+            image_free(image, context);
+            return status;
+        }
+    }
+    return COVER_OK;
+}

@@ -1,0 +1,216 @@
+/* NIfTI-1 out: float32 volumes, displacement fields in the form that ITK and ANTs read (5-D, intent 1007, one volume a
+ * component, mm, LPS), and label maps in the geometry of the image that they label.  Called by match, the demo's report and
+ * prediction. */
+#include "image.h"
+
+#include "core/base/files.h"
+#include "nifti_header.h"
+#include "io/bytes/source.h"
+#include "io/bytes/stream.h"
+
+#include <math.h>
+#include <string.h>
+#include <zlib.h>
+
+enum { VOXELS_AT = 352, PIECE = 4096, MOST_AT_ONCE = 1 << 24 };
+
+/* A replacement file, behind deflate when the path asks for it. */
+struct writer {
+    cover_context *context;
+    struct replacement file;
+    bool gzip;
+    z_stream deflater;
+};
+
+static void *zlib_allocate(void *context, unsigned items, unsigned bytes) {
+    return memory_alloc(context, (size_t)items * bytes);
+}
+static void zlib_release(void *context, void *memory) { memory_free(context, memory); }
+
+static cover_status writer_begin(struct writer *writer, cover_context *context, const char *path) {
+    *writer = (struct writer){.context = context, .file.descriptor = -1};
+    if (has_suffix(path, ".gz")) {
+        z_stream *z = &writer->deflater;
+        z->zalloc = zlib_allocate, z->zfree = zlib_release, z->opaque = context;
+        if (deflateInit2(z, 4, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY) != Z_OK) return COVER_ERROR_MEMORY;
+        writer->gzip = true;
+    }
+    return replacement_begin(&writer->file, context, path);
+}
+
+/* flush: Z_NO_FLUSH, or Z_FINISH with the last bytes. */
+static cover_status writer_write(struct writer *writer, const void *bytes, size_t count, int flush) {
+    if (!writer->gzip) return replacement_write(&writer->file, bytes, count);
+    uint8_t packed[16384];
+    z_stream *z = &writer->deflater;
+    z->next_in = (Bytef *)bytes, z->avail_in = (unsigned)count;
+    do {
+        z->next_out = packed, z->avail_out = sizeof packed;
+        if (deflate(z, flush) == Z_STREAM_ERROR) return fail(COVER_ERROR_INTERNAL, "zlib refused to compress");
+        TRY(replacement_write(&writer->file, packed, sizeof packed - z->avail_out));
+    } while (z->avail_out == 0);
+    return COVER_OK;
+}
+
+static cover_status writer_end(struct writer *writer, cover_status status) {
+    if (writer->gzip) deflateEnd(&writer->deflater);
+    if (status == COVER_OK) return replacement_commit(&writer->file, writer->context);
+    replacement_abandon(&writer->file, writer->context);
+    return status;
+}
+
+/* The image's geometry; where there is none, ITK's frame for images without: LPS axes are -x, -y, z in RAS. */
+static void geometry(double world[12], double step[3], const double spacing_mm[3], const double affine[12]) {
+    bool known = false;
+    for (int i = 0; affine && i < 12; i++) known = known || affine[i] != 0;
+    memset(world, 0, 12 * sizeof *world);
+    if (known) memcpy(world, affine, 12 * sizeof *world);
+    for (int axis = 0; axis < 3; axis++) {
+        double spacing = spacing_mm && spacing_mm[2 - axis] > 0 ? spacing_mm[2 - axis] : 1;
+        if (!known) world[5 * axis] = axis < 2 ? -spacing : spacing;
+        step[axis] =
+            sqrt(world[axis] * world[axis] + world[4 + axis] * world[4 + axis] + world[8 + axis] * world[8 + axis]);
+    }
+}
+
+/* What the voxels are. */
+struct contents {
+    int rank, components; /* dim[0]; dim[5] of vectors, else 0 */
+    int datatype, bits;
+};
+
+static void fill_header(struct nifti_header *header, const int64_t size[3], const struct contents *contents,
+                        const double world[12], const double step[3]) {
+    *header = (struct nifti_header){.version = 1};
+    memcpy(header->bytes, &(int32_t){NIFTI_HEADER_1}, 4);
+    memcpy(header->bytes + 344, "n+1", 4);
+    const int64_t dim[8] = {contents->rank, size[2], size[1], size[0], 1, contents->components ? contents->components : 1, 1, 1};
+    for (int i = 0; i < 8; i++) {
+        nifti_put(header, NIFTI_DIM, i, (double)dim[i]);
+        nifti_put(header, NIFTI_PIXDIM, i, i >= 1 && i <= 3 ? step[i - 1] : 1);
+    }
+    nifti_put(header, NIFTI_INTENT, 0, contents->components ? NIFTI_INTENT_VECTOR : 0);
+    nifti_put(header, NIFTI_DATATYPE, 0, contents->datatype);
+    nifti_put(header, NIFTI_BITPIX, 0, contents->bits);
+    nifti_put(header, NIFTI_OFFSET, 0, VOXELS_AT);
+    nifti_put(header, NIFTI_SLOPE, 0, 1);
+    nifti_put(header, NIFTI_UNITS, 0, NIFTI_UNITS_MM);
+    nifti_put(header, NIFTI_SFORM_CODE, 0, 1); /* the image's own frame; no qform: it could not hold a shear */
+    for (int i = 0; i < 12; i++) nifti_put(header, NIFTI_SROW, i, world[i]);
+}
+
+/* Component `row` (x, y, z of LPS) of `count` displacements (z, y, x or y, x in voxels): world's 3x3 times the voxel
+ * displacement is RAS, and L and P are its first two with the other sign. */
+static void to_lps(float *to, const float *field, size_t count, int components, int row, const double world[12]) {
+    double sign = row < 2 ? -1 : 1;
+    for (size_t i = 0; i < count; i++, field += components) {
+        double sum = 0;
+        for (int axis = 0; axis < components; axis++) sum += world[4 * row + axis] * field[components - 1 - axis];
+        to[i] = (float)(sign * sum);
+    }
+}
+
+static cover_status write_header(struct writer *writer, struct nifti_header *header) {
+    memset(header->bytes + NIFTI_HEADER_1, 0, VOXELS_AT - NIFTI_HEADER_1); /* no extensions */
+    return writer_write(writer, header->bytes, VOXELS_AT, Z_NO_FLUSH);
+}
+
+static cover_status write_all(struct writer *writer, const float *values, const int64_t size[3], int components,
+                              const double spacing_mm[3], const double affine[12]) {
+    struct nifti_header header;
+    double world[12], step[3];
+    geometry(world, step, spacing_mm, affine);
+    struct contents contents = {components ? 5 : size[0] > 1 ? 3 : 2, components, 16, 32};
+    fill_header(&header, size, &contents, world, step);
+    TRY(write_header(writer, &header));
+    const int64_t count = size[0] * size[1] * size[2];
+    for (int row = 0; row < (components ? components : 1); row++) {
+        for (int64_t done = 0; done < count; done += PIECE) {
+            float piece[PIECE];
+            size_t some = count - done < PIECE ? (size_t)(count - done) : PIECE;
+            if (components) to_lps(piece, values + done * components, some, components, row, world);
+            TRY(writer_write(writer, components ? piece : values + done, some * sizeof(float), Z_NO_FLUSH));
+        }
+    }
+    return writer_write(writer, NULL, 0, Z_FINISH);
+}
+
+static cover_status check_size(const char *path, const int64_t size[3]) {
+    for (int axis = 0; axis < 3; axis++)
+        if (size[axis] < 1 || size[axis] > INT16_MAX)
+            return fail(COVER_ERROR_SHAPE, "%s: axis %c has size %lld; NIfTI-1 holds 1 to %d", path, "DHW"[axis],
+                        (long long)size[axis], INT16_MAX);
+    return COVER_OK;
+}
+
+cover_status nifti_write(cover_context *context, const char *path, const float *values, const int64_t size[3],
+                         int components, const double spacing_mm[3], const double affine[12]) {
+    TRY(check_size(path, size));
+    if (components && components != (size[0] > 1 ? 3 : 2))
+        return fail(COVER_ERROR_SHAPE, "%s: a displacement field of %d components in %d dimensions", path, components,
+                    size[0] > 1 ? 3 : 2);
+    struct writer writer;
+    cover_status status = writer_begin(&writer, context, path);
+    if (status == COVER_OK) status = write_all(&writer, values, size, components, spacing_mm, affine);
+    return writer_end(&writer, status);
+}
+
+/* ---- labels */
+
+/* The header of a NIfTI file; *found false when it is another kind of file. */
+static cover_status read_like(struct nifti_header *header, bool *found, cover_context *context, const char *path) {
+    enum { HEAD = 65536 }; /* holds the header, compressed or not */
+    struct source source;
+    struct stream stream;
+    bool swapped;
+    TRY(source_open(&source, path));
+    size_t bytes = source.bytes < HEAD ? (size_t)source.bytes : HEAD;
+    uint8_t *head = memory_alloc(context, HEAD);
+    cover_status status = head ? source_read(&source, 0, head, bytes) : COVER_ERROR_MEMORY;
+    *found = status == COVER_OK && bytes >= 4 && (is_gzip(head, bytes) || nifti_version(head, &swapped) != 0);
+    if (*found) status = stream_open(&stream, context, head, bytes);
+    if (*found && status == COVER_OK) {
+        status = nifti_header_read(header, &stream);
+        if (status != COVER_OK) fail_in(status, "%s", path);
+        stream_close(&stream);
+    }
+    memory_free(context, head);
+    source_close(&source);
+    return status;
+}
+
+/* Field by field, so that every reader places the label where it places the image. */
+static void copy_geometry(struct nifti_header *header, const struct nifti_header *like) {
+    static const struct {
+        enum nifti_field field;
+        int count;
+    } fields[] = {{NIFTI_PIXDIM, 4}, {NIFTI_UNITS, 1},   {NIFTI_QFORM_CODE, 1}, {NIFTI_SFORM_CODE, 1},
+                  {NIFTI_QUATERN, 3}, {NIFTI_QOFFSET, 3}, {NIFTI_SROW, 12}};
+    for (size_t f = 0; f < sizeof fields / sizeof *fields; f++)
+        for (int i = 0; i < fields[f].count; i++) nifti_put(header, fields[f].field, i, nifti_get(like, fields[f].field, i));
+    double rank = nifti_get(like, NIFTI_DIM, 0); /* a single slice may be a volume */
+    nifti_put(header, NIFTI_DIM, 0, rank < 2 ? 2 : rank > 3 ? 3 : rank);
+}
+
+cover_status nifti_write_label(cover_context *context, const char *path, const struct image *label, const char *like) {
+    const bool small = label->dtype == COVER_U8;
+    const size_t bytes = (size_t)(label->size[0] * label->size[1] * label->size[2]) * cover_dtype_bytes(label->dtype);
+    const struct contents contents = {label->size[0] > 1 ? 3 : 2, 0, small ? 2 : 512, small ? 8 : 16};
+    struct nifti_header header, other;
+    struct writer writer;
+    double world[12], step[3];
+    bool found = false;
+    TRY(check_size(path, label->size));
+    if (like) TRY(read_like(&other, &found, context, like));
+    geometry(world, step, label->spacing_mm, label->affine);
+    fill_header(&header, label->size, &contents, world, step);
+    if (found) copy_geometry(&header, &other);
+    cover_status status = writer_begin(&writer, context, path);
+    if (status == COVER_OK) status = write_header(&writer, &header);
+    for (size_t done = 0, some; status == COVER_OK && done < bytes; done += some) {
+        some = bytes - done < MOST_AT_ONCE ? bytes - done : MOST_AT_ONCE;
+        status = writer_write(&writer, (const char *)label->data + done, some, Z_NO_FLUSH);
+    }
+    if (status == COVER_OK) status = writer_write(&writer, NULL, 0, Z_FINISH);
+    return writer_end(&writer, status);
+}

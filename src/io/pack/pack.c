@@ -1,0 +1,152 @@
+/* cover_pack(): sources become a plan, the plan's images become stored samples on all threads, and these the dataset
+ * file in one go at the end (docs/dataset.md, "Packing").  Called by `cover pack`. */
+#include "pack_job.h"
+
+#include "core/base/files.h"
+#include "core/base/threads.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- reading on all threads */
+
+/* The first failure that stops the job, with its text: that of the error just raised on this thread. */
+static void stop(struct pack_job *job, cover_status status) {
+    if (job->failed != COVER_OK) return;
+    job->failed = status;
+    snprintf(job->failure, sizeof job->failure, "%s", cover_error_text());
+}
+
+static void note_bad(struct pack_job *job, int64_t item, bool memory) {
+    const char *reason = cover_error_text(), *path = job->plan.items[item].path;
+    /* readers begin with the path, which the list names anyway */
+    const size_t length = strlen(path);
+    if (strncmp(reason, path, length) == 0 && strncmp(reason + length, ": ", 2) == 0) reason += length + 2;
+    reason = arena_text(&job->reasons, reason, strlen(reason));
+    if (!reason)
+        stop(job, COVER_ERROR_MEMORY);
+    else
+        job->bad[job->bad_count++] = (struct pack_bad){item, reason, memory};
+}
+
+static void pack_one(void *data, int64_t index) {
+    struct pack_job *job = data;
+    struct packed_sample sample;
+    pthread_mutex_lock(&job->lock);
+    const bool stopped = job->failed != COVER_OK;
+    pthread_mutex_unlock(&job->lock);
+    if (stopped || pack_spool_has(&job->spool, index)) return;
+    cover_status status = COVER_OK;
+    const cover_status usable = pack_image(&sample, job->context, &job->rules, &job->plan.items[index]);
+    if (usable == COVER_OK) {
+        status = pack_spool_append(&job->spool, index, &sample);
+        packed_sample_free(&sample, job->context);
+    }
+    pthread_mutex_lock(&job->lock);
+    if (usable != COVER_OK) note_bad(job, index, usable == COVER_ERROR_MEMORY);
+    if (status != COVER_OK) stop(job, status);
+    job->done++;
+    if (job->failed == COVER_OK) {
+        status = progress_call(job->context, job->options->progress, job->options->user, job->done, job->plan.count,
+                               "packing");
+        if (status == COVER_OK && cancelled(job->context)) status = fail(COVER_ERROR_CANCELLED, "cancelled");
+        if (status != COVER_OK) stop(job, status);
+    }
+    pthread_mutex_unlock(&job->lock);
+}
+
+static int by_item(const void *a, const void *b) {
+    const struct pack_bad *x = a, *y = b;
+    return x->item < y->item ? -1 : x->item > y->item;
+}
+
+static cover_status read_all(struct pack_job *job) {
+    struct pool *pool;
+    TRY(context_pool(job->context, &pool));
+    job->bad = memory_alloc(job->context, (size_t)job->plan.count * sizeof *job->bad);
+    if (!job->bad) return COVER_ERROR_MEMORY;
+    job->done = job->spool.found;
+    pool_each(pool, job->plan.count, pack_one, job);
+    if (job->failed == COVER_ERROR_CANCELLED)
+        return fail(COVER_ERROR_CANCELLED,
+                    "%s: packing was stopped after %lld of %lld images; resume goes on from there", job->output,
+                    (long long)job->done, (long long)job->plan.count);
+    if (job->failed != COVER_OK) return fail(job->failed, "%s", job->failure);
+    qsort(job->bad, (size_t)job->bad_count, sizeof *job->bad, by_item);
+    return COVER_OK;
+}
+
+static cover_status check_output(const char *output) {
+    const size_t length = strlen(output);
+    if (length == 0 || output[length - 1] == '/' || folder_exists(output))
+        return fail(COVER_ERROR_ARGUMENT, "%s: is a folder, where the dataset file's name is needed",
+                    length ? output : "''");
+    return COVER_OK;
+}
+
+/* Options into a job, and sources into its plan; the plan is freed by pack_plan_free(), after a failure too. */
+static cover_status begin(struct pack_job *job, const char *const *sources, int count) {
+    const cover_pack_options *options = job->options;
+    image_rules_of_options(&job->rules, options);
+    TRY(image_rules_check(&job->rules, "pack"));
+    if (options->negative && !options->labels)
+        return fail(COVER_ERROR_ARGUMENT, "pack: negative '%s' speaks of a labels file, but none was given",
+                    options->negative);
+    TRY(pack_plan_create(&job->plan, job->context, sources, count, options));
+    return options->spacing_median ? pack_median_spacing(job) : COVER_OK;
+}
+
+cover_status pack_digest(cover_context *context, const char *const *sources, int count,
+                         const cover_pack_options *options, uint8_t digest[SHA256_BYTES]) {
+    struct pack_job job = {
+        .context = context, .options = options, .output = sources[0], .plan = {.context = context, .quiet = true}};
+    const cover_status status = begin(&job, sources, count);
+    if (status == COVER_OK) pack_plan_hash(&job, digest);
+    pack_plan_free(&job.plan);
+    return status;
+}
+
+cover_status cover_pack(cover_context *context, const char *const *sources, int count, const char *output,
+                        const cover_pack_options *given, char **summary) {
+    if (!context || !sources || count < 1 || !output)
+        return fail(COVER_ERROR_ARGUMENT, "pack: a context, at least one source and an output are needed");
+    cover_pack_options options = COVER_PACK_OPTIONS_INIT;
+    TRY(options_read(&options, sizeof options, given, "pack options"));
+    TRY(check_output(output));
+    const double started = seconds_now();
+    cover_status status = COVER_OK;
+    struct pack_job job = {.context = context,
+                           .options = &options,
+                           .output = output,
+                           .plan = {.context = context},
+                           .spool = {.descriptor = -1},
+                           .reasons = {.context = context}};
+    struct dataset_directory written;
+    int64_t bytes = 0;
+    bool keep = false; /* the spool: only for a resume that will want it */
+    pthread_mutex_init(&job.lock, NULL);
+    GO(begin(&job, sources, count));
+    uint8_t digest[SHA256_BYTES];
+    pack_plan_hash(&job, digest);
+    GO(pack_spool_open(&job.spool, context, output, job.plan.count, digest, options.resume));
+    keep = true;
+    GO(read_all(&job));
+    status = pack_judge_bad(&job);
+    if (status == COVER_OK) status = pack_judge_good(&job);
+    if (status != COVER_OK) {
+        keep = status == COVER_ERROR_MEMORY;
+        goto done;
+    }
+    GO(pack_output(&job, &written, &bytes));
+    keep = false;
+    if (summary) status = pack_summary(&job, &written, bytes, seconds_now() - started, summary);
+done:
+    if (job.spool.descriptor >= 0) pack_spool_close(&job.spool, keep);
+    pack_plan_free(&job.plan);
+    arena_free(&job.reasons);
+    memory_free(context, job.bad);
+    memory_free(context, job.good);
+    pthread_mutex_destroy(&job.lock);
+    return status;
+}
