@@ -32,7 +32,7 @@ static cover_status time_job(cover_context *context, const struct job *job, int 
     for (int i = 0; i < 5 && job->sets[i][0]; i++) GO(cover_config_set(config, job->sets[i][0], job->sets[i][1]));
     const struct settings *settings = config_settings(config);
     GO(sevr_create(&sevr, context, settings));
-    struct grid grid = {(int)settings->dims, {job->image[0], job->image[1], job->image[2]}};
+    struct grid grid = {(int)settings->network.dims, {job->image[0], job->image[1], job->image[2]}};
     GO(sevr_reserve(sevr, &grid));
 
     struct view_bytes bytes = sevr_pair_bytes(sevr);

@@ -34,7 +34,7 @@ static cover_status read_settings(struct golden *golden, struct network *model) 
     TRY(cover_config_set(model->config, "clip", !clip || strcmp(clip, "none") == 0 ? "0" : clip));
     TRY(cover_config_set(model->config, "precision", golden->half ? "bf16" : "fp32"));
     model->settings = *config_settings(model->config);
-    model->settings.channels = model->images.channels;
+    model->settings.network.channels = model->images.channels;
     return COVER_OK;
 }
 
@@ -118,7 +118,7 @@ static cover_status run_forward(struct golden *golden, struct network *model, st
         TRY(run_once(golden->context, executor, forward->program, &forward->run, golden->context->threads));
         for (int i = 0; i < LEVELS; i++) {
             const void *level = executor->program_result(forward->program, &forward->run, forward->objective.level[i]);
-            size_t bytes = (size_t)(grid_pixels(&forward->objective.level_grid[i]) * model->settings.widths.value[4 + i]) * 4;
+            size_t bytes = (size_t)(grid_pixels(&forward->objective.level_grid[i]) * model->settings.network.widths.value[4 + i]) * 4;
             for (int view = 0; view < 2; view++) keep(forward->level[i][view], level, pair, bytes, view);
         }
         keep(forward->flow, executor->program_result(forward->program, &forward->run, forward->objective.field), pair, pixels, 0);
@@ -132,7 +132,7 @@ static void compare_forward(struct golden *golden, struct network *model, struct
         for (int view = 0; view < 2; view++) {
             char name[64];
             struct tensor shape = {.images = model->images.images, .grid = forward->objective.level_grid[i],
-                                   .channels = model->settings.widths.value[4 + i]};
+                                   .channels = model->settings.network.widths.value[4 + i]};
             snprintf(name, sizeof name, "out.level_%s.%d", views[view], i);
             golden_store(golden, &shape, forward->level[i][view]);
             if (golden->half) golden_distance(golden, name, forward->level[i][view], half_level);
@@ -159,7 +159,7 @@ static cover_status check_forward(struct golden *golden, struct network *model) 
     for (int i = 0; i < LEVELS; i++)
         for (int view = 0; view < 2; view++)
             forward.level[i][view] = memory_alloc(context, images * (size_t)grid_pixels(&forward.objective.level_grid[i]) *
-                                                               (size_t)model->settings.widths.value[4 + i] * sizeof(float));
+                                                               (size_t)model->settings.network.widths.value[4 + i] * sizeof(float));
     forward.flow = memory_alloc(context, (size_t)tensor_elements(&model->fields) * sizeof(float));
     GO(load_weights(golden, &parameters, weights));
     forward.run.parameters = weights;
@@ -254,7 +254,7 @@ static cover_status check_training(struct golden *golden, struct network *model,
         golden_number(golden, name, cosine, expected[step][1], bound_trajectory);
         snprintf(name, sizeof name, "trajectory.%d.gradient_norm", step);
         golden_number(golden, name, norm, expected[step][2], bound_norm);
-        TRY(engine_update(engine, sums.count, norm, model->settings.lr));
+        TRY(engine_update(engine, sums.count, norm, model->settings.common.lr));
     }
     compare_after(golden, engine);
     return COVER_OK;

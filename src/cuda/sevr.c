@@ -21,18 +21,18 @@ struct job {
 static void *part(const struct job *job, int which) { return job->workspace + job->at[which]; }
 
 static void layout(size_t at[PARTS + 1], const struct settings *s, const struct grid *grid) {
-    const struct grid work = work_grid(s, grid), crop = settings_grid(&s->crop, grid->ndim);
-    const size_t view = (size_t)(grid_pixels(&crop) * s->channels) * sizeof(float),
+    const struct grid work = work_grid(s, grid), crop = settings_grid(&s->views.crop, grid->ndim);
+    const size_t view = (size_t)(grid_pixels(&crop) * s->network.channels) * sizeof(float),
                  image = (size_t)grid_pixels(&work) * sizeof(float);
-    const bool blurred = gaussian_radius((double)(float)s->blur) > 0, flow = s->diffeo_alpha > 0,
-               deformed = flow || s->deform_alpha > 0;
-    size_t weights = blurred ? (size_t)gaussian_radius((double)(float)s->blur) + 1 : 0;
+    const bool blurred = gaussian_radius((double)(float)s->views.blur) > 0, flow = s->views.diffeo_alpha > 0,
+               deformed = flow || s->views.deform_alpha > 0;
+    size_t weights = blurred ? (size_t)gaussian_radius((double)(float)s->views.blur) + 1 : 0;
     for (int a = 0; deformed && a < 3; a++) weights = (size_t)work.size[a] > weights ? (size_t)work.size[a] : weights;
     const size_t bytes[PARTS] = {
         [RANGE] = sizeof(struct cuda_range),
         [PARTIAL] = SEVR_BLOCKS * sizeof(struct cuda_mask_sum),
         [SUMS] = SEVR_SUMS * sizeof(double),
-        [SOURCE] = source_bytes(&work, (int)s->channels),
+        [SOURCE] = source_bytes(&work, (int)s->network.channels),
         [WEIGHTS] = weights * sizeof(float),
         [OTHER] = blurred ? view : 0,
         [NOISE] = deformed ? image : 0,
@@ -54,16 +54,16 @@ size_t cuda_sevr_workspace(const struct settings *settings, const struct grid *g
 /* The window, the affine map, and what of the image the views read. */
 static struct cuda_draw place_views(struct draw *draw, const struct grid *grid, float integer_max) {
     const struct settings *s = draw->settings;
-    const struct grid crop = settings_grid(&s->crop, grid->ndim);
-    struct cuda_draw out = {.ndim = grid->ndim, .channels = draw->channels, .released = s->coordinates == COORDINATES_RELEASED};
+    const struct grid crop = settings_grid(&s->views.crop, grid->ndim);
+    struct cuda_draw out = {.ndim = grid->ndim, .channels = draw->channels, .released = s->objective.coordinates == COORDINATES_RELEASED};
     struct window box;
     struct affine affine;
     struct intensity intensity;
     draw->work = work_grid(s, grid);
     window_draw(draw, &crop);
     affine_draw(&affine, draw);
-    affine_reach(&box, &affine, draw, s->diffeo_alpha > 0 || s->deform_alpha > 0 ? REACH_ANYWHERE : REACH_BOTH);
-    out.by_range = !intensity_of_settings(&intensity, s->normalise, integer_max);
+    affine_reach(&box, &affine, draw, s->views.diffeo_alpha > 0 || s->views.deform_alpha > 0 ? REACH_ANYWHERE : REACH_BOTH);
+    out.by_range = !intensity_of_settings(&intensity, s->views.normalise, integer_max);
     out.low = intensity.low, out.high = intensity.high, out.offset = intensity.offset, out.divisor = intensity.divisor;
     memcpy(out.linear, affine.linear, sizeof out.linear);
     memcpy(out.centre, affine.centre, sizeof out.centre);
@@ -122,7 +122,7 @@ static cover_status add_smooth_noise(const struct job *job, float *target, const
 static cover_status draw_flow(const struct job *job, const float **flow) {
     static const int origin[3] = {0, 0, 0};
     const struct smooth_noise noise = velocity_draw(&job->draw);
-    const int squarings = (int)job->draw.settings->diffeo_squarings;
+    const int squarings = (int)job->draw.settings->views.diffeo_squarings;
     float *u = part(job, FLOW), *next = part(job, NEXT_FLOW);
     struct cuda_flow_box *box = part(job, FLOW_BOX);
     CUDA_TRY(cudaMemsetAsync(u, 0, (size_t)(grid_pixels(&job->draw.work) * job->place.ndim) * sizeof *u, job->stream));
@@ -140,9 +140,9 @@ static cover_status draw_flow(const struct job *job, const float **flow) {
 static cover_status draw_field(const struct job *job, float *field) {
     const struct settings *s = job->draw.settings;
     const float *flow = NULL;
-    if (s->diffeo_alpha > 0) TRY(draw_flow(job, &flow));
+    if (s->views.diffeo_alpha > 0) TRY(draw_flow(job, &flow));
     CUDA_TRY(cuda_sevr_field(job->stream, field, flow, &job->place));
-    if (s->deform_alpha <= 0) return COVER_OK;
+    if (s->views.deform_alpha <= 0) return COVER_OK;
     const struct smooth_noise noise = smooth_draw(&job->draw);
     return add_smooth_noise(job, field, &noise, job->place.first, job->place.crop);
 }

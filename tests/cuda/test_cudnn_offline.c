@@ -99,7 +99,7 @@ static void plan_network(struct device *device, const char *preset, const char *
     ck_assert_ok(cover_config_create(&config, context, preset));
     ck_assert_ok(cover_config_set(config, "precision", precision));
     const struct settings *settings = config_settings(config);
-    const struct grid grid = settings_grid(&settings->crop, settings->dims);
+    const struct grid grid = settings_grid(&settings->views.crop, settings->network.dims);
     struct model model = {0};
     ck_assert_ok(objective_model(&model, context, settings, &grid));
     int convolutions = 0;

@@ -60,10 +60,10 @@ static struct drawn_sums draw_on_the_device(const struct settings *s, const stru
     struct device_array moving = device_array(NULL, bytes.image), fixed = device_array(NULL, bytes.image),
                         field = device_array(NULL, bytes.field), mask = device_array(NULL, bytes.mask),
                         sums = device_array(NULL, sizeof(struct cuda_view_sums)),
-                        source = device_array(image, (size_t)(grid_pixels(grid) * s->channels) * sizeof(float)),
+                        source = device_array(image, (size_t)(grid_pixels(grid) * s->network.channels) * sizeof(float)),
                         workspace = device_array(NULL, cuda_sevr_workspace(s, grid));
     const struct cuda_views views = {on_device(&moving), on_device(&fixed), on_device(&field), on_device(&mask)};
-    ck_assert_ok(cuda_sevr_draw(NULL, &views, on_device(&sums), s, on_device(&source), grid, (int)s->channels, integer_max, 5,
+    ck_assert_ok(cuda_sevr_draw(NULL, &views, on_device(&sums), s, on_device(&source), grid, (int)s->network.channels, integer_max, 5,
                                 step, sample, on_device(&workspace)));
     struct drawn_sums result = {fetched(&moving), fetched(&fixed), fetched(&field), fetched(&mask), {0}};
     void *found = fetched(&sums);
@@ -76,8 +76,8 @@ static struct drawn_sums draw_on_the_device(const struct settings *s, const stru
 static void drawn_free(struct drawn_sums *d) { free(d->moving), free(d->fixed), free(d->field), free(d->mask); }
 
 static float *image_of(const struct device_case *c, const struct settings *s) {
-    float *image = random_pixels(&c->grid, (int)s->channels, 3);
-    for (int64_t i = 0; i < grid_pixels(&c->grid) * s->channels; i++)
+    float *image = random_pixels(&c->grid, (int)s->network.channels, 3);
+    for (int64_t i = 0; i < grid_pixels(&c->grid) * s->network.channels; i++)
         image[i] = c->integer_max > 0 ? floorf(image[i] * c->scale) : image[i] * c->scale;
     return image;
 }
@@ -88,9 +88,9 @@ START_TEST(a_pair_of_the_device_is_that_of_the_cpu) {
     struct drawn cpu = draw_room(s);
     float *image = image_of(c, s);
     for (uint32_t step = 0; step < 6; step++) {
-        ck_assert_ok(sevr_draw(cpu.sevr, &cpu.pair, image, &c->grid, (int)s->channels, c->integer_max, 5, step, 7));
+        ck_assert_ok(sevr_draw(cpu.sevr, &cpu.pair, image, &c->grid, (int)s->network.channels, c->integer_max, 5, step, 7));
         struct drawn_sums device = draw_on_the_device(s, &cpu, image, &c->grid, c->integer_max, step, 7);
-        ck_assert_mem_eq(device.field, cpu.pair.field, (size_t)(cpu.pixels * s->dims) * sizeof(float));
+        ck_assert_mem_eq(device.field, cpu.pair.field, (size_t)(cpu.pixels * s->network.dims) * sizeof(float));
         ck_assert_mem_eq(device.mask, cpu.pair.mask, (size_t)cpu.pixels * sizeof(float));
         ck_assert_int_eq(device.sums.valid, cpu.pair.valid);
         ck_assert_double_le(fabs(device.sums.zero_loss - cpu.pair.zero_loss), 1e-12 * cpu.pair.zero_loss);

@@ -18,8 +18,8 @@ int main(int argc, char **argv) {
     GO(cover_config_set(about.config, "widths", "8,8,8,8,8,8,8,8,8"));
     for (int i = 3; i + 1 < argc; i += 2) GO(cover_config_set(about.config, argv[i], argv[i + 1]));
     const struct settings *settings = config_settings(about.config);
-    about.class_names = memory_zero(context, (size_t)settings->classes * sizeof *about.class_names);
-    for (int64_t c = 0; c < settings->classes; c++) {
+    about.class_names = memory_zero(context, (size_t)settings->task.classes * sizeof *about.class_names);
+    for (int64_t c = 0; c < settings->task.classes; c++) {
         char name[32];
         snprintf(name, sizeof name, c ? "class %lld" : "background", (long long)c);
         about.class_names[c] = memory_text(context, name);

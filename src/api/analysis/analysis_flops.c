@@ -21,14 +21,14 @@ struct row {
 /* FLOPs of the head from level `first` on, for one pair. */
 static cover_status head_flops(double *flops, cover_context *context, const struct settings *settings, int first) {
     struct parameters parameters = {.context = context};
-    struct grid full = settings_grid(&settings->crop, (int)settings->dims);
+    struct grid full = settings_grid(&settings->views.crop, (int)settings->network.dims);
     struct graph graph;
     int levels[LEVELS];
     graph_begin(&graph, context, &parameters);
     for (int i = 0; i < LEVELS; i++) {
         struct grid grid = full;
         for (int axis = 3 - grid.ndim; axis < 3; axis++) grid.size[axis] >>= LEVELS - 1 - i;
-        levels[i] = graph_input(&graph, "features", 2, &grid, settings->widths.value[4 + i]);
+        levels[i] = graph_input(&graph, "features", 2, &grid, settings->network.widths.value[4 + i]);
     }
     vpa_build_from(&graph, first, levels, settings, NULL);
     cover_status status = graph_finish(&graph);
@@ -44,7 +44,7 @@ static cover_status count_rows(struct row rows[LEVELS], cover_context *context, 
         struct row *row = &rows[n - 1];
         struct settings direct = *settings;
         row->levels = n;
-        row->direct_radius = direct.radius = settings->radius * ((1 << n) - 1);
+        row->direct_radius = direct.objective.radius = settings->objective.radius * ((1 << n) - 1);
         row->field = 2 * row->direct_radius + 1;
         TRY(head_flops(&row->vpa, context, settings, LEVELS - n));
         TRY(head_flops(&row->direct, context, &direct, LEVELS - 1));
@@ -54,9 +54,9 @@ static cover_status count_rows(struct row rows[LEVELS], cover_context *context, 
 
 static cover_status write_json(char **json, cover_context *context, const struct row rows[LEVELS], const struct settings *settings) {
     struct text text = {.context = context};
-    struct grid grid = settings_grid(&settings->crop, (int)settings->dims);
-    text_add(&text, "{\"dims\": %d, \"size\": [%lld, %lld, %lld], \"radius\": %lld, \"rows\": [", (int)settings->dims,
-             (long long)grid.size[0], (long long)grid.size[1], (long long)grid.size[2], (long long)settings->radius);
+    struct grid grid = settings_grid(&settings->views.crop, (int)settings->network.dims);
+    text_add(&text, "{\"dims\": %d, \"size\": [%lld, %lld, %lld], \"radius\": %lld, \"rows\": [", (int)settings->network.dims,
+             (long long)grid.size[0], (long long)grid.size[1], (long long)grid.size[2], (long long)settings->objective.radius);
     for (int i = 0; i < LEVELS; i++)
         text_add(&text, "%s{\"levels\": %d, \"field\": %lld, \"vpa_flops\": %.0f, \"direct_radius\": %lld, \"direct_flops\": %.0f, "
                  "\"ratio\": %.6g}", i ? ", " : "", rows[i].levels, (long long)rows[i].field, rows[i].vpa,

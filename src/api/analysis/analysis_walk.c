@@ -52,9 +52,9 @@ cover_status walk_open(struct walk *walk, cover_context *context, const char *we
     TRY(cover_dataset_open(&walk->dataset, context, data));
     cover_dataset_info info = COVER_DATASET_INFO_INIT;
     TRY(cover_dataset_get_info(walk->dataset, &info));
-    if (info.dims != walk->settings.dims || info.channels != walk->settings.channels)
+    if (info.dims != walk->settings.network.dims || info.channels != walk->settings.network.channels)
         return fail(COVER_ERROR_SHAPE, "%s: %dD images with %d channels, but the network takes %dD with %d", data, info.dims,
-                    info.channels, (int)walk->settings.dims, (int)walk->settings.channels);
+                    info.channels, (int)walk->settings.network.dims, (int)walk->settings.network.channels);
     return choose(walk, info.samples, data);
 }
 
@@ -81,7 +81,7 @@ cover_status walk_labels(const struct walk *walk, int64_t at, int level, uint16_
     cover_tensor *map = NULL;
     int64_t stride = INT64_C(1) << (LEVELS - 1 - level);
     TRY(sample_of(walk, walk->chosen[at], &info));
-    *grid = (struct grid){.ndim = (int)walk->settings.dims, .size = {1, 1, 1}};
+    *grid = (struct grid){.ndim = (int)walk->settings.network.dims, .size = {1, 1, 1}};
     for (int i = 3 - grid->ndim; i < 3; i++) grid->size[i] = (info.size[i] + stride - 1) / stride;
     if (info.has_label) TRY(cover_dataset_read_label(walk->dataset, walk->chosen[at], &map));
     uint16_t *labels = memory_alloc(walk->context, (size_t)grid_pixels(grid) * sizeof *labels);
@@ -103,7 +103,7 @@ cover_status walk_labels(const struct walk *walk, int64_t at, int level, uint16_
 
 /* Channels-last memory as a tensor (1, C, [D,] H, W). */
 static cover_status wrap(cover_tensor **tensor, const struct walk *walk, float *values, const struct grid *grid) {
-    int64_t channels = walk->settings.channels, shape[5] = {1, channels}, strides[5] = {0, 1};
+    int64_t channels = walk->settings.network.channels, shape[5] = {1, channels}, strides[5] = {0, 1};
     int rank = grid->ndim + 2;
     for (int i = 3 - grid->ndim, axis = 2; i < 3; i++, axis++) shape[axis] = grid->size[i];
     for (int64_t axis = rank - 1, stride = channels; axis >= 2; stride *= shape[axis--]) strides[axis] = stride;
@@ -111,7 +111,7 @@ static cover_status wrap(cover_tensor **tensor, const struct walk *walk, float *
 }
 
 cover_status walk_features(const struct walk *walk, int64_t at, cover_features **features) {
-    const int dims = (int)walk->settings.dims;
+    const int dims = (int)walk->settings.network.dims;
     float *values = NULL;
     struct tensor_layout layout;
     struct intensity intensity;
@@ -126,7 +126,7 @@ cover_status walk_features(const struct walk *walk, int64_t at, cover_features *
     status = COVER_ERROR_MEMORY;
     if (!values) goto done;
     GO(tensor_to_channels_last(values, packed, dims));
-    status = image_intensity(&intensity, values, &layout.grid, (int)layout.channels, walk->settings.normalise, integer_max);
+    status = image_intensity(&intensity, values, &layout.grid, (int)layout.channels, walk->settings.views.normalise, integer_max);
     if (status != COVER_OK) {
         cover_sample_info info;
         if (sample_of(walk, walk->chosen[at], &info) == COVER_OK) fail_in(status, "%s", info.name);
@@ -146,11 +146,11 @@ done:
 cover_status walk_level(const struct walk *walk, const cover_features *features, int level, float **out, int64_t *channels) {
     const cover_tensor *tensor = cover_features_level(features, level);
     struct tensor_layout layout;
-    TRY(tensor_layout(&layout, tensor, (int)walk->settings.dims, "features"));
+    TRY(tensor_layout(&layout, tensor, (int)walk->settings.network.dims, "features"));
     int64_t pixels = grid_pixels(&layout.grid);
     float *values = memory_alloc(walk->context, (size_t)(pixels * layout.channels) * sizeof *values);
     if (!values) return COVER_ERROR_MEMORY;
-    cover_status status = tensor_to_channels_last(values, tensor, (int)walk->settings.dims);
+    cover_status status = tensor_to_channels_last(values, tensor, (int)walk->settings.network.dims);
     for (int64_t pixel = 0; pixel < pixels && status == COVER_OK; pixel++) {
         float *value = values + pixel * layout.channels;
         double square = 0;

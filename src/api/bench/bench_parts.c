@@ -160,7 +160,7 @@ static cover_status build_mov(struct alone *alone) {
     TRY(add_input(alone, 0, query));
     TRY(add_input(alone, 1, key));
     TRY(add_input(alone, 2, flow));
-    int field = graph_mov(graph, query, key, 1, (int)alone->bench->settings.radius);
+    int field = graph_mov(graph, query, key, 1, (int)alone->bench->settings.objective.radius);
     struct derivative derivative = {.outputs = 1, .output = {field}, .gradient = {flow}, .wants = 2, .want = {query, key}};
     graph_result(graph, field);
     graph_differentiate(graph, &derivative);
@@ -171,8 +171,8 @@ static cover_status build_mov(struct alone *alone) {
 static cover_status build_infer(struct alone *alone) {
     int levels[LEVELS], x = graph_input(&alone->graph, "x", 1, &alone->bench->grid, 1);
     TRY(add_input(alone, 0, x));
-    alone->graph.features = settings_features(&alone->bench->settings);
-    unet_build(&alone->graph, x, alone->bench->settings.widths.value, levels);
+    alone->graph.features = settings_features(&alone->bench->settings.network);
+    unet_build(&alone->graph, x, alone->bench->settings.network.widths.value, levels);
     for (int i = 0; i < LEVELS; i++) graph_result(&alone->graph, levels[i]);
     return COVER_OK;
 }
@@ -238,10 +238,10 @@ static cover_status bench_sevr(struct bench *bench) {
     views.image = memory_alloc(context, (size_t)grid_pixels(&views.grid) * sizeof(float));
     if (!views.image) goto done;
     random_values(views.image, grid_pixels(&views.grid), 0, 255, 0);
-    bench->settings.appearance_probability = 1, bench->settings.normalise = NORMALISE_MAX;
+    bench->settings.views.appearance_probability = 1, bench->settings.views.normalise = NORMALISE_MAX;
     for (int i = 0; i < bench->grid.ndim; i++) {
-        bench->settings.crop.value[i] = grid_axis(&bench->grid, i);
-        bench->settings.work.value[i] = grid_axis(&views.grid, i);
+        bench->settings.views.crop.value[i] = grid_axis(&bench->grid, i);
+        bench->settings.views.work.value[i] = grid_axis(&views.grid, i);
     }
     GO(sevr_create(&views.sevr, context, &bench->settings));
     GO(pair_allocate(&views.pair, &views.block, context, &bench->grid, 1));

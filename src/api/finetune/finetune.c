@@ -49,7 +49,7 @@ static void log_step(struct job *job, const cover_task_report *report) {
                                           {"dice_loss", report->dice_loss}};
     const struct event_scalar means[] = {{"grad_norm", report->grad_norm}, {"seconds", report->seconds},
                                          {"samples_per_s", report->samples_per_second}};
-    run_log_add(&job->log, report->step, losses, job->settings.task == TASK_SEGMENTATION ? 3 : 1);
+    run_log_add(&job->log, report->step, losses, job->settings.task.task == TASK_SEGMENTATION ? 3 : 1);
     run_log_add(&job->log, report->step, means, sizeof means / sizeof *means);
     run_log_set(&job->log, report->step, "lr", report->lr);
 }
@@ -57,13 +57,13 @@ static void log_step(struct job *job, const cover_task_report *report) {
 /* Validation figures go into the line of their step. */
 static cover_status validate(struct job *job) {
     cover_task *task = job->task;
-    bool segmentation = job->settings.task == TASK_SEGMENTATION;
+    bool segmentation = job->settings.task.task == TASK_SEGMENTATION;
     int64_t best = task->best_step;
     TRY(cover_task_validate(task, NULL));
     const struct task_figures *figures = task->best_step != best ? &task->best_figures : &task->figures;
     run_log_set(&job->log, task->step, segmentation ? "val.mean_dice" : "val.auc", task->score);
     if (!segmentation) run_log_set(&job->log, task->step, "val.accuracy", figures->accuracy);
-    for (int k = segmentation; k < job->settings.classes; k++) {
+    for (int k = segmentation; k < job->settings.task.classes; k++) {
         char tag[RUN_LOG_TAG];
         snprintf(tag, sizeof tag, "val.%s.%.48s", segmentation ? "dice" : "auc", task->about.class_names[k]);
         run_log_set(&job->log, task->step, tag, figures->class_mean[k]);
@@ -76,8 +76,8 @@ static bool due(int64_t step, int64_t interval) { return interval > 0 && step % 
 /* A run that was cancelled in the validation after its last step has that still to do. */
 static cover_status catch_up(struct job *job) {
     int64_t step = job->task->step;
-    bool last = step == job->settings.steps;
-    if (step <= job->task->validated || !(due(step, job->settings.val_every) || last)) return COVER_OK;
+    bool last = step == job->settings.common.steps;
+    if (step <= job->task->validated || !(due(step, job->settings.task.val_every) || last)) return COVER_OK;
     TRY(validate(job));
     return save(job);
 }
@@ -85,20 +85,20 @@ static cover_status catch_up(struct job *job) {
 static cover_status train(struct job *job) {
     const struct settings *s = &job->settings;
     TRY(catch_up(job));
-    while (job->task->step < s->steps) {
+    while (job->task->step < s->common.steps) {
         cover_task_report report = COVER_TASK_REPORT_INIT;
         double start = seconds_now();
         TRY(cover_task_step(job->task, &report));
-        bool last = report.step == s->steps;
+        bool last = report.step == s->common.steps;
         log_step(job, &report);
-        if (due(report.step, s->val_every) || last) TRY(validate(job));
-        else if (due(report.step, s->log_every)) TRY(run_log_flush(&job->log));
-        if (due(report.step, s->save_every) || last) TRY(save(job));
+        if (due(report.step, s->task.val_every) || last) TRY(validate(job));
+        else if (due(report.step, s->common.log_every)) TRY(run_log_flush(&job->log));
+        if (due(report.step, s->common.save_every) || last) TRY(save(job));
         job->seconds += seconds_now() - start;
         if (!job->options.on_step) continue;
         report.score = job->task->score, report.best_score = job->task->best_score, report.best_step = job->task->best_step;
         pthread_mutex_lock(&job->context->callback_lock);
-        job->options.on_step(job->options.user, &report, s->steps);
+        job->options.on_step(job->options.user, &report, s->common.steps);
         pthread_mutex_unlock(&job->context->callback_lock);
     }
     return COVER_OK;
@@ -125,10 +125,10 @@ static cover_status result(struct job *job, char **summary) {
     text_add(&text, "{\"run\": ");
     text_add_json(&text, job->run);
     text_add(&text, ", \"task\": \"%s\", \"steps\": %lld, \"seconds\": %.3f, \"train_cases\": %lld, \"val_cases\": %lld, \"parameters\": "
-             "%lld, \"class_names\": [", job->settings.task == TASK_SEGMENTATION ? "seg" : "cls", (long long)task->step,
+             "%lld, \"class_names\": [", job->settings.task.task == TASK_SEGMENTATION ? "seg" : "cls", (long long)task->step,
              job->seconds, (long long)task->split.train_count, (long long)task->split.val_count,
              (long long)task->engine->model.parameters.total);
-    for (int k = 0; k < job->settings.classes; k++) {
+    for (int k = 0; k < job->settings.task.classes; k++) {
         text_add(&text, k ? ", " : "");
         text_add_json(&text, task->about.class_names[k]);
     }
@@ -163,7 +163,7 @@ static cover_status stop(struct job *job) {
     cover_status status = job->task->step > job->saved ? save(job) : run_log_flush(&job->log);
     if (status != COVER_OK) return status;
     return fail(COVER_ERROR_CANCELLED, "%s: stopped after step %lld of %lld; checkpoint.h5 is saved", job->run,
-                (long long)job->task->step, (long long)job->settings.steps);
+                (long long)job->task->step, (long long)job->settings.common.steps);
 }
 
 cover_status cover_finetune(cover_context *context, cover_dataset *dataset, const cover_config *config, const char *init,

@@ -12,20 +12,20 @@
 
 static cover_status check_data(const cover_task *task, const cover_dataset_info *info) {
     const struct settings *s = &task->settings;
-    if (info->dims != s->dims || info->channels != s->channels)
+    if (info->dims != s->network.dims || info->channels != s->network.channels)
         return fail(COVER_ERROR_SHAPE, "the dataset has %dD images of %d channels, the settings say dims=%d and channels=%d; set them as "
-                    "the data is", info->dims, info->channels, (int)s->dims, (int)s->channels);
-    if (s->task == TASK_SEGMENTATION && !info->has_labels)
+                    "the data is", info->dims, info->channels, (int)s->network.dims, (int)s->network.channels);
+    if (s->task.task == TASK_SEGMENTATION && !info->has_labels)
         return fail(COVER_ERROR_ARGUMENT, "task=seg, but the dataset has no label maps; use task=cls, or pack images with labels");
-    if (s->task == TASK_CLASSIFICATION && info->has_labels)
+    if (s->task.task == TASK_CLASSIFICATION && info->has_labels)
         return fail(COVER_ERROR_ARGUMENT, "task=cls, but the dataset has label maps in place of classes of images; use task=seg");
-    if (s->task == TASK_CLASSIFICATION && s->multilabel != info->multilabel)
-        return fail(COVER_ERROR_ARGUMENT, "multilabel=%s, but the dataset has %s an image; set multilabel=%s", s->multilabel ? "on" : "off",
+    if (s->task.task == TASK_CLASSIFICATION && s->task.multilabel != info->multilabel)
+        return fail(COVER_ERROR_ARGUMENT, "multilabel=%s, but the dataset has %s an image; set multilabel=%s", s->task.multilabel ? "on" : "off",
                     info->multilabel ? "a set of classes" : "one class", info->multilabel ? "on" : "off");
-    if (info->classes > s->classes)
-        return fail(COVER_ERROR_SHAPE, "the dataset has %d classes, but classes=%d; set classes=%d", info->classes, (int)s->classes,
+    if (info->classes > s->task.classes)
+        return fail(COVER_ERROR_SHAPE, "the dataset has %d classes, but classes=%d; set classes=%d", info->classes, (int)s->task.classes,
                     info->classes);
-    if (s->multilabel && s->classes > 64) return fail(COVER_ERROR_SHAPE, "classes=%d: at most 64 with multilabel=on", (int)s->classes);
+    if (s->task.multilabel && s->task.classes > 64) return fail(COVER_ERROR_SHAPE, "classes=%d: at most 64 with multilabel=on", (int)s->task.classes);
     return augment_accepts(s, &task->reader.largest, info->channels);
 }
 
@@ -37,9 +37,9 @@ static cover_status prepare_data(cover_task *task) {
     task->reader = dataset_reader(task->dataset);
     TRY(check_data(task, &info));
     TRY(image_rules_of_dataset(&task->about.rules, task->dataset));
-    TRY(task_names(&task->about.class_names, task->dataset, (int)s->classes));
+    TRY(task_names(&task->about.class_names, task->dataset, (int)s->task.classes));
     TRY(task_split(&task->split, task->dataset, s, task->about.class_names));
-    if (!(task->class_weights = memory_alloc(task->context, (size_t)s->classes * sizeof *task->class_weights)))
+    if (!(task->class_weights = memory_alloc(task->context, (size_t)s->task.classes * sizeof *task->class_weights)))
         return COVER_ERROR_MEMORY;
     TRY(case_class_weights(task->class_weights, task->context, s, &task->reader, task->split.train, task->split.train_count,
                            task->about.class_names));
@@ -60,10 +60,10 @@ cover_status cover_task_create(cover_task **out, cover_context *context, cover_d
     GO(cover_config_copy(&task->about.config, config));
     task->settings = *config_settings(config);
     GO(prepare_data(task));
-    struct grid crop = settings_grid(&task->settings.crop, (int)task->settings.dims);
-    GO(engine_create(&task->engine, context, &task->settings, task_model, &crop, task->settings.batch));
+    struct grid crop = settings_grid(&task->settings.views.crop, (int)task->settings.network.dims);
+    GO(engine_create(&task->engine, context, &task->settings, task_model, &crop, task->settings.common.batch));
     if (!task_from_scratch(init)) GO(task_load_backbone(task, init));
-    if (task->settings.standardise) GO(task_measure_features(task));
+    if (task->settings.task.standardise) GO(task_measure_features(task));
     *out = task;
 done:
     if (status != COVER_OK) cover_task_destroy(task);
@@ -99,18 +99,18 @@ cover_status cover_task_step(cover_task *task, cover_task_report *given) {
     double start = seconds_now();
     struct step_sums sums;
     if (cancelled(task->context)) return fail(COVER_ERROR_CANCELLED, "step %lld: cancelled", (long long)task->step + 1);
-    double norm, rate = schedule_rate(&task->settings, task->step);
+    double norm, rate = schedule_rate(&task->settings.common, task->step);
     TRY(prefetch_step(&task->prefetch, task->engine, &task->maker.maker, task->step, rate, &sums, &norm));
     double count = (double)sums.count;
-    bool segmentation = task->settings.task == TASK_SEGMENTATION; /* the Dice of one pixel means nothing */
+    bool segmentation = task->settings.task.task == TASK_SEGMENTATION; /* the Dice of one pixel means nothing */
     double cross_entropy = sums.term[TERM_CROSS_ENTROPY] / count, dice_loss = segmentation ? sums.term[TERM_DICE] / count : 0;
-    double loss = cross_entropy + task->settings.dice * dice_loss;
+    double loss = cross_entropy + task->settings.task.dice * dice_loss;
     if (!step_finite(&sums, norm)) return prefetch_diagnose(&task->prefetch, task->engine, task->step, "sample");
     task->step++;
     double seconds = seconds_now() - start;
     cover_task_report report = {.struct_size = sizeof report, .step = task->step, .loss = loss, .cross_entropy = cross_entropy,
                                 .dice_loss = dice_loss, .grad_norm = norm, .lr = rate, .seconds = seconds,
-                                .samples_per_second = (double)task->settings.batch / seconds, .score = task->score,
+                                .samples_per_second = (double)task->settings.common.batch / seconds, .score = task->score,
                                 .best_score = task->best_score, .best_step = task->best_step};
     report_write(given, &report, sizeof report);
     return COVER_OK;
@@ -178,7 +178,7 @@ cover_status cover_task_save(cover_task *task, const char *path) {
         {STATE_SCORES, &scores, sizeof scores},
         {TASK_STATE_BEST, task->best, (int64_t)((size_t)engine->model.parameters.floats * sizeof(float))},
     };
-    struct checkpoint checkpoint = {.step = task->step, .updates = engine->updates, .seed = task->settings.seed, .config = json,
+    struct checkpoint checkpoint = {.step = task->step, .updates = engine->updates, .seed = task->settings.common.seed, .config = json,
                                     .dataset_hash = task->hash, .objective = "task", .parameters = &engine->model.parameters,
                                     .weights = engine->weights, .m = engine->m, .v = engine->v, .states = states,
                                     .state_count = task->best ? 3 : 2};

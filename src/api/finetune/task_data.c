@@ -112,8 +112,8 @@ static cover_status read_rows(uint8_t *split, int64_t *patient, int *class_index
         TRY(dataset_row(dataset, i, &row));
         TRY(dataset_names(dataset, &row, name, who));
         split[i] = row.split, class_index[i] = row.class_index, patient[i] = -1;
-        if (settings->task == TASK_SEGMENTATION && row.label_dtype == DATASET_NO_LABEL) split[i] = SPLIT_TEST; /* nothing to learn from */
-        if (settings->task == TASK_CLASSIFICATION && !settings->multilabel && row.class_index < 0) split[i] = SPLIT_TEST;
+        if (settings->task.task == TASK_SEGMENTATION && row.label_dtype == DATASET_NO_LABEL) split[i] = SPLIT_TEST; /* nothing to learn from */
+        if (settings->task.task == TASK_CLASSIFICATION && !settings->task.multilabel && row.class_index < 0) split[i] = SPLIT_TEST;
         if (!*who) continue;
         sha256(who, strlen(who), named[known].digest);
         named[known++].sample = i;
@@ -132,10 +132,10 @@ cover_status task_split(struct split *split, const cover_dataset *dataset, const
     cover_status status = COVER_ERROR_MEMORY;
     if (!own || !patient || !class_index || !named) goto done;
     GO(read_rows(own, patient, class_index, named, dataset, settings));
-    bool single = settings->task == TASK_CLASSIFICATION && !settings->multilabel;
+    bool single = settings->task.task == TASK_CLASSIFICATION && !settings->task.multilabel;
     status = split_create(split, context, settings,
                           &(struct split_input){.samples = (int64_t)samples, .split = own, .patient = patient,
-                                                .class_index = single ? class_index : NULL, .classes = (int)settings->classes,
+                                                .class_index = single ? class_index : NULL, .classes = (int)settings->task.classes,
                                                 .class_names = (const char *const *)names});
 done:
     memory_free(context, own);

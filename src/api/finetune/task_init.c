@@ -53,12 +53,12 @@ static cover_status take_backbone(cover_config *config, cover_context *context, 
     tensor_file_close(file);
     if (status != COVER_OK) return status;
     const struct settings *backbone = config_settings(stored);
-    if (backbone->dims != info->dims)
+    if (backbone->network.dims != info->dims)
         status = fail(COVER_ERROR_MISMATCH, "%s: a %dD network, but the dataset has %dD images; give a network of their dims, or "
-                      "scratch", init, (int)backbone->dims, info->dims);
-    else if (backbone->channels != info->channels && backbone->channels != 1)
+                      "scratch", init, (int)backbone->network.dims, info->dims);
+    else if (backbone->network.channels != info->channels && backbone->network.channels != 1)
         status = fail(COVER_ERROR_MISMATCH, "%s: a network of %d channels, but the images have %d; pack them with --channels, or "
-                      "pretrain on such images", init, (int)backbone->channels, info->channels);
+                      "pretrain on such images", init, (int)backbone->network.channels, info->channels);
     if (status == COVER_OK) status = cover_config_set(config, "widths", cover_config_get(stored, "widths"));
     if (status == COVER_OK) status = cover_config_set(config, "normalise", cover_config_get(stored, "normalise"));
     cover_config_destroy(stored);
@@ -138,7 +138,7 @@ static cover_status load_row(cover_task *task, const struct parameter *row, stru
     if (status == COVER_OK && inflated) {
         inflate(weights, row, stored);
         log_line(task->context, COVER_LOG_INFO, "%s: a network of one channel, inflated to the images' %d", init,
-                 (int)task->settings.channels);
+                 (int)task->settings.network.channels);
     } else if (status == COVER_OK) memcpy(weights, stored, (size_t)row->count * sizeof *weights);
     memory_free(task->context, stored);
     return status;
@@ -146,9 +146,9 @@ static cover_status load_row(cover_task *task, const struct parameter *row, stru
 
 static cover_status check_network(const cover_task *task, const cover_config *stored, const char *init) {
     const struct settings *is = config_settings(stored), *wanted = &task->settings;
-    if (is->dims == wanted->dims && memcmp(&is->widths, &wanted->widths, sizeof is->widths) == 0) return COVER_OK;
+    if (is->network.dims == wanted->network.dims && memcmp(&is->network.widths, &wanted->network.widths, sizeof is->network.widths) == 0) return COVER_OK;
     return fail(COVER_ERROR_MISMATCH, "%s: a %dD network of widths %s, but the settings say %dD and %s; set them as the network has "
-                "them, or start from scratch", init, (int)is->dims, cover_config_get(stored, "widths"), (int)wanted->dims,
+                "them, or start from scratch", init, (int)is->network.dims, cover_config_get(stored, "widths"), (int)wanted->network.dims,
                 cover_config_get(task->about.config, "widths"));
 }
 

@@ -20,10 +20,10 @@ static cover_status choose(int64_t rows[TASK_PREVIEW_CASES], int *count, const c
     int *classes = NULL;
     uint8_t *labels = NULL;
     if (figures->score) TRY(task_truth(task, &classes, &labels));
-    struct task_report report = {.segmentation = figures->dice != NULL, .classes = (int)task->settings.classes, .cases = figures->cases,
+    struct task_report report = {.segmentation = figures->dice != NULL, .classes = (int)task->settings.task.classes, .cases = figures->cases,
                                  .names = (const char *const *)task->about.class_names, .dice = figures->dice,
                                  .score = figures->score, .truth = classes, .label = labels};
-    int most = task->settings.dims == 3 ? TASK_PREVIEW_CASES / 2 : TASK_PREVIEW_CASES;
+    int most = task->settings.network.dims == 3 ? TASK_PREVIEW_CASES / 2 : TASK_PREVIEW_CASES;
     cover_status status = task_examples_choose(rows, count, most, task->context, &report);
     memory_free(task->context, classes);
     memory_free(task->context, labels);
@@ -42,7 +42,7 @@ static cover_status show(struct shown *shown, cover_task *task, int k, int64_t r
     static const char *const parts[] = {"image", "truth", "predicted"}, *const facts[] = {"name", "row"};
     for (int i = 0; i < 3; i++) snprintf(shown->names[i], sizeof shown->names[i], "%d.%s", k, parts[i]);
     for (int i = 0; i < 2; i++) snprintf(shown->keys[i], sizeof shown->keys[i], "%d.%s", k, facts[i]);
-    if (task->settings.task == TASK_CLASSIFICATION) return COVER_OK;
+    if (task->settings.task.task == TASK_CLASSIFICATION) return COVER_OK;
     return task_case_labels(task, sample, &shown->predicted, &shown->truth, &grid);
 }
 

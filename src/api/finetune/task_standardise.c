@@ -25,8 +25,8 @@ static cover_status measure(struct measured *measured, cover_task *task, const s
     cover_context *context = task->context;
     const struct executor *executor = task->engine->executor;
     const struct sample_maker *maker = &task->maker.maker;
-    int64_t pixels = task->settings.task == TASK_SEGMENTATION ? grid_pixels(&task->maker.crop) : 1;
-    int64_t samples = task->settings.task == TASK_SEGMENTATION ? SAMPLES_SEGMENTATION : SAMPLES_CLASSIFICATION;
+    int64_t pixels = task->settings.task.task == TASK_SEGMENTATION ? grid_pixels(&task->maker.crop) : 1;
+    int64_t samples = task->settings.task.task == TASK_SEGMENTATION ? SAMPLES_SEGMENTATION : SAMPLES_CLASSIFICATION;
     void *worker = NULL, *arena = NULL;
     float *memory = memory_alloc(context, (size_t)maker->floats * sizeof *memory);
     cover_status status = COVER_ERROR_MEMORY;

@@ -15,9 +15,9 @@ void task_figures_free(struct task_figures *figures, cover_context *context) {
 }
 
 static cover_status allocate(struct task_figures *figures, const cover_task *task) {
-    size_t classes = (size_t)task->settings.classes, cases = (size_t)task->split.val_count;
+    size_t classes = (size_t)task->settings.task.classes, cases = (size_t)task->split.val_count;
     if (figures->class_mean) return COVER_OK;
-    bool segmentation = task->settings.task == TASK_SEGMENTATION;
+    bool segmentation = task->settings.task.task == TASK_SEGMENTATION;
     figures->cases = task->split.val_count;
     figures->class_mean = memory_alloc(task->context, classes * sizeof *figures->class_mean);
     if (segmentation) figures->dice = memory_alloc(task->context, cases * classes * sizeof *figures->dice);
@@ -50,7 +50,7 @@ cover_status task_case_labels(cover_task *task, int64_t index, uint16_t **predic
     GO(task->reader.label(task->reader.user, index, truth, grid));
     GO(predict(task, index, &scores, &working));
     if (!(*predicted = memory_alloc(task->context, (size_t)grid_pixels(grid) * sizeof **predicted))) GO(COVER_ERROR_MEMORY);
-    status = scores_to_labels(*predicted, NULL, task->context, grid, scores, &working, (int)task->settings.classes);
+    status = scores_to_labels(*predicted, NULL, task->context, grid, scores, &working, (int)task->settings.task.classes);
     if (status == COVER_OK && task->reader.ignore >= 0) /* pixels that nobody knows are right whatever is said */
         for (int64_t p = 0; p < grid_pixels(grid); p++)
             if ((*truth)[p] == task->reader.ignore) (*predicted)[p] = (*truth)[p] = 0;
@@ -64,7 +64,7 @@ done:
 }
 
 static cover_status segment_case(cover_task *task, int64_t index, double *dice) {
-    int classes = (int)task->settings.classes;
+    int classes = (int)task->settings.task.classes;
     struct grid grid;
     uint16_t *predicted, *truth;
     TRY(task_case_labels(task, index, &predicted, &truth, &grid));
@@ -86,7 +86,7 @@ static cover_status classify_case(cover_task *task, int64_t index, float *score)
     float *scores;
     struct grid grid;
     TRY(predict(task, index, &scores, &grid));
-    memcpy(score, scores, (size_t)task->settings.classes * sizeof *score);
+    memcpy(score, scores, (size_t)task->settings.task.classes * sizeof *score);
     memory_free(task->context, scores);
     return COVER_OK;
 }
@@ -119,8 +119,8 @@ static void summarise_dice(struct task_figures *figures, int classes) {
 }
 
 cover_status task_truth(const cover_task *task, int **classes, uint8_t **labels) {
-    int count = (int)task->settings.classes;
-    bool multilabel = task->settings.multilabel;
+    int count = (int)task->settings.task.classes;
+    bool multilabel = task->settings.task.multilabel;
     size_t cases = (size_t)task->split.val_count;
     float *target = memory_alloc(task->context, (size_t)count * sizeof *target);
     *classes = multilabel ? NULL : memory_alloc(task->context, cases * sizeof **classes);
@@ -139,7 +139,7 @@ static cover_status summarise_scores(struct task_figures *figures, const cover_t
     int *classes;
     uint8_t *labels;
     TRY(task_truth(task, &classes, &labels));
-    struct scored_cases cases = {.score = figures->score, .count = figures->cases, .classes = (int)task->settings.classes,
+    struct scored_cases cases = {.score = figures->score, .count = figures->cases, .classes = (int)task->settings.task.classes,
                                  .truth = classes, .label = labels, .names = (const char *const *)task->about.class_names};
     figures->mean_dice = NAN;
     cover_status status = ranking_confusion(NULL, &figures->accuracy, &cases);
@@ -159,17 +159,17 @@ static cover_status check_labels(bool *foreground, const cover_task *task, int64
     for (int64_t p = 0; p < grid_pixels(&grid) && status == COVER_OK; p++) {
         if (label[p] == task->reader.ignore) continue;
         *foreground |= label[p] > 0;
-        if (label[p] >= task->settings.classes)
-            status = fail(COVER_ERROR_FORMAT, "its label holds %d, but there are %d classes", label[p], (int)task->settings.classes);
+        if (label[p] >= task->settings.task.classes)
+            status = fail(COVER_ERROR_FORMAT, "its label holds %d, but there are %d classes", label[p], (int)task->settings.task.classes);
     }
     memory_free(task->context, label);
     return status;
 }
 
 cover_status task_check_validation(cover_task *task) {
-    if (task->settings.task == TASK_CLASSIFICATION) { /* figures of scores that say nothing: all that can be wrong is the truth */
+    if (task->settings.task.task == TASK_CLASSIFICATION) { /* figures of scores that say nothing: all that can be wrong is the truth */
         TRY(allocate(&task->figures, task));
-        memset(task->figures.score, 0, (size_t)(task->figures.cases * task->settings.classes) * sizeof(float));
+        memset(task->figures.score, 0, (size_t)(task->figures.cases * task->settings.task.classes) * sizeof(float));
         return summarise_scores(&task->figures, task);
     }
     bool foreground = false;
@@ -184,8 +184,8 @@ cover_status task_check_validation(cover_task *task) {
 
 cover_status task_figures_compute(cover_task *task, double *score) {
     struct task_figures *figures = &task->figures;
-    int classes = (int)task->settings.classes;
-    bool segmentation = task->settings.task == TASK_SEGMENTATION;
+    int classes = (int)task->settings.task.classes;
+    bool segmentation = task->settings.task.task == TASK_SEGMENTATION;
     TRY(allocate(figures, task));
     for (int64_t i = 0; i < figures->cases; i++) {
         int64_t index = task->split.val[i];
@@ -210,7 +210,7 @@ static void write_number(struct text *text, double value) {
 
 static void write_classes(struct text *text, const cover_task *task, const double *values, int first) {
     text_add(text, "{");
-    for (int k = first; k < task->settings.classes; k++) {
+    for (int k = first; k < task->settings.task.classes; k++) {
         text_add(text, k > first ? ", " : "");
         text_add_json(text, task->about.class_names[k]);
         text_add(text, ": ");
@@ -222,11 +222,11 @@ static void write_classes(struct text *text, const cover_task *task, const doubl
 /* What a case of classification really is: the name of its class, or those of all that it has. */
 static void write_truth(struct text *text, const cover_task *task, int64_t sample) {
     float target[64] = {-1};
-    bool multilabel = task->settings.multilabel, first = true;
-    if (task->reader.target(task->reader.user, sample, target, multilabel ? (int)task->settings.classes : 1) != COVER_OK) return;
+    bool multilabel = task->settings.task.multilabel, first = true;
+    if (task->reader.target(task->reader.user, sample, target, multilabel ? (int)task->settings.task.classes : 1) != COVER_OK) return;
     text_add(text, ", \"truth\": %s", multilabel ? "[" : "");
     if (!multilabel) text_add_json(text, task->about.class_names[(int)target[0]]);
-    for (int k = 0; k < task->settings.classes && multilabel; k++) {
+    for (int k = 0; k < task->settings.task.classes && multilabel; k++) {
         if (!(target[k] > 0)) continue;
         text_add(text, first ? "" : ", ");
         text_add_json(text, task->about.class_names[k]);
@@ -236,7 +236,7 @@ static void write_truth(struct text *text, const cover_task *task, int64_t sampl
 }
 
 static void write_case(struct text *text, const cover_task *task, const struct task_figures *figures, int64_t i) {
-    int classes = (int)task->settings.classes;
+    int classes = (int)task->settings.task.classes;
     text_add(text, "%s{\"name\": ", i ? ", " : "");
     text_add_json(text, task->reader.name(task->reader.user, task->split.val[i]));
     if (figures->dice) {
@@ -258,7 +258,7 @@ static void write_case(struct text *text, const cover_task *task, const struct t
 }
 
 void task_figures_write(struct text *text, const cover_task *task, const struct task_figures *figures, bool cases) {
-    bool segmentation = task->settings.task == TASK_SEGMENTATION;
+    bool segmentation = task->settings.task.task == TASK_SEGMENTATION;
     if (segmentation) text_add(text, "\"mean_dice\": %.9g, \"classes\": ", figures->mean_dice);
     else text_add(text, "\"auc\": %.9g, \"accuracy\": %.9g, \"classes\": ", figures->auc, figures->accuracy);
     write_classes(text, task, figures->class_mean, segmentation ? 1 : 0);

@@ -24,14 +24,14 @@ enum { DETAIL_IMAGES = 0xffff, DETAIL_WANT_INPUT = 1 << 16, DETAIL_LEVEL = 1 << 
 
 static int build_levels(struct prepared *prepared, struct component *component, int levels[LEVELS]) {
     int x = graph_input(&prepared->graph, "x", (int)(prepared->detail & DETAIL_IMAGES), &prepared->grid,
-                        component->settings.channels);
-    unet_build(&prepared->graph, x, component->settings.widths.value, levels);
+                        component->settings.network.channels);
+    unet_build(&prepared->graph, x, component->settings.network.widths.value, levels);
     return x;
 }
 
 static void build_forward(struct prepared *prepared, struct component *component) {
     int levels[LEVELS];
-    prepared->graph.features = settings_features(&component->settings);
+    prepared->graph.features = settings_features(&component->settings.network);
     build_levels(prepared, component, levels);
     for (int i = 0; i < LEVELS; i++) prepared->result[i] = graph_result(&prepared->graph, levels[i]);
 }
@@ -53,8 +53,8 @@ static void build_backward(struct prepared *prepared, struct component *componen
 /* ---- life */
 
 static void add_parameters(struct component *component, cover_status *status) {
-    struct prepared whole = {.detail = 1, .grid = {(int)component->settings.dims, {1, UNET_MULTIPLE, UNET_MULTIPLE}}};
-    if (component->settings.dims == 3) whole.grid.size[0] = UNET_MULTIPLE;
+    struct prepared whole = {.detail = 1, .grid = {(int)component->settings.network.dims, {1, UNET_MULTIPLE, UNET_MULTIPLE}}};
+    if (component->settings.network.dims == 3) whole.grid.size[0] = UNET_MULTIPLE;
     component->parameters.context = component->context;
     graph_begin(&whole.graph, component->context, &component->parameters);
     build_forward(&whole, component);
@@ -136,15 +136,15 @@ cover_status cover_backbone_zero_gradient(cover_backbone *backbone) {
 /* ---- forward */
 
 static cover_status check_input(struct tensor_layout *layout, const struct component *component, const cover_tensor *x) {
-    TRY(tensor_layout(layout, x, (int)component->settings.dims, "x"));
-    if (layout->channels != component->settings.channels)
+    TRY(tensor_layout(layout, x, (int)component->settings.network.dims, "x"));
+    if (layout->channels != component->settings.network.channels)
         return fail(COVER_ERROR_SHAPE, "x has %lld channels, but the network takes %d", (long long)layout->channels,
-                    (int)component->settings.channels);
+                    (int)component->settings.network.channels);
     return COVER_OK;
 }
 
 static struct tensor_layout level_layout(const struct component *component, const struct tensor_layout *x, int level) {
-    struct tensor_layout layout = {.images = x->images, .channels = component->settings.widths.value[4 + level], .grid = x->grid};
+    struct tensor_layout layout = {.images = x->images, .channels = component->settings.network.widths.value[4 + level], .grid = x->grid};
     int64_t stride = INT64_C(1) << (LEVELS - 1 - level);
     for (int i = 3 - x->grid.ndim; i < 3; i++) layout.grid.size[i] = (x->grid.size[i] + stride - 1) / stride;
     return layout;
@@ -209,7 +209,7 @@ cover_status cover_backbone_forward(cover_features **out, cover_backbone *backbo
     float *plain = memory_alloc(context, (size_t)(layout.images * image) * sizeof *plain);
     float *chunk = memory_alloc(context, (size_t)(at_once * padded_image) * sizeof *chunk);
     if (!plain || !chunk) goto done;
-    GO(tensor_to_channels_last(plain, x, (int)component->settings.dims));
+    GO(tensor_to_channels_last(plain, x, (int)component->settings.network.dims));
     GO(make_features(&features, component, &layout));
     for (int64_t first = 0; first < layout.images && status == COVER_OK; first += at_once) {
         int64_t count = layout.images - first < at_once ? layout.images - first : at_once;
@@ -239,12 +239,12 @@ static cover_status read_gradients(float *values[LEVELS], struct component *comp
     for (int i = 0; i < LEVELS; i++) {
         if (!gradients[i]) continue;
         struct tensor_layout wanted = level_layout(component, x, i), given;
-        TRY(tensor_layout(&given, gradients[i], (int)component->settings.dims, "a level's gradient"));
+        TRY(tensor_layout(&given, gradients[i], (int)component->settings.network.dims, "a level's gradient"));
         if (given.images != wanted.images || given.channels != wanted.channels || !grid_same(&given.grid, &wanted.grid))
             return fail(COVER_ERROR_SHAPE, "the gradient of level %d has not the level's shape", i);
         values[i] = memory_alloc(component->context, (size_t)layout_values(&given) * sizeof(float));
         if (!values[i]) return COVER_ERROR_MEMORY;
-        TRY(tensor_to_channels_last(values[i], gradients[i], (int)component->settings.dims));
+        TRY(tensor_to_channels_last(values[i], gradients[i], (int)component->settings.network.dims));
     }
     return COVER_OK;
 }
@@ -286,7 +286,7 @@ cover_status cover_backbone_backward(cover_backbone *backbone, cover_tensor **dx
     cover_status status = COVER_ERROR_MEMORY;
     size_t bytes = (size_t)layout_values(&layout) * sizeof *values;
     if (!(values = memory_alloc(context, bytes)) || (dx && !(gradient = memory_alloc(context, bytes)))) goto done;
-    GO(tensor_to_channels_last(values, x, (int)component->settings.dims));
+    GO(tensor_to_channels_last(values, x, (int)component->settings.network.dims));
     GO(read_gradients(level, component, &layout, gradients));
     GO(run_backward(component, gradient, values, level, &layout));
     if (dx) {

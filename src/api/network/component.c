@@ -18,7 +18,7 @@ cover_status component_allocate(struct component *component, bool fresh) {
     size_t flat = (size_t)component->parameters.floats * sizeof(float);
     component->weights = memory_zero(component->context, flat);
     if (!component->weights) return COVER_ERROR_MEMORY;
-    if (fresh) parameters_initialise(&component->parameters, component->weights, (uint64_t)component->settings.seed);
+    if (fresh) parameters_initialise(&component->parameters, component->weights, (uint64_t)component->settings.common.seed);
     return COVER_OK;
 }
 

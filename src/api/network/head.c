@@ -26,7 +26,7 @@ static struct grid level_grid(const struct grid *full, int level) {
 static int build_field(struct prepared *prepared, struct component *component, int levels[LEVELS]) {
     for (int i = 0; i < LEVELS; i++) {
         struct grid grid = level_grid(&prepared->grid, i);
-        levels[i] = graph_input(&prepared->graph, "level", 2, &grid, component->settings.widths.value[4 + i]);
+        levels[i] = graph_input(&prepared->graph, "level", 2, &grid, component->settings.network.widths.value[4 + i]);
     }
     return vpa_build(&prepared->graph, levels, &component->settings, NULL);
 }
@@ -41,7 +41,7 @@ static void build_backward(struct prepared *prepared, struct component *componen
     int levels[LEVELS], field = build_field(prepared, component, levels);
     int gradient = graph_input(graph, "dfield", 1, &prepared->grid, prepared->grid.ndim);
     struct derivative derivative = {.outputs = 1, .output = {field}, .gradient = {gradient}};
-    bool direct = component->settings.pyramid == PYRAMID_DIRECT;
+    bool direct = component->settings.objective.pyramid == PYRAMID_DIRECT;
     for (int i = direct ? LEVELS - 1 : 0; i < LEVELS && prepared->detail & DETAIL_WANT_LEVELS; i++)
         derivative.want[derivative.wants++] = levels[i];
     graph_differentiate(graph, &derivative);
@@ -54,9 +54,9 @@ static void build_backward(struct prepared *prepared, struct component *componen
 static cover_status add_parameters(struct component *component) {
     struct settings *settings = &component->settings;
     struct settings given = *settings;
-    struct prepared smallest = {.grid = {(int)settings->dims, {1, UNET_MULTIPLE, UNET_MULTIPLE}}};
-    if (settings->dims == 3) smallest.grid.size[0] = UNET_MULTIPLE;
-    settings->pyramid = PYRAMID_ALL; /* `direct` leaves levels out, never parameters */
+    struct prepared smallest = {.grid = {(int)settings->network.dims, {1, UNET_MULTIPLE, UNET_MULTIPLE}}};
+    if (settings->network.dims == 3) smallest.grid.size[0] = UNET_MULTIPLE;
+    settings->objective.pyramid = PYRAMID_ALL; /* `direct` leaves levels out, never parameters */
     component->parameters.context = component->context;
     graph_begin(&smallest.graph, component->context, &component->parameters);
     build_forward(&smallest, component);
@@ -152,7 +152,7 @@ static cover_status read_view(struct pairs *pairs, struct component *component, 
     int64_t image = image_values(layout);
     float *values = memory_alloc(component->context, (size_t)(layout->images * image) * sizeof *values);
     if (!values) return COVER_ERROR_MEMORY;
-    cover_status status = tensor_to_channels_last(values, level, (int)component->settings.dims);
+    cover_status status = tensor_to_channels_last(values, level, (int)component->settings.network.dims);
     for (int64_t n = 0; n < layout->images && status == COVER_OK; n++)
         memcpy(pairs->values[i] + (2 * n + view) * image, values + n * image, (size_t)image * sizeof *values);
     memory_free(component->context, values);
@@ -161,12 +161,12 @@ static cover_status read_view(struct pairs *pairs, struct component *component, 
 
 static cover_status check_level(const struct pairs *pairs, const struct component *component, const cover_tensor *tensor, int i) {
     struct tensor_layout layout;
-    TRY(tensor_layout(&layout, tensor, (int)component->settings.dims, "a level"));
+    TRY(tensor_layout(&layout, tensor, (int)component->settings.network.dims, "a level"));
     struct grid wanted = level_grid(&pairs->level[LEVELS - 1].grid, i);
-    if (layout.channels != component->settings.widths.value[4 + i] || !grid_same(&layout.grid, &wanted) ||
+    if (layout.channels != component->settings.network.widths.value[4 + i] || !grid_same(&layout.grid, &wanted) ||
         layout.images != pairs->level[LEVELS - 1].images)
         return fail(COVER_ERROR_SHAPE, "level %d: its images, channels (%lld, the head takes %lld) or size do not fit", i,
-                    (long long)layout.channels, (long long)component->settings.widths.value[4 + i]);
+                    (long long)layout.channels, (long long)component->settings.network.widths.value[4 + i]);
     return COVER_OK;
 }
 
@@ -175,11 +175,11 @@ static cover_status read_pairs(struct pairs *pairs, struct component *component,
     if (levels != LEVELS) return fail(COVER_ERROR_ARGUMENT, "%d levels were given, but the head takes %d", levels, LEVELS);
     for (int i = 0; i < LEVELS; i++)
         if (!moving[i] || !fixed[i]) return fail(COVER_ERROR_ARGUMENT, "level %d is NULL", i);
-    TRY(tensor_layout(&pairs->level[LEVELS - 1], fixed[LEVELS - 1], (int)component->settings.dims, "the last level"));
+    TRY(tensor_layout(&pairs->level[LEVELS - 1], fixed[LEVELS - 1], (int)component->settings.network.dims, "the last level"));
     for (int i = LEVELS - 1; i >= 0; i--) {
         TRY(check_level(pairs, component, moving[i], i));
         TRY(check_level(pairs, component, fixed[i], i));
-        TRY(tensor_layout(&pairs->level[i], fixed[i], (int)component->settings.dims, "a level"));
+        TRY(tensor_layout(&pairs->level[i], fixed[i], (int)component->settings.network.dims, "a level"));
         size_t bytes = (size_t)(2 * pairs->level[i].images * image_values(&pairs->level[i])) * sizeof(float);
         if (!(pairs->values[i] = memory_alloc(component->context, bytes))) return COVER_ERROR_MEMORY;
         TRY(read_view(pairs, component, moving[i], i, 0));
@@ -297,13 +297,13 @@ cover_status cover_head_backward(cover_head *head, cover_tensor **dmoving, cover
     bool want_levels = dmoving || dfixed;
     cover_status status;
     GO(read_pairs(&pairs, component, moving, fixed, levels));
-    GO(tensor_layout(&given, dfield, (int)component->settings.dims, "dfield"));
+    GO(tensor_layout(&given, dfield, (int)component->settings.network.dims, "dfield"));
     struct tensor_layout layout = field_layout(&pairs);
     if (given.images != layout.images || given.channels != layout.channels || !grid_same(&given.grid, &layout.grid))
         GO(fail(COVER_ERROR_SHAPE, "dfield has not the shape of the field"));
     values = memory_alloc(component->context, (size_t)(layout.images * image_values(&layout)) * sizeof *values);
     if (!values) GO(COVER_ERROR_MEMORY);
-    GO(tensor_to_channels_last(values, dfield, (int)component->settings.dims));
+    GO(tensor_to_channels_last(values, dfield, (int)component->settings.network.dims));
     for (int i = 0; i < LEVELS && want_levels; i++) {
         size_t bytes = (size_t)(2 * pairs.level[i].images * image_values(&pairs.level[i])) * sizeof(float);
         if (!(pairs.gradient[i] = memory_zero(component->context, bytes))) GO(COVER_ERROR_MEMORY);

@@ -32,10 +32,10 @@ static void to_float(float *values, const struct image *image, int64_t count) {
 static cover_status check_images(struct match *match, const char *moving, const char *fixed) {
     const struct image *a = &match->moving, *b = &match->fixed;
     const struct settings *s = &match->matcher.settings;
-    if (b->dims != s->dims)
-        return fail(COVER_ERROR_SHAPE, "%s: a %dD image, but the network was trained on %dD ones", fixed, b->dims, (int)s->dims);
-    if (b->channels != s->channels)
-        return fail(COVER_ERROR_SHAPE, "%s: %d channels, but the network takes %d", fixed, b->channels, (int)s->channels);
+    if (b->dims != s->network.dims)
+        return fail(COVER_ERROR_SHAPE, "%s: a %dD image, but the network was trained on %dD ones", fixed, b->dims, (int)s->network.dims);
+    if (b->channels != s->network.channels)
+        return fail(COVER_ERROR_SHAPE, "%s: %d channels, but the network takes %d", fixed, b->channels, (int)s->network.channels);
     if (a->dims != b->dims || a->channels != b->channels || memcmp(a->size, b->size, sizeof a->size) != 0)
         return fail(COVER_ERROR_SHAPE, "%s: %lldx%lldx%lld with %d channels, but %s has %lldx%lldx%lld with %d; resample one "
                     "of them first", moving, (long long)a->size[0], (long long)a->size[1], (long long)a->size[2], a->channels,
@@ -52,7 +52,7 @@ static cover_status load_view(struct match *match, const struct image *image, in
     float *values = memory_alloc(match->context, (size_t)(pixels * channels) * sizeof *values);
     if (!values) return COVER_ERROR_MEMORY;
     to_float(values, image, pixels * channels);
-    cover_status status = image_intensity(&intensity, values, &match->grid, (int)channels, s->normalise, integer_max(image->dtype));
+    cover_status status = image_intensity(&intensity, values, &match->grid, (int)channels, s->views.normalise, integer_max(image->dtype));
     if (status != COVER_OK) {
         memory_free(match->context, values);
         return fail_in(status, "%s", path);
@@ -83,7 +83,7 @@ static cover_status write_warped(struct match *match, const char *path) {
         return fail(COVER_ERROR_UNSUPPORTED, "%s: a warped image of %d channels cannot be written as NIfTI", path, fixed->channels);
     float *warped = memory_alloc(match->context, (size_t)grid_pixels(&match->grid) * sizeof *warped);
     if (!warped) return COVER_ERROR_MEMORY;
-    kernels->warp(warped, match->raw, match->field, &match->grid, channels, match->matcher.settings.coordinates, 0, 1);
+    kernels->warp(warped, match->raw, match->field, &match->grid, channels, match->matcher.settings.objective.coordinates, 0, 1);
     cover_status status = nifti_write(match->context, path, warped, fixed->size, 0, fixed->spacing_mm, fixed->affine);
     memory_free(match->context, warped);
     return status;

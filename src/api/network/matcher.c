@@ -7,7 +7,7 @@ cover_status config_of_weights(cover_config **made, cover_context *context, stru
     cover_config *config;
     TRY(cover_config_create(&config, context, "paper-2d"));
     cover_status status = weights_describe(config, NULL, file);
-    if (status == COVER_OK && config_settings(config)->dims == 3) { /* sizes of three axes come with the other preset */
+    if (status == COVER_OK && config_settings(config)->network.dims == 3) { /* sizes of three axes come with the other preset */
         cover_config_destroy(config);
         TRY(cover_config_create(&config, context, "paper-3d"));
         status = weights_describe(config, NULL, file);
@@ -53,7 +53,7 @@ cover_status matcher_prepare(struct matcher *matcher, const struct grid *grid) {
     if (context->memory_limit_bytes && arena > context->memory_limit_bytes)
         return fail(COVER_ERROR_MEMORY, "images of this size need %.2f GiB, the memory limit is %.2f GiB",
                     (double)arena / 0x1p30, (double)context->memory_limit_bytes / 0x1p30);
-    matcher->views = memory_zero(context, (size_t)(2 * grid_pixels(grid) * matcher->settings.channels) * sizeof(float));
+    matcher->views = memory_zero(context, (size_t)(2 * grid_pixels(grid) * matcher->settings.network.channels) * sizeof(float));
     matcher->run = (struct run){.input = {matcher->views}, .parameters = matcher->weights};
     if (!matcher->views) return COVER_ERROR_MEMORY;
     TRY(executor->arena_create(&matcher->run.arena, matcher->program));

@@ -73,7 +73,7 @@ static cover_status axis_create(struct axis *axis, cover_context *context, int64
 }
 
 static void list_flips(struct sweep *sweep, const struct settings *settings) {
-    unsigned all = settings->mirror == FLIP_OFF ? 0 : settings->mirror == FLIP_HORIZONTAL ? 4 : settings->dims == 3 ? 7 : 6;
+    unsigned all = settings->task.mirror == FLIP_OFF ? 0 : settings->task.mirror == FLIP_HORIZONTAL ? 4 : settings->network.dims == 3 ? 7 : 6;
     for (unsigned flips = 0; flips < 8; flips++)
         if ((flips & ~all) == 0) sweep->flips[sweep->flip_count++] = flips;
 }
@@ -81,12 +81,12 @@ static void list_flips(struct sweep *sweep, const struct settings *settings) {
 static cover_status sweep_windows(struct sweep *sweep, const struct grid *grid) {
     const struct component *component = &sweep->inference->component;
     const struct settings *settings = &component->settings;
-    struct grid window = settings_grid(&settings->crop, grid->ndim), padded = border_padded(grid, UNET_MULTIPLE);
+    struct grid window = settings_grid(&settings->views.crop, grid->ndim), padded = border_padded(grid, UNET_MULTIPLE);
     list_flips(sweep, settings);
     sweep->jobs = sweep->flip_count;
     for (int a = 0; a < 3; a++) {
-        if (settings->task == TASK_CLASSIFICATION && padded.size[a] > window.size[a]) window.size[a] = padded.size[a];
-        TRY(axis_create(&sweep->axis[a], component->context, grid->size[a], window.size[a], settings->overlap));
+        if (settings->task.task == TASK_CLASSIFICATION && padded.size[a] > window.size[a]) window.size[a] = padded.size[a];
+        TRY(axis_create(&sweep->axis[a], component->context, grid->size[a], window.size[a], settings->task.overlap));
         if (!multiply(sweep->jobs, sweep->axis[a].count, &sweep->jobs))
             return fail(COVER_ERROR_SHAPE, "the image is too large for windows of this crop");
     }
@@ -106,7 +106,7 @@ static int64_t mirrored(int64_t place, const struct axis *axis, bool flip) { ret
 static void cut_row(void *data, int64_t row) {
     const struct sweep *sweep = data;
     const struct axis *axis = sweep->axis;
-    int64_t channels = sweep->inference->component.settings.channels, start[3], index[3], at[3];
+    int64_t channels = sweep->inference->component.settings.network.channels, start[3], index[3], at[3];
     unsigned flips = job_window(sweep, index);
     for (int a = 0; a < 3; a++) start[a] = window_start(&axis[a], index[a]);
     at[0] = start[0] + mirrored(row / axis[1].window, &axis[0], flips & 1);
@@ -178,12 +178,12 @@ static void add_row(void *data, int64_t index) {
 
 static void add_job(struct sweep *sweep, struct pool *pool) {
     const struct settings *settings = &sweep->inference->component.settings;
-    if (settings->task == TASK_SEGMENTATION) {
+    if (settings->task.task == TASK_SEGMENTATION) {
         pool_each(pool, sweep->axis[0].window * sweep->axis[1].window, add_row, sweep);
         return;
     }
     float *values = job_logits(sweep);
-    to_probabilities(values, sweep->classes, settings->multilabel);
+    to_probabilities(values, sweep->classes, settings->task.multilabel);
     for (int c = 0; c < sweep->classes; c++) sweep->scores[c] += values[c] / (float)sweep->flip_count;
 }
 
@@ -221,7 +221,7 @@ cover_status inference_weights(struct inference *inference, const float *flat) {
 
 int64_t inference_scores(const struct inference *inference, const struct grid *grid) {
     const struct settings *settings = &inference->component.settings;
-    return settings->task == TASK_SEGMENTATION ? grid_pixels(grid) * settings->classes : settings->classes;
+    return settings->task.task == TASK_SEGMENTATION ? grid_pixels(grid) * settings->task.classes : settings->task.classes;
 }
 
 static cover_status run_jobs(struct sweep *sweep) {
@@ -229,7 +229,7 @@ static cover_status run_jobs(struct sweep *sweep) {
     cover_context *context = component->context;
     struct pool *pool;
     int64_t rows = sweep->axis[0].window * sweep->axis[1].window;
-    size_t row_bytes = (size_t)(sweep->axis[2].window * component->settings.channels) * sizeof *sweep->view;
+    size_t row_bytes = (size_t)(sweep->axis[2].window * component->settings.network.channels) * sizeof *sweep->view;
     TRY(context_pool(context, &pool));
     sweep->view = memory_alloc(context, (size_t)rows * row_bytes);
     sweep->run = (struct run){.input = {sweep->view}, .parameters = component->weights};
@@ -246,7 +246,7 @@ static cover_status run_jobs(struct sweep *sweep) {
 
 cover_status inference_run(struct inference *inference, float *scores, const float *image, const struct grid *grid) {
     struct component *component = &inference->component;
-    struct sweep sweep = {.inference = inference, .image = image, .scores = scores, .classes = (int)component->settings.classes};
+    struct sweep sweep = {.inference = inference, .image = image, .scores = scores, .classes = (int)component->settings.task.classes};
     cover_status status;
     GO(sweep_windows(&sweep, grid));
     struct grid window = {.ndim = grid->ndim, .size = {sweep.axis[0].window, sweep.axis[1].window, sweep.axis[2].window}};

@@ -67,23 +67,23 @@ void cover_predictor_destroy(cover_predictor *predictor) {
 }
 
 const cover_config *cover_predictor_config(const cover_predictor *predictor) { return predictor->about.config; }
-int cover_predictor_classes(const cover_predictor *predictor) { return (int)predictor->settings.classes; }
+int cover_predictor_classes(const cover_predictor *predictor) { return (int)predictor->settings.task.classes; }
 const char *cover_predictor_class_name(const cover_predictor *predictor, int index) {
-    return index >= 0 && index < predictor->settings.classes ? predictor->about.class_names[index] : NULL;
+    return index >= 0 && index < predictor->settings.task.classes ? predictor->about.class_names[index] : NULL;
 }
 
 /* ---- into the network */
 
 static cover_status check_image(const cover_predictor *predictor, const struct image *image) {
     const struct settings *settings = &predictor->settings;
-    if (image->dims != settings->dims)
+    if (image->dims != settings->network.dims)
         return fail(COVER_ERROR_SHAPE, "a %dD image (%lldx%lldx%lld), but the task was trained on %dD ones", image->dims,
-                    (long long)image->size[0], (long long)image->size[1], (long long)image->size[2], (int)settings->dims);
+                    (long long)image->size[0], (long long)image->size[1], (long long)image->size[2], (int)settings->network.dims);
     int rule = predictor->about.rules.channels;
-    if (rule ? image->channels != 1 && image->channels != 3 : image->channels != settings->channels)
+    if (rule ? image->channels != 1 && image->channels != 3 : image->channels != settings->network.channels)
         return fail(COVER_ERROR_SHAPE, "%d channel%s, but the task was trained on %d%s; convert the image, or give its channels "
                     "as CASE_0000, CASE_0001, ...", image->channels, image->channels == 1 ? "" : "s",
-                    rule ? rule : (int)settings->channels, rule ? " (grey and RGB are converted)" : "");
+                    rule ? rule : (int)settings->network.channels, rule ? " (grey and RGB are converted)" : "");
     return COVER_OK;
 }
 
@@ -109,7 +109,7 @@ static cover_status prepare(cover_predictor *predictor, float **values, struct g
 
 static cover_status label_create(const cover_predictor *predictor, struct image *label) {
     int64_t pixels = label->size[0] * label->size[1] * label->size[2];
-    label->dtype = predictor->settings.classes <= 256 ? COVER_U8 : COVER_U16;
+    label->dtype = predictor->settings.task.classes <= 256 ? COVER_U8 : COVER_U16;
     label->channels = 1;
     label->data = memory_zero(predictor->context, (size_t)pixels * cover_dtype_bytes(label->dtype));
     return label->data ? COVER_OK : COVER_ERROR_MEMORY;
@@ -127,40 +127,40 @@ static cover_status segment(const cover_predictor *predictor, const float *value
     int64_t pixels = grid_pixels(&own);
     uint16_t *classes = memory_alloc(context, (size_t)pixels * sizeof *classes);
     if (!classes) return COVER_ERROR_MEMORY;
-    cover_status status = scores_to_labels(classes, scores, context, &own, values, grid, (int)predictor->settings.classes);
+    cover_status status = scores_to_labels(classes, scores, context, &own, values, grid, (int)predictor->settings.task.classes);
     for (int64_t p = 0; status == COVER_OK && p < pixels; p++) label_set(label, p, classes[p]);
     memory_free(context, classes);
-    return status == COVER_OK ? small_components_drop(label, context, predictor->settings.keep_component) : status;
+    return status == COVER_OK ? small_components_drop(label, context, predictor->settings.task.keep_component) : status;
 }
 
 static void classify(const cover_predictor *predictor, const float *values, float *scores, struct image *label) {
-    int64_t classes = predictor->settings.classes, best = 0;
+    int64_t classes = predictor->settings.task.classes, best = 0;
     for (int64_t c = 0; c < classes; c++) {
         if (values[c] > values[best]) best = c;
-        if (predictor->settings.multilabel) label_set(label, c, values[c] >= 0.5f);
+        if (predictor->settings.task.multilabel) label_set(label, c, values[c] >= 0.5f);
         if (scores) scores[c] = values[c];
     }
-    if (!predictor->settings.multilabel) label_set(label, 0, best);
+    if (!predictor->settings.task.multilabel) label_set(label, 0, best);
 }
 
 cover_status predictor_scores(const cover_predictor *predictor, const struct image *image, int64_t *count) {
-    *count = predictor->settings.classes;
+    *count = predictor->settings.task.classes;
     bool fits = true;
-    if (predictor->settings.task == TASK_SEGMENTATION)
+    if (predictor->settings.task.task == TASK_SEGMENTATION)
         for (int a = 0; a < 3; a++) fits = fits && multiply(*count, image->size[a], count);
     return fits && *count < INT64_MAX / 8 ? COVER_OK : fail(COVER_ERROR_SHAPE, "the scores are too large");
 }
 
 cover_status predictor_image(cover_predictor *predictor, struct image *image, float *scores, struct image *label) {
     cover_context *context = predictor->context;
-    bool segmentation = predictor->settings.task == TASK_SEGMENTATION;
+    bool segmentation = predictor->settings.task.task == TASK_SEGMENTATION;
     struct image map = *image; /* size and geometry as they came */
     struct grid grid;
     float *values = NULL, *predicted = NULL;
     cover_status status;
     map.data = NULL;
     if (!segmentation)
-        map.size[0] = map.size[1] = 1, map.size[2] = predictor->settings.multilabel ? predictor->settings.classes : 1;
+        map.size[0] = map.size[1] = 1, map.size[2] = predictor->settings.task.multilabel ? predictor->settings.task.classes : 1;
     GO(prepare(predictor, &values, &grid, image));
     image_free(image, context);
     predicted = memory_alloc(context, (size_t)inference_scores(predictor->inference, &grid) * sizeof *predicted);
@@ -205,7 +205,7 @@ static cover_status image_of_tensor(struct image *image, cover_context *context,
 
 static cover_status check_tensor(struct tensor_layout *layout, const cover_predictor *predictor, const cover_tensor *image,
                                  const double *spacing_mm) {
-    int dims = (int)predictor->settings.dims;
+    int dims = (int)predictor->settings.network.dims;
     if (image->rank != dims + 1) {
         char shape[128];
         return fail(COVER_ERROR_SHAPE, "image: its shape is %s, but (C, %sH, W) is taken",
@@ -233,8 +233,8 @@ cover_status cover_predictor_run(cover_predictor *predictor, const cover_tensor 
                                  cover_tensor **label_out, cover_tensor **scores_out) {
     if (!predictor || !tensor) return fail(COVER_ERROR_ARGUMENT, "cover_predictor_run: an argument is NULL");
     cover_context *context = predictor->context;
-    int64_t classes = predictor->settings.classes;
-    bool segmentation = predictor->settings.task == TASK_SEGMENTATION;
+    int64_t classes = predictor->settings.task.classes;
+    bool segmentation = predictor->settings.task.task == TASK_SEGMENTATION;
     struct image image = {0}, label = {0};
     struct tensor_layout layout;
     cover_tensor *scores = NULL, *map = NULL;

@@ -100,19 +100,19 @@ static void log_step(struct job *job, const cover_step_report *report) {
 
 static cover_status train(struct job *job) {
     const struct settings *s = &job->settings;
-    while (job->trainer->step < s->steps) {
+    while (job->trainer->step < s->common.steps) {
         cover_step_report report = COVER_STEP_REPORT_INIT;
         TRY(cover_trainer_step(job->trainer, &report));
         if (job->writes) log_step(job, &report);
         if (job->options.on_step) {
             pthread_mutex_lock(&job->context->callback_lock);
-            job->options.on_step(job->options.user, &report, s->steps);
+            job->options.on_step(job->options.user, &report, s->common.steps);
             pthread_mutex_unlock(&job->context->callback_lock);
         }
-        bool last = report.step == s->steps;
-        if (due(report.step, s->log_every) || last) TRY(by_writer(job, flush_log));
-        if (due(report.step, s->save_every) || last) TRY(save(job));
-        if (due(report.step, s->checkpoint_every)) TRY(save_numbered(job));
+        bool last = report.step == s->common.steps;
+        if (due(report.step, s->common.log_every) || last) TRY(by_writer(job, flush_log));
+        if (due(report.step, s->common.save_every) || last) TRY(save(job));
+        if (due(report.step, s->common.checkpoint_every)) TRY(save_numbered(job));
     }
     return COVER_OK;
 }
@@ -137,7 +137,7 @@ static cover_status stop(struct job *job) {
     cover_status status = job->trainer->step > job->saved ? save(job) : by_writer(job, flush_log);
     if (status != COVER_OK) return status;
     return fail(COVER_ERROR_CANCELLED, "%s: stopped after step %lld of %lld; checkpoint.h5 is saved", job->run,
-                (long long)job->trainer->step, (long long)job->settings.steps);
+                (long long)job->trainer->step, (long long)job->settings.common.steps);
 }
 
 static cover_status look_for_run(struct job *job) {

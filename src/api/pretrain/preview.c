@@ -17,7 +17,7 @@ static int64_t part_channels(int part, int channels, int ndim) { return part < 2
 static cover_status draw_pair(cover_trainer *trainer, float *const out[PARTS], int index) {
     const struct sample *sample;
     const struct grid *grid = &trainer->engine->grid;
-    TRY(prefetch_redraw(trainer->prefetch, trainer->settings.steps, index, &sample));
+    TRY(prefetch_redraw(trainer->prefetch, trainer->settings.common.steps, index, &sample));
     const float *images = sample->input[OBJECTIVE_IMAGES];
     const float *from[PARTS] = {images, images + grid_pixels(grid) * trainer->reader.channels, sample->input[OBJECTIVE_TRUTH],
                                 sample->input[OBJECTIVE_MASK]};
@@ -28,14 +28,14 @@ static cover_status draw_pair(cover_trainer *trainer, float *const out[PARTS], i
 
 static int64_t drawn_sample(const cover_trainer *trainer, int index) {
     const struct settings *s = &trainer->settings;
-    int64_t number = s->steps * s->batch + index, count = trainer->reader.count;
-    return order_sample((uint64_t)s->seed, number / count, number % count, count);
+    int64_t number = s->common.steps * s->common.batch + index, count = trainer->reader.count;
+    return order_sample((uint64_t)s->common.seed, number / count, number % count, count);
 }
 
 cover_status preview_write(cover_trainer *trainer, const char *path) {
     cover_context *context = trainer->context;
     const struct grid *grid = &trainer->engine->grid;
-    int count = grid->ndim == 3 ? 1 : trainer->settings.batch < PREVIEW_PAIRS ? (int)trainer->settings.batch : PREVIEW_PAIRS;
+    int count = grid->ndim == 3 ? 1 : trainer->settings.common.batch < PREVIEW_PAIRS ? (int)trainer->settings.common.batch : PREVIEW_PAIRS;
     struct tensor_output tensors[PREVIEW_PAIRS * PARTS];
     struct tensor_pair metadata[PREVIEW_PAIRS + 1];
     char names[PREVIEW_PAIRS * PARTS][32], keys[PREVIEW_PAIRS][32], samples[PREVIEW_PAIRS][256];

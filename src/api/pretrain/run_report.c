@@ -80,14 +80,14 @@ static cover_status predict_all(struct parts *parts, const char *run) {
     if (!saved) log_line(parts->context, COVER_LOG_INFO, "%s: nothing is saved yet, so the report has no view pairs", run);
     if (parts->preview.count == 0 || !saved) return COVER_OK;
     TRY(matcher_open(&parts->matcher, parts->context, run));
-    if (parts->matcher.settings.channels != parts->preview.channels || parts->matcher.settings.dims != parts->preview.grid.ndim)
+    if (parts->matcher.settings.network.channels != parts->preview.channels || parts->matcher.settings.network.dims != parts->preview.grid.ndim)
         return fail(COVER_ERROR_MISMATCH, "%s: the weights take %d channels in %dD, preview.safetensors has %d in %dD", run,
-                    (int)parts->matcher.settings.channels, (int)parts->matcher.settings.dims, parts->preview.channels,
+                    (int)parts->matcher.settings.network.channels, (int)parts->matcher.settings.network.dims, parts->preview.channels,
                     parts->preview.grid.ndim);
     TRY(matcher_prepare(&parts->matcher, &parts->preview.grid));
     for (int k = 0; k < parts->preview.count; k++) TRY(predict(parts, k));
     parts->report.pair = parts->pairs, parts->report.pairs = parts->preview.count;
-    parts->report.coordinates = (enum coordinates)parts->matcher.settings.coordinates;
+    parts->report.coordinates = (enum coordinates)parts->matcher.settings.objective.coordinates;
     return COVER_OK;
 }
 

@@ -19,12 +19,12 @@
 /* Refuse here, by the dataset's smallest image, what would fail in the middle of a run. */
 static cover_status check_dataset(const struct settings *settings, const cover_dataset_info *info) {
     if (info->samples < 1) return fail(COVER_ERROR_SHAPE, "the dataset is empty");
-    if (info->dims != settings->dims)
+    if (info->dims != settings->network.dims)
         return fail(COVER_ERROR_SHAPE, "the dataset has %dD images, but dims=%d; use a preset for %dD", info->dims,
-                    (int)settings->dims, info->dims);
-    if (info->channels != settings->channels)
+                    (int)settings->network.dims, info->dims);
+    if (info->channels != settings->network.channels)
         return fail(COVER_ERROR_SHAPE, "the dataset has %d channels, but channels=%d; set channels=%d, or pack with --channels",
-                    info->channels, (int)settings->channels, info->channels);
+                    info->channels, (int)settings->network.channels, info->channels);
     struct grid smallest = {.ndim = info->dims, .size = {info->min_size[0], info->min_size[1], info->min_size[2]}};
     struct grid largest = {.ndim = info->dims, .size = {info->max_size[0], info->max_size[1], info->max_size[2]}};
     TRY(sevr_accepts(settings, &smallest, info->channels));
@@ -57,8 +57,8 @@ cover_status trainer_create_bare(cover_trainer **made, cover_context *context, c
     cover_status status;
     GO(cover_config_copy(&trainer->config, config));
     trainer->settings = *config_settings(trainer->config);
-    struct grid grid = settings_grid(&trainer->settings.crop, (int)trainer->settings.dims);
-    GO(share_here(&share, context, trainer->settings.batch));
+    struct grid grid = settings_grid(&trainer->settings.views.crop, (int)trainer->settings.network.dims);
+    GO(share_here(&share, context, trainer->settings.common.batch));
     GO(engine_create(&trainer->engine, context, &trainer->settings, objective_model, &grid, share.count));
     GO(ranks_join(trainer->engine, &share));
     GO(plan_text(context, trainer->engine, "", &trainer->plan));
@@ -130,11 +130,11 @@ static cover_status plan(cover_context *context, const cover_config *config, int
     TRY(config_expect(config, false));
     TRY(cover_config_validate(config));
     const struct settings *settings = config_settings(config);
-    struct grid grid = settings_grid(&settings->crop, (int)settings->dims);
+    struct grid grid = settings_grid(&settings->views.crop, (int)settings->network.dims);
     struct share share;
     int64_t most = 0;
     for (int rank = 0; rank < ranks; rank++) {
-        TRY(share_of(&share, rank, ranks, settings->batch));
+        TRY(share_of(&share, rank, ranks, settings->common.batch));
         if (share.count > most) most = share.count;
     }
     struct engine *engine;
@@ -184,11 +184,11 @@ cover_status cover_trainer_step(cover_trainer *trainer, cover_step_report *given
     double start = seconds_now();
     struct step_sums sums;
     TRY(collective_agree(trainer->context->communicator, ready(trainer)));
-    double norm, rate = schedule_rate(&trainer->settings, trainer->step);
+    double norm, rate = schedule_rate(&trainer->settings.common, trainer->step);
     TRY(prefetch_step(&trainer->prefetch, trainer->engine, &trainer->maker.maker, trainer->step, rate, &sums, &norm));
     double valid = sums.count > 0 ? (double)sums.count : 1;
-    double total = (trainer->settings.loss_vec ? sums.term[TERM_VECTOR] / valid : 0) +
-                   (trainer->settings.loss_con ? 1 + sums.term[TERM_COSINE] / valid : 0);
+    double total = (trainer->settings.objective.loss_vec ? sums.term[TERM_VECTOR] / valid : 0) +
+                   (trainer->settings.objective.loss_con ? 1 + sums.term[TERM_COSINE] / valid : 0);
     if (!step_finite(&sums, norm)) return prefetch_diagnose(&trainer->prefetch, trainer->engine, trainer->step, "pair");
     if (sums.count == 0)
         log_line(trainer->context, COVER_LOG_WARNING, "step %lld: no valid pixel in any pair, so no update was made",
@@ -197,7 +197,7 @@ cover_status cover_trainer_step(cover_trainer *trainer, cover_step_report *given
     double seconds = seconds_now() - start;
     cover_step_report report = {.struct_size = sizeof report, .step = trainer->step, .loss = total, .l_vec = sums.term[TERM_VECTOR] / valid,
                                 .l_con = 1 + sums.term[TERM_COSINE] / valid, .l_zero = sums.zero / valid, .grad_norm = norm, .lr = rate,
-                                .seconds = seconds, .pairs_per_second = (double)trainer->settings.batch / seconds,
+                                .seconds = seconds, .pairs_per_second = (double)trainer->settings.common.batch / seconds,
                                 .valid_pixels = sums.count};
     report_write(given, &report, sizeof report);
     return COVER_OK;
@@ -217,7 +217,7 @@ static cover_status save(cover_trainer *trainer, const char *path) {
     TRY(engine_fetch(engine));
     const char *json = cover_config_json(trainer->config);
     if (!json) return COVER_ERROR_MEMORY;
-    struct checkpoint checkpoint = {.step = trainer->step, .updates = engine->updates, .seed = trainer->settings.seed,
+    struct checkpoint checkpoint = {.step = trainer->step, .updates = engine->updates, .seed = trainer->settings.common.seed,
                                     .config = json, .dataset_hash = trainer->hash, .objective = "cover",
                                     .parameters = &engine->model.parameters, .weights = engine->weights, .m = engine->m,
                                     .v = engine->v};

@@ -9,7 +9,7 @@ static void build_losses(struct objective *objective, const struct settings *set
     struct graph *graph = &objective->graph;
     snprintf(graph->scope, sizeof graph->scope, "l_con");
     const int full = levels[LEVELS - 1];
-    int moving = graph_warp(graph, graph_image(graph, full, 0), truth, settings->coordinates);
+    int moving = graph_warp(graph, graph_image(graph, full, 0), truth, settings->objective.coordinates);
     int cosine = graph_cosine_loss(graph, graph_image(graph, full, 1), moving, mask);
     snprintf(graph->scope, sizeof graph->scope, "l_vec");
     int vector = graph_vector_loss(graph, field, truth, mask);
@@ -17,8 +17,8 @@ static void build_losses(struct objective *objective, const struct settings *set
     objective->cosine_sum = graph_result(graph, cosine);
     if (!gradient) return;
     struct derivative derivative = {0};
-    if (settings->loss_vec) derivative.output[derivative.outputs++] = vector;
-    if (settings->loss_con) derivative.output[derivative.outputs++] = cosine;
+    if (settings->objective.loss_vec) derivative.output[derivative.outputs++] = vector;
+    if (settings->objective.loss_con) derivative.output[derivative.outputs++] = cosine;
     memcpy(derivative.gradient, derivative.output, sizeof derivative.output);
     graph_differentiate(graph, &derivative);
 }
@@ -29,11 +29,11 @@ cover_status objective_build(struct objective *objective, cover_context *context
     struct graph *graph = &objective->graph;
     int levels[LEVELS], level_field[LEVELS] = {ABSENT, ABSENT, ABSENT, ABSENT, ABSENT};
     graph_begin(graph, context, parameters);
-    graph->features = settings_features(settings);
-    int images = graph_input(graph, "views", 2, grid, settings->channels);
+    graph->features = settings_features(&settings->network);
+    int images = graph_input(graph, "views", 2, grid, settings->network.channels);
     int truth = graph_input(graph, "true field", 1, grid, grid->ndim);
     int mask = graph_input(graph, "mask", 1, grid, 1);
-    unet_build(graph, images, settings->widths.value, levels);
+    unet_build(graph, images, settings->network.widths.value, levels);
     int field = vpa_build(graph, levels, settings, level_field);
     if ((parts & OBJECTIVE_KEEP) && graph->status == COVER_OK) {
         for (int i = 0; i < LEVELS; i++) {
@@ -54,9 +54,9 @@ void objective_free(struct objective *objective) { graph_free(&objective->graph)
 
 cover_status objective_parameters(struct parameters *parameters, cover_context *context, const struct settings *settings) {
     struct settings whole = *settings; /* ablations leave parts of the graph out, never parameters */
-    whole.pyramid = PYRAMID_ALL;
-    struct grid smallest = {.ndim = (int)settings->dims, .size = {1, UNET_MULTIPLE, UNET_MULTIPLE}};
-    if (settings->dims == 3) smallest.size[0] = UNET_MULTIPLE;
+    whole.objective.pyramid = PYRAMID_ALL;
+    struct grid smallest = {.ndim = (int)settings->network.dims, .size = {1, UNET_MULTIPLE, UNET_MULTIPLE}};
+    if (settings->network.dims == 3) smallest.size[0] = UNET_MULTIPLE;
     struct objective objective;
     *parameters = (struct parameters){.context = context};
     cover_status status = objective_build(&objective, context, parameters, &whole, &smallest, 0);

@@ -12,42 +12,42 @@ enum { MODULES = sizeof modules / sizeof *modules, DECODER_MODULES = LEVELS - 1 
 
 bool task_frozen(const struct settings *settings, const char *parameter) {
     if (strncmp(parameter, TASK_STANDARDISE ".", strlen(TASK_STANDARDISE ".")) == 0) return true;
-    if (settings->trained == TRAINED_ALL || strncmp(parameter, TASK_HEAD ".", strlen(TASK_HEAD ".")) == 0) return false;
-    if (settings->trained == TRAINED_HEAD) return true;
-    int first = settings->task == TASK_CLASSIFICATION ? DECODER_MODULES : 0;
-    for (int i = first; i < MODULES && i - first < settings->last_k; i++)
+    if (settings->task.trained == TRAINED_ALL || strncmp(parameter, TASK_HEAD ".", strlen(TASK_HEAD ".")) == 0) return false;
+    if (settings->task.trained == TRAINED_HEAD) return true;
+    int first = settings->task.task == TASK_CLASSIFICATION ? DECODER_MODULES : 0;
+    for (int i = first; i < MODULES && i - first < settings->task.last_k; i++)
         if (strncmp(parameter, modules[i], strlen(modules[i])) == 0) return false;
     return true;
 }
 
 static int build_features(struct graph *graph, int images, const struct settings *settings) {
     int features[LEVELS];
-    if (settings->task == TASK_SEGMENTATION) {
-        unet_build(graph, images, settings->widths.value, features);
+    if (settings->task.task == TASK_SEGMENTATION) {
+        unet_build(graph, images, settings->network.widths.value, features);
         return features[LEVELS - 1];
     }
-    unet_encoder(graph, images, settings->widths.value, features);
+    unet_encoder(graph, images, settings->network.widths.value, features);
     snprintf(graph->scope, sizeof graph->scope, "pool");
     return graph_global_pool(graph, features[LEVELS - 1]);
 }
 
 static int build_head(struct graph *graph, int features, const struct settings *settings) {
     if (features == ABSENT) return ABSENT;
-    if (settings->standardise)
+    if (settings->task.standardise)
         features = layer_conv1(graph, TASK_STANDARDISE, features, graph->tensors[features].channels, true, INIT_ZERO);
-    return layer_conv1(graph, TASK_HEAD, features, settings->classes, true, INIT_UNIFORM_FAN);
+    return layer_conv1(graph, TASK_HEAD, features, settings->task.classes, true, INIT_UNIFORM_FAN);
 }
 
 static void build_loss(struct task *task, const struct settings *settings, const struct grid *grid, int images, int logits,
                        bool gradient, const bool *frozen) {
     struct graph *graph = &task->graph;
-    bool segmentation = settings->task == TASK_SEGMENTATION;
+    bool segmentation = settings->task.task == TASK_SEGMENTATION;
     struct grid pixel = {.ndim = grid->ndim, .size = {1, 1, 1}};
-    int target = graph_input(graph, "target", images, segmentation ? grid : &pixel, settings->multilabel ? settings->classes : 1);
-    int weights = graph_input(graph, "class weights", 1, &pixel, settings->classes);
+    int target = graph_input(graph, "target", images, segmentation ? grid : &pixel, settings->task.multilabel ? settings->task.classes : 1);
+    int weights = graph_input(graph, "class weights", 1, &pixel, settings->task.classes);
     snprintf(graph->scope, sizeof graph->scope, "loss");
-    int loss = settings->multilabel ? graph_sigmoid_loss(graph, logits, target, weights)
-                                    : graph_softmax_loss(graph, logits, target, weights, 1, segmentation ? (float)settings->dice : 0);
+    int loss = settings->task.multilabel ? graph_sigmoid_loss(graph, logits, target, weights)
+                                    : graph_softmax_loss(graph, logits, target, weights, 1, segmentation ? (float)settings->task.dice : 0);
     task->loss = graph_result(graph, loss);
     if (!gradient) return;
     struct derivative derivative = {.outputs = 1, .output = {loss}, .gradient = {loss}, .frozen = frozen};
@@ -69,8 +69,8 @@ cover_status task_build(struct task *task, cover_context *context, struct parame
     *task = (struct task){.logits = ABSENT, .features = ABSENT, .loss = ABSENT};
     struct graph *graph = &task->graph;
     graph_begin(graph, context, parameters);
-    graph->features = settings_features(settings);
-    int input = graph_input(graph, "images", images, grid, settings->channels);
+    graph->features = settings_features(&settings->network);
+    int input = graph_input(graph, "images", images, grid, settings->network.channels);
     int features = build_features(graph, input, settings);
     if (parts & TASK_FEATURES) task->features = graph_result(graph, features);
     int logits = parts & TASK_FEATURES ? ABSENT : build_head(graph, features, settings);
@@ -88,8 +88,8 @@ cover_status task_build(struct task *task, cover_context *context, struct parame
 void task_free(struct task *task) { graph_free(&task->graph); }
 
 cover_status task_parameters(struct parameters *parameters, cover_context *context, const struct settings *settings) {
-    struct grid smallest = {.ndim = (int)settings->dims, .size = {1, UNET_MULTIPLE, UNET_MULTIPLE}};
-    if (settings->dims == 3) smallest.size[0] = UNET_MULTIPLE;
+    struct grid smallest = {.ndim = (int)settings->network.dims, .size = {1, UNET_MULTIPLE, UNET_MULTIPLE}};
+    if (settings->network.dims == 3) smallest.size[0] = UNET_MULTIPLE;
     struct task task;
     *parameters = (struct parameters){.context = context};
     cover_status status = task_build(&task, context, parameters, settings, &smallest, 1, 0);
@@ -109,5 +109,5 @@ cover_status task_model(struct model *model, cover_context *context, const struc
 }
 
 int64_t task_targets(const struct settings *settings, const struct grid *crop) {
-    return settings->task == TASK_SEGMENTATION ? grid_pixels(crop) : settings->multilabel ? settings->classes : 1;
+    return settings->task.task == TASK_SEGMENTATION ? grid_pixels(crop) : settings->task.multilabel ? settings->task.classes : 1;
 }

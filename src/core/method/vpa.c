@@ -21,19 +21,19 @@ static int normalise(struct graph *graph, int level, int x) {
 /* The vectors of one level: MoV of the fixed view's queries over the moving view's keys, after what is known so far. */
 static int level_vectors(struct graph *graph, int level, int features, int flow, const struct settings *settings) {
     char name[32];
-    int64_t heads = settings->heads.value[level];
+    int64_t heads = settings->objective.heads.value[level];
     snprintf(name, sizeof name, "proj.%d.proj", level);
-    int projected = layer_conv1(graph, name, features, heads * settings->head_dim, false, INIT_UNIFORM_FAN);
+    int projected = layer_conv1(graph, name, features, heads * settings->objective.head_dim, false, INIT_UNIFORM_FAN);
     int moving = graph_image(graph, projected, 0), fixed = graph_image(graph, projected, 1);
     snprintf(graph->scope, sizeof graph->scope, "vpa.%d", level);
-    if (flow != ABSENT) moving = graph_warp(graph, moving, flow, settings->coordinates);
+    if (flow != ABSENT) moving = graph_warp(graph, moving, flow, settings->objective.coordinates);
     int query = normalise(graph, level, fixed), key = normalise(graph, level, moving);
     snprintf(graph->scope, sizeof graph->scope, "vpa.%d", level);
-    return graph_mov(graph, query, key, (int)heads, (int)settings->radius);
+    return graph_mov(graph, query, key, (int)heads, (int)settings->objective.radius);
 }
 
 int vpa_build(struct graph *graph, const int levels[LEVELS], const struct settings *settings, int *level_field) {
-    return vpa_build_from(graph, settings->pyramid == PYRAMID_DIRECT ? LEVELS - 1 : 0, levels, settings, level_field);
+    return vpa_build_from(graph, settings->objective.pyramid == PYRAMID_DIRECT ? LEVELS - 1 : 0, levels, settings, level_field);
 }
 
 int vpa_build_from(struct graph *graph, int first, const int levels[LEVELS], const struct settings *settings,
@@ -47,7 +47,7 @@ int vpa_build_from(struct graph *graph, int first, const int levels[LEVELS], con
             vectors = graph_resize_corners(graph, vectors, &next, step);
             if (flow != ABSENT) flow = graph_resize_corners(graph, flow, &next, step);
         }
-        flow = flow == ABSENT ? vectors : graph_add(graph, graph_warp(graph, flow, vectors, settings->coordinates), vectors);
+        flow = flow == ABSENT ? vectors : graph_add(graph, graph_warp(graph, flow, vectors, settings->objective.coordinates), vectors);
         if (level_field) level_field[i] = flow;
     }
     return flow;

@@ -30,20 +30,24 @@ struct row {
 #define TEXT_LIST(fallback) fallback
 #define TEXT_SIZE(fallback) fallback
 static const struct row rows[] = {
-#define SETTING(kind_, scope_, field, fallback, low_, high_, choices_, help_)                                         \
+#define PART(part)
+#define END(part)
+#define SETTING(kind_, scope_, part, field, fallback, low_, high_, choices_, help_)                                   \
     {.key = {.name = #field, .choices = choices_, .help = help_},                                                     \
      .kind = KIND_##kind_,                                                                                            \
      .scope = SCOPE_##scope_,                                                                                         \
-     .offset = offsetof(struct settings, field),                                                                      \
+     .offset = offsetof(struct settings, part.field),                                                                      \
      .low = low_,                                                                                                     \
      .high = high_},
 #include "settings.def"
 #undef SETTING
 };
 static const char *const fallbacks[] = {
-#define SETTING(kind, scope, field, fallback, low, high, choices, help) TEXT_##kind(fallback),
+#define SETTING(kind, scope, part, field, fallback, low, high, choices, help) TEXT_##kind(fallback),
 #include "settings.def"
 #undef SETTING
+#undef PART
+#undef END
 };
 enum { ROWS = sizeof rows / sizeof *rows };
 
@@ -313,19 +317,19 @@ cover_status cover_config_read_json(cover_config *config, const char *json) {
 /* ---- do the values fit together? */
 
 static cover_status check_sizes(const struct settings *s) {
-    if (s->crop.count != s->dims || s->work.count != s->dims)
-        return fail(COVER_ERROR_ARGUMENT, "crop and work must have %d sizes each, as dims=%d says; set all three", (int)s->dims,
-                    (int)s->dims);
+    if (s->views.crop.count != s->network.dims || s->views.work.count != s->network.dims)
+        return fail(COVER_ERROR_ARGUMENT, "crop and work must have %d sizes each, as dims=%d says; set all three", (int)s->network.dims,
+                    (int)s->network.dims);
     int64_t pixels = 1;
-    for (int i = 0; i < s->dims; i++) {
-        int64_t crop = s->crop.value[i], work = s->work.value[i];
+    for (int i = 0; i < s->network.dims; i++) {
+        int64_t crop = s->views.crop.value[i], work = s->views.work.value[i];
         if (crop < 16 || crop % 16)
             return fail(COVER_ERROR_SHAPE, "crop: %lld is not a multiple of 16; use %lld", (long long)crop,
                         (long long)(crop < 16 ? 16 : crop / 16 * 16));
         if (work && work < crop)
             return fail(COVER_ERROR_SHAPE, "work: %lld is smaller than crop's %lld; enlarge work or shrink crop",
                         (long long)work, (long long)crop);
-        if ((work == 0) != (s->work.value[0] == 0))
+        if ((work == 0) != (s->views.work.value[0] == 0))
             return fail(COVER_ERROR_ARGUMENT, "work: either all sizes are 0 (as they are) or none");
         if (!multiply(pixels, crop, &pixels) || pixels > INT64_C(1) << 40)
             return fail(COVER_ERROR_SHAPE, "crop: more than 2^40 pixels");
@@ -334,43 +338,43 @@ static cover_status check_sizes(const struct settings *s) {
 }
 
 static cover_status check_pretrain(const struct settings *s) {
-    if (s->heads.count != 5)
-        return fail(COVER_ERROR_ARGUMENT, "heads: %d values, but there are five levels", s->heads.count);
-    if (s->deform_sigma_low > s->deform_sigma_high)
-        return fail(COVER_ERROR_ARGUMENT, "deform_sigma_low=%g is above deform_sigma_high=%g", s->deform_sigma_low,
-                    s->deform_sigma_high);
-    if (!s->loss_vec && !s->loss_con)
+    if (s->objective.heads.count != 5)
+        return fail(COVER_ERROR_ARGUMENT, "heads: %d values, but there are five levels", s->objective.heads.count);
+    if (s->views.deform_sigma_low > s->views.deform_sigma_high)
+        return fail(COVER_ERROR_ARGUMENT, "deform_sigma_low=%g is above deform_sigma_high=%g", s->views.deform_sigma_low,
+                    s->views.deform_sigma_high);
+    if (!s->objective.loss_vec && !s->objective.loss_con)
         return fail(COVER_ERROR_ARGUMENT, "loss_vec and loss_con are both off; nothing would be learnt");
     return COVER_OK;
 }
 
 static cover_status check_task(const struct settings *s) {
-    if (s->task == TASK_SEGMENTATION && s->classes < 2)
-        return fail(COVER_ERROR_ARGUMENT, "classes=%lld: segmentation needs a background and at least one class", (long long)s->classes);
-    if (s->task == TASK_CLASSIFICATION && s->classes < 2 && !s->multilabel)
-        return fail(COVER_ERROR_ARGUMENT, "classes=%lld: classification needs at least two", (long long)s->classes);
-    if (s->multilabel && s->task == TASK_SEGMENTATION)
+    if (s->task.task == TASK_SEGMENTATION && s->task.classes < 2)
+        return fail(COVER_ERROR_ARGUMENT, "classes=%lld: segmentation needs a background and at least one class", (long long)s->task.classes);
+    if (s->task.task == TASK_CLASSIFICATION && s->task.classes < 2 && !s->task.multilabel)
+        return fail(COVER_ERROR_ARGUMENT, "classes=%lld: classification needs at least two", (long long)s->task.classes);
+    if (s->task.multilabel && s->task.task == TASK_SEGMENTATION)
         return fail(COVER_ERROR_ARGUMENT, "multilabel=on: only classification takes several labels of one image");
-    if (s->fold > s->folds)
-        return fail(COVER_ERROR_ARGUMENT, "fold=%lld: there are folds=%lld", (long long)s->fold, (long long)s->folds);
-    if (!(s->fraction > 0)) return fail(COVER_ERROR_ARGUMENT, "fraction=0: nothing to train on; use a share above 0");
+    if (s->task.fold > s->task.folds)
+        return fail(COVER_ERROR_ARGUMENT, "fold=%lld: there are folds=%lld", (long long)s->task.fold, (long long)s->task.folds);
+    if (!(s->task.fraction > 0)) return fail(COVER_ERROR_ARGUMENT, "fraction=0: nothing to train on; use a share above 0");
     return COVER_OK;
 }
 
 cover_status cover_config_validate(const cover_config *config) {
     if (!config) return fail(COVER_ERROR_ARGUMENT, "cover_config_validate: the config is NULL");
     const struct settings *s = &config->settings;
-    if (s->widths.count != 9)
-        return fail(COVER_ERROR_ARGUMENT, "widths: %d values, but the U-Net has nine stages", s->widths.count);
+    if (s->network.widths.count != 9)
+        return fail(COVER_ERROR_ARGUMENT, "widths: %d values, but the U-Net has nine stages", s->network.widths.count);
     for (int i = 0; i < 9; i++)
-        if (s->widths.value[i] % 8)
+        if (s->network.widths.value[i] % 8)
             return fail(COVER_ERROR_ARGUMENT, "widths: %lld is not a multiple of 8 (GroupNorm takes 8 channels a group)",
-                        (long long)s->widths.value[i]);
+                        (long long)s->network.widths.value[i]);
     TRY(check_sizes(s));
-    if (s->scale_low > s->scale_high)
-        return fail(COVER_ERROR_ARGUMENT, "scale_low=%g is above scale_high=%g", s->scale_low, s->scale_high);
-    if (s->contrast_low > s->contrast_high)
-        return fail(COVER_ERROR_ARGUMENT, "contrast_low=%g is above contrast_high=%g", s->contrast_low, s->contrast_high);
+    if (s->views.scale_low > s->views.scale_high)
+        return fail(COVER_ERROR_ARGUMENT, "scale_low=%g is above scale_high=%g", s->views.scale_low, s->views.scale_high);
+    if (s->views.contrast_low > s->views.contrast_high)
+        return fail(COVER_ERROR_ARGUMENT, "contrast_low=%g is above contrast_high=%g", s->views.contrast_low, s->views.contrast_high);
     return config->scope == SCOPE_TASK ? check_task(s) : check_pretrain(s);
 }
 
@@ -432,7 +436,7 @@ cover_status config_resumes(const cover_config *config, const char *path, const 
         if (!(rows[i].scope & config->scope)) continue;
         write_value(was, sizeof was, &stored->settings, &rows[i]);
         write_value(is, sizeof is, &config->settings, &rows[i]);
-        bool free_steps = strcmp(name, "steps") != 0 || config->settings.schedule == SCHEDULE_CONSTANT;
+        bool free_steps = strcmp(name, "steps") != 0 || config->settings.common.schedule == SCHEDULE_CONSTANT;
         if (strcmp(was, is) != 0 && !(setting_may_change(name) && free_steps))
             status = fail(COVER_ERROR_MISMATCH, "%s: the run was made with %s=%s, not %s; resume it with the same settings, or start a "
                           "new run", path, name, was, is);
@@ -441,7 +445,7 @@ cover_status config_resumes(const cover_config *config, const char *path, const 
     return status;
 }
 
-double schedule_rate(const struct settings *settings, int64_t step) {
+double schedule_rate(const struct common_settings *settings, int64_t step) {
     double warm = settings->warmup > 0 && step < settings->warmup ? (double)(step + 1) / (double)settings->warmup : 1;
     if (settings->schedule == SCHEDULE_CONSTANT || step < settings->warmup) return settings->lr * warm;
     double span = (double)(settings->steps - settings->warmup), done = (double)(step - settings->warmup);

@@ -14,15 +14,20 @@ struct setting_list {
     int64_t value[SETTING_LIST_MAX];
 };
 
+/* One struct a part, network_settings for example, so that who takes a part says what he depends on. */
 struct settings {
 #define SETTING_INTEGER(field) int64_t field;
 #define SETTING_NUMBER(field) double field;
 #define SETTING_CHOICE(field) int field;
 #define SETTING_LIST(field) struct setting_list field;
 #define SETTING_SIZE(field) struct setting_list field;
-#define SETTING(kind, scope, field, fallback, low, high, choices, help) SETTING_##kind(field)
+#define SETTING(kind, scope, part, field, fallback, low, high, choices, help) SETTING_##kind(field)
+#define PART(part) struct part##_settings {
+#define END(part) } part;
 #include "settings.def"
 #undef SETTING
+#undef PART
+#undef END
 };
 
 /* Values of the CHOICE settings that code compares with, in the order of the table. */
@@ -36,7 +41,7 @@ enum { TRAINED_ALL, TRAINED_HEAD, TRAINED_LAST };
 enum { FLIP_OFF, FLIP_HORIZONTAL, FLIP_ALL }; /* of flip and mirror */
 
 /* Of the feature maps. */
-static inline enum element settings_features(const struct settings *settings) {
+static inline enum element settings_features(const struct network_settings *settings) {
     return settings->precision == PRECISION_BF16 ? ELEMENT_BF16 : ELEMENT_F32;
 }
 const struct settings *config_settings(const cover_config *config);
@@ -48,7 +53,7 @@ struct grid settings_grid(const struct setting_list *size, int dims);
  * change no number; more steps are a longer run, unless the schedule ends with them.  COVER_ERROR_MISMATCH names the first. */
 cover_status config_resumes(const cover_config *config, const char *path, const char *json);
 /* Learning rate of the update that follows `step` updates. */
-double schedule_rate(const struct settings *settings, int64_t step);
+double schedule_rate(const struct common_settings *settings, int64_t step);
 /* May this setting differ between a run and its resumption (threads, lanes, intervals)? */
 bool setting_may_change(const char *name);
 

@@ -24,7 +24,7 @@ static cover_status fresh_weights(struct engine *engine) {
     if (!engine->has_gradient) return COVER_ERROR_MEMORY;
     for (int i = 0; i < engine->model.parameters.count; i++)
         engine->has_gradient[i] = graph_has_gradient(&engine->model.graph, i);
-    parameters_initialise(&engine->model.parameters, engine->weights, (uint64_t)engine->settings.seed);
+    parameters_initialise(&engine->model.parameters, engine->weights, (uint64_t)engine->settings.common.seed);
     return engine_weights_changed(engine);
 }
 
@@ -93,13 +93,13 @@ double engine_gradient_norm(struct engine *engine, int64_t count) {
 
 struct adam engine_adam(const struct engine *engine, int64_t count, double lr) {
     double t = (double)(engine->updates + 1);
-    return (struct adam){.lr = lr, .beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8, .weight_decay = engine->settings.weight_decay,
+    return (struct adam){.lr = lr, .beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8, .weight_decay = engine->settings.common.weight_decay,
                          .correction1 = 1 - pow(0.9, t), .correction2 = 1 - pow(0.999, t), .scale = 1.0 / (double)count};
 }
 
 cover_status engine_update(struct engine *engine, int64_t count, double norm, double lr) {
     struct adam adam = engine_adam(engine, count, lr);
-    double clip = engine->settings.clip;
+    double clip = engine->settings.common.clip;
     if (clip > 0 && norm > clip) adam.scale *= clip / (norm + 1e-6);
     engine->updates++;
     return engine->stepper->update(engine, &adam);

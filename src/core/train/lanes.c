@@ -58,7 +58,7 @@ static int tree_depth(int64_t batch) {
 /* Lanes keep a sample each; what is left over helps as teams. */
 static int widest(const struct engine *engine) {
     int64_t most = engine->context->threads < engine->batch ? engine->context->threads : engine->batch;
-    return engine->settings.lanes && engine->settings.lanes < most ? (int)engine->settings.lanes : (int)most;
+    return engine->settings.common.lanes && engine->settings.common.lanes < most ? (int)engine->settings.common.lanes : (int)most;
 }
 
 static struct engine_bytes lanes_bytes(const struct engine *engine) {

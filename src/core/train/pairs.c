@@ -45,15 +45,15 @@ static cover_status draw(const struct sample_maker *maker, void *worker, struct 
     const struct pair_maker *pairs = (const struct pair_maker *)maker;
     const struct settings *s = pairs->settings;
     const struct sample_reader *reader = pairs->reader;
-    int64_t index = order_sample((uint64_t)s->seed, number / reader->count, number % reader->count, reader->count);
-    struct grid grid, crop = settings_grid(&s->crop, (int)s->dims);
+    int64_t index = order_sample((uint64_t)s->common.seed, number / reader->count, number % reader->count, reader->count);
+    struct grid grid, crop = settings_grid(&s->views.crop, (int)s->network.dims);
     struct view_pair pair;
     float *pixels;
     int integer_max;
     TRY(reader->read(reader->user, index, &pixels, &grid, &integer_max));
     pair_place(&pair, memory, &crop, reader->channels);
-    cover_status status = sevr_draw(worker, &pair, pixels, &grid, reader->channels, (float)integer_max, (uint64_t)s->seed,
-                                    (uint32_t)(number / s->batch), (uint32_t)(number % s->batch));
+    cover_status status = sevr_draw(worker, &pair, pixels, &grid, reader->channels, (float)integer_max, (uint64_t)s->common.seed,
+                                    (uint32_t)(number / s->common.batch), (uint32_t)(number % s->common.batch));
     memory_free(pairs->context, pixels);
     if (status != COVER_OK) return fail_in(status, "sample %lld (%s)", (long long)index, reader->name(reader->user, index));
     *sample = objective_sample(&pair);
@@ -64,11 +64,11 @@ static cover_status read_image(const struct sample_maker *maker, struct sample_i
     const struct pair_maker *pairs = (const struct pair_maker *)maker;
     const struct settings *s = pairs->settings;
     const struct sample_reader *reader = pairs->reader;
-    int64_t index = order_sample((uint64_t)s->seed, number / reader->count, number % reader->count, reader->count);
+    int64_t index = order_sample((uint64_t)s->common.seed, number / reader->count, number % reader->count, reader->count);
     float *pixels;
     int integer_max;
-    *image = (struct sample_image){.pixels = memory, .channels = reader->channels, .seed = (uint64_t)s->seed,
-                                   .step = (uint32_t)(number / s->batch), .index = (uint32_t)(number % s->batch), .number = index};
+    *image = (struct sample_image){.pixels = memory, .channels = reader->channels, .seed = (uint64_t)s->common.seed,
+                                   .step = (uint32_t)(number / s->common.batch), .index = (uint32_t)(number % s->common.batch), .number = index};
     TRY(reader->read(reader->user, index, &pixels, &image->grid, &integer_max));
     image->integer_max = (float)integer_max;
     cover_status status = sevr_accepts(s, &image->grid, reader->channels);
@@ -80,7 +80,7 @@ static cover_status read_image(const struct sample_maker *maker, struct sample_i
 
 cover_status pair_maker(struct pair_maker *maker, cover_context *context, const struct settings *settings,
                         const struct sample_reader *reader) {
-    struct grid crop = settings_grid(&settings->crop, (int)settings->dims);
+    struct grid crop = settings_grid(&settings->views.crop, (int)settings->network.dims);
     *maker = (struct pair_maker){.maker = {.worker_create = worker_create, .worker_destroy = worker_destroy, .draw = draw,
                                            .read = read_image},
                                  .context = context, .settings = settings, .reader = reader};

@@ -194,7 +194,7 @@ cover_status prefetch_step(struct prefetch **prefetch, struct engine *engine, co
                            double lr, struct step_sums *sums, double *norm) {
     if (!*prefetch) TRY(prefetch_create(prefetch, engine, maker, step));
     struct sample_source source = prefetch_source(*prefetch, step);
-    source.ahead = &(*prefetch)->ahead, source.more = step + 1 < engine->settings.steps;
+    source.ahead = &(*prefetch)->ahead, source.more = step + 1 < engine->settings.common.steps;
     cover_status status = engine_train(engine, &source, lr, sums, norm);
     if (status != COVER_OK) stop(prefetch);
     return status;

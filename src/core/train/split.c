@@ -87,7 +87,7 @@ static cover_status find_patients(struct choice *choice) {
                             (long long)m[i - 1].sample, names[m[i - 1].role], (long long)m[i].sample, names[m[i].role]);
             m[i].first = m[i - 1].first;
         }
-        struct random4 r = philox((uint64_t)choice->settings->split_seed, (uint32_t)m[i].first, RANDOM_TASK_SPLIT,
+        struct random4 r = philox((uint64_t)choice->settings->task.split_seed, (uint32_t)m[i].first, RANDOM_TASK_SPLIT,
                                   (uint32_t)((uint64_t)m[i].first >> 32), 0);
         m[i].key = (uint64_t)r.word[0] << 32 | r.word[1];
     }
@@ -108,7 +108,7 @@ static bool begins_patient(const struct choice *choice, int64_t i) {
 /* Deal patients out class by class: number them so that those of a class follow each other; every folds-th is of one fold. */
 static void take_fold(struct choice *choice) {
     struct member *m = choice->members;
-    int64_t before = 0, folds = choice->settings->folds, fold = choice->settings->fold - 1;
+    int64_t before = 0, folds = choice->settings->task.folds, fold = choice->settings->task.fold - 1;
     for (int c = 0; c < choice->classes; c++) choice->seen[c] = before, before += choice->counts[c];
     bool chosen = false;
     for (int64_t i = 0; i < choice->count; i++) {
@@ -131,7 +131,7 @@ static void take_number(struct choice *choice) {
     }
     qsort(m, (size_t)choice->count, sizeof *m, by_turn);
     for (int64_t i = 0, taken = 0; i < choice->count; i++, taken++) {
-        if (begins_patient(choice, i) && taken >= choice->settings->val) break;
+        if (begins_patient(choice, i) && taken >= choice->settings->task.val) break;
         m[i].role = SPLIT_VAL;
     }
     qsort(m, (size_t)choice->count, sizeof *m, by_key);
@@ -146,18 +146,18 @@ static cover_status take_validation(struct choice *choice, bool *own) {
     memset(choice->counts, 0, (size_t)choice->classes * sizeof *choice->counts);
     for (int64_t i = 0; i < choice->count; i++)
         if (begins_patient(choice, i)) choice->counts[choice->members[i].class]++, patients++;
-    if (s->val > 0)
+    if (s->task.val > 0)
         take_number(choice);
     else
         take_fold(choice);
     for (int64_t i = 0; i < choice->count; i++) validate += choice->members[i].role == SPLIT_VAL;
     if (validate > 0 && validate < choice->count) return COVER_OK;
-    if (s->val > 0)
+    if (s->task.val > 0)
         return fail(COVER_ERROR_ARGUMENT,
                     "val=%lld takes all samples that may train (samples: %lld, patients: %lld); use fewer, or more data",
-                    (long long)s->val, (long long)choice->count, (long long)patients);
+                    (long long)s->task.val, (long long)choice->count, (long long)patients);
     return fail(COVER_ERROR_ARGUMENT, "fold %lld of %lld is %s (patients that may train: %lld); use fewer folds, or val=N",
-                (long long)s->fold, (long long)s->folds, validate ? "everything" : "empty", (long long)patients);
+                (long long)s->task.fold, (long long)s->task.folds, validate ? "everything" : "empty", (long long)patients);
 }
 
 /* ---- training */
@@ -169,10 +169,10 @@ static cover_status samples_used(int64_t *used, const struct choice *choice, int
     if (choice->input->class_index) snprintf(of, sizeof of, " of class %s", class_text(name, choice, class));
     if (count == 0)
         return fail(COVER_ERROR_ARGUMENT, "no training sample%s is left; pack more, or set another fold or split_seed", of);
-    if (s->shots > count)
+    if (s->task.shots > count)
         return fail(COVER_ERROR_ARGUMENT, "shots=%lld, but there are %lld training samples%s beside validation; use fewer",
-                    (long long)s->shots, (long long)count, of);
-    *used = s->shots ? s->shots : (int64_t)(s->fraction * (double)count + 0.5);
+                    (long long)s->task.shots, (long long)count, of);
+    *used = s->task.shots ? s->task.shots : (int64_t)(s->task.fraction * (double)count + 0.5);
     if (*used < 1) *used = 1;
     return COVER_OK;
 }
@@ -209,9 +209,9 @@ cover_status split_create(struct split *split, cover_context *context, const str
     struct choice choice = {.context = context, .settings = settings, .input = input};
     choice.classes = input->class_index ? input->classes : 1;
     *split = (struct split){.context = context};
-    if (settings->shots && settings->fraction < 1)
-        return fail(COVER_ERROR_ARGUMENT, "shots=%lld and fraction=%g: choose one of them", (long long)settings->shots,
-                    settings->fraction);
+    if (settings->task.shots && settings->task.fraction < 1)
+        return fail(COVER_ERROR_ARGUMENT, "shots=%lld and fraction=%g: choose one of them", (long long)settings->task.shots,
+                    settings->task.fraction);
     if (input->samples < 1 || choice.classes < 1)
         return fail(COVER_ERROR_ARGUMENT, "the data has no %s", input->samples < 1 ? "samples" : "classes");
     if (!multiply(input->samples, sizeof(struct member), &bytes)) return fail(COVER_ERROR_MEMORY, "too many samples");

@@ -22,7 +22,7 @@ cover_status augment_accepts(const struct settings *settings, const struct grid 
 
 cover_status augment_reserve(struct augment *augment, const struct grid *largest) {
     const struct settings *s = &augment->settings;
-    int channels = (int)s->channels;
+    int channels = (int)s->network.channels;
     TRY(augment_accepts(s, largest, channels));
     struct grid work = work_grid(s, largest), box;
     size_t resize = resize_bytes(largest, &work, channels), look = appearance_bytes(s, &augment->crop, channels);
@@ -40,13 +40,13 @@ cover_status augment_create(struct augment **out, cover_context *context, const 
     if (!augment) return COVER_ERROR_MEMORY;
     augment->context = context, augment->settings = *settings;
     struct settings *s = &augment->settings;
-    s->affine = AFFINE_PAPER, s->coordinates = COORDINATES_EXACT; /* what pretraining tried is no matter of the task */
-    augment->crop = settings_grid(&s->crop, (int)s->dims);
-    augment->moves = s->translate != 0 || s->rotate_degrees != 0 || s->shear_degrees != 0 || s->scale_low != 1 ||
-                     s->scale_high != 1;
+    s->views.affine = AFFINE_PAPER, s->objective.coordinates = COORDINATES_EXACT; /* what pretraining tried is no matter of the task */
+    augment->crop = settings_grid(&s->views.crop, (int)s->network.dims);
+    augment->moves = s->views.translate != 0 || s->views.rotate_degrees != 0 || s->views.shear_degrees != 0 || s->views.scale_low != 1 ||
+                     s->views.scale_high != 1;
     cover_status status;
     GO(augment_reserve(augment, &augment->crop));
-    if (s->foreground > 0 && !(augment->counts = memory_zero(context, LABEL_VALUES * sizeof *augment->counts)))
+    if (s->views.foreground > 0 && !(augment->counts = memory_zero(context, LABEL_VALUES * sizeof *augment->counts)))
         status = COVER_ERROR_MEMORY;
 done:
     if (status == COVER_OK)
@@ -130,8 +130,8 @@ static void mirror(float *values, int64_t lines, int64_t count, int64_t width) {
 }
 
 static void draw_flips(float *image, float *label, const struct draw *draw) {
-    int first = draw->settings->flip == FLIP_ALL ? 3 - draw->work.ndim : 2;
-    if (draw->settings->flip == FLIP_OFF) return;
+    int first = draw->settings->views.flip == FLIP_ALL ? 3 - draw->work.ndim : 2;
+    if (draw->settings->views.flip == FLIP_OFF) return;
     struct random_stream stream = draw_stream(draw, RANDOM_TASK_FLIP);
     for (int i = first; i < 3; i++) {
         if (!random_coin(&stream, 0.5)) continue;
@@ -154,7 +154,7 @@ cover_status augment_draw(struct augment *augment, float *out_image, float *out_
     if (out_label && !label)
         return fail(COVER_ERROR_ARGUMENT, "sample %u: segmentation needs a label, but the image has none", index);
     struct intensity intensity;
-    TRY(image_intensity(&intensity, image, grid, channels, s->normalise, integer_max));
+    TRY(image_intensity(&intensity, image, grid, channels, s->views.normalise, integer_max));
 
     struct draw draw = {.settings = s, .seed = seed, .step = step, .sample = index, .channels = channels};
     draw.work = work_grid(s, grid);
@@ -164,7 +164,7 @@ cover_status augment_draw(struct augment *augment, float *out_image, float *out_
     struct random_stream stream = draw_stream(&draw, RANDOM_TASK_CROP);
     int64_t pixel[3];
     double target[3];
-    bool aimed = label && augment->counts && random_coin(&stream, s->foreground) &&
+    bool aimed = label && augment->counts && random_coin(&stream, s->views.foreground) &&
                  label_foreground(pixel, label, ignore, grid, &stream, augment->counts);
     if (aimed) resized_position(target, pixel, grid, &draw.work);
     place_crop(&draw, &affine, aimed ? target : NULL, &stream);
@@ -191,7 +191,7 @@ cover_status augment_plain(cover_context *context, const struct settings *settin
                            const float *image, int channels, float integer_max) {
     TRY(augment_accepts(settings, grid, channels));
     struct intensity intensity;
-    TRY(image_intensity(&intensity, image, grid, channels, settings->normalise, integer_max));
+    TRY(image_intensity(&intensity, image, grid, channels, settings->views.normalise, integer_max));
     struct draw draw = {.settings = settings, .channels = channels, .work = work_grid(settings, grid)};
     struct source source = {.box = {.size = {draw.work.size[0], draw.work.size[1], draw.work.size[2]}}};
     void *scratch = memory_alloc(context, resize_bytes(grid, &draw.work, channels));

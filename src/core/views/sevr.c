@@ -15,7 +15,7 @@ struct sevr {
 
 cover_status sevr_accepts(const struct settings *settings, const struct grid *grid, int channels) {
     TRY(sizes_accept(settings, grid, channels));
-    struct grid crop = settings_grid(&settings->crop, grid->ndim), work = work_grid(settings, grid);
+    struct grid crop = settings_grid(&settings->views.crop, grid->ndim), work = work_grid(settings, grid);
     for (int i = 3 - grid->ndim; i < 3; i++)
         if (work.size[i] < crop.size[i]) {
             char image_text[80], work_text[80], crop_text[80];
@@ -28,7 +28,7 @@ cover_status sevr_accepts(const struct settings *settings, const struct grid *gr
 
 cover_status sevr_reserve(struct sevr *sevr, const struct grid *largest) {
     const struct settings *s = &sevr->settings;
-    int channels = (int)s->channels;
+    int channels = (int)s->network.channels;
     TRY(sevr_accepts(s, largest, channels));
     struct grid work = work_grid(s, largest);
     size_t parts[] = {resize_bytes(largest, &work, channels), deform_bytes(s, &work, &sevr->crop),
@@ -43,7 +43,7 @@ cover_status sevr_create(struct sevr **out, cover_context *context, const struct
     struct sevr *sevr = memory_zero(context, sizeof *sevr);
     if (!sevr) return COVER_ERROR_MEMORY;
     sevr->context = context, sevr->settings = *settings;
-    sevr->crop = settings_grid(&settings->crop, (int)settings->dims);
+    sevr->crop = settings_grid(&settings->views.crop, (int)settings->network.dims);
     cover_status status = sevr_reserve(sevr, &sevr->crop);
     if (status != COVER_OK) {
         sevr_destroy(sevr);
@@ -64,7 +64,7 @@ size_t sevr_bytes(const struct sevr *sevr) { return sizeof *sevr + sevr->source.
 
 struct view_bytes sevr_pair_bytes(const struct sevr *sevr) {
     size_t bytes = (size_t)grid_pixels(&sevr->crop) * sizeof(float);
-    return (struct view_bytes){bytes * (size_t)sevr->settings.channels, bytes * (size_t)sevr->crop.ndim, bytes};
+    return (struct view_bytes){bytes * (size_t)sevr->settings.network.channels, bytes * (size_t)sevr->crop.ndim, bytes};
 }
 
 void window_draw(struct draw *draw, const struct grid *crop) {
@@ -120,18 +120,18 @@ cover_status sevr_draw(struct sevr *sevr, struct view_pair *pair, const float *i
     TRY(sevr_accepts(s, grid, channels));
     TRY(sevr_reserve(sevr, grid));
     struct intensity intensity;
-    TRY(image_intensity(&intensity, image, grid, channels, s->normalise, integer_max));
+    TRY(image_intensity(&intensity, image, grid, channels, s->views.normalise, integer_max));
 
     struct draw draw = {.settings = s, .seed = seed, .step = step, .sample = sample, .channels = channels};
     draw.work = work_grid(s, grid);
     window_draw(&draw, &sevr->crop);
     struct affine affine;
     affine_draw(&affine, &draw);
-    bool flow = s->diffeo_alpha > 0, smooth = s->deform_alpha > 0;
+    bool flow = s->views.diffeo_alpha > 0, smooth = s->views.deform_alpha > 0;
     if (flow) deform_diffeomorphic(pair->field, &draw, sevr->scratch.data);
     affine_field(pair->field, &affine, &draw, flow);
     if (smooth) deform_smooth(pair->field, &draw, sevr->scratch.data);
-    draw_mask(pair, &sevr->crop, s->coordinates == COORDINATES_RELEASED);
+    draw_mask(pair, &sevr->crop, s->objective.coordinates == COORDINATES_RELEASED);
 
     struct source source = {.values = sevr->source.data};
     affine_reach(&source.box, &affine, &draw, flow || smooth ? REACH_ANYWHERE : REACH_BOTH);

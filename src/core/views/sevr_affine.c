@@ -33,10 +33,10 @@ static double either_way(struct random_stream *stream, double largest) {
 
 /* x, y, z of eq. 18 are the array's axes in order, as its t_x H says; R is Rz alone in 2D. */
 static void draw_rotation(matrix r, struct random_stream *stream, const struct settings *s) {
-    double largest = s->rotate_degrees * (M_PI / 180);
-    if (s->dims == 2) {
+    double largest = s->views.rotate_degrees * (M_PI / 180);
+    if (s->network.dims == 2) {
         double angle = either_way(stream, largest);
-        if (s->affine == AFFINE_RELEASED) angle -= either_way(stream, largest);
+        if (s->views.affine == AFFINE_RELEASED) angle -= either_way(stream, largest);
         rotation(r, 0, 1, angle);
         return;
     }
@@ -51,21 +51,21 @@ static void draw_rotation(matrix r, struct random_stream *stream, const struct s
 /* Order of the draws: translation of each axis, rotation, shears row by row, scale of each axis. */
 void affine_draw(struct affine *affine, const struct draw *draw) {
     const struct settings *s = draw->settings;
-    int dims = (int)s->dims;
+    int dims = (int)s->network.dims;
     struct random_stream stream = draw_stream(draw, RANDOM_VIEW_AFFINE);
     double translation[3] = {0};
     matrix r, shear, scale, product;
     for (int a = 0; a < dims; a++)
-        translation[a] = either_way(&stream, s->translate) * (double)grid_axis(&draw->work, a);
+        translation[a] = either_way(&stream, s->views.translate) * (double)grid_axis(&draw->work, a);
     draw_rotation(r, &stream, s);
     identity(shear), identity(scale);
     for (int a = 0; a < dims; a++)
         for (int b = 0; b < dims; b++)
-            if (a != b) shear[a][b] = tan(either_way(&stream, s->shear_degrees * (M_PI / 180)));
+            if (a != b) shear[a][b] = tan(either_way(&stream, s->views.shear_degrees * (M_PI / 180)));
     for (int a = 0; a < dims; a++)
-        scale[a][a] = s->scale_low + (s->scale_high - s->scale_low) * (double)uniform01(random_word(&stream));
+        scale[a][a] = s->views.scale_low + (s->views.scale_high - s->views.scale_low) * (double)uniform01(random_word(&stream));
 
-    bool released = s->affine == AFFINE_RELEASED;
+    bool released = s->views.affine == AFFINE_RELEASED;
     if (released) { /* (p - c) Sh Sc R + t + floor(n/2), p a row vector */
         multiply_matrices(product, shear, scale);
         multiply_matrices(product, product, r);
@@ -157,7 +157,7 @@ void affine_field(float *field, const struct affine *affine, const struct draw *
  * pixel on either side covers rounding. */
 void affine_reach(struct window *box, const struct affine *affine, const struct draw *draw, enum reach reach) {
     int dims = draw->work.ndim;
-    bool released = draw->settings->coordinates == COORDINATES_RELEASED;
+    bool released = draw->settings->objective.coordinates == COORDINATES_RELEASED;
     for (int i = 0; i < 3; i++) box->first[i] = 0, box->size[i] = 1;
     for (int a = 0; a < dims; a++) {
         int i = 3 - dims + a;
@@ -184,7 +184,7 @@ void affine_reach(struct window *box, const struct affine *affine, const struct 
 void affine_span(struct grid *span, const struct settings *s, const struct grid *crop) {
     static const int planes[3][2] = {{0, 1}, {2, 0}, {1, 2}};
     int dims = crop->ndim;
-    double sine = sin(fmin(s->rotate_degrees, 90) * (M_PI / 180)), tangent = tan(s->shear_degrees * (M_PI / 180));
+    double sine = sin(fmin(s->views.rotate_degrees, 90) * (M_PI / 180)), tangent = tan(s->views.shear_degrees * (M_PI / 180));
     matrix bound, shear;
     identity(bound);
     for (int i = 0; i < (dims == 3 ? 3 : 1); i++) {
@@ -199,7 +199,7 @@ void affine_span(struct grid *span, const struct settings *s, const struct grid 
     *span = *crop;
     for (int a = 0; a < dims; a++) {
         double reach = 0;
-        for (int b = 0; b < dims; b++) reach += bound[a][b] * s->scale_high * (double)(grid_axis(crop, b) - 1);
+        for (int b = 0; b < dims; b++) reach += bound[a][b] * s->views.scale_high * (double)(grid_axis(crop, b) - 1);
         span->size[3 - dims + a] = (int64_t)fmin(reach, 1e9) + 8; /* 6 of affine_reach(), and rounding */
     }
 }

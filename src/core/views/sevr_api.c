@@ -37,13 +37,13 @@ void cover_sevr_destroy(cover_sevr *handle) {
 
 /* The image as float32, channels last, in memory of the handle. */
 static cover_status take_image(cover_sevr *handle, struct tensor_layout *layout, const cover_tensor *image) {
-    int dims = (int)handle->settings.dims;
+    int dims = (int)handle->settings.network.dims;
     TRY(tensor_layout(layout, image, dims, "image"));
     if (layout->images != 1)
         return fail(COVER_ERROR_SHAPE, "image: %lld images, but a pair is drawn from one", (long long)layout->images);
-    if (layout->channels != handle->settings.channels)
+    if (layout->channels != handle->settings.network.channels)
         return fail(COVER_ERROR_SHAPE, "image: %lld channels, but the settings say channels=%d",
-                    (long long)layout->channels, (int)handle->settings.channels);
+                    (long long)layout->channels, (int)handle->settings.network.channels);
     TRY(sevr_accepts(&handle->settings, &layout->grid, (int)layout->channels));
     size_t bytes = (size_t)grid_pixels(&layout->grid) * (size_t)layout->channels * sizeof(float);
     if (bytes > handle->image_bytes) {
@@ -68,7 +68,7 @@ cover_status cover_sevr_draw(cover_views *given, cover_sevr *handle, const cover
     TRY(take_image(handle, &layout, image));
 
     const struct view_bytes bytes = sevr_pair_bytes(handle->sevr);
-    const struct grid crop = settings_grid(&handle->settings.crop, (int)handle->settings.dims);
+    const struct grid crop = settings_grid(&handle->settings.views.crop, (int)handle->settings.network.dims);
     const struct {
         size_t bytes;
         int64_t channels;

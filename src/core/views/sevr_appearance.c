@@ -88,7 +88,7 @@ static void blur(const struct look *look, float sigma) {
 }
 
 size_t appearance_bytes(const struct settings *settings, const struct grid *crop, int channels) {
-    size_t radius = (size_t)gaussian_radius((double)(float)settings->blur), largest = 0; /* sigma is drawn as float32 */
+    size_t radius = (size_t)gaussian_radius((double)(float)settings->views.blur), largest = 0; /* sigma is drawn as float32 */
     if (radius == 0) return 0;
     for (int a = 0; a < crop->ndim; a++) {
         struct blur_axis axis = blur_axis(crop, channels, a);
@@ -138,7 +138,7 @@ struct boxes boxes_of(const struct draw *draw, float amount) {
 
 bool boxes_next(struct window *box, struct boxes *boxes) {
     const int64_t *size = boxes->draw->crop.size;
-    if (boxes->left-- <= 0 || !random_coin(&boxes->stream, boxes->draw->settings->inpaint_probability)) return false;
+    if (boxes->left-- <= 0 || !random_coin(&boxes->stream, boxes->draw->settings->views.inpaint_probability)) return false;
     *box = (struct window){.size = {1, 1, 1}};
     for (int a = 3 - boxes->draw->work.ndim; a < 3; a++) {
         int64_t least = size[a] * 3 / 30, most = size[a] * 4 / 30;
@@ -171,15 +171,15 @@ void appearance_draw(struct appearance *appearance, const struct draw *draw) {
     const struct {
         double low, high;
     } amounts[CHANGES] = {
-        [CHANGE_NOISE] = {0, s->noise},
-        [CHANGE_BLUR] = {0, s->blur},
-        [CHANGE_CONTRAST] = {s->contrast_low, s->contrast_high},
-        [CHANGE_BRIGHTNESS] = {s->brightness, s->brightness},
-        [CHANGE_INPAINT] = {(double)s->inpaint_boxes, (double)s->inpaint_boxes},
+        [CHANGE_NOISE] = {0, s->views.noise},
+        [CHANGE_BLUR] = {0, s->views.blur},
+        [CHANGE_CONTRAST] = {s->views.contrast_low, s->views.contrast_high},
+        [CHANGE_BRIGHTNESS] = {s->views.brightness, s->views.brightness},
+        [CHANGE_INPAINT] = {(double)s->views.inpaint_boxes, (double)s->views.inpaint_boxes},
     };
     struct random_stream stream = draw_stream(draw, RANDOM_VIEW_APPEARANCE);
     for (int i = 0; i < CHANGES; i++) {
-        appearance->wanted[i] = random_coin(&stream, s->appearance_probability);
+        appearance->wanted[i] = random_coin(&stream, s->views.appearance_probability);
         appearance->amount[i] = random_uniform(&stream, (float)amounts[i].low, (float)amounts[i].high);
     }
 }

@@ -102,8 +102,8 @@ static void add_smooth_noise(float *target, int64_t stride, const struct smooth_
 struct smooth_noise smooth_draw(const struct draw *draw) {
     const struct settings *s = draw->settings;
     struct random_stream stream = draw_stream(draw, RANDOM_VIEW_DEFORM);
-    const float gain = random_uniform(&stream, 0, (float)s->deform_alpha);
-    const float sigma = random_uniform(&stream, (float)s->deform_sigma_low, (float)s->deform_sigma_high);
+    const float gain = random_uniform(&stream, 0, (float)s->views.deform_alpha);
+    const float sigma = random_uniform(&stream, (float)s->views.deform_sigma_low, (float)s->views.deform_sigma_high);
     return (struct smooth_noise){gain, (double)sigma, draw_image(draw, RANDOM_VIEW_DEFORM, PLANE_SMOOTH)};
 }
 
@@ -192,12 +192,12 @@ struct smooth_noise velocity_draw(const struct draw *draw) {
     const struct settings *s = draw->settings;
     struct random_stream stream = draw_stream(draw, RANDOM_VIEW_DEFORM);
     stream.next = 1; /* the first block is smooth_draw()'s */
-    const double gain = ldexp((double)random_uniform(&stream, 0, (float)s->diffeo_alpha), -(int)s->diffeo_squarings);
-    return (struct smooth_noise){(float)gain, s->diffeo_sigma, draw_image(draw, RANDOM_VIEW_DEFORM, PLANE_VELOCITY)};
+    const double gain = ldexp((double)random_uniform(&stream, 0, (float)s->views.diffeo_alpha), -(int)s->views.diffeo_squarings);
+    return (struct smooth_noise){(float)gain, s->views.diffeo_sigma, draw_image(draw, RANDOM_VIEW_DEFORM, PLANE_VELOCITY)};
 }
 
 void deform_diffeomorphic(float *field, const struct draw *draw, void *scratch) {
-    int dims = draw->work.ndim, squarings = (int)draw->settings->diffeo_squarings;
+    int dims = draw->work.ndim, squarings = (int)draw->settings->views.diffeo_squarings;
     size_t vectors = (size_t)grid_pixels(&draw->work) * (size_t)dims;
     float *velocity = scratch, *flow = velocity + vectors;
     const struct window whole = {.size = {draw->work.size[0], draw->work.size[1], draw->work.size[2]}};
@@ -223,8 +223,8 @@ void deform_diffeomorphic(float *field, const struct draw *draw, void *scratch) 
 
 size_t deform_bytes(const struct settings *settings, const struct grid *work, const struct grid *crop) {
     struct smoothing room;
-    size_t smooth = settings->deform_alpha > 0 ? smoothing_layout(&room, NULL, work, crop->size) : 0;
-    if (settings->diffeo_alpha <= 0) return smooth;
+    size_t smooth = settings->views.deform_alpha > 0 ? smoothing_layout(&room, NULL, work, crop->size) : 0;
+    if (settings->views.diffeo_alpha <= 0) return smooth;
     size_t vectors = (size_t)grid_pixels(work) * (size_t)work->ndim * sizeof(float);
     size_t flow = 2 * vectors + smoothing_layout(&room, NULL, work, work->size);
     return flow > smooth ? flow : smooth;

@@ -215,7 +215,7 @@ static inline void warp_row3(float *view, const float *field, const float *value
 /* b(p) = x(p + v(p)); `released`: position p is read at p S / (S - 1) - 1/2 of the whole image. */
 void source_warp(float *view, const float *field, const struct source *source, const struct draw *draw) {
     const struct window *box = &source->box, *crop = &draw->crop;
-    bool released = draw->settings->coordinates == COORDINATES_RELEASED;
+    bool released = draw->settings->objective.coordinates == COORDINATES_RELEASED;
     int dims = draw->work.ndim;
     struct reading reading[3];
     for (int i = 0; i < 3; i++) {

@@ -9,7 +9,7 @@ enum { LONGEST_AXIS = 1 << 20 }; /* positions keep a sixteenth of a pixel in flo
 struct grid work_grid(const struct settings *settings, const struct grid *grid) {
     struct grid work = *grid;
     for (int i = 3 - grid->ndim; i < 3; i++) {
-        int64_t size = settings->work.value[i - (3 - grid->ndim)];
+        int64_t size = settings->views.work.value[i - (3 - grid->ndim)];
         work.size[i] = size ? size : grid->size[i];
     }
     return work;
@@ -38,14 +38,14 @@ static cover_status check_volume(const struct grid *grid, int channels, const ch
 }
 
 cover_status sizes_accept(const struct settings *settings, const struct grid *grid, int channels) {
-    int dims = (int)settings->dims;
+    int dims = (int)settings->network.dims;
     if (grid->ndim != dims)
         return fail(COVER_ERROR_SHAPE, "image: %dD, but the settings say dims=%d; use the preset for %dD", grid->ndim,
                     dims, grid->ndim);
-    if (channels != settings->channels)
+    if (channels != settings->network.channels)
         return fail(COVER_ERROR_SHAPE, "image: %d channels, but the settings say channels=%d; set channels=%d",
-                    channels, (int)settings->channels, channels);
-    struct grid crop = settings_grid(&settings->crop, dims), work = work_grid(settings, grid);
+                    channels, (int)settings->network.channels, channels);
+    struct grid crop = settings_grid(&settings->views.crop, dims), work = work_grid(settings, grid);
     TRY(check_volume(grid, channels, "image"));
     TRY(check_volume(&work, channels, "work"));
     return check_volume(&crop, channels, "crop");

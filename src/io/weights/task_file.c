@@ -13,7 +13,7 @@ enum { LONGEST_NAME = 255 };
 
 void task_about_free(struct task_about *about) {
     if (!about->context) return;
-    int64_t classes = about->config && about->class_names ? config_settings(about->config)->classes : 0;
+    int64_t classes = about->config && about->class_names ? config_settings(about->config)->task.classes : 0;
     for (int64_t c = 0; c < classes; c++) memory_free(about->context, about->class_names[c]);
     memory_free(about->context, about->class_names);
     cover_config_destroy(about->config);
@@ -26,7 +26,7 @@ cover_status task_about_write(struct text *text, const struct task_about *about)
     const char *settings = cover_config_json(about->config);
     if (!settings) return COVER_ERROR_MEMORY;
     text_add(text, "{\"settings\": %s, \"classes\": [", settings);
-    for (int64_t c = 0; c < config_settings(about->config)->classes; c++) {
+    for (int64_t c = 0; c < config_settings(about->config)->task.classes; c++) {
         text_add(text, "%s", c ? ", " : "");
         text_add_json(text, about->class_names[c]);
     }
@@ -61,7 +61,7 @@ static cover_status read_name(struct task_about *about, json_t *seen, size_t ind
 }
 
 static cover_status read_names(struct task_about *about, const json_t *names) {
-    size_t classes = (size_t)config_settings(about->config)->classes;
+    size_t classes = (size_t)config_settings(about->config)->task.classes;
     if (!json_is_array(names) || json_array_size(names) != classes)
         return fail(COVER_ERROR_FORMAT, "task: \"classes\" must be a list of %zu names", classes);
     about->class_names = memory_zero(about->context, classes * sizeof *about->class_names);
@@ -74,12 +74,12 @@ static cover_status read_names(struct task_about *about, const json_t *names) {
 
 static cover_status read_rules(struct task_about *about, const json_t *object) {
     TRY(image_rules_read(&about->rules, object, "task"));
-    if (about->rules.dims != 0 && about->rules.dims != config_settings(about->config)->dims)
+    if (about->rules.dims != 0 && about->rules.dims != config_settings(about->config)->network.dims)
         return fail(COVER_ERROR_FORMAT, "task: rules for %dD images, but a network of %dD ones", about->rules.dims,
-                    (int)config_settings(about->config)->dims);
-    if (about->rules.channels != 0 && about->rules.channels != config_settings(about->config)->channels)
+                    (int)config_settings(about->config)->network.dims);
+    if (about->rules.channels != 0 && about->rules.channels != config_settings(about->config)->network.channels)
         return fail(COVER_ERROR_FORMAT, "task: rules that make %d channels, but a network of %d", about->rules.channels,
-                    (int)config_settings(about->config)->channels);
+                    (int)config_settings(about->config)->network.channels);
     return COVER_OK;
 }
 

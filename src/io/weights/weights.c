@@ -230,14 +230,14 @@ cover_status weights_open(struct tensor_file **file, cover_context *context, con
 
 cover_status weights_grid(struct weights_grid *grid, cover_context *context, const cover_config *config) {
     const struct settings *settings = config_settings(config);
-    int64_t side = 2 * settings->radius + 1, points = 1, dims = settings->dims;
+    int64_t side = 2 * settings->objective.radius + 1, points = 1, dims = settings->network.dims;
     for (int64_t axis = 0; axis < dims; axis++) grid->shape[axis] = side, points *= side;
     grid->shape[dims] = dims;
     grid->values = memory_alloc(context, (size_t)(points * dims) * sizeof *grid->values);
     if (!grid->values) return COVER_ERROR_MEMORY;
     for (int64_t point = 0; point < points; point++)
         for (int64_t axis = dims - 1, rest = point; axis >= 0; axis--, rest /= side)
-            grid->values[point * dims + axis] = (float)(rest % side - settings->radius);
+            grid->values[point * dims + axis] = (float)(rest % side - settings->objective.radius);
     grid->output = (struct tensor_output){
         .name = "mov.grid", .type = TENSOR_F32, .rank = (int)dims + 1, .shape = grid->shape, .data = grid->values};
     return COVER_OK;

@@ -98,7 +98,7 @@ static cover_status describe_heads(cover_config *config, const struct tensor_fil
                                    const struct weights_name *names, int64_t count) {
     char heads[256] = "";
     size_t used = 0;
-    int64_t head_dim = config_settings(config)->head_dim;
+    int64_t head_dim = config_settings(config)->objective.head_dim;
     for (int level = 0; level < 5; level++) {
         char name[96];
         snprintf(name, sizeof name, "proj.%d.proj.weight", level);
@@ -146,8 +146,8 @@ static cover_status check_format(const struct tensor_file *file) {
 
 static cover_status check_counts(const cover_config *config, const struct tensor_file *file) {
     const struct settings *settings = config_settings(config);
-    bool sound = settings->widths.count == 9 && settings->heads.count == 5;
-    for (int i = 0; sound && i < 9; i++) sound = settings->widths.value[i] % 8 == 0;
+    bool sound = settings->network.widths.count == 9 && settings->objective.heads.count == 5;
+    for (int i = 0; sound && i < 9; i++) sound = settings->network.widths.value[i] % 8 == 0;
     return sound ? COVER_OK
                  : fail(COVER_ERROR_FORMAT, "%s: widths must be nine multiples of 8 and heads five numbers",
                         file->source.name);

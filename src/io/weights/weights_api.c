@@ -186,9 +186,9 @@ done:
 
 static cover_status export_onnx(cover_context *context, const char *output, const struct parameters *parameters,
                                 const float *flat, const struct settings *settings) {
-    struct onnx_unet unet = {.dims = (int)settings->dims,
-                             .channels = (int)settings->channels,
-                             .widths = settings->widths.value,
+    struct onnx_unet unet = {.dims = (int)settings->network.dims,
+                             .channels = (int)settings->network.channels,
+                             .widths = settings->network.widths.value,
                              .parameters = parameters,
                              .flat = flat};
     return onnx_write_unet(context, output, &unet);

@@ -101,7 +101,7 @@ static void compare_gradients(const struct engine *engine, int64_t valid, cover_
 static void check_components(int dims) {
     small_config(dims);
     struct settings settings = *config_settings(config);
-    struct grid grid = settings_grid(&settings.crop, dims);
+    struct grid grid = settings_grid(&settings.views.crop, dims);
     int64_t image[5] = {1, 1}, field_shape[5] = {1, dims};
     for (int i = 0; i < dims; i++) image[2 + i] = field_shape[2 + i] = grid_axis(&grid, i);
     cover_tensor *moving = random_tensor(image, dims + 2, 0, 1, 1), *fixed = random_tensor(image, dims + 2, 0, 1, 2);
@@ -148,7 +148,7 @@ static void check_components(int dims) {
     ck_assert_double_eq_tol(consistency, 1 + sums.term[TERM_COSINE] / (double)sums.count, 1e-5);
 
     /* backward by hand, of L_vec alone (the warp has no public gradient), against an engine that has no L_con */
-    settings.loss_con = 0;
+    settings.objective.loss_con = 0;
     engine_destroy(engine);
     ck_assert_ok(engine_create(&engine, context, &settings, objective_model, &grid, 1));
     ck_assert_ok(engine_step(engine, &source, &sums));

@@ -80,14 +80,14 @@ static float *direct(const struct fixture *fixture, const float *image, const st
     run.arena = memory_alloc(fixture->context, executor_cpu.program_plan(program)->arena_bytes);
     ck_assert_ok(run_once(fixture->context, &executor_cpu, program, &run, 1));
     const float *logits = executor_cpu.program_result(program, &run, task.logits);
-    int64_t places = settings->task == TASK_SEGMENTATION ? grid_pixels(grid) : 1, classes = settings->classes;
+    int64_t places = settings->task.task == TASK_SEGMENTATION ? grid_pixels(grid) : 1, classes = settings->task.classes;
     float *scores = malloc((size_t)(places * classes) * sizeof *scores);
     for (int64_t p = 0; p < places; p++) {
         double sum = 0;
         for (int64_t c = 0; c < classes; c++) sum += exp((double)logits[p * classes + c]);
         for (int64_t c = 0; c < classes; c++) {
             double value = exp((double)logits[p * classes + c]);
-            scores[p * classes + c] = (float)(settings->multilabel ? value / (1 + value) : value / sum);
+            scores[p * classes + c] = (float)(settings->task.multilabel ? value / (1 + value) : value / sum);
         }
     }
     memory_free(fixture->context, run.arena);

@@ -58,8 +58,8 @@ static void write_task(const char *preset, const char *const *pairs, const struc
     ck_assert_ok(cover_config_set(about.config, "classes", "3"));
     for (; *pairs; pairs += 2) ck_assert_ok(cover_config_set(about.config, pairs[0], pairs[1]));
     const struct settings *settings = config_settings(about.config);
-    about.class_names = memory_zero(context, (size_t)settings->classes * sizeof *about.class_names);
-    for (int64_t c = 0; c < settings->classes; c++) {
+    about.class_names = memory_zero(context, (size_t)settings->task.classes * sizeof *about.class_names);
+    for (int64_t c = 0; c < settings->task.classes; c++) {
         char name[32];
         snprintf(name, sizeof name, c == 2 ? "two, \"quoted\"" : "class %lld", (long long)c);
         about.class_names[c] = memory_text(context, name);

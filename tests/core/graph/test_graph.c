@@ -132,7 +132,7 @@ END_TEST
 
 START_TEST(ablations_have_the_right_gradients_too) {
     struct settings settings = small_settings(&square);
-    settings.pyramid = PYRAMID_DIRECT;
+    settings.objective.pyramid = PYRAMID_DIRECT;
     struct fixture f;
     build(&f, &settings, &square);
     ck_assert(!graph_has_gradient(&f.objective.graph, parameters_find(&f.parameters, "proj.0.proj.weight")));
@@ -140,7 +140,7 @@ START_TEST(ablations_have_the_right_gradients_too) {
     loss(&f, 1);
     release(&f);
     settings = small_settings(&square);
-    settings.loss_vec = 0;
+    settings.objective.loss_vec = 0;
     build(&f, &settings, &square);
     ck_assert(!graph_has_gradient(&f.objective.graph, parameters_find(&f.parameters, "proj.4.proj.weight")));
     ck_assert(graph_has_gradient(&f.objective.graph, parameters_find(&f.parameters, "backbone.inc.double_conv.0.weight")));
@@ -156,8 +156,8 @@ START_TEST(a_team_computes_what_one_thread_computes_bit_for_bit) {
     const struct grid *const grids[] = {&square, &cube, &wide, &square, &cube, &wide};
     for (int g = 0; g < 6; g++) {
         struct settings settings = small_settings(grids[g]);
-        settings.precision = g < 3 ? PRECISION_FP32 : PRECISION_BF16;
-        if (grids[g] == &wide) settings.widths.value[0] = settings.widths.value[8] = 16;
+        settings.network.precision = g < 3 ? PRECISION_FP32 : PRECISION_BF16;
+        if (grids[g] == &wide) settings.network.widths.value[0] = settings.network.widths.value[8] = 16;
         struct fixture f;
         build(&f, &settings, grids[g]);
         double alone = loss(&f, 1);

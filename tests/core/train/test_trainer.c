@@ -181,14 +181,14 @@ END_TEST
 
 START_TEST(schedules_warm_up_and_come_down) {
     struct settings s = *config_settings(config);
-    s.lr = 1, s.warmup = 4, s.steps = 14, s.schedule = SCHEDULE_COSINE;
-    ck_assert_double_eq(schedule_rate(&s, 0), 0.25);
-    ck_assert_double_eq(schedule_rate(&s, 3), 1);
-    ck_assert_double_eq(schedule_rate(&s, 4), 1);
-    ck_assert_double_eq_tol(schedule_rate(&s, 9), 0.5, 1e-12);
-    ck_assert_double_eq(schedule_rate(&s, 14), 0);
-    s.schedule = SCHEDULE_CONSTANT;
-    ck_assert_double_eq(schedule_rate(&s, 13), 1);
+    s.common.lr = 1, s.common.warmup = 4, s.common.steps = 14, s.common.schedule = SCHEDULE_COSINE;
+    ck_assert_double_eq(schedule_rate(&s.common, 0), 0.25);
+    ck_assert_double_eq(schedule_rate(&s.common, 3), 1);
+    ck_assert_double_eq(schedule_rate(&s.common, 4), 1);
+    ck_assert_double_eq_tol(schedule_rate(&s.common, 9), 0.5, 1e-12);
+    ck_assert_double_eq(schedule_rate(&s.common, 14), 0);
+    s.common.schedule = SCHEDULE_CONSTANT;
+    ck_assert_double_eq(schedule_rate(&s.common, 13), 1);
 }
 END_TEST
 

@@ -70,14 +70,14 @@ struct drawn {
 };
 
 static inline struct drawn draw_room(const struct settings *settings) {
-    struct drawn drawn = {.crop = settings_grid(&settings->crop, (int)settings->dims)};
+    struct drawn drawn = {.crop = settings_grid(&settings->views.crop, (int)settings->network.dims)};
     ck_assert_ok(sevr_create(&drawn.sevr, context, settings));
     struct view_bytes bytes = sevr_pair_bytes(drawn.sevr);
     drawn.pair =
         (struct view_pair){malloc(bytes.image), malloc(bytes.image), malloc(bytes.field), malloc(bytes.mask), 0, 0};
-    drawn.pixels = grid_pixels(&drawn.crop), drawn.values = drawn.pixels * settings->channels;
+    drawn.pixels = grid_pixels(&drawn.crop), drawn.values = drawn.pixels * settings->network.channels;
     ck_assert_uint_eq(bytes.image, (size_t)drawn.values * sizeof(float));
-    ck_assert_uint_eq(bytes.field, (size_t)(drawn.pixels * settings->dims) * sizeof(float));
+    ck_assert_uint_eq(bytes.field, (size_t)(drawn.pixels * settings->network.dims) * sizeof(float));
     ck_assert_uint_eq(bytes.mask, (size_t)drawn.pixels * sizeof(float));
     return drawn;
 }
@@ -96,14 +96,14 @@ static inline bool same_pair(const struct drawn *a, const struct drawn *b) {
 /* ---- the draws told again */
 
 static inline struct grid work_of(const struct settings *s, const struct grid *image) {
-    struct grid work = settings_grid(&s->work, (int)s->dims);
+    struct grid work = settings_grid(&s->views.work, (int)s->network.dims);
     return work.size[2] ? work : *image;
 }
 /* The window's first pixel, D, H, W. */
 static inline void window_of(int64_t first[3], const struct settings *s, const struct grid *work, uint64_t seed,
                              uint32_t step, uint32_t sample) {
     struct random_stream stream = random_stream(seed, RANDOM_VIEW_CROP, step, sample);
-    struct grid crop = settings_grid(&s->crop, (int)s->dims);
+    struct grid crop = settings_grid(&s->views.crop, (int)s->network.dims);
     for (int i = 0; i < 3; i++) {
         first[i] = 0;
         if (i < 3 - work->ndim) continue;

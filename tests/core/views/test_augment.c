@@ -14,9 +14,9 @@ struct sample {
 };
 
 static struct sample sample_room(const struct settings *s) {
-    struct sample sample = {.crop = settings_grid(&s->crop, (int)s->dims)};
+    struct sample sample = {.crop = settings_grid(&s->views.crop, (int)s->network.dims)};
     ck_assert_ok(augment_create(&sample.augment, context, s));
-    sample.pixels = grid_pixels(&sample.crop), sample.values = sample.pixels * s->channels;
+    sample.pixels = grid_pixels(&sample.crop), sample.values = sample.pixels * s->network.channels;
     sample.image = malloc((size_t)sample.values * sizeof(float));
     sample.label = malloc((size_t)sample.pixels * sizeof(float));
     return sample;
@@ -50,7 +50,7 @@ static void crop_start(int64_t first[3], const struct sample *sample, const stru
 /* ---- without a map */
 
 static void check_copy(const struct settings *s, const struct grid *grid) {
-    int channels = (int)s->channels;
+    int channels = (int)s->network.channels;
     struct sample sample = sample_room(s);
     float *image = random_pixels(grid, channels, 1);
     uint16_t *label = numbered_pixels(grid);

@@ -42,8 +42,8 @@ struct boxes {
 static void literal_boxes(struct boxes *boxes, const struct settings *s, const struct grid *g, uint64_t seed,
                           uint32_t step, uint32_t sample) {
     struct random_stream stream = random_stream(seed, RANDOM_VIEW_INPAINT, step, sample);
-    for (boxes->count = 0; boxes->count < s->inpaint_boxes; boxes->count++) {
-        if (!coin(&stream, s->inpaint_probability)) return;
+    for (boxes->count = 0; boxes->count < s->views.inpaint_boxes; boxes->count++) {
+        if (!coin(&stream, s->views.inpaint_probability)) return;
         for (int i = 0; i < 3; i++) {
             boxes->first[boxes->count][i] = 0, boxes->side[boxes->count][i] = 1;
             if (i < 3 - g->ndim) continue;
@@ -67,15 +67,15 @@ static bool in_boxes(const struct boxes *boxes, const struct grid *g, int64_t pi
 static void literal_chain(double *x, const struct settings *s, const struct grid *g, uint64_t seed, uint32_t step,
                           uint32_t sample) {
     static struct boxes boxes;
-    int channels = (int)s->channels;
+    int channels = (int)s->network.channels;
     int64_t values = grid_pixels(g) * channels;
     float *draws = malloc((size_t)values * sizeof *draws);
     struct random_stream stream = random_stream(seed, RANDOM_VIEW_APPEARANCE, step, sample);
     bool on[5];
     double amount[5];
-    const double low[5] = {0, 0, s->contrast_low, 0, 0}, high[5] = {s->noise, s->blur, s->contrast_high, 0, 0};
+    const double low[5] = {0, 0, s->views.contrast_low, 0, 0}, high[5] = {s->views.noise, s->views.blur, s->views.contrast_high, 0, 0};
     for (int i = 0; i < 5; i++) {
-        on[i] = coin(&stream, s->appearance_probability);
+        on[i] = coin(&stream, s->views.appearance_probability);
         amount[i] = (double)random_uniform(&stream, (float)low[i], (float)high[i]);
     }
     if (on[0]) {
@@ -92,7 +92,7 @@ static void literal_chain(double *x, const struct settings *s, const struct grid
     if (on[3]) {
         const struct random_image image = {seed, RANDOM_VIEW_APPEARANCE, 1, step, sample};
         random_image_normal(draws, &image, 0, 1);
-        for (int64_t i = 0; i < values; i++) x[i] += s->brightness * (double)draws[0];
+        for (int64_t i = 0; i < values; i++) x[i] += s->views.brightness * (double)draws[0];
     }
     if (on[4]) {
         const struct random_image image = {seed, RANDOM_VIEW_INPAINT, 1, step, sample};
@@ -116,8 +116,8 @@ enum { CHAINS = sizeof chains / sizeof *chains };
 
 START_TEST(the_chain_is_what_the_method_says) {
     const struct settings *s = use(chains[_i / 3][0], chains[_i / 3] + 1);
-    int channels = (int)s->channels;
-    struct grid grid = s->dims == 3 ? (struct grid){3, {20, 36, 22}} : work_of(s, NULL);
+    int channels = (int)s->network.channels;
+    struct grid grid = s->network.dims == 3 ? (struct grid){3, {20, 36, 22}} : work_of(s, NULL);
     float *image = random_pixels(&grid, channels, 1);
     ck_assert_ok(cover_config_set(config, "appearance_probability", "0"));
     struct drawn before = draw_room(s);
@@ -133,7 +133,7 @@ START_TEST(the_chain_is_what_the_method_says) {
             ck_assert_double_eq_tol((double)changed.pair.moving[i], want[i], 5e-6);
         /* view b, field and mask do not change */
         ck_assert_mem_eq(changed.pair.fixed, before.pair.fixed, (size_t)changed.values * sizeof(float));
-        ck_assert_mem_eq(changed.pair.field, before.pair.field, (size_t)(changed.pixels * s->dims) * sizeof(float));
+        ck_assert_mem_eq(changed.pair.field, before.pair.field, (size_t)(changed.pixels * s->network.dims) * sizeof(float));
         ck_assert_mem_eq(changed.pair.mask, before.pair.mask, (size_t)changed.pixels * sizeof(float));
     }
     free(want);
@@ -314,7 +314,7 @@ START_TEST(a_box_has_its_sides_and_keeps_from_the_border) {
                      "inpaint_probability=1", "appearance_probability=1", "normalise=none")
                : USE("paper-2d", "crop=64x96", "work=64x96", NO_SPACE, NO_LOOK, "inpaint_boxes=1",
                      "inpaint_probability=1", "appearance_probability=1", "normalise=none");
-    struct grid grid = settings_grid(&s->crop, (int)s->dims);
+    struct grid grid = settings_grid(&s->views.crop, (int)s->network.dims);
     struct drawn room = draw_room(s);
     int64_t least_side[3] = {99, 99, 99}, most_side[3] = {0}, least_first[3] = {99, 99, 99}, most_last[3] = {0};
     for (uint32_t sample = 0; sample < (volume ? 120 : 400); sample++) {

@@ -81,12 +81,12 @@ static void compare(const char *const *changes, int kind, bool affine) {
         ck_assert_ok(cover_config_set(config, "scale_low", "1"));
         ck_assert_ok(cover_config_set(config, "scale_high", "1"));
     }
-    struct grid grid = s->dims == 3 ? (struct grid){3, {17, 19, 18}} : (struct grid){2, {1, 30, 33}};
+    struct grid grid = s->network.dims == 3 ? (struct grid){3, {17, 19, 18}} : (struct grid){2, {1, 30, 33}};
     struct grid work = work_of(s, &grid);
     float *image = random_pixels(&grid, 1, 3);
     const uint64_t seed = 77;
     const uint32_t step = 4, sample = 9;
-    int dims = (int)s->dims;
+    int dims = (int)s->network.dims;
     int64_t pixels = grid_pixels(&work);
 
     /* A(p) - p is affine: known from the field of the same draw without deformation, in the same window */
@@ -99,17 +99,17 @@ static void compare(const char *const *changes, int kind, bool affine) {
 
     double *smooth[3] = {0}, *flow = calloc((size_t)(pixels * dims), sizeof *flow);
     struct random_stream stream = deform_stream(seed, step, sample, 0);
-    double alpha = (double)random_uniform(&stream, 0, (float)s->deform_alpha);
-    double sigma = (double)random_uniform(&stream, (float)s->deform_sigma_low, (float)s->deform_sigma_high);
+    double alpha = (double)random_uniform(&stream, 0, (float)s->views.deform_alpha);
+    double sigma = (double)random_uniform(&stream, (float)s->views.deform_sigma_low, (float)s->views.deform_sigma_high);
     stream = deform_stream(seed, step, sample, 1);
-    double speed = (double)random_uniform(&stream, 0, (float)s->diffeo_alpha);
+    double speed = (double)random_uniform(&stream, 0, (float)s->views.diffeo_alpha);
     for (int a = 0; a < dims; a++) {
         smooth[a] = literal_noise(&work, sigma, 1 + (uint32_t)a, seed, step, sample);
-        double *velocity = literal_noise(&work, s->diffeo_sigma, 4 + (uint32_t)a, seed, step, sample);
-        for (int64_t p = 0; p < pixels; p++) flow[p * dims + a] = ldexp(speed * velocity[p], -(int)s->diffeo_squarings);
+        double *velocity = literal_noise(&work, s->views.diffeo_sigma, 4 + (uint32_t)a, seed, step, sample);
+        for (int64_t p = 0; p < pixels; p++) flow[p * dims + a] = ldexp(speed * velocity[p], -(int)s->views.diffeo_squarings);
         free(velocity);
     }
-    for (int i = 0; i < s->diffeo_squarings; i++) literal_square(flow, &work);
+    for (int i = 0; i < s->views.diffeo_squarings; i++) literal_square(flow, &work);
 
     int64_t first[3], n[3] = {drawn.crop.size[0], drawn.crop.size[1], drawn.crop.size[2]};
     window_of(first, s, &work, seed, step, sample);
@@ -185,7 +185,7 @@ START_TEST(a_diffeomorphic_field_does_not_fold) {
     struct grid grid = work_of(s, NULL);
     float *image = random_pixels(&grid, 1, 3);
     struct drawn drawn = draw_room(s);
-    int dims = (int)s->dims;
+    int dims = (int)s->network.dims;
     int64_t n = drawn.crop.size[2];
     double largest = 0, least = 9;
     for (uint32_t sample = 0; sample < (volume ? 3 : 10); sample++) {

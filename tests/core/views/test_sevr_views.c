@@ -37,19 +37,19 @@ static double either(struct random_stream *stream, double largest) {
 
 static struct literal retell(const struct settings *s, const struct grid *image, uint64_t seed, uint32_t step,
                              uint32_t sample) {
-    int dims = (int)s->dims;
-    struct literal l = {.s = s, .work = work_of(s, image), .crop = settings_grid(&s->crop, dims)};
+    int dims = (int)s->network.dims;
+    struct literal l = {.s = s, .work = work_of(s, image), .crop = settings_grid(&s->views.crop, dims)};
     window_of(l.window, s, &l.work, seed, step, sample);
     struct random_stream stream = random_stream(seed, RANDOM_VIEW_AFFINE, step, sample);
     const double degree = M_PI / 180;
-    for (int a = 0; a < dims; a++) l.translation[a] = either(&stream, s->translate) * (double)grid_axis(&l.work, a);
-    for (int a = 0; a < (dims == 2 ? 1 : 3); a++) l.angle[a] = either(&stream, s->rotate_degrees * degree);
-    if (dims == 2 && s->affine == AFFINE_RELEASED) l.angle[0] -= either(&stream, s->rotate_degrees * degree);
+    for (int a = 0; a < dims; a++) l.translation[a] = either(&stream, s->views.translate) * (double)grid_axis(&l.work, a);
+    for (int a = 0; a < (dims == 2 ? 1 : 3); a++) l.angle[a] = either(&stream, s->views.rotate_degrees * degree);
+    if (dims == 2 && s->views.affine == AFFINE_RELEASED) l.angle[0] -= either(&stream, s->views.rotate_degrees * degree);
     for (int a = 0; a < dims; a++)
         for (int b = 0; b < dims; b++)
-            if (a != b) l.shear[a][b] = tan(either(&stream, s->shear_degrees * degree));
+            if (a != b) l.shear[a][b] = tan(either(&stream, s->views.shear_degrees * degree));
     for (int a = 0; a < dims; a++)
-        l.scale[a] = s->scale_low + (s->scale_high - s->scale_low) * (double)uniform01(random_word(&stream));
+        l.scale[a] = s->views.scale_low + (s->views.scale_high - s->views.scale_low) * (double)uniform01(random_word(&stream));
     return l;
 }
 
@@ -85,7 +85,7 @@ static void move(double to[3], const struct literal *l, const double p[3]) {
     }
     matrix4 r, sh, sc;
     factors(l, r, sh, sc);
-    if (l->s->affine == AFFINE_RELEASED) {
+    if (l->s->views.affine == AFFINE_RELEASED) {
         double row[3] = {0}, next[3];
         for (int a = 0; a < dims; a++) row[a] = p[a] - centre[a];
         matrix4 *chain[] = {&sh, &sc, &r};
@@ -159,17 +159,17 @@ static double sampled(const struct literal_image *m, const double at[3], int cha
 
 static struct literal_image literal_image(const float *image, const struct grid *grid, const struct literal *l,
                                           float integer_max) {
-    struct literal_image m = {image, *grid, l->work, (int)l->s->channels, -HUGE_VAL, HUGE_VAL, 0, 1};
+    struct literal_image m = {image, *grid, l->work, (int)l->s->network.channels, -HUGE_VAL, HUGE_VAL, 0, 1};
     double low = HUGE_VAL, high = -HUGE_VAL;
     for (int64_t i = 0; i < grid_pixels(grid) * m.channels; i++) {
         low = fmin(low, (double)image[i]);
         high = fmax(high, (double)image[i]);
     }
-    if (l->s->normalise == NORMALISE_CLIP2048)
+    if (l->s->views.normalise == NORMALISE_CLIP2048)
         m.low = 0, m.high = m.divisor = 2048;
-    else if (l->s->normalise == NORMALISE_MAX && integer_max > 0)
+    else if (l->s->views.normalise == NORMALISE_MAX && integer_max > 0)
         m.divisor = (double)integer_max;
-    else if (l->s->normalise != NORMALISE_NONE)
+    else if (l->s->views.normalise != NORMALISE_NONE)
         m.offset = low, m.divisor = high - low;
     return m;
 }
@@ -226,8 +226,8 @@ START_TEST(a_pair_is_what_the_method_says) {
     const struct settings *s = case_settings(c);
     uint64_t seed = 1000 + (uint64_t)_i;
     uint32_t step = (uint32_t)(_i % 3) * 70001, sample = (uint32_t)_i;
-    int dims = (int)s->dims, channels = (int)s->channels;
-    bool released = s->coordinates == COORDINATES_RELEASED;
+    int dims = (int)s->network.dims, channels = (int)s->network.channels;
+    bool released = s->objective.coordinates == COORDINATES_RELEASED;
     float *image = case_image(c, channels);
     struct drawn drawn = draw_room(s);
     ck_assert_ok(sevr_draw(drawn.sevr, &drawn.pair, image, &c->image, channels, c->integer_max, seed, step, sample));
@@ -280,7 +280,7 @@ START_TEST(the_truth_is_true) {
     static const int exact[] = {0, 1, 2, 3, 5, 8, 9, 10};
     const struct view_case *c = &cases[exact[_i % 8]];
     const struct settings *s = case_settings(c);
-    int dims = (int)s->dims, channels = (int)s->channels;
+    int dims = (int)s->network.dims, channels = (int)s->network.channels;
     float *image = case_image(c, channels);
     struct drawn drawn = draw_room(s);
     int64_t valid = 0;
@@ -317,7 +317,7 @@ START_TEST(identity_settings_give_one_view_twice) {
     ck_assert_ok(sevr_draw(drawn.sevr, &drawn.pair, image, &grid, 1, 0, 1, 2, 3));
     ck_assert_int_eq(drawn.pair.valid, drawn.pixels);
     ck_assert_double_eq(drawn.pair.zero_loss, 0);
-    for (int64_t i = 0; i < drawn.pixels * s->dims; i++) ck_assert_float_eq(drawn.pair.field[i], 0);
+    for (int64_t i = 0; i < drawn.pixels * s->network.dims; i++) ck_assert_float_eq(drawn.pair.field[i], 0);
     ck_assert_mem_eq(drawn.pair.moving, drawn.pair.fixed, (size_t)drawn.values * sizeof(float));
     draw_free(&drawn);
     free(image);
@@ -400,7 +400,7 @@ START_TEST(draws_are_uniform_over_their_ranges) {
     ck_assert_ok(cover_config_set(config, "work", volume ? "16x16x16" : "16x16"));
     ck_assert_ok(cover_config_set(config, "appearance_probability", "0"));
     const struct settings *s = config_settings(config);
-    struct grid grid = settings_grid(&s->crop, (int)s->dims);
+    struct grid grid = settings_grid(&s->views.crop, (int)s->network.dims);
     float *image = random_pixels(&grid, 1, 3);
     struct drawn drawn = draw_room(s);
     double low = HUGE_VAL, high = -HUGE_VAL, sum = 0, squares = 0;
@@ -533,7 +533,7 @@ START_TEST(images_that_do_not_fit_are_refused_with_their_sizes) {
     s = USE("paper-2d", "crop=48x48", "work=0x0", "channels=1024");
     ck_assert_int_eq(sevr_accepts(s, &vast, 1024), COVER_ERROR_SHAPE);
     struct settings wrong = *s; /* not validated */
-    wrong.channels = 1, wrong.work = wrong.crop, wrong.work.value[1] = 40;
+    wrong.network.channels = 1, wrong.views.work = wrong.views.crop, wrong.views.work.value[1] = 40;
     struct sevr *sevr = NULL;
     ck_assert_int_eq(sevr_create(&sevr, context, &wrong), COVER_ERROR_SHAPE);
     ck_assert_ptr_null(sevr);
@@ -605,7 +605,7 @@ START_TEST(settings_at_their_extremes_give_finite_pairs) {
         ck_assert_ok(sevr_draw(drawn.sevr, &drawn.pair, image, &grid, 1, 0, UINT64_MAX, UINT32_MAX, sample));
         for (int64_t i = 0; i < drawn.values; i++)
             ck_assert(isfinite(drawn.pair.moving[i]) && isfinite(drawn.pair.fixed[i]));
-        for (int64_t i = 0; i < drawn.pixels * s->dims; i++) ck_assert(isfinite(drawn.pair.field[i]));
+        for (int64_t i = 0; i < drawn.pixels * s->network.dims; i++) ck_assert(isfinite(drawn.pair.field[i]));
         ck_assert(isfinite(drawn.pair.zero_loss) && drawn.pair.valid >= 0 && drawn.pair.valid <= drawn.pixels);
     }
     free(image);

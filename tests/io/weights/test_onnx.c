@@ -143,9 +143,9 @@ static void read_graph(struct message graph, const struct network *net) {
 static cover_status write_onnx(cover_context *context, const struct network *net, const char *path) {
     const struct settings *settings = config_settings(net->config);
     return onnx_write_unet(context, path,
-                           &(struct onnx_unet){.dims = (int)settings->dims,
-                                               .channels = (int)settings->channels,
-                                               .widths = settings->widths.value,
+                           &(struct onnx_unet){.dims = (int)settings->network.dims,
+                                               .channels = (int)settings->network.channels,
+                                               .widths = settings->network.widths.value,
                                                .parameters = &net->parameters,
                                                .flat = net->flat});
 }
