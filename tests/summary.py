@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Count single tests in the log of `meson test` and print "N passed, N failed, N skipped" as the last line.
+"""Count single tests in the log of `meson test` and print "N passed, N failed, N skipped" as the last line, above it what
+failed, and what was skipped and why.
 
 Usage: summary.py BUILD
 A Check program counts its test functions, a TAP script its lines, any other program one.  A program that crashed, ran
@@ -13,6 +14,7 @@ from pathlib import Path
 
 CHECK = re.compile(r"^\d+%: Checks: (\d+), Failures: (\d+), Errors: (\d+)", re.MULTILINE)
 TAP = re.compile(r"^(not )?ok\b(.*)$", re.MULTILINE)
+SKIPPED = re.compile(r"^ok \d+ (?:- )?(.*?)\s*# SKIP\b\s*(.*)$", re.MULTILINE | re.IGNORECASE)
 
 
 def count(test):
@@ -41,9 +43,18 @@ def count(test):
     return passed, failed, skipped
 
 
+def reasons(test):
+    """A line a skipped test of one program: its words, and why it was skipped."""
+    output = test.get("stdout", "").strip()
+    cases = SKIPPED.findall(output)
+    if not cases: # a whole program: its last words
+        cases = [("", output.splitlines()[-1].removeprefix("skipped: ") if output else "it did not say why")]
+    return [f"  {test['name']}{', ' + words if words else ''}: {why or 'it did not say why'}" for words, why in cases]
+
+
 def main():
     log = Path(sys.argv[1]) / "meson-logs" / "testlog.json"
-    totals, bad = [0, 0, 0], []
+    totals, bad, skipped = [0, 0, 0], [], []
     lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.exists() else []
     for line in filter(None, lines):
         test = json.loads(line)
@@ -51,8 +62,11 @@ def main():
         totals = [total + more for total, more in zip(totals, counts)]
         if counts[1]:
             bad.append(f"  {test['name']}: {test['result'].lower()}, {counts[1]} failed")
-    if bad:
-        print("failed:", *bad, sep="\n")
+        if counts[2]:
+            skipped += reasons(test)
+    for title, lines in ("skipped:", skipped), ("failed:", bad):
+        if lines:
+            print(title, *lines, sep="\n")
     print(f"{totals[0]} passed, {totals[1]} failed, {totals[2]} skipped")
     return 1 if totals[1] or not totals[0] else 0
 
