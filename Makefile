@@ -3,6 +3,7 @@
 #   make demo       from a fresh machine to a pretrained network and its report, in a few minutes
 #   make bench      what this machine does, into bench/results/
 #   make check-gpu  everything of the CUDA module on this machine's GPU, and a report in bench/results/
+#   make deps       installs what the build and the tests need
 #   make check      every test; the last line is "N passed, N failed, N skipped"
 MESON ?= meson
 PYTHON ?= python3
@@ -16,15 +17,15 @@ TEST_FLAGS ?=
 all: build/build.ninja
 	@ninja -C build
 
-# oneDNN from a wheel is found when Meson configures: look again when `make deps` has brought one.
-build/build.ninja: $(wildcard .deps/onednn)
+# oneDNN from a wheel and Open MPI are found when Meson configures: look again when `make deps` has brought them.
+build/build.ninja: $(wildcard .deps/onednn .deps/tests)
 	@command -v $(MESON) >/dev/null && command -v ninja >/dev/null || \
 	    { echo "meson or ninja is missing: run 'make deps', which says what it installs" >&2; exit 1; }
 	@if [ -f $@ ]; then $(MESON) setup --reconfigure build $(MESON_FLAGS); else $(MESON) setup build $(MESON_FLAGS); fi
 	@touch $@
 
 deps:
-	@sh scripts/deps.sh
+	@sh scripts/deps.sh --tests
 
 check: all
 	@rm -f build/meson-logs/testlog.json
@@ -66,7 +67,8 @@ tsan:
 	@$(PYTHON) tests/summary.py build-tsan
 
 # An interrupted demo goes on where it stopped; a finished one starts anew.  It needs the command alone.
-demo: deps
+demo:
+	@sh scripts/deps.sh
 	@$(MAKE) --no-print-directory build/build.ninja
 	@ninja -C build cover
 	@$(MAKE) --no-print-directory demo.h5

@@ -1,9 +1,15 @@
 #!/bin/sh
 # Brings what the build needs: on Debian and Ubuntu by apt-get, on other systems it names what is missing and stops.
 # oneDNN comes as two wheels (pinned, checked by SHA-256) into .deps/onednn where the system has none that is new enough.
-# Silent when nothing is missing.  Called by `make deps`; needs no arguments.
+# With --tests also what `make check` would skip tests without; what of that cannot be had is named, and stops nothing.
+# Silent when nothing is missing.  Called by `make demo`, and by `make deps` with --tests.
 set -eu
 cd "$(dirname "$0")/.."
+case "$*" in
+'') tests=no ;;
+--tests) tests=yes ;;
+*) echo "usage: deps.sh [--tests]" >&2; exit 2 ;;
+esac
 
 # Where to look for oneDNN; the same folder as the option onednn_root of meson_options.txt.
 ONEDNN_ROOT=.deps/onednn
@@ -72,11 +78,22 @@ check|Check, the unit test framework|have_library check check
 TABLE
 }
 
-# Prints column $1 of each row that is missing.
+# ---- what single tests need, and are skipped without
+tested() {
+    cat <<'TABLE'
+libopenmpi-dev openmpi-bin|Open MPI (ranks by mpirun)|have_command mpicc && have_command mpirun
+zsh|zsh (its completion)|have_command zsh
+fish|fish (its completion)|have_command fish
+groff-base|groff (the man page)|have_command groff
+bsdutils|script (progress on a terminal)|have_command script
+TABLE
+}
+
+# Prints column $2 of each row of the table $1 that is missing.
 missing() {
-    needed | while IFS='|' read -r package what check; do
+    "$1" | while IFS='|' read -r package what check; do
         if ! eval "$check" >/dev/null 2>&1; then
-            if [ "$1" = package ]; then printf '%s ' "$package"; else printf '  %s\n' "$what"; fi
+            if [ "$2" = package ]; then printf '%s ' "$package"; else printf '  %s\n' "$what"; fi
         fi
     done
 }
@@ -91,18 +108,21 @@ is_debian() {
     )
 }
 
+# install_packages PACKAGES: says why when it fails
 install_packages() {
     packages=$1
     root=
     if [ "$(id -u)" != 0 ]; then
-        have_command sudo || stop "needs root to install: run  apt-get install $packages"
+        have_command sudo || { say "needs root to install: run  apt-get install $packages"; return 1; }
         root=sudo
     fi
     say "installing by apt-get: $packages"
     $root apt-get -qq update || say "apt-get update failed; trying with the package lists that are here"
     # shellcheck disable=SC2086 # words on purpose
-    $root env DEBIAN_FRONTEND=noninteractive apt-get -qq -y install --no-install-recommends $packages >&2 ||
-        stop "apt-get could not install them (no network?); install by hand and run 'make deps' again: $packages"
+    $root env DEBIAN_FRONTEND=noninteractive apt-get -qq -y install --no-install-recommends $packages >&2 || {
+        say "apt-get could not install them (no network?); install by hand and run 'make deps' again: $packages"
+        return 1
+    }
 }
 
 # ---- oneDNN: download beside the target, check, unpack, and only then move into place
@@ -131,16 +151,29 @@ fetch_onednn() {
     say "oneDNN is in $ONEDNN_ROOT"
 }
 
-packages=$(missing package)
+packages=$(missing needed package)
 if [ -n "$packages" ]; then
     if is_debian; then
-        install_packages "$packages"
+        install_packages "$packages" || exit 1
     fi
-    if [ -n "$(missing what)" ]; then
+    if [ -n "$(missing needed what)" ]; then
         say "missing:"
-        missing what >&2
+        missing needed what >&2
         case $(meson_version) in 0.*) say "this system's Meson is $(meson_version): get a newer one, for example by pipx" ;; esac
         stop "install these with your system's package manager, then run 'make deps' again"
     fi
 fi
 have_onednn || fetch_onednn
+
+if [ "$tests" = yes ]; then
+    packages=$(missing tested package)
+    if [ -n "$packages" ]; then
+        if is_debian && install_packages "$packages"; then
+            mkdir -p .deps && : >.deps/tests # what Meson looked for may be there now
+        fi
+        if [ -n "$(missing tested what)" ]; then
+            say "missing, so that tests of these will be skipped:"
+            missing tested what >&2
+        fi
+    fi
+fi

@@ -13,10 +13,10 @@ stub() { # stub NAME 'what it does': each call is noted, too
     printf '#!/bin/sh\necho "%s $*" >>"%s/calls"\n%s\n' "$1" "$tmp" "$2" >"$tmp/bin/$1"
     chmod +x "$tmp/bin/$1"
 }
-deps() { # deps STATUS ID-OF-THE-SYSTEM
+deps() { # deps STATUS ID-OF-THE-SYSTEM [--tests]
     : >"$tmp/calls"
     echo "ID=$2" >"$tmp/os-release"
-    run "$1" env -i PATH="$tmp/bin" OS_RELEASE="$tmp/os-release" sh "$tmp/project/scripts/deps.sh"
+    run "$1" env -i PATH="$tmp/bin" OS_RELEASE="$tmp/os-release" sh "$tmp/project/scripts/deps.sh" ${3+"$3"}
 }
 called() { grep -Eq -e "$1" "$tmp/calls" || wrong "was not called: $1"; }
 not_called() { if grep -Eq -e "$1" "$tmp/calls"; then wrong "was called: $1"; fi; }
@@ -37,6 +37,28 @@ deps 0 debian
 no_out .
 no_err .
 not_called apt-get
+
+it 'with --tests, what tests would be skipped without is installed, too'
+for tool in mpicc mpirun fish groff script; do stub $tool ''; done
+deps 0 debian --tests
+called '^apt-get .*install .* zsh$'
+not_called 'fish'
+err 'installing by apt-get: zsh'
+
+it 'what tests need and cannot be had is named, and stops nothing'
+err 'missing, so that tests of these will be skipped:'
+err '^  zsh '
+deps 0 fedora --tests
+not_called apt-get
+err '^  zsh '
+stub apt-get 'exit 100'
+deps 0 debian --tests
+err 'could not install .*zsh'
+stub apt-get 'exit 0'
+deps 0 debian
+no_err .
+deps 2 debian --test
+err 'usage'
 
 it 'Debian gets just the packages that are missing, and is told'
 stub pkg-config 'case $2 in libtiff-4 | check) exit 1 ;; esac'
