@@ -8,7 +8,6 @@
 #include <string.h>
 
 enum { UPDATE_BLOCK = 1 << 16 }; /* floats of one unit of norm and update: fixed, so sums do not depend on threads */
-enum { TREE_MAX = 128 };
 
 struct pending { /* the finished sum over samples lo..hi-1 that waits for its sibling */
     int64_t lo, hi;
@@ -33,7 +32,7 @@ struct step_state {
     float **buffers;
     int buffer_count, free_count;
     float **free_buffers;
-    struct pending pending[TREE_MAX];
+    struct pending *pending; /* each holds a buffer, so there are never more of them than buffers */
     int pending_count;
     pthread_mutex_t lock;
     pthread_cond_t freed;
@@ -77,21 +76,23 @@ static struct engine_bytes lanes_bytes(const struct engine *engine) {
     return bytes;
 }
 
-/* The widest choice of lanes that keeps to the memory limit. */
+/* The widest choice of lanes that keeps to the memory limit.  A program serves every number of lanes that leaves the same team. */
 static cover_status lanes_plan(struct engine *engine) {
-    uint64_t limit = engine->context->memory_limit_bytes;
-    for (engine->lanes = widest(engine);; engine->lanes--) {
-        engine->team = engine->context->threads / engine->lanes;
-        TRY(engine->executor->program_create(&engine->program, engine->context, &engine->model.graph, engine->team));
-        uint64_t total = lanes_bytes(engine).total;
+    const uint64_t limit = engine->context->memory_limit_bytes;
+    uint64_t total = 0;
+    for (engine->lanes = widest(engine); engine->lanes > 0; engine->lanes--) {
+        const int team = engine->context->threads / engine->lanes;
+        if (!engine->program || team != engine->team) {
+            engine->executor->program_destroy(engine->program);
+            engine->program = NULL, engine->team = team;
+            TRY(engine->executor->program_create(&engine->program, engine->context, &engine->model.graph, team));
+        }
+        total = lanes_bytes(engine).total;
         if (!limit || total <= limit) return COVER_OK;
-        if (engine->lanes == 1)
-            return fail(COVER_ERROR_MEMORY, "the plan needs %.2f GiB with one lane, the memory limit is %.2f GiB; "
-                        "use a smaller crop or widths, or raise the limit",
-                        (double)total / 0x1p30, (double)limit / 0x1p30);
-        engine->executor->program_destroy(engine->program);
-        engine->program = NULL;
     }
+    return fail(COVER_ERROR_MEMORY, "the plan needs %.2f GiB with one lane, the memory limit is %.2f GiB; "
+                "use a smaller crop or widths, or raise the limit",
+                (double)total / 0x1p30, (double)limit / 0x1p30);
 }
 
 struct flat_buffer {
@@ -132,9 +133,10 @@ static cover_status lanes_allocate(struct engine *engine) {
     state->count = memory_zero(context, rows * sizeof *state->count);
     state->buffers = memory_zero(context, (size_t)buffers * sizeof *state->buffers);
     state->free_buffers = memory_zero(context, (size_t)buffers * sizeof *state->free_buffers);
+    state->pending = memory_zero(context, (size_t)buffers * sizeof *state->pending);
     state->block_sums = memory_zero(context, (size_t)state->block_count * sizeof *state->block_sums);
-    if (!state->lanes || !room || !state->zero || !state->count || !state->buffers || !state->free_buffers || !state->block_sums)
-        return COVER_ERROR_MEMORY;
+    room &= state->lanes && state->zero && state->count && state->buffers && state->free_buffers && state->pending && state->block_sums;
+    if (!room) return COVER_ERROR_MEMORY;
     for (; state->buffer_count < buffers; state->buffer_count++) /* zero: parameters without gradient and padding stay so */
         TRY(allocate_flat(&state->buffers[state->buffer_count], engine));
     for (int i = 0; i < engine->lanes; i++)
@@ -158,6 +160,7 @@ static void lanes_free(struct engine *engine) {
     memory_free(context, state->count);
     memory_free(context, state->buffers);
     memory_free(context, state->free_buffers);
+    memory_free(context, state->pending);
     memory_free(context, state->block_sums);
     pthread_mutex_destroy(&state->lock);
     pthread_cond_destroy(&state->freed);
@@ -270,16 +273,17 @@ static void start_sample(struct step_state *state, struct lane *lane) {
 
 static void finish_sample(struct step_state *state, struct lane *lane) {
     struct engine *engine = state->engine;
-    int64_t index = lane->index;
-    for (int i = 0; i < MODEL_TERMS; i++) {
+    const int64_t index = lane->index;
+    const bool ran = lane->run.status == COVER_OK; /* else there are no results */
+    for (int i = 0; ran && i < MODEL_TERMS; i++) {
         const struct loss_term *term = &engine->model.term[i];
         const double *loss = engine->executor->program_result(engine->program, &lane->run, term->result);
         state->term[i][index] = loss[term->place];
     }
     state->zero[index] = lane->sample->zero, state->count[index] = lane->sample->count;
     state->source->give_back(state->source->user, index, lane->sample);
-    if (lane->run.status != COVER_OK) step_failed(state, lane->run.status, lane->run.error);
-    else deliver(state, index, lane->run.gradient);
+    if (ran) deliver(state, index, lane->run.gradient);
+    else step_failed(state, lane->run.status, lane->run.error);
 }
 
 static void lane_worker(void *data, int worker) {
