@@ -7,6 +7,7 @@
 #include "core/nn/unet.h"
 #include "core/settings/settings.h"
 #include "core/views/sevr.h"
+#include "sample.h"
 
 enum { OBJECTIVE_IMAGES, OBJECTIVE_TRUTH, OBJECTIVE_MASK, OBJECTIVE_INPUTS }; /* inputs, in this order */
 

@@ -6,6 +6,7 @@
 #include "core/base/communicator.h"
 #include "core/graph/executor.h"
 #include "core/graph/model.h"
+#include "core/method/sample.h"
 #include "core/settings/settings.h"
 
 struct training_bytes {

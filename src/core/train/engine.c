@@ -28,11 +28,6 @@ static cover_status fresh_weights(struct engine *engine) {
     return engine_weights_changed(engine);
 }
 
-void model_free(struct model *model) {
-    graph_free(&model->graph);
-    parameters_free(&model->parameters);
-}
-
 cover_status engine_plan(struct engine **made, cover_context *context, const struct settings *settings, model_builder *build,
                          const struct grid *grid, int64_t batch) {
     struct engine *engine = memory_zero(context, sizeof *engine);

@@ -6,6 +6,7 @@
 
 #include "core/graph/executor.h"
 #include "core/graph/model.h"
+#include "core/method/sample.h"
 #include "core/settings/settings.h"
 
 /* Where samples come from.  take() is called on threads of ours, for each sample of a step once, in rising order, and may wait. */
