@@ -2,9 +2,10 @@
 #ifndef COVER_API_TASK_H
 #define COVER_API_TASK_H
 
-#include "core/train/cases.h"
-#include "io/weights/task_file.h"
 #include "api/predict/inference.h"
+#include "core/train/cases.h"
+#include "io/dataset/reader.h"
+#include "io/weights/task_file.h"
 #include "task_data.h"
 
 #include <libcover/task.h>

@@ -1,11 +1,9 @@
 /* The public trainer: engine, prefetch and schedule behind one handle (include/libcover/trainer.h). */
 #include "trainer.h"
 
-#include "api/finetune/task_data.h"
-
 #include "core/train/ranks.h"
+#include "io/dataset/reader.h"
 #include "io/weights/checkpoint.h"
-#include "io/dataset/dataset.h"
 #include "io/weights/weights.h"
 
 #include <libcover/ranks.h>
