@@ -1,5 +1,7 @@
 /* Which executor serves a context: the CPU's, which is built in, or a GPU's, whose module is opened here, by absolute path alone.
  * Called when a context is made. */
+#include "devices.h"
+
 #include "core/base/files.h"
 #include "core/graph/module.h"
 

@@ -1,8 +1,6 @@
 /* cover_context_info(): version, backends, CPU features, threads and libraries as JSON (the command's `info --json`).
  * It stands at the top of the tree because it asks every layer. */
-#include "core/base/base.h"
-#include "core/graph/executor.h"
-#include "cpu/features.h"
+#include "devices.h"
 
 #include <hdf5.h>
 #include <jansson.h>
@@ -58,13 +56,11 @@ static void add_cuda(struct text *text, const cover_context *context) {
 
 const char *cover_context_info(cover_context *context) {
     if (context->info) return context->info;
-    char features[64];
-    cpu_features_name(context->cpu_features, features);
     struct text text = {.context = context};
     char module[4096];
     bool cuda = context->device || device_module_found(module, sizeof module);
     text_add(&text, "{\"version\": \"%s\", \"backends\": [\"cpu\"%s], \"cpu_features\": ", cover_version(), cuda ? ", \"cuda\"" : "");
-    add_words(&text, features);
+    add_words(&text, context->cpu_features_text);
     text_add(&text, ", \"threads\": %d, \"libraries\": ", context->threads);
     add_libraries(&text);
     if (cuda) add_cuda(&text, context);

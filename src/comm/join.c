@@ -2,7 +2,6 @@
 #include "transport.h"
 
 #include "core/base/collective.h"
-#include "cpu/features.h"
 
 #include <libcover/ranks.h>
 
@@ -34,9 +33,8 @@ static cover_status check_options(cover_ranks_options *options, bool mpi) {
 
 /* Sums that other kernels have made differ in their last bits, and so would the ranks' weights. */
 static cover_status same_machine(cover_context *context) {
-    char features[64], text[128];
-    cpu_features_name(context->cpu_features, features);
-    snprintf(text, sizeof text, "instruction sets=%s\n", features);
+    char text[128];
+    snprintf(text, sizeof text, "instruction sets=%s\n", context->cpu_features_text);
     return collective_same(context->communicator, context, "", text,
                            "give all ranks the lower one of the two (--isa), so that they compute the same bits");
 }

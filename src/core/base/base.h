@@ -76,25 +76,13 @@ cover_status progress_call(cover_context *context, cover_progress_fn *progress, 
 bool cancelled(const cover_context *context);
 double seconds_now(void); /* monotonic */
 
-/* The device of a new context: fills context->executor, device and module, or fails and leaves them alone (src/devices.c). */
-struct device_options {
-    const char *name;   /* "cpu", "cuda", "cuda:1"; NULL = cpu */
-    const char *module; /* absolute path, NULL = beside this library */
-    int ordinal;        /* which of several; read from the name */
-    bool deterministic, tf32;
-};
-cover_status context_device_open(cover_context *context, const struct device_options *options);
-void context_device_close(cover_context *context);
-/* Is the GPU's module installed beside this library?  It is not opened. */
-bool device_module_found(char *path, size_t bytes);
-
 /* This context's threads (threads.h), started at the first call. */
 struct pool;
 cover_status context_pool(cover_context *context, struct pool **pool);
 
 struct communicator; /* communicator.h */
 
-struct cover_context {
+struct cover_context { /* made in src/context.c */
     cover_allocator allocator;
     cover_log_fn *log;
     void *log_user;
@@ -102,7 +90,8 @@ struct cover_context {
     atomic_int cancel_requested;
     int threads;
     uint64_t memory_limit_bytes;
-    unsigned cpu_features; /* enum cpu_feature of cpu/features.h, capped by options.isa */
+    unsigned cpu_features;      /* enum cpu_feature of cpu/features.h, capped by options.isa */
+    char cpu_features_text[64]; /* the same in words */
     pthread_mutex_t pool_lock;
     const struct executor *executor; /* graph/executor.h */
     struct device *device;           /* of that executor, NULL on the CPU */

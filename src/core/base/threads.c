@@ -135,3 +135,12 @@ void team_wait(struct team_barrier *barrier) {
     }
     while (atomic_load(&barrier->phase) == phase) futex(&barrier->phase, FUTEX_WAIT, phase);
 }
+
+cover_status context_pool(cover_context *context, struct pool **pool) {
+    cover_status status = COVER_OK;
+    pthread_mutex_lock(&context->pool_lock);
+    if (!context->pool) status = pool_create(&context->pool, context, context->threads);
+    *pool = context->pool;
+    pthread_mutex_unlock(&context->pool_lock);
+    return status;
+}

@@ -27,6 +27,13 @@ struct run { /* one lane's way through a program */
     char error[1024];
 };
 
+struct device_options {
+    const char *name;   /* "cpu", "cuda", "cuda:1"; NULL = cpu */
+    const char *module; /* absolute path, NULL = beside this library */
+    int ordinal;        /* which of several; read from the name */
+    bool deterministic, tf32;
+};
+
 struct training; /* train/device.h: a device that keeps the whole state of training */
 
 struct executor {

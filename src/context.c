@@ -1,8 +1,8 @@
 /* The context: device, threads, allocator, memory limit, log and cancellation (include/libcover/context.h). */
-#include "base.h"
+#include "core/base/communicator.h"
+#include "core/base/threads.h"
 #include "cpu/features.h"
-#include "communicator.h"
-#include "threads.h"
+#include "devices.h"
 
 #include <sched.h>
 #include <stdio.h>
@@ -48,6 +48,7 @@ cover_status cover_context_create(cover_context **out, const cover_context_optio
     context->threads = options.threads ? options.threads : usable_processors();
     context->memory_limit_bytes = options.memory_limit_bytes;
     context->cpu_features = features;
+    cpu_features_name(features, context->cpu_features_text);
     pthread_mutex_init(&context->callback_lock, NULL);
     pthread_mutex_init(&context->pool_lock, NULL);
     const struct device_options device = {.name = options.device, .module = options.device_module,
@@ -67,15 +68,6 @@ void cover_context_destroy(cover_context *context) {
     pthread_mutex_destroy(&context->callback_lock);
     pthread_mutex_destroy(&context->pool_lock);
     context->allocator.release(context->allocator.user, context);
-}
-
-cover_status context_pool(cover_context *context, struct pool **pool) {
-    cover_status status = COVER_OK;
-    pthread_mutex_lock(&context->pool_lock);
-    if (!context->pool) status = pool_create(&context->pool, context, context->threads);
-    *pool = context->pool;
-    pthread_mutex_unlock(&context->pool_lock);
-    return status;
 }
 
 void cover_context_cancel(cover_context *context) { atomic_store(&context->cancel_requested, 1); }
