@@ -1,19 +1,26 @@
-/* ONNX export of the U-Net backbone (github.com/onnx/onnx: onnx.proto, Operators.md).  Called by cover_export(). */
+/* ONNX export of any network (github.com/onnx/onnx: onnx.proto, Operators.md): a walk over the nodes of its graph, each written by
+ * its operation's row.  Called by cover_export(). */
 #ifndef COVER_ONNX_H
 #define COVER_ONNX_H
 
-#include "core/graph/parameters.h"
+#include "core/graph/graph.h"
 
-struct onnx_unet {
-    int dims, channels;
-    const int64_t *widths; /* nine */
-    const struct parameters *parameters;
+enum { ONNX_OUTPUTS = 8 };
+
+struct onnx_network {
+    const char *name;
+    const struct graph *graph; /* forward alone, over one image, with float32 features; its first input is the image */
+    int outputs, output[ONNX_OUTPUTS]; /* tensors of the graph */
+    char output_name[ONNX_OUTPUTS][16];
+    const struct parameters *parameters; /* where the values of its parameters are, by name */
     const float *flat;
 };
 
-/* Input "image" (N, C, [D,] H, W) float32, outputs "level0".."level4", coarse to full size; N and sizes are free.
- * COVER_ERROR_MISMATCH names a missing or mis-shaped parameter; COVER_ERROR_UNSUPPORTED over 2 GB (protobuf's limit).
- */
-cover_status onnx_write_unet(cover_context *context, const char *path, const struct onnx_unet *unet);
+/* Input "image" (N, C, [D,] H, W) float32; N and sizes are free: what one image of the graph's grid is to an output's grid holds for
+ * any size.  COVER_ERROR_MISMATCH names a missing or mis-shaped parameter; COVER_ERROR_UNSUPPORTED an operation without a row, or over
+ * 2 GB (protobuf's limit). */
+cover_status onnx_write(cover_context *context, const char *path, const struct onnx_network *network);
+/* Does an operation have a row? */
+bool onnx_knows(enum op op);
 
 #endif

@@ -3,7 +3,7 @@
 
 #include "core/base/files.h"
 #include "core/method/cover.h"
-#include "onnx.h"
+#include "onnx_backbone.h"
 #include "safetensors.h"
 #include "weights.h"
 
@@ -184,16 +184,6 @@ done:
 
 /* ---- export */
 
-static cover_status export_onnx(cover_context *context, const char *output, const struct parameters *parameters,
-                                const float *flat, const struct settings *settings) {
-    struct onnx_unet unet = {.dims = (int)settings->network.dims,
-                             .channels = (int)settings->network.channels,
-                             .widths = settings->network.widths.value,
-                             .parameters = parameters,
-                             .flat = flat};
-    return onnx_write_unet(context, output, &unet);
-}
-
 /* The rows of a network that are exported: all, or those of the backbone. */
 static cover_status keep_rows(struct parameters *kept, const struct parameters *all, const char *only) {
     for (int i = 0, row; i < all->count; i++) {
@@ -223,7 +213,7 @@ cover_status cover_export(cover_context *context, const char *source, const char
     GO(keep_rows(&kept, &all, only));
     GO(weights_read(&flat, &kept, file, only));
     if (onnx)
-        GO(export_onnx(context, output, &kept, flat, config_settings(config)));
+        GO(onnx_write_backbone(context, output, &config_settings(config)->network, &kept, flat));
     else
         GO(weights_write(context, output, &kept, flat, config, only, about.step));
 done:

@@ -2,6 +2,7 @@
  * (That onnxruntime computes what the reference computes was checked by hand: tests/io/weights/onnx_check.py.) */
 #include "network.h"
 
+#include "io/weights/onnx_backbone.h"
 #include "io/weights/onnx.h"
 
 /* ---- just enough protobuf to read it back */
@@ -141,13 +142,7 @@ static void read_graph(struct message graph, const struct network *net) {
 }
 
 static cover_status write_onnx(cover_context *context, const struct network *net, const char *path) {
-    const struct settings *settings = config_settings(net->config);
-    return onnx_write_unet(context, path,
-                           &(struct onnx_unet){.dims = (int)settings->network.dims,
-                                               .channels = (int)settings->network.channels,
-                                               .widths = settings->network.widths.value,
-                                               .parameters = &net->parameters,
-                                               .flat = net->flat});
+    return onnx_write_backbone(context, path, &config_settings(net->config)->network, &net->parameters, net->flat);
 }
 
 static void check_model(const char *dims) {
