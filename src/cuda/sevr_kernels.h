@@ -18,7 +18,7 @@ struct cuda_draw {
     double ratio[3];                          /* of the image's size to the resized one's */
     bool released;                            /* coordinates */
     bool by_range;                            /* offset and divisor follow from the image */
-    float low, high, offset, divisor;         /* struct intensity of sevr_parts.h */
+    float low, high, offset, divisor;         /* struct intensity of views/intensity.h */
     double linear[3][3], centre[3], shift[3]; /* struct affine, axes in array order */
 };
 

@@ -1,10 +1,11 @@
 /* Labelled images and their features: see analysis_walk.h. */
 #include "analysis_walk.h"
 
+#include "core/base/convert.h"
 #include "core/base/philox.h"
 #include "core/base/tensor.h"
-#include "core/views/sevr_parts.h"
 #include "core/nn/unet.h"
+#include "core/views/intensity.h"
 
 #include <math.h>
 #include <string.h>
@@ -120,20 +121,18 @@ cover_status walk_features(const struct walk *walk, int64_t at, cover_features *
     GO(cover_dataset_read(walk->dataset, walk->chosen[at], &packed));
     GO(tensor_layout(&layout, packed, dims, "image"));
     int64_t count = grid_pixels(&layout.grid) * layout.channels;
-    cover_dtype dtype = cover_tensor_dtype(packed);
-    float integer_max = dtype == COVER_U8 ? 255 : dtype == COVER_U16 ? 65535 : 0;
     values = memory_alloc(walk->context, (size_t)count * sizeof *values);
     status = COVER_ERROR_MEMORY;
     if (!values) goto done;
     GO(tensor_to_channels_last(values, packed, dims));
-    status = image_intensity(&intensity, values, &layout.grid, (int)layout.channels, walk->settings.views.normalise, integer_max);
+    status = image_intensity(&intensity, values, &layout.grid, (int)layout.channels, walk->settings.views.normalise,
+                             (float)dtype_integer_max(cover_tensor_dtype(packed)));
     if (status != COVER_OK) {
         cover_sample_info info;
         if (sample_of(walk, walk->chosen[at], &info) == COVER_OK) fail_in(status, "%s", info.name);
         goto done;
     }
-    for (int64_t i = 0; i < count; i++)
-        values[i] = (fminf(fmaxf(values[i], intensity.low), intensity.high) - intensity.offset) / intensity.divisor;
+    intensity_apply(values, count, &intensity);
     GO(wrap(&image, walk, values, &layout.grid));
     status = cover_backbone_forward(features, walk->backbone, image);
 done:

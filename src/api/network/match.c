@@ -1,6 +1,7 @@
 /* Matching two image files (include/libcover/match.h). */
+#include "core/base/convert.h"
 #include "core/base/files.h"
-#include "core/views/sevr_parts.h"
+#include "core/views/intensity.h"
 #include "cpu/kernels.h"
 #include "io/image/image.h"
 #include "border.h"
@@ -19,8 +20,6 @@ struct match {
     float *raw;           /* the moving image as floats, its own intensities */
     float *field;         /* cropped back to the images' size */
 };
-
-static float integer_max(cover_dtype dtype) { return dtype == COVER_U8 ? 255.0f : dtype == COVER_U16 ? 65535.0f : 0.0f; }
 
 static void to_float(float *values, const struct image *image, int64_t count) {
     for (int64_t i = 0; i < count; i++)
@@ -52,14 +51,14 @@ static cover_status load_view(struct match *match, const struct image *image, in
     float *values = memory_alloc(match->context, (size_t)(pixels * channels) * sizeof *values);
     if (!values) return COVER_ERROR_MEMORY;
     to_float(values, image, pixels * channels);
-    cover_status status = image_intensity(&intensity, values, &match->grid, (int)channels, s->views.normalise, integer_max(image->dtype));
+    cover_status status = image_intensity(&intensity, values, &match->grid, (int)channels, s->views.normalise,
+                                          (float)dtype_integer_max(image->dtype));
     if (status != COVER_OK) {
         memory_free(match->context, values);
         return fail_in(status, "%s", path);
     }
     if (view == 0) match->raw = memory_copy(match->context, values, (size_t)(pixels * channels) * sizeof *values);
-    for (int64_t i = 0; i < pixels * channels; i++)
-        values[i] = (fminf(fmaxf(values[i], intensity.low), intensity.high) - intensity.offset) / intensity.divisor;
+    intensity_apply(values, pixels * channels, &intensity);
     float *place = match->matcher.views + view * grid_pixels(&match->matcher.grid) * channels;
     border_copy(place, &match->matcher.grid, values, &match->grid, channels);
     memory_free(match->context, values);

@@ -94,7 +94,7 @@ static cover_status prepare(cover_predictor *predictor, float **values, struct g
     TRY(image_rules_apply(&predictor->about.rules, context, image, NULL));
     *grid = (struct grid){.ndim = image->dims, .size = {image->size[0], image->size[1], image->size[2]}};
     int64_t count = grid_pixels(grid) * image->channels;
-    float integer_max = image->dtype == COVER_U8 ? 255 : image->dtype == COVER_U16 ? 65535 : 0;
+    const float integer_max = (float)dtype_integer_max(image->dtype);
     if (image->dtype != COVER_F32) {
         float *converted = memory_alloc(context, (size_t)count * sizeof *converted);
         if (!converted) return COVER_ERROR_MEMORY;

@@ -7,6 +7,8 @@
 
 enum { BLOCK = 256 };
 
+int dtype_integer_max(cover_dtype dtype) { return dtype == COVER_U8 ? UINT8_MAX : dtype == COVER_U16 ? UINT16_MAX : 0; }
+
 /* ---- single elements of the 16-bit floats */
 
 static uint32_t float_bits(float value) {

@@ -1,6 +1,7 @@
 /* cover_sevr: the sampler of view pairs for programs (include/libcover/sevr.h), over one struct sevr. */
 #include "sevr.h"
 
+#include "core/base/convert.h"
 #include "core/base/tensor.h"
 
 #include <libcover/sevr.h>
@@ -82,10 +83,8 @@ cover_status cover_sevr_draw(cover_views *given, cover_sevr *handle, const cover
     for (int i = 0; i < PARTS; i++)
         if (!(values[i] = memory_alloc(context, parts[i].bytes))) goto done;
     struct view_pair pair = {values[MOVING], values[FIXED], values[FIELD], values[MASK], 0, 0};
-    cover_dtype dtype = cover_tensor_dtype(image);
-    float integer_max = dtype == COVER_U8 ? 255 : dtype == COVER_U16 ? 65535 : 0;
-    GO(sevr_draw(handle->sevr, &pair, handle->image, &layout.grid, (int)layout.channels, integer_max, seed, step,
-                 sample));
+    GO(sevr_draw(handle->sevr, &pair, handle->image, &layout.grid, (int)layout.channels,
+                 (float)dtype_integer_max(cover_tensor_dtype(image)), seed, step, sample));
     for (int i = 0; i < PARTS; i++) {
         struct tensor_layout shape = {1, parts[i].channels, crop};
         GO(tensor_adopt_channels_last(&tensors[i], context, values[i], &shape));

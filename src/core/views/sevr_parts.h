@@ -3,6 +3,7 @@
 #ifndef COVER_SEVR_PARTS_H
 #define COVER_SEVR_PARTS_H
 
+#include "intensity.h"
 #include "sevr.h"
 #include "sevr_random.h"
 
@@ -85,19 +86,12 @@ int smooth_taps(double sigma, int64_t size); /* that matter along an axis */
 /* field += smooth random displacement. */
 void deform_smooth(float *field, const struct draw *draw, void *scratch);
 
-/* ---- sevr_image.c: intensities, resizing, warp */
-struct intensity { /* normalised = (clip(x, low, high) - offset) / divisor */
-    float low, high, offset, divisor;
-};
+/* ---- sevr_image.c: resizing, warp */
 /* The resized, normalised image within a box, channels last, with zeros where the box leaves the image. */
 struct source {
     float *values;
     struct window box;
 };
-/* What the settings alone say; false: offset and divisor follow from the range of the image. */
-bool intensity_of_settings(struct intensity *intensity, int normalise, float integer_max);
-cover_status image_intensity(struct intensity *intensity, const float *image, const struct grid *grid, int channels,
-                             int normalise, float integer_max);
 size_t source_bytes(const struct grid *work, int channels);
 size_t resize_bytes(const struct grid *grid, const struct grid *work, int channels);
 void source_fill(struct source *source, const float *image, const struct grid *grid, const struct intensity *intensity,

@@ -290,7 +290,7 @@ cover_status dataset_read_f32(const cover_dataset *dataset, int64_t index, float
     }
     GO(dataset_pixels(dataset, index, &row, packed));
     if (packed != pixels) convert_run(pixels, COVER_F32, 1, packed, dtype, 1, (int64_t)count);
-    *integer_max = dtype == COVER_U8 ? UINT8_MAX : dtype == COVER_U16 ? UINT16_MAX : 0;
+    *integer_max = dtype_integer_max(dtype);
     *grid = (struct grid){.ndim = dataset->directory.dims, .size = {row.size[0], row.size[1], row.size[2]}};
     *out = pixels;
     pixels = NULL;
