@@ -3,6 +3,7 @@
  * Convolutions go to conv.h, everything else to the kernels of this machine's best instruction set, by the rows of ops.c. */
 #include "program.h"
 
+#include "core/graph/convs.h"
 #include "features.h"
 #include "peak/peak.h"
 
@@ -31,42 +32,6 @@ int program_slabs(const struct program *program, int n, int team) {
     return op->any_slabs ? team_slabs(node_images(program->graph, node), team) : 1;
 }
 
-/* Find or add the convolution of a node: one for each (weights, grid).  The forward node, which comes first where there is
- * one, knows its tensors; a gradient alone tells what it can. */
-static int prepared_conv_of(struct program *program, const struct node *node) {
-    const struct graph *graph = program->graph;
-    const struct tensor *x = &graph->tensors[node->input[0]];
-    int row = node_weights(graph, node);
-    const struct parameter *weights = &graph->parameters->rows[row];
-    int found = 0;
-    while (found < program->conv_count && !(program->convs[found].row == row &&
-                                            grid_same(&program->convs[found].shape.grid, &x->grid)))
-        found++;
-    struct prepared_conv *conv = &program->convs[found];
-    if (found == program->conv_count) {
-        program->conv_count++;
-        conv->row = row;
-        conv->shape = (struct conv_shape){.grid = x->grid, .c_in = weights->shape[1], .c_out = weights->shape[0],
-                                          .kernel = weights->shape[2] == 1 ? 1 : 3};
-        if (node->op == OP_conv_grad_data)
-            conv->shape.x = graph->tensors[node->output[0]].element, conv->shape.y = x->element;
-        else
-            conv->shape.x = x->element;
-        if (node->op == OP_conv_grad_weights) conv->shape.y = graph->tensors[node->input[1]].element;
-    }
-    if (node->op != OP_conv) {
-        conv->shape.gradient = true;
-        return found;
-    }
-    const int second = node->input[3];
-    conv->shape.bias = node->input[2] != ABSENT;
-    conv->shape.y = graph->tensors[node->output[0]].element;
-    conv->shape.c_second = second == ABSENT ? 0 : graph->tensors[second].channels;
-    conv->shape.normed = x->storage == STORAGE_NORMALISED ||
-                         (second != ABSENT && graph->tensors[second].storage == STORAGE_NORMALISED);
-    return found;
-}
-
 static void note_error(struct program *program, cover_status status) {
     pthread_mutex_lock(&program->error_lock);
     if (program->status == COVER_OK) {
@@ -90,12 +55,22 @@ static void create_convs(void *data, int worker) {
     }
 }
 
+static struct conv_shape conv_shape_of(const struct conv_use *use) {
+    struct conv_shape shape = {.grid = use->grid, .c_in = use->c_in, .c_out = use->c_out, .kernel = use->kernel, .bias = use->bias,
+                               .gradient = use->grad_data || use->grad_weights, .x = use->x, .y = use->y, .c_second = use->c_second,
+                               .normed = use->normed};
+    shape.slabs = conv_good_slabs(&shape);
+    return shape;
+}
+
 static cover_status prepare_convs(struct program *program, struct pool *pool) {
     const struct graph *graph = program->graph;
-    for (int n = 0; n < graph->node_count; n++)
-        program->conv_of_node[n] = node_weights(graph, &graph->nodes[n]) == ABSENT ? ABSENT : prepared_conv_of(program, &graph->nodes[n]);
+    struct conv_use *uses = memory_zero(program->context, (size_t)graph->node_count * sizeof *uses);
+    if (!uses) return COVER_ERROR_MEMORY;
+    program->conv_count = graph_convs(graph, 0, uses, program->conv_of_node);
     for (int i = 0; i < program->conv_count; i++)
-        program->convs[i].shape.slabs = conv_good_slabs(&program->convs[i].shape);
+        program->convs[i].row = uses[i].row, program->convs[i].shape = conv_shape_of(&uses[i]);
+    memory_free(program->context, uses);
     atomic_store(&program->next, 0);
     pool_run(pool, create_convs, program);
     TRY(noted_error(program));
@@ -127,6 +102,13 @@ static cover_status prepare_plan(struct program *program) {
     return status;
 }
 
+static void find_results(struct program *program) {
+    for (int t = 0; t < program->graph->tensor_count; t++) {
+        const struct tensor *tensor = &program->graph->tensors[t];
+        if (tensor->storage == STORAGE_RESULT && tensor->parent == ABSENT) program->result_offset[tensor->index] = program->plan.offset[t];
+    }
+}
+
 static void cpu_program_destroy(struct program *program) {
     if (!program) return;
     cover_context *context = program->context;
@@ -135,6 +117,7 @@ static void cpu_program_destroy(struct program *program) {
     memory_free(context, program->convs);
     memory_free(context, program->conv_of_node);
     memory_free(context, program->unit_bytes);
+    memory_free(context, program->result_offset);
     memory_free(context, program->packed);
     memory_free(context, program->pack_scratch);
     pthread_mutex_destroy(&program->error_lock);
@@ -155,9 +138,11 @@ static cover_status cpu_program_create(struct program **made, cover_context *con
     program->convs = memory_zero(context, nodes * sizeof *program->convs);
     program->conv_of_node = memory_zero(context, nodes * sizeof *program->conv_of_node);
     program->unit_bytes = memory_zero(context, nodes * sizeof *program->unit_bytes);
-    if (!program->convs || !program->conv_of_node || !program->unit_bytes) goto done;
+    program->result_offset = memory_zero(context, (size_t)graph->results * sizeof *program->result_offset);
+    if (!program->convs || !program->conv_of_node || !program->unit_bytes || !program->result_offset) goto done;
     GO(prepare_convs(program, pool));
     GO(prepare_plan(program));
+    find_results(program);
     status = COVER_OK;
     *made = program;
 done:
@@ -215,13 +200,14 @@ static bool is_finite(const struct tensor *tensor, const void *values, const str
     double sum = 0;
     if (tensor->element == ELEMENT_F32) sum = kernels->square_sum(values, count);
     for (int64_t i = 0; i < count && tensor->element == ELEMENT_BF16; i++) sum += bf16_to_float(((const bf16 *)values)[i]);
+    for (int64_t i = 0; i < count && tensor->element == ELEMENT_F64; i++) sum += 0 * ((const double *)values)[i];
     return sum - sum == 0;
 }
 
 static void check_outputs(const struct call *call) {
     for (int i = 0; i < NODE_OUTPUTS; i++) {
         int index = call->node->output[i];
-        if (index == ABSENT || call->graph->tensors[index].storage == STORAGE_NORMALISED) continue;
+        if (index == ABSENT || !node_writes(call->node, i) || call->graph->tensors[index].storage == STORAGE_NORMALISED) continue;
         const struct tensor *tensor = &call->graph->tensors[index];
         if (is_finite(tensor, call_address(call, index, 0), call->kernels)) continue;
         run_failed(call->run, fail(COVER_ERROR_NUMERIC, "%s%s is not finite", tensor->name,
@@ -292,12 +278,8 @@ static void cpu_program_time(const struct program *program, struct run *run, dou
 }
 
 static const void *cpu_program_result(const struct program *program, const struct run *run, int result) {
-    for (int t = 0; t < program->graph->tensor_count; t++) {
-        const struct tensor *tensor = &program->graph->tensors[t];
-        if (tensor->storage == STORAGE_RESULT && tensor->index == result && tensor->parent == ABSENT)
-            return (const char *)run->arena + program->plan.offset[t];
-    }
-    return NULL;
+    if (result < 0 || result >= program->graph->results) return NULL;
+    return (const char *)run->arena + program->result_offset[result];
 }
 
 static void cpu_add(const struct program *program, float *y, const float *a, const float *b, int64_t count) {

@@ -7,7 +7,7 @@
 #include "conv.h"
 #include "kernels.h"
 
-struct prepared_conv { /* shared by the forward and backward nodes of one layer */
+struct prepared_conv { /* shared by the forward and backward nodes of one layer: core/graph/convs.h */
     struct conv *conv;
     struct conv_shape shape;
     int row; /* of its weights */
@@ -23,7 +23,8 @@ struct program {
     struct prepared_conv *convs;
     int conv_count;
     int *conv_of_node;
-    size_t *unit_bytes; /* workspace of each node for one unit at work */
+    size_t *unit_bytes;    /* workspace of each node for one unit at work */
+    size_t *result_offset; /* of each result, in the arena */
     char *packed;
     size_t packed_bytes;
     char *pack_scratch;

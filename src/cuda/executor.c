@@ -154,18 +154,24 @@ static cover_status copy_out(const struct program *program, struct run *run, str
     return COVER_OK;
 }
 
+/* *arena->bad is no longer zero where a value is not finite. */
+static cuda_error mark_bad(const struct program *program, const struct arena *arena, const struct tensor *tensor, const void *values) {
+    const int64_t count = tensor_elements(tensor);
+    if (tensor->element == ELEMENT_F64) return cuda_guard(program->device->compute, (float *)arena->bad, values, count);
+    return cuda_not_finite(program->device->compute, arena->bad, values, tensor->element, count);
+}
+
 /* The first output of a node that is not finite is named. */
 static cover_status check_outputs(const struct program *program, const struct arena *arena, const struct node *node) {
     cudaStream_t stream = (cudaStream_t)program->device->compute;
     for (int i = 0; i < NODE_OUTPUTS; i++) {
         const int index = node->output[i];
-        if (index == ABSENT || (node->op == OP_conv && i == 1)) continue; /* a convolution's sums stay unwritten here */
+        if (index == ABSENT || !node_writes(node, i)) continue;
         const struct tensor *tensor = &program->graph->tensors[index];
-        if (tensor->storage == STORAGE_NORMALISED || (tensor->element != ELEMENT_F32 && tensor->element != ELEMENT_BF16)) continue;
+        if (tensor->storage == STORAGE_NORMALISED || tensor->element == ELEMENT_U8) continue;
         int bad = 0;
         CUDA_TRY(cudaMemsetAsync(arena->bad, 0, sizeof bad, stream));
-        CUDA_TRY(cuda_not_finite(program->device->compute, arena->bad, program_address(program, &arena->lane, index), tensor->element,
-                                 tensor_elements(tensor)));
+        CUDA_TRY(mark_bad(program, arena, tensor, program_address(program, &arena->lane, index)));
         CUDA_TRY(cudaMemcpyAsync(&bad, arena->bad, sizeof bad, cudaMemcpyDeviceToHost, stream));
         CUDA_TRY(cudaStreamSynchronize(stream));
         if (bad)

@@ -2,6 +2,8 @@
  * (one sample, from and to the host) and by training.c (a whole batch). */
 #include "program.h"
 
+#include "core/graph/convs.h"
+
 #include <cuda_runtime_api.h>
 #include <string.h>
 
@@ -11,43 +13,21 @@ static size_t aligned(size_t bytes) { return (bytes + ALIGNMENT - 1) / ALIGNMENT
 
 /* ---- convolutions */
 
-/* Find or add the convolution of a node.  The forward node, which comes first where there is one, knows its tensors; a gradient alone
- * tells what it can. */
-static int conv_of(struct program *program, const struct node *node) {
-    const struct graph *graph = program->graph;
-    const struct tensor *first = &graph->tensors[node->input[0]];
-    const int row = node_weights(graph, node), images = first->images * program->samples;
-    const struct parameter *weights = &graph->parameters->rows[row];
-    int found = 0;
-    while (found < program->conv_count && !(program->convs[found].row == row && program->convs[found].shape.images == images &&
-                                            grid_same(&program->convs[found].shape.grid, &first->grid)))
-        found++;
-    struct prepared_conv *conv = &program->convs[found];
-    struct cuda_conv_shape *shape = &conv->shape;
-    const int second = node->op == OP_conv ? node->input[3] : node->op == OP_conv_grad_weights ? node->input[2] : ABSENT;
-    if (found == program->conv_count) {
-        program->conv_count++;
-        conv->row = row;
-        *shape = (struct cuda_conv_shape){.grid = first->grid, .images = images, .c_in = weights->shape[1], .c_out = weights->shape[0],
-                                          .kernel = weights->shape[2] == 1 ? 1 : 3};
-        if (node->op == OP_conv_grad_data) shape->x = graph->tensors[node->output[0]].element, shape->y = first->element;
-        else shape->x = first->element, shape->y = graph->tensors[node->op == OP_conv ? node->output[0] : node->input[1]].element;
-    }
-    if (node->op == OP_conv_grad_data && node->output[1] != ABSENT) shape->c_second = graph->tensors[node->output[1]].channels;
-    if (second != ABSENT) shape->c_second = graph->tensors[second].channels;
-    shape->forward |= node->op == OP_conv;
-    shape->grad_data |= node->op == OP_conv_grad_data;
-    shape->grad_weights |= node->op == OP_conv_grad_weights;
-    if (node->op == OP_conv) shape->bias = node->input[2] != ABSENT;
-    if (node->op != OP_conv_grad_data)
-        shape->normed |= first->storage == STORAGE_NORMALISED || (second != ABSENT && graph->tensors[second].storage == STORAGE_NORMALISED);
-    return found;
+static struct cuda_conv_shape conv_shape_of(const struct conv_use *use) {
+    return (struct cuda_conv_shape){.grid = use->grid, .images = use->images, .c_in = use->c_in, .c_second = use->c_second,
+                                    .c_out = use->c_out, .kernel = use->kernel, .x = use->x, .y = use->y, .normed = use->normed,
+                                    .bias = use->forward && use->bias, .forward = use->forward, .grad_data = use->grad_data,
+                                    .grad_weights = use->grad_weights};
 }
 
 static cover_status prepare_convs(struct program *program) {
     const struct graph *graph = program->graph;
-    for (int n = 0; n < graph->node_count; n++)
-        program->conv_of_node[n] = node_weights(graph, &graph->nodes[n]) == ABSENT ? ABSENT : conv_of(program, &graph->nodes[n]);
+    struct conv_use *uses = memory_zero(program->context, (size_t)graph->node_count * sizeof *uses);
+    if (!uses) return COVER_ERROR_MEMORY;
+    program->conv_count = graph_convs(graph, program->samples, uses, program->conv_of_node);
+    for (int i = 0; i < program->conv_count; i++)
+        program->convs[i].row = uses[i].row, program->convs[i].shape = conv_shape_of(&uses[i]);
+    memory_free(program->context, uses);
     for (int i = 0; i < program->conv_count; i++) {
         struct prepared_conv *conv = &program->convs[i];
         cover_status status = cuda_conv_create(&conv->conv, program->device, &conv->shape);
@@ -87,7 +67,6 @@ void program_free(struct program *program) {
 
 cover_status program_create_for(struct program **made, struct device *device, const struct graph *graph, int64_t samples) {
     cover_context *context = device->context;
-    if (graph->inputs > RUN_INPUTS) return fail(COVER_ERROR_INTERNAL, "a graph of %d inputs", graph->inputs);
     struct program *program = memory_zero(context, sizeof *program);
     if (!program) return COVER_ERROR_MEMORY;
     cover_status status = COVER_ERROR_MEMORY;

@@ -17,8 +17,6 @@ struct adjoint {
     int forward_tensors;
     int *gradient;      /* of each forward tensor */
     bool *wanted;       /* depends on a parameter that is not frozen */
-    bool *shared;       /* of each tensor: is the gradient of two tensors, so nothing may be added in place */
-    int shared_capacity;
     struct again *again;
 };
 
@@ -28,8 +26,12 @@ bool adjoint_wanted(const struct adjoint *adjoint, int tensor) { return adjoint-
 /* Gradients of the images of a tensor become one: they are written where the whole one lies. */
 static void join_views(struct adjoint *adjoint, int whole) {
     struct graph *graph = adjoint->graph;
-    int images = graph->tensors[whole].images, parts[64], found = 0;
-    if (images > 64) return;
+    const int images = graph->tensors[whole].images;
+    int found = 0, *parts = memory_alloc(graph->context, (size_t)images * sizeof *parts);
+    if (!parts) {
+        graph->status = COVER_ERROR_MEMORY;
+        return;
+    }
     for (int i = 0; i < images; i++) parts[i] = ABSENT;
     for (int i = 0; i < adjoint->forward_tensors; i++) {
         const struct tensor *view = &graph->tensors[i];
@@ -41,33 +43,35 @@ static void join_views(struct adjoint *adjoint, int whole) {
         } else *part = adjoint->gradient[i], found++;
         adjoint->gradient[i] = ABSENT;
     }
-    if (found == 0 || graph->status != COVER_OK) return;
-    if (found < images) {
+    if (graph->status == COVER_OK && found > 0 && found < images)
         graph->status = fail(COVER_ERROR_INTERNAL, "graph: only some images of %s have a gradient", graph->tensors[whole].name);
-        return;
-    }
-    int joined = graph_room(graph, whole); /* its parts are its producers */
-    if (joined == ABSENT) return;
-    for (int i = 0; i < images; i++) {
+    const int joined = found > 0 && graph->status == COVER_OK ? graph_room(graph, whole) : ABSENT; /* its parts are its producers */
+    for (int i = 0; joined != ABSENT && graph->status == COVER_OK && i < images; i++) {
         struct tensor *part = &graph->tensors[parts[i]];
-        if (part->parent != ABSENT || part->storage != STORAGE_ARENA || adjoint->shared[parts[i]]) {
+        if (part->parent != ABSENT || part->storage != STORAGE_ARENA || part->shared_gradient)
             graph->status = fail(COVER_ERROR_INTERNAL, "graph: the gradient %s cannot be placed", part->name);
-            return;
-        }
-        part->parent = joined, part->first_image = i;
+        else part->parent = joined, part->first_image = i;
     }
+    memory_free(graph->context, parts);
     adjoint_add(adjoint, whole, joined);
+}
+
+/* What its node writes beside its first output is for its own backward: a gradient into it would be lost. */
+static bool takes_gradient(struct graph *graph, int tensor) {
+    int root = tensor;
+    while (graph->tensors[root].parent != ABSENT) root = graph->tensors[root].parent;
+    const int producer = graph->tensors[root].producer;
+    if (producer == ABSENT || graph->nodes[producer].output[0] == root) return true;
+    graph->status = fail(COVER_ERROR_INTERNAL, "graph: a gradient flows into %s, which is not the first output of its op",
+                         graph->tensors[tensor].name);
+    return false;
 }
 
 int adjoint_of(struct adjoint *adjoint, int tensor) { return adjoint->gradient[tensor]; }
 
 void adjoint_add(struct adjoint *adjoint, int tensor, int contribution) {
     struct graph *graph = adjoint->graph;
-    if (graph->status != COVER_OK || contribution == ABSENT || !adjoint->wanted[tensor]) return;
-    if (contribution >= adjoint->shared_capacity) {
-        graph->status = fail(COVER_ERROR_INTERNAL, "graph: more tensors in backward than foreseen");
-        return;
-    }
+    if (graph->status != COVER_OK || contribution == ABSENT || !adjoint->wanted[tensor] || !takes_gradient(graph, tensor)) return;
     int *gradient = &adjoint->gradient[tensor];
     if (*gradient == ABSENT) {
         if (graph->tensors[tensor].storage == STORAGE_PARAMETER) { /* straight into the lane's flat gradient */
@@ -75,13 +79,13 @@ void adjoint_add(struct adjoint *adjoint, int tensor, int contribution) {
             graph->tensors[contribution].index = graph->tensors[tensor].index;
         }
         for (int i = 0; i < adjoint->forward_tensors; i++)
-            if (adjoint->gradient[i] == contribution) adjoint->shared[contribution] = true;
+            if (adjoint->gradient[i] == contribution) graph->tensors[contribution].shared_gradient = true;
         *gradient = contribution;
         return;
     }
     int sum = graph_add(graph, *gradient, contribution);
     if (sum == ABSENT) return;
-    if (adjoint->shared[*gradient]) *gradient = sum;
+    if (graph->tensors[*gradient].shared_gradient) *gradient = sum;
     else { /* in place: the node writes the tensor that it reads, the new one is never used */
         graph->nodes[graph->node_count - 1].output[0] = *gradient;
         graph->tensor_count--;
@@ -155,18 +159,18 @@ static void backward(struct adjoint *adjoint) {
 void graph_differentiate(struct graph *graph, struct derivative *derivative) {
     if (graph->status != COVER_OK) return;
     graph->forward_nodes = graph->node_count;
-    int forward = graph->tensor_count, capacity = 16 * forward + 1024;
-    struct adjoint adjoint = {.graph = graph, .forward_tensors = forward, .shared_capacity = capacity};
+    int forward = graph->tensor_count;
+    struct adjoint adjoint = {.graph = graph, .forward_tensors = forward};
     adjoint.gradient = memory_alloc(graph->context, (size_t)forward * sizeof *adjoint.gradient);
     adjoint.wanted = memory_zero(graph->context, (size_t)forward * sizeof *adjoint.wanted);
-    adjoint.shared = memory_zero(graph->context, (size_t)capacity * sizeof *adjoint.shared);
     adjoint.again = memory_alloc(graph->context, (size_t)forward * sizeof *adjoint.again);
-    if (!adjoint.gradient || !adjoint.wanted || !adjoint.shared || !adjoint.again) graph->status = COVER_ERROR_MEMORY;
+    if (!adjoint.gradient || !adjoint.wanted || !adjoint.again) graph->status = COVER_ERROR_MEMORY;
     else {
         for (int i = 0; i < forward; i++) adjoint.gradient[i] = ABSENT, adjoint.again[i].copy = ABSENT;
         for (int i = 0; i < derivative->outputs; i++) { /* what flows in is the caller's: nothing is added to it in place */
+            if (!takes_gradient(graph, derivative->output[i])) break;
             adjoint.gradient[derivative->output[i]] = derivative->gradient[i];
-            adjoint.shared[derivative->gradient[i]] = true;
+            graph->tensors[derivative->gradient[i]].shared_gradient = true;
         }
         find_wanted(&adjoint, derivative);
         backward(&adjoint);
@@ -178,7 +182,6 @@ void graph_differentiate(struct graph *graph, struct derivative *derivative) {
     }
     memory_free(graph->context, adjoint.gradient);
     memory_free(graph->context, adjoint.wanted);
-    memory_free(graph->context, adjoint.shared);
     memory_free(graph->context, adjoint.again);
 }
 

@@ -11,7 +11,7 @@
 
 struct program; /* a prepared graph: plan, primitives, packed weights; shared by all lanes */
 
-enum { RUN_INPUTS = 16 };
+enum { RUN_INPUTS = GRAPH_INPUTS };
 struct run { /* one lane's way through a program */
     const float *input[RUN_INPUTS]; /* of each graph_input(), channels last */
     const float *parameters;        /* the flat buffer that program_pack() was given */

@@ -8,7 +8,6 @@ const struct op_row op_rows[OP_COUNT] = {
 #define NONE 0
 #define CHEAP OP_CHEAP
 #define GRADIENT OP_GRADIENT
-#define MIXES OP_MIXES
 #define IN_PLACE OP_IN_PLACE
 #define NORMALISES OP_NORMALISES
 #define OP(name, inputs, outputs, optional, normalised, flags, text) {#name, text, inputs, outputs, optional, normalised, flags},
@@ -49,13 +48,15 @@ static int add_tensor(struct graph *graph, const struct tensor *tensor, const ch
     if (!grow(graph, (void **)&graph->tensors, graph->tensor_count, &graph->tensor_capacity, sizeof *tensor)) return ABSENT;
     struct tensor *fresh = &graph->tensors[graph->tensor_count];
     *fresh = *tensor;
-    fresh->written = ABSENT;
+    fresh->written = ABSENT, fresh->shared_gradient = false;
     if (fresh->storage != STORAGE_NORMALISED) fresh->raw = fresh->coefficients = ABSENT;
     snprintf(fresh->name, sizeof fresh->name, "%s", name);
     return graph->tensor_count++;
 }
 
 int graph_input(struct graph *graph, const char *name, int images, const struct grid *grid, int64_t channels) {
+    if (graph->status == COVER_OK && graph->inputs == GRAPH_INPUTS)
+        graph->status = fail(COVER_ERROR_INTERNAL, "graph: more than %d inputs: %s", GRAPH_INPUTS, name);
     struct tensor tensor = {.images = images, .grid = *grid, .channels = channels, .storage = STORAGE_INPUT,
                             .index = graph->inputs, .parent = ABSENT, .producer = ABSENT};
     int made = add_tensor(graph, &tensor, name);
@@ -244,6 +245,8 @@ int64_t tensor_elements(const struct tensor *tensor) {
 size_t tensor_bytes(const struct tensor *tensor) {
     return (size_t)tensor_elements(tensor) * element_bytes(tensor->element);
 }
+
+bool node_writes(const struct node *node, int output) { return !(node->op == OP_conv && output == 1); }
 
 int node_weights(const struct graph *graph, const struct node *node) {
     if (node->op == OP_conv_grad_weights) return (int)node->attributes.channels;

@@ -14,8 +14,10 @@ enum op {
 #undef OP
     OP_COUNT
 };
-enum { OP_CHEAP = 1, OP_GRADIENT = 2, OP_MIXES = 4, OP_IN_PLACE = 8, OP_NORMALISES = 16 };
+enum { OP_CHEAP = 1, OP_GRADIENT = 2, OP_IN_PLACE = 4, OP_NORMALISES = 8 };
 enum { NODE_INPUTS = 6, NODE_OUTPUTS = 4, ABSENT = -1 };
+enum { GRAPH_INPUTS = 16 }; /* most of a graph */
+_Static_assert(OP_COUNT <= 64, "a set of ops is the bits of a uint64_t");
 
 struct op_row {
     const char *name, *text;
@@ -48,6 +50,7 @@ struct tensor {
     int raw, coefficients;     /* of a normalised tensor */
     float slope;
     int written, written_used; /* the copy that norm_apply wrote of it, or ABSENT; the node that last used that */
+    bool shared_gradient;      /* is the gradient of two tensors, so nothing may be added to it in place */
 };
 
 struct attributes {
@@ -76,7 +79,6 @@ struct graph {
     int inputs, results;  /* how many there are of each */
     int forward_nodes; /* nodes before graph_differentiate() added its own */
     enum element features; /* of feature maps and their gradients, as layers make them */
-    int *parameter_tensors;
     char scope[64];      /* put before the names of what is built next */
     cover_status status; /* first error; building goes on as no-ops and graph_finish() reports it */
 };
@@ -119,11 +121,12 @@ int graph_add(struct graph *graph, int a, int b);
 
 /* What graph_differentiate() is asked: outputs with the gradient that flows into each, tensors whose gradient is wanted
  * beside the parameters'. */
+enum { DERIVATIVES = 8 };
 struct derivative {
     int outputs, wants;
-    int output[8], gradient[8]; /* gradient: a tensor of the output's shape; of a loss the loss itself, meaning 1 */
-    int want[8];
-    int want_gradient[8]; /* filled in: ABSENT where nothing flows */
+    int output[DERIVATIVES], gradient[DERIVATIVES]; /* gradient: a tensor of the output's shape; of a loss the loss itself, meaning 1 */
+    int want[DERIVATIVES];
+    int want_gradient[DERIVATIVES]; /* filled in: ABSENT where nothing flows */
     const bool *frozen;   /* a parameter row each: those whose gradient nobody wants; NULL = none */
 };
 /* Add the nodes that compute the gradient of every parameter in the graph that is not frozen and of the wanted tensors;
@@ -138,6 +141,8 @@ enum { CONV_SUMS_MAX = 8 }; /* parts of an image, at most, whose sums a convolut
 int graph_stored(const struct graph *graph, int tensor);
 int64_t tensor_elements(const struct tensor *tensor); /* all images */
 size_t tensor_bytes(const struct tensor *tensor);
+/* Is all of a node's output written by every executor?  Not the sums of a convolution, which has a place for more parts than there are. */
+bool node_writes(const struct node *node, int output);
 double node_flops(const struct graph *graph, const struct node *node);
 /* The row of a convolution's weights, in its passes too; ABSENT for other ops. */
 int node_weights(const struct graph *graph, const struct node *node);

@@ -35,9 +35,15 @@ static size_t aligned(size_t bytes, size_t alignment) { return (bytes + alignmen
 
 /* Can the bytes of all tensors together be counted? */
 static bool fits(const struct graph *graph, int64_t samples) {
-    int64_t bytes, sum = 0;
-    for (int t = 0; t < graph->tensor_count; t++)
-        if (!multiply((int64_t)tensor_bytes(&graph->tensors[t]), samples, &bytes) || __builtin_add_overflow(sum, bytes, &sum)) return false;
+    int64_t sum = 0;
+    for (int t = 0; t < graph->tensor_count; t++) {
+        const struct tensor *tensor = &graph->tensors[t];
+        int64_t bytes = (int64_t)element_bytes(tensor->element);
+        const int64_t factors[] = {samples, tensor->images, tensor->channels, tensor->grid.size[0], tensor->grid.size[1], tensor->grid.size[2]};
+        for (size_t i = 0; i < sizeof factors / sizeof *factors; i++)
+            if (!multiply(bytes, factors[i], &bytes)) return false;
+        if (__builtin_add_overflow(sum, bytes, &sum)) return false;
+    }
     return true;
 }
 
@@ -133,7 +139,7 @@ cover_status plan_create(struct plan *plan, const struct graph *graph, const siz
     plan->workspace = memory_zero(context, (size_t)nodes * sizeof *plan->workspace);
     if (!blocks || !neighbours || !owner || !plan->offset || !plan->workspace) goto done;
     if (!fits(graph, samples)) {
-        status = fail(COVER_ERROR_SHAPE, "%lld samples at once are more than memory can hold", (long long)samples);
+        status = fail(COVER_ERROR_SHAPE, "the tensors of %lld samples at once are more than memory can hold", (long long)samples);
         goto done;
     }
     find_lifetimes(blocks, graph, (size_t)samples, alignment);
