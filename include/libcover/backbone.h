@@ -49,18 +49,18 @@ COVER_API cover_status cover_backbone_forward(cover_features **features, cover_b
  *  @param      gradients of each level, coarse to full size, of the shapes that forward gives; NULL entries are zero
  *  @param      levels    5
  *  Parameter gradients are added to those that cover_backbone_gradient() reads. */
-COVER_API cover_status cover_backbone_backward(cover_backbone *backbone, cover_tensor **dx, const cover_tensor *x,
+COVER_API cover_status cover_backbone_backward(cover_tensor **dx, cover_backbone *backbone, const cover_tensor *x,
                                                const cover_tensor *const *gradients, int levels);
 COVER_API cover_status cover_backbone_zero_gradient(cover_backbone *backbone);
 
 /** Parameters by index, in the network's order, under the authors' names; NULL past the end. */
 COVER_API const char *cover_backbone_parameter_at(const cover_backbone *backbone, int index);
 /** A parameter as float32 tensor of PyTorch's shape, a copy. */
-COVER_API cover_status cover_backbone_get(const cover_backbone *backbone, const char *name, cover_tensor **value);
+COVER_API cover_status cover_backbone_get(cover_tensor **value, const cover_backbone *backbone, const char *name);
 /** Replace a parameter.  Not while another thread runs the network. */
 COVER_API cover_status cover_backbone_set(cover_backbone *backbone, const char *name, const cover_tensor *value);
 /** The accumulated gradient of a parameter, a copy; zeros before the first backward. */
-COVER_API cover_status cover_backbone_gradient(const cover_backbone *backbone, const char *name, cover_tensor **gradient);
+COVER_API cover_status cover_backbone_gradient(cover_tensor **gradient, const cover_backbone *backbone, const char *name);
 
 /** Number of levels; 5. */
 COVER_API int cover_features_count(const cover_features *features);

@@ -32,16 +32,16 @@ COVER_API cover_status cover_head_forward(cover_tensor **field, cover_head *head
 /** Gradients through cover_head_forward() (which is computed again).
  *  @param[out] dmoving, dfixed  arrays of `levels` tensors, created by the call; NULL = not wanted
  *  @param      dfield  gradient of the field, (N, d, [D,] H, W) */
-COVER_API cover_status cover_head_backward(cover_head *head, cover_tensor **dmoving, cover_tensor **dfixed,
+COVER_API cover_status cover_head_backward(cover_tensor **dmoving, cover_tensor **dfixed, cover_head *head,
                                            const cover_tensor *const *moving, const cover_tensor *const *fixed, int levels,
                                            const cover_tensor *dfield);
 COVER_API cover_status cover_head_zero_gradient(cover_head *head);
 
 /** Parameters, as those of cover_backbone. */
 COVER_API const char *cover_head_parameter_at(const cover_head *head, int index);
-COVER_API cover_status cover_head_get(const cover_head *head, const char *name, cover_tensor **value);
+COVER_API cover_status cover_head_get(cover_tensor **value, const cover_head *head, const char *name);
 COVER_API cover_status cover_head_set(cover_head *head, const char *name, const cover_tensor *value);
-COVER_API cover_status cover_head_gradient(const cover_head *head, const char *name, cover_tensor **gradient);
+COVER_API cover_status cover_head_gradient(cover_tensor **gradient, const cover_head *head, const char *name);
 
 /** Warp by a field: out(p) = source(p + field(p)), linear, zero outside (method: Coordinates, exact).
  *  @param source (N, C, [D,] H, W)   @param field (N, d, [D,] H, W) pixels, array-axis order */

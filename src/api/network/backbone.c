@@ -119,13 +119,13 @@ const char *cover_backbone_parameter_at(const cover_backbone *backbone, int inde
     const struct parameters *parameters = &backbone->component.parameters;
     return index >= 0 && index < parameters->count ? parameters->rows[index].name : NULL;
 }
-cover_status cover_backbone_get(const cover_backbone *backbone, const char *name, cover_tensor **value) {
+cover_status cover_backbone_get(cover_tensor **value, const cover_backbone *backbone, const char *name) {
     return component_get(&backbone->component, backbone->component.weights, name, value);
 }
 cover_status cover_backbone_set(cover_backbone *backbone, const char *name, const cover_tensor *value) {
     return component_set(&backbone->component, name, value);
 }
-cover_status cover_backbone_gradient(const cover_backbone *backbone, const char *name, cover_tensor **gradient) {
+cover_status cover_backbone_gradient(cover_tensor **gradient, const cover_backbone *backbone, const char *name) {
     return component_get(&backbone->component, backbone->component.gradient, name, gradient);
 }
 cover_status cover_backbone_zero_gradient(cover_backbone *backbone) {
@@ -271,7 +271,7 @@ static cover_status run_backward(struct component *component, float *dx, const f
     return status;
 }
 
-cover_status cover_backbone_backward(cover_backbone *backbone, cover_tensor **dx, const cover_tensor *x,
+cover_status cover_backbone_backward(cover_tensor **dx, cover_backbone *backbone, const cover_tensor *x,
                                      const cover_tensor *const *gradients, int levels) {
     if (!backbone || !x || !gradients) return fail(COVER_ERROR_ARGUMENT, "cover_backbone_backward: an argument is NULL");
     if (levels != LEVELS) return fail(COVER_ERROR_ARGUMENT, "cover_backbone_backward: %d levels, but there are %d", levels, LEVELS);

@@ -119,13 +119,13 @@ const char *cover_head_parameter_at(const cover_head *head, int index) {
     const struct parameters *parameters = &head->component.parameters;
     return index >= 0 && index < parameters->count ? parameters->rows[index].name : NULL;
 }
-cover_status cover_head_get(const cover_head *head, const char *name, cover_tensor **value) {
+cover_status cover_head_get(cover_tensor **value, const cover_head *head, const char *name) {
     return component_get(&head->component, head->component.weights, name, value);
 }
 cover_status cover_head_set(cover_head *head, const char *name, const cover_tensor *value) {
     return component_set(&head->component, name, value);
 }
-cover_status cover_head_gradient(const cover_head *head, const char *name, cover_tensor **gradient) {
+cover_status cover_head_gradient(cover_tensor **gradient, const cover_head *head, const char *name) {
     return component_get(&head->component, head->component.gradient, name, gradient);
 }
 cover_status cover_head_zero_gradient(cover_head *head) {
@@ -286,9 +286,8 @@ static cover_status give_gradients(cover_tensor **dmoving, cover_tensor **dfixed
     return status;
 }
 
-cover_status cover_head_backward(cover_head *head, cover_tensor **dmoving, cover_tensor **dfixed,
-                                 const cover_tensor *const *moving, const cover_tensor *const *fixed, int levels,
-                                 const cover_tensor *dfield) {
+cover_status cover_head_backward(cover_tensor **dmoving, cover_tensor **dfixed, cover_head *head, const cover_tensor *const *moving,
+                                 const cover_tensor *const *fixed, int levels, const cover_tensor *dfield) {
     if (!head || !moving || !fixed || !dfield) return fail(COVER_ERROR_ARGUMENT, "cover_head_backward: an argument is NULL");
     struct component *component = &head->component;
     struct pairs pairs = {0};

@@ -104,7 +104,7 @@ static cover_status loss_sum(const struct operation *operation, double *sum, dou
     return *valid > 0 ? COVER_OK : fail(COVER_ERROR_NUMERIC, "the mask has no valid pixel, so the loss is not defined");
 }
 
-cover_status cover_vector_loss(cover_context *context, double *value, cover_tensor **gradient, const cover_tensor *prediction,
+cover_status cover_vector_loss(double *value, cover_tensor **gradient, cover_context *context, const cover_tensor *prediction,
                                const cover_tensor *truth, const cover_tensor *mask) {
     if (!context || !value || !prediction || !truth || !mask)
         return fail(COVER_ERROR_ARGUMENT, "cover_vector_loss: an argument is NULL");
@@ -124,7 +124,7 @@ done:
     return status;
 }
 
-cover_status cover_consistency_loss(cover_context *context, double *value, cover_tensor **da, cover_tensor **db,
+cover_status cover_consistency_loss(double *value, cover_tensor **da, cover_tensor **db, cover_context *context,
                                     const cover_tensor *a, const cover_tensor *b, const cover_tensor *mask) {
     if (!context || !value || !a || !b || !mask || !da != !db)
         return fail(COVER_ERROR_ARGUMENT, "cover_consistency_loss: an argument is NULL, or one of da and db alone");

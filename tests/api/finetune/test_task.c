@@ -200,7 +200,7 @@ static void check_backbone(cover_dataset *dataset, const char *kind, const char 
     for (int i = 0; i < parameters->count; i++) {
         cover_tensor *value;
         if (strncmp(parameters->rows[i].name, "backbone.", 9) != 0) continue;
-        ck_assert_ok(cover_backbone_get(wanted, parameters->rows[i].name, &value));
+        ck_assert_ok(cover_backbone_get(&value, wanted, parameters->rows[i].name));
         ck_assert_mem_eq(task->engine->weights + parameters->rows[i].offset, cover_tensor_data(value),
                          (size_t)parameters->rows[i].count * sizeof(float));
         cover_tensor_destroy(value);

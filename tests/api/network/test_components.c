@@ -84,7 +84,8 @@ static void compare_gradients(const struct engine *engine, int64_t valid, cover_
         const struct parameter *row = &engine->model.parameters.rows[i];
         bool of_head = strncmp(row->name, "proj.", 5) == 0;
         cover_tensor *gradient;
-        ck_assert_ok(of_head ? cover_head_gradient(head, row->name, &gradient) : cover_backbone_gradient(backbone, row->name, &gradient));
+        ck_assert_ok(of_head ? cover_head_gradient(&gradient, head, row->name) : cover_backbone_gradient(&gradient, backbone,
+                                                                                                         row->name));
         const float *values = cover_tensor_data(gradient), *truth = engine->gradient + row->offset;
         double square = 0, worst = 0;
         for (int64_t k = 0; k < row->count; k++) {
@@ -141,10 +142,10 @@ static void check_components(int dims) {
     ck_assert_ok(cover_backbone_forward(&of_fixed, backbone, fixed));
     levels_of(a, of_moving), levels_of(b, of_fixed);
     ck_assert_ok(cover_head_forward(&field, head, a, b, LEVEL_COUNT));
-    ck_assert_ok(cover_vector_loss(context, &vector, &dfield, field, truth, mask));
+    ck_assert_ok(cover_vector_loss(&vector, &dfield, context, field, truth, mask));
     ck_assert_double_eq_tol(vector, sums.term[TERM_VECTOR] / (double)sums.count, 1e-5 * vector);
     ck_assert_ok(cover_warp(&warped, context, a[LEVEL_COUNT - 1], truth));
-    ck_assert_ok(cover_consistency_loss(context, &consistency, &da, &db, warped, b[LEVEL_COUNT - 1], mask));
+    ck_assert_ok(cover_consistency_loss(&consistency, &da, &db, context, warped, b[LEVEL_COUNT - 1], mask));
     ck_assert_double_eq_tol(consistency, 1 + sums.term[TERM_COSINE] / (double)sums.count, 1e-5);
 
     /* backward by hand, of L_vec alone (the warp has no public gradient), against an engine that has no L_con */
@@ -153,9 +154,9 @@ static void check_components(int dims) {
     ck_assert_ok(engine_create(&engine, context, &settings, objective_model, &grid, 1));
     ck_assert_ok(engine_step(engine, &source, &sums));
     cover_tensor *dmoving[LEVEL_COUNT], *dfixed[LEVEL_COUNT], *dx = NULL;
-    ck_assert_ok(cover_head_backward(head, dmoving, dfixed, a, b, LEVEL_COUNT, dfield));
-    ck_assert_ok(cover_backbone_backward(backbone, &dx, moving, (const cover_tensor *const *)dmoving, LEVEL_COUNT));
-    ck_assert_ok(cover_backbone_backward(backbone, NULL, fixed, (const cover_tensor *const *)dfixed, LEVEL_COUNT));
+    ck_assert_ok(cover_head_backward(dmoving, dfixed, head, a, b, LEVEL_COUNT, dfield));
+    ck_assert_ok(cover_backbone_backward(&dx, backbone, moving, (const cover_tensor *const *)dmoving, LEVEL_COUNT));
+    ck_assert_ok(cover_backbone_backward(NULL, backbone, fixed, (const cover_tensor *const *)dfixed, LEVEL_COUNT));
     ck_assert_int_eq(cover_tensor_rank(dx), dims + 2);
     compare_gradients(engine, sums.count, backbone, head);
     ck_assert_ok(cover_head_zero_gradient(head));
@@ -321,15 +322,15 @@ START_TEST(wrong_arguments_are_refused_with_a_reason) {
     ck_assert_int_eq(cover_backbone_forward(NULL, backbone, two), COVER_ERROR_ARGUMENT);
     ck_assert_int_eq(cover_backbone_load(&none, context, "/no/such/weights", NULL), COVER_ERROR_IO);
     cover_tensor *value = NULL;
-    ck_assert_int_eq(cover_backbone_get(backbone, "nosuch", &value), COVER_ERROR_ARGUMENT);
-    ck_assert_ok(cover_backbone_get(backbone, "backbone.inc.double_conv.0.weight", &value));
+    ck_assert_int_eq(cover_backbone_get(&value, backbone, "nosuch"), COVER_ERROR_ARGUMENT);
+    ck_assert_ok(cover_backbone_get(&value, backbone, "backbone.inc.double_conv.0.weight"));
     ck_assert_int_eq(cover_backbone_set(backbone, "backbone.inc.double_conv.0.bias", value), COVER_ERROR_SHAPE);
     ck_assert_str_eq(cover_backbone_parameter_at(backbone, 0), "backbone.inc.double_conv.0.weight");
     ck_assert_ptr_null(cover_backbone_parameter_at(backbone, 10000));
     double loss;
     cover_tensor *mask;
     ck_assert_ok(cover_tensor_create(&mask, context, COVER_F32, 4, (int64_t[]){1, 1, 32, 32}));
-    ck_assert_int_eq(cover_vector_loss(context, &loss, NULL, two, two, mask), COVER_ERROR_NUMERIC);
+    ck_assert_int_eq(cover_vector_loss(&loss, NULL, context, two, two, mask), COVER_ERROR_NUMERIC);
     cover_tensor_destroy(mask);
     cover_tensor_destroy(value);
     cover_tensor_destroy(two);
