@@ -40,8 +40,8 @@ typedef struct cover_pack_options {
  *          COVER_ERROR_SHAPE when channels or dims differ, in the same way; COVER_ERROR_ARGUMENT; COVER_ERROR_MISMATCH
  *          when an interrupted pack had other sources or options; after COVER_ERROR_CANCELLED, COVER_ERROR_IO or
  *          COVER_ERROR_MEMORY the work done is kept for `resume` */
-COVER_API cover_status cover_pack(cover_context *context, const char *const *sources, int count, const char *output,
-                                  const cover_pack_options *options, char **summary);
+COVER_API cover_status cover_pack(char **summary, cover_context *context, const char *const *sources, int count, const char *output,
+                                  const cover_pack_options *options);
 
 /** Open a packed dataset.  Costs the same for ten samples and for a million.
  *  @return COVER_OK; COVER_ERROR_IO; COVER_ERROR_FORMAT says what is damaged */
@@ -71,7 +71,7 @@ typedef struct cover_dataset_info {
     int ignore_label;         /**< pixels of label maps that count for nothing have this value, which is `classes`, or -1 */
 } cover_dataset_info;
 #define COVER_DATASET_INFO_INIT {sizeof(cover_dataset_info), 0, 0, 0, 0, 0, {0, 0, 0}, {0, 0, 0}, {0}, 0, 0}
-COVER_API cover_status cover_dataset_get_info(const cover_dataset *dataset, cover_dataset_info *info);
+COVER_API cover_status cover_dataset_get_info(cover_dataset_info *info, const cover_dataset *dataset);
 
 /** Name of a class: by label value of dataset.json, a class folder's, or a word of a labels file.
  *  @return owned by the dataset; NULL when it is not known, and for an index outside 0..classes-1 */
@@ -92,18 +92,18 @@ typedef struct cover_sample_info {
     uint64_t class_set;       /**< multilabel: bit c = class c holds; 0 otherwise */
 } cover_sample_info;
 #define COVER_SAMPLE_INFO_INIT {sizeof(cover_sample_info), COVER_U8, {0, 0, 0}, {0, 0, 0}, {0}, 0, 0, 0, 0, 0, 0}
-COVER_API cover_status cover_dataset_sample(const cover_dataset *dataset, int64_t index, cover_sample_info *info);
+COVER_API cover_status cover_dataset_sample(cover_sample_info *info, const cover_dataset *dataset, int64_t index);
 
 /** Read one sample as it was packed: (C, [D,] H, W).  May be called from several threads at once. */
-COVER_API cover_status cover_dataset_read(const cover_dataset *dataset, int64_t index, cover_tensor **image);
+COVER_API cover_status cover_dataset_read(cover_tensor **image, const cover_dataset *dataset, int64_t index);
 /** Read its label map ([D,] H, W), COVER_U8 or COVER_U16.  COVER_ERROR_ARGUMENT when it has none. */
-COVER_API cover_status cover_dataset_read_label(const cover_dataset *dataset, int64_t index, cover_tensor **label);
+COVER_API cover_status cover_dataset_read_label(cover_tensor **label, const cover_dataset *dataset, int64_t index);
 
 /** Verify a dataset, checkpoint, run folder or weight file completely.
  *  @param[out] report JSON {ok, errors [...]}, released with cover_text_release()
  *  @return COVER_OK when it could be looked at, whatever was found: see "ok"; COVER_ERROR_IO when there is no such file;
  *          COVER_ERROR_MEMORY; COVER_ERROR_CANCELLED */
-COVER_API cover_status cover_check(cover_context *context, const char *path, char **report);
+COVER_API cover_status cover_check(char **report, cover_context *context, const char *path);
 
 #ifdef __cplusplus
 }

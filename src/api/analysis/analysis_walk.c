@@ -16,7 +16,7 @@ enum { IMAGES_DEFAULT = 16 };
 
 static cover_status sample_of(const struct walk *walk, int64_t index, cover_sample_info *info) {
     *info = (cover_sample_info)COVER_SAMPLE_INFO_INIT;
-    return cover_dataset_sample(walk->dataset, index, info);
+    return cover_dataset_sample(info, walk->dataset, index);
 }
 
 /* All labelled samples, then the first of a shuffle (Fisher and Yates). */
@@ -52,7 +52,7 @@ cover_status walk_open(struct walk *walk, cover_context *context, const char *we
     walk->settings = *config_settings(cover_backbone_config(walk->backbone));
     TRY(cover_dataset_open(&walk->dataset, context, data));
     cover_dataset_info info = COVER_DATASET_INFO_INIT;
-    TRY(cover_dataset_get_info(walk->dataset, &info));
+    TRY(cover_dataset_get_info(&info, walk->dataset));
     if (info.dims != walk->settings.network.dims || info.channels != walk->settings.network.channels)
         return fail(COVER_ERROR_SHAPE, "%s: %dD images with %d channels, but the network takes %dD with %d", data, info.dims,
                     info.channels, (int)walk->settings.network.dims, (int)walk->settings.network.channels);
@@ -84,7 +84,7 @@ cover_status walk_labels(const struct walk *walk, int64_t at, int level, uint16_
     TRY(sample_of(walk, walk->chosen[at], &info));
     *grid = (struct grid){.ndim = (int)walk->settings.network.dims, .size = {1, 1, 1}};
     for (int i = 3 - grid->ndim; i < 3; i++) grid->size[i] = (info.size[i] + stride - 1) / stride;
-    if (info.has_label) TRY(cover_dataset_read_label(walk->dataset, walk->chosen[at], &map));
+    if (info.has_label) TRY(cover_dataset_read_label(&map, walk->dataset, walk->chosen[at]));
     uint16_t *labels = memory_alloc(walk->context, (size_t)grid_pixels(grid) * sizeof *labels);
     for (int64_t pixel = 0; labels && pixel < grid_pixels(grid); pixel++) {
         int64_t place[3] = {pixel / grid->size[2] / grid->size[1], pixel / grid->size[2] % grid->size[1], pixel % grid->size[2]};
@@ -118,7 +118,7 @@ cover_status walk_features(const struct walk *walk, int64_t at, cover_features *
     struct intensity intensity;
     cover_tensor *packed = NULL, *image = NULL;
     cover_status status;
-    GO(cover_dataset_read(walk->dataset, walk->chosen[at], &packed));
+    GO(cover_dataset_read(&packed, walk->dataset, walk->chosen[at]));
     GO(tensor_layout(&layout, packed, dims, "image"));
     int64_t count = grid_pixels(&layout.grid) * layout.channels;
     values = memory_alloc(walk->context, (size_t)count * sizeof *values);

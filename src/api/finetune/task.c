@@ -32,7 +32,7 @@ static cover_status check_data(const cover_task *task, const cover_dataset_info 
 static cover_status prepare_data(cover_task *task) {
     const struct settings *s = &task->settings;
     cover_dataset_info info = COVER_DATASET_INFO_INIT;
-    TRY(cover_dataset_get_info(task->dataset, &info));
+    TRY(cover_dataset_get_info(&info, task->dataset));
     memcpy(task->hash, info.hash, sizeof task->hash);
     task->reader = dataset_reader(task->dataset);
     TRY(check_data(task, &info));

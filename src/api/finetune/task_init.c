@@ -74,7 +74,7 @@ cover_status cover_task_config(cover_config **out, cover_context *context, const
     cover_dataset_info info = COVER_DATASET_INFO_INIT;
     cover_config *config;
     char preset[16];
-    TRY(cover_dataset_get_info(dataset, &info));
+    TRY(cover_dataset_get_info(&info, dataset));
     TRY(check_data(&info, classification));
     snprintf(preset, sizeof preset, "%s-%dd", task, info.dims);
     TRY(cover_config_create(&config, context, preset));

@@ -99,7 +99,7 @@ cover_status cover_trainer_create(cover_trainer **out, cover_context *context, c
     struct communicator *ranks = context->communicator;
     cover_trainer *trainer = NULL;
     cover_status status = cover_config_validate(config);
-    if (status == COVER_OK) status = cover_dataset_get_info(dataset, &info);
+    if (status == COVER_OK) status = cover_dataset_get_info(&info, dataset);
     TRY(collective_agree(ranks, status));
     if (ranks) TRY(same_run(context, config, &info));
     GO(collective_agree(ranks, create_here(&trainer, context, dataset, config, &info)));

@@ -193,7 +193,7 @@ static const struct check_kind kinds[] = {
     {"unknown", is_anything, check_unknown},
 };
 
-cover_status cover_check(cover_context *context, const char *path, char **report) {
+cover_status cover_check(char **report, cover_context *context, const char *path) {
     if (!context || !path || !report) return fail(COVER_ERROR_ARGUMENT, "check: NULL argument");
     if (!file_exists(path) && !folder_exists(path)) return fail(COVER_ERROR_IO, "%s: no such file or folder", path);
     struct check check = {.context = context, .findings = {.context = context}, .facts = {.context = context}};

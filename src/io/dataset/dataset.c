@@ -69,7 +69,7 @@ void cover_dataset_destroy(cover_dataset *dataset) {
     memory_free(dataset->context, dataset);
 }
 
-cover_status cover_dataset_get_info(const cover_dataset *dataset, cover_dataset_info *info) {
+cover_status cover_dataset_get_info(cover_dataset_info *info, const cover_dataset *dataset) {
     if (!dataset || !info) return fail(COVER_ERROR_ARGUMENT, "dataset info: NULL argument");
     const struct dataset_directory *directory = &dataset->directory;
     cover_dataset_info known = {.samples = directory->samples,
@@ -179,7 +179,7 @@ cover_status dataset_names(const cover_dataset *dataset, const struct dataset_ro
     return COVER_OK;
 }
 
-cover_status cover_dataset_sample(const cover_dataset *dataset, int64_t index, cover_sample_info *info) {
+cover_status cover_dataset_sample(cover_sample_info *info, const cover_dataset *dataset, int64_t index) {
     static _Thread_local char name[DATASET_NAME_MAX + 1], patient[DATASET_NAME_MAX + 1];
     struct dataset_row row;
     if (!dataset || !info) return fail(COVER_ERROR_ARGUMENT, "dataset sample: NULL argument");
@@ -239,7 +239,7 @@ static cover_status adopt(cover_tensor **tensor, const cover_dataset *dataset, c
     return status;
 }
 
-cover_status cover_dataset_read(const cover_dataset *dataset, int64_t index, cover_tensor **image) {
+cover_status cover_dataset_read(cover_tensor **image, const cover_dataset *dataset, int64_t index) {
     struct dataset_row row;
     uint64_t bytes;
     if (!dataset || !image) return fail(COVER_ERROR_ARGUMENT, "dataset read: NULL argument");
@@ -255,7 +255,7 @@ cover_status cover_dataset_read(const cover_dataset *dataset, int64_t index, cov
     return adopt(image, dataset, (cover_dtype)dataset_dtype(row.dtype), &row, dataset->directory.channels, pixels);
 }
 
-cover_status cover_dataset_read_label(const cover_dataset *dataset, int64_t index, cover_tensor **label) {
+cover_status cover_dataset_read_label(cover_tensor **label, const cover_dataset *dataset, int64_t index) {
     struct dataset_row row;
     uint64_t bytes;
     if (!dataset || !label) return fail(COVER_ERROR_ARGUMENT, "dataset read label: NULL argument");

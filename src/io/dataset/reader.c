@@ -7,7 +7,7 @@ static cover_status read_image(void *user, int64_t index, float **pixels, struct
 
 static const char *sample_name(void *user, int64_t index) {
     cover_sample_info info = COVER_SAMPLE_INFO_INIT;
-    return cover_dataset_sample(user, index, &info) == COVER_OK ? info.name : "?";
+    return cover_dataset_sample(&info, user, index) == COVER_OK ? info.name : "?";
 }
 
 static cover_status read_label(void *user, int64_t index, uint16_t **out, struct grid *grid) {

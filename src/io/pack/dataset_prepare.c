@@ -33,7 +33,7 @@ static cover_status open_earlier(cover_dataset **dataset, const struct cache *ca
     if (status != COVER_OK) return status == COVER_ERROR_MEMORY ? status : COVER_OK;
     status = cover_dataset_open(dataset, cache->context, cache->dataset);
     if (status == COVER_OK) {
-        cover_dataset_get_info(*dataset, &info);
+        cover_dataset_get_info(&info, *dataset);
         write_key(wanted, cache->now, info.hash);
         if (bytes != KEY_BYTES || memcmp(key, wanted, KEY_BYTES) != 0) {
             cover_dataset_destroy(*dataset);
@@ -50,14 +50,14 @@ static cover_status pack_now(cover_dataset **dataset, const struct cache *cache,
     char key[KEY_BYTES + 1];
     log_line(cache->context, COVER_LOG_INFO, "%s: packing it into %s, once", path, cache->dataset);
     options->resume = 1;
-    cover_status status = cover_pack(cache->context, &path, 1, cache->dataset, options, NULL);
+    cover_status status = cover_pack(NULL, cache->context, &path, 1, cache->dataset, options);
     if (status == COVER_ERROR_MISMATCH) { /* what was interrupted was another pack */
         options->resume = 0;
-        status = cover_pack(cache->context, &path, 1, cache->dataset, options, NULL);
+        status = cover_pack(NULL, cache->context, &path, 1, cache->dataset, options);
     }
     TRY(status);
     TRY(cover_dataset_open(dataset, cache->context, cache->dataset));
-    cover_dataset_get_info(*dataset, &info);
+    cover_dataset_get_info(&info, *dataset);
     write_key(key, cache->now, info.hash);
     status = file_replace(cache->context, cache->key, key, KEY_BYTES);
     if (status == COVER_OK) return status;

@@ -107,8 +107,8 @@ cover_status pack_digest(cover_context *context, const char *const *sources, int
     return status;
 }
 
-cover_status cover_pack(cover_context *context, const char *const *sources, int count, const char *output,
-                        const cover_pack_options *given, char **summary) {
+cover_status cover_pack(char **summary, cover_context *context, const char *const *sources, int count, const char *output,
+                        const cover_pack_options *given) {
     if (!context || !sources || count < 1 || !output)
         return fail(COVER_ERROR_ARGUMENT, "pack: a context, at least one source and an output are needed");
     cover_pack_options options = COVER_PACK_OPTIONS_INIT;

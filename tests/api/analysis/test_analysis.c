@@ -194,7 +194,7 @@ START_TEST(a_fine_tuned_network_is_taken_from_its_checkpoint_as_from_its_weights
         ck_assert_ok(cover_finetune(context, dataset, config, at("run"), at("tuned"), NULL, NULL));
         cover_config_destroy(config);
         cover_dataset_destroy(dataset);
-        ck_assert_ok(cover_check(context, at("tuned/checkpoint.h5"), &text));
+        ck_assert_ok(cover_check(&text, context, at("tuned/checkpoint.h5")));
         ck_assert_msg(strstr(text, "\"ok\": true") != NULL, "%s", text);
         cover_text_release(context, text);
         const char *const files[] = {"tuned/checkpoint.h5", "tuned/weights.safetensors"};

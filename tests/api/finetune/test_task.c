@@ -276,7 +276,7 @@ START_TEST(balanced_weights_are_inverse_to_how_often_a_class_comes) {
     double found[3] = {0}, sum = 0;
     for (int64_t i = 0; i < task->split.train_count; i++) {
         cover_tensor *label;
-        ck_assert_ok(cover_dataset_read_label(dataset, task->split.train[i], &label));
+        ck_assert_ok(cover_dataset_read_label(&label, dataset, task->split.train[i]));
         const uint8_t *values = cover_tensor_data(label);
         for (int p = 0; p < 32 * 32; p++)
             if (values[p] < 3) found[values[p]]++;

@@ -35,7 +35,7 @@ static void pack(const char *name, uint32_t variant, char *out, size_t bytes) {
     snprintf(images, sizeof images, "%s/images-%u", folder, variant);
     write_blobs(context, images, 6, variant, 48, 56);
     snprintf(out, bytes, "%s/%s", folder, name);
-    ck_assert_ok(cover_pack(context, (const char *[]){images}, 1, out, NULL, NULL));
+    ck_assert_ok(cover_pack(NULL, context, (const char *[]){images}, 1, out, NULL));
 }
 
 static void setup(void) {

@@ -5,7 +5,7 @@
 
 static json_t *check(const char *path) {
     char *text = NULL;
-    ck_assert_ok(cover_check(context, path, &text));
+    ck_assert_ok(cover_check(&text, context, path));
     json_error_t error;
     json_t *report = json_loads(text, 0, &error);
     ck_assert_msg(report != NULL, "%s: %s", error.text, text);
@@ -100,8 +100,8 @@ START_TEST(other_files_are_said_to_be_none)
         write_text(at("x.h5"), "");
         ck_assert_ptr_nonnull(strstr(first_finding(at("x.h5")), "neither a dataset"));
         ck_assert_ptr_nonnull(strstr(first_finding(folder), "neither a dataset"));
-        ck_assert_fails(cover_check(context, at("none.h5"), &report), COVER_ERROR_IO, "no such file");
-        ck_assert_int_eq(cover_check(context, NULL, &report), COVER_ERROR_ARGUMENT);
+        ck_assert_fails(cover_check(&report, context, at("none.h5")), COVER_ERROR_IO, "no such file");
+        ck_assert_int_eq(cover_check(&report, context, NULL), COVER_ERROR_ARGUMENT);
         ck_assert_ptr_null(report);
     }
 END_TEST

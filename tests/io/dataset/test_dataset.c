@@ -55,7 +55,7 @@ static void same_sample(const cover_dataset *dataset, const struct synthetic *s,
     cover_sample_info info = COVER_SAMPLE_INFO_INIT;
     cover_tensor *tensor = NULL;
     synthetic_row(s, i, &row);
-    ck_assert_ok(cover_dataset_sample(dataset, i, &info));
+    ck_assert_ok(cover_dataset_sample(&info, dataset, i));
     ck_assert_int_eq((int)info.dtype, dataset_dtype(row.dtype));
     for (int a = 0; a < 3; a++) ck_assert_int_eq(info.size[a], row.size[a]);
     ck_assert_mem_eq(info.spacing_mm, row.spacing_mm, sizeof info.spacing_mm);
@@ -65,7 +65,7 @@ static void same_sample(const cover_dataset *dataset, const struct synthetic *s,
     char name[64];
     snprintf(name, sizeof name, "case_%lld", (long long)i);
     ck_assert_str_eq(info.name, name);
-    ck_assert_ok(cover_dataset_read(dataset, i, &tensor));
+    ck_assert_ok(cover_dataset_read(&tensor, dataset, i));
     ck_assert_int_eq(cover_tensor_dtype(tensor), info.dtype);
     synthetic_values(s, &row, i, false, expected);
     same_values(tensor, s, &row, expected, false);
@@ -73,12 +73,12 @@ static void same_sample(const cover_dataset *dataset, const struct synthetic *s,
     tensor = NULL;
     ck_assert_int_eq(info.has_label, row.label_dtype != DATASET_NO_LABEL);
     if (info.has_label) {
-        ck_assert_ok(cover_dataset_read_label(dataset, i, &tensor));
+        ck_assert_ok(cover_dataset_read_label(&tensor, dataset, i));
         synthetic_values(s, &row, i, true, expected);
         same_values(tensor, s, &row, expected, true);
         cover_tensor_destroy(tensor);
     } else {
-        ck_assert_int_eq(cover_dataset_read_label(dataset, i, &tensor), COVER_ERROR_ARGUMENT);
+        ck_assert_int_eq(cover_dataset_read_label(&tensor, dataset, i), COVER_ERROR_ARGUMENT);
         ck_assert_ptr_null(tensor);
     }
 }
@@ -99,7 +99,7 @@ START_TEST(every_dtype_and_dimension_survives_the_round_trip)
         s.context = context;
         ck_assert_ok(synthetic_write(&s, path));
         ck_assert_ok(cover_dataset_open(&dataset, context, path));
-        ck_assert_ok(cover_dataset_get_info(dataset, &info));
+        ck_assert_ok(cover_dataset_get_info(&info, dataset));
         ck_assert(info.samples == s.samples && info.dims == s.dims && info.channels == s.channels && info.classes == 4);
         ck_assert_int_eq(info.has_labels, s.labels);
         ck_assert(info.min_size[2] == 7 && info.max_size[2] == 7 && info.min_size[1] == 5);
@@ -107,8 +107,8 @@ START_TEST(every_dtype_and_dimension_survives_the_round_trip)
         ck_assert_uint_eq(strlen(info.hash), 64);
         for (int64_t i = 0; i < s.samples; i++) same_sample(dataset, &s, i);
         cover_sample_info sample = COVER_SAMPLE_INFO_INIT;
-        ck_assert_int_eq(cover_dataset_sample(dataset, -1, &sample), COVER_ERROR_ARGUMENT);
-        ck_assert_int_eq(cover_dataset_sample(dataset, s.samples, &sample), COVER_ERROR_ARGUMENT);
+        ck_assert_int_eq(cover_dataset_sample(&sample, dataset, -1), COVER_ERROR_ARGUMENT);
+        ck_assert_int_eq(cover_dataset_sample(&sample, dataset, s.samples), COVER_ERROR_ARGUMENT);
         cover_dataset_destroy(dataset);
     }
 END_TEST
@@ -227,15 +227,15 @@ static cover_status read_all(void) {
     cover_status status = cover_dataset_open(&dataset, context, path);
     if (status != COVER_OK) return status;
     cover_dataset_info info = COVER_DATASET_INFO_INIT;
-    cover_dataset_get_info(dataset, &info);
+    cover_dataset_get_info(&info, dataset);
     for (int64_t i = 0; status == COVER_OK && i < info.samples; i++) {
         cover_sample_info sample = COVER_SAMPLE_INFO_INIT;
         cover_tensor *tensor = NULL;
-        status = cover_dataset_sample(dataset, i, &sample);
-        if (status == COVER_OK) status = cover_dataset_read(dataset, i, &tensor);
+        status = cover_dataset_sample(&sample, dataset, i);
+        if (status == COVER_OK) status = cover_dataset_read(&tensor, dataset, i);
         cover_tensor_destroy(tensor);
         tensor = NULL;
-        if (status == COVER_OK && sample.has_label) status = cover_dataset_read_label(dataset, i, &tensor);
+        if (status == COVER_OK && sample.has_label) status = cover_dataset_read_label(&tensor, dataset, i);
         cover_tensor_destroy(tensor);
     }
     cover_dataset_destroy(dataset);

@@ -72,8 +72,8 @@ START_TEST(an_image_goes_through_the_rules_of_a_dataset_as_it_went_through_pack)
         ck_assert_ok(image_read(&label, context, at("in/labels/a.png"), 0));
         ck_assert_ok(image_rules_apply(&rules, context, &image, &label));
         cover_tensor *pixels, *values;
-        ck_assert_ok(cover_dataset_read(dataset, 0, &pixels));
-        ck_assert_ok(cover_dataset_read_label(dataset, 0, &values));
+        ck_assert_ok(cover_dataset_read(&pixels, dataset, 0));
+        ck_assert_ok(cover_dataset_read_label(&values, dataset, 0));
         ck_assert_mem_eq(image.data, cover_tensor_data(pixels), 9 * 14);
         ck_assert_mem_eq(label.data, cover_tensor_data(values), 9 * 14);
         cover_tensor_destroy(pixels);

@@ -11,7 +11,7 @@ static bool packs(const char *path, const cover_pack_options *options, int64_t s
     cover_dataset_info info = COVER_DATASET_INFO_INIT;
     logged[0] = 0;
     ck_assert_ok(cover_dataset_prepare(&dataset, context, path, at("cache"), options));
-    ck_assert_ok(cover_dataset_get_info(dataset, &info));
+    ck_assert_ok(cover_dataset_get_info(&info, dataset));
     ck_assert_int_eq(info.samples, samples);
     cover_dataset_destroy(dataset);
     return strstr(logged, "packing it into") != NULL;

@@ -44,7 +44,7 @@ START_TEST(eight_and_sixteen_bits_stay_and_all_else_is_float32)
             ck_assert_double_eq_tol(info.spacing_mm[2], 1.5, 1e-6);
             ck_assert_double_eq_tol(info.affine[0], 1.5, 1e-6);
             ck_assert_double_eq_tol(info.affine[11], 30, 1e-6);
-            ck_assert_ok(cover_dataset_read(dataset, i, &image));
+            ck_assert_ok(cover_dataset_read(&image, dataset, i));
             const void *data = cover_tensor_data(image);
             if (i == 0) ck_assert_mem_eq(data, u8, sizeof u8);
             if (i == 1) ck_assert_mem_eq(data, u16, sizeof u16);
@@ -155,7 +155,7 @@ START_TEST(size_and_spacing_resample_image_and_label_together)
         const cover_sample_info info = sample_of(dataset, 0);
         ck_assert(info.size[1] == 10 && info.size[2] == 24 && info.dtype == COVER_U8);
         cover_tensor *label;
-        ck_assert_ok(cover_dataset_read_label(dataset, 0, &label));
+        ck_assert_ok(cover_dataset_read_label(&label, dataset, 0));
         ck_assert(cover_tensor_shape(label)[0] == 10 && cover_tensor_shape(label)[1] == 24);
         for (int y = 0; y < 10; y++)
             for (int x = 0; x < 24; x++)
@@ -231,7 +231,7 @@ START_TEST(window_and_percentiles_clip_each_image)
         ck_assert_ok(pack(at("png"), at("out.h5"), &options, NULL));
         cover_dataset *dataset = open_dataset(at("out.h5"));
         cover_tensor *image;
-        ck_assert_ok(cover_dataset_read(dataset, 0, &image));
+        ck_assert_ok(cover_dataset_read(&image, dataset, 0));
         for (int k = 0; k < 256; k++) {
             const int value = value_of(1, k);
             ck_assert_int_eq(((uint8_t *)cover_tensor_data(image))[k], value < 30 ? 30 : value > 100 ? 100 : value);
@@ -257,7 +257,7 @@ START_TEST(channels_become_grey_or_rgb_when_asked)
         ck_assert_ok(pack(at("in"), at("out.h5"), &options, NULL));
         cover_dataset *dataset = open_dataset(at("out.h5"));
         cover_tensor *image;
-        ck_assert_ok(cover_dataset_read(dataset, 1, &image));
+        ck_assert_ok(cover_dataset_read(&image, dataset, 1));
         for (int k = 0; k < 30; k++) {
             const int r = value_of(2, 3 * k), g = value_of(2, 3 * k + 1), b = value_of(2, 3 * k + 2);
             ck_assert_int_eq(((uint8_t *)cover_tensor_data(image))[k], (299 * r + 587 * g + 114 * b + 500) / 1000);
@@ -267,7 +267,7 @@ START_TEST(channels_become_grey_or_rgb_when_asked)
         options.channels = 3;
         ck_assert_ok(pack(at("in"), at("out.h5"), &options, NULL));
         dataset = open_dataset(at("out.h5"));
-        ck_assert_ok(cover_dataset_read(dataset, 0, &image));
+        ck_assert_ok(cover_dataset_read(&image, dataset, 0));
         for (int k = 0; k < 90; k++) ck_assert_int_eq(((uint8_t *)cover_tensor_data(image))[k], value_of(1, k / 3));
         cover_tensor_destroy(image);
         cover_dataset_destroy(dataset);
@@ -441,7 +441,7 @@ START_TEST(labels_that_are_no_labels_are_refused)
         json_decref(summary);
         cover_dataset *dataset = open_dataset(at("out.h5"));
         cover_tensor *label;
-        ck_assert_ok(cover_dataset_read_label(dataset, 0, &label));
+        ck_assert_ok(cover_dataset_read_label(&label, dataset, 0));
         ck_assert_int_eq(cover_tensor_dtype(label), COVER_U16);
         ck_assert_int_eq(((uint16_t *)cover_tensor_data(label))[7], 300);
         cover_tensor_destroy(label);
@@ -494,7 +494,7 @@ START_TEST(the_content_hash_is_that_of_the_samples_alone)
             strcpy(hash[s], json_string_value(json_object_get(summary, "hash")));
             cover_dataset *dataset = open_dataset(at("out.h5"));
             cover_dataset_info info = COVER_DATASET_INFO_INIT;
-            ck_assert_ok(cover_dataset_get_info(dataset, &info));
+            ck_assert_ok(cover_dataset_get_info(&info, dataset));
             ck_assert_str_eq(info.hash, hash[s]);
             cover_dataset_destroy(dataset);
             json_decref(summary);

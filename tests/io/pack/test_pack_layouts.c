@@ -49,13 +49,13 @@ START_TEST(a_folder_is_walked_in_the_order_of_names)
         ck_assert_str_eq(told(dataset, 1), "b/deep/er/y.PNG split 0 class -1 label 0");
         ck_assert_str_eq(told(dataset, 2), "b/x.png split 0 class -1 label 0");
         cover_tensor *image;
-        ck_assert_ok(cover_dataset_read(dataset, 1, &image));
+        ck_assert_ok(cover_dataset_read(&image, dataset, 1));
         ck_assert_int_eq(cover_tensor_rank(image), 3);
         const uint8_t *pixels = cover_tensor_data(image);
         for (int k = 0; k < 54; k++) ck_assert_uint_eq(pixels[k], value_of(3, k));
         cover_tensor_destroy(image);
         cover_dataset_info info = COVER_DATASET_INFO_INIT;
-        ck_assert_ok(cover_dataset_get_info(dataset, &info));
+        ck_assert_ok(cover_dataset_get_info(&info, dataset));
         ck_assert(info.min_size[1] == 6 && info.max_size[1] == 7 && info.min_size[2] == 5 && info.max_size[2] == 9);
         cover_dataset_destroy(dataset);
     }
@@ -66,7 +66,7 @@ START_TEST(single_images_and_several_sources_are_taken_in_their_order)
         write_png(at("one.png"), 6, 5, 1, 1);
         write_png(at("more/two.png"), 6, 5, 1, 2);
         const char *sources[] = {at("one.png"), at("more/")};
-        ck_assert_ok(cover_pack(context, sources, 2, at("out.h5"), NULL, NULL));
+        ck_assert_ok(cover_pack(NULL, context, sources, 2, at("out.h5"), NULL));
         cover_dataset *dataset = open_dataset(at("out.h5"));
         ck_assert_str_eq(told(dataset, 0), "one.png split 0 class -1 label 0");
         ck_assert_str_eq(told(dataset, 1), "more/two.png split 0 class -1 label 0");
@@ -147,7 +147,7 @@ START_TEST(images_and_labels_are_paired_by_name)
         ck_assert_str_eq(told(dataset, 1), "c.png split 0 class -1 label 0");
         ck_assert_str_eq(told(dataset, 2), "sub/b.png split 0 class -1 label 1");
         cover_tensor *label;
-        ck_assert_ok(cover_dataset_read_label(dataset, 2, &label));
+        ck_assert_ok(cover_dataset_read_label(&label, dataset, 2));
         ck_assert_int_eq(cover_tensor_dtype(label), COVER_U8);
         for (int k = 0; k < 40; k++) ck_assert_uint_eq(((uint8_t *)cover_tensor_data(label))[k], k / 3 % 4);
         cover_tensor_destroy(label);
@@ -226,7 +226,7 @@ START_TEST(sources_that_are_none_are_errors)
         ck_assert_ok(folder_create(at("empty")));
         ck_assert_fails(pack(at("empty"), at("out.h5"), NULL, NULL), COVER_ERROR_ARGUMENT, "no images found");
         ck_assert_fails(pack("", at("out.h5"), NULL, NULL), COVER_ERROR_ARGUMENT, "source 1 is empty");
-        ck_assert_int_eq(cover_pack(context, NULL, 1, at("out.h5"), NULL, NULL), COVER_ERROR_ARGUMENT);
+        ck_assert_int_eq(cover_pack(NULL, context, NULL, 1, at("out.h5"), NULL), COVER_ERROR_ARGUMENT);
         ck_assert(!file_exists(at("out.h5")) && !file_exists(at("out.h5.spool")));
     }
 END_TEST
@@ -344,7 +344,7 @@ START_TEST(a_labels_file_gives_each_sample_its_set_of_classes)
         ck_assert_ptr_nonnull(strstr(logged, "1 of 6 lines speak of no image"));
         cover_dataset *dataset = open_dataset(at("out.h5"));
         cover_dataset_info info = COVER_DATASET_INFO_INIT;
-        ck_assert_ok(cover_dataset_get_info(dataset, &info));
+        ck_assert_ok(cover_dataset_get_info(&info, dataset));
         ck_assert_int_eq(info.multilabel, 1);
         /* Nodule has its place although its image is not here: parts of a collection agree */
         static const char *const names[] = {"Effusion", "Mass", "Nodule"};
@@ -360,7 +360,7 @@ START_TEST(a_labels_file_gives_each_sample_its_set_of_classes)
             ck_assert_str_eq(sample.patient, patients[i]);
         }
         char *report;
-        ck_assert_ok(cover_check(context, at("out.h5"), &report));
+        ck_assert_ok(cover_check(&report, context, at("out.h5")));
         ck_assert_msg(strstr(report, "\"ok\": true") != NULL, "%s", report);
         cover_text_release(context, report);
         cover_dataset_destroy(dataset);

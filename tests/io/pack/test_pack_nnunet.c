@@ -47,7 +47,7 @@ START_TEST(an_nnunet_raw_dataset_keeps_channels_labels_and_splits)
         ck_assert_str_eq(told(dataset, 0), "case_00 split 1 class -1 label 1");
         ck_assert_str_eq(told(dataset, 2), "case_02 split 3 class -1 label 0");
         cover_tensor *image;
-        ck_assert_ok(cover_dataset_read(dataset, 1, &image));
+        ck_assert_ok(cover_dataset_read(&image, dataset, 1));
         ck_assert_int_eq(cover_tensor_shape(image)[0], 2);
         for (int c = 0; c < 2; c++)
             for (int k = 0; k < 36; k++) {
@@ -164,12 +164,12 @@ START_TEST(the_label_to_ignore_is_no_class)
         ck_assert_ok(pack(at("raw"), at("out.h5"), NULL, NULL));
         cover_dataset *dataset = open_dataset(at("out.h5"));
         cover_dataset_info info = COVER_DATASET_INFO_INIT;
-        ck_assert_ok(cover_dataset_get_info(dataset, &info));
+        ck_assert_ok(cover_dataset_get_info(&info, dataset));
         ck_assert_int_eq(info.classes, 2);
         ck_assert_int_eq(info.ignore_label, 2);
         ck_assert_ptr_null(cover_dataset_class_name(dataset, 2));
         cover_tensor *label;
-        ck_assert_ok(cover_dataset_read_label(dataset, 0, &label));
+        ck_assert_ok(cover_dataset_read_label(&label, dataset, 0));
         ck_assert_uint_eq(((const uint8_t *)cover_tensor_data(label))[6], 2); /* it stays where it is */
         cover_tensor_destroy(label);
         cover_dataset_destroy(dataset);
@@ -185,7 +185,7 @@ START_TEST(without_a_label_to_ignore_there_is_none)
         ck_assert_ok(pack(at("raw"), at("out.h5"), NULL, NULL));
         cover_dataset *dataset = open_dataset(at("out.h5"));
         cover_dataset_info info = COVER_DATASET_INFO_INIT;
-        ck_assert_ok(cover_dataset_get_info(dataset, &info));
+        ck_assert_ok(cover_dataset_get_info(&info, dataset));
         ck_assert_int_eq(info.ignore_label, -1);
         cover_dataset_destroy(dataset);
     }

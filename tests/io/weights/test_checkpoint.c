@@ -252,7 +252,7 @@ END_TEST
 
 static void check_report(const char *path, const char *text) {
     char *report = NULL;
-    ck_assert_ok(cover_check(test_context, path, &report));
+    ck_assert_ok(cover_check(&report, test_context, path));
     ck_assert_msg(strstr(report, text), "'%s' lacks '%s'", report, text);
     cover_text_release(test_context, report);
 }
