@@ -68,9 +68,8 @@ COVER_API cover_status cover_tsne(cover_tensor **plane, double *kl, cover_contex
  *  @param[out] summary JSON {output, points, channels, level, classes {LABEL: points}, perplexity, kl}, released with
  *                      cover_text_release(); may be NULL
  *  @return as cover_feature_points() and cover_tsne() */
-COVER_API cover_status cover_analyse_tsne(cover_context *context, const char *weights, const char *data, const char *path,
-                                          const cover_feature_options *features, const cover_tsne_options *tsne,
-                                          char **summary);
+COVER_API cover_status cover_analyse_tsne(char **summary, cover_context *context, const char *weights, const char *data,
+                                          const char *path, const cover_feature_options *features, const cover_tsne_options *tsne);
 
 /** Dispersion: the mean distance of neighbouring pixels' features (length 1), when both have one label and when they have
  *  two.
@@ -80,8 +79,8 @@ COVER_API cover_status cover_analyse_tsne(cover_context *context, const char *we
  *                   no pairs is null.  Released with cover_text_release()
  *  @param      options level, images, seed and progress are read; NULL = each level
  *  @return as cover_feature_points() */
-COVER_API cover_status cover_analyse_dispersion(cover_context *context, const char *weights, const char *data,
-                                                const cover_feature_options *options, char **json);
+COVER_API cover_status cover_analyse_dispersion(char **json, cover_context *context, const char *weights, const char *data,
+                                                const cover_feature_options *options);
 
 /** FLOPs of VPA over its last 1..5 levels, against one window at level 4 with the same receptive field (paper, 4.3.5).
  *  Counted on the head's graph for one pair of images of the settings' crop: convolutions and MoV, 2 a multiply-add.
@@ -91,7 +90,7 @@ COVER_API cover_status cover_analyse_dispersion(cover_context *context, const ch
  *  @param[out] json {dims, size, radius, rows [{levels, field, vpa_flops, direct_radius, direct_flops, ratio}]}, released with
  *                   cover_text_release(); field: pixels an axis that one pixel of the result sees
  *  @return COVER_OK; COVER_ERROR_ARGUMENT; COVER_ERROR_IO; COVER_ERROR_MEMORY */
-COVER_API cover_status cover_analyse_flops(cover_context *context, const cover_config *config, const char *path, char **json);
+COVER_API cover_status cover_analyse_flops(char **json, cover_context *context, const cover_config *config, const char *path);
 
 /** Curves of several runs, one plot a figure that their logs hold (paper, Fig. 5).
  *
@@ -100,8 +99,8 @@ COVER_API cover_status cover_analyse_flops(cover_context *context, const cover_c
  *  @param[out] json {output, runs [{run, steps, last {FIGURE: value}}]}, released with cover_text_release(); may be NULL
  *  @return COVER_OK; COVER_ERROR_ARGUMENT (no run, more than 10, another ending); COVER_ERROR_IO; COVER_ERROR_FORMAT names file
  *          and line; COVER_ERROR_MEMORY */
-COVER_API cover_status cover_analyse_curves(cover_context *context, const char *const *runs, int count, const char *path,
-                                            char **json);
+COVER_API cover_status cover_analyse_curves(char **json, cover_context *context, const char *const *runs, int count,
+                                            const char *path);
 
 #ifdef __cplusplus
 }

@@ -203,7 +203,7 @@ static cover_status write_json(char **json, const struct curves *curves, const c
     return status;
 }
 
-cover_status cover_analyse_curves(cover_context *context, const char *const *runs, int count, const char *path, char **json) {
+cover_status cover_analyse_curves(char **json, cover_context *context, const char *const *runs, int count, const char *path) {
     if (!context || !runs || !path) return fail(COVER_ERROR_ARGUMENT, "cover_analyse_curves: an argument is NULL");
     if (count < 1 || count > PLOT_COLOURS) return fail(COVER_ERROR_ARGUMENT, "curves of %d runs: give 1 to %d", count, PLOT_COLOURS);
     if (!has_suffix(path, ".html") && !has_suffix(path, ".csv"))

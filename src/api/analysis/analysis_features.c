@@ -177,8 +177,8 @@ static void add_number(struct text *json, const char *name, double value) {
         text_add(json, ", \"%s\": null", name);
 }
 
-cover_status cover_analyse_dispersion(cover_context *context, const char *weights, const char *data,
-                                      const cover_feature_options *options, char **json) {
+cover_status cover_analyse_dispersion(char **json, cover_context *context, const char *weights, const char *data,
+                                      const cover_feature_options *options) {
     if (!context || !weights || !data || !json) return fail(COVER_ERROR_ARGUMENT, "cover_analyse_dispersion: an argument is NULL");
     cover_feature_options each = COVER_FEATURE_OPTIONS_INIT;
     each.level = -1;

@@ -102,7 +102,7 @@ static cover_status write_file(cover_context *context, const char *path, const s
     return status;
 }
 
-cover_status cover_analyse_flops(cover_context *context, const cover_config *config, const char *path, char **json) {
+cover_status cover_analyse_flops(char **json, cover_context *context, const cover_config *config, const char *path) {
     if (!context || !config || !json) return fail(COVER_ERROR_ARGUMENT, "cover_analyse_flops: an argument is NULL");
     struct row rows[LEVELS];
     TRY(cover_config_validate(config));

@@ -189,8 +189,8 @@ static cover_status write_summary(char **summary, const struct picture *picture,
     return status;
 }
 
-cover_status cover_analyse_tsne(cover_context *context, const char *weights, const char *data, const char *path,
-                                const cover_feature_options *features, const cover_tsne_options *tsne, char **summary) {
+cover_status cover_analyse_tsne(char **summary, cover_context *context, const char *weights, const char *data, const char *path,
+                                const cover_feature_options *features, const cover_tsne_options *tsne) {
     if (!context || !weights || !data || !path) return fail(COVER_ERROR_ARGUMENT, "cover_analyse_tsne: an argument is NULL");
     struct picture picture = {.context = context};
     cover_dataset *dataset = NULL;
