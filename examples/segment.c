@@ -23,7 +23,7 @@ int main(int argc, char **argv) {
     if (cover_context_create(&context, NULL) != COVER_OK) goto done;
     if (cover_predictor_load(&predictor, context, argv[1], NULL) != COVER_OK) goto done;
     if (cover_tensor_wrap(&image, context, COVER_U8, 3, shape, strides, pixels) != COVER_OK) goto done;
-    if (cover_predictor_run(predictor, image, NULL, &label, NULL) != COVER_OK) goto done;
+    if (cover_predictor_run(&label, NULL, predictor, image, NULL) != COVER_OK) goto done;
 
     if (cover_tensor_rank(label) != 2) {
         fprintf(stderr, "segment: %s classifies whole images\n", argv[1]);

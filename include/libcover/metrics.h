@@ -116,8 +116,8 @@ typedef struct cover_evaluate_options {
  *  @return COVER_OK; COVER_ERROR_MISMATCH: lists, sizes, spacings or affines that differ; COVER_ERROR_FORMAT: a label that
  *  no class has, a value that is no label; COVER_ERROR_ARGUMENT: a class that all or no cases have; COVER_ERROR_NUMERIC: a
  *  score that is NaN; COVER_ERROR_IO; COVER_ERROR_MEMORY; COVER_ERROR_CANCELLED.  All name the file */
-COVER_API cover_status cover_evaluate(cover_context *context, const char *prediction, const char *truth,
-                                      const cover_evaluate_options *options, char **json);
+COVER_API cover_status cover_evaluate(char **json, cover_context *context, const char *prediction, const char *truth,
+                                      const cover_evaluate_options *options);
 
 /** Do two evaluations of the same cases agree (test-retest)?  Pearson's r and p over the cases' Dice.
  *
@@ -126,7 +126,7 @@ COVER_API cover_status cover_evaluate(cover_context *context, const char *predic
  *                     cover_text_release(); r and p are null where all Dice of one side are equal
  *  @return COVER_OK; COVER_ERROR_MISMATCH: other cases; COVER_ERROR_ARGUMENT: fewer than 3 cases with a Dice in both;
  *  COVER_ERROR_FORMAT; COVER_ERROR_IO; COVER_ERROR_MEMORY */
-COVER_API cover_status cover_evaluate_agreement(cover_context *context, const char *one, const char *other, char **json);
+COVER_API cover_status cover_evaluate_agreement(char **json, cover_context *context, const char *one, const char *other);
 
 #ifdef __cplusplus
 }

@@ -54,8 +54,8 @@ COVER_API const char *cover_predictor_class_name(const cover_predictor *predicto
  *                         NULL = not wanted
  *  @return COVER_OK; COVER_ERROR_SHAPE (dims, channels, size, unknown spacing); COVER_ERROR_NUMERIC (NaN, a constant image);
  *          COVER_ERROR_MEMORY; COVER_ERROR_CANCELLED */
-COVER_API cover_status cover_predictor_run(cover_predictor *predictor, const cover_tensor *image, const double *spacing_mm,
-                                           cover_tensor **label, cover_tensor **scores);
+COVER_API cover_status cover_predictor_run(cover_tensor **label, cover_tensor **scores, cover_predictor *predictor,
+                                           const cover_tensor *image, const double *spacing_mm);
 
 /** Options of cover_predict(). */
 typedef struct cover_predict_options {
@@ -78,8 +78,8 @@ typedef struct cover_predict_options {
  *  @return COVER_OK; COVER_ERROR_FORMAT (COVER_ERROR_MEMORY when memory was short) lists images that could not be predicted,
  *          each with its reason; nothing was written for them, the others are done; COVER_ERROR_ARGUMENT, COVER_ERROR_IO (also: a result could not be written, which
  *          ends the work); COVER_ERROR_MISMATCH; COVER_ERROR_CANCELLED */
-COVER_API cover_status cover_predict(cover_context *context, const char *task, const char *input, const char *output,
-                                     const cover_predict_options *options, char **summary);
+COVER_API cover_status cover_predict(char **summary, cover_context *context, const char *task, const char *input,
+                                     const char *output, const cover_predict_options *options);
 
 #ifdef __cplusplus
 }

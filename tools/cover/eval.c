@@ -139,7 +139,7 @@ static int correlate(struct session *session) {
     };
     const char **operand = session->arguments.operands;
     char *json = NULL;
-    const cover_status result = cover_evaluate_agreement(session->context, operand[0], operand[1], &json);
+    const cover_status result = cover_evaluate_agreement(&json, session->context, operand[0], operand[1]);
     if (result != COVER_OK) return failed(session, result);
     const int status = print_result(session, json, fields);
     cover_text_release(session->context, json);
@@ -157,7 +157,7 @@ static int run(struct session *session) {
     evaluate.resamples = (int)session->arguments.option[OPTION_RESAMPLES].integer[0];
     evaluate.progress = progress_on_work, evaluate.user = &session->progress;
     char *json = NULL;
-    const cover_status result = cover_evaluate(session->context, operand[0], operand[1], &evaluate, &json);
+    const cover_status result = cover_evaluate(&json, session->context, operand[0], operand[1], &evaluate);
     if (result != COVER_OK) return failed(session, result);
     const int status = print_evaluation(session, json);
     cover_text_release(session->context, json);

@@ -35,8 +35,8 @@ static cover_status read_options(cover_evaluate_options *options, const cover_ev
     return COVER_OK;
 }
 
-cover_status cover_evaluate(cover_context *context, const char *prediction, const char *truth,
-                            const cover_evaluate_options *options, char **json) {
+cover_status cover_evaluate(char **json, cover_context *context, const char *prediction, const char *truth,
+                            const cover_evaluate_options *options) {
     if (!context || !prediction || !truth || !json)
         return fail(COVER_ERROR_ARGUMENT, "cover_evaluate: an argument is NULL");
     const char *const operands[] = {prediction, truth};

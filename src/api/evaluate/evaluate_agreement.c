@@ -112,7 +112,7 @@ static void write_agreement(struct text *json, const struct agreement *agreement
     eval_number(json, agreement->mean[1] - agreement->mean[0]);
 }
 
-cover_status cover_evaluate_agreement(cover_context *context, const char *one, const char *other, char **out) {
+cover_status cover_evaluate_agreement(char **out, cover_context *context, const char *one, const char *other) {
     if (!context || !one || !other || !out)
         return fail(COVER_ERROR_ARGUMENT, "cover_evaluate_agreement: an argument is NULL");
     struct side sides[2] = {0};

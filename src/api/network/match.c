@@ -114,8 +114,8 @@ static cover_status check_output(const char *path) {
     return fail(COVER_ERROR_ARGUMENT, "%s: name the output .nii or .nii.gz", path);
 }
 
-cover_status cover_match(cover_context *context, const char *weights, const char *moving, const char *fixed, const char *field,
-                         const char *warped, char **summary) {
+cover_status cover_match(char **summary, cover_context *context, const char *weights, const char *moving, const char *fixed,
+                         const char *field, const char *warped) {
     if (!context || !weights || !moving || !fixed || !field) return fail(COVER_ERROR_ARGUMENT, "cover_match: an argument is NULL");
     struct match match = {.context = context};
     double start = seconds_now();

@@ -199,8 +199,8 @@ static cover_status summarise(const struct job *job, double seconds, char **summ
     return text_take(&text, summary);
 }
 
-cover_status cover_predict(cover_context *context, const char *task, const char *input, const char *output,
-                           const cover_predict_options *given, char **summary) {
+cover_status cover_predict(char **summary, cover_context *context, const char *task, const char *input, const char *output,
+                           const cover_predict_options *given) {
     if (!context || !task || !input || !output) return fail(COVER_ERROR_ARGUMENT, "cover_predict: an argument is NULL");
     struct job job = {.context = context, .output = output, .options = COVER_PREDICT_OPTIONS_INIT,
                       .bad.context = context, .csv.context = context};

@@ -229,8 +229,8 @@ static cover_status label_tensor(cover_tensor **tensor, cover_context *context, 
     return COVER_OK;
 }
 
-cover_status cover_predictor_run(cover_predictor *predictor, const cover_tensor *tensor, const double *spacing_mm,
-                                 cover_tensor **label_out, cover_tensor **scores_out) {
+cover_status cover_predictor_run(cover_tensor **label_out, cover_tensor **scores_out, cover_predictor *predictor,
+                                 const cover_tensor *tensor, const double *spacing_mm) {
     if (!predictor || !tensor) return fail(COVER_ERROR_ARGUMENT, "cover_predictor_run: an argument is NULL");
     cover_context *context = predictor->context;
     int64_t classes = predictor->settings.task.classes;

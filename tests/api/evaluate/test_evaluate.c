@@ -30,7 +30,7 @@ static void write_dataset(void) {
 
 static json_t *evaluated(const char *prediction, const char *truth, const cover_evaluate_options *options) {
     char *text = NULL;
-    ck_assert_ok(cover_evaluate(context, prediction, truth, options, &text));
+    ck_assert_ok(cover_evaluate(&text, context, prediction, truth, options));
     json_t *result = json_loads(text, 0, NULL);
     ck_assert_ptr_nonnull(result);
     cover_text_release(context, text);
@@ -38,7 +38,7 @@ static json_t *evaluated(const char *prediction, const char *truth, const cover_
 }
 static cover_status evaluate(const char *prediction, const char *truth, const cover_evaluate_options *options) {
     char *text = NULL;
-    const cover_status status = cover_evaluate(context, prediction, truth, options, &text);
+    const cover_status status = cover_evaluate(&text, context, prediction, truth, options);
     cover_text_release(context, text);
     return status;
 }
@@ -199,7 +199,7 @@ static char *text_with_threads(int threads) {
     char *text = NULL, *kept;
     cover_context_destroy(context);
     make_context(threads);
-    ck_assert_ok(cover_evaluate(context, at("pred"), at("ds"), NULL, &text));
+    ck_assert_ok(cover_evaluate(&text, context, at("pred"), at("ds"), NULL));
     kept = strdup(text);
     cover_text_release(context, text);
     return kept;
@@ -323,7 +323,7 @@ START_TEST(two_evaluations_agree_as_pearson_says)
         snprintf(text, sizeof text, form, "0.85", "c"), write_text(at("2.json"), text);
         snprintf(text, sizeof text, form, "0.85", "d"), write_text(at("3.json"), text);
         snprintf(text, sizeof text, form, "null", "c"), write_text(at("4.json"), text);
-        ck_assert_ok(cover_evaluate_agreement(context, at("1.json"), at("2.json"), &out));
+        ck_assert_ok(cover_evaluate_agreement(&out, context, at("1.json"), at("2.json")));
         json_t *result = json_loads(out, 0, NULL);
         NEAR(real(result, "r"), 0.98198050606196574);
         NEAR(real(result, "mean_difference"), -0.05 / 3);
@@ -334,21 +334,21 @@ START_TEST(two_evaluations_agree_as_pearson_says)
                                      "{\"name\": \"c\", \"mean_dice\": 0.7, \"dice\": {\"lung\": 0.7}},"
                                      "{\"name\": \"a\", \"mean_dice\": 0.85, \"dice\": {\"lung\": 0.9}},"
                                      "{\"name\": \"b\", \"mean_dice\": 0.8, \"dice\": {\"lung\": 0.7}}]}}");
-        ck_assert_ok(cover_evaluate_agreement(context, at("1.json"), at("tuned.json"), &out));
+        ck_assert_ok(cover_evaluate_agreement(&out, context, at("1.json"), at("tuned.json")));
         result = json_loads(out, 0, NULL);
         NEAR(real(result, "r"), 0.98198050606196574);
         json_decref(result);
         cover_text_release(context, out);
         write_text(at("cls.json"), "{\"task\": \"cls\", \"best\": {\"cases\": []}}");
-        ck_assert_fails(cover_evaluate_agreement(context, at("1.json"), at("cls.json"), &out), COVER_ERROR_ARGUMENT, "no Dice");
-        ck_assert_fails(cover_evaluate_agreement(context, at("1.json"), at("3.json"), &out), COVER_ERROR_MISMATCH,
+        ck_assert_fails(cover_evaluate_agreement(&out, context, at("1.json"), at("cls.json")), COVER_ERROR_ARGUMENT, "no Dice");
+        ck_assert_fails(cover_evaluate_agreement(&out, context, at("1.json"), at("3.json")), COVER_ERROR_MISMATCH,
                         "case 'c'");
-        ck_assert_fails(cover_evaluate_agreement(context, at("1.json"), at("4.json"), &out), COVER_ERROR_ARGUMENT,
+        ck_assert_fails(cover_evaluate_agreement(&out, context, at("1.json"), at("4.json")), COVER_ERROR_ARGUMENT,
                         "2 cases");
         write_text(at("5.json"), "{}"), write_text(at("6.json"), "{\"kind\": \"classification\", \"cases\": []}");
-        ck_assert_fails(cover_evaluate_agreement(context, at("5.json"), at("1.json"), &out), COVER_ERROR_FORMAT,
+        ck_assert_fails(cover_evaluate_agreement(&out, context, at("5.json"), at("1.json")), COVER_ERROR_FORMAT,
                         "no evaluation");
-        ck_assert_fails(cover_evaluate_agreement(context, at("1.json"), at("6.json"), &out), COVER_ERROR_ARGUMENT,
+        ck_assert_fails(cover_evaluate_agreement(&out, context, at("1.json"), at("6.json")), COVER_ERROR_ARGUMENT,
                         "no Dice");
     }
 END_TEST
@@ -373,7 +373,7 @@ START_TEST(any_refused_request_is_an_error_and_nothing_is_lost)
                 atomic_store(&requests, 0);
                 atomic_store(&refuse_at, n);
                 const cover_status status =
-                    cover_evaluate(poor, at("%s", pairs[pair][0]), at("%s", pairs[pair][1]), &options, &text);
+                    cover_evaluate(&text, poor, at("%s", pairs[pair][0]), at("%s", pairs[pair][1]), &options);
                 ended = atomic_load(&requests) <= n;
                 ck_assert_msg(status == (ended ? COVER_OK : COVER_ERROR_MEMORY), "request %lld: %s: %s", n,
                               cover_status_name(status), cover_error_text());

@@ -129,7 +129,7 @@ START_TEST(labels_and_scores_have_the_images_own_size)
         ck_assert_str_eq(cover_predictor_class_name(predictor, 1), "class 1");
         ck_assert_ptr_null(cover_predictor_class_name(predictor, 3));
         ck_assert_str_eq(cover_config_get(cover_predictor_config(predictor), "crop"), "32x32");
-        ck_assert_ok(cover_predictor_run(predictor, image, NULL, &label, &scores));
+        ck_assert_ok(cover_predictor_run(&label, &scores, predictor, image, NULL));
         check_shape(label, COVER_U8, 2, 50, 41, 0, 0);
         check_shape(scores, COVER_F32, 3, 3, 50, 41, 0);
         check_scores(label, scores, 50 * 41, 3);
@@ -151,8 +151,8 @@ START_TEST(strides_and_channels_do_not_matter_to_the_prediction)
                                        (const int64_t[]){1, H * W * C, W * C, C}, last));
         write_task("seg-3d", (const char *[]){"crop", "16x16x16", "channels", "2", NULL}, NULL);
         load(NULL);
-        ck_assert_ok(cover_predictor_run(predictor, image, NULL, &label[0], &scores[0]));
-        ck_assert_ok(cover_predictor_run(predictor, turned, NULL, &label[1], &scores[1]));
+        ck_assert_ok(cover_predictor_run(&label[0], &scores[0], predictor, image, NULL));
+        ck_assert_ok(cover_predictor_run(&label[1], &scores[1], predictor, turned, NULL));
         check_shape(label[0], COVER_U8, 3, D, H, W, 0);
         ck_assert_mem_eq(cover_tensor_data(label[0]), cover_tensor_data(label[1]), D * H * W);
         ck_assert_mem_eq(cover_tensor_data(scores[0]), cover_tensor_data(scores[1]), 3 * D * H * W * sizeof(float));
@@ -169,10 +169,10 @@ START_TEST(a_task_packed_to_a_spacing_takes_the_images_own)
         cover_tensor *label, *scores, *none, *image = random_tensor(COVER_F32, 4, (const int64_t[]){1, 7, 20, 24});
         write_task("seg-3d", small_3d, &rules);
         load(NULL);
-        ck_assert_ok(cover_predictor_run(predictor, image, (const double[]){2.5, 0.8, 0.7}, &label, &scores));
+        ck_assert_ok(cover_predictor_run(&label, &scores, predictor, image, (const double[]){2.5, 0.8, 0.7}));
         check_shape(label, COVER_U8, 3, 7, 20, 24, 0);
         check_scores(label, scores, 7 * 20 * 24, 3);
-        ck_assert_int_eq(cover_predictor_run(predictor, image, NULL, &none, NULL), COVER_ERROR_SHAPE);
+        ck_assert_int_eq(cover_predictor_run(&none, NULL, predictor, image, NULL), COVER_ERROR_SHAPE);
         ck_assert_ptr_nonnull(strstr(cover_error_text(), "spacing"));
         cover_tensor_destroy(label);
         cover_tensor_destroy(scores);
@@ -186,7 +186,7 @@ START_TEST(classification_gives_a_class_or_a_flag_a_class)
         for (int multilabel = 0; multilabel < 2; multilabel++) {
             write_task("cls-2d", (const char *[]){"crop", "32x32", "work", "32x32", "multilabel", multilabel ? "on" : "off", NULL}, NULL);
             load(NULL);
-            ck_assert_ok(cover_predictor_run(predictor, image, NULL, &label, &scores));
+            ck_assert_ok(cover_predictor_run(&label, &scores, predictor, image, NULL));
             check_shape(label, COVER_U8, 1, multilabel ? 3 : 1, 0, 0, 0);
             check_shape(scores, COVER_F32, 1, 3, 0, 0, 0);
             const float *values = cover_tensor_data(scores);
@@ -235,14 +235,14 @@ START_TEST(images_that_do_not_fit_are_refused_with_the_reason)
         load(NULL);
         for (size_t i = 0; i < 3; i++) {
             cover_tensor *image = random_tensor(COVER_F32, cases[i].rank, cases[i].shape);
-            ck_assert_int_eq(cover_predictor_run(predictor, image, NULL, &label, NULL), COVER_ERROR_SHAPE);
+            ck_assert_int_eq(cover_predictor_run(&label, NULL, predictor, image, NULL), COVER_ERROR_SHAPE);
             ck_assert_msg(strstr(cover_error_text(), cases[i].text), "%s", cover_error_text());
             cover_tensor_destroy(image);
         }
         cover_tensor *image = random_tensor(COVER_F32, 3, (const int64_t[]){1, 32, 32});
         ((float *)cover_tensor_data(image))[5] = NAN;
-        ck_assert_int_eq(cover_predictor_run(predictor, image, NULL, &label, NULL), COVER_ERROR_NUMERIC);
-        ck_assert_int_eq(cover_predictor_run(predictor, image, (const double[]){0, -1, 1}, &label, NULL), COVER_ERROR_ARGUMENT);
+        ck_assert_int_eq(cover_predictor_run(&label, NULL, predictor, image, NULL), COVER_ERROR_NUMERIC);
+        ck_assert_int_eq(cover_predictor_run(&label, NULL, predictor, image, (const double[]){0, -1, 1}), COVER_ERROR_ARGUMENT);
         ck_assert_ptr_null(label);
         cover_tensor_destroy(image);
     }
@@ -254,7 +254,7 @@ struct caller {
 };
 static void *call(void *data) {
     struct caller *caller = data;
-    ck_assert_ok(cover_predictor_run(predictor, caller->image, NULL, &caller->label, NULL));
+    ck_assert_ok(cover_predictor_run(&caller->label, NULL, predictor, caller->image, NULL));
     return NULL;
 }
 
@@ -270,7 +270,7 @@ START_TEST(several_threads_share_one_predictor)
         for (int i = 0; i < 4; i++) {
             cover_tensor *alone;
             pthread_join(callers[i].thread, NULL);
-            ck_assert_ok(cover_predictor_run(predictor, callers[i].image, NULL, &alone, NULL));
+            ck_assert_ok(cover_predictor_run(&alone, NULL, predictor, callers[i].image, NULL));
             ck_assert_mem_eq(cover_tensor_data(alone), cover_tensor_data(callers[i].label), (size_t)(33 + 16 * (i % 2)) * 40);
             cover_tensor_destroy(alone);
             cover_tensor_destroy(callers[i].label);
@@ -328,7 +328,7 @@ static void write_image(const char *name, cover_dtype dtype, int64_t depth, int6
 static cover_status predict(const char *input, const char *output, int scores) {
     cover_predict_options options = COVER_PREDICT_OPTIONS_INIT;
     options.scores = scores;
-    return cover_predict(context, at("TASK.safetensors"), at(input), at(output), &options, NULL);
+    return cover_predict(NULL, context, at("TASK.safetensors"), at(input), at(output), &options);
 }
 
 /* What the predictor says of the file alone. */
@@ -343,7 +343,7 @@ static void check_label(const char *source, const char *result) {
     ck_assert_mem_eq(label.affine, image.affine, sizeof image.affine);
     ck_assert_mem_eq(label.spacing_mm, image.spacing_mm, sizeof image.spacing_mm);
     ck_assert_ok(cover_tensor_wrap(&tensor, context, image.dtype, image.dims + 1, image.dims == 3 ? shape : flat, NULL, image.data));
-    ck_assert_ok(cover_predictor_run(predictor, tensor, NULL, &expected, NULL));
+    ck_assert_ok(cover_predictor_run(&expected, NULL, predictor, tensor, NULL));
     ck_assert_mem_eq(label.data, cover_tensor_data(expected), (size_t)(image.size[0] * image.size[1] * image.size[2]));
     cover_tensor_destroy(tensor);
     cover_tensor_destroy(expected);
@@ -474,7 +474,7 @@ START_TEST(killed_in_the_middle_no_label_is_half_written)
             if (child == 0) {
                 cover_context *own;
                 cover_context_create(&own, NULL);
-                for (;;) cover_predict(own, at("TASK.safetensors"), at("in"), at("out"), NULL, NULL);
+                for (;;) cover_predict(NULL, own, at("TASK.safetensors"), at("in"), at("out"), NULL);
             }
             usleep(40000 + 13000 * (unsigned)attempt);
             kill(child, SIGKILL);
@@ -528,7 +528,7 @@ START_TEST(refused_memory_is_reported_and_nothing_leaks)
         for (cover_status status = COVER_ERROR_MEMORY; status != COVER_OK; call += call < 20 ? 1 : 17) {
             char *summary = NULL;
             refusing.calls = 0, refusing.fail_at = call;
-            status = cover_predict(own, at("TASK.safetensors"), at("in"), at("out"), &predict_options, &summary);
+            status = cover_predict(&summary, own, at("TASK.safetensors"), at("in"), at("out"), &predict_options);
             refusing.fail_at = 0;
             ck_assert_msg(status == (refusing.calls < call ? COVER_OK : COVER_ERROR_MEMORY), "refused call %ld gave %s: %s", call,
                           cover_status_name(status), cover_error_text());
