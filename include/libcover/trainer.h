@@ -37,7 +37,7 @@ COVER_API void cover_trainer_destroy(cover_trainer *trainer);
 /** One optimiser step.  @param[out] report may be NULL.
  *  @return COVER_OK; COVER_ERROR_NUMERIC names step and first bad tensor, weights stay those before the step;
  *  COVER_ERROR_CANCELLED: the step was not made; reading errors of the dataset */
-COVER_API cover_status cover_trainer_step(cover_trainer *trainer, cover_step_report *report);
+COVER_API cover_status cover_trainer_step(cover_step_report *report, cover_trainer *trainer);
 
 /** Write a checkpoint: weights, optimiser, step, seed, config, dataset hash.  Replaces `path` in one move. */
 COVER_API cover_status cover_trainer_save(cover_trainer *trainer, const char *path);
@@ -54,7 +54,7 @@ COVER_API cover_status cover_trainer_export(cover_trainer *trainer, const char *
  *  released with cover_text_release()
  *  @return COVER_OK; COVER_ERROR_ARGUMENT or COVER_ERROR_SHAPE as cover_config_validate(); COVER_ERROR_MEMORY when the
  *  total is over the context's limit */
-COVER_API cover_status cover_plan(cover_context *context, const cover_config *config, char **json);
+COVER_API cover_status cover_plan(char **json, cover_context *context, const cover_config *config);
 
 /** The same for a trainer that stands: parameters, flops_per_step, bytes {...}.  Owned by the trainer. */
 COVER_API const char *cover_trainer_plan(const cover_trainer *trainer);

@@ -32,7 +32,7 @@ static void train_work(cover_context *own, int rank, void *user) {
     if (run->load) ck_assert_ok(cover_trainer_load(trainer, run->load));
     for (int i = run->from; i < run->from + run->steps; i++) {
         cover_step_report report = COVER_STEP_REPORT_INIT;
-        ck_assert_ok(cover_trainer_step(trainer, &report));
+        ck_assert_ok(cover_trainer_step(&report, trainer));
         ck_assert_int_eq(report.step, i + 1);
         if (rank == 0) run->loss[i] = report.loss, run->norm[i] = report.grad_norm;
     }
@@ -109,7 +109,7 @@ static struct pair_of_trainers begin(cover_context *own) {
     cover_config *mine = own_config();
     ck_assert_ok(cover_trainer_create(&made.trainer, own, made.dataset, mine));
     cover_config_destroy(mine);
-    ck_assert_ok(cover_trainer_step(made.trainer, NULL));
+    ck_assert_ok(cover_trainer_step(NULL, made.trainer));
     return made;
 }
 static void end(struct pair_of_trainers *made) {
@@ -124,7 +124,7 @@ static void bad_number_work(cover_context *own, int rank, void *user) {
     int row = parameters_find(&engine->model.parameters, "backbone.up2.conv.double_conv.0.bias");
     if (rank == 1) engine->weights[engine->model.parameters.rows[row].offset] = NAN;
     ck_assert_ok(engine_weights_changed(engine));
-    ck_assert_int_eq(cover_trainer_step(made.trainer, NULL), COVER_ERROR_NUMERIC);
+    ck_assert_int_eq(cover_trainer_step(NULL, made.trainer), COVER_ERROR_NUMERIC);
     ck_assert_msg(strstr(cover_error_text(), "step 2, pair 2: ") != NULL, "%s", cover_error_text()); /* the first that is rank 1's */
     ck_assert_ptr_nonnull(strstr(cover_error_text(), "backbone.up2.conv.double_conv.0"));
     ck_assert_int_eq(made.trainer->step, 1);
@@ -148,10 +148,10 @@ static void bad_image_work(cover_context *own, int rank, void *user) {
     cover_config_destroy(mine);
     struct sample_reader right = made.trainer->reader;
     if (rank == 2) made.trainer->reader.read = unreadable;
-    ck_assert_int_eq(cover_trainer_step(made.trainer, NULL), COVER_ERROR_IO);
+    ck_assert_int_eq(cover_trainer_step(NULL, made.trainer), COVER_ERROR_IO);
     ck_assert_ptr_nonnull(strstr(cover_error_text(), "the disk is gone"));
     made.trainer->reader = right; /* the step can be made again */
-    ck_assert_ok(cover_trainer_step(made.trainer, NULL));
+    ck_assert_ok(cover_trainer_step(NULL, made.trainer));
     end(&made);
 }
 START_TEST(an_image_that_one_rank_cannot_read_stops_all_and_the_step_can_be_tried_again) {
@@ -163,10 +163,10 @@ static void cancel_work(cover_context *own, int rank, void *user) {
     uint32_t *sum = user;
     struct pair_of_trainers made = begin(own);
     if (rank == 1) cover_context_cancel(own);
-    ck_assert_int_eq(cover_trainer_step(made.trainer, NULL), COVER_ERROR_CANCELLED);
+    ck_assert_int_eq(cover_trainer_step(NULL, made.trainer), COVER_ERROR_CANCELLED);
     ck_assert_int_eq(made.trainer->step, 1);
     cover_context_resume(own);
-    ck_assert_ok(cover_trainer_step(made.trainer, NULL));
+    ck_assert_ok(cover_trainer_step(NULL, made.trainer));
     sum[rank] = checksum(made.trainer->engine->weights, (size_t)made.trainer->engine->model.parameters.floats * sizeof(float));
     end(&made);
 }

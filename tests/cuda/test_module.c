@@ -79,7 +79,7 @@ static void job_close(struct job *job) {
 static void job_steps(struct job *job, cover_step_report *reports, int steps) {
     for (int i = 0; i < steps; i++) {
         reports[i] = (cover_step_report)COVER_STEP_REPORT_INIT;
-        ck_assert_ok(cover_trainer_step(job->trainer, &reports[i]));
+        ck_assert_ok(cover_trainer_step(&reports[i], job->trainer));
     }
 }
 
@@ -142,7 +142,7 @@ START_TEST(a_checkpoint_goes_on_on_the_other_device) {
     ck_assert_ok(job_open(&cpu, "cpu", "fp32", "16x16", 0));
     ck_assert_ok(cover_trainer_load(cpu.trainer, path));
     job_steps(&cuda, &there, 1);
-    ck_assert_ok(cover_trainer_step(cpu.trainer, &here));
+    ck_assert_ok(cover_trainer_step(&here, cpu.trainer));
     ck_assert_int_eq(here.step, there.step);
     near(here.loss, there.loss, 1e-4, "the loss", 4);
     ck_assert_ok(cover_trainer_load(cuda.trainer, path)); /* and back in time, with samples taken ahead */
@@ -226,7 +226,7 @@ static cover_status whole_life(void) {
     struct job job;
     char path[96];
     cover_status status = job_open(&job, "cuda", "fp32", "16x16", 0);
-    for (int i = 0; i < 3 && status == COVER_OK; i++) status = cover_trainer_step(job.trainer, NULL);
+    for (int i = 0; i < 3 && status == COVER_OK; i++) status = cover_trainer_step(NULL, job.trainer);
     snprintf(path, sizeof path, "%s/life.safetensors", folder);
     if (status == COVER_OK) status = cover_trainer_export(job.trainer, path);
     job_close(&job);
@@ -272,7 +272,7 @@ START_TEST(a_lost_device_is_an_error_and_the_checkpoint_stays) {
     ck_assert_ok(cover_trainer_save(job.trainer, path));
     job_steps(&job, reports, 1);
     cudasim_lose_device(0, cudaErrorLaunchFailure);
-    ck_assert_int_eq(cover_trainer_step(job.trainer, NULL), COVER_ERROR_DEVICE);
+    ck_assert_int_eq(cover_trainer_step(NULL, job.trainer), COVER_ERROR_DEVICE);
     ck_assert_int_eq(cover_trainer_save(job.trainer, path), COVER_ERROR_DEVICE);
     job_close(&job);
     cudasim_reset();
@@ -293,7 +293,7 @@ START_TEST(a_number_gone_bad_is_named_and_nothing_is_updated) {
     const int row = engine->model.parameters.count / 2;
     engine->weights[engine->model.parameters.rows[row].offset] = NAN;
     ck_assert_ok(engine_weights_changed(engine));
-    ck_assert_msg(cover_trainer_step(job.trainer, NULL) == COVER_ERROR_NUMERIC, "%s: %s", cover_error_text(), cudasim_message());
+    ck_assert_msg(cover_trainer_step(NULL, job.trainer) == COVER_ERROR_NUMERIC, "%s: %s", cover_error_text(), cudasim_message());
     ck_assert_msg(strstr(cover_error_text(), "is not finite"), "%s", cover_error_text());
     ck_assert_ok(engine_fetch(engine));
     ck_assert_float_eq(engine->weights[0], kept);

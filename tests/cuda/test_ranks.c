@@ -45,7 +45,7 @@ static void work(cover_context *own, int rank, void *user) {
         if (trial->fault_at == i + 1) trial->fault(1); /* twice is no harm */
         double start = seconds_now();
         trial->report[rank][i] = (cover_step_report)COVER_STEP_REPORT_INIT;
-        trial->status[rank] = cover_trainer_step(trainer, &trial->report[rank][i]);
+        trial->status[rank] = cover_trainer_step(&trial->report[rank][i], trainer);
         trial->seconds[rank] = seconds_now() - start;
         if (trial->status[rank] != COVER_OK) snprintf(trial->text[rank], sizeof trial->text[rank], "%s", cover_error_text());
     }

@@ -26,7 +26,7 @@ static int run(struct session *session) {
     if (cover_config_validate(session->config) != COVER_OK) return usage_error(session->verb, "%s", cover_error_text());
     char *json = NULL;
     int ranks = given(session, OPTION_RANKS) ? (int)session->arguments.option[OPTION_RANKS].integer[0] : 1;
-    cover_status result = cover_plan_ranks(session->context, session->config, ranks, &json);
+    cover_status result = cover_plan_ranks(&json, session->context, session->config, ranks);
     if (result != COVER_OK) return failed(session, result);
     int status = print_result(session, json, fields);
     cover_text_release(session->context, json);

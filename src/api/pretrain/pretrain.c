@@ -102,7 +102,7 @@ static cover_status train(struct job *job) {
     const struct settings *s = &job->settings;
     while (job->trainer->step < s->common.steps) {
         cover_step_report report = COVER_STEP_REPORT_INIT;
-        TRY(cover_trainer_step(job->trainer, &report));
+        TRY(cover_trainer_step(&report, job->trainer));
         if (job->writes) log_step(job, &report);
         if (job->options.on_step) {
             pthread_mutex_lock(&job->context->callback_lock);

@@ -147,12 +147,12 @@ static cover_status plan(cover_context *context, const cover_config *config, int
     return status;
 }
 
-cover_status cover_plan(cover_context *context, const cover_config *config, char **json) {
+cover_status cover_plan(char **json, cover_context *context, const cover_config *config) {
     if (!context || !config || !json) return fail(COVER_ERROR_ARGUMENT, "cover_plan: an argument is NULL");
     return plan(context, config, 1, json);
 }
 
-cover_status cover_plan_ranks(cover_context *context, const cover_config *config, int ranks, char **json) {
+cover_status cover_plan_ranks(char **json, cover_context *context, const cover_config *config, int ranks) {
     if (!context || !config || !json) return fail(COVER_ERROR_ARGUMENT, "cover_plan_ranks: an argument is NULL");
     if (ranks < 1) return fail(COVER_ERROR_ARGUMENT, "cover_plan_ranks: ranks is %d; use 1 or more", ranks);
     return plan(context, config, ranks, json);
@@ -176,7 +176,7 @@ static cover_status ready(cover_trainer *trainer) {
     return trainer_prefetch(trainer);
 }
 
-cover_status cover_trainer_step(cover_trainer *trainer, cover_step_report *given) {
+cover_status cover_trainer_step(cover_step_report *given, cover_trainer *trainer) {
     if (!trainer) return fail(COVER_ERROR_ARGUMENT, "cover_trainer_step: the trainer is NULL");
     if (!trainer->reader.read) return fail(COVER_ERROR_ARGUMENT, "cover_trainer_step: the trainer has no dataset");
     double start = seconds_now();

@@ -107,7 +107,7 @@ static struct figures train(int threads, const char *lanes, const char *batch) {
     ck_assert_ok(cover_trainer_create(&trainer, own, dataset, settings));
     for (int i = 0; i < 3; i++) {
         cover_step_report report = COVER_STEP_REPORT_INIT;
-        ck_assert_ok(cover_trainer_step(trainer, &report));
+        ck_assert_ok(cover_trainer_step(&report, trainer));
         ck_assert(isfinite(report.loss) && report.l_vec > 0 && report.l_zero > 0 && report.valid_pixels > 0);
         figures.loss[i] = report.loss, figures.norm[i] = report.grad_norm;
     }
@@ -153,16 +153,16 @@ START_TEST(a_resumed_trainer_equals_an_unbroken_one) {
     cover_trainer *whole, *first, *second;
     cover_step_report a = COVER_STEP_REPORT_INIT, b = COVER_STEP_REPORT_INIT;
     ck_assert_ok(cover_trainer_create(&whole, context, dataset, config));
-    for (int i = 0; i < 6; i++) ck_assert_ok(cover_trainer_step(whole, &a));
+    for (int i = 0; i < 6; i++) ck_assert_ok(cover_trainer_step(&a, whole));
     ck_assert_ok(cover_trainer_create(&first, context, dataset, config));
-    for (int i = 0; i < 3; i++) ck_assert_ok(cover_trainer_step(first, NULL));
+    for (int i = 0; i < 3; i++) ck_assert_ok(cover_trainer_step(NULL, first));
     ck_assert_ok(cover_trainer_save(first, in_folder("middle.h5")));
     cover_trainer_destroy(first);
     cover_context *other = make_context(3);
     cover_dataset *again = open_data(other, data_path);
     ck_assert_ok(cover_trainer_create(&second, other, again, config));
     ck_assert_ok(cover_trainer_load(second, in_folder("middle.h5")));
-    for (int i = 0; i < 3; i++) ck_assert_ok(cover_trainer_step(second, &b));
+    for (int i = 0; i < 3; i++) ck_assert_ok(cover_trainer_step(&b, second));
     ck_assert_int_eq(b.step, 6);
     ck_assert(a.loss == b.loss && a.grad_norm == b.grad_norm && a.lr == b.lr);
     ck_assert_ok(cover_trainer_save(whole, in_folder("a.h5")));
@@ -203,7 +203,7 @@ START_TEST(a_step_without_a_valid_pixel_updates_nothing) {
     for (int i = 0; i < 6; i++) {
         cover_step_report report = COVER_STEP_REPORT_INIT;
         int64_t updates = trainer->engine->updates;
-        ck_assert_ok(cover_trainer_step(trainer, &report));
+        ck_assert_ok(cover_trainer_step(&report, trainer));
         seen += report.valid_pixels == 0;
         ck_assert_int_eq(trainer->engine->updates, updates + (report.valid_pixels > 0));
     }
@@ -217,11 +217,11 @@ START_TEST(numbers_that_go_bad_stop_the_step_and_name_the_tensor) {
     cover_dataset *dataset = open_data(context, data_path);
     cover_trainer *trainer;
     ck_assert_ok(cover_trainer_create(&trainer, context, dataset, config));
-    ck_assert_ok(cover_trainer_step(trainer, NULL));
+    ck_assert_ok(cover_trainer_step(NULL, trainer));
     int row = parameters_find(&trainer->engine->model.parameters, "backbone.up2.conv.double_conv.0.bias");
     trainer->engine->weights[trainer->engine->model.parameters.rows[row].offset] = NAN;
     ck_assert_ok(engine_weights_changed(trainer->engine));
-    ck_assert_int_eq(cover_trainer_step(trainer, NULL), COVER_ERROR_NUMERIC);
+    ck_assert_int_eq(cover_trainer_step(NULL, trainer), COVER_ERROR_NUMERIC);
     ck_assert_ptr_nonnull(strstr(cover_error_text(), "step 2"));
     ck_assert_ptr_nonnull(strstr(cover_error_text(), "backbone.up2.conv.double_conv.0"));
     ck_assert_int_eq(trainer->step, 1);
@@ -265,17 +265,17 @@ START_TEST(a_plan_above_the_memory_limit_is_refused_with_its_bytes) {
     cover_context *poor;
     char *json = NULL;
     ck_assert_ok(cover_context_create(&poor, &options));
-    ck_assert_int_eq(cover_plan(poor, config, &json), COVER_ERROR_MEMORY);
+    ck_assert_int_eq(cover_plan(&json, poor, config), COVER_ERROR_MEMORY);
     ck_assert_ptr_nonnull(strstr(cover_error_text(), "limit"));
     cover_context_destroy(poor);
-    ck_assert_ok(cover_plan(context, config, &json));
+    ck_assert_ok(cover_plan(&json, context, config));
     ck_assert_ptr_nonnull(strstr(json, "\"arena_per_lane\""));
     cover_text_release(context, json);
 }
 END_TEST
 START_TEST(a_memory_limit_costs_lanes_before_it_refuses) {
     char *json = NULL;
-    ck_assert_ok(cover_plan(context, config, &json));
+    ck_assert_ok(cover_plan(&json, context, config));
     const char *total = strstr(json, "\"total\": ");
     unsigned long long bytes = strtoull(total + 9, NULL, 10);
     ck_assert_ptr_nonnull(strstr(json, "\"lanes\": 2"));
@@ -284,7 +284,7 @@ START_TEST(a_memory_limit_costs_lanes_before_it_refuses) {
     options.memory_limit_bytes = bytes - 1, options.threads = 2;
     cover_context *poor;
     ck_assert_ok(cover_context_create(&poor, &options));
-    ck_assert_ok(cover_plan(poor, config, &json));
+    ck_assert_ok(cover_plan(&json, poor, config));
     ck_assert_ptr_nonnull(strstr(json, "\"lanes\": 1"));
     cover_text_release(poor, json);
     cover_context_destroy(poor);
