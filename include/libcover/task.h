@@ -55,11 +55,11 @@ COVER_API const cover_config *cover_task_settings(const cover_task *task);
 /** One optimiser step.  @param[out] report may be NULL.
  *  @return COVER_OK; COVER_ERROR_NUMERIC names the step and the first bad tensor, weights stay those before the step;
  *  COVER_ERROR_CANCELLED: the step was not made; reading errors of the dataset */
-COVER_API cover_status cover_task_step(cover_task *task, cover_task_report *report);
+COVER_API cover_status cover_task_step(cover_task_report *report, cover_task *task);
 /** Predict the validation cases with the weights of now; the best weights seen are kept.
  *  @param[out] json  {step, mean_dice, classes {NAME: dice}, cases [{name, dice {...}}]} or {step, auc, accuracy, cases [...]};
  *  released with cover_text_release(); may be NULL */
-COVER_API cover_status cover_task_validate(cover_task *task, char **json);
+COVER_API cover_status cover_task_validate(char **json, cover_task *task);
 
 /** Write everything that training needs to go on exactly.  Replaces `path` in one move. */
 COVER_API cover_status cover_task_save(cover_task *task, const char *path);
@@ -82,8 +82,8 @@ typedef struct cover_finetune_options {
  *  @param[out] summary  result.json: {task, steps, seconds, train_cases, val_cases, best {step, mean_dice, classes {...} | auc,
  *  accuracy}, cases [...]}; released with cover_text_release(); may be NULL
  *  @return COVER_ERROR_IO when `run` exists and resume is 0, or cannot be written; else as the calls above */
-COVER_API cover_status cover_finetune(cover_context *context, cover_dataset *dataset, const cover_config *config, const char *init,
-                                      const char *run, const cover_finetune_options *options, char **summary);
+COVER_API cover_status cover_finetune(char **summary, cover_context *context, cover_dataset *dataset, const cover_config *config,
+                                      const char *init, const char *run, const cover_finetune_options *options);
 
 #ifdef __cplusplus
 }

@@ -227,7 +227,7 @@ static inline cover_task *make_task(cover_dataset *dataset, const char *name, co
 static inline cover_task_report take_steps(cover_task *task, int steps) {
     cover_task_report report = COVER_TASK_REPORT_INIT;
     for (int i = 0; i < steps; i++) {
-        ck_assert_ok(cover_task_step(task, &report));
+        ck_assert_ok(cover_task_step(&report, task));
         ck_assert(isfinite(report.loss) && isfinite(report.grad_norm));
     }
     return report;

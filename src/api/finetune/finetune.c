@@ -59,7 +59,7 @@ static cover_status validate(struct job *job) {
     cover_task *task = job->task;
     bool segmentation = job->settings.task.task == TASK_SEGMENTATION;
     int64_t best = task->best_step;
-    TRY(cover_task_validate(task, NULL));
+    TRY(cover_task_validate(NULL, task));
     const struct task_figures *figures = task->best_step != best ? &task->best_figures : &task->figures;
     run_log_set(&job->log, task->step, segmentation ? "val.mean_dice" : "val.auc", task->score);
     if (!segmentation) run_log_set(&job->log, task->step, "val.accuracy", figures->accuracy);
@@ -88,7 +88,7 @@ static cover_status train(struct job *job) {
     while (job->task->step < s->common.steps) {
         cover_task_report report = COVER_TASK_REPORT_INIT;
         double start = seconds_now();
-        TRY(cover_task_step(job->task, &report));
+        TRY(cover_task_step(&report, job->task));
         bool last = report.step == s->common.steps;
         log_step(job, &report);
         if (due(report.step, s->task.val_every) || last) TRY(validate(job));
@@ -166,8 +166,8 @@ static cover_status stop(struct job *job) {
                 (long long)job->task->step, (long long)job->settings.common.steps);
 }
 
-cover_status cover_finetune(cover_context *context, cover_dataset *dataset, const cover_config *config, const char *init,
-                            const char *run, const cover_finetune_options *given, char **summary) {
+cover_status cover_finetune(char **summary, cover_context *context, cover_dataset *dataset, const cover_config *config,
+                            const char *init, const char *run, const cover_finetune_options *given) {
     if (!context || !dataset || !config || !run) return fail(COVER_ERROR_ARGUMENT, "cover_finetune: an argument is NULL");
     struct job job = {.context = context, .settings = *config_settings(config), .options = COVER_FINETUNE_OPTIONS_INIT, .run = run,
                       .log = {.descriptor = -1}};

@@ -94,7 +94,7 @@ static void stop_prefetch(cover_task *task) {
     task->prefetch = NULL;
 }
 
-cover_status cover_task_step(cover_task *task, cover_task_report *given) {
+cover_status cover_task_step(cover_task_report *given, cover_task *task) {
     if (!task) return fail(COVER_ERROR_ARGUMENT, "cover_task_step: the task is NULL");
     double start = seconds_now();
     struct step_sums sums;
@@ -128,7 +128,7 @@ static cover_status keep_best(cover_task *task) {
     return COVER_OK;
 }
 
-cover_status cover_task_validate(cover_task *task, char **json) {
+cover_status cover_task_validate(char **json, cover_task *task) {
     if (!task) return fail(COVER_ERROR_ARGUMENT, "cover_task_validate: the task is NULL");
     if (!task->inference)
         TRY(inference_create(&task->inference, task->context, &task->settings, &task->engine->model.parameters));

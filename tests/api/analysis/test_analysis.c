@@ -192,7 +192,7 @@ START_TEST(a_fine_tuned_network_is_taken_from_its_checkpoint_as_from_its_weights
         ck_assert_ok(cover_task_config(&config, context, dataset, "seg", at("run")));
         const char *const settings[][2] = {{"crop", "32x32"}, {"work", "40x40"}, {"batch", "1"}, {"steps", "1"}, {"val", "1"}, {"val_every", "1"}};
         for (size_t i = 0; i < sizeof settings / sizeof *settings; i++) ck_assert_ok(cover_config_set(config, settings[i][0], settings[i][1]));
-        ck_assert_ok(cover_finetune(context, dataset, config, at("run"), at("tuned"), NULL, NULL));
+        ck_assert_ok(cover_finetune(NULL, context, dataset, config, at("run"), at("tuned"), NULL));
         cover_config_destroy(config);
         cover_dataset_destroy(dataset);
         ck_assert_ok(cover_check(&text, context, at("tuned/checkpoint.h5")));

@@ -13,7 +13,7 @@ static void learns_discs(struct scene scene, const char *settings, int steps, do
     ck_assert_double_lt(last.loss, first.loss / 2);
     ck_assert_double_eq_tol(last.loss, last.cross_entropy + last.dice_loss, 1e-9);
     char *json;
-    ck_assert_ok(cover_task_validate(task, &json));
+    ck_assert_ok(cover_task_validate(&json, task));
     json_t *root = json_loads(json, 0, NULL), *one;
     ck_assert_int_eq(json_integer_value(json_object_get(root, "step")), steps);
     ck_assert_double_gt(json_number_value(json_object_get(root, "mean_dice")), wanted);
@@ -48,7 +48,7 @@ static void learns_classes(struct scene scene, const char *settings, int steps, 
     ck_assert_double_lt(last.loss, first.loss);
     ck_assert(last.dice_loss == 0 && last.loss == last.cross_entropy);
     char *json;
-    ck_assert_ok(cover_task_validate(task, &json));
+    ck_assert_ok(cover_task_validate(&json, task));
     json_t *root = json_loads(json, 0, NULL);
     ck_assert_double_gt(json_number_value(json_object_get(root, "auc")), wanted);
     ck_assert(json_is_number(json_object_get(root, "accuracy")));
@@ -94,9 +94,9 @@ static struct ending eight_steps(const char *name, int threads, int cut, const c
         cover_task *task = make_task(dataset, kind, NULL, settings);
         if (part) ck_assert_ok(cover_task_load(task, checkpoint));
         for (; step < (cut && !part ? cut : 8); step++) {
-            ck_assert_ok(cover_task_step(task, &report));
+            ck_assert_ok(cover_task_step(&report, task));
             ck_assert_int_eq(report.step, step + 1);
-            if (report.step % 3 == 0) ck_assert_ok(cover_task_validate(task, NULL));
+            if (report.step % 3 == 0) ck_assert_ok(cover_task_validate(NULL, task));
         }
         ck_assert_ok(cover_task_save(task, checkpoint));
         ck_assert_ok(cover_task_export(task, weights));
@@ -208,7 +208,7 @@ static void check_backbone(cover_dataset *dataset, const char *kind, const char 
     }
     ck_assert_int_gt(compared, 20);
     ck_assert_str_eq(cover_config_get(cover_task_settings(task), "normalise"), "max");
-    ck_assert_ok(cover_task_step(task, NULL));
+    ck_assert_ok(cover_task_step(NULL, task));
     cover_task_destroy(task);
 }
 
@@ -235,7 +235,7 @@ START_TEST(an_inflated_network_says_of_three_equal_channels_what_it_said_of_one)
     for (int i = 0; i < 2; i++) {
         cover_dataset *dataset = make_data((struct scene){.kind = PATTERN, .channels = i ? 3 : 1}, NULL);
         cover_task *task = make_task(dataset, "cls", init, "standardise=off");
-        ck_assert_ok(cover_task_validate(task, NULL));
+        ck_assert_ok(cover_task_validate(NULL, task));
         size_t bytes = (size_t)(task->split.val_count * 2) * sizeof(float);
         score[i] = memcpy(malloc(bytes), task->best_figures.score, bytes);
         for (int64_t k = 0; i && k < task->split.val_count * 2; k++) ck_assert_float_eq_tol(score[0][k], score[1][k], 1e-5f);
@@ -298,14 +298,14 @@ START_TEST(the_best_weights_are_kept_and_written) {
     cover_task *task = make_task(dataset, "seg", NULL, "");
     take_steps(task, 12);
     ck_assert_ok(cover_task_export(task, at("none-yet.safetensors")));
-    ck_assert_ok(cover_task_validate(task, NULL));
+    ck_assert_ok(cover_task_validate(NULL, task));
     ck_assert_ok(cover_task_export(task, at("best.safetensors")));
     ck_assert(same_files(at("none-yet.safetensors"), at("best.safetensors")));
     /* ruin the network: what was best stays best */
     float *head = weights_of(task, "head.bias", NULL);
     head[0] = 1000;
     ck_assert_ok(engine_weights_changed(task->engine));
-    ck_assert_ok(cover_task_validate(task, NULL));
+    ck_assert_ok(cover_task_validate(NULL, task));
     ck_assert_double_eq(task->score, 0);
     ck_assert_int_eq(task->best_step, 12);
     ck_assert_ok(cover_task_export(task, at("still.safetensors")));
@@ -320,7 +320,7 @@ START_TEST(a_checkpoint_tells_prediction_the_best_weights_so_far) {
     for (int validated = 0; validated < 2; validated++) {
         cover_task *task = make_task(dataset, "seg", NULL, "");
         take_steps(task, 2);
-        if (validated) ck_assert_ok(cover_task_validate(task, NULL));
+        if (validated) ck_assert_ok(cover_task_validate(NULL, task));
         size_t bytes = (size_t)task->engine->model.parameters.floats * sizeof(float);
         float *wanted = memcpy(malloc(bytes), task->engine->weights, bytes), *flat;
         if (validated) take_steps(task, 2);
@@ -452,11 +452,11 @@ START_TEST(a_pixel_that_is_no_number_stops_the_step_and_names_the_case) {
         cover_dataset *dataset = make_data(scene, NULL);
         cover_task *task = make_task(dataset, "seg", NULL, "standardise=off"); /* which looks at images before the first step */
         if (kind) {
-            ck_assert_ok(cover_task_step(task, NULL));
-            ck_assert_fails(cover_task_validate(task, NULL), COVER_ERROR_NUMERIC, "case case_01");
+            ck_assert_ok(cover_task_step(NULL, task));
+            ck_assert_fails(cover_task_validate(NULL, task), COVER_ERROR_NUMERIC, "case case_01");
             ck_assert(isnan(task->best_score));
         } else {
-            ck_assert_fails(cover_task_step(task, NULL), COVER_ERROR_NUMERIC, "case case_00");
+            ck_assert_fails(cover_task_step(NULL, task), COVER_ERROR_NUMERIC, "case case_00");
             ck_assert_int_eq(task->step, 0);
         }
         cover_task_destroy(task);
@@ -471,7 +471,7 @@ START_TEST(weights_that_are_no_numbers_stop_the_step_and_name_the_tensor) {
     take_steps(task, 1);
     *weights_of(task, "backbone.down2.maxpool_conv.1.double_conv.0.weight", NULL) = NAN;
     ck_assert_ok(engine_weights_changed(task->engine));
-    ck_assert_fails(cover_task_step(task, NULL), COVER_ERROR_NUMERIC, "step 2", "backbone.down2");
+    ck_assert_fails(cover_task_step(NULL, task), COVER_ERROR_NUMERIC, "step 2", "backbone.down2");
     ck_assert_int_eq(task->step, 1);
     cover_task_destroy(task);
     cover_dataset_destroy(dataset);
@@ -531,7 +531,7 @@ END_TEST
 static cover_status finetune(cover_dataset *dataset, const char *run, const cover_finetune_options *options, const char *settings,
                              char **summary) {
     cover_config *config = make_config(dataset, "seg", NULL, settings);
-    cover_status status = cover_finetune(context, dataset, config, NULL, run, options, summary);
+    cover_status status = cover_finetune(summary, context, dataset, config, NULL, run, options);
     cover_config_destroy(config);
     return status;
 }
@@ -631,13 +631,13 @@ START_TEST(a_validation_that_was_cancelled_is_made_up_for) {
         cover_task *task = make_task(dataset, "seg", NULL, "val_every=2");
         for (int step = 1; step <= (last ? 8 : 2); step++) {
             take_steps(task, 1);
-            if (step % 2 == 0 && step < (last ? 8 : 2)) ck_assert_ok(cover_task_validate(task, NULL));
+            if (step % 2 == 0 && step < (last ? 8 : 2)) ck_assert_ok(cover_task_validate(NULL, task));
         }
         prefetch_destroy(task->prefetch); /* nobody else reads now */
         task->prefetch = NULL;
         inner = task->reader;
         task->reader.label = cancelling_label, reads_left = 2;
-        ck_assert_fails(cover_task_validate(task, NULL), COVER_ERROR_CANCELLED, "cancelled");
+        ck_assert_fails(cover_task_validate(NULL, task), COVER_ERROR_CANCELLED, "cancelled");
         task->reader = inner;
         cover_context_resume(context);
         ck_assert_ok(folder_create(run));
