@@ -46,7 +46,7 @@ typedef struct cover_bench_options {
  *                   size for count, as they run]}; released with cover_text_release()
  *  @return COVER_OK; COVER_ERROR_ARGUMENT (unknown part or precision, size no multiple of 16, brief with html or layers);
  *  COVER_ERROR_IO (the page cannot be written); COVER_ERROR_MEMORY; COVER_ERROR_CANCELLED */
-COVER_API cover_status cover_bench(cover_context *context, const cover_bench_options *options, char **json);
+COVER_API cover_status cover_bench(char **json, cover_context *context, const cover_bench_options *options);
 
 #ifdef __cplusplus
 }

@@ -21,7 +21,7 @@ extern "C" {
  * widths, head, ...}; released with cover_text_release(); may be NULL
  *  @return COVER_OK; COVER_ERROR_FORMAT (damaged); COVER_ERROR_UNSUPPORTED names what the file asks Python to run, or a
  * type that safetensors lacks; COVER_ERROR_IO; COVER_ERROR_ARGUMENT; COVER_ERROR_MEMORY */
-COVER_API cover_status cover_convert(cover_context *context, const char *input, const char *output, char **summary);
+COVER_API cover_status cover_convert(char **summary, cover_context *context, const char *input, const char *output);
 
 /** Write the weights of a run for others: safetensors (all, or the backbone alone) or ONNX (the backbone: input
  *  "image" (N, C, [D,] H, W), outputs "level0" .. "level4", coarse to full size; N and sizes free, sizes multiples of
@@ -39,7 +39,7 @@ COVER_API cover_status cover_export(cover_context *context, const char *source, 
  *  @param[out] info JSON {path, format, metadata {...}, network, parameters, tensors [{name, dtype, shape}]}, released
  * with cover_text_release()
  *  @return COVER_OK; COVER_ERROR_FORMAT; COVER_ERROR_UNSUPPORTED; COVER_ERROR_IO; COVER_ERROR_MEMORY */
-COVER_API cover_status cover_weights_info(cover_context *context, const char *path, char **info);
+COVER_API cover_status cover_weights_info(char **info, cover_context *context, const char *path);
 
 #ifdef __cplusplus
 }

@@ -29,7 +29,7 @@ static int run_convert(struct session *session) {
     };
     char *summary = NULL;
     cover_status result =
-        cover_convert(session->context, session->arguments.operands[0], text_of(session, OPTION_OUTPUT), &summary);
+        cover_convert(&summary, session->context, session->arguments.operands[0], text_of(session, OPTION_OUTPUT));
     if (result != COVER_OK) return failed(session, result);
     int status = print_result(session, summary, fields);
     cover_text_release(session->context, summary);

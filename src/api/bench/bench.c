@@ -99,7 +99,7 @@ static cover_status default_settings(struct bench *bench) {
     return status;
 }
 
-cover_status cover_bench(cover_context *context, const cover_bench_options *options, char **json) {
+cover_status cover_bench(char **json, cover_context *context, const cover_bench_options *options) {
     if (!context || !json) return fail(COVER_ERROR_ARGUMENT, "cover_bench: an argument is NULL");
     struct bench *bench = memory_zero(context, sizeof *bench);
     if (!bench) return COVER_ERROR_MEMORY;

@@ -53,7 +53,7 @@ static cover_status describe(cover_config **out, bool *known, struct weights_abo
     return status;
 }
 
-cover_status cover_weights_info(cover_context *context, const char *path, char **info) {
+cover_status cover_weights_info(char **info, cover_context *context, const char *path) {
     if (!context || !path || !info) return fail(COVER_ERROR_ARGUMENT, "cover_weights_info: an argument is NULL");
     struct tensor_file *file = NULL;
     cover_config *config = NULL;
@@ -137,7 +137,7 @@ static cover_status list_outputs(struct tensor_file *file, bool known, struct te
     return COVER_OK;
 }
 
-cover_status cover_convert(cover_context *context, const char *input, const char *output, char **summary) {
+cover_status cover_convert(char **summary, cover_context *context, const char *input, const char *output) {
     if (!context || !input || !output) return fail(COVER_ERROR_ARGUMENT, "cover_convert: an argument is NULL");
     if (!has_suffix(output, ".safetensors"))
         return fail(COVER_ERROR_ARGUMENT, "%s: the output must end in .safetensors", output);

@@ -158,7 +158,7 @@ START_TEST(a_pytorch_file_loads_and_converts)
     {
         char *summary;
         check_loaded(PTH("unet2d"), NULL);
-        ck_assert_ok(cover_convert(test_context, PTH("unet2d"), in_folder("c.safetensors"), &summary));
+        ck_assert_ok(cover_convert(&summary, test_context, PTH("unet2d"), in_folder("c.safetensors")));
         ck_assert_ptr_nonnull(strstr(summary, "\"radius\": 2"));
         memory_free(test_context, summary);
         check_loaded(in_folder("c.safetensors"), NULL);
@@ -178,7 +178,7 @@ START_TEST(other_files_are_converted_as_they_are)
     {
         struct tensor_file *file;
         char *summary;
-        ck_assert_ok(cover_convert(test_context, PTH("types"), in_folder("t.safetensors"), &summary));
+        ck_assert_ok(cover_convert(&summary, test_context, PTH("types"), in_folder("t.safetensors")));
         ck_assert_ptr_nonnull(strstr(summary, "\"network\": null"));
         memory_free(test_context, summary);
         ck_assert_ok(tensor_file_open(&file, test_context, in_folder("t.safetensors")));
@@ -186,8 +186,8 @@ START_TEST(other_files_are_converted_as_they_are)
         ck_assert_int_eq(tensor_file_find(file, "bf16")->type, TENSOR_BF16);
         ck_assert_ptr_null(tensor_file_metadata(file, "format"));
         tensor_file_close(file);
-        ck_assert_int_eq(cover_convert(test_context, PTH("types"), in_folder("t.pth"), NULL), COVER_ERROR_ARGUMENT);
-        ck_assert_int_eq(cover_convert(test_context, PTH("evil_protocol4"), in_folder("e.safetensors"), NULL),
+        ck_assert_int_eq(cover_convert(NULL, test_context, PTH("types"), in_folder("t.pth")), COVER_ERROR_ARGUMENT);
+        ck_assert_int_eq(cover_convert(NULL, test_context, PTH("evil_protocol4"), in_folder("e.safetensors")),
                          COVER_ERROR_UNSUPPORTED);
         ck_assert(!file_exists(in_folder("e.safetensors")));
     }
@@ -344,22 +344,22 @@ END_TEST
 START_TEST(info_tells_names_types_and_shapes)
     {
         char *info;
-        ck_assert_ok(cover_weights_info(test_context, PTH("unet2d"), &info));
+        ck_assert_ok(cover_weights_info(&info, test_context, PTH("unet2d")));
         ck_assert_ptr_nonnull(strstr(info, "\"format\": \"PyTorch\""));
         ck_assert_ptr_nonnull(strstr(info, "\"widths\": [8,8,8,8,8,8,8,8,8]"));
         ck_assert_ptr_nonnull(strstr(
             info, "{\"name\": \"backbone.inc.double_conv.0.weight\", \"dtype\": \"F32\", \"shape\": [8, 1, 3, 3]}"));
         memory_free(test_context, info);
-        ck_assert_int_eq(cover_weights_info(test_context, in_folder("none"), &info), COVER_ERROR_IO);
+        ck_assert_int_eq(cover_weights_info(&info, test_context, in_folder("none")), COVER_ERROR_IO);
     }
 END_TEST
 
 static cover_status convert_and_export(cover_context *context) {
-    cover_status status = cover_convert(context, PTH("unet2d"), in_folder("m.safetensors"), NULL);
+    cover_status status = cover_convert(NULL, context, PTH("unet2d"), in_folder("m.safetensors"));
     if (status == COVER_OK) status = cover_export(context, in_folder("m.safetensors"), in_folder("m.onnx"), 0);
     if (status == COVER_OK) {
         char *info = NULL;
-        status = cover_weights_info(context, in_folder("m.safetensors"), &info);
+        status = cover_weights_info(&info, context, in_folder("m.safetensors"));
         memory_free(context, info);
     }
     return status;
