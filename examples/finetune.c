@@ -27,7 +27,7 @@ int main(int argc, char **argv) {
     if ((status = cover_dataset_prepare(&data, context, argv[1], run, NULL)) != COVER_OK) goto done;
     if ((status = cover_task_config(&config, context, data, argv[2], init)) != COVER_OK) goto done;
     if ((status = cover_config_set(config, "steps", argv[5])) != COVER_OK) goto done;
-    if ((status = cover_finetune(&result, context, data, config, init, run, &options)) != COVER_OK) goto done;
+    if ((status = cover_run_finetune(&result, context, data, config, init, run, &options)) != COVER_OK) goto done;
     fputs(result, stdout);
 
 done:

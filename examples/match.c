@@ -42,7 +42,7 @@ int main(int argc, char **argv) {
         levels[1][i] = cover_features_level(of_fixed, i);
     }
     if (cover_head_forward(&field, head, levels[0], levels[1], 5) != COVER_OK) goto done;
-    if (cover_warp(&warped, context, moving, field) != COVER_OK) goto done;
+    if (cover_field_warp(&warped, context, moving, field) != COVER_OK) goto done;
 
     const int64_t *strides = cover_tensor_strides(field);
     const float *values = cover_tensor_data(field), *pixels = cover_tensor_data(warped);

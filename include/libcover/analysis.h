@@ -14,7 +14,7 @@ extern "C" {
 /** Which features of which pixels. */
 typedef struct cover_feature_options {
     size_t struct_size;
-    int level;                   /**< 0 coarse .. 4 full size; cover_analyse_dispersion() takes -1 = each */
+    int level;                   /**< 0 coarse .. 4 full size; cover_analysis_dispersion() takes -1 = each */
     int64_t images;              /**< labelled images that are looked at, drawn without regard to order; 0 = 16 */
     int64_t points;              /**< pixels drawn, the same number of each class as far as it has them; 0 = 2000 */
     uint64_t seed;
@@ -35,8 +35,8 @@ typedef struct cover_feature_options {
  *  @return COVER_OK; COVER_ERROR_ARGUMENT (a level out of range, no labelled image); COVER_ERROR_SHAPE (dims or channels that
  *          do not fit the network); COVER_ERROR_NUMERIC names an image; COVER_ERROR_IO; COVER_ERROR_FORMAT;
  *          COVER_ERROR_MISMATCH; COVER_ERROR_MEMORY; COVER_ERROR_CANCELLED */
-COVER_API cover_status cover_feature_points(cover_tensor **features, cover_tensor **labels, cover_context *context,
-                                            const char *weights, const char *data, const cover_feature_options *options);
+COVER_API cover_status cover_analysis_features(cover_tensor **features, cover_tensor **labels, cover_context *context,
+                                               const char *weights, const char *data, const cover_feature_options *options);
 
 /** How t-SNE goes (van der Maaten and Hinton 2008). */
 typedef struct cover_tsne_options {
@@ -59,17 +59,17 @@ typedef struct cover_tsne_options {
  *  @param      options NULL for defaults
  *  @return COVER_OK; COVER_ERROR_SHAPE; COVER_ERROR_ARGUMENT (a perplexity that is no number from 1 to (N - 1) / 3);
  *          COVER_ERROR_NUMERIC names a point; COVER_ERROR_MEMORY; COVER_ERROR_CANCELLED */
-COVER_API cover_status cover_tsne(cover_tensor **plane, double *kl, cover_context *context, const cover_tensor *points,
-                                  const cover_tsne_options *options);
+COVER_API cover_status cover_points_tsne(cover_tensor **plane, double *kl, cover_context *context, const cover_tensor *points,
+                                         const cover_tsne_options *options);
 
 /** Both at once, drawn with labels as colours (paper, Fig. 6).
  *
  *  @param path  written by its ending, in one move: .html (one self-contained page), .png, .csv (x, y, label a point)
  *  @param[out] summary JSON {output, points, channels, level, classes {LABEL: points}, perplexity, kl}, released with
  *                      cover_text_release(); may be NULL
- *  @return as cover_feature_points() and cover_tsne() */
-COVER_API cover_status cover_analyse_tsne(char **summary, cover_context *context, const char *weights, const char *data,
-                                          const char *path, const cover_feature_options *features, const cover_tsne_options *tsne);
+ *  @return as cover_analysis_features() and cover_points_tsne() */
+COVER_API cover_status cover_analysis_tsne(char **summary, cover_context *context, const char *weights, const char *data,
+                                           const char *path, const cover_feature_options *features, const cover_tsne_options *tsne);
 
 /** Dispersion: the mean distance of neighbouring pixels' features (length 1), when both have one label and when they have
  *  two.
@@ -78,9 +78,9 @@ COVER_API cover_status cover_analyse_tsne(char **summary, cover_context *context
  *                   across_pairs, spread}]}; spread: root mean square distance of any two pixels of an image; a mean over
  *                   no pairs is null.  Released with cover_text_release()
  *  @param      options level, images, seed and progress are read; NULL = each level
- *  @return as cover_feature_points() */
-COVER_API cover_status cover_analyse_dispersion(char **json, cover_context *context, const char *weights, const char *data,
-                                                const cover_feature_options *options);
+ *  @return as cover_analysis_features() */
+COVER_API cover_status cover_analysis_dispersion(char **json, cover_context *context, const char *weights, const char *data,
+                                                 const cover_feature_options *options);
 
 /** FLOPs of VPA over its last 1..5 levels, against one window at level 4 with the same receptive field (paper, 4.3.5).
  *  Counted on the head's graph for one pair of images of the settings' crop: convolutions and MoV, 2 a multiply-add.
@@ -90,7 +90,7 @@ COVER_API cover_status cover_analyse_dispersion(char **json, cover_context *cont
  *  @param[out] json {dims, size, radius, rows [{levels, field, vpa_flops, direct_radius, direct_flops, ratio}]}, released with
  *                   cover_text_release(); field: pixels an axis that one pixel of the result sees
  *  @return COVER_OK; COVER_ERROR_ARGUMENT; COVER_ERROR_IO; COVER_ERROR_MEMORY */
-COVER_API cover_status cover_analyse_flops(char **json, cover_context *context, const cover_config *config, const char *path);
+COVER_API cover_status cover_analysis_flops(char **json, cover_context *context, const cover_config *config, const char *path);
 
 /** Curves of several runs, one plot a figure that their logs hold (paper, Fig. 5).
  *
@@ -99,8 +99,8 @@ COVER_API cover_status cover_analyse_flops(char **json, cover_context *context, 
  *  @param[out] json {output, runs [{run, steps, last {FIGURE: value}}]}, released with cover_text_release(); may be NULL
  *  @return COVER_OK; COVER_ERROR_ARGUMENT (no run, more than 10, another ending); COVER_ERROR_IO; COVER_ERROR_FORMAT names file
  *          and line; COVER_ERROR_MEMORY */
-COVER_API cover_status cover_analyse_curves(char **json, cover_context *context, const char *const *runs, int count,
-                                            const char *path);
+COVER_API cover_status cover_analysis_curves(char **json, cover_context *context, const char *const *runs, int count,
+                                             const char *path);
 
 #ifdef __cplusplus
 }

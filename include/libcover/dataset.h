@@ -11,7 +11,7 @@ extern "C" {
 
 typedef struct cover_dataset cover_dataset;
 
-/** Options of cover_pack(); sizes 0 and NULL strings mean "as it comes". */
+/** Options of cover_dataset_pack(); sizes 0 and NULL strings mean "as it comes". */
 typedef struct cover_pack_options {
     size_t struct_size;
     int dims;                    /**< 2 or 3; 0 = what the files are */
@@ -40,18 +40,18 @@ typedef struct cover_pack_options {
  *          COVER_ERROR_SHAPE when channels or dims differ, in the same way; COVER_ERROR_ARGUMENT; COVER_ERROR_MISMATCH
  *          when an interrupted pack had other sources or options; after COVER_ERROR_CANCELLED, COVER_ERROR_IO or
  *          COVER_ERROR_MEMORY the work done is kept for `resume` */
-COVER_API cover_status cover_pack(char **summary, cover_context *context, const char *const *sources, int count, const char *output,
-                                  const cover_pack_options *options);
+COVER_API cover_status cover_dataset_pack(char **summary, cover_context *context, const char *const *sources, int count,
+                                          const char *output, const cover_pack_options *options);
 
 /** Open a packed dataset.  Costs the same for ten samples and for a million.
  *  @return COVER_OK; COVER_ERROR_IO; COVER_ERROR_FORMAT says what is damaged */
 COVER_API cover_status cover_dataset_open(cover_dataset **dataset, cover_context *context, const char *path);
-/** The same from whatever there is: a packed file as it is; anything else that cover_pack() takes (a folder, a description file, an
+/** The same from whatever there is: a packed file as it is; anything else that cover_dataset_pack() takes (a folder, a description file, an
  *  image) is packed into "CACHE_FOLDER/dataset.h5" first and kept: an interrupted pack goes on, a finished one is taken while sources
  *  and options stay the same.  A folder's own labels.csv counts as `labels` unless the options name another, or the folder is an
  *  nnU-Net dataset.
  *  @param options NULL = as it comes; its `resume` is not looked at
- *  @return as cover_pack() and cover_dataset_open() */
+ *  @return as cover_dataset_pack() and cover_dataset_open() */
 COVER_API cover_status cover_dataset_prepare(cover_dataset **dataset, cover_context *context, const char *path,
                                              const char *cache_folder, const cover_pack_options *options);
 COVER_API void cover_dataset_destroy(cover_dataset *dataset); /**< takes NULL */
@@ -103,7 +103,7 @@ COVER_API cover_status cover_dataset_read_label(cover_tensor **label, const cove
  *  @param[out] report JSON {ok, errors [...]}, released with cover_text_release()
  *  @return COVER_OK when it could be looked at, whatever was found: see "ok"; COVER_ERROR_IO when there is no such file;
  *          COVER_ERROR_MEMORY; COVER_ERROR_CANCELLED */
-COVER_API cover_status cover_check(char **report, cover_context *context, const char *path);
+COVER_API cover_status cover_file_check(char **report, cover_context *context, const char *path);
 
 #ifdef __cplusplus
 }

@@ -45,8 +45,8 @@ COVER_API cover_status cover_head_gradient(cover_tensor **gradient, const cover_
 
 /** Warp by a field: out(p) = source(p + field(p)), linear, zero outside (method: Coordinates, exact).
  *  @param source (N, C, [D,] H, W)   @param field (N, d, [D,] H, W) pixels, array-axis order */
-COVER_API cover_status cover_warp(cover_tensor **warped, cover_context *context, const cover_tensor *source,
-                                  const cover_tensor *field);
+COVER_API cover_status cover_field_warp(cover_tensor **warped, cover_context *context, const cover_tensor *source,
+                                        const cover_tensor *field);
 
 #ifdef __cplusplus
 }

@@ -13,13 +13,13 @@ extern "C" {
  *  @param[out] gradient  of the prediction, created by the call; NULL = not wanted
  *  @param      prediction, truth (N, d, [D,] H, W) pixels;  mask (N, 1, [D,] H, W), > 0 where valid
  *  @return COVER_OK; COVER_ERROR_SHAPE; COVER_ERROR_NUMERIC when no pixel is valid; COVER_ERROR_MEMORY */
-COVER_API cover_status cover_vector_loss(double *value, cover_tensor **gradient, cover_context *context,
+COVER_API cover_status cover_loss_vector(double *value, cover_tensor **gradient, cover_context *context,
                                          const cover_tensor *prediction, const cover_tensor *truth, const cover_tensor *mask);
 
 /** L_con: 1 - mean over valid pixels of the cosine between a(p) and b(p) over channels.
  *  @param[out] da, db  gradients, created by the call; both NULL = not wanted
  *  @param      a, b    (N, C, [D,] H, W);  mask (N, 1, [D,] H, W) */
-COVER_API cover_status cover_consistency_loss(double *value, cover_tensor **da, cover_tensor **db, cover_context *context,
+COVER_API cover_status cover_loss_consistency(double *value, cover_tensor **da, cover_tensor **db, cover_context *context,
                                               const cover_tensor *a, const cover_tensor *b, const cover_tensor *mask);
 
 #ifdef __cplusplus

@@ -26,8 +26,8 @@ extern "C" {
  *  @return COVER_OK; COVER_ERROR_SHAPE (sizes, dims or channels that do not fit); COVER_ERROR_FORMAT and
  *  COVER_ERROR_IO name the file; COVER_ERROR_MISMATCH (weights of another network); COVER_ERROR_MEMORY;
  *  COVER_ERROR_CANCELLED */
-COVER_API cover_status cover_match(char **summary, cover_context *context, const char *weights, const char *moving,
-                                   const char *fixed, const char *field, const char *warped);
+COVER_API cover_status cover_images_match(char **summary, cover_context *context, const char *weights, const char *moving,
+                                          const char *fixed, const char *field, const char *warped);
 
 #ifdef __cplusplus
 }

@@ -57,7 +57,7 @@ COVER_API const char *cover_predictor_class_name(const cover_predictor *predicto
 COVER_API cover_status cover_predictor_run(cover_tensor **label, cover_tensor **scores, cover_predictor *predictor,
                                            const cover_tensor *image, const double *spacing_mm);
 
-/** Options of cover_predict(). */
+/** Options of cover_images_predict(). */
 typedef struct cover_predict_options {
     size_t struct_size;
     const cover_predictor_options *predictor; /**< NULL = all as the task says */
@@ -78,8 +78,8 @@ typedef struct cover_predict_options {
  *  @return COVER_OK; COVER_ERROR_FORMAT (COVER_ERROR_MEMORY when memory was short) lists images that could not be predicted,
  *          each with its reason; nothing was written for them, the others are done; COVER_ERROR_ARGUMENT, COVER_ERROR_IO (also: a result could not be written, which
  *          ends the work); COVER_ERROR_MISMATCH; COVER_ERROR_CANCELLED */
-COVER_API cover_status cover_predict(char **summary, cover_context *context, const char *task, const char *input,
-                                     const char *output, const cover_predict_options *options);
+COVER_API cover_status cover_images_predict(char **summary, cover_context *context, const char *task, const char *input,
+                                            const char *output, const cover_predict_options *options);
 
 #ifdef __cplusplus
 }

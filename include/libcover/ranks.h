@@ -1,5 +1,5 @@
 /* Ranks: processes that pretrain one network together, each on its share of every batch (docs/cluster.md).
- * A context joins once, before its trainers are made; from then on the calls of cover_trainer_* and cover_pretrain() are made by
+ * A context joins once, before its trainers are made; from then on the calls of cover_trainer_* and cover_run_pretrain() are made by
  * all ranks together, in the same order, and give the same result on each.  The batch is that of all ranks; rank 0 reads and
  * writes files.  With 1, 2, 4, 8, ... ranks, at most one a pair, losses and weights are the same bits.  Everything else that is
  * done with such a context, a task for example, is a rank's own business.  When a rank is lost, every call that works in such a

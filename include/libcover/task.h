@@ -68,7 +68,7 @@ COVER_API cover_status cover_task_load(cover_task *task, const char *path);
 /** Write the best weights (before a validation: those of now) with all that prediction needs; equal runs give equal bytes. */
 COVER_API cover_status cover_task_export(cover_task *task, const char *path);
 
-/** Options of cover_finetune(). */
+/** Options of cover_run_finetune(). */
 typedef struct cover_finetune_options {
     size_t struct_size;
     int resume; /**< continue from the run's checkpoint; without one start anew */
@@ -82,8 +82,9 @@ typedef struct cover_finetune_options {
  *  @param[out] summary  result.json: {task, steps, seconds, train_cases, val_cases, best {step, mean_dice, classes {...} | auc,
  *  accuracy}, cases [...]}; released with cover_text_release(); may be NULL
  *  @return COVER_ERROR_IO when `run` exists and resume is 0, or cannot be written; else as the calls above */
-COVER_API cover_status cover_finetune(char **summary, cover_context *context, cover_dataset *dataset, const cover_config *config,
-                                      const char *init, const char *run, const cover_finetune_options *options);
+COVER_API cover_status cover_run_finetune(char **summary, cover_context *context, cover_dataset *dataset,
+                                          const cover_config *config, const char *init, const char *run,
+                                          const cover_finetune_options *options);
 
 #ifdef __cplusplus
 }

@@ -59,7 +59,7 @@ COVER_API cover_status cover_plan(char **json, cover_context *context, const cov
 /** The same for a trainer that stands: parameters, flops_per_step, bytes {...}.  Owned by the trainer. */
 COVER_API const char *cover_trainer_plan(const cover_trainer *trainer);
 
-/** Options of cover_pretrain(). */
+/** Options of cover_run_pretrain(). */
 typedef struct cover_pretrain_options {
     size_t struct_size;
     int resume;                 /**< continue from the run's checkpoint; without one start anew */
@@ -74,8 +74,8 @@ typedef struct cover_pretrain_options {
  *  On cancel it saves checkpoint.h5 and returns COVER_ERROR_CANCELLED.  Of several ranks (ranks.h) the first one reads and writes the
  *  folder; a cancel on any of them stops all after the same step.
  *  @return COVER_ERROR_IO when `run` exists and resume is 0, or cannot be written */
-COVER_API cover_status cover_pretrain(cover_context *context, cover_dataset *dataset, const cover_config *config,
-                                      const char *run, const cover_pretrain_options *options);
+COVER_API cover_status cover_run_pretrain(cover_context *context, cover_dataset *dataset, const cover_config *config,
+                                          const char *run, const cover_pretrain_options *options);
 
 #ifdef __cplusplus
 }

@@ -21,7 +21,7 @@ extern "C" {
  * widths, head, ...}; released with cover_text_release(); may be NULL
  *  @return COVER_OK; COVER_ERROR_FORMAT (damaged); COVER_ERROR_UNSUPPORTED names what the file asks Python to run, or a
  * type that safetensors lacks; COVER_ERROR_IO; COVER_ERROR_ARGUMENT; COVER_ERROR_MEMORY */
-COVER_API cover_status cover_convert(char **summary, cover_context *context, const char *input, const char *output);
+COVER_API cover_status cover_weights_convert(char **summary, cover_context *context, const char *input, const char *output);
 
 /** Write the weights of a run for others: safetensors (all, or the backbone alone) or ONNX (the backbone: input
  *  "image" (N, C, [D,] H, W), outputs "level0" .. "level4", coarse to full size; N and sizes free, sizes multiples of
@@ -32,7 +32,7 @@ COVER_API cover_status cover_convert(char **summary, cover_context *context, con
  *  @param backbone_only 1: leave the projections of the levels out (ONNX never has them)
  *  @return COVER_OK; COVER_ERROR_MISMATCH lists tensors that are missing for a network of COVER; COVER_ERROR_ARGUMENT
  *  (another suffix); COVER_ERROR_FORMAT; COVER_ERROR_IO; COVER_ERROR_MEMORY */
-COVER_API cover_status cover_export(cover_context *context, const char *source, const char *output, int backbone_only);
+COVER_API cover_status cover_weights_export(cover_context *context, const char *source, const char *output, int backbone_only);
 
 /** What a weight file, checkpoint or run folder holds, without reading its values.
  *

@@ -1,5 +1,5 @@
 /* The page of a fine-tuning run: summary, curves, figures of the validation cases, examples, settings.  Called by
- * cover_finetune(). */
+ * cover_run_finetune(). */
 #include "report.h"
 #include "task_parts.h"
 

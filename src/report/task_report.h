@@ -1,5 +1,5 @@
 /* The report of a fine-tuning run from its parts: log, figures of each validation case, predictions to look at, to one
- * self-contained HTML page.  cover_finetune() gathers the parts; everything from there down is here. */
+ * self-contained HTML page.  cover_run_finetune() gathers the parts; everything from there down is here. */
 #ifndef COVER_TASK_REPORT_H
 #define COVER_TASK_REPORT_H
 

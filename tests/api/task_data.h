@@ -250,7 +250,7 @@ static inline const char *make_backbone(const char *name, int dims, int channels
     set(config, "channels", channels == 3 ? "3" : "1");
     set_all(config, dims == 3 ? "crop=16x16x16 work=16x16x16" : "crop=32x32 work=32x32");
     set_all(config, settings);
-    ck_assert_ok(cover_pretrain(context, dataset, config, at("%s", name), NULL));
+    ck_assert_ok(cover_run_pretrain(context, dataset, config, at("%s", name), NULL));
     cover_config_destroy(config);
     cover_dataset_destroy(dataset);
     return at("%s", name);

@@ -40,7 +40,7 @@ static inline void make_data(const char *path, uint32_t variant) {
     char images[128];
     snprintf(images, sizeof images, "%s/images-%u", folder, variant);
     write_blobs(context, images, 6, variant, 48, 56);
-    ck_assert_ok(cover_pack(NULL, context, (const char *[]){images}, 1, path, NULL));
+    ck_assert_ok(cover_dataset_pack(NULL, context, (const char *[]){images}, 1, path, NULL));
 }
 
 static inline void setup(void) {

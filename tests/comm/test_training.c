@@ -188,7 +188,7 @@ static void folder_work(cover_context *own, int rank, void *user) {
     options.resume = *(int *)user;
     ck_assert_ok(cover_dataset_open(&dataset, own, data_path));
     cover_config *mine = own_config();
-    ck_assert_ok(cover_pretrain(own, dataset, mine, rank == 0 ? in_folder("run") : "/nowhere/run", &options));
+    ck_assert_ok(cover_run_pretrain(own, dataset, mine, rank == 0 ? in_folder("run") : "/nowhere/run", &options));
     cover_config_destroy(mine);
     cover_dataset_destroy(dataset);
 }
@@ -197,7 +197,7 @@ static void occupied_work(cover_context *own, int rank, void *user) {
     cover_dataset *dataset;
     ck_assert_ok(cover_dataset_open(&dataset, own, data_path));
     cover_config *mine = own_config();
-    ck_assert_int_eq(cover_pretrain(own, dataset, mine, rank == 0 ? in_folder("run") : "/nowhere/run", NULL), COVER_ERROR_IO);
+    ck_assert_int_eq(cover_run_pretrain(own, dataset, mine, rank == 0 ? in_folder("run") : "/nowhere/run", NULL), COVER_ERROR_IO);
     ck_assert_ptr_nonnull(strstr(cover_error_text(), "holds a run already"));
     cover_config_destroy(mine);
     cover_dataset_destroy(dataset);

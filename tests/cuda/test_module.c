@@ -37,7 +37,7 @@ static void setup(void) {
     snprintf(images, sizeof images, "%s/images", folder);
     snprintf(data_path, sizeof data_path, "%s/data.h5", folder);
     write_blobs(host, images, IMAGES, 1, 40, 44);
-    ck_assert_ok(cover_pack(NULL, host, (const char *[]){images}, 1, data_path, NULL));
+    ck_assert_ok(cover_dataset_pack(NULL, host, (const char *[]){images}, 1, data_path, NULL));
 }
 static void teardown(void) {
     char command[128];

@@ -128,7 +128,7 @@ static inline void write_nifti(const char *path, int type, const int size[3], co
 static inline cover_status pack(const char *source, const char *output, const cover_pack_options *options,
                                 json_t **summary) {
     char *text = NULL;
-    cover_status status = cover_pack(&text, context, &source, 1, output, options);
+    cover_status status = cover_dataset_pack(&text, context, &source, 1, output, options);
     if (summary && status == COVER_OK) {
         *summary = json_loads(text, 0, NULL);
         ck_assert_ptr_nonnull(*summary);
@@ -200,8 +200,8 @@ static inline void pack_with_refusals(const char *given_source, const char *give
         char *summary = NULL, *report = NULL;
         atomic_store(&requests, 0);
         atomic_store(&refuse_at, n);
-        cover_status status = cover_pack(&summary, poor, &source, 1, at("out.h5"), &options);
-        if (status == COVER_OK) status = cover_check(&report, poor, at("out.h5"));
+        cover_status status = cover_dataset_pack(&summary, poor, &source, 1, at("out.h5"), &options);
+        if (status == COVER_OK) status = cover_file_check(&report, poor, at("out.h5"));
         ended = atomic_load(&requests) <= n;
         ck_assert_msg(status == (ended ? COVER_OK : COVER_ERROR_MEMORY), "request %lld: %s: %s", n,
                       cover_status_name(status), cover_error_text());

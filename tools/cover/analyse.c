@@ -30,7 +30,7 @@ static int run_tsne(struct session *session) {
     tsne.seed = features.seed;
     tsne.progress = progress_on_work;
     tsne.user = &session->progress;
-    cover_status result = cover_analyse_tsne(&summary, session->context, operand[1], operand[2], path, &features, &tsne);
+    cover_status result = cover_analysis_tsne(&summary, session->context, operand[1], operand[2], path, &features, &tsne);
     if (result != COVER_OK) return failed(session, result);
     int status = print_result(session, summary, fields);
     cover_text_release(session->context, summary);
@@ -67,7 +67,7 @@ static int run_dispersion(struct session *session) {
     const char **operand = session->arguments.operands;
     cover_feature_options features = feature_options(session, -1);
     char *json = NULL;
-    cover_status result = cover_analyse_dispersion(&json, session->context, operand[1], operand[2], &features);
+    cover_status result = cover_analysis_dispersion(&json, session->context, operand[1], operand[2], &features);
     if (result != COVER_OK) return failed(session, result);
     int status = print_table(session, json, "levels", columns);
     cover_text_release(session->context, json);
@@ -79,7 +79,7 @@ static int run_flops(struct session *session) {
                                            {"vpa_flops", "VPA, GFLOP", UNIT_FLOPS}, {"direct_radius", "direct radius", UNIT_COUNT},
                                            {"direct_flops", "Direct, GFLOP", UNIT_FLOPS}, {"ratio", "ratio"}, {0}};
     char *json = NULL;
-    cover_status result = cover_analyse_flops(&json, session->context, session->config, text_of(session, OPTION_OUTPUT));
+    cover_status result = cover_analysis_flops(&json, session->context, session->config, text_of(session, OPTION_OUTPUT));
     if (result != COVER_OK) return failed(session, result);
     int status = print_table(session, json, "rows", columns);
     cover_text_release(session->context, json);
@@ -89,8 +89,8 @@ static int run_flops(struct session *session) {
 static int run_curves(struct session *session) {
     static const struct field fields[] = {{"output", "written"}, {"runs", "runs", UNIT_LENGTH}, {0}};
     char *json = NULL;
-    cover_status result = cover_analyse_curves(&json, session->context, session->arguments.operands + 1,
-                                               session->arguments.operand_count - 1, text_of(session, OPTION_OUTPUT));
+    cover_status result = cover_analysis_curves(&json, session->context, session->arguments.operands + 1,
+                                                session->arguments.operand_count - 1, text_of(session, OPTION_OUTPUT));
     if (result != COVER_OK) return failed(session, result);
     int status = print_result(session, json, fields);
     cover_text_release(session->context, json);

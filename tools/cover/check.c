@@ -16,7 +16,7 @@ static int run(struct session *session) {
     static const struct field fields[] = {{0}};
     const char *path = session->arguments.operands[0];
     char *text = NULL;
-    cover_status result = cover_check(&text, session->context, path);
+    cover_status result = cover_file_check(&text, session->context, path);
     if (result != COVER_OK) return print_unreadable(session, result, fields);
     json_t *report = json_loads(text, 0, NULL);
     bool ok = json_is_true(json_object_get(report, "ok"));

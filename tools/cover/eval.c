@@ -139,7 +139,7 @@ static int correlate(struct session *session) {
     };
     const char **operand = session->arguments.operands;
     char *json = NULL;
-    const cover_status result = cover_evaluate_agreement(&json, session->context, operand[0], operand[1]);
+    const cover_status result = cover_evaluation_agreement(&json, session->context, operand[0], operand[1]);
     if (result != COVER_OK) return failed(session, result);
     const int status = print_result(session, json, fields);
     cover_text_release(session->context, json);

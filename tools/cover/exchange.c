@@ -10,7 +10,7 @@ static int run_export(struct session *session) {
     static const struct field fields[] = {{"output", "written"}, {0}};
     const char *output = text_of(session, OPTION_OUTPUT);
     cover_status result =
-        cover_export(session->context, session->arguments.operands[0], output, given(session, OPTION_BACKBONE_ONLY));
+        cover_weights_export(session->context, session->arguments.operands[0], output, given(session, OPTION_BACKBONE_ONLY));
     if (result != COVER_OK) return failed(session, result);
     return print_object(session, json_pack("{s:s}", "output", output), fields);
 }
@@ -29,7 +29,7 @@ static int run_convert(struct session *session) {
     };
     char *summary = NULL;
     cover_status result =
-        cover_convert(&summary, session->context, session->arguments.operands[0], text_of(session, OPTION_OUTPUT));
+        cover_weights_convert(&summary, session->context, session->arguments.operands[0], text_of(session, OPTION_OUTPUT));
     if (result != COVER_OK) return failed(session, result);
     int status = print_result(session, summary, fields);
     cover_text_release(session->context, summary);

@@ -15,8 +15,8 @@ static int run(struct session *session) {
     };
     const char **operand = session->arguments.operands;
     char *summary = NULL;
-    cover_status result = cover_match(&summary, session->context, operand[0], operand[1], operand[2],
-                                      text_of(session, OPTION_OUTPUT), text_of(session, OPTION_WARPED));
+    cover_status result = cover_images_match(&summary, session->context, operand[0], operand[1], operand[2],
+                                             text_of(session, OPTION_OUTPUT), text_of(session, OPTION_WARPED));
     if (result != COVER_OK) return failed(session, result);
     int status = print_result(session, summary, fields);
     cover_text_release(session->context, summary);

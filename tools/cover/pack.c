@@ -80,8 +80,8 @@ static int run(struct session *session) {
     int status = pack_options_read(session, &pack);
     if (status != EXIT_OK) return status;
     char *summary = NULL;
-    cover_status result = cover_pack(&summary, session->context, session->arguments.operands, session->arguments.operand_count,
-                                     text_of(session, OPTION_OUTPUT), &pack);
+    cover_status result = cover_dataset_pack(&summary, session->context, session->arguments.operands,
+                                             session->arguments.operand_count, text_of(session, OPTION_OUTPUT), &pack);
     if (result != COVER_OK) {
         status = failed(session, result);
         if (result == COVER_ERROR_CANCELLED) fprintf(stderr, "the same command with --resume goes on from here\n");

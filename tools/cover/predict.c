@@ -27,8 +27,8 @@ static int run(struct session *session) {
     options.progress = progress_on_work;
     options.user = &session->progress;
     char *summary = NULL;
-    cover_status result = cover_predict(&summary, session->context, session->arguments.operands[0], text_of(session, OPTION_INPUT),
-                                        text_of(session, OPTION_OUTPUT), &options);
+    cover_status result = cover_images_predict(&summary, session->context, session->arguments.operands[0],
+                                               text_of(session, OPTION_INPUT), text_of(session, OPTION_OUTPUT), &options);
     if (result != COVER_OK) return failed(session, result);
     int status = print_result(session, summary, fields);
     cover_text_release(session->context, summary);

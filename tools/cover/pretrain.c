@@ -75,7 +75,7 @@ static int run(struct session *session) {
     pretrain.allow_partial = given(session, OPTION_ALLOW_PARTIAL);
     pretrain.on_step = first ? progress_on_step : NULL;
     pretrain.user = &session->progress;
-    result = cover_pretrain(session->context, dataset, session->config, folder, &pretrain);
+    result = cover_run_pretrain(session->context, dataset, session->config, folder, &pretrain);
     cover_dataset_destroy(dataset);
     if (result == COVER_OK) return first ? print_end(session, folder) : EXIT_OK;
     status = failed(session, result);

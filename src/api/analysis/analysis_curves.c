@@ -203,8 +203,8 @@ static cover_status write_json(char **json, const struct curves *curves, const c
     return status;
 }
 
-cover_status cover_analyse_curves(char **json, cover_context *context, const char *const *runs, int count, const char *path) {
-    if (!context || !runs || !path) return fail(COVER_ERROR_ARGUMENT, "cover_analyse_curves: an argument is NULL");
+cover_status cover_analysis_curves(char **json, cover_context *context, const char *const *runs, int count, const char *path) {
+    if (!context || !runs || !path) return fail(COVER_ERROR_ARGUMENT, "cover_analysis_curves: an argument is NULL");
     if (count < 1 || count > PLOT_COLOURS) return fail(COVER_ERROR_ARGUMENT, "curves of %d runs: give 1 to %d", count, PLOT_COLOURS);
     if (!has_suffix(path, ".html") && !has_suffix(path, ".csv"))
         return fail(COVER_ERROR_ARGUMENT, "%s: give a name that ends in .html or .csv", path);

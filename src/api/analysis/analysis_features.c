@@ -89,14 +89,14 @@ done:
 
 static void release_values(void *user, void *values) { memory_free(user, values); }
 
-cover_status cover_feature_points(cover_tensor **features, cover_tensor **labels, cover_context *context, const char *weights,
-                                  const char *data, const cover_feature_options *options) {
+cover_status cover_analysis_features(cover_tensor **features, cover_tensor **labels, cover_context *context, const char *weights,
+                                     const char *data, const cover_feature_options *options) {
     if (!features || !labels || !context || !weights || !data)
-        return fail(COVER_ERROR_ARGUMENT, "cover_feature_points: an argument is NULL");
+        return fail(COVER_ERROR_ARGUMENT, "cover_analysis_features: an argument is NULL");
     struct points points = {0};
     cover_status status;
     GO(walk_open(&points.walk, context, weights, data, options));
-    if (points.walk.options.level < 0) GO(fail(COVER_ERROR_ARGUMENT, "cover_feature_points: points are of one level"));
+    if (points.walk.options.level < 0) GO(fail(COVER_ERROR_ARGUMENT, "cover_analysis_features: points are of one level"));
     GO(share_out(&points));
     GO(cover_tensor_create(&points.labels, context, COVER_U16, 1, &points.count));
     for (int64_t at = 0; at < points.walk.images; at++) GO(take_image(&points, at));
@@ -177,9 +177,9 @@ static void add_number(struct text *json, const char *name, double value) {
         text_add(json, ", \"%s\": null", name);
 }
 
-cover_status cover_analyse_dispersion(char **json, cover_context *context, const char *weights, const char *data,
-                                      const cover_feature_options *options) {
-    if (!context || !weights || !data || !json) return fail(COVER_ERROR_ARGUMENT, "cover_analyse_dispersion: an argument is NULL");
+cover_status cover_analysis_dispersion(char **json, cover_context *context, const char *weights, const char *data,
+                                       const cover_feature_options *options) {
+    if (!context || !weights || !data || !json) return fail(COVER_ERROR_ARGUMENT, "cover_analysis_dispersion: an argument is NULL");
     cover_feature_options each = COVER_FEATURE_OPTIONS_INIT;
     each.level = -1;
     struct dispersion sums[LEVELS] = {0};

@@ -102,8 +102,8 @@ static cover_status write_file(cover_context *context, const char *path, const s
     return status;
 }
 
-cover_status cover_analyse_flops(char **json, cover_context *context, const cover_config *config, const char *path) {
-    if (!context || !config || !json) return fail(COVER_ERROR_ARGUMENT, "cover_analyse_flops: an argument is NULL");
+cover_status cover_analysis_flops(char **json, cover_context *context, const cover_config *config, const char *path) {
+    if (!context || !config || !json) return fail(COVER_ERROR_ARGUMENT, "cover_analysis_flops: an argument is NULL");
     struct row rows[LEVELS];
     TRY(cover_config_validate(config));
     TRY(config_expect(config, false));

@@ -44,9 +44,9 @@ done:
     return status;
 }
 
-cover_status cover_tsne(cover_tensor **plane, double *kl, cover_context *context, const cover_tensor *points,
-                        const cover_tsne_options *given) {
-    if (!plane || !context || !points) return fail(COVER_ERROR_ARGUMENT, "cover_tsne: an argument is NULL");
+cover_status cover_points_tsne(cover_tensor **plane, double *kl, cover_context *context, const cover_tensor *points,
+                               const cover_tsne_options *given) {
+    if (!plane || !context || !points) return fail(COVER_ERROR_ARGUMENT, "cover_points_tsne: an argument is NULL");
     cover_tsne_options options = COVER_TSNE_OPTIONS_INIT;
     TRY(options_read(&options, sizeof options, given, "cover_tsne_options"));
     if (cover_tensor_rank(points) != 2 || cover_tensor_shape(points)[0] < 4 || cover_tensor_shape(points)[0] > INT32_MAX)
@@ -189,9 +189,9 @@ static cover_status write_summary(char **summary, const struct picture *picture,
     return status;
 }
 
-cover_status cover_analyse_tsne(char **summary, cover_context *context, const char *weights, const char *data, const char *path,
-                                const cover_feature_options *features, const cover_tsne_options *tsne) {
-    if (!context || !weights || !data || !path) return fail(COVER_ERROR_ARGUMENT, "cover_analyse_tsne: an argument is NULL");
+cover_status cover_analysis_tsne(char **summary, cover_context *context, const char *weights, const char *data, const char *path,
+                                 const cover_feature_options *features, const cover_tsne_options *tsne) {
+    if (!context || !weights || !data || !path) return fail(COVER_ERROR_ARGUMENT, "cover_analysis_tsne: an argument is NULL");
     struct picture picture = {.context = context};
     cover_dataset *dataset = NULL;
     size_t writer = 0, count = sizeof writers / sizeof *writers;
@@ -199,9 +199,9 @@ cover_status cover_analyse_tsne(char **summary, cover_context *context, const ch
     cover_status status;
     while (writer < count && !has_suffix(path, writers[writer].ending)) writer++;
     if (writer == count) return fail(COVER_ERROR_ARGUMENT, "%s: give a name that ends in .html, .png or .csv", path);
-    GO(cover_feature_points(&picture.features, &picture.labels, context, weights, data, features));
+    GO(cover_analysis_features(&picture.features, &picture.labels, context, weights, data, features));
     picture.count = cover_tensor_shape(picture.features)[0];
-    GO(cover_tsne(&picture.plane, &kl, context, picture.features, tsne));
+    GO(cover_points_tsne(&picture.plane, &kl, context, picture.features, tsne));
     GO(cover_dataset_open(&dataset, context, data));
     GO(make_series(&picture, dataset));
     GO(writers[writer].write(&picture, path));

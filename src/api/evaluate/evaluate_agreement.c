@@ -112,9 +112,9 @@ static void write_agreement(struct text *json, const struct agreement *agreement
     eval_number(json, agreement->mean[1] - agreement->mean[0]);
 }
 
-cover_status cover_evaluate_agreement(char **out, cover_context *context, const char *one, const char *other) {
+cover_status cover_evaluation_agreement(char **out, cover_context *context, const char *one, const char *other) {
     if (!context || !one || !other || !out)
-        return fail(COVER_ERROR_ARGUMENT, "cover_evaluate_agreement: an argument is NULL");
+        return fail(COVER_ERROR_ARGUMENT, "cover_evaluation_agreement: an argument is NULL");
     struct side sides[2] = {0};
     struct text json = {.context = context};
     const json_t **pairs = NULL;

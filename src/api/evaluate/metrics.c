@@ -80,10 +80,10 @@ static cover_status maps_read(struct maps *maps, const cover_tensor *prediction,
     return narrow(maps->block + maps->pixels, truth, classes, "truth");
 }
 
-cover_status cover_dice(double *dice, const cover_tensor *prediction, const cover_tensor *truth, int classes) {
+cover_status cover_labels_dice(double *dice, const cover_tensor *prediction, const cover_tensor *truth, int classes) {
     struct maps maps;
     struct overlap *overlap = NULL;
-    if (!dice) return fail(COVER_ERROR_ARGUMENT, "cover_dice: the out-parameter is NULL");
+    if (!dice) return fail(COVER_ERROR_ARGUMENT, "cover_labels_dice: the out-parameter is NULL");
     cover_status status = maps_read(&maps, prediction, truth, classes);
     if (status == COVER_OK) {
         overlap = memory_zero(truth->context, (size_t)classes * sizeof *overlap);
@@ -97,11 +97,11 @@ cover_status cover_dice(double *dice, const cover_tensor *prediction, const cove
     return status;
 }
 
-cover_status cover_hd95(double *mm, const cover_tensor *prediction, const cover_tensor *truth, int classes,
-                        const double *spacing_mm) {
-    if (!mm) return fail(COVER_ERROR_ARGUMENT, "cover_hd95: the out-parameter is NULL");
+cover_status cover_labels_hd95(double *mm, const cover_tensor *prediction, const cover_tensor *truth, int classes,
+                               const double *spacing_mm) {
+    if (!mm) return fail(COVER_ERROR_ARGUMENT, "cover_labels_hd95: the out-parameter is NULL");
     if (truth && truth->rank != 2 && truth->rank != 3)
-        return fail(COVER_ERROR_SHAPE, "cover_hd95: label maps are ([D,] H, W), but the truth has %d axes",
+        return fail(COVER_ERROR_SHAPE, "cover_labels_hd95: label maps are ([D,] H, W), but the truth has %d axes",
                     truth->rank);
     struct maps maps;
     double *found = NULL;
@@ -115,7 +115,7 @@ cover_status cover_hd95(double *mm, const cover_tensor *prediction, const cover_
         grid.size[3 - truth->rank + a] = truth->shape[a];
         if (spacing_mm) spacing[3 - truth->rank + a] = spacing_mm[a];
         if (spacing_mm && !(spacing_mm[a] > 0 && isfinite(spacing_mm[a])))
-            GO(fail(COVER_ERROR_ARGUMENT, "cover_hd95: spacing_mm[%d] is %g; it must be a size in mm", a,
+            GO(fail(COVER_ERROR_ARGUMENT, "cover_labels_hd95: spacing_mm[%d] is %g; it must be a size in mm", a,
                     spacing_mm[a]));
     }
     found[0] = NAN;
@@ -178,7 +178,7 @@ static void free_cases(struct case_arrays *arrays, const cover_tensor *scores) {
     memory_free(scores->context, arrays->label);
 }
 
-cover_status cover_auc(double *auc, double *mean, const cover_tensor *scores, const cover_tensor *truth) {
+cover_status cover_scores_auc(double *auc, double *mean, const cover_tensor *scores, const cover_tensor *truth) {
     struct scored_cases cases;
     struct case_arrays arrays = {0};
     double *each = NULL, macro = NAN;
@@ -195,18 +195,18 @@ done:
     return status;
 }
 
-cover_status cover_roc(double *false_positives, double *true_positives, double *threshold, int64_t *points,
-                       const cover_tensor *scores, const cover_tensor *truth, int class_index) {
+cover_status cover_scores_roc(double *false_positives, double *true_positives, double *threshold, int64_t *points,
+                              const cover_tensor *scores, const cover_tensor *truth, int class_index) {
     struct scored_cases cases;
     struct case_arrays arrays = {0};
     struct roc_point *point = NULL;
     int64_t count;
     cover_status status;
     if (!false_positives || !true_positives || !points)
-        return fail(COVER_ERROR_ARGUMENT, "cover_roc: an out-parameter is NULL");
+        return fail(COVER_ERROR_ARGUMENT, "cover_scores_roc: an out-parameter is NULL");
     GO(read_cases(&cases, &arrays, scores, truth));
     if (class_index < 0 || class_index >= cases.classes)
-        GO(fail(COVER_ERROR_ARGUMENT, "cover_roc: class %d; use 0..%d", class_index, cases.classes - 1));
+        GO(fail(COVER_ERROR_ARGUMENT, "cover_scores_roc: class %d; use 0..%d", class_index, cases.classes - 1));
     point = memory_alloc(scores->context, (size_t)(cases.count + 1) * sizeof *point);
     GO(point ? COVER_OK : COVER_ERROR_MEMORY);
     GO(ranking_roc(point, &count, scores->context, &cases, class_index));
@@ -221,14 +221,14 @@ done:
     return status;
 }
 
-cover_status cover_confusion(int64_t *table, double *accuracy, const cover_tensor *scores, const cover_tensor *truth) {
+cover_status cover_scores_confusion(int64_t *table, double *accuracy, const cover_tensor *scores, const cover_tensor *truth) {
     struct scored_cases cases;
     struct case_arrays arrays = {0};
     double share;
     cover_status status;
     GO(read_cases(&cases, &arrays, scores, truth));
     if (!cases.truth)
-        GO(fail(COVER_ERROR_SHAPE, "cover_confusion: classes are exclusive here; the truth is (N), a class a case"));
+        GO(fail(COVER_ERROR_SHAPE, "cover_scores_confusion: classes are exclusive here; the truth is (N), a class a case"));
     GO(ranking_confusion(table, &share, &cases));
     if (accuracy) *accuracy = share;
 done:
@@ -238,18 +238,18 @@ done:
 
 /* ---- numbers */
 
-cover_status cover_pearson(double *r, double *p, const double *x, const double *y, int64_t count) {
+cover_status cover_values_pearson(double *r, double *p, const double *x, const double *y, int64_t count) {
     double found, chance;
-    if (!r || !x || !y) return fail(COVER_ERROR_ARGUMENT, "cover_pearson: an argument is NULL");
+    if (!r || !x || !y) return fail(COVER_ERROR_ARGUMENT, "cover_values_pearson: an argument is NULL");
     if (count < 3)
-        return fail(COVER_ERROR_ARGUMENT, "cover_pearson: %lld pairs; at least 3 are needed", (long long)count);
+        return fail(COVER_ERROR_ARGUMENT, "cover_values_pearson: %lld pairs; at least 3 are needed", (long long)count);
     for (int64_t i = 0; i < count; i++)
         if (!isfinite(x[i]) || !isfinite(y[i]))
-            return fail(COVER_ERROR_NUMERIC, "cover_pearson: pair %lld is (%g, %g); leave it out", (long long)i, x[i],
+            return fail(COVER_ERROR_NUMERIC, "cover_values_pearson: pair %lld is (%g, %g); leave it out", (long long)i, x[i],
                         y[i]);
     pearson(&found, &chance, x, y, count);
     if (isnan(found))
-        return fail(COVER_ERROR_ARGUMENT, "cover_pearson: all values of one side are equal: r is not defined");
+        return fail(COVER_ERROR_ARGUMENT, "cover_values_pearson: all values of one side are equal: r is not defined");
     *r = found;
     if (p) *p = chance;
     return COVER_OK;
@@ -266,14 +266,14 @@ static cover_status check_confidence(double *confidence) {
     return fail(COVER_ERROR_ARGUMENT, "confidence is %g; it must be between 0 and 1", *confidence);
 }
 
-cover_status cover_bootstrap_interval(cover_interval *interval, cover_context *context, const double *values,
-                                      int64_t count, int resamples, double confidence, uint64_t seed) {
+cover_status cover_interval_bootstrap(cover_interval *interval, cover_context *context, const double *values, int64_t count,
+                                      int resamples, double confidence, uint64_t seed) {
     struct interval found;
     if (!interval || !context || !values || count < 0)
-        return fail(COVER_ERROR_ARGUMENT, "cover_bootstrap_interval: an argument is NULL, or count is negative");
+        return fail(COVER_ERROR_ARGUMENT, "cover_interval_bootstrap: an argument is NULL, or count is negative");
     if (resamples < 0 || count > UINT32_MAX)
         return fail(COVER_ERROR_ARGUMENT,
-                    "cover_bootstrap_interval: %d resamples of %lld values; use 1 or more of less than 2^32", resamples,
+                    "cover_interval_bootstrap: %d resamples of %lld values; use 1 or more of less than 2^32", resamples,
                     (long long)count);
     TRY(check_confidence(&confidence));
     TRY(bootstrap_interval(&found, context, values, count, resamples ? resamples : BOOTSTRAP_RESAMPLES, confidence,
@@ -282,10 +282,10 @@ cover_status cover_bootstrap_interval(cover_interval *interval, cover_context *c
     return COVER_OK;
 }
 
-cover_status cover_student_interval(cover_interval *interval, const double *values, int64_t count, double confidence) {
+cover_status cover_interval_student(cover_interval *interval, const double *values, int64_t count, double confidence) {
     struct interval found;
     if (!interval || !values || count < 0)
-        return fail(COVER_ERROR_ARGUMENT, "cover_student_interval: an argument is NULL, or count is negative");
+        return fail(COVER_ERROR_ARGUMENT, "cover_interval_student: an argument is NULL, or count is negative");
     TRY(check_confidence(&confidence));
     student_interval(&found, values, count, confidence);
     write_interval(interval, &found);

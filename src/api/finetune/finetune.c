@@ -166,9 +166,9 @@ static cover_status stop(struct job *job) {
                 (long long)job->task->step, (long long)job->settings.common.steps);
 }
 
-cover_status cover_finetune(char **summary, cover_context *context, cover_dataset *dataset, const cover_config *config,
-                            const char *init, const char *run, const cover_finetune_options *given) {
-    if (!context || !dataset || !config || !run) return fail(COVER_ERROR_ARGUMENT, "cover_finetune: an argument is NULL");
+cover_status cover_run_finetune(char **summary, cover_context *context, cover_dataset *dataset, const cover_config *config,
+                                const char *init, const char *run, const cover_finetune_options *given) {
+    if (!context || !dataset || !config || !run) return fail(COVER_ERROR_ARGUMENT, "cover_run_finetune: an argument is NULL");
     struct job job = {.context = context, .settings = *config_settings(config), .options = COVER_FINETUNE_OPTIONS_INIT, .run = run,
                       .log = {.descriptor = -1}};
     TRY(options_read(&job.options, sizeof job.options, given, "cover_finetune_options"));

@@ -104,10 +104,10 @@ static cover_status loss_sum(const struct operation *operation, double *sum, dou
     return *valid > 0 ? COVER_OK : fail(COVER_ERROR_NUMERIC, "the mask has no valid pixel, so the loss is not defined");
 }
 
-cover_status cover_vector_loss(double *value, cover_tensor **gradient, cover_context *context, const cover_tensor *prediction,
+cover_status cover_loss_vector(double *value, cover_tensor **gradient, cover_context *context, const cover_tensor *prediction,
                                const cover_tensor *truth, const cover_tensor *mask) {
     if (!context || !value || !prediction || !truth || !mask)
-        return fail(COVER_ERROR_ARGUMENT, "cover_vector_loss: an argument is NULL");
+        return fail(COVER_ERROR_ARGUMENT, "cover_loss_vector: an argument is NULL");
     struct operation operation = {0};
     double sum, valid;
     cover_status status;
@@ -124,10 +124,10 @@ done:
     return status;
 }
 
-cover_status cover_consistency_loss(double *value, cover_tensor **da, cover_tensor **db, cover_context *context,
+cover_status cover_loss_consistency(double *value, cover_tensor **da, cover_tensor **db, cover_context *context,
                                     const cover_tensor *a, const cover_tensor *b, const cover_tensor *mask) {
     if (!context || !value || !a || !b || !mask || !da != !db)
-        return fail(COVER_ERROR_ARGUMENT, "cover_consistency_loss: an argument is NULL, or one of da and db alone");
+        return fail(COVER_ERROR_ARGUMENT, "cover_loss_consistency: an argument is NULL, or one of da and db alone");
     struct operation operation = {0};
     cover_tensor *first = NULL;
     double sum, valid;
@@ -150,8 +150,9 @@ done:
     return status;
 }
 
-cover_status cover_warp(cover_tensor **warped, cover_context *context, const cover_tensor *source, const cover_tensor *field) {
-    if (!warped || !context || !source || !field) return fail(COVER_ERROR_ARGUMENT, "cover_warp: an argument is NULL");
+cover_status cover_field_warp(cover_tensor **warped, cover_context *context, const cover_tensor *source,
+                              const cover_tensor *field) {
+    if (!warped || !context || !source || !field) return fail(COVER_ERROR_ARGUMENT, "cover_field_warp: an argument is NULL");
     struct operation operation = {0};
     cover_status status;
     GO(component_create(&operation.component, context, NULL));

@@ -114,9 +114,10 @@ static cover_status check_output(const char *path) {
     return fail(COVER_ERROR_ARGUMENT, "%s: name the output .nii or .nii.gz", path);
 }
 
-cover_status cover_match(char **summary, cover_context *context, const char *weights, const char *moving, const char *fixed,
-                         const char *field, const char *warped) {
-    if (!context || !weights || !moving || !fixed || !field) return fail(COVER_ERROR_ARGUMENT, "cover_match: an argument is NULL");
+cover_status cover_images_match(char **summary, cover_context *context, const char *weights, const char *moving, const char *fixed,
+                                const char *field, const char *warped) {
+    if (!context || !weights || !moving || !fixed || !field)
+        return fail(COVER_ERROR_ARGUMENT, "cover_images_match: an argument is NULL");
     struct match match = {.context = context};
     double start = seconds_now();
     cover_status status;

@@ -199,9 +199,9 @@ static cover_status summarise(const struct job *job, double seconds, char **summ
     return text_take(&text, summary);
 }
 
-cover_status cover_predict(char **summary, cover_context *context, const char *task, const char *input, const char *output,
-                           const cover_predict_options *given) {
-    if (!context || !task || !input || !output) return fail(COVER_ERROR_ARGUMENT, "cover_predict: an argument is NULL");
+cover_status cover_images_predict(char **summary, cover_context *context, const char *task, const char *input, const char *output,
+                                  const cover_predict_options *given) {
+    if (!context || !task || !input || !output) return fail(COVER_ERROR_ARGUMENT, "cover_images_predict: an argument is NULL");
     struct job job = {.context = context, .output = output, .options = COVER_PREDICT_OPTIONS_INIT,
                       .bad.context = context, .csv.context = context};
     double start = seconds_now();

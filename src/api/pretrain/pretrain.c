@@ -144,9 +144,9 @@ static cover_status look_for_run(struct job *job) {
     return job->options.resume ? COVER_OK : run_folder_unused(job->context, job->run);
 }
 
-cover_status cover_pretrain(cover_context *context, cover_dataset *dataset, const cover_config *config, const char *run,
-                            const cover_pretrain_options *given) {
-    if (!context || !dataset || !config || !run) return fail(COVER_ERROR_ARGUMENT, "cover_pretrain: an argument is NULL");
+cover_status cover_run_pretrain(cover_context *context, cover_dataset *dataset, const cover_config *config, const char *run,
+                                const cover_pretrain_options *given) {
+    if (!context || !dataset || !config || !run) return fail(COVER_ERROR_ARGUMENT, "cover_run_pretrain: an argument is NULL");
     struct job job = {.context = context, .settings = *config_settings(config), .options = COVER_PRETRAIN_OPTIONS_INIT, .run = run,
                       .log = {.descriptor = -1}, .ranks = context->communicator};
     job.writes = !job.ranks || job.ranks->rank == 0;

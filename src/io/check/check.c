@@ -1,4 +1,4 @@
-/* cover_check(): is a file what it says, all of it?  The table of kinds, run folders and files of tensors; datasets are
+/* cover_file_check(): is a file what it says, all of it?  The table of kinds, run folders and files of tensors; datasets are
  * in check_dataset.c, checkpoints and networks in check_weights.c.  Called by `cover check`. */
 #include "check.h"
 
@@ -193,7 +193,7 @@ static const struct check_kind kinds[] = {
     {"unknown", is_anything, check_unknown},
 };
 
-cover_status cover_check(char **report, cover_context *context, const char *path) {
+cover_status cover_file_check(char **report, cover_context *context, const char *path) {
     if (!context || !path || !report) return fail(COVER_ERROR_ARGUMENT, "check: NULL argument");
     if (!file_exists(path) && !folder_exists(path)) return fail(COVER_ERROR_IO, "%s: no such file or folder", path);
     struct check check = {.context = context, .findings = {.context = context}, .facts = {.context = context}};

@@ -1,4 +1,4 @@
-/* Inside of cover_check(): one row a kind of file; a check collects findings, and returns an error only when it cannot
+/* Inside of cover_file_check(): one row a kind of file; a check collects findings, and returns an error only when it cannot
  * go on (memory, cancelled).  Called by check.c; new kinds of files add a row to its table. */
 #ifndef COVER_CHECK_H
 #define COVER_CHECK_H

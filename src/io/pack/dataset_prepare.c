@@ -50,10 +50,10 @@ static cover_status pack_now(cover_dataset **dataset, const struct cache *cache,
     char key[KEY_BYTES + 1];
     log_line(cache->context, COVER_LOG_INFO, "%s: packing it into %s, once", path, cache->dataset);
     options->resume = 1;
-    cover_status status = cover_pack(NULL, cache->context, &path, 1, cache->dataset, options);
+    cover_status status = cover_dataset_pack(NULL, cache->context, &path, 1, cache->dataset, options);
     if (status == COVER_ERROR_MISMATCH) { /* what was interrupted was another pack */
         options->resume = 0;
-        status = cover_pack(NULL, cache->context, &path, 1, cache->dataset, options);
+        status = cover_dataset_pack(NULL, cache->context, &path, 1, cache->dataset, options);
     }
     TRY(status);
     TRY(cover_dataset_open(dataset, cache->context, cache->dataset));

@@ -1,4 +1,4 @@
-/* cover_pack(): sources become a plan, the plan's images become stored samples on all threads, and these the dataset
+/* cover_dataset_pack(): sources become a plan, the plan's images become stored samples on all threads, and these the dataset
  * file in one go at the end (docs/dataset.md, "Packing").  Called by `cover pack`. */
 #include "pack_job.h"
 
@@ -107,8 +107,8 @@ cover_status pack_digest(cover_context *context, const char *const *sources, int
     return status;
 }
 
-cover_status cover_pack(char **summary, cover_context *context, const char *const *sources, int count, const char *output,
-                        const cover_pack_options *given) {
+cover_status cover_dataset_pack(char **summary, cover_context *context, const char *const *sources, int count, const char *output,
+                                const cover_pack_options *given) {
     if (!context || !sources || count < 1 || !output)
         return fail(COVER_ERROR_ARGUMENT, "pack: a context, at least one source and an output are needed");
     cover_pack_options options = COVER_PACK_OPTIONS_INIT;

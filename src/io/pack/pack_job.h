@@ -1,4 +1,4 @@
-/* Inside of cover_pack(): one call's state, and the steps that pack.c conducts. */
+/* Inside of cover_dataset_pack(): one call's state, and the steps that pack.c conducts. */
 #ifndef COVER_PACK_JOB_H
 #define COVER_PACK_JOB_H
 

@@ -1,5 +1,5 @@
 /* ONNX export of any network (github.com/onnx/onnx: onnx.proto, Operators.md): a walk over the nodes of its graph, each written by
- * its operation's row.  Called by cover_export(). */
+ * its operation's row.  Called by cover_weights_export(). */
 #ifndef COVER_ONNX_H
 #define COVER_ONNX_H
 

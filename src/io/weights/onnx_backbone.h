@@ -1,4 +1,4 @@
-/* The backbone alone as ONNX.  Called by cover_export(). */
+/* The backbone alone as ONNX.  Called by cover_weights_export(). */
 #ifndef COVER_ONNX_BACKBONE_H
 #define COVER_ONNX_BACKBONE_H
 

@@ -137,8 +137,8 @@ static cover_status list_outputs(struct tensor_file *file, bool known, struct te
     return COVER_OK;
 }
 
-cover_status cover_convert(char **summary, cover_context *context, const char *input, const char *output) {
-    if (!context || !input || !output) return fail(COVER_ERROR_ARGUMENT, "cover_convert: an argument is NULL");
+cover_status cover_weights_convert(char **summary, cover_context *context, const char *input, const char *output) {
+    if (!context || !input || !output) return fail(COVER_ERROR_ARGUMENT, "cover_weights_convert: an argument is NULL");
     if (!has_suffix(output, ".safetensors"))
         return fail(COVER_ERROR_ARGUMENT, "%s: the output must end in .safetensors", output);
     struct tensor_file *file = NULL;
@@ -194,8 +194,8 @@ static cover_status keep_rows(struct parameters *kept, const struct parameters *
     return COVER_OK;
 }
 
-cover_status cover_export(cover_context *context, const char *source, const char *output, int backbone_only) {
-    if (!context || !source || !output) return fail(COVER_ERROR_ARGUMENT, "cover_export: an argument is NULL");
+cover_status cover_weights_export(cover_context *context, const char *source, const char *output, int backbone_only) {
+    if (!context || !source || !output) return fail(COVER_ERROR_ARGUMENT, "cover_weights_export: an argument is NULL");
     bool onnx = has_suffix(output, ".onnx");
     if (!onnx && !has_suffix(output, ".safetensors"))
         return fail(COVER_ERROR_ARGUMENT, "%s: the output must end in .safetensors or .onnx", output);

@@ -39,7 +39,7 @@ static void make_run(void) {
                                        {"work", "40x40"}, {"batch", "1"}, {"steps", "1"}, {"seed", "2"}, {"normalise", "max"}};
     for (size_t i = 0; i < sizeof settings / sizeof *settings; i++) ck_assert_ok(cover_config_set(config, settings[i][0], settings[i][1]));
     dataset = open_dataset(at("data.h5"));
-    ck_assert_ok(cover_pretrain(context, dataset, config, at("run"), NULL));
+    ck_assert_ok(cover_run_pretrain(context, dataset, config, at("run"), NULL));
     cover_dataset_destroy(dataset);
     cover_config_destroy(config);
 }
@@ -87,7 +87,7 @@ START_TEST(points_are_balanced_over_classes_and_are_features_of_pixels_of_their_
         cover_feature_options options = COVER_FEATURE_OPTIONS_INIT;
         cover_tensor *features, *drawn;
         options.points = 65, options.seed = 4;
-        ck_assert_ok(cover_feature_points(&features, &drawn, context, at("run"), at("data.h5"), &options));
+        ck_assert_ok(cover_analysis_features(&features, &drawn, context, at("run"), at("data.h5"), &options));
         ck_assert_int_eq(cover_tensor_shape(features)[0], 65);
         const uint16_t *label = cover_tensor_data(drawn);
         const float *feature = cover_tensor_data(features);
@@ -114,7 +114,7 @@ END_TEST
 START_TEST(dispersion_is_the_mean_distance_of_neighbours)
     {
         char *text;
-        ck_assert_ok(cover_analyse_dispersion(&text, context, at("run"), at("data.h5"), NULL));
+        ck_assert_ok(cover_analysis_dispersion(&text, context, at("run"), at("data.h5"), NULL));
         json_t *json = json_loads(text, 0, NULL), *levels = json_object_get(json, "levels");
         ck_assert_int_eq(number(json, "images"), IMAGES);
         ck_assert_uint_eq(json_array_size(levels), 5);
@@ -160,8 +160,8 @@ START_TEST(tsne_of_features_is_written_by_the_ending_and_is_the_same_for_any_num
         const char *const endings[] = {"csv", "html", "png"};
         for (int e = 0; e < 3; e++) {
             char *text;
-            ck_assert_ok(cover_analyse_tsne(&text, context, at("run"), at("data.h5"), at("plane.%s", endings[e]), &features,
-                                            &tsne));
+            ck_assert_ok(cover_analysis_tsne(&text, context, at("run"), at("data.h5"), at("plane.%s", endings[e]), &features,
+                                             &tsne));
             json_t *json = json_loads(text, 0, NULL);
             ck_assert_int_eq(number(json, "points"), 50);
             ck_assert_int_eq(number(json, "level"), 3);
@@ -170,15 +170,15 @@ START_TEST(tsne_of_features_is_written_by_the_ending_and_is_the_same_for_any_num
         }
         cover_context_destroy(context);
         make_context(1);
-        ck_assert_ok(cover_analyse_tsne(NULL, context, at("run"), at("data.h5"), at("again.csv"), &features, &tsne));
+        ck_assert_ok(cover_analysis_tsne(NULL, context, at("run"), at("data.h5"), at("again.csv"), &features, &tsne));
         same_files(at("plane.csv"), at("again.csv"));
-        ck_assert_fails(cover_analyse_tsne(NULL, context, at("run"), at("data.h5"), at("plane.gif"), &features, &tsne),
+        ck_assert_fails(cover_analysis_tsne(NULL, context, at("run"), at("data.h5"), at("plane.gif"), &features, &tsne),
                         COVER_ERROR_ARGUMENT, ".html, .png or .csv");
         tsne.perplexity = 40;
-        ck_assert_fails(cover_analyse_tsne(NULL, context, at("run"), at("data.h5"), at("no.csv"), &features, &tsne),
+        ck_assert_fails(cover_analysis_tsne(NULL, context, at("run"), at("data.h5"), at("no.csv"), &features, &tsne),
                         COVER_ERROR_ARGUMENT, "perplexity of 40 for 50 points");
         features.level = 5;
-        ck_assert_fails(cover_analyse_tsne(NULL, context, at("run"), at("data.h5"), at("no.csv"), &features, &tsne),
+        ck_assert_fails(cover_analysis_tsne(NULL, context, at("run"), at("data.h5"), at("no.csv"), &features, &tsne),
                         COVER_ERROR_ARGUMENT, "level 5");
         ck_assert(!file_exists(at("no.csv")));
     }
@@ -192,16 +192,16 @@ START_TEST(a_fine_tuned_network_is_taken_from_its_checkpoint_as_from_its_weights
         ck_assert_ok(cover_task_config(&config, context, dataset, "seg", at("run")));
         const char *const settings[][2] = {{"crop", "32x32"}, {"work", "40x40"}, {"batch", "1"}, {"steps", "1"}, {"val", "1"}, {"val_every", "1"}};
         for (size_t i = 0; i < sizeof settings / sizeof *settings; i++) ck_assert_ok(cover_config_set(config, settings[i][0], settings[i][1]));
-        ck_assert_ok(cover_finetune(NULL, context, dataset, config, at("run"), at("tuned"), NULL));
+        ck_assert_ok(cover_run_finetune(NULL, context, dataset, config, at("run"), at("tuned"), NULL));
         cover_config_destroy(config);
         cover_dataset_destroy(dataset);
-        ck_assert_ok(cover_check(&text, context, at("tuned/checkpoint.h5")));
+        ck_assert_ok(cover_file_check(&text, context, at("tuned/checkpoint.h5")));
         ck_assert_msg(strstr(text, "\"ok\": true") != NULL, "%s", text);
         cover_text_release(context, text);
         const char *const files[] = {"tuned/checkpoint.h5", "tuned/weights.safetensors"};
         json_t *found[2];
         for (int i = 0; i < 2; i++) {
-            ck_assert_ok(cover_analyse_dispersion(&text, context, at("%s", files[i]), at("data.h5"), NULL));
+            ck_assert_ok(cover_analysis_dispersion(&text, context, at("%s", files[i]), at("data.h5"), NULL));
             found[i] = json_loads(text, 0, NULL);
             cover_text_release(context, text);
         }
@@ -215,11 +215,11 @@ START_TEST(images_without_labels_or_of_another_kind_are_refused)
         char *text;
         for (int i = 0; i < IMAGES; i++) write_image(at("plain/%d.png", i), pixels[i]);
         ck_assert_ok(pack(at("plain"), at("plain.h5"), NULL, NULL));
-        ck_assert_fails(cover_analyse_dispersion(&text, context, at("run"), at("plain.h5"), NULL), COVER_ERROR_ARGUMENT,
+        ck_assert_fails(cover_analysis_dispersion(&text, context, at("run"), at("plain.h5"), NULL), COVER_ERROR_ARGUMENT,
                         "no image has a label map or a class");
         write_png(at("colour/a.png"), 20, 20, 3, 1);
         ck_assert_ok(pack(at("colour"), at("colour.h5"), NULL, NULL));
-        ck_assert_fails(cover_analyse_dispersion(&text, context, at("run"), at("colour.h5"), NULL), COVER_ERROR_SHAPE,
+        ck_assert_fails(cover_analysis_dispersion(&text, context, at("run"), at("colour.h5"), NULL), COVER_ERROR_SHAPE,
                         "3 channels, but the network takes 2D with 1");
     }
 END_TEST
@@ -231,14 +231,14 @@ START_TEST(tsne_takes_any_tensor_and_names_a_point_that_is_no_number)
         for (int i = 0; i < 60; i++) values[i] = (float)(i * i % 23);
         ck_assert_ok(cover_tensor_wrap(&points, context, COVER_F32, 2, (int64_t[]){20, 3}, (int64_t[]){1, 20}, values));
         double kl = NAN;
-        ck_assert_ok(cover_tsne(&plane, &kl, context, points, NULL));
+        ck_assert_ok(cover_points_tsne(&plane, &kl, context, points, NULL));
         ck_assert(isfinite(kl) && cover_tensor_shape(plane)[0] == 20 && cover_tensor_shape(plane)[1] == 2);
         cover_tensor_destroy(plane);
         values[45] = INFINITY;
-        ck_assert_fails(cover_tsne(&plane, &kl, context, points, NULL), COVER_ERROR_NUMERIC, "value 2 of point 5 is inf");
+        ck_assert_fails(cover_points_tsne(&plane, &kl, context, points, NULL), COVER_ERROR_NUMERIC, "value 2 of point 5 is inf");
         cover_tensor_destroy(points);
         ck_assert_ok(cover_tensor_wrap(&points, context, COVER_F32, 1, (int64_t[]){20}, NULL, values));
-        ck_assert_fails(cover_tsne(&plane, &kl, context, points, NULL), COVER_ERROR_SHAPE, "(N, C)");
+        ck_assert_fails(cover_points_tsne(&plane, &kl, context, points, NULL), COVER_ERROR_SHAPE, "(N, C)");
         cover_tensor_destroy(points);
     }
 END_TEST
@@ -251,7 +251,7 @@ START_TEST(flops_are_those_of_the_formulas)
         ck_assert_ok(cover_config_set(config, "radius", "2"));
         ck_assert_ok(cover_config_set(config, "heads", "2,1,1,1,1"));
         ck_assert_ok(cover_config_set(config, "crop", "96x64"));
-        ck_assert_ok(cover_analyse_flops(&text, context, config, at("cost.html")));
+        ck_assert_ok(cover_analysis_flops(&text, context, config, at("cost.html")));
         ck_assert(file_exists(at("cost.html")));
         json_t *json = json_loads(text, 0, NULL), *rows = json_object_get(json, "rows");
         double widths[9], head = 8, expected = 0;
@@ -272,7 +272,7 @@ START_TEST(flops_are_those_of_the_formulas)
         }
         json_decref(json);
         cover_text_release(context, text);
-        ck_assert_fails(cover_analyse_flops(&text, context, config, at("cost.png")), COVER_ERROR_ARGUMENT, ".html or .csv");
+        ck_assert_fails(cover_analysis_flops(&text, context, config, at("cost.png")), COVER_ERROR_ARGUMENT, ".html or .csv");
         cover_config_destroy(config);
     }
 END_TEST
@@ -286,7 +286,7 @@ START_TEST(curves_are_those_of_the_logs)
         char one_path[64], two_path[64], absent[64];
         strcpy(one_path, at("one")), strcpy(two_path, at("two")), strcpy(absent, at("absent"));
         const char *runs[] = {one_path, two_path};
-        ck_assert_ok(cover_analyse_curves(&text, context, runs, 2, at("curves.csv")));
+        ck_assert_ok(cover_analysis_curves(&text, context, runs, 2, at("curves.csv")));
         json_t *json = json_loads(text, 0, NULL), *one = json_array_get(json_object_get(json, "runs"), 0),
                *two = json_array_get(json_object_get(json, "runs"), 1);
         ck_assert(number(one, "steps") == 3 && number(two, "steps") == 6);
@@ -296,13 +296,13 @@ START_TEST(curves_are_those_of_the_logs)
         ck_assert_ptr_null(json_object_get(json_object_get(one, "last"), "lr"));
         json_decref(json);
         cover_text_release(context, text);
-        ck_assert_ok(cover_analyse_curves(NULL, context, runs, 2, at("curves.html")));
-        ck_assert_fails(cover_analyse_curves(NULL, context, runs, 0, at("curves.html")), COVER_ERROR_ARGUMENT, "1 to 10");
+        ck_assert_ok(cover_analysis_curves(NULL, context, runs, 2, at("curves.html")));
+        ck_assert_fails(cover_analysis_curves(NULL, context, runs, 0, at("curves.html")), COVER_ERROR_ARGUMENT, "1 to 10");
         write_text(at("two/log.jsonl"), "{\"step\": 5, \"loss\": 1}\nhello\n");
-        ck_assert_fails(cover_analyse_curves(NULL, context, runs, 2,
-                                             at("curves.html")), COVER_ERROR_FORMAT, "two/log.jsonl: line 2");
+        ck_assert_fails(cover_analysis_curves(NULL, context, runs, 2,
+                                              at("curves.html")), COVER_ERROR_FORMAT, "two/log.jsonl: line 2");
         runs[1] = absent;
-        ck_assert_fails(cover_analyse_curves(NULL, context, runs, 2, at("curves.html")), COVER_ERROR_IO, "absent");
+        ck_assert_fails(cover_analysis_curves(NULL, context, runs, 2, at("curves.html")), COVER_ERROR_IO, "absent");
     }
 END_TEST
 

@@ -323,7 +323,7 @@ START_TEST(two_evaluations_agree_as_pearson_says)
         snprintf(text, sizeof text, form, "0.85", "c"), write_text(at("2.json"), text);
         snprintf(text, sizeof text, form, "0.85", "d"), write_text(at("3.json"), text);
         snprintf(text, sizeof text, form, "null", "c"), write_text(at("4.json"), text);
-        ck_assert_ok(cover_evaluate_agreement(&out, context, at("1.json"), at("2.json")));
+        ck_assert_ok(cover_evaluation_agreement(&out, context, at("1.json"), at("2.json")));
         json_t *result = json_loads(out, 0, NULL);
         NEAR(real(result, "r"), 0.98198050606196574);
         NEAR(real(result, "mean_difference"), -0.05 / 3);
@@ -334,21 +334,21 @@ START_TEST(two_evaluations_agree_as_pearson_says)
                                      "{\"name\": \"c\", \"mean_dice\": 0.7, \"dice\": {\"lung\": 0.7}},"
                                      "{\"name\": \"a\", \"mean_dice\": 0.85, \"dice\": {\"lung\": 0.9}},"
                                      "{\"name\": \"b\", \"mean_dice\": 0.8, \"dice\": {\"lung\": 0.7}}]}}");
-        ck_assert_ok(cover_evaluate_agreement(&out, context, at("1.json"), at("tuned.json")));
+        ck_assert_ok(cover_evaluation_agreement(&out, context, at("1.json"), at("tuned.json")));
         result = json_loads(out, 0, NULL);
         NEAR(real(result, "r"), 0.98198050606196574);
         json_decref(result);
         cover_text_release(context, out);
         write_text(at("cls.json"), "{\"task\": \"cls\", \"best\": {\"cases\": []}}");
-        ck_assert_fails(cover_evaluate_agreement(&out, context, at("1.json"), at("cls.json")), COVER_ERROR_ARGUMENT, "no Dice");
-        ck_assert_fails(cover_evaluate_agreement(&out, context, at("1.json"), at("3.json")), COVER_ERROR_MISMATCH,
+        ck_assert_fails(cover_evaluation_agreement(&out, context, at("1.json"), at("cls.json")), COVER_ERROR_ARGUMENT, "no Dice");
+        ck_assert_fails(cover_evaluation_agreement(&out, context, at("1.json"), at("3.json")), COVER_ERROR_MISMATCH,
                         "case 'c'");
-        ck_assert_fails(cover_evaluate_agreement(&out, context, at("1.json"), at("4.json")), COVER_ERROR_ARGUMENT,
+        ck_assert_fails(cover_evaluation_agreement(&out, context, at("1.json"), at("4.json")), COVER_ERROR_ARGUMENT,
                         "2 cases");
         write_text(at("5.json"), "{}"), write_text(at("6.json"), "{\"kind\": \"classification\", \"cases\": []}");
-        ck_assert_fails(cover_evaluate_agreement(&out, context, at("5.json"), at("1.json")), COVER_ERROR_FORMAT,
+        ck_assert_fails(cover_evaluation_agreement(&out, context, at("5.json"), at("1.json")), COVER_ERROR_FORMAT,
                         "no evaluation");
-        ck_assert_fails(cover_evaluate_agreement(&out, context, at("1.json"), at("6.json")), COVER_ERROR_ARGUMENT,
+        ck_assert_fails(cover_evaluation_agreement(&out, context, at("1.json"), at("6.json")), COVER_ERROR_ARGUMENT,
                         "no Dice");
     }
 END_TEST

@@ -531,7 +531,7 @@ END_TEST
 static cover_status finetune(cover_dataset *dataset, const char *run, const cover_finetune_options *options, const char *settings,
                              char **summary) {
     cover_config *config = make_config(dataset, "seg", NULL, settings);
-    cover_status status = cover_finetune(summary, context, dataset, config, NULL, run, options);
+    cover_status status = cover_run_finetune(summary, context, dataset, config, NULL, run, options);
     cover_config_destroy(config);
     return status;
 }

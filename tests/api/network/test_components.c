@@ -142,10 +142,10 @@ static void check_components(int dims) {
     ck_assert_ok(cover_backbone_forward(&of_fixed, backbone, fixed));
     levels_of(a, of_moving), levels_of(b, of_fixed);
     ck_assert_ok(cover_head_forward(&field, head, a, b, LEVEL_COUNT));
-    ck_assert_ok(cover_vector_loss(&vector, &dfield, context, field, truth, mask));
+    ck_assert_ok(cover_loss_vector(&vector, &dfield, context, field, truth, mask));
     ck_assert_double_eq_tol(vector, sums.term[TERM_VECTOR] / (double)sums.count, 1e-5 * vector);
-    ck_assert_ok(cover_warp(&warped, context, a[LEVEL_COUNT - 1], truth));
-    ck_assert_ok(cover_consistency_loss(&consistency, &da, &db, context, warped, b[LEVEL_COUNT - 1], mask));
+    ck_assert_ok(cover_field_warp(&warped, context, a[LEVEL_COUNT - 1], truth));
+    ck_assert_ok(cover_loss_consistency(&consistency, &da, &db, context, warped, b[LEVEL_COUNT - 1], mask));
     ck_assert_double_eq_tol(consistency, 1 + sums.term[TERM_COSINE] / (double)sums.count, 1e-5);
 
     /* backward by hand, of L_vec alone (the warp has no public gradient), against an engine that has no L_con */
@@ -330,7 +330,7 @@ START_TEST(wrong_arguments_are_refused_with_a_reason) {
     double loss;
     cover_tensor *mask;
     ck_assert_ok(cover_tensor_create(&mask, context, COVER_F32, 4, (int64_t[]){1, 1, 32, 32}));
-    ck_assert_int_eq(cover_vector_loss(&loss, NULL, context, two, two, mask), COVER_ERROR_NUMERIC);
+    ck_assert_int_eq(cover_loss_vector(&loss, NULL, context, two, two, mask), COVER_ERROR_NUMERIC);
     cover_tensor_destroy(mask);
     cover_tensor_destroy(value);
     cover_tensor_destroy(two);

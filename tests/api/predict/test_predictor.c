@@ -328,7 +328,7 @@ static void write_image(const char *name, cover_dtype dtype, int64_t depth, int6
 static cover_status predict(const char *input, const char *output, int scores) {
     cover_predict_options options = COVER_PREDICT_OPTIONS_INIT;
     options.scores = scores;
-    return cover_predict(NULL, context, at("TASK.safetensors"), at(input), at(output), &options);
+    return cover_images_predict(NULL, context, at("TASK.safetensors"), at(input), at(output), &options);
 }
 
 /* What the predictor says of the file alone. */
@@ -474,7 +474,7 @@ START_TEST(killed_in_the_middle_no_label_is_half_written)
             if (child == 0) {
                 cover_context *own;
                 cover_context_create(&own, NULL);
-                for (;;) cover_predict(NULL, own, at("TASK.safetensors"), at("in"), at("out"), NULL);
+                for (;;) cover_images_predict(NULL, own, at("TASK.safetensors"), at("in"), at("out"), NULL);
             }
             usleep(40000 + 13000 * (unsigned)attempt);
             kill(child, SIGKILL);
@@ -528,7 +528,7 @@ START_TEST(refused_memory_is_reported_and_nothing_leaks)
         for (cover_status status = COVER_ERROR_MEMORY; status != COVER_OK; call += call < 20 ? 1 : 17) {
             char *summary = NULL;
             refusing.calls = 0, refusing.fail_at = call;
-            status = cover_predict(&summary, own, at("TASK.safetensors"), at("in"), at("out"), &predict_options);
+            status = cover_images_predict(&summary, own, at("TASK.safetensors"), at("in"), at("out"), &predict_options);
             refusing.fail_at = 0;
             ck_assert_msg(status == (refusing.calls < call ? COVER_OK : COVER_ERROR_MEMORY), "refused call %ld gave %s: %s", call,
                           cover_status_name(status), cover_error_text());

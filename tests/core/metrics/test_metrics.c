@@ -377,10 +377,10 @@ START_TEST(pearson_of_a_constant_is_not_defined)
         double r, p;
         pearson(&r, &p, x, y, 4);
         ck_assert(isnan(r) && isnan(p));
-        ck_assert_int_eq(cover_pearson(&r, &p, y, x, 4), COVER_ERROR_ARGUMENT);
-        ck_assert_int_eq(cover_pearson(&r, &p, y, y, 2), COVER_ERROR_ARGUMENT);
+        ck_assert_int_eq(cover_values_pearson(&r, &p, y, x, 4), COVER_ERROR_ARGUMENT);
+        ck_assert_int_eq(cover_values_pearson(&r, &p, y, y, 2), COVER_ERROR_ARGUMENT);
         const double bad[4] = {1, 2, NAN, 4};
-        ck_assert_int_eq(cover_pearson(&r, &p, y, bad, 4), COVER_ERROR_NUMERIC);
+        ck_assert_int_eq(cover_values_pearson(&r, &p, y, bad, 4), COVER_ERROR_NUMERIC);
         ck_assert_ptr_nonnull(strstr(cover_error_text(), "pair 2"));
     }
 END_TEST
@@ -451,15 +451,15 @@ START_TEST(tensors_of_any_integer_and_strides_are_taken)
         double dice[3], mm[3];
         ck_assert_ok(cover_tensor_wrap(&a, context, COVER_U8, 2, shape, turned, prediction));
         ck_assert_ok(cover_tensor_wrap(&b, context, COVER_I64, 2, shape, NULL, truth));
-        ck_assert_ok(cover_dice(dice, a, b, 3));
+        ck_assert_ok(cover_labels_dice(dice, a, b, 3));
         near_to(dice[0], 1, 1e-15), near_to(dice[1], 2.0 / 3, 1e-15), near_to(dice[2], 4.0 / 5, 1e-15);
-        ck_assert_ok(cover_hd95(mm, a, b, 3, NULL));
+        ck_assert_ok(cover_labels_hd95(mm, a, b, 3, NULL));
         ck_assert(isnan(mm[0]) && isfinite(mm[1]) && isfinite(mm[2]));
         truth[4] = -1;
-        ck_assert_int_eq(cover_dice(dice, a, b, 3), COVER_ERROR_ARGUMENT);
+        ck_assert_int_eq(cover_labels_dice(dice, a, b, 3), COVER_ERROR_ARGUMENT);
         ck_assert_ptr_nonnull(strstr(cover_error_text(), "truth: pixel 4 has label -1"));
         truth[4] = INT64_C(1) << 40;
-        ck_assert_int_eq(cover_dice(dice, a, b, 3), COVER_ERROR_ARGUMENT);
+        ck_assert_int_eq(cover_labels_dice(dice, a, b, 3), COVER_ERROR_ARGUMENT);
         cover_tensor_destroy(a), cover_tensor_destroy(b);
     }
 END_TEST
@@ -475,19 +475,19 @@ START_TEST(scores_and_truth_must_fit)
         ck_assert_ok(cover_tensor_wrap(&classes, context, COVER_U8, 1, (int64_t[]){3}, NULL, truth));
         ck_assert_ok(cover_tensor_wrap(&few, context, COVER_U8, 1, (int64_t[]){2}, NULL, truth));
         ck_assert_ok(cover_tensor_wrap(&labels, context, COVER_U8, 2, (int64_t[]){3, 2}, NULL, truth));
-        ck_assert_ok(cover_auc(NULL, &mean, scores, classes));
+        ck_assert_ok(cover_scores_auc(NULL, &mean, scores, classes));
         ck_assert(mean == 1);
-        ck_assert_ok(cover_confusion(table, &accuracy, scores, classes));
+        ck_assert_ok(cover_scores_confusion(table, &accuracy, scores, classes));
         near_to(accuracy, 2.0 / 3, 1e-15);
         ck_assert(table[0] == 1 && table[1] == 0 && table[2] == 1 && table[3] == 1);
-        ck_assert_ok(cover_roc(rate[0], rate[1], NULL, &points, scores, classes, 1));
+        ck_assert_ok(cover_scores_roc(rate[0], rate[1], NULL, &points, scores, classes, 1));
         ck_assert_int_eq(points, 4);
-        ck_assert_int_eq(cover_auc(NULL, &mean, scores, few), COVER_ERROR_SHAPE);
-        ck_assert_int_eq(cover_roc(rate[0], rate[1], NULL, &points, scores, classes, 2), COVER_ERROR_ARGUMENT);
-        ck_assert_int_eq(cover_confusion(NULL, &accuracy, scores, labels), COVER_ERROR_SHAPE);
-        ck_assert_int_eq(cover_auc(NULL, &mean, classes, classes), COVER_ERROR_ARGUMENT);
+        ck_assert_int_eq(cover_scores_auc(NULL, &mean, scores, few), COVER_ERROR_SHAPE);
+        ck_assert_int_eq(cover_scores_roc(rate[0], rate[1], NULL, &points, scores, classes, 2), COVER_ERROR_ARGUMENT);
+        ck_assert_int_eq(cover_scores_confusion(NULL, &accuracy, scores, labels), COVER_ERROR_SHAPE);
+        ck_assert_int_eq(cover_scores_auc(NULL, &mean, classes, classes), COVER_ERROR_ARGUMENT);
         truth[1] = 2;
-        ck_assert_int_eq(cover_auc(NULL, &mean, scores, classes), COVER_ERROR_ARGUMENT);
+        ck_assert_int_eq(cover_scores_auc(NULL, &mean, scores, classes), COVER_ERROR_ARGUMENT);
         cover_tensor_destroy(scores), cover_tensor_destroy(classes), cover_tensor_destroy(few),
             cover_tensor_destroy(labels);
     }
@@ -497,13 +497,13 @@ START_TEST(missing_arguments_are_refused)
     {
         double number;
         cover_interval interval = COVER_INTERVAL_INIT;
-        ck_assert_int_eq(cover_dice(NULL, NULL, NULL, 2), COVER_ERROR_ARGUMENT);
-        ck_assert_int_eq(cover_dice(&number, NULL, NULL, 2), COVER_ERROR_ARGUMENT);
-        ck_assert_int_eq(cover_hd95(&number, NULL, NULL, 2, NULL), COVER_ERROR_ARGUMENT);
-        ck_assert_int_eq(cover_auc(NULL, &number, NULL, NULL), COVER_ERROR_ARGUMENT);
-        ck_assert_int_eq(cover_bootstrap_interval(&interval, context, &number, 1, -1, 0, 0), COVER_ERROR_ARGUMENT);
-        ck_assert_int_eq(cover_bootstrap_interval(&interval, context, &number, 1, 0, 1, 0), COVER_ERROR_ARGUMENT);
-        ck_assert_int_eq(cover_student_interval(&interval, NULL, 1, 0), COVER_ERROR_ARGUMENT);
+        ck_assert_int_eq(cover_labels_dice(NULL, NULL, NULL, 2), COVER_ERROR_ARGUMENT);
+        ck_assert_int_eq(cover_labels_dice(&number, NULL, NULL, 2), COVER_ERROR_ARGUMENT);
+        ck_assert_int_eq(cover_labels_hd95(&number, NULL, NULL, 2, NULL), COVER_ERROR_ARGUMENT);
+        ck_assert_int_eq(cover_scores_auc(NULL, &number, NULL, NULL), COVER_ERROR_ARGUMENT);
+        ck_assert_int_eq(cover_interval_bootstrap(&interval, context, &number, 1, -1, 0, 0), COVER_ERROR_ARGUMENT);
+        ck_assert_int_eq(cover_interval_bootstrap(&interval, context, &number, 1, 0, 1, 0), COVER_ERROR_ARGUMENT);
+        ck_assert_int_eq(cover_interval_student(&interval, NULL, 1, 0), COVER_ERROR_ARGUMENT);
     }
 END_TEST
 

@@ -35,7 +35,7 @@ static void pack(const char *name, uint32_t variant, char *out, size_t bytes) {
     snprintf(images, sizeof images, "%s/images-%u", folder, variant);
     write_blobs(context, images, 6, variant, 48, 56);
     snprintf(out, bytes, "%s/%s", folder, name);
-    ck_assert_ok(cover_pack(NULL, context, (const char *[]){images}, 1, out, NULL));
+    ck_assert_ok(cover_dataset_pack(NULL, context, (const char *[]){images}, 1, out, NULL));
 }
 
 static void setup(void) {
@@ -297,7 +297,7 @@ static cover_status pretrain(cover_context *where, const char *data, const char 
     cover_dataset *dataset = open_data(where, data);
     cover_pretrain_options options = COVER_PRETRAIN_OPTIONS_INIT;
     options.resume = resume;
-    cover_status status = cover_pretrain(where, dataset, config, run, &options);
+    cover_status status = cover_run_pretrain(where, dataset, config, run, &options);
     cover_dataset_destroy(dataset);
     return status;
 }
@@ -354,7 +354,7 @@ START_TEST(a_cancelled_run_is_saved_and_goes_on_to_the_same_end) {
     cover_dataset *dataset = open_data(context, data_path);
     cover_pretrain_options options = COVER_PRETRAIN_OPTIONS_INIT;
     options.on_step = cancel_at_three, options.user = context;
-    ck_assert_int_eq(cover_pretrain(context, dataset, config, in_folder("cut"), &options), COVER_ERROR_CANCELLED);
+    ck_assert_int_eq(cover_run_pretrain(context, dataset, config, in_folder("cut"), &options), COVER_ERROR_CANCELLED);
     ck_assert_ptr_nonnull(strstr(cover_error_text(), "step 3"));
     cover_context_resume(context);
     cover_dataset_destroy(dataset);

@@ -1,11 +1,11 @@
-/* cover_check(): a sound file of each kind is ok, and every damaged byte of a dataset is found. */
+/* cover_file_check(): a sound file of each kind is ok, and every damaged byte of a dataset is found. */
 #include "../files.h"
 
 #include <fcntl.h>
 
 static json_t *check(const char *path) {
     char *text = NULL;
-    ck_assert_ok(cover_check(&text, context, path));
+    ck_assert_ok(cover_file_check(&text, context, path));
     json_error_t error;
     json_t *report = json_loads(text, 0, &error);
     ck_assert_msg(report != NULL, "%s: %s", error.text, text);
@@ -100,8 +100,8 @@ START_TEST(other_files_are_said_to_be_none)
         write_text(at("x.h5"), "");
         ck_assert_ptr_nonnull(strstr(first_finding(at("x.h5")), "neither a dataset"));
         ck_assert_ptr_nonnull(strstr(first_finding(folder), "neither a dataset"));
-        ck_assert_fails(cover_check(&report, context, at("none.h5")), COVER_ERROR_IO, "no such file");
-        ck_assert_int_eq(cover_check(&report, context, NULL), COVER_ERROR_ARGUMENT);
+        ck_assert_fails(cover_file_check(&report, context, at("none.h5")), COVER_ERROR_IO, "no such file");
+        ck_assert_int_eq(cover_file_check(&report, context, NULL), COVER_ERROR_ARGUMENT);
         ck_assert_ptr_null(report);
     }
 END_TEST

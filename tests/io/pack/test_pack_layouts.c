@@ -66,7 +66,7 @@ START_TEST(single_images_and_several_sources_are_taken_in_their_order)
         write_png(at("one.png"), 6, 5, 1, 1);
         write_png(at("more/two.png"), 6, 5, 1, 2);
         const char *sources[] = {at("one.png"), at("more/")};
-        ck_assert_ok(cover_pack(NULL, context, sources, 2, at("out.h5"), NULL));
+        ck_assert_ok(cover_dataset_pack(NULL, context, sources, 2, at("out.h5"), NULL));
         cover_dataset *dataset = open_dataset(at("out.h5"));
         ck_assert_str_eq(told(dataset, 0), "one.png split 0 class -1 label 0");
         ck_assert_str_eq(told(dataset, 1), "more/two.png split 0 class -1 label 0");
@@ -226,7 +226,7 @@ START_TEST(sources_that_are_none_are_errors)
         ck_assert_ok(folder_create(at("empty")));
         ck_assert_fails(pack(at("empty"), at("out.h5"), NULL, NULL), COVER_ERROR_ARGUMENT, "no images found");
         ck_assert_fails(pack("", at("out.h5"), NULL, NULL), COVER_ERROR_ARGUMENT, "source 1 is empty");
-        ck_assert_int_eq(cover_pack(NULL, context, NULL, 1, at("out.h5"), NULL), COVER_ERROR_ARGUMENT);
+        ck_assert_int_eq(cover_dataset_pack(NULL, context, NULL, 1, at("out.h5"), NULL), COVER_ERROR_ARGUMENT);
         ck_assert(!file_exists(at("out.h5")) && !file_exists(at("out.h5.spool")));
     }
 END_TEST
@@ -360,7 +360,7 @@ START_TEST(a_labels_file_gives_each_sample_its_set_of_classes)
             ck_assert_str_eq(sample.patient, patients[i]);
         }
         char *report;
-        ck_assert_ok(cover_check(&report, context, at("out.h5")));
+        ck_assert_ok(cover_file_check(&report, context, at("out.h5")));
         ck_assert_msg(strstr(report, "\"ok\": true") != NULL, "%s", report);
         cover_text_release(context, report);
         cover_dataset_destroy(dataset);

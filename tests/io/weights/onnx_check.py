@@ -39,8 +39,8 @@ def compare(dims, channels, widths, size):
     with tempfile.TemporaryDirectory() as folder:
         pth, weights, exported = (os.path.join(folder, name) for name in ("m.pth", "m.safetensors", "m.onnx"))
         torch.save({"state_dict": model.state_dict()}, pth)
-        call("cover_convert", pth, weights, None)
-        call("cover_export", weights, exported, 0)
+        call("cover_weights_convert", pth, weights, None)
+        call("cover_weights_export", weights, exported, 0)
         onnx.checker.check_model(onnx.load(exported), full_check=True)
         session = onnxruntime.InferenceSession(exported, providers=["CPUExecutionProvider"])
     for batch, factor in ((1, 1), (2, 2)):

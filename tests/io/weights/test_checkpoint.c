@@ -144,7 +144,7 @@ START_TEST(a_checkpoint_serves_as_weights)
         memory_free(test_context, flat);
         cover_config_destroy(config);
         tensor_file_close(file);
-        ck_assert_ok(cover_export(test_context, in_folder("c.h5"), in_folder("c.safetensors"), 0));
+        ck_assert_ok(cover_weights_export(test_context, in_folder("c.h5"), in_folder("c.safetensors"), 0));
     }
 END_TEST
 
@@ -252,7 +252,7 @@ END_TEST
 
 static void check_report(const char *path, const char *text) {
     char *report = NULL;
-    ck_assert_ok(cover_check(&report, test_context, path));
+    ck_assert_ok(cover_file_check(&report, test_context, path));
     ck_assert_msg(strstr(report, text), "'%s' lacks '%s'", report, text);
     cover_text_release(test_context, report);
 }

@@ -158,7 +158,7 @@ START_TEST(a_pytorch_file_loads_and_converts)
     {
         char *summary;
         check_loaded(PTH("unet2d"), NULL);
-        ck_assert_ok(cover_convert(&summary, test_context, PTH("unet2d"), in_folder("c.safetensors")));
+        ck_assert_ok(cover_weights_convert(&summary, test_context, PTH("unet2d"), in_folder("c.safetensors")));
         ck_assert_ptr_nonnull(strstr(summary, "\"radius\": 2"));
         memory_free(test_context, summary);
         check_loaded(in_folder("c.safetensors"), NULL);
@@ -178,7 +178,7 @@ START_TEST(other_files_are_converted_as_they_are)
     {
         struct tensor_file *file;
         char *summary;
-        ck_assert_ok(cover_convert(&summary, test_context, PTH("types"), in_folder("t.safetensors")));
+        ck_assert_ok(cover_weights_convert(&summary, test_context, PTH("types"), in_folder("t.safetensors")));
         ck_assert_ptr_nonnull(strstr(summary, "\"network\": null"));
         memory_free(test_context, summary);
         ck_assert_ok(tensor_file_open(&file, test_context, in_folder("t.safetensors")));
@@ -186,8 +186,8 @@ START_TEST(other_files_are_converted_as_they_are)
         ck_assert_int_eq(tensor_file_find(file, "bf16")->type, TENSOR_BF16);
         ck_assert_ptr_null(tensor_file_metadata(file, "format"));
         tensor_file_close(file);
-        ck_assert_int_eq(cover_convert(NULL, test_context, PTH("types"), in_folder("t.pth")), COVER_ERROR_ARGUMENT);
-        ck_assert_int_eq(cover_convert(NULL, test_context, PTH("evil_protocol4"), in_folder("e.safetensors")),
+        ck_assert_int_eq(cover_weights_convert(NULL, test_context, PTH("types"), in_folder("t.pth")), COVER_ERROR_ARGUMENT);
+        ck_assert_int_eq(cover_weights_convert(NULL, test_context, PTH("evil_protocol4"), in_folder("e.safetensors")),
                          COVER_ERROR_UNSUPPORTED);
         ck_assert(!file_exists(in_folder("e.safetensors")));
     }
@@ -312,7 +312,7 @@ START_TEST(claims_cost_no_more_memory_than_the_file_has)
                                       {"channels", "1024"},
                                       {"widths", "65536,65536,65536,65536,65536,65536,65536,65536,65536"}};
         ck_assert_ok(safetensors_write(test_context, in_folder("huge.safetensors"), &tiny, 1, pairs, 5));
-        ck_assert_int_eq(cover_export(test_context, in_folder("huge.safetensors"), in_folder("huge.onnx"), 1),
+        ck_assert_int_eq(cover_weights_export(test_context, in_folder("huge.safetensors"), in_folder("huge.onnx"), 1),
                          COVER_ERROR_FORMAT);
         ck_assert_ptr_nonnull(strstr(cover_error_text(), "but holds 8 numbers"));
     }
@@ -322,7 +322,7 @@ START_TEST(the_backbone_is_exported_alone)
     {
         struct tensor_file *file;
         write_network(in_folder("w.safetensors"), 3);
-        ck_assert_ok(cover_export(test_context, in_folder("w.safetensors"), in_folder("b.safetensors"), 1));
+        ck_assert_ok(cover_weights_export(test_context, in_folder("w.safetensors"), in_folder("b.safetensors"), 1));
         ck_assert_ok(tensor_file_open(&file, test_context, in_folder("b.safetensors")));
         for (int64_t i = 0; i < file->count; i++) ck_assert_int_eq(strncmp(file->entries[i].name, "backbone.", 9), 0);
         ck_assert_ptr_null(tensor_file_metadata(file, "heads"));
@@ -330,13 +330,13 @@ START_TEST(the_backbone_is_exported_alone)
         tensor_file_close(file);
         check_loaded(in_folder("b.safetensors"), "backbone.");
         check_fails(in_folder("b.safetensors"), false, COVER_ERROR_MISMATCH, "20 missing: proj.0.proj.weight");
-        ck_assert_ok(cover_export(test_context, in_folder("b.safetensors"), in_folder("b2.safetensors"), 0));
-        ck_assert_ok(cover_export(test_context, PTH("unet2d"), in_folder("p.safetensors"), 0));
+        ck_assert_ok(cover_weights_export(test_context, in_folder("b.safetensors"), in_folder("b2.safetensors"), 0));
+        ck_assert_ok(cover_weights_export(test_context, PTH("unet2d"), in_folder("p.safetensors"), 0));
         check_loaded(in_folder("p.safetensors"), NULL);
-        ck_assert_int_eq(cover_export(test_context, in_folder("w.safetensors"), in_folder("w.txt"), 0),
+        ck_assert_int_eq(cover_weights_export(test_context, in_folder("w.safetensors"), in_folder("w.txt"), 0),
                          COVER_ERROR_ARGUMENT);
-        ck_assert_int_eq(cover_export(test_context, PTH("types"), in_folder("w.onnx"), 0), COVER_ERROR_MISMATCH);
-        ck_assert_int_eq(cover_export(test_context, test_folder, in_folder("w.onnx"), 0), COVER_ERROR_IO);
+        ck_assert_int_eq(cover_weights_export(test_context, PTH("types"), in_folder("w.onnx"), 0), COVER_ERROR_MISMATCH);
+        ck_assert_int_eq(cover_weights_export(test_context, test_folder, in_folder("w.onnx"), 0), COVER_ERROR_IO);
         ck_assert_ptr_nonnull(strstr(cover_error_text(), "is it a run folder?"));
     }
 END_TEST
@@ -355,8 +355,8 @@ START_TEST(info_tells_names_types_and_shapes)
 END_TEST
 
 static cover_status convert_and_export(cover_context *context) {
-    cover_status status = cover_convert(NULL, context, PTH("unet2d"), in_folder("m.safetensors"));
-    if (status == COVER_OK) status = cover_export(context, in_folder("m.safetensors"), in_folder("m.onnx"), 0);
+    cover_status status = cover_weights_convert(NULL, context, PTH("unet2d"), in_folder("m.safetensors"));
+    if (status == COVER_OK) status = cover_weights_export(context, in_folder("m.safetensors"), in_folder("m.onnx"), 0);
     if (status == COVER_OK) {
         char *info = NULL;
         status = cover_weights_info(&info, context, in_folder("m.safetensors"));

@@ -15,7 +15,7 @@ static void summarise(struct study_cell *cell) {
     cover_interval interval = COVER_INTERVAL_INIT;
     double squares = 0;
     cell->mean = cell->deviation = cell->reach = NAN;
-    if (cell->count && cover_student_interval(&interval, cell->value, cell->count, 0.95) == COVER_OK) cell->mean = interval.mean;
+    if (cell->count && cover_interval_student(&interval, cell->value, cell->count, 0.95) == COVER_OK) cell->mean = interval.mean;
     for (int i = 0; i < cell->count; i++) squares += (cell->value[i] - cell->mean) * (cell->value[i] - cell->mean);
     if (cell->count > 1) cell->deviation = sqrt(squares / (cell->count - 1)), cell->reach = interval.high - interval.mean;
 }
