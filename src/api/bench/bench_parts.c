@@ -2,6 +2,7 @@
 #include "bench_parts.h"
 
 #include "core/base/philox.h"
+#include "core/graph/session.h"
 #include "core/nn/unet.h"
 #include "core/train/pairs.h"
 
@@ -112,34 +113,18 @@ struct alone {
     struct bench *bench;
     struct parameters parameters;
     struct graph graph;
-    struct program *program;
+    struct session session;
     struct run run;
     float *weights, *values[3];
 };
 
 static cover_status run_alone(void *data) {
     struct alone *alone = data;
-    cover_context *context = alone->bench->context;
-    return run_once(context, context->executor, alone->program, &alone->run, context->threads);
-}
-
-struct timed {
-    struct alone *alone;
-    double *node_seconds;
-};
-static void timed_worker(void *data, int worker) {
-    struct timed *timed = data;
-    if (worker == 0)
-        timed->alone->bench->context->executor->program_time(timed->alone->program, &timed->alone->run, timed->node_seconds);
+    return session_run(&alone->session, &alone->run);
 }
 static cover_status time_alone(void *data, double *node_seconds) {
     struct alone *alone = data;
-    struct timed timed = {alone, node_seconds};
-    struct pool *pool;
-    TRY(context_pool(alone->bench->context, &pool));
-    alone->run.team = 1;
-    pool_run(pool, timed_worker, &timed);
-    return alone->run.status == COVER_OK ? COVER_OK : fail(alone->run.status, "%s", alone->run.error);
+    return session_time(&alone->session, &alone->run, node_seconds);
 }
 
 static cover_status add_input(struct alone *alone, int index, int tensor) {
@@ -179,31 +164,26 @@ static cover_status build_infer(struct alone *alone) {
 
 static cover_status bench_alone(struct bench *bench, cover_status (*build)(struct alone *alone)) {
     cover_context *context = bench->context;
-    const struct executor *executor = context->executor;
     struct alone alone = {.bench = bench, .parameters = {.context = context}};
     cover_status status;
     graph_begin(&alone.graph, context, &alone.parameters);
     GO(build(&alone));
     GO(graph_finish(&alone.graph));
-    double start = seconds_now();
-    GO(executor->program_create(&alone.program, context, &alone.graph, context->threads));
-    bench->figures.create_seconds = seconds_now() - start;
-    const struct plan *plan = executor->program_plan(alone.program);
     alone.weights = memory_zero(context, (size_t)(alone.parameters.floats + 1) * sizeof *alone.weights);
     if (!alone.weights) GO(COVER_ERROR_MEMORY);
-    GO(executor->arena_create(&alone.run.arena, alone.program));
     parameters_initialise(&alone.parameters, alone.weights, 0);
     alone.run.parameters = alone.weights;
-    start = seconds_now();
-    GO(executor->program_pack(alone.program, alone.weights));
-    bench->figures.create_seconds += seconds_now() - start;
-    bench->figures.flops = plan->flops;
+    double start = seconds_now();
+    GO(session_open(&alone.session, context, &alone.graph, alone.weights, context->threads));
+    bench->figures.create_seconds = seconds_now() - start;
+    bench->figures.flops = context->executor->program_plan(alone.session.program)->flops;
+    GO(session_begin(&alone.session, &alone.run));
     bench->figures.lanes = 1, bench->figures.team = context->threads;
     GO(bench_measure(bench, run_alone, &alone));
     status = bench_nodes(bench, &alone.graph, time_alone, &alone);
 done:
-    executor->arena_destroy(alone.program, alone.run.arena);
-    executor->program_destroy(alone.program);
+    session_end(&alone.session, &alone.run);
+    session_close(&alone.session);
     graph_free(&alone.graph);
     parameters_free(&alone.parameters);
     memory_free(context, alone.weights);

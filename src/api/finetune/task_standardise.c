@@ -1,5 +1,6 @@
 /* What goes into a task's head, measured on training samples before the first step: mean and deviation of each feature, which the fixed
  * layer `standardise` takes to 0 and 1 (core/method/supervised.h says why). */
+#include "core/graph/session.h"
 #include "task.h"
 
 #include <math.h>
@@ -21,31 +22,30 @@ static void add_pixels(struct measured *measured, const float *values, int64_t p
     measured->count += pixels;
 }
 
-static cover_status measure(struct measured *measured, cover_task *task, const struct task *network, struct program *program) {
+static cover_status measure(struct measured *measured, cover_task *task, const struct task *network, const struct session *session) {
     cover_context *context = task->context;
-    const struct executor *executor = task->engine->executor;
     const struct sample_maker *maker = &task->maker.maker;
     int64_t pixels = task->settings.task.task == TASK_SEGMENTATION ? grid_pixels(&task->maker.crop) : 1;
     int64_t samples = task->settings.task.task == TASK_SEGMENTATION ? SAMPLES_SEGMENTATION : SAMPLES_CLASSIFICATION;
-    void *worker = NULL, *arena = NULL;
+    struct run run = {.parameters = task->engine->weights};
+    void *worker = NULL;
     float *memory = memory_alloc(context, (size_t)maker->floats * sizeof *memory);
     cover_status status = COVER_ERROR_MEMORY;
     if (!memory) goto done;
-    GO(executor->arena_create(&arena, program));
+    GO(session_begin(session, &run));
     GO(maker->worker_create(&worker, maker));
-    GO(executor->program_pack(program, task->engine->weights));
     for (int64_t i = 0; i < samples; i++) {
         struct sample sample;
         if (cancelled(context)) GO(fail(COVER_ERROR_CANCELLED, "measuring features: cancelled"));
         GO(maker->draw(maker, worker, &sample, memory, i));
-        struct run run = {.input = {sample.input[TASK_IMAGES]}, .parameters = task->engine->weights, .arena = arena};
-        GO(run_once(context, executor, program, &run, context->threads));
-        add_pixels(measured, executor->program_result(program, &run, network->features), pixels);
+        run.input[0] = sample.input[TASK_IMAGES];
+        GO(session_run(session, &run));
+        add_pixels(measured, session_result(session, &run, network->features), pixels);
     }
 done:
     maker->worker_destroy(worker);
     memory_free(context, memory);
-    executor->arena_destroy(program, arena);
+    session_end(session, &run);
     return status;
 }
 
@@ -65,9 +65,8 @@ static void write_layer(cover_task *task, const struct measured *measured) {
 
 cover_status task_measure_features(cover_task *task) {
     cover_context *context = task->context;
-    const struct executor *executor = task->engine->executor;
     struct task network;
-    struct program *program = NULL;
+    struct session session = {0};
     struct measured measured = {0};
     TRY(task_build(&network, context, &task->engine->model.parameters, &task->settings, &task->maker.crop, 1, TASK_FEATURES));
     cover_status status = COVER_ERROR_MEMORY;
@@ -76,12 +75,12 @@ cover_status task_measure_features(cover_task *task) {
     measured.sum = memory_zero(context, (size_t)measured.features * sizeof *measured.sum);
     measured.square = memory_zero(context, (size_t)measured.features * sizeof *measured.square);
     if (!measured.sum || !measured.square) goto done;
-    GO(executor->program_create(&program, context, &network.graph, context->threads));
-    GO(measure(&measured, task, &network, program));
+    GO(session_open(&session, context, &network.graph, task->engine->weights, context->threads));
+    GO(measure(&measured, task, &network, &session));
     write_layer(task, &measured);
     status = engine_weights_changed(task->engine);
 done:
-    executor->program_destroy(program);
+    session_close(&session);
     memory_free(context, measured.sum);
     memory_free(context, measured.square);
     task_free(&network);

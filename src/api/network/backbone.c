@@ -221,7 +221,7 @@ cover_status cover_backbone_forward(cover_features **out, cover_backbone *backbo
             border_copy(chunk + n * padded_image, &padded, plain + (first + n) * image, &layout.grid, layout.channels);
         status = component_run(component, prepared, &run, false);
         if (status == COVER_OK) store_levels(features, component, prepared, &run, &layout, first, count);
-        component_run_end(component, prepared, &run);
+        session_end(&prepared->session, &run);
         component_done(component, prepared);
     }
     if (status == COVER_OK) *out = features, features = NULL;
@@ -265,7 +265,7 @@ static cover_status run_backward(struct component *component, float *dx, const f
         }
         status = component_run(component, prepared, &run, true);
         if (status == COVER_OK && dx) memcpy(dx + n * image, component_result(prepared, &run, 0), (size_t)image * sizeof *dx);
-        component_run_end(component, prepared, &run);
+        session_end(&prepared->session, &run);
     }
     component_done(component, prepared);
     return status;

@@ -23,7 +23,7 @@ cover_status component_allocate(struct component *component, bool fresh) {
 }
 
 static void free_prepared(struct component *component, struct prepared *prepared) {
-    component->context->executor->program_destroy(prepared->program);
+    session_close(&prepared->session);
     graph_free(&prepared->graph);
     memory_free(component->context, prepared);
 }
@@ -45,7 +45,7 @@ cover_status component_weights_changed(struct component *component) {
     cover_status status = COVER_OK;
     pthread_mutex_lock(&component->lock);
     for (struct prepared *prepared = component->programs; prepared && status == COVER_OK; prepared = prepared->next)
-        status = component->context->executor->program_pack(prepared->program, component->weights);
+        status = session_weights(&prepared->session, component->weights);
     pthread_mutex_unlock(&component->lock);
     return status;
 }
@@ -73,13 +73,7 @@ static cover_status build(struct prepared **made, struct component *component, p
     cover_status status;
     graph_begin(&prepared->graph, component->context, &component->parameters);
     builder(prepared, component);
-    GO(graph_finish(&prepared->graph));
-    GO(component->context->executor->program_create(&prepared->program, component->context, &prepared->graph, component->context->threads));
-    GO(component->context->executor->program_pack(prepared->program, component->weights));
-    uint64_t bytes = component->context->executor->program_plan(prepared->program)->arena_bytes, limit = component->context->memory_limit_bytes;
-    if (limit && bytes > limit)
-        GO(fail(COVER_ERROR_MEMORY, "this size needs %.2f GiB, the memory limit is %.2f GiB", (double)bytes / 0x1p30,
-                (double)limit / 0x1p30));
+    GO(session_open(&prepared->session, component->context, &prepared->graph, component->weights, component->context->threads));
     *made = prepared;
 done:
     if (status != COVER_OK) free_prepared(component, prepared);
@@ -122,28 +116,23 @@ cover_status component_run(struct component *component, struct prepared *prepare
     run->parameters = component->weights;
     run->arena = NULL;
     if (gradient && flat && !(own = run->gradient = memory_zero(context, flat))) goto done;
-    GO(context->executor->arena_create(&run->arena, prepared->program));
-    GO(run_once(context, context->executor, prepared->program, run, context->threads));
+    GO(session_begin(&prepared->session, run));
+    GO(session_run(&prepared->session, run));
     if (own) {
         pthread_mutex_lock(&component->lock);
         if (component->gradient)
-            component->context->executor->add(prepared->program, component->gradient, component->gradient, own, component->parameters.floats);
+            context->executor->add(prepared->session.program, component->gradient, component->gradient, own, component->parameters.floats);
         else component->gradient = own, own = NULL;
         pthread_mutex_unlock(&component->lock);
     }
 done:
     memory_free(context, own);
-    if (status != COVER_OK) component_run_end(component, prepared, run);
+    if (status != COVER_OK) session_end(&prepared->session, run);
     return status;
 }
 
-void component_run_end(const struct component *component, const struct prepared *prepared, struct run *run) {
-    component->context->executor->arena_destroy(prepared->program, run->arena);
-    run->arena = NULL;
-}
-
 const float *component_result(const struct prepared *prepared, const struct run *run, int result) {
-    return prepared->graph.context->executor->program_result(prepared->program, run, prepared->result[result]);
+    return session_result(&prepared->session, run, prepared->result[result]);
 }
 
 static cover_status find(const struct component *component, const char *name, const struct parameter **row) {

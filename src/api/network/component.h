@@ -4,7 +4,7 @@
 #define COVER_COMPONENT_H
 
 #include "core/base/tensor.h"
-#include "core/graph/executor.h"
+#include "core/graph/session.h"
 #include "core/settings/settings.h"
 
 enum { COMPONENT_RESULTS = 16 };
@@ -17,7 +17,7 @@ struct prepared {
     unsigned detail; /* builder's own part of the key */
     int users;       /* calls at work; 0 = may be dropped */
     struct graph graph;
-    struct program *program;
+    struct session session;
     int result[COMPONENT_RESULTS]; /* ABSENT = not there */
 };
 
@@ -44,10 +44,9 @@ cover_status component_weights_changed(struct component *component);
 cover_status component_prepare(struct prepared **prepared, struct component *component, prepared_builder *builder,
                                const struct grid *grid, unsigned detail);
 void component_done(struct component *component, struct prepared *prepared);
-/* Run with inputs set in `run`; makes run->arena, which component_run_end() frees when the results are read.
+/* Run with inputs set in `run`, a pass that session_end() ends when the results are read.
  * gradient: parameter gradients are added to component->gradient. */
 cover_status component_run(struct component *component, struct prepared *prepared, struct run *run, bool gradient);
-void component_run_end(const struct component *component, const struct prepared *prepared, struct run *run);
 const float *component_result(const struct prepared *prepared, const struct run *run, int result);
 
 /* Parameters and their gradients as tensors. */

@@ -210,7 +210,7 @@ static cover_status run_fields(float *field, struct component *component, const 
         status = component_run(component, prepared, &run, false);
         if (status == COVER_OK)
             memcpy(field + n * image, component_result(prepared, &run, 0), (size_t)image * sizeof *field);
-        component_run_end(component, prepared, &run);
+        session_end(&prepared->session, &run);
     }
     component_done(component, prepared);
     return status;
@@ -253,7 +253,7 @@ static cover_status run_gradients(struct component *component, struct pairs *pai
             const float *gradient = prepared->result[i] == ABSENT ? NULL : component_result(prepared, &run, i);
             if (gradient) memcpy(pairs->gradient[i] + 2 * n * image, gradient, (size_t)(2 * image) * sizeof *gradient);
         }
-        component_run_end(component, prepared, &run);
+        session_end(&prepared->session, &run);
     }
     component_done(component, prepared);
     return status;

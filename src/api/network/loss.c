@@ -20,7 +20,7 @@ struct operation {
 static void free_operation(struct operation *operation) {
     cover_context *context = operation->component.context;
     if (operation->prepared) {
-        component_run_end(&operation->component, operation->prepared, &operation->run);
+        session_end(&operation->prepared->session, &operation->run);
         component_done(&operation->component, operation->prepared);
     }
     for (int i = 0; i < OPERANDS; i++) memory_free(context, operation->values[i]);

@@ -32,53 +32,51 @@ done:
     return status;
 }
 
-static void free_program(struct matcher *matcher) {
-    const struct executor *executor = matcher->context->executor;
-    executor->arena_destroy(matcher->program, matcher->run.arena);
+static void free_session(struct matcher *matcher) {
+    session_end(&matcher->session, &matcher->run);
+    session_close(&matcher->session);
     memory_free(matcher->context, matcher->views);
-    executor->program_destroy(matcher->program);
     objective_free(&matcher->objective);
-    matcher->run = (struct run){0}, matcher->views = NULL, matcher->program = NULL;
+    matcher->run = (struct run){0}, matcher->views = NULL;
+}
+
+static cover_status prepare(struct matcher *matcher, const struct grid *grid) {
+    cover_context *context = matcher->context;
+    TRY(objective_build(&matcher->objective, context, &matcher->parameters, &matcher->settings, grid, OBJECTIVE_KEEP));
+    TRY(session_open(&matcher->session, context, &matcher->objective.graph, matcher->weights, context->threads));
+    matcher->views = memory_zero(context, (size_t)(2 * grid_pixels(grid) * matcher->settings.network.channels) * sizeof(float));
+    matcher->run = (struct run){.input = {matcher->views}, .parameters = matcher->weights};
+    return matcher->views ? session_begin(&matcher->session, &matcher->run) : COVER_ERROR_MEMORY;
 }
 
 cover_status matcher_prepare(struct matcher *matcher, const struct grid *grid) {
-    if (matcher->program && grid_same(grid, &matcher->grid)) return COVER_OK;
-    cover_context *context = matcher->context;
-    const struct executor *executor = context->executor;
-    free_program(matcher);
+    if (matcher->session.program && grid_same(grid, &matcher->grid)) return COVER_OK;
+    free_session(matcher);
     matcher->grid = *grid;
-    TRY(objective_build(&matcher->objective, context, &matcher->parameters, &matcher->settings, grid, OBJECTIVE_KEEP));
-    TRY(executor->program_create(&matcher->program, context, &matcher->objective.graph, context->threads));
-    size_t arena = executor->program_plan(matcher->program)->arena_bytes;
-    if (context->memory_limit_bytes && arena > context->memory_limit_bytes)
-        return fail(COVER_ERROR_MEMORY, "images of this size need %.2f GiB, the memory limit is %.2f GiB",
-                    (double)arena / 0x1p30, (double)context->memory_limit_bytes / 0x1p30);
-    matcher->views = memory_zero(context, (size_t)(2 * grid_pixels(grid) * matcher->settings.network.channels) * sizeof(float));
-    matcher->run = (struct run){.input = {matcher->views}, .parameters = matcher->weights};
-    if (!matcher->views) return COVER_ERROR_MEMORY;
-    TRY(executor->arena_create(&matcher->run.arena, matcher->program));
-    return executor->program_pack(matcher->program, matcher->weights);
+    cover_status status = prepare(matcher, grid);
+    if (status != COVER_OK) free_session(matcher);
+    return status;
 }
 
 cover_status matcher_run(struct matcher *matcher) {
     if (cancelled(matcher->context)) return fail(COVER_ERROR_CANCELLED, "cancelled");
-    return run_once(matcher->context, matcher->context->executor, matcher->program, &matcher->run, matcher->context->threads);
+    return session_run(&matcher->session, &matcher->run);
 }
 
 const float *matcher_field(const struct matcher *matcher) {
-    return matcher->context->executor->program_result(matcher->program, &matcher->run, matcher->objective.field);
+    return session_result(&matcher->session, &matcher->run, matcher->objective.field);
 }
 
 const float *matcher_level_field(const struct matcher *matcher, int level, struct grid *grid) {
     int result = matcher->objective.level_field[level];
     if (result == ABSENT) return NULL;
     *grid = matcher->objective.field_grid[level];
-    return matcher->context->executor->program_result(matcher->program, &matcher->run, result);
+    return session_result(&matcher->session, &matcher->run, result);
 }
 
 void matcher_close(struct matcher *matcher) {
     if (!matcher->context) return;
-    free_program(matcher);
+    free_session(matcher);
     memory_free(matcher->context, matcher->weights);
     parameters_free(&matcher->parameters);
     cover_config_destroy(matcher->config);

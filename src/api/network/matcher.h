@@ -3,7 +3,7 @@
 #ifndef COVER_MATCHER_H
 #define COVER_MATCHER_H
 
-#include "core/graph/executor.h"
+#include "core/graph/session.h"
 #include "core/method/cover.h"
 
 struct matcher {
@@ -15,7 +15,7 @@ struct matcher {
     /* for one grid at a time */
     struct grid grid;
     struct objective objective;
-    struct program *program;
+    struct session session; /* open for `grid`, or closed */
     struct run run;
     float *views; /* both images, the caller fills them: moving, then fixed */
 };

@@ -234,11 +234,11 @@ static cover_status run_jobs(struct sweep *sweep) {
     sweep->view = memory_alloc(context, (size_t)rows * row_bytes);
     sweep->run = (struct run){.input = {sweep->view}, .parameters = component->weights};
     if (!sweep->view) return COVER_ERROR_MEMORY;
-    TRY(context->executor->arena_create(&sweep->run.arena, sweep->prepared->program));
+    TRY(session_begin(&sweep->prepared->session, &sweep->run));
     for (sweep->job = 0; sweep->job < sweep->jobs; sweep->job++) {
         if (cancelled(context)) return fail(COVER_ERROR_CANCELLED, "cancelled");
         pool_each(pool, rows, cut_row, sweep);
-        TRY(run_once(context, context->executor, sweep->prepared->program, &sweep->run, context->threads));
+        TRY(session_run(&sweep->prepared->session, &sweep->run));
         add_job(sweep, pool);
     }
     return COVER_OK;
@@ -257,7 +257,7 @@ done:
     for (int a = 0; a < 3; a++) memory_free(component->context, sweep.axis[a].weight);
     memory_free(component->context, sweep.view);
     if (sweep.prepared) {
-        component_run_end(component, sweep.prepared, &sweep.run);
+        session_end(&sweep.prepared->session, &sweep.run);
         component_done(component, sweep.prepared);
     }
     return status;

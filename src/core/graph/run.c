@@ -1,4 +1,4 @@
-/* One run of a program from the caller's thread.  Called by the public components and by the engine. */
+/* One run of a program from the caller's thread.  Called by session.c. */
 #include "executor.h"
 
 struct once {

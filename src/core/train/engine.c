@@ -1,6 +1,8 @@
 /* What every way of training shares: the model, its parameters, the norm and the settings of an update.  How the samples of a step are
  * run is a stepper's: lanes.c, or resident.c.  Called by the trainer, bench and golden_check. */
 #include "stepper.h"
+
+#include "core/graph/session.h"
 #include "device.h"
 
 #include <math.h>
@@ -117,29 +119,27 @@ void engine_set_inputs(struct run *run, const struct sample *sample) { memcpy(ru
 /* ---- looking closer at one sample, by one thread */
 
 struct closer { /* a program of one sample, with a lane of its own */
-    const struct executor *executor;
-    struct program *program;
+    struct session session;
     struct run run;
-    double *node_seconds;
     bool lent;
 };
 
 static cover_status look_closer(struct closer *closer, struct engine *engine, const struct sample *sample) {
     cover_context *context = engine->context;
-    *closer = (struct closer){.executor = engine->executor, .run = {.parameters = engine->weights}};
+    *closer = (struct closer){.session = {.context = context, .graph = &engine->model.graph, .team = 1}};
+    closer->run.parameters = engine->weights;
     engine_set_inputs(&closer->run, sample);
-    if ((closer->lent = engine->stepper->lend(engine, &closer->program, &closer->run))) return COVER_OK;
+    if ((closer->lent = engine->stepper->lend(engine, &closer->session.program, &closer->run))) return COVER_OK;
     TRY(engine_fetch(engine));
-    TRY(engine->executor->program_create(&closer->program, context, &engine->model.graph, 1));
-    TRY(engine->executor->program_pack(closer->program, engine->weights));
-    TRY(engine->executor->arena_create(&closer->run.arena, closer->program));
+    TRY(session_open(&closer->session, context, &engine->model.graph, engine->weights, 1));
+    TRY(session_begin(&closer->session, &closer->run));
     closer->run.gradient = memory_zero(context, (size_t)engine->model.parameters.floats * sizeof(float));
     return closer->run.gradient ? COVER_OK : COVER_ERROR_MEMORY;
 }
 static void look_away(struct closer *closer, struct engine *engine) {
     if (closer->lent) return;
-    if (closer->program) engine->executor->arena_destroy(closer->program, closer->run.arena);
-    engine->executor->program_destroy(closer->program);
+    session_end(&closer->session, &closer->run);
+    session_close(&closer->session);
     memory_free(engine->context, closer->run.gradient);
 }
 
@@ -148,26 +148,17 @@ cover_status engine_diagnose(struct engine *engine, const struct sample *sample)
     cover_status status;
     GO(look_closer(&closer, engine, sample));
     closer.run.check = true;
-    status = run_once(engine->context, engine->executor, closer.program, &closer.run, 1);
+    status = session_run(&closer.session, &closer.run);
 done:
     look_away(&closer, engine);
     return status;
 }
 
-static void timed_worker(void *data, int worker) {
-    struct closer *closer = data;
-    if (worker == 0) closer->executor->program_time(closer->program, &closer->run, closer->node_seconds);
-}
-
 cover_status engine_time(struct engine *engine, const struct sample *sample, double *node_seconds) {
-    struct pool *pool;
     struct closer closer;
     cover_status status;
     GO(look_closer(&closer, engine, sample));
-    closer.run.team = 1, closer.node_seconds = node_seconds;
-    GO(context_pool(engine->context, &pool));
-    pool_run(pool, timed_worker, &closer);
-    if (closer.run.status != COVER_OK) status = fail(closer.run.status, "%s", closer.run.error);
+    status = session_time(&closer.session, &closer.run, node_seconds);
 done:
     look_away(&closer, engine);
     return status;
