@@ -9,7 +9,7 @@
 /* All nodes of one operation, or one node; on one thread, one pair. */
 struct bench_row {
     const char *op;
-    char layer[80], size[40]; /* of one node: its parameter, or where in the model it stands; pixels and channels */
+    char layer[160], size[40]; /* of one node: its parameter, or where in the model it stands; pixels and channels */
     int count;                /* of nodes */
     double seconds;           /* the least of a few passes */
     double flops;             /* multiplications and additions, of convolutions (as direct ones) and MoV; else 0 */

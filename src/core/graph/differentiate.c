@@ -150,7 +150,7 @@ static void backward(struct adjoint *adjoint) {
     for (int n = graph->forward_nodes - 1; n >= 0 && graph->status == COVER_OK; n--) {
         struct node node = graph->nodes[n];
         int output = node.output[0];
-        snprintf(graph->scope, sizeof graph->scope, "%.63s", graph->tensors[output].name);
+        graph_scope(graph, graph->tensors[output].name);
         if (graph->tensors[output].images > 1) join_views(adjoint, output);
         if (adjoint->gradient[output] != ABSENT && adjoint->wanted[output]) op_gradient[node.op](adjoint, n);
     }

@@ -28,6 +28,8 @@ void graph_free(struct graph *graph) {
 
 cover_status graph_finish(const struct graph *graph) { return graph->status; }
 
+void graph_scope(struct graph *graph, const char *name) { snprintf(graph->scope, sizeof graph->scope, "%s", name); }
+
 /* Room for one more element of `bytes`; false after an error. */
 static bool grow(struct graph *graph, void **array, int count, int *capacity, size_t bytes) {
     if (graph->status != COVER_OK) return false;
@@ -88,7 +90,7 @@ int graph_image(struct graph *graph, int whole, int image) {
         tensor.coefficients = graph_image(graph, tensor.coefficients, image);
     }
     char name[sizeof tensor.name];
-    snprintf(name, sizeof name, "%.58s[%d]", tensor.name, image);
+    snprintf(name, sizeof name, "%.144s[%d]", tensor.name, image);
     if (tensor.parent == ABSENT) tensor.parent = whole, tensor.first_image = image; /* views of views share the root */
     else tensor.first_image += image;
     tensor.images = 1;
@@ -178,7 +180,7 @@ bool graph_node(struct graph *graph, enum op op, const int *inputs, const struct
     for (int i = 0; i < op_rows[op].outputs; i++) {
         if (shapes[i].images == 0) continue;
         char name[sizeof shapes[i].name];
-        snprintf(name, sizeof name, "%.40s %.20s", graph->scope, op_rows[op].name);
+        snprintf(name, sizeof name, "%.128s %.20s", graph->scope, op_rows[op].name);
         shapes[i].parent = ABSENT, shapes[i].producer = graph->node_count;
         outputs[i] = node.output[i] = add_tensor(graph, &shapes[i], name);
     }

@@ -26,6 +26,9 @@ struct op_row {
 };
 extern const struct op_row op_rows[OP_COUNT];
 
+/* Names of tensors are for messages and tables alone: a long one is cut. */
+enum { GRAPH_NAME_BYTES = 160 };
+
 enum storage {
     STORAGE_ARENA,          /* lives in the lane's arena between its first writer and its last reader */
     STORAGE_INPUT,          /* given at each run: index says which */
@@ -38,7 +41,7 @@ enum storage {
 /* images x grid x channels, channels last.  A view is some whole images of its parent.  A normalised tensor is read as
  * leaky(raw * scale + offset) with the scale, then the offset, of each channel in `coefficients`, an image a row. */
 struct tensor {
-    char name[64];
+    char name[GRAPH_NAME_BYTES];
     int images;
     struct grid grid;
     int64_t channels;
@@ -79,7 +82,7 @@ struct graph {
     int inputs, results;  /* how many there are of each */
     int forward_nodes; /* nodes before graph_differentiate() added its own */
     enum element features; /* of feature maps and their gradients, as layers make them */
-    char scope[64];      /* put before the names of what is built next */
+    char scope[GRAPH_NAME_BYTES]; /* put before the names of what is built next */
     cover_status status; /* first error; building goes on as no-ops and graph_finish() reports it */
 };
 
@@ -87,6 +90,9 @@ void graph_begin(struct graph *graph, cover_context *context, struct parameters 
 void graph_free(struct graph *graph);
 /* The first error of all that was built. */
 cover_status graph_finish(const struct graph *graph);
+
+/* Put this before the names of what is built next. */
+void graph_scope(struct graph *graph, const char *name);
 
 /* ---- building: each returns a tensor, ABSENT after an error */
 int graph_input(struct graph *graph, const char *name, int images, const struct grid *grid, int64_t channels);

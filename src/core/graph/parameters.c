@@ -26,6 +26,8 @@ static cover_status grow(struct parameters *parameters) {
 cover_status parameters_add(struct parameters *parameters, const char *name, int rank, const int64_t *shape,
                             int64_t fan_in, enum parameter_init init, int *row) {
     int found = parameters_find(parameters, name);
+    if (strlen(name) >= PARAMETER_NAME_BYTES)
+        return fail(COVER_ERROR_UNSUPPORTED, "%s...: a parameter's name has at most %d characters", name, PARAMETER_NAME_BYTES - 1);
     if (found >= 0) {
         const struct parameter *known = &parameters->rows[found];
         if (known->rank != rank || memcmp(known->shape, shape, (size_t)rank * sizeof *shape) != 0)

@@ -14,9 +14,10 @@ enum parameter_init {
 };
 
 enum { PARAMETER_ALIGNMENT = 16 }; /* floats: each parameter starts on a cache line */
+enum { PARAMETER_NAME_BYTES = 128 }; /* with the end; published names have up to 80 characters */
 
 struct parameter {
-    char name[80];
+    char name[PARAMETER_NAME_BYTES];
     int rank;
     int64_t shape[5];
     int64_t count;  /* elements */
@@ -35,7 +36,7 @@ struct parameters {
 
 /* Row of a name, -1 when there is none. */
 int parameters_find(const struct parameters *parameters, const char *name);
-/* Add a row and return it through *row; a name that is there must have the same shape. */
+/* Add a row and return it through *row; a name that is there must have the same shape.  Too long a name is refused, not cut. */
 cover_status parameters_add(struct parameters *parameters, const char *name, int rank, const int64_t *shape,
                             int64_t fan_in, enum parameter_init init, int *row);
 void parameters_free(struct parameters *parameters);

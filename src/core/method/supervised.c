@@ -1,6 +1,8 @@
 /* Backbone, head and loss of a downstream task.  Called by train/engine.c through task_model and by prediction. */
 #include "supervised.h"
 
+#include "core/nn/layers.h"
+
 #include <stdio.h>
 #include <string.h>
 

@@ -5,6 +5,8 @@
  * at the border, where a warp reads zeros; it is therefore added behind the warp, by the norm. */
 #include "cover.h"
 
+#include "core/nn/layers.h"
+
 #include <stdio.h>
 
 /* Projected features of one view: GroupNorm with one group over conv + bias. */

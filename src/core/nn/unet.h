@@ -12,10 +12,4 @@ void unet_encoder(struct graph *graph, int x, const int64_t widths[UNET_WIDTHS],
 /* Levels of x (any images); widths as in the settings. */
 void unet_build(struct graph *graph, int x, const int64_t widths[UNET_WIDTHS], int levels[LEVELS]);
 
-/* Layers under the authors' naming, for heads too: weights `prefix.weight`, bias `prefix.bias`.
- * A 1x1 convolution into floats; bias false: no such input (the head adds it later). */
-int layer_conv1(struct graph *graph, const char *prefix, int x, int64_t c_out, bool bias, enum parameter_init init);
-/* GroupNorm + LeakyReLU(slope); bias: a tensor added before, or ABSENT; sums: as graph_norm_act() has it. */
-int layer_norm_act(struct graph *graph, const char *prefix, int x, int bias, int sums, int groups, float slope);
-
 #endif

@@ -1,7 +1,7 @@
 /* Sessions: passes side by side, changed weights, what is refused and what that leaves behind. */
 #include "../../check_main.h"
 #include "core/graph/session.h"
-#include "core/nn/unet.h"
+#include "core/nn/layers.h"
 
 #include <string.h>
 

@@ -2,6 +2,7 @@
 #include "../../check_main.h"
 #include "core/base/philox.h"
 #include "core/graph/executor.h"
+#include "core/nn/layers.h"
 #include "core/nn/unet.h"
 
 #include <math.h>
