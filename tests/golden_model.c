@@ -61,7 +61,7 @@ static void make_pair(struct network *model, int index) {
         pair->valid += inside;
         for (int a = 0; a < ndim && inside; a++) pair->zero_loss += fabsf(pair->field[p * ndim + a]);
     }
-    model->samples[index] = objective_sample(pair);
+    model->samples[index] = pair_sample(pair);
 }
 
 static bool read_inputs(struct golden *golden, struct network *model) {
@@ -100,7 +100,7 @@ static cover_status load_weights(struct golden *golden, const struct parameters 
 /* ---- forward: levels of both views and the field */
 
 struct forward {
-    struct objective objective;
+    struct pair_graph pair;
     struct program *program;
     struct run run;
     float *level[LEVELS][2], *flow; /* of all pairs, channels last */
@@ -114,14 +114,14 @@ static cover_status run_forward(struct golden *golden, struct network *model, st
     const struct executor *executor = golden->context->executor;
     size_t pixels = (size_t)grid_pixels(&model->images.grid) * (size_t)model->images.grid.ndim * sizeof(float);
     for (int pair = 0; pair < model->images.images; pair++) {
-        forward->run.input[OBJECTIVE_IMAGES] = model->pairs[pair].moving;
+        forward->run.input[PAIR_IMAGES] = model->pairs[pair].moving;
         TRY(run_once(golden->context, executor, forward->program, &forward->run, golden->context->threads));
         for (int i = 0; i < LEVELS; i++) {
-            const void *level = executor->program_result(forward->program, &forward->run, forward->objective.level[i]);
-            size_t bytes = (size_t)(grid_pixels(&forward->objective.level_grid[i]) * model->settings.network.widths.value[4 + i]) * 4;
+            const void *level = executor->program_result(forward->program, &forward->run, forward->pair.level[i]);
+            size_t bytes = (size_t)(grid_pixels(&forward->pair.level_grid[i]) * model->settings.network.widths.value[4 + i]) * 4;
             for (int view = 0; view < 2; view++) keep(forward->level[i][view], level, pair, bytes, view);
         }
-        keep(forward->flow, executor->program_result(forward->program, &forward->run, forward->objective.field), pair, pixels, 0);
+        keep(forward->flow, executor->program_result(forward->program, &forward->run, forward->pair.field), pair, pixels, 0);
     }
     return COVER_OK;
 }
@@ -131,7 +131,7 @@ static void compare_forward(struct golden *golden, struct network *model, struct
     for (int i = 0; i < LEVELS; i++)
         for (int view = 0; view < 2; view++) {
             char name[64];
-            struct tensor shape = {.images = model->images.images, .grid = forward->objective.level_grid[i],
+            struct tensor shape = {.images = model->images.images, .grid = forward->pair.level_grid[i],
                                    .channels = model->settings.network.widths.value[4 + i]};
             snprintf(name, sizeof name, "out.level_%s.%d", views[view], i);
             golden_store(golden, &shape, forward->level[i][view]);
@@ -150,15 +150,15 @@ static cover_status check_forward(struct golden *golden, struct network *model) 
     struct forward forward = {0};
     float *weights = NULL;
     cover_status status;
-    TRY(objective_parameters(&parameters, context, &model->settings));
-    GO(objective_build(&forward.objective, context, &parameters, &model->settings, &model->images.grid, OBJECTIVE_KEEP));
-    GO(executor->program_create(&forward.program, context, &forward.objective.graph, context->threads));
+    TRY(pair_parameters(&parameters, context, &model->settings));
+    GO(pair_graph_build(&forward.pair, context, &parameters, &model->settings, &model->images.grid, PAIR_KEEP));
+    GO(executor->program_create(&forward.program, context, &forward.pair.graph, context->threads));
     weights = memory_zero(context, (size_t)parameters.floats * sizeof *weights);
     GO(executor->arena_create(&forward.run.arena, forward.program));
     size_t images = (size_t)model->images.images;
     for (int i = 0; i < LEVELS; i++)
         for (int view = 0; view < 2; view++)
-            forward.level[i][view] = memory_alloc(context, images * (size_t)grid_pixels(&forward.objective.level_grid[i]) *
+            forward.level[i][view] = memory_alloc(context, images * (size_t)grid_pixels(&forward.pair.level_grid[i]) *
                                                                (size_t)model->settings.network.widths.value[4 + i] * sizeof(float));
     forward.flow = memory_alloc(context, (size_t)tensor_elements(&model->fields) * sizeof(float));
     GO(load_weights(golden, &parameters, weights));
@@ -172,7 +172,7 @@ done:
     executor->arena_destroy(forward.program, forward.run.arena);
     memory_free(context, weights);
     executor->program_destroy(forward.program);
-    objective_free(&forward.objective);
+    pair_graph_free(&forward.pair);
     parameters_free(&parameters);
     return status;
 }
@@ -267,7 +267,7 @@ void golden_model(struct golden *golden) {
     if (!read_inputs(golden, &model)) goto done;
     GO(read_settings(golden, &model));
     GO(check_forward(golden, &model));
-    GO(engine_create(&engine, golden->context, &model.settings, objective_model, &model.images.grid, model.images.images));
+    GO(engine_create(&engine, golden->context, &model.settings, pair_model, &model.images.grid, model.images.images));
     GO(load_weights(golden, &engine->model.parameters, engine->weights));
     GO(engine_weights_changed(engine));
     GO(check_training(golden, &model, engine));

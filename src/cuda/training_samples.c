@@ -44,8 +44,8 @@ static cover_status draw(struct training_state *state, int slot, int64_t index, 
     struct cuda_view_sums *sums;
     TRY(make_room(state, image));
     sums = state->view_sums + index;
-    const struct cuda_views views = {view_at(state, slot, OBJECTIVE_IMAGES, 0, index), view_at(state, slot, OBJECTIVE_IMAGES, 1, index),
-                                     view_at(state, slot, OBJECTIVE_TRUTH, 0, index), view_at(state, slot, OBJECTIVE_MASK, 0, index)};
+    const struct cuda_views views = {view_at(state, slot, PAIR_IMAGES, 0, index), view_at(state, slot, PAIR_IMAGES, 1, index),
+                                     view_at(state, slot, PAIR_TRUTH, 0, index), view_at(state, slot, PAIR_MASK, 0, index)};
     state->numbers[slot][index] = image->number;
     /* from memory that is not page-locked: it has been read when the call returns */
     CUDA_TRY(cudaMemcpyAsync(state->image, image->pixels, (size_t)(grid_pixels(&image->grid) * image->channels) * sizeof(float),

@@ -101,7 +101,7 @@ static void plan_network(struct device *device, const char *preset, const char *
     const struct settings *settings = config_settings(config);
     const struct grid grid = settings_grid(&settings->views.crop, settings->network.dims);
     struct model model = {0};
-    ck_assert_ok(objective_model(&model, context, settings, &grid));
+    ck_assert_ok(pair_model(&model, context, settings, &grid));
     int convolutions = 0;
     for (int n = 0; n < model.graph.node_count; n++) {
         const struct node *node = &model.graph.nodes[n];

@@ -58,7 +58,7 @@ static cover_status make_pairs(struct step *step) {
         random_values(pair->field, pixels * bench->grid.ndim, -8, 8, 1000 + (uint32_t)i);
         for (int64_t p = 0; p < pixels; p++) pair->mask[p] = 1;
         pair->valid = pixels;
-        step->samples[i] = objective_sample(pair);
+        step->samples[i] = pair_sample(pair);
     }
     return COVER_OK;
 }
@@ -91,7 +91,7 @@ static cover_status bench_step(struct bench *bench) {
     step.blocks = memory_zero(context, pairs * sizeof *step.blocks);
     if (!step.samples || !step.blocks) goto done;
     GO(make_pairs(&step));
-    GO(engine_create(&step.engine, context, &bench->settings, objective_model, &bench->grid, bench->options.pairs));
+    GO(engine_create(&step.engine, context, &bench->settings, pair_model, &bench->grid, bench->options.pairs));
     bench->figures.flops = engine_flops(step.engine);
     bench->figures.lanes = step.engine->lanes, bench->figures.team = step.engine->team;
     GO(bench_measure(bench, one_step, &step));

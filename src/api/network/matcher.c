@@ -24,7 +24,7 @@ cover_status matcher_open(struct matcher *matcher, cover_context *context, const
     cover_status status;
     GO(config_of_weights(&matcher->config, context, file));
     matcher->settings = *config_settings(matcher->config);
-    GO(objective_parameters(&matcher->parameters, context, &matcher->settings));
+    GO(pair_parameters(&matcher->parameters, context, &matcher->settings));
     GO(weights_read(&matcher->weights, &matcher->parameters, file, NULL));
 done:
     tensor_file_close(file);
@@ -36,14 +36,14 @@ static void free_session(struct matcher *matcher) {
     session_end(&matcher->session, &matcher->run);
     session_close(&matcher->session);
     memory_free(matcher->context, matcher->views);
-    objective_free(&matcher->objective);
+    pair_graph_free(&matcher->pair);
     matcher->run = (struct run){0}, matcher->views = NULL;
 }
 
 static cover_status prepare(struct matcher *matcher, const struct grid *grid) {
     cover_context *context = matcher->context;
-    TRY(objective_build(&matcher->objective, context, &matcher->parameters, &matcher->settings, grid, OBJECTIVE_KEEP));
-    TRY(session_open(&matcher->session, context, &matcher->objective.graph, matcher->weights, context->threads));
+    TRY(pair_graph_build(&matcher->pair, context, &matcher->parameters, &matcher->settings, grid, PAIR_KEEP));
+    TRY(session_open(&matcher->session, context, &matcher->pair.graph, matcher->weights, context->threads));
     matcher->views = memory_zero(context, (size_t)(2 * grid_pixels(grid) * matcher->settings.network.channels) * sizeof(float));
     matcher->run = (struct run){.input = {matcher->views}, .parameters = matcher->weights};
     return matcher->views ? session_begin(&matcher->session, &matcher->run) : COVER_ERROR_MEMORY;
@@ -64,13 +64,13 @@ cover_status matcher_run(struct matcher *matcher) {
 }
 
 const float *matcher_field(const struct matcher *matcher) {
-    return session_result(&matcher->session, &matcher->run, matcher->objective.field);
+    return session_result(&matcher->session, &matcher->run, matcher->pair.field);
 }
 
 const float *matcher_level_field(const struct matcher *matcher, int level, struct grid *grid) {
-    int result = matcher->objective.level_field[level];
+    int result = matcher->pair.level_field[level];
     if (result == ABSENT) return NULL;
-    *grid = matcher->objective.field_grid[level];
+    *grid = matcher->pair.field_grid[level];
     return session_result(&matcher->session, &matcher->run, result);
 }
 

@@ -14,7 +14,7 @@ struct matcher {
     float *weights;
     /* for one grid at a time */
     struct grid grid;
-    struct objective objective;
+    struct pair_graph pair;
     struct session session; /* open for `grid`, or closed */
     struct run run;
     float *views; /* both images, the caller fills them: moving, then fixed */

@@ -18,9 +18,9 @@ static cover_status draw_pair(cover_trainer *trainer, float *const out[PARTS], i
     const struct sample *sample;
     const struct grid *grid = &trainer->engine->grid;
     TRY(prefetch_redraw(trainer->prefetch, trainer->settings.common.steps, index, &sample));
-    const float *images = sample->input[OBJECTIVE_IMAGES];
-    const float *from[PARTS] = {images, images + grid_pixels(grid) * trainer->reader.channels, sample->input[OBJECTIVE_TRUTH],
-                                sample->input[OBJECTIVE_MASK]};
+    const float *images = sample->input[PAIR_IMAGES];
+    const float *from[PARTS] = {images, images + grid_pixels(grid) * trainer->reader.channels, sample->input[PAIR_TRUTH],
+                                sample->input[PAIR_MASK]};
     for (int i = 0; i < PARTS; i++)
         memcpy(out[i], from[i], (size_t)(grid_pixels(grid) * part_channels(i, trainer->reader.channels, grid->ndim)) * sizeof(float));
     return COVER_OK;

@@ -57,7 +57,7 @@ cover_status trainer_create_bare(cover_trainer **made, cover_context *context, c
     trainer->settings = *config_settings(trainer->config);
     struct grid grid = settings_grid(&trainer->settings.views.crop, (int)trainer->settings.network.dims);
     GO(share_here(&share, context, trainer->settings.common.batch));
-    GO(engine_create(&trainer->engine, context, &trainer->settings, objective_model, &grid, share.count));
+    GO(engine_create(&trainer->engine, context, &trainer->settings, pair_model, &grid, share.count));
     GO(ranks_join(trainer->engine, &share));
     GO(plan_text(context, trainer->engine, "", &trainer->plan));
     *made = trainer;
@@ -136,7 +136,7 @@ static cover_status plan(cover_context *context, const cover_config *config, int
         if (share.count > most) most = share.count;
     }
     struct engine *engine;
-    TRY(engine_plan(&engine, context, settings, objective_model, &grid, most));
+    TRY(engine_plan(&engine, context, settings, pair_model, &grid, most));
     char more[160] = "";
     if (ranks > 1)
         snprintf(more, sizeof more, "\"ranks\": %d, \"pairs_per_rank\": %lld, \"same_bits\": %s, \"reduction_bytes\": %llu, ", ranks,

@@ -1,4 +1,4 @@
-/* VPA, the vector pyramid aggregation, over MoV heads (paper, eq. 8 and 30; method: MoV, VPA).  Called by objective.c.
+/* VPA, the vector pyramid aggregation, over MoV heads (paper, eq. 8 and 30; method: MoV, VPA).  Called by cover.c.
  *
  * The projection's 1x1 convolution is linear and acts on each pixel alone, so it commutes with the warp: projecting first
  * and warping its few channels gives what warping the many channels of the features first would.  Its bias does not commute

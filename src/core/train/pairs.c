@@ -56,7 +56,7 @@ static cover_status draw(const struct sample_maker *maker, void *worker, struct 
                                     (uint32_t)(number / s->common.batch), (uint32_t)(number % s->common.batch));
     memory_free(pairs->context, pixels);
     if (status != COVER_OK) return fail_in(status, "sample %lld (%s)", (long long)index, reader->name(reader->user, index));
-    *sample = objective_sample(&pair);
+    *sample = pair_sample(&pair);
     return COVER_OK;
 }
 

@@ -20,7 +20,7 @@ cover_status check_network(struct check *check, struct tensor_file *file) {
     if (!format || strcmp(format, "libcover") != 0) return COVER_OK;
     GO(cover_config_create(&config, check->context, NULL));
     GO(weights_describe(config, &about, file));
-    GO(objective_parameters(&parameters, check->context, config_settings(config)));
+    GO(pair_parameters(&parameters, check->context, config_settings(config)));
     if (about.head) GO(weights_read(&flat, &parameters, file, NULL));
 done:
     memory_free(check->context, flat);
@@ -59,7 +59,7 @@ static cover_status check_content(struct check *check, const char *path, struct 
         status = fail_in(status, "%s: config", path);
         goto done;
     }
-    GO((task ? task_parameters : objective_parameters)(&parameters, check->context, config_settings(config)));
+    GO((task ? task_parameters : pair_parameters)(&parameters, check->context, config_settings(config)));
     if (file->step < 0 || file->updates < 0 || file->updates > file->step)
         check_finding(check, "%s: %lld updates in %lld steps", path, (long long)file->updates, (long long)file->step);
     for (int i = 0; i < 3; i++) {

@@ -157,7 +157,7 @@ static cover_status check_counts(const cover_config *config, const struct tensor
 static cover_status check_size(const cover_config *config, struct tensor_file *file) {
     struct parameters parameters = {.context = file->context};
     int64_t present = 0;
-    TRY(objective_parameters(&parameters, file->context, config_settings(config)));
+    TRY(pair_parameters(&parameters, file->context, config_settings(config)));
     int64_t claimed = parameters.total;
     parameters_free(&parameters);
     for (int64_t i = 0; i < file->count; i++) present += file->entries[i].elements;

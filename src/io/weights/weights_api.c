@@ -209,7 +209,7 @@ cover_status cover_weights_export(cover_context *context, const char *source, co
     GO(cover_config_create(&config, context, NULL));
     GO(weights_describe(config, &about, file));
     const char *only = onnx || backbone_only || !about.head ? "backbone." : NULL;
-    GO(objective_parameters(&all, context, config_settings(config)));
+    GO(pair_parameters(&all, context, config_settings(config)));
     GO(keep_rows(&kept, &all, only));
     GO(weights_read(&flat, &kept, file, only));
     if (onnx)

@@ -72,7 +72,7 @@ static void fill_pair(struct pair *pair, const struct grid *grid, cover_tensor *
     for (int64_t p = 0; p < pixels; p++)
         for (int a = 0; a < grid->ndim; a++) pair->views.field[p * grid->ndim + a] = planar[a * pixels + p];
     for (int64_t p = 0; p < pixels; p++) pair->views.valid += pair->views.mask[p] > 0;
-    pair->sample = objective_sample(&pair->views);
+    pair->sample = pair_sample(&pair->views);
 }
 
 static void levels_of(const cover_tensor *levels[LEVEL_COUNT], const cover_features *features) {
@@ -116,7 +116,7 @@ static void check_components(int dims) {
     struct step_sums sums;
     struct sample_source source = {take, give_back, &pair};
     fill_pair(&pair, &grid, moving, fixed, truth, mask);
-    ck_assert_ok(engine_create(&engine, context, &settings, objective_model, &grid, 1));
+    ck_assert_ok(engine_create(&engine, context, &settings, pair_model, &grid, 1));
     ck_assert_ok(engine_step(engine, &source, &sums));
 
     /* the same weights in backbone and head */
@@ -151,7 +151,7 @@ static void check_components(int dims) {
     /* backward by hand, of L_vec alone (the warp has no public gradient), against an engine that has no L_con */
     settings.objective.loss_con = 0;
     engine_destroy(engine);
-    ck_assert_ok(engine_create(&engine, context, &settings, objective_model, &grid, 1));
+    ck_assert_ok(engine_create(&engine, context, &settings, pair_model, &grid, 1));
     ck_assert_ok(engine_step(engine, &source, &sums));
     cover_tensor *dmoving[LEVEL_COUNT], *dfixed[LEVEL_COUNT], *dx = NULL;
     ck_assert_ok(cover_head_backward(dmoving, dfixed, head, a, b, LEVEL_COUNT, dfield));

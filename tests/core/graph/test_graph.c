@@ -50,11 +50,11 @@ START_TEST(shapes_that_do_not_fit_are_refused_and_building_goes_on_as_nothing) {
 }
 END_TEST
 
-/* ---- the whole objective against finite differences in its own arithmetic */
+/* ---- the whole pair against finite differences in its own arithmetic */
 
 struct fixture {
     struct parameters parameters;
-    struct objective objective;
+    struct pair_graph pair;
     struct program *program;
     struct run run;
     float *weights, *gradient, *views, *truth, *mask;
@@ -68,9 +68,9 @@ static void random_values(float *values, int64_t count, float low, float high, u
 static void build(struct fixture *f, const struct settings *settings, const struct grid *grid) {
     int64_t pixels = grid_pixels(grid);
     memset(f, 0, sizeof *f);
-    ck_assert_ok(objective_parameters(&f->parameters, context, settings));
-    ck_assert_ok(objective_build(&f->objective, context, &f->parameters, settings, grid, OBJECTIVE_LOSS | OBJECTIVE_GRADIENT));
-    ck_assert_ok(executor_cpu.program_create(&f->program, context, &f->objective.graph, 2));
+    ck_assert_ok(pair_parameters(&f->parameters, context, settings));
+    ck_assert_ok(pair_graph_build(&f->pair, context, &f->parameters, settings, grid, PAIR_LOSS | PAIR_GRADIENT));
+    ck_assert_ok(executor_cpu.program_create(&f->program, context, &f->pair.graph, 2));
     size_t flat = (size_t)f->parameters.floats * sizeof(float);
     f->weights = memory_alloc(context, flat), f->gradient = memory_zero(context, flat);
     f->views = memory_alloc(context, (size_t)(2 * pixels) * sizeof(float));
@@ -86,7 +86,7 @@ static void build(struct fixture *f, const struct settings *settings, const stru
 
 static void release(struct fixture *f) {
     executor_cpu.program_destroy(f->program);
-    objective_free(&f->objective);
+    pair_graph_free(&f->pair);
     parameters_free(&f->parameters);
     memory_free(context, f->weights), memory_free(context, f->gradient), memory_free(context, f->views);
     memory_free(context, f->truth), memory_free(context, f->mask), memory_free(context, f->run.arena);
@@ -95,8 +95,8 @@ static void release(struct fixture *f) {
 static double loss(struct fixture *f, int team) {
     ck_assert_ok(executor_cpu.program_pack(f->program, f->weights));
     ck_assert_ok(run_once(context, &executor_cpu, f->program, &f->run, team));
-    const double *vector = executor_cpu.program_result(f->program, &f->run, f->objective.vector_sum);
-    const double *cosine = executor_cpu.program_result(f->program, &f->run, f->objective.cosine_sum);
+    const double *vector = executor_cpu.program_result(f->program, &f->run, f->pair.vector_sum);
+    const double *cosine = executor_cpu.program_result(f->program, &f->run, f->pair.cosine_sum);
     return *vector + *cosine;
 }
 
@@ -153,15 +153,15 @@ START_TEST(ablations_have_the_right_gradients_too) {
     settings.objective.pyramid = PYRAMID_DIRECT;
     struct fixture f;
     build(&f, &settings, &square);
-    ck_assert(!graph_has_gradient(&f.objective.graph, parameters_find(&f.parameters, "proj.0.proj.weight")));
-    ck_assert(graph_has_gradient(&f.objective.graph, parameters_find(&f.parameters, "proj.4.proj.weight")));
+    ck_assert(!graph_has_gradient(&f.pair.graph, parameters_find(&f.parameters, "proj.0.proj.weight")));
+    ck_assert(graph_has_gradient(&f.pair.graph, parameters_find(&f.parameters, "proj.4.proj.weight")));
     loss(&f, 1);
     release(&f);
     settings = small_settings(&square);
     settings.objective.loss_vec = 0;
     build(&f, &settings, &square);
-    ck_assert(!graph_has_gradient(&f.objective.graph, parameters_find(&f.parameters, "proj.4.proj.weight")));
-    ck_assert(graph_has_gradient(&f.objective.graph, parameters_find(&f.parameters, "backbone.inc.double_conv.0.weight")));
+    ck_assert(!graph_has_gradient(&f.pair.graph, parameters_find(&f.parameters, "proj.4.proj.weight")));
+    ck_assert(graph_has_gradient(&f.pair.graph, parameters_find(&f.parameters, "backbone.inc.double_conv.0.weight")));
     loss(&f, 1);
     release(&f);
 }
@@ -224,7 +224,7 @@ START_TEST(tensors_that_live_at_once_never_share_memory_and_the_arena_is_tight) 
     struct settings settings = small_settings(&square);
     struct fixture f;
     build(&f, &settings, &square);
-    const struct graph *graph = &f.objective.graph;
+    const struct graph *graph = &f.pair.graph;
     const struct plan *plan = executor_cpu.program_plan(f.program);
     struct life *lives = memory_zero(context, (size_t)graph->tensor_count * sizeof *lives);
     for (int t = 0; t < graph->tensor_count; t++) lives[t] = (struct life){graph->node_count, -1};
@@ -299,7 +299,7 @@ START_TEST(activations_that_are_cheap_are_computed_again_in_backward) {
     struct settings settings = small_settings(&square);
     struct fixture f;
     build(&f, &settings, &square);
-    const struct graph *graph = &f.objective.graph;
+    const struct graph *graph = &f.pair.graph;
     int again = 0;
     for (int n = graph->forward_nodes; n < graph->node_count; n++) again += graph->nodes[n].op == OP_upsample;
     ck_assert_int_eq(again, LEVELS - 1);
@@ -342,14 +342,14 @@ START_TEST(a_refused_allocation_is_an_error_and_loses_nothing) {
         cover_context *poor;
         if (cover_context_create(&poor, &options) != COVER_OK) continue;
         struct parameters parameters = {.context = poor};
-        struct objective objective = {0};
+        struct pair_graph pair = {0};
         struct program *program = NULL;
-        cover_status status = objective_parameters(&parameters, poor, &settings);
+        cover_status status = pair_parameters(&parameters, poor, &settings);
         if (status == COVER_OK)
-            status = objective_build(&objective, poor, &parameters, &settings, &square, OBJECTIVE_LOSS | OBJECTIVE_GRADIENT);
-        if (status == COVER_OK) status = executor_cpu.program_create(&program, poor, &objective.graph, 1);
+            status = pair_graph_build(&pair, poor, &parameters, &settings, &square, PAIR_LOSS | PAIR_GRADIENT);
+        if (status == COVER_OK) status = executor_cpu.program_create(&program, poor, &pair.graph, 1);
         executor_cpu.program_destroy(program);
-        objective_free(&objective);
+        pair_graph_free(&pair);
         parameters_free(&parameters);
         cover_context_destroy(poor);
         ck_assert_int_eq(failing.live, 0);

@@ -23,7 +23,7 @@ static inline struct network network_create(cover_context *context, const char *
     ck_assert_ok(cover_config_set(network.config, "widths", "8,8,8,8,8,8,8,8,8"));
     ck_assert_ok(cover_config_set(network.config, "radius", "2"));
     network.parameters.context = context;
-    ck_assert_ok(objective_parameters(&network.parameters, context, config_settings(network.config)));
+    ck_assert_ok(pair_parameters(&network.parameters, context, config_settings(network.config)));
     network.flat = memory_zero(context, (size_t)network.parameters.floats * sizeof(float));
     ck_assert_ptr_nonnull(network.flat);
     for (int row = 0; row < network.parameters.count; row++) {
