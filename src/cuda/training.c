@@ -1,5 +1,5 @@
 /* Training on a GPU: weights, gradient and moments stay in device memory; this file plans, allocates and copies them.  Called by
- * core/train/resident.c through training_cuda. */
+ * the resident stepper through training_cuda. */
 #include "training_state.h"
 
 #include "open.h"

@@ -36,7 +36,7 @@ static cover_status prepare_data(cover_task *task) {
     memcpy(task->hash, info.hash, sizeof task->hash);
     task->reader = dataset_reader(task->dataset);
     TRY(check_data(task, &info));
-    TRY(image_rules_of_dataset(&task->about.rules, task->dataset));
+    TRY(dataset_rules(&task->about.rules, task->dataset));
     TRY(task_names(&task->about.class_names, task->dataset, (int)s->task.classes));
     TRY(task_split(&task->split, task->dataset, s, task->about.class_names));
     if (!(task->class_weights = memory_alloc(task->context, (size_t)s->task.classes * sizeof *task->class_weights)))

@@ -1,4 +1,4 @@
-/* Padding and cropping.  Called by backbone.c, head.c and match.c. */
+/* Padding and cropping.  Called by backbone.c, match.c and inference.c. */
 #include "border.h"
 
 #include <string.h>

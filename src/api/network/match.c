@@ -2,7 +2,6 @@
 #include "core/base/convert.h"
 #include "core/base/files.h"
 #include "core/views/intensity.h"
-#include "cpu/kernels.h"
 #include "io/image/image.h"
 #include "border.h"
 #include "matcher.h"
@@ -74,16 +73,38 @@ static cover_status predict(struct match *match) {
     return COVER_OK;
 }
 
+/* The moving image on the fixed image's grid: a graph of one op, run once. */
+static cover_status warp(float *warped, const struct match *match) {
+    const int channels = match->fixed.channels;
+    struct parameters none = {.context = match->context};
+    struct graph graph;
+    struct session session = {0};
+    struct run run = {.input = {match->raw, match->field}};
+    cover_status status;
+    graph_begin(&graph, match->context, &none);
+    int source = graph_input(&graph, "source", 1, &match->grid, channels);
+    int field = graph_input(&graph, "field", 1, &match->grid, match->grid.ndim);
+    int result = graph_result(&graph, graph_warp(&graph, source, field, match->matcher.settings.objective.coordinates));
+    GO(graph_finish(&graph));
+    GO(session_open(&session, match->context, &graph, NULL, match->context->threads));
+    GO(session_begin(&session, &run));
+    GO(session_run(&session, &run));
+    memcpy(warped, session_result(&session, &run, result), (size_t)(grid_pixels(&match->grid) * channels) * sizeof *warped);
+done:
+    session_end(&session, &run);
+    session_close(&session);
+    graph_free(&graph);
+    return status;
+}
+
 static cover_status write_warped(struct match *match, const char *path) {
-    const struct kernels *kernels = kernels_best(match->context->cpu_features, ELEMENT_F32);
     const struct image *fixed = &match->fixed;
-    int64_t channels = fixed->channels;
-    if (channels != 1)
+    if (fixed->channels != 1)
         return fail(COVER_ERROR_UNSUPPORTED, "%s: a warped image of %d channels cannot be written as NIfTI", path, fixed->channels);
     float *warped = memory_alloc(match->context, (size_t)grid_pixels(&match->grid) * sizeof *warped);
     if (!warped) return COVER_ERROR_MEMORY;
-    kernels->warp(warped, match->raw, match->field, &match->grid, channels, match->matcher.settings.objective.coordinates, 0, 1);
-    cover_status status = nifti_write(match->context, path, warped, fixed->size, 0, fixed->spacing_mm, fixed->affine);
+    cover_status status = warp(warped, match);
+    if (status == COVER_OK) status = nifti_write(match->context, path, warped, fixed->size, 0, fixed->spacing_mm, fixed->affine);
     memory_free(match->context, warped);
     return status;
 }

@@ -1,4 +1,4 @@
-/* A stored network, ready to match images.  Called by match.c, report.c and (for its settings) backbone.c and head.c. */
+/* A stored network, ready to match images.  Called by match.c, run_report.c and (for its settings) backbone.c and head.c. */
 #include "matcher.h"
 
 #include "io/weights/weights.h"

@@ -1,4 +1,4 @@
-/* View pairs kept for the report.  Called by pretrain.c and report.c. */
+/* View pairs kept for the report.  Called by pretrain.c and run_report.c. */
 #include "preview.h"
 
 #include "core/base/files.h"

@@ -1,4 +1,4 @@
-/* Backbone, head and loss of a downstream task.  Called by train/engine.c through task_model and by prediction. */
+/* Backbone, head and loss of a downstream task.  Called by the engine through task_model(), and by prediction. */
 #include "supervised.h"
 
 #include "core/nn/layers.h"

@@ -1,4 +1,4 @@
-/* Training on a device that keeps the whole state and takes the whole local batch at once (graph/training.h).  The host holds copies of
+/* Training on a device that keeps the whole state and takes the whole local batch at once (device.h).  The host holds copies of
  * weights and moments, brought here when somebody asks.  Called by engine.c through stepper_resident. */
 #include "ranks.h"
 #include "stepper.h"

@@ -1,7 +1,7 @@
 /* Winograd's F(2 x 2, 3 x 3) for 3-wide convolutions (Lavin and Gray, CVPR 2016): what its passes share.  The image is cut
  * into tiles of 2 x 2 output pixels that read 4 x 4; at each of 16 frequencies the pixels of a channel become one value,
  * V = B^T d B, and the convolution a product over channels alone, 16 multiplications instead of 36.  Along z, in 3D, it
- * stays direct.  Included by winograd*.c, which are compiled once an instruction set (see direct.h). */
+ * stays direct.  Included by winograd*.c, which are compiled once an instruction set (direct.h says how). */
 #ifndef COVER_CONV_WINOGRAD_H
 #define COVER_CONV_WINOGRAD_H
 

@@ -1,4 +1,4 @@
-/* A bias added to what a convolution wrote: for engines of cuDNN that do not add it themselves.  Called by conv.c. */
+/* A bias added to what a convolution wrote: for engines of cuDNN that do not add it themselves.  Called by cuda/conv.c. */
 #include "element.cuh"
 #include "walk.cuh"
 

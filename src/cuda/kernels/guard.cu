@@ -1,4 +1,4 @@
-// A loss that must not be trusted marks the gradient, so that norm, update and host see it on every rank.
+/* A loss that must not be trusted marks the gradient, so that norm, update and host see it on every rank. */
 #include "../kernels.h"
 
 #include "../cuda.h"

@@ -1,5 +1,5 @@
 /* Copies that normalise, convert, join, split and pad, weights in cuDNN's order, and the gradient of a bias: what lies between the
- * graph's tensors and cuDNN's dense operands (cpu/plain/norm.c's norm_apply and widen.c state the first).  Called by conv.c and by the
+ * graph's tensors and cuDNN's dense operands (cpu/plain/norm.c's norm_apply and widen.c state the first).  Called by cuda/conv.c and by the
  * executor's rows norm_apply and widen. */
 #include "reduce.cuh"
 

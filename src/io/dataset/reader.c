@@ -1,4 +1,4 @@
-/* The dataset behind core/train/reader.h: images as floats, label maps, classes. */
+/* The dataset behind core/train/reader.h: images as floats, label maps, classes; its rules. */
 #include "reader.h"
 
 static cover_status read_image(void *user, int64_t index, float **pixels, struct grid *grid, int *integer_max) {
@@ -53,4 +53,12 @@ struct sample_reader dataset_reader(const cover_dataset *dataset) {
                                   .largest = {d->dims, {d->max_size[0], d->max_size[1], d->max_size[2]}}, .read = read_image,
                                   .name = sample_name, .label = read_label, .target = read_target,
                                   .ignore = dataset->ignore_label, .user = (void *)(uintptr_t)dataset};
+}
+
+cover_status dataset_rules(struct image_rules *rules, const cover_dataset *dataset) {
+    const json_t *about;
+    TRY(dataset_about_json(dataset, &about));
+    TRY(image_rules_read(rules, json_object_get(about, "options"), dataset->path));
+    rules->dims = dataset->directory.dims;
+    return COVER_OK;
 }

@@ -3,7 +3,6 @@
  * pack_options.c, prediction and the task file. */
 #include "image_pixels.h"
 
-#include "io/dataset/dataset.h"
 #include "resample.h"
 
 #include <math.h>
@@ -116,14 +115,6 @@ void image_rules_of_options(struct image_rules *rules, const cover_pack_options 
     memcpy(rules->spacing_mm, options->spacing_mm, sizeof rules->spacing_mm);
     memcpy(rules->window, options->window, sizeof rules->window);
     memcpy(rules->percentile, options->percentile, sizeof rules->percentile);
-}
-
-cover_status image_rules_of_dataset(struct image_rules *rules, const cover_dataset *dataset) {
-    const json_t *about;
-    TRY(dataset_about_json(dataset, &about));
-    TRY(image_rules_read(rules, json_object_get(about, "options"), dataset->path));
-    rules->dims = dataset->directory.dims;
-    return COVER_OK;
 }
 
 cover_status image_rules_check(const struct image_rules *rules, const char *where) {

@@ -20,8 +20,6 @@ struct image_rules {
 _Static_assert(sizeof(struct image_rules) == 2 * 4 + 3 * 8 + 7 * 8, "no padding: pack hashes the bytes");
 
 void image_rules_of_options(struct image_rules *rules, const cover_pack_options *options);
-/* The rules by which a dataset was packed; dims is the dataset's. */
-cover_status image_rules_of_dataset(struct image_rules *rules, const cover_dataset *dataset);
 /* COVER_ERROR_ARGUMENT when a value is out of range or two exclude each other; the text begins with "where: ". */
 cover_status image_rules_check(const struct image_rules *rules, const char *where);
 

@@ -1,7 +1,7 @@
 /* The rules by which images are prepared: kept in a dataset, as JSON, and applied again to other images. */
 #include "../files.h"
 
-#include "io/dataset/dataset.h"
+#include "io/dataset/reader.h"
 #include "io/image/image_rules.h"
 
 /* The rules of a text; the status of reading them. */
@@ -62,7 +62,7 @@ START_TEST(an_image_goes_through_the_rules_of_a_dataset_as_it_went_through_pack)
         ck_assert_ok(pack(at("in"), at("out.h5"), &options, NULL));
         cover_dataset *dataset = open_dataset(at("out.h5"));
         struct image_rules rules, given;
-        ck_assert_ok(image_rules_of_dataset(&rules, dataset));
+        ck_assert_ok(dataset_rules(&rules, dataset));
         image_rules_of_options(&given, &options);
         given.dims = 2; /* what the files are, once that is known */
         same_rules(&rules, &given);

@@ -2,7 +2,7 @@
  * them. */
 #include "../files.h"
 
-#include "io/dataset/dataset.h"
+#include "io/dataset/reader.h"
 #include "io/image/image_rules.h"
 
 /* name, split and class of a sample in one text, to compare in one line. */
@@ -300,7 +300,7 @@ START_TEST(the_median_spacing_is_found_and_recorded)
         ck_assert_ok(pack(at("raw"), at("out.h5"), &options, NULL));
         cover_dataset *dataset = open_dataset(at("out.h5"));
         struct image_rules rules;
-        ck_assert_ok(image_rules_of_dataset(&rules, dataset));
+        ck_assert_ok(dataset_rules(&rules, dataset));
         ck_assert(rules.spacing_mm[0] == 3.25 && rules.spacing_mm[1] == 1 && rules.spacing_mm[2] == 1);
         ck_assert_int_eq(sample_of(dataset, 3).size[1], 10);
         cover_dataset_destroy(dataset);
