@@ -42,6 +42,8 @@ static cover_status prepare_convs(struct program *program) {
 
 static cover_status prepare_plan(struct program *program) {
     const struct graph *graph = program->graph;
+    for (int n = 0; n < graph->node_count; n++)
+        if (!cuda_ops[graph->nodes[n].op].run) return fail(COVER_ERROR_UNSUPPORTED, "the GPU has no op %s", op_rows[graph->nodes[n].op].name);
     size_t *workspace = memory_zero(program->context, (size_t)graph->node_count * sizeof *workspace);
     if (!workspace) return COVER_ERROR_MEMORY;
     for (int n = 0; n < graph->node_count; n++) {
