@@ -4,10 +4,15 @@
 #define COVER_CHECK_MAIN_H
 
 #include <check.h>
+#include <locale.h>
+#include <stdio.h>
 #include <stdlib.h>
 #undef fail /* an old name of Check; ours is in base.h */
 
+/* As a host program that has called setlocale(): tests/locale runs programs so. */
 static inline int run_suite(Suite *suite) {
+    const char *locale = getenv("TEST_LOCALE");
+    if (locale && !setlocale(LC_ALL, locale)) return fprintf(stderr, "no locale '%s' below LOCPATH\n", locale), 1;
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
     int ran = srunner_ntests_run(runner), failed = srunner_ntests_failed(runner);

@@ -3,6 +3,8 @@
  * one it was.  A rank that is slow but alive is waited for.  Called by join.c. */
 #include "transport.h"
 
+#include "core/base/number.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -99,7 +101,7 @@ static void check_silence(struct ranks *ranks, double now) {
         bool left = atomic_load(&ranks->peers[rank].left);
         double since = left ? atomic_load(&ranks->since) : ranks->peers[rank].heard;
         if (!since || now - since <= ranks->communicator.deadline_seconds) continue;
-        snprintf(how, sizeof how, "has given no sign of life for %.3g seconds", ranks->communicator.deadline_seconds);
+        number_print(how, sizeof how, "has given no sign of life for %.3g seconds", ranks->communicator.deadline_seconds);
         lose(ranks, rank, left ? TOO_EARLY : how);
     }
 }

@@ -4,6 +4,8 @@
 
 #include "library.h"
 
+#include "core/base/number.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -287,7 +289,7 @@ static cover_status try_engine(bool *serves, struct cudnn_plan *plan, const stru
     if (bytes < 0 || (uint64_t)bytes > cudnn->workspace_limit || !keeps_busy(cudnn, &plan->key, bytes)) goto done;
     *serves = true;
     plan->execution = keep(plan, execution), plan->workspace_bytes = (size_t)bytes, execution = NULL;
-    snprintf(plan->text, sizeof plan->text, "engine %lld%s%s, %.1f MiB", (long long)engine.index,
+    number_print(plan->text, sizeof plan->text, "engine %lld%s%s, %.1f MiB", (long long)engine.index,
              engine.notes & 1u << CUDNN_NUMERICAL_NOTE_TENSOR_CORE ? ", tensor cores" : "",
              engine.notes & 1u << CUDNN_NUMERICAL_NOTE_WINOGRAD ? ", Winograd" : "", (double)bytes / (1 << 20));
 done:

@@ -3,17 +3,19 @@
 
 #include "report.h"
 
+#include "core/base/number.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 static void format_seconds(char *text, size_t bytes, double seconds) {
     if (seconds >= 1)
-        snprintf(text, bytes, "%.2f s", seconds);
+        number_print(text, bytes, "%.2f s", seconds);
     else if (seconds >= 1e-3)
-        snprintf(text, bytes, "%.3g ms", 1e3 * seconds);
+        number_print(text, bytes, "%.3g ms", 1e3 * seconds);
     else
-        snprintf(text, bytes, "%.3g \xc2\xb5s", 1e6 * seconds);
+        number_print(text, bytes, "%.3g \xc2\xb5s", 1e6 * seconds);
 }
 
 /* ---- summary */
@@ -37,17 +39,17 @@ static void add_summary(struct text *html, const struct bench_figures *f) {
     add_tile(html, "convolutions alone", f->floor_seconds);
     add_tile(html, "update", f->update_seconds);
     add_tile(html, "preparing, once", f->create_seconds);
-    snprintf(text, sizeof text, "%.0f MiB", (double)f->peak_bytes / (1 << 20));
+    number_print(text, sizeof text, "%.0f MiB", (double)f->peak_bytes / (1 << 20));
     page_tile(html, "peak memory", text);
     snprintf(text, sizeof text, "%d x %d", f->lanes, f->team);
     page_tile(html, "lanes x threads", text);
-    snprintf(text, sizeof text, "%.0f GFLOP/s", f->peak.all.f32 / 1e9);
+    number_print(text, sizeof text, "%.0f GFLOP/s", f->peak.all.f32 / 1e9);
     page_tile(html, "fp32 peak, all threads", text);
     if (f->peak.all.bf16 > 0) {
-        snprintf(text, sizeof text, "%.0f GFLOP/s", f->peak.all.bf16 / 1e9);
+        number_print(text, sizeof text, "%.0f GFLOP/s", f->peak.all.bf16 / 1e9);
         page_tile(html, "bf16 peak, all threads", text);
     }
-    snprintf(text, sizeof text, "%.1f GB/s", f->peak.all.bytes / 1e9);
+    number_print(text, sizeof text, "%.1f GB/s", f->peak.all.bytes / 1e9);
     page_tile(html, "memory, all threads", text);
     text_add(html, "</dl></div>");
 }
@@ -85,7 +87,7 @@ static void add_bars(struct text *html, const struct bench_figures *f) {
 
 static void add_number(struct text *html, double value, const char *format) {
     char text[32];
-    snprintf(text, sizeof text, format, value);
+    number_print(text, sizeof text, format, value);
     text_add(html, "<td>%s</td>", value > 0 ? text : "");
 }
 

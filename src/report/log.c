@@ -1,8 +1,8 @@
 /* log.jsonl, one JSON object a logged step (docs/run-folder.md), read back.  Called for the report's curves. */
 #include "core/base/files.h"
+#include "core/base/json.h"
 #include "report.h"
 
-#include <jansson.h>
 #include <math.h>
 #include <string.h>
 
@@ -33,7 +33,7 @@ double report_last(const struct report_log *log, size_t offset) {
 
 static cover_status read_row(struct report_row *row, const char *line, size_t length) {
     json_error_t error;
-    json_t *object = json_loadb(line, length, 0, &error);
+    json_t *object = json_read(line, length, 0, &error);
     cover_status status = COVER_OK;
     const json_t *step = json_object_get(object, "step");
     if (!object)
@@ -44,7 +44,7 @@ static cover_status read_row(struct report_row *row, const char *line, size_t le
         row->step = json_integer_value(step);
         for (size_t i = 0; i < sizeof figures / sizeof *figures; i++) {
             const json_t *value = json_object_get(object, figures[i].name);
-            double number = json_is_number(value) ? json_number_value(value) : NAN;
+            double number = json_number_or_nan(value);
             *figure(row, figures[i].offset) = fabs(number) <= FIGURE_MAX ? number : NAN;
         }
     }

@@ -1,11 +1,12 @@
 /* The page of the report: summary, curves, view pairs, pyramid levels (paper, Fig. 7), settings.  Called by
  * cover_report_write(). */
 #include "core/base/files.h"
+#include "core/base/json.h"
+#include "core/base/number.h"
 #include "cpu/kernels.h"
 #include "report.h"
 #include "style.h"
 
-#include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,7 +33,7 @@ void page_tile(struct text *html, const char *name, const char *value) {
 
 void page_tile_number(struct text *html, const char *name, double value, const char *unit) {
     char text[64] = "not known";
-    if (isfinite(value)) snprintf(text, sizeof text, "%.4g%s", value, unit);
+    if (isfinite(value)) number_print(text, sizeof text, "%.4g%s", value, unit);
     page_tile(html, name, text);
 }
 
@@ -49,11 +50,11 @@ static double step_seconds(const struct report_log *log) {
 void page_tile_time(struct text *html, const char *name, double seconds) {
     char text[64];
     if (seconds >= 3600)
-        snprintf(text, sizeof text, "%.0f h %02.0f min", floor(seconds / 3600), floor(fmod(seconds, 3600) / 60));
+        number_print(text, sizeof text, "%.0f h %02.0f min", floor(seconds / 3600), floor(fmod(seconds, 3600) / 60));
     else if (seconds >= 60)
-        snprintf(text, sizeof text, "%.0f min %02.0f s", floor(seconds / 60), floor(fmod(seconds, 60)));
+        number_print(text, sizeof text, "%.0f min %02.0f s", floor(seconds / 60), floor(fmod(seconds, 60)));
     else
-        snprintf(text, sizeof text, "%.1f s", seconds);
+        number_print(text, sizeof text, "%.1f s", seconds);
     page_tile(html, name, text);
 }
 
@@ -279,7 +280,7 @@ static cover_status fill_column(struct level_column *column, const struct pair_p
         float scale = (float)full->size[2] / (float)level->grid.size[2];
         with->kernels->resize_corners(column->own, level->field, &level->grid, full, ndim, scale, 0, 1);
         column->field = column->own;
-        snprintf(column->caption, sizeof column->caption, "level %d \xc2\xb7 error %.2f px", index,
+        number_print(column->caption, sizeof column->caption, "level %d \xc2\xb7 error %.2f px", index,
                  field_error(pair, column->field));
     } else
         snprintf(column->caption, sizeof column->caption, "truth");
@@ -363,11 +364,11 @@ static cover_status add_pairs(struct text *html, const struct report *report) {
 
 void page_settings(struct text *html, const char *config_json) {
     if (!config_json) return;
-    json_t *config = json_loads(config_json, 0, NULL), *value;
+    json_t *config = json_read(config_json, strlen(config_json), 0, NULL), *value;
     const char *name;
     text_add(html, "<h2>Settings</h2><dl class=\"settings\">");
     json_object_foreach(config, name, value) {
-        char *text = json_is_string(value) ? NULL : json_dumps(value, JSON_ENCODE_ANY | JSON_REAL_PRECISION(9));
+        char *text = json_is_string(value) ? NULL : json_write(value, JSON_ENCODE_ANY | JSON_REAL_PRECISION(9));
         text_add(html, "<div><dt>");
         html_add(html, name);
         text_add(html, "</dt><dd>");

@@ -1,9 +1,9 @@
 /* log.jsonl of fine-tuning read as one series a figure, whatever the figures are called (docs/run-folder.md).  Called
  * for the report's curves. */
 #include "core/base/files.h"
+#include "core/base/json.h"
 #include "task_report.h"
 
-#include <jansson.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -49,7 +49,7 @@ static void forget_from(struct task_log *log, double step) {
 
 static cover_status read_line(struct task_log *log, cover_context *context, const char *line, size_t length) {
     json_error_t error;
-    json_t *object = json_loadb(line, length, 0, &error), *value;
+    json_t *object = json_read(line, length, 0, &error), *value;
     const json_t *step = json_object_get(object, "step");
     const char *name;
     cover_status status = COVER_OK;

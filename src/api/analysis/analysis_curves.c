@@ -1,11 +1,11 @@
 /* Curves of several runs in one plot a figure (include/libcover/analysis.h; paper, Fig. 5).  A log.jsonl says itself which
  * figures it holds, so pretraining and fine-tuning are drawn alike. */
 #include "core/base/files.h"
+#include "core/base/json.h"
 #include "report/plot.h"
 
 #include <libcover/analysis.h>
 
-#include <jansson.h>
 #include <math.h>
 #include <string.h>
 
@@ -37,7 +37,7 @@ static void add_ratio(json_t *line) {
 
 static cover_status read_line(struct run_log *log, const char *line, size_t length) {
     json_error_t error;
-    json_t *object = json_loadb(line, length, 0, &error);
+    json_t *object = json_read(line, length, 0, &error);
     cover_status status = COVER_OK;
     if (!object)
         status = fail(COVER_ERROR_FORMAT, "%s", error.text);

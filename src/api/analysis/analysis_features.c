@@ -1,6 +1,7 @@
 /* Features at drawn pixels, and how far apart those of neighbours are (include/libcover/analysis.h). */
 #include "analysis_walk.h"
 
+#include "core/base/json.h"
 #include "core/base/philox.h"
 #include "core/nn/unet.h"
 
@@ -171,10 +172,8 @@ static cover_status add_levels(struct dispersion sums[LEVELS], const struct walk
 }
 
 static void add_number(struct text *json, const char *name, double value) {
-    if (isfinite(value))
-        text_add(json, ", \"%s\": %.9g", name, value);
-    else
-        text_add(json, ", \"%s\": null", name);
+    text_add(json, ", \"%s\": ", name);
+    text_add_number(json, value, 9);
 }
 
 cover_status cover_analysis_dispersion(char **json, cover_context *context, const char *weights, const char *data,

@@ -3,14 +3,12 @@
 #include "evaluate.h"
 
 #include "core/base/files.h"
+#include "core/base/json.h"
 
 #include <math.h>
 
 void eval_number(struct text *text, double value) {
-    if (isfinite(value))
-        text_add(text, "%.10g", value);
-    else
-        text_add(text, "null");
+    text_add_number(text, value, 10);
 }
 
 void eval_cell(struct text *text, double value) {

@@ -4,8 +4,8 @@
 #include "evaluate.h"
 
 #include "core/base/files.h"
+#include "core/base/json.h"
 
-#include <jansson.h>
 #include <math.h>
 #include <string.h>
 
@@ -23,7 +23,7 @@ static cover_status read_side(struct side *side, cover_context *context, const c
     json_error_t error;
     side->path = path;
     TRY(file_read(context, path, LARGEST_RESULT, &bytes, &count));
-    side->root = json_loadb((const char *)bytes, count, 0, &error);
+    side->root = json_read((const char *)bytes, count, 0, &error);
     memory_free(context, bytes);
     if (!side->root) return fail(COVER_ERROR_FORMAT, "%s: line %d: not JSON: %s", path, error.line, error.text);
     const json_t *best = json_object_get(side->root, "best"); /* of a fine-tuning run: its best validation */
@@ -41,7 +41,7 @@ static cover_status read_side(struct side *side, cover_context *context, const c
 
 static double number(const json_t *object, const char *key) {
     const json_t *value = json_object_get(object, key);
-    return json_is_number(value) ? json_number_value(value) : NAN;
+    return json_number_or_nan(value);
 }
 
 /* The Dice of a case: of one class, or with NULL their mean. */

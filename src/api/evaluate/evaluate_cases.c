@@ -3,9 +3,9 @@
 #include "evaluate.h"
 
 #include "core/base/files.h"
+#include "core/base/json.h"
 #include "io/pack/pack.h"
 
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -258,7 +258,7 @@ static cover_status read_description(struct eval_classes *classes, struct evalua
     size_t count;
     json_error_t error;
     TRY(file_read(evaluation->context, path, LARGEST_JSON, &bytes, &count));
-    json_t *root = json_loadb((const char *)bytes, count, 0, &error);
+    json_t *root = json_read((const char *)bytes, count, 0, &error);
     memory_free(evaluation->context, bytes);
     if (!root) return fail(COVER_ERROR_FORMAT, "%s: line %d: not JSON: %s", path, error.line, error.text);
     const cover_status status = read_labels(classes, evaluation, path, json_object_get(root, "labels"));

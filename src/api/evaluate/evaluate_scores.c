@@ -4,12 +4,12 @@
 #include "evaluate.h"
 
 #include "core/base/files.h"
+#include "core/base/number.h"
 
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 struct scores_job {
     struct evaluation *evaluation;
@@ -29,19 +29,19 @@ struct scores_job {
 
 /* ---- the table of scores */
 
-static bool is_file_column(const char *name) { return strcasecmp(name, "file") == 0 || strcasecmp(name, "image") == 0; }
+static bool is_file_column(const char *name) { return same_word(name, "file") || same_word(name, "image"); }
 /* Columns that are no classes: what prediction says beside its scores. */
 static bool is_other_column(const char *name) {
     static const char *const others[] = {"prediction", "label", "labels", "class"};
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)
-        if (strcasecmp(name, others[i]) == 0) return true;
+        if (same_word(name, others[i])) return true;
     return false;
 }
 
 static cover_status read_number(float *number, const struct csv *table, int64_t row, int64_t column) {
     const char *text = csv_cell(table, row, column);
     char *end;
-    *number = strtof(text, &end);
+    *number = number_read_float(text, &end);
     if (!*text || *end)
         return fail(COVER_ERROR_FORMAT, "%s: line %lld: '%s' is no score of class '%s'", table->path,
                     (long long)table->line[row], text, csv_cell(table, 0, column));
@@ -145,7 +145,7 @@ static cover_status read_label_csv(struct scores_job *job) {
     for (int64_t c = 0; c < labels->columns; c++) {
         const char *name = csv_cell(labels, 0, c);
         if (file < 0 && is_file_column(name)) file = c;
-        if (label < 0 && is_other_column(name) && strcasecmp(name, "prediction") != 0) label = c;
+        if (label < 0 && is_other_column(name) && !same_word(name, "prediction")) label = c;
     }
     if (file < 0 || label < 0)
         return fail(COVER_ERROR_FORMAT, "%s: the first line names no column \"%s\"; it should be like file,label",

@@ -1,10 +1,10 @@
 /* The report of a fine-tuning run: result.json, log.jsonl and preview.safetensors as the parts of src/report/task_page.c. */
 #include "core/base/files.h"
+#include "core/base/json.h"
 #include "io/weights/tensor_file.h"
 #include "report/task_report.h"
 #include "task_preview.h"
 
-#include <jansson.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -46,7 +46,7 @@ static void free_parts(struct parts *parts) {
 }
 
 bool task_report_is_one(const char *config_json) {
-    json_t *config = json_loads(config_json, 0, NULL);
+    json_t *config = json_read(config_json, strlen(config_json), 0, NULL);
     bool found = json_is_string(json_object_get(config, "task"));
     json_decref(config);
     return found;
@@ -67,7 +67,7 @@ static bool read_case(struct parts *parts, const json_t *one, int64_t i) {
     const json_t *values = json_object_get(one, parts->dice ? "dice" : "scores"), *truth = json_object_get(one, "truth"), *item;
     for (int k = 0; k < classes; k++) {
         const json_t *value = json_object_get(values, parts->names[k]);
-        double number = json_is_number(value) ? json_number_value(value) : NAN;
+        double number = json_number_or_nan(value);
         if (parts->dice) parts->dice[i * classes + k] = number;
         else parts->score[i * classes + k] = (float)number;
     }
@@ -100,7 +100,7 @@ static cover_status read_result(struct parts *parts, const char *path) {
     json_error_t error;
     if (!file_exists(path)) return COVER_OK; /* still in training */
     TRY(file_read(parts->context, path, RESULT_LIMIT, &text, &bytes));
-    parts->result = json_loadb((const char *)text, bytes, 0, &error);
+    parts->result = json_read((const char *)text, bytes, 0, &error);
     memory_free(parts->context, text);
     const json_t *best = json_object_get(parts->result, "best"), *cases = json_object_get(best, "cases");
     const json_t *names = json_object_get(parts->result, "class_names");

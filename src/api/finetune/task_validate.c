@@ -1,4 +1,5 @@
 /* Validation of a task: each case predicted as it would be later, and figures of merit over them. */
+#include "core/base/json.h"
 #include "core/views/augment.h"
 #include "core/metrics/metrics.h"
 #include "api/predict/scores.h"
@@ -203,18 +204,13 @@ cover_status task_figures_compute(cover_task *task, double *score) {
 
 /* ---- as JSON */
 
-static void write_number(struct text *text, double value) {
-    if (isfinite(value)) text_add(text, "%.9g", value);
-    else text_add(text, "null");
-}
-
 static void write_classes(struct text *text, const cover_task *task, const double *values, int first) {
     text_add(text, "{");
     for (int k = first; k < task->settings.task.classes; k++) {
         text_add(text, k > first ? ", " : "");
         text_add_json(text, task->about.class_names[k]);
         text_add(text, ": ");
-        write_number(text, values[k]);
+        text_add_number(text, values[k], 9);
     }
     text_add(text, "}");
 }
@@ -241,7 +237,7 @@ static void write_case(struct text *text, const cover_task *task, const struct t
     text_add_json(text, task->reader.name(task->reader.user, task->split.val[i]));
     if (figures->dice) {
         text_add(text, ", \"mean_dice\": ");
-        write_number(text, case_mean(figures, i, classes));
+        text_add_number(text, case_mean(figures, i, classes), 9);
         text_add(text, ", \"dice\": ");
         write_classes(text, task, figures->dice + i * classes, 1);
     } else {

@@ -3,8 +3,8 @@
 #include "predict_cases.h"
 
 #include "core/base/files.h"
+#include "core/base/number.h"
 
-#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -25,7 +25,7 @@ static int channel_of(const char *path, size_t *length) {
     size_t stem = (size_t)(image_extension(path) - path);
     if (stem < 6 || path[stem - 5] != '_' || path[stem - 6] == '/') return -1;
     for (size_t i = stem - 4; i < stem; i++)
-        if (!isdigit((unsigned char)path[i])) return -1;
+        if (!is_digit(path[i])) return -1;
     *length = stem - 5;
     return atoi(path + stem - 4);
 }
@@ -55,7 +55,7 @@ static cover_status make_case(struct predict_cases *cases, const char *folder, c
 
 /* How many files from the first on are channels of one image. */
 static int group_size(const struct pack_files *files, int64_t first) {
-    size_t length, other;
+    size_t length = 0, other;
     int64_t next = first + 1;
     channel_of(files->paths[first], &length);
     while (next < files->count && channel_of(files->paths[next], &other) >= 0 && other == length &&

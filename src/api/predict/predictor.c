@@ -3,6 +3,7 @@
 #include "predictor.h"
 
 #include "core/base/convert.h"
+#include "core/base/number.h"
 #include "core/base/tensor.h"
 #include "core/views/augment.h"
 #include "inference.h"
@@ -32,7 +33,7 @@ static cover_status apply_options(cover_config *config, const cover_predictor_op
     TRY(options_read(&options, sizeof options, given, "cover_predictor_options"));
     if (options.mirror) TRY(cover_config_set(config, "mirror", options.mirror));
     if (options.precision) TRY(cover_config_set(config, "precision", options.precision));
-    snprintf(number, sizeof number, "%.17g", options.overlap);
+    number_print(number, sizeof number, "%.17g", options.overlap);
     if (!(options.overlap < 0)) TRY(cover_config_set(config, "overlap", number));
     snprintf(number, sizeof number, "%lld", (long long)options.keep_component);
     return options.keep_component >= 0 ? cover_config_set(config, "keep_component", number) : COVER_OK;

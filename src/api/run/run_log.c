@@ -2,10 +2,10 @@
 #include "run_log.h"
 
 #include "core/base/files.h"
+#include "core/base/json.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <jansson.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -21,7 +21,7 @@ static size_t kept_bytes(const char *text, size_t bytes, int64_t step) {
         const char *newline = memchr(text + at, '\n', bytes - at);
         if (!newline) break; /* a line cut short by a crash */
         size_t end = (size_t)(newline - text) + 1;
-        json_t *line = json_loadb(text + at, end - at, 0, NULL);
+        json_t *line = json_read(text + at, end - at, 0, NULL);
         json_t *number = json_object_get(line, "step");
         bool keep = json_is_integer(number) && json_integer_value(number) <= step;
         json_decref(line);
@@ -92,8 +92,8 @@ cover_status run_log_flush(struct run_log *log) {
         scalars[i] = (struct event_scalar){log->value[i].tag, log->value[i].sum / (double)log->value[i].count};
         text_add(&line, ", ");
         text_add_json(&line, scalars[i].tag);
-        if (isfinite(scalars[i].value)) text_add(&line, ": %.9g", scalars[i].value);
-        else text_add(&line, ": null");
+        text_add(&line, ": ");
+        text_add_number(&line, scalars[i].value, 9);
     }
     text_add(&line, "}\n");
     log->values = 0;

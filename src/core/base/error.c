@@ -1,5 +1,6 @@
 /* Status names and the text of the last error, one a thread.  Called by everything. */
 #include "base.h"
+#include "number.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -22,7 +23,7 @@ cover_status(fail)(cover_status status, const char *format, ...) {
     char fresh[ERROR_TEXT_BYTES]; /* the arguments may point into the old text */
     va_list arguments;
     va_start(arguments, format);
-    vsnprintf(fresh, sizeof fresh, format, arguments);
+    number_print_list(fresh, sizeof fresh, format, arguments);
     va_end(arguments);
     for (char *c = fresh; *c; c++) /* names from files may end up on a terminal: no control sequences */
         if (((unsigned char)*c < 0x20 && *c != '\n') || *c == 0x7F) *c = '?';
@@ -34,7 +35,7 @@ cover_status(fail_in)(cover_status status, const char *format, ...) {
     char prefix[1024];
     va_list arguments;
     va_start(arguments, format);
-    vsnprintf(prefix, sizeof prefix, format, arguments);
+    number_print_list(prefix, sizeof prefix, format, arguments);
     va_end(arguments);
     return fail(status, "%s: %s", prefix, error_slot());
 }

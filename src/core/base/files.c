@@ -1,5 +1,6 @@
 /* Whole files in, whole files out in one move.  Called by readers, writers and the run folder. */
 #include "files.h"
+#include "number.h"
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -7,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -186,7 +186,7 @@ const char *path_name(const char *path) {
 
 bool has_suffix(const char *text, const char *suffix) {
     size_t a = strlen(text), b = strlen(suffix);
-    return a >= b && strcasecmp(text + a - b, suffix) == 0;
+    return a >= b && same_word(text + a - b, suffix);
 }
 
 cover_status path_beside_library(char *path, size_t bytes, const char *name) {

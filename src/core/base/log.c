@@ -1,5 +1,6 @@
 /* What running work asks of its context: may it say something, should it stop, what is the time.  Called by everything. */
 #include "communicator.h"
+#include "number.h"
 
 #include <stdio.h>
 #include <time.h>
@@ -15,7 +16,7 @@ void log_line(cover_context *context, cover_log_level level, const char *format,
     char line[2048];
     va_list arguments;
     va_start(arguments, format);
-    vsnprintf(line, sizeof line, format, arguments);
+    number_print_list(line, sizeof line, format, arguments);
     va_end(arguments);
     pthread_mutex_lock(&context->callback_lock);
     context->log(context->log_user, level, line);

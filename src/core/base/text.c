@@ -1,5 +1,6 @@
 /* A text that grows.  Called wherever JSON, HTML or a long message is put together. */
 #include "base.h"
+#include "number.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -32,10 +33,10 @@ void text_add(struct text *text, const char *format, ...) {
     va_list arguments, again;
     va_start(arguments, format);
     va_copy(again, arguments);
-    int need = vsnprintf(NULL, 0, format, arguments);
+    int need = number_print_list(NULL, 0, format, arguments);
     va_end(arguments);
     if (need >= 0 && reserve(text, (size_t)need)) {
-        vsnprintf(text->data + text->length, (size_t)need + 1, format, again);
+        number_print_list(text->data + text->length, (size_t)need + 1, format, again);
         text->length += (size_t)need;
     }
     va_end(again);

@@ -2,9 +2,11 @@
  * the trainer and the sampler. */
 #include "settings.h"
 
+#include "core/base/json.h"
+#include "core/base/number.h"
+
 #include <errno.h>
 #include <float.h>
-#include <jansson.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -59,6 +61,7 @@ static const struct preset_row {
 #define PRESET(scope, name) {SCOPE_##scope, name, NULL, NULL},
 #define SET(field, value) {0, NULL, #field, value},
 #include "presets.def"
+
 #undef PRESET
 #undef SET
 };
@@ -83,7 +86,7 @@ static const struct row *find_row(const cover_config *config, const char *name) 
 static bool read_number(const char *text, double *value) {
     char *end;
     errno = 0;
-    *value = strtod(text, &end);
+    *value = number_read(text, &end);
     return end != text && *end == 0 && errno == 0 && isfinite(*value);
 }
 
@@ -172,8 +175,8 @@ static void write_value(char *text, size_t bytes, const struct settings *setting
     if (row->kind == KIND_INTEGER) snprintf(text, bytes, "%lld", (long long)*(const int64_t *)field);
     else if (row->kind == KIND_NUMBER) {
         for (int digits = 6; digits <= 17; digits++) { /* the shortest text that reads back the same */
-            snprintf(text, bytes, "%.*g", digits, *(const double *)field);
-            if (strtod(text, NULL) == *(const double *)field) break;
+            number_print(text, bytes, "%.*g", digits, *(const double *)field);
+            if (number_read(text, NULL) == *(const double *)field) break;
         }
     } else if (row->kind == KIND_CHOICE) {
         const char *choice = row->key.choices;
@@ -281,7 +284,7 @@ static cover_status json_value_text(char *out, size_t bytes, const struct row *r
             return fail(COVER_ERROR_ARGUMENT, "%s: the value is too long", row->key.name);
         snprintf(out, bytes, "%s", json_string_value(value));
     } else if (json_is_integer(value)) snprintf(out, bytes, "%lld", (long long)json_integer_value(value));
-    else if (json_is_real(value)) snprintf(out, bytes, "%.17g", json_real_value(value));
+    else if (json_is_real(value)) number_print(out, bytes, "%.17g", json_real_value(value));
     else if (json_is_array(value)) {
         size_t used = 0;
         *out = 0;
@@ -295,7 +298,7 @@ static cover_status json_value_text(char *out, size_t bytes, const struct row *r
 cover_status cover_config_read_json(cover_config *config, const char *json) {
     if (!config || !json) return fail(COVER_ERROR_ARGUMENT, "cover_config_read_json: an argument is NULL");
     json_error_t error;
-    json_t *object = json_loads(json, JSON_REJECT_DUPLICATES, &error);
+    json_t *object = json_read(json, strlen(json), JSON_REJECT_DUPLICATES, &error);
     if (!object) return fail(COVER_ERROR_FORMAT, "settings: line %d: %s", error.line, error.text);
     struct settings settings = config->settings; /* all or nothing */
     cover_status status = COVER_OK;

@@ -1,6 +1,8 @@
 /* Memory of one owner, released in one go.  See arena.h. */
 #include "arena.h"
 
+#include "core/base/number.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -58,10 +60,10 @@ char *arena_print(struct arena *arena, const char *format, ...) {
     va_list arguments, again;
     va_start(arguments, format);
     va_copy(again, arguments);
-    int length = vsnprintf(NULL, 0, format, arguments);
+    int length = number_print_list(NULL, 0, format, arguments);
     va_end(arguments);
     char *text = length < 0 ? NULL : arena_alloc(arena, (size_t)length + 1);
-    if (text) vsnprintf(text, (size_t)length + 1, format, again);
+    if (text) number_print_list(text, (size_t)length + 1, format, again);
     va_end(again);
     return text;
 }

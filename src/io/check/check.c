@@ -3,6 +3,8 @@
 #include "check.h"
 
 #include "core/base/files.h"
+#include "core/base/json.h"
+#include "core/base/number.h"
 #include "io/bytes/seal.h"
 #include "io/weights/tensor_file.h"
 
@@ -10,7 +12,6 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <jansson.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,7 +24,7 @@ void check_finding(struct check *check, const char *format, ...) {
     va_list arguments;
     if (check->found++ >= LISTED) return;
     va_start(arguments, format);
-    vsnprintf(text, sizeof text, format, arguments);
+    number_print_list(text, sizeof text, format, arguments);
     va_end(arguments);
     if (check->findings.length) text_add(&check->findings, ", ");
     text_add_json(&check->findings, text);
@@ -97,7 +98,7 @@ static cover_status check_json(struct check *check, const char *path) {
     json_error_t error;
     cover_status status = file_read(check->context, path, LARGEST_JSON, &bytes, &count);
     if (status != COVER_OK) return check_error(check, status);
-    json_t *root = json_loadb((const char *)bytes, count, 0, &error);
+    json_t *root = json_read((const char *)bytes, count, 0, &error);
     if (!root)
         check_finding(check, "%s: line %d: not JSON: %s", path, error.line, error.text);
     else if (!json_is_object(root))
@@ -117,7 +118,7 @@ static cover_status check_lines(struct check *check, const char *path) {
     int64_t line = 1;
     for (const char *stop; (stop = memchr(at, '\n', (size_t)(end - at))) != NULL; at = stop + 1, line++) {
         json_error_t error;
-        json_t *object = json_loadb(at, (size_t)(stop - at), 0, &error);
+        json_t *object = json_read(at, (size_t)(stop - at), 0, &error);
         if (!json_is_object(object)) check_finding(check, "%s: line %lld: not a JSON object", path, (long long)line);
         json_decref(object);
     }

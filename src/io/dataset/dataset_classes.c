@@ -2,6 +2,8 @@
  * Called by dataset.c, pack_nnunet.c and users of the library. */
 #include "dataset.h"
 
+#include "core/base/json.h"
+
 #include <stdlib.h>
 
 enum { MOST_LABELS = 65535 };
@@ -50,7 +52,7 @@ cover_status dataset_classes_open(cover_dataset *dataset) {
     size_t bytes;
     json_error_t error;
     const char *text = dataset_about(dataset, &bytes);
-    dataset->about = json_loadb(text, bytes, 0, &error);
+    dataset->about = json_read(text, bytes, 0, &error);
     if (!dataset->about && json_error_code(&error) == json_error_out_of_memory)
         return fail(COVER_ERROR_MEMORY, "%s: out of memory", dataset->path);
     const json_t *ignore = json_object_get(dataset->about, "ignore_label");

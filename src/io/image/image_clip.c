@@ -2,6 +2,8 @@
  * Called by image_rules.c. */
 #include "image_pixels.h"
 
+#include "core/base/number.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -89,6 +91,6 @@ cover_status image_clip(struct image *image, cover_context *context, const struc
         return COVER_OK;
     }
     clip(image, low, high);
-    snprintf(when, sizeof when, " once clipped to %g..%g", low, high);
+    number_print(when, sizeof when, " once clipped to %g..%g", low, high);
     return image_check_varies(image, when);
 }

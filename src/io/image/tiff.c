@@ -3,6 +3,8 @@
  * The tags of a page are judged in tiff_page.c before anything is allocated.  A row of image_formats. */
 #include "tiff_page.h"
 
+#include "core/base/number.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -42,7 +44,7 @@ static toff_t client_size(thandle_t handle) { return ((struct client *)handle)->
 static int on_error(TIFF *tiff, void *user, const char *module, const char *format, va_list arguments) {
     struct client *client = user;
     (void)tiff, (void)module;
-    if (!client->complaint[0]) vsnprintf(client->complaint, sizeof client->complaint, format, arguments);
+    if (!client->complaint[0]) number_print_list(client->complaint, sizeof client->complaint, format, arguments);
     return 1; /* dealt with: the handlers of the process are not called */
 }
 

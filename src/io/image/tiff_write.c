@@ -1,6 +1,7 @@
 /* Label maps as TIFF through libtiff: grey, 8 or 16 bits, a page a slice, deflate where libtiff has it.  Written in memory, then
  * replaced in one move.  The write_label of tiff.c's row. */
 #include "core/base/files.h"
+#include "core/base/number.h"
 #include "image.h"
 
 #include <stdio.h>
@@ -55,7 +56,7 @@ static toff_t client_size(thandle_t handle) { return ((struct client *)handle)->
 static int on_error(TIFF *tiff, void *user, const char *module, const char *format, va_list arguments) {
     struct client *client = user;
     (void)tiff, (void)module;
-    if (!client->complaint[0]) vsnprintf(client->complaint, sizeof client->complaint, format, arguments);
+    if (!client->complaint[0]) number_print_list(client->complaint, sizeof client->complaint, format, arguments);
     return 1; /* dealt with: the handlers of the process are not called */
 }
 static int on_warning(TIFF *tiff, void *user, const char *module, const char *format, va_list arguments) {

@@ -3,8 +3,8 @@
 #include "pack.h"
 
 #include "core/base/files.h"
+#include "core/base/json.h"
 
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -109,7 +109,7 @@ cover_status pack_collection(struct pack_plan *plan, const char *prefix, const c
     place.folder = slash ? arena_text(&plan->arena, json, (size_t)(slash - json)) : ".";
     if (!place.folder) return COVER_ERROR_MEMORY;
     TRY(file_read(plan->context, json, LARGEST_JSON, &bytes, &count));
-    json_t *root = json_loadb((const char *)bytes, count, 0, &error);
+    json_t *root = json_read((const char *)bytes, count, 0, &error);
     memory_free(plan->context, bytes);
     if (!root) return fail(COVER_ERROR_FORMAT, "%s: line %d: not JSON: %s", json, error.line, error.text);
     const char *name = json_string_value(json_object_get(root, "collection_name"));

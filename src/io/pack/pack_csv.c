@@ -3,10 +3,10 @@
 #include "pack_csv.h"
 
 #include "core/base/files.h"
+#include "core/base/number.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 enum { LARGEST_CSV = 1 << 30 };
 
@@ -86,7 +86,7 @@ static cover_status read_header(struct pack_csv *csv, char **text) {
         csv->column[c] = -1;
         for (int name = 0; name < COLUMN_NAMES && csv->column[c] < 0; name++)
             for (int i = 0; i < count; i++)
-                if (strcasecmp(values[i], column_names[c][name]) == 0) csv->column[c] = i;
+                if (same_word(values[i], column_names[c][name])) csv->column[c] = i;
     }
     if (csv->column[CSV_FILE] < 0)
         return fail(COVER_ERROR_FORMAT,

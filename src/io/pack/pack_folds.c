@@ -3,6 +3,7 @@
 #include "pack.h"
 
 #include "core/base/files.h"
+#include "core/base/json.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -108,7 +109,7 @@ cover_status pack_folds_read(struct pack_plan *plan, const char *given) {
     fold.path = arena_text(&plan->arena, given, length);
     if (!fold.path) return COVER_ERROR_MEMORY;
     TRY(file_read(plan->context, fold.path, LARGEST_JSON, &bytes, &count));
-    json_t *root = json_loadb((const char *)bytes, count, 0, &error);
+    json_t *root = json_read((const char *)bytes, count, 0, &error);
     memory_free(plan->context, bytes);
     if (!root) return fail(COVER_ERROR_FORMAT, "%s: line %d: not JSON: %s", fold.path, error.line, error.text);
     cover_status status = read_fold(&fold, &plan->arena, root);

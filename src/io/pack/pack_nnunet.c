@@ -5,6 +5,7 @@
 #include "io/dataset/dataset.h"
 
 #include "core/base/files.h"
+#include "core/base/json.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -45,7 +46,7 @@ static cover_status read_labels(struct nnunet *source, const json_t *labels) {
                     ignored, largest);
     if (ignored == 0) return wrong(source, "labels", "names nothing but what to ignore");
     source->label_values = largest + 1;
-    char *text = json_dumps(labels, JSON_COMPACT | JSON_SORT_KEYS);
+    char *text = json_write(labels, JSON_COMPACT | JSON_SORT_KEYS);
     const char *kept = text ? arena_text(&plan->arena, text, strlen(text)) : NULL;
     free(text);
     if (!kept) return fail(COVER_ERROR_MEMORY, "%s: out of memory", source->json);
@@ -112,7 +113,7 @@ cover_status pack_nnunet(struct pack_plan *plan, const char *prefix, const char 
     json_error_t error;
     if (!source.json) return COVER_ERROR_MEMORY;
     TRY(file_read(plan->context, source.json, LARGEST_JSON, &bytes, &count));
-    json_t *root = json_loadb((const char *)bytes, count, JSON_REJECT_DUPLICATES, &error);
+    json_t *root = json_read((const char *)bytes, count, JSON_REJECT_DUPLICATES, &error);
     memory_free(plan->context, bytes);
     if (!root) return fail(COVER_ERROR_FORMAT, "%s: line %d: not JSON: %s", source.json, error.line, error.text);
     cover_status status = read_description(&source, root);

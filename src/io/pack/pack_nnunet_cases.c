@@ -3,8 +3,8 @@
 #include "pack_nnunet.h"
 
 #include "core/base/files.h"
+#include "core/base/number.h"
 
-#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -33,7 +33,7 @@ static int channel_of(const char *name, const char *ending, size_t *case_length)
     const char *digits = name + length - tail - 4;
     if (digits[-1] != '_') return -1;
     for (int i = 0; i < 4; i++)
-        if (!isdigit((unsigned char)digits[i])) return -1;
+        if (!is_digit(digits[i])) return -1;
     *case_length = (size_t)(digits - 1 - name);
     return (digits[0] - '0') * 1000 + (digits[1] - '0') * 100 + (digits[2] - '0') * 10 + (digits[3] - '0');
 }

@@ -3,7 +3,9 @@
 #include "pack.h"
 
 #include "core/base/files.h"
+#include "core/base/number.h"
 
+#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -53,7 +55,9 @@ static bool holds(const char *source, const char *name, bool (*exists)(const cha
 static bool lists_cases(const char *source) {
     char path[4096 + 32];
     const int length = snprintf(path, sizeof path, "%s/dataset.json", source);
+    const locale_t before = locale_enter();
     json_t *root = length > 0 && (size_t)length < sizeof path ? json_load_file(path, 0, NULL) : NULL;
+    locale_leave(before);
     const bool listed = json_is_object(json_object_get(root, "dataset"));
     json_decref(root);
     return listed;

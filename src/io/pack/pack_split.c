@@ -2,8 +2,9 @@
  * belongs to one split; without a split column patients are dealt out by their hash.  Called by pack_sources.c. */
 #include "pack_csv.h"
 
+#include "core/base/number.h"
+
 #include <string.h>
-#include <strings.h>
 
 /* Shares of patients when the file has no split column, in percent; the rest is test. */
 enum { TRAIN_PERCENT = 80, VAL_PERCENT = 10 };
@@ -31,7 +32,7 @@ static cover_status split_of(const struct pack_csv *csv, struct csv_row *row) {
         return COVER_OK;
     }
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
-        if (strcasecmp(row->value[CSV_SPLIT], words[i].word) == 0) {
+        if (same_word(row->value[CSV_SPLIT], words[i].word)) {
             row->split = words[i].split;
             return COVER_OK;
         }

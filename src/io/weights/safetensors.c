@@ -4,8 +4,8 @@
 #include "safetensors.h"
 
 #include "core/base/files.h"
+#include "core/base/json.h"
 
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -154,7 +154,7 @@ static cover_status open_file(struct tensor_file *file) {
     char *text = memory_alloc(file->context, header_bytes);
     if (!text) return fail_in(COVER_ERROR_MEMORY, "%s", file->source.name);
     GO(source_read(&file->source, PREFIX_BYTES, text, header_bytes));
-    header = json_loadb(text, header_bytes, JSON_REJECT_DUPLICATES, &error);
+    header = json_read(text, header_bytes, JSON_REJECT_DUPLICATES, &error);
     if (!json_is_object(header)) {
         status = header ? fail(COVER_ERROR_FORMAT, "%s: its header is not a JSON object", file->source.name)
                         : fail(COVER_ERROR_FORMAT, "%s: its header is not sound JSON: byte %d: %s", file->source.name,

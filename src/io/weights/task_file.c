@@ -2,6 +2,7 @@
 #include "task_file.h"
 
 #include "core/base/files.h"
+#include "core/base/json.h"
 #include "core/method/supervised.h"
 #include "checkpoint.h"
 #include "weights.h"
@@ -39,7 +40,7 @@ cover_status task_about_write(struct text *text, const struct task_about *about)
 static cover_status read_settings(struct task_about *about, const json_t *object) {
     if (!json_is_object(object)) return fail(COVER_ERROR_FORMAT, "task: \"settings\" is missing");
     TRY(cover_config_create(&about->config, about->context, "seg-2d")); /* every value is in the object */
-    char *text = json_dumps(object, JSON_COMPACT);
+    char *text = json_write(object, JSON_COMPACT);
     if (!text) return fail(COVER_ERROR_MEMORY, "task: its settings could not be copied");
     cover_status status = cover_config_read_json(about->config, text);
     free(text);
@@ -87,7 +88,7 @@ cover_status task_about_read(struct task_about *about, cover_context *context, c
     cover_status status;
     json_error_t error;
     struct task_about fresh = {.context = context};
-    json_t *object = json_loads(json, JSON_REJECT_DUPLICATES, &error);
+    json_t *object = json_read(json, strlen(json), JSON_REJECT_DUPLICATES, &error);
     if (!json_is_object(object))
         GO(fail(COVER_ERROR_FORMAT, "task: %s", object ? "a JSON object is expected" : error.text));
     GO(read_settings(&fresh, json_object_get(object, "settings")));
