@@ -234,10 +234,10 @@ static inline cover_task_report take_steps(cover_task *task, int steps) {
 }
 
 static inline float *weights_of(cover_task *task, const char *name, int64_t *count) {
-    int row = parameters_find(&task->engine->model.parameters, name);
+    int row = parameters_find(&task->core.engine->model.parameters, name);
     ck_assert_int_ge(row, 0);
-    if (count) *count = task->engine->model.parameters.rows[row].count;
-    return task->engine->weights + task->engine->model.parameters.rows[row].offset;
+    if (count) *count = task->core.engine->model.parameters.rows[row].count;
+    return task->core.engine->weights + task->core.engine->model.parameters.rows[row].offset;
 }
 
 /* A run folder of pretraining, one step, FOLDER/`name`: of `channels` and the narrowest widths. */

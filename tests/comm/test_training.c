@@ -36,13 +36,13 @@ static void train_work(cover_context *own, int rank, void *user) {
         ck_assert_int_eq(report.step, i + 1);
         if (rank == 0) run->loss[i] = report.loss, run->norm[i] = report.grad_norm;
     }
-    size_t bytes = (size_t)trainer->engine->model.parameters.floats * sizeof(float);
-    run->sum[rank] = checksum(trainer->engine->weights, bytes);
-    run->share[rank] = trainer->engine->share.count;
+    size_t bytes = (size_t)trainer->core.engine->model.parameters.floats * sizeof(float);
+    run->sum[rank] = checksum(trainer->core.engine->weights, bytes);
+    run->share[rank] = trainer->core.engine->share.count;
     if (rank == 0) {
         run->weights = realloc(run->weights, bytes);
         run->bytes = bytes;
-        memcpy(run->weights, trainer->engine->weights, bytes);
+        memcpy(run->weights, trainer->core.engine->weights, bytes);
     }
     if (run->save) ck_assert_ok(cover_trainer_save(trainer, run->save));
     cover_trainer_destroy(trainer);
@@ -120,14 +120,14 @@ static void end(struct pair_of_trainers *made) {
 static void bad_number_work(cover_context *own, int rank, void *user) {
     (void)user;
     struct pair_of_trainers made = begin(own);
-    struct engine *engine = made.trainer->engine;
+    struct engine *engine = made.trainer->core.engine;
     int row = parameters_find(&engine->model.parameters, "backbone.up2.conv.double_conv.0.bias");
     if (rank == 1) engine->weights[engine->model.parameters.rows[row].offset] = NAN;
     ck_assert_ok(engine_weights_changed(engine));
     ck_assert_int_eq(cover_trainer_step(NULL, made.trainer), COVER_ERROR_NUMERIC);
     ck_assert_msg(strstr(cover_error_text(), "step 2, pair 2: ") != NULL, "%s", cover_error_text()); /* the first that is rank 1's */
     ck_assert_ptr_nonnull(strstr(cover_error_text(), "backbone.up2.conv.double_conv.0"));
-    ck_assert_int_eq(made.trainer->step, 1);
+    ck_assert_int_eq(made.trainer->core.step, 1);
     end(&made);
 }
 START_TEST(a_number_that_goes_bad_on_one_rank_is_named_on_all) {
@@ -146,11 +146,11 @@ static void bad_image_work(cover_context *own, int rank, void *user) {
     cover_config *mine = own_config();
     ck_assert_ok(cover_trainer_create(&made.trainer, own, made.dataset, mine));
     cover_config_destroy(mine);
-    struct sample_reader right = made.trainer->reader;
-    if (rank == 2) made.trainer->reader.read = unreadable;
+    struct sample_reader right = made.trainer->core.reader;
+    if (rank == 2) made.trainer->core.reader.read = unreadable;
     ck_assert_int_eq(cover_trainer_step(NULL, made.trainer), COVER_ERROR_IO);
     ck_assert_ptr_nonnull(strstr(cover_error_text(), "the disk is gone"));
-    made.trainer->reader = right; /* the step can be made again */
+    made.trainer->core.reader = right; /* the step can be made again */
     ck_assert_ok(cover_trainer_step(NULL, made.trainer));
     end(&made);
 }
@@ -164,10 +164,10 @@ static void cancel_work(cover_context *own, int rank, void *user) {
     struct pair_of_trainers made = begin(own);
     if (rank == 1) cover_context_cancel(own);
     ck_assert_int_eq(cover_trainer_step(NULL, made.trainer), COVER_ERROR_CANCELLED);
-    ck_assert_int_eq(made.trainer->step, 1);
+    ck_assert_int_eq(made.trainer->core.step, 1);
     cover_context_resume(own);
     ck_assert_ok(cover_trainer_step(NULL, made.trainer));
-    sum[rank] = checksum(made.trainer->engine->weights, (size_t)made.trainer->engine->model.parameters.floats * sizeof(float));
+    sum[rank] = checksum(made.trainer->core.engine->weights, (size_t)made.trainer->core.engine->model.parameters.floats * sizeof(float));
     end(&made);
 }
 START_TEST(a_cancelled_rank_stops_all_after_the_same_step) {

@@ -287,8 +287,8 @@ START_TEST(a_number_gone_bad_is_named_and_nothing_is_updated) {
     cover_step_report report;
     ck_assert_ok(job_open(&job, "cuda", "fp32", "16x16", 0));
     job_steps(&job, &report, 1);
-    ck_assert_ok(engine_fetch(job.trainer->engine));
-    struct engine *engine = job.trainer->engine;
+    ck_assert_ok(engine_fetch(job.trainer->core.engine));
+    struct engine *engine = job.trainer->core.engine;
     const float kept = engine->weights[0];
     const int row = engine->model.parameters.count / 2;
     engine->weights[engine->model.parameters.rows[row].offset] = NAN;

@@ -28,19 +28,19 @@ static char *in_run(struct job *job, const char *name) { return path_join(job->c
 static cover_status begin(struct job *job) {
     if (job->options.resume && file_exists(job->checkpoint)) {
         TRY(cover_task_load(job->task, job->checkpoint));
-        job->saved = job->task->step;
+        job->saved = job->task->core.step;
         log_line(job->context, COVER_LOG_INFO, "%s: going on after step %lld", job->run, (long long)job->saved);
     }
     TRY(folder_create(job->run));
-    TRY(run_log_open(&job->log, job->context, job->run, job->task->step));
+    TRY(run_log_open(&job->log, job->context, job->run, job->task->core.step));
     run_folder_clean(job->context, job->run);
-    return run_folder_write(job->context, job->run, "config.json", cover_config_json(job->task->about.config));
+    return run_folder_write(job->context, job->run, "config.json", cover_config_json(job->task->core.config));
 }
 
 static cover_status save(struct job *job) {
     TRY(run_log_flush(&job->log));
     TRY(cover_task_save(job->task, job->checkpoint));
-    job->saved = job->task->step;
+    job->saved = job->task->core.step;
     return COVER_OK;
 }
 
@@ -61,12 +61,12 @@ static cover_status validate(struct job *job) {
     int64_t best = task->best_step;
     TRY(cover_task_validate(NULL, task));
     const struct task_figures *figures = task->best_step != best ? &task->best_figures : &task->figures;
-    run_log_set(&job->log, task->step, segmentation ? "val.mean_dice" : "val.auc", task->score);
-    if (!segmentation) run_log_set(&job->log, task->step, "val.accuracy", figures->accuracy);
+    run_log_set(&job->log, task->core.step, segmentation ? "val.mean_dice" : "val.auc", task->score);
+    if (!segmentation) run_log_set(&job->log, task->core.step, "val.accuracy", figures->accuracy);
     for (int k = segmentation; k < job->settings.task.classes; k++) {
         char tag[RUN_LOG_TAG];
         snprintf(tag, sizeof tag, "val.%s.%.48s", segmentation ? "dice" : "auc", task->about.class_names[k]);
-        run_log_set(&job->log, task->step, tag, figures->class_mean[k]);
+        run_log_set(&job->log, task->core.step, tag, figures->class_mean[k]);
     }
     return run_log_flush(&job->log);
 }
@@ -75,7 +75,7 @@ static bool due(int64_t step, int64_t interval) { return interval > 0 && step % 
 
 /* A run that was cancelled in the validation after its last step has that still to do. */
 static cover_status catch_up(struct job *job) {
-    int64_t step = job->task->step;
+    int64_t step = job->task->core.step;
     bool last = step == job->settings.common.steps;
     if (step <= job->task->validated || !(due(step, job->settings.task.val_every) || last)) return COVER_OK;
     TRY(validate(job));
@@ -85,7 +85,7 @@ static cover_status catch_up(struct job *job) {
 static cover_status train(struct job *job) {
     const struct settings *s = &job->settings;
     TRY(catch_up(job));
-    while (job->task->step < s->common.steps) {
+    while (job->task->core.step < s->common.steps) {
         cover_task_report report = COVER_TASK_REPORT_INIT;
         double start = seconds_now();
         TRY(cover_task_step(&report, job->task));
@@ -109,9 +109,9 @@ static cover_status best_figures(struct job *job) {
     cover_task *task = job->task;
     double score;
     if (!task->inference)
-        TRY(inference_create(&task->inference, task->context, &task->settings, &task->engine->model.parameters));
-    TRY(engine_fetch(task->engine));
-    TRY(inference_weights(task->inference, task->best ? task->best : task->engine->weights));
+        TRY(inference_create(&task->inference, task->core.context, &task->core.settings, &task->core.engine->model.parameters));
+    TRY(engine_fetch(task->core.engine));
+    TRY(inference_weights(task->inference, task->best ? task->best : task->core.engine->weights));
     if (task->best_figures.class_mean && task->best) return COVER_OK;
     TRY(task_figures_compute(task, &score));
     struct task_figures swap = task->best_figures;
@@ -125,9 +125,9 @@ static cover_status result(struct job *job, char **summary) {
     text_add(&text, "{\"run\": ");
     text_add_json(&text, job->run);
     text_add(&text, ", \"task\": \"%s\", \"steps\": %lld, \"seconds\": %.3f, \"train_cases\": %lld, \"val_cases\": %lld, \"parameters\": "
-             "%lld, \"class_names\": [", job->settings.task.task == TASK_SEGMENTATION ? "seg" : "cls", (long long)task->step,
+             "%lld, \"class_names\": [", job->settings.task.task == TASK_SEGMENTATION ? "seg" : "cls", (long long)task->core.step,
              job->seconds, (long long)task->split.train_count, (long long)task->split.val_count,
-             (long long)task->engine->model.parameters.total);
+             (long long)task->core.engine->model.parameters.total);
     for (int k = 0; k < job->settings.task.classes; k++) {
         text_add(&text, k ? ", " : "");
         text_add_json(&text, task->about.class_names[k]);
@@ -160,10 +160,10 @@ done:
 
 /* Stopped on request: what was done is kept. */
 static cover_status stop(struct job *job) {
-    cover_status status = job->task->step > job->saved ? save(job) : run_log_flush(&job->log);
+    cover_status status = job->task->core.step > job->saved ? save(job) : run_log_flush(&job->log);
     if (status != COVER_OK) return status;
     return fail(COVER_ERROR_CANCELLED, "%s: stopped after step %lld of %lld; checkpoint.h5 is saved", job->run,
-                (long long)job->task->step, (long long)job->settings.common.steps);
+                (long long)job->task->core.step, (long long)job->settings.common.steps);
 }
 
 cover_status cover_run_finetune(char **summary, cover_context *context, cover_dataset *dataset, const cover_config *config,

@@ -3,6 +3,7 @@
 #define COVER_API_TASK_H
 
 #include "api/predict/inference.h"
+#include "api/run/trainer_core.h"
 #include "core/train/cases.h"
 #include "io/dataset/reader.h"
 #include "io/weights/task_file.h"
@@ -20,23 +21,16 @@ struct task_figures {
 };
 
 struct cover_task {
-    cover_context *context;
-    const cover_dataset *dataset;
-    struct task_about about; /* config, class names, rules: what goes into its weight file */
-    struct settings settings;
-    struct sample_reader reader;
+    struct trainer_core core;
+    struct task_about about; /* class names, rules, the core's config: what goes into its weight file */
     struct split split;      /* which samples train and which validate */
     float *class_weights;
     struct case_maker maker;
-    struct engine *engine;
-    struct prefetch *prefetch; /* NULL until the next step needs it */
     struct inference *inference; /* NULL until the first validation */
     struct task_figures figures, best_figures;
-    int64_t step;
     double score, best_score; /* NaN before a validation */
     int64_t best_step, validated; /* steps of the best and of the newest validation; 0 before one */
     float *best; /* flat weights of the best validation; NULL before one */
-    char hash[65];
 };
 
 /* Refuse validation cases that give no score: checked before training, not after its first steps. */

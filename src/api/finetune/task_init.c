@@ -130,26 +130,26 @@ static cover_status load_row(cover_task *task, const struct parameter *row, stru
     if (!fits(row, entry, &inflated))
         return fail(COVER_ERROR_MISMATCH, "%s: %s has %lld values, the task's network %lld; take widths from the backbone", init,
                     row->name, (long long)entry->elements, (long long)row->count);
-    float *weights = task->engine->weights + row->offset, *stored = memory_alloc(task->context, (size_t)entry->elements * sizeof *stored);
+    float *weights = task->core.engine->weights + row->offset, *stored = memory_alloc(task->core.context, (size_t)entry->elements * sizeof *stored);
     if (!stored) return COVER_ERROR_MEMORY;
     cover_status status = tensor_read_f32(file, entry, stored);
     for (int64_t i = 0; i < entry->elements && status == COVER_OK; i++)
         if (!isfinite(stored[i])) status = fail(COVER_ERROR_NUMERIC, "%s: %s holds a number that is not finite", init, row->name);
     if (status == COVER_OK && inflated) {
         inflate(weights, row, stored);
-        log_line(task->context, COVER_LOG_INFO, "%s: a network of one channel, inflated to the images' %d", init,
-                 (int)task->settings.network.channels);
+        log_line(task->core.context, COVER_LOG_INFO, "%s: a network of one channel, inflated to the images' %d", init,
+                 (int)task->core.settings.network.channels);
     } else if (status == COVER_OK) memcpy(weights, stored, (size_t)row->count * sizeof *weights);
-    memory_free(task->context, stored);
+    memory_free(task->core.context, stored);
     return status;
 }
 
 static cover_status check_network(const cover_task *task, const cover_config *stored, const char *init) {
-    const struct settings *is = config_settings(stored), *wanted = &task->settings;
+    const struct settings *is = config_settings(stored), *wanted = &task->core.settings;
     if (is->network.dims == wanted->network.dims && memcmp(&is->network.widths, &wanted->network.widths, sizeof is->network.widths) == 0) return COVER_OK;
     return fail(COVER_ERROR_MISMATCH, "%s: a %dD network of widths %s, but the settings say %dD and %s; set them as the network has "
                 "them, or start from scratch", init, (int)is->network.dims, cover_config_get(stored, "widths"), (int)wanted->network.dims,
-                cover_config_get(task->about.config, "widths"));
+                cover_config_get(task->core.config, "widths"));
 }
 
 cover_status task_load_backbone(cover_task *task, const char *init) {
@@ -157,17 +157,17 @@ cover_status task_load_backbone(cover_task *task, const char *init) {
     cover_config *stored = NULL;
     struct weights_name *names;
     int64_t count;
-    TRY(weights_open(&file, task->context, init));
+    TRY(weights_open(&file, task->core.context, init));
     cover_status status;
-    GO(config_of_weights(&stored, task->context, file));
+    GO(config_of_weights(&stored, task->core.context, file));
     GO(check_network(task, stored, init));
     GO(weights_names(file, &names, &count));
-    const struct parameters *parameters = &task->engine->model.parameters;
+    const struct parameters *parameters = &task->core.engine->model.parameters;
     for (int i = 0; i < parameters->count; i++) {
         const struct parameter *row = &parameters->rows[i];
         if (strncmp(row->name, "backbone.", 9) == 0) GO(load_row(task, row, file, find(names, count, row->name), init));
     }
-    status = engine_weights_changed(task->engine);
+    status = engine_weights_changed(task->core.engine);
 done:
     cover_config_destroy(stored);
     tensor_file_close(file);

@@ -20,13 +20,13 @@ static cover_status choose(int64_t rows[TASK_PREVIEW_CASES], int *count, const c
     int *classes = NULL;
     uint8_t *labels = NULL;
     if (figures->score) TRY(task_truth(task, &classes, &labels));
-    struct task_report report = {.segmentation = figures->dice != NULL, .classes = (int)task->settings.task.classes, .cases = figures->cases,
+    struct task_report report = {.segmentation = figures->dice != NULL, .classes = (int)task->core.settings.task.classes, .cases = figures->cases,
                                  .names = (const char *const *)task->about.class_names, .dice = figures->dice,
                                  .score = figures->score, .truth = classes, .label = labels};
-    int most = task->settings.network.dims == 3 ? TASK_PREVIEW_CASES / 2 : TASK_PREVIEW_CASES;
-    cover_status status = task_examples_choose(rows, count, most, task->context, &report);
-    memory_free(task->context, classes);
-    memory_free(task->context, labels);
+    int most = task->core.settings.network.dims == 3 ? TASK_PREVIEW_CASES / 2 : TASK_PREVIEW_CASES;
+    cover_status status = task_examples_choose(rows, count, most, task->core.context, &report);
+    memory_free(task->core.context, classes);
+    memory_free(task->core.context, labels);
     return status;
 }
 
@@ -34,15 +34,15 @@ static cover_status show(struct shown *shown, cover_task *task, int k, int64_t r
     int64_t sample = task->split.val[row];
     struct grid grid;
     int integer_max;
-    TRY(task->reader.read(task->reader.user, sample, &shown->image, &grid, &integer_max));
-    memcpy(shown->image_shape, (int64_t[]){grid.size[0], grid.size[1], grid.size[2], task->reader.channels}, sizeof shown->image_shape);
+    TRY(task->core.reader.read(task->core.reader.user, sample, &shown->image, &grid, &integer_max));
+    memcpy(shown->image_shape, (int64_t[]){grid.size[0], grid.size[1], grid.size[2], task->core.reader.channels}, sizeof shown->image_shape);
     memcpy(shown->label_shape, grid.size, sizeof shown->label_shape);
-    snprintf(shown->name, sizeof shown->name, "%s", task->reader.name(task->reader.user, sample));
+    snprintf(shown->name, sizeof shown->name, "%s", task->core.reader.name(task->core.reader.user, sample));
     snprintf(shown->row, sizeof shown->row, "%lld", (long long)row);
     static const char *const parts[] = {"image", "truth", "predicted"}, *const facts[] = {"name", "row"};
     for (int i = 0; i < 3; i++) snprintf(shown->names[i], sizeof shown->names[i], "%d.%s", k, parts[i]);
     for (int i = 0; i < 2; i++) snprintf(shown->keys[i], sizeof shown->keys[i], "%d.%s", k, facts[i]);
-    if (task->settings.task.task == TASK_CLASSIFICATION) return COVER_OK;
+    if (task->core.settings.task.task == TASK_CLASSIFICATION) return COVER_OK;
     return task_case_labels(task, sample, &shown->predicted, &shown->truth, &grid);
 }
 
@@ -68,14 +68,14 @@ cover_status task_preview_write(cover_task *task, const char *path) {
         metadata[2 * k + 1] = (struct tensor_pair){s->keys[1], s->row};
     }
     snprintf(dataset, sizeof dataset, "%lld cases train, %lld validate, content %.12s", (long long)task->split.train_count,
-             (long long)task->split.val_count, task->hash);
+             (long long)task->split.val_count, task->core.hash);
     metadata[2 * count] = (struct tensor_pair){"dataset", dataset};
-    status = safetensors_write(task->context, path, tensors, tensor_count, metadata, 2 * count + 1);
+    status = safetensors_write(task->core.context, path, tensors, tensor_count, metadata, 2 * count + 1);
 done:
     for (int k = 0; k < TASK_PREVIEW_CASES; k++) {
-        memory_free(task->context, shown[k].image);
-        memory_free(task->context, shown[k].truth);
-        memory_free(task->context, shown[k].predicted);
+        memory_free(task->core.context, shown[k].image);
+        memory_free(task->core.context, shown[k].truth);
+        memory_free(task->core.context, shown[k].predicted);
     }
     return status;
 }

@@ -23,11 +23,11 @@ static void add_pixels(struct measured *measured, const float *values, int64_t p
 }
 
 static cover_status measure(struct measured *measured, cover_task *task, const struct task *network, const struct session *session) {
-    cover_context *context = task->context;
+    cover_context *context = task->core.context;
     const struct sample_maker *maker = &task->maker.maker;
-    int64_t pixels = task->settings.task.task == TASK_SEGMENTATION ? grid_pixels(&task->maker.crop) : 1;
-    int64_t samples = task->settings.task.task == TASK_SEGMENTATION ? SAMPLES_SEGMENTATION : SAMPLES_CLASSIFICATION;
-    struct run run = {.parameters = task->engine->weights};
+    int64_t pixels = task->core.settings.task.task == TASK_SEGMENTATION ? grid_pixels(&task->maker.crop) : 1;
+    int64_t samples = task->core.settings.task.task == TASK_SEGMENTATION ? SAMPLES_SEGMENTATION : SAMPLES_CLASSIFICATION;
+    struct run run = {.parameters = task->core.engine->weights};
     void *worker = NULL;
     float *memory = memory_alloc(context, (size_t)maker->floats * sizeof *memory);
     cover_status status = COVER_ERROR_MEMORY;
@@ -51,9 +51,9 @@ done:
 
 /* y = (x - mean) / deviation, as a diagonal 1x1 convolution; a feature that never changes is left out. */
 static void write_layer(cover_task *task, const struct measured *measured) {
-    const struct parameters *parameters = &task->engine->model.parameters;
-    float *weight = task->engine->weights + parameters->rows[parameters_find(parameters, TASK_STANDARDISE ".weight")].offset;
-    float *bias = task->engine->weights + parameters->rows[parameters_find(parameters, TASK_STANDARDISE ".bias")].offset;
+    const struct parameters *parameters = &task->core.engine->model.parameters;
+    float *weight = task->core.engine->weights + parameters->rows[parameters_find(parameters, TASK_STANDARDISE ".weight")].offset;
+    float *bias = task->core.engine->weights + parameters->rows[parameters_find(parameters, TASK_STANDARDISE ".bias")].offset;
     memset(weight, 0, (size_t)(measured->features * measured->features) * sizeof *weight);
     for (int64_t c = 0; c < measured->features; c++) {
         double mean = measured->sum[c] / (double)measured->count;
@@ -64,21 +64,21 @@ static void write_layer(cover_task *task, const struct measured *measured) {
 }
 
 cover_status task_measure_features(cover_task *task) {
-    cover_context *context = task->context;
+    cover_context *context = task->core.context;
     struct task network;
     struct session session = {0};
     struct measured measured = {0};
-    TRY(task_build(&network, context, &task->engine->model.parameters, &task->settings, &task->maker.crop, 1, TASK_FEATURES));
+    TRY(task_build(&network, context, &task->core.engine->model.parameters, &task->core.settings, &task->maker.crop, 1, TASK_FEATURES));
     cover_status status = COVER_ERROR_MEMORY;
-    const struct parameters *parameters = &task->engine->model.parameters;
+    const struct parameters *parameters = &task->core.engine->model.parameters;
     measured.features = parameters->rows[parameters_find(parameters, TASK_STANDARDISE ".bias")].count;
     measured.sum = memory_zero(context, (size_t)measured.features * sizeof *measured.sum);
     measured.square = memory_zero(context, (size_t)measured.features * sizeof *measured.square);
     if (!measured.sum || !measured.square) goto done;
-    GO(session_open(&session, context, &network.graph, task->engine->weights, context->threads));
+    GO(session_open(&session, context, &network.graph, task->core.engine->weights, context->threads));
     GO(measure(&measured, task, &network, &session));
     write_layer(task, &measured);
-    status = engine_weights_changed(task->engine);
+    status = engine_weights_changed(task->core.engine);
 done:
     session_close(&session);
     memory_free(context, measured.sum);

@@ -40,7 +40,7 @@ static char *in_run(struct job *job, const char *name) { return path_join(job->c
 static cover_status write_preview(struct job *job) {
     char *path = in_run(job, "preview.safetensors");
     if (!path) return COVER_ERROR_MEMORY;
-    cover_status status = trainer_prefetch(job->trainer);
+    cover_status status = core_prefetch(&job->trainer->core);
     if (status == COVER_OK) status = preview_write(job->trainer, path);
     memory_free(job->context, path);
     return status;
@@ -48,9 +48,9 @@ static cover_status write_preview(struct job *job) {
 
 static cover_status open_folder(struct job *job) {
     TRY(folder_create(job->run));
-    TRY(run_log_open(&job->log, job->context, job->run, job->trainer->step));
+    TRY(run_log_open(&job->log, job->context, job->run, job->trainer->core.step));
     run_folder_clean(job->context, job->run);
-    TRY(run_folder_write(job->context, job->run, "config.json", cover_config_json(job->trainer->config)));
+    TRY(run_folder_write(job->context, job->run, "config.json", cover_config_json(job->trainer->core.config)));
     return write_preview(job);
 }
 
@@ -59,7 +59,7 @@ static cover_status begin(struct job *job) {
     TRY(collective_broadcast(job->ranks, &resumes, sizeof resumes));
     if (resumes) {
         TRY(cover_trainer_load(job->trainer, job->checkpoint));
-        job->saved = job->trainer->step;
+        job->saved = job->trainer->core.step;
         if (job->writes) log_line(job->context, COVER_LOG_INFO, "%s: going on after step %lld", job->run, (long long)job->saved);
     } else if (job->options.init)
         TRY(cover_trainer_init_weights(job->trainer, job->options.init, job->options.allow_partial));
@@ -71,13 +71,13 @@ static cover_status flush_log(struct job *job) { return run_log_flush(&job->log)
 static cover_status save(struct job *job) {
     TRY(by_writer(job, flush_log));
     TRY(cover_trainer_save(job->trainer, job->checkpoint));
-    job->saved = job->trainer->step;
+    job->saved = job->trainer->core.step;
     return COVER_OK;
 }
 
 static cover_status save_numbered(struct job *job) {
     char name[64];
-    snprintf(name, sizeof name, "checkpoint-%lld.h5", (long long)job->trainer->step);
+    snprintf(name, sizeof name, "checkpoint-%lld.h5", (long long)job->trainer->core.step);
     char *path = in_run(job, name);
     if (!path) return give_up(job, COVER_ERROR_MEMORY);
     cover_status status = cover_trainer_save(job->trainer, path);
@@ -100,7 +100,7 @@ static void log_step(struct job *job, const cover_step_report *report) {
 
 static cover_status train(struct job *job) {
     const struct settings *s = &job->settings;
-    while (job->trainer->step < s->common.steps) {
+    while (job->trainer->core.step < s->common.steps) {
         cover_step_report report = COVER_STEP_REPORT_INIT;
         TRY(cover_trainer_step(&report, job->trainer));
         if (job->writes) log_step(job, &report);
@@ -134,10 +134,10 @@ static cover_status finish(struct job *job) {
 
 /* Stopped on request: what was done is kept.  The request has been served, so that saving is not cancelled too. */
 static cover_status stop(struct job *job) {
-    cover_status status = job->trainer->step > job->saved ? save(job) : by_writer(job, flush_log);
+    cover_status status = job->trainer->core.step > job->saved ? save(job) : by_writer(job, flush_log);
     if (status != COVER_OK) return status;
     return fail(COVER_ERROR_CANCELLED, "%s: stopped after step %lld of %lld; checkpoint.h5 is saved", job->run,
-                (long long)job->trainer->step, (long long)job->settings.common.steps);
+                (long long)job->trainer->core.step, (long long)job->settings.common.steps);
 }
 
 static cover_status look_for_run(struct job *job) {

@@ -16,26 +16,26 @@ static int64_t part_channels(int part, int channels, int ndim) { return part < 2
 /* Pairs of the step behind the last one: drawn like all others, but never trained on. */
 static cover_status draw_pair(cover_trainer *trainer, float *const out[PARTS], int index) {
     const struct sample *sample;
-    const struct grid *grid = &trainer->engine->grid;
-    TRY(prefetch_redraw(trainer->prefetch, trainer->settings.common.steps, index, &sample));
+    const struct grid *grid = &trainer->core.engine->grid;
+    TRY(prefetch_redraw(trainer->core.prefetch, trainer->core.settings.common.steps, index, &sample));
     const float *images = sample->input[PAIR_IMAGES];
-    const float *from[PARTS] = {images, images + grid_pixels(grid) * trainer->reader.channels, sample->input[PAIR_TRUTH],
+    const float *from[PARTS] = {images, images + grid_pixels(grid) * trainer->core.reader.channels, sample->input[PAIR_TRUTH],
                                 sample->input[PAIR_MASK]};
     for (int i = 0; i < PARTS; i++)
-        memcpy(out[i], from[i], (size_t)(grid_pixels(grid) * part_channels(i, trainer->reader.channels, grid->ndim)) * sizeof(float));
+        memcpy(out[i], from[i], (size_t)(grid_pixels(grid) * part_channels(i, trainer->core.reader.channels, grid->ndim)) * sizeof(float));
     return COVER_OK;
 }
 
 static int64_t drawn_sample(const cover_trainer *trainer, int index) {
-    const struct settings *s = &trainer->settings;
-    int64_t number = s->common.steps * s->common.batch + index, count = trainer->reader.count;
+    const struct settings *s = &trainer->core.settings;
+    int64_t number = s->common.steps * s->common.batch + index, count = trainer->core.reader.count;
     return order_sample((uint64_t)s->common.seed, number / count, number % count, count);
 }
 
 cover_status preview_write(cover_trainer *trainer, const char *path) {
-    cover_context *context = trainer->context;
-    const struct grid *grid = &trainer->engine->grid;
-    int count = grid->ndim == 3 ? 1 : trainer->settings.common.batch < PREVIEW_PAIRS ? (int)trainer->settings.common.batch : PREVIEW_PAIRS;
+    cover_context *context = trainer->core.context;
+    const struct grid *grid = &trainer->core.engine->grid;
+    int count = grid->ndim == 3 ? 1 : trainer->core.settings.common.batch < PREVIEW_PAIRS ? (int)trainer->core.settings.common.batch : PREVIEW_PAIRS;
     struct tensor_output tensors[PREVIEW_PAIRS * PARTS];
     struct tensor_pair metadata[PREVIEW_PAIRS + 1];
     char names[PREVIEW_PAIRS * PARTS][32], keys[PREVIEW_PAIRS][32], samples[PREVIEW_PAIRS][256];
@@ -46,7 +46,7 @@ cover_status preview_write(cover_trainer *trainer, const char *path) {
     if (file_exists(path)) return COVER_OK;
     for (int k = 0; k < count; k++) {
         for (int i = 0; i < PARTS; i++) {
-            int64_t channels = part_channels(i, trainer->reader.channels, grid->ndim);
+            int64_t channels = part_channels(i, trainer->core.reader.channels, grid->ndim);
             values[k][i] = memory_alloc(context, (size_t)(grid_pixels(grid) * channels) * sizeof(float));
             if (!values[k][i]) goto done;
             memcpy(shapes[i], (int64_t[]){grid->size[0], grid->size[1], grid->size[2], channels}, sizeof shapes[i]);
@@ -56,11 +56,11 @@ cover_status preview_write(cover_trainer *trainer, const char *path) {
         }
         GO(draw_pair(trainer, values[k], k));
         snprintf(keys[k], sizeof keys[k], "%d.name", k);
-        snprintf(samples[k], sizeof samples[k], "%s", trainer->reader.name(trainer->reader.user, drawn_sample(trainer, k)));
+        snprintf(samples[k], sizeof samples[k], "%s", trainer->core.reader.name(trainer->core.reader.user, drawn_sample(trainer, k)));
         metadata[k] = (struct tensor_pair){keys[k], samples[k]};
         status = COVER_ERROR_MEMORY;
     }
-    snprintf(dataset, sizeof dataset, "%lld samples, content %.12s", (long long)trainer->reader.count, trainer->hash);
+    snprintf(dataset, sizeof dataset, "%lld samples, content %.12s", (long long)trainer->core.reader.count, trainer->core.hash);
     metadata[count] = (struct tensor_pair){"dataset", dataset};
     status = safetensors_write(context, path, tensors, count * PARTS, metadata, count + 1);
 done:

@@ -1,9 +1,7 @@
-/* The public trainer: engine, prefetch and schedule behind one handle (include/libcover/trainer.h). */
+/* The public trainer: a trainer core that learns from view pairs, alone or with other ranks (include/libcover/trainer.h). */
 #include "trainer.h"
 
 #include "core/train/ranks.h"
-#include "io/dataset/reader.h"
-#include "io/weights/checkpoint.h"
 #include "io/weights/weights.h"
 
 #include <libcover/ranks.h>
@@ -31,6 +29,16 @@ static cover_status check_dataset(const struct settings *settings, const cover_d
 
 /* ---- life */
 
+static cover_status samples(const struct sample_maker **maker, struct trainer_core *core) {
+    cover_trainer *trainer = (cover_trainer *)core;
+    *maker = &trainer->maker.maker;
+    return pair_maker(&trainer->maker, core->context, &core->settings, &core->reader);
+}
+static cover_status save(struct trainer_core *core, const char *path) { return core_write(core, path, NULL, 0); }
+
+static const struct trainer_kind pretraining = {.objective = "cover", .foreign = "give one of this objective, or start a new run",
+                                                .sample = "pair", .model = pair_model, .samples = samples, .save = save};
+
 static cover_status plan_text(cover_context *context, const struct engine *engine, const char *ranks, char **out) {
     struct engine_bytes bytes = engine_bytes(engine);
     struct text text = {.context = context};
@@ -46,20 +54,12 @@ static cover_status plan_text(cover_context *context, const struct engine *engin
 }
 
 cover_status trainer_create_bare(cover_trainer **made, cover_context *context, const cover_config *config) {
-    TRY(config_expect(config, false));
-    TRY(cover_config_validate(config));
     cover_trainer *trainer = memory_zero(context, sizeof *trainer);
     if (!trainer) return COVER_ERROR_MEMORY;
-    trainer->context = context;
-    struct share share;
     cover_status status;
-    GO(cover_config_copy(&trainer->config, config));
-    trainer->settings = *config_settings(trainer->config);
-    struct grid grid = settings_grid(&trainer->settings.views.crop, (int)trainer->settings.network.dims);
-    GO(share_here(&share, context, trainer->settings.common.batch));
-    GO(engine_create(&trainer->engine, context, &trainer->settings, pair_model, &grid, share.count));
-    GO(ranks_join(trainer->engine, &share));
-    GO(plan_text(context, trainer->engine, "", &trainer->plan));
+    GO(core_begin(&trainer->core, &pretraining, context, config, context->communicator));
+    GO(core_engine(&trainer->core));
+    GO(plan_text(context, trainer->core.engine, "", &trainer->plan));
     *made = trainer;
 done:
     if (status != COVER_OK) cover_trainer_destroy(trainer);
@@ -70,9 +70,7 @@ static cover_status create_here(cover_trainer **made, cover_context *context, co
                                 const cover_dataset_info *info) {
     TRY(check_dataset(config_settings(config), info));
     TRY(trainer_create_bare(made, context, config));
-    (*made)->dataset = dataset;
-    memcpy((*made)->hash, info->hash, sizeof (*made)->hash);
-    (*made)->reader = dataset_reader(dataset);
+    core_data(&(*made)->core, dataset, info);
     return COVER_OK;
 }
 
@@ -103,7 +101,7 @@ cover_status cover_trainer_create(cover_trainer **out, cover_context *context, c
     TRY(collective_agree(ranks, status));
     if (ranks) TRY(same_run(context, config, &info));
     GO(collective_agree(ranks, create_here(&trainer, context, dataset, config, &info)));
-    GO(ranks_share_state(trainer->engine));
+    GO(ranks_share_state(trainer->core.engine));
     if (ranks && ranks->rank == 0 && !share_keeps_bits(ranks->ranks))
         log_line(context, COVER_LOG_WARNING, "with %d ranks losses and weights are not the same bits as with 1, 2, 4, 8, ... ranks",
                  ranks->ranks);
@@ -115,11 +113,9 @@ done:
 
 void cover_trainer_destroy(cover_trainer *trainer) {
     if (!trainer) return;
-    prefetch_destroy(trainer->prefetch);
-    engine_destroy(trainer->engine);
-    cover_config_destroy(trainer->config);
-    memory_free(trainer->context, trainer->plan);
-    memory_free(trainer->context, trainer);
+    core_free(&trainer->core);
+    memory_free(trainer->core.context, trainer->plan);
+    memory_free(trainer->core.context, trainer);
 }
 
 const char *cover_trainer_plan(const cover_trainer *trainer) { return trainer->plan; }
@@ -160,126 +156,63 @@ cover_status cover_plan_ranks(char **json, cover_context *context, const cover_c
 
 /* ---- a step */
 
-static void stop_prefetch(cover_trainer *trainer) {
-    prefetch_destroy(trainer->prefetch);
-    trainer->prefetch = NULL;
-}
-
-cover_status trainer_prefetch(cover_trainer *trainer) {
-    if (trainer->prefetch) return COVER_OK;
-    TRY(pair_maker(&trainer->maker, trainer->context, &trainer->settings, &trainer->reader));
-    return prefetch_create(&trainer->prefetch, trainer->engine, &trainer->maker.maker, trainer->step);
-}
-
-static cover_status ready(cover_trainer *trainer) {
-    if (cancelled(trainer->context)) return fail(COVER_ERROR_CANCELLED, "step %lld: cancelled", (long long)trainer->step + 1);
-    return trainer_prefetch(trainer);
-}
-
 cover_status cover_trainer_step(cover_step_report *given, cover_trainer *trainer) {
     if (!trainer) return fail(COVER_ERROR_ARGUMENT, "cover_trainer_step: the trainer is NULL");
-    if (!trainer->reader.read) return fail(COVER_ERROR_ARGUMENT, "cover_trainer_step: the trainer has no dataset");
-    double start = seconds_now();
-    struct step_sums sums;
-    TRY(collective_agree(trainer->context->communicator, ready(trainer)));
-    double norm, rate = schedule_rate(&trainer->settings.common, trainer->step);
-    TRY(prefetch_step(&trainer->prefetch, trainer->engine, &trainer->maker.maker, trainer->step, rate, &sums, &norm));
-    double valid = sums.count > 0 ? (double)sums.count : 1;
-    double total = (trainer->settings.objective.loss_vec ? sums.term[TERM_VECTOR] / valid : 0) +
-                   (trainer->settings.objective.loss_con ? 1 + sums.term[TERM_COSINE] / valid : 0);
-    if (!step_finite(&sums, norm)) return prefetch_diagnose(&trainer->prefetch, trainer->engine, trainer->step, "pair");
-    if (sums.count == 0)
-        log_line(trainer->context, COVER_LOG_WARNING, "step %lld: no valid pixel in any pair, so no update was made",
-                  (long long)trainer->step + 1);
-    trainer->step++;
-    double seconds = seconds_now() - start;
-    cover_step_report report = {.struct_size = sizeof report, .step = trainer->step, .loss = total, .l_vec = sums.term[TERM_VECTOR] / valid,
-                                .l_con = 1 + sums.term[TERM_COSINE] / valid, .l_zero = sums.zero / valid, .grad_norm = norm, .lr = rate,
-                                .seconds = seconds, .pairs_per_second = (double)trainer->settings.common.batch / seconds,
-                                .valid_pixels = sums.count};
+    if (!trainer->core.reader.read) return fail(COVER_ERROR_ARGUMENT, "cover_trainer_step: the trainer has no dataset");
+    struct core_step made;
+    TRY(core_step(&made, &trainer->core));
+    const struct step_sums *sums = &made.sums;
+    const struct settings *s = &trainer->core.settings;
+    double valid = sums->count > 0 ? (double)sums->count : 1;
+    double total = (s->objective.loss_vec ? sums->term[TERM_VECTOR] / valid : 0) +
+                   (s->objective.loss_con ? 1 + sums->term[TERM_COSINE] / valid : 0);
+    if (sums->count == 0)
+        log_line(trainer->core.context, COVER_LOG_WARNING, "step %lld: no valid pixel in any pair, so no update was made",
+                 (long long)trainer->core.step);
+    cover_step_report report = {.struct_size = sizeof report, .step = trainer->core.step, .loss = total,
+                                .l_vec = sums->term[TERM_VECTOR] / valid, .l_con = 1 + sums->term[TERM_COSINE] / valid,
+                                .l_zero = sums->zero / valid, .grad_norm = made.norm, .lr = made.rate, .seconds = made.seconds,
+                                .pairs_per_second = (double)s->common.batch / made.seconds, .valid_pixels = sums->count};
     report_write(given, &report, sizeof report);
     return COVER_OK;
 }
 
 /* ---- to and from files */
 
-/* Rank 0 reads and writes files; all ranks learn how it went. */
-static cover_status by_rank_0(cover_trainer *trainer, cover_status (*work)(cover_trainer *trainer, const char *path),
-                              const char *path) {
-    struct communicator *ranks = trainer->context->communicator;
-    return collective_agree(ranks, ranks && ranks->rank != 0 ? COVER_OK : work(trainer, path));
-}
-
-static cover_status save(cover_trainer *trainer, const char *path) {
-    struct engine *engine = trainer->engine;
-    TRY(engine_fetch(engine));
-    const char *json = cover_config_json(trainer->config);
-    if (!json) return COVER_ERROR_MEMORY;
-    struct checkpoint checkpoint = {.step = trainer->step, .updates = engine->updates, .seed = trainer->settings.common.seed,
-                                    .config = json, .dataset_hash = trainer->hash, .objective = "cover",
-                                    .parameters = &engine->model.parameters, .weights = engine->weights, .m = engine->m,
-                                    .v = engine->v};
-    return checkpoint_write(trainer->context, path, &checkpoint);
-}
-
 cover_status cover_trainer_save(cover_trainer *trainer, const char *path) {
     if (!trainer || !path) return fail(COVER_ERROR_ARGUMENT, "cover_trainer_save: an argument is NULL");
-    return by_rank_0(trainer, save, path);
-}
-
-static cover_status take(cover_trainer *trainer, const char *path, struct checkpoint_file *file) {
-    struct engine *engine = trainer->engine;
-    TRY(config_resumes(trainer->config, path, file->config));
-    if (trainer->dataset && strcmp(file->dataset_hash, trainer->hash) != 0)
-        return fail(COVER_ERROR_MISMATCH, "%s: the run was made with another dataset (content %.12s, not %.12s); give the "
-                    "dataset of the run, or start a new run", path, file->dataset_hash, trainer->hash);
-    if (strcmp(file->objective, "cover") != 0)
-        return fail(COVER_ERROR_MISMATCH, "%s: its objective is '%s', not cover", path, file->objective);
-    TRY(checkpoint_read(file, &engine->model.parameters, engine->weights, engine->m, engine->v));
-    trainer->step = file->step, engine->updates = file->updates;
-    return engine_weights_changed(engine);
-}
-
-static cover_status load(cover_trainer *trainer, const char *path) {
-    struct checkpoint_file *file;
-    TRY(checkpoint_open(&file, trainer->context, path));
-    cover_status status = take(trainer, path, file);
-    checkpoint_close(file);
-    return status;
+    return core_save(&trainer->core, path);
 }
 
 cover_status cover_trainer_load(cover_trainer *trainer, const char *path) {
     if (!trainer || !path) return fail(COVER_ERROR_ARGUMENT, "cover_trainer_load: an argument is NULL");
-    TRY(by_rank_0(trainer, load, path));
-    stop_prefetch(trainer);
-    TRY(collective_broadcast(trainer->context->communicator, &trainer->step, sizeof trainer->step));
-    return ranks_share_state(trainer->engine);
+    return core_load(&trainer->core, path);
 }
 
-static cover_status init_weights(cover_trainer *trainer, const char *path, bool allow_partial) {
+static cover_status init_weights(struct trainer_core *core, const char *path, bool allow_partial) {
     struct tensor_file *file;
-    TRY(weights_open(&file, trainer->context, path));
+    TRY(weights_open(&file, core->context, path));
     struct weights_match match = {.allow_partial = allow_partial};
-    cover_status status = weights_load(trainer->engine->weights, &trainer->engine->model.parameters, file, &match);
+    cover_status status = weights_load(core->engine->weights, &core->engine->model.parameters, file, &match);
     tensor_file_close(file);
-    return status == COVER_OK ? engine_weights_changed(trainer->engine) : status;
+    return status == COVER_OK ? engine_weights_changed(core->engine) : status;
 }
-static cover_status init_whole(cover_trainer *trainer, const char *path) { return init_weights(trainer, path, false); }
-static cover_status init_partly(cover_trainer *trainer, const char *path) { return init_weights(trainer, path, true); }
+static cover_status init_whole(struct trainer_core *core, const char *path) { return init_weights(core, path, false); }
+static cover_status init_partly(struct trainer_core *core, const char *path) { return init_weights(core, path, true); }
 
 cover_status cover_trainer_init_weights(cover_trainer *trainer, const char *path, int allow_partial) {
     if (!trainer || !path) return fail(COVER_ERROR_ARGUMENT, "cover_trainer_init_weights: an argument is NULL");
-    TRY(by_rank_0(trainer, allow_partial ? init_partly : init_whole, path));
-    return ranks_share_state(trainer->engine);
+    TRY(core_by_writer(&trainer->core, allow_partial ? init_partly : init_whole, path));
+    return ranks_share_state(trainer->core.engine);
 }
 
-static cover_status export_weights(cover_trainer *trainer, const char *path) {
-    TRY(engine_fetch(trainer->engine));
-    return weights_write(trainer->context, path, &trainer->engine->model.parameters, trainer->engine->weights, trainer->config, NULL,
-                         trainer->step);
+static cover_status export_weights(struct trainer_core *core, const char *path) {
+    TRY(engine_fetch(core->engine));
+    return weights_write(core->context, path, &core->engine->model.parameters, core->engine->weights, core->config, NULL,
+                         core->step);
 }
 
 cover_status cover_trainer_export(cover_trainer *trainer, const char *path) {
     if (!trainer || !path) return fail(COVER_ERROR_ARGUMENT, "cover_trainer_export: an argument is NULL");
-    return by_rank_0(trainer, export_weights, path);
+    return core_by_writer(&trainer->core, export_weights, path);
 }

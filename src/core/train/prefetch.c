@@ -190,9 +190,8 @@ static void stop(struct prefetch **prefetch) {
     *prefetch = NULL;
 }
 
-cover_status prefetch_step(struct prefetch **prefetch, struct engine *engine, const struct sample_maker *maker, int64_t step,
-                           double lr, struct step_sums *sums, double *norm) {
-    if (!*prefetch) TRY(prefetch_create(prefetch, engine, maker, step));
+cover_status prefetch_step(struct prefetch **prefetch, struct engine *engine, int64_t step, double lr, struct step_sums *sums,
+                           double *norm) {
     struct sample_source source = prefetch_source(*prefetch, step);
     source.ahead = &(*prefetch)->ahead, source.more = step + 1 < engine->settings.common.steps;
     cover_status status = engine_train(engine, &source, lr, sums, norm);

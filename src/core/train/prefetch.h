@@ -27,10 +27,10 @@ void prefetch_destroy(struct prefetch *prefetch); /* takes NULL */
 
 /* The samples of one step; steps must be asked for in order, and each sample of a step taken once. */
 struct sample_source prefetch_source(struct prefetch *prefetch, int64_t step);
-/* One step of the engine (engine_train()), reading ahead from `step` when *prefetch is NULL.  After an error *prefetch is gone: some
- * samples of the step were taken, and the next try draws them again. */
-cover_status prefetch_step(struct prefetch **prefetch, struct engine *engine, const struct sample_maker *maker, int64_t step,
-                           double lr, struct step_sums *sums, double *norm);
+/* One step of the engine (engine_train()).  After an error *prefetch is gone: some samples of the step were taken, and the next try
+ * draws them again. */
+cover_status prefetch_step(struct prefetch **prefetch, struct engine *engine, int64_t step, double lr, struct step_sums *sums,
+                           double *norm);
 /* A sum of that step went bad: run its samples again one by one, looking at every tensor, and name the first that is not finite.
  * `what`: a sample in messages, "pair".  *prefetch is gone afterwards. */
 cover_status prefetch_diagnose(struct prefetch **prefetch, struct engine *engine, int64_t step, const char *what);

@@ -25,10 +25,9 @@ cover_status share_of(struct share *share, int rank, int ranks, int64_t batch) {
     return COVER_OK;
 }
 
-cover_status share_here(struct share *share, const cover_context *context, int64_t batch) {
-    struct communicator *c = context->communicator;
-    TRY(share_of(share, c ? c->rank : 0, c ? c->ranks : 1, batch));
-    share->with = c;
+cover_status share_with(struct share *share, struct communicator *ranks, int64_t batch) {
+    TRY(share_of(share, ranks ? ranks->rank : 0, ranks ? ranks->ranks : 1, batch));
+    share->with = ranks;
     return COVER_OK;
 }
 

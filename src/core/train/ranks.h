@@ -9,8 +9,8 @@
 
 /* Of rank `rank` of `ranks`.  COVER_ERROR_ARGUMENT when there are more ranks than samples. */
 cover_status share_of(struct share *share, int rank, int ranks, int64_t batch);
-/* This context's. */
-cover_status share_here(struct share *share, const cover_context *context, int64_t batch);
+/* Of this rank of `ranks`; NULL: all of it. */
+cover_status share_with(struct share *share, struct communicator *ranks, int64_t batch);
 /* Does this number of ranks follow the tree of one rank, so that sums are the same bits? */
 bool share_keeps_bits(int ranks);
 /* This engine, made for share->count samples, trains with the other ranks from now on. */

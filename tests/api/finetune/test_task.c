@@ -164,14 +164,14 @@ END_TEST
 static void check_trained(const char *kind, const char *settings, const char *const *trained) {
     cover_dataset *dataset = make_data((struct scene){.kind = kind[0] == 's' ? DISC : PATTERN}, NULL);
     cover_task *task = make_task(dataset, kind, NULL, settings);
-    const struct parameters *parameters = &task->engine->model.parameters;
+    const struct parameters *parameters = &task->core.engine->model.parameters;
     size_t bytes = (size_t)parameters->floats * sizeof(float);
     float *before = malloc(bytes);
-    memcpy(before, task->engine->weights, bytes);
+    memcpy(before, task->core.engine->weights, bytes);
     take_steps(task, 3);
     for (int i = 0; i < parameters->count; i++) {
         const struct parameter *row = &parameters->rows[i];
-        bool wanted = false, same = memcmp(before + row->offset, task->engine->weights + row->offset, (size_t)row->count * sizeof(float)) == 0;
+        bool wanted = false, same = memcmp(before + row->offset, task->core.engine->weights + row->offset, (size_t)row->count * sizeof(float)) == 0;
         for (const char *const *prefix = trained; *prefix; prefix++) wanted |= strncmp(row->name, *prefix, strlen(*prefix)) == 0;
         if (!wanted) ck_assert_msg(same, "%s was changed with %s", row->name, settings);
         else if (strstr(row->name, "weight")) ck_assert_msg(!same, "%s was not changed with %s", row->name, settings);
@@ -195,13 +195,13 @@ END_TEST
 
 static void check_backbone(cover_dataset *dataset, const char *kind, const char *init, const cover_backbone *wanted) {
     cover_task *task = make_task(dataset, kind, init, "");
-    const struct parameters *parameters = &task->engine->model.parameters;
+    const struct parameters *parameters = &task->core.engine->model.parameters;
     int compared = 0;
     for (int i = 0; i < parameters->count; i++) {
         cover_tensor *value;
         if (strncmp(parameters->rows[i].name, "backbone.", 9) != 0) continue;
         ck_assert_ok(cover_backbone_get(&value, wanted, parameters->rows[i].name));
-        ck_assert_mem_eq(task->engine->weights + parameters->rows[i].offset, cover_tensor_data(value),
+        ck_assert_mem_eq(task->core.engine->weights + parameters->rows[i].offset, cover_tensor_data(value),
                          (size_t)parameters->rows[i].count * sizeof(float));
         cover_tensor_destroy(value);
         compared++;
@@ -253,9 +253,9 @@ END_TEST
 START_TEST(a_layer_before_the_head_is_measured_once_and_then_stays) {
     cover_dataset *dataset = make_data((struct scene){.kind = DISC}, NULL);
     cover_task *task = make_task(dataset, "seg", NULL, "");
-    const struct parameters *parameters = &task->engine->model.parameters;
+    const struct parameters *parameters = &task->core.engine->model.parameters;
     const struct parameter *weight = &parameters->rows[parameters_find(parameters, "standardise.weight")];
-    const float *values = task->engine->weights + weight->offset;
+    const float *values = task->core.engine->weights + weight->offset;
     float before[64];
     ck_assert_int_eq(weight->count, 64);
     memcpy(before, values, sizeof before);
@@ -264,7 +264,7 @@ START_TEST(a_layer_before_the_head_is_measured_once_and_then_stays) {
     ck_assert_mem_eq(before, values, sizeof before);
     cover_task_destroy(task);
     task = make_task(dataset, "seg", NULL, "standardise=off");
-    ck_assert_int_eq(parameters_find(&task->engine->model.parameters, "standardise.weight"), -1);
+    ck_assert_int_eq(parameters_find(&task->core.engine->model.parameters, "standardise.weight"), -1);
     cover_task_destroy(task);
     cover_dataset_destroy(dataset);
 }
@@ -304,7 +304,7 @@ START_TEST(the_best_weights_are_kept_and_written) {
     /* ruin the network: what was best stays best */
     float *head = weights_of(task, "head.bias", NULL);
     head[0] = 1000;
-    ck_assert_ok(engine_weights_changed(task->engine));
+    ck_assert_ok(engine_weights_changed(task->core.engine));
     ck_assert_ok(cover_task_validate(NULL, task));
     ck_assert_double_eq(task->score, 0);
     ck_assert_int_eq(task->best_step, 12);
@@ -321,8 +321,8 @@ START_TEST(a_checkpoint_tells_prediction_the_best_weights_so_far) {
         cover_task *task = make_task(dataset, "seg", NULL, "");
         take_steps(task, 2);
         if (validated) ck_assert_ok(cover_task_validate(NULL, task));
-        size_t bytes = (size_t)task->engine->model.parameters.floats * sizeof(float);
-        float *wanted = memcpy(malloc(bytes), task->engine->weights, bytes), *flat;
+        size_t bytes = (size_t)task->core.engine->model.parameters.floats * sizeof(float);
+        float *wanted = memcpy(malloc(bytes), task->core.engine->weights, bytes), *flat;
         if (validated) take_steps(task, 2);
         ck_assert_ok(cover_task_save(task, at("checkpoint.h5")));
         struct task_about about;
@@ -457,7 +457,7 @@ START_TEST(a_pixel_that_is_no_number_stops_the_step_and_names_the_case) {
             ck_assert(isnan(task->best_score));
         } else {
             ck_assert_fails(cover_task_step(NULL, task), COVER_ERROR_NUMERIC, "case case_00");
-            ck_assert_int_eq(task->step, 0);
+            ck_assert_int_eq(task->core.step, 0);
         }
         cover_task_destroy(task);
         cover_dataset_destroy(dataset);
@@ -470,9 +470,9 @@ START_TEST(weights_that_are_no_numbers_stop_the_step_and_name_the_tensor) {
     cover_task *task = make_task(dataset, "seg", NULL, "");
     take_steps(task, 1);
     *weights_of(task, "backbone.down2.maxpool_conv.1.double_conv.0.weight", NULL) = NAN;
-    ck_assert_ok(engine_weights_changed(task->engine));
+    ck_assert_ok(engine_weights_changed(task->core.engine));
     ck_assert_fails(cover_task_step(NULL, task), COVER_ERROR_NUMERIC, "step 2", "backbone.down2");
-    ck_assert_int_eq(task->step, 1);
+    ck_assert_int_eq(task->core.step, 1);
     cover_task_destroy(task);
     cover_dataset_destroy(dataset);
 }
@@ -497,7 +497,7 @@ START_TEST(configs_and_checkpoints_of_other_jobs_are_refused) {
     cover_dataset *other = make_data((struct scene){.kind = DISC, .variant = 7}, at("other.h5"));
     task = make_task(other, "seg", NULL, "");
     ck_assert_fails(cover_task_load(task, at("task.h5")), COVER_ERROR_MISMATCH, "another dataset", "start a new run");
-    ck_assert_int_eq(task->step, 0);
+    ck_assert_int_eq(task->core.step, 0);
     cover_task_destroy(task);
     cover_dataset_destroy(other);
     cover_dataset_destroy(dataset);
@@ -633,12 +633,12 @@ START_TEST(a_validation_that_was_cancelled_is_made_up_for) {
             take_steps(task, 1);
             if (step % 2 == 0 && step < (last ? 8 : 2)) ck_assert_ok(cover_task_validate(NULL, task));
         }
-        prefetch_destroy(task->prefetch); /* nobody else reads now */
-        task->prefetch = NULL;
-        inner = task->reader;
-        task->reader.label = cancelling_label, reads_left = 2;
+        prefetch_destroy(task->core.prefetch); /* nobody else reads now */
+        task->core.prefetch = NULL;
+        inner = task->core.reader;
+        task->core.reader.label = cancelling_label, reads_left = 2;
         ck_assert_fails(cover_task_validate(NULL, task), COVER_ERROR_CANCELLED, "cancelled");
-        task->reader = inner;
+        task->core.reader = inner;
         cover_context_resume(context);
         ck_assert_ok(folder_create(run));
         ck_assert_ok(cover_task_save(task, checkpoint));

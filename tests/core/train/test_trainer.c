@@ -111,10 +111,10 @@ static struct figures train(int threads, const char *lanes, const char *batch) {
         ck_assert(isfinite(report.loss) && report.l_vec > 0 && report.l_zero > 0 && report.valid_pixels > 0);
         figures.loss[i] = report.loss, figures.norm[i] = report.grad_norm;
     }
-    size_t bytes = (size_t)trainer->engine->model.parameters.floats * sizeof(float);
+    size_t bytes = (size_t)trainer->core.engine->model.parameters.floats * sizeof(float);
     figures.weights = malloc(bytes + sizeof(size_t));
     memcpy(figures.weights, &bytes, sizeof bytes);
-    memcpy((char *)figures.weights + sizeof bytes, trainer->engine->weights, bytes);
+    memcpy((char *)figures.weights + sizeof bytes, trainer->core.engine->weights, bytes);
     cover_trainer_destroy(trainer);
     cover_dataset_destroy(dataset);
     cover_config_destroy(settings);
@@ -202,10 +202,10 @@ START_TEST(a_step_without_a_valid_pixel_updates_nothing) {
     ck_assert_ok(cover_trainer_create(&trainer, context, dataset, config));
     for (int i = 0; i < 6; i++) {
         cover_step_report report = COVER_STEP_REPORT_INIT;
-        int64_t updates = trainer->engine->updates;
+        int64_t updates = trainer->core.engine->updates;
         ck_assert_ok(cover_trainer_step(&report, trainer));
         seen += report.valid_pixels == 0;
-        ck_assert_int_eq(trainer->engine->updates, updates + (report.valid_pixels > 0));
+        ck_assert_int_eq(trainer->core.engine->updates, updates + (report.valid_pixels > 0));
     }
     ck_assert_int_gt(seen, 0);
     cover_trainer_destroy(trainer);
@@ -218,13 +218,13 @@ START_TEST(numbers_that_go_bad_stop_the_step_and_name_the_tensor) {
     cover_trainer *trainer;
     ck_assert_ok(cover_trainer_create(&trainer, context, dataset, config));
     ck_assert_ok(cover_trainer_step(NULL, trainer));
-    int row = parameters_find(&trainer->engine->model.parameters, "backbone.up2.conv.double_conv.0.bias");
-    trainer->engine->weights[trainer->engine->model.parameters.rows[row].offset] = NAN;
-    ck_assert_ok(engine_weights_changed(trainer->engine));
+    int row = parameters_find(&trainer->core.engine->model.parameters, "backbone.up2.conv.double_conv.0.bias");
+    trainer->core.engine->weights[trainer->core.engine->model.parameters.rows[row].offset] = NAN;
+    ck_assert_ok(engine_weights_changed(trainer->core.engine));
     ck_assert_int_eq(cover_trainer_step(NULL, trainer), COVER_ERROR_NUMERIC);
     ck_assert_ptr_nonnull(strstr(cover_error_text(), "step 2"));
     ck_assert_ptr_nonnull(strstr(cover_error_text(), "backbone.up2.conv.double_conv.0"));
-    ck_assert_int_eq(trainer->step, 1);
+    ck_assert_int_eq(trainer->core.step, 1);
     cover_trainer_destroy(trainer);
     cover_dataset_destroy(dataset);
 }
