@@ -21,7 +21,13 @@ typedef struct cover_feature_options {
     cover_progress_fn *progress; /**< images done, of how many; may be NULL */
     void *user;
 } cover_feature_options;
-#define COVER_FEATURE_OPTIONS_INIT {sizeof(cover_feature_options), 4, 0, 0, 0, 0, 0}
+/** Full size, the rest as 0 says.  The macro calls it with sizeof; programs in other languages pass the size of their struct. */
+COVER_API void cover_feature_options_init(cover_feature_options *options, size_t struct_size);
+#ifdef __cplusplus
+#define COVER_FEATURE_OPTIONS_INIT cover_initialised(cover_feature_options_init)
+#else
+#define COVER_FEATURE_OPTIONS_INIT {.struct_size = sizeof(cover_feature_options), .level = 4}
+#endif
 
 /** Features of a network at pixels of labelled images, scaled to length 1 (L_con compares directions alone).
  *
@@ -49,7 +55,7 @@ typedef struct cover_tsne_options {
     cover_progress_fn *progress; /**< iterations done; may be NULL */
     void *user;
 } cover_tsne_options;
-#define COVER_TSNE_OPTIONS_INIT {sizeof(cover_tsne_options), 0, 0, 0, 0, 0, 0}
+#define COVER_TSNE_OPTIONS_INIT COVER_SIZED(cover_tsne_options)
 
 /** Points to the plane so that near ones stay near.  The same bits for any number of threads.
  *

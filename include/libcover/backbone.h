@@ -19,7 +19,7 @@ typedef struct cover_backbone_options {
     size_t struct_size;
     int allow_partial; /**< 1: weights that are missing stay fresh, unexpected ones are left out; both are logged */
 } cover_backbone_options;
-#define COVER_BACKBONE_OPTIONS_INIT {sizeof(cover_backbone_options), 0}
+#define COVER_BACKBONE_OPTIONS_INIT COVER_SIZED(cover_backbone_options)
 
 /** Load a network from a run folder, checkpoint or safetensors file; the file says which network it is.
  *  @param options NULL for defaults

@@ -23,7 +23,7 @@ typedef struct cover_bench_options {
     int layers;            /**< 1: the JSON has a row a node of the graph, too */
     const char *html;      /**< write a page with a roofline and the table here; NULL = none */
 } cover_bench_options;
-#define COVER_BENCH_OPTIONS_INIT {sizeof(cover_bench_options), 0, 0, 0, 0, 0, 0, 0, 0, 0}
+#define COVER_BENCH_OPTIONS_INIT COVER_SIZED(cover_bench_options)
 
 /** Time one part of the work on random data: one unmeasured round, then several measured ones; then each node of its graph on
  *  one thread, and what the machine can do at best.

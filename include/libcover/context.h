@@ -39,7 +39,7 @@ typedef struct cover_context_options {
     int deterministic;                  /**< GPU: 1 = only algorithms that give the same bits in every run (the CPU always does) */
     int tf32;                           /**< GPU: 1 = float32 convolutions may round their operands to TF32 */
 } cover_context_options;
-#define COVER_CONTEXT_OPTIONS_INIT {sizeof(cover_context_options), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}
+#define COVER_CONTEXT_OPTIONS_INIT COVER_SIZED(cover_context_options)
 
 /** Create a context.  @param options NULL for defaults.
  *  @return COVER_OK; COVER_ERROR_ARGUMENT (unknown device or isa, negative threads); COVER_ERROR_DEVICE (the device, its module,

@@ -30,8 +30,7 @@ typedef struct cover_pack_options {
     const char *negative;        /**< the label that means none of the classes, such as "No Finding"; NULL = no such */
     int spacing_median;          /**< resample to the median spacing of the images, axis by axis; not with spacing_mm */
 } cover_pack_options;
-#define COVER_PACK_OPTIONS_INIT                                                                                        \
-    {sizeof(cover_pack_options), 0, {0, 0, 0}, {0, 0, 0}, {0, 0}, {0, 0}, 0, 0, 0, 0, 0, 0, 0, 0, 0}
+#define COVER_PACK_OPTIONS_INIT COVER_SIZED(cover_pack_options)
 
 /** Pack sources (folders, nnU-Net raw datasets, class folders, collection files, single images) into one file.
  *  Work in progress lies in "OUTPUT.spool" beside the output, which is replaced in one move at the end.
@@ -70,7 +69,7 @@ typedef struct cover_dataset_info {
     int multilabel;           /**< 1: each sample has a set of classes, class_set of cover_sample_info */
     int ignore_label;         /**< pixels of label maps that count for nothing have this value, which is `classes`, or -1 */
 } cover_dataset_info;
-#define COVER_DATASET_INFO_INIT {sizeof(cover_dataset_info), 0, 0, 0, 0, 0, {0, 0, 0}, {0, 0, 0}, {0}, 0, 0}
+#define COVER_DATASET_INFO_INIT COVER_SIZED(cover_dataset_info)
 COVER_API cover_status cover_dataset_get_info(cover_dataset_info *info, const cover_dataset *dataset);
 
 /** Name of a class: by label value of dataset.json, a class folder's, or a word of a labels file.
@@ -91,7 +90,7 @@ typedef struct cover_sample_info {
     const char *patient;      /**< "" = not known; as long valid as name */
     uint64_t class_set;       /**< multilabel: bit c = class c holds; 0 otherwise */
 } cover_sample_info;
-#define COVER_SAMPLE_INFO_INIT {sizeof(cover_sample_info), COVER_U8, {0, 0, 0}, {0, 0, 0}, {0}, 0, 0, 0, 0, 0, 0}
+#define COVER_SAMPLE_INFO_INIT COVER_SIZED(cover_sample_info)
 COVER_API cover_status cover_dataset_sample(cover_sample_info *info, const cover_dataset *dataset, int64_t index);
 
 /** Read one sample as it was packed: (C, [D,] H, W).  May be called from several threads at once. */

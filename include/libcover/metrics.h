@@ -73,7 +73,7 @@ typedef struct cover_interval {
     double mean, low, high; /**< NaN when nothing is known */
     int64_t count;          /**< finite values that went in */
 } cover_interval;
-#define COVER_INTERVAL_INIT {sizeof(cover_interval), 0, 0, 0, 0}
+#define COVER_INTERVAL_INIT COVER_SIZED(cover_interval)
 
 /** Percentile bootstrap interval of the mean over cases (Efron 1979); values that are not finite are left out.
  *  @param resamples   0 = 2000
@@ -101,7 +101,7 @@ typedef struct cover_evaluate_options {
     cover_progress_fn *progress; /**< cases done, of how many; may be NULL */
     void *user;
 } cover_evaluate_options;
-#define COVER_EVALUATE_OPTIONS_INIT {sizeof(cover_evaluate_options), 0, 0, 0, 0, 0, 0, 0, 0, 0}
+#define COVER_EVALUATE_OPTIONS_INIT COVER_SIZED(cover_evaluate_options)
 
 /** Compare predictions with labels (the command's `eval`; docs/evaluation.md).
  *

@@ -21,7 +21,13 @@ typedef struct cover_predictor_options {
     int64_t keep_component; /**< drop connected components of fewer pixels; below 0 = the task's, 0 = keep all */
     const char *precision;  /**< feature maps as "fp32" or "bf16"; NULL = the task's */
 } cover_predictor_options;
-#define COVER_PREDICTOR_OPTIONS_INIT {sizeof(cover_predictor_options), 0, -1, -1, 0}
+/** All as the task says.  The macro calls it with sizeof; programs in other languages pass the size of their struct. */
+COVER_API void cover_predictor_options_init(cover_predictor_options *options, size_t struct_size);
+#ifdef __cplusplus
+#define COVER_PREDICTOR_OPTIONS_INIT cover_initialised(cover_predictor_options_init)
+#else
+#define COVER_PREDICTOR_OPTIONS_INIT {.struct_size = sizeof(cover_predictor_options), .overlap = -1, .keep_component = -1}
+#endif
 
 /** Load a task.
  *  @param path    a run folder of fine-tuning (the best weights so far while it still trains), its weights.safetensors or
@@ -65,7 +71,7 @@ typedef struct cover_predict_options {
     cover_progress_fn *progress;              /**< images done, of how many; may be NULL */
     void *user;
 } cover_predict_options;
-#define COVER_PREDICT_OPTIONS_INIT {sizeof(cover_predict_options), 0, 0, 0, 0}
+#define COVER_PREDICT_OPTIONS_INIT COVER_SIZED(cover_predict_options)
 
 /** Predict image files.
  *

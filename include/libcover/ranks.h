@@ -24,7 +24,7 @@ typedef struct cover_ranks_options {
     double join_seconds;     /**< how long ranks wait for each other at the beginning; 0 = 120 */
     const char *module;      /**< absolute path of the module of MPI; NULL = libcover-mpi.so beside libcover.so */
 } cover_ranks_options;
-#define COVER_RANKS_OPTIONS_INIT {sizeof(cover_ranks_options), 0, 0, 0, 0, 0, 0, 0}
+#define COVER_RANKS_OPTIONS_INIT COVER_SIZED(cover_ranks_options)
 
 /** Meet the other ranks.  MPI is initialised only if it is not, and then finalised by cover_context_destroy(); a caller that
  *  initialised it needs MPI_THREAD_SERIALIZED, and makes no call of MPI while the context lives.

@@ -29,7 +29,7 @@ typedef struct cover_views {
     int64_t valid_pixels;  /**< ones in mask */
     double zero_loss;      /**< sum over valid pixels and axes of |field|: unscaled L_vec of the zero field */
 } cover_views;
-#define COVER_VIEWS_INIT {sizeof(cover_views), 0, 0, 0, 0, 0, 0}
+#define COVER_VIEWS_INIT COVER_SIZED(cover_views)
 
 /** Draw the pair (seed, step, sample) of one image.  Same arguments, same pair, bit for bit, on any thread.
  *  @param[out] views  the tensors are created by the call; release them with cover_views_release()

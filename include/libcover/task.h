@@ -40,7 +40,7 @@ typedef struct cover_task_report {
     double best_score;         /**< of the best validation; NaN before one */
     int64_t best_step;         /**< where it was; 0 before one */
 } cover_task_report;
-#define COVER_TASK_REPORT_INIT {sizeof(cover_task_report), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}
+#define COVER_TASK_REPORT_INIT COVER_SIZED(cover_task_report)
 
 /** Choose the cases (settings: shots, fraction, fold, folds, val, split_seed), build the network, load the backbone.
  *  @param init as in cover_task_config(); classification takes the encoder alone
@@ -75,7 +75,7 @@ typedef struct cover_finetune_options {
     void (*on_step)(void *user, const cover_task_report *report, int64_t steps); /**< after each step, may be NULL */
     void *user;
 } cover_finetune_options;
-#define COVER_FINETUNE_OPTIONS_INIT {sizeof(cover_finetune_options), 0, 0, 0}
+#define COVER_FINETUNE_OPTIONS_INIT COVER_SIZED(cover_finetune_options)
 
 /** The whole job into a run folder: config.json, log.jsonl, events, checkpoint.h5, weights.safetensors (the best), result.json,
  *  report.html (docs/finetune.md).  On cancel it saves checkpoint.h5 and returns COVER_ERROR_CANCELLED.

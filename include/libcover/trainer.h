@@ -25,7 +25,7 @@ typedef struct cover_step_report {
     double pairs_per_second;
     int64_t valid_pixels;  /**< M; 0 = no update was made */
 } cover_step_report;
-#define COVER_STEP_REPORT_INIT {sizeof(cover_step_report), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}
+#define COVER_STEP_REPORT_INIT COVER_SIZED(cover_step_report)
 
 /** Build network, plan and data stream.  Everything that can be refused is refused here, before work starts.
  *  @return COVER_OK; COVER_ERROR_SHAPE (images smaller than the crop, channels); COVER_ERROR_MEMORY with the planned
@@ -68,7 +68,7 @@ typedef struct cover_pretrain_options {
     void (*on_step)(void *user, const cover_step_report *report, int64_t steps); /**< after each step, may be NULL */
     void *user;
 } cover_pretrain_options;
-#define COVER_PRETRAIN_OPTIONS_INIT {sizeof(cover_pretrain_options), 0, 0, 0, 0, 0}
+#define COVER_PRETRAIN_OPTIONS_INIT COVER_SIZED(cover_pretrain_options)
 
 /** The whole job into a run folder: config.json, log.jsonl, events, checkpoints, weights.safetensors, report.html.
  *  On cancel it saves checkpoint.h5 and returns COVER_ERROR_CANCELLED.  Of several ranks (ranks.h) the first one reads and writes the

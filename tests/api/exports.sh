@@ -29,4 +29,20 @@ for header in "$include"/libcover/*.h; do
     $cxx -std=c++11 -Wall -Wextra -Wpedantic -Werror -I"$include" -c "$work/one.cc" -o "$work/one.o" 2>"$work/said"
     verdict "$name compiles alone as C++11" $? "$work/said"
 done
+# each COVER_X_INIT starts a cover_x, and takes new members without a change
+{
+    echo '#include <libcover/cover.h>'
+    echo 'int main(void) {'
+    grep -ho '^ *# *define COVER_[A-Z0-9_]*_INIT' "$include"/libcover/*.h | sed 's/.* //' | sort -u | while read -r macro; do
+        echo "{ $(echo "${macro%_INIT}" | tr '[:upper:]' '[:lower:]') made = $macro; if (made.struct_size != sizeof made) return 1; }"
+    done
+    echo 'return 0; }'
+} >"$work/init.c"
+cp "$work/init.c" "$work/init.cc"
+$cc -std=c11 -Wall -Wextra -Wpedantic -Werror -I"$include" -c "$work/init.c" -o "$work/init.o" 2>"$work/said"
+verdict 'each _INIT macro compiles in C11 without a warning' $? "$work/said"
+if [ "$cxx" != none ]; then
+    $cxx -std=c++11 -Wall -Wextra -Wpedantic -Werror -I"$include" -c "$work/init.cc" -o "$work/init.o" 2>"$work/said"
+    verdict 'each _INIT macro compiles in C++11 without a warning' $? "$work/said"
+fi
 echo "1..$number"

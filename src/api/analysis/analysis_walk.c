@@ -41,6 +41,11 @@ static cover_status choose(struct walk *walk, int64_t samples, const char *data)
     return COVER_OK;
 }
 
+void cover_feature_options_init(cover_feature_options *options, size_t struct_size) {
+    static const cover_feature_options fresh = COVER_FEATURE_OPTIONS_INIT;
+    options_init(options, struct_size, &fresh, sizeof fresh);
+}
+
 cover_status walk_open(struct walk *walk, cover_context *context, const char *weights, const char *data,
                        const cover_feature_options *options) {
     *walk = (struct walk){.context = context, .options = COVER_FEATURE_OPTIONS_INIT};

@@ -27,6 +27,11 @@ const struct task_about *predictor_about(const cover_predictor *predictor) { ret
 
 /* ---- life */
 
+void cover_predictor_options_init(cover_predictor_options *options, size_t struct_size) {
+    static const cover_predictor_options fresh = COVER_PREDICTOR_OPTIONS_INIT;
+    options_init(options, struct_size, &fresh, sizeof fresh);
+}
+
 static cover_status apply_options(cover_config *config, const cover_predictor_options *given) {
     cover_predictor_options options = COVER_PREDICTOR_OPTIONS_INIT;
     char number[40];

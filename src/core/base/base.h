@@ -41,6 +41,8 @@ static inline cover_status as_given(cover_status given, cover_status returned) {
 
 /* ---- option structs: known fields copied, unknown non-zero tails refused. */
 cover_status options_read(void *known, size_t known_bytes, const void *given, const char *what);
+/* The start of an option struct of the caller's size: what is known, zero behind it. */
+void options_init(void *given, size_t given_bytes, const void *known, size_t known_bytes);
 /* Report structs: copy as much as the caller's struct_size holds. */
 void report_write(void *given, const void *known, size_t known_bytes);
 

@@ -5,18 +5,35 @@
 #include <stdio.h>
 #include <string.h>
 
-
 const char *cover_version(void) { return COVER_VERSION; }
+int cover_version_number(void) { return COVER_VERSION_NUMBER; }
 
+#define STATUS(name, text) [name] = {#name, text}
+static const struct status_row {
+    const char *name, *text;
+} statuses[] = {
+    STATUS(COVER_OK, "done"),
+    STATUS(COVER_ERROR_ARGUMENT, "an argument or setting has a value that is not taken"),
+    STATUS(COVER_ERROR_SHAPE, "sizes, channels or dimensions do not fit each other"),
+    STATUS(COVER_ERROR_MEMORY, "memory is short, or the memory limit would be passed"),
+    STATUS(COVER_ERROR_IO, "the operating system refused to read or write"),
+    STATUS(COVER_ERROR_FORMAT, "a file is damaged, or not what it says"),
+    STATUS(COVER_ERROR_UNSUPPORTED, "this build or version cannot do that"),
+    STATUS(COVER_ERROR_MISMATCH, "settings, data or weights belong to different runs"),
+    STATUS(COVER_ERROR_NUMERIC, "a number is NaN or infinite"),
+    STATUS(COVER_ERROR_CANCELLED, "stopped on request; the work done is kept"),
+    STATUS(COVER_ERROR_INTERNAL, "a promise inside libcover is broken; please report it"),
+    STATUS(COVER_ERROR_DEVICE, "a GPU, its driver or a library of it is missing, does not fit, or was lost"),
+    STATUS(COVER_ERROR_RANK, "another rank failed, does not answer, or runs something else"),
+};
+enum { STATUSES = sizeof statuses / sizeof *statuses };
+
+int cover_status_count(void) { return STATUSES; }
 const char *cover_status_name(cover_status status) {
-    static const char *const names[] = {
-        "COVER_OK",           "COVER_ERROR_ARGUMENT",    "COVER_ERROR_SHAPE",    "COVER_ERROR_MEMORY",
-        "COVER_ERROR_IO",     "COVER_ERROR_FORMAT",      "COVER_ERROR_UNSUPPORTED", "COVER_ERROR_MISMATCH",
-        "COVER_ERROR_NUMERIC", "COVER_ERROR_CANCELLED",  "COVER_ERROR_INTERNAL", "COVER_ERROR_DEVICE",
-        "COVER_ERROR_RANK",
-    };
-    unsigned index = (unsigned)status;
-    return index < sizeof names / sizeof *names ? names[index] : "unknown status";
+    return (unsigned)status < STATUSES ? statuses[status].name : "unknown status";
+}
+const char *cover_status_text(cover_status status) {
+    return (unsigned)status < STATUSES ? statuses[status].text : "a status of another version of libcover";
 }
 
 cover_status(fail)(cover_status status, const char *format, ...) {
@@ -53,6 +70,13 @@ cover_status options_read(void *known, size_t known_bytes, const void *given, co
     memcpy(known, given, given_bytes < known_bytes ? given_bytes : known_bytes);
     *(size_t *)known = known_bytes;
     return COVER_OK;
+}
+
+void options_init(void *given, size_t given_bytes, const void *known, size_t known_bytes) {
+    if (!given || given_bytes < sizeof(size_t)) return;
+    memset(given, 0, given_bytes);
+    memcpy(given, known, given_bytes < known_bytes ? given_bytes : known_bytes);
+    *(size_t *)given = given_bytes;
 }
 
 void report_write(void *given, const void *known, size_t known_bytes) {

@@ -7,9 +7,10 @@
 #include "core/train/order.h"
 #include "core/settings/settings.h"
 
-#include <libcover/trainer.h>
+#include <libcover/cover.h>
 
 #include <math.h>
+#include <stddef.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -38,6 +39,59 @@ START_TEST(an_error_keeps_its_text_even_when_it_is_built_from_the_old_one) {
     ck_assert_str_eq(cover_error_text(), "file a.png: row 7");
     ck_assert_str_eq(cover_status_name(COVER_ERROR_FORMAT), "COVER_ERROR_FORMAT");
     ck_assert_str_eq(cover_status_name((cover_status)99), "unknown status");
+}
+END_TEST
+
+START_TEST(every_status_has_a_name_and_a_text_of_its_own) {
+    ck_assert_int_eq(cover_status_count(), COVER_ERROR_RANK + 1);
+    for (int i = 0; i < cover_status_count(); i++) {
+        ck_assert(!strncmp(cover_status_name((cover_status)i), "COVER_", 6));
+        ck_assert(cover_status_text((cover_status)i)[0]);
+        for (int k = 0; k < i; k++) {
+            ck_assert_str_ne(cover_status_name((cover_status)i), cover_status_name((cover_status)k));
+            ck_assert_str_ne(cover_status_text((cover_status)i), cover_status_text((cover_status)k));
+        }
+    }
+    ck_assert_str_eq(cover_status_text((cover_status)-1), "a status of another version of libcover");
+    ck_assert_str_eq(cover_status_text((cover_status)cover_status_count()), "a status of another version of libcover");
+}
+END_TEST
+
+START_TEST(the_version_of_the_headers_is_that_of_the_build) {
+    char text[40];
+    snprintf(text, sizeof text, "%d.%d.%d", COVER_VERSION_MAJOR, COVER_VERSION_MINOR, COVER_VERSION_PATCH);
+    ck_assert_str_eq(text, COVER_VERSION); /* as the build defines it */
+    ck_assert_str_eq(text, cover_version());
+    ck_assert_int_eq(cover_version_number(), COVER_VERSION_NUMBER);
+    ck_assert_int_lt(COVER_VERSION_MINOR, 100);
+    ck_assert_int_lt(COVER_VERSION_PATCH, 100);
+}
+END_TEST
+
+START_TEST(options_that_do_not_start_at_zero_start_alike_by_macro_and_by_function) {
+    cover_predictor_options predictor = COVER_PREDICTOR_OPTIONS_INIT;
+    cover_feature_options features = COVER_FEATURE_OPTIONS_INIT;
+    struct { /* a caller whose struct has grown */
+        cover_predictor_options options;
+        uint64_t newer;
+    } later;
+    memset(&later, 0xFF, sizeof later);
+    cover_predictor_options_init(&later.options, sizeof later);
+    ck_assert_uint_eq(later.options.struct_size, sizeof later);
+    ck_assert_double_eq(later.options.overlap, predictor.overlap);
+    ck_assert_int_eq(later.options.keep_component, predictor.keep_component);
+    ck_assert(!later.options.mirror && !later.options.precision && !later.newer);
+    cover_feature_options made, older;
+    cover_feature_options_init(&made, sizeof made);
+    ck_assert_uint_eq(made.struct_size, features.struct_size);
+    ck_assert_int_eq(made.level, features.level);
+    ck_assert(!made.images && !made.points && !made.progress);
+    memset(&older, 0x5A, sizeof older); /* nothing is written behind the caller's struct */
+    cover_feature_options_init(&older, offsetof(cover_feature_options, points));
+    ck_assert_uint_eq(older.struct_size, offsetof(cover_feature_options, points));
+    ck_assert_int_eq(older.level, features.level);
+    ck_assert_int_eq(older.points, 0x5A5A5A5A5A5A5A5A);
+    cover_feature_options_init(NULL, sizeof made);
 }
 END_TEST
 
@@ -296,6 +350,9 @@ int main(void) {
     tcase_set_timeout(tcase, 60);
     tcase_add_checked_fixture(tcase, setup, teardown);
     ADD(tcase, an_error_keeps_its_text_even_when_it_is_built_from_the_old_one);
+    ADD(tcase, options_that_do_not_start_at_zero_start_alike_by_macro_and_by_function);
+    ADD(tcase, the_version_of_the_headers_is_that_of_the_build);
+    ADD(tcase, every_status_has_a_name_and_a_text_of_its_own);
     ADD(tcase, unknown_options_at_the_end_of_a_struct_are_refused_only_when_set);
     ADD(tcase, bad_context_options_are_refused_with_a_remedy);
     ADD(tcase, json_text_quotes_what_must_be_quoted);
