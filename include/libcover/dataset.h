@@ -76,6 +76,9 @@ COVER_API cover_status cover_dataset_get_info(cover_dataset_info *info, const co
  *  @return owned by the dataset; NULL when it is not known, and for an index outside 0..classes-1 */
 COVER_API const char *cover_dataset_class_name(const cover_dataset *dataset, int index);
 
+/** What a sample is for, as packed. */
+typedef enum cover_split { COVER_SPLIT_NONE, COVER_SPLIT_TRAIN, COVER_SPLIT_VAL, COVER_SPLIT_TEST } cover_split;
+
 /** What one sample carries beside its pixels. */
 typedef struct cover_sample_info {
     size_t struct_size;
@@ -85,7 +88,7 @@ typedef struct cover_sample_info {
     double affine[12];        /**< voxel (x, y, z) to world, rows of 3x4, RAS mm; all 0 = not known */
     int has_label;
     int class_index;          /**< -1 = none, or class_set has them */
-    int split;                /**< 0 none, 1 train, 2 val, 3 test */
+    cover_split split;
     const char *name;         /**< owned by the dataset, valid until the next call for any sample on this thread */
     const char *patient;      /**< "" = not known; as long valid as name */
     uint64_t class_set;       /**< multilabel: bit c = class c holds; 0 otherwise */

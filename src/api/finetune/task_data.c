@@ -58,8 +58,8 @@ static cover_status read_rows(uint8_t *split, int64_t *patient, int *class_index
         TRY(dataset_row(dataset, i, &row));
         TRY(dataset_names(dataset, &row, name, who));
         split[i] = row.split, class_index[i] = row.class_index, patient[i] = -1;
-        if (settings->task.task == TASK_SEGMENTATION && row.label_dtype == DATASET_NO_LABEL) split[i] = SPLIT_TEST; /* nothing to learn from */
-        if (settings->task.task == TASK_CLASSIFICATION && !settings->task.multilabel && row.class_index < 0) split[i] = SPLIT_TEST;
+        if (settings->task.task == TASK_SEGMENTATION && row.label_dtype == DATASET_NO_LABEL) split[i] = COVER_SPLIT_TEST; /* nothing to learn from */
+        if (settings->task.task == TASK_CLASSIFICATION && !settings->task.multilabel && row.class_index < 0) split[i] = COVER_SPLIT_TEST;
         if (!*who) continue;
         sha256(who, strlen(who), named[known].digest);
         named[known++].sample = i;

@@ -12,7 +12,7 @@ struct member {
     int64_t sample, patient, first; /* first: the patient's first sample */
     uint64_t key;                   /* of the patient, random */
     double turn;                    /* when the patient is asked for validation: its rank within its class, 0..1 */
-    int class, role;                /* class 0 for tasks without; role SPLIT_ */
+    int class, role;                /* class 0 for tasks without; role a cover_split */
 };
 
 struct choice {
@@ -57,16 +57,16 @@ static const char *class_text(char text[80], const struct choice *choice, int cl
 static cover_status take_members(struct choice *choice) {
     const struct split_input *input = choice->input;
     bool has_train = false;
-    for (int64_t i = 0; i < input->samples; i++) has_train |= input->split[i] == SPLIT_TRAIN;
+    for (int64_t i = 0; i < input->samples; i++) has_train |= input->split[i] == COVER_SPLIT_TRAIN;
     for (int64_t i = 0; i < input->samples; i++) {
         int role = input->split[i];
-        if (role == SPLIT_NONE) {
+        if (role == COVER_SPLIT_NONE) {
             if (has_train) continue;
-            role = SPLIT_TRAIN;
+            role = COVER_SPLIT_TRAIN;
         }
         int64_t patient = input->patient ? input->patient[i] : -1;
         int class = input->class_index ? input->class_index[i] : 0;
-        if (role != SPLIT_TEST && (class < 0 || class >= choice->classes))
+        if (role != COVER_SPLIT_TEST && (class < 0 || class >= choice->classes))
             return fail(COVER_ERROR_ARGUMENT, "sample %lld has %s, but classification needs one of %d; pack it with its class",
                         (long long)i, class < 0 ? "no class" : "an unknown class", choice->classes);
         choice->members[choice->count++] = (struct member){.sample = i, .patient = patient, .first = i, .class = class, .role = role};
@@ -93,7 +93,7 @@ static cover_status find_patients(struct choice *choice) {
     }
     int64_t kept = 0;
     for (int64_t i = 0; i < choice->count; i++)
-        if (m[i].role != SPLIT_TEST) m[kept++] = m[i];
+        if (m[i].role != COVER_SPLIT_TEST) m[kept++] = m[i];
     choice->count = kept;
     qsort(m, (size_t)kept, sizeof *m, by_key);
     return COVER_OK;
@@ -113,7 +113,7 @@ static void take_fold(struct choice *choice) {
     bool chosen = false;
     for (int64_t i = 0; i < choice->count; i++) {
         if (begins_patient(choice, i)) chosen = choice->seen[m[i].class]++ % folds == fold;
-        if (chosen) m[i].role = SPLIT_VAL;
+        if (chosen) m[i].role = COVER_SPLIT_VAL;
     }
 }
 
@@ -132,7 +132,7 @@ static void take_number(struct choice *choice) {
     qsort(m, (size_t)choice->count, sizeof *m, by_turn);
     for (int64_t i = 0, taken = 0; i < choice->count; i++, taken++) {
         if (begins_patient(choice, i) && taken >= choice->settings->task.val) break;
-        m[i].role = SPLIT_VAL;
+        m[i].role = COVER_SPLIT_VAL;
     }
     qsort(m, (size_t)choice->count, sizeof *m, by_key);
 }
@@ -140,7 +140,7 @@ static void take_number(struct choice *choice) {
 static cover_status take_validation(struct choice *choice, bool *own) {
     const struct settings *s = choice->settings;
     int64_t patients = 0, validate = 0;
-    for (int64_t i = 0; i < choice->count; i++) validate += choice->members[i].role == SPLIT_VAL;
+    for (int64_t i = 0; i < choice->count; i++) validate += choice->members[i].role == COVER_SPLIT_VAL;
     *own = validate > 0;
     if (*own) return COVER_OK;
     memset(choice->counts, 0, (size_t)choice->classes * sizeof *choice->counts);
@@ -150,7 +150,7 @@ static cover_status take_validation(struct choice *choice, bool *own) {
         take_number(choice);
     else
         take_fold(choice);
-    for (int64_t i = 0; i < choice->count; i++) validate += choice->members[i].role == SPLIT_VAL;
+    for (int64_t i = 0; i < choice->count; i++) validate += choice->members[i].role == COVER_SPLIT_VAL;
     if (validate > 0 && validate < choice->count) return COVER_OK;
     if (s->task.val > 0)
         return fail(COVER_ERROR_ARGUMENT,
@@ -180,11 +180,11 @@ static cover_status samples_used(int64_t *used, const struct choice *choice, int
 static cover_status keep_training(struct choice *choice) {
     memset(choice->counts, 0, (size_t)choice->classes * sizeof *choice->counts);
     for (int64_t i = 0; i < choice->count; i++)
-        if (choice->members[i].role == SPLIT_TRAIN) choice->counts[choice->members[i].class]++;
+        if (choice->members[i].role == COVER_SPLIT_TRAIN) choice->counts[choice->members[i].class]++;
     for (int c = 0; c < choice->classes; c++) TRY(samples_used(&choice->seen[c], choice, c, choice->counts[c]));
     for (int64_t i = 0; i < choice->count; i++) {
         struct member *m = &choice->members[i];
-        if (m->role == SPLIT_TRAIN && --choice->seen[m->class] < 0) m->role = SPLIT_NONE;
+        if (m->role == COVER_SPLIT_TRAIN && --choice->seen[m->class] < 0) m->role = COVER_SPLIT_NONE;
     }
     return COVER_OK;
 }
@@ -227,8 +227,8 @@ cover_status split_create(struct split *split, cover_context *context, const str
         GO(fail(COVER_ERROR_ARGUMENT, "all %lld samples are test samples; pack some for training", (long long)input->samples));
     GO(take_validation(&choice, &split->own));
     GO(keep_training(&choice));
-    GO(list_of(&split->train, &split->train_count, &choice, SPLIT_TRAIN));
-    GO(list_of(&split->val, &split->val_count, &choice, SPLIT_VAL));
+    GO(list_of(&split->train, &split->train_count, &choice, COVER_SPLIT_TRAIN));
+    GO(list_of(&split->val, &split->val_count, &choice, COVER_SPLIT_VAL));
 done:
     memory_free(context, choice.members), memory_free(context, choice.counts), memory_free(context, choice.seen);
     if (status != COVER_OK) split_free(split);

@@ -6,11 +6,11 @@
 
 #include "core/settings/settings.h"
 
-enum { SPLIT_NONE, SPLIT_TRAIN, SPLIT_VAL, SPLIT_TEST }; /* a sample's own split, as packed */
+#include <libcover/dataset.h>
 
 struct split_input {
     int64_t samples;
-    const uint8_t *split;           /* SPLIT_ of each sample */
+    const uint8_t *split;           /* a cover_split each */
     const int64_t *patient;         /* of each sample, any numbers >= 0: samples of one number stay together; -1 = not known: a
                                        patient of its own; NULL = all of them */
     const int *class_index;         /* of each sample, for classification (one label an image); else NULL */

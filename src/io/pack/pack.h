@@ -7,7 +7,6 @@
 #include "io/dataset/dataset_format.h"
 #include "io/image/image_rules.h"
 
-enum pack_split { SPLIT_NONE, SPLIT_TRAIN, SPLIT_VAL, SPLIT_TEST };
 /* "train", "val", "test"; -1 for another word. */
 int pack_split_of(const char *word);
 
@@ -26,7 +25,7 @@ struct pack_item {
     int class_index;        /* of class_name; -1 = none */
     bool multilabel;        /* class_set counts, and class_index does not: so in all items of a plan, or in none */
     uint64_t class_set;     /* a bit a class */
-    enum pack_split split;
+    cover_split split;
 };
 
 struct pack_plan {

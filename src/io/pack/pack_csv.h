@@ -11,7 +11,7 @@ struct csv_row {
     const char *value[CSV_COLUMNS]; /* in the plan's arena; "" where the column is missing */
     int64_t line;
     const char *used_by;   /* path of the image that this row speaks of */
-    enum pack_split split; /* for pack_split.c */
+    cover_split split; /* for pack_split.c */
 };
 
 struct pack_csv {

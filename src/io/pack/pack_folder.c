@@ -8,8 +8,8 @@
 #include <string.h>
 
 int pack_split_of(const char *word) {
-    static const char *const words[] = {[SPLIT_TRAIN] = "train", [SPLIT_VAL] = "val", [SPLIT_TEST] = "test"};
-    for (int split = SPLIT_TRAIN; split <= SPLIT_TEST; split++)
+    static const char *const words[] = {[COVER_SPLIT_TRAIN] = "train", [COVER_SPLIT_VAL] = "val", [COVER_SPLIT_TEST] = "test"};
+    for (int split = COVER_SPLIT_TRAIN; split <= COVER_SPLIT_TEST; split++)
         if (strcmp(word, words[split]) == 0) return split;
     return -1;
 }
@@ -55,7 +55,7 @@ static cover_status add_splits(struct pack_plan *plan, const char *prefix, const
         const char *path = full_path(plan, folder, files->paths[i]);
         if (!split || !path || !pack_plan_add_file(plan, prefix, files->paths[i], path)) return COVER_ERROR_MEMORY;
         struct pack_item *item = &plan->items[plan->count - 1];
-        item->split = (enum pack_split)pack_split_of(split);
+        item->split = (cover_split)pack_split_of(split);
         if (!in_class) continue;
         item->class_name = first_part(plan, rest, &below);
         if (!item->class_name) return COVER_ERROR_MEMORY;

@@ -12,7 +12,7 @@ enum { LARGEST_JSON = 1 << 28 };
 
 struct listed {
     const char *name; /* in the JSON's memory */
-    enum pack_split split;
+    cover_split split;
     bool used;
 };
 
@@ -30,8 +30,8 @@ static int compare_cases(const void *a, const void *b) {
 static cover_status read_fold(struct fold *fold, struct arena *arena, const json_t *root) {
     static const struct {
         const char *key;
-        enum pack_split split;
-    } parts[] = {{"train", SPLIT_TRAIN}, {"val", SPLIT_VAL}};
+        cover_split split;
+    } parts[] = {{"train", COVER_SPLIT_TRAIN}, {"val", COVER_SPLIT_VAL}};
     if (!json_is_array(root) || json_array_size(root) == 0)
         return fail(COVER_ERROR_FORMAT, "%s: not a list of folds, as nnU-Net writes it", fold->path);
     if ((size_t)fold->index >= json_array_size(root))
@@ -75,7 +75,7 @@ static void apply(const struct fold *fold, cover_context *context, struct pack_p
         if (!found) found = find(fold, path_name(item->name));
         if (found)
             item->split = found->split, found->used = true;
-        else if (item->split != SPLIT_TEST && !item->unusable)
+        else if (item->split != COVER_SPLIT_TEST && !item->unusable)
             item->unusable = "not listed in this fold of the split file";
     }
     for (size_t i = 0; i < fold->count; i++) unused += !fold->cases[i].used;

@@ -101,8 +101,8 @@ static cover_status list_cases(const struct nnunet *source, const json_t *root) 
                     "lists the cases",
                     source->folder);
     else
-        TRY(nnunet_folder_cases(source, "imagesTr", "labelsTr", SPLIT_TRAIN));
-    return folder_exists(test) ? nnunet_folder_cases(source, "imagesTs", "labelsTs", SPLIT_TEST) : COVER_OK;
+        TRY(nnunet_folder_cases(source, "imagesTr", "labelsTr", COVER_SPLIT_TRAIN));
+    return folder_exists(test) ? nnunet_folder_cases(source, "imagesTs", "labelsTs", COVER_SPLIT_TEST) : COVER_OK;
 }
 
 cover_status pack_nnunet(struct pack_plan *plan, const char *prefix, const char *folder) {

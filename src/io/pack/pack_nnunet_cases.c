@@ -15,7 +15,7 @@ static cover_status unusable(struct pack_item *item, const char *reason) {
 
 /* An item of the source for these files; NULL with the error set. */
 static struct pack_item *add_case(const struct nnunet *source, const char *name, const char *const *files, int count,
-                                  enum pack_split split) {
+                                  cover_split split) {
     if (!pack_plan_add_file(source->plan, source->prefix, name, files[0])) return NULL;
     struct pack_item *item = &source->plan->items[source->plan->count - 1];
     item->files = files, item->file_count = count;
@@ -84,14 +84,14 @@ static int compare_texts(const void *a, const void *b) {
 static cover_status find_label(const struct nnunet *source, struct pack_item *item, const char *label) {
     if (file_exists(label))
         item->label = label;
-    else if (item->split == SPLIT_TRAIN && source->label_values > 0 && !item->unusable)
+    else if (item->split == COVER_SPLIT_TRAIN && source->label_values > 0 && !item->unusable)
         return unusable(item, arena_print(&source->plan->arena, "its label %s is missing", label));
     return COVER_OK;
 }
 
 /* One case: files[0..count) of the folder, in order. */
 static cover_status add_folder_case(const struct nnunet *source, const char *const *names, int count,
-                                    const char *image_folder, const char *label_folder, enum pack_split split) {
+                                    const char *image_folder, const char *label_folder, cover_split split) {
     struct arena *arena = &source->plan->arena;
     size_t length = 0;
     const bool named = channel_of(names[0], source->ending, &length) >= 0;
@@ -109,7 +109,7 @@ static cover_status add_folder_case(const struct nnunet *source, const char *con
 }
 
 cover_status nnunet_folder_cases(const struct nnunet *source, const char *images, const char *labels,
-                                 enum pack_split split) {
+                                 cover_split split) {
     struct pack_plan *plan = source->plan;
     cover_status status = COVER_OK;
     struct pack_files files;
@@ -166,7 +166,7 @@ static cover_status add_listed_case(const struct nnunet *source, const char *nam
     if (!paths || !own_name) return COVER_ERROR_MEMORY;
     json_array_foreach((json_t *)images, i,
                        image) if (!(paths[i] = listed_path(source, image))) return COVER_ERROR_MEMORY;
-    struct pack_item *item = add_case(source, own_name, paths, (int)count, SPLIT_TRAIN);
+    struct pack_item *item = add_case(source, own_name, paths, (int)count, COVER_SPLIT_TRAIN);
     if (!item) return COVER_ERROR_MEMORY;
     for (i = 0; i < count && !item->unusable; i++)
         if (!file_exists(paths[i]))

@@ -14,10 +14,10 @@ enum { TRAIN_PERCENT = 80, VAL_PERCENT = 10 };
 static cover_status split_of(const struct pack_csv *csv, struct csv_row *row) {
     static const struct {
         const char *word;
-        enum pack_split split;
-    } words[] = {{"", SPLIT_NONE},          {"none", SPLIT_NONE}, {"train", SPLIT_TRAIN},
-                 {"training", SPLIT_TRAIN}, {"val", SPLIT_VAL},   {"valid", SPLIT_VAL},
-                 {"validation", SPLIT_VAL}, {"test", SPLIT_TEST}, {"testing", SPLIT_TEST}};
+        cover_split split;
+    } words[] = {{"", COVER_SPLIT_NONE},          {"none", COVER_SPLIT_NONE}, {"train", COVER_SPLIT_TRAIN},
+                 {"training", COVER_SPLIT_TRAIN}, {"val", COVER_SPLIT_VAL},   {"valid", COVER_SPLIT_VAL},
+                 {"validation", COVER_SPLIT_VAL}, {"test", COVER_SPLIT_TEST}, {"testing", COVER_SPLIT_TEST}};
     if (csv->column[CSV_SPLIT] < 0) {
         const char *patient = row->value[CSV_PATIENT];
         uint8_t digest[SHA256_BYTES];
@@ -26,9 +26,9 @@ static cover_status split_of(const struct pack_csv *csv, struct csv_row *row) {
                         csv->path, (long long)row->line);
         sha256(patient, strlen(patient), digest);
         const unsigned percent = ((unsigned)digest[0] << 16 | (unsigned)digest[1] << 8 | digest[2]) * 100u >> 24;
-        row->split = percent < TRAIN_PERCENT                 ? SPLIT_TRAIN
-                     : percent < TRAIN_PERCENT + VAL_PERCENT ? SPLIT_VAL
-                                                             : SPLIT_TEST;
+        row->split = percent < TRAIN_PERCENT                 ? COVER_SPLIT_TRAIN
+                     : percent < TRAIN_PERCENT + VAL_PERCENT ? COVER_SPLIT_VAL
+                                                             : COVER_SPLIT_TEST;
         return COVER_OK;
     }
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)

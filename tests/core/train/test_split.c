@@ -20,7 +20,7 @@ static struct split split;
 static void setup(void) {
     ck_assert_ok(cover_context_create(&context, NULL));
     ck_assert_ok(cover_config_create(&config, context, "seg-2d"));
-    memset(packed, SPLIT_NONE, sizeof packed);
+    memset(packed, COVER_SPLIT_NONE, sizeof packed);
     for (int i = 0; i < MOST; i++) patient[i] = -1, class_index[i] = 0;
     input = (struct split_input){.samples = 100, .split = packed, .patient = patient};
     split = (struct split){0};
@@ -86,7 +86,7 @@ START_TEST(the_own_split_is_used_as_it_is) {
 END_TEST
 
 START_TEST(validation_is_taken_out_of_train_and_never_out_of_test) {
-    for (int i = 0; i < 100; i++) packed[i] = i < 60 ? SPLIT_TRAIN : i < 90 ? SPLIT_TEST : SPLIT_NONE;
+    for (int i = 0; i < 100; i++) packed[i] = i < 60 ? COVER_SPLIT_TRAIN : i < 90 ? COVER_SPLIT_TEST : COVER_SPLIT_NONE;
     make();
     ck_assert(!split.own);
     ck_assert_int_eq(split.val_count, 12);
@@ -97,7 +97,7 @@ START_TEST(validation_is_taken_out_of_train_and_never_out_of_test) {
 END_TEST
 
 START_TEST(samples_without_a_split_train_where_none_is_packed_as_train) {
-    for (int i = 0; i < 100; i++) packed[i] = i < 20 ? SPLIT_VAL : i < 50 ? SPLIT_TEST : SPLIT_NONE;
+    for (int i = 0; i < 100; i++) packed[i] = i < 20 ? COVER_SPLIT_VAL : i < 50 ? COVER_SPLIT_TEST : COVER_SPLIT_NONE;
     make();
     ck_assert(split.own);
     ck_assert_int_eq(split.val_count, 20);
@@ -138,7 +138,7 @@ START_TEST(patients_never_straddle) {
         }
         if (n >= 5) ck_assert(split.val_count >= 20 && split.val_count <= 22); /* a patient has 2 or 3 */
     }
-    packed[0] = SPLIT_TRAIN, packed[37] = SPLIT_TEST;
+    packed[0] = COVER_SPLIT_TRAIN, packed[37] = COVER_SPLIT_TEST;
     refused("samples 0 (train) and 37 (test) are of one patient");
 }
 END_TEST
@@ -243,9 +243,9 @@ START_TEST(what_leaves_a_side_empty_is_refused_with_a_remedy) {
     refused("patients: 1)");
     set("val", "0"), set("fold", "1");
     refused("fold 1 of 5 is everything");
-    memset(packed, SPLIT_TEST, 3);
+    memset(packed, COVER_SPLIT_TEST, 3);
     refused("all 3 samples are test samples");
-    memset(packed, SPLIT_VAL, 3);
+    memset(packed, COVER_SPLIT_VAL, 3);
     refused("no training sample is left");
     input.samples = 0;
     refused("no samples");
@@ -262,7 +262,7 @@ START_TEST(a_class_without_a_training_sample_is_named) {
     class_index[4] = 4;
     refused("sample 4 has an unknown class");
     class_index[4] = 2;
-    packed[4] = SPLIT_TEST;
+    packed[4] = COVER_SPLIT_TEST;
     refused("class 2");
 }
 END_TEST
