@@ -34,7 +34,7 @@ std::vector<double> describe(cover_context *context, cover_backbone *network, st
 
     const cover_tensor *level = cover_features_level(features.get(), 0);
     const int64_t *size = cover_tensor_shape(level), *stride = cover_tensor_strides(level);
-    const float *values = static_cast<const float *>(cover_tensor_data(level));
+    const float *values = static_cast<const float *>(cover_tensor_data_const(level));
     std::vector<double> mean(static_cast<size_t>(size[1]));
     for (int64_t c = 0; c < size[1]; c++) {
         for (int64_t y = 0; y < size[2]; y++)

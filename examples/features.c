@@ -32,7 +32,7 @@ int main(int argc, char **argv) {
     for (int i = 0; i < cover_features_count(features); i++) {
         const cover_tensor *level = cover_features_level(features, i);
         const int64_t *shape = cover_tensor_shape(level), *strides = cover_tensor_strides(level);
-        const float *values = cover_tensor_data(level);
+        const float *values = cover_tensor_data_const(level);
         printf("level %d: %lld channels, %lldx%lld, stride %d, first pixel:", i, (long long)shape[1], (long long)shape[2],
                (long long)shape[3], cover_features_stride(features, i));
         for (int64_t c = 0; c < shape[1] && c < 4; c++) printf(" %.3f", values[c * strides[1]]);

@@ -32,6 +32,10 @@ COVER_API cover_status cover_tensor_create(cover_tensor **tensor, cover_context 
 COVER_API cover_status cover_tensor_wrap(cover_tensor **tensor, cover_context *context, cover_dtype dtype, int rank,
                                          const int64_t *shape, const int64_t *strides, void *data);
 
+/** The same over memory that is only read: cover_tensor_data() of it is NULL, and no call writes into it. */
+COVER_API cover_status cover_tensor_view(cover_tensor **tensor, cover_context *context, cover_dtype dtype, int rank,
+                                         const int64_t *shape, const int64_t *strides, const void *data);
+
 /** Like cover_tensor_wrap(); release(user, data) is called when the tensor is destroyed. */
 COVER_API cover_status cover_tensor_adopt(cover_tensor **tensor, cover_context *context, cover_dtype dtype, int rank,
                                           const int64_t *shape, const int64_t *strides, void *data,
@@ -42,17 +46,23 @@ COVER_API cover_dtype cover_tensor_dtype(const cover_tensor *tensor);
 COVER_API int cover_tensor_rank(const cover_tensor *tensor);
 COVER_API const int64_t *cover_tensor_shape(const cover_tensor *tensor);
 COVER_API const int64_t *cover_tensor_strides(const cover_tensor *tensor);
-/** First element. */
-COVER_API void *cover_tensor_data(const cover_tensor *tensor);
+/** First element, to write; NULL of a tensor made by cover_tensor_view(). */
+COVER_API void *cover_tensor_data(cover_tensor *tensor);
+/** First element, to read. */
+COVER_API const void *cover_tensor_data_const(const cover_tensor *tensor);
 
 /** Copy all elements into `target` (same shape, any dtype and strides), converting; to integers rounds half to even and
- *  saturates. */
+ *  saturates.  @return COVER_OK; COVER_ERROR_SHAPE; COVER_ERROR_ARGUMENT when the target is a cover_tensor_view() */
 COVER_API cover_status cover_tensor_copy(cover_tensor *target, const cover_tensor *source);
 
 /* DLPack exchange (github.com/dmlc/dlpack, version 0 struct layout).  `managed` points to a DLManagedTensor. */
-/** Take over a CPU DLManagedTensor: its deleter is called when the tensor is destroyed. */
+/** Take over a CPU DLManagedTensor: its deleter is called when the tensor is destroyed.  After an error it is still the caller's, and
+ *  the deleter was not called.
+ *  @return COVER_OK; COVER_ERROR_UNSUPPORTED (another device or type); COVER_ERROR_ARGUMENT; COVER_ERROR_SHAPE; COVER_ERROR_MEMORY */
 COVER_API cover_status cover_tensor_from_dlpack(cover_tensor **tensor, cover_context *context, void *managed);
-/** Hand a tensor over as DLManagedTensor; ownership goes with it, `tensor` may not be used afterwards. */
+/** Hand a tensor over as DLManagedTensor: its deleter destroys the tensor, which may not be used here any more.  After an error the
+ *  tensor is still the caller's.
+ *  @return COVER_OK; COVER_ERROR_UNSUPPORTED: a cover_tensor_view(), as the receiver could write into it; COVER_ERROR_MEMORY */
 COVER_API cover_status cover_tensor_to_dlpack(void **managed, cover_tensor *tensor);
 
 #ifdef __cplusplus

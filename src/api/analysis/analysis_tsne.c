@@ -16,7 +16,7 @@ enum { EXACT_POINTS = 1000, PNG_SIDE = 1200, LABELS = 65536 };
 
 static float value_at(const cover_tensor *points, int64_t row, int64_t column) {
     const int64_t *strides = cover_tensor_strides(points);
-    return ((const float *)cover_tensor_data(points))[row * strides[0] + column * strides[1]];
+    return ((const float *)cover_tensor_data_const(points))[row * strides[0] + column * strides[1]];
 }
 
 /* Dense float32, checked. */

@@ -78,8 +78,8 @@ cover_status walk_step(const struct walk *walk, int64_t at, int64_t total) {
 /* ---- labels */
 
 static int label_value(const cover_tensor *map, int64_t pixel) {
-    return cover_tensor_dtype(map) == COVER_U8 ? ((const uint8_t *)cover_tensor_data(map))[pixel]
-                                               : ((const uint16_t *)cover_tensor_data(map))[pixel];
+    return cover_tensor_dtype(map) == COVER_U8 ? ((const uint8_t *)cover_tensor_data_const(map))[pixel]
+                                               : ((const uint16_t *)cover_tensor_data_const(map))[pixel];
 }
 
 cover_status walk_labels(const struct walk *walk, int64_t at, int level, uint16_t **out, struct grid *grid) {

@@ -70,6 +70,8 @@ static void delete_handed_over(struct dl_managed_tensor *managed) {
 
 cover_status cover_tensor_to_dlpack(void **out, cover_tensor *tensor) {
     if (!out || !tensor) return fail(COVER_ERROR_ARGUMENT, "cover_tensor_to_dlpack: an argument is NULL");
+    if (tensor->read_only)
+        return fail(COVER_ERROR_UNSUPPORTED, "DLPack: the tensor is a view of memory that is only read; copy it into another first");
     struct dl_managed_tensor *managed = memory_zero(tensor->context, sizeof *managed);
     if (!managed) return COVER_ERROR_MEMORY;
     struct dl_tensor *dl = &managed->tensor;

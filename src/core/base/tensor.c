@@ -80,6 +80,13 @@ cover_status cover_tensor_wrap(cover_tensor **out, cover_context *context, cover
     return cover_tensor_adopt(out, context, dtype, rank, shape, strides, data, NULL, NULL);
 }
 
+cover_status cover_tensor_view(cover_tensor **out, cover_context *context, cover_dtype dtype, int rank,
+                               const int64_t *shape, const int64_t *strides, const void *data) {
+    TRY(cover_tensor_wrap(out, context, dtype, rank, shape, strides, (void *)data)); /* read_only keeps what the cast takes away */
+    (*out)->read_only = true;
+    return COVER_OK;
+}
+
 cover_status cover_tensor_adopt(cover_tensor **out, cover_context *context, cover_dtype dtype, int rank,
                                 const int64_t *shape, const int64_t *strides, void *data,
                                 void (*release)(void *user, void *data), void *user) {
@@ -104,7 +111,8 @@ cover_dtype cover_tensor_dtype(const cover_tensor *tensor) { return tensor->dtyp
 int cover_tensor_rank(const cover_tensor *tensor) { return tensor->rank; }
 const int64_t *cover_tensor_shape(const cover_tensor *tensor) { return tensor->shape; }
 const int64_t *cover_tensor_strides(const cover_tensor *tensor) { return tensor->strides; }
-void *cover_tensor_data(const cover_tensor *tensor) { return tensor->data; }
+void *cover_tensor_data(cover_tensor *tensor) { return tensor->read_only ? NULL : tensor->data; }
+const void *cover_tensor_data_const(const cover_tensor *tensor) { return tensor->data; }
 
 /* ---- copies */
 
@@ -153,6 +161,7 @@ static void copy_elements(const cover_tensor *target, const cover_tensor *source
 
 cover_status cover_tensor_copy(cover_tensor *target, const cover_tensor *source) {
     if (!target || !source) return fail(COVER_ERROR_ARGUMENT, "cover_tensor_copy: an argument is NULL");
+    if (target->read_only) return fail(COVER_ERROR_ARGUMENT, "cover_tensor_copy: the target is a view of memory that is only read");
     if (target->rank != source->rank || memcmp(target->shape, source->shape, sizeof target->shape) != 0) {
         char to[128], from[128];
         return fail(COVER_ERROR_SHAPE, "cover_tensor_copy: the target is %s, but the source is %s",

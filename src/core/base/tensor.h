@@ -16,6 +16,7 @@ struct cover_tensor {
     int64_t strides[COVER_MAX_RANK];         /* in elements */
     void *data;                              /* first element */
     void (*release)(void *user, void *data); /* NULL: the caller's memory */
+    bool read_only;                          /* made by cover_tensor_view() */
     void *user, *held;                       /* what release gets: user and the memory that was adopted */
 };
 

@@ -66,7 +66,7 @@ static float *features_of(int image, int level, int64_t *height, int64_t *width,
     for (int64_t k = 0; k < shape[2] * shape[3]; k++) {
         double square = 0;
         for (int64_t c = 0; c < shape[1]; c++) {
-            float value = ((const float *)cover_tensor_data(tensor))[c * strides[1] + k / shape[3] * strides[2] + k % shape[3] * strides[3]];
+            float value = ((const float *)cover_tensor_data_const(tensor))[c * strides[1] + k / shape[3] * strides[2] + k % shape[3] * strides[3]];
             out[k * shape[1] + c] = value, square += (double)value * (double)value;
         }
         for (int64_t c = 0; c < shape[1]; c++) out[k * shape[1] + c] = (float)((double)out[k * shape[1] + c] / sqrt(square));

@@ -215,7 +215,7 @@ static void *use_shared(void *argument) {
             atomic_store(&shared->wrong, 1);
             return NULL;
         }
-        if (*(float *)cover_tensor_data(cover_features_level(features, 4)) != shared->first[which]) atomic_store(&shared->wrong, 1);
+        if (*(float *)cover_tensor_data_const(cover_features_level(features, 4)) != shared->first[which]) atomic_store(&shared->wrong, 1);
         cover_features_destroy(features);
     }
     return NULL;
@@ -228,7 +228,7 @@ START_TEST(several_threads_share_one_network) {
         cover_features *features;
         shared.x[i] = random_tensor((int64_t[]){1, 1, 32 + 16 * i, 48}, 4, 0, 1, (uint32_t)i);
         ck_assert_ok(cover_backbone_forward(&features, shared.backbone, shared.x[i]));
-        shared.first[i] = *(float *)cover_tensor_data(cover_features_level(features, 4));
+        shared.first[i] = *(float *)cover_tensor_data_const(cover_features_level(features, 4));
         cover_features_destroy(features);
     }
     pthread_t threads[4];

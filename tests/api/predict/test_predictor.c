@@ -104,8 +104,8 @@ static void check_shape(const cover_tensor *tensor, cover_dtype dtype, int rank,
 
 /* The label is the class of the largest score; the scores of a pixel sum to 1. */
 static void check_scores(const cover_tensor *label, const cover_tensor *scores, int64_t pixels, int classes) {
-    const uint8_t *map = cover_tensor_data(label);
-    const float *values = cover_tensor_data(scores);
+    const uint8_t *map = cover_tensor_data_const(label);
+    const float *values = cover_tensor_data_const(scores);
     for (int64_t p = 0; p < pixels; p++) {
         int best = 0;
         double sum = 0;

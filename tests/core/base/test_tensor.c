@@ -375,6 +375,27 @@ static void note_delete(struct DLManagedTensor *self) {
     deleted++;
 }
 
+START_TEST(a_view_is_read_and_never_written) {
+    static const float values[2][3] = {{1, 2, 3}, {4, 5, 6}};
+    const int64_t shape[2] = {2, 3};
+    cover_tensor *view, *copy;
+    void *managed = NULL;
+    ck_assert_ok(cover_tensor_view(&view, context, COVER_F32, 2, shape, NULL, values));
+    ck_assert_ptr_null(cover_tensor_data(view));
+    ck_assert_ptr_eq(cover_tensor_data_const(view), values);
+    ck_assert_ok(cover_tensor_create(&copy, context, COVER_F32, 2, shape));
+    ck_assert_ptr_eq(cover_tensor_data(copy), cover_tensor_data_const(copy));
+    ck_assert_ok(cover_tensor_copy(copy, view));
+    ck_assert_mem_eq(cover_tensor_data_const(copy), values, sizeof values);
+    ck_assert_int_eq(cover_tensor_copy(view, copy), COVER_ERROR_ARGUMENT);
+    ck_assert_int_eq(cover_tensor_to_dlpack(&managed, view), COVER_ERROR_UNSUPPORTED); /* and it is still ours */
+    ck_assert_ptr_null(managed);
+    cover_tensor_destroy(view);
+    cover_tensor_destroy(copy);
+    ck_assert_int_eq(cover_tensor_view(&view, context, COVER_F32, 2, shape, NULL, NULL), COVER_ERROR_ARGUMENT);
+}
+END_TEST
+
 START_TEST(a_dlpack_tensor_is_taken_over_with_offset_and_strides) {
     float memory[16];
     for (int i = 0; i < 16; i++) memory[i] = (float)i;
@@ -514,6 +535,7 @@ int main(void) {
     ADD(basics, a_copy_follows_negative_zero_and_permuted_strides);
     ADD(basics, a_copy_into_strides_leaves_the_gaps_alone);
     ADD(basics, copies_of_other_shapes_are_refused);
+    ADD(basics, a_view_is_read_and_never_written);
     ADD(basics, adopted_memory_is_released_once_and_wrapped_memory_never);
     tcase_add_loop_test(basics, channels_last_and_back_keeps_every_value, 0, 4);
     ADD(basics, a_layout_of_another_rank_is_refused_by_name);

@@ -44,7 +44,7 @@ static void same_values(const cover_tensor *tensor, const struct synthetic *s, c
                     const int64_t index[3] = {z, y, x};
                     int64_t at = first ? c * strides[0] : 0;
                     for (int a = 0; a < s->dims; a++) at += index[3 - s->dims + a] * strides[first + a];
-                    ck_assert_mem_eq((const char *)cover_tensor_data(tensor) + at * (int64_t)element,
+                    ck_assert_mem_eq((const char *)cover_tensor_data_const(tensor) + at * (int64_t)element,
                                      (const char *)expected + k * (int64_t)element, element);
                 }
 }
