@@ -5,7 +5,7 @@
 
 #include "core/method/supervised.h"
 #include "prefetch.h"
-#include "reader.h"
+#include "core/method/reader.h"
 
 struct case_maker {
     struct sample_maker maker;

@@ -5,7 +5,7 @@
 
 #include "core/method/cover.h"
 #include "prefetch.h"
-#include "reader.h"
+#include "core/method/reader.h"
 
 struct pair_maker {
     struct sample_maker maker;

@@ -2,7 +2,7 @@
 #ifndef COVER_DATASET_READER_H
 #define COVER_DATASET_READER_H
 
-#include "core/train/reader.h"
+#include "core/method/reader.h"
 #include "io/image/image_rules.h"
 #include "dataset.h"
 
