@@ -45,11 +45,13 @@ static cover_status save(struct job *job) {
 }
 
 static void log_step(struct job *job, const cover_task_report *report) {
-    const struct event_scalar losses[] = {{"loss", report->loss}, {"cross_entropy", report->cross_entropy},
-                                          {"dice_loss", report->dice_loss}};
+    const double terms[] = {report->cross_entropy, report->dice_loss};
+    const struct task_kind *kind = job->task->kind;
+    run_log_add(&job->log, report->step, &(struct event_scalar){"loss", report->loss}, 1);
+    for (int i = 0; i < kind->terms && kind->terms > 1; i++)
+        run_log_add(&job->log, report->step, &(struct event_scalar){kind->term[i], terms[i]}, 1);
     const struct event_scalar means[] = {{"grad_norm", report->grad_norm}, {"seconds", report->seconds},
                                          {"samples_per_s", report->samples_per_second}};
-    run_log_add(&job->log, report->step, losses, job->settings.task.task == TASK_SEGMENTATION ? 3 : 1);
     run_log_add(&job->log, report->step, means, sizeof means / sizeof *means);
     run_log_set(&job->log, report->step, "lr", report->lr);
 }
@@ -57,7 +59,7 @@ static void log_step(struct job *job, const cover_task_report *report) {
 /* Validation figures go into the line of their step. */
 static cover_status validate(struct job *job) {
     cover_task *task = job->task;
-    bool segmentation = job->settings.task.task == TASK_SEGMENTATION;
+    bool segmentation = task->kind->dense;
     int64_t best = task->best_step;
     TRY(cover_task_validate(NULL, task));
     const struct task_figures *figures = task->best_step != best ? &task->best_figures : &task->figures;
@@ -109,7 +111,7 @@ static cover_status best_figures(struct job *job) {
     cover_task *task = job->task;
     double score;
     if (!task->inference)
-        TRY(inference_create(&task->inference, task->core.context, &task->core.settings, &task->core.engine->model.parameters));
+        TRY(inference_create(&task->inference, task->core.context, task->kind, &task->core.settings, &task->core.engine->model.parameters));
     TRY(engine_fetch(task->core.engine));
     TRY(inference_weights(task->inference, task->best ? task->best : task->core.engine->weights));
     if (task->best_figures.class_mean && task->best) return COVER_OK;
@@ -125,7 +127,7 @@ static cover_status result(struct job *job, char **summary) {
     text_add(&text, "{\"run\": ");
     text_add_json(&text, job->run);
     text_add(&text, ", \"task\": \"%s\", \"steps\": %lld, \"seconds\": %.3f, \"train_cases\": %lld, \"val_cases\": %lld, \"parameters\": "
-             "%lld, \"class_names\": [", job->settings.task.task == TASK_SEGMENTATION ? "seg" : "cls", (long long)task->core.step,
+             "%lld, \"class_names\": [", task->kind->name, (long long)task->core.step,
              job->seconds, (long long)task->split.train_count, (long long)task->split.val_count,
              (long long)task->core.engine->model.parameters.total);
     for (int k = 0; k < job->settings.task.classes; k++) {

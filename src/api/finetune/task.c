@@ -78,11 +78,11 @@ static cover_status check_data(const cover_task *task, const cover_dataset_info 
     if (info->dims != s->network.dims || info->channels != s->network.channels)
         return fail(COVER_ERROR_SHAPE, "the dataset has %dD images of %d channels, the settings say dims=%d and channels=%d; set them as "
                     "the data is", info->dims, info->channels, (int)s->network.dims, (int)s->network.channels);
-    if (s->task.task == TASK_SEGMENTATION && !info->has_labels)
+    if (task->kind->dense && !info->has_labels)
         return fail(COVER_ERROR_ARGUMENT, "task=seg, but the dataset has no label maps; use task=cls, or pack images with labels");
-    if (s->task.task == TASK_CLASSIFICATION && info->has_labels)
+    if (!task->kind->dense && info->has_labels)
         return fail(COVER_ERROR_ARGUMENT, "task=cls, but the dataset has label maps in place of classes of images; use task=seg");
-    if (s->task.task == TASK_CLASSIFICATION && s->task.multilabel != info->multilabel)
+    if (!task->kind->dense && s->task.multilabel != info->multilabel)
         return fail(COVER_ERROR_ARGUMENT, "multilabel=%s, but the dataset has %s an image; set multilabel=%s", s->task.multilabel ? "on" : "off",
                     info->multilabel ? "a set of classes" : "one class", info->multilabel ? "on" : "off");
     if (info->classes > s->task.classes)
@@ -103,10 +103,11 @@ static cover_status prepare_data(cover_task *task, const cover_dataset *dataset)
     TRY(task_split(&task->split, task->core.dataset, s, task->about.class_names));
     if (!(task->class_weights = memory_alloc(task->core.context, (size_t)s->task.classes * sizeof *task->class_weights)))
         return COVER_ERROR_MEMORY;
-    TRY(case_class_weights(task->class_weights, task->core.context, s, &task->core.reader, task->split.train, task->split.train_count,
+    TRY(case_class_weights(task->class_weights, task->core.context, task->kind, s, &task->core.reader, task->split.train, task->split.train_count,
                            task->about.class_names));
     TRY(task_check_validation(task));
-    return case_maker(&task->maker, task->core.context, s, &task->core.reader, task->split.train, task->split.train_count, task->class_weights);
+    return case_maker(&task->maker, task->core.context, task->kind, s, &task->core.reader, task->split.train, task->split.train_count,
+                      task->class_weights);
 }
 
 cover_status cover_task_create(cover_task **out, cover_context *context, cover_dataset *dataset, const cover_config *config,
@@ -119,6 +120,7 @@ cover_status cover_task_create(cover_task **out, cover_context *context, cover_d
     cover_status status;
     GO(core_begin(&task->core, &fine_tuning, context, config, NULL));
     task->about.config = task->core.config;
+    task->kind = task_kind_of(&task->core.settings.task);
     GO(prepare_data(task, dataset));
     GO(core_engine(&task->core));
     if (!task_from_scratch(init)) GO(task_load_backbone(task, init));
@@ -153,11 +155,13 @@ cover_status cover_task_step(cover_task_report *given, cover_task *task) {
     struct core_step made;
     TRY(core_step(&made, &task->core));
     double count = (double)made.sums.count;
-    bool segmentation = task->core.settings.task.task == TASK_SEGMENTATION; /* the Dice of one pixel means nothing */
-    double cross_entropy = made.sums.term[TERM_CROSS_ENTROPY] / count, dice_loss = segmentation ? made.sums.term[TERM_DICE] / count : 0;
-    double loss = cross_entropy + task->core.settings.task.dice * dice_loss;
-    cover_task_report report = {.struct_size = sizeof report, .step = task->core.step, .loss = loss, .cross_entropy = cross_entropy,
-                                .dice_loss = dice_loss, .grad_norm = made.norm, .lr = made.rate, .seconds = made.seconds,
+    double term[MODEL_TERMS] = {0}, loss = 0;
+    for (int i = 0; i < task->kind->terms; i++) {
+        term[i] = made.sums.term[i] / count;
+        loss += term[i] * (task->kind->weight ? task->kind->weight(&task->core.settings.task, i) : 1);
+    }
+    cover_task_report report = {.struct_size = sizeof report, .step = task->core.step, .loss = loss, .cross_entropy = term[0],
+                                .dice_loss = term[1], .grad_norm = made.norm, .lr = made.rate, .seconds = made.seconds,
                                 .samples_per_second = (double)task->core.settings.common.batch / made.seconds, .score = task->score,
                                 .best_score = task->best_score, .best_step = task->best_step};
     report_write(given, &report, sizeof report);
@@ -179,7 +183,7 @@ static cover_status keep_best(cover_task *task) {
 cover_status cover_task_validate(char **json, cover_task *task) {
     if (!task) return fail(COVER_ERROR_ARGUMENT, "cover_task_validate: the task is NULL");
     if (!task->inference)
-        TRY(inference_create(&task->inference, task->core.context, &task->core.settings, &task->core.engine->model.parameters));
+        TRY(inference_create(&task->inference, task->core.context, task->kind, &task->core.settings, &task->core.engine->model.parameters));
     TRY(engine_fetch(task->core.engine));
     TRY(inference_weights(task->inference, task->core.engine->weights));
     TRY(task_figures_compute(task, &task->score));

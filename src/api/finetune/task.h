@@ -23,6 +23,7 @@ struct task_figures {
 struct cover_task {
     struct trainer_core core;
     struct task_about about; /* class names, rules, the core's config: what goes into its weight file */
+    const struct task_kind *kind;
     struct split split;      /* which samples train and which validate */
     float *class_weights;
     struct case_maker maker;

@@ -1,6 +1,8 @@
 /* Names of classes, and who trains and who validates (task_data.h). */
 #include "task_data.h"
 
+#include "core/method/task_kind.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -53,13 +55,14 @@ static cover_status read_rows(uint8_t *split, int64_t *patient, int *class_index
                               const struct settings *settings) {
     char name[DATASET_NAME_MAX + 1], who[DATASET_NAME_MAX + 1];
     int64_t known = 0;
+    const bool dense = task_kind_of(&settings->task)->dense;
     for (int64_t i = 0; i < dataset->directory.samples; i++) {
         struct dataset_row row;
         TRY(dataset_row(dataset, i, &row));
         TRY(dataset_names(dataset, &row, name, who));
         split[i] = row.split, class_index[i] = row.class_index, patient[i] = -1;
-        if (settings->task.task == TASK_SEGMENTATION && row.label_dtype == DATASET_NO_LABEL) split[i] = COVER_SPLIT_TEST; /* nothing to learn from */
-        if (settings->task.task == TASK_CLASSIFICATION && !settings->task.multilabel && row.class_index < 0) split[i] = COVER_SPLIT_TEST;
+        if (dense && row.label_dtype == DATASET_NO_LABEL) split[i] = COVER_SPLIT_TEST; /* nothing to learn from */
+        if (!dense && !settings->task.multilabel && row.class_index < 0) split[i] = COVER_SPLIT_TEST;
         if (!*who) continue;
         sha256(who, strlen(who), named[known].digest);
         named[known++].sample = i;
@@ -78,7 +81,7 @@ cover_status task_split(struct split *split, const cover_dataset *dataset, const
     cover_status status = COVER_ERROR_MEMORY;
     if (!own || !patient || !class_index || !named) goto done;
     GO(read_rows(own, patient, class_index, named, dataset, settings));
-    bool single = settings->task.task == TASK_CLASSIFICATION && !settings->task.multilabel;
+    bool single = !task_kind_of(&settings->task)->dense && !settings->task.multilabel;
     status = split_create(split, context, settings,
                           &(struct split_input){.samples = (int64_t)samples, .split = own, .patient = patient,
                                                 .class_index = single ? class_index : NULL, .classes = (int)settings->task.classes,

@@ -42,7 +42,7 @@ static cover_status show(struct shown *shown, cover_task *task, int k, int64_t r
     static const char *const parts[] = {"image", "truth", "predicted"}, *const facts[] = {"name", "row"};
     for (int i = 0; i < 3; i++) snprintf(shown->names[i], sizeof shown->names[i], "%d.%s", k, parts[i]);
     for (int i = 0; i < 2; i++) snprintf(shown->keys[i], sizeof shown->keys[i], "%d.%s", k, facts[i]);
-    if (task->core.settings.task.task == TASK_CLASSIFICATION) return COVER_OK;
+    if (!task->kind->dense) return COVER_OK;
     return task_case_labels(task, sample, &shown->predicted, &shown->truth, &grid);
 }
 

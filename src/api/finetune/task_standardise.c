@@ -6,7 +6,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { SAMPLES_SEGMENTATION = 16, SAMPLES_CLASSIFICATION = 64 }; /* many pixels each, or one vector each */
+enum { SAMPLES_DENSE = 16, SAMPLES_POOLED = 64 }; /* many pixels each, or one vector each */
 
 struct measured {
     double *sum, *square; /* of each feature */
@@ -25,8 +25,8 @@ static void add_pixels(struct measured *measured, const float *values, int64_t p
 static cover_status measure(struct measured *measured, cover_task *task, const struct task *network, const struct session *session) {
     cover_context *context = task->core.context;
     const struct sample_maker *maker = &task->maker.maker;
-    int64_t pixels = task->core.settings.task.task == TASK_SEGMENTATION ? grid_pixels(&task->maker.crop) : 1;
-    int64_t samples = task->core.settings.task.task == TASK_SEGMENTATION ? SAMPLES_SEGMENTATION : SAMPLES_CLASSIFICATION;
+    int64_t pixels = task->kind->dense ? grid_pixels(&task->maker.crop) : 1;
+    int64_t samples = task->kind->dense ? SAMPLES_DENSE : SAMPLES_POOLED;
     struct run run = {.parameters = task->core.engine->weights};
     void *worker = NULL;
     float *memory = memory_alloc(context, (size_t)maker->floats * sizeof *memory);
@@ -68,7 +68,7 @@ cover_status task_measure_features(cover_task *task) {
     struct task network;
     struct session session = {0};
     struct measured measured = {0};
-    TRY(task_build(&network, context, &task->core.engine->model.parameters, &task->core.settings, &task->maker.crop, 1, TASK_FEATURES));
+    TRY(task_build(&network, context, &task->core.engine->model.parameters, task->kind, &task->core.settings, &task->maker.crop, 1, TASK_FEATURES));
     cover_status status = COVER_ERROR_MEMORY;
     const struct parameters *parameters = &task->core.engine->model.parameters;
     measured.features = parameters->rows[parameters_find(parameters, TASK_STANDARDISE ".bias")].count;

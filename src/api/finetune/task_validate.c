@@ -18,7 +18,7 @@ void task_figures_free(struct task_figures *figures, cover_context *context) {
 static cover_status allocate(struct task_figures *figures, const cover_task *task) {
     size_t classes = (size_t)task->core.settings.task.classes, cases = (size_t)task->split.val_count;
     if (figures->class_mean) return COVER_OK;
-    bool segmentation = task->core.settings.task.task == TASK_SEGMENTATION;
+    bool segmentation = task->kind->dense;
     figures->cases = task->split.val_count;
     figures->class_mean = memory_alloc(task->core.context, classes * sizeof *figures->class_mean);
     if (segmentation) figures->dice = memory_alloc(task->core.context, cases * classes * sizeof *figures->dice);
@@ -168,7 +168,7 @@ static cover_status check_labels(bool *foreground, const cover_task *task, int64
 }
 
 cover_status task_check_validation(cover_task *task) {
-    if (task->core.settings.task.task == TASK_CLASSIFICATION) { /* figures of scores that say nothing: all that can be wrong is the truth */
+    if (!task->kind->dense) { /* figures of scores that say nothing: all that can be wrong is the truth */
         TRY(allocate(&task->figures, task));
         memset(task->figures.score, 0, (size_t)(task->figures.cases * task->core.settings.task.classes) * sizeof(float));
         return summarise_scores(&task->figures, task);
@@ -186,7 +186,7 @@ cover_status task_check_validation(cover_task *task) {
 cover_status task_figures_compute(cover_task *task, double *score) {
     struct task_figures *figures = &task->figures;
     int classes = (int)task->core.settings.task.classes;
-    bool segmentation = task->core.settings.task.task == TASK_SEGMENTATION;
+    bool segmentation = task->kind->dense;
     TRY(allocate(figures, task));
     for (int64_t i = 0; i < figures->cases; i++) {
         int64_t index = task->split.val[i];
@@ -254,7 +254,7 @@ static void write_case(struct text *text, const cover_task *task, const struct t
 }
 
 void task_figures_write(struct text *text, const cover_task *task, const struct task_figures *figures, bool cases) {
-    bool segmentation = task->core.settings.task.task == TASK_SEGMENTATION;
+    bool segmentation = task->kind->dense;
     if (segmentation) text_add(text, "\"mean_dice\": %.9g, \"classes\": ", figures->mean_dice);
     else text_add(text, "\"auc\": %.9g, \"accuracy\": %.9g, \"classes\": ", figures->auc, figures->accuracy);
     write_classes(text, task, figures->class_mean, segmentation ? 1 : 0);

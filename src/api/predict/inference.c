@@ -11,6 +11,7 @@
 
 struct inference {
     struct component component; /* its weights belong to the caller */
+    const struct task_kind *kind;
 };
 
 /* The windows along one axis of an image. */
@@ -85,7 +86,7 @@ static cover_status sweep_windows(struct sweep *sweep, const struct grid *grid) 
     list_flips(sweep, settings);
     sweep->jobs = sweep->flip_count;
     for (int a = 0; a < 3; a++) {
-        if (settings->task.task == TASK_CLASSIFICATION && padded.size[a] > window.size[a]) window.size[a] = padded.size[a];
+        if (!sweep->inference->kind->dense && padded.size[a] > window.size[a]) window.size[a] = padded.size[a];
         TRY(axis_create(&sweep->axis[a], component->context, grid->size[a], window.size[a], settings->task.overlap));
         if (!multiply(sweep->jobs, sweep->axis[a].count, &sweep->jobs))
             return fail(COVER_ERROR_SHAPE, "the image is too large for windows of this crop");
@@ -124,8 +125,9 @@ static void cut_row(void *data, int64_t row) {
 /* ---- the network */
 
 static void build_task(struct prepared *prepared, struct component *component) {
+    const struct inference *inference = (const struct inference *)component;
     struct task task;
-    cover_status status = task_build(&task, component->context, &component->parameters, &component->settings,
+    cover_status status = task_build(&task, component->context, &component->parameters, inference->kind, &component->settings,
                                      &prepared->grid, 1, TASK_KEEP);
     if (status == COVER_OK) {
         graph_free(&prepared->graph);
@@ -136,17 +138,6 @@ static void build_task(struct prepared *prepared, struct component *component) {
 }
 
 /* ---- logits to scores */
-
-static void to_probabilities(float *values, int classes, bool each_alone) {
-    float most = values[0], sum = 0;
-    if (each_alone) {
-        for (int c = 0; c < classes; c++) values[c] = 1 / (1 + expf(-values[c]));
-        return;
-    }
-    for (int c = 1; c < classes; c++) most = values[c] > most ? values[c] : most;
-    for (int c = 0; c < classes; c++) sum += values[c] = expf(values[c] - most);
-    for (int c = 0; c < classes; c++) values[c] /= sum;
-}
 
 static float *job_logits(const struct sweep *sweep) { /* in this call's arena, so they may be changed */
     return (float *)component_result(sweep->prepared, &sweep->run, 0);
@@ -160,6 +151,8 @@ static void add_row(void *data, int64_t index) {
     unsigned flips = job_window(sweep, window);
     for (int a = 0; a < 3; a++) start[a] = window_start(&axis[a], window[a]);
     if (start[0] + z < 0 || start[0] + z >= axis[0].image || start[1] + y < 0 || start[1] + y >= axis[1].image) return;
+    const struct task_kind *kind = sweep->inference->kind;
+    const struct task_settings *task = &sweep->inference->component.settings.task;
     int classes = sweep->classes;
     float *logits = job_logits(sweep) + (mirrored(z, &axis[0], flips & 1) * axis[1].window + mirrored(y, &axis[1], flips & 2)) *
                                             axis[2].window * classes;
@@ -171,33 +164,34 @@ static void add_row(void *data, int64_t index) {
         if (at < 0 || at >= axis[2].image) continue;
         float *values = logits + mirrored(x, &axis[2], flips & 4) * classes;
         float weight = share * axis[2].weight[window[2] * axis[2].window + x];
-        to_probabilities(values, classes, false);
+        kind->scores(values, classes, task);
         for (int c = 0; c < classes; c++) scores[at * classes + c] += weight * values[c];
     }
 }
 
 static void add_job(struct sweep *sweep, struct pool *pool) {
-    const struct settings *settings = &sweep->inference->component.settings;
-    if (settings->task.task == TASK_SEGMENTATION) {
+    const struct task_kind *kind = sweep->inference->kind;
+    if (kind->dense) {
         pool_each(pool, sweep->axis[0].window * sweep->axis[1].window, add_row, sweep);
         return;
     }
     float *values = job_logits(sweep);
-    to_probabilities(values, sweep->classes, settings->task.multilabel);
+    kind->scores(values, sweep->classes, &sweep->inference->component.settings.task);
     for (int c = 0; c < sweep->classes; c++) sweep->scores[c] += values[c] / (float)sweep->flip_count;
 }
 
 /* ---- the calls */
 
-cover_status inference_create(struct inference **out, cover_context *context, const struct settings *settings,
-                              const struct parameters *parameters) {
+cover_status inference_create(struct inference **out, cover_context *context, const struct task_kind *kind,
+                              const struct settings *settings, const struct parameters *parameters) {
     struct inference *inference = memory_zero(context, sizeof *inference);
     if (!inference) return COVER_ERROR_MEMORY;
     struct component *component = &inference->component;
     cover_status status;
     GO(component_create(component, context, NULL));
     component->settings = *settings;
-    GO(task_parameters(&component->parameters, context, settings));
+    inference->kind = kind;
+    GO(task_parameters_of(&component->parameters, context, kind, settings));
     if (component->parameters.count != parameters->count || component->parameters.floats != parameters->floats)
         GO(fail(COVER_ERROR_INTERNAL, "the parameters are not those of the settings' network"));
     *out = inference;
@@ -220,8 +214,7 @@ cover_status inference_weights(struct inference *inference, const float *flat) {
 }
 
 int64_t inference_scores(const struct inference *inference, const struct grid *grid) {
-    const struct settings *settings = &inference->component.settings;
-    return settings->task.task == TASK_SEGMENTATION ? grid_pixels(grid) * settings->task.classes : settings->task.classes;
+    return (inference->kind->dense ? grid_pixels(grid) : 1) * inference->component.settings.task.classes;
 }
 
 static cover_status run_jobs(struct sweep *sweep) {

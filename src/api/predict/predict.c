@@ -84,7 +84,7 @@ static cover_status make_folder(const struct job *job, const char *path) {
 static cover_status write_result(struct job *job, const struct predict_case *item, const struct image *label, const float *scores) {
     int64_t classes = predictor_settings(job->predictor)->task.classes;
     struct arena *arena = &job->cases.plan.arena;
-    if (predictor_settings(job->predictor)->task.task == TASK_CLASSIFICATION) {
+    if (!predictor_kind(job->predictor)->dense) {
         add_row(job, item, scores, classes);
         return job->csv.failed ? COVER_ERROR_MEMORY : COVER_OK;
     }
@@ -106,7 +106,7 @@ static cover_status predict_case(struct job *job, const struct predict_case *ite
     if (item->unusable) return fail(COVER_ERROR_FORMAT, "%s: %s", item->files[0], item->unusable);
     GO(image_read_files(&image, job->context, item->files, item->file_count));
     GO(predictor_scores(job->predictor, &image, &count));
-    if (job->options.scores || predictor_settings(job->predictor)->task.task == TASK_CLASSIFICATION) {
+    if (job->options.scores || !predictor_kind(job->predictor)->dense) {
         scores = memory_alloc(job->context, (size_t)count * sizeof *scores);
         GO(scores ? COVER_OK : COVER_ERROR_MEMORY);
     }
@@ -173,7 +173,7 @@ static cover_status begin(struct job *job, const char *task, const char *input) 
 }
 
 static cover_status write_csv(struct job *job) {
-    if (predictor_settings(job->predictor)->task.task == TASK_SEGMENTATION || job->written == 0) return COVER_OK;
+    if (predictor_kind(job->predictor)->dense || job->written == 0) return COVER_OK;
     char *path = path_join(job->context, job->output, "scores.csv");
     cover_status status = path ? file_replace(job->context, path, job->csv.data, job->csv.length) : COVER_ERROR_MEMORY;
     memory_free(job->context, path);
@@ -190,9 +190,8 @@ static cover_status judge(struct job *job) {
 
 static cover_status summarise(const struct job *job, double seconds, char **summary) {
     struct text text = {.context = job->context};
-    bool segmentation = predictor_settings(job->predictor)->task.task == TASK_SEGMENTATION;
     text_add(&text, "{\"task\": \"%s\", \"classes\": %lld, \"images\": %lld, \"written\": %lld, \"seconds\": %.4f, \"output\": ",
-             segmentation ? "segmentation" : "classification", (long long)predictor_settings(job->predictor)->task.classes,
+             predictor_kind(job->predictor)->noun, (long long)predictor_settings(job->predictor)->task.classes,
              (long long)job->cases.count, (long long)job->written, seconds);
     text_add_json(&text, job->output);
     text_add(&text, "}");

@@ -17,12 +17,14 @@ struct cover_predictor {
     cover_context *context;
     struct task_about about;
     struct settings settings;
+    const struct task_kind *kind;
     struct parameters parameters;
     float *weights;
     struct inference *inference;
 };
 
 const struct settings *predictor_settings(const cover_predictor *predictor) { return &predictor->settings; }
+const struct task_kind *predictor_kind(const cover_predictor *predictor) { return predictor->kind; }
 const struct task_about *predictor_about(const cover_predictor *predictor) { return &predictor->about; }
 
 /* ---- life */
@@ -54,7 +56,8 @@ cover_status cover_predictor_load(cover_predictor **out, cover_context *context,
     GO(task_weights_read(&predictor->about, &predictor->parameters, &predictor->weights, context, path));
     GO(apply_options(predictor->about.config, options));
     predictor->settings = *config_settings(predictor->about.config);
-    GO(inference_create(&predictor->inference, context, &predictor->settings, &predictor->parameters));
+    predictor->kind = task_kind_of(&predictor->settings.task);
+    GO(inference_create(&predictor->inference, context, predictor->kind, &predictor->settings, &predictor->parameters));
     GO(inference_weights(predictor->inference, predictor->weights));
     *out = predictor;
 done:
@@ -152,20 +155,20 @@ static void classify(const cover_predictor *predictor, const float *values, floa
 cover_status predictor_scores(const cover_predictor *predictor, const struct image *image, int64_t *count) {
     *count = predictor->settings.task.classes;
     bool fits = true;
-    if (predictor->settings.task.task == TASK_SEGMENTATION)
+    if (predictor->kind->dense)
         for (int a = 0; a < 3; a++) fits = fits && multiply(*count, image->size[a], count);
     return fits && *count < INT64_MAX / 8 ? COVER_OK : fail(COVER_ERROR_SHAPE, "the scores are too large");
 }
 
 cover_status predictor_image(cover_predictor *predictor, struct image *image, float *scores, struct image *label) {
     cover_context *context = predictor->context;
-    bool segmentation = predictor->settings.task.task == TASK_SEGMENTATION;
+    const bool dense = predictor->kind->dense;
     struct image map = *image; /* size and geometry as they came */
     struct grid grid;
     float *values = NULL, *predicted = NULL;
     cover_status status;
     map.data = NULL;
-    if (!segmentation)
+    if (!dense)
         map.size[0] = map.size[1] = 1, map.size[2] = predictor->settings.task.multilabel ? predictor->settings.task.classes : 1;
     GO(prepare(predictor, &values, &grid, image));
     image_free(image, context);
@@ -175,7 +178,7 @@ cover_status predictor_image(cover_predictor *predictor, struct image *image, fl
     memory_free(context, values);
     values = NULL;
     GO(label_create(predictor, &map));
-    if (segmentation) GO(segment(predictor, predicted, &grid, scores, &map));
+    if (dense) GO(segment(predictor, predicted, &grid, scores, &map));
     else classify(predictor, predicted, scores, &map);
     if (label) *label = map, map.data = NULL;
 done:
@@ -240,7 +243,7 @@ cover_status cover_predictor_run(cover_tensor **label_out, cover_tensor **scores
     if (!predictor || !tensor) return fail(COVER_ERROR_ARGUMENT, "cover_predictor_run: an argument is NULL");
     cover_context *context = predictor->context;
     int64_t classes = predictor->settings.task.classes;
-    bool segmentation = predictor->settings.task.task == TASK_SEGMENTATION;
+    const bool dense = predictor->kind->dense;
     struct image image = {0}, label = {0};
     struct tensor_layout layout;
     cover_tensor *scores = NULL, *map = NULL;
@@ -250,10 +253,10 @@ cover_status cover_predictor_run(cover_tensor **label_out, cover_tensor **scores
     if (scores_out) {
         int64_t shape[COVER_MAX_RANK] = {classes};
         memcpy(shape + 1, tensor->shape + 1, (size_t)(tensor->rank - 1) * sizeof *shape);
-        GO(cover_tensor_create(&scores, context, COVER_F32, segmentation ? tensor->rank : 1, shape));
+        GO(cover_tensor_create(&scores, context, COVER_F32, dense ? tensor->rank : 1, shape));
     }
     GO(predictor_image(predictor, &image, scores ? cover_tensor_data(scores) : NULL, &label));
-    if (!segmentation) label.dims = 1;
+    if (!dense) label.dims = 1;
     if (label_out) GO(label_tensor(&map, context, &label));
     if (label_out) *label_out = map;
     if (scores_out) *scores_out = scores, scores = NULL;

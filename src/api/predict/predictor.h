@@ -2,7 +2,7 @@
 #ifndef COVER_PREDICTOR_INTERNAL_H
 #define COVER_PREDICTOR_INTERNAL_H
 
-#include "core/settings/settings.h"
+#include "core/method/task_kind.h"
 #include "io/image/image.h"
 #include "io/weights/task_file.h"
 
@@ -10,6 +10,7 @@
 
 /* The task's settings. */
 const struct settings *predictor_settings(const cover_predictor *predictor);
+const struct task_kind *predictor_kind(const cover_predictor *predictor);
 const struct task_about *predictor_about(const cover_predictor *predictor);
 
 /* Predict.  image: changed by the task's rules and freed, also on error.

@@ -3,8 +3,8 @@
 #ifndef COVER_TRAINER_CORE_H
 #define COVER_TRAINER_CORE_H
 
+#include "core/method/reader.h"
 #include "core/train/prefetch.h"
-#include "core/train/reader.h"
 #include "io/dataset/dataset.h"
 #include "io/weights/checkpoint.h"
 

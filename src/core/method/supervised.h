@@ -1,12 +1,11 @@
 /* A downstream task as a graph over images of one size: the pretrained backbone and a new head (supplement, C.2.2).
- * Segmentation: a 1x1 convolution on the full-size level.  Classification: the encoder alone, level 0, global average pooling,
- * a linear layer.  Called by the fine-tuning engine and by prediction. */
+ * Of a dense kind (task_kind.h) a 1x1 convolution on the full-size level; else the encoder alone, level 0, global average
+ * pooling and a linear layer.  Called by the fine-tuning engine and by prediction. */
 #ifndef COVER_TASK_H
 #define COVER_TASK_H
 
-#include "core/graph/model.h"
 #include "core/nn/unet.h"
-#include "core/settings/settings.h"
+#include "task_kind.h"
 
 enum { TASK_IMAGES, TASK_TARGET, TASK_WEIGHTS, TASK_INPUTS }; /* inputs, in this order; the last two with a loss alone */
 
@@ -17,8 +16,7 @@ enum { TASK_IMAGES, TASK_TARGET, TASK_WEIGHTS, TASK_INPUTS }; /* inputs, in this
 #define TASK_STANDARDISE "standardise"
 
 enum task_parts {
-    TASK_LOSS = 1,     /* target (segmentation: a class a pixel, -1 = not counted; classification: a class; multilabel: 0, 1 or -1
-                          a class) and class weights (classes values of mean 1) come in, the loss goes out */
+    TASK_LOSS = 1,     /* target (the kind's) and class weights (classes values of mean 1) come in, the loss goes out */
     TASK_GRADIENT = 2, /* and the gradient of what is trained */
     TASK_KEEP = 4,     /* keep the logits readable */
     TASK_FEATURES = 8  /* keep what goes into the head, before it is standardised, readable; nothing behind it is built */
@@ -26,28 +24,32 @@ enum task_parts {
 
 struct task {
     struct graph graph;
-    int logits; /* result: images x grid (classification: one pixel) x classes */
-    int features; /* result: images x grid (classification: one pixel) x features */
-    int loss;   /* result: doubles an image: segmentation {cross-entropy, Dice loss}, classification {cross-entropy, 0} */
+    int logits;   /* result: images x grid (not dense: one pixel) x classes */
+    int features; /* result: images x grid (not dense: one pixel) x features */
+    int loss;     /* result: doubles an image, the kind's terms */
 };
 
-/* Build for `images` images of this grid; settings: task, dims, channels, widths, classes, multilabel, dice, trained, last_k.
+/* Build for `images` images of this grid; settings: network, task.
  * parameters: filled on the first use of a network, matched on later ones. */
-cover_status task_build(struct task *task, cover_context *context, struct parameters *parameters, const struct settings *settings,
-                        const struct grid *grid, int images, unsigned parts);
+cover_status task_build(struct task *task, cover_context *context, struct parameters *parameters, const struct task_kind *kind,
+                        const struct settings *settings, const struct grid *grid, int images, unsigned parts);
 void task_free(struct task *task);
 
 /* The full parameter table of a task's network. */
-cover_status task_parameters(struct parameters *parameters, cover_context *context, const struct settings *settings);
+cover_status task_parameters_of(struct parameters *parameters, cover_context *context, const struct task_kind *kind,
+                                const struct settings *settings);
+cover_status task_parameters(struct parameters *parameters, cover_context *context, const struct settings *settings); /* their kind's */
 
-/* What the engine trains; terms: cross-entropy and (unweighted) Dice loss of one image. */
-enum { TERM_CROSS_ENTROPY, TERM_DICE };
-cover_status task_model(struct model *model, cover_context *context, const struct settings *settings, const struct grid *grid);
-/* Values of the target of one image: pixels of the crop, one class, or a flag a class. */
-int64_t task_targets(const struct settings *settings, const struct grid *crop);
+/* What the engine trains; its terms are the kind's, unweighted, of one image. */
+cover_status task_model_of(struct model *model, cover_context *context, const struct task_kind *kind, const struct settings *settings,
+                           const struct grid *grid);
+cover_status task_model(struct model *model, cover_context *context, const struct settings *settings,
+                        const struct grid *grid); /* their kind's */
+/* Values of the target of one image. */
+int64_t task_targets(const struct task_kind *kind, const struct task_settings *task, const struct grid *crop);
 
 /* Does fine-tuning leave a parameter as it is (settings: trained, last_k)?  Modules are counted from the head: the head itself is
- * always trained, module 1 is the one before it (up4 or, in classification, down4). */
-bool task_frozen(const struct settings *settings, const char *parameter);
+ * always trained, module 1 is the one before it (up4 or, when the kind is not dense, down4). */
+bool task_frozen(const struct task_kind *kind, const struct task_settings *task, const char *parameter);
 
 #endif

@@ -31,6 +31,13 @@ struct row {
 #define TEXT_CHOICE(fallback) fallback
 #define TEXT_LIST(fallback) fallback
 #define TEXT_SIZE(fallback) fallback
+/* The choices of `task`: the names of its kinds, as the other rows write theirs. */
+static const char task_kind_names[] =
+#define TASK_KIND(name, fewest, multilabel) "|" #name
+#include "task_kinds.def"
+#undef TASK_KIND
+    ;
+#define TASK_KINDS (task_kind_names + 1)
 static const struct row rows[] = {
 #define PART(part)
 #define END(part)
@@ -352,12 +359,19 @@ static cover_status check_pretrain(const struct settings *s) {
 }
 
 static cover_status check_task(const struct settings *s) {
-    if (s->task.task == TASK_SEGMENTATION && s->task.classes < 2)
-        return fail(COVER_ERROR_ARGUMENT, "classes=%lld: segmentation needs a background and at least one class", (long long)s->task.classes);
-    if (s->task.task == TASK_CLASSIFICATION && s->task.classes < 2 && !s->task.multilabel)
-        return fail(COVER_ERROR_ARGUMENT, "classes=%lld: classification needs at least two", (long long)s->task.classes);
-    if (s->task.multilabel && s->task.task == TASK_SEGMENTATION)
-        return fail(COVER_ERROR_ARGUMENT, "multilabel=on: only classification takes several labels of one image");
+    static const struct {
+        const char *name;
+        int fewest[2]; /* classes: with one label an image or pixel, with several; 0 = never */
+    } kinds[] = {
+#define TASK_KIND(name, fewest, multilabel) {#name, {fewest, multilabel}},
+#include "task_kinds.def"
+#undef TASK_KIND
+    };
+    const char *kind = kinds[s->task.task].name;
+    const int fewest = kinds[s->task.task].fewest[s->task.multilabel];
+    if (fewest == 0) return fail(COVER_ERROR_ARGUMENT, "multilabel=on: task=%s takes one label alone; set multilabel=off", kind);
+    if (s->task.classes < fewest)
+        return fail(COVER_ERROR_ARGUMENT, "classes=%lld: task=%s needs at least %d", (long long)s->task.classes, kind, fewest);
     if (s->task.fold > s->task.folds)
         return fail(COVER_ERROR_ARGUMENT, "fold=%lld: there are folds=%lld", (long long)s->task.fold, (long long)s->task.folds);
     if (!(s->task.fraction > 0)) return fail(COVER_ERROR_ARGUMENT, "fraction=0: nothing to train on; use a share above 0");

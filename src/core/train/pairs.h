@@ -4,8 +4,8 @@
 #define COVER_PAIRS_H
 
 #include "core/method/cover.h"
-#include "prefetch.h"
 #include "core/method/reader.h"
+#include "prefetch.h"
 
 struct pair_maker {
     struct sample_maker maker;

@@ -1,4 +1,4 @@
-/* The dataset behind core/train/reader.h: images as floats, label maps, classes; its rules. */
+/* The dataset behind core/method/reader.h: images as floats, label maps, classes; its rules. */
 #include "reader.h"
 
 static cover_status read_image(void *user, int64_t index, float **pixels, struct grid *grid, int *integer_max) {
