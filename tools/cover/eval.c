@@ -1,7 +1,7 @@
 /* cover eval: predictions against labels, or one evaluation against another. */
 #include "command.h"
 
-#include <libcover/metrics.h>
+#include <libcover/evaluate.h>
 
 #include <jansson.h>
 #include <math.h>

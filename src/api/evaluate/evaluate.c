@@ -1,4 +1,4 @@
-/* cover_evaluate(): predictions against labels (include/libcover/metrics.h, docs/evaluation.md).  Called by the
+/* cover_evaluate(): predictions against labels (include/libcover/evaluate.h, docs/evaluation.md).  Called by the
  * command's `eval` and by studies. */
 #include "evaluate.h"
 

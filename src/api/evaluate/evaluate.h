@@ -8,7 +8,7 @@
 #include "io/bytes/arena.h"
 #include "io/bytes/csv.h"
 
-#include <libcover/metrics.h>
+#include <libcover/evaluate.h>
 
 struct evaluation {
     cover_context *context;

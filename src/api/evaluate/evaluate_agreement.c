@@ -1,5 +1,5 @@
 /* Do two evaluations of the same cases agree?  Pearson's r over the cases' Dice, as test-retest studies report it
- * (include/libcover/metrics.h).  Reads the JSON that cover_evaluate() gives, or a fine-tuning run's result.json.  Called by
+ * (include/libcover/evaluate.h).  Reads the JSON that cover_evaluate() gives, or a fine-tuning run's result.json.  Called by
  * the command's `eval --correlate`. */
 #include "evaluate.h"
 

@@ -3,7 +3,7 @@
 #include "../../io/files.h"
 #include "io/bytes/csv.h"
 
-#include <libcover/metrics.h>
+#include <libcover/evaluate.h>
 
 #include <math.h>
 
