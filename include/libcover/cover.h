@@ -12,12 +12,14 @@
 #include <libcover/head.h>
 #include <libcover/loss.h>
 #include <libcover/trainer.h>
+#include <libcover/plan.h>
 #include <libcover/task.h>
 #include <libcover/weights.h>
 #include <libcover/match.h>
 #include <libcover/predictor.h>
 #include <libcover/ranks.h>
 #include <libcover/metrics.h>
+#include <libcover/evaluate.h>
 #include <libcover/report.h>
 #include <libcover/bench.h>
 #include <libcover/analysis.h>

@@ -49,11 +49,6 @@ COVER_API cover_status cover_context_share_config(cover_context *context, cover_
  * lost. */
 COVER_API int cover_context_speaks(const cover_context *context);
 
-/** What training with these settings takes on so many ranks, told before anything runs, as cover_plan().
- *  @param[out] json {parameters, flops_per_step, bytes {...}} of the rank with the largest share, and with several ranks {ranks,
- *  pairs_per_rank, same_bits, reduction_bytes}, the last those that a rank sends a step; released with cover_text_release() */
-COVER_API cover_status cover_plan_ranks(char **json, cover_context *context, const cover_config *config, int ranks);
-
 #ifdef __cplusplus
 }
 #endif

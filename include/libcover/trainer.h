@@ -49,16 +49,6 @@ COVER_API cover_status cover_trainer_init_weights(cover_trainer *trainer, const 
 /** Write the weights as safetensors; equal runs give equal bytes. */
 COVER_API cover_status cover_trainer_export(cover_trainer *trainer, const char *path);
 
-/** What training with these settings takes, told before anything runs; needs no dataset (`cover plan`).
- *  @param[out] json {parameters, flops_per_step, bytes {weights, gradients, optimiser, arena_per_lane, lanes, total}},
- *  released with cover_text_release()
- *  @return COVER_OK; COVER_ERROR_ARGUMENT or COVER_ERROR_SHAPE as cover_config_validate(); COVER_ERROR_MEMORY when the
- *  total is over the context's limit */
-COVER_API cover_status cover_plan(char **json, cover_context *context, const cover_config *config);
-
-/** The same for a trainer that stands: parameters, flops_per_step, bytes {...}.  Owned by the trainer. */
-COVER_API const char *cover_trainer_plan(const cover_trainer *trainer);
-
 /** Options of cover_run_pretrain(). */
 typedef struct cover_pretrain_options {
     size_t struct_size;

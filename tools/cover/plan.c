@@ -2,8 +2,7 @@
 #include "command.h"
 
 #include <libcover/dataset.h>
-#include <libcover/ranks.h>
-#include <libcover/trainer.h>
+#include <libcover/plan.h>
 
 static int run(struct session *session) {
     static const struct field fields[] = {
@@ -26,7 +25,9 @@ static int run(struct session *session) {
     if (cover_config_validate(session->config) != COVER_OK) return usage_error(session->verb, "%s", cover_error_text());
     char *json = NULL;
     int ranks = given(session, OPTION_RANKS) ? (int)session->arguments.option[OPTION_RANKS].integer[0] : 1;
-    cover_status result = cover_plan_ranks(&json, session->context, session->config, ranks);
+    cover_plan plan = COVER_PLAN_INIT;
+    cover_status result = cover_plan_compute(&plan, session->context, session->config, ranks);
+    if (result == COVER_OK) result = cover_plan_json(&json, session->context, &plan);
     if (result != COVER_OK) return failed(session, result);
     int status = print_result(session, json, fields);
     cover_text_release(session->context, json);

@@ -39,27 +39,12 @@ static cover_status save(struct trainer_core *core, const char *path) { return c
 static const struct trainer_kind pretraining = {.objective = "cover", .foreign = "give one of this objective, or start a new run",
                                                 .sample = "pair", .model = pair_model, .samples = samples, .save = save};
 
-static cover_status plan_text(cover_context *context, const struct engine *engine, const char *ranks, char **out) {
-    struct engine_bytes bytes = engine_bytes(engine);
-    struct text text = {.context = context};
-    text_add(&text,
-             "{%s\"parameters\": %lld, \"flops_per_step\": %.6g, \"bytes\": {\"weights\": %llu, \"gradients\": %llu, "
-             "\"optimiser\": %llu, \"arena_per_lane\": %llu, \"lanes\": %d, \"packed_weights\": %llu, \"views\": %llu, "
-             "\"total\": %llu}}",
-             ranks, (long long)engine->model.parameters.total, engine_flops(engine), (unsigned long long)bytes.weights,
-             (unsigned long long)bytes.gradients, (unsigned long long)bytes.optimiser,
-             (unsigned long long)bytes.arena_per_lane, bytes.lanes, (unsigned long long)bytes.packed,
-             (unsigned long long)bytes.samples, (unsigned long long)bytes.total);
-    return text_take(&text, out);
-}
-
 cover_status trainer_create_bare(cover_trainer **made, cover_context *context, const cover_config *config) {
     cover_trainer *trainer = memory_zero(context, sizeof *trainer);
     if (!trainer) return COVER_ERROR_MEMORY;
     cover_status status;
     GO(core_begin(&trainer->core, &pretraining, context, config, context->communicator));
     GO(core_engine(&trainer->core));
-    GO(plan_text(context, trainer->core.engine, "", &trainer->plan));
     *made = trainer;
 done:
     if (status != COVER_OK) cover_trainer_destroy(trainer);
@@ -114,44 +99,7 @@ done:
 void cover_trainer_destroy(cover_trainer *trainer) {
     if (!trainer) return;
     core_free(&trainer->core);
-    memory_free(trainer->core.context, trainer->plan);
     memory_free(trainer->core.context, trainer);
-}
-
-const char *cover_trainer_plan(const cover_trainer *trainer) { return trainer->plan; }
-
-static cover_status plan(cover_context *context, const cover_config *config, int ranks, char **json) {
-    TRY(config_expect(config, false));
-    TRY(cover_config_validate(config));
-    const struct settings *settings = config_settings(config);
-    struct grid grid = settings_grid(&settings->views.crop, (int)settings->network.dims);
-    struct share share;
-    int64_t most = 0;
-    for (int rank = 0; rank < ranks; rank++) {
-        TRY(share_of(&share, rank, ranks, settings->common.batch));
-        if (share.count > most) most = share.count;
-    }
-    struct engine *engine;
-    TRY(engine_plan(&engine, context, settings, pair_model, &grid, most));
-    char more[160] = "";
-    if (ranks > 1)
-        snprintf(more, sizeof more, "\"ranks\": %d, \"pairs_per_rank\": %lld, \"same_bits\": %s, \"reduction_bytes\": %llu, ", ranks,
-                 (long long)most, share_keeps_bits(ranks) ? "true" : "false",
-                 (unsigned long long)collective_sum_bytes(ranks, engine->model.parameters.floats));
-    cover_status status = plan_text(context, engine, more, json);
-    engine_destroy(engine);
-    return status;
-}
-
-cover_status cover_plan(char **json, cover_context *context, const cover_config *config) {
-    if (!context || !config || !json) return fail(COVER_ERROR_ARGUMENT, "cover_plan: an argument is NULL");
-    return plan(context, config, 1, json);
-}
-
-cover_status cover_plan_ranks(char **json, cover_context *context, const cover_config *config, int ranks) {
-    if (!context || !config || !json) return fail(COVER_ERROR_ARGUMENT, "cover_plan_ranks: an argument is NULL");
-    if (ranks < 1) return fail(COVER_ERROR_ARGUMENT, "cover_plan_ranks: ranks is %d; use 1 or more", ranks);
-    return plan(context, config, ranks, json);
 }
 
 /* ---- a step */

@@ -10,7 +10,6 @@
 struct cover_trainer {
     struct trainer_core core;
     struct pair_maker maker;
-    char *plan;
 };
 
 /* The same without a dataset: plans, weights and steps on views from elsewhere. */

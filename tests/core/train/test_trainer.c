@@ -5,6 +5,7 @@
 #include "core/base/philox.h"
 #include "io/image/image.h"
 
+#include <libcover/plan.h>
 #include <libcover/report.h>
 
 #include <math.h>
@@ -263,31 +264,64 @@ START_TEST(a_plan_above_the_memory_limit_is_refused_with_its_bytes) {
     cover_context_options options = COVER_CONTEXT_OPTIONS_INIT;
     options.memory_limit_bytes = 1 << 20;
     cover_context *poor;
-    char *json = NULL;
+    cover_plan plan = COVER_PLAN_INIT;
     ck_assert_ok(cover_context_create(&poor, &options));
-    ck_assert_int_eq(cover_plan(&json, poor, config), COVER_ERROR_MEMORY);
+    ck_assert_int_eq(cover_plan_compute(&plan, poor, config, 1), COVER_ERROR_MEMORY);
     ck_assert_ptr_nonnull(strstr(cover_error_text(), "limit"));
+    ck_assert_uint_eq(plan.total_bytes, 0); /* untouched */
     cover_context_destroy(poor);
-    ck_assert_ok(cover_plan(&json, context, config));
-    ck_assert_ptr_nonnull(strstr(json, "\"arena_per_lane\""));
-    cover_text_release(context, json);
+    ck_assert_ok(cover_plan_compute(&plan, context, config, 1));
+    ck_assert_uint_gt(plan.total_bytes, 1 << 20);
 }
 END_TEST
 START_TEST(a_memory_limit_costs_lanes_before_it_refuses) {
-    char *json = NULL;
-    ck_assert_ok(cover_plan(&json, context, config));
-    const char *total = strstr(json, "\"total\": ");
-    unsigned long long bytes = strtoull(total + 9, NULL, 10);
-    ck_assert_ptr_nonnull(strstr(json, "\"lanes\": 2"));
-    cover_text_release(context, json);
+    cover_plan plan = COVER_PLAN_INIT;
+    ck_assert_ok(cover_plan_compute(&plan, context, config, 1));
+    ck_assert_int_eq(plan.lanes, 2);
     cover_context_options options = COVER_CONTEXT_OPTIONS_INIT;
-    options.memory_limit_bytes = bytes - 1, options.threads = 2;
+    options.memory_limit_bytes = plan.total_bytes - 1, options.threads = 2;
     cover_context *poor;
     ck_assert_ok(cover_context_create(&poor, &options));
-    ck_assert_ok(cover_plan(&json, poor, config));
-    ck_assert_ptr_nonnull(strstr(json, "\"lanes\": 1"));
-    cover_text_release(poor, json);
+    ck_assert_ok(cover_plan_compute(&plan, poor, config, 1));
+    ck_assert_int_eq(plan.lanes, 1);
     cover_context_destroy(poor);
+}
+END_TEST
+START_TEST(a_trainer_takes_what_its_plan_said) {
+    cover_plan plan = COVER_PLAN_INIT, own = COVER_PLAN_INIT;
+    cover_dataset *dataset = open_data(context, data_path);
+    cover_trainer *trainer;
+    ck_assert_ok(cover_plan_compute(&plan, context, config, 1));
+    ck_assert_ok(cover_trainer_create(&trainer, context, dataset, config));
+    ck_assert_ok(cover_trainer_plan(&own, trainer));
+    ck_assert_int_eq(own.parameters, plan.parameters);
+    ck_assert_double_eq(own.flops_per_step, plan.flops_per_step);
+    ck_assert_uint_eq(own.total_bytes, plan.total_bytes);
+    ck_assert_int_eq(cover_trainer_plan(&own, NULL), COVER_ERROR_ARGUMENT);
+    ck_assert_int_eq(cover_trainer_plan(NULL, trainer), COVER_ERROR_ARGUMENT);
+    cover_trainer_destroy(trainer);
+    cover_dataset_destroy(dataset);
+}
+END_TEST
+START_TEST(a_plan_of_ranks_tells_the_largest_share_and_what_is_sent) {
+    cover_plan one = COVER_PLAN_INIT, two = COVER_PLAN_INIT;
+    char *json;
+    ck_assert_ok(cover_plan_compute(&one, context, config, 1));
+    ck_assert_uint_eq(one.reduction_bytes, 0);
+    ck_assert_ok(cover_plan_json(&json, context, &one));
+    ck_assert_ptr_nonnull(strstr(json, "\"arena_per_lane\": "));
+    ck_assert_ptr_null(strstr(json, "\"ranks\""));
+    cover_text_release(context, json);
+    ck_assert_ok(cover_plan_compute(&two, context, config, 2));
+    ck_assert_int_eq(two.ranks, 2);
+    ck_assert(two.same_bits && two.reduction_bytes >= 4 * (uint64_t)two.parameters);
+    ck_assert_int_eq(two.samples_per_rank, (one.samples_per_rank + 1) / 2);
+    ck_assert_ok(cover_plan_json(&json, context, &two));
+    ck_assert_ptr_nonnull(strstr(json, "{\"ranks\": 2, \"pairs_per_rank\": "));
+    cover_text_release(context, json);
+    ck_assert_int_eq(cover_plan_compute(&two, context, config, 0), COVER_ERROR_ARGUMENT);
+    ck_assert_int_eq(cover_plan_compute(NULL, context, config, 1), COVER_ERROR_ARGUMENT);
+    ck_assert_int_eq(cover_plan_json(&json, context, NULL), COVER_ERROR_ARGUMENT);
 }
 END_TEST
 
@@ -438,6 +472,8 @@ int main(void) {
     ADD(tcase, other_dimensions_are_refused);
     ADD(tcase, a_plan_above_the_memory_limit_is_refused_with_its_bytes);
     ADD(tcase, a_memory_limit_costs_lanes_before_it_refuses);
+    ADD(tcase, a_trainer_takes_what_its_plan_said);
+    ADD(tcase, a_plan_of_ranks_tells_the_largest_share_and_what_is_sent);
     ADD(tcase, a_run_folder_holds_what_it_should_and_is_not_overwritten);
     ADD(tcase, resuming_with_other_settings_or_data_is_refused);
     ADD(tcase, a_cancelled_run_is_saved_and_goes_on_to_the_same_end);

@@ -1,0 +1,65 @@
+/* What pretraining takes, told before it runs or of a trainer that stands (include/libcover/plan.h).  Called by the command's plan. */
+#include "trainer.h"
+
+#include "core/base/collective.h"
+#include "core/train/ranks.h"
+
+#include <libcover/plan.h>
+
+static cover_plan plan_of(const struct engine *engine) {
+    struct engine_bytes bytes = engine_bytes(engine);
+    return (cover_plan){.struct_size = sizeof(cover_plan), .ranks = 1, .same_bits = 1, .parameters = engine->model.parameters.total,
+                        .flops_per_step = engine_flops(engine), .weight_bytes = bytes.weights, .gradient_bytes = bytes.gradients,
+                        .optimiser_bytes = bytes.optimiser, .arena_bytes = bytes.arena_per_lane, .lanes = bytes.lanes,
+                        .packed_weight_bytes = bytes.packed, .sample_bytes = bytes.samples, .total_bytes = bytes.total};
+}
+
+cover_status cover_plan_compute(cover_plan *given, cover_context *context, const cover_config *config, int ranks) {
+    if (!given || !context || !config) return fail(COVER_ERROR_ARGUMENT, "cover_plan_compute: an argument is NULL");
+    if (ranks < 1) return fail(COVER_ERROR_ARGUMENT, "cover_plan_compute: ranks is %d; use 1 or more", ranks);
+    TRY(config_expect(config, false));
+    TRY(cover_config_validate(config));
+    const struct settings *settings = config_settings(config);
+    struct grid grid = settings_grid(&settings->views.crop, (int)settings->network.dims);
+    struct share share;
+    int64_t most = 0;
+    for (int rank = 0; rank < ranks; rank++) {
+        TRY(share_of(&share, rank, ranks, settings->common.batch));
+        if (share.count > most) most = share.count;
+    }
+    struct engine *engine;
+    TRY(engine_plan(&engine, context, settings, pair_model, &grid, most));
+    cover_plan plan = plan_of(engine);
+    plan.ranks = ranks, plan.samples_per_rank = most, plan.same_bits = share_keeps_bits(ranks);
+    if (ranks > 1) plan.reduction_bytes = collective_sum_bytes(ranks, engine->model.parameters.floats);
+    engine_destroy(engine);
+    report_write(given, &plan, sizeof plan);
+    return COVER_OK;
+}
+
+cover_status cover_trainer_plan(cover_plan *given, const cover_trainer *trainer) {
+    if (!given || !trainer) return fail(COVER_ERROR_ARGUMENT, "cover_trainer_plan: an argument is NULL");
+    cover_plan plan = plan_of(trainer->core.engine);
+    report_write(given, &plan, sizeof plan);
+    return COVER_OK;
+}
+
+cover_status cover_plan_json(char **json, cover_context *context, const cover_plan *given) {
+    if (!json || !context || !given) return fail(COVER_ERROR_ARGUMENT, "cover_plan_json: an argument is NULL");
+    cover_plan plan = COVER_PLAN_INIT;
+    TRY(options_read(&plan, sizeof plan, given, "cover_plan"));
+    struct text text = {.context = context};
+    text_add(&text, "{");
+    if (plan.ranks > 1)
+        text_add(&text, "\"ranks\": %d, \"pairs_per_rank\": %lld, \"same_bits\": %s, \"reduction_bytes\": %llu, ", plan.ranks,
+                 (long long)plan.samples_per_rank, plan.same_bits ? "true" : "false", (unsigned long long)plan.reduction_bytes);
+    text_add(&text,
+             "\"parameters\": %lld, \"flops_per_step\": %.6g, \"bytes\": {\"weights\": %llu, \"gradients\": %llu, "
+             "\"optimiser\": %llu, \"arena_per_lane\": %llu, \"lanes\": %d, \"packed_weights\": %llu, \"views\": %llu, "
+             "\"total\": %llu}}",
+             (long long)plan.parameters, plan.flops_per_step, (unsigned long long)plan.weight_bytes,
+             (unsigned long long)plan.gradient_bytes, (unsigned long long)plan.optimiser_bytes, (unsigned long long)plan.arena_bytes,
+             plan.lanes, (unsigned long long)plan.packed_weight_bytes, (unsigned long long)plan.sample_bytes,
+             (unsigned long long)plan.total_bytes);
+    return text_take(&text, json);
+}
