@@ -70,8 +70,12 @@ void cover_context_destroy(cover_context *context) {
     context->allocator.release(context->allocator.user, context);
 }
 
-void cover_context_cancel(cover_context *context) { atomic_store(&context->cancel_requested, 1); }
-void cover_context_resume(cover_context *context) { atomic_store(&context->cancel_requested, 0); }
-int cover_context_threads(const cover_context *context) { return context->threads; }
+void cover_context_cancel(cover_context *context) {
+    if (context) atomic_store(&context->cancel_requested, 1);
+}
+void cover_context_resume(cover_context *context) {
+    if (context) atomic_store(&context->cancel_requested, 0);
+}
+int cover_context_threads(const cover_context *context) { return context ? context->threads : 0; }
 
 void cover_text_release(cover_context *context, char *text) { memory_free(context, text); }

@@ -55,6 +55,7 @@ static void add_cuda(struct text *text, const cover_context *context) {
 }
 
 const char *cover_context_info(cover_context *context) {
+    if (!context) return NULL;
     if (context->info) return context->info;
     struct text text = {.context = context};
     char module[4096];

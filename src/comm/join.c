@@ -67,14 +67,16 @@ cover_status cover_context_join(cover_context *context, const cover_ranks_option
     return status;
 }
 
-int cover_context_rank(const cover_context *context) { return context->communicator ? context->communicator->rank : 0; }
-int cover_context_ranks(const cover_context *context) { return context->communicator ? context->communicator->ranks : 1; }
+int cover_context_rank(const cover_context *context) { return context && context->communicator ? context->communicator->rank : 0; }
+int cover_context_ranks(const cover_context *context) { return context && context->communicator ? context->communicator->ranks : 1; }
 
 cover_status cover_context_agree(cover_context *context, cover_status own) {
+    if (!context) return fail(COVER_ERROR_ARGUMENT, "cover_context_agree: the context is NULL");
     return collective_agree(context->communicator, own);
 }
 
 cover_status cover_context_share_config(cover_context *context, cover_config *config) {
+    if (!context || !config) return fail(COVER_ERROR_ARGUMENT, "cover_context_share_config: an argument is NULL");
     struct communicator *ranks = context->communicator;
     if (!ranks) return COVER_OK;
     const char *json = cover_config_json(config);

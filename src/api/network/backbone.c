@@ -111,24 +111,28 @@ void cover_backbone_destroy(cover_backbone *backbone) {
     memory_free(context, backbone);
 }
 
-const cover_config *cover_backbone_config(const cover_backbone *backbone) { return backbone->component.config; }
+const cover_config *cover_backbone_config(const cover_backbone *backbone) { return backbone ? backbone->component.config : NULL; }
 
 /* ---- parameters */
 
 const char *cover_backbone_parameter_at(const cover_backbone *backbone, int index) {
+    if (!backbone) return NULL;
     const struct parameters *parameters = &backbone->component.parameters;
     return index >= 0 && index < parameters->count ? parameters->rows[index].name : NULL;
 }
 cover_status cover_backbone_get(cover_tensor **value, const cover_backbone *backbone, const char *name) {
+    if (!backbone || !name) return fail(COVER_ERROR_ARGUMENT, "cover_backbone_get: an argument is NULL");
     return component_get(&backbone->component, backbone->component.weights, name, value);
 }
 cover_status cover_backbone_set(cover_backbone *backbone, const char *name, const cover_tensor *value) {
     return component_set(&backbone->component, name, value);
 }
 cover_status cover_backbone_gradient(cover_tensor **gradient, const cover_backbone *backbone, const char *name) {
+    if (!backbone || !name) return fail(COVER_ERROR_ARGUMENT, "cover_backbone_gradient: an argument is NULL");
     return component_get(&backbone->component, backbone->component.gradient, name, gradient);
 }
 cover_status cover_backbone_zero_gradient(cover_backbone *backbone) {
+    if (!backbone) return fail(COVER_ERROR_ARGUMENT, "cover_backbone_zero_gradient: an argument is NULL");
     component_zero_gradient(&backbone->component);
     return COVER_OK;
 }

@@ -75,10 +75,10 @@ void cover_predictor_destroy(cover_predictor *predictor) {
     memory_free(context, predictor);
 }
 
-const cover_config *cover_predictor_config(const cover_predictor *predictor) { return predictor->about.config; }
-int cover_predictor_classes(const cover_predictor *predictor) { return (int)predictor->settings.task.classes; }
+const cover_config *cover_predictor_config(const cover_predictor *predictor) { return predictor ? predictor->about.config : NULL; }
+int cover_predictor_classes(const cover_predictor *predictor) { return predictor ? (int)predictor->settings.task.classes : 0; }
 const char *cover_predictor_class_name(const cover_predictor *predictor, int index) {
-    return index >= 0 && index < predictor->settings.task.classes ? predictor->about.class_names[index] : NULL;
+    return predictor && index >= 0 && index < predictor->settings.task.classes ? predictor->about.class_names[index] : NULL;
 }
 
 /* ---- into the network */

@@ -107,12 +107,12 @@ void cover_tensor_destroy(cover_tensor *tensor) {
     memory_free(tensor->context, tensor);
 }
 
-cover_dtype cover_tensor_dtype(const cover_tensor *tensor) { return tensor->dtype; }
-int cover_tensor_rank(const cover_tensor *tensor) { return tensor->rank; }
-const int64_t *cover_tensor_shape(const cover_tensor *tensor) { return tensor->shape; }
-const int64_t *cover_tensor_strides(const cover_tensor *tensor) { return tensor->strides; }
-void *cover_tensor_data(cover_tensor *tensor) { return tensor->read_only ? NULL : tensor->data; }
-const void *cover_tensor_data_const(const cover_tensor *tensor) { return tensor->data; }
+cover_dtype cover_tensor_dtype(const cover_tensor *tensor) { return tensor ? tensor->dtype : COVER_U8; }
+int cover_tensor_rank(const cover_tensor *tensor) { return tensor ? tensor->rank : 0; }
+const int64_t *cover_tensor_shape(const cover_tensor *tensor) { return tensor ? tensor->shape : NULL; }
+const int64_t *cover_tensor_strides(const cover_tensor *tensor) { return tensor ? tensor->strides : NULL; }
+void *cover_tensor_data(cover_tensor *tensor) { return tensor && !tensor->read_only ? tensor->data : NULL; }
+const void *cover_tensor_data_const(const cover_tensor *tensor) { return tensor ? tensor->data : NULL; }
 
 /* ---- copies */
 

@@ -266,6 +266,7 @@ const char *cover_config_get(const cover_config *config, const char *name) {
 }
 
 const char *cover_config_json(const cover_config *config) {
+    if (!config) return NULL;
     cover_config *self = (cover_config *)config;
     struct text text = {.context = config->context};
     const char *before = "{\n";
