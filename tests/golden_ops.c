@@ -40,8 +40,8 @@ static int build_conv3(struct op_case *c) { return graph_conv(&c->graph, c->tens
 static int build_conv1(struct op_case *c) { return graph_conv(&c->graph, c->tensor[0], ABSENT, c->tensor[1], c->tensor[2], 1, ELEMENT_F32, NULL); }
 static int build_norm(struct op_case *c) {
     json_t *slope = json_object_get(c->attributes, "slope");
-    return graph_norm_act(&c->graph, c->tensor[0], c->tensor[1], c->tensor[2], ABSENT, ABSENT, (int)integer(c, "groups"),
-                          slope ? (float)json_number_value(slope) : 1.0f);
+    return graph_norm_act(&c->graph, c->tensor[0], c->tensor[1], c->tensor[2], ABSENT, ABSENT,
+                          (struct norm_attributes){(int)integer(c, "groups"), 1e-5f, slope ? (float)json_number_value(slope) : 1.0f});
 }
 static int build_pool(struct op_case *c) { return graph_max_pool2(&c->graph, c->tensor[0]); }
 static int build_upsample(struct op_case *c) { return graph_upsample(&c->graph, c->tensor[0]); }

@@ -4,8 +4,6 @@
 
 #include <string.h>
 
-enum { NORM_EPSILON_DENOMINATOR = 100000 }; /* epsilon 1e-5 (method: GroupNorm) */
-
 /* ---- where things are */
 
 static const struct tensor *tensor_at(const struct call *call, int tensor) { return &call->graph->tensors[tensor]; }
@@ -114,8 +112,8 @@ static void finish_conv_grad_weights(const struct call *call) {
 /* ---- norm_act */
 
 static struct norm_shape norm_shape(const struct tensor *x, const struct attributes *attributes) {
-    return (struct norm_shape){.pixels = grid_pixels(&x->grid), .channels = x->channels, .groups = attributes->groups,
-                               .slope = attributes->slope, .epsilon = 1.0f / NORM_EPSILON_DENOMINATOR};
+    return (struct norm_shape){.pixels = grid_pixels(&x->grid), .channels = x->channels, .groups = attributes->norm.groups,
+                               .slope = attributes->norm.slope, .epsilon = attributes->norm.epsilon};
 }
 /* Sums of blocks first, shared by the team, unless the convolution gave them; then statistics and coefficients. */
 _Static_assert((int)CONV_SLABS_MAX <= (int)CONV_SUMS_MAX, "a convolution's sums have a place for each slab");
@@ -131,7 +129,7 @@ static int norm_act_blocks(const struct program *program, const struct node *nod
 }
 static size_t norm_act_shared(const struct program *program, const struct node *node) {
     const struct tensor *x = &program->graph->tensors[node->input[0]];
-    size_t sums = 2 * (size_t)node->attributes.groups * sizeof(double);
+    size_t sums = 2 * (size_t)node->attributes.norm.groups * sizeof(double);
     return (size_t)x->images * NORM_PARTS_MAX * sums;
 }
 static cover_status run_norm_act(const struct call *call, int image) {
@@ -206,7 +204,7 @@ static size_t norm_grad_shared(const struct program *program, const struct node 
 }
 static struct norm_load norm_grad_norm(const struct call *call, int image) {
     const float *coefficients = in(call, 5, image);
-    return (struct norm_load){coefficients, coefficients + input(call, 1)->channels, call->node->attributes.slope};
+    return (struct norm_load){coefficients, coefficients + input(call, 1)->channels, call->node->attributes.norm.slope};
 }
 static cover_status run_norm_grad(const struct call *call, int image) {
     const struct tensor *x = input(call, 1);
@@ -300,8 +298,8 @@ static cover_status run_warp_grad(const struct call *call, int image) {
 /* ---- mixture of vectors */
 
 static struct mov_shape mov_shape(const struct tensor *query, const struct attributes *attributes) {
-    return (struct mov_shape){.grid = query->grid, .channels = query->channels, .heads = attributes->heads,
-                              .radius = attributes->radius};
+    return (struct mov_shape){.grid = query->grid, .channels = query->channels, .heads = attributes->mov.heads,
+                              .radius = attributes->mov.radius};
 }
 static size_t mov_unit(const struct program *program, const struct node *node, int index) {
     (void)index;
@@ -371,8 +369,8 @@ static cover_status run_cosine_loss_grad(const struct call *call, int image) {
 }
 static struct softmax_loss softmax_loss(const struct tensor *logits, const struct attributes *attributes) {
     return (struct softmax_loss){.pixels = grid_pixels(&logits->grid), .classes = logits->channels,
-                                 .ce_weight = attributes->ce_weight, .dice_weight = attributes->dice_weight,
-                                 .smooth = attributes->smooth};
+                                 .ce_weight = attributes->softmax.ce_weight, .dice_weight = attributes->softmax.dice_weight,
+                                 .smooth = attributes->softmax.smooth};
 }
 static cover_status run_softmax_loss(const struct call *call, int image) {
     struct softmax_loss s = softmax_loss(input(call, 0), &call->node->attributes);

@@ -150,7 +150,7 @@ cuda_error cuda_square_sum(cuda_stream stream, double *sum, const float *x, int6
 /* One Adam update.  What changes from step to step lies in device memory, so that a captured graph can be played again: */
 struct cuda_update {
     struct adam adam;   /* its scale: 1 / M, or 0 for no update */
-    double clip;        /* 0 = none: the scale is multiplied by clip / (norm + 1e-6) where norm = sqrt(*square_sum) * scale is above */
+    double clip;        /* 0 = none: the scale is multiplied by clip / (norm + adam.clip_epsilon) where norm = sqrt(*square_sum) * scale is above */
 };
 /* Nothing is changed where the scale is 0 or *square_sum is not finite. */
 cuda_error cuda_adam(cuda_stream stream, float *weights, float *m, float *v, const float *gradient, int64_t count,

@@ -2,8 +2,6 @@
  * executor.c and training.c through cuda_ops. */
 #include "program.h"
 
-static const float norm_epsilon = 1e-5f; /* method: GroupNorm */
-
 /* ---- where things are */
 
 static const struct tensor *tensor_at(const struct call *call, int tensor) { return &call->graph->tensors[tensor]; }
@@ -58,7 +56,8 @@ static cover_status run_conv_grad_weights(const struct call *call) {
 
 static struct cuda_norm_shape norm_shape(const struct program *program, const struct tensor *x, const struct attributes *attributes) {
     return (struct cuda_norm_shape){.pixels = grid_pixels(&x->grid), .channels = x->channels, .images = x->images * program->samples,
-                                    .groups = attributes->groups, .slope = attributes->slope, .epsilon = norm_epsilon};
+                                    .groups = attributes->norm.groups, .slope = attributes->norm.slope,
+                                    .epsilon = attributes->norm.epsilon};
 }
 static size_t norm_act_workspace(const struct program *program, const struct node *node, int index) {
     (void)index;
@@ -151,7 +150,7 @@ static cover_status run_warp_grad(const struct call *call) {
 
 static struct cuda_mov_shape mov_shape(const struct program *program, const struct tensor *query, const struct attributes *attributes) {
     return (struct cuda_mov_shape){.grid = query->grid, .channels = query->channels, .images = query->images * program->samples,
-                                   .heads = attributes->heads, .radius = attributes->radius};
+                                   .heads = attributes->mov.heads, .radius = attributes->mov.radius};
 }
 static cover_status run_mov(const struct call *call) {
     const struct cuda_mov_shape s = mov_shape(call->program, input(call, 0), &call->node->attributes);
@@ -203,8 +202,8 @@ static cover_status run_cosine_loss_grad(const struct call *call) {
 static struct cuda_task_loss task_loss(const struct program *program, const struct node *node) {
     const struct tensor *logits = &program->graph->tensors[node->input[0]];
     return (struct cuda_task_loss){.images = logits->images * program->samples, .pixels = grid_pixels(&logits->grid),
-                                   .classes = logits->channels, .ce_weight = node->attributes.ce_weight,
-                                   .dice_weight = node->attributes.dice_weight, .smooth = node->attributes.smooth};
+                                   .classes = logits->channels, .ce_weight = node->attributes.softmax.ce_weight,
+                                   .dice_weight = node->attributes.softmax.dice_weight, .smooth = node->attributes.softmax.smooth};
 }
 static size_t task_loss_workspace(const struct program *program, const struct node *node, int index) {
     (void)index;

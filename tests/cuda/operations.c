@@ -559,12 +559,13 @@ static void draw_adam(struct scene *s) {
     const double sum = sums[pick(s, 0, 7) ? pick(s, 0, 1) : pick(s, 2, 3)];
     struct cuda_update update = {.clip = toss(s) ? 5 : 0,
                                  .adam = {.lr = 1e-3, .beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8, .weight_decay = toss(s) ? 0.01 : 0,
-                                          .correction1 = 0.19, .correction2 = 0.001999, .scale = pick(s, 0, 7) ? 0.25 : 0}};
+                                          .correction1 = 0.19, .correction2 = 0.001999, .scale = pick(s, 0, 7) ? 0.25 : 0,
+                                          .clip_epsilon = 1e-6}};
     given_bytes(s, "update", ELEMENT_U8, sizeof update, &update), given_bytes(s, "square_sum", ELEMENT_F64, 1, &sum);
     for (int i = ADAM_WEIGHTS; i <= ADAM_V; i++) expected(s, i), s->arrays[i].tolerance = 1e-6;
     if (update.adam.scale == 0 || !isfinite(sum)) return;
     const double norm = sqrt(sum) * update.adam.scale;
-    if (update.clip > 0 && norm > update.clip) update.adam.scale *= update.clip / (norm + 1e-6);
+    update.adam = adam_clipped(update.adam, update.clip, norm);
     s->plain->adam(expected(s, ADAM_WEIGHTS), expected(s, ADAM_M), expected(s, ADAM_V), floats(s, ADAM_GRADIENT), count, &update.adam);
 }
 static cuda_error launch_adam(struct scene *s) {

@@ -23,7 +23,7 @@ static double tensors_bytes(const struct graph *graph, const int *tensors, int c
 /* The parameter that a node works with names its layer; a node without one, what its output is called. */
 static const char *layer_of(const struct graph *graph, const struct node *node) {
     const char *name = op_rows[node->op].name;
-    if (node->op == OP_conv_grad_weights) return graph->parameters->rows[node->attributes.channels].name;
+    if (node->op == OP_conv_grad_weights) return graph->parameters->rows[node->attributes.conv.row].name;
     for (int i = 0; i < op_rows[node->op].inputs; i++)
         if (node->input[i] != ABSENT && graph->tensors[node->input[i]].storage == STORAGE_PARAMETER)
             return graph->tensors[node->input[i]].name;

@@ -164,7 +164,7 @@ static bool take_inputs(struct graph *graph, struct node *node, const int *input
 
 static void mark_normalised(struct graph *graph, const struct node *node) {
     struct tensor *y = &graph->tensors[node->output[0]];
-    y->storage = STORAGE_NORMALISED, y->slope = node->attributes.slope;
+    y->storage = STORAGE_NORMALISED, y->slope = node->attributes.norm.slope;
     y->raw = node->input[0], y->coefficients = node->output[op_rows[node->op].outputs - 1];
 }
 
@@ -197,13 +197,13 @@ static int one_output(struct graph *graph, enum op op, const int *inputs, struct
 
 int graph_conv(struct graph *graph, int x, int x2, int weights, int bias, int kernel, enum element element, int *sums) {
     int outputs[NODE_OUTPUTS];
-    struct attributes attributes = {.kernel = kernel, .element = element, .skip_output = {false, !sums}};
+    struct attributes attributes = {.conv = {.kernel = kernel}, .element = element, .skip_output = {false, !sums}};
     bool made = graph_node(graph, OP_conv, (int[]){x, weights, bias, x2}, &attributes, outputs);
     if (sums) *sums = made ? outputs[1] : ABSENT;
     return made ? outputs[0] : ABSENT;
 }
-int graph_norm_act(struct graph *graph, int x, int gamma, int beta, int bias, int sums, int groups, float slope) {
-    return one_output(graph, OP_norm_act, (int[]){x, gamma, beta, bias, sums}, (struct attributes){.groups = groups, .slope = slope});
+int graph_norm_act(struct graph *graph, int x, int gamma, int beta, int bias, int sums, struct norm_attributes norm) {
+    return one_output(graph, OP_norm_act, (int[]){x, gamma, beta, bias, sums}, (struct attributes){.norm = norm});
 }
 int graph_max_pool2(struct graph *graph, int x) {
     return one_output(graph, OP_max_pool2, (int[]){x}, (struct attributes){0});
@@ -218,7 +218,7 @@ int graph_warp(struct graph *graph, int source, int field, enum coordinates coor
     return one_output(graph, OP_warp, (int[]){source, field}, (struct attributes){.coordinates = coordinates});
 }
 int graph_mov(struct graph *graph, int query, int key, int heads, int radius) {
-    return one_output(graph, OP_mov, (int[]){query, key}, (struct attributes){.heads = heads, .radius = radius});
+    return one_output(graph, OP_mov, (int[]){query, key}, (struct attributes){.mov = {heads, radius}});
 }
 int graph_vector_loss(struct graph *graph, int prediction, int truth, int mask) {
     return one_output(graph, OP_vector_loss, (int[]){prediction, truth, mask}, (struct attributes){0});
@@ -228,7 +228,7 @@ int graph_cosine_loss(struct graph *graph, int a, int b, int mask) {
 }
 int graph_softmax_loss(struct graph *graph, int logits, int target, int class_weights, float ce_weight, float dice_weight) {
     return one_output(graph, OP_softmax_loss, (int[]){logits, target, class_weights},
-                      (struct attributes){.ce_weight = ce_weight, .dice_weight = dice_weight, .smooth = 1});
+                      (struct attributes){.softmax = {ce_weight, dice_weight, 1}});
 }
 int graph_sigmoid_loss(struct graph *graph, int logits, int target, int class_weights) {
     return one_output(graph, OP_sigmoid_loss, (int[]){logits, target, class_weights}, (struct attributes){0});
@@ -251,6 +251,6 @@ size_t tensor_bytes(const struct tensor *tensor) {
 bool node_writes(const struct node *node, int output) { return !(node->op == OP_conv && output == 1); }
 
 int node_weights(const struct graph *graph, const struct node *node) {
-    if (node->op == OP_conv_grad_weights) return (int)node->attributes.channels;
+    if (node->op == OP_conv_grad_weights) return node->attributes.conv.row;
     return node->op == OP_conv || node->op == OP_conv_grad_data ? graph->tensors[node->input[1]].index : ABSENT;
 }

@@ -56,15 +56,34 @@ struct tensor {
     bool shared_gradient;      /* is the gradient of two tensors, so nothing may be added to it in place */
 };
 
+/* Of a node, what its inputs do not tell. */
+struct conv_attributes {
+    int kernel;
+    int row;        /* conv_grad_weights: of the weights */
+    int64_t second; /* conv_grad_data: channels of dx2 */
+};
+struct norm_attributes { /* slope of the activation, 1 = none */
+    int groups;
+    float epsilon, slope;
+};
+struct mov_attributes {
+    int heads, radius;
+};
+struct softmax_attributes { /* weights are of the gradient; smooth: what smooths the sums of Dice */
+    float ce_weight, dice_weight, smooth;
+};
 struct attributes {
-    int kernel, groups, heads, radius;
-    float slope, scale;
-    float ce_weight, dice_weight, smooth; /* softmax_loss: of the gradient; sum that smooths Dice */
-    enum coordinates coordinates;
-    struct grid grid;     /* of the output, where the inputs do not tell: resize, gradients of resize and poolings */
-    enum element element; /* of the output, where the inputs do not tell: conv and its data gradient, global_pool_grad */
-    int64_t channels;     /* conv_grad_data: of dx2; conv_grad_weights: row of the weights */
+    struct grid grid;     /* of the output: resize, gradients of resize and poolings */
+    enum element element; /* of the output: conv and its data gradient */
     bool skip_output[2];  /* outputs that nobody wants */
+    union {               /* the op's own */
+        struct conv_attributes conv;
+        struct norm_attributes norm;
+        struct mov_attributes mov;
+        struct softmax_attributes softmax;
+        float scale;                  /* resize_corners */
+        enum coordinates coordinates; /* warp */
+    };
 };
 
 struct node {
@@ -108,7 +127,7 @@ bool graph_node(struct graph *graph, enum op op, const int *inputs, const struct
  * graph_norm_act() can take its statistics from. */
 int graph_conv(struct graph *graph, int x, int x2, int weights, int bias, int kernel, enum element element, int *sums);
 /* sums: of the convolution that made x, or ABSENT */
-int graph_norm_act(struct graph *graph, int x, int gamma, int beta, int bias, int sums, int groups, float slope);
+int graph_norm_act(struct graph *graph, int x, int gamma, int beta, int bias, int sums, struct norm_attributes norm);
 int graph_max_pool2(struct graph *graph, int x);
 int graph_upsample(struct graph *graph, int x);
 int graph_resize_corners(struct graph *graph, int x, const struct grid *grid, float scale);

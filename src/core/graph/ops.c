@@ -53,7 +53,7 @@ static cover_status shape_conv(const struct graph *graph, const struct node *nod
         channels += second->channels;
     }
     if (weights->storage != STORAGE_PARAMETER || row->rank != 2 + x->grid.ndim || row->shape[1] != channels ||
-        row->count != row->shape[0] * row->shape[1] * taps(node->attributes.kernel, x->grid.ndim))
+        row->count != row->shape[0] * row->shape[1] * taps(node->attributes.conv.kernel, x->grid.ndim))
         return fail(COVER_ERROR_SHAPE, "%s does not fit an input of %lld channels", weights->name, (long long)channels);
     if (node->input[2] != ABSENT) TRY(must_have(in(graph, node, 2), row->shape[0]));
     out[0] = like_with(x, row->shape[0]);
@@ -64,14 +64,14 @@ static cover_status shape_conv(const struct graph *graph, const struct node *nod
     return COVER_OK;
 }
 static cover_status shape_conv_grad_data(const struct graph *graph, const struct node *node, struct tensor *out) {
-    int64_t channels = graph->parameters->rows[in(graph, node, 1)->index].shape[1], second = node->attributes.channels;
+    int64_t channels = graph->parameters->rows[in(graph, node, 1)->index].shape[1], second = node->attributes.conv.second;
     out[0] = like_with(in(graph, node, 0), channels - second);
     out[0].element = node->attributes.element;
     if (second) out[1] = out[0], out[1].channels = second;
     return COVER_OK;
 }
 static cover_status shape_conv_grad_weights(const struct graph *graph, const struct node *node, struct tensor *out) {
-    out[0] = vector(graph->parameters->rows[node->attributes.channels].count);
+    out[0] = vector(graph->parameters->rows[node->attributes.conv.row].count);
     if (!node->attributes.skip_output[1]) out[1] = vector(in(graph, node, 1)->channels);
     return must_match(in(graph, node, 0), in(graph, node, 1));
 }
@@ -82,7 +82,7 @@ static void gradient_conv(struct adjoint *adjoint, int index) {
     struct attributes attributes = node.attributes;
     bool to_weights = adjoint_wanted(adjoint, node.input[1]);
     bool to_bias = node.input[2] != ABSENT && adjoint_wanted(adjoint, node.input[2]);
-    attributes.channels = graph->tensors[node.input[1]].index;
+    attributes.conv.row = graph->tensors[node.input[1]].index;
     attributes.skip_output[1] = !to_bias;
     if (to_weights || to_bias) { /* before dx: x, computed again, is free before dx needs room */
         int x = adjoint_again(adjoint, node.input[0]), x2 = second == ABSENT ? ABSENT : adjoint_again(adjoint, second);
@@ -92,7 +92,7 @@ static void gradient_conv(struct adjoint *adjoint, int index) {
     }
     if (!adjoint_wanted(adjoint, node.input[0]) && !(second != ABSENT && adjoint_wanted(adjoint, second))) return;
     attributes.element = graph->tensors[node.input[0]].element;
-    attributes.channels = second == ABSENT ? 0 : graph->tensors[second].channels;
+    attributes.conv.second = second == ABSENT ? 0 : graph->tensors[second].channels;
     if (!graph_node(graph, OP_conv_grad_data, (int[]){dy, node.input[1]}, &attributes, out)) return;
     adjoint_add(adjoint, node.input[0], out[0]);
     if (second != ABSENT) adjoint_add(adjoint, second, out[1]);
@@ -102,7 +102,7 @@ static void gradient_conv(struct adjoint *adjoint, int index) {
 
 static cover_status shape_norm_act(const struct graph *graph, const struct node *node, struct tensor *out) {
     const struct tensor *x = in(graph, node, 0);
-    int groups = node->attributes.groups;
+    int groups = node->attributes.norm.groups;
     if (groups < 1 || x->channels % groups)
         return fail(COVER_ERROR_SHAPE, "%lld channels do not divide into %d groups", (long long)x->channels, groups);
     for (int i = 1; i < 4; i++)
@@ -248,9 +248,9 @@ static void gradient_warp(struct adjoint *adjoint, int index) {
 
 static cover_status shape_mov(const struct graph *graph, const struct node *node, struct tensor *out) {
     const struct tensor *query = in(graph, node, 0), *key = in(graph, node, 1);
-    if (node->attributes.heads < 1 || query->channels % node->attributes.heads)
+    if (node->attributes.mov.heads < 1 || query->channels % node->attributes.mov.heads)
         return fail(COVER_ERROR_SHAPE, "%lld channels do not divide into %d heads", (long long)query->channels,
-                    node->attributes.heads);
+                    node->attributes.mov.heads);
     TRY(must_have(key, query->channels));
     out[0] = like_with(query, query->grid.ndim);
     return must_match(query, key);
@@ -326,7 +326,7 @@ static cover_status task_loss(const struct graph *graph, const struct node *node
 static cover_status shape_softmax_loss(const struct graph *graph, const struct node *node, struct tensor *out) {
     int64_t classes = in(graph, node, 0)->channels;
     if (classes < 2) return fail(COVER_ERROR_SHAPE, "%s has one channel, but classes are at least 2", in(graph, node, 0)->name);
-    if (!(node->attributes.smooth > 0)) return fail(COVER_ERROR_ARGUMENT, "the Dice loss needs smooth > 0");
+    if (!(node->attributes.softmax.smooth > 0)) return fail(COVER_ERROR_ARGUMENT, "the Dice loss needs smooth > 0");
     TRY(must_have(in(graph, node, 1), 1));
     return task_loss(graph, node, 1 + SOFTMAX_CLASS_STATISTICS * classes, out);
 }
@@ -418,16 +418,11 @@ gradient_rule *const op_gradient[OP_COUNT] = {
 double node_flops(const struct graph *graph, const struct node *node) {
     if (node->input[0] == ABSENT) return 0; /* a pooling's gradient with nothing to add */
     const struct tensor *first = in(graph, node, 0);
-    double pixels = (double)first->images * (double)grid_pixels(&first->grid);
-    int ndim = first->grid.ndim;
+    const double pixels = (double)first->images * (double)grid_pixels(&first->grid);
+    const int weights = node_weights(graph, node);
+    if (weights != ABSENT) return 2 * pixels * (double)graph->parameters->rows[weights].count;
+    if (node->op != OP_mov && node->op != OP_mov_grad) return 0;
     double window = 1;
-    for (int i = 0; i < ndim; i++) window *= 2 * node->attributes.radius + 1;
-    switch (node->op) {
-    case OP_conv:
-    case OP_conv_grad_data: return 2 * pixels * (double)graph->parameters->rows[in(graph, node, 1)->index].count;
-    case OP_conv_grad_weights: return 2 * pixels * (double)graph->parameters->rows[node->attributes.channels].count;
-    case OP_mov: return 2 * pixels * window * (double)first->channels;
-    case OP_mov_grad: return 6 * pixels * window * (double)in(graph, node, 1)->channels;
-    default: return 0;
-    }
+    for (int i = 0; i < first->grid.ndim; i++) window *= 2 * node->attributes.mov.radius + 1;
+    return node->op == OP_mov ? 2 * pixels * window * (double)first->channels : 6 * pixels * window * (double)in(graph, node, 1)->channels;
 }

@@ -3,6 +3,8 @@
 
 #include <stdio.h>
 
+static const float norm_epsilon = 1e-5f; /* PyTorch's */
+
 /* prefix.suffix; one that is too long is left whole enough for parameters_add() to refuse it. */
 static void suffixed(char name[PARAMETER_NAME_BYTES + 1], const char *prefix, const char *suffix) {
     snprintf(name, PARAMETER_NAME_BYTES + 1, "%s.%s", prefix, suffix);
@@ -37,5 +39,5 @@ int layer_norm_act(struct graph *graph, const char *prefix, int x, int bias, int
     int gamma = graph_parameter(graph, name, 1, &channels, channels, INIT_ONE);
     suffixed(name, prefix, "bias");
     int beta = graph_parameter(graph, name, 1, &channels, channels, INIT_ZERO);
-    return graph_norm_act(graph, x, gamma, beta, bias, sums, groups, slope);
+    return graph_norm_act(graph, x, gamma, beta, bias, sums, (struct norm_attributes){groups, norm_epsilon, slope});
 }

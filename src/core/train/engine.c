@@ -89,15 +89,11 @@ double engine_gradient_norm(struct engine *engine, int64_t count) {
 }
 
 struct adam engine_adam(const struct engine *engine, int64_t count, double lr) {
-    double t = (double)(engine->updates + 1);
-    return (struct adam){.lr = lr, .beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8, .weight_decay = engine->settings.common.weight_decay,
-                         .correction1 = 1 - pow(0.9, t), .correction2 = 1 - pow(0.999, t), .scale = 1.0 / (double)count};
+    return adam_update(engine->updates + 1, lr, engine->settings.common.weight_decay, count);
 }
 
 cover_status engine_update(struct engine *engine, int64_t count, double norm, double lr) {
-    struct adam adam = engine_adam(engine, count, lr);
-    double clip = engine->settings.common.clip;
-    if (clip > 0 && norm > clip) adam.scale *= clip / (norm + 1e-6);
+    const struct adam adam = adam_clipped(engine_adam(engine, count, lr), engine->settings.common.clip, norm);
     engine->updates++;
     return engine->stepper->update(engine, &adam);
 }

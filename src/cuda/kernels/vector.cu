@@ -56,7 +56,7 @@ struct adam_factors {
 __device__ adam_factors factors_of(const cuda_update &update, double square_sum) {
     const adam &a = update.adam;
     const double norm = sqrt(square_sum) * a.scale;
-    const double scale = update.clip > 0 && norm > update.clip ? a.scale * (update.clip / (norm + 1e-6)) : a.scale;
+    const double scale = update.clip > 0 && norm > update.clip ? a.scale * (update.clip / (norm + a.clip_epsilon)) : a.scale;
     adam_factors f;
     f.skip = a.scale == 0 || !isfinite(square_sum);
     f.scale = (float)scale, f.decay = (float)a.weight_decay, f.epsilon = (float)a.epsilon;

@@ -11,7 +11,6 @@ struct name {
     char text[160];
 };
 
-static const float epsilon = 1e-5f; /* method: GroupNorm */
 
 struct walk {
     struct onnx_file file;
@@ -109,7 +108,7 @@ static void resize(struct walk *walk, struct name input, struct name output, con
 
 static void write_conv(struct walk *walk) {
     struct name output = output_name(walk), x = input_name(walk, 0);
-    int kernel = walk->node->attributes.kernel;
+    int kernel = walk->node->attributes.conv.kernel;
     if (has(walk, 3)) {
         struct name joined = with(output, "joined"), second = input_name(walk, 3);
         onnx_node_begin(&walk->file, "Concat", joined.text);
@@ -131,20 +130,20 @@ static void write_conv(struct walk *walk) {
 static void write_norm_act(struct walk *walk) {
     struct name output = output_name(walk), x = input_name(walk, 0), normal = with(output, "normalised"), scaled = with(output, "scaled");
     const struct attributes *attributes = &walk->node->attributes;
-    bool linear = attributes->slope == 1;
+    bool linear = attributes->norm.slope == 1;
     struct name shifted = linear ? output : with(output, "shifted");
     if (has(walk, 3)) {
         struct name biased = with(output, "biased");
         by_channel(walk, "Add", parameter_of(walk, 3), x, biased);
         x = biased;
     }
-    normalise(walk, x, normal, attributes->groups, epsilon);
+    normalise(walk, x, normal, attributes->norm.groups, attributes->norm.epsilon);
     by_channel(walk, "Mul", parameter_of(walk, 1), normal, scaled);
     by_channel(walk, "Add", parameter_of(walk, 2), scaled, shifted);
     if (linear) return;
     onnx_node_begin(&walk->file, "LeakyRelu", output.text);
     onnx_node_input(&walk->file, shifted.text);
-    onnx_node_float(&walk->file, "alpha", attributes->slope);
+    onnx_node_float(&walk->file, "alpha", attributes->norm.slope);
     onnx_node_end(&walk->file);
 }
 

@@ -64,8 +64,8 @@ static int normalise(struct scene *scene, int x, int *number) {
     snprintf(name, sizeof name, "beta %d", scene->norms);
     norm.beta = vector(scene, name, channels, -0.5, 0.5);
     scene->norm[*number = scene->norms++] = norm;
-    return graph_norm_act(&scene->graph, x, scene->in[norm.gamma].tensor, scene->in[norm.beta].tensor, ABSENT, ABSENT, norm.groups,
-                          (float)norm.slope);
+    return graph_norm_act(&scene->graph, x, scene->in[norm.gamma].tensor, scene->in[norm.beta].tensor, ABSENT, ABSENT,
+                          (struct norm_attributes){norm.groups, 1e-5f, (float)norm.slope});
 }
 
 /* of_a_node: a gradient for it can be added to in place */
@@ -146,7 +146,7 @@ static double between(const double *image, const struct grid *grid, int64_t chan
 /* ---- norm_act */
 
 static void normalised(double *y, const double *x, const double *gamma, const double *beta, const double *bias, int images, int64_t pixels,
-                       int64_t channels, int groups, double slope) {
+                       int64_t channels, int groups, double epsilon, double slope) {
     const int64_t width = channels / groups;
     for (int64_t image = 0; image < images; image++)
         for (int group = 0; group < groups; group++) {
@@ -158,7 +158,7 @@ static void normalised(double *y, const double *x, const double *gamma, const do
                         if (pass == 0) sum += value;
                         else squares += pow(value - sum / (double)(pixels * width), 2);
                     }
-            const double count = (double)(pixels * width), mean = sum / count, deviation = sqrt(squares / count + 1e-5);
+            const double count = (double)(pixels * width), mean = sum / count, deviation = sqrt(squares / count + epsilon);
             for (int64_t p = 0; p < pixels; p++)
                 for (int64_t c = group * width; c < (group + 1) * width; c++) {
                     const int64_t i = (image * pixels + p) * channels + c;
@@ -175,7 +175,7 @@ static double *read_values(const struct scene *scene, double *const *values, int
     if (in->norm == ABSENT) return memcpy(read, values[number], (size_t)in->count * sizeof *read);
     const struct scene_norm *norm = &scene->norm[in->norm];
     normalised(read, values[number], values[norm->gamma], values[norm->beta], NULL, in->images, grid_pixels(&in->grid), in->channels,
-               norm->groups, norm->slope);
+               norm->groups, 1e-5, norm->slope);
     return read;
 }
 static int named(const struct scene *scene, const char *name) {
@@ -190,7 +190,7 @@ static double *values_of(const struct scene *scene, double *const *values, const
 
 static void build_norm_act(struct scene *s) {
     const int x = scene_feature(s, "x", s->images, &s->grid, s->channels, false);
-    s->groups = s->channels % 2 == 0 && toss(s) ? 2 : 1, s->slope = toss(s) ? 0.2 : 1;
+    s->groups = s->channels % 2 == 0 && toss(s) ? 2 : 1, s->slope = toss(s) ? 0.2 : 1, s->epsilon = toss(s) ? 1e-5 : 0.25;
     const int gamma = vector(s, "gamma", s->channels, -1.5, 1.5), beta = vector(s, "beta", s->channels, -1, 1);
     const int bias = toss(s) ? vector(s, "bias", s->channels, -1, 1) : ABSENT;
     int y = s->in[x].read, sums = ABSENT;
@@ -200,11 +200,12 @@ static void build_norm_act(struct scene *s) {
         y = graph_conv(&s->graph, y, ABSENT, weights, ABSENT, 1, s->element, &sums);
     }
     if (sums != ABSENT && bias != ABSENT) sums = ABSENT; /* they are those of what the convolution gave */
-    s->y = graph_norm_act(&s->graph, y, s->in[gamma].tensor, s->in[beta].tensor, read_of(s, bias), sums, s->groups, (float)s->slope);
+    s->y = graph_norm_act(&s->graph, y, s->in[gamma].tensor, s->in[beta].tensor, read_of(s, bias), sums,
+                          (struct norm_attributes){s->groups, (float)s->epsilon, (float)s->slope});
 }
 static void compute_norm_act(const struct scene *s, double *const *v, double *y) {
     normalised(y, v[0], values_of(s, v, "gamma"), values_of(s, v, "beta"), values_of(s, v, "bias"), s->images, grid_pixels(&s->grid),
-               s->channels, s->groups, s->slope);
+               s->channels, s->groups, s->epsilon, s->slope);
 }
 
 /* ---- norm_apply, widen: x as it is read */

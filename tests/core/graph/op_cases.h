@@ -41,7 +41,7 @@ struct scene {
     struct grid grid, to;
     int64_t channels;
     enum coordinates coordinates;
-    double slope, scale, weight[2];
+    double slope, epsilon, scale, weight[2];
     int y; /* its first output */
 };
 

@@ -273,7 +273,7 @@ static bool written_in_place(bool keep) {
     int gamma = graph_parameter(&graph, "gamma", 1, (const int64_t[]){8}, 8, INIT_ONE);
     int beta = graph_parameter(&graph, "beta", 1, (const int64_t[]){8}, 8, INIT_ZERO);
     int y = graph_conv(&graph, x, ABSENT, weights, ABSENT, 3, ELEMENT_F32, NULL);
-    int z = graph_norm_act(&graph, y, gamma, beta, ABSENT, ABSENT, 1, 0.2f);
+    int z = graph_norm_act(&graph, y, gamma, beta, ABSENT, ABSENT, (struct norm_attributes){1, 1e-5f, 0.2f});
     graph_conv(&graph, z, ABSENT, weights, ABSENT, 3, ELEMENT_F32, NULL);
     ck_assert_int_eq(count(&graph, OP_norm_apply), 0); /* a convolution normalises as it reads */
     if (keep) graph_result(&graph, y);
