@@ -103,7 +103,8 @@ struct forward {
     struct pair_graph pair;
     struct program *program;
     struct run run;
-    float *level[LEVELS][2], *flow; /* of all pairs, channels last */
+    struct levels levels;
+    float *level[LEVELS_MAX][2], *flow; /* of all pairs, channels last */
 };
 
 static void keep(float *all, const void *result, int pair, size_t bytes, int image) {
@@ -116,9 +117,9 @@ static cover_status run_forward(struct golden *golden, struct network *model, st
     for (int pair = 0; pair < model->images.images; pair++) {
         forward->run.input[PAIR_IMAGES] = model->pairs[pair].moving;
         TRY(run_once(golden->context, executor, forward->program, &forward->run, golden->context->threads));
-        for (int i = 0; i < LEVELS; i++) {
+        for (int i = 0; i < forward->levels.count; i++) {
             const void *level = executor->program_result(forward->program, &forward->run, forward->pair.level[i]);
-            size_t bytes = (size_t)(grid_pixels(&forward->pair.level_grid[i]) * model->settings.network.widths.value[4 + i]) * 4;
+            size_t bytes = (size_t)(grid_pixels(&forward->pair.level_grid[i]) * forward->levels.at[i].channels) * 4;
             for (int view = 0; view < 2; view++) keep(forward->level[i][view], level, pair, bytes, view);
         }
         keep(forward->flow, executor->program_result(forward->program, &forward->run, forward->pair.field), pair, pixels, 0);
@@ -128,11 +129,11 @@ static cover_status run_forward(struct golden *golden, struct network *model, st
 
 static void compare_forward(struct golden *golden, struct network *model, struct forward *forward) {
     static const char *const views[] = {"moving", "fixed"};
-    for (int i = 0; i < LEVELS; i++)
+    for (int i = 0; i < forward->levels.count; i++)
         for (int view = 0; view < 2; view++) {
             char name[64];
             struct tensor shape = {.images = model->images.images, .grid = forward->pair.level_grid[i],
-                                   .channels = model->settings.network.widths.value[4 + i]};
+                                   .channels = forward->levels.at[i].channels};
             snprintf(name, sizeof name, "out.level_%s.%d", views[view], i);
             golden_store(golden, &shape, forward->level[i][view]);
             if (golden->half) golden_distance(golden, name, forward->level[i][view], half_level);
@@ -147,7 +148,7 @@ static cover_status check_forward(struct golden *golden, struct network *model) 
     cover_context *context = golden->context;
     const struct executor *executor = context->executor;
     struct parameters parameters;
-    struct forward forward = {0};
+    struct forward forward = {.levels = backbone_levels(context, &model->settings.network)};
     float *weights = NULL;
     cover_status status;
     TRY(pair_parameters(&parameters, context, &model->settings));
@@ -156,10 +157,10 @@ static cover_status check_forward(struct golden *golden, struct network *model) 
     weights = memory_zero(context, (size_t)parameters.floats * sizeof *weights);
     GO(executor->arena_create(&forward.run.arena, forward.program));
     size_t images = (size_t)model->images.images;
-    for (int i = 0; i < LEVELS; i++)
+    for (int i = 0; i < forward.levels.count; i++)
         for (int view = 0; view < 2; view++)
             forward.level[i][view] = memory_alloc(context, images * (size_t)grid_pixels(&forward.pair.level_grid[i]) *
-                                                               (size_t)model->settings.network.widths.value[4 + i] * sizeof(float));
+                                                               (size_t)forward.levels.at[i].channels * sizeof(float));
     forward.flow = memory_alloc(context, (size_t)tensor_elements(&model->fields) * sizeof(float));
     GO(load_weights(golden, &parameters, weights));
     forward.run.parameters = weights;
@@ -167,7 +168,7 @@ static cover_status check_forward(struct golden *golden, struct network *model) 
     GO(run_forward(golden, model, &forward));
     compare_forward(golden, model, &forward);
 done:
-    for (int i = 0; i < 2 * LEVELS; i++) memory_free(context, forward.level[i / 2][i % 2]);
+    for (int i = 0; i < 2 * LEVELS_MAX; i++) memory_free(context, forward.level[i / 2][i % 2]);
     memory_free(context, forward.flow);
     executor->arena_destroy(forward.program, forward.run.arena);
     memory_free(context, weights);

@@ -3,7 +3,6 @@
 
 #include "core/base/json.h"
 #include "core/base/philox.h"
-#include "core/nn/unet.h"
 
 #include <math.h>
 #include <string.h>
@@ -152,11 +151,11 @@ static void add_image(struct dispersion *sum, const float *values, const uint16_
     sum->spread += spread(values, grid_pixels(grid), channels), sum->images++;
 }
 
-static cover_status add_levels(struct dispersion sums[LEVELS], const struct walk *walk, int64_t at) {
+static cover_status add_levels(struct dispersion sums[LEVELS_MAX], const struct walk *walk, int64_t at) {
     cover_features *features;
     TRY(walk_features(walk, at, &features));
     cover_status status = COVER_OK;
-    for (int level = 0; level < LEVELS && status == COVER_OK; level++) {
+    for (int level = 0; level < walk->levels.count && status == COVER_OK; level++) {
         if (walk->options.level >= 0 && walk->options.level != level) continue;
         uint16_t *labels = NULL;
         float *values = NULL;
@@ -181,18 +180,18 @@ cover_status cover_analysis_dispersion(char **json, cover_context *context, cons
     if (!context || !weights || !data || !json) return fail(COVER_ERROR_ARGUMENT, "cover_analysis_dispersion: an argument is NULL");
     cover_feature_options each = COVER_FEATURE_OPTIONS_INIT;
     each.level = -1;
-    struct dispersion sums[LEVELS] = {0};
+    struct dispersion sums[LEVELS_MAX] = {0};
     struct walk walk;
     struct text text = {.context = context};
     cover_status status;
     GO(walk_open(&walk, context, weights, data, options ? options : &each));
     for (int64_t at = 0; at < walk.images; at++) GO(add_levels(sums, &walk, at));
     text_add(&text, "{\"images\": %lld, \"levels\": [", (long long)walk.images);
-    for (int level = 0, listed = 0; level < LEVELS; level++) {
+    for (int level = 0, listed = 0; level < walk.levels.count; level++) {
         const struct dispersion *sum = &sums[level];
         if (!sum->images) continue;
         double within = sum->within / (double)sum->within_pairs, across = sum->across / (double)sum->across_pairs;
-        text_add(&text, "%s{\"level\": %d, \"stride\": %d, \"channels\": %lld", listed++ ? ", " : "", level, 1 << (LEVELS - 1 - level),
+        text_add(&text, "%s{\"level\": %d, \"stride\": %d, \"channels\": %lld", listed++ ? ", " : "", level, walk.levels.at[level].stride,
                  (long long)sum->channels);
         add_number(&text, "within", within);
         add_number(&text, "across", across);

@@ -4,7 +4,6 @@
 #include "core/base/convert.h"
 #include "core/base/philox.h"
 #include "core/base/tensor.h"
-#include "core/nn/unet.h"
 #include "core/views/intensity.h"
 
 #include <math.h>
@@ -50,11 +49,13 @@ cover_status walk_open(struct walk *walk, cover_context *context, const char *we
                        const cover_feature_options *options) {
     *walk = (struct walk){.context = context, .options = COVER_FEATURE_OPTIONS_INIT};
     TRY(options_read(&walk->options, sizeof walk->options, options, "cover_feature_options"));
-    if (walk->options.level < -1 || walk->options.level >= LEVELS || walk->options.images < 0 || walk->options.points < 0)
-        return fail(COVER_ERROR_ARGUMENT, "features: level %d of %lld images at %lld points: levels are 0 (coarse) to %d, numbers "
-                    "not negative", walk->options.level, (long long)walk->options.images, (long long)walk->options.points, LEVELS - 1);
     TRY(cover_backbone_load(&walk->backbone, context, weights, NULL));
     walk->settings = *config_settings(cover_backbone_config(walk->backbone));
+    walk->levels = backbone_levels(context, &walk->settings.network);
+    if (walk->options.level < -1 || walk->options.level >= walk->levels.count || walk->options.images < 0 || walk->options.points < 0)
+        return fail(COVER_ERROR_ARGUMENT, "features: level %d of %lld images at %lld points: levels are 0 (coarse) to %d, numbers "
+                    "not negative", walk->options.level, (long long)walk->options.images, (long long)walk->options.points,
+                    walk->levels.count - 1);
     TRY(cover_dataset_open(&walk->dataset, context, data));
     cover_dataset_info info = COVER_DATASET_INFO_INIT;
     TRY(cover_dataset_get_info(&info, walk->dataset));
@@ -85,10 +86,12 @@ static int label_value(const cover_tensor *map, int64_t pixel) {
 cover_status walk_labels(const struct walk *walk, int64_t at, int level, uint16_t **out, struct grid *grid) {
     cover_sample_info info;
     cover_tensor *map = NULL;
-    int64_t stride = INT64_C(1) << (LEVELS - 1 - level);
+    const int64_t stride = walk->levels.at[level].stride;
     TRY(sample_of(walk, walk->chosen[at], &info));
     *grid = (struct grid){.ndim = (int)walk->settings.network.dims, .size = {1, 1, 1}};
-    for (int i = 3 - grid->ndim; i < 3; i++) grid->size[i] = (info.size[i] + stride - 1) / stride;
+    for (int i = 3 - grid->ndim; i < 3; i++) grid->size[i] = info.size[i];
+    const struct grid full = *grid;
+    *grid = level_grid(&full, (int)stride);
     if (info.has_label) TRY(cover_dataset_read_label(&map, walk->dataset, walk->chosen[at]));
     uint16_t *labels = memory_alloc(walk->context, (size_t)grid_pixels(grid) * sizeof *labels);
     for (int64_t pixel = 0; labels && pixel < grid_pixels(grid); pixel++) {

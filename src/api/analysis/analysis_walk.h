@@ -5,7 +5,7 @@
 
 #include "core/base/base.h"
 #include "core/base/grid.h"
-#include "core/settings/settings.h"
+#include "core/nn/backbone.h"
 
 #include <libcover/analysis.h>
 #include <libcover/backbone.h>
@@ -16,6 +16,7 @@ struct walk {
     cover_backbone *backbone;
     cover_dataset *dataset;
     struct settings settings; /* of the network */
+    struct levels levels;
     cover_feature_options options;
     int64_t *chosen, images;  /* samples that are looked at */
 };
@@ -25,7 +26,7 @@ cover_status walk_open(struct walk *walk, cover_context *context, const char *we
                        const cover_feature_options *options);
 void walk_close(struct walk *walk);
 
-/* Labels of chosen image `at` on the grid of a level (0 coarse .. 4): *labels from memory_alloc(). */
+/* Labels of chosen image `at` on the grid of a level (0 coarse): *labels from memory_alloc(). */
 cover_status walk_labels(const struct walk *walk, int64_t at, int level, uint16_t **labels, struct grid *grid);
 /* Its features. */
 cover_status walk_features(const struct walk *walk, int64_t at, cover_features **features);

@@ -3,7 +3,7 @@
 
 #include "core/base/philox.h"
 #include "core/graph/session.h"
-#include "core/nn/unet.h"
+#include "core/nn/backbone.h"
 #include "core/train/pairs.h"
 
 static void random_values(float *values, int64_t count, float low, float high, uint32_t what) {
@@ -154,11 +154,12 @@ static cover_status build_mov(struct alone *alone) {
 }
 
 static cover_status build_infer(struct alone *alone) {
-    int levels[LEVELS], x = graph_input(&alone->graph, "x", 1, &alone->bench->grid, 1);
+    const struct network_settings *network = &alone->bench->settings.network;
+    int levels[LEVELS_MAX], x = graph_input(&alone->graph, "x", 1, &alone->bench->grid, 1);
     TRY(add_input(alone, 0, x));
     alone->graph.features = settings_features(&alone->bench->settings.network);
-    unet_build(&alone->graph, x, alone->bench->settings.network.widths.value, levels);
-    for (int i = 0; i < LEVELS; i++) graph_result(&alone->graph, levels[i]);
+    backbone_of(alone->graph.context, network)->build(&alone->graph, x, network, levels);
+    for (int i = 0; i < backbone_levels(alone->graph.context, network).count; i++) graph_result(&alone->graph, levels[i]);
     return COVER_OK;
 }
 

@@ -1,5 +1,5 @@
 /* What a task starts from: settings that fit the data and the backbone, and the backbone's weights. */
-#include "api/network/matcher.h"
+#include "core/nn/backbone.h"
 #include "io/weights/weights.h"
 #include "task.h"
 
@@ -19,14 +19,15 @@ static cover_status set_integer(cover_config *config, const char *name, int64_t 
 
 /* Sizes of the images rounded up to what the network takes, but no larger than what trains well at a time. */
 static cover_status set_sizes(cover_config *config, const cover_dataset_info *info, bool classification) {
+    const int64_t multiple = backbone_of(config_context(config), &config_settings(config)->network)->multiple;
     int64_t most = info->dims == 3 ? 96 : 384;
     char crop[64] = "", work[64] = "";
     bool same = memcmp(info->min_size, info->max_size, sizeof info->min_size) == 0, fits = true;
     for (int a = 3 - info->dims; a < 3; a++) {
-        int64_t size = (info->max_size[a] + UNET_MULTIPLE - 1) / UNET_MULTIPLE * UNET_MULTIPLE;
+        int64_t size = (info->max_size[a] + multiple - 1) / multiple * multiple;
         fits &= size <= most;
         size_t used = strlen(crop);
-        snprintf(crop + used, sizeof crop - used, "%s%lld", used ? "x" : "", (long long)(size < most ? size : most));
+        snprintf(crop + used, sizeof crop - used, "%s%lld", used ? "x" : "", (long long)(size < most ? size : most / multiple * multiple));
     }
     for (int a = 0; a < info->dims; a++) strcat(work, a ? "x0" : "0");
     TRY(cover_config_set(config, "crop", crop));
@@ -45,6 +46,15 @@ static cover_status check_data(const cover_dataset_info *info, bool classificati
     return COVER_OK;
 }
 
+/* Which network it is. */
+static cover_status take_settings(cover_config *config, const cover_config *stored) {
+    const struct backbone *backbone = backbone_of(config_context(stored), &config_settings(stored)->network);
+    TRY(cover_config_set(config, "backbone", backbone->name));
+    for (int i = 0; i < BACKBONE_SETTINGS && backbone->settings[i]; i++)
+        TRY(cover_config_set(config, backbone->settings[i], cover_config_get(stored, backbone->settings[i])));
+    return COVER_OK;
+}
+
 static cover_status take_backbone(cover_config *config, cover_context *context, const char *init, const cover_dataset_info *info) {
     struct tensor_file *file;
     cover_config *stored = NULL;
@@ -59,7 +69,7 @@ static cover_status take_backbone(cover_config *config, cover_context *context, 
     else if (backbone->network.channels != info->channels && backbone->network.channels != 1)
         status = fail(COVER_ERROR_MISMATCH, "%s: a network of %d channels, but the images have %d; pack them with --channels, or "
                       "pretrain on such images", init, (int)backbone->network.channels, info->channels);
-    if (status == COVER_OK) status = cover_config_set(config, "widths", cover_config_get(stored, "widths"));
+    if (status == COVER_OK) status = take_settings(config, stored);
     if (status == COVER_OK) status = cover_config_set(config, "normalise", cover_config_get(stored, "normalise"));
     cover_config_destroy(stored);
     return status;
@@ -82,8 +92,8 @@ cover_status cover_task_config(cover_config **out, cover_context *context, const
     GO(set_integer(config, "channels", info.channels));
     GO(set_integer(config, "classes", info.classes));
     GO(cover_config_set(config, "multilabel", info.multilabel && classification ? "on" : "off"));
-    GO(set_sizes(config, &info, classification));
     if (!task_from_scratch(init)) GO(take_backbone(config, context, init, &info));
+    GO(set_sizes(config, &info, classification));
     *out = config;
 done:
     if (status != COVER_OK) cover_config_destroy(config);
@@ -110,8 +120,11 @@ static bool fits(const struct parameter *row, const struct tensor_entry *entry, 
     return true;
 }
 
-static cover_status missing(const char *init, const char *name) {
-    if (strncmp(name, "backbone.up", 11) == 0)
+static cover_status missing(const cover_task *task, const char *init, const char *name) {
+    const char *const *decoder = backbone_of(task->core.context, &task->core.settings.network)->decoder_modules;
+    int module = 0;
+    while (module < BACKBONE_MODULES && decoder[module] && strncmp(name, decoder[module], strlen(decoder[module])) != 0) module++;
+    if (module < BACKBONE_MODULES && decoder[module])
         return fail(COVER_ERROR_MISMATCH, "%s: has no decoder (%s): a classification keeps the encoder alone; start the segmentation from "
                     "the network that it was made of, or from scratch", init, name);
     return fail(COVER_ERROR_MISMATCH, "%s: has no tensor %s; a pretrained network of COVER is needed", init, name);
@@ -126,9 +139,9 @@ static const struct tensor_entry *find(const struct weights_name *names, int64_t
 static cover_status load_row(cover_task *task, const struct parameter *row, struct tensor_file *file, const struct tensor_entry *entry,
                              const char *init) {
     bool inflated;
-    if (!entry) return missing(init, row->name);
+    if (!entry) return missing(task, init, row->name);
     if (!fits(row, entry, &inflated))
-        return fail(COVER_ERROR_MISMATCH, "%s: %s has %lld values, the task's network %lld; take widths from the backbone", init,
+        return fail(COVER_ERROR_MISMATCH, "%s: %s has %lld values, the task's network %lld; take the settings of the backbone", init,
                     row->name, (long long)entry->elements, (long long)row->count);
     float *weights = task->core.engine->weights + row->offset, *stored = memory_alloc(task->core.context, (size_t)entry->elements * sizeof *stored);
     if (!stored) return COVER_ERROR_MEMORY;
@@ -144,12 +157,20 @@ static cover_status load_row(cover_task *task, const struct parameter *row, stru
     return status;
 }
 
+/* The settings that say which network it is must be those of the file. */
 static cover_status check_network(const cover_task *task, const cover_config *stored, const char *init) {
-    const struct settings *is = config_settings(stored), *wanted = &task->core.settings;
-    if (is->network.dims == wanted->network.dims && memcmp(&is->network.widths, &wanted->network.widths, sizeof is->network.widths) == 0) return COVER_OK;
-    return fail(COVER_ERROR_MISMATCH, "%s: a %dD network of widths %s, but the settings say %dD and %s; set them as the network has "
-                "them, or start from scratch", init, (int)is->network.dims, cover_config_get(stored, "widths"), (int)wanted->network.dims,
-                cover_config_get(task->core.config, "widths"));
+    const struct backbone *backbone = backbone_of(task->core.context, &config_settings(stored)->network);
+    const char *names[BACKBONE_SETTINGS + 2] = {"dims", "backbone"};
+    memcpy(names + 2, backbone->settings, sizeof backbone->settings);
+    for (int i = 0; i < BACKBONE_SETTINGS + 2 && names[i]; i++) {
+        char is[256];
+        snprintf(is, sizeof is, "%s", cover_config_get(stored, names[i]));
+        const char *wanted = cover_config_get(task->core.config, names[i]);
+        if (strcmp(is, wanted) != 0)
+            return fail(COVER_ERROR_MISMATCH, "%s: a network of %s=%s, but the settings say %s; set them as the network has them, or "
+                        "start from scratch", init, names[i], is, wanted);
+    }
+    return COVER_OK;
 }
 
 cover_status task_load_backbone(cover_task *task, const char *init) {

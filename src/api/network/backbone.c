@@ -1,9 +1,8 @@
 /* The public backbone and its features (include/libcover/backbone.h). */
-#include "core/nn/unet.h"
+#include "core/nn/backbone.h"
 #include "io/weights/weights.h"
 #include "border.h"
 #include "component.h"
-#include "matcher.h"
 
 #include <libcover/backbone.h>
 
@@ -12,35 +11,44 @@
 struct cover_backbone {
     struct component component;
 };
+_Static_assert((int)LEVELS_MAX <= (int)COMPONENT_RESULTS && (int)LEVELS_MAX < (int)RUN_INPUTS, "every level, and an image, has its place");
 
 struct cover_features {
     cover_context *context;
-    cover_tensor *level[LEVELS];
-    int stride[LEVELS];
+    struct levels levels;
+    cover_tensor *level[LEVELS_MAX];
 };
+
+static const struct backbone *row_of(const struct component *component) {
+    return backbone_of(component->context, &component->settings.network);
+}
+static struct levels levels_of(const struct component *component) {
+    return backbone_levels(component->context, &component->settings.network);
+}
 
 /* ---- graphs: detail = images, then bits */
 enum { DETAIL_IMAGES = 0xffff, DETAIL_WANT_INPUT = 1 << 16, DETAIL_LEVEL = 1 << 17 /* << level: it has a gradient */ };
 
-static int build_levels(struct prepared *prepared, struct component *component, int levels[LEVELS]) {
+static int build_levels(struct prepared *prepared, struct component *component, int levels[LEVELS_MAX]) {
     int x = graph_input(&prepared->graph, "x", (int)(prepared->detail & DETAIL_IMAGES), &prepared->grid,
                         component->settings.network.channels);
-    unet_build(&prepared->graph, x, component->settings.network.widths.value, levels);
+    row_of(component)->build(&prepared->graph, x, &component->settings.network, levels);
     return x;
 }
 
 static void build_forward(struct prepared *prepared, struct component *component) {
-    int levels[LEVELS];
+    int levels[LEVELS_MAX];
+    const int count = levels_of(component).count;
     prepared->graph.features = settings_features(&component->settings.network);
     build_levels(prepared, component, levels);
-    for (int i = 0; i < LEVELS; i++) prepared->result[i] = graph_result(&prepared->graph, levels[i]);
+    for (int i = 0; i < count; i++) prepared->result[i] = graph_result(&prepared->graph, levels[i]);
 }
 
 static void build_backward(struct prepared *prepared, struct component *component) {
     struct graph *graph = &prepared->graph;
-    int levels[LEVELS], x = build_levels(prepared, component, levels);
+    int levels[LEVELS_MAX], count = levels_of(component).count, x = build_levels(prepared, component, levels);
     struct derivative derivative = {.wants = prepared->detail & DETAIL_WANT_INPUT ? 1 : 0, .want = {x}};
-    for (int i = 0; i < LEVELS && graph->status == COVER_OK; i++) {
+    for (int i = 0; i < count && graph->status == COVER_OK; i++) {
         if (!(prepared->detail & (unsigned)DETAIL_LEVEL << i)) continue;
         const struct tensor level = graph->tensors[levels[i]];
         derivative.output[derivative.outputs] = levels[i];
@@ -53,8 +61,7 @@ static void build_backward(struct prepared *prepared, struct component *componen
 /* ---- life */
 
 static void add_parameters(struct component *component, cover_status *status) {
-    struct prepared whole = {.detail = 1, .grid = {(int)component->settings.network.dims, {1, UNET_MULTIPLE, UNET_MULTIPLE}}};
-    if (component->settings.network.dims == 3) whole.grid.size[0] = UNET_MULTIPLE;
+    struct prepared whole = {.detail = 1, .grid = backbone_grid(row_of(component), component->settings.network.dims, 1)};
     component->parameters.context = component->context;
     graph_begin(&whole.graph, component->context, &component->parameters);
     build_forward(&whole, component);
@@ -147,11 +154,8 @@ static cover_status check_input(struct tensor_layout *layout, const struct compo
     return COVER_OK;
 }
 
-static struct tensor_layout level_layout(const struct component *component, const struct tensor_layout *x, int level) {
-    struct tensor_layout layout = {.images = x->images, .channels = component->settings.network.widths.value[4 + level], .grid = x->grid};
-    int64_t stride = INT64_C(1) << (LEVELS - 1 - level);
-    for (int i = 3 - x->grid.ndim; i < 3; i++) layout.grid.size[i] = (x->grid.size[i] + stride - 1) / stride;
-    return layout;
+static struct tensor_layout level_layout(const struct level *level, const struct tensor_layout *x) {
+    return (struct tensor_layout){.images = x->images, .channels = level->channels, .grid = level_grid(&x->grid, level->stride)};
 }
 
 static int64_t layout_values(const struct tensor_layout *layout) {
@@ -162,8 +166,9 @@ static cover_status make_features(cover_features **made, struct component *compo
     cover_features *features = memory_zero(component->context, sizeof *features);
     if (!features) return COVER_ERROR_MEMORY;
     features->context = component->context;
-    for (int i = 0; i < LEVELS; i++) {
-        struct tensor_layout layout = level_layout(component, x, i);
+    features->levels = levels_of(component);
+    for (int i = 0; i < features->levels.count; i++) {
+        struct tensor_layout layout = level_layout(&features->levels.at[i], x);
         float *values = memory_alloc(component->context, (size_t)layout_values(&layout) * sizeof *values);
         cover_status status = values ? tensor_adopt_channels_last(&features->level[i], component->context, values, &layout)
                                      : COVER_ERROR_MEMORY;
@@ -172,18 +177,17 @@ static cover_status make_features(cover_features **made, struct component *compo
             cover_features_destroy(features);
             return status;
         }
-        features->stride[i] = 1 << (LEVELS - 1 - i);
     }
     *made = features;
     return COVER_OK;
 }
 
 /* Levels of `count` images, from padded size to the features' own. */
-static void store_levels(cover_features *features, struct component *component, const struct prepared *prepared,
-                         const struct run *run, const struct tensor_layout *x, int64_t first, int64_t count) {
+static void store_levels(cover_features *features, const struct prepared *prepared, const struct run *run,
+                         const struct tensor_layout *x, int64_t first, int64_t count) {
     struct tensor_layout padded = {.images = count, .channels = x->channels, .grid = prepared->grid};
-    for (int i = 0; i < LEVELS; i++) {
-        struct tensor_layout from = level_layout(component, &padded, i), to = level_layout(component, x, i);
+    for (int i = 0; i < features->levels.count; i++) {
+        struct tensor_layout from = level_layout(&features->levels.at[i], &padded), to = level_layout(&features->levels.at[i], x);
         int64_t from_image = layout_values(&from) / from.images, to_image = layout_values(&to) / to.images;
         float *values = cover_tensor_data(features->level[i]);
         const float *result = component_result(prepared, run, i);
@@ -205,7 +209,7 @@ cover_status cover_backbone_forward(cover_features **out, cover_backbone *backbo
     cover_context *context = component->context;
     struct tensor_layout layout;
     TRY(check_input(&layout, component, x));
-    struct grid padded = border_padded(&layout.grid, UNET_MULTIPLE);
+    struct grid padded = border_padded(&layout.grid, row_of(component)->multiple);
     int64_t image = grid_pixels(&layout.grid) * layout.channels, padded_image = grid_pixels(&padded) * layout.channels;
     int64_t at_once = images_at_once(&padded, layout.images < context->threads ? layout.images : context->threads);
     cover_features *features = NULL;
@@ -224,7 +228,7 @@ cover_status cover_backbone_forward(cover_features **out, cover_backbone *backbo
         for (int64_t n = 0; n < count; n++)
             border_copy(chunk + n * padded_image, &padded, plain + (first + n) * image, &layout.grid, layout.channels);
         status = component_run(component, prepared, &run, false);
-        if (status == COVER_OK) store_levels(features, component, prepared, &run, &layout, first, count);
+        if (status == COVER_OK) store_levels(features, prepared, &run, &layout, first, count);
         session_end(&prepared->session, &run);
         component_done(component, prepared);
     }
@@ -238,11 +242,11 @@ done:
 
 /* ---- backward */
 
-static cover_status read_gradients(float *values[LEVELS], struct component *component, const struct tensor_layout *x,
+static cover_status read_gradients(float *values[LEVELS_MAX], struct component *component, const struct levels *levels, const struct tensor_layout *x,
                                    const cover_tensor *const *gradients) {
-    for (int i = 0; i < LEVELS; i++) {
+    for (int i = 0; i < levels->count; i++) {
         if (!gradients[i]) continue;
-        struct tensor_layout wanted = level_layout(component, x, i), given;
+        struct tensor_layout wanted = level_layout(&levels->at[i], x), given;
         TRY(tensor_layout(&given, gradients[i], (int)component->settings.network.dims, "a level's gradient"));
         if (given.images != wanted.images || given.channels != wanted.channels || !grid_same(&given.grid, &wanted.grid))
             return fail(COVER_ERROR_SHAPE, "the gradient of level %d has not the level's shape", i);
@@ -253,18 +257,19 @@ static cover_status read_gradients(float *values[LEVELS], struct component *comp
     return COVER_OK;
 }
 
-static cover_status run_backward(struct component *component, float *dx, const float *x, float *const gradients[LEVELS],
+static cover_status run_backward(struct component *component, float *dx, const float *x, float *const gradients[LEVELS_MAX],
                                  const struct tensor_layout *layout) {
     unsigned detail = 1 | (dx ? DETAIL_WANT_INPUT : 0);
     int64_t image = grid_pixels(&layout->grid) * layout->channels;
+    const struct levels levels = levels_of(component);
     struct prepared *prepared;
-    for (int i = 0; i < LEVELS; i++) detail |= gradients[i] ? (unsigned)DETAIL_LEVEL << i : 0;
+    for (int i = 0; i < levels.count; i++) detail |= gradients[i] ? (unsigned)DETAIL_LEVEL << i : 0;
     TRY(component_prepare(&prepared, component, build_backward, &layout->grid, detail));
     cover_status status = COVER_OK;
     for (int64_t n = 0; n < layout->images && status == COVER_OK; n++) {
         struct run run = {.input = {x + n * image}};
-        for (int i = 0, input = 1; i < LEVELS; i++) {
-            struct tensor_layout level = level_layout(component, layout, i);
+        for (int i = 0, input = 1; i < levels.count; i++) {
+            struct tensor_layout level = level_layout(&levels.at[i], layout);
             if (gradients[i]) run.input[input++] = gradients[i] + n * (layout_values(&level) / level.images);
         }
         status = component_run(component, prepared, &run, true);
@@ -276,29 +281,32 @@ static cover_status run_backward(struct component *component, float *dx, const f
 }
 
 cover_status cover_backbone_backward(cover_tensor **dx, cover_backbone *backbone, const cover_tensor *x,
-                                     const cover_tensor *const *gradients, int levels) {
+                                     const cover_tensor *const *gradients, int count) {
     if (!backbone || !x || !gradients) return fail(COVER_ERROR_ARGUMENT, "cover_backbone_backward: an argument is NULL");
-    if (levels != LEVELS) return fail(COVER_ERROR_ARGUMENT, "cover_backbone_backward: %d levels, but there are %d", levels, LEVELS);
     struct component *component = &backbone->component;
+    const struct levels levels = levels_of(component);
+    if (count != levels.count)
+        return fail(COVER_ERROR_ARGUMENT, "cover_backbone_backward: %d levels, but there are %d", count, levels.count);
     cover_context *context = component->context;
     struct tensor_layout layout;
     TRY(check_input(&layout, component, x));
-    struct grid padded = border_padded(&layout.grid, UNET_MULTIPLE);
+    struct grid padded = border_padded(&layout.grid, row_of(component)->multiple);
     if (!grid_same(&padded, &layout.grid))
-        return fail(COVER_ERROR_SHAPE, "cover_backbone_backward: sizes must be multiples of %d; pad the images", UNET_MULTIPLE);
-    float *values = NULL, *gradient = NULL, *level[LEVELS] = {0};
+        return fail(COVER_ERROR_SHAPE, "cover_backbone_backward: sizes must be multiples of %d; pad the images",
+                    row_of(component)->multiple);
+    float *values = NULL, *gradient = NULL, *level[LEVELS_MAX] = {0};
     cover_status status = COVER_ERROR_MEMORY;
     size_t bytes = (size_t)layout_values(&layout) * sizeof *values;
     if (!(values = memory_alloc(context, bytes)) || (dx && !(gradient = memory_alloc(context, bytes)))) goto done;
     GO(tensor_to_channels_last(values, x, (int)component->settings.network.dims));
-    GO(read_gradients(level, component, &layout, gradients));
+    GO(read_gradients(level, component, &levels, &layout, gradients));
     GO(run_backward(component, gradient, values, level, &layout));
     if (dx) {
         GO(tensor_adopt_channels_last(dx, context, gradient, &layout));
         gradient = NULL;
     }
 done:
-    for (int i = 0; i < LEVELS; i++) memory_free(context, level[i]);
+    for (int i = 0; i < levels.count; i++) memory_free(context, level[i]);
     memory_free(context, values);
     memory_free(context, gradient);
     return status;
@@ -306,15 +314,15 @@ done:
 
 /* ---- features */
 
-int cover_features_count(const cover_features *features) { return features ? LEVELS : 0; }
+int cover_features_count(const cover_features *features) { return features ? features->levels.count : 0; }
 const cover_tensor *cover_features_level(const cover_features *features, int level) {
-    return features && level >= 0 && level < LEVELS ? features->level[level] : NULL;
+    return features && level >= 0 && level < features->levels.count ? features->level[level] : NULL;
 }
 int cover_features_stride(const cover_features *features, int level) {
-    return features && level >= 0 && level < LEVELS ? features->stride[level] : 0;
+    return features && level >= 0 && level < features->levels.count ? features->levels.at[level].stride : 0;
 }
 void cover_features_destroy(cover_features *features) {
     if (!features) return;
-    for (int i = 0; i < LEVELS; i++) cover_tensor_destroy(features->level[i]);
+    for (int i = 0; i < LEVELS_MAX; i++) cover_tensor_destroy(features->level[i]);
     memory_free(features->context, features);
 }

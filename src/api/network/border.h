@@ -1,4 +1,4 @@
-/* Images at the border of a network that wants multiples of 16: padded at the far edges by repeating the border, results
+/* Images at the border of a network that wants multiples of a number: padded at the far edges by repeating the border, results
  * cropped back (method: Numerics that must agree, Sizes). */
 #ifndef COVER_BORDER_H
 #define COVER_BORDER_H

@@ -2,7 +2,6 @@
 #include "core/method/cover.h"
 #include "io/weights/weights.h"
 #include "component.h"
-#include "matcher.h"
 
 #include <libcover/head.h>
 
@@ -13,40 +12,38 @@ struct cover_head {
 };
 
 /* ---- graphs: levels of the moving and the fixed image lie one behind the other, as VPA takes them.  The key holds the
- * full-size grid; the coarser ones follow from it (sizes halve, rounded up). */
+ * full-size grid; the coarser ones follow from it (level_grid). */
 enum { DETAIL_WANT_LEVELS = 1 };
 
-static struct grid level_grid(const struct grid *full, int level) {
-    struct grid grid = *full;
-    int64_t stride = INT64_C(1) << (LEVELS - 1 - level);
-    for (int i = 3 - full->ndim; i < 3; i++) grid.size[i] = (full->size[i] + stride - 1) / stride;
-    return grid;
+static struct levels levels_of(const struct component *component) {
+    return backbone_levels(component->context, &component->settings.network);
 }
 
-static int build_field(struct prepared *prepared, struct component *component, int levels[LEVELS]) {
-    for (int i = 0; i < LEVELS; i++) {
-        struct grid grid = level_grid(&prepared->grid, i);
-        levels[i] = graph_input(&prepared->graph, "level", 2, &grid, component->settings.network.widths.value[4 + i]);
+static int build_field(struct prepared *prepared, struct component *component, int levels[LEVELS_MAX]) {
+    const struct levels known = levels_of(component);
+    for (int i = 0; i < known.count; i++) {
+        struct grid grid = level_grid(&prepared->grid, known.at[i].stride);
+        levels[i] = graph_input(&prepared->graph, "level", 2, &grid, known.at[i].channels);
     }
     return vpa_build(&prepared->graph, levels, &component->settings, NULL);
 }
 
 static void build_forward(struct prepared *prepared, struct component *component) {
-    int levels[LEVELS];
+    int levels[LEVELS_MAX];
     prepared->result[0] = graph_result(&prepared->graph, build_field(prepared, component, levels));
 }
 
 static void build_backward(struct prepared *prepared, struct component *component) {
     struct graph *graph = &prepared->graph;
-    int levels[LEVELS], field = build_field(prepared, component, levels);
+    int levels[LEVELS_MAX], count = levels_of(component).count, field = build_field(prepared, component, levels);
     int gradient = graph_input(graph, "dfield", 1, &prepared->grid, prepared->grid.ndim);
     struct derivative derivative = {.outputs = 1, .output = {field}, .gradient = {gradient}};
     bool direct = component->settings.objective.pyramid == PYRAMID_DIRECT;
-    for (int i = direct ? LEVELS - 1 : 0; i < LEVELS && prepared->detail & DETAIL_WANT_LEVELS; i++)
+    for (int i = direct ? count - 1 : 0; i < count && prepared->detail & DETAIL_WANT_LEVELS; i++)
         derivative.want[derivative.wants++] = levels[i];
     graph_differentiate(graph, &derivative);
     for (int i = 0; i < derivative.wants; i++)
-        prepared->result[LEVELS - derivative.wants + i] = graph_result(graph, derivative.want_gradient[i]);
+        prepared->result[count - derivative.wants + i] = graph_result(graph, derivative.want_gradient[i]);
 }
 
 /* ---- life */
@@ -54,8 +51,8 @@ static void build_backward(struct prepared *prepared, struct component *componen
 static cover_status add_parameters(struct component *component) {
     struct settings *settings = &component->settings;
     struct settings given = *settings;
-    struct prepared smallest = {.grid = {(int)settings->network.dims, {1, UNET_MULTIPLE, UNET_MULTIPLE}}};
-    if (settings->network.dims == 3) smallest.grid.size[0] = UNET_MULTIPLE;
+    struct prepared smallest = {
+        .grid = backbone_grid(backbone_of(component->context, &settings->network), settings->network.dims, 1)};
     settings->objective.pyramid = PYRAMID_ALL; /* `direct` leaves levels out, never parameters */
     component->parameters.context = component->context;
     graph_begin(&smallest.graph, component->context, &component->parameters);
@@ -140,14 +137,15 @@ cover_status cover_head_zero_gradient(cover_head *head) {
 /* ---- running */
 
 struct pairs { /* levels of both images of all pairs, moving and fixed of a pair one behind the other */
-    struct tensor_layout level[LEVELS]; /* images = pairs */
-    float *values[LEVELS], *gradient[LEVELS];
+    struct levels levels;
+    struct tensor_layout level[LEVELS_MAX]; /* images = pairs */
+    float *values[LEVELS_MAX], *gradient[LEVELS_MAX];
 };
 
 static int64_t image_values(const struct tensor_layout *layout) { return grid_pixels(&layout->grid) * layout->channels; }
 
 static void free_pairs(struct pairs *pairs, cover_context *context) {
-    for (int i = 0; i < LEVELS; i++) memory_free(context, pairs->values[i]), memory_free(context, pairs->gradient[i]);
+    for (int i = 0; i < pairs->levels.count; i++) memory_free(context, pairs->values[i]), memory_free(context, pairs->gradient[i]);
 }
 
 /* Pair n's moving levels at image 2n, fixed at 2n + 1. */
@@ -166,21 +164,24 @@ static cover_status read_view(struct pairs *pairs, struct component *component, 
 static cover_status check_level(const struct pairs *pairs, const struct component *component, const cover_tensor *tensor, int i) {
     struct tensor_layout layout;
     TRY(tensor_layout(&layout, tensor, (int)component->settings.network.dims, "a level"));
-    struct grid wanted = level_grid(&pairs->level[LEVELS - 1].grid, i);
-    if (layout.channels != component->settings.network.widths.value[4 + i] || !grid_same(&layout.grid, &wanted) ||
-        layout.images != pairs->level[LEVELS - 1].images)
+    const struct tensor_layout *full = &pairs->level[pairs->levels.count - 1];
+    const struct level *level = &pairs->levels.at[i];
+    struct grid wanted = level_grid(&full->grid, level->stride);
+    if (layout.channels != level->channels || !grid_same(&layout.grid, &wanted) || layout.images != full->images)
         return fail(COVER_ERROR_SHAPE, "level %d: its images, channels (%lld, the head takes %lld) or size do not fit", i,
-                    (long long)layout.channels, (long long)component->settings.network.widths.value[4 + i]);
+                    (long long)layout.channels, (long long)level->channels);
     return COVER_OK;
 }
 
 static cover_status read_pairs(struct pairs *pairs, struct component *component, const cover_tensor *const *moving,
                                const cover_tensor *const *fixed, int levels) {
-    if (levels != LEVELS) return fail(COVER_ERROR_ARGUMENT, "%d levels were given, but the head takes %d", levels, LEVELS);
-    for (int i = 0; i < LEVELS; i++)
+    const int count = levels_of(component).count, last = count - 1;
+    if (levels != count) return fail(COVER_ERROR_ARGUMENT, "%d levels were given, but the head takes %d", levels, count);
+    pairs->levels = levels_of(component);
+    for (int i = 0; i < count; i++)
         if (!moving[i] || !fixed[i]) return fail(COVER_ERROR_ARGUMENT, "level %d is NULL", i);
-    TRY(tensor_layout(&pairs->level[LEVELS - 1], fixed[LEVELS - 1], (int)component->settings.network.dims, "the last level"));
-    for (int i = LEVELS - 1; i >= 0; i--) {
+    TRY(tensor_layout(&pairs->level[last], fixed[last], (int)component->settings.network.dims, "the last level"));
+    for (int i = last; i >= 0; i--) {
         TRY(check_level(pairs, component, moving[i], i));
         TRY(check_level(pairs, component, fixed[i], i));
         TRY(tensor_layout(&pairs->level[i], fixed[i], (int)component->settings.network.dims, "a level"));
@@ -193,11 +194,11 @@ static cover_status read_pairs(struct pairs *pairs, struct component *component,
 }
 
 static void set_levels(struct run *run, const struct pairs *pairs, int64_t n) {
-    for (int i = 0; i < LEVELS; i++) run->input[i] = pairs->values[i] + 2 * n * image_values(&pairs->level[i]);
+    for (int i = 0; i < pairs->levels.count; i++) run->input[i] = pairs->values[i] + 2 * n * image_values(&pairs->level[i]);
 }
 
 static struct tensor_layout field_layout(const struct pairs *pairs) {
-    struct tensor_layout layout = pairs->level[LEVELS - 1];
+    struct tensor_layout layout = pairs->level[pairs->levels.count - 1];
     layout.channels = layout.grid.ndim;
     return layout;
 }
@@ -250,9 +251,9 @@ static cover_status run_gradients(struct component *component, struct pairs *pai
     for (int64_t n = 0; n < layout.images && status == COVER_OK; n++) {
         struct run run = {0};
         set_levels(&run, pairs, n);
-        run.input[LEVELS] = dfield + n * image_values(&layout);
+        run.input[pairs->levels.count] = dfield + n * image_values(&layout);
         status = component_run(component, prepared, &run, true);
-        for (int i = 0; i < LEVELS && want_levels && status == COVER_OK; i++) {
+        for (int i = 0; i < pairs->levels.count && want_levels && status == COVER_OK; i++) {
             int64_t image = image_values(&pairs->level[i]);
             const float *gradient = prepared->result[i] == ABSENT ? NULL : component_result(prepared, &run, i);
             if (gradient) memcpy(pairs->gradient[i] + 2 * n * image, gradient, (size_t)(2 * image) * sizeof *gradient);
@@ -277,13 +278,13 @@ static cover_status give_view(cover_tensor **made, struct component *component, 
 
 static cover_status give_gradients(cover_tensor **dmoving, cover_tensor **dfixed, struct component *component,
                                    const struct pairs *pairs) {
-    cover_tensor *made[2][LEVELS] = {{0}}, **wanted[2] = {dmoving, dfixed};
+    cover_tensor *made[2][LEVELS_MAX] = {{0}}, **wanted[2] = {dmoving, dfixed};
     cover_status status = COVER_OK;
     for (int view = 0; view < 2; view++)
-        for (int i = 0; i < LEVELS && wanted[view] && status == COVER_OK; i++)
+        for (int i = 0; i < pairs->levels.count && wanted[view] && status == COVER_OK; i++)
             status = give_view(&made[view][i], component, pairs, i, view);
     for (int view = 0; view < 2; view++)
-        for (int i = 0; i < LEVELS && wanted[view]; i++) {
+        for (int i = 0; i < pairs->levels.count && wanted[view]; i++) {
             if (status == COVER_OK) wanted[view][i] = made[view][i];
             else cover_tensor_destroy(made[view][i]);
         }
@@ -307,7 +308,7 @@ cover_status cover_head_backward(cover_tensor **dmoving, cover_tensor **dfixed, 
     values = memory_alloc(component->context, (size_t)(layout.images * image_values(&layout)) * sizeof *values);
     if (!values) GO(COVER_ERROR_MEMORY);
     GO(tensor_to_channels_last(values, dfield, (int)component->settings.network.dims));
-    for (int i = 0; i < LEVELS && want_levels; i++) {
+    for (int i = 0; i < pairs.levels.count && want_levels; i++) {
         size_t bytes = (size_t)(2 * pairs.level[i].images * image_values(&pairs.level[i])) * sizeof(float);
         if (!(pairs.gradient[i] = memory_zero(component->context, bytes))) GO(COVER_ERROR_MEMORY);
     }

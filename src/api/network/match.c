@@ -148,7 +148,7 @@ cover_status cover_images_match(char **summary, cover_context *context, const ch
     GO(image_read(&match.moving, context, moving, 0));
     GO(image_read(&match.fixed, context, fixed, 0));
     GO(check_images(&match, moving, fixed));
-    struct grid padded = border_padded(&match.grid, UNET_MULTIPLE);
+    struct grid padded = border_padded(&match.grid, backbone_of(context, &match.matcher.settings.network)->multiple);
     GO(matcher_prepare(&match.matcher, &padded));
     GO(load_view(&match, &match.moving, 0, moving));
     GO(load_view(&match, &match.fixed, 1, fixed));

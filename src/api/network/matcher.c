@@ -1,21 +1,7 @@
-/* A stored network, ready to match images.  Called by match.c, run_report.c and (for its settings) backbone.c and head.c. */
+/* A stored network, ready to match images.  Called by match.c and run_report.c. */
 #include "matcher.h"
 
 #include "io/weights/weights.h"
-
-cover_status config_of_weights(cover_config **made, cover_context *context, struct tensor_file *file) {
-    cover_config *config;
-    TRY(cover_config_create(&config, context, "paper-2d"));
-    cover_status status = weights_describe(config, NULL, file);
-    if (status == COVER_OK && config_settings(config)->network.dims == 3) { /* sizes of three axes come with the other preset */
-        cover_config_destroy(config);
-        TRY(cover_config_create(&config, context, "paper-3d"));
-        status = weights_describe(config, NULL, file);
-    }
-    if (status == COVER_OK) *made = config;
-    else cover_config_destroy(config);
-    return status;
-}
 
 cover_status matcher_open(struct matcher *matcher, cover_context *context, const char *path) {
     struct tensor_file *file;

@@ -22,7 +22,7 @@ struct matcher {
 
 /* Load the network of a run folder, checkpoint or weight file. */
 cover_status matcher_open(struct matcher *matcher, cover_context *context, const char *weights);
-/* Prepare for images of a grid (multiples of 16) and allocate views. */
+/* Prepare for images of a grid (multiples of the backbone's) and allocate views. */
 cover_status matcher_prepare(struct matcher *matcher, const struct grid *grid);
 /* Run on views. */
 cover_status matcher_run(struct matcher *matcher);
@@ -30,9 +30,5 @@ cover_status matcher_run(struct matcher *matcher);
 const float *matcher_field(const struct matcher *matcher);
 const float *matcher_level_field(const struct matcher *matcher, int level, struct grid *grid);
 void matcher_close(struct matcher *matcher);
-
-/* The settings of an opened weight file as a config of its own. */
-struct tensor_file;
-cover_status config_of_weights(cover_config **config, cover_context *context, struct tensor_file *file);
 
 #endif

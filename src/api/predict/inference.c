@@ -82,7 +82,7 @@ static void list_flips(struct sweep *sweep, const struct settings *settings) {
 static cover_status sweep_windows(struct sweep *sweep, const struct grid *grid) {
     const struct component *component = &sweep->inference->component;
     const struct settings *settings = &component->settings;
-    struct grid window = settings_grid(&settings->views.crop, grid->ndim), padded = border_padded(grid, UNET_MULTIPLE);
+    struct grid window = settings_grid(&settings->views.crop, grid->ndim), padded = border_padded(grid, backbone_of(component->context, &settings->network)->multiple);
     list_flips(sweep, settings);
     sweep->jobs = sweep->flip_count;
     for (int a = 0; a < 3; a++) {

@@ -8,7 +8,7 @@
 
 struct inference; /* programs by size, shared by all calls; the weights are the caller's */
 
-/* settings: task, dims, channels, widths, classes, multilabel, crop, overlap, mirror.  parameters: of the task's network;
+/* settings: task, dims, channels, the backbone's, classes, multilabel, crop, overlap, mirror.  parameters: of the task's network;
  * only compared with what the settings say. */
 cover_status inference_create(struct inference **inference, cover_context *context, const struct task_kind *kind,
                               const struct settings *settings, const struct parameters *parameters);

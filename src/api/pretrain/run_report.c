@@ -21,12 +21,12 @@ struct parts {
     struct preview preview;
     struct matcher matcher;
     struct report_pair pairs[PREVIEW_PAIRS];
-    float *fields[PREVIEW_PAIRS][LEVELS];
+    float *fields[PREVIEW_PAIRS][LEVELS_MAX];
 };
 
 static void free_parts(struct parts *parts) {
     cover_context *context = parts->context;
-    for (int i = 0; i < PREVIEW_PAIRS * LEVELS; i++) memory_free(context, parts->fields[i / LEVELS][i % LEVELS]);
+    for (int i = 0; i < PREVIEW_PAIRS * LEVELS_MAX; i++) memory_free(context, parts->fields[i / LEVELS_MAX][i % LEVELS_MAX]);
     report_log_free(&parts->report.log, context);
     preview_free(&parts->preview);
     matcher_close(&parts->matcher);
@@ -48,7 +48,7 @@ static cover_status predict(struct parts *parts, int k) {
                                  .channels = parts->preview.channels,   .moving = parts->preview.pair[k].moving,
                                  .fixed = parts->preview.pair[k].fixed, .truth = parts->preview.pair[k].field,
                                  .mask = parts->preview.pair[k].mask};
-    for (int i = 0; i < LEVELS; i++) {
+    for (int i = 0; i < matcher->pair.levels; i++) {
         struct grid grid;
         const float *field = matcher_level_field(matcher, i, &grid);
         if (!field) continue; /* a network without pyramid */

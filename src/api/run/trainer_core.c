@@ -1,6 +1,7 @@
 /* Life, steps and checkpoints of a trainer. */
 #include "trainer_core.h"
 
+#include "core/nn/backbone.h"
 #include "core/train/ranks.h"
 #include "io/dataset/reader.h"
 
@@ -86,6 +87,7 @@ cover_status core_write(struct trainer_core *core, const char *path, const struc
     if (!json) return COVER_ERROR_MEMORY;
     struct checkpoint checkpoint = {.step = core->step, .updates = engine->updates, .seed = core->settings.common.seed, .config = json,
                                     .dataset_hash = core->hash, .objective = core->kind->objective,
+                                    .backbone = backbone_of(core->context, &core->settings.network)->name,
                                     .parameters = &engine->model.parameters, .weights = engine->weights, .m = engine->m,
                                     .v = engine->v, .states = states, .state_count = count};
     return checkpoint_write(core->context, path, &checkpoint);

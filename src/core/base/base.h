@@ -83,6 +83,7 @@ struct pool;
 cover_status context_pool(cover_context *context, struct pool **pool);
 
 struct communicator; /* communicator.h */
+struct added_row;    /* added.h */
 
 struct cover_context { /* made in src/context.c */
     cover_allocator allocator;
@@ -100,6 +101,7 @@ struct cover_context { /* made in src/context.c */
     void *module;                    /* that the executor comes from, or NULL */
     struct pool *pool; /* this context's own threads, made when first needed: context_pool() */
     char *info;
+    const struct added_row *added;     /* to the library's tables (added.h), NULL = none */
     struct communicator *communicator; /* with the other ranks, NULL = alone: cover_context_join() */
 };
 

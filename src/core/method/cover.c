@@ -5,11 +5,10 @@
 #include <stdio.h>
 #include <string.h>
 
-static void build_losses(struct pair_graph *pair, const struct settings *settings, const int levels[LEVELS], int field,
-                         int truth, int mask, bool gradient) {
+static void build_losses(struct pair_graph *pair, const struct settings *settings, int full, int field, int truth, int mask,
+                         bool gradient) {
     struct graph *graph = &pair->graph;
     snprintf(graph->scope, sizeof graph->scope, "l_con");
-    const int full = levels[LEVELS - 1];
     int moving = graph_warp(graph, graph_image(graph, full, 0), truth, settings->objective.coordinates);
     int cosine = graph_cosine_loss(graph, graph_image(graph, full, 1), moving, mask);
     snprintf(graph->scope, sizeof graph->scope, "l_vec");
@@ -28,24 +27,27 @@ cover_status pair_graph_build(struct pair_graph *pair, cover_context *context, s
                              const struct settings *settings, const struct grid *grid, unsigned parts) {
     *pair = (struct pair_graph){.vector_sum = ABSENT, .cosine_sum = ABSENT, .field = ABSENT};
     struct graph *graph = &pair->graph;
-    int levels[LEVELS], level_field[LEVELS] = {ABSENT, ABSENT, ABSENT, ABSENT, ABSENT};
+    const struct backbone *backbone = backbone_of(context, &settings->network);
+    int levels[LEVELS_MAX], level_field[LEVELS_MAX], last = backbone_levels(context, &settings->network).count - 1;
+    for (int i = 0; i <= last; i++) level_field[i] = ABSENT;
+    pair->levels = last + 1;
     graph_begin(graph, context, parameters);
     graph->features = settings_features(&settings->network);
     int images = graph_input(graph, "views", 2, grid, settings->network.channels);
     int truth = graph_input(graph, "true field", 1, grid, grid->ndim);
     int mask = graph_input(graph, "mask", 1, grid, 1);
-    unet_build(graph, images, settings->network.widths.value, levels);
+    backbone->build(graph, images, &settings->network, levels);
     int field = vpa_build(graph, levels, settings, level_field);
     if ((parts & PAIR_KEEP) && graph->status == COVER_OK) {
-        for (int i = 0; i < LEVELS; i++) {
+        for (int i = 0; i <= last; i++) {
             pair->level_grid[i] = graph->tensors[levels[i]].grid;
             pair->level[i] = graph_result(graph, levels[i]);
             pair->level_field[i] = level_field[i] == ABSENT ? ABSENT : graph_result(graph, level_field[i]);
             if (level_field[i] != ABSENT) pair->field_grid[i] = graph->tensors[level_field[i]].grid;
         }
-        pair->field = pair->level_field[LEVELS - 1];
+        pair->field = pair->level_field[last];
     }
-    if (parts & PAIR_LOSS) build_losses(pair, settings, levels, field, truth, mask, parts & PAIR_GRADIENT);
+    if (parts & PAIR_LOSS) build_losses(pair, settings, levels[last], field, truth, mask, parts & PAIR_GRADIENT);
     cover_status status = graph_finish(graph);
     if (status != COVER_OK) pair_graph_free(pair);
     return status;
@@ -56,8 +58,7 @@ void pair_graph_free(struct pair_graph *pair) { graph_free(&pair->graph); }
 cover_status pair_parameters(struct parameters *parameters, cover_context *context, const struct settings *settings) {
     struct settings whole = *settings; /* ablations leave parts of the graph out, never parameters */
     whole.objective.pyramid = PYRAMID_ALL;
-    struct grid smallest = {.ndim = (int)settings->network.dims, .size = {1, UNET_MULTIPLE, UNET_MULTIPLE}};
-    if (settings->network.dims == 3) smallest.size[0] = UNET_MULTIPLE;
+    const struct grid smallest = backbone_grid(backbone_of(context, &settings->network), settings->network.dims, 1);
     struct pair_graph pair;
     *parameters = (struct parameters){.context = context};
     cover_status status = pair_graph_build(&pair, context, parameters, &whole, &smallest, 0);

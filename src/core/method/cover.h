@@ -4,7 +4,7 @@
 #define COVER_METHOD_COVER_H
 
 #include "core/graph/model.h"
-#include "core/nn/unet.h"
+#include "core/nn/backbone.h"
 #include "core/settings/settings.h"
 #include "core/views/sevr.h"
 #include "sample.h"
@@ -15,9 +15,10 @@ struct pair_graph {
     struct graph graph;
     int vector_sum, cosine_sum; /* results: sum |truth - field| and MINUS the sum of cosines, doubles */
     int field;                  /* result: the predicted field, when kept */
-    int level[LEVELS];          /* results: features of both images (moving, fixed), when kept */
-    int level_field[LEVELS];    /* results: the field after each level, on the next level's grid, when kept */
-    struct grid level_grid[LEVELS], field_grid[LEVELS];
+    int levels;                  /* of the backbone */
+    int level[LEVELS_MAX];       /* results: features of both images (moving, fixed), when kept */
+    int level_field[LEVELS_MAX]; /* results: the field after each level, on the next level's grid, when kept */
+    struct grid level_grid[LEVELS_MAX], field_grid[LEVELS_MAX];
 };
 
 enum pair_parts {
@@ -39,11 +40,11 @@ enum { TERM_VECTOR, TERM_COSINE };
 cover_status pair_model(struct model *model, cover_context *context, const struct settings *settings, const struct grid *grid);
 struct sample pair_sample(const struct view_pair *pair);
 
-/* VPA over levels of both images (image 0 moving, 1 fixed): the field on the last level's grid.
+/* VPA over the backbone's levels of both images (image 0 moving, 1 fixed): the field on the last level's grid.
  * level_field: the field after each level, may be NULL. */
-int vpa_build(struct graph *graph, const int levels[LEVELS], const struct settings *settings, int *level_field);
+int vpa_build(struct graph *graph, const int levels[LEVELS_MAX], const struct settings *settings, int *level_field);
 /* The same over the levels from `first` on, whatever the setting of the pyramid. */
-int vpa_build_from(struct graph *graph, int first, const int levels[LEVELS], const struct settings *settings,
+int vpa_build_from(struct graph *graph, int first, const int levels[LEVELS_MAX], const struct settings *settings,
                    int *level_field);
 
 #endif

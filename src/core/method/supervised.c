@@ -6,31 +6,32 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Modules in the order from the head back, under the prefixes of their parameters. */
-static const char *const modules[] = {"backbone.up4.", "backbone.up3.", "backbone.up2.", "backbone.up1.",
-                                                   "backbone.down4.", "backbone.down3.", "backbone.down2.", "backbone.down1.",
-                                                   "backbone.inc."};
-enum { MODULES = sizeof modules / sizeof *modules, DECODER_MODULES = LEVELS - 1 };
+/* Is the parameter in one of `most` modules of the list?  Those that were looked at are taken off `most`. */
+static bool in_modules(const char *const modules[BACKBONE_MODULES], const char *parameter, int64_t *most) {
+    for (int i = 0; i < BACKBONE_MODULES && modules[i] && *most > 0; i++, --*most)
+        if (strncmp(parameter, modules[i], strlen(modules[i])) == 0) return true;
+    return false;
+}
 
-bool task_frozen(const struct task_kind *kind, const struct task_settings *task, const char *parameter) {
+bool task_frozen(const struct task_kind *kind, const struct backbone *backbone, const struct task_settings *task, const char *parameter) {
     if (strncmp(parameter, TASK_STANDARDISE ".", strlen(TASK_STANDARDISE ".")) == 0) return true;
     if (task->trained == TRAINED_ALL || strncmp(parameter, TASK_HEAD ".", strlen(TASK_HEAD ".")) == 0) return false;
     if (task->trained == TRAINED_HEAD) return true;
-    int first = kind->dense ? 0 : DECODER_MODULES;
-    for (int i = first; i < MODULES && i - first < task->last_k; i++)
-        if (strncmp(parameter, modules[i], strlen(modules[i])) == 0) return false;
-    return true;
+    int64_t modules = task->last_k;
+    if (kind->dense && in_modules(backbone->decoder_modules, parameter, &modules)) return false;
+    return !in_modules(backbone->encoder_modules, parameter, &modules);
 }
 
 static int build_features(struct graph *graph, int images, const struct task_kind *kind, const struct network_settings *network) {
-    int features[LEVELS];
+    const struct backbone *backbone = backbone_of(graph->context, network);
     if (kind->dense) {
-        unet_build(graph, images, network->widths.value, features);
-        return features[LEVELS - 1];
+        int levels[LEVELS_MAX];
+        backbone->build(graph, images, network, levels);
+        return levels[backbone_levels(graph->context, network).count - 1];
     }
-    unet_encoder(graph, images, network->widths.value, features);
-    snprintf(graph->scope, sizeof graph->scope, "pool");
-    return graph_global_pool(graph, features[LEVELS - 1]);
+    int coarse = backbone->encoder(graph, images, network);
+    graph_scope(graph, "pool");
+    return graph_global_pool(graph, coarse);
 }
 
 static int build_head(struct graph *graph, int features, const struct task_settings *task) {
@@ -55,12 +56,12 @@ static void build_loss(struct task *task, const struct task_kind *kind, const st
 }
 
 /* Which rows of the table stay as they are; NULL after an error, which graph->status says. */
-static bool *frozen_rows(struct graph *graph, const struct task_kind *kind, const struct task_settings *task) {
+static bool *frozen_rows(struct graph *graph, const struct task_kind *kind, const struct settings *settings) {
     if (graph->status != COVER_OK) return NULL;
     bool *frozen = memory_alloc(graph->context, (size_t)graph->parameters->count * sizeof *frozen);
     if (!frozen) graph->status = COVER_ERROR_MEMORY;
     for (int i = 0; frozen && i < graph->parameters->count; i++)
-        frozen[i] = task_frozen(kind, task, graph->parameters->rows[i].name);
+        frozen[i] = task_frozen(kind, backbone_of(graph->context, &settings->network), &settings->task, graph->parameters->rows[i].name);
     return frozen;
 }
 
@@ -75,7 +76,7 @@ cover_status task_build(struct task *task, cover_context *context, struct parame
     if (parts & TASK_FEATURES) task->features = graph_result(graph, features);
     int logits = parts & TASK_FEATURES ? ABSENT : build_head(graph, features, &settings->task);
     if (parts & TASK_LOSS) {
-        bool *frozen = parts & TASK_GRADIENT ? frozen_rows(graph, kind, &settings->task) : NULL;
+        bool *frozen = parts & TASK_GRADIENT ? frozen_rows(graph, kind, settings) : NULL;
         build_loss(task, kind, &settings->task, grid, images, logits, parts & TASK_GRADIENT, frozen);
         memory_free(context, frozen);
     }
@@ -89,8 +90,7 @@ void task_free(struct task *task) { graph_free(&task->graph); }
 
 cover_status task_parameters_of(struct parameters *parameters, cover_context *context, const struct task_kind *kind,
                                 const struct settings *settings) {
-    struct grid smallest = {.ndim = (int)settings->network.dims, .size = {1, UNET_MULTIPLE, UNET_MULTIPLE}};
-    if (settings->network.dims == 3) smallest.size[0] = UNET_MULTIPLE;
+    const struct grid smallest = backbone_grid(backbone_of(context, &settings->network), settings->network.dims, 1);
     struct task task;
     *parameters = (struct parameters){.context = context};
     cover_status status = task_build(&task, context, parameters, kind, settings, &smallest, 1, 0);

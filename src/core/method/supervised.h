@@ -4,7 +4,7 @@
 #ifndef COVER_TASK_H
 #define COVER_TASK_H
 
-#include "core/nn/unet.h"
+#include "core/nn/backbone.h"
 #include "task_kind.h"
 
 enum { TASK_IMAGES, TASK_TARGET, TASK_WEIGHTS, TASK_INPUTS }; /* inputs, in this order; the last two with a loss alone */
@@ -49,7 +49,7 @@ cover_status task_model(struct model *model, cover_context *context, const struc
 int64_t task_targets(const struct task_kind *kind, const struct task_settings *task, const struct grid *crop);
 
 /* Does fine-tuning leave a parameter as it is (settings: trained, last_k)?  Modules are counted from the head: the head itself is
- * always trained, module 1 is the one before it (up4 or, when the kind is not dense, down4). */
-bool task_frozen(const struct task_kind *kind, const struct task_settings *task, const char *parameter);
+ * always trained, module 1 is the one before it (of the U-Net up4 or, when the kind is not dense, down4). */
+bool task_frozen(const struct task_kind *kind, const struct backbone *backbone, const struct task_settings *task, const char *parameter);
 
 #endif

@@ -34,18 +34,20 @@ static int level_vectors(struct graph *graph, int level, int features, int flow,
     return graph_mov(graph, query, key, (int)heads, (int)settings->objective.radius);
 }
 
-int vpa_build(struct graph *graph, const int levels[LEVELS], const struct settings *settings, int *level_field) {
-    return vpa_build_from(graph, settings->objective.pyramid == PYRAMID_DIRECT ? LEVELS - 1 : 0, levels, settings, level_field);
+int vpa_build(struct graph *graph, const int levels[LEVELS_MAX], const struct settings *settings, int *level_field) {
+    int last = backbone_levels(graph->context, &settings->network).count - 1;
+    return vpa_build_from(graph, settings->objective.pyramid == PYRAMID_DIRECT ? last : 0, levels, settings, level_field);
 }
 
-int vpa_build_from(struct graph *graph, int first, const int levels[LEVELS], const struct settings *settings,
+int vpa_build_from(struct graph *graph, int first, const int levels[LEVELS_MAX], const struct settings *settings,
                    int *level_field) {
+    const struct levels known = backbone_levels(graph->context, &settings->network);
     int flow = ABSENT;
-    for (int i = first; i < LEVELS && graph->status == COVER_OK; i++) {
+    for (int i = first; i < known.count && graph->status == COVER_OK; i++) {
         int vectors = level_vectors(graph, i, levels[i], flow, settings);
-        if (i + 1 < LEVELS && graph->status == COVER_OK) { /* on to the next level's grid, in its pixels */
+        if (i + 1 < known.count && graph->status == COVER_OK) { /* on to the next level's grid, in its pixels */
             struct grid next = graph->tensors[levels[i + 1]].grid;
-            float step = (float)next.size[2] / (float)graph->tensors[levels[i]].grid.size[2];
+            float step = (float)(known.at[i].stride / known.at[i + 1].stride);
             vectors = graph_resize_corners(graph, vectors, &next, step);
             if (flow != ABSENT) flow = graph_resize_corners(graph, flow, &next, step);
         }

@@ -2,6 +2,7 @@
  * the trainer and the sampler. */
 #include "settings.h"
 
+#include "core/base/added.h"
 #include "core/base/json.h"
 #include "core/base/number.h"
 
@@ -25,6 +26,14 @@ struct row {
     size_t offset;
     double low, high;
 };
+
+/* Choices of settings that choose a table's row: the names, each behind a bar. */
+#define BACKBONE(name) "|" #name
+static const char backbone_names[] =
+#include "backbones.def"
+    ;
+#undef BACKBONE
+#define BACKBONE_NAMES (backbone_names + 1)
 
 #define TEXT_INTEGER(fallback) #fallback
 #define TEXT_NUMBER(fallback) #fallback
@@ -119,18 +128,27 @@ static bool read_list(const char *text, char separator, struct setting_list *lis
     }
 }
 
-static bool read_choice(const char *text, const char *choices, int *value) {
-    size_t length = strlen(text);
-    const char *choice = choices;
-    for (int index = 0;; index++) {
-        size_t span = strcspn(choice, "|");
-        if (span == length && strncmp(choice, text, span) == 0) {
-            *value = index;
-            return true;
-        }
-        if (choice[span] == 0) return false;
-        choice += span + 1;
+/* The index-th choice of a row, which ends at a bar or at its end; those of added rows follow the table's.  NULL past the end. */
+static const char *choice_at(const cover_context *context, const struct row *row, int index) {
+    const char *choice = row->key.choices;
+    for (; index > 0; index--) {
+        choice += strcspn(choice, "|");
+        if (*choice++ == 0) break;
     }
+    if (index == 0) return choice;
+    const struct added_row *added = added_row(context, row->key.name, index - 1);
+    return added ? added->name : NULL;
+}
+
+static bool read_choice(const cover_context *context, const struct row *row, const char *text, int *value) {
+    size_t length = strlen(text);
+    const char *choice;
+    for (int index = 0; (choice = choice_at(context, row, index)); index++) {
+        if (strcspn(choice, "|") != length || strncmp(choice, text, length) != 0) continue;
+        *value = index;
+        return true;
+    }
+    return false;
 }
 
 static cover_status out_of_range(const struct row *row, const char *value) {
@@ -149,7 +167,7 @@ static cover_status set_list(const struct row *row, void *field, const char *val
     return COVER_OK;
 }
 
-static cover_status set_value(struct settings *settings, const struct row *row, const char *value) {
+static cover_status set_value(struct settings *settings, const cover_context *context, const struct row *row, const char *value) {
     void *field = (char *)settings + row->offset;
     double number;
     int64_t integer;
@@ -166,7 +184,7 @@ static cover_status set_value(struct settings *settings, const struct row *row, 
         *(double *)field = number;
         return COVER_OK;
     case KIND_CHOICE:
-        if (!read_choice(value, row->key.choices, field))
+        if (!read_choice(context, row, value, field))
             return fail(COVER_ERROR_ARGUMENT, "%s=%s: use one of %s", row->key.name, value, row->key.choices);
         return COVER_OK;
     case KIND_LIST:
@@ -177,8 +195,8 @@ static cover_status set_value(struct settings *settings, const struct row *row, 
 
 /* ---- value to text */
 
-static void write_value(char *text, size_t bytes, const struct settings *settings, const struct row *row) {
-    const void *field = (const char *)settings + row->offset;
+static void write_value(char *text, size_t bytes, const cover_config *config, const struct row *row) {
+    const void *field = (const char *)&config->settings + row->offset;
     if (row->kind == KIND_INTEGER) snprintf(text, bytes, "%lld", (long long)*(const int64_t *)field);
     else if (row->kind == KIND_NUMBER) {
         for (int digits = 6; digits <= 17; digits++) { /* the shortest text that reads back the same */
@@ -186,8 +204,7 @@ static void write_value(char *text, size_t bytes, const struct settings *setting
             if (number_read(text, NULL) == *(const double *)field) break;
         }
     } else if (row->kind == KIND_CHOICE) {
-        const char *choice = row->key.choices;
-        for (int skip = *(const int *)field; skip > 0; skip--) choice += strcspn(choice, "|") + 1;
+        const char *choice = choice_at(config->context, row, *(const int *)field);
         snprintf(text, bytes, "%.*s", (int)strcspn(choice, "|"), choice);
     } else {
         const struct setting_list *list = field;
@@ -216,7 +233,7 @@ cover_status cover_config_create(cover_config **out, cover_context *context, con
     if (!config) return COVER_ERROR_MEMORY;
     config->context = context, config->scope = preset_rows[start].scope;
     cover_status status = COVER_OK;
-    for (int i = 0; i < ROWS && status == COVER_OK; i++) status = set_value(&config->settings, &rows[i], fallbacks[i]);
+    for (int i = 0; i < ROWS && status == COVER_OK; i++) status = set_value(&config->settings, context, &rows[i], fallbacks[i]);
     for (int i = start + 1; i < PRESET_ROWS && preset_rows[i].field && status == COVER_OK; i++)
         status = cover_config_set(config, preset_rows[i].field, preset_rows[i].value);
     if (status != COVER_OK) {
@@ -254,14 +271,14 @@ static cover_status unknown_setting(const cover_config *config, const char *name
 cover_status cover_config_set(cover_config *config, const char *name, const char *value) {
     if (!config || !name || !value) return fail(COVER_ERROR_ARGUMENT, "cover_config_set: an argument is NULL");
     const struct row *row = find_row(config, name);
-    return row ? set_value(&config->settings, row, value) : unknown_setting(config, name);
+    return row ? set_value(&config->settings, config->context, row, value) : unknown_setting(config, name);
 }
 
 const char *cover_config_get(const cover_config *config, const char *name) {
     const struct row *row = config && name ? find_row(config, name) : NULL;
     if (!row) return NULL;
     char *value = ((cover_config *)config)->value;
-    write_value(value, sizeof config->value, &config->settings, row);
+    write_value(value, sizeof config->value, config, row);
     return value;
 }
 
@@ -273,7 +290,7 @@ const char *cover_config_json(const cover_config *config) {
     for (int i = 0; i < ROWS; i++) {
         char value[256];
         if (!(rows[i].scope & config->scope)) continue;
-        write_value(value, sizeof value, &config->settings, &rows[i]);
+        write_value(value, sizeof value, config, &rows[i]);
         bool bare = rows[i].kind == KIND_INTEGER || rows[i].kind == KIND_NUMBER;
         text_add(&text, "%s  \"%s\": %s%s%s", before, rows[i].key.name, bare ? "" : "\"", value, bare ? "" : "\"");
         before = ",\n";
@@ -318,82 +335,11 @@ cover_status cover_config_read_json(cover_config *config, const char *json) {
         char text[256];
         if (status == COVER_OK && !row) status = unknown_setting(config, name);
         if (status == COVER_OK) status = json_value_text(text, sizeof text, row, value);
-        if (status == COVER_OK) status = set_value(&settings, row, text);
+        if (status == COVER_OK) status = set_value(&settings, config->context, row, text);
     }
     json_decref(object);
     if (status == COVER_OK) config->settings = settings;
     return status;
-}
-
-/* ---- do the values fit together? */
-
-static cover_status check_sizes(const struct settings *s) {
-    if (s->views.crop.count != s->network.dims || s->views.work.count != s->network.dims)
-        return fail(COVER_ERROR_ARGUMENT, "crop and work must have %d sizes each, as dims=%d says; set all three", (int)s->network.dims,
-                    (int)s->network.dims);
-    int64_t pixels = 1;
-    for (int i = 0; i < s->network.dims; i++) {
-        int64_t crop = s->views.crop.value[i], work = s->views.work.value[i];
-        if (crop < 16 || crop % 16)
-            return fail(COVER_ERROR_SHAPE, "crop: %lld is not a multiple of 16; use %lld", (long long)crop,
-                        (long long)(crop < 16 ? 16 : crop / 16 * 16));
-        if (work && work < crop)
-            return fail(COVER_ERROR_SHAPE, "work: %lld is smaller than crop's %lld; enlarge work or shrink crop",
-                        (long long)work, (long long)crop);
-        if ((work == 0) != (s->views.work.value[0] == 0))
-            return fail(COVER_ERROR_ARGUMENT, "work: either all sizes are 0 (as they are) or none");
-        if (!multiply(pixels, crop, &pixels) || pixels > INT64_C(1) << 40)
-            return fail(COVER_ERROR_SHAPE, "crop: more than 2^40 pixels");
-    }
-    return COVER_OK;
-}
-
-static cover_status check_pretrain(const struct settings *s) {
-    if (s->objective.heads.count != 5)
-        return fail(COVER_ERROR_ARGUMENT, "heads: %d values, but there are five levels", s->objective.heads.count);
-    if (s->views.deform_sigma_low > s->views.deform_sigma_high)
-        return fail(COVER_ERROR_ARGUMENT, "deform_sigma_low=%g is above deform_sigma_high=%g", s->views.deform_sigma_low,
-                    s->views.deform_sigma_high);
-    if (!s->objective.loss_vec && !s->objective.loss_con)
-        return fail(COVER_ERROR_ARGUMENT, "loss_vec and loss_con are both off; nothing would be learnt");
-    return COVER_OK;
-}
-
-static cover_status check_task(const struct settings *s) {
-    static const struct {
-        const char *name;
-        int fewest[2]; /* classes: with one label an image or pixel, with several; 0 = never */
-    } kinds[] = {
-#define TASK_KIND(name, fewest, multilabel) {#name, {fewest, multilabel}},
-#include "task_kinds.def"
-#undef TASK_KIND
-    };
-    const char *kind = kinds[s->task.task].name;
-    const int fewest = kinds[s->task.task].fewest[s->task.multilabel];
-    if (fewest == 0) return fail(COVER_ERROR_ARGUMENT, "multilabel=on: task=%s takes one label alone; set multilabel=off", kind);
-    if (s->task.classes < fewest)
-        return fail(COVER_ERROR_ARGUMENT, "classes=%lld: task=%s needs at least %d", (long long)s->task.classes, kind, fewest);
-    if (s->task.fold > s->task.folds)
-        return fail(COVER_ERROR_ARGUMENT, "fold=%lld: there are folds=%lld", (long long)s->task.fold, (long long)s->task.folds);
-    if (!(s->task.fraction > 0)) return fail(COVER_ERROR_ARGUMENT, "fraction=0: nothing to train on; use a share above 0");
-    return COVER_OK;
-}
-
-cover_status cover_config_validate(const cover_config *config) {
-    if (!config) return fail(COVER_ERROR_ARGUMENT, "cover_config_validate: the config is NULL");
-    const struct settings *s = &config->settings;
-    if (s->network.widths.count != 9)
-        return fail(COVER_ERROR_ARGUMENT, "widths: %d values, but the U-Net has nine stages", s->network.widths.count);
-    for (int i = 0; i < 9; i++)
-        if (s->network.widths.value[i] % 8)
-            return fail(COVER_ERROR_ARGUMENT, "widths: %lld is not a multiple of 8 (GroupNorm takes 8 channels a group)",
-                        (long long)s->network.widths.value[i]);
-    TRY(check_sizes(s));
-    if (s->views.scale_low > s->views.scale_high)
-        return fail(COVER_ERROR_ARGUMENT, "scale_low=%g is above scale_high=%g", s->views.scale_low, s->views.scale_high);
-    if (s->views.contrast_low > s->views.contrast_high)
-        return fail(COVER_ERROR_ARGUMENT, "contrast_low=%g is above contrast_high=%g", s->views.contrast_low, s->views.contrast_high);
-    return config->scope == SCOPE_TASK ? check_task(s) : check_pretrain(s);
 }
 
 const cover_config_key *cover_config_key_at(int index) {
@@ -428,6 +374,8 @@ cover_status config_expect(const cover_config *config, bool task) {
 }
 
 const struct settings *config_settings(const cover_config *config) { return &config->settings; }
+cover_context *config_context(const cover_config *config) { return config->context; }
+bool config_is_task(const cover_config *config) { return config->scope == SCOPE_TASK; }
 
 struct grid settings_grid(const struct setting_list *size, int dims) {
     struct grid grid = {.ndim = dims, .size = {1, 1, 1}};
@@ -452,8 +400,8 @@ cover_status config_resumes(const cover_config *config, const char *path, const 
         const char *name = rows[i].key.name;
         char was[256], is[256];
         if (!(rows[i].scope & config->scope)) continue;
-        write_value(was, sizeof was, &stored->settings, &rows[i]);
-        write_value(is, sizeof is, &config->settings, &rows[i]);
+        write_value(was, sizeof was, stored, &rows[i]);
+        write_value(is, sizeof is, config, &rows[i]);
         bool free_steps = strcmp(name, "steps") != 0 || config->settings.common.schedule == SCHEDULE_CONSTANT;
         if (strcmp(was, is) != 0 && !(setting_may_change(name) && free_steps))
             status = fail(COVER_ERROR_MISMATCH, "%s: the run was made with %s=%s, not %s; resume it with the same settings, or start a "

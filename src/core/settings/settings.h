@@ -31,6 +31,12 @@ struct settings {
 };
 
 /* Values of the CHOICE settings that code compares with, in the order of the table. */
+enum {
+#define BACKBONE(name) BACKBONE_##name,
+#include "backbones.def"
+#undef BACKBONE
+    BACKBONES /* values from here on are added rows (base/added.h) */
+};
 enum { PYRAMID_ALL, PYRAMID_DIRECT };
 enum { SCHEDULE_CONSTANT, SCHEDULE_COSINE };
 enum { PRECISION_FP32, PRECISION_BF16 };
@@ -44,6 +50,8 @@ static inline enum element settings_features(const struct network_settings *sett
     return settings->precision == PRECISION_BF16 ? ELEMENT_BF16 : ELEMENT_F32;
 }
 const struct settings *config_settings(const cover_config *config);
+cover_context *config_context(const cover_config *config);
+bool config_is_task(const cover_config *config); /* else of pretraining */
 /* Refuse a config of the other kind: pretraining (false) or a task (true). */
 cover_status config_expect(const cover_config *config, bool task);
 /* A SIZE setting as a grid of `dims` axes. */

@@ -2,6 +2,7 @@
  */
 #include "checkpoint.h"
 
+#include "core/nn/backbone.h"
 #include "io/bytes/hdf5.h"
 #include "weights.h"
 
@@ -36,7 +37,7 @@ static cover_status write_tensors(hid_t file, const char *group, const struct pa
 static cover_status write_all(hid_t file, const struct checkpoint *checkpoint) {
     const float *const flats[GROUPS] = {checkpoint->weights, checkpoint->m, checkpoint->v};
     char path[PATH_BYTES];
-    TRY(hdf5_write_text(file, "backbone", "unet"));
+    TRY(hdf5_write_text(file, "backbone", checkpoint->backbone));
     TRY(hdf5_write_text(file, "objective", checkpoint->objective));
     TRY(hdf5_write_text(file, "config", checkpoint->config));
     TRY(hdf5_write_text(file, "dataset_hash", checkpoint->dataset_hash));
@@ -116,10 +117,21 @@ static cover_status read_number(struct checkpoint_file *file, const char *name, 
     return status == COVER_OK ? status : fail_in(status, "%s", file->path);
 }
 
+/* Another backbone than ours would be refused anyway, but for settings that we do not know. */
+static cover_status check_backbone(struct checkpoint_file *file) {
+    const struct backbone *backbone;
+    char *name;
+    TRY(read_text(file, "backbone", &name));
+    cover_status status = backbone_find(&backbone, file->context, name);
+    memory_free(file->context, name);
+    return status == COVER_OK ? status : fail_in(status, "%s", file->path);
+}
+
 static cover_status open_locked(struct checkpoint_file *file) {
     hid_t handle;
     TRY(hdf5_sealed_open(&handle, file->context, file->path, format_name, CHECKPOINT_MAJOR));
     file->handle = handle;
+    TRY(check_backbone(file));
     TRY(read_text(file, "config", &file->config));
     TRY(read_text(file, "dataset_hash", &file->dataset_hash));
     TRY(read_text(file, "objective", &file->objective));

@@ -20,6 +20,7 @@ struct checkpoint {
     int64_t seed;
     const char *config;       /* every resolved setting, JSON */
     const char *dataset_hash; /* hexadecimal */
+    const char *backbone;     /* its name */
     const char *objective;    /* "cover" */
     const struct parameters *parameters;
     const float *weights, *m, *v; /* flat */

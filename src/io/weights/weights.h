@@ -24,13 +24,16 @@ cover_status weights_names(struct tensor_file *file, struct weights_name **names
 cover_status weights_open(struct tensor_file **file, cover_context *context, const char *path);
 
 struct weights_about {
-    bool head;    /* the projections of the five levels are there, not the backbone alone */
+    bool head;    /* the projections of the levels are there, not the backbone alone */
     int64_t step; /* updates behind the weights; -1 = not known */
 };
-/* Set dims, channels, widths, heads, head_dim, radius, coordinates, pyramid and normalise as the file says, from its
+/* Set the backbone, its settings, dims, channels, heads, head_dim, radius, coordinates, pyramid and normalise as the file says, from its
  * metadata or else from the shapes of its tensors; the rest stays.  `about` may be NULL.
  * COVER_ERROR_MISMATCH: no network of COVER; COVER_ERROR_UNSUPPORTED: a newer format or another backbone. */
 cover_status weights_describe(cover_config *config, struct weights_about *about, struct tensor_file *file);
+
+/* The same as a config of its own, for any number of dims. */
+cover_status config_of_weights(cover_config **config, cover_context *context, struct tensor_file *file);
 
 struct weights_match {
     const char

@@ -9,38 +9,46 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Settings that stand in the metadata under their own names; `head`: of no use to a backbone alone. */
-enum { DIMS, CHANNELS, WIDTHS, NORMALISE, HEADS, HEAD_DIM, RADIUS, COORDINATES, PYRAMID, KEPT };
-enum { FIXED = 6, CLAIM_FACTOR = 64, SMALL_NETWORK = 1 << 24 };
-static const struct {
-    const char *name;
-    bool head;
-} kept[] = {
-    [DIMS] = {"dims", false},      [CHANNELS] = {"channels", false},
-    [WIDTHS] = {"widths", false},  [NORMALISE] = {"normalise", false},
-    [HEADS] = {"heads", true},     [HEAD_DIM] = {"head_dim", true},
-    [RADIUS] = {"radius", true},   [COORDINATES] = {"coordinates", true},
-    [PYRAMID] = {"pyramid", true},
+enum { FIXED = 6, KEPT_MAX = BACKBONE_SETTINGS + 8, CLAIM_FACTOR = 64, SMALL_NETWORK = 1 << 24 };
+
+/* Settings that stand in the metadata under their own names; those of the head are of no use to a backbone alone. */
+struct kept {
+    int count;
+    const char *name[KEPT_MAX];
 };
+
+static struct kept kept_settings(const struct backbone *backbone, bool head) {
+    static const char *const of_head[] = {"heads", "head_dim", "radius", "coordinates", "pyramid"};
+    struct kept kept = {.count = 2, .name = {"dims", "channels"}};
+    for (int i = 0; i < BACKBONE_SETTINGS && backbone->settings[i]; i++) kept.name[kept.count++] = backbone->settings[i];
+    kept.name[kept.count++] = "normalise";
+    for (size_t i = 0; head && i < sizeof of_head / sizeof *of_head; i++) kept.name[kept.count++] = of_head[i];
+    return kept;
+}
+
+static const struct backbone *chosen(const cover_config *config) {
+    return backbone_of(config_context(config), &config_settings(config)->network);
+}
 
 cover_status weights_metadata(struct arena *arena, struct tensor_pair **out, int64_t *count, const cover_config *config,
                               bool head, int64_t step) {
-    struct tensor_pair *pairs = arena_alloc(arena, (FIXED + KEPT) * sizeof *pairs);
+    struct tensor_pair *pairs = arena_alloc(arena, (FIXED + KEPT_MAX) * sizeof *pairs);
     char *version = arena_print(arena, "%d.%d", WEIGHTS_MAJOR, WEIGHTS_MINOR);
     char *updates = arena_print(arena, "%lld", (long long)step);
+    const struct backbone *backbone = chosen(config);
+    const struct kept kept = kept_settings(backbone, head);
     int64_t used = 0;
     if (!pairs || !version || !updates) return COVER_ERROR_MEMORY;
     pairs[used++] = (struct tensor_pair){"format", "libcover"};
     pairs[used++] = (struct tensor_pair){"version", version};
     pairs[used++] = (struct tensor_pair){"objective", "cover"};
-    pairs[used++] = (struct tensor_pair){"backbone", "unet"};
-    pairs[used++] = (struct tensor_pair){"normalisation", "group8"};
-    for (int i = 0; i < KEPT; i++) {
-        if (kept[i].head && !head) continue;
-        const char *value = cover_config_get(config, kept[i].name);
+    pairs[used++] = (struct tensor_pair){"backbone", backbone->name};
+    pairs[used++] = (struct tensor_pair){"normalisation", backbone->normalisation};
+    for (int i = 0; i < kept.count; i++) {
+        const char *value = cover_config_get(config, kept.name[i]);
         char *copy = arena_text(arena, value, strlen(value));
         if (!copy) return COVER_ERROR_MEMORY;
-        pairs[used++] = (struct tensor_pair){kept[i].name, copy};
+        pairs[used++] = (struct tensor_pair){kept.name[i], copy};
     }
     if (step >= 0) pairs[used++] = (struct tensor_pair){"step", updates};
     *out = pairs, *count = used;
@@ -54,55 +62,45 @@ static cover_status set(cover_config *config, const struct tensor_file *file, co
     return fail(COVER_ERROR_FORMAT, "%s: %.512s", file->source.name, cover_error_text());
 }
 
-static const struct tensor_entry *find(const struct weights_name *names, int64_t count, const char *name) {
-    for (int64_t i = 0; i < count; i++)
-        if (strcmp(names[i].name, name) == 0) return names[i].entry;
-    return NULL;
+/* Names and shapes as backbones look at them, in the file's arena. */
+static const struct named_shape *shapes_of(struct tensor_file *file, const struct weights_name *names, int64_t count) {
+    struct named_shape *shapes = arena_alloc(&file->arena, (size_t)(count + 1) * sizeof *shapes);
+    for (int64_t i = 0; shapes && i < count; i++)
+        shapes[i] = (struct named_shape){names[i].name, names[i].entry->rank, names[i].entry->shape};
+    return shapes;
 }
 
-/* A file of the authors' model: widths from the first convolution of each stage. */
-static cover_status describe_backbone(cover_config *config, const struct tensor_file *file,
-                                      const struct weights_name *names, int64_t count) {
-    static const char *const stages[] = {"inc",
-                                         "down1.maxpool_conv.1",
-                                         "down2.maxpool_conv.1",
-                                         "down3.maxpool_conv.1",
-                                         "down4.maxpool_conv.1",
-                                         "up1.conv",
-                                         "up2.conv",
-                                         "up3.conv",
-                                         "up4.conv"};
-    char widths[256] = "", number[32];
-    size_t used = 0;
-    for (int stage = 0; stage < 9; stage++) {
-        char name[96];
-        snprintf(name, sizeof name, "backbone.%s.double_conv.0.weight", stages[stage]);
-        const struct tensor_entry *entry = find(names, count, name);
-        if (!entry || (entry->rank != 4 && entry->rank != 5))
-            return fail(COVER_ERROR_MISMATCH, "%s: %s is %s, so this is no U-Net of COVER", file->source.name, name,
-                        entry ? "no weight of a 2D or 3D convolution" : "missing");
-        used += (size_t)snprintf(widths + used, sizeof widths - used, "%s%lld", stage ? "," : "",
-                                 (long long)entry->shape[0]);
-        if (stage > 0) continue;
-        snprintf(number, sizeof number, "%d", entry->rank - 2);
-        TRY(set(config, file, "dims", number));
-        snprintf(number, sizeof number, "%lld", (long long)entry->shape[1]);
-        TRY(set(config, file, "channels", number));
-    }
-    return set(config, file, "widths", widths);
+static cover_status describe_as(cover_config *config, const struct backbone *backbone, const struct tensor_file *file,
+                                const struct named_shape *shapes, int64_t count) {
+    cover_status status = backbone->describe(config, shapes, count);
+    if (status == COVER_OK) return set(config, file, "backbone", backbone->name);
+    return fail_in(status == COVER_ERROR_ARGUMENT ? COVER_ERROR_FORMAT : status, "%s", file->source.name);
+}
+
+/* A file that does not say which network it holds: the first backbone that knows its tensors. */
+static cover_status describe_backbone(cover_config *config, const struct tensor_file *file, const struct named_shape *shapes,
+                                      int64_t count) {
+    const struct backbone *named = NULL, *backbone;
+    const char *name = tensor_file_metadata(file, "backbone");
+    cover_status status = COVER_ERROR_MISMATCH;
+    if (name && backbone_find(&named, file->context, name) == COVER_OK) return describe_as(config, named, file, shapes, count);
+    for (int i = 0; status == COVER_ERROR_MISMATCH && (backbone = backbone_at(file->context, i)); i++)
+        status = describe_as(config, backbone, file, shapes, count);
+    return status;
 }
 
 /* Channels of the projections are heads x head_dim; head_dim is the authors' 8 unless the caller or the file says else.
  */
 static cover_status describe_heads(cover_config *config, const struct tensor_file *file,
-                                   const struct weights_name *names, int64_t count) {
+                                   const struct named_shape *shapes, int64_t count) {
     char heads[256] = "";
     size_t used = 0;
     int64_t head_dim = config_settings(config)->objective.head_dim;
-    for (int level = 0; level < 5; level++) {
+    const int levels = backbone_levels(file->context, &config_settings(config)->network).count;
+    for (int level = 0; level < levels; level++) {
         char name[96];
         snprintf(name, sizeof name, "proj.%d.proj.weight", level);
-        const struct tensor_entry *entry = find(names, count, name);
+        const struct named_shape *entry = named_shape(shapes, count, name);
         if (!entry || entry->rank < 1 || entry->shape[0] < 1 || entry->shape[0] % head_dim != 0)
             return fail(COVER_ERROR_MISMATCH, "%s: %s is missing, or its channels are no multiple of head_dim=%lld",
                         file->source.name, name, (long long)head_dim);
@@ -138,19 +136,18 @@ static cover_status check_format(const struct tensor_file *file) {
         return fail(COVER_ERROR_UNSUPPORTED,
                     "%s: weights of format %.16s, but libcover %s reads up to %d; use a newer libcover",
                     file->source.name, version, cover_version(), WEIGHTS_MAJOR);
-    if (backbone && strcmp(backbone, "unet") != 0)
-        return fail(COVER_ERROR_UNSUPPORTED, "%s: metadata: backbone '%.32s' is not known; this libcover has unet",
-                    file->source.name, backbone);
+    const struct backbone *known;
+    if (backbone && backbone_find(&known, file->context, backbone) != COVER_OK)
+        return fail_in(COVER_ERROR_UNSUPPORTED, "%s: metadata", file->source.name);
     return COVER_OK;
 }
 
-static cover_status check_counts(const cover_config *config, const struct tensor_file *file) {
+static cover_status check_settings(const cover_config *config, const struct tensor_file *file) {
     const struct settings *settings = config_settings(config);
-    bool sound = settings->network.widths.count == 9 && settings->objective.heads.count == 5;
-    for (int i = 0; sound && i < 9; i++) sound = settings->network.widths.value[i] % 8 == 0;
-    return sound ? COVER_OK
-                 : fail(COVER_ERROR_FORMAT, "%s: widths must be nine multiples of 8 and heads five numbers",
-                        file->source.name);
+    if (chosen(config)->check(&settings->network) != COVER_OK) return fail_in(COVER_ERROR_FORMAT, "%s", file->source.name);
+    const int levels = backbone_levels(file->context, &settings->network).count;
+    if (settings->objective.heads.count == levels) return COVER_OK;
+    return fail(COVER_ERROR_FORMAT, "%s: heads must be %d numbers, one a level", file->source.name, levels);
 }
 
 /* Whoever builds the network allocates what the description says: at most a small multiple of what the file holds. */
@@ -166,22 +163,61 @@ static cover_status check_size(const cover_config *config, struct tensor_file *f
                 file->source.name, (long long)claimed, (long long)present);
 }
 
+/* Settings that the metadata has. */
+static cover_status take_metadata(cover_config *config, const struct tensor_file *file, const struct kept *kept) {
+    for (int i = 0; i < kept->count; i++) {
+        const char *value = tensor_file_metadata(file, kept->name[i]);
+        if (value) TRY(set(config, file, kept->name[i], value));
+    }
+    return COVER_OK;
+}
+
+/* Which backbone, and its settings: from the metadata when all of them are there, else from the tensors. */
+static cover_status describe_network(cover_config *config, const struct tensor_file *file, const struct named_shape *shapes,
+                                     int64_t count) {
+    const char *name = tensor_file_metadata(file, "backbone"), *format = tensor_file_metadata(file, "format");
+    const struct backbone *backbone = chosen(config);
+    if (name && format && strcmp(format, "libcover") == 0) {
+        TRY(set(config, file, "backbone", name));
+        backbone = chosen(config);
+    }
+    const struct kept kept = kept_settings(backbone, false);
+    bool known = true;
+    for (int i = 0; i < kept.count; i++)
+        known = known && (strcmp(kept.name[i], "normalise") == 0 || tensor_file_metadata(file, kept.name[i]));
+    return known ? COVER_OK : describe_backbone(config, file, shapes, count);
+}
+
 cover_status weights_describe(cover_config *config, struct weights_about *about, struct tensor_file *file) {
     struct weights_name *names;
     int64_t count;
-    bool known[KEPT];
     TRY(check_format(file));
     TRY(weights_names(file, &names, &count));
-    bool head = find(names, count, "proj.0.proj.weight");
-    for (int i = 0; i < KEPT; i++) known[i] = tensor_file_metadata(file, kept[i].name);
-    if (!known[DIMS] || !known[CHANNELS] || !known[WIDTHS]) TRY(describe_backbone(config, file, names, count));
-    for (int i = 0; i < KEPT; i++)
-        if (known[i]) TRY(set(config, file, kept[i].name, tensor_file_metadata(file, kept[i].name)));
-    if (head && !known[HEADS]) TRY(describe_heads(config, file, names, count));
-    TRY(describe_grid(config, file, !known[RADIUS], !known[COORDINATES]));
-    TRY(check_counts(config, file));
+    const struct named_shape *shapes = shapes_of(file, names, count);
+    if (!shapes) return COVER_ERROR_MEMORY;
+    bool head = named_shape(shapes, count, "proj.0.proj.weight");
+    TRY(describe_network(config, file, shapes, count));
+    const struct kept kept = kept_settings(chosen(config), true);
+    TRY(take_metadata(config, file, &kept));
+    if (head && !tensor_file_metadata(file, "heads")) TRY(describe_heads(config, file, shapes, count));
+    TRY(describe_grid(config, file, !tensor_file_metadata(file, "radius"), !tensor_file_metadata(file, "coordinates")));
+    TRY(check_settings(config, file));
     TRY(check_size(config, file));
     const char *step = tensor_file_metadata(file, "step");
     if (about) *about = (struct weights_about){.head = head, .step = step ? strtoll(step, NULL, 10) : -1};
     return COVER_OK;
+}
+
+cover_status config_of_weights(cover_config **made, cover_context *context, struct tensor_file *file) {
+    cover_config *config;
+    TRY(cover_config_create(&config, context, "paper-2d"));
+    cover_status status = weights_describe(config, NULL, file);
+    if (status == COVER_OK && config_settings(config)->network.dims == 3) { /* sizes of three axes come with the other preset */
+        cover_config_destroy(config);
+        TRY(cover_config_create(&config, context, "paper-3d"));
+        status = weights_describe(config, NULL, file);
+    }
+    if (status == COVER_OK) *made = config;
+    else cover_config_destroy(config);
+    return status;
 }

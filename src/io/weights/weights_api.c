@@ -11,6 +11,16 @@
 
 /* ---- JSON about a file */
 
+/* A list as an array, a choice as text, a number as it is. */
+static void add_setting(struct text *json, const cover_config *config, const char *name) {
+    const cover_config_key *key;
+    for (int i = 0; (key = cover_config_key_at(i)) && strcmp(key->name, name) != 0;) i++;
+    const char *quotes[2] = {"\"", "\""};
+    if (key && strcmp(key->kind, "list") == 0) quotes[0] = "[", quotes[1] = "]";
+    else if (key && (strcmp(key->kind, "integer") == 0 || strcmp(key->kind, "number") == 0)) quotes[0] = quotes[1] = "";
+    text_add(json, ", \"%s\": %s%s%s", name, quotes[0], cover_config_get(config, name), quotes[1]);
+}
+
 /* "network": what the file says, or null when it holds no network of COVER. */
 static void add_network(struct text *json, const cover_config *config, bool known, bool head) {
     static const char *const numbers[] = {"dims", "channels"}, *const head_numbers[] = {"head_dim", "radius"};
@@ -19,9 +29,10 @@ static void add_network(struct text *json, const cover_config *config, bool know
         text_add(json, "null");
         return;
     }
-    text_add(json, "{\"backbone\": \"unet\"");
+    const struct backbone *backbone = backbone_of(config_context(config), &config_settings(config)->network);
+    text_add(json, "{\"backbone\": \"%s\"", backbone->name);
     for (int i = 0; i < 2; i++) text_add(json, ", \"%s\": %s", numbers[i], cover_config_get(config, numbers[i]));
-    text_add(json, ", \"widths\": [%s]", cover_config_get(config, "widths"));
+    for (int i = 0; i < BACKBONE_SETTINGS && backbone->settings[i]; i++) add_setting(json, config, backbone->settings[i]);
     text_add(json, ", \"head\": %s", head ? "true" : "false");
     if (head) {
         text_add(json, ", \"heads\": [%s]", cover_config_get(config, "heads"));

@@ -2,8 +2,8 @@
 #include "../../check_main.h"
 #include "core/base/philox.h"
 #include "core/graph/executor.h"
+#include "core/nn/backbone.h"
 #include "core/nn/layers.h"
-#include "core/nn/unet.h"
 
 #include <math.h>
 #include <string.h>
@@ -43,18 +43,19 @@ static float *values(int64_t count, float low, float high, uint32_t what) {
 typedef void freeze_fn(const struct parameters *parameters, bool *frozen);
 
 static void task_build(struct task *task, enum task_kind kind, const struct grid *grid, int images, freeze_fn *freeze) {
-    static const int64_t widths[UNET_WIDTHS] = {8, 8, 8, 8, 8, 8, 8, 8, 8};
+    static const struct network_settings settings = {.widths = {9, {8, 8, 8, 8, 8, 8, 8, 8, 8}}};
+    enum { FULL_SIZE = 4 };
     memset(task, 0, sizeof *task);
     task->parameters.context = context;
     struct graph *graph = &task->graph;
     graph_begin(graph, context, &task->parameters);
-    int levels[LEVELS], x = graph_input(graph, "images", images, grid, 1);
+    int levels[LEVELS_MAX], x = graph_input(graph, "images", images, grid, 1);
     struct grid pooled = {grid->ndim, {1, 1, 1}};
     int target = graph_input(graph, "target", images, kind == SEGMENTATION ? grid : &pooled,
                              kind == MULTILABEL ? CLASSES : 1);
     int weights = graph_input(graph, "class weights", 1, &one_pixel, CLASSES);
-    unet_build(graph, x, widths, levels);
-    int features = kind == SEGMENTATION ? levels[LEVELS - 1] : graph_global_pool(graph, levels[0]);
+    backbone_unet.build(graph, x, &settings, levels);
+    int features = kind == SEGMENTATION ? levels[FULL_SIZE] : graph_global_pool(graph, levels[0]);
     int logits = layer_conv1(graph, "head", features, CLASSES, true, INIT_UNIFORM_FAN);
     int loss = kind == MULTILABEL ? graph_sigmoid_loss(graph, logits, target, weights)
                                   : graph_softmax_loss(graph, logits, target, weights, 0.75f, kind == SEGMENTATION ? 1.5f : 0);

@@ -42,6 +42,7 @@ static const struct checkpoint_state state = {"queue", queue, sizeof queue};
 static cover_status save(cover_context *context, const char *path, int64_t step) {
     return checkpoint_write(context, path,
                             &(struct checkpoint){.step = step,
+                                                 .backbone = "unet",
                                                  .updates = step - 1,
                                                  .seed = 11,
                                                  .config = cover_config_json(net.config),

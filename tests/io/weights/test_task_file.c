@@ -88,7 +88,7 @@ START_TEST(equal_tasks_give_equal_bytes)
 END_TEST
 
 static void write_checkpoint(const struct checkpoint_state *states, int count) {
-    struct checkpoint checkpoint = {.step = 7, .updates = 7, .config = cover_config_json(about.config), .dataset_hash = "00",
+    struct checkpoint checkpoint = {.step = 7, .updates = 7, .backbone = "unet", .config = cover_config_json(about.config), .dataset_hash = "00",
                                     .objective = "task", .parameters = &parameters, .weights = flat, .m = flat, .v = flat,
                                     .states = states, .state_count = count};
     ck_assert_ok(checkpoint_write(test_context, in_folder("checkpoint.h5"), &checkpoint));

@@ -295,7 +295,7 @@ START_TEST(metadata_of_a_newer_or_other_network_is_refused)
         refuse_metadata("version", "", COVER_ERROR_FORMAT, "version");
         refuse_metadata("backbone", "swin", COVER_ERROR_UNSUPPORTED, "'swin'");
         refuse_metadata("widths", "8,8", COVER_ERROR_FORMAT, "nine");
-        refuse_metadata("widths", "8,8,8,8,9,8,8,8,8", COVER_ERROR_FORMAT, "multiples of 8");
+        refuse_metadata("widths", "8,8,8,8,9,8,8,8,8", COVER_ERROR_FORMAT, "multiple of 8");
         refuse_metadata("dims", "4", COVER_ERROR_FORMAT, "dims=4");
         refuse_metadata("radius", "lots", COVER_ERROR_FORMAT, "radius=lots");
     }
