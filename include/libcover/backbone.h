@@ -27,16 +27,16 @@ typedef struct cover_backbone_options {
  *  names; COVER_ERROR_MEMORY */
 COVER_API cover_status cover_backbone_load(cover_backbone **backbone, cover_context *context, const char *path,
                                            const cover_backbone_options *options);
-/** A fresh network as the settings dims, channels, widths and seed say. */
+/** A fresh network as the settings backbone, dims, channels, widths and seed say. */
 COVER_API cover_status cover_backbone_create(cover_backbone **backbone, cover_context *context, const cover_config *config);
 COVER_API void cover_backbone_destroy(cover_backbone *backbone);
 
-/** The settings of the network: dims, channels, widths, heads, normalise, ...  Owned by the backbone. */
+/** The settings of the network: backbone, dims, channels, widths, heads, normalise, ...  Owned by the backbone. */
 COVER_API const cover_config *cover_backbone_config(const cover_backbone *backbone);
 
 /** Features of images (paper, section 3.1; method: Backbone).
  *
- *  Sizes that are no multiple of 16 are padded at the far edges with the border's values; features are cropped to
+ *  Sizes that are no multiple of what the backbone wants (U-Net: 16) are padded at the far edges with the border's values; features are cropped to
  *  ceil(size / stride).
  *  @param[out] features levels coarse to full size, as float32
  *  @param      x        (N, C, [D,] H, W), any dtype and strides; intensities as the network was trained on, usually 0..1
@@ -45,9 +45,9 @@ COVER_API cover_status cover_backbone_forward(cover_features **features, cover_b
 
 /** Gradients of a scalar through the same images (the forward pass is computed again).
  *  @param[out] dx        gradient of x, created by the call; NULL = not wanted
- *  @param      x         as in cover_backbone_forward(); sizes must be multiples of 16
+ *  @param      x         as in cover_backbone_forward(); sizes must be multiples of what the backbone wants (U-Net: 16)
  *  @param      gradients of each level, coarse to full size, of the shapes that forward gives; NULL entries are zero
- *  @param      levels    5
+ *  @param      levels    their number, as cover_features_count() gives it
  *  Parameter gradients are added to those that cover_backbone_gradient() reads. */
 COVER_API cover_status cover_backbone_backward(cover_tensor **dx, cover_backbone *backbone, const cover_tensor *x,
                                                const cover_tensor *const *gradients, int levels);
@@ -62,11 +62,11 @@ COVER_API cover_status cover_backbone_set(cover_backbone *backbone, const char *
 /** The accumulated gradient of a parameter, a copy; zeros before the first backward. */
 COVER_API cover_status cover_backbone_gradient(cover_tensor **gradient, const cover_backbone *backbone, const char *name);
 
-/** Number of levels; 5. */
+/** Number of levels: the backbone's (U-Net: 5), at most 8. */
 COVER_API int cover_features_count(const cover_features *features);
 /** Level i (0 coarse .. count-1 full size): float32 (N, C, [D,] H, W), owned by the features; NULL past the end. */
 COVER_API const cover_tensor *cover_features_level(const cover_features *features, int level);
-/** Pixels of the image for one of the level's: 16, 8, 4, 2, 1. */
+/** Pixels of the image for one of the level's (U-Net: 16, 8, 4, 2, 1); the last level's is 1. */
 COVER_API int cover_features_stride(const cover_features *features, int level);
 COVER_API void cover_features_destroy(cover_features *features);
 

@@ -34,7 +34,7 @@ COVER_API cover_status cover_config_set(cover_config *config, const char *name, 
 /** The value of one name as text; NULL when there is no such name.  Valid until the config changes. */
 COVER_API const char *cover_config_get(const cover_config *config, const char *name);
 
-/** Check that the values fit together (sizes divisible by 16, five heads, nine widths divisible by 8, ...).
+/** Check that the values fit together (sizes as the backbone wants them, widths as well, heads for each of its levels, ...).
  *  @return COVER_OK; COVER_ERROR_ARGUMENT or COVER_ERROR_SHAPE with the first pair that does not fit */
 COVER_API cover_status cover_config_validate(const cover_config *config);
 

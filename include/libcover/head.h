@@ -14,7 +14,7 @@ typedef struct cover_head cover_head;
 /** Load the head of a run folder, checkpoint or safetensors file.  Errors as cover_backbone_load(). */
 COVER_API cover_status cover_head_load(cover_head **head, cover_context *context, const char *path,
                                        const cover_backbone_options *options);
-/** A fresh head as the settings widths, heads, head_dim, radius, coordinates, pyramid and seed say. */
+/** A fresh head as the settings backbone, widths, heads, head_dim, radius, coordinates, pyramid and seed say. */
 COVER_API cover_status cover_head_create(cover_head **head, cover_context *context, const cover_config *config);
 COVER_API void cover_head_destroy(cover_head *head);
 
@@ -24,7 +24,7 @@ COVER_API void cover_head_destroy(cover_head *head);
  *                      created by the call, caller destroys it
  *  @param      moving  levels of the moving images, coarse to full size, as cover_backbone_forward() gives them
  *  @param      fixed   the same for the fixed images
- *  @param      levels  number of each, 5
+ *  @param      levels  number of each: the backbone's
  *  @return COVER_OK; COVER_ERROR_SHAPE when the levels do not match each other or the head; COVER_ERROR_MEMORY */
 COVER_API cover_status cover_head_forward(cover_tensor **field, cover_head *head, const cover_tensor *const *moving,
                                           const cover_tensor *const *fixed, int levels);

@@ -12,7 +12,7 @@ extern "C" {
 /** The displacement field that takes each point of the fixed image to its place in the moving image.
  *
  *  Both images must have the dimensions and channels of the network and the same size; sizes that are no multiples of
- *  16 are padded at the edges for the network and cropped back.  The field is a 5-D NIfTI file, intent 1007
+ *  what the backbone wants (U-Net: 16) are padded at the edges for the network and cropped back.  The field is a 5-D NIfTI file, intent 1007
  *  (NIFTI_INTENT_VECTOR), components x y z in mm, LPS, on the fixed image's grid, as ITK and ANTs read it; images
  *  without a known spacing count 1 mm a pixel.
  *

@@ -14,7 +14,7 @@ extern "C" {
 typedef struct cover_task cover_task;
 
 /** Settings for a task on this dataset, starting from these weights: the preset for its dimensions, then dims, channels, classes,
- *  multilabel, crop and work as the dataset's images ask for, widths and normalise as the backbone has them.
+ *  multilabel, crop and work as the dataset's images ask for, the network and normalise as the backbone has them.
  *
  *  @param[out] config  change what you like with cover_config_set(); cover_config_destroy()
  *  @param dataset      with label maps for "seg", with classes for "cls"
@@ -45,7 +45,7 @@ typedef struct cover_task_report {
 /** Choose the cases (settings: shots, fraction, fold, folds, val, split_seed), build the network, load the backbone.
  *  @param init as in cover_task_config(); classification takes the encoder alone
  *  @return COVER_OK; COVER_ERROR_ARGUMENT: no validation cases, fewer cases than shots, a class that no training case has, a validation
- *  of one class; COVER_ERROR_SHAPE; COVER_ERROR_MISMATCH: a backbone of other widths, dims or channels; COVER_ERROR_MEMORY */
+ *  of one class; COVER_ERROR_SHAPE; COVER_ERROR_MISMATCH: another backbone or one of other settings, dims or channels; COVER_ERROR_MEMORY */
 COVER_API cover_status cover_task_create(cover_task **task, cover_context *context, cover_dataset *dataset,
                                          const cover_config *config, const char *init);
 COVER_API void cover_task_destroy(cover_task *task); /**< takes NULL */

@@ -110,6 +110,15 @@ static cover_status describe_heads(cover_config *config, const struct tensor_fil
     return set(config, file, "heads", heads);
 }
 
+/* A backbone alone says nothing of heads: where the default is of another number of levels, 4 heads on each but the two finest. */
+static cover_status default_heads(cover_config *config, const struct tensor_file *file) {
+    const int levels = backbone_levels(file->context, &config_settings(config)->network).count;
+    char heads[4 * LEVELS_MAX] = "";
+    if (config_settings(config)->objective.heads.count == levels) return COVER_OK;
+    for (int level = 0; level < levels; level++) strcat(heads, level + 2 < levels ? "4," : level + 1 < levels ? "1," : "1");
+    return set(config, file, "heads", heads);
+}
+
 /* The authors' buffer (N, ..., N, dims) tells the radius, N = 2 r + 1; their code has released coordinates. */
 static cover_status describe_grid(cover_config *config, const struct tensor_file *file, bool radius, bool coordinates) {
     for (int64_t i = 0; i < file->count; i++) {
@@ -199,7 +208,8 @@ cover_status weights_describe(cover_config *config, struct weights_about *about,
     TRY(describe_network(config, file, shapes, count));
     const struct kept kept = kept_settings(chosen(config), true);
     TRY(take_metadata(config, file, &kept));
-    if (head && !tensor_file_metadata(file, "heads")) TRY(describe_heads(config, file, shapes, count));
+    if (!tensor_file_metadata(file, "heads"))
+        TRY(head ? describe_heads(config, file, shapes, count) : default_heads(config, file));
     TRY(describe_grid(config, file, !tensor_file_metadata(file, "radius"), !tensor_file_metadata(file, "coordinates")));
     TRY(check_settings(config, file));
     TRY(check_size(config, file));
