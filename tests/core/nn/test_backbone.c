@@ -2,6 +2,8 @@
 #include "../../blobs.h"
 #include "../../comm/together.h"
 #include "api/pretrain/trainer.h"
+#include "core/method/cover.h"
+#include "core/method/supervised.h"
 #include "two_levels.h"
 
 #include <libcover/backbone.h>
@@ -127,6 +129,65 @@ START_TEST(settings_must_fit_the_chosen_network) {
         ck_assert_int_ne(cover_config_validate(config), COVER_OK);
         ck_assert_msg(strstr(cover_error_text(), wrong[i].text), "%s", cover_error_text());
         cover_config_destroy(config);
+    }
+}
+END_TEST
+
+/* ---- what stands on it */
+
+static struct settings settings_of_two_levels(void) {
+    cover_config *config;
+    ck_assert_ok(two_levels_config(&config, context));
+    struct settings settings = *config_settings(config);
+    cover_config_destroy(config);
+    return settings;
+}
+
+START_TEST(vectors_go_to_the_next_level_in_its_pixels) {
+    const struct settings settings = settings_of_two_levels();
+    const struct grid grid = settings_grid(&settings.views.crop, 2);
+    struct parameters parameters = {.context = context};
+    struct pair_graph pair;
+    int steps = 0;
+    ck_assert_ok(pair_graph_build(&pair, context, &parameters, &settings, &grid, 0));
+    for (int i = 0; i < pair.graph.node_count; i++) {
+        const struct node *node = &pair.graph.nodes[i];
+        if (node->op != OP_resize_corners || pair.graph.tensors[node->output[0]].channels != 2) continue;
+        ck_assert(node->attributes.scale == 3);
+        ck_assert(grid_same(&node->attributes.grid, &grid));
+        steps++;
+    }
+    ck_assert_int_eq(steps, 1);
+    pair_graph_free(&pair);
+    parameters_free(&parameters);
+}
+END_TEST
+
+START_TEST(tasks_count_its_modules_from_the_head) {
+    enum { SEG, CLS }; /* in the order of task_kinds.def */
+    static const struct {
+        int task;
+        int64_t last_k;
+        const char *trained, *frozen;
+    } cases[] = {
+        {SEG, 1, "backbone.fine.", "backbone.coarse."}, {SEG, 2, "backbone.coarse.", "backbone.stem."},
+        {CLS, 1, "backbone.coarse.", "backbone.stem."}, {CLS, 2, "backbone.stem.", "standardise."},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct settings settings = settings_of_two_levels();
+        struct parameters parameters;
+        int trained = 0, frozen = 0;
+        settings.task = (struct task_settings){.task = cases[i].task, .classes = 3, .trained = TRAINED_LAST, .last_k = cases[i].last_k,
+                                               .standardise = 1};
+        ck_assert_ok(task_parameters(&parameters, context, &settings));
+        for (int k = 0; k < parameters.count; k++) {
+            const char *name = parameters.rows[k].name;
+            const bool stays = task_frozen(task_kind_of(&settings.task), &backbone_two_levels, &settings.task, name);
+            if (strncmp(name, cases[i].trained, strlen(cases[i].trained)) == 0) ck_assert(!stays), trained++;
+            if (strncmp(name, cases[i].frozen, strlen(cases[i].frozen)) == 0) ck_assert(stays), frozen++;
+        }
+        ck_assert(trained > 0 && frozen > 0);
+        parameters_free(&parameters);
     }
 }
 END_TEST
@@ -303,6 +364,8 @@ int main(void) {
     ADD(tcase, rows_keep_what_the_table_promises);
     ADD(tcase, the_table_is_found_by_name_and_added_rows_behind_it);
     ADD(tcase, settings_must_fit_the_chosen_network);
+    ADD(tcase, vectors_go_to_the_next_level_in_its_pixels);
+    ADD(tcase, tasks_count_its_modules_from_the_head);
     ADD(tcase, lanes_and_threads_change_no_bit_of_another_network);
     ADD(tcase, a_run_of_another_network_is_resumed_exactly);
     ADD(tcase, ranks_change_no_bit_of_another_network);
