@@ -8,43 +8,49 @@
 
 #include <math.h>
 
-#define KERNEL_ENTRY(kernel, form) .kernel = kernel##_##form,
-#define TABLES(form)                                                                                                  \
-    static const struct kernels form = {.isa = #form, .element = ELEMENT_F32, FEATURE_KERNELS(KERNEL_ENTRY, form)     \
-                                        FLOAT_KERNELS(KERNEL_ENTRY, form)};                                           \
-    static const struct kernels bf16_##form = {.isa = #form, .element = ELEMENT_BF16,                                 \
-                                               FEATURE_KERNELS(KERNEL_ENTRY, bf16_##form)                             \
-                                               FLOAT_KERNELS(KERNEL_ENTRY, form)};
+enum { PLAIN, BF16_PLAIN, AVX2, BF16_AVX2, AVX512, BF16_AVX512, BF16_AVX512_BF16, TABLES };
 
-TABLES(plain)
 #ifdef __x86_64__
-TABLES(avx2)
-TABLES(avx512)
-static const struct kernels bf16_avx512_bf16 = {.isa = "avx512_bf16", .element = ELEMENT_BF16,
-                                                FEATURE_KERNELS(KERNEL_ENTRY, bf16_avx512_bf16)
-                                                FLOAT_KERNELS(KERNEL_ENTRY, avx512)};
+#define ON_X86(...) __VA_ARGS__
+#else
+#define ON_X86(...)
 #endif
+#define ENTRY(table, name, form) [table].name = name##_##form,
+#define ENTRIES_FLOATS(name)                                                                                          \
+    ENTRY(PLAIN, name, plain)                                                                                         \
+    ENTRY(BF16_PLAIN, name, plain)                                                                                    \
+    ON_X86(ENTRY(AVX2, name, avx2) ENTRY(BF16_AVX2, name, avx2) ENTRY(AVX512, name, avx512)                           \
+           ENTRY(BF16_AVX512, name, avx512) ENTRY(BF16_AVX512_BF16, name, avx512))
+#define ENTRIES_FEATURES(name)                                                                                        \
+    ENTRY(PLAIN, name, plain)                                                                                         \
+    ENTRY(BF16_PLAIN, name, bf16_plain)                                                                               \
+    ON_X86(ENTRY(AVX2, name, avx2) ENTRY(BF16_AVX2, name, bf16_avx2) ENTRY(AVX512, name, avx512)                      \
+           ENTRY(BF16_AVX512, name, bf16_avx512) ENTRY(BF16_AVX512_BF16, name, bf16_avx512_bf16))
+#define KERNEL(kind, type, name, arguments) ENTRIES_##kind(name)
+#define HEAD(table, name, of) [table].isa = name, [table].element = of
 
-static const struct {
-    const struct kernels *table;
-    unsigned needs;
-} forms[] = {
-    {&plain, 0},
-    {&bf16_plain, 0},
-#ifdef __x86_64__
-    {&avx2, CPU_AVX2},
-    {&bf16_avx2, CPU_AVX2},
-    {&avx512, CPU_AVX2 | CPU_AVX512},
-    {&bf16_avx512, CPU_AVX2 | CPU_AVX512},
-    {&bf16_avx512_bf16, CPU_AVX2 | CPU_AVX512 | CPU_AVX512_BF16},
-#endif
+static const struct kernels tables_of[TABLES] = {
+    HEAD(PLAIN, "plain", ELEMENT_F32),
+    HEAD(BF16_PLAIN, "plain", ELEMENT_BF16),
+    HEAD(AVX2, "avx2", ELEMENT_F32),
+    HEAD(BF16_AVX2, "avx2", ELEMENT_BF16),
+    HEAD(AVX512, "avx512", ELEMENT_F32),
+    HEAD(BF16_AVX512, "avx512", ELEMENT_BF16),
+    HEAD(BF16_AVX512_BF16, "avx512_bf16", ELEMENT_BF16),
+#include "kernels.def"
+};
+static const unsigned needs[TABLES] = { /* features: none where there is plain C alone */
+    [AVX2] = CPU_AVX2,
+    [BF16_AVX2] = CPU_AVX2,
+    [AVX512] = CPU_AVX2 | CPU_AVX512,
+    [BF16_AVX512] = CPU_AVX2 | CPU_AVX512,
+    [BF16_AVX512_BF16] = CPU_AVX2 | CPU_AVX512 | CPU_AVX512_BF16,
 };
 
 int kernels_available(const struct kernels *tables[KERNEL_TABLES], unsigned features, enum element element) {
     int count = 0;
-    for (size_t i = 0; i < sizeof forms / sizeof *forms; i++)
-        if (forms[i].table->element == element && (features & forms[i].needs) == forms[i].needs)
-            tables[count++] = forms[i].table;
+    for (int i = 0; i < TABLES; i++)
+        if (tables_of[i].element == element && (features & needs[i]) == needs[i]) tables[count++] = &tables_of[i];
     return count;
 }
 
