@@ -7,12 +7,12 @@
 const struct op_row op_rows[OP_COUNT] = {
 #define NONE 0
 #define CHEAP OP_CHEAP
-#define GRADIENT OP_GRADIENT
 #define IN_PLACE OP_IN_PLACE
 #define NORMALISES OP_NORMALISES
 #define OP(name, inputs, outputs, optional, normalised, flags, text) {#name, text, inputs, outputs, optional, normalised, flags},
+#define BACKWARD(name, inputs, outputs, optional, normalised, flags, text) \
+    OP(name, inputs, outputs, optional, normalised, (flags) | OP_GRADIENT, text)
 #include "ops.def"
-#undef OP
 };
 
 void graph_begin(struct graph *graph, cover_context *context, struct parameters *parameters) {

@@ -11,7 +11,6 @@
 enum op {
 #define OP(name, inputs, outputs, optional, normalised, flags, text) OP_##name,
 #include "ops.def"
-#undef OP
     OP_COUNT
 };
 enum { OP_CHEAP = 1, OP_GRADIENT = 2, OP_IN_PLACE = 4, OP_NORMALISES = 8 };

@@ -388,31 +388,15 @@ static void gradient_add(struct adjoint *adjoint, int index) {
         if (adjoint_wanted(adjoint, node.input[i])) adjoint_add(adjoint, node.input[i], dy);
 }
 
-/* ---- gradients have none themselves */
-#define gradient_conv_grad_data NULL
-#define gradient_conv_grad_weights NULL
-#define gradient_norm_grad NULL
-#define gradient_max_pool2_grad NULL
-#define gradient_upsample_grad NULL
-#define gradient_resize_corners_grad NULL
-#define gradient_warp_grad NULL
-#define gradient_mov_grad NULL
-#define gradient_vector_loss_grad NULL
-#define gradient_cosine_loss_grad NULL
-#define gradient_softmax_loss_grad NULL
-#define gradient_sigmoid_loss_grad NULL
-#define gradient_global_pool_grad NULL
-
 #define OP(name, inputs, outputs, optional, normalised, flags, text) [OP_##name] = shape_##name,
 shape_rule *const op_shape[OP_COUNT] = {
 #include "ops.def"
 };
-#undef OP
 #define OP(name, inputs, outputs, optional, normalised, flags, text) [OP_##name] = gradient_##name,
+#define BACKWARD(name, inputs, outputs, optional, normalised, flags, text) [OP_##name] = NULL,
 gradient_rule *const op_gradient[OP_COUNT] = {
 #include "ops.def"
 };
-#undef OP
 
 /* Multiplications and additions, counted as two; what is not a convolution or MoV is left out. */
 double node_flops(const struct graph *graph, const struct node *node) {
