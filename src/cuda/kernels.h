@@ -1,5 +1,5 @@
 /* Kernels of the CUDA executor: functions of C that start device kernels on a stream and return at once.  One file of kernels/ a
- * family; cpu/kernels.h states the formulas (plain/ is their oracle).  Called by ops.c, conv.c and training.c.
+ * family; cpu/kernels.def states the formulas (plain/ is their oracle).  Called by ops.c, conv.c and training.c.
  *
  * All arrays lie in device memory, channels last, `images` dense images one behind the other.  `const void *` are feature maps of
  * `element`, float32 or bfloat16; all else (fields, masks, parameters and their gradients, coefficients) is float32, sums are double.
@@ -103,7 +103,7 @@ cuda_error cuda_warp_grad(cuda_stream stream, void *dsrc, float *dfield, const v
                           const float *field, int images, const struct grid *grid, int64_t channels,
                           enum coordinates coordinates, void *workspace);
 
-/* ---- mov.cu: cpu/kernels.h states MoV.  mov_grad may use a workspace for a row of numbers a pixel (maxima, sums), no logits */
+/* ---- mov.cu: cpu/kernels.def states MoV.  mov_grad may use a workspace for a row of numbers a pixel (maxima, sums), no logits */
 struct cuda_mov_shape {
     struct grid grid;
     int64_t channels;

@@ -1,4 +1,4 @@
-/* The kernels of src/cpu/kernels.h as operations with inputs, outputs and gradients, so that one checker compares all
+/* The kernels of src/cpu/kernels.def as operations with inputs, outputs and gradients, so that one checker compares all
  * forms, slabs, guard bytes, finite differences and golden files.  Used by the test_kernels_*.c beside it. */
 #ifndef COVER_TEST_OPERATIONS_H
 #define COVER_TEST_OPERATIONS_H

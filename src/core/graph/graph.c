@@ -190,7 +190,7 @@ bool graph_node(struct graph *graph, enum op op, const int *inputs, const struct
     return true;
 }
 
-static int one_output(struct graph *graph, enum op op, const int *inputs, struct attributes attributes) {
+int graph_op(struct graph *graph, enum op op, const int *inputs, struct attributes attributes) {
     int outputs[NODE_OUTPUTS];
     return graph_node(graph, op, inputs, &attributes, outputs) ? outputs[0] : ABSENT;
 }
@@ -203,41 +203,41 @@ int graph_conv(struct graph *graph, int x, int x2, int weights, int bias, int ke
     return made ? outputs[0] : ABSENT;
 }
 int graph_norm_act(struct graph *graph, int x, int gamma, int beta, int bias, int sums, struct norm_attributes norm) {
-    return one_output(graph, OP_norm_act, (int[]){x, gamma, beta, bias, sums}, (struct attributes){.norm = norm});
+    return graph_op(graph, OP_norm_act, (int[]){x, gamma, beta, bias, sums}, (struct attributes){.norm = norm});
 }
 int graph_max_pool2(struct graph *graph, int x) {
-    return one_output(graph, OP_max_pool2, (int[]){x}, (struct attributes){0});
+    return graph_op(graph, OP_max_pool2, (int[]){x}, (struct attributes){0});
 }
 int graph_upsample(struct graph *graph, int x) {
-    return one_output(graph, OP_upsample, (int[]){x}, (struct attributes){0});
+    return graph_op(graph, OP_upsample, (int[]){x}, (struct attributes){0});
 }
 int graph_resize_corners(struct graph *graph, int x, const struct grid *grid, float scale) {
-    return one_output(graph, OP_resize_corners, (int[]){x}, (struct attributes){.grid = *grid, .scale = scale});
+    return graph_op(graph, OP_resize_corners, (int[]){x}, (struct attributes){.grid = *grid, .scale = scale});
 }
 int graph_warp(struct graph *graph, int source, int field, enum coordinates coordinates) {
-    return one_output(graph, OP_warp, (int[]){source, field}, (struct attributes){.coordinates = coordinates});
+    return graph_op(graph, OP_warp, (int[]){source, field}, (struct attributes){.coordinates = coordinates});
 }
 int graph_mov(struct graph *graph, int query, int key, int heads, int radius) {
-    return one_output(graph, OP_mov, (int[]){query, key}, (struct attributes){.mov = {heads, radius}});
+    return graph_op(graph, OP_mov, (int[]){query, key}, (struct attributes){.mov = {heads, radius}});
 }
 int graph_vector_loss(struct graph *graph, int prediction, int truth, int mask) {
-    return one_output(graph, OP_vector_loss, (int[]){prediction, truth, mask}, (struct attributes){0});
+    return graph_op(graph, OP_vector_loss, (int[]){prediction, truth, mask}, (struct attributes){0});
 }
 int graph_cosine_loss(struct graph *graph, int a, int b, int mask) {
-    return one_output(graph, OP_cosine_loss, (int[]){a, b, mask}, (struct attributes){0});
+    return graph_op(graph, OP_cosine_loss, (int[]){a, b, mask}, (struct attributes){0});
 }
 int graph_softmax_loss(struct graph *graph, int logits, int target, int class_weights, float ce_weight, float dice_weight) {
-    return one_output(graph, OP_softmax_loss, (int[]){logits, target, class_weights},
+    return graph_op(graph, OP_softmax_loss, (int[]){logits, target, class_weights},
                       (struct attributes){.softmax = {ce_weight, dice_weight, 1}});
 }
 int graph_sigmoid_loss(struct graph *graph, int logits, int target, int class_weights) {
-    return one_output(graph, OP_sigmoid_loss, (int[]){logits, target, class_weights}, (struct attributes){0});
+    return graph_op(graph, OP_sigmoid_loss, (int[]){logits, target, class_weights}, (struct attributes){0});
 }
 int graph_global_pool(struct graph *graph, int x) {
-    return one_output(graph, OP_global_pool, (int[]){x}, (struct attributes){0});
+    return graph_op(graph, OP_global_pool, (int[]){x}, (struct attributes){0});
 }
 int graph_add(struct graph *graph, int a, int b) {
-    return one_output(graph, OP_add, (int[]){a, b}, (struct attributes){0});
+    return graph_op(graph, OP_add, (int[]){a, b}, (struct attributes){0});
 }
 
 int64_t tensor_elements(const struct tensor *tensor) {

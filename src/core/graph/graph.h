@@ -121,6 +121,8 @@ int graph_image(struct graph *graph, int tensor, int image); /* a view of one im
 int graph_result(struct graph *graph, int tensor);
 /* Add a node of any op; outputs are made by its shape rule. */
 bool graph_node(struct graph *graph, enum op op, const int *inputs, const struct attributes *attributes, int *outputs);
+/* The same for its first output; what follows names the ops and their attributes. */
+int graph_op(struct graph *graph, enum op op, const int *inputs, struct attributes attributes);
 
 /* Over the channels of x and, unless it is ABSENT, x2; y is of `element`.  sums: NULL, or where the tensor goes that
  * graph_norm_act() can take its statistics from. */
