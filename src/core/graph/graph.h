@@ -136,7 +136,7 @@ int graph_warp(struct graph *graph, int source, int field, enum coordinates coor
 int graph_mov(struct graph *graph, int query, int key, int heads, int radius);
 int graph_vector_loss(struct graph *graph, int prediction, int truth, int mask);
 int graph_cosine_loss(struct graph *graph, int a, int b, int mask);
-/* Losses of segmentation and classification, an image a row: kernels.h has the formulas.  target: one channel, the class;
+/* Losses of segmentation and classification, an image a row: cpu/kernels.def has the formulas.  target: one channel, the class;
  * of the sigmoid loss a channel a class, 0 or 1; negative = not known.  class_weights: an input of one image, one pixel and
  * a channel a class, or ABSENT for ones.  The gradient of the softmax loss is that of ce_weight * cross-entropy +
  * dice_weight * Dice loss. */
