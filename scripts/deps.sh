@@ -86,6 +86,7 @@ zsh|zsh (its completion)|have_command zsh
 fish|fish (its completion)|have_command fish
 groff-base|groff (the man page)|have_command groff
 bsdutils|script (progress on a terminal)|have_command script
+cmake|CMake (find_package against an install)|have_command cmake
 TABLE
 }
 

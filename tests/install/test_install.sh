@@ -1,5 +1,5 @@
 #!/bin/sh
-# An install works wherever it stands, from its own files, and pkg-config leads to it and to the build tree.
+# An install works wherever it stands, from its own files, and pkg-config and CMake lead to it; pkg-config to the build tree, too.
 # Usage: test_install.sh COVER JSON_VALUE SOURCE BUILD, with MESON and CC in the environment
 . "$(dirname "$0")/../tools/lib.sh"
 source=$3 build=$4
@@ -84,5 +84,31 @@ if command -v pkg-config >/dev/null; then
     built "$build/meson-uninstalled" "$build" ''
 else
     skip 'programs compile by pkg-config' 'there is no pkg-config'
+fi
+
+# configure STATUS REQUEST: a project that asks CMake for the library
+configure() {
+    rm -rf "$tmp/project"
+    mkdir "$tmp/project"
+    cp "$tmp/program.c" "$tmp/project/"
+    cat >"$tmp/project/CMakeLists.txt" <<PROJECT
+cmake_minimum_required(VERSION 3.16)
+project(program C)
+find_package(cover $2 REQUIRED)
+add_executable(program program.c)
+target_link_libraries(program PRIVATE cover::cover)
+PROJECT
+    run "$1" cmake -S "$tmp/project" -B "$tmp/project/build" -DCMAKE_PREFIX_PATH="$(dirname "$(dirname "$command")")"
+}
+if command -v cmake >/dev/null; then
+    it "a program compiles against the install by CMake's find_package and runs"
+    configure 0 0.1
+    run 0 cmake --build "$tmp/project/build"
+    run 0 "$tmp/project/build/program"
+    out '"version"'
+    it 'CMake refuses a version that is not there'
+    configure 1 99.0
+else
+    skip 'a program compiles by CMake' 'there is no cmake'
 fi
 finish
