@@ -45,7 +45,7 @@ const struct verb verb_export = {
     .detail =
         "RUN is a run folder (the later of weights.safetensors and checkpoint.h5 is taken), a checkpoint or a weight "
         "file. A .safetensors file has the parameter names of the authors' PyTorch code; an .onnx file holds the "
-        "backbone, with an image as input and the five levels of features as outputs.",
+        "backbone, with an image as input and the levels of features as outputs.",
     .examples = {"cover export run/ -o weights.safetensors", "cover export run/ -o backbone.onnx"},
     .run = run_export,
     .options = {{OPTION_OUTPUT, "FILE", "file to write, .safetensors or .onnx", true}, {OPTION_BACKBONE_ONLY}},

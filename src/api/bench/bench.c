@@ -1,6 +1,8 @@
 /* Measuring (include/libcover/bench.h): options, rounds, and what is made of them.  Called by the command's bench. */
 #include "bench_parts.h"
 
+#include "core/nn/backbone.h"
+
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -72,8 +74,9 @@ static cover_status read_options(struct bench *bench, const cover_bench_options 
     if (!o->pairs) o->pairs = o->dims == 2 ? 2 : 1;
     if (!o->part) o->part = "step";
     if (!o->precision) o->precision = "fp32";
-    if (o->size < 16 || o->size % 16 || o->size > 1 << 16)
-        return fail(COVER_ERROR_ARGUMENT, "bench: size is %lld; use a multiple of 16 up to 65536", (long long)o->size);
+    const int multiple = backbone_at(bench->context, 0)->multiple; /* of the presets' network */
+    if (o->size < multiple || o->size % multiple || o->size > 1 << 16)
+        return fail(COVER_ERROR_ARGUMENT, "bench: size is %lld; use a multiple of %d up to 65536", (long long)o->size, multiple);
     if (o->pairs < 1 || o->pairs > 1 << 16)
         return fail(COVER_ERROR_ARGUMENT, "bench: pairs is %lld; use 1..65536", (long long)o->pairs);
     if (o->rounds < 0 || o->rounds > ROUNDS_MAX)

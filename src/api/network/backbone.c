@@ -11,7 +11,8 @@
 struct cover_backbone {
     struct component component;
 };
-_Static_assert((int)LEVELS_MAX <= (int)COMPONENT_RESULTS && (int)LEVELS_MAX < (int)RUN_INPUTS, "every level, and an image, has its place");
+_Static_assert((int)LEVELS_MAX <= (int)COMPONENT_RESULTS && (int)LEVELS_MAX < (int)RUN_INPUTS && (int)LEVELS_MAX <= (int)DERIVATIVES,
+               "every level, and an image, has its place");
 
 struct cover_features {
     cover_context *context;

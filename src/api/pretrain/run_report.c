@@ -13,6 +13,8 @@
 
 enum { SETTINGS_LIMIT = 1 << 20 };
 
+_Static_assert((int)LEVELS_MAX <= (int)REPORT_LEVELS_MAX, "every level has a column");
+
 struct parts {
     cover_context *context;
     char *config_path, *log_path, *preview_path;

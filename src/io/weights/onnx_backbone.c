@@ -6,6 +6,8 @@
 
 #include <stdio.h>
 
+_Static_assert((int)LEVELS_MAX <= (int)ONNX_OUTPUTS, "every level is an output");
+
 /* Twice the smallest grid, so that a level of one pixel is told from a mean over pixels. */
 cover_status onnx_write_backbone(cover_context *context, const char *path, const struct network_settings *settings,
                                  const struct parameters *parameters, const float *flat) {
