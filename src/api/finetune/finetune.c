@@ -1,114 +1,77 @@
-/* Fine-tuning into a run folder (include/libcover/task.h, docs/finetune.md). */
-#include "core/base/files.h"
+/* Fine-tuning into a run folder (include/libcover/task.h, docs/finetune.md): what run/driver.c is told of it. */
+#include "api/run/driver.h"
 #include "api/run/run_folder.h"
-#include "api/run/run_log.h"
 #include "task.h"
 #include "task_preview.h"
-
-#include <libcover/report.h>
 
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
-struct job {
-    cover_context *context;
-    cover_task *task;
-    struct settings settings;
+struct finetuning {
+    struct run_job job;
+    cover_dataset *dataset;
+    const cover_config *config;
+    const char *init;
     cover_finetune_options options;
-    const char *run;
-    char *checkpoint;
-    struct run_log log;
-    int64_t saved;  /* step of checkpoint.h5 */
-    double seconds; /* of steps and validations in this process */
+    char **summary;
+    cover_task *task;
+    cover_task_report report; /* of the newest step */
 };
 
-static char *in_run(struct job *job, const char *name) { return path_join(job->context, job->run, name); }
-
-static cover_status begin(struct job *job) {
-    if (job->options.resume && file_exists(job->checkpoint)) {
-        TRY(cover_task_load(job->task, job->checkpoint));
-        job->saved = job->task->core.step;
-        log_line(job->context, COVER_LOG_INFO, "%s: going on after step %lld", job->run, (long long)job->saved);
-    }
-    TRY(folder_create(job->run));
-    TRY(run_log_open(&job->log, job->context, job->run, job->task->core.step));
-    run_folder_clean(job->context, job->run);
-    return run_folder_write(job->context, job->run, "config.json", cover_config_json(job->task->core.config));
-}
-
-static cover_status save(struct job *job) {
-    TRY(run_log_flush(&job->log));
-    TRY(cover_task_save(job->task, job->checkpoint));
-    job->saved = job->task->core.step;
+static cover_status create(struct run_job *job) {
+    struct finetuning *run = (struct finetuning *)job;
+    TRY(cover_task_create(&run->task, job->context, run->dataset, run->config, run->init));
+    job->core = &run->task->core, job->measured = &run->task->validated;
     return COVER_OK;
 }
 
-static void log_step(struct job *job, const cover_task_report *report) {
+static void log_step(struct finetuning *run, const cover_task_report *report) {
     const double terms[] = {report->cross_entropy, report->dice_loss};
-    const struct task_kind *kind = job->task->kind;
-    run_log_add(&job->log, report->step, &(struct event_scalar){"loss", report->loss}, 1);
+    const struct task_kind *kind = run->task->kind;
+    run_log_add(&run->job.log, report->step, &(struct event_scalar){"loss", report->loss}, 1);
     for (int i = 0; i < kind->terms && kind->terms > 1; i++)
-        run_log_add(&job->log, report->step, &(struct event_scalar){kind->term[i], terms[i]}, 1);
+        run_log_add(&run->job.log, report->step, &(struct event_scalar){kind->term[i], terms[i]}, 1);
     const struct event_scalar means[] = {{"grad_norm", report->grad_norm}, {"seconds", report->seconds},
                                          {"samples_per_s", report->samples_per_second}};
-    run_log_add(&job->log, report->step, means, sizeof means / sizeof *means);
-    run_log_set(&job->log, report->step, "lr", report->lr);
+    run_log_add(&run->job.log, report->step, means, sizeof means / sizeof *means);
+    run_log_set(&run->job.log, report->step, "lr", report->lr);
 }
 
-/* Validation figures go into the line of their step. */
-static cover_status validate(struct job *job) {
-    cover_task *task = job->task;
+static cover_status step(struct run_job *job) {
+    struct finetuning *run = (struct finetuning *)job;
+    run->report = (cover_task_report)COVER_TASK_REPORT_INIT;
+    TRY(cover_task_step(&run->report, run->task));
+    log_step(run, &run->report);
+    return COVER_OK;
+}
+
+static cover_status validate(struct run_job *job) {
+    cover_task *task = ((struct finetuning *)job)->task;
     bool segmentation = task->kind->dense;
     int64_t best = task->best_step;
     TRY(cover_task_validate(NULL, task));
     const struct task_figures *figures = task->best_step != best ? &task->best_figures : &task->figures;
     run_log_set(&job->log, task->core.step, segmentation ? "val.mean_dice" : "val.auc", task->score);
     if (!segmentation) run_log_set(&job->log, task->core.step, "val.accuracy", figures->accuracy);
-    for (int k = segmentation; k < job->settings.task.classes; k++) {
+    for (int k = segmentation; k < job->core->settings.task.classes; k++) {
         char tag[RUN_LOG_TAG];
         snprintf(tag, sizeof tag, "val.%s.%.48s", segmentation ? "dice" : "auc", task->about.class_names[k]);
         run_log_set(&job->log, task->core.step, tag, figures->class_mean[k]);
     }
-    return run_log_flush(&job->log);
-}
-
-static bool due(int64_t step, int64_t interval) { return interval > 0 && step % interval == 0; }
-
-/* A run that was cancelled in the validation after its last step has that still to do. */
-static cover_status catch_up(struct job *job) {
-    int64_t step = job->task->core.step;
-    bool last = step == job->settings.common.steps;
-    if (step <= job->task->validated || !(due(step, job->settings.task.val_every) || last)) return COVER_OK;
-    TRY(validate(job));
-    return save(job);
-}
-
-static cover_status train(struct job *job) {
-    const struct settings *s = &job->settings;
-    TRY(catch_up(job));
-    while (job->task->core.step < s->common.steps) {
-        cover_task_report report = COVER_TASK_REPORT_INIT;
-        double start = seconds_now();
-        TRY(cover_task_step(&report, job->task));
-        bool last = report.step == s->common.steps;
-        log_step(job, &report);
-        if (due(report.step, s->task.val_every) || last) TRY(validate(job));
-        else if (due(report.step, s->common.log_every)) TRY(run_log_flush(&job->log));
-        if (due(report.step, s->common.save_every) || last) TRY(save(job));
-        job->seconds += seconds_now() - start;
-        if (!job->options.on_step) continue;
-        report.score = job->task->score, report.best_score = job->task->best_score, report.best_step = job->task->best_step;
-        pthread_mutex_lock(&job->context->callback_lock);
-        job->options.on_step(job->options.user, &report, s->common.steps);
-        pthread_mutex_unlock(&job->context->callback_lock);
-    }
     return COVER_OK;
 }
 
+static void tell(struct run_job *job) {
+    struct finetuning *run = (struct finetuning *)job;
+    const cover_task *task = run->task;
+    if (!run->options.on_step) return;
+    run->report.score = task->score, run->report.best_score = task->best_score, run->report.best_step = task->best_step;
+    run->options.on_step(run->options.user, &run->report, job->core->settings.common.steps);
+}
+
 /* Inference takes the best weights, also for the report's pictures; figures that a resumed run does not know are made again. */
-static cover_status best_figures(struct job *job) {
-    cover_task *task = job->task;
+static cover_status best_figures(cover_task *task) {
     double score;
     if (!task->inference)
         TRY(inference_create(&task->inference, task->core.context, task->kind, &task->core.settings, &task->core.engine->model.parameters));
@@ -121,8 +84,7 @@ static cover_status best_figures(struct job *job) {
     return COVER_OK;
 }
 
-static cover_status result(struct job *job, char **summary) {
-    const cover_task *task = job->task;
+static cover_status result(const struct run_job *job, const cover_task *task, char **summary) {
     struct text text = {.context = job->context};
     text_add(&text, "{\"run\": ");
     text_add_json(&text, job->run);
@@ -130,7 +92,7 @@ static cover_status result(struct job *job, char **summary) {
              "%lld, \"class_names\": [", task->kind->name, (long long)task->core.step,
              job->seconds, (long long)task->split.train_count, (long long)task->split.val_count,
              (long long)task->core.engine->model.parameters.total);
-    for (int k = 0; k < job->settings.task.classes; k++) {
+    for (int k = 0; k < job->core->settings.task.classes; k++) {
         text_add(&text, k ? ", " : "");
         text_add_json(&text, task->about.class_names[k]);
     }
@@ -140,51 +102,35 @@ static cover_status result(struct job *job, char **summary) {
     return text_take(&text, summary);
 }
 
-static cover_status finish(struct job *job, char **summary) {
-    char *weights = in_run(job, "weights.safetensors"), *preview = in_run(job, "preview.safetensors"), *json = NULL;
-    char *report = in_run(job, "report.html");
+static cover_status finish(struct run_job *job) {
+    struct finetuning *run = (struct finetuning *)job;
+    char *weights = run_path(job, "weights.safetensors"), *preview = run_path(job, "preview.safetensors"), *json = NULL;
     cover_status status = COVER_ERROR_MEMORY;
-    if (!weights || !preview || !report) goto done;
-    GO(best_figures(job));
-    GO(cover_task_export(job->task, weights));
-    GO(result(job, &json));
+    if (!weights || !preview) goto done;
+    GO(best_figures(run->task));
+    GO(cover_task_export(run->task, weights));
+    GO(result(job, run->task, &json));
     GO(run_folder_write(job->context, job->run, "result.json", json));
-    GO(task_preview_write(job->task, preview));
-    GO(cover_report_write(job->context, job->run, report));
-    if (summary) *summary = json, json = NULL;
+    GO(task_preview_write(run->task, preview));
+    GO(run_report(job));
+    if (run->summary) *run->summary = json, json = NULL;
 done:
     memory_free(job->context, weights);
     memory_free(job->context, preview);
-    memory_free(job->context, report);
     memory_free(job->context, json);
     return status;
 }
 
-/* Stopped on request: what was done is kept. */
-static cover_status stop(struct job *job) {
-    cover_status status = job->task->core.step > job->saved ? save(job) : run_log_flush(&job->log);
-    if (status != COVER_OK) return status;
-    return fail(COVER_ERROR_CANCELLED, "%s: stopped after step %lld of %lld; checkpoint.h5 is saved", job->run,
-                (long long)job->task->core.step, (long long)job->settings.common.steps);
-}
+static const struct run_kind kind = {.create = create, .step = step, .measure = validate, .tell = tell, .finish = finish};
 
 cover_status cover_run_finetune(char **summary, cover_context *context, cover_dataset *dataset, const cover_config *config,
                                 const char *init, const char *run, const cover_finetune_options *given) {
     if (!context || !dataset || !config || !run) return fail(COVER_ERROR_ARGUMENT, "cover_run_finetune: an argument is NULL");
-    struct job job = {.context = context, .settings = *config_settings(config), .options = COVER_FINETUNE_OPTIONS_INIT, .run = run,
-                      .log = {.descriptor = -1}};
-    TRY(options_read(&job.options, sizeof job.options, given, "cover_finetune_options"));
-    if (!job.options.resume) TRY(run_folder_unused(context, run));
-    cover_status status = COVER_ERROR_MEMORY;
-    if (!(job.checkpoint = in_run(&job, "checkpoint.h5"))) goto done;
-    GO(cover_task_create(&job.task, context, dataset, config, init));
-    GO(begin(&job));
-    status = train(&job);
-    if (status == COVER_ERROR_CANCELLED) status = stop(&job);
-    else if (status == COVER_OK) status = finish(&job, summary);
-done:
-    if (job.log.context) run_log_close(&job.log);
-    cover_task_destroy(job.task);
-    memory_free(context, job.checkpoint);
+    struct finetuning made = {.job = {.kind = &kind, .context = context, .run = run}, .dataset = dataset, .config = config, .init = init,
+                              .options = COVER_FINETUNE_OPTIONS_INIT, .summary = summary};
+    TRY(options_read(&made.options, sizeof made.options, given, "cover_finetune_options"));
+    made.job.resume = made.options.resume;
+    cover_status status = run_drive(&made.job, NULL);
+    cover_task_destroy(made.task);
     return status;
 }

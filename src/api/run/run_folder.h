@@ -1,4 +1,4 @@
-/* What every run folder shares, pretraining's and fine-tuning's (docs/run-folder.md).  Called by pretrain.c and finetune.c. */
+/* What every run folder shares, pretraining's and fine-tuning's (docs/run-folder.md).  Called by driver.c and finetune.c. */
 #ifndef COVER_RUN_FOLDER_H
 #define COVER_RUN_FOLDER_H
 

@@ -1,5 +1,5 @@
-/* The log of a run: log.jsonl and TensorBoard events, means since the line before (docs/run-folder.md).  Called by pretrain.c and
- * finetune.c. */
+/* The log of a run: log.jsonl and TensorBoard events, means since the line before (docs/run-folder.md).  Called by
+ * driver.c, pretrain.c and finetune.c. */
 #ifndef COVER_RUN_LOG_H
 #define COVER_RUN_LOG_H
 
