@@ -216,25 +216,40 @@ void chart_lines(struct text *html, const struct chart *chart, const struct char
     text_add(html, "</figure>");
 }
 
-static double value_of(const struct report_row *row, const struct curve *curve) {
-    double value = *(const double *)((const char *)row + curve->offset);
-    return curve->over ? value / *(const double *)((const char *)row + curve->over) : value;
+/* Quotients at the steps that both have. */
+static int64_t divide(double *step, double *value, const struct report_series *a, const struct report_series *b) {
+    int64_t count = 0;
+    for (int64_t i = 0, j = 0; i < a->count; i++) {
+        while (j < b->count && b->step[j] < a->step[i]) j++;
+        if (j == b->count) break;
+        if (b->step[j] == a->step[i]) step[count] = a->step[i], value[count++] = a->value[i] / b->value[j];
+    }
+    return count;
 }
 
 void chart_add(struct text *html, const struct chart *chart, const struct report_log *log) {
-    struct chart_line lines[2];
-    double *values = memory_alloc(html->context, 3 * (size_t)(log->count + 1) * sizeof *values);
+    struct chart shown = *chart;
+    struct chart_line lines[CHART_CURVES];
+    double *quotients[CHART_CURVES] = {NULL};
     int count = 0;
-    if (!values) {
-        html->failed = true;
-        return;
+    if (log->lines.count) shown.last_step = report_last_step(log);
+    for (int c = 0; c < CHART_CURVES; c++) {
+        const struct curve *curve = &chart->curve[c];
+        const struct report_series *series = curve->key ? report_find(log, curve->key) : NULL;
+        const struct report_series *over = curve->over ? report_find(log, curve->over) : NULL;
+        if (!series || series->count == 0 || (curve->over && !over)) continue;
+        struct chart_line *line = &lines[count++];
+        *line = (struct chart_line){curve->name, curve->colour, series->step, series->value, series->count};
+        if (!over) continue;
+        double *both = quotients[c] = memory_alloc(html->context, 2 * (size_t)series->count * sizeof *both);
+        if (!both) {
+            html->failed = true;
+            goto done;
+        }
+        line->step = both, line->value = both + series->count;
+        line->count = divide(both, both + series->count, series, over);
     }
-    for (int64_t i = 0; i < log->count; i++) values[i] = (double)log->row[i].step;
-    for (; count < 2 && chart->curve[count].name; count++) {
-        double *value = values + (1 + count) * log->count;
-        for (int64_t i = 0; i < log->count; i++) value[i] = value_of(&log->row[i], &chart->curve[count]);
-        lines[count] = (struct chart_line){chart->curve[count].name, chart->curve[count].colour, values, value, log->count};
-    }
-    chart_lines(html, chart, lines, count);
-    memory_free(html->context, values);
+    chart_lines(html, &shown, lines, count);
+done:
+    for (int c = 0; c < CHART_CURVES; c++) memory_free(html->context, quotients[c]);
 }

@@ -1,9 +1,11 @@
-/* log.jsonl, one JSON object a logged step (docs/run-folder.md), read back.  Called for the report's curves. */
+/* log.jsonl, one JSON object a logged step (docs/run-folder.md), read back as one series a figure, whatever the figures are called.
+ * Called for the report's curves. */
 #include "core/base/files.h"
 #include "core/base/json.h"
 #include "report.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 static const uint64_t LOG_BYTES_MAX = UINT64_C(1) << 30;
@@ -11,85 +13,121 @@ static const uint64_t LOG_BYTES_MAX = UINT64_C(1) << 30;
 static const int64_t STEP_MAX = INT64_C(1000000000000000);
 static const double FIGURE_MAX = 1e30;
 
-static const struct {
-    const char *name;
-    size_t offset;
-} figures[] = {
-    {"loss", offsetof(struct report_row, loss)},           {"l_vec", offsetof(struct report_row, l_vec)},
-    {"l_con", offsetof(struct report_row, l_con)},         {"l_zero", offsetof(struct report_row, l_zero)},
-    {"grad_norm", offsetof(struct report_row, grad_norm)}, {"lr", offsetof(struct report_row, lr)},
-    {"seconds", offsetof(struct report_row, seconds)},     {"pairs_per_s", offsetof(struct report_row, pairs_per_s)},
-};
+const struct report_series *report_find(const struct report_log *log, const char *name) {
+    for (int i = 0; i < log->count; i++)
+        if (strcmp(log->series[i].name, name) == 0) return &log->series[i];
+    return NULL;
+}
 
-static double *figure(struct report_row *row, size_t offset) { return (double *)((char *)row + offset); }
-
-double report_last(const struct report_log *log, size_t offset) {
-    for (int64_t i = log->count - 1; i >= 0; i--) {
-        double value = *figure(&log->row[i], offset);
-        if (isfinite(value)) return value;
-    }
+double report_last(const struct report_log *log, const char *name) {
+    const struct report_series *series = report_find(log, name);
+    for (int64_t i = series ? series->count - 1 : -1; i >= 0; i--)
+        if (isfinite(series->value[i])) return series->value[i];
     return NAN;
 }
 
-static cover_status read_row(struct report_row *row, const char *line, size_t length) {
+double report_last_step(const struct report_log *log) {
+    return log->lines.count ? log->lines.step[log->lines.count - 1] : NAN;
+}
+
+/* Seconds a step are means since the line before. */
+double report_seconds(const struct report_log *log) {
+    const struct report_series *series = report_find(log, "seconds");
+    double sum = 0;
+    for (int64_t i = 0; series && i < series->count; i++)
+        sum += series->value[i] * (series->step[i] - (i ? series->step[i - 1] : 0));
+    return sum;
+}
+
+static cover_status append(struct report_series *series, cover_context *context, double step, double value) {
+    if (series->count == series->capacity) {
+        const int64_t capacity = series->capacity ? 2 * series->capacity : 256;
+        double *both = memory_alloc(context, 2 * (size_t)capacity * sizeof *both);
+        if (!both) return COVER_ERROR_MEMORY;
+        if (series->count) {
+            memcpy(both, series->step, (size_t)series->count * sizeof *both);
+            memcpy(both + capacity, series->value, (size_t)series->count * sizeof *both);
+        }
+        memory_free(context, series->step);
+        series->step = both, series->value = both + capacity, series->capacity = capacity;
+    }
+    series->step[series->count] = step, series->value[series->count++] = value;
+    return COVER_OK;
+}
+
+/* A resumed run says some steps again. */
+static void forget_from(struct report_series *series, double step) {
+    while (series->count && series->step[series->count - 1] >= step) series->count--;
+}
+
+cover_status report_log_line(struct report_log *log, cover_context *context, double step) {
+    forget_from(&log->lines, step);
+    for (int i = 0; i < log->count; i++) forget_from(&log->series[i], step);
+    return append(&log->lines, context, step, step);
+}
+
+static cover_status one_more(struct report_log *log, cover_context *context) {
+    if (log->count < log->capacity) return COVER_OK;
+    const int capacity = log->capacity ? 2 * log->capacity : 16;
+    struct report_series *grown = memory_alloc(context, (size_t)capacity * sizeof *grown);
+    if (!grown) return COVER_ERROR_MEMORY;
+    if (log->count) memcpy(grown, log->series, (size_t)log->count * sizeof *grown);
+    memory_free(context, log->series);
+    log->series = grown, log->capacity = capacity;
+    return COVER_OK;
+}
+
+cover_status report_log_add(struct report_log *log, cover_context *context, const char *name, double value) {
+    struct report_series *series = (struct report_series *)report_find(log, name);
+    if (!series) {
+        if (log->count == REPORT_SERIES_MAX || strlen(name) >= sizeof series->name) return COVER_OK;
+        TRY(one_more(log, context));
+        series = &log->series[log->count++];
+        *series = (struct report_series){0};
+        snprintf(series->name, sizeof series->name, "%s", name);
+    }
+    return append(series, context, report_last_step(log), value);
+}
+
+static cover_status read_line(struct report_log *log, cover_context *context, const char *line, size_t length) {
     json_error_t error;
-    json_t *object = json_read(line, length, 0, &error);
-    cover_status status = COVER_OK;
+    json_t *object = json_read(line, length, 0, &error), *value;
     const json_t *step = json_object_get(object, "step");
+    const char *name;
+    cover_status status = COVER_OK;
     if (!object)
         status = fail(COVER_ERROR_FORMAT, "%s", error.text);
     else if (!json_is_integer(step) || json_integer_value(step) < 0 || json_integer_value(step) > STEP_MAX)
         status = fail(COVER_ERROR_FORMAT, "not an object with a step of 0 or more");
     else {
-        row->step = json_integer_value(step);
-        for (size_t i = 0; i < sizeof figures / sizeof *figures; i++) {
-            const json_t *value = json_object_get(object, figures[i].name);
-            double number = json_number_or_nan(value);
-            *figure(row, figures[i].offset) = fabs(number) <= FIGURE_MAX ? number : NAN;
+        GO(report_log_line(log, context, (double)json_integer_value(step)));
+        json_object_foreach(object, name, value) {
+            if (!json_is_number(value) || value == step || fabs(json_number_value(value)) > FIGURE_MAX) continue;
+            GO(report_log_add(log, context, name, json_number_value(value)));
         }
     }
+done:
     json_decref(object);
     return status;
-}
-
-static cover_status append(struct report_log *log, int64_t *capacity, cover_context *context,
-                           const struct report_row *row) {
-    while (log->count && log->row[log->count - 1].step >= row->step) log->count--;
-    if (log->count == *capacity) {
-        int64_t grown = *capacity ? 2 * *capacity : 1024;
-        struct report_row *rows = memory_alloc(context, (size_t)grown * sizeof *rows);
-        if (!rows) return COVER_ERROR_MEMORY;
-        if (log->count) memcpy(rows, log->row, (size_t)log->count * sizeof *rows);
-        memory_free(context, log->row);
-        log->row = rows, *capacity = grown;
-    }
-    log->row[log->count++] = *row;
-    return COVER_OK;
 }
 
 cover_status report_log_read(struct report_log *out, cover_context *context, const char *path) {
     struct report_log log = {0};
     uint8_t *data = NULL;
     size_t bytes = 0;
-    int64_t capacity = 0, number = 1;
+    int64_t number = 1;
     cover_status status;
     GO(file_read(context, path, LOG_BYTES_MAX, &data, &bytes));
     for (const char *line = (const char *)data, *end = line + bytes, *newline; line < end;
          line = newline + 1, number++) {
         newline = memchr(line, '\n', (size_t)(end - line));
         if (!newline) break; /* cut short while it was written */
-        struct report_row row;
         if (newline == line) continue;
-        status = read_row(&row, line, (size_t)(newline - line));
-        if (status != COVER_OK) {
-            fail_in(status, "%s: line %lld", path, (long long)number);
-            goto done;
-        }
-        GO(append(&log, &capacity, context, &row));
+        status = read_line(&log, context, line, (size_t)(newline - line));
+        if (status != COVER_OK) GO(fail_in(status, "%s: line %lld", path, (long long)number));
     }
     *out = log;
     log = (struct report_log){0};
-    status = COVER_OK;
 done:
     memory_free(context, data);
     report_log_free(&log, context);
@@ -97,6 +135,8 @@ done:
 }
 
 void report_log_free(struct report_log *log, cover_context *context) {
-    memory_free(context, log->row);
+    for (int i = 0; i < log->count; i++) memory_free(context, log->series[i].step);
+    memory_free(context, log->lines.step);
+    memory_free(context, log->series);
     *log = (struct report_log){0};
 }

@@ -1,4 +1,4 @@
-/* The report of a run from its parts: log rows, view pairs and their fields to one self-contained HTML page.
+/* The report of a run from its parts: log, view pairs and their fields to one self-contained HTML page.
  * cover_report_write() gathers the parts (weights, views, the network's fields); everything from there down is here. */
 #ifndef COVER_REPORT_H
 #define COVER_REPORT_H
@@ -8,19 +8,32 @@
 
 enum { REPORT_LEVELS_MAX = 8 };
 
-/* One line of log.jsonl; what a line does not say is NaN. */
-struct report_row {
-    int64_t step;
-    double loss, l_vec, l_con, l_zero, grad_norm, lr, seconds, pairs_per_s;
+/* One figure of log.jsonl over the steps that hold it, which rise. */
+struct report_series {
+    char name[96]; /* its key: "loss", "val.mean_dice" */
+    double *step, *value;
+    int64_t count, capacity;
 };
+enum { REPORT_SERIES_MAX = 1024 }; /* later keys are passed over */
 struct report_log {
-    struct report_row *row;
-    int64_t count;
+    struct report_series lines; /* the step of each line */
+    struct report_series *series;
+    int count, capacity;
 };
-/* Read log.jsonl.  A last line cut short is left out; a step that comes again (a resumed run) replaces what followed
- * the first; anything else that is no log is COVER_ERROR_FORMAT with its line.  A missing file is COVER_ERROR_IO. */
+/* Read log.jsonl, whatever its keys are: every number counts.  A last line cut short is left out; a step that comes again (a resumed
+ * run) replaces what followed the first; anything else that is no log is COVER_ERROR_FORMAT with its line.  A missing file is
+ * COVER_ERROR_IO. */
 cover_status report_log_read(struct report_log *log, cover_context *context, const char *path);
 void report_log_free(struct report_log *log, cover_context *context);
+/* A line of this step, and a figure of the newest line. */
+cover_status report_log_line(struct report_log *log, cover_context *context, double step);
+cover_status report_log_add(struct report_log *log, cover_context *context, const char *name, double value);
+/* The series of a key; NULL when the log has none. */
+const struct report_series *report_find(const struct report_log *log, const char *name);
+/* The newest value of a figure; NaN when there is none. */
+double report_last(const struct report_log *log, const char *name);
+double report_last_step(const struct report_log *log);
+double report_seconds(const struct report_log *log); /* of all steps */
 
 /* The field as it stands after one pyramid level, everything coarser included, in pixels of its own grid. */
 struct report_level {
@@ -56,16 +69,21 @@ cover_status report_page_write(cover_context *context, const char *path, const s
 
 /* ---- its pieces */
 
-/* The newest value of a figure (its offset in struct report_row); NaN when there is none. */
-double report_last(const struct report_log *log, size_t offset);
-
 /* Text with the characters of HTML quoted. */
 void html_add(struct text *html, const char *text);
 
 /* ---- parts that every page has */
 
+/* A page of a run: head, the kind's sections in their order, settings, foot.  Written in one move. */
+struct page {
+    const char *kicker, *run;
+    const char *dataset, *config_json; /* NULL = not known */
+    cover_status (*const *section)(struct text *html, const void *report);
+    int sections;
+    const void *report; /* what the sections draw */
+};
+cover_status page_write(cover_context *context, const char *path, const struct page *page);
 void page_begin(struct text *html, const char *kicker, const char *run, const char *dataset);
-void page_settings(struct text *html, const char *config_json); /* takes NULL */
 /* Ends the page and writes it: path is replaced in one move. */
 cover_status page_end(struct text *html, const char *path);
 void page_tile(struct text *html, const char *name, const char *value);
@@ -80,21 +98,24 @@ struct chart_line {
     const double *step, *value; /* steps ascend; values that are not finite are left out */
     int64_t count;
 };
-struct curve {
-    const char *name;
-    size_t offset;      /* of the figure in struct report_row */
-    size_t over;        /* divided by this figure; 0 = as it is */
-    const char *colour; /* CSS class: "a" or "b" */
+struct curve { /* a line of a chart: which key of the log, under which name */
+    const char *key, *name, *colour;
+    const char *over; /* divided by this figure; NULL = as it is */
 };
+enum { CHART_CURVES = 3 };
 struct chart {
-    const char *title, *note; /* plain text */
-    struct curve curve[2];    /* for chart_add() */
+    const char *title, *note;         /* plain text */
+    struct curve curve[CHART_CURVES]; /* for chart_add() */
     bool logarithmic, from_zero, exact; /* exact: not smoothed */
     bool dots;                          /* each of few points is marked */
     double last_step, mark_step;        /* the axis goes at least so far; a vertical line there; 0 = none */
 };
+/* Curves of a log, up to its last step; those that it does not have are left out. */
 void chart_add(struct text *html, const struct chart *chart, const struct report_log *log);
 void chart_lines(struct text *html, const struct chart *chart, const struct chart_line *lines, int count);
+/* The section of curves: `more` follows its first words; charts of the kind's own go between; then those of every training. */
+void page_curves_begin(struct text *html, const char *more);
+void page_curves_end(struct text *html, const struct report_log *log, const char *speed, const char *name);
 
 /* Pictures of a pair as <img> with the PNG inside. */
 

@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { LINES = 3, CLASS_LINES = TASK_COLOURS, TABLE_CASES = 500 };
+enum { CLASS_LINES = TASK_COLOURS, TABLE_CASES = 500 };
 
 /* ---- summary */
 
@@ -34,27 +34,6 @@ static cover_status main_figure(struct interval *figure, bool *known, cover_cont
     return status;
 }
 
-static double last_of(const struct task_report *report, const char *name) {
-    const struct task_series *series = task_log_find(&report->log, name);
-    return series && series->count ? series->value[series->count - 1] : NAN;
-}
-
-static double last_step(const struct task_report *report) {
-    double step = 0;
-    for (int i = 0; i < report->log.count; i++)
-        if (report->log.series[i].count) step = fmax(step, report->log.series[i].step[report->log.series[i].count - 1]);
-    return step;
-}
-
-/* Seconds a step are means since the line before. */
-static double step_seconds(const struct task_report *report) {
-    const struct task_series *series = task_log_find(&report->log, "seconds");
-    double sum = 0;
-    for (int64_t i = 0; series && i < series->count; i++)
-        sum += series->value[i] * (series->step[i] - (i ? series->step[i - 1] : 0));
-    return sum;
-}
-
 static void add_tiles(struct text *html, const struct task_report *report) {
     text_add(html, "<dl class=\"tiles\">");
     if (!report->segmentation && report->score) {
@@ -66,13 +45,14 @@ static void add_tiles(struct text *html, const struct task_report *report) {
         page_tile_number(html, "classes", report->classes > 1 ? report->classes - 1 : NAN, "");
     page_tile_number(html, "validation cases", (double)report->cases, "");
     page_tile_number(html, "best step", report->best_step > 0 ? (double)report->best_step : NAN, "");
-    page_tile_number(html, "steps", last_step(report), "");
-    page_tile_number(html, "samples a second", last_of(report, "samples_per_s"), "");
-    page_tile_time(html, "time in steps", step_seconds(report));
+    page_tile_number(html, "steps", report_last_step(&report->log), "");
+    page_tile_number(html, "samples a second", report_last(&report->log, "samples_per_s"), "");
+    page_tile_time(html, "time in steps", report_seconds(&report->log));
     text_add(html, "</dl></div>");
 }
 
-static cover_status add_summary(struct text *html, const struct task_report *report) {
+static cover_status add_summary(struct text *html, const void *data) {
+    const struct task_report *report = data;
     struct interval figure;
     bool known;
     TRY(main_figure(&figure, &known, html->context, report));
@@ -100,7 +80,7 @@ static void add_group(struct text *html, const struct task_report *report, struc
     struct chart_line lines[CLASS_LINES];
     int count = 0;
     for (int i = 0; i < report->log.count && count < CLASS_LINES; i++) {
-        const struct task_series *series = &report->log.series[i];
+        const struct report_series *series = &report->log.series[i];
         if (strncmp(series->name, prefix, strlen(prefix)) != 0) continue;
         const char *name = series->name + strlen(prefix);
         int colour = count;
@@ -113,59 +93,28 @@ static void add_group(struct text *html, const struct task_report *report, struc
     chart_lines(html, &chart, lines, count);
 }
 
-struct curve_of { /* a line of a chart: which key, under which name */
-    const char *key, *name, *colour;
-};
-
-static void add_curves(struct text *html, const struct task_report *report) {
-    const double best = (double)report->best_step, last = last_step(report);
-    const struct {
-        struct chart chart;
-        struct curve_of line[LINES];
-    } charts[] = {
-        {{"Training loss",
-          report->segmentation ? "Cross-entropy and Dice loss of the training batches."
-                               : "Cross-entropy of the training batches.",
-          .from_zero = true},
-         {{"loss", "loss", "a"},
-          {report->segmentation ? "cross_entropy" : NULL, "cross-entropy", "c3"},
-          {report->segmentation ? "dice_loss" : NULL, "Dice loss", "b"}}},
-        {{"Validation",
-          report->segmentation ? "Mean Dice of the validation cases." : "AUC and accuracy of the validation cases.",
-          .exact = true, .dots = true, .mark_step = best},
-         {{report->segmentation ? "val.mean_dice" : "val.auc", report->segmentation ? "mean Dice" : "AUC", "a"},
-          {"val.accuracy", "accuracy", "b"}}},
-        {{"Gradient norm", "Global norm before clipping; logarithmic.", .logarithmic = true},
-         {{"grad_norm", "norm", "a"}}},
-        {{"Learning rate", NULL, .from_zero = true, .exact = true}, {{"lr", "lr", "a"}}},
-        {{"Speed", NULL, .from_zero = true}, {{"samples_per_s", "samples a second", "a"}}},
-    };
-    text_add(
-        html,
-        "<h2>Curves</h2><p class=\"soft\">Thin: as logged; strong: smoothed. The figures beside the names are the last "
-        "logged. The dashed line is the step whose weights are kept.</p><div class=\"charts\">");
-    for (size_t i = 0; i < sizeof charts / sizeof *charts; i++) {
-        struct chart chart = charts[i].chart;
-        struct chart_line lines[LINES];
-        int count = 0;
-        chart.last_step = last;
-        for (int k = 0; k < LINES && charts[i].line[k].key; k++) {
-            const struct task_series *series = task_log_find(&report->log, charts[i].line[k].key);
-            if (series && series->count)
-                lines[count++] = (struct chart_line){charts[i].line[k].name, charts[i].line[k].colour, series->step,
-                                                     series->value, series->count};
-        }
-        chart_lines(html, &chart, lines, count);
-        if (i != 1 || (report->classes && report->classes < 3)) continue; /* of two classes one says it all */
-        add_group(html, report,
-                  (struct chart){.title = report->segmentation ? "Validation Dice by class" : "Validation AUC by class",
-                                 .exact = true,
-                                 .dots = true,
-                                 .mark_step = best,
-                                 .last_step = last},
-                  report->segmentation ? "val.dice." : "val.auc.");
-    }
-    text_add(html, "</div>");
+static cover_status add_curves(struct text *html, const void *data) {
+    const struct task_report *report = data;
+    const double best = (double)report->best_step;
+    const bool dense = report->segmentation;
+    const struct chart loss = {
+        "Training loss", dense ? "Cross-entropy and Dice loss of the training batches." : "Cross-entropy of the training batches.",
+        {{"loss", "loss", "a"}, {dense ? "cross_entropy" : NULL, "cross-entropy", "c3"}, {dense ? "dice_loss" : NULL, "Dice loss", "b"}},
+        .from_zero = true};
+    const struct chart validation = {
+        "Validation", dense ? "Mean Dice of the validation cases." : "AUC and accuracy of the validation cases.",
+        {{dense ? "val.mean_dice" : "val.auc", dense ? "mean Dice" : "AUC", "a"}, {"val.accuracy", "accuracy", "b"}},
+        .exact = true, .dots = true, .mark_step = best};
+    const struct chart classes = {.title = dense ? "Validation Dice by class" : "Validation AUC by class", .exact = true, .dots = true,
+                                  .mark_step = best, .last_step = report_last_step(&report->log)};
+    if (report->log.count == 0) return COVER_OK;
+    page_curves_begin(html, " The dashed line is the step whose weights are kept.");
+    chart_add(html, &loss, &report->log);
+    chart_add(html, &validation, &report->log);
+    if (report->classes == 0 || report->classes > 2) /* of two classes one says it all */
+        add_group(html, report, classes, dense ? "val.dice." : "val.auc.");
+    page_curves_end(html, &report->log, "samples_per_s", "samples a second");
+    return COVER_OK;
 }
 
 /* ---- figures of the cases */
@@ -209,8 +158,10 @@ static void add_case_table(struct text *html, const struct task_report *report) 
     text_add(html, "</details>");
 }
 
-static cover_status add_cases(struct text *html, const struct task_report *report) {
+static cover_status add_cases(struct text *html, const void *data) {
+    const struct task_report *report = data;
     enum { MOST_CLASSES = 40 }; /* beyond, figures of classes are only in the table */
+    if (report->cases < 1 || !(report->segmentation ? (const void *)report->dice : (const void *)report->score)) return COVER_OK;
     text_add(html, "<h2>Validation</h2>");
     if (report->segmentation && report->classes <= MOST_CLASSES) TRY(task_boxes(html, report));
     if (!report->segmentation && report->classes <= MOST_CLASSES) {
@@ -223,21 +174,17 @@ static cover_status add_cases(struct text *html, const struct task_report *repor
     return COVER_OK;
 }
 
+static cover_status add_examples(struct text *html, const void *data) {
+    const struct task_report *report = data;
+    return report->examples ? task_examples(html, report) : COVER_OK;
+}
+
+static cover_status (*const sections[])(struct text *html, const void *report) = {add_summary, add_curves, add_cases, add_examples};
+
 cover_status task_page_write(cover_context *context, const char *path, const struct task_report *report) {
-    struct text html = {.context = context};
-    cover_status status = COVER_OK;
-    const bool judged = report->cases > 0 && (report->segmentation ? report->dice != NULL : report->score != NULL);
-    page_begin(&html,
-               report->segmentation ? "COVER fine-tuning &middot; segmentation"
-                                    : "COVER fine-tuning &middot; classification",
-               report->run, report->dataset);
-    GO(add_summary(&html, report));
-    if (report->log.count) add_curves(&html, report);
-    if (judged) GO(add_cases(&html, report));
-    if (report->examples) GO(task_examples(&html, report));
-    page_settings(&html, report->config_json);
-    status = page_end(&html, path);
-done:
-    text_free(&html);
-    return status;
+    const struct page page = {.kicker = report->segmentation ? "COVER fine-tuning &middot; segmentation"
+                                                             : "COVER fine-tuning &middot; classification",
+                              .run = report->run, .dataset = report->dataset, .config_json = report->config_json,
+                              .section = sections, .sections = 4, .report = report};
+    return page_write(context, path, &page);
 }

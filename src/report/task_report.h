@@ -6,23 +6,7 @@
 #include "core/base/base.h"
 #include "core/base/grid.h"
 #include "core/metrics/metrics.h"
-
-/* One figure of log.jsonl over the steps that hold it. */
-struct task_series {
-    char name[96]; /* its key: "loss", "val.mean_dice" */
-    double *step, *value;
-    int64_t count, capacity;
-};
-enum { TASK_SERIES_MAX = 64 }; /* later keys are passed over */
-struct task_log {
-    struct task_series series[TASK_SERIES_MAX];
-    int count;
-};
-/* Read log.jsonl as report_log_read() does, whatever its keys are: every number counts. */
-cover_status task_log_read(struct task_log *log, cover_context *context, const char *path);
-void task_log_free(struct task_log *log, cover_context *context);
-/* The series of a key; NULL when the log has none. */
-const struct task_series *task_log_find(const struct task_log *log, const char *name);
+#include "report.h"
 
 /* A validation case to look at, or one plane of it.  All arrays lie on one grid, D, H, W order.  Examples of the same
  * row that follow each other share a heading. */
@@ -49,7 +33,7 @@ struct task_report {
     bool segmentation;
     int classes;              /* segmentation: background included, class 0 */
     const char *const *names; /* of the classes */
-    struct task_log log;
+    struct report_log log;
     int64_t best_step; /* whose weights are kept; 0 = not known */
 
     /* validation with these weights, a row a case */

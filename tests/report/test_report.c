@@ -35,12 +35,13 @@ static cover_status read_text(struct report_log *log, const char *text, size_t b
 START_TEST(a_log_reads_back) {
     struct report_log log = {0};
     ck_assert_ok(READ(&log, "{\"step\": 10, \"l_vec\": 3.5, \"l_zero\": 7, \"lr\": 1e-4}\n\n{\"step\": 20, \"l_vec\": 3}\n"));
-    ck_assert_int_eq(log.count, 2);
-    ck_assert(log.row[0].step == 10 && log.row[0].l_vec == 3.5 && log.row[0].l_zero == 7 && log.row[0].lr == 1e-4);
-    ck_assert(isnan(log.row[0].grad_norm) && isnan(log.row[1].l_zero));
-    ck_assert(report_last(&log, offsetof(struct report_row, l_vec)) == 3);
-    ck_assert(report_last(&log, offsetof(struct report_row, l_zero)) == 7);
-    ck_assert(isnan(report_last(&log, offsetof(struct report_row, seconds))));
+    ck_assert_int_eq(log.lines.count, 2);
+    const struct report_series *vector = report_find(&log, "l_vec"), *zero = report_find(&log, "l_zero");
+    ck_assert(vector->count == 2 && vector->step[0] == 10 && vector->value[0] == 3.5 && vector->step[1] == 20);
+    ck_assert(zero->count == 1 && zero->value[0] == 7 && report_find(&log, "lr")->value[0] == 1e-4);
+    ck_assert_ptr_null(report_find(&log, "grad_norm"));
+    ck_assert(report_last(&log, "l_vec") == 3 && report_last(&log, "l_zero") == 7 && isnan(report_last(&log, "seconds")));
+    ck_assert(report_last_step(&log) == 20);
     report_log_free(&log, context);
 }
 END_TEST
@@ -51,7 +52,7 @@ START_TEST(a_last_line_cut_short_is_left_out) {
     for (size_t bytes = 0; bytes <= strlen(whole); bytes++) {
         struct report_log log = {0};
         ck_assert_ok(read_text(&log, whole, bytes));
-        ck_assert_int_eq(log.count, bytes < first ? 0 : bytes < strlen(whole) ? 1 : 2);
+        ck_assert_int_eq(log.lines.count, bytes < first ? 0 : bytes < strlen(whole) ? 1 : 2);
         report_log_free(&log, context);
     }
 }
@@ -60,8 +61,10 @@ END_TEST
 START_TEST(a_resumed_run_replaces_the_steps_that_it_repeats) {
     struct report_log log = {0};
     ck_assert_ok(READ(&log, "{\"step\":10}\n{\"step\":20,\"l_vec\":1}\n{\"step\":30}\n{\"step\":20,\"l_vec\":2}\n{\"step\":40}\n"));
-    ck_assert_int_eq(log.count, 3);
-    ck_assert(log.row[1].step == 20 && log.row[1].l_vec == 2 && log.row[2].step == 40);
+    ck_assert_int_eq(log.lines.count, 3);
+    ck_assert(log.lines.step[1] == 20 && log.lines.step[2] == 40);
+    const struct report_series *vector = report_find(&log, "l_vec");
+    ck_assert(vector->count == 1 && vector->step[0] == 20 && vector->value[0] == 2);
     report_log_free(&log, context);
 }
 END_TEST
@@ -79,7 +82,8 @@ START_TEST(a_line_that_is_no_log_is_an_error_with_its_number) {
     ck_assert_int_eq(READ(&log, text), COVER_ERROR_FORMAT);
     ck_assert_ptr_nonnull(strstr(cover_error_text(), "line 2"));
     ck_assert_ptr_nonnull(strstr(cover_error_text(), path));
-    ck_assert_ptr_null(log.row);
+    ck_assert_ptr_null(log.series);
+    ck_assert_ptr_null(log.lines.step);
 }
 END_TEST
 
@@ -121,10 +125,17 @@ static struct report_pair make_pair(int ndim, int channels) {
     return pair;
 }
 
-static struct report_log make_log(struct report_row *rows, int count) {
+static const char *const figures[] = {"loss", "l_vec", "l_con", "l_zero", "grad_norm", "lr", "seconds", "pairs_per_s"};
+enum { FIGURES = 8 };
+static void add_line(struct report_log *log, double step, const double values[FIGURES]) {
+    ck_assert_ok(report_log_line(log, context, step));
+    for (int f = 0; f < FIGURES; f++) ck_assert_ok(report_log_add(log, context, figures[f], values[f]));
+}
+static struct report_log make_log(int count) {
+    struct report_log log = {0};
     for (int i = 0; i < count; i++)
-        rows[i] = (struct report_row){10 * (i + 1), 5.0 / (i + 1), 4.0 / (i + 1), 1, 6 + i % 3, 2, 1e-4, 0.25, 8};
-    return (struct report_log){rows, count};
+        add_line(&log, 10 * (i + 1), (double[FIGURES]){5.0 / (i + 1), 4.0 / (i + 1), 1, 6 + i % 3, 2, 1e-4, 0.25, 8});
+    return log;
 }
 
 static char *write_page(const struct report *report) {
@@ -139,10 +150,9 @@ static char *write_page(const struct report *report) {
 
 START_TEST(a_page_is_well_formed_and_opens_nothing_outside_itself) {
     static const int dims[] = {2, 2, 3}, channels[] = {1, 3, 1}, pictures[] = {1 + 8 + 18, 1 + 8 + 18, 1 + 24 + 18};
-    struct report_row rows[30];
     struct report_pair pair = make_pair(dims[_i], channels[_i]);
     struct report report = {.run = "run", .config_json = "{\"steps\": 300, \"crop\": \"128x128\"}", .dataset = "64 images",
-                            .log = make_log(rows, 30), .pair = &pair, .pairs = 1};
+                            .log = make_log(30), .pair = &pair, .pairs = 1};
     char *html = write_page(&report);
     ck_assert_int_eq(count_of(html, "<img "), pictures[_i]);
     ck_assert_int_eq(count_of(html, "src=\"data:image/png;base64,iVBORw0KGgo"), pictures[_i]);
@@ -154,34 +164,36 @@ START_TEST(a_page_is_well_formed_and_opens_nothing_outside_itself) {
     ck_assert_ptr_nonnull(strstr(html, "a&#60;b&#62;&#38;&#34;c&#34;.png"));
     ck_assert(!strstr(html, ">nan") && !strstr(html, " nan") && !strstr(html, ",nan"));
     memory_free(context, html);
+    report_log_free(&report.log, context);
 }
 END_TEST
 
 START_TEST(a_run_without_pairs_or_log_still_has_a_page) {
-    struct report_row rows[1];
-    struct report nothing = {.run = "<run>"}, one_row = {.run = "run", .log = make_log(rows, 1)};
+    struct report nothing = {.run = "<run>"}, one_row = {.run = "run", .log = make_log(1)};
     char *html = write_page(&nothing);
     ck_assert_int_eq(count_of(html, "<h1>&#60;run&#62;</h1>"), 1);
     memory_free(context, html);
     html = write_page(&one_row);
     ck_assert_int_eq(count_of(html, "<polyline"), 13); /* seven curves, raw and smoothed but for the learning rate */
     memory_free(context, html);
+    report_log_free(&one_row.log, context);
 }
 END_TEST
 
 START_TEST(hostile_figures_make_a_finite_page) {
     static const double values[] = {0, -1, 1e30, -1e30, NAN, 1e-300, 5e-324};
-    struct report_row rows[40];
+    struct report report = {.run = "run"};
     for (int i = 0; i < 40; i++) {
         double v = values[(i + _i) % 7], w = _i < 7 ? v : values[_i - 7];
-        rows[i] = (struct report_row){_i == 3 ? INT64_C(999999999999999) - 40 + i : i * i * INT64_C(400000000000), v, w, v, w, v, w, v, w};
+        int64_t step = _i == 3 ? INT64_C(999999999999999) - 40 + i : i * i * INT64_C(400000000000);
+        add_line(&report.log, (double)step, (double[FIGURES]){v, w, v, w, v, w, v, w});
     }
-    struct report report = {.run = "run", .log = {rows, 40}};
     char *html = write_page(&report);
     for (const char *points = html; (points = strstr(points, "points=\"")); points++)
         ck_assert_uint_eq(strspn(points + 8, "0123456789., -"), strcspn(points + 8, "\""));
     ck_assert_uint_lt(strlen(html), 200000);
     memory_free(context, html);
+    report_log_free(&report.log, context);
 }
 END_TEST
 
@@ -196,9 +208,8 @@ START_TEST(nan_pixels_and_fields_do_no_harm) {
 END_TEST
 
 START_TEST(each_refused_allocation_is_reported_and_leaks_nothing) {
-    struct report_row rows[3];
     struct report_pair pair = make_pair(2, 1);
-    struct report report = {.run = "run", .config_json = "{\"steps\": 3}", .log = make_log(rows, 3), .pair = &pair, .pairs = 1};
+    struct report report = {.run = "run", .config_json = "{\"steps\": 3}", .log = make_log(3), .pair = &pair, .pairs = 1};
     struct refusal refusal = {.until = -1};
     cover_allocator allocator = {refusing_allocate, refusing_release, &refusal};
     cover_context_options options = COVER_CONTEXT_OPTIONS_INIT;
@@ -215,6 +226,7 @@ START_TEST(each_refused_allocation_is_reported_and_leaks_nothing) {
         refused++;
     }
     ck_assert_int_gt(refused, 20);
+    report_log_free(&report.log, context);
     refusal.until = -1;
     cover_context_destroy(poor);
 }

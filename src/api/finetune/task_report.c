@@ -34,7 +34,7 @@ static void free_parts(struct parts *parts) {
         memory_free(context, (void *)(uintptr_t)parts->example[k].predicted);
         memory_free(context, parts->example_name[k]);
     }
-    task_log_free(&parts->report.log, context);
+    report_log_free(&parts->report.log, context);
     memory_free(context, parts->names);
     memory_free(context, parts->case_names);
     memory_free(context, parts->dice);
@@ -191,7 +191,7 @@ cover_status task_report_run(cover_context *context, const char *run, const char
     cover_status status = COVER_ERROR_MEMORY;
     char *result = path_join(context, run, "result.json");
     if (!result) goto done;
-    GO(task_log_read(&parts.report.log, context, log_path));
+    GO(report_log_read(&parts.report.log, context, log_path));
     GO(read_result(&parts, result));
     GO(read_preview(&parts, preview_path));
     parts.report.dataset = parts.dataset, parts.report.example = parts.example;
