@@ -1,6 +1,14 @@
 /* Looking at what was learnt, as the paper does (section 4.2): features in the plane by t-SNE, how far apart features of
  * neighbouring pixels are, what the head costs against one large window, and curves of several runs in one plot.
- * docs/analysis.md defines each figure. */
+ * docs/analysis.md defines each figure.
+ *
+ * Owner:      the caller destroys tensors, and releases JSON with cover_text_release()
+ * Lifetime:   nothing is lent
+ * Threads:    all at once, on different outputs
+ * Callbacks:  progress, on the thread of the call or a worker's, as context.h says; non-zero cancels
+ * NULL:       a NULL handle, path or output is COVER_ERROR_ARGUMENT unless its line says "may be NULL"
+ * Errors:     status.h; an error leaves outputs as they were
+ * Stability:  stable */
 #ifndef LIBCOVER_ANALYSIS_H
 #define LIBCOVER_ANALYSIS_H
 

@@ -1,4 +1,13 @@
-/* The pretrained network as a feature extractor: levels of features from the caller's own pixels. */
+/* The pretrained network as a feature extractor: levels of features from the caller's own pixels.
+ *
+ * Owner:      the caller destroys backbones, features and every tensor that a call makes
+ * Lifetime:   the config and names of parameters: as long as the backbone; levels: as long as their features
+ * Threads:    several may run forward, backward and get on one backbone at once; cover_backbone_set() and destroy alone
+ * Callbacks:  none but the log and the allocator of the context (context.h)
+ * NULL:       a NULL handle, path or output is COVER_ERROR_ARGUMENT unless its line says "may be NULL"; destroy takes NULL;
+ *             questions answer 0 or NULL
+ * Errors:     status.h; an error leaves outputs as they were
+ * Stability:  experimental: how a network is chosen and how many levels it has */
 #ifndef LIBCOVER_BACKBONE_H
 #define LIBCOVER_BACKBONE_H
 

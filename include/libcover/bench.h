@@ -1,4 +1,12 @@
-/* Measuring what this machine does: the command's `bench`. */
+/* Measuring what this machine does: the command's `bench`.
+ *
+ * Owner:      the caller releases the JSON with cover_text_release()
+ * Lifetime:   nothing is lent
+ * Threads:    alone on the machine, or the figures tell of the others, too
+ * Callbacks:  none but the log and the allocator of the context (context.h)
+ * NULL:       a NULL handle, path or output is COVER_ERROR_ARGUMENT unless its line says "may be NULL"
+ * Errors:     status.h; an error leaves outputs as they were
+ * Stability:  stable */
 #ifndef LIBCOVER_BENCH_H
 #define LIBCOVER_BENCH_H
 

@@ -1,4 +1,15 @@
-/* Settings of model, views and training by name: one table serves this handle, `--set`, `--help` and config.json. */
+/* Settings of model, views and training by name: one table serves this handle, `--set`, `--help` and config.json.
+ *
+ * Owner:      the caller destroys what cover_config_create() and cover_config_copy() make; configs that other calls show are
+ *             theirs
+ * Lifetime:   cover_config_get(): until this name is set again or the config is destroyed; cover_config_json(): until the
+ *             config changes or is asked again; rows and presets: as long as the library is loaded
+ * Threads:    one thread at a time for a config
+ * Callbacks:  none but the log and the allocator of the context (context.h)
+ * NULL:       a NULL handle, path or output is COVER_ERROR_ARGUMENT unless its line says "may be NULL"; destroy takes NULL;
+ *             texts of a NULL config are NULL
+ * Errors:     status.h; an error leaves outputs as they were
+ * Stability:  stable */
 #ifndef LIBCOVER_CONFIG_H
 #define LIBCOVER_CONFIG_H
 

@@ -1,4 +1,15 @@
-/* The context owns device, threads, allocator, memory limit and log callback; nothing in libcover is global. */
+/* The context owns device, threads, allocator, memory limit and log callback; nothing in libcover is global.
+ *
+ * Owner:      the caller destroys the context, after everything made with it; options and the allocator's struct are copied,
+ *             what their `user` points to stays the caller's
+ * Lifetime:   cover_context_info(): until the context is destroyed; texts that calls hand over: until cover_text_release()
+ * Threads:    one context serves several threads at once; create, destroy and cover_context_info() by one thread alone
+ * Callbacks:  one at a time, under a lock of the context, on the thread of the call or a worker's; cover_context_cancel() may
+ *             be called there, cover_log_fn says what else; the allocator is called by any thread, several at once
+ * NULL:       a NULL handle, path or output is COVER_ERROR_ARGUMENT unless its line says "may be NULL"; destroy, release,
+ *             cancel and resume take NULL; questions answer 0 or NULL
+ * Errors:     status.h; an error leaves outputs as they were
+ * Stability:  stable */
 #ifndef LIBCOVER_CONTEXT_H
 #define LIBCOVER_CONTEXT_H
 

@@ -1,4 +1,14 @@
-/* libcover: vector contrastive pixel-wise pretraining.  This header includes all others. */
+/* libcover: vector contrastive pixel-wise pretraining.  This header includes all others.
+ *
+ * Owner:      what a call creates belongs to the caller, and has a destroy or release of its own; what a call shows belongs to
+ *             what was asked
+ * Lifetime:   what is shown lives as long as its owner, or as its header says
+ * Threads:    its header says; different handles are independent
+ * Callbacks:  context.h
+ * NULL:       a NULL handle, path or output is COVER_ERROR_ARGUMENT unless its line says "may be NULL"; destroy and release
+ *             take NULL
+ * Errors:     every call that can fail returns a cover_status (status.h)
+ * Stability:  docs/api.md */
 #ifndef LIBCOVER_COVER_H
 #define LIBCOVER_COVER_H
 

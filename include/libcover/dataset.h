@@ -1,4 +1,12 @@
-/* Datasets: images packed once into one HDF5 file, read many times (docs/dataset.md states the file format). */
+/* Datasets: images packed once into one HDF5 file, read many times (docs/dataset.md states the file format).
+ *
+ * Owner:      the caller destroys datasets and the tensors that are read, and releases summaries with cover_text_release()
+ * Lifetime:   names of classes: as long as the dataset; name and patient of a sample: cover_sample_info says
+ * Threads:    several may ask and read one dataset at once; destroy it alone
+ * Callbacks:  progress, on the thread of the call or a worker's, as context.h says; non-zero cancels
+ * NULL:       a NULL handle, path or output is COVER_ERROR_ARGUMENT unless its line says "may be NULL"; destroy takes NULL
+ * Errors:     status.h; an error leaves outputs as they were
+ * Stability:  stable */
 #ifndef LIBCOVER_DATASET_H
 #define LIBCOVER_DATASET_H
 
@@ -45,8 +53,10 @@ COVER_API cover_status cover_dataset_pack(char **summary, cover_context *context
 /** Open a packed dataset.  Costs the same for ten samples and for a million.
  *  @return COVER_OK; COVER_ERROR_IO; COVER_ERROR_FORMAT says what is damaged */
 COVER_API cover_status cover_dataset_open(cover_dataset **dataset, cover_context *context, const char *path);
-/** The same from whatever there is: a packed file as it is; anything else that cover_dataset_pack() takes (a folder, a description file, an
- *  image) is packed into "CACHE_FOLDER/dataset.h5" first and kept: an interrupted pack goes on, a finished one is taken while sources
+/** The same from whatever there is: a packed file as it is; anything else that cover_dataset_pack() takes (a folder, a
+ *  description file, an
+ *  image) is packed into "CACHE_FOLDER/dataset.h5" first and kept: an interrupted pack goes on, a finished one is taken while
+ *  sources
  *  and options stay the same.  A folder's own labels.csv counts as `labels` unless the options name another, or the folder is an
  *  nnU-Net dataset.
  *  @param options NULL = as it comes; its `resume` is not looked at

@@ -1,5 +1,13 @@
 /* Comparing predictions with labels, files and folders of them: the command's `eval`.  docs/evaluation.md defines each figure;
- * metrics.h has them for data in memory. */
+ * metrics.h has them for data in memory.
+ *
+ * Owner:      the caller releases the JSON with cover_text_release()
+ * Lifetime:   nothing is lent
+ * Threads:    all at once, on different outputs
+ * Callbacks:  progress, on the thread of the call or a worker's, as context.h says; non-zero cancels
+ * NULL:       a NULL handle, path or output is COVER_ERROR_ARGUMENT unless its line says "may be NULL"
+ * Errors:     status.h; an error leaves outputs as they were
+ * Stability:  stable */
 #ifndef LIBCOVER_EVALUATE_H
 #define LIBCOVER_EVALUATE_H
 

@@ -1,4 +1,13 @@
-/* The head: VPA over MoV, from the features of two images to the displacement field between them. */
+/* The head: VPA over MoV, from the features of two images to the displacement field between them.
+ *
+ * Owner:      the caller destroys heads and every tensor that a call makes
+ * Lifetime:   names of parameters: as long as the head
+ * Threads:    several may run forward, backward and get on one head at once; cover_head_set() and destroy alone
+ * Callbacks:  none but the log and the allocator of the context (context.h)
+ * NULL:       a NULL handle, path or output is COVER_ERROR_ARGUMENT unless its line says "may be NULL"; destroy takes NULL;
+ *             questions answer 0 or NULL
+ * Errors:     status.h; an error leaves outputs as they were
+ * Stability:  stable */
 #ifndef LIBCOVER_HEAD_H
 #define LIBCOVER_HEAD_H
 

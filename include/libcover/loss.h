@@ -1,4 +1,12 @@
-/* The two losses of COVER with their gradients, for training loops of your own. */
+/* The two losses of COVER with their gradients, for training loops of your own.
+ *
+ * Owner:      the caller destroys the gradients
+ * Lifetime:   nothing is lent
+ * Threads:    all at once
+ * Callbacks:  none but the log and the allocator of the context (context.h)
+ * NULL:       a NULL handle, path or output is COVER_ERROR_ARGUMENT unless its line says "may be NULL"
+ * Errors:     status.h; an error leaves outputs as they were
+ * Stability:  stable */
 #ifndef LIBCOVER_LOSS_H
 #define LIBCOVER_LOSS_H
 

@@ -1,5 +1,13 @@
 /* Matching two image files with pretrained weights: the command's `match`.  For tensors in memory see backbone.h and
- * head.h, on which it is built (paper, eq. 8 and 30; MoV and VPA). */
+ * head.h, on which it is built (paper, eq. 8 and 30; MoV and VPA).
+ *
+ * Owner:      the caller releases the summary with cover_text_release()
+ * Lifetime:   nothing is lent
+ * Threads:    all at once, on different outputs
+ * Callbacks:  none but the log and the allocator of the context (context.h)
+ * NULL:       a NULL handle, path or output is COVER_ERROR_ARGUMENT unless its line says "may be NULL"
+ * Errors:     status.h; an error leaves outputs as they were
+ * Stability:  stable */
 #ifndef LIBCOVER_MATCH_H
 #define LIBCOVER_MATCH_H
 

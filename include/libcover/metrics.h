@@ -1,5 +1,13 @@
 /* Figures of merit: overlap and surface distance of label maps, ranking and confusion of class scores, correlation and
- * intervals.  docs/evaluation.md defines each.  NaN always means "has no value", and means leave it out. */
+ * intervals.  docs/evaluation.md defines each.  NaN always means "has no value", and means leave it out.
+ *
+ * Owner:      arrays are the caller's, of the sizes stated
+ * Lifetime:   nothing is lent
+ * Threads:    all at once
+ * Callbacks:  none but the log and the allocator of the context (context.h)
+ * NULL:       a NULL handle, path or output is COVER_ERROR_ARGUMENT unless its line says "may be NULL"
+ * Errors:     status.h; an error leaves outputs as they were
+ * Stability:  stable */
 #ifndef LIBCOVER_METRICS_H
 #define LIBCOVER_METRICS_H
 

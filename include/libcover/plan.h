@@ -1,4 +1,12 @@
-/* What pretraining takes in work and memory, told before anything runs: the command's `plan`. */
+/* What pretraining takes in work and memory, told before anything runs: the command's `plan`.
+ *
+ * Owner:      the caller releases the JSON with cover_text_release()
+ * Lifetime:   plain values
+ * Threads:    all at once; cover_trainer_plan() as the trainer
+ * Callbacks:  none but the log and the allocator of the context (context.h)
+ * NULL:       a NULL handle, path or output is COVER_ERROR_ARGUMENT unless its line says "may be NULL"
+ * Errors:     status.h; an error leaves outputs as they were
+ * Stability:  stable */
 #ifndef LIBCOVER_PLAN_H
 #define LIBCOVER_PLAN_H
 
@@ -29,14 +37,16 @@ typedef struct cover_plan {
 #define COVER_PLAN_INIT COVER_SIZED(cover_plan)
 
 /** The plan of pretraining with these settings; needs no dataset.  @param ranks processes that share a batch, 1 = none but this
- *  @return COVER_OK; COVER_ERROR_ARGUMENT or COVER_ERROR_SHAPE as cover_config_validate(); COVER_ERROR_MEMORY when the total is over
+ *  @return COVER_OK; COVER_ERROR_ARGUMENT or COVER_ERROR_SHAPE as cover_config_validate(); COVER_ERROR_MEMORY when the total is
+ *  over
  *  the context's limit */
 COVER_API cover_status cover_plan_compute(cover_plan *plan, cover_context *context, const cover_config *config, int ranks);
 
 /** The same of a trainer that stands. */
 COVER_API cover_status cover_trainer_plan(cover_plan *plan, const cover_trainer *trainer);
 
-/** @param[out] json {parameters, flops_per_step, bytes {weights, gradients, optimiser, arena_per_lane, lanes, packed_weights, views,
+/** @param[out] json {parameters, flops_per_step, bytes {weights, gradients, optimiser, arena_per_lane, lanes, packed_weights,
+ *  views,
  *                   total}}, and with several ranks {ranks, pairs_per_rank, same_bits, reduction_bytes}; released with
  *                   cover_text_release() */
 COVER_API cover_status cover_plan_json(char **json, cover_context *context, const cover_plan *plan);

@@ -1,5 +1,14 @@
 /* Prediction with a fine-tuned task: images in, label maps or class scores out, in memory and on whole folders
- * (supplement C.2.2; docs/finetune.md, "Prediction"). */
+ * (supplement C.2.2; docs/finetune.md, "Prediction").
+ *
+ * Owner:      the caller destroys predictors and tensors, and releases summaries with cover_text_release()
+ * Lifetime:   config and names of classes: as long as the predictor
+ * Threads:    several may run one predictor at once: it does not change; destroy it alone
+ * Callbacks:  progress, on the thread of the call, as context.h says; non-zero cancels
+ * NULL:       a NULL handle, path or output is COVER_ERROR_ARGUMENT unless its line says "may be NULL"; destroy takes NULL;
+ *             questions answer 0 or NULL
+ * Errors:     status.h; an error leaves outputs as they were
+ * Stability:  stable */
 #ifndef LIBCOVER_PREDICTOR_H
 #define LIBCOVER_PREDICTOR_H
 
@@ -39,7 +48,7 @@ COVER_API cover_status cover_predictor_load(cover_predictor **predictor, cover_c
                                             const cover_predictor_options *options);
 COVER_API void cover_predictor_destroy(cover_predictor *predictor);
 
-/** The task's settings, options included; owned by the predictor.  One thread at a time: cover_config_get() keeps its text in it. */
+/** The task's settings, options included; owned by the predictor. */
 COVER_API const cover_config *cover_predictor_config(const cover_predictor *predictor);
 /** Number of classes; of segmentation with the background, class 0. */
 COVER_API int cover_predictor_classes(const cover_predictor *predictor);
@@ -82,7 +91,8 @@ typedef struct cover_predict_options {
  *
  *  @param[out] summary JSON {task, images, written, seconds, output}, released with cover_text_release(); may be NULL
  *  @return COVER_OK; COVER_ERROR_FORMAT (COVER_ERROR_MEMORY when memory was short) lists images that could not be predicted,
- *          each with its reason; nothing was written for them, the others are done; COVER_ERROR_ARGUMENT, COVER_ERROR_IO (also: a result could not be written, which
+ *          each with its reason; nothing was written for them, the others are done; COVER_ERROR_ARGUMENT, COVER_ERROR_IO (also:
+ *          a result could not be written, which
  *          ends the work); COVER_ERROR_MISMATCH; COVER_ERROR_CANCELLED */
 COVER_API cover_status cover_images_predict(char **summary, cover_context *context, const char *task, const char *input,
                                             const char *output, const cover_predict_options *options);

@@ -1,9 +1,19 @@
 /* Ranks: processes that pretrain one network together, each on its share of every batch (docs/cluster.md).
- * A context joins once, before its trainers are made; from then on the calls of cover_trainer_* and cover_run_pretrain() are made by
+ * A context joins once, before its trainers are made; from then on the calls of cover_trainer_* and cover_run_pretrain() are
+ * made by
  * all ranks together, in the same order, and give the same result on each.  The batch is that of all ranks; rank 0 reads and
  * writes files.  With 1, 2, 4, 8, ... ranks, at most one a pair, losses and weights are the same bits.  Everything else that is
  * done with such a context, a task for example, is a rank's own business.  When a rank is lost, every call that works in such a
- * context ends with COVER_ERROR_RANK or COVER_ERROR_CANCELLED: destroy it, and go on from a checkpoint in another. */
+ * context ends with COVER_ERROR_RANK or COVER_ERROR_CANCELLED: destroy it, and go on from a checkpoint in another.
+ *
+ * Owner:      nothing is handed over
+ * Lifetime:   nothing is lent
+ * Threads:    one thread of each rank, all ranks in the same order
+ * Callbacks:  none but the log and the allocator of the context (context.h)
+ * NULL:       a NULL handle, path or output is COVER_ERROR_ARGUMENT unless its line says "may be NULL"; without a context there
+ *             is rank 0 of 1
+ * Errors:     status.h; an error leaves outputs as they were
+ * Stability:  stable */
 #ifndef LIBCOVER_RANKS_H
 #define LIBCOVER_RANKS_H
 

@@ -1,4 +1,12 @@
-/* The report of a run: one self-contained HTML page (docs/run-folder.md). */
+/* The report of a run: one self-contained HTML page (docs/run-folder.md).
+ *
+ * Owner:      nothing is handed over
+ * Lifetime:   nothing is lent
+ * Threads:    all at once, on different outputs
+ * Callbacks:  none but the log and the allocator of the context (context.h)
+ * NULL:       a NULL handle, path or output is COVER_ERROR_ARGUMENT unless its line says "may be NULL"
+ * Errors:     status.h; an error leaves outputs as they were
+ * Stability:  stable */
 #ifndef LIBCOVER_REPORT_H
 #define LIBCOVER_REPORT_H
 
@@ -8,7 +16,8 @@
 extern "C" {
 #endif
 
-/** Write the report of a run.  Fine-tuning: settings, curves, figures of the validation cases (box plots of Dice; confusion and ROC)
+/** Write the report of a run.  Fine-tuning: settings, curves, figures of the validation cases (box plots of Dice; confusion and
+ *  ROC)
  *  and predictions over images.  Pretraining: its settings, loss curves, and a few view pairs with the true and the
  *  predicted displacement field, the moving image warped by each, and the field after every pyramid level (paper,
  *  Fig. 7).  The page opens nothing outside itself.

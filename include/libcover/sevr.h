@@ -1,5 +1,14 @@
 /* SeVR, self-vector regression: two views of one image and the true displacement field between them
- * (paper, section 3.2; supplement B.1-B.3). */
+ * (paper, section 3.2; supplement B.1-B.3).
+ *
+ * Owner:      the caller destroys the sampler, and releases pairs with cover_views_release()
+ * Lifetime:   tensors of a pair: until they are released, also after the sampler
+ * Threads:    one thread at a time for a sampler; one each
+ * Callbacks:  none but the log and the allocator of the context (context.h)
+ * NULL:       a NULL handle, path or output is COVER_ERROR_ARGUMENT unless its line says "may be NULL"; destroy and release
+ *             take NULL
+ * Errors:     status.h; an error leaves outputs as they were
+ * Stability:  stable */
 #ifndef LIBCOVER_SEVR_H
 #define LIBCOVER_SEVR_H
 

@@ -1,4 +1,13 @@
-/* Status codes, error text and the export macro: what every other header of libcover includes. */
+/* Status codes, error text and the export macro: what every other header of libcover includes.
+ *
+ * Owner:      nothing is handed over
+ * Lifetime:   names, texts and the version: as long as the library is loaded; cover_error_text(): until the next failing call
+ *             on the same thread
+ * Threads:    all at once; the error text is a thread's own
+ * Callbacks:  none
+ * NULL:       no call takes a pointer
+ * Errors:     none; unknown statuses have texts, too
+ * Stability:  stable */
 #ifndef LIBCOVER_STATUS_H
 #define LIBCOVER_STATUS_H
 

@@ -1,5 +1,15 @@
 /* Fine-tuning: a pretrained backbone and a new head trained on labelled images, for segmentation or classification (paper,
- * supplement C.2.2).  For using the result see predictor.h, for figures of merit metrics.h. */
+ * supplement C.2.2).  For using the result see predictor.h, for figures of merit metrics.h.
+ *
+ * Owner:      the caller destroys tasks and configs, and releases JSON with cover_text_release(); dataset and context must
+ *             outlive the task, the config is copied
+ * Lifetime:   settings: as long as the task; a report and what it points to: until the next step of the task or its end
+ * Threads:    one thread at a time for a task
+ * Callbacks:  on_step, on the thread of the call, one at a time with those of context.h; cover_context_cancel() stops the job
+ *             there
+ * NULL:       a NULL handle, path or output is COVER_ERROR_ARGUMENT unless its line says "may be NULL"; destroy takes NULL
+ * Errors:     status.h; an error leaves outputs as they were
+ * Stability:  experimental: cover_task_report, and how a task is chosen */
 #ifndef LIBCOVER_TASK_H
 #define LIBCOVER_TASK_H
 

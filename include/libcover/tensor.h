@@ -1,5 +1,17 @@
 /* Tensors at the border of the library: the caller's or our own memory, any dtype and strides, logical order
- * N, C, [D,] H, W. */
+ * N, C, [D,] H, W.
+ *
+ * Owner:      the caller destroys each tensor; wrapped and viewed memory stays the caller's, adopted memory is released with the
+ * tensor,
+ *             after an error it is still the caller's
+ * Lifetime:   shape, strides and data: as long as the tensor; wrapped memory must outlive it
+ * Threads:    several may read a tensor at once; who writes is alone
+ * Callbacks:  release() of adopted memory, on the thread that destroys the tensor; it calls nothing of libcover with this
+ *             tensor
+ * NULL:       a NULL handle, path or output is COVER_ERROR_ARGUMENT unless its line says "may be NULL"; destroy takes NULL;
+ *             questions answer 0 or NULL
+ * Errors:     status.h; an error leaves outputs as they were
+ * Stability:  stable */
 #ifndef LIBCOVER_TENSOR_H
 #define LIBCOVER_TENSOR_H
 
@@ -56,9 +68,11 @@ COVER_API const void *cover_tensor_data_const(const cover_tensor *tensor);
 COVER_API cover_status cover_tensor_copy(cover_tensor *target, const cover_tensor *source);
 
 /* DLPack exchange (github.com/dmlc/dlpack, version 0 struct layout).  `managed` points to a DLManagedTensor. */
-/** Take over a CPU DLManagedTensor: its deleter is called when the tensor is destroyed.  After an error it is still the caller's, and
+/** Take over a CPU DLManagedTensor: its deleter is called when the tensor is destroyed.  After an error it is still the
+ *  caller's, and
  *  the deleter was not called.
- *  @return COVER_OK; COVER_ERROR_UNSUPPORTED (another device or type); COVER_ERROR_ARGUMENT; COVER_ERROR_SHAPE; COVER_ERROR_MEMORY */
+ *  @return COVER_OK; COVER_ERROR_UNSUPPORTED (another device or type); COVER_ERROR_ARGUMENT; COVER_ERROR_SHAPE;
+ *  COVER_ERROR_MEMORY */
 COVER_API cover_status cover_tensor_from_dlpack(cover_tensor **tensor, cover_context *context, void *managed);
 /** Hand a tensor over as DLManagedTensor: its deleter destroys the tensor, which may not be used here any more.  After an error the
  *  tensor is still the caller's.

@@ -1,4 +1,13 @@
-/* Pretraining: steps, reports, checkpoints and resume (method: paper, section 3; supplement C.2.1). */
+/* Pretraining: steps, reports, checkpoints and resume (method: paper, section 3; supplement C.2.1).
+ *
+ * Owner:      the caller destroys the trainer; dataset and context stay the caller's and must outlive it, the config is copied
+ * Lifetime:   a report and what it points to: until the next step of the trainer or its end
+ * Threads:    one thread at a time for a trainer
+ * Callbacks:  on_step, on the thread of the call, one at a time with those of context.h; cover_context_cancel() stops the job
+ *             there
+ * NULL:       a NULL handle, path or output is COVER_ERROR_ARGUMENT unless its line says "may be NULL"; destroy takes NULL
+ * Errors:     status.h; an error leaves outputs as they were
+ * Stability:  experimental: cover_step_report, and how network and objective are chosen */
 #ifndef LIBCOVER_TRAINER_H
 #define LIBCOVER_TRAINER_H
 
@@ -61,7 +70,8 @@ typedef struct cover_pretrain_options {
 #define COVER_PRETRAIN_OPTIONS_INIT COVER_SIZED(cover_pretrain_options)
 
 /** The whole job into a run folder: config.json, log.jsonl, events, checkpoints, weights.safetensors, report.html.
- *  On cancel it saves checkpoint.h5 and returns COVER_ERROR_CANCELLED.  Of several ranks (ranks.h) the first one reads and writes the
+ *  On cancel it saves checkpoint.h5 and returns COVER_ERROR_CANCELLED.  Of several ranks (ranks.h) the first one reads and
+ *  writes the
  *  folder; a cancel on any of them stops all after the same step.
  *  @return COVER_ERROR_IO when `run` exists and resume is 0, or cannot be written */
 COVER_API cover_status cover_run_pretrain(cover_context *context, cover_dataset *dataset, const cover_config *config,

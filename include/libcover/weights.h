@@ -1,5 +1,13 @@
 /* Weight files: PyTorch's in, safetensors in and out, ONNX out, all under the authors' parameter names
- * (docs/weights.md states names, metadata and files).  For weights in use see backbone.h and trainer.h. */
+ * (docs/weights.md states names, metadata and files).  For weights in use see backbone.h and trainer.h.
+ *
+ * Owner:      the caller releases summaries with cover_text_release()
+ * Lifetime:   nothing is lent
+ * Threads:    all at once, on different outputs
+ * Callbacks:  none but the log and the allocator of the context (context.h)
+ * NULL:       a NULL handle, path or output is COVER_ERROR_ARGUMENT unless its line says "may be NULL"
+ * Errors:     status.h; an error leaves outputs as they were
+ * Stability:  stable */
 #ifndef LIBCOVER_WEIGHTS_H
 #define LIBCOVER_WEIGHTS_H
 

@@ -1,7 +1,8 @@
 #!/bin/sh
 # What the public headers declare is what the library exports, and nothing else; each header compiles alone, in C and C++.
-# usage: exports.sh LIBRARY CC CXX|none INCLUDE-FOLDER
-library=$1 cc=$2 cxx=$3 include=$4
+# usage: exports.sh LIBRARY CC CXX|none SOURCE-FOLDER
+library=$1 cc=$2 cxx=$3 source=$4
+include=$source/include
 number=0 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 verdict() { # verdict NAME RESULT [FILE with what went wrong]
@@ -19,6 +20,19 @@ comm -23 "$work/declared" "$work/exported" >"$work/missing"
 comm -13 "$work/declared" "$work/exported" >"$work/extra"
 test -s "$work/declared" && test ! -s "$work/missing"; verdict 'each declared function is exported' $? "$work/missing"
 test ! -s "$work/extra"; verdict 'nothing else is exported' $? "$work/extra"
+sed '/^\/\*/d' "$source/src/libcover.map" | grep -o 'cover_[a-z0-9_]*;' | tr -d ';' | sort -u >"$work/mapped"
+diff "$work/declared" "$work/mapped" >"$work/said"; verdict 'src/libcover.map lists each declared function' $? "$work/said"
+! nm -D --defined-only "$library" | grep ' cover_' | grep -v '@@COVER_[0-9]' >"$work/said"; verdict 'each symbol has a version' $? "$work/said"
+# the fixed block at the top of each header, and those that docs/api.md calls experimental
+for header in "$include"/libcover/*.h; do
+    sed '/\*\//q' "$header" | grep -o '^ \* [A-Za-z]*:  ' | tr -d ' *\n' >"$work/said"
+    echo >>"$work/said"
+    test "$(cat "$work/said")" = 'Owner:Lifetime:Threads:Callbacks:NULL:Errors:Stability:'
+    verdict "$(basename "$header") says whose, how long, which threads, what in callbacks, NULL, errors and stability" $? "$work/said"
+done
+grep -l '^ \* Stability:  experimental' "$include"/libcover/*.h | sed 's/.*\///' | sort >"$work/marked"
+grep -o '^| `[a-z]*\.h` |' "$source/docs/api.md" | grep -o '[a-z]*\.h' | sort >"$work/told"
+diff "$work/marked" "$work/told" >"$work/said"; verdict 'docs/api.md lists the experimental headers' $? "$work/said"
 for header in "$include"/libcover/*.h; do
     name=$(basename "$header")
     echo "#include <libcover/$name>" >"$work/one.c"
