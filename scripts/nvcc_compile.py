@@ -2,7 +2,8 @@
 """Compile one file of kernels into an object, and write beside it what ptxas says of each kernel.
 
 Usage: nvcc_compile.py NVCC SOURCE OBJECT RESOURCES DEPFILE TARGET...
-TARGET is a compute capability, 90 for example; the last one's code also goes along for chips to come.  RESOURCES is JSON:
+SOURCE lies in src/cuda/kernels; headers of other rooms are named from src/ on.  TARGET is a compute capability, 90 for example; the
+last one's code also goes along for chips to come.  RESOURCES is JSON:
 {"nvcc": version, "kernels": {name: {"threads": n, "shared": bytes, "registers": {target: n}, "stack": {target: bytes}}}}.
 Called by the build; read by tests/cuda/nvcc_gate.py.
 """
@@ -48,7 +49,7 @@ def resources(told, threads):
 def main():
     nvcc, source, made, told_to, depfile, *targets = sys.argv[1:]
     with tempfile.TemporaryDirectory() as folder:
-        command = [nvcc, "-c", "-std=c++17", "-O3", "-Xptxas", "-v", "-Xcompiler", "-fPIC,-fvisibility=hidden", "--keep", "--keep-dir",
+        command = [nvcc, "-c", "-std=c++17", "-O3", "-I", str(Path(source).parents[2]), "-Xptxas", "-v", "-Xcompiler", "-fPIC,-fvisibility=hidden", "--keep", "--keep-dir",
                    folder, "-MD", "-MF", depfile, "-MT", made, "-o", made, source]
         for target in targets:
             command += ["-gencode", f"arch=compute_{target},code=sm_{target}"]
