@@ -10,6 +10,10 @@ static int failed(cover_status status) {
     return 1;
 }
 
+static double figure(const cover_step_report *report, const char *name) {
+    return cover_figure_value(report->figures, report->figure_count, name);
+}
+
 int main(int argc, char **argv) {
     if (argc != 4) {
         fprintf(stderr, "usage: pretrain DATA.h5 WEIGHTS.safetensors STEPS\n");
@@ -31,7 +35,8 @@ int main(int argc, char **argv) {
     cover_step_report report = COVER_STEP_REPORT_INIT;
     while (report.step < steps) {
         if ((status = cover_trainer_step(&report, trainer)) != COVER_OK) goto done;
-        printf("step %lld: l_vec %.3f of %.3f, l_con %.3f\n", (long long)report.step, report.l_vec, report.l_zero, report.l_con);
+        printf("step %lld: l_vec %.3f of %.3f, l_con %.3f\n", (long long)report.step, figure(&report, "l_vec"), figure(&report, "l_zero"),
+               figure(&report, "l_con"));
     }
     status = cover_trainer_export(trainer, argv[2]);
 

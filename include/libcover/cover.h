@@ -16,6 +16,7 @@
 #include <libcover/context.h>
 #include <libcover/config.h>
 #include <libcover/tensor.h>
+#include <libcover/figure.h>
 #include <libcover/dataset.h>
 #include <libcover/sevr.h>
 #include <libcover/backbone.h>

@@ -13,6 +13,7 @@
 
 #include <libcover/config.h>
 #include <libcover/dataset.h>
+#include <libcover/figure.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -20,19 +21,19 @@ extern "C" {
 
 typedef struct cover_trainer cover_trainer;
 
-/** Figures of one step; means over the batch's valid pixels, displacements in pixels. */
+/** Figures of one step.  COVER's are l_vec (eq. 6), l_con (1 - mean cosine) and l_zero (l_vec of the zero field on the same truth): means
+ *  over the batch's valid pixels, displacements in pixels. */
 typedef struct cover_step_report {
     size_t struct_size;
     int64_t step;          /**< updates done, this one included */
-    double loss;           /**< l_vec + l_con */
-    double l_vec;          /**< eq. 6 */
-    double l_con;          /**< 1 - mean cosine */
-    double l_zero;         /**< l_vec of the zero field on the same truth */
+    double loss;           /**< what is minimised */
+    int figure_count;      /**< what the objective tells beside it, in the order of log.jsonl */
+    const cover_figure *figures; /**< the trainer's, until its next step or its end */
     double grad_norm;      /**< global norm before clipping */
     double lr;             /**< learning rate of this update */
     double seconds;        /**< wall time of this step */
-    double pairs_per_second;
-    int64_t valid_pixels;  /**< M; 0 = no update was made */
+    double samples_per_second; /**< COVER: view pairs */
+    int64_t count;         /**< what means are over; COVER: M, the valid pixels; 0 = no update was made */
 } cover_step_report;
 #define COVER_STEP_REPORT_INIT COVER_SIZED(cover_step_report)
 

@@ -38,7 +38,8 @@ static void measure(struct training_state *state) {
         state->input_bytes += padded((size_t)state->samples * tensor_bytes(graph_tensor(graph, STORAGE_INPUT, i)));
     }
     state->outcome_bytes = sizeof *state->outcome;
-    for (int i = 0; i < MODEL_TERMS; i++) {
+    for (int i = 0; i < state->model->terms; i++) {
+        if (state->model->term[i].result == ABSENT) continue;
         state->term_offset[i] = (state->outcome_bytes - sizeof *state->outcome) / sizeof(double);
         state->outcome_bytes += (size_t)state->samples * tensor_bytes(graph_tensor(graph, STORAGE_RESULT, state->model->term[i].result));
     }

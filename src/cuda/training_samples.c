@@ -56,22 +56,22 @@ static cover_status draw(struct training_state *state, int slot, int64_t index, 
     return COVER_OK;
 }
 
-static cover_status count_views(struct training_state *state, int slot, int64_t samples, int64_t *count, double *zero) {
+static cover_status count_views(struct training_state *state, int slot, int64_t samples, int64_t *count, double known[SAMPLE_KNOWN]) {
     CUDA_TRY(cudaEventSynchronize(state->copied[slot]));
-    *count = 0, *zero = 0;
+    *count = 0, known[0] = 0;
     for (int64_t i = 0; i < samples; i++) {
         const struct cuda_view_sums *sums = &state->view_sums_host[slot][i];
         if (sums->bad != -1)
             return fail(COVER_ERROR_NUMERIC, sums->bad < 0 ? "sample %lld: the range of its values does not fit float32"
                         : "sample %lld: value %lld of its image is not finite; cover check names the file",
                         (long long)state->numbers[slot][i], (long long)sums->bad);
-        *count += sums->valid, *zero += sums->zero_loss;
+        *count += sums->valid, known[0] += sums->zero_loss;
     }
     return COVER_OK;
 }
-cover_status cuda_training_counts(struct training_state *state, int slot, int64_t samples, int64_t *count, double *zero) {
+cover_status cuda_training_counts(struct training_state *state, int slot, int64_t samples, int64_t *count, double known[SAMPLE_KNOWN]) {
     TRY(device_enter(state->device));
-    cover_status status = count_views(state, slot, samples, count, zero);
+    cover_status status = count_views(state, slot, samples, count, known);
     device_leave(state->device);
     return status;
 }

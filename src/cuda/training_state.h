@@ -11,6 +11,7 @@
 
 /* Behind the flat gradient: a mark a term, 0 or NaN, that goes with it through reduction and norm. */
 enum { GRADIENT_MARKS = 16 };
+_Static_assert((int)GRADIENT_MARKS >= (int)MODEL_TERMS, "a mark a term");
 
 struct range { /* of the flat buffers, in floats */
     int64_t first, count;
@@ -57,7 +58,7 @@ const struct tensor *graph_tensor(const struct graph *graph, enum storage storag
 
 /* ---- training_samples.c, training_step.c: entries of struct training */
 cover_status cuda_training_sample(struct training_state *state, int slot, int64_t index, const struct sample *sample);
-cover_status cuda_training_counts(struct training_state *state, int slot, int64_t samples, int64_t *count, double *zero);
+cover_status cuda_training_counts(struct training_state *state, int slot, int64_t samples, int64_t *count, double known[SAMPLE_KNOWN]);
 cover_status cuda_training_start(struct training_state *state, int slot, const struct training_step *step);
 cover_status cuda_training_finish(struct training_state *state, struct training_step *step);
 cover_status cuda_training_update(struct training_state *state, const struct adam *adam);

@@ -20,7 +20,8 @@ static cover_status start_adam(struct training_state *state) {
 static cover_status start_terms(struct training_state *state, const struct lane *lane) {
     const struct graph *graph = &state->model->graph;
     cuda_stream compute = state->device->compute;
-    for (int i = 0; i < MODEL_TERMS; i++) {
+    for (int i = 0; i < state->model->terms; i++) {
+        if (state->model->term[i].result == ABSENT) continue;
         const struct tensor *term = graph_tensor(graph, STORAGE_RESULT, state->model->term[i].result);
         const int64_t values = state->samples * tensor_elements(term);
         const double *result = program_address(state->program, lane, (int)(term - graph->tensors));
@@ -112,8 +113,9 @@ static cover_status finish(struct training_state *state, struct training_step *s
     const struct graph *graph = &state->model->graph;
     TRY(wait(state));
     step->square_sum = state->outcome->square_sum;
-    for (int i = 0; i < MODEL_TERMS; i++) {
+    for (int i = 0; i < state->model->terms; i++) {
         const struct loss_term *term = &state->model->term[i];
+        if (term->result == ABSENT) continue;
         const int64_t width = graph_tensor(graph, STORAGE_RESULT, term->result)->channels;
         for (int64_t sample = 0; sample < state->samples; sample++)
             step->term[i][sample] = state->outcome->terms[(int64_t)state->term_offset[i] + sample * width + term->place];

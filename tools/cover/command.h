@@ -75,13 +75,14 @@ struct arguments {
 
 /* ---- progress and log on stderr: a bar on a terminal, a line every few seconds otherwise */
 
+enum { PROGRESS_FIGURES = 16 };
 struct progress {
     const char *title;
     bool quiet, terminal, utf8, drawn; /* drawn: a bar stands on the last line */
     bool silent;                       /* another rank says it all */
     double started, shown, rate;       /* rate: units a second, smoothed */
     int64_t shown_done;
-    double l_vec, l_con, l_zero, loss, pairs_per_second; /* smoothed */
+    double figure[PROGRESS_FIGURES], loss, samples_per_second; /* smoothed */
     bool smoothing;
 };
 void progress_begin(struct progress *progress, const char *title, bool quiet);

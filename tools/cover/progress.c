@@ -129,27 +129,43 @@ static void smooth(double *value, double next, bool first) {
     *value = first || !isfinite(*value) ? next : *value + 0.1 * (next - *value);
 }
 
+/* What another figure is measured against is seen in their ratio. */
+static bool is_yardstick(const cover_step_report *report, int count, int figure) {
+    for (int i = 0; i < count; i++)
+        if (report->figures[i].over && strcmp(report->figures[i].over, report->figures[figure].name) == 0) return true;
+    return false;
+}
+
+static void add_figure(char *line, size_t bytes, size_t *used, const char *name, const char *over, double value) {
+    if (*used >= bytes) return;
+    int more = snprintf(line + *used, bytes - *used, "  %s%s%s %.3f", name, *over ? "/" : "", over, value);
+    if (more > 0) *used += (size_t)more;
+}
+
 void progress_on_step(void *user, const cover_step_report *report, int64_t steps) {
     struct progress *progress = user;
-    bool first = !progress->smoothing;
-    smooth(&progress->l_vec, report->l_vec, first);
-    smooth(&progress->l_con, report->l_con, first);
-    smooth(&progress->l_zero, report->l_zero, first);
-    smooth(&progress->pairs_per_second, report->pairs_per_second, first);
+    const int count = report->figure_count < PROGRESS_FIGURES ? report->figure_count : PROGRESS_FIGURES;
+    for (int i = 0; i < count; i++) smooth(&progress->figure[i], report->figures[i].value, !progress->smoothing);
+    smooth(&progress->samples_per_second, report->samples_per_second, !progress->smoothing);
     progress->smoothing = true;
-    char figures[192];
-    snprintf(figures, sizeof figures, "%.3g pairs/s  l_vec %.3f  l_con %.3f  l_vec/l_zero %.3f",
-             progress->pairs_per_second, progress->l_vec, progress->l_con, progress->l_vec / progress->l_zero);
-    show(progress, report->step, steps, figures);
+    char line[192];
+    size_t used = (size_t)snprintf(line, sizeof line, "%.3g pairs/s", progress->samples_per_second);
+    for (int i = 0; i < count; i++)
+        if (!is_yardstick(report, count, i)) add_figure(line, sizeof line, &used, report->figures[i].name, "", progress->figure[i]);
+    for (int i = 0; i < count; i++)
+        for (int k = 0; report->figures[i].over && k < count; k++)
+            if (strcmp(report->figures[i].over, report->figures[k].name) == 0)
+                add_figure(line, sizeof line, &used, report->figures[i].name, report->figures[k].name, progress->figure[i] / progress->figure[k]);
+    show(progress, report->step, steps, line);
 }
 
 void progress_on_task(void *user, const cover_task_report *report, int64_t steps) {
     struct progress *progress = user;
     smooth(&progress->loss, report->loss, !progress->smoothing);
-    smooth(&progress->pairs_per_second, report->samples_per_second, !progress->smoothing);
+    smooth(&progress->samples_per_second, report->samples_per_second, !progress->smoothing);
     progress->smoothing = true;
     char figures[192], score[64] = "";
     if (report->best_step > 0) snprintf(score, sizeof score, "  val %.4f  best %.4f", report->score, report->best_score);
-    snprintf(figures, sizeof figures, "%.3g samples/s  loss %.4f%s", progress->pairs_per_second, progress->loss, score);
+    snprintf(figures, sizeof figures, "%.3g samples/s  loss %.4f%s", progress->samples_per_second, progress->loss, score);
     show(progress, report->step, steps, figures);
 }

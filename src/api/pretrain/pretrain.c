@@ -33,12 +33,12 @@ static cover_status write_preview(struct run_job *job) {
 }
 
 static void log_step(struct pretraining *run, const cover_step_report *report) {
-    const struct event_scalar means[] = {
-        {"loss", report->loss},       {"l_vec", report->l_vec},         {"l_con", report->l_con},
-        {"l_zero", report->l_zero},   {"grad_norm", report->grad_norm},
-    };
-    const struct event_scalar speed[] = {{"seconds", report->seconds}, {"pairs_per_s", report->pairs_per_second}};
-    run_log_add(&run->job.log, report->step, means, sizeof means / sizeof *means);
+    const struct event_scalar loss = {"loss", report->loss}, norm = {"grad_norm", report->grad_norm};
+    const struct event_scalar speed[] = {{"seconds", report->seconds}, {"pairs_per_s", report->samples_per_second}};
+    run_log_add(&run->job.log, report->step, &loss, 1);
+    for (int i = 0; i < report->figure_count; i++)
+        run_log_add(&run->job.log, report->step, &(struct event_scalar){report->figures[i].name, report->figures[i].value}, 1);
+    run_log_add(&run->job.log, report->step, &norm, 1);
     run_log_set(&run->job.log, report->step, "lr", report->lr);
     run_log_add(&run->job.log, report->step, speed, sizeof speed / sizeof *speed);
 }

@@ -109,18 +109,15 @@ cover_status cover_trainer_step(cover_step_report *given, cover_trainer *trainer
     if (!trainer->core.reader.read) return fail(COVER_ERROR_ARGUMENT, "cover_trainer_step: the trainer has no dataset");
     struct core_step made;
     TRY(core_step(&made, &trainer->core));
-    const struct step_sums *sums = &made.sums;
-    const struct settings *s = &trainer->core.settings;
-    double valid = sums->count > 0 ? (double)sums->count : 1;
-    double total = (s->objective.loss_vec ? sums->term[TERM_VECTOR] / valid : 0) +
-                   (s->objective.loss_con ? 1 + sums->term[TERM_COSINE] / valid : 0);
-    if (sums->count == 0)
+    const struct model *model = &trainer->core.engine->model;
+    const int64_t count = made.sums.count;
+    if (count == 0)
         log_line(trainer->core.context, COVER_LOG_WARNING, "step %lld: no valid pixel in any pair, so no update was made",
                  (long long)trainer->core.step);
-    cover_step_report report = {.struct_size = sizeof report, .step = trainer->core.step, .loss = total,
-                                .l_vec = sums->term[TERM_VECTOR] / valid, .l_con = 1 + sums->term[TERM_COSINE] / valid,
-                                .l_zero = sums->zero / valid, .grad_norm = made.norm, .lr = made.rate, .seconds = made.seconds,
-                                .pairs_per_second = (double)s->common.batch / made.seconds, .valid_pixels = sums->count};
+    const double loss = model_figures(model, made.sums.term, count, trainer->figures);
+    cover_step_report report = {.struct_size = sizeof report, .step = trainer->core.step, .loss = loss, .figure_count = model->terms,
+                                .figures = trainer->figures, .grad_norm = made.norm, .lr = made.rate, .seconds = made.seconds,
+                                .samples_per_second = (double)trainer->core.settings.common.batch / made.seconds, .count = count};
     report_write(given, &report, sizeof report);
     return COVER_OK;
 }

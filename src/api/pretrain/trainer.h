@@ -10,6 +10,7 @@
 struct cover_trainer {
     struct trainer_core core;
     struct pair_maker maker;
+    cover_figure figures[MODEL_TERMS]; /* of the last step */
 };
 
 /* The same without a dataset: plans, weights and steps on views from elsewhere. */

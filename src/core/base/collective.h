@@ -16,7 +16,7 @@ typedef void collective_add(const void *user, float *y, const float *a, const fl
 cover_status collective_sum(struct communicator *communicator, float *values, int64_t count, collective_add *add,
                             const void *user);
 uint64_t collective_sum_bytes(int ranks, int64_t count);
-enum { COLLECTIVE_DOUBLES = 8 };
+enum { COLLECTIVE_DOUBLES = 32 };
 cover_status collective_sum_doubles(struct communicator *communicator, double *values, int count);
 /* Rank 0's bytes on every rank. */
 cover_status collective_broadcast(struct communicator *communicator, void *data, size_t bytes);

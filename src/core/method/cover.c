@@ -72,12 +72,16 @@ cover_status pair_model(struct model *model, cover_context *context, const struc
     TRY(pair_parameters(&model->parameters, context, settings));
     TRY(pair_graph_build(&pair, context, &model->parameters, settings, grid, PAIR_LOSS | PAIR_GRADIENT));
     model->graph = pair.graph;
-    model->term[TERM_VECTOR] = (struct loss_term){pair.vector_sum, 0};
-    model->term[TERM_COSINE] = (struct loss_term){pair.cosine_sum, 0};
+    model->term[TERM_VECTOR] = (struct loss_term){.name = "l_vec", .result = pair.vector_sum, .weight = settings->objective.loss_vec,
+                                                   .over = "l_zero"};
+    model->term[TERM_COSINE] =
+        (struct loss_term){.name = "l_con", .result = pair.cosine_sum, .offset = 1, .weight = settings->objective.loss_con};
+    model->term[TERM_ZERO] = (struct loss_term){.name = "l_zero", .result = ABSENT};
+    model->terms = PAIR_TERMS;
     return COVER_OK;
 }
 
 struct sample pair_sample(const struct view_pair *pair) {
     return (struct sample){.input = {[PAIR_IMAGES] = pair->moving, [PAIR_TRUTH] = pair->field, [PAIR_MASK] = pair->mask},
-                           .count = pair->valid, .zero = pair->zero_loss};
+                           .count = pair->valid, .known = {pair->zero_loss}};
 }

@@ -35,8 +35,9 @@ void pair_graph_free(struct pair_graph *pair);
 /* The full parameter table of a network: the same whatever is later built or left out. */
 cover_status pair_parameters(struct parameters *parameters, cover_context *context, const struct settings *settings);
 
-/* What the engine trains; its terms are the two sums.  A view pair as a sample of it: fixed lies behind moving. */
-enum { TERM_VECTOR, TERM_COSINE };
+/* What the engine trains; its terms: l_vec, l_con, and what the zero field would lose.  A view pair as a sample of it: fixed lies
+ * behind moving. */
+enum { TERM_VECTOR, TERM_COSINE, TERM_ZERO, PAIR_TERMS };
 cover_status pair_model(struct model *model, cover_context *context, const struct settings *settings, const struct grid *grid);
 struct sample pair_sample(const struct view_pair *pair);
 

@@ -18,12 +18,12 @@ struct sample_image {
 };
 
 /* What a run over one sample reads, and what its sums are later divided by. */
-enum { SAMPLE_INPUTS = 4 };
+enum { SAMPLE_INPUTS = 4, SAMPLE_KNOWN = 2 };
 struct sample {
     const struct sample_image *image;  /* NULL, or what stands for all that follows */
     const float *input[SAMPLE_INPUTS]; /* of each graph_input() */
     int64_t count;                     /* COVER: valid pixels; a task: 1 */
-    double zero;                       /* COVER: what the zero field would lose; else 0 */
+    double known[SAMPLE_KNOWN];        /* terms that need no run, by their place (struct loss_term) */
 };
 
 #endif

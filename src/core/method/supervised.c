@@ -109,7 +109,10 @@ cover_status task_model_of(struct model *model, cover_context *context, const st
     TRY(task_parameters_of(&model->parameters, context, kind, settings));
     TRY(task_build(&task, context, &model->parameters, kind, settings, grid, 1, TASK_LOSS | TASK_GRADIENT));
     model->graph = task.graph;
-    for (int i = 0; i < MODEL_TERMS; i++) model->term[i] = (struct loss_term){task.loss, i};
+    model->terms = kind->terms;
+    for (int i = 0; i < kind->terms; i++)
+        model->term[i] = (struct loss_term){.name = kind->term[i], .result = task.loss, .place = i,
+                                            .weight = kind->weight ? kind->weight(&settings->task, i) : 1};
     return COVER_OK;
 }
 

@@ -17,7 +17,7 @@ struct training_step {
     const struct adam *adam;   /* the update that follows, NULL = none; its scale is 1 / count */
     double clip;               /* of the norm, 0 = none */
     uint64_t only_ops;         /* for measuring: bits of ops to run, and nothing else; 0 = all */
-    double *term[MODEL_TERMS]; /* filled in by finish(): of each sample */
+    double *term[MODEL_TERMS]; /* filled in by finish(): of each sample, where the term is a result */
     double square_sum;         /* filled in by finish(): of the gradient, over all ranks; not finite if a term or the gradient is not */
 };
 
@@ -40,9 +40,9 @@ struct training {
     cover_status (*read)(struct training_state *state, float *weights, float *m, float *v, float *gradient);
     /* Sample `index` of the step that will run from this slot; free to change when this returns. */
     cover_status (*sample)(struct training_state *state, int slot, int64_t index, const struct sample *sample);
-    /* What the first `samples` of the slot count, where they were given as images; waits until their views are drawn.
+    /* What the first `samples` of the slot count and what is known of them, sums, where they were given as images; waits until their views are drawn.
      * COVER_ERROR_NUMERIC: an image has a value that is not finite. */
-    cover_status (*counts)(struct training_state *state, int slot, int64_t samples, int64_t *count, double *zero);
+    cover_status (*counts)(struct training_state *state, int slot, int64_t samples, int64_t *count, double known[SAMPLE_KNOWN]);
     /* Start a step and return at once; wait for it.  Nothing is updated where square_sum is not finite. */
     cover_status (*start)(struct training_state *state, int slot, const struct training_step *step);
     cover_status (*finish)(struct training_state *state, struct training_step *step);

@@ -101,7 +101,7 @@ cover_status engine_update(struct engine *engine, int64_t count, double norm, do
 bool step_counts(const struct step_sums *sums, double norm) { return sums->count > 0 && step_finite(sums, norm); }
 bool step_finite(const struct step_sums *sums, double norm) {
     double sum = norm;
-    for (int i = 0; i < MODEL_TERMS; i++) sum += sums->term[i];
+    for (int i = 0; i < MODEL_TERMS; i++) sum += sums->term[i]; /* zeros behind the model's */
     return isfinite(sum);
 }
 

@@ -25,7 +25,7 @@ typedef cover_status model_builder(struct model *model, cover_context *context, 
                                    const struct grid *grid);
 
 struct step_sums { /* over all samples of the step */
-    double term[MODEL_TERMS], zero;
+    double term[MODEL_TERMS]; /* of model.terms */
     int64_t count;
 };
 

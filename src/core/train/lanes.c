@@ -26,7 +26,7 @@ struct step_state {
     struct engine *engine;
     int64_t batch;
     struct lane *lanes;
-    double *term[MODEL_TERMS], *zero; /* of each sample */
+    double *term[MODEL_TERMS]; /* of each sample */
     int64_t *count;
     /* gradient buffers: a lane takes one before it takes a sample, so the earliest one in work always finishes */
     float **buffers;
@@ -127,15 +127,14 @@ static cover_status lanes_allocate(struct engine *engine) {
     state->block_count = (engine->model.parameters.floats + UPDATE_BLOCK - 1) / UPDATE_BLOCK;
     state->lanes = memory_zero(context, (size_t)engine->lanes * sizeof *state->lanes);
     bool room = true;
-    for (int i = 0; i < MODEL_TERMS; i++)
+    for (int i = 0; i < engine->model.terms; i++)
         room &= (state->term[i] = memory_zero(context, rows * sizeof *state->term[i])) != NULL;
-    state->zero = memory_zero(context, rows * sizeof *state->zero);
     state->count = memory_zero(context, rows * sizeof *state->count);
     state->buffers = memory_zero(context, (size_t)buffers * sizeof *state->buffers);
     state->free_buffers = memory_zero(context, (size_t)buffers * sizeof *state->free_buffers);
     state->pending = memory_zero(context, (size_t)buffers * sizeof *state->pending);
     state->block_sums = memory_zero(context, (size_t)state->block_count * sizeof *state->block_sums);
-    room &= state->lanes && state->zero && state->count && state->buffers && state->free_buffers && state->pending && state->block_sums;
+    room &= state->lanes && state->count && state->buffers && state->free_buffers && state->pending && state->block_sums;
     if (!room) return COVER_ERROR_MEMORY;
     for (; state->buffer_count < buffers; state->buffer_count++) /* zero: parameters without gradient and padding stay so */
         TRY(allocate_flat(&state->buffers[state->buffer_count], engine));
@@ -156,7 +155,6 @@ static void lanes_free(struct engine *engine) {
     for (int i = 0; i < state->buffer_count; i++) memory_free(context, state->buffers[i]);
     memory_free(context, state->lanes);
     for (int i = 0; i < MODEL_TERMS; i++) memory_free(context, state->term[i]);
-    memory_free(context, state->zero);
     memory_free(context, state->count);
     memory_free(context, state->buffers);
     memory_free(context, state->free_buffers);
@@ -275,12 +273,13 @@ static void finish_sample(struct step_state *state, struct lane *lane) {
     struct engine *engine = state->engine;
     const int64_t index = lane->index;
     const bool ran = lane->run.status == COVER_OK; /* else there are no results */
-    for (int i = 0; ran && i < MODEL_TERMS; i++) {
+    for (int i = 0; ran && i < engine->model.terms; i++) {
         const struct loss_term *term = &engine->model.term[i];
-        const double *loss = engine->executor->program_result(engine->program, &lane->run, term->result);
-        state->term[i][index] = loss[term->place];
+        const double *values = term->result == ABSENT ? lane->sample->known
+                                                      : engine->executor->program_result(engine->program, &lane->run, term->result);
+        state->term[i][index] = values[term->place];
     }
-    state->zero[index] = lane->sample->zero, state->count[index] = lane->sample->count;
+    state->count[index] = lane->sample->count;
     state->source->give_back(state->source->user, index, lane->sample);
     if (ran) deliver(state, index, lane->run.gradient);
     else step_failed(state, lane->run.status, lane->run.error);
@@ -330,8 +329,8 @@ static cover_status lanes_step(struct engine *engine, const struct sample_source
     pool_run(pool, lane_worker, state);
     if (state->status != COVER_OK) return fail(state->status, "%s", state->error);
     if (!engine->gradient) return fail(COVER_ERROR_CANCELLED, "the step was cancelled");
-    *sums = (struct step_sums){.zero = tree_sum(state->zero, 0, state->batch)};
-    for (int i = 0; i < MODEL_TERMS; i++) sums->term[i] = tree_sum(state->term[i], 0, state->batch);
+    *sums = (struct step_sums){0};
+    for (int i = 0; i < engine->model.terms; i++) sums->term[i] = tree_sum(state->term[i], 0, state->batch);
     for (int64_t i = 0; i < state->batch; i++) sums->count += state->count[i];
     return COVER_OK;
 }

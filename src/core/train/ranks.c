@@ -41,24 +41,46 @@ cover_status ranks_join(struct engine *engine, const struct share *share) {
     return share->with && engine->stepper->join ? engine->stepper->join(engine) : COVER_OK;
 }
 
+_Static_assert((int)COLLECTIVE_DOUBLES > (int)MODEL_TERMS, "terms and a count go round at once");
+
+/* Terms that are known without a run, or those that are not, to values or back; how many there are. */
+static int terms_of(const struct engine *engine, bool known, double *terms, double *values, bool back) {
+    int found = 0;
+    for (int i = 0; i < engine->model.terms; i++) {
+        if ((engine->model.term[i].result == ABSENT) != known) continue;
+        if (back) terms[i] = values[found++];
+        else values[found++] = terms[i];
+    }
+    return found;
+}
+
+static cover_status sum_results(const struct engine *engine, struct step_sums *sums) {
+    double values[MODEL_TERMS];
+    TRY(collective_sum_doubles(engine->share.with, values, terms_of(engine, false, sums->term, values, false)));
+    terms_of(engine, false, sums->term, values, true);
+    return COVER_OK;
+}
+
 cover_status ranks_sum_counts(struct engine *engine, cover_status own, struct step_sums *sums) {
     struct communicator *c = engine->share.with;
     TRY(collective_agree(c, own));
-    double values[] = {sums->zero, (double)sums->count}; /* a count is exact: far below 2^53 */
-    TRY(collective_sum_doubles(c, values, 2));
-    sums->zero = values[0], sums->count = (int64_t)values[1];
+    double values[1 + MODEL_TERMS] = {(double)sums->count}; /* a count is exact: far below 2^53 */
+    const int known = terms_of(engine, true, sums->term, values + 1, false);
+    TRY(collective_sum_doubles(c, values, 1 + known));
+    terms_of(engine, true, sums->term, values + 1, true);
+    sums->count = (int64_t)values[0];
     return COVER_OK;
 }
 
 cover_status ranks_sum_terms(struct engine *engine, cover_status own, struct step_sums *sums) {
     struct communicator *c = engine->share.with;
     TRY(collective_agree(c, own));
-    return collective_sum_doubles(c, sums->term, MODEL_TERMS);
+    return sum_results(engine, sums);
 }
 
 cover_status ranks_sum(struct engine *engine, cover_status own, struct step_sums *sums) {
     TRY(ranks_sum_counts(engine, own, sums));
-    TRY(collective_sum_doubles(engine->share.with, sums->term, MODEL_TERMS));
+    TRY(sum_results(engine, sums));
     return collective_sum(engine->share.with, engine->gradient, engine->model.parameters.floats, add, engine);
 }
 

@@ -19,7 +19,7 @@ cover_status ranks_join(struct engine *engine, const struct share *share);
 /* After each rank's own samples: how did that go (own), then sums and engine->gradient of all ranks.  Every rank gets the same
  * status, and after an error the step was not made anywhere. */
 cover_status ranks_sum(struct engine *engine, cover_status own, struct step_sums *sums);
-/* The same in parts, where a device adds up gradients itself: count and zero, which it needs first, and the terms. */
+/* The same in parts, where a device adds up gradients itself: count and what is known without a run, which it needs first, and the other terms. */
 cover_status ranks_sum_counts(struct engine *engine, cover_status own, struct step_sums *sums);
 cover_status ranks_sum_terms(struct engine *engine, cover_status own, struct step_sums *sums);
 /* After work that must go alike on all ranks, but does not tell them: an error gives up everywhere.  Returns own. */

@@ -48,7 +48,7 @@ static cover_status resident_allocate(struct engine *engine) {
     size_t bytes = (size_t)engine->model.parameters.floats * sizeof(float);
     for (size_t i = 0; i < sizeof flat / sizeof *flat; i++)
         if (!(*flat[i] = memory_zero(engine->context, bytes))) return COVER_ERROR_MEMORY;
-    for (int i = 0; i < MODEL_TERMS; i++)
+    for (int i = 0; i < engine->model.terms; i++)
         if (!(state->term[i] = memory_zero(engine->context, (size_t)engine->batch * sizeof(double)))) return COVER_ERROR_MEMORY;
     return device_of(engine)->allocate(state->training);
 }
@@ -83,6 +83,12 @@ static cover_status resident_fetch(struct engine *engine) {
     return COVER_OK;
 }
 
+/* Terms that need no run. */
+static void add_known(const struct engine *engine, struct step_sums *sums, const double known[SAMPLE_KNOWN]) {
+    for (int i = 0; i < engine->model.terms; i++)
+        if (engine->model.term[i].result == ABSENT) sums->term[i] += known[engine->model.term[i].place];
+}
+
 /* Samples [from, to) of the step in `slot`, as the source counts them from `base`, to the device. */
 static cover_status give_samples(struct engine *engine, const struct sample_source *source, int slot, int64_t base, int64_t from,
                                  struct step_sums *sums) {
@@ -91,7 +97,8 @@ static cover_status give_samples(struct engine *engine, const struct sample_sour
         if (cancelled(engine->context)) return fail(COVER_ERROR_CANCELLED, "the step was cancelled");
         TRY(source->take(source->user, base + i, &sample));
         cover_status status = device_of(engine)->sample(engine->state->training, slot, i, sample);
-        sums->zero += sample->zero, sums->count += sample->count;
+        sums->count += sample->count;
+        add_known(engine, sums, sample->known);
         engine->state->images = sample->image != NULL;
         source->give_back(source->user, base + i, sample);
         TRY(status);
@@ -107,7 +114,11 @@ static cover_status gather(struct engine *engine, const struct sample_source *so
     if (known < 0) return fail(state->ahead_status, "%s", state->ahead_error);
     *sums = known > 0 ? state->ahead_sums : (struct step_sums){0};
     TRY(give_samples(engine, source, state->slot, 0, known, sums));
-    return state->images ? device_of(engine)->counts(state->training, state->slot, engine->batch, &sums->count, &sums->zero) : COVER_OK;
+    if (!state->images) return COVER_OK;
+    double of_views[SAMPLE_KNOWN] = {0};
+    TRY(device_of(engine)->counts(state->training, state->slot, engine->batch, &sums->count, of_views));
+    add_known(engine, sums, of_views);
+    return COVER_OK;
 }
 
 /* While the device works: the samples of the next step.  An error waits until they are asked for. */
@@ -132,7 +143,8 @@ static cover_status run(struct engine *engine, const struct sample_source *sourc
     look_ahead(engine, source);
     TRY(device_of(engine)->finish(state->training, &step));
     state->square_sum = step.square_sum, state->newer = true;
-    for (int i = 0; i < MODEL_TERMS; i++) sums->term[i] = tree_sum(state->term[i], 0, engine->batch);
+    for (int i = 0; i < engine->model.terms; i++)
+        if (engine->model.term[i].result != ABSENT) sums->term[i] = tree_sum(state->term[i], 0, engine->batch);
     return COVER_OK;
 }
 

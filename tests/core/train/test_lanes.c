@@ -29,7 +29,7 @@ static cover_status tiny_model(struct model *model, cover_context *context, cons
     const int x = graph_input(graph, "x", 1, of, 1), truth = graph_input(graph, "truth", 1, of, 2), mask = graph_input(graph, "mask", 1, of, 1);
     const int weights = graph_parameter(graph, "weights", 4, (const int64_t[]){2, 1, 1, 1}, 1, INIT_KAIMING_NORMAL);
     const int loss = graph_vector_loss(graph, graph_conv(graph, x, ABSENT, weights, ABSENT, 1, ELEMENT_F32, NULL), truth, mask);
-    for (int i = 0; i < MODEL_TERMS; i++) model->term[i].result = graph_result(graph, loss);
+    model->term[model->terms++] = (struct loss_term){.name = "error", .result = graph_result(graph, loss), .weight = 1};
     graph_differentiate(graph, &(struct derivative){.outputs = 1, .output = {loss}, .gradient = {loss}});
     return graph_finish(graph);
 }

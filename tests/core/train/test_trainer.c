@@ -109,7 +109,15 @@ static struct figures train(int threads, const char *lanes, const char *batch) {
     for (int i = 0; i < 3; i++) {
         cover_step_report report = COVER_STEP_REPORT_INIT;
         ck_assert_ok(cover_trainer_step(&report, trainer));
-        ck_assert(isfinite(report.loss) && report.l_vec > 0 && report.l_zero > 0 && report.valid_pixels > 0);
+        ck_assert(isfinite(report.loss) && report.count > 0);
+        static const char *const names[] = {"l_vec", "l_con", "l_zero"};
+        for (int k = 0; k < 3; k++) {
+            ck_assert_str_eq(report.figures[k].name, names[k]);
+            ck_assert_double_gt(report.figures[k].value, 0);
+        }
+        ck_assert_double_eq(report.loss, cover_figure_value(report.figures, report.figure_count, "l_vec") +
+                                             cover_figure_value(report.figures, report.figure_count, "l_con"));
+        ck_assert(report.figure_count == 3 && isnan(cover_figure_value(report.figures, report.figure_count, "dice")));
         figures.loss[i] = report.loss, figures.norm[i] = report.grad_norm;
     }
     size_t bytes = (size_t)trainer->core.engine->model.parameters.floats * sizeof(float);
@@ -205,8 +213,8 @@ START_TEST(a_step_without_a_valid_pixel_updates_nothing) {
         cover_step_report report = COVER_STEP_REPORT_INIT;
         int64_t updates = trainer->core.engine->updates;
         ck_assert_ok(cover_trainer_step(&report, trainer));
-        seen += report.valid_pixels == 0;
-        ck_assert_int_eq(trainer->core.engine->updates, updates + (report.valid_pixels > 0));
+        seen += report.count == 0;
+        ck_assert_int_eq(trainer->core.engine->updates, updates + (report.count > 0));
     }
     ck_assert_int_gt(seen, 0);
     cover_trainer_destroy(trainer);
