@@ -1,5 +1,5 @@
 /* A whole model against its golden file: levels, field, mask, losses, every gradient, ten optimiser steps. */
-#include "core/train/pairs.h"
+#include "core/objective/pairs.h"
 #include "golden.h"
 
 #include <math.h>

@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 
 # A room, and the rooms that its files may include headers of, beside its own and those in folders under it.  Lowest first.
-CORE = "core/base core/settings core/graph core/nn core/views core/method core/train core/metrics"
+CORE = "core/base core/settings core/graph core/nn core/views core/method core/train core/objective core/metrics"
 FILES = "io/bytes io/image io/dataset io/weights io/pack io/check"
 ROOMS = {
     "core/base": "",
@@ -23,6 +23,7 @@ ROOMS = {
     "core/views": "core/base core/settings",
     "core/method": "core/base core/settings core/graph core/nn core/views",
     "core/train": "core/base core/settings core/graph core/nn core/views core/method",
+    "core/objective": "core/base core/settings core/graph core/nn core/views core/method core/train",
     "cpu": "core/base core/graph",
     "cuda": "core/base core/settings core/graph core/views core/method core/train",
     "comm": "core/base",

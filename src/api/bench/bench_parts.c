@@ -4,7 +4,7 @@
 #include "core/base/philox.h"
 #include "core/graph/session.h"
 #include "core/nn/backbone.h"
-#include "core/train/pairs.h"
+#include "core/objective/pairs.h"
 
 static void random_values(float *values, int64_t count, float low, float high, uint32_t what) {
     for (int64_t i = 0; i < count; i += 4) {

@@ -13,17 +13,30 @@ enum { PARTS = 4 };
 
 static int64_t part_channels(int part, int channels, int ndim) { return part < 2 ? channels : part == 2 ? ndim : 1; }
 
-/* Pairs of the step behind the last one: drawn like all others, but never trained on. */
-static cover_status draw_pair(cover_trainer *trainer, float *const out[PARTS], int index) {
-    const struct sample *sample;
-    const struct grid *grid = &trainer->core.engine->grid;
-    TRY(prefetch_redraw(trainer->core.prefetch, trainer->core.settings.common.steps, index, &sample));
-    const float *images = sample->input[PAIR_IMAGES];
-    const float *from[PARTS] = {images, images + grid_pixels(grid) * trainer->core.reader.channels, sample->input[PAIR_TRUTH],
-                                sample->input[PAIR_MASK]};
-    for (int i = 0; i < PARTS; i++)
-        memcpy(out[i], from[i], (size_t)(grid_pixels(grid) * part_channels(i, trainer->core.reader.channels, grid->ndim)) * sizeof(float));
-    return COVER_OK;
+/* The tensor of the picture's input, in the graph of a sample. */
+static const struct tensor *input_of(const cover_trainer *trainer, const struct objective_picture *picture) {
+    const struct graph *graph = &trainer->core.engine->model.graph;
+    for (int t = 0; t < graph->tensor_count; t++)
+        if (graph->tensors[t].storage == STORAGE_INPUT && graph->tensors[t].index == picture->input && graph->tensors[t].parent == ABSENT)
+            return &graph->tensors[t];
+    return NULL;
+}
+
+struct shown { /* one picture of one sample */
+    char name[32];
+    int64_t shape[4];
+    float *values;
+};
+
+static cover_status show(struct shown *shown, const cover_trainer *trainer, const struct objective_picture *picture, const struct sample *sample,
+                         int number) {
+    const struct tensor *input = input_of(trainer, picture);
+    if (!input) return fail(COVER_ERROR_INTERNAL, "objective %s: there is no input for its picture '%s'", trainer->objective->name, picture->name);
+    const int64_t values = tensor_elements(input) / input->images;
+    memcpy(shown->shape, (int64_t[]){input->grid.size[0], input->grid.size[1], input->grid.size[2], input->channels}, sizeof shown->shape);
+    snprintf(shown->name, sizeof shown->name, "%d.%s", number, picture->name);
+    shown->values = memory_copy(trainer->core.context, sample->input[picture->input] + picture->image * values, (size_t)values * sizeof(float));
+    return shown->values ? COVER_OK : COVER_ERROR_MEMORY;
 }
 
 static int64_t drawn_sample(const cover_trainer *trainer, int index) {
@@ -32,39 +45,35 @@ static int64_t drawn_sample(const cover_trainer *trainer, int index) {
     return order_sample((uint64_t)s->common.seed, number / count, number % count, count);
 }
 
+/* Samples of the step behind the last one: drawn like all others, but never trained on. */
 cover_status preview_write(cover_trainer *trainer, const char *path) {
     cover_context *context = trainer->core.context;
-    const struct grid *grid = &trainer->core.engine->grid;
-    int count = grid->ndim == 3 ? 1 : trainer->core.settings.common.batch < PREVIEW_PAIRS ? (int)trainer->core.settings.common.batch : PREVIEW_PAIRS;
-    struct tensor_output tensors[PREVIEW_PAIRS * PARTS];
+    const int64_t steps = trainer->core.settings.common.steps, batch = trainer->core.settings.common.batch;
+    const int count = trainer->core.engine->grid.ndim == 3 ? 1 : batch < PREVIEW_PAIRS ? (int)batch : PREVIEW_PAIRS;
+    struct shown shown[PREVIEW_PAIRS * OBJECTIVE_PICTURES] = {0};
+    struct tensor_output tensors[PREVIEW_PAIRS * OBJECTIVE_PICTURES];
     struct tensor_pair metadata[PREVIEW_PAIRS + 1];
-    char names[PREVIEW_PAIRS * PARTS][32], keys[PREVIEW_PAIRS][32], samples[PREVIEW_PAIRS][256];
-    char dataset[128];
-    int64_t shapes[PARTS][4];
-    float *values[PREVIEW_PAIRS][PARTS] = {{0}};
-    cover_status status = COVER_ERROR_MEMORY;
+    char keys[PREVIEW_PAIRS][32], samples[PREVIEW_PAIRS][256], dataset[128];
+    int used = 0;
+    cover_status status;
     if (file_exists(path)) return COVER_OK;
     for (int k = 0; k < count; k++) {
-        for (int i = 0; i < PARTS; i++) {
-            int64_t channels = part_channels(i, trainer->core.reader.channels, grid->ndim);
-            values[k][i] = memory_alloc(context, (size_t)(grid_pixels(grid) * channels) * sizeof(float));
-            if (!values[k][i]) goto done;
-            memcpy(shapes[i], (int64_t[]){grid->size[0], grid->size[1], grid->size[2], channels}, sizeof shapes[i]);
-            snprintf(names[k * PARTS + i], sizeof names[0], "%d.%s", k, parts[i]);
-            tensors[k * PARTS + i] = (struct tensor_output){.name = names[k * PARTS + i], .type = TENSOR_F32, .rank = 4,
-                                                            .shape = shapes[i], .data = values[k][i]};
+        const struct sample *sample;
+        GO(prefetch_redraw(trainer->core.prefetch, steps, k, &sample));
+        for (const struct objective_picture *picture = trainer->objective->picture; picture->name; picture++, used++) {
+            GO(show(&shown[used], trainer, picture, sample, k));
+            tensors[used] = (struct tensor_output){.name = shown[used].name, .type = TENSOR_F32, .rank = 4, .shape = shown[used].shape,
+                                                   .data = shown[used].values};
         }
-        GO(draw_pair(trainer, values[k], k));
         snprintf(keys[k], sizeof keys[k], "%d.name", k);
         snprintf(samples[k], sizeof samples[k], "%s", trainer->core.reader.name(trainer->core.reader.user, drawn_sample(trainer, k)));
         metadata[k] = (struct tensor_pair){keys[k], samples[k]};
-        status = COVER_ERROR_MEMORY;
     }
     snprintf(dataset, sizeof dataset, "%lld samples, content %.12s", (long long)trainer->core.reader.count, trainer->core.hash);
     metadata[count] = (struct tensor_pair){"dataset", dataset};
-    status = safetensors_write(context, path, tensors, count * PARTS, metadata, count + 1);
+    status = safetensors_write(context, path, tensors, used, metadata, count + 1);
 done:
-    for (int k = 0; k < PREVIEW_PAIRS * PARTS; k++) memory_free(context, values[k / PARTS][k % PARTS]);
+    for (int i = 0; i < PREVIEW_PAIRS * OBJECTIVE_PICTURES; i++) memory_free(context, shown[i].values);
     return status;
 }
 

@@ -1,4 +1,4 @@
-/* The public trainer: a trainer core that learns from view pairs, alone or with other ranks (include/libcover/trainer.h). */
+/* The public trainer: a trainer core that learns what an objective says, alone or with other ranks (include/libcover/trainer.h). */
 #include "trainer.h"
 
 #include "core/train/ranks.h"
@@ -13,7 +13,7 @@
 /* ---- the dataset */
 
 /* Refuse here, by the dataset's smallest image, what would fail in the middle of a run. */
-static cover_status check_dataset(const struct settings *settings, const cover_dataset_info *info) {
+static cover_status check_dataset(const struct objective *objective, const struct settings *settings, const cover_dataset_info *info) {
     if (info->samples < 1) return fail(COVER_ERROR_SHAPE, "the dataset is empty");
     if (info->dims != settings->network.dims)
         return fail(COVER_ERROR_SHAPE, "the dataset has %dD images, but dims=%d; use a preset for %dD", info->dims,
@@ -23,27 +23,32 @@ static cover_status check_dataset(const struct settings *settings, const cover_d
                     info->channels, (int)settings->network.channels, info->channels);
     struct grid smallest = {.ndim = info->dims, .size = {info->min_size[0], info->min_size[1], info->min_size[2]}};
     struct grid largest = {.ndim = info->dims, .size = {info->max_size[0], info->max_size[1], info->max_size[2]}};
-    TRY(sevr_accepts(settings, &smallest, info->channels));
-    return sevr_accepts(settings, &largest, info->channels);
+    TRY(objective->accepts(settings, &smallest, info->channels));
+    return objective->accepts(settings, &largest, info->channels);
 }
 
 /* ---- life */
 
 static cover_status samples(const struct sample_maker **maker, struct trainer_core *core) {
     cover_trainer *trainer = (cover_trainer *)core;
-    *maker = &trainer->maker.maker;
-    return pair_maker(&trainer->maker, core->context, &core->settings, &core->reader);
+    if (!trainer->maker && !(trainer->maker = memory_zero(core->context, trainer->objective->maker_bytes))) return COVER_ERROR_MEMORY;
+    *maker = trainer->maker;
+    return trainer->objective->maker(trainer->maker, core->context, &core->settings, &core->reader);
 }
 static cover_status save(struct trainer_core *core, const char *path) { return core_write(core, path, NULL, 0); }
 
-static const struct trainer_kind pretraining = {.objective = "cover", .foreign = "give one of this objective, or start a new run",
-                                                .sample = "pair", .model = pair_model, .samples = samples, .save = save};
+static struct trainer_kind kind_of(const struct objective *objective) {
+    return (struct trainer_kind){.objective = objective->name, .foreign = "give one of this objective, or start a new run",
+                                 .sample = objective->sample, .model = objective->build, .samples = samples, .save = save};
+}
 
-cover_status trainer_create_bare(cover_trainer **made, cover_context *context, const cover_config *config) {
+static cover_status create_bare(cover_trainer **made, cover_context *context, const cover_config *config,
+                                const struct objective *objective) {
     cover_trainer *trainer = memory_zero(context, sizeof *trainer);
     if (!trainer) return COVER_ERROR_MEMORY;
     cover_status status;
-    GO(core_begin(&trainer->core, &pretraining, context, config, context->communicator));
+    trainer->objective = objective, trainer->kind = kind_of(objective);
+    GO(core_begin(&trainer->core, &trainer->kind, context, config, context->communicator));
     GO(core_engine(&trainer->core));
     *made = trainer;
 done:
@@ -52,9 +57,9 @@ done:
 }
 
 static cover_status create_here(cover_trainer **made, cover_context *context, cover_dataset *dataset, const cover_config *config,
-                                const cover_dataset_info *info) {
-    TRY(check_dataset(config_settings(config), info));
-    TRY(trainer_create_bare(made, context, config));
+                                const struct objective *objective, const cover_dataset_info *info) {
+    TRY(check_dataset(objective, config_settings(config), info));
+    TRY(create_bare(made, context, config, objective));
     core_data(&(*made)->core, dataset, info);
     return COVER_OK;
 }
@@ -78,6 +83,11 @@ static cover_status same_run(cover_context *context, const cover_config *config,
 cover_status cover_trainer_create(cover_trainer **out, cover_context *context, cover_dataset *dataset,
                                   const cover_config *config) {
     if (!out || !context || !dataset || !config) return fail(COVER_ERROR_ARGUMENT, "cover_trainer_create: an argument is NULL");
+    return trainer_create_of(out, context, dataset, config, objective_of(&config_settings(config)->objective));
+}
+
+cover_status trainer_create_of(cover_trainer **out, cover_context *context, cover_dataset *dataset, const cover_config *config,
+                               const struct objective *objective) {
     cover_dataset_info info = COVER_DATASET_INFO_INIT;
     struct communicator *ranks = context->communicator;
     cover_trainer *trainer = NULL;
@@ -85,7 +95,7 @@ cover_status cover_trainer_create(cover_trainer **out, cover_context *context, c
     if (status == COVER_OK) status = cover_dataset_get_info(&info, dataset);
     TRY(collective_agree(ranks, status));
     if (ranks) TRY(same_run(context, config, &info));
-    GO(collective_agree(ranks, create_here(&trainer, context, dataset, config, &info)));
+    GO(collective_agree(ranks, create_here(&trainer, context, dataset, config, objective, &info)));
     GO(ranks_share_state(trainer->core.engine));
     if (ranks && ranks->rank == 0 && !share_keeps_bits(ranks->ranks))
         log_line(context, COVER_LOG_WARNING, "with %d ranks losses and weights are not the same bits as with 1, 2, 4, 8, ... ranks",
@@ -99,6 +109,7 @@ done:
 void cover_trainer_destroy(cover_trainer *trainer) {
     if (!trainer) return;
     core_free(&trainer->core);
+    memory_free(trainer->core.context, trainer->maker);
     memory_free(trainer->core.context, trainer);
 }
 
@@ -112,8 +123,8 @@ cover_status cover_trainer_step(cover_step_report *given, cover_trainer *trainer
     const struct model *model = &trainer->core.engine->model;
     const int64_t count = made.sums.count;
     if (count == 0)
-        log_line(trainer->core.context, COVER_LOG_WARNING, "step %lld: no valid pixel in any pair, so no update was made",
-                 (long long)trainer->core.step);
+        log_line(trainer->core.context, COVER_LOG_WARNING, "step %lld: no %s, so no update was made",
+                 (long long)trainer->core.step, trainer->objective->counts);
     const double loss = model_figures(model, made.sums.term, count, trainer->figures);
     cover_step_report report = {.struct_size = sizeof report, .step = trainer->core.step, .loss = loss, .figure_count = model->terms,
                                 .figures = trainer->figures, .grad_norm = made.norm, .lr = made.rate, .seconds = made.seconds,

@@ -3,17 +3,20 @@
 #define COVER_API_TRAINER_H
 
 #include "api/run/trainer_core.h"
-#include "core/train/pairs.h"
+#include "core/objective/objective.h"
 
 #include <libcover/trainer.h>
 
 struct cover_trainer {
     struct trainer_core core;
-    struct pair_maker maker;
+    const struct objective *objective;
+    struct trainer_kind kind;   /* the objective's */
+    struct sample_maker *maker; /* NULL until samples are needed */
     cover_figure figures[MODEL_TERMS]; /* of the last step */
 };
 
-/* The same without a dataset: plans, weights and steps on views from elsewhere. */
-cover_status trainer_create_bare(cover_trainer **trainer, cover_context *context, const cover_config *config);
+/* cover_trainer_create() with an objective that need not be in the table. */
+cover_status trainer_create_of(cover_trainer **trainer, cover_context *context, cover_dataset *dataset, const cover_config *config,
+                               const struct objective *objective);
 
 #endif

@@ -24,7 +24,7 @@ struct trainer_kind {
 };
 
 struct trainer_core { /* the first member of each trainer */
-    const struct trainer_kind *kind;
+    const struct trainer_kind *kind; /* lives as long */
     cover_context *context;
     struct communicator *ranks;   /* that share each batch; NULL = alone */
     const cover_dataset *dataset; /* NULL: steps are on samples from elsewhere */

@@ -1,4 +1,4 @@
-/* A sample: what a run of a model over one view pair, or one labelled image, reads.  Made by pairs.c and cases.c in train/, taken by the
+/* A sample: what a run of a model over one view pair, or one labelled image, reads.  Made by pairs.c in objective/ and cases.c in train/, taken by the
  * engine and by devices that train. */
 #ifndef COVER_SAMPLE_H
 #define COVER_SAMPLE_H

@@ -47,6 +47,13 @@ static const char task_kind_names[] =
 #undef TASK_KIND
     ;
 #define TASK_KINDS (task_kind_names + 1)
+/* The choices of `objective`, as the other rows write theirs. */
+static const char objective_names[] =
+#define OBJECTIVE(name) "|" #name
+#include "objectives.def"
+#undef OBJECTIVE
+    ;
+#define OBJECTIVES (objective_names + 1)
 static const struct row rows[] = {
 #define PART(part)
 #define END(part)

@@ -5,7 +5,7 @@
 
 #include "engine.h"
 
-/* How samples are made: pairs.h for pretraining, cases.h for tasks. */
+/* How samples are made: an objective's row says it of pretraining, cases.h of tasks. */
 struct sample_maker {
     int64_t floats; /* memory of one sample */
     /* Scratch memory of one thread. */

@@ -1,7 +1,7 @@
 /* Backbone, head, losses and warp as calls of their own: together they are the trainer's objective, value and gradient. */
 #include "../../check_main.h"
 #include "core/base/philox.h"
-#include "core/train/pairs.h"
+#include "core/objective/pairs.h"
 #include "core/train/prefetch.h"
 
 #include <libcover/cover.h>

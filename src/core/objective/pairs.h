@@ -5,7 +5,7 @@
 
 #include "core/method/cover.h"
 #include "core/method/reader.h"
-#include "prefetch.h"
+#include "core/train/prefetch.h"
 
 struct pair_maker {
     struct sample_maker maker;

@@ -1,7 +1,8 @@
-/* View pairs as samples.  Called by the trainer, bench and golden_check. */
+/* COVER as an objective: its row, and view pairs as samples.  Called by the trainer through objective.h, by bench and golden_check. */
 #include "pairs.h"
 
-#include "order.h"
+#include "core/train/order.h"
+#include "objective.h"
 
 #include <string.h>
 
@@ -88,3 +89,22 @@ cover_status pair_maker(struct pair_maker *maker, cover_context *context, const 
         return fail(COVER_ERROR_SHAPE, "an image is too large");
     return pair_floats(&maker->maker.floats, &crop, reader->channels);
 }
+
+static cover_status make(struct sample_maker *maker, cover_context *context, const struct settings *settings,
+                         const struct sample_reader *reader) {
+    return pair_maker((struct pair_maker *)maker, context, settings, reader);
+}
+
+static const struct objective_picture pictures[] = {
+    {"moving", PAIR_IMAGES, 0}, {"fixed", PAIR_IMAGES, 1}, {"field", PAIR_TRUTH, 0}, {"mask", PAIR_MASK, 0}, {0},
+};
+const struct objective objective_cover = {
+    .name = "cover",
+    .sample = "pair",
+    .counts = "valid pixel in any pair",
+    .build = pair_model,
+    .accepts = sevr_accepts,
+    .maker_bytes = sizeof(struct pair_maker),
+    .maker = make,
+    .picture = pictures,
+};

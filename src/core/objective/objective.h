@@ -1,0 +1,33 @@
+/* What pretraining minimises: a row each, named in core/settings/objectives.def.  A row says how its network, graph and terms are built and
+ * how its samples are made; engine, trainers, files and pages know no more of it.  Called by api/pretrain/trainer.c. */
+#ifndef COVER_OBJECTIVE_H
+#define COVER_OBJECTIVE_H
+
+#include "core/method/reader.h"
+#include "core/train/prefetch.h"
+
+/* An input of a sample that is kept for the report, under this name. */
+struct objective_picture {
+    const char *name;
+    int input, image; /* of the graph; of the input's images */
+};
+enum { OBJECTIVE_PICTURES = 8 };
+
+struct objective {
+    const char *name;   /* in settings, checkpoints and weight files */
+    const char *sample; /* a sample in messages: "pair" */
+    const char *counts; /* what its samples count, in messages: "valid pixel in any pair" */
+    model_builder *build;
+    /* Images of this size are large enough, and not too large; else COVER_ERROR_SHAPE. */
+    cover_status (*accepts)(const struct settings *settings, const struct grid *grid, int channels);
+    /* How samples are made: fills maker_bytes of memory whose first member is the maker.  Everything given lives as long. */
+    size_t maker_bytes;
+    cover_status (*maker)(struct sample_maker *maker, cover_context *context, const struct settings *settings,
+                          const struct sample_reader *reader);
+    const struct objective_picture *picture; /* ends with a name of NULL */
+};
+
+/* Of the settings; never NULL. */
+const struct objective *objective_of(const struct objective_settings *settings);
+
+#endif
