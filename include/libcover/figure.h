@@ -1,5 +1,12 @@
 /* Figures: numbers with their names, as steps and reports carry them, whatever is minimised.
- * Owner: whoever made them says so.  Threads: plain values. */
+ *
+ * Owner:      whoever made them; a report's are inside it or its trainer's, as the report says
+ * Lifetime:   names are static text
+ * Threads:    plain values
+ * Callbacks:  none
+ * NULL:       figures may be NULL: there is none
+ * Errors:     none
+ * Stability:  experimental: fields may still be added */
 #ifndef LIBCOVER_FIGURE_H
 #define LIBCOVER_FIGURE_H
 
