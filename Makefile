@@ -4,6 +4,7 @@
 #   make bench      what this machine does, into bench/results/
 #   make check-gpu  everything of the CUDA module on this machine's GPU, and a report in bench/results/
 #   make deps       installs what the build and the tests need
+#   make check-quick  the tests that are over in seconds
 #   make check      every test; the last line is "N passed, N failed, N skipped"
 MESON ?= meson
 PYTHON ?= python3
@@ -12,7 +13,7 @@ PREFIX ?= /usr/local
 MESON_FLAGS ?=
 TEST_FLAGS ?=
 
-.PHONY: all demo check check-gpu install bench bench-compare deps asan tsan clean
+.PHONY: all demo check check-quick check-gpu install bench bench-compare deps asan tsan clean
 
 all: build/build.ninja
 	@ninja -C build
@@ -30,6 +31,12 @@ deps:
 check: all
 	@rm -f build/meson-logs/testlog.json
 	@$(MESON) test -C build --no-rebuild --print-errorlogs $(TEST_FLAGS) || true
+	@$(PYTHON) tests/summary.py build
+
+# The inner loop, under 20 seconds on two processors: all tests but those of the suite slow.
+check-quick: all
+	@rm -f build/meson-logs/testlog.json
+	@$(MESON) test -C build --no-rebuild --print-errorlogs --no-suite slow $(TEST_FLAGS) || true
 	@$(PYTHON) tests/summary.py build
 
 # On a machine with a GPU; CHECK_FLAGS="--parts test,golden" runs some parts alone.
