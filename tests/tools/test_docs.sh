@@ -12,8 +12,13 @@ sed -n 's/^| `\([a-z]*\)` |.*/\1/p' README.md | sort >"$tmp/readme"
 last='cover -h'
 holds cmp "$tmp/readme" "$tmp/verbs"
 
+it 'every file and folder that CONTRIBUTING names is there'
+for name in $(grep -oE '`[a-z.A-Z_]+/[^ `]*`|`[A-Z]+\.md`' CONTRIBUTING.md | tr -d '\140'); do
+    holds test -e "$name"
+done
+
 it 'every link to a file leads somewhere'
-for page in README.md docs/*.md examples/data/README.md; do
+for page in README.md CONTRIBUTING.md CHANGELOG.md docs/*.md examples/data/README.md; do
     for link in $(grep -oE '\]\([^)#]+' "$page" | sed 's/^](//' | grep -v '^http'); do
         holds test -e "$(dirname "$page")/$link"
     done
