@@ -42,7 +42,12 @@ typedef void product_fn(const struct product *product);
 #define TEXT(name) #name
 #define TEXT_ISA(isa) TEXT(isa)
 #define ISA_TEXT TEXT_ISA(CONV_ISA)
-#define product_table ISA_NAME(conv_product)
+/* Products of floats are built once for instruction sets that multiply floats alike. */
+#ifndef CONV_PRODUCTS
+#define CONV_PRODUCTS CONV_ISA
+#endif
+#define PRODUCTS_NAME(name) JOIN_ISA(name, CONV_PRODUCTS)
+#define product_table PRODUCTS_NAME(conv_product)
 #define direct_weights_prepare ISA_NAME(conv_weights_prepare)
 #define direct_weights ISA_NAME(conv_weights)
 

@@ -29,9 +29,9 @@ struct thin_product {
 };
 typedef void thin_product_fn(const struct thin_product *product);
 
-#define thin_beside ISA_NAME(thin_beside)
-#define thin_across ISA_NAME(thin_across)
-#define thin_grouped ISA_NAME(thin_grouped)
+#define thin_beside PRODUCTS_NAME(thin_beside)
+#define thin_across PRODUCTS_NAME(thin_across)
+#define thin_grouped PRODUCTS_NAME(thin_grouped)
 #define thin_source_of ISA_NAME(thin_source_of)
 #define thin_gather ISA_NAME(thin_gather)
 #define thin_lines ISA_NAME(thin_lines)
