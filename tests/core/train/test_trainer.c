@@ -157,6 +157,33 @@ START_TEST(lanes_and_threads_change_no_bit) {
 }
 END_TEST
 
+/* A row of the test's own: COVER's vector loss alone, under another name. */
+static cover_status vectors_model(struct model *model, cover_context *of, const struct settings *settings, const struct grid *grid) {
+    struct settings own = *settings;
+    own.objective.loss_con = 0;
+    return objective_of(&settings->objective)->build(model, of, &own, grid);
+}
+
+START_TEST(an_objective_of_ones_own_trains_and_its_checkpoint_is_refused_by_name) {
+    cover_dataset *dataset = open_data(context, data_path);
+    cover_trainer *own, *other;
+    cover_step_report report = COVER_STEP_REPORT_INIT;
+    struct objective vectors = *objective_of(&config_settings(config)->objective);
+    vectors.name = "vectors", vectors.build = vectors_model;
+    ck_assert_ok(trainer_create_of(&own, context, dataset, config, &vectors));
+    for (int i = 0; i < 2; i++) ck_assert_ok(cover_trainer_step(&report, own));
+    ck_assert_double_eq(report.loss, cover_figure_value(report.figures, report.figure_count, "l_vec"));
+    ck_assert_ok(cover_trainer_save(own, in_folder("vectors.h5")));
+    ck_assert_ok(cover_trainer_load(own, in_folder("vectors.h5")));
+    ck_assert_ok(cover_trainer_create(&other, context, dataset, config));
+    ck_assert_int_eq(cover_trainer_load(other, in_folder("vectors.h5")), COVER_ERROR_MISMATCH);
+    ck_assert_msg(strstr(cover_error_text(), "a checkpoint of objective 'vectors', not 'cover'"), "%s", cover_error_text());
+    cover_trainer_destroy(own);
+    cover_trainer_destroy(other);
+    cover_dataset_destroy(dataset);
+}
+END_TEST
+
 START_TEST(a_resumed_trainer_equals_an_unbroken_one) {
     cover_dataset *dataset = open_data(context, data_path);
     cover_trainer *whole, *first, *second;
@@ -471,6 +498,7 @@ int main(void) {
     tcase_set_timeout(tcase, 200);
     tcase_add_checked_fixture(tcase, setup, teardown);
     ADD(tcase, lanes_and_threads_change_no_bit);
+    ADD(tcase, an_objective_of_ones_own_trains_and_its_checkpoint_is_refused_by_name);
     ADD(tcase, a_resumed_trainer_equals_an_unbroken_one);
     ADD(tcase, schedules_warm_up_and_come_down);
     ADD(tcase, a_step_without_a_valid_pixel_updates_nothing);
