@@ -67,56 +67,32 @@ static void map_free(struct map *map, cover_context *context) {
 
 /* ---- do the two lie on the same grid? */
 
-static bool affine_known(const double affine[12]) {
-    for (int i = 0; i < 12; i++)
-        if (affine[i] != 0) return true;
-    return false;
-}
-
-/* The largest way, in mm, between where the two affines put a corner of the image. */
-static double corner_distance(const struct image *a, const struct image *b) {
-    double largest = 0;
-    for (int corner = 0; corner < 8; corner++) {
-        double square = 0;
-        for (int row = 0; row < 3; row++) {
-            double away = a->affine[4 * row + 3] - b->affine[4 * row + 3];
-            for (int axis = 0; axis < 3; axis++) /* x, y, z are W, H, D */
-                if (corner >> axis & 1)
-                    away += (a->affine[4 * row + axis] - b->affine[4 * row + axis]) * (double)(a->size[2 - axis] - 1);
-            square += away * away;
-        }
-        largest = fmax(largest, sqrt(square));
-    }
-    return largest;
-}
-
 static cover_status same_grid(const struct image *prediction, const struct image *truth, const struct eval_case *who) {
-    static const double PART_OF_A_PIXEL = 0.05, RELATIVE = 1e-3;
+    static const double RELATIVE = 1e-3; /* of a spacing, where no affine tells more */
+    const bool placed = image_place_known(prediction) && image_place_known(truth);
+    double corner[3], other[3];
     const int64_t *a = prediction->size, *b = truth->size;
-    double smallest = INFINITY;
     if (memcmp(a, b, sizeof prediction->size) != 0)
         return fail(COVER_ERROR_MISMATCH,
                     "%s is %lldx%lldx%lld (D, H, W), but its label %s is %lldx%lldx%lld; predict in the "
                     "label's own geometry",
                     who->prediction, (long long)a[0], (long long)a[1], (long long)a[2], who->truth, (long long)b[0],
                     (long long)b[1], (long long)b[2]);
+    const bool same = image_same_place(truth, prediction, corner, other);
+    if (placed && same) return COVER_OK;
     for (int i = 0; i < 3; i++) {
         const double p = prediction->spacing_mm[i], t = truth->spacing_mm[i];
-        if (t > 0) smallest = fmin(smallest, t);
         if (p > 0 && t > 0 && fabs(p - t) > RELATIVE * t)
             return fail(COVER_ERROR_MISMATCH,
                         "%s has a spacing of %g mm along %c, but its label %s has %g mm; resample one to "
                         "the other",
                         who->prediction, p, "DHW"[i], who -> truth, t);
     }
-    if (!affine_known(prediction->affine) || !affine_known(truth->affine)) return COVER_OK;
-    const double away = corner_distance(prediction, truth);
-    if (away > PART_OF_A_PIXEL * (isfinite(smallest) ? smallest : 1))
-        return fail(COVER_ERROR_MISMATCH,
-                    "%s lies elsewhere than its label %s: their affines put a corner %.3g mm apart; "
-                    "copy the label's header, or resample one to the other",
-                    who->prediction, who->truth, away);
-    return COVER_OK;
+    if (same) return COVER_OK;
+    return fail(COVER_ERROR_MISMATCH,
+                "%s lies elsewhere than its label %s: their affines put a corner %.3g mm apart; "
+                "copy the label's header, or resample one to the other",
+                who->prediction, who->truth, hypot(hypot(corner[0] - other[0], corner[1] - other[1]), corner[2] - other[2]));
 }
 
 /* ---- one case */

@@ -52,6 +52,11 @@ cover_status image_look(struct image *image, cover_context *context, const char 
 /* Several files as one image, their channels behind each other in the order given; all must be of one size and lie
  * in one place. */
 cover_status image_read_files(struct image *image, cover_context *context, const char *const *files, int count);
+/* Does it say where it lies? */
+bool image_place_known(const struct image *image);
+/* Are the corners of two images of one size within a tenth of a voxel, where both say where they lie?  corner_a, corner_b: those
+ * furthest apart. */
+bool image_same_place(const struct image *a, const struct image *b, double corner_a[3], double corner_b[3]);
 /* Images of one size may be of different patients or orientations: where both say where they lie, each corner must be in
  * the same place within a tenth of a voxel; `what` names the other one. */
 cover_status image_check_place(const struct image *image, const struct image *other, const char *what);

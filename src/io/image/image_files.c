@@ -21,30 +21,37 @@ static void place_of(double place[3], const double affine[12], const struct imag
     }
 }
 
-cover_status image_check_place(const struct image *image, const struct image *other, const char *what) {
+bool image_place_known(const struct image *image) {
     static const double unknown[12];
-    const double *a = image->affine, *b = other->affine;
-    double voxel = INFINITY, worst = -1, worst_a[3] = {0}, worst_b[3] = {0};
-    if (memcmp(a, unknown, sizeof unknown) == 0 || memcmp(b, unknown, sizeof unknown) == 0) return COVER_OK;
-    for (int axis = 0; axis < 3; axis++)
-        voxel = fmin(voxel, sqrt(a[axis] * a[axis] + a[4 + axis] * a[4 + axis] + a[8 + axis] * a[8 + axis]));
+    return memcmp(image->affine, unknown, sizeof unknown) != 0;
+}
+
+bool image_same_place(const struct image *a, const struct image *b, double corner_a[3], double corner_b[3]) {
+    double voxel = INFINITY, worst = -1;
+    if (!image_place_known(a) || !image_place_known(b)) return true;
+    for (int axis = 0; axis < 3; axis++) voxel = fmin(voxel, hypot(hypot(a->affine[axis], a->affine[4 + axis]), a->affine[8 + axis]));
     for (int corner = 0; corner < 8; corner++) {
         double place_a[3], place_b[3], distance = 0;
-        place_of(place_a, a, image, corner);
-        place_of(place_b, b, image, corner);
+        place_of(place_a, a->affine, a, corner);
+        place_of(place_b, b->affine, a, corner);
         for (int row = 0; row < 3; row++) distance += (place_a[row] - place_b[row]) * (place_a[row] - place_b[row]);
         if (distance <= worst) continue;
         worst = distance;
-        memcpy(worst_a, place_a, sizeof worst_a);
-        memcpy(worst_b, place_b, sizeof worst_b);
+        memcpy(corner_a, place_a, sizeof place_a);
+        memcpy(corner_b, place_b, sizeof place_b);
     }
-    if (sqrt(worst) <= PLACE_TOLERANCE * voxel) return COVER_OK;
+    return sqrt(worst) <= PLACE_TOLERANCE * voxel;
+}
+
+cover_status image_check_place(const struct image *image, const struct image *other, const char *what) {
+    double a[3] = {0}, b[3] = {0};
+    if (image_same_place(image, other, a, b)) return COVER_OK;
     return fail(
         COVER_ERROR_SHAPE,
         "%s lies elsewhere: its corner is at (%g, %g, %g) mm, that of the image at (%g, %g, %g) mm (spacing D, H, W "
         "%g, %g, %g and %g, %g, %g mm); resample it, or correct its header",
-        what, worst_b[0], worst_b[1], worst_b[2], worst_a[0], worst_a[1], worst_a[2], other->spacing_mm[0],
-        other->spacing_mm[1], other->spacing_mm[2], image->spacing_mm[0], image->spacing_mm[1], image->spacing_mm[2]);
+        what, b[0], b[1], b[2], a[0], a[1], a[2], other->spacing_mm[0], other->spacing_mm[1], other->spacing_mm[2],
+        image->spacing_mm[0], image->spacing_mm[1], image->spacing_mm[2]);
 }
 
 /* ---- channels */
