@@ -12,23 +12,35 @@
 
 /* What a resumed run needs beside weights, optimiser and the states that prediction reads (task_file.h). */
 #define STATE_SCORES "scores"
-struct scores_state {
-    double score, best_score;
-    int64_t best_step, validated;
-};
+/* Four words of 8 bytes, little-endian: score, best score (float64), best step, last validated step (int64).  Another form will have
+ * another name, so that neither build reads the other's numbers as its own. */
+enum { SCORES_BYTES = 32 };
+static void scores_write(uint8_t bytes[SCORES_BYTES], const cover_task *task) {
+    uint64_t word[4];
+    memcpy(&word[0], &task->score, 8), memcpy(&word[1], &task->best_score, 8);
+    word[2] = (uint64_t)task->best_step, word[3] = (uint64_t)task->validated;
+    for (int i = 0; i < SCORES_BYTES; i++) bytes[i] = (uint8_t)(word[i / 8] >> 8 * (i % 8));
+}
+static void scores_read(double score[2], int64_t step[2], const uint8_t bytes[SCORES_BYTES]) {
+    uint64_t word[4] = {0};
+    for (int i = 0; i < SCORES_BYTES; i++) word[i / 8] |= (uint64_t)bytes[i] << 8 * (i % 8);
+    memcpy(score, word, 16);
+    step[0] = (int64_t)word[2], step[1] = (int64_t)word[3];
+}
 
 static cover_status save(struct trainer_core *core, const char *path) {
     cover_task *task = (cover_task *)core;
     struct text text = {.context = core->context};
     char *about = NULL;
-    struct scores_state scores = {task->score, task->best_score, task->best_step, task->validated};
+    uint8_t scores[SCORES_BYTES];
+    scores_write(scores, task);
     cover_status status = task_about_write(&text, &task->about);
     if (status == COVER_OK) status = text_take(&text, &about);
     else text_free(&text);
     if (status != COVER_OK) return status;
     struct checkpoint_state states[] = {
         {TASK_STATE_ABOUT, about, (int64_t)strlen(about)},
-        {STATE_SCORES, &scores, sizeof scores},
+        {STATE_SCORES, scores, sizeof scores},
         {TASK_STATE_BEST, task->best, (int64_t)((size_t)core->engine->model.parameters.floats * sizeof(float))},
     };
     status = core_write(core, path, states, task->best ? 3 : 2);
@@ -40,14 +52,15 @@ static cover_status load_states(struct trainer_core *core, struct checkpoint_fil
     cover_task *task = (cover_task *)core;
     uint8_t *data;
     int64_t bytes;
-    struct scores_state scores;
+    double score[2];
+    int64_t step[2];
     TRY(checkpoint_read_state(file, STATE_SCORES, &data, &bytes));
-    bool fits = bytes == sizeof scores;
-    if (fits) memcpy(&scores, data, sizeof scores);
+    bool fits = bytes == SCORES_BYTES;
+    if (fits) scores_read(score, step, data);
     memory_free(task->core.context, data);
     if (!fits) return fail(COVER_ERROR_FORMAT, "%s: state \"" STATE_SCORES "\" has %lld bytes", file->path, (long long)bytes);
     data = NULL;
-    if (!isnan(scores.best_score)) {
+    if (!isnan(score[1])) {
         TRY(checkpoint_read_state(file, TASK_STATE_BEST, &data, &bytes));
         if (bytes != (int64_t)((size_t)task->core.engine->model.parameters.floats * sizeof(float))) {
             memory_free(task->core.context, data);
@@ -56,8 +69,8 @@ static cover_status load_states(struct trainer_core *core, struct checkpoint_fil
     }
     memory_free(task->core.context, task->best);
     task->best = (float *)data;
-    task->score = scores.score, task->best_score = scores.best_score;
-    task->best_step = scores.best_step, task->validated = scores.validated;
+    task->score = score[0], task->best_score = score[1];
+    task->best_step = step[0], task->validated = step[1];
     task_figures_free(&task->best_figures, task->core.context); /* they were of other weights */
     return COVER_OK;
 }
