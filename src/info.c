@@ -46,11 +46,8 @@ static void add_libraries(struct text *text) {
 }
 
 static void add_cuda(struct text *text, const cover_context *context) {
-    text_add(text, ", \"cuda\": {\"state\": \"compiled and emulated, not yet run on silicon\"");
-    if (context->device) {
-        text_add(text, ", ");
-        context->executor->device_describe(context->device, text);
-    }
+    text_add(text, ", \"cuda\": {");
+    if (context->device) context->executor->device_describe(context->device, text);
     text_add(text, "}");
 }
 
