@@ -130,14 +130,14 @@ const char *cover_backbone_parameter_at(const cover_backbone *backbone, int inde
 }
 cover_status cover_backbone_get(cover_tensor **value, const cover_backbone *backbone, const char *name) {
     if (!backbone || !name) return fail(COVER_ERROR_ARGUMENT, "cover_backbone_get: an argument is NULL");
-    return component_get(&backbone->component, backbone->component.weights, name, value);
+    return component_get(value, &backbone->component, COMPONENT_WEIGHTS, name);
 }
 cover_status cover_backbone_set(cover_backbone *backbone, const char *name, const cover_tensor *value) {
     return component_set(&backbone->component, name, value);
 }
 cover_status cover_backbone_gradient(cover_tensor **gradient, const cover_backbone *backbone, const char *name) {
     if (!backbone || !name) return fail(COVER_ERROR_ARGUMENT, "cover_backbone_gradient: an argument is NULL");
-    return component_get(&backbone->component, backbone->component.gradient, name, gradient);
+    return component_get(gradient, &backbone->component, COMPONENT_GRADIENT, name);
 }
 cover_status cover_backbone_zero_gradient(cover_backbone *backbone) {
     if (!backbone) return fail(COVER_ERROR_ARGUMENT, "cover_backbone_zero_gradient: an argument is NULL");

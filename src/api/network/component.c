@@ -142,14 +142,18 @@ static cover_status find(const struct component *component, const char *name, co
     return COVER_OK;
 }
 
-cover_status component_get(const struct component *component, const float *flat, const char *name, cover_tensor **value) {
+cover_status component_get(cover_tensor **value, const struct component *component, enum component_part part, const char *name) {
+    pthread_mutex_t *lock = (pthread_mutex_t *)&component->lock; /* who only looks waits, too: a backward pass may add its gradient */
     const struct parameter *row;
     if (!value) return fail(COVER_ERROR_ARGUMENT, "the out-parameter is NULL");
     TRY(find(component, name, &row));
     TRY(cover_tensor_create(value, component->context, COVER_F32, row->rank, row->shape));
     float *values = cover_tensor_data(*value);
+    pthread_mutex_lock(lock);
+    const float *flat = part == COMPONENT_GRADIENT ? component->gradient : component->weights;
     if (flat) memcpy(values, flat + row->offset, (size_t)row->count * sizeof *flat);
     else memset(values, 0, (size_t)row->count * sizeof *values);
+    pthread_mutex_unlock(lock);
     return COVER_OK;
 }
 

@@ -50,7 +50,8 @@ cover_status component_run(struct component *component, struct prepared *prepare
 const float *component_result(const struct prepared *prepared, const struct run *run, int result);
 
 /* Parameters and their gradients as tensors. */
-cover_status component_get(const struct component *component, const float *flat, const char *name, cover_tensor **value);
+enum component_part { COMPONENT_WEIGHTS, COMPONENT_GRADIENT };
+cover_status component_get(cover_tensor **value, const struct component *component, enum component_part part, const char *name);
 void component_zero_gradient(struct component *component);
 cover_status component_set(struct component *component, const char *name, const cover_tensor *value);
 

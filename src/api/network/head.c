@@ -119,14 +119,14 @@ const char *cover_head_parameter_at(const cover_head *head, int index) {
 }
 cover_status cover_head_get(cover_tensor **value, const cover_head *head, const char *name) {
     if (!head || !name) return fail(COVER_ERROR_ARGUMENT, "cover_head_get: an argument is NULL");
-    return component_get(&head->component, head->component.weights, name, value);
+    return component_get(value, &head->component, COMPONENT_WEIGHTS, name);
 }
 cover_status cover_head_set(cover_head *head, const char *name, const cover_tensor *value) {
     return component_set(&head->component, name, value);
 }
 cover_status cover_head_gradient(cover_tensor **gradient, const cover_head *head, const char *name) {
     if (!head || !name) return fail(COVER_ERROR_ARGUMENT, "cover_head_gradient: an argument is NULL");
-    return component_get(&head->component, head->component.gradient, name, gradient);
+    return component_get(gradient, &head->component, COMPONENT_GRADIENT, name);
 }
 cover_status cover_head_zero_gradient(cover_head *head) {
     if (!head) return fail(COVER_ERROR_ARGUMENT, "cover_head_zero_gradient: an argument is NULL");
