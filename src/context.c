@@ -4,6 +4,7 @@
 #include "cpu/features.h"
 #include "devices.h"
 
+#include <errno.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,10 +21,19 @@ static void default_release(void *user, void *memory) {
     free(memory);
 }
 
+/* The kernel refuses a set that is smaller than its own. */
 static int usable_processors(void) {
-    cpu_set_t set;
-    int count = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
-    return count > 0 ? count : 1;
+    for (int room = CPU_SETSIZE; room <= 1 << 20; room *= 2) {
+        cpu_set_t *set = CPU_ALLOC((size_t)room);
+        if (!set) break;
+        const size_t bytes = CPU_ALLOC_SIZE((size_t)room);
+        const bool known = sched_getaffinity(0, bytes, set) == 0;
+        const int count = known ? CPU_COUNT_S(bytes, set) : 0;
+        CPU_FREE(set);
+        if (known) return count > 0 ? count : 1;
+        if (errno != EINVAL) break;
+    }
+    return 1;
 }
 
 cover_status cover_context_create(cover_context **out, const cover_context_options *given) {

@@ -120,6 +120,15 @@ static void futex(atomic_int *word, int operation, int value) {
     syscall(SYS_futex, word, operation | FUTEX_PRIVATE_FLAG, value, NULL, NULL, 0);
 }
 
+/* Says to the processor that this thread waits. */
+static inline void relax(void) {
+#if defined __x86_64__ || defined __i386__
+    __builtin_ia32_pause();
+#elif defined __aarch64__
+    __asm__ volatile("yield");
+#endif
+}
+
 void team_wait(struct team_barrier *barrier) {
     if (barrier->size < 2) return;
     int phase = atomic_load(&barrier->phase);
@@ -131,7 +140,7 @@ void team_wait(struct team_barrier *barrier) {
     }
     for (int spins = 0; spins < 2000; spins++) {
         if (atomic_load(&barrier->phase) != phase) return;
-        __builtin_ia32_pause();
+        relax();
     }
     while (atomic_load(&barrier->phase) == phase) futex(&barrier->phase, FUTEX_WAIT, phase);
 }
