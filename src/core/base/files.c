@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -59,25 +60,31 @@ done:
     return status;
 }
 
+cover_status temporary_beside(char **name, int *descriptor, cover_context *context, const char *path) {
+    const size_t bytes = strlen(path) + 32;
+    char *temporary = memory_alloc(context, bytes);
+    if (!temporary) return COVER_ERROR_MEMORY;
+    for (int tries = 0; tries < 100; tries++) {
+        uint64_t number;
+        if (getrandom(&number, sizeof number, 0) != (ssize_t)sizeof number) break;
+        snprintf(temporary, bytes, "%s.tmp-%llu", path, (unsigned long long)number);
+        *descriptor = open(temporary, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
+        if (*descriptor >= 0) {
+            *name = temporary;
+            return COVER_OK;
+        }
+        if (errno != EEXIST) break;
+    }
+    memory_free(context, temporary);
+    return system_error(path, "cannot be written");
+}
+
 cover_status replacement_begin(struct replacement *file, cover_context *context, const char *path) {
     *file = (struct replacement){.descriptor = -1};
-    size_t length = strlen(path);
     file->path = memory_text(context, path);
-    file->temporary = memory_alloc(context, length + 32);
-    if (!file->path || !file->temporary) {
-        replacement_abandon(file, context);
-        return COVER_ERROR_MEMORY;
-    }
-    snprintf(file->temporary, length + 32, "%s.tmp-%ld", path, (long)gettid()); /* no other thread alive has this number */
-    file->descriptor = open(file->temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    if (file->descriptor < 0) {
-        cover_status status = system_error(path, "cannot be written");
-        memory_free(context, file->temporary);
-        file->temporary = NULL;
-        replacement_abandon(file, context);
-        return status;
-    }
-    return COVER_OK;
+    const cover_status status = file->path ? temporary_beside(&file->temporary, &file->descriptor, context, path) : COVER_ERROR_MEMORY;
+    if (status != COVER_OK) replacement_abandon(file, context);
+    return status;
 }
 
 cover_status replacement_write(struct replacement *file, const void *data, size_t bytes) {

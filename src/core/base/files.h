@@ -8,6 +8,9 @@
 cover_status file_read(cover_context *context, const char *path, uint64_t limit_bytes, uint8_t **data, size_t *bytes);
 /* Write to a temporary file beside path, fsync, rename, fsync the folder: path is the old or the new file, never half. */
 cover_status file_replace(cover_context *context, const char *path, const void *data, size_t bytes);
+/* A new file beside `path`, which nobody else has or can foresee (nor plant a link there): "path.tmp-NUMBER", open for reading and
+ * writing.  *name is from memory_alloc(). */
+cover_status temporary_beside(char **name, int *descriptor, cover_context *context, const char *path);
 /* The same for content that arrives in pieces: begin, write to fileno(stream) or stream, then commit or abandon. */
 struct replacement {
     char *path, *temporary;

@@ -65,18 +65,6 @@ static void describe(const struct pack_job *job, struct text *text) {
              job->plan.label_names ? job->plan.label_names : "null");
 }
 
-/* The file beside the output that becomes it; one name, so that a killed pack leaves at most one behind. */
-static cover_status begin_output(struct replacement *file, cover_context *context, const char *path) {
-    const size_t length = strlen(path) + sizeof ".tmp-pack";
-    *file = (struct replacement){.descriptor = -1};
-    file->path = memory_text(context, path);
-    file->temporary = memory_alloc(context, length);
-    if (!file->path || !file->temporary) return COVER_ERROR_MEMORY;
-    snprintf(file->temporary, length, "%s.tmp-pack", path);
-    file->descriptor = open(file->temporary, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    return file->descriptor >= 0 ? COVER_OK : fail(COVER_ERROR_IO, "%s: cannot be written: %s", path, strerror(errno));
-}
-
 cover_status pack_output(struct pack_job *job, struct dataset_directory *written, int64_t *bytes) {
     cover_status status = COVER_OK;
     struct replacement file = {.descriptor = -1};
@@ -96,7 +84,7 @@ cover_status pack_output(struct pack_job *job, struct dataset_directory *written
                                             .user = job,
                                             .progress = job->options->progress,
                                             .progress_user = job->options->user};
-    GO(begin_output(&file, job->context, job->output));
+    GO(replacement_begin(&file, job->context, job->output));
     GO(dataset_write(job->context, file.descriptor, job->output, &content, written));
     *bytes = fstat(file.descriptor, &facts) == 0 ? (int64_t)facts.st_size : 0;
     GO(replacement_commit(&file, job->context));

@@ -146,7 +146,7 @@ cover_status pack_spool_open(struct pack_spool *spool, cover_context *context, c
         goto done;
     }
     snprintf(spool->path, length, "%s.spool", output);
-    spool->descriptor = open(spool->path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    spool->descriptor = open(spool->path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0666);
     if (spool->descriptor < 0) GO(fail(COVER_ERROR_IO, "%s: cannot be written: %s", output, strerror(errno)));
     if (flock(spool->descriptor, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)
         GO(fail(COVER_ERROR_IO, "%s: another pack is writing it", output));
