@@ -23,7 +23,8 @@ typedef struct cover_context cover_context;
 
 typedef enum cover_log_level { COVER_LOG_DEBUG, COVER_LOG_INFO, COVER_LOG_WARNING } cover_log_level;
 
-/** Receives one finished line without a newline.  Calls are serialised. */
+/** Receives one finished line without a newline.  Calls are serialised.  A callback may call the library, with this context, too; what
+ *  is logged from within the log callback is dropped. */
 typedef void cover_log_fn(void *user, cover_log_level level, const char *line);
 
 /** Progress of long work: done of total units ("total" 0 when unknown).  Non-zero cancels: COVER_ERROR_CANCELLED.

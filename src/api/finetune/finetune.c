@@ -55,9 +55,12 @@ static cover_status validate(struct run_job *job) {
     run_log_set(&job->log, task->core.step, segmentation ? "val.mean_dice" : "val.auc", task->score);
     if (!segmentation) run_log_set(&job->log, task->core.step, "val.accuracy", figures->accuracy);
     for (int k = segmentation; k < job->core->settings.task.classes; k++) {
-        char tag[RUN_LOG_TAG];
-        snprintf(tag, sizeof tag, "val.%s.%.48s", segmentation ? "dice" : "auc", task->about.class_names[k]);
-        run_log_set(&job->log, task->core.step, tag, figures->class_mean[k]);
+        struct text tag = {.context = job->context};
+        text_add(&tag, "val.%s.%s", segmentation ? "dice" : "auc", task->about.class_names[k]);
+        if (!tag.failed) run_log_set(&job->log, task->core.step, tag.data, figures->class_mean[k]);
+        const bool failed = tag.failed;
+        text_free(&tag);
+        if (failed) return COVER_ERROR_MEMORY;
     }
     return COVER_OK;
 }

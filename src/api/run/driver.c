@@ -101,9 +101,9 @@ static cover_status train(struct run_job *job) {
     TRY(catch_up(job));
     while (job->core->step < job->core->settings.common.steps) {
         TRY(one_step(job));
-        pthread_mutex_lock(&job->context->callback_lock);
+        const struct callback_turn turn = callback_enter(job->context);
         job->kind->tell(job);
-        pthread_mutex_unlock(&job->context->callback_lock);
+        callback_leave(job->context, turn);
     }
     return COVER_OK;
 }

@@ -59,15 +59,29 @@ done:
     return status;
 }
 
+/* NULL when there is no memory for it. */
 static struct run_value *value_of(struct run_log *log, int64_t step, const char *tag) {
     log->step = step;
     for (int i = 0; i < log->values; i++)
         if (strcmp(log->value[i].tag, tag) == 0) return &log->value[i];
-    if (log->values == RUN_LOG_VALUES) return NULL;
-    struct run_value *value = &log->value[log->values++];
-    *value = (struct run_value){0};
-    snprintf(value->tag, sizeof value->tag, "%s", tag);
+    int64_t capacity = log->capacity;
+    struct run_value *value = NULL;
+    if (array_grow(log->context, &log->value, &capacity, log->values + 1, sizeof *log->value)) {
+        log->capacity = (int)capacity;
+        value = &log->value[log->values];
+        *value = (struct run_value){.tag = memory_text(log->context, tag)};
+    }
+    if (!value || !value->tag) {
+        log->failed = true;
+        return NULL;
+    }
+    log->values++;
     return value;
+}
+
+static void forget_values(struct run_log *log) {
+    for (int i = 0; i < log->values; i++) memory_free(log->context, log->value[i].tag);
+    log->values = 0;
 }
 
 void run_log_add(struct run_log *log, int64_t step, const struct event_scalar *values, int count) {
@@ -82,34 +96,52 @@ void run_log_set(struct run_log *log, int64_t step, const char *tag, double numb
     if (value) value->sum = number, value->count = 1;
 }
 
-cover_status run_log_flush(struct run_log *log) {
-    if (log->values == 0) return COVER_OK;
-    struct event_scalar scalars[RUN_LOG_VALUES];
-    const int count = log->values;
+static cover_status write_line(const struct run_log *log, const struct event_scalar *scalars) {
     struct text line = {.context = log->context};
+    char *text = NULL;
     text_add(&line, "{\"step\": %lld", (long long)log->step);
-    for (int i = 0; i < count; i++) {
-        scalars[i] = (struct event_scalar){log->value[i].tag, log->value[i].sum / (double)log->value[i].count};
+    for (int i = 0; i < log->values; i++) {
         text_add(&line, ", ");
         text_add_json(&line, scalars[i].tag);
         text_add(&line, ": ");
         text_add_number(&line, scalars[i].value, 9);
     }
     text_add(&line, "}\n");
-    log->values = 0;
-    char *text = NULL;
     TRY(text_take(&line, &text));
     size_t bytes = strlen(text);
     ssize_t written = write(log->descriptor, text, bytes); /* one write: a line is there or not */
     memory_free(log->context, text);
     if (written != (ssize_t)bytes)
         return fail(COVER_ERROR_IO, "%s: cannot be written: %s", log->path, written < 0 ? strerror(errno) : "disk full");
-    return events_append(log->events, log->step, scalars, count);
+    return COVER_OK;
+}
+
+cover_status run_log_flush(struct run_log *log) {
+    cover_status status = COVER_OK;
+    if (log->values == 0 && !log->failed) return COVER_OK;
+    struct event_scalar *scalars = memory_alloc(log->context, (size_t)log->values * sizeof *scalars);
+    if (!scalars || log->failed) {
+        status = fail(COVER_ERROR_MEMORY, "%s: no memory for its next line", log->path);
+        goto done;
+    }
+    for (int i = 0; i < log->values; i++)
+        scalars[i] = (struct event_scalar){log->value[i].tag, log->value[i].sum / (double)log->value[i].count};
+    GO(write_line(log, scalars));
+    GO(events_append(log->events, log->step, scalars, log->values));
+done:
+    forget_values(log);
+    log->failed = false;
+    memory_free(log->context, scalars);
+    return status;
 }
 
 cover_status run_log_close(struct run_log *log) {
     cover_status status = log->events ? events_close(log->events) : COVER_OK;
     if (log->descriptor >= 0) close(log->descriptor);
+    if (log->context) {
+        forget_values(log);
+        memory_free(log->context, log->value);
+    }
     memory_free(log->context, log->path);
     *log = (struct run_log){.descriptor = -1};
     return status;

@@ -5,10 +5,8 @@
 
 #include "report/events.h"
 
-enum { RUN_LOG_VALUES = 48, RUN_LOG_TAG = 80 };
-
 struct run_value {
-    char tag[RUN_LOG_TAG];
+    char *tag;
     double sum;
     int64_t count;
 };
@@ -19,14 +17,15 @@ struct run_log {
     int descriptor;
     struct events *events;
     int64_t step; /* of the values below; 0 = nothing to write */
-    struct run_value value[RUN_LOG_VALUES];
-    int values;
+    struct run_value *value;
+    int values, capacity;
+    bool failed; /* a value found no memory: the next flush says so */
 };
 
 /* Open run/log.jsonl and drop what it says of steps after `step` (a resumed run makes them again).  The open log locks the
  * folder: COVER_ERROR_IO when another process trains in it. */
 cover_status run_log_open(struct run_log *log, cover_context *context, const char *run, int64_t step);
-/* Values of a step; the line will hold the mean of each since the line before.  Beyond RUN_LOG_VALUES names, values are left out. */
+/* Values of a step; the line will hold the mean of each since the line before. */
 void run_log_add(struct run_log *log, int64_t step, const struct event_scalar *values, int count);
 /* A value that stands for itself: the last one given goes into the line. */
 void run_log_set(struct run_log *log, int64_t step, const char *tag, double value);

@@ -52,6 +52,9 @@ void *memory_zero(cover_context *context, size_t bytes);
 void *memory_copy(cover_context *context, const void *source, size_t bytes);
 char *memory_text(cover_context *context, const char *text); /* strdup */
 void memory_free(cover_context *context, void *memory);      /* takes NULL */
+/* Room for `need` elements in an array of *capacity, which at least doubles as it grows; `array` is the address of its pointer.
+ * False with the error set, and the array as it was. */
+bool array_grow(cover_context *context, void *array, int64_t *capacity, int64_t need, size_t element);
 /* a * b, false when it does not fit (or a factor is negative). */
 static inline bool multiply(int64_t a, int64_t b, int64_t *product) {
     return a >= 0 && b >= 0 && !__builtin_mul_overflow(a, b, product);
@@ -71,7 +74,14 @@ void text_free(struct text *text);
 /* Hand the characters over (release with memory_free); *out untouched on error. */
 cover_status text_take(struct text *text, char **out);
 
-/* ---- log and progress, serialised. */
+/* ---- log and progress.  Callbacks of the user come one at a time: enter before one, leave behind it.  A callback may call the
+ * library, which may call back: a thread that is inside of one does not wait for itself. */
+struct callback_turn {
+    bool nested;
+};
+struct callback_turn callback_enter(cover_context *context);
+void callback_leave(cover_context *context, struct callback_turn turn);
+/* What is logged from within the log callback is dropped. */
 void log_line(cover_context *context, cover_log_level level, const char *format, ...) PRINTF_LIKE(3, 4);
 cover_status progress_call(cover_context *context, cover_progress_fn *progress, void *user, int64_t done, int64_t total,
                            const char *what);
@@ -90,6 +100,8 @@ struct cover_context { /* made in src/context.c */
     cover_log_fn *log;
     void *log_user;
     pthread_mutex_t callback_lock;
+    atomic_int callback_owner; /* thread number of who is inside of a callback, 0 = nobody */
+    bool logging;              /* inside of the log callback */
     atomic_int cancel_requested;
     int threads;
     uint64_t memory_limit_bytes;

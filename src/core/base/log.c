@@ -4,11 +4,26 @@
 
 #include <stdio.h>
 #include <time.h>
+#include <unistd.h>
 
 /* A lost rank stops work as a request does; who joins with the others at its end hears why. */
 bool cancelled(const cover_context *context) {
     const struct communicator *communicator = context->communicator;
     return atomic_load(&context->cancel_requested) != 0 || (communicator && atomic_load(&communicator->failed) != 0);
+}
+
+struct callback_turn callback_enter(cover_context *context) {
+    const int self = (int)gettid();
+    if (atomic_load(&context->callback_owner) == self) return (struct callback_turn){.nested = true};
+    pthread_mutex_lock(&context->callback_lock);
+    atomic_store(&context->callback_owner, self);
+    return (struct callback_turn){.nested = false};
+}
+
+void callback_leave(cover_context *context, struct callback_turn turn) {
+    if (turn.nested) return;
+    atomic_store(&context->callback_owner, 0);
+    pthread_mutex_unlock(&context->callback_lock);
 }
 
 void log_line(cover_context *context, cover_log_level level, const char *format, ...) {
@@ -18,18 +33,22 @@ void log_line(cover_context *context, cover_log_level level, const char *format,
     va_start(arguments, format);
     number_print_list(line, sizeof line, format, arguments);
     va_end(arguments);
-    pthread_mutex_lock(&context->callback_lock);
-    context->log(context->log_user, level, line);
-    pthread_mutex_unlock(&context->callback_lock);
+    const struct callback_turn turn = callback_enter(context);
+    if (!context->logging) {
+        context->logging = true;
+        context->log(context->log_user, level, line);
+        context->logging = false;
+    }
+    callback_leave(context, turn);
 }
 
 cover_status progress_call(cover_context *context, cover_progress_fn *progress, void *user, int64_t done,
                            int64_t total, const char *what) {
     int stop = 0;
     if (progress) {
-        pthread_mutex_lock(&context->callback_lock);
+        const struct callback_turn turn = callback_enter(context);
         stop = progress(user, done, total, what);
-        pthread_mutex_unlock(&context->callback_lock);
+        callback_leave(context, turn);
     }
     if (stop || cancelled(context)) return fail(COVER_ERROR_CANCELLED, "%s: cancelled", what);
     return COVER_OK;

@@ -344,6 +344,64 @@ START_TEST(wrong_settings_say_what_is_taken) {
 }
 END_TEST
 
+/* ---- callbacks that call back */
+
+static int lines_seen, inner_lines;
+static cover_context *called;
+static void log_that_logs(void *user, cover_log_level level, const char *line) {
+    (void)user, (void)level;
+    if (strcmp(line, "from within") == 0) inner_lines++;
+    else lines_seen++;
+    log_line(called, COVER_LOG_INFO, "from within");
+}
+static int progress_that_logs(void *user, int64_t done, int64_t total, const char *what) {
+    (void)user, (void)done, (void)total, (void)what;
+    log_line(called, COVER_LOG_INFO, "progress");
+    return progress_call(called, NULL, NULL, 0, 0, "inner") != COVER_OK;
+}
+
+START_TEST(a_callback_may_call_the_library) {
+    cover_context_options options = COVER_CONTEXT_OPTIONS_INIT;
+    options.log = log_that_logs;
+    ck_assert_ok(cover_context_create(&called, &options));
+    log_line(called, COVER_LOG_INFO, "outer");
+    ck_assert_ok(progress_call(called, progress_that_logs, NULL, 0, 1, "outer"));
+    ck_assert_int_eq(lines_seen, 2);
+    ck_assert_int_eq(inner_lines, 0);
+    cover_context_destroy(called);
+}
+END_TEST
+
+START_TEST(a_file_planted_at_a_temporary_name_is_not_written) {
+    char *name, *again;
+    int one, two;
+    const char *path = "/tmp/cover-base-victim";
+    ck_assert_ok(temporary_beside(&name, &one, context, path));
+    ck_assert_ok(temporary_beside(&again, &two, context, path));
+    ck_assert_str_ne(name, again);
+    ck_assert_int_eq(strncmp(name, "/tmp/cover-base-victim.tmp-", 27), 0);
+    close(one), close(two);
+    unlink(name), unlink(again);
+    memory_free(context, name), memory_free(context, again);
+    ck_assert_int_eq(temporary_beside(&name, &one, context, "/nosuch/folder/file"), COVER_ERROR_IO);
+}
+END_TEST
+
+START_TEST(an_array_grows_and_keeps_what_it_had) {
+    int *values = NULL;
+    int64_t capacity = 0;
+    for (int i = 0; i < 1000; i++) {
+        ck_assert(array_grow(context, &values, &capacity, i + 1, sizeof *values));
+        values[i] = i;
+    }
+    for (int i = 0; i < 1000; i++) ck_assert_int_eq(values[i], i);
+    const int64_t before = capacity;
+    ck_assert(!array_grow(context, &values, &capacity, INT64_MAX / 2, sizeof *values));
+    ck_assert(capacity == before && values[999] == 999);
+    memory_free(context, values);
+}
+END_TEST
+
 int main(void) {
     Suite *suite = suite_create("base");
     TCase *tcase = tcase_create("base");
@@ -366,6 +424,9 @@ int main(void) {
     ADD(tcase, settings_survive_the_way_through_json);
     ADD(tcase, a_config_knows_the_settings_of_its_kind_alone);
     ADD(tcase, wrong_settings_say_what_is_taken);
+    ADD(tcase, a_callback_may_call_the_library);
+    ADD(tcase, a_file_planted_at_a_temporary_name_is_not_written);
+    ADD(tcase, an_array_grows_and_keeps_what_it_had);
     suite_add_tcase(suite, tcase);
     return run_suite(suite);
 }

@@ -1,0 +1,65 @@
+/* The log of a run: a line holds every value that was added, whatever their number and the length of their names. */
+#include "../../check_main.h"
+
+#include "api/run/run_log.h"
+#include "core/base/files.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static cover_context *context;
+static char folder[64];
+
+static void setup(void) {
+    ck_assert_ok(cover_context_create(&context, NULL));
+    snprintf(folder, sizeof folder, "/tmp/cover-log-%ld", (long)getpid());
+    ck_assert_ok(folder_create(folder));
+}
+
+static void teardown(void) {
+    char command[96];
+    snprintf(command, sizeof command, "rm -rf '%s'", folder);
+    ck_assert_int_eq(system(command), 0);
+    cover_context_destroy(context);
+}
+
+/* Of 117 classes, as TotalSegmentator has; their names differ behind the 90th letter alone. */
+static void name_of(char *name, size_t bytes, int class) {
+    snprintf(name, bytes, "val.dice.%0100d", class);
+}
+
+START_TEST(all_classes_have_their_value_in_the_line) {
+    struct run_log log;
+    char name[160], path[96];
+    ck_assert_ok(run_log_open(&log, context, folder, 0));
+    for (int turn = 0; turn < 2; turn++)
+        for (int class = 0; class < 117; class++) {
+            name_of(name, sizeof name, class);
+            run_log_add(&log, 5, &(struct event_scalar){name, class + turn}, 1);
+        }
+    run_log_set(&log, 5, "lr", 0.25);
+    ck_assert_ok(run_log_flush(&log));
+    ck_assert_ok(run_log_flush(&log)); /* nothing new: no line */
+    ck_assert_ok(run_log_close(&log));
+    snprintf(path, sizeof path, "%s/log.jsonl", folder);
+    json_t *line = json_load_file(path, 0, NULL);
+    ck_assert_uint_eq(json_object_size(line), 119);
+    for (int class = 0; class < 117; class++) {
+        name_of(name, sizeof name, class);
+        ck_assert_double_eq(json_number_value(json_object_get(line, name)), class + 0.5);
+    }
+    ck_assert_double_eq(json_number_value(json_object_get(line, "lr")), 0.25);
+    json_decref(line);
+}
+END_TEST
+
+int main(void) {
+    Suite *suite = suite_create("run log");
+    TCase *tcase = tcase_create("run log");
+    tcase_add_checked_fixture(tcase, setup, teardown);
+    ADD(tcase, all_classes_have_their_value_in_the_line);
+    suite_add_tcase(suite, tcase);
+    return run_suite(suite);
+}
