@@ -99,7 +99,7 @@ typedef struct cover_sample_info {
     int has_label;
     int class_index;          /**< -1 = none, or class_set has them */
     cover_split split;
-    const char *name;         /**< owned by the dataset, valid until the next call for any sample on this thread */
+    const char *name;         /**< owned by the dataset, valid as long as it is */
     const char *patient;      /**< "" = not known; as long valid as name */
     uint64_t class_set;       /**< multilabel: bit c = class c holds; 0 otherwise */
 } cover_sample_info;

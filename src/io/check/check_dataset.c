@@ -41,9 +41,6 @@ static cover_status check_sample(const cover_dataset *dataset, int64_t index) {
     if (memcmp(digest, row.digest, sizeof digest) != 0)
         status = fail(COVER_ERROR_FORMAT, "%s: sample %lld (%.200s): its content does not have the hash in its row",
                       dataset->path, (long long)index, name);
-    else if (row.class_index >= directory->classes && !directory->has_labels)
-        status = fail(COVER_ERROR_FORMAT, "%s: sample %lld (%.200s): class %d of %d", dataset->path, (long long)index,
-                      name, row.class_index, directory->classes);
     else if (labelled && !directory->has_labels)
         status = fail(COVER_ERROR_FORMAT, "%s: sample %lld (%.200s) has a label, but the directory says that none has",
                       dataset->path, (long long)index, name);

@@ -52,6 +52,12 @@ cover_status cover_dataset_open(cover_dataset **out, cover_context *context, con
     }
     dataset->name_verified = dataset->row_verified + row_pages;
     GO(dataset_classes_open(dataset));
+    dataset->kept = memory_zero(context, sizeof *dataset->kept);
+    if (!dataset->kept) {
+        status = COVER_ERROR_MEMORY;
+        goto done;
+    }
+    pthread_mutex_init(&dataset->kept->lock, NULL);
     *out = dataset;
     dataset = NULL;
 done:
@@ -59,8 +65,18 @@ done:
     return status;
 }
 
+static void free_kept(cover_dataset *dataset) {
+    struct dataset_kept *kept = dataset->kept;
+    if (!kept) return;
+    for (int64_t i = 0; kept->names && i < dataset->directory.samples; i++) memory_free(dataset->context, kept->names[i]);
+    memory_free(dataset->context, kept->names);
+    pthread_mutex_destroy(&kept->lock);
+    memory_free(dataset->context, kept);
+}
+
 void cover_dataset_destroy(cover_dataset *dataset) {
     if (!dataset) return;
+    free_kept(dataset);
     source_close(&dataset->source);
     dataset_classes_close(dataset);
     memory_free(dataset->context, dataset->directory_bytes);
@@ -159,7 +175,10 @@ cover_status dataset_row(const cover_dataset *dataset, int64_t index, struct dat
                    row->patient_bytes > DATASET_NAME_MAX ||
                    (uint64_t)row->name_bytes + row->patient_bytes > directory->names_bytes - row->name_offset))
         wrong = "name";
-    if (!wrong && (row->split > 3 || row->class_index < -1)) wrong = "split or class";
+    /* where there are label maps, `classes` counts their values, not those of class folders beside them */
+    if (!wrong && (row->split > 3 || row->class_index < -1 ||
+                   (row->class_index >= directory->classes && !directory->has_labels)))
+        wrong = "split or class";
     if (!wrong && (row->multilabel != directory->multilabel ||
                    (directory->classes < 64 && row->class_set >> directory->classes)))
         wrong = "set of classes";
@@ -179,12 +198,32 @@ cover_status dataset_names(const cover_dataset *dataset, const struct dataset_ro
     return COVER_OK;
 }
 
+/* The name and the patient of a row in the dataset's own memory, read when they are first asked for. */
+static cover_status keep_names(const char **name, const char **patient, const cover_dataset *dataset, int64_t index,
+                               const struct dataset_row *row) {
+    cover_status status = COVER_OK;
+    struct dataset_kept *kept = dataset->kept;
+    char *fresh = NULL;
+    pthread_mutex_lock(&kept->lock);
+    if (!kept->names) kept->names = memory_zero(dataset->context, (size_t)dataset->directory.samples * sizeof *kept->names);
+    if (kept->names && !kept->names[index]) {
+        fresh = memory_alloc(dataset->context, (size_t)row->name_bytes + row->patient_bytes + 2);
+        status = fresh ? dataset_names(dataset, row, fresh, fresh + row->name_bytes + 1) : COVER_ERROR_MEMORY;
+        if (status == COVER_OK) kept->names[index] = fresh, fresh = NULL;
+    }
+    if (!kept->names) status = COVER_ERROR_MEMORY;
+    if (status == COVER_OK) *name = kept->names[index], *patient = *name + row->name_bytes + 1;
+    pthread_mutex_unlock(&kept->lock);
+    memory_free(dataset->context, fresh);
+    return status;
+}
+
 cover_status cover_dataset_sample(cover_sample_info *info, const cover_dataset *dataset, int64_t index) {
-    static _Thread_local char name[DATASET_NAME_MAX + 1], patient[DATASET_NAME_MAX + 1];
+    const char *name = NULL, *patient = NULL;
     struct dataset_row row;
     if (!dataset || !info) return fail(COVER_ERROR_ARGUMENT, "dataset sample: NULL argument");
     TRY(dataset_row(dataset, index, &row));
-    TRY(dataset_names(dataset, &row, name, patient));
+    TRY(keep_names(&name, &patient, dataset, index, &row));
     cover_sample_info known = {.dtype = (cover_dtype)dataset_dtype(row.dtype),
                                .has_label = row.label_dtype != DATASET_NO_LABEL,
                                .class_index = row.class_index,

@@ -9,6 +9,12 @@
 #include <jansson.h>
 #include <libcover/dataset.h>
 
+/* Names that cover_dataset_sample() has handed out: they are the dataset's, and live as long as it does. */
+struct dataset_kept {
+    pthread_mutex_t lock;
+    char **names; /* one a sample, name and patient behind each other; NULL before the first is asked for */
+};
+
 struct cover_dataset {
     cover_context *context;
     char *path;
@@ -19,6 +25,7 @@ struct cover_dataset {
     json_t *about;                                 /* parsed; NULL when it is not JSON */
     const char **class_names;                      /* classes of them, in `about`; NULL = not known */
     int ignore_label;                              /* -1 = none */
+    struct dataset_kept *kept;
     _Atomic uint8_t *row_verified, *name_verified; /* one a page: its hash was compared */
 };
 
@@ -30,7 +37,7 @@ cover_status dataset_read_f32(const cover_dataset *dataset, int64_t index, float
 
 /* The row of a sample, checked: every size and place in it can be trusted afterwards. */
 cover_status dataset_row(const cover_dataset *dataset, int64_t index, struct dataset_row *row);
-/* Name and patient ("" = not known) of a row, at least DATASET_NAME_MAX + 1 bytes each. */
+/* Name and patient ("" = not known) of a row, of name_bytes and patient_bytes and a NUL, at most DATASET_NAME_MAX + 1 each. */
 cover_status dataset_names(const cover_dataset *dataset, const struct dataset_row *row, char *name, char *patient);
 /* Pixels or label as packed, into memory of dataset_image_bytes() or dataset_label_bytes(). */
 cover_status dataset_pixels(const cover_dataset *dataset, int64_t index, const struct dataset_row *row, void *pixels);

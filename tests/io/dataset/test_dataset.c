@@ -153,6 +153,24 @@ static void read_on_a_worker(void *data, int64_t i) {
     same_sample(shared->dataset, shared->s, i * 7 % shared->s->samples);
 }
 
+START_TEST(names_of_samples_live_as_long_as_the_dataset) {
+    struct synthetic s = kinds[1];
+    cover_dataset *dataset;
+    cover_sample_info one = COVER_SAMPLE_INFO_INIT, other = COVER_SAMPLE_INFO_INIT, again = COVER_SAMPLE_INFO_INIT;
+    s.context = context;
+    ck_assert_ok(synthetic_write(&s, path));
+    ck_assert_ok(cover_dataset_open(&dataset, context, path));
+    ck_assert_ok(cover_dataset_sample(&one, dataset, 3));
+    ck_assert_ok(cover_dataset_sample(&other, dataset, 4));
+    ck_assert_ok(cover_dataset_sample(&again, dataset, 3));
+    ck_assert_str_eq(one.name, "case_3");
+    ck_assert_str_eq(other.name, "case_4");
+    ck_assert_ptr_eq(one.name, again.name);
+    ck_assert_ptr_eq(one.patient, again.patient);
+    cover_dataset_destroy(dataset);
+}
+END_TEST
+
 START_TEST(several_threads_read_at_once)
     {
         struct synthetic s = kinds[4];
@@ -325,9 +343,11 @@ static void lie_label(struct dataset_row *row) { row->label_dtype = 2; }
 static void lie_no_label(struct dataset_row *row) { row->label_bytes = 5; }
 static void lie_split(struct dataset_row *row) { row->split = 4; }
 static void lie_class(struct dataset_row *row) { row->class_index = -2; }
+static void lie_class_unknown(struct dataset_row *row) { row->class_index = 4; }
 static void (*const lies[])(struct dataset_row *) = {
     lie_huge,     lie_zero, lie_overflow,   lie_dtype,   lie_offset, lie_bytes,    lie_shorter, lie_longer, lie_wider,
-    lie_narrower, lie_name, lie_name_bytes, lie_patient, lie_label,  lie_no_label, lie_split,   lie_class};
+    lie_narrower, lie_name, lie_name_bytes, lie_patient, lie_label,  lie_no_label, lie_split,   lie_class,
+    lie_class_unknown};
 
 START_TEST(a_lying_row_is_refused_before_memory_is_asked_for)
     {
@@ -407,6 +427,7 @@ int main(void) {
     tcase_set_timeout(all, 120);
     tcase_add_loop_test(all, every_dtype_and_dimension_survives_the_round_trip, 0, sizeof kinds / sizeof *kinds);
     ADD(all, floats_for_training_are_the_packed_values);
+    ADD(all, names_of_samples_live_as_long_as_the_dataset);
     ADD(all, several_threads_read_at_once);
     ADD(all, equal_samples_give_equal_bytes_and_hashes);
     ADD(all, libhdf5_sees_an_array_for_each_size_and_dtype);
