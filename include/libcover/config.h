@@ -2,8 +2,8 @@
  *
  * Owner:      the caller destroys what cover_config_create() and cover_config_copy() make; configs that other calls show are
  *             theirs
- * Lifetime:   cover_config_get(): until this name is set again or the config is destroyed; cover_config_json(): until the
- *             config changes or is asked again; rows and presets: as long as the library is loaded
+ * Lifetime:   cover_config_get() and cover_config_json(): until the next call of the same function on the config, or its end;
+ *             a row: until the thread asks for the next; the texts in rows and presets: as long as the library is loaded
  * Threads:    one thread at a time for a config
  * Callbacks:  none but the log and the allocator of the context (context.h)
  * NULL:       a NULL handle, path or output is COVER_ERROR_ARGUMENT unless its line says "may be NULL"; destroy takes NULL;
@@ -42,14 +42,14 @@ COVER_API void cover_config_destroy(cover_config *config);
  *  @return COVER_OK; COVER_ERROR_ARGUMENT says which names or values are taken */
 COVER_API cover_status cover_config_set(cover_config *config, const char *name, const char *value);
 
-/** The value of one name as text; NULL when there is no such name.  Valid until the config changes. */
+/** The value of one name as text; NULL when there is no such name.  Valid until the next of these calls. */
 COVER_API const char *cover_config_get(const cover_config *config, const char *name);
 
 /** Check that the values fit together (sizes as the backbone wants them, widths as well, heads for each of its levels, ...).
  *  @return COVER_OK; COVER_ERROR_ARGUMENT or COVER_ERROR_SHAPE with the first pair that does not fit */
 COVER_API cover_status cover_config_validate(const cover_config *config);
 
-/** Every resolved value as a JSON object; owned by the config, valid until it changes. */
+/** Every resolved value as a JSON object; owned by the config, valid until the next of these calls. */
 COVER_API const char *cover_config_json(const cover_config *config);
 /** Replace values by those of a JSON object such as a run's config.json.  Unknown names are errors. */
 COVER_API cover_status cover_config_read_json(cover_config *config, const char *json);
