@@ -1,7 +1,7 @@
 /* Fine-tuning into a run folder (include/libcover/task.h, docs/finetune.md): what run/driver.c is told of it. */
 #include "api/run/driver.h"
 #include "api/run/run_folder.h"
-#include "task.h"
+#include "judge.h"
 #include "task_preview.h"
 
 #include <math.h>
@@ -46,22 +46,25 @@ static cover_status step(struct run_job *job) {
     return COVER_OK;
 }
 
+/* A figure of validation into the line of its step: val.NAME, or val.NAME.CLASS. */
+static cover_status log_figure(struct run_job *job, const char *name, const char *of_class, double value) {
+    struct text tag = {.context = job->context};
+    text_add(&tag, of_class ? "val.%s.%s" : "val.%s", name, of_class);
+    if (!tag.failed) run_log_set(&job->log, job->core->step, tag.data, value);
+    const cover_status status = tag.failed ? COVER_ERROR_MEMORY : COVER_OK;
+    text_free(&tag);
+    return status;
+}
+
 static cover_status validate(struct run_job *job) {
     cover_task *task = ((struct finetuning *)job)->task;
-    bool segmentation = task->kind->dense;
+    const struct task_judge *judge = task->judge;
     int64_t best = task->best_step;
     TRY(cover_task_validate(NULL, task));
     const struct task_figures *figures = task->best_step != best ? &task->best_figures : &task->figures;
-    run_log_set(&job->log, task->core.step, segmentation ? "val.mean_dice" : "val.auc", task->score);
-    if (!segmentation) run_log_set(&job->log, task->core.step, "val.accuracy", figures->accuracy);
-    for (int k = segmentation; k < job->core->settings.task.classes; k++) {
-        struct text tag = {.context = job->context};
-        text_add(&tag, "val.%s.%s", segmentation ? "dice" : "auc", task->about.class_names[k]);
-        if (!tag.failed) run_log_set(&job->log, task->core.step, tag.data, figures->class_mean[k]);
-        const bool failed = tag.failed;
-        text_free(&tag);
-        if (failed) return COVER_ERROR_MEMORY;
-    }
+    for (int i = 0; i < judge->figures; i++) TRY(log_figure(job, judge->figure[i], NULL, figures->figure[i]));
+    for (int k = judge->first_class; k < job->core->settings.task.classes; k++)
+        TRY(log_figure(job, judge->class_figure, task->about.class_names[k], figures->class_mean[k]));
     return COVER_OK;
 }
 

@@ -1,5 +1,5 @@
 /* The public task: cases, network, steps, validation, files (include/libcover/task.h). */
-#include "task.h"
+#include "judge.h"
 
 #include "core/views/augment.h"
 #include "io/weights/checkpoint.h"
@@ -91,17 +91,10 @@ static cover_status check_data(const cover_task *task, const cover_dataset_info 
     if (info->dims != s->network.dims || info->channels != s->network.channels)
         return fail(COVER_ERROR_SHAPE, "the dataset has %dD images of %d channels, the settings say dims=%d and channels=%d; set them as "
                     "the data is", info->dims, info->channels, (int)s->network.dims, (int)s->network.channels);
-    if (task->kind->dense && !info->has_labels)
-        return fail(COVER_ERROR_ARGUMENT, "task=seg, but the dataset has no label maps; use task=cls, or pack images with labels");
-    if (!task->kind->dense && info->has_labels)
-        return fail(COVER_ERROR_ARGUMENT, "task=cls, but the dataset has label maps in place of classes of images; use task=seg");
-    if (!task->kind->dense && s->task.multilabel != info->multilabel)
-        return fail(COVER_ERROR_ARGUMENT, "multilabel=%s, but the dataset has %s an image; set multilabel=%s", s->task.multilabel ? "on" : "off",
-                    info->multilabel ? "a set of classes" : "one class", info->multilabel ? "on" : "off");
+    TRY(task->judge->check_data(&s->task, info));
     if (info->classes > s->task.classes)
         return fail(COVER_ERROR_SHAPE, "the dataset has %d classes, but classes=%d; set classes=%d", info->classes, (int)s->task.classes,
                     info->classes);
-    if (s->task.multilabel && s->task.classes > 64) return fail(COVER_ERROR_SHAPE, "classes=%d: at most 64 with multilabel=on", (int)s->task.classes);
     return augment_accepts(s, &task->core.reader.largest, info->channels);
 }
 
@@ -118,7 +111,7 @@ static cover_status prepare_data(cover_task *task, const cover_dataset *dataset)
         return COVER_ERROR_MEMORY;
     TRY(case_class_weights(task->class_weights, task->core.context, task->kind, s, &task->core.reader, task->split.train, task->split.train_count,
                            task->about.class_names));
-    TRY(task_check_validation(task));
+    TRY(task->judge->check_validation(task));
     return case_maker(&task->maker, task->core.context, task->kind, s, &task->core.reader, task->split.train, task->split.train_count,
                       task->class_weights);
 }
@@ -133,7 +126,8 @@ cover_status cover_task_create(cover_task **out, cover_context *context, cover_d
     cover_status status;
     GO(core_begin(&task->core, &fine_tuning, context, config, NULL));
     task->about.config = task->core.config;
-    task->kind = task_kind_of(&task->core.settings.task);
+    task->judge = task_judge_of(&task->core.settings.task);
+    task->kind = task->judge->kind;
     GO(prepare_data(task, dataset));
     GO(core_engine(&task->core));
     if (!task_from_scratch(init)) GO(task_load_backbone(task, init));

@@ -12,18 +12,22 @@
 #include <libcover/task.h>
 
 /* What the newest validation found, a row a case. */
+enum { TASK_FIGURES = 4 };
 struct task_figures {
     int64_t cases;
-    double *dice;  /* segmentation: (cases, classes), NaN = the class is in neither map */
-    float *score;  /* classification: (cases, classes) */
-    double *class_mean; /* Dice or AUC of each class over the cases */
-    double mean_dice, auc, accuracy; /* NaN where they do not apply */
+    double *dice;                /* (cases, classes): the figure of each class, NaN = the case has none; or NULL, then */
+    float *score;                /* (cases, classes) */
+    double *class_mean;          /* the figure of each class over the cases */
+    double figure[TASK_FIGURES]; /* in the order of the judge's names */
 };
+
+struct task_judge; /* judge.h */
 
 struct cover_task {
     struct trainer_core core;
     struct task_about about; /* class names, rules, the core's config: what goes into its weight file */
     const struct task_kind *kind;
+    const struct task_judge *judge;
     struct split split;      /* which samples train and which validate */
     float *class_weights;
     struct case_maker maker;
@@ -34,9 +38,6 @@ struct cover_task {
     float *best; /* flat weights of the best validation; NULL before one */
 };
 
-/* Refuse validation cases that give no score: checked before training, not after its first steps. */
-cover_status task_check_validation(cover_task *task);
-
 /* Load the backbone of `init` into the task's flat weights; one input channel is inflated to more. */
 cover_status task_load_backbone(cover_task *task, const char *init);
 bool task_from_scratch(const char *init);
@@ -45,12 +46,10 @@ cover_status task_measure_features(cover_task *task);
 
 /* Validation with the weights of now; fills task->figures and returns the score that "best" goes by. */
 cover_status task_figures_compute(cover_task *task, double *score);
-/* A validation case with the weights of now: predicted and true label map on the case's own grid (memory_free both). */
-cover_status task_case_labels(cover_task *task, int64_t index, uint16_t **predicted, uint16_t **truth, struct grid *grid);
 /* Of the validation cases: classes, or with multilabel flags (cases, classes); the other is NULL.  memory_free both. */
 cover_status task_truth(const cover_task *task, int **classes, uint8_t **labels);
 void task_figures_free(struct task_figures *figures, cover_context *context);
-/* JSON members of figures: "mean_dice": ..., "classes": {...}, and with `cases` "cases": [...] */
+/* JSON members of figures: their names, "classes": {...}, and with `cases` "cases": [...] */
 void task_figures_write(struct text *text, const cover_task *task, const struct task_figures *figures, bool cases);
 
 #endif

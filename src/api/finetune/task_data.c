@@ -1,7 +1,7 @@
 /* Names of classes, and who trains and who validates (task_data.h). */
 #include "task_data.h"
 
-#include "core/method/task_kind.h"
+#include "judge.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -55,14 +55,13 @@ static cover_status read_rows(uint8_t *split, int64_t *patient, int *class_index
                               const struct settings *settings) {
     char name[DATASET_NAME_MAX + 1], who[DATASET_NAME_MAX + 1];
     int64_t known = 0;
-    const bool dense = task_kind_of(&settings->task)->dense;
+    const struct task_judge *judge = task_judge_of(&settings->task);
     for (int64_t i = 0; i < dataset->directory.samples; i++) {
         struct dataset_row row;
         TRY(dataset_row(dataset, i, &row));
         TRY(dataset_names(dataset, &row, name, who));
         split[i] = row.split, class_index[i] = row.class_index, patient[i] = -1;
-        if (dense && row.label_dtype == DATASET_NO_LABEL) split[i] = COVER_SPLIT_TEST; /* nothing to learn from */
-        if (!dense && !settings->task.multilabel && row.class_index < 0) split[i] = COVER_SPLIT_TEST;
+        if (!judge->usable(&settings->task, &row)) split[i] = COVER_SPLIT_TEST;
         if (!*who) continue;
         sha256(who, strlen(who), named[known].digest);
         named[known++].sample = i;
@@ -81,10 +80,10 @@ cover_status task_split(struct split *split, const cover_dataset *dataset, const
     cover_status status = COVER_ERROR_MEMORY;
     if (!own || !patient || !class_index || !named) goto done;
     GO(read_rows(own, patient, class_index, named, dataset, settings));
-    bool single = !task_kind_of(&settings->task)->dense && !settings->task.multilabel;
+    const struct task_judge *judge = task_judge_of(&settings->task);
     status = split_create(split, context, settings,
                           &(struct split_input){.samples = (int64_t)samples, .split = own, .patient = patient,
-                                                .class_index = single ? class_index : NULL, .classes = (int)settings->task.classes,
+                                                .class_index = judge->exclusive && judge->exclusive(&settings->task) ? class_index : NULL, .classes = (int)settings->task.classes,
                                                 .class_names = (const char *const *)names});
 done:
     memory_free(context, own);

@@ -1,7 +1,7 @@
 /* What a task starts from: settings that fit the data and the backbone, and the backbone's weights. */
 #include "core/nn/backbone.h"
 #include "io/weights/weights.h"
-#include "task.h"
+#include "judge.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -18,7 +18,7 @@ static cover_status set_integer(cover_config *config, const char *name, int64_t 
 }
 
 /* Sizes of the images rounded up to what the network takes, but no larger than what trains well at a time. */
-static cover_status set_sizes(cover_config *config, const cover_dataset_info *info, bool classification) {
+static cover_status set_sizes(cover_config *config, const cover_dataset_info *info, bool dense) {
     const int64_t multiple = backbone_of(config_context(config), &config_settings(config)->network)->multiple;
     int64_t most = info->dims == 3 ? 96 : 384;
     char crop[64] = "", work[64] = "";
@@ -31,17 +31,16 @@ static cover_status set_sizes(cover_config *config, const cover_dataset_info *in
     }
     for (int a = 0; a < info->dims; a++) strcat(work, a ? "x0" : "0");
     TRY(cover_config_set(config, "crop", crop));
-    return cover_config_set(config, "work", classification || (same && fits && info->dims == 2) ? crop : work);
+    return cover_config_set(config, "work", !dense || (same && fits && info->dims == 2) ? crop : work);
 }
 
-static cover_status check_data(const cover_dataset_info *info, bool classification) {
+/* Several classes an image; label maps have one a pixel. */
+static bool several(const cover_dataset_info *info) { return info->multilabel && !info->has_labels; }
+
+static cover_status check_data(const cover_dataset_info *info, const struct task_judge *judge) {
     if (info->samples < 1) return fail(COVER_ERROR_ARGUMENT, "the dataset is empty");
-    if (!classification && !info->has_labels)
-        return fail(COVER_ERROR_ARGUMENT, "the dataset has no label maps; segmentation needs some (an nnU-Net dataset with labelsTr)");
-    if (classification && (info->classes < 1 || info->has_labels))
-        return fail(COVER_ERROR_ARGUMENT, "the dataset has no classes of images; classification needs some (a folder a class, or pack "
-                    "--labels)");
-    if (info->classes < 2 && !(classification && info->multilabel))
+    TRY(judge->suits(info));
+    if (info->classes < 2 && !several(info))
         return fail(COVER_ERROR_ARGUMENT, "the dataset has %d class; a task needs at least two", info->classes);
     return COVER_OK;
 }
@@ -78,22 +77,21 @@ static cover_status take_backbone(cover_config *config, cover_context *context, 
 cover_status cover_task_config(cover_config **out, cover_context *context, const cover_dataset *dataset, const char *task,
                                const char *init) {
     if (!out || !context || !dataset || !task) return fail(COVER_ERROR_ARGUMENT, "cover_task_config: an argument is NULL");
-    bool classification = strcmp(task, "cls") == 0;
-    if (!classification && strcmp(task, "seg") != 0)
-        return fail(COVER_ERROR_ARGUMENT, "task '%s' is not known; use seg or cls", task);
+    const struct task_judge *judge;
+    TRY(task_judge_named(&judge, task));
     cover_dataset_info info = COVER_DATASET_INFO_INIT;
     cover_config *config;
     char preset[16];
     TRY(cover_dataset_get_info(&info, dataset));
-    TRY(check_data(&info, classification));
+    TRY(check_data(&info, judge));
     snprintf(preset, sizeof preset, "%s-%dd", task, info.dims);
     TRY(cover_config_create(&config, context, preset));
     cover_status status;
     GO(set_integer(config, "channels", info.channels));
     GO(set_integer(config, "classes", info.classes));
-    GO(cover_config_set(config, "multilabel", info.multilabel && classification ? "on" : "off"));
+    GO(cover_config_set(config, "multilabel", several(&info) ? "on" : "off"));
     if (!task_from_scratch(init)) GO(take_backbone(config, context, init, &info));
-    GO(set_sizes(config, &info, classification));
+    GO(set_sizes(config, &info, judge->kind->dense));
     *out = config;
 done:
     if (status != COVER_OK) cover_config_destroy(config);

@@ -1,6 +1,8 @@
 /* Validation cases kept for the report. */
 #include "task_preview.h"
 
+#include "judge.h"
+
 #include "io/weights/safetensors.h"
 #include "report/task_report.h"
 
@@ -42,8 +44,8 @@ static cover_status show(struct shown *shown, cover_task *task, int k, int64_t r
     static const char *const parts[] = {"image", "truth", "predicted"}, *const facts[] = {"name", "row"};
     for (int i = 0; i < 3; i++) snprintf(shown->names[i], sizeof shown->names[i], "%d.%s", k, parts[i]);
     for (int i = 0; i < 2; i++) snprintf(shown->keys[i], sizeof shown->keys[i], "%d.%s", k, facts[i]);
-    if (!task->kind->dense) return COVER_OK;
-    return task_case_labels(task, sample, &shown->predicted, &shown->truth, &grid);
+    if (!task->judge->labels) return COVER_OK;
+    return task->judge->labels(task, sample, &shown->predicted, &shown->truth, &grid);
 }
 
 cover_status task_preview_write(cover_task *task, const char *path) {

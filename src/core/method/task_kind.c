@@ -5,9 +5,6 @@
 
 #include <math.h>
 
-#define TASK_KIND(name, fewest, multilabel) extern const struct task_kind task_kind_##name;
-#include "core/settings/task_kinds.def"
-#undef TASK_KIND
 static const struct task_kind *const kinds[] = {
 #define TASK_KIND(name, fewest, multilabel) &task_kind_##name,
 #include "core/settings/task_kinds.def"

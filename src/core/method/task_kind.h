@@ -39,6 +39,10 @@ struct task_kind {
     cover_status (*count)(double *found, const struct task_case *one);
 };
 
+#define TASK_KIND(name, fewest, multilabel) extern const struct task_kind task_kind_##name;
+#include "core/settings/task_kinds.def"
+#undef TASK_KIND
+
 /* Of the settings; never NULL. */
 const struct task_kind *task_kind_of(const struct task_settings *task);
 
