@@ -2,9 +2,9 @@
  *
  * Owner:      the caller destroys what cover_config_create() and cover_config_copy() make; configs that other calls show are
  *             theirs
- * Lifetime:   cover_config_get() and cover_config_json(): until the next call of the same function on the config, or its end;
- *             a row: until the thread asks for the next; the texts in rows and presets: as long as the library is loaded
- * Threads:    one thread at a time for a config
+ * Lifetime:   cover_config_get(): until the name is set again or the config ends; cover_config_json(): until the config changes or
+ *             ends; rows and presets: as long as the library is loaded
+ * Threads:    many may read a config at once; one alone changes it
  * Callbacks:  none but the log and the allocator of the context (context.h)
  * NULL:       a NULL handle, path or output is COVER_ERROR_ARGUMENT unless its line says "may be NULL"; destroy takes NULL;
  *             texts of a NULL config are NULL
@@ -42,7 +42,8 @@ COVER_API void cover_config_destroy(cover_config *config);
  *  @return COVER_OK; COVER_ERROR_ARGUMENT says which names or values are taken */
 COVER_API cover_status cover_config_set(cover_config *config, const char *name, const char *value);
 
-/** The value of one name as text; NULL when there is no such name.  Valid until the next of these calls. */
+/** The value of one name as text; NULL when there is no such name.  Owned by the config, valid until this name is set again or the
+ *  config is destroyed. */
 COVER_API const char *cover_config_get(const cover_config *config, const char *name);
 
 /** Check that the values fit together (sizes as the backbone wants them, widths as well, heads for each of its levels, ...).

@@ -14,10 +14,16 @@
 #include <string.h>
 
 enum kind { KIND_INTEGER, KIND_NUMBER, KIND_CHOICE, KIND_LIST, KIND_SIZE };
-static const char *const kind_names[] = {"integer", "number", "choice", "list", "size"};
+#define NAME_INTEGER "integer"
+#define NAME_NUMBER "number"
+#define NAME_CHOICE "choice"
+#define NAME_LIST "list"
+#define NAME_SIZE "size"
 
 enum scope { SCOPE_PRETRAIN = 1, SCOPE_TASK = 2, SCOPE_BOTH = 3 }; /* bits: the kinds of config that know a row */
-static const char *const scope_names[] = {[SCOPE_PRETRAIN] = "pretrain", [SCOPE_TASK] = "task", [SCOPE_BOTH] = "both"};
+#define NAME_PRETRAIN "pretrain"
+#define NAME_TASK "task"
+#define NAME_BOTH "both"
 
 struct row {
     cover_config_key key;
@@ -58,7 +64,7 @@ static const struct row rows[] = {
 #define PART(part)
 #define END(part)
 #define SETTING(kind_, scope_, part, field, fallback, low_, high_, choices_, help_)                                   \
-    {.key = {.name = #field, .choices = choices_, .help = help_},                                                     \
+    {.key = {#field, NAME_##kind_, choices_, help_, NAME_##scope_},                                                   \
      .kind = KIND_##kind_,                                                                                            \
      .scope = SCOPE_##scope_,                                                                                         \
      .offset = offsetof(struct settings, part.field),                                                                      \
@@ -90,12 +96,24 @@ static const struct preset_row {
 };
 enum { PRESET_ROWS = sizeof preset_rows / sizeof *preset_rows };
 
+/* The values, and each as the text that cover_config_get() hands out: written when it is set, so that reading changes nothing. */
+enum { VALUE_BYTES = 192 }; /* more than the longest list takes */
+struct values {
+    struct settings settings;
+    char text[ROWS][VALUE_BYTES];
+};
+
+/* What cover_config_json() hands out, made when it is first asked for. */
+struct whole {
+    pthread_mutex_t lock;
+    char *text; /* NULL = not since the last change */
+};
+
 struct cover_config {
     cover_context *context;
     enum scope scope; /* pretrain or task */
-    struct settings settings;
-    char *json;
-    char value[256]; /* what cover_config_get() handed out last */
+    struct values *values;
+    struct whole *whole;
 };
 
 static const struct row *find_row(const cover_config *config, const char *name) {
@@ -174,7 +192,7 @@ static cover_status set_list(const struct row *row, void *field, const char *val
     return COVER_OK;
 }
 
-static cover_status set_value(struct settings *settings, const cover_context *context, const struct row *row, const char *value) {
+static cover_status read_value(struct settings *settings, const cover_context *context, const struct row *row, const char *value) {
     void *field = (char *)settings + row->offset;
     double number;
     int64_t integer;
@@ -202,8 +220,8 @@ static cover_status set_value(struct settings *settings, const cover_context *co
 
 /* ---- value to text */
 
-static void write_value(char *text, size_t bytes, const cover_config *config, const struct row *row) {
-    const void *field = (const char *)&config->settings + row->offset;
+static void write_value(char *text, size_t bytes, const struct settings *settings, const cover_context *context, const struct row *row) {
+    const void *field = (const char *)settings + row->offset;
     if (row->kind == KIND_INTEGER) snprintf(text, bytes, "%lld", (long long)*(const int64_t *)field);
     else if (row->kind == KIND_NUMBER) {
         for (int digits = 6; digits <= 17; digits++) { /* the shortest text that reads back the same */
@@ -211,7 +229,7 @@ static void write_value(char *text, size_t bytes, const cover_config *config, co
             if (number_read(text, NULL) == *(const double *)field) break;
         }
     } else if (row->kind == KIND_CHOICE) {
-        const char *choice = choice_at(config->context, row, *(const int *)field);
+        const char *choice = choice_at(context, row, *(const int *)field);
         snprintf(text, bytes, "%.*s", (int)strcspn(choice, "|"), choice);
     } else {
         const struct setting_list *list = field;
@@ -222,25 +240,55 @@ static void write_value(char *text, size_t bytes, const cover_config *config, co
     }
 }
 
+static cover_status set_value(struct values *values, const cover_context *context, const struct row *row, const char *value) {
+    TRY(read_value(&values->settings, context, row, value));
+    write_value(values->text[row - rows], VALUE_BYTES, &values->settings, context, row);
+    return COVER_OK;
+}
+
 /* ---- the public handle */
+
+/* Presets of these scopes, with spaces between. */
+static void name_presets(struct text *names, unsigned scopes) {
+    for (int i = 0; i < PRESET_ROWS; i++)
+        if (preset_rows[i].preset && preset_rows[i].scope & scopes)
+            text_add(names, "%s%s", names->length ? " " : "", preset_rows[i].preset);
+}
+
+static cover_status unknown_preset(cover_context *context, const char *preset) {
+    struct text names = {.context = context};
+    name_presets(&names, SCOPE_BOTH);
+    const cover_status status = names.failed ? COVER_ERROR_MEMORY
+                                             : fail(COVER_ERROR_ARGUMENT, "preset '%s' is not known; use one of %s", preset, names.data);
+    text_free(&names);
+    return status;
+}
+
+static cover_status make_config(cover_config **out, cover_context *context, enum scope scope, const struct values *values) {
+    cover_config *config = memory_zero(context, sizeof *config);
+    if (!config) return COVER_ERROR_MEMORY;
+    config->context = context, config->scope = scope;
+    config->whole = memory_zero(context, sizeof *config->whole);
+    config->values = values ? memory_copy(context, values, sizeof *values) : memory_zero(context, sizeof *values);
+    if (config->whole) pthread_mutex_init(&config->whole->lock, NULL);
+    if (!config->whole || !config->values) {
+        cover_config_destroy(config);
+        return COVER_ERROR_MEMORY;
+    }
+    *out = config;
+    return COVER_OK;
+}
 
 cover_status cover_config_create(cover_config **out, cover_context *context, const char *preset) {
     if (!out || !context) return fail(COVER_ERROR_ARGUMENT, "cover_config_create: an argument is NULL");
     if (!preset) preset = "paper-2d";
     int start = 0;
     while (start < PRESET_ROWS && !(preset_rows[start].preset && strcmp(preset_rows[start].preset, preset) == 0)) start++;
-    if (start == PRESET_ROWS) {
-        char names[256] = "";
-        for (int i = 0, used = 0; i < PRESET_ROWS; i++)
-            if (preset_rows[i].preset)
-                used += snprintf(names + used, sizeof names - (size_t)used, "%s%s", used ? " " : "", preset_rows[i].preset);
-        return fail(COVER_ERROR_ARGUMENT, "preset '%s' is not known; use one of %s", preset, names);
-    }
-    cover_config *config = memory_zero(context, sizeof *config);
-    if (!config) return COVER_ERROR_MEMORY;
-    config->context = context, config->scope = preset_rows[start].scope;
+    if (start == PRESET_ROWS) return unknown_preset(context, preset);
+    cover_config *config;
+    TRY(make_config(&config, context, preset_rows[start].scope, NULL));
     cover_status status = COVER_OK;
-    for (int i = 0; i < ROWS && status == COVER_OK; i++) status = set_value(&config->settings, context, &rows[i], fallbacks[i]);
+    for (int i = 0; i < ROWS && status == COVER_OK; i++) status = set_value(config->values, context, &rows[i], fallbacks[i]);
     for (int i = start + 1; i < PRESET_ROWS && preset_rows[i].field && status == COVER_OK; i++)
         status = cover_config_set(config, preset_rows[i].field, preset_rows[i].value);
     if (status != COVER_OK) {
@@ -253,16 +301,23 @@ cover_status cover_config_create(cover_config **out, cover_context *context, con
 
 cover_status cover_config_copy(cover_config **copy, const cover_config *config) {
     if (!copy || !config) return fail(COVER_ERROR_ARGUMENT, "cover_config_copy: an argument is NULL");
-    cover_config *fresh = memory_zero(config->context, sizeof *fresh);
-    if (!fresh) return COVER_ERROR_MEMORY;
-    fresh->context = config->context, fresh->scope = config->scope, fresh->settings = config->settings;
-    *copy = fresh;
-    return COVER_OK;
+    return make_config(copy, config->context, config->scope, config->values);
+}
+
+/* The text of the whole is no longer true. */
+static void changed(cover_config *config) {
+    memory_free(config->context, config->whole->text);
+    config->whole->text = NULL;
 }
 
 void cover_config_destroy(cover_config *config) {
     if (!config) return;
-    memory_free(config->context, config->json);
+    if (config->whole) {
+        memory_free(config->context, config->whole->text);
+        pthread_mutex_destroy(&config->whole->lock);
+    }
+    memory_free(config->context, config->whole);
+    memory_free(config->context, config->values);
     memory_free(config->context, config);
 }
 
@@ -270,61 +325,64 @@ static cover_status unknown_setting(const cover_config *config, const char *name
     bool task = config->scope == SCOPE_TASK;
     for (int i = 0; i < ROWS; i++)
         if (strcmp(rows[i].key.name, name) == 0)
-            return fail(COVER_ERROR_ARGUMENT, "'%s' is a setting of %s; `cover %s -h` lists those that are known here", name,
-                        task ? "pretraining" : "fine-tuning", task ? "finetune" : "pretrain");
-    return fail(COVER_ERROR_ARGUMENT, "'%s' is not a setting; `cover %s -h` lists them", name, task ? "finetune" : "pretrain");
+            return fail(COVER_ERROR_ARGUMENT, "'%s' is a setting of %s, not of %s", name, task ? "pretraining" : "fine-tuning",
+                        task ? "fine-tuning" : "pretraining");
+    return fail(COVER_ERROR_ARGUMENT, "'%s' is not a setting of %s", name, task ? "fine-tuning" : "pretraining");
 }
 
 cover_status cover_config_set(cover_config *config, const char *name, const char *value) {
     if (!config || !name || !value) return fail(COVER_ERROR_ARGUMENT, "cover_config_set: an argument is NULL");
     const struct row *row = find_row(config, name);
-    return row ? set_value(&config->settings, config->context, row, value) : unknown_setting(config, name);
+    if (!row) return unknown_setting(config, name);
+    TRY(set_value(config->values, config->context, row, value));
+    changed(config);
+    return COVER_OK;
 }
 
 const char *cover_config_get(const cover_config *config, const char *name) {
     const struct row *row = config && name ? find_row(config, name) : NULL;
-    if (!row) return NULL;
-    char *value = ((cover_config *)config)->value;
-    write_value(value, sizeof config->value, config, row);
-    return value;
+    return row ? config->values->text[row - rows] : NULL;
+}
+
+static cover_status write_whole(char **json, const cover_config *config) {
+    struct text text = {.context = config->context};
+    const char *before = "{\n";
+    for (int i = 0; i < ROWS; i++) {
+        if (!(rows[i].scope & config->scope)) continue;
+        const char *quote = rows[i].kind == KIND_INTEGER || rows[i].kind == KIND_NUMBER ? "" : "\"";
+        text_add(&text, "%s  \"%s\": %s%s%s", before, rows[i].key.name, quote, config->values->text[i], quote);
+        before = ",\n";
+    }
+    text_add(&text, "\n}\n");
+    return text_take(&text, json);
 }
 
 const char *cover_config_json(const cover_config *config) {
     if (!config) return NULL;
-    cover_config *self = (cover_config *)config;
-    struct text text = {.context = config->context};
-    const char *before = "{\n";
-    for (int i = 0; i < ROWS; i++) {
-        char value[256];
-        if (!(rows[i].scope & config->scope)) continue;
-        write_value(value, sizeof value, config, &rows[i]);
-        bool bare = rows[i].kind == KIND_INTEGER || rows[i].kind == KIND_NUMBER;
-        text_add(&text, "%s  \"%s\": %s%s%s", before, rows[i].key.name, bare ? "" : "\"", value, bare ? "" : "\"");
-        before = ",\n";
-    }
-    text_add(&text, "\n}\n");
-    char *json;
-    if (text_take(&text, &json) != COVER_OK) return NULL;
-    memory_free(config->context, self->json);
-    return self->json = json;
+    struct whole *whole = config->whole;
+    pthread_mutex_lock(&whole->lock);
+    if (!whole->text && write_whole(&whole->text, config) != COVER_OK) whole->text = NULL;
+    const char *json = whole->text;
+    pthread_mutex_unlock(&whole->lock);
+    return json;
 }
 
 /* Lists may also come as JSON arrays, integers and numbers as JSON numbers. */
-static cover_status json_value_text(char *out, size_t bytes, const struct row *row, const json_t *value) {
-    if (json_is_string(value)) {
-        if (strlen(json_string_value(value)) >= bytes)
-            return fail(COVER_ERROR_ARGUMENT, "%s: the value is too long", row->key.name);
-        snprintf(out, bytes, "%s", json_string_value(value));
-    } else if (json_is_integer(value)) snprintf(out, bytes, "%lld", (long long)json_integer_value(value));
-    else if (json_is_real(value)) number_print(out, bytes, "%.17g", json_real_value(value));
+static cover_status json_value_text(struct text *out, const struct row *row, const json_t *value) {
+    out->length = 0;
+    if (json_is_string(value)) text_add(out, "%s", json_string_value(value));
+    else if (json_is_integer(value)) text_add(out, "%lld", (long long)json_integer_value(value));
+    else if (json_is_real(value)) text_add(out, "%.17g", json_real_value(value));
     else if (json_is_array(value)) {
-        size_t used = 0;
-        *out = 0;
-        for (size_t i = 0; i < json_array_size(value) && used < bytes; i++)
-            used += (size_t)snprintf(out + used, bytes - used, "%s%lld", !i ? "" : row->kind == KIND_SIZE ? "x" : ",",
-                                     (long long)json_integer_value(json_array_get(value, i)));
+        text_add(out, "%s", "");
+        for (size_t i = 0; i < json_array_size(value); i++) {
+            const json_t *item = json_array_get(value, i);
+            if (!json_is_integer(item))
+                return fail(COVER_ERROR_ARGUMENT, "%s: value %zu of the array is no whole number", row->key.name, i + 1);
+            text_add(out, "%s%lld", !i ? "" : row->kind == KIND_SIZE ? "x" : ",", (long long)json_integer_value(item));
+        }
     } else return fail(COVER_ERROR_ARGUMENT, "%s: give text, a number or an array", row->key.name);
-    return COVER_OK;
+    return out->failed ? COVER_ERROR_MEMORY : COVER_OK;
 }
 
 cover_status cover_config_read_json(cover_config *config, const char *json) {
@@ -332,32 +390,29 @@ cover_status cover_config_read_json(cover_config *config, const char *json) {
     json_error_t error;
     json_t *object = json_read(json, strlen(json), JSON_REJECT_DUPLICATES, &error);
     if (!object) return fail(COVER_ERROR_FORMAT, "settings: line %d: %s", error.line, error.text);
-    struct settings settings = config->settings; /* all or nothing */
-    cover_status status = COVER_OK;
-    if (!json_is_object(object)) status = fail(COVER_ERROR_FORMAT, "settings: a JSON object is expected");
+    struct text text = {.context = config->context};
+    struct values *values = memory_copy(config->context, config->values, sizeof *values); /* all or nothing */
+    cover_status status = values ? COVER_OK : COVER_ERROR_MEMORY;
+    if (values && !json_is_object(object)) status = fail(COVER_ERROR_FORMAT, "settings: a JSON object is expected");
     const char *name;
     json_t *value;
     json_object_foreach(object, name, value) {
         const struct row *row = find_row(config, name);
-        char text[256];
         if (status == COVER_OK && !row) status = unknown_setting(config, name);
-        if (status == COVER_OK) status = json_value_text(text, sizeof text, row, value);
-        if (status == COVER_OK) status = set_value(&settings, config->context, row, text);
+        if (status == COVER_OK) status = json_value_text(&text, row, value);
+        if (status == COVER_OK) status = set_value(values, config->context, row, text.data);
     }
     json_decref(object);
-    if (status == COVER_OK) config->settings = settings;
+    text_free(&text);
+    if (status == COVER_OK) {
+        memcpy(config->values, values, sizeof *values);
+        changed(config);
+    }
+    memory_free(config->context, values);
     return status;
 }
 
-const cover_config_key *cover_config_key_at(int index) {
-    /* the names of kind and scope are filled here, so that the table stays one macro a row */
-    static _Thread_local cover_config_key key;
-    if (index < 0 || index >= ROWS) return NULL;
-    key = rows[index].key;
-    key.kind = kind_names[rows[index].kind];
-    key.scope = scope_names[rows[index].scope];
-    return &key;
-}
+const cover_config_key *cover_config_key_at(int index) { return index >= 0 && index < ROWS ? &rows[index].key : NULL; }
 
 static const struct preset_row *preset_at(int index) {
     for (int i = 0; i < PRESET_ROWS; i++)
@@ -370,17 +425,22 @@ const char *cover_config_preset_at(int index) {
 }
 const char *cover_config_preset_scope(int index) {
     const struct preset_row *row = preset_at(index);
-    return row ? scope_names[row->scope] : NULL;
+    return row ? row->scope == SCOPE_TASK ? NAME_TASK : NAME_PRETRAIN : NULL;
 }
 
 cover_status config_expect(const cover_config *config, bool task) {
     if ((config->scope == SCOPE_TASK) == task) return COVER_OK;
-    return fail(COVER_ERROR_ARGUMENT, "these settings are for %s; start from a preset for %s: %s",
-                task ? "pretraining" : "fine-tuning", task ? "fine-tuning" : "pretraining",
-                task ? "seg-2d, seg-3d, cls-2d or cls-3d" : "paper-2d, paper-3d, released-2d, released-3d or demo");
+    struct text names = {.context = config->context};
+    name_presets(&names, task ? SCOPE_TASK : SCOPE_PRETRAIN);
+    const cover_status status =
+        names.failed ? COVER_ERROR_MEMORY
+                     : fail(COVER_ERROR_ARGUMENT, "these settings are for %s; start from a preset for %s: %s",
+                            task ? "pretraining" : "fine-tuning", task ? "fine-tuning" : "pretraining", names.data);
+    text_free(&names);
+    return status;
 }
 
-const struct settings *config_settings(const cover_config *config) { return &config->settings; }
+const struct settings *config_settings(const cover_config *config) { return &config->values->settings; }
 cover_context *config_context(const cover_config *config) { return config->context; }
 bool config_is_task(const cover_config *config) { return config->scope == SCOPE_TASK; }
 
@@ -405,11 +465,9 @@ cover_status config_resumes(const cover_config *config, const char *path, const 
     if (status != COVER_OK) fail_in(status, "%s", path);
     for (int i = 0; i < ROWS && status == COVER_OK; i++) {
         const char *name = rows[i].key.name;
-        char was[256], is[256];
         if (!(rows[i].scope & config->scope)) continue;
-        write_value(was, sizeof was, stored, &rows[i]);
-        write_value(is, sizeof is, config, &rows[i]);
-        bool free_steps = strcmp(name, "steps") != 0 || config->settings.common.schedule == SCHEDULE_CONSTANT;
+        const char *was = stored->values->text[i], *is = config->values->text[i];
+        bool free_steps = strcmp(name, "steps") != 0 || config->values->settings.common.schedule == SCHEDULE_CONSTANT;
         if (strcmp(was, is) != 0 && !(setting_may_change(name) && free_steps))
             status = fail(COVER_ERROR_MISMATCH, "%s: the run was made with %s=%s, not %s; resume it with the same settings, or start a "
                           "new run", path, name, was, is);

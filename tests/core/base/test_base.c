@@ -402,6 +402,46 @@ START_TEST(an_array_grows_and_keeps_what_it_had) {
 }
 END_TEST
 
+START_TEST(texts_of_a_config_live_until_it_changes) {
+    cover_config *made;
+    ck_assert_ok(cover_config_create(&made, context, "paper-2d"));
+    const cover_config *config = made;
+    const char *lr = cover_config_get(config, "lr"), *batch = cover_config_get(config, "batch"), *json = cover_config_json(config);
+    ck_assert_str_eq(cover_config_get(config, "crop"), "384x384");
+    ck_assert_str_eq(lr, "0.0001");
+    ck_assert_str_eq(batch, "24");
+    ck_assert_ptr_eq(cover_config_json(config), json);
+    ck_assert_ok(cover_config_set(made, "batch", "+25"));
+    ck_assert_str_eq(lr, "0.0001");
+    ck_assert_str_eq(cover_config_get(config, "batch"), "25");
+    ck_assert_ptr_nonnull(strstr(cover_config_json(config), "\"batch\": 25,"));
+    ck_assert_str_ne(cover_config_key_at(0)->name, cover_config_key_at(1)->name);
+    ck_assert_ptr_eq(cover_config_key_at(0), cover_config_key_at(0));
+    cover_config_destroy(made);
+}
+END_TEST
+
+START_TEST(json_arrays_and_long_texts_are_taken_whole_or_not) {
+    cover_config *config;
+    char json[2048], widths[600] = "8";
+    ck_assert_ok(cover_config_create(&config, context, "paper-2d"));
+    ck_assert_int_eq(cover_config_read_json(config, "{\"work\": [\"x\", 512]}"), COVER_ERROR_ARGUMENT);
+    ck_assert_ptr_nonnull(strstr(cover_error_text(), "work: value 1 of the array is no whole number"));
+    ck_assert_int_eq(cover_config_read_json(config, "{\"work\": [512, 512.5]}"), COVER_ERROR_ARGUMENT);
+    ck_assert_int_eq(cover_config_read_json(config, "{\"work\": []}"), COVER_ERROR_ARGUMENT);
+    snprintf(json, sizeof json, "{\"batch\": 5, \"widths\": [8%0400d]}", 0); /* its digits go on behind any buffer */
+    ck_assert_int_ne(cover_config_read_json(config, json), COVER_OK);
+    while (strlen(widths) < 590) strcat(widths, ",8");
+    snprintf(json, sizeof json, "{\"batch\": 5, \"widths\": \"%s\"}", widths);
+    ck_assert_int_eq(cover_config_read_json(config, json), COVER_ERROR_ARGUMENT);
+    ck_assert_str_eq(cover_config_get(config, "batch"), "24");
+    ck_assert_str_eq(cover_config_get(config, "work"), "512x512");
+    ck_assert_ok(cover_config_set(config, "widths", "65536,65528,65520,65512,65504,65496,65488,65480,65472,8,8,8,8,8,8,65528"));
+    ck_assert_str_eq(cover_config_get(config, "widths"), "65536,65528,65520,65512,65504,65496,65488,65480,65472,8,8,8,8,8,8,65528");
+    cover_config_destroy(config);
+}
+END_TEST
+
 int main(void) {
     Suite *suite = suite_create("base");
     TCase *tcase = tcase_create("base");
@@ -427,6 +467,8 @@ int main(void) {
     ADD(tcase, a_callback_may_call_the_library);
     ADD(tcase, a_file_planted_at_a_temporary_name_is_not_written);
     ADD(tcase, an_array_grows_and_keeps_what_it_had);
+    ADD(tcase, texts_of_a_config_live_until_it_changes);
+    ADD(tcase, json_arrays_and_long_texts_are_taken_whole_or_not);
     suite_add_tcase(suite, tcase);
     return run_suite(suite);
 }
