@@ -161,14 +161,10 @@ cover_status cover_task_step(cover_task_report *given, cover_task *task) {
     if (!task) return fail(COVER_ERROR_ARGUMENT, "cover_task_step: the task is NULL");
     struct core_step made;
     TRY(core_step(&made, &task->core));
-    double count = (double)made.sums.count;
-    double term[MODEL_TERMS] = {0}, loss = 0;
-    for (int i = 0; i < task->kind->terms; i++) {
-        term[i] = made.sums.term[i] / count;
-        loss += term[i] * (task->kind->weight ? task->kind->weight(&task->core.settings.task, i) : 1);
-    }
-    cover_task_report report = {.struct_size = sizeof report, .step = task->core.step, .loss = loss, .cross_entropy = term[0],
-                                .dice_loss = term[1], .grad_norm = made.norm, .lr = made.rate, .seconds = made.seconds,
+    cover_figure figures[MODEL_TERMS] = {0};
+    const double loss = model_figures(&task->core.engine->model, made.sums.term, made.sums.count, figures);
+    cover_task_report report = {.struct_size = sizeof report, .step = task->core.step, .loss = loss, .cross_entropy = figures[0].value,
+                                .dice_loss = figures[1].value, .grad_norm = made.norm, .lr = made.rate, .seconds = made.seconds,
                                 .samples_per_second = (double)task->core.settings.common.batch / made.seconds, .score = task->score,
                                 .best_score = task->best_score, .best_step = task->best_step};
     report_write(given, &report, sizeof report);
