@@ -28,7 +28,7 @@ cover_status cover_plan_compute(cover_plan *given, cover_context *context, const
         if (share.count > most) most = share.count;
     }
     struct engine *engine;
-    TRY(engine_plan(&engine, context, settings, objective_of(&settings->objective)->build, &grid, most));
+    TRY(engine_plan(&engine, context, settings, objective_of(context, &settings->objective)->build, &grid, most));
     cover_plan plan = plan_of(engine);
     plan.ranks = ranks, plan.samples_per_rank = most, plan.same_bits = share_keeps_bits(ranks);
     if (ranks > 1) plan.reduction_bytes = collective_sum_bytes(ranks, engine->model.parameters.floats);

@@ -57,7 +57,8 @@ done:
 }
 
 static cover_status create_here(cover_trainer **made, cover_context *context, cover_dataset *dataset, const cover_config *config,
-                                const struct objective *objective, const cover_dataset_info *info) {
+                                const cover_dataset_info *info) {
+    const struct objective *objective = objective_of(context, &config_settings(config)->objective);
     TRY(check_dataset(objective, config_settings(config), info));
     TRY(create_bare(made, context, config, objective));
     core_data(&(*made)->core, dataset, info);
@@ -83,11 +84,6 @@ static cover_status same_run(cover_context *context, const cover_config *config,
 cover_status cover_trainer_create(cover_trainer **out, cover_context *context, cover_dataset *dataset,
                                   const cover_config *config) {
     if (!out || !context || !dataset || !config) return fail(COVER_ERROR_ARGUMENT, "cover_trainer_create: an argument is NULL");
-    return trainer_create_of(out, context, dataset, config, objective_of(&config_settings(config)->objective));
-}
-
-cover_status trainer_create_of(cover_trainer **out, cover_context *context, cover_dataset *dataset, const cover_config *config,
-                               const struct objective *objective) {
     cover_dataset_info info = COVER_DATASET_INFO_INIT;
     struct communicator *ranks = context->communicator;
     cover_trainer *trainer = NULL;
@@ -95,7 +91,7 @@ cover_status trainer_create_of(cover_trainer **out, cover_context *context, cove
     if (status == COVER_OK) status = cover_dataset_get_info(&info, dataset);
     TRY(collective_agree(ranks, status));
     if (ranks) TRY(same_run(context, config, &info));
-    GO(collective_agree(ranks, create_here(&trainer, context, dataset, config, objective, &info)));
+    GO(collective_agree(ranks, create_here(&trainer, context, dataset, config, &info)));
     GO(ranks_share_state(trainer->core.engine));
     if (ranks && ranks->rank == 0 && !share_keeps_bits(ranks->ranks))
         log_line(context, COVER_LOG_WARNING, "with %d ranks losses and weights are not the same bits as with 1, 2, 4, 8, ... ranks",

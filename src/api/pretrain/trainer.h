@@ -15,8 +15,4 @@ struct cover_trainer {
     cover_figure figures[MODEL_TERMS]; /* of the last step */
 };
 
-/* cover_trainer_create() with an objective that need not be in the table. */
-cover_status trainer_create_of(cover_trainer **trainer, cover_context *context, cover_dataset *dataset, const cover_config *config,
-                               const struct objective *objective);
-
 #endif

@@ -1,5 +1,5 @@
 /* The pair's graph: views in, two loss sums and the gradient of every parameter out.  Called by the engine through
- * objective_model(), by the components, and by matching. */
+ * the row of objective/pairs.c, by bench and by matching. */
 #include "cover.h"
 
 #include <stdio.h>

@@ -27,7 +27,7 @@ struct objective {
     const struct objective_picture *picture; /* ends with a name of NULL */
 };
 
-/* Of the settings; never NULL. */
-const struct objective *objective_of(const struct objective_settings *settings);
+/* The one that the settings choose: the table's, or a row added to the context (base/added.h).  Never NULL. */
+const struct objective *objective_of(const cover_context *context, const struct objective_settings *settings);
 
 #endif

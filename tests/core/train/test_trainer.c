@@ -1,8 +1,10 @@
 /* The trainer: the same numbers whatever the lanes, exact resume, run folders, refusals before work starts. */
 #include "../../blobs.h"
 #include "api/pretrain/trainer.h"
+#include "core/base/added.h"
 #include "core/base/files.h"
 #include "core/base/philox.h"
+#include "core/method/cover.h"
 #include "io/image/image.h"
 
 #include <libcover/plan.h>
@@ -161,20 +163,23 @@ END_TEST
 static cover_status vectors_model(struct model *model, cover_context *of, const struct settings *settings, const struct grid *grid) {
     struct settings own = *settings;
     own.objective.loss_con = 0;
-    return objective_of(&settings->objective)->build(model, of, &own, grid);
+    return pair_model(model, of, &own, grid);
 }
 
 START_TEST(an_objective_of_ones_own_trains_and_its_checkpoint_is_refused_by_name) {
     cover_dataset *dataset = open_data(context, data_path);
     cover_trainer *own, *other;
     cover_step_report report = COVER_STEP_REPORT_INIT;
-    struct objective vectors = *objective_of(&config_settings(config)->objective);
-    vectors.name = "vectors", vectors.build = vectors_model;
-    ck_assert_ok(trainer_create_of(&own, context, dataset, config, &vectors));
+    struct objective vectors = *objective_of(context, &config_settings(config)->objective);
+    const struct added_row rows[] = {{"objective", "vectors", &vectors}, {0}};
+    vectors.name = "vectors", vectors.build = vectors_model, context->added = rows;
+    ck_assert_ok(cover_config_set(config, "objective", "vectors"));
+    ck_assert_ok(cover_trainer_create(&own, context, dataset, config));
     for (int i = 0; i < 2; i++) ck_assert_ok(cover_trainer_step(&report, own));
     ck_assert_double_eq(report.loss, cover_figure_value(report.figures, report.figure_count, "l_vec"));
     ck_assert_ok(cover_trainer_save(own, in_folder("vectors.h5")));
     ck_assert_ok(cover_trainer_load(own, in_folder("vectors.h5")));
+    ck_assert_ok(cover_config_set(config, "objective", "cover"));
     ck_assert_ok(cover_trainer_create(&other, context, dataset, config));
     ck_assert_int_eq(cover_trainer_load(other, in_folder("vectors.h5")), COVER_ERROR_MISMATCH);
     ck_assert_msg(strstr(cover_error_text(), "a checkpoint of objective 'vectors', not 'cover'"), "%s", cover_error_text());
