@@ -33,33 +33,32 @@ struct row {
     double low, high;
 };
 
-/* Choices of settings that choose a table's row: the names, each behind a bar. */
-#define BACKBONE(name) "|" #name
-static const char backbone_names[] =
-#include "backbones.def"
-    ;
-#undef BACKBONE
-#define BACKBONE_NAMES (backbone_names + 1)
-
 #define TEXT_INTEGER(fallback) #fallback
 #define TEXT_NUMBER(fallback) #fallback
 #define TEXT_CHOICE(fallback) fallback
 #define TEXT_LIST(fallback) fallback
 #define TEXT_SIZE(fallback) fallback
-/* The choices of `task`: the names of its kinds, as the other rows write theirs. */
-static const char task_kind_names[] =
+
+/* Choices of settings that choose a table's row: the names, each behind a bar. */
+#define BACKBONE(name) "|" #name
+#define OBJECTIVE BACKBONE
 #define TASK_KIND(name, fewest, multilabel) "|" #name
-#include "task_kinds.def"
-#undef TASK_KIND
+static const char backbone_names[] =
+#include "backbones.def"
     ;
-#define TASK_KINDS (task_kind_names + 1)
-/* The choices of `objective`, as the other rows write theirs. */
 static const char objective_names[] =
-#define OBJECTIVE(name) "|" #name
 #include "objectives.def"
-#undef OBJECTIVE
     ;
+static const char task_kind_names[] =
+#include "task_kinds.def"
+    ;
+#undef BACKBONE
+#undef OBJECTIVE
+#undef TASK_KIND
+#define BACKBONE_NAMES (backbone_names + 1)
 #define OBJECTIVES (objective_names + 1)
+#define TASK_KINDS (task_kind_names + 1)
+
 static const struct row rows[] = {
 #define PART(part)
 #define END(part)
@@ -90,7 +89,6 @@ static const struct preset_row {
 #define PRESET(scope, name) {SCOPE_##scope, name, NULL, NULL},
 #define SET(field, value) {0, NULL, #field, value},
 #include "presets.def"
-
 #undef PRESET
 #undef SET
 };
@@ -112,8 +110,8 @@ struct whole {
 struct cover_config {
     cover_context *context;
     enum scope scope; /* pretrain or task */
-    struct values *values;
-    struct whole *whole;
+    struct values values;
+    struct whole *whole; /* apart, since a config that is only read makes it */
 };
 
 static const struct row *find_row(const cover_config *config, const char *name) {
@@ -269,12 +267,12 @@ static cover_status make_config(cover_config **out, cover_context *context, enum
     if (!config) return COVER_ERROR_MEMORY;
     config->context = context, config->scope = scope;
     config->whole = memory_zero(context, sizeof *config->whole);
-    config->values = values ? memory_copy(context, values, sizeof *values) : memory_zero(context, sizeof *values);
-    if (config->whole) pthread_mutex_init(&config->whole->lock, NULL);
-    if (!config->whole || !config->values) {
-        cover_config_destroy(config);
+    if (!config->whole) {
+        memory_free(context, config);
         return COVER_ERROR_MEMORY;
     }
+    if (values) config->values = *values;
+    pthread_mutex_init(&config->whole->lock, NULL);
     *out = config;
     return COVER_OK;
 }
@@ -288,7 +286,7 @@ cover_status cover_config_create(cover_config **out, cover_context *context, con
     cover_config *config;
     TRY(make_config(&config, context, preset_rows[start].scope, NULL));
     cover_status status = COVER_OK;
-    for (int i = 0; i < ROWS && status == COVER_OK; i++) status = set_value(config->values, context, &rows[i], fallbacks[i]);
+    for (int i = 0; i < ROWS && status == COVER_OK; i++) status = set_value(&config->values, context, &rows[i], fallbacks[i]);
     for (int i = start + 1; i < PRESET_ROWS && preset_rows[i].field && status == COVER_OK; i++)
         status = cover_config_set(config, preset_rows[i].field, preset_rows[i].value);
     if (status != COVER_OK) {
@@ -301,7 +299,7 @@ cover_status cover_config_create(cover_config **out, cover_context *context, con
 
 cover_status cover_config_copy(cover_config **copy, const cover_config *config) {
     if (!copy || !config) return fail(COVER_ERROR_ARGUMENT, "cover_config_copy: an argument is NULL");
-    return make_config(copy, config->context, config->scope, config->values);
+    return make_config(copy, config->context, config->scope, &config->values);
 }
 
 /* The text of the whole is no longer true. */
@@ -312,12 +310,9 @@ static void changed(cover_config *config) {
 
 void cover_config_destroy(cover_config *config) {
     if (!config) return;
-    if (config->whole) {
-        memory_free(config->context, config->whole->text);
-        pthread_mutex_destroy(&config->whole->lock);
-    }
+    memory_free(config->context, config->whole->text);
+    pthread_mutex_destroy(&config->whole->lock);
     memory_free(config->context, config->whole);
-    memory_free(config->context, config->values);
     memory_free(config->context, config);
 }
 
@@ -334,14 +329,14 @@ cover_status cover_config_set(cover_config *config, const char *name, const char
     if (!config || !name || !value) return fail(COVER_ERROR_ARGUMENT, "cover_config_set: an argument is NULL");
     const struct row *row = find_row(config, name);
     if (!row) return unknown_setting(config, name);
-    TRY(set_value(config->values, config->context, row, value));
+    TRY(set_value(&config->values, config->context, row, value));
     changed(config);
     return COVER_OK;
 }
 
 const char *cover_config_get(const cover_config *config, const char *name) {
     const struct row *row = config && name ? find_row(config, name) : NULL;
-    return row ? config->values->text[row - rows] : NULL;
+    return row ? config->values.text[row - rows] : NULL;
 }
 
 static cover_status write_whole(char **json, const cover_config *config) {
@@ -350,7 +345,7 @@ static cover_status write_whole(char **json, const cover_config *config) {
     for (int i = 0; i < ROWS; i++) {
         if (!(rows[i].scope & config->scope)) continue;
         const char *quote = rows[i].kind == KIND_INTEGER || rows[i].kind == KIND_NUMBER ? "" : "\"";
-        text_add(&text, "%s  \"%s\": %s%s%s", before, rows[i].key.name, quote, config->values->text[i], quote);
+        text_add(&text, "%s  \"%s\": %s%s%s", before, rows[i].key.name, quote, config->values.text[i], quote);
         before = ",\n";
     }
     text_add(&text, "\n}\n");
@@ -391,7 +386,7 @@ cover_status cover_config_read_json(cover_config *config, const char *json) {
     json_t *object = json_read(json, strlen(json), JSON_REJECT_DUPLICATES, &error);
     if (!object) return fail(COVER_ERROR_FORMAT, "settings: line %d: %s", error.line, error.text);
     struct text text = {.context = config->context};
-    struct values *values = memory_copy(config->context, config->values, sizeof *values); /* all or nothing */
+    struct values *values = memory_copy(config->context, &config->values, sizeof *values); /* all or nothing */
     cover_status status = values ? COVER_OK : COVER_ERROR_MEMORY;
     if (values && !json_is_object(object)) status = fail(COVER_ERROR_FORMAT, "settings: a JSON object is expected");
     const char *name;
@@ -405,7 +400,7 @@ cover_status cover_config_read_json(cover_config *config, const char *json) {
     json_decref(object);
     text_free(&text);
     if (status == COVER_OK) {
-        memcpy(config->values, values, sizeof *values);
+        config->values = *values;
         changed(config);
     }
     memory_free(config->context, values);
@@ -440,7 +435,7 @@ cover_status config_expect(const cover_config *config, bool task) {
     return status;
 }
 
-const struct settings *config_settings(const cover_config *config) { return &config->values->settings; }
+const struct settings *config_settings(const cover_config *config) { return &config->values.settings; }
 cover_context *config_context(const cover_config *config) { return config->context; }
 bool config_is_task(const cover_config *config) { return config->scope == SCOPE_TASK; }
 
@@ -466,8 +461,8 @@ cover_status config_resumes(const cover_config *config, const char *path, const 
     for (int i = 0; i < ROWS && status == COVER_OK; i++) {
         const char *name = rows[i].key.name;
         if (!(rows[i].scope & config->scope)) continue;
-        const char *was = stored->values->text[i], *is = config->values->text[i];
-        bool free_steps = strcmp(name, "steps") != 0 || config->values->settings.common.schedule == SCHEDULE_CONSTANT;
+        const char *was = stored->values.text[i], *is = config->values.text[i];
+        bool free_steps = strcmp(name, "steps") != 0 || config->values.settings.common.schedule == SCHEDULE_CONSTANT;
         if (strcmp(was, is) != 0 && !(setting_may_change(name) && free_steps))
             status = fail(COVER_ERROR_MISMATCH, "%s: the run was made with %s=%s, not %s; resume it with the same settings, or start a "
                           "new run", path, name, was, is);
