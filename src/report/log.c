@@ -66,22 +66,11 @@ cover_status report_log_line(struct report_log *log, cover_context *context, dou
     return append(&log->lines, context, step, step);
 }
 
-static cover_status one_more(struct report_log *log, cover_context *context) {
-    if (log->count < log->capacity) return COVER_OK;
-    const int capacity = log->capacity ? 2 * log->capacity : 16;
-    struct report_series *grown = memory_alloc(context, (size_t)capacity * sizeof *grown);
-    if (!grown) return COVER_ERROR_MEMORY;
-    if (log->count) memcpy(grown, log->series, (size_t)log->count * sizeof *grown);
-    memory_free(context, log->series);
-    log->series = grown, log->capacity = capacity;
-    return COVER_OK;
-}
-
 cover_status report_log_add(struct report_log *log, cover_context *context, const char *name, double value) {
     struct report_series *series = (struct report_series *)report_find(log, name);
     if (!series) {
         if (log->count == REPORT_SERIES_MAX || strlen(name) >= sizeof series->name) return COVER_OK;
-        TRY(one_more(log, context));
+        if (!array_grow(context, &log->series, &log->capacity, log->count + 1, sizeof *series)) return COVER_ERROR_MEMORY;
         series = &log->series[log->count++];
         *series = (struct report_series){0};
         snprintf(series->name, sizeof series->name, "%s", name);

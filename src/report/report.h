@@ -18,7 +18,8 @@ enum { REPORT_SERIES_MAX = 1024 }; /* later keys are passed over */
 struct report_log {
     struct report_series lines; /* the step of each line */
     struct report_series *series;
-    int count, capacity;
+    int count;
+    int64_t capacity;
 };
 /* Read log.jsonl, whatever its keys are: every number counts.  A last line cut short is left out; a step that comes again (a resumed
  * run) replaces what followed the first; anything else that is no log is COVER_ERROR_FORMAT with its line.  A missing file is

@@ -1,16 +1,7 @@
 /* What a context and the table of settings say of themselves. */
-#include "../check_main.h"
+#include "../fixture.h"
 
 #include <libcover/cover.h>
-
-static cover_context *context;
-
-static void setup(void) {
-    cover_context_options options = COVER_CONTEXT_OPTIONS_INIT;
-    options.threads = 2;
-    ck_assert_ok(cover_context_create(&context, &options));
-}
-static void teardown(void) { cover_context_destroy(context); }
 
 START_TEST(a_context_alone_is_rank_0_of_1_and_shares_settings_with_itself) {
     cover_config *config;
@@ -39,7 +30,7 @@ END_TEST
 int main(void) {
     Suite *suite = suite_create("context");
     TCase *tcase = tcase_create("calls");
-    tcase_add_checked_fixture(tcase, setup, teardown);
+    tcase_add_checked_fixture(tcase, with_context, without_context);
     tcase_set_timeout(tcase, 120);
     suite_add_tcase(suite, tcase);
     ADD(tcase, a_context_alone_is_rank_0_of_1_and_shares_settings_with_itself);

@@ -1,5 +1,6 @@
 /* A host program with a decimal comma: numbers go in and out with a point, files are the same bytes as without. */
 #include "../blobs.h"
+#include "../fixture.h"
 
 #include "core/base/json.h"
 #include "core/base/number.h"
@@ -10,22 +11,6 @@
 #include <string.h>
 #include <strings.h>
 #include <unistd.h>
-
-static cover_context *context;
-static char folder[64];
-
-static void setup(void) {
-    ck_assert_ok(cover_context_create(&context, NULL));
-    snprintf(folder, sizeof folder, "/tmp/cover-locale-%ld", (long)getpid());
-    ck_assert_ok(folder_create(folder));
-}
-
-static void teardown(void) {
-    char command[96];
-    snprintf(command, sizeof command, "rm -rf '%s'", folder);
-    ck_assert_int_eq(system(command), 0);
-    cover_context_destroy(context);
-}
 
 START_TEST(this_host_has_a_decimal_comma_and_other_letters) {
     char text[16];
@@ -178,7 +163,7 @@ int main(void) {
     Suite *suite = suite_create("locale");
     TCase *tcase = tcase_create("locale");
     tcase_set_timeout(tcase, 120);
-    tcase_add_checked_fixture(tcase, setup, teardown);
+    tcase_add_checked_fixture(tcase, with_folder, without_folder);
     ADD(tcase, this_host_has_a_decimal_comma_and_other_letters);
     ADD(tcase, numbers_have_a_point_and_words_their_letters);
     ADD(tcase, json_has_a_point_both_ways_and_what_is_not_finite_is_null);

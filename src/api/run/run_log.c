@@ -64,10 +64,8 @@ static struct run_value *value_of(struct run_log *log, int64_t step, const char 
     log->step = step;
     for (int i = 0; i < log->values; i++)
         if (strcmp(log->value[i].tag, tag) == 0) return &log->value[i];
-    int64_t capacity = log->capacity;
     struct run_value *value = NULL;
-    if (array_grow(log->context, &log->value, &capacity, log->values + 1, sizeof *log->value)) {
-        log->capacity = (int)capacity;
+    if (array_grow(log->context, &log->value, &log->capacity, log->values + 1, sizeof *log->value)) {
         value = &log->value[log->values];
         *value = (struct run_value){.tag = memory_text(log->context, tag)};
     }

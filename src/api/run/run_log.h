@@ -18,7 +18,8 @@ struct run_log {
     struct events *events;
     int64_t step; /* of the values below; 0 = nothing to write */
     struct run_value *value;
-    int values, capacity;
+    int values;
+    int64_t capacity;
     bool failed; /* a value found no memory: the next flush says so */
 };
 

@@ -1,18 +1,9 @@
 /* cover_bench() as a call. */
-#include "../../check_main.h"
+#include "../../fixture.h"
 
 #include <libcover/cover.h>
 
 #include <string.h>
-
-static cover_context *context;
-
-static void setup(void) {
-    cover_context_options options = COVER_CONTEXT_OPTIONS_INIT;
-    options.threads = 2;
-    ck_assert_ok(cover_context_create(&context, &options));
-}
-static void teardown(void) { cover_context_destroy(context); }
 
 START_TEST(a_part_is_measured_in_as_many_rounds_as_asked_for) {
     cover_bench_options options = COVER_BENCH_OPTIONS_INIT;
@@ -33,7 +24,7 @@ END_TEST
 int main(void) {
     Suite *suite = suite_create("bench");
     TCase *tcase = tcase_create("calls");
-    tcase_add_checked_fixture(tcase, setup, teardown);
+    tcase_add_checked_fixture(tcase, with_context, without_context);
     tcase_set_timeout(tcase, 120);
     suite_add_tcase(suite, tcase);
     ADD(tcase, a_part_is_measured_in_as_many_rounds_as_asked_for);

@@ -1,20 +1,11 @@
 /* Networks out of files, and image files through them: backbone and head of a run folder, cover_images_match(). */
-#include "../../check_main.h"
+#include "../../fixture.h"
 
 #include <libcover/cover.h>
 
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
-
-static cover_context *context;
-
-static void setup(void) {
-    cover_context_options options = COVER_CONTEXT_OPTIONS_INIT;
-    options.threads = 2;
-    ck_assert_ok(cover_context_create(&context, &options));
-}
-static void teardown(void) { cover_context_destroy(context); }
 
 START_TEST(a_backbone_of_a_run_has_its_settings) {
     cover_backbone *backbone;
@@ -74,7 +65,7 @@ END_TEST
 int main(void) {
     Suite *suite = suite_create("network files");
     TCase *tcase = tcase_create("files");
-    tcase_add_checked_fixture(tcase, setup, teardown);
+    tcase_add_checked_fixture(tcase, with_context, without_context);
     tcase_set_timeout(tcase, 120);
     suite_add_tcase(suite, tcase);
     ADD(tcase, a_backbone_of_a_run_has_its_settings);

@@ -1,5 +1,5 @@
 /* The log of a run: a line holds every value that was added, whatever their number and the length of their names. */
-#include "../../check_main.h"
+#include "../../fixture.h"
 
 #include "api/run/run_log.h"
 #include "core/base/files.h"
@@ -7,23 +7,6 @@
 #include <jansson.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
-
-static cover_context *context;
-static char folder[64];
-
-static void setup(void) {
-    ck_assert_ok(cover_context_create(&context, NULL));
-    snprintf(folder, sizeof folder, "/tmp/cover-log-%ld", (long)getpid());
-    ck_assert_ok(folder_create(folder));
-}
-
-static void teardown(void) {
-    char command[96];
-    snprintf(command, sizeof command, "rm -rf '%s'", folder);
-    ck_assert_int_eq(system(command), 0);
-    cover_context_destroy(context);
-}
 
 /* Of 117 classes, as TotalSegmentator has; their names differ behind the 90th letter alone. */
 static void name_of(char *name, size_t bytes, int class) {
@@ -58,7 +41,7 @@ END_TEST
 int main(void) {
     Suite *suite = suite_create("run log");
     TCase *tcase = tcase_create("run log");
-    tcase_add_checked_fixture(tcase, setup, teardown);
+    tcase_add_checked_fixture(tcase, with_folder, without_folder);
     ADD(tcase, all_classes_have_their_value_in_the_line);
     suite_add_tcase(suite, tcase);
     return run_suite(suite);
