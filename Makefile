@@ -5,6 +5,7 @@
 #   make check-gpu  everything of the CUDA module on this machine's GPU, and a report in bench/results/
 #   make deps       installs what the build and the tests need
 #   make check-quick  the tests that are over in seconds
+#   make format     lays out the sources as .clang-format says
 #   make check      every test; the last line is "N passed, N failed, N skipped"
 MESON ?= meson
 PYTHON ?= python3
@@ -13,7 +14,7 @@ PREFIX ?= /usr/local
 MESON_FLAGS ?=
 TEST_FLAGS ?=
 
-.PHONY: all demo check check-quick check-gpu install bench bench-compare deps asan tsan clean
+.PHONY: all demo check check-quick check-gpu install bench bench-compare deps format asan tsan clean
 
 all: build/build.ninja
 	@ninja -C build
@@ -27,6 +28,9 @@ build/build.ninja: $(wildcard .deps/onednn .deps/tests)
 
 deps:
 	@sh scripts/deps.sh --tests
+
+format:
+	@sh scripts/format.sh
 
 check: all
 	@rm -f build/meson-logs/testlog.json

@@ -10,22 +10,21 @@
 #include <time.h>
 
 static const struct conv_shape shapes[] = {
-#define SHAPE(ndim, d, h, w, in, out, kernel)                                                                          \
+#define SHAPE(ndim, d, h, w, in, out, kernel)                                                                                      \
     { {ndim, {d, h, w}}, in, out, kernel, true, true }
-    SHAPE(2, 1, 384, 384, 1, 32, 3),  SHAPE(2, 1, 384, 384, 32, 32, 3),  SHAPE(2, 1, 384, 384, 96, 32, 3),
-    SHAPE(2, 1, 192, 192, 32, 64, 3), SHAPE(2, 1, 192, 192, 64, 64, 3),  SHAPE(2, 1, 192, 192, 192, 64, 3),
-    SHAPE(2, 1, 96, 96, 64, 128, 3),  SHAPE(2, 1, 96, 96, 128, 128, 3),  SHAPE(2, 1, 96, 96, 384, 128, 3),
-    SHAPE(2, 1, 48, 48, 128, 256, 3), SHAPE(2, 1, 48, 48, 256, 256, 3),  SHAPE(2, 1, 48, 48, 768, 256, 3),
-    SHAPE(2, 1, 24, 24, 256, 512, 3), SHAPE(2, 1, 24, 24, 512, 512, 3),  SHAPE(2, 1, 384, 384, 32, 8, 1),
-    SHAPE(2, 1, 192, 192, 64, 8, 1),  SHAPE(2, 1, 96, 96, 128, 32, 1),   SHAPE(2, 1, 48, 48, 256, 32, 1),
-    SHAPE(2, 1, 24, 24, 512, 32, 1),   SHAPE(3, 64, 64, 64, 1, 32, 3),
-    SHAPE(3, 64, 64, 64, 32, 32, 3),  SHAPE(3, 64, 64, 64, 96, 32, 3),   SHAPE(3, 32, 32, 32, 64, 64, 3),
-    SHAPE(3, 32, 32, 32, 192, 64, 3), SHAPE(3, 16, 16, 16, 128, 128, 3), SHAPE(3, 16, 16, 16, 384, 128, 3),
-    SHAPE(3, 8, 8, 8, 256, 256, 3),   SHAPE(3, 8, 8, 8, 768, 256, 3),    SHAPE(3, 4, 4, 4, 256, 512, 3),
-    SHAPE(3, 4, 4, 4, 512, 512, 3),   SHAPE(2, 1, 384, 384, 32, 1, 1),   SHAPE(2, 1, 384, 384, 32, 2, 1),
-    SHAPE(2, 1, 384, 384, 32, 20, 1),  SHAPE(2, 1, 384, 384, 32, 5, 1),
-    SHAPE(2, 1, 384, 384, 16, 14, 1), SHAPE(2, 1, 384, 384, 64, 30, 1),  SHAPE(3, 64, 64, 64, 32, 4, 1),
-    SHAPE(2, 1, 1, 1, 512, 14, 1),    SHAPE(3, 1, 1, 1, 512, 2, 1),
+    SHAPE(2, 1, 384, 384, 1, 32, 3),   SHAPE(2, 1, 384, 384, 32, 32, 3),  SHAPE(2, 1, 384, 384, 96, 32, 3),
+    SHAPE(2, 1, 192, 192, 32, 64, 3),  SHAPE(2, 1, 192, 192, 64, 64, 3),  SHAPE(2, 1, 192, 192, 192, 64, 3),
+    SHAPE(2, 1, 96, 96, 64, 128, 3),   SHAPE(2, 1, 96, 96, 128, 128, 3),  SHAPE(2, 1, 96, 96, 384, 128, 3),
+    SHAPE(2, 1, 48, 48, 128, 256, 3),  SHAPE(2, 1, 48, 48, 256, 256, 3),  SHAPE(2, 1, 48, 48, 768, 256, 3),
+    SHAPE(2, 1, 24, 24, 256, 512, 3),  SHAPE(2, 1, 24, 24, 512, 512, 3),  SHAPE(2, 1, 384, 384, 32, 8, 1),
+    SHAPE(2, 1, 192, 192, 64, 8, 1),   SHAPE(2, 1, 96, 96, 128, 32, 1),   SHAPE(2, 1, 48, 48, 256, 32, 1),
+    SHAPE(2, 1, 24, 24, 512, 32, 1),   SHAPE(3, 64, 64, 64, 1, 32, 3),    SHAPE(3, 64, 64, 64, 32, 32, 3),
+    SHAPE(3, 64, 64, 64, 96, 32, 3),   SHAPE(3, 32, 32, 32, 64, 64, 3),   SHAPE(3, 32, 32, 32, 192, 64, 3),
+    SHAPE(3, 16, 16, 16, 128, 128, 3), SHAPE(3, 16, 16, 16, 384, 128, 3), SHAPE(3, 8, 8, 8, 256, 256, 3),
+    SHAPE(3, 8, 8, 8, 768, 256, 3),    SHAPE(3, 4, 4, 4, 256, 512, 3),    SHAPE(3, 4, 4, 4, 512, 512, 3),
+    SHAPE(2, 1, 384, 384, 32, 1, 1),   SHAPE(2, 1, 384, 384, 32, 2, 1),   SHAPE(2, 1, 384, 384, 32, 20, 1),
+    SHAPE(2, 1, 384, 384, 32, 5, 1),   SHAPE(2, 1, 384, 384, 16, 14, 1),  SHAPE(2, 1, 384, 384, 64, 30, 1),
+    SHAPE(3, 64, 64, 64, 32, 4, 1),    SHAPE(2, 1, 1, 1, 512, 14, 1),     SHAPE(3, 1, 1, 1, 512, 2, 1),
 };
 enum { SHAPES = sizeof shapes / sizeof *shapes };
 
@@ -99,8 +98,8 @@ static cover_status time_form(cover_context *context, const struct conv_shape *s
         return COVER_ERROR_UNSUPPORTED;
     }
     const int64_t pixels = grid_pixels(&shape->grid), taps = shape->kernel == 1 ? 1 : shape->grid.ndim == 2 ? 9 : 27;
-    const double bytes = (double)pixels * (double)(shape->c_in * (int64_t)element_bytes(shape->x) +
-                                                   shape->c_out * (int64_t)element_bytes(shape->y));
+    const double bytes =
+        (double)pixels * (double)(shape->c_in * (int64_t)element_bytes(shape->x) + shape->c_out * (int64_t)element_bytes(shape->y));
     struct memory m = {.step = step,
                        .x = values(pixels * shape->c_in, shape->x),
                        .y = values(pixels * shape->c_out, shape->y),

@@ -1,7 +1,7 @@
 /* Times every kernel of every form on shapes of the 2D and 3D networks: milliseconds of one thread's processor time
  * (best of a few; other programs disturb it less than the clock on the wall) and GB/s of the arrays that must be read and written once.  kernels [NAME...] runs those whose name holds a NAME. */
-#include "cpu/features.h"
 #include "cpu/kernels.h"
+#include "cpu/features.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -100,8 +100,8 @@ static int64_t run_warp(const struct kernels *k, struct job *job) {
     return features(k, 2 * elements(job)) + FLOAT * grid_pixels(&job->grid) * job->grid.ndim;
 }
 static int64_t run_warp_grad(const struct kernels *k, struct job *job) {
-    k->warp_grad(job->buffer[1], job->buffer[2], job->buffer[3], job->buffer[0], job->buffer[5], &job->grid,
-                 job->channels, COORDINATES_EXACT, 0, 1, job->buffer[4]);
+    k->warp_grad(job->buffer[1], job->buffer[2], job->buffer[3], job->buffer[0], job->buffer[5], &job->grid, job->channels,
+                 COORDINATES_EXACT, 0, 1, job->buffer[4]);
     return features(k, 3 * elements(job)) + FLOAT * 2 * grid_pixels(&job->grid) * job->grid.ndim;
 }
 static int64_t run_mov(const struct kernels *k, struct job *job) {
@@ -119,8 +119,7 @@ static int64_t run_vector_loss(const struct kernels *k, struct job *job) {
     return FLOAT * ((2 * job->grid.ndim + 1) * grid_pixels(&job->grid));
 }
 static int64_t run_vector_loss_grad(const struct kernels *k, struct job *job) {
-    k->vector_loss_grad(job->buffer[2], job->buffer[0], job->buffer[1], job->mask, grid_pixels(&job->grid),
-                        job->grid.ndim, 0, 1);
+    k->vector_loss_grad(job->buffer[2], job->buffer[0], job->buffer[1], job->mask, grid_pixels(&job->grid), job->grid.ndim, 0, 1);
     return FLOAT * ((3 * job->grid.ndim + 1) * grid_pixels(&job->grid));
 }
 static int64_t run_cosine_sum(const struct kernels *k, struct job *job) {
@@ -128,8 +127,8 @@ static int64_t run_cosine_sum(const struct kernels *k, struct job *job) {
     return features(k, 2 * elements(job));
 }
 static int64_t run_cosine_sum_grad(const struct kernels *k, struct job *job) {
-    k->cosine_sum_grad(job->buffer[2], job->buffer[3], job->buffer[0], job->buffer[1], job->mask,
-                       grid_pixels(&job->grid), job->channels, 0, 1);
+    k->cosine_sum_grad(job->buffer[2], job->buffer[3], job->buffer[0], job->buffer[1], job->mask, grid_pixels(&job->grid),
+                       job->channels, 0, 1);
     return features(k, 4 * elements(job));
 }
 static struct softmax_loss softmax_loss(const struct job *job) {
@@ -151,8 +150,7 @@ static int64_t run_sigmoid_loss(const struct kernels *k, struct job *job) {
     return FLOAT * (2 * elements(job));
 }
 static int64_t run_sigmoid_loss_grad(const struct kernels *k, struct job *job) {
-    k->sigmoid_loss_grad(job->buffer[2], job->buffer[0], job->mask, NULL, job->workspace, grid_pixels(&job->grid),
-                         job->channels);
+    k->sigmoid_loss_grad(job->buffer[2], job->buffer[0], job->mask, NULL, job->workspace, grid_pixels(&job->grid), job->channels);
     return FLOAT * (3 * elements(job));
 }
 static int64_t run_global_pool(const struct kernels *k, struct job *job) {
@@ -179,12 +177,30 @@ static int64_t run_adam(const struct kernels *k, struct job *job) {
 
 /* ---- the table */
 
-#define FULL_2D {2, {1, 384, 384}}
-#define HALF_2D {2, {1, 192, 192}}
-#define FULL_3D {3, {64, 64, 64}}
-#define HALF_3D {3, {32, 32, 32}}
-#define ROW(kernel, ...) {#kernel, false, run_##kernel, {__VA_ARGS__}}
-#define FEATURES(kernel, ...) {#kernel, true, run_##kernel, {__VA_ARGS__}} /* of both elements */
+#define FULL_2D                                                                                                                    \
+    {                                                                                                                              \
+        2, { 1, 384, 384 }                                                                                                         \
+    }
+#define HALF_2D                                                                                                                    \
+    {                                                                                                                              \
+        2, { 1, 192, 192 }                                                                                                         \
+    }
+#define FULL_3D                                                                                                                    \
+    {                                                                                                                              \
+        3, { 64, 64, 64 }                                                                                                          \
+    }
+#define HALF_3D                                                                                                                    \
+    {                                                                                                                              \
+        3, { 32, 32, 32 }                                                                                                          \
+    }
+#define ROW(kernel, ...)                                                                                                           \
+    {                                                                                                                              \
+#kernel, false, run_##kernel, { __VA_ARGS__ }                                                                              \
+    }
+#define FEATURES(kernel, ...)                                                                                                      \
+    {                                                                                                                              \
+#kernel, true, run_##kernel, { __VA_ARGS__ }                                                                               \
+    } /* of both elements */
 
 static const struct {
     const char *name;
@@ -309,8 +325,8 @@ static void time_row(int i, const struct job *memory, const struct kernels *cons
     job.gamma = memory->gamma, job.beta = memory->beta, job.statistics = memory->statistics;
     snprintf(size, sizeof size, "%dx%dx%d", (int)job.grid.size[0], (int)job.grid.size[1], (int)job.grid.size[2]);
     if (job.heads) snprintf(detail, sizeof detail, "j%dr%d", job.heads, job.radius);
-    printf("%-22s %-5s %-12s %4d %4s", rows[i].name, tables[0]->element == ELEMENT_BF16 ? "bf16" : "f32", size,
-           (int)job.channels, detail);
+    printf("%-22s %-5s %-12s %4d %4s", rows[i].name, tables[0]->element == ELEMENT_BF16 ? "bf16" : "f32", size, (int)job.channels,
+           detail);
     for (int t = 0; t < count; t++) {
         double best = 1e30, spent = 0;
         int64_t bytes = 0;

@@ -6,7 +6,8 @@
 
 static void on_step(void *user, const cover_task_report *report, int64_t steps) {
     (void)user;
-    printf("step %lld of %lld: loss %.3f, best score %.3f\n", (long long)report->step, (long long)steps, report->loss, report->best_score);
+    printf("step %lld of %lld: loss %.3f, best score %.3f\n", (long long)report->step, (long long)steps, report->loss,
+           report->best_score);
 }
 
 int main(int argc, char **argv) {

@@ -35,8 +35,8 @@ int main(int argc, char **argv) {
     cover_step_report report = COVER_STEP_REPORT_INIT;
     while (report.step < steps) {
         if ((status = cover_trainer_step(&report, trainer)) != COVER_OK) goto done;
-        printf("step %lld: l_vec %.3f of %.3f, l_con %.3f\n", (long long)report.step, figure(&report, "l_vec"), figure(&report, "l_zero"),
-               figure(&report, "l_con"));
+        printf("step %lld: l_vec %.3f of %.3f, l_con %.3f\n", (long long)report.step, figure(&report, "l_vec"),
+               figure(&report, "l_zero"), figure(&report, "l_con"));
     }
     status = cover_trainer_export(trainer, argv[2]);
 

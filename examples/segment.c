@@ -13,7 +13,8 @@ int main(int argc, char **argv) {
     }
     static uint8_t pixels[HEIGHT][STRIDE]; /* stands for a frame of a camera, whose rows are longer than the image */
     for (int y = 0; y < HEIGHT; y++)
-        for (int x = 0; x < WIDTH; x++) pixels[y][x] = (y - 150) * (y - 150) + (x - 200) * (x - 200) < 6400 ? 200 : (uint8_t)(x / 4);
+        for (int x = 0; x < WIDTH; x++)
+            pixels[y][x] = (y - 150) * (y - 150) + (x - 200) * (x - 200) < 6400 ? 200 : (uint8_t)(x / 4);
 
     cover_context *context = NULL;
     cover_predictor *predictor = NULL; /* load once, run often, from any thread */

@@ -85,6 +85,7 @@ libopenmpi-dev openmpi-bin|Open MPI (ranks by mpirun)|have_command mpicc && have
 zsh|zsh (its completion)|have_command zsh
 fish|fish (its completion)|have_command fish
 groff-base|groff (the man page)|have_command groff
+clang-format-14|clang-format 14 (the layout of the sources)|have_command clang-format-14 || clang-format --version | grep -q ' version 14[.]'
 bsdutils|script (progress on a terminal)|have_command script
 cmake|CMake (find_package against an install)|have_command cmake
 TABLE

@@ -61,8 +61,10 @@ cover_status cover_context_create(cover_context **out, const cover_context_optio
     cpu_features_name(features, context->cpu_features_text);
     pthread_mutex_init(&context->callback_lock, NULL);
     pthread_mutex_init(&context->pool_lock, NULL);
-    const struct device_options device = {.name = options.device, .module = options.device_module,
-                                          .deterministic = options.deterministic != 0, .tf32 = options.tf32 != 0};
+    const struct device_options device = {.name = options.device,
+                                          .module = options.device_module,
+                                          .deterministic = options.deterministic != 0,
+                                          .tf32 = options.tf32 != 0};
     cover_status status = context_device_open(context, &device);
     if (status == COVER_OK) *out = context;
     else cover_context_destroy(context);

@@ -41,8 +41,8 @@ static void add_libraries(struct text *text) {
 #ifdef LIBJPEG_TURBO_VERSION
     text_add(text, ", \"libjpeg-turbo\": \"%s\"", VALUE(LIBJPEG_TURBO_VERSION));
 #endif
-    text_add(text, ", \"libtiff\": \"%.*s\", \"zlib\": \"%s\", \"jansson\": \"%s\"}",
-             tiff ? (int)strspn(tiff, "0123456789.") : 0, tiff ? tiff : "", zlibVersion(), jansson_version_str());
+    text_add(text, ", \"libtiff\": \"%.*s\", \"zlib\": \"%s\", \"jansson\": \"%s\"}", tiff ? (int)strspn(tiff, "0123456789.") : 0,
+             tiff ? tiff : "", zlibVersion(), jansson_version_str());
 }
 
 static void add_cuda(struct text *text, const cover_context *context) {
@@ -57,7 +57,8 @@ const char *cover_context_info(cover_context *context) {
     struct text text = {.context = context};
     char module[4096];
     bool cuda = context->device || device_module_found(module, sizeof module);
-    text_add(&text, "{\"version\": \"%s\", \"backends\": [\"cpu\"%s], \"cpu_features\": ", cover_version(), cuda ? ", \"cuda\"" : "");
+    text_add(&text, "{\"version\": \"%s\", \"backends\": [\"cpu\"%s], \"cpu_features\": ", cover_version(),
+             cuda ? ", \"cuda\"" : "");
     add_words(&text, context->cpu_features_text);
     text_add(&text, ", \"threads\": %d, \"libraries\": ", context->threads);
     add_libraries(&text);

@@ -17,7 +17,8 @@ static inline void write_blobs(cover_context *context, const char *folder, int c
     ck_assert_ok(folder_create(folder));
     for (int n = 0; n < count; n++) {
         struct random4 r = philox(variant, (uint32_t)n, RANDOM_TEST, 0, 0);
-        double cy = 10 + r.word[0] % (uint32_t)(height - 20), cx = 10 + r.word[1] % (uint32_t)(width - 20), radius = 5 + r.word[2] % 9;
+        double cy = 10 + r.word[0] % (uint32_t)(height - 20), cx = 10 + r.word[1] % (uint32_t)(width - 20),
+               radius = 5 + r.word[2] % 9;
         for (int y = 0; y < height; y++)
             for (int x = 0; x < width; x++) {
                 double d = hypot(y - cy, x - cx) / radius;

@@ -23,10 +23,10 @@ static inline int run_suite(Suite *suite) {
 /* START_TEST functions by name: ADD(case, test_function) */
 #define ADD(tcase, function) tcase_add_test(tcase, function)
 
-#define ck_assert_ok(call)                                                                                            \
-    do {                                                                                                              \
-        cover_status ok_status = (call);                                                                              \
-        ck_assert_msg(ok_status == COVER_OK, "%s: %s: %s", #call, cover_status_name(ok_status), cover_error_text());  \
+#define ck_assert_ok(call)                                                                                                         \
+    do {                                                                                                                           \
+        cover_status ok_status = (call);                                                                                           \
+        ck_assert_msg(ok_status == COVER_OK, "%s: %s: %s", #call, cover_status_name(ok_status), cover_error_text());               \
     } while (0)
 
 #endif

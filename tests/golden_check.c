@@ -12,7 +12,8 @@
 #include <unistd.h>
 
 static int usage(void) {
-    fprintf(stderr, "usage: golden_check [--device cpu|cuda|emulated] [--precision fp32|bf16] [--threads N] [--isa NAME] FILE...\n");
+    fprintf(stderr,
+            "usage: golden_check [--device cpu|cuda|emulated] [--precision fp32|bf16] [--threads N] [--isa NAME] FILE...\n");
     return 2;
 }
 

@@ -7,8 +7,8 @@
 #include <string.h>
 
 enum { PAIRS_MAX = 16, STEPS = 10 };
-static const double bound_forward = 1e-4, bound_gradient = 3e-4, bound_after = 1e-3, bound_loss = 5e-6,
-                    bound_trajectory = 2e-3, bound_norm = 3e-2;
+static const double bound_forward = 1e-4, bound_gradient = 3e-4, bound_after = 1e-3, bound_loss = 5e-6, bound_trajectory = 2e-3,
+                    bound_norm = 3e-2;
 /* bf16: levels in relative L2, losses before the first update, 1 - cosine of the whole gradient */
 static const double half_level = 0.03, half_loss = 1e-2, half_cosine = 0.02;
 
@@ -132,8 +132,8 @@ static void compare_forward(struct golden *golden, struct network *model, struct
     for (int i = 0; i < forward->levels.count; i++)
         for (int view = 0; view < 2; view++) {
             char name[64];
-            struct tensor shape = {.images = model->images.images, .grid = forward->pair.level_grid[i],
-                                   .channels = forward->levels.at[i].channels};
+            struct tensor shape = {
+                .images = model->images.images, .grid = forward->pair.level_grid[i], .channels = forward->levels.at[i].channels};
             snprintf(name, sizeof name, "out.level_%s.%d", views[view], i);
             golden_store(golden, &shape, forward->level[i][view]);
             if (golden->half) golden_distance(golden, name, forward->level[i][view], half_level);

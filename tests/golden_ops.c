@@ -19,16 +19,14 @@ struct op_case {
     struct tensor shape[INPUTS_MAX]; /* of them */
     float *values[INPUTS_MAX];
     int tensor[INPUTS_MAX];
-    float *gout, *extra[2];          /* gradient of the output; truth, mask or a skip connection */
+    float *gout, *extra[2]; /* gradient of the output; truth, mask or a skip connection */
     int extra_input[2];
-    double pixels;                   /* M of a loss, else 1: ours are unscaled sums */
-    double flow;                     /* gradient that flows into a loss, else 1 */
+    double pixels; /* M of a loss, else 1: ours are unscaled sums */
+    double flow;   /* gradient that flows into a loss, else 1 */
     int out;
 };
 
-static int64_t integer(const struct op_case *c, const char *key) {
-    return json_integer_value(json_object_get(c->attributes, key));
-}
+static int64_t integer(const struct op_case *c, const char *key) { return json_integer_value(json_object_get(c->attributes, key)); }
 static enum coordinates coordinates(const struct op_case *c) {
     const char *text = json_string_value(json_object_get(c->attributes, "coordinates"));
     return text && strcmp(text, "released") == 0 ? COORDINATES_RELEASED : COORDINATES_EXACT;
@@ -36,12 +34,17 @@ static enum coordinates coordinates(const struct op_case *c) {
 
 /* ---- one builder a kind of op: c->tensor[] in, the output tensor out */
 
-static int build_conv3(struct op_case *c) { return graph_conv(&c->graph, c->tensor[0], ABSENT, c->tensor[1], c->tensor[2], 3, ELEMENT_F32, NULL); }
-static int build_conv1(struct op_case *c) { return graph_conv(&c->graph, c->tensor[0], ABSENT, c->tensor[1], c->tensor[2], 1, ELEMENT_F32, NULL); }
+static int build_conv3(struct op_case *c) {
+    return graph_conv(&c->graph, c->tensor[0], ABSENT, c->tensor[1], c->tensor[2], 3, ELEMENT_F32, NULL);
+}
+static int build_conv1(struct op_case *c) {
+    return graph_conv(&c->graph, c->tensor[0], ABSENT, c->tensor[1], c->tensor[2], 1, ELEMENT_F32, NULL);
+}
 static int build_norm(struct op_case *c) {
     json_t *slope = json_object_get(c->attributes, "slope");
-    return graph_norm_act(&c->graph, c->tensor[0], c->tensor[1], c->tensor[2], ABSENT, ABSENT,
-                          (struct norm_attributes){(int)integer(c, "groups"), 1e-5f, slope ? (float)json_number_value(slope) : 1.0f});
+    return graph_norm_act(
+        &c->graph, c->tensor[0], c->tensor[1], c->tensor[2], ABSENT, ABSENT,
+        (struct norm_attributes){(int)integer(c, "groups"), 1e-5f, slope ? (float)json_number_value(slope) : 1.0f});
 }
 static int build_pool(struct op_case *c) { return graph_max_pool2(&c->graph, c->tensor[0]); }
 static int build_upsample(struct op_case *c) { return graph_upsample(&c->graph, c->tensor[0]); }
@@ -201,9 +204,9 @@ static cover_status run_case(struct op_case *c, const struct op_kind *kind) {
     compare_out(c, kind, executor->program_result(program, &run, out));
     for (int i = 0, want = 0; i < c->count; i++) {
         const struct tensor *tensor = &c->graph.tensors[c->tensor[i]];
-        compare_gradient(c, i, tensor->storage == STORAGE_INPUT
-                                   ? executor->program_result(program, &run, results[want++])
-                                   : run.gradient + c->parameters.rows[tensor->index].offset);
+        compare_gradient(c, i,
+                         tensor->storage == STORAGE_INPUT ? executor->program_result(program, &run, results[want++])
+                                                          : run.gradient + c->parameters.rows[tensor->index].offset);
     }
 done:
     memory_free(context, weights);

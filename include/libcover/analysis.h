@@ -22,9 +22,9 @@ extern "C" {
 /** Which features of which pixels. */
 typedef struct cover_feature_options {
     size_t struct_size;
-    int level;                   /**< 0 coarse .. 4 full size; cover_analysis_dispersion() takes -1 = each */
-    int64_t images;              /**< labelled images that are looked at, drawn without regard to order; 0 = 16 */
-    int64_t points;              /**< pixels drawn, the same number of each class as far as it has them; 0 = 2000 */
+    int level;      /**< 0 coarse .. 4 full size; cover_analysis_dispersion() takes -1 = each */
+    int64_t images; /**< labelled images that are looked at, drawn without regard to order; 0 = 16 */
+    int64_t points; /**< pixels drawn, the same number of each class as far as it has them; 0 = 2000 */
     uint64_t seed;
     cover_progress_fn *progress; /**< images done, of how many; may be NULL */
     void *user;
@@ -34,7 +34,8 @@ COVER_API void cover_feature_options_init(cover_feature_options *options, size_t
 #ifdef __cplusplus
 #define COVER_FEATURE_OPTIONS_INIT cover_initialised(cover_feature_options_init)
 #else
-#define COVER_FEATURE_OPTIONS_INIT {.struct_size = sizeof(cover_feature_options), .level = 4}
+#define COVER_FEATURE_OPTIONS_INIT                                                                                                 \
+    { .struct_size = sizeof(cover_feature_options), .level = 4 }
 #endif
 
 /** Features of a network at pixels of labelled images, scaled to length 1 (L_con compares directions alone).

@@ -40,16 +40,16 @@ typedef struct cover_allocator {
 
 typedef struct cover_context_options {
     size_t struct_size;
-    const char *device;                 /**< "cpu" (default when NULL), "cuda" or "cuda:K" for the K-th GPU */
-    int threads;                        /**< worker threads, 0 = one a processor that this process may use */
-    uint64_t memory_limit_bytes;        /**< plans above this are refused before work starts; 0 = none */
-    const char *isa;                    /**< cap on instruction sets: "plain", "avx2", "avx512", "avx512_bf16"; NULL = best found */
-    const cover_allocator *allocator;   /**< copied; NULL = the C library's */
-    cover_log_fn *log;                  /**< NULL = silent */
+    const char *device;               /**< "cpu" (default when NULL), "cuda" or "cuda:K" for the K-th GPU */
+    int threads;                      /**< worker threads, 0 = one a processor that this process may use */
+    uint64_t memory_limit_bytes;      /**< plans above this are refused before work starts; 0 = none */
+    const char *isa;                  /**< cap on instruction sets: "plain", "avx2", "avx512", "avx512_bf16"; NULL = best found */
+    const cover_allocator *allocator; /**< copied; NULL = the C library's */
+    cover_log_fn *log;                /**< NULL = silent */
     void *log_user;
-    const char *device_module;          /**< absolute path of the device's module; NULL = libcover-cuda.so beside libcover.so */
-    int deterministic;                  /**< GPU: 1 = only algorithms that give the same bits in every run (the CPU always does) */
-    int tf32;                           /**< GPU: 1 = float32 convolutions may round their operands to TF32 */
+    const char *device_module; /**< absolute path of the device's module; NULL = libcover-cuda.so beside libcover.so */
+    int deterministic;         /**< GPU: 1 = only algorithms that give the same bits in every run (the CPU always does) */
+    int tf32;                  /**< GPU: 1 = float32 convolutions may round their operands to TF32 */
 } cover_context_options;
 #define COVER_CONTEXT_OPTIONS_INIT COVER_SIZED(cover_context_options)
 

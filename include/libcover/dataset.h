@@ -34,9 +34,9 @@ typedef struct cover_pack_options {
     int resume;                  /**< continue an interrupted pack of the same sources and options */
     cover_progress_fn *progress; /**< images done, of how many; may be NULL */
     void *user;
-    const char *labels;          /**< CSV with columns file, label: classes joined by | (docs/dataset.md); NULL = none */
-    const char *negative;        /**< the label that means none of the classes, such as "No Finding"; NULL = no such */
-    int spacing_median;          /**< resample to the median spacing of the images, axis by axis; not with spacing_mm */
+    const char *labels;   /**< CSV with columns file, label: classes joined by | (docs/dataset.md); NULL = none */
+    const char *negative; /**< the label that means none of the classes, such as "No Finding"; NULL = no such */
+    int spacing_median;   /**< resample to the median spacing of the images, axis by axis; not with spacing_mm */
 } cover_pack_options;
 #define COVER_PACK_OPTIONS_INIT COVER_SIZED(cover_pack_options)
 
@@ -69,15 +69,15 @@ COVER_API void cover_dataset_destroy(cover_dataset *dataset); /**< takes NULL */
 typedef struct cover_dataset_info {
     size_t struct_size;
     int64_t samples;
-    int dims;                 /**< 2 or 3 */
+    int dims; /**< 2 or 3 */
     int channels;
-    int classes;              /**< label classes of segmentation or classification, 0 = none */
-    int has_labels;           /**< 1: each sample may have a label map */
-    int64_t min_size[3];      /**< smallest D, H, W over all samples (D = 1 in 2D) */
+    int classes;         /**< label classes of segmentation or classification, 0 = none */
+    int has_labels;      /**< 1: each sample may have a label map */
+    int64_t min_size[3]; /**< smallest D, H, W over all samples (D = 1 in 2D) */
     int64_t max_size[3];
-    char hash[65];            /**< content hash, hexadecimal SHA-256 */
-    int multilabel;           /**< 1: each sample has a set of classes, class_set of cover_sample_info */
-    int ignore_label;         /**< pixels of label maps that count for nothing have this value, which is `classes`, or -1 */
+    char hash[65];    /**< content hash, hexadecimal SHA-256 */
+    int multilabel;   /**< 1: each sample has a set of classes, class_set of cover_sample_info */
+    int ignore_label; /**< pixels of label maps that count for nothing have this value, which is `classes`, or -1 */
 } cover_dataset_info;
 #define COVER_DATASET_INFO_INIT COVER_SIZED(cover_dataset_info)
 COVER_API cover_status cover_dataset_get_info(cover_dataset_info *info, const cover_dataset *dataset);
@@ -92,16 +92,16 @@ typedef enum cover_split { COVER_SPLIT_NONE, COVER_SPLIT_TRAIN, COVER_SPLIT_VAL,
 /** What one sample carries beside its pixels. */
 typedef struct cover_sample_info {
     size_t struct_size;
-    cover_dtype dtype;        /**< COVER_U8, COVER_U16 or COVER_F32, as packed */
-    int64_t size[3];          /**< D, H, W */
-    double spacing_mm[3];     /**< D, H, W order; 0 = not known */
-    double affine[12];        /**< voxel (x, y, z) to world, rows of 3x4, RAS mm; all 0 = not known */
+    cover_dtype dtype;    /**< COVER_U8, COVER_U16 or COVER_F32, as packed */
+    int64_t size[3];      /**< D, H, W */
+    double spacing_mm[3]; /**< D, H, W order; 0 = not known */
+    double affine[12];    /**< voxel (x, y, z) to world, rows of 3x4, RAS mm; all 0 = not known */
     int has_label;
-    int class_index;          /**< -1 = none, or class_set has them */
+    int class_index; /**< -1 = none, or class_set has them */
     cover_split split;
-    const char *name;         /**< owned by the dataset, valid as long as it is */
-    const char *patient;      /**< "" = not known; as long valid as name */
-    uint64_t class_set;       /**< multilabel: bit c = class c holds; 0 otherwise */
+    const char *name;    /**< owned by the dataset, valid as long as it is */
+    const char *patient; /**< "" = not known; as long valid as name */
+    uint64_t class_set;  /**< multilabel: bit c = class c holds; 0 otherwise */
 } cover_sample_info;
 #define COVER_SAMPLE_INFO_INIT COVER_SIZED(cover_sample_info)
 COVER_API cover_status cover_dataset_sample(cover_sample_info *info, const cover_dataset *dataset, int64_t index);

@@ -20,7 +20,8 @@ extern "C" {
 typedef struct cover_figure {
     const char *name; /**< as in log.jsonl: "l_vec" */
     double value;
-    const char *over; /**< the figure of an answer that knows nothing, NULL = there is none: value / over is what is left to learn */
+    const char
+        *over; /**< the figure of an answer that knows nothing, NULL = there is none: value / over is what is left to learn */
 } cover_figure;
 
 /** The value of the figure of this name; NaN when there is none or `figures` is NULL. */

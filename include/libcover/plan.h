@@ -29,10 +29,10 @@ typedef struct cover_plan {
     uint64_t packed_weight_bytes; /**< weights once more, as the kernels read them */
     uint64_t sample_bytes;        /**< samples drawn ahead */
     uint64_t total_bytes;
-    int ranks;                    /**< as asked for; 1 of a trainer, which tells its own share */
-    int same_bits;                /**< 1: losses and weights are those of one rank, bit for bit */
-    int64_t samples_per_rank;     /**< of a batch, at most; 0 of a trainer */
-    uint64_t reduction_bytes;     /**< that a rank sends a step; 0 without others */
+    int ranks;                /**< as asked for; 1 of a trainer, which tells its own share */
+    int same_bits;            /**< 1: losses and weights are those of one rank, bit for bit */
+    int64_t samples_per_rank; /**< of a batch, at most; 0 of a trainer */
+    uint64_t reduction_bytes; /**< that a rank sends a step; 0 without others */
 } cover_plan;
 #define COVER_PLAN_INIT COVER_SIZED(cover_plan)
 

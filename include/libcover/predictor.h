@@ -35,7 +35,8 @@ COVER_API void cover_predictor_options_init(cover_predictor_options *options, si
 #ifdef __cplusplus
 #define COVER_PREDICTOR_OPTIONS_INIT cover_initialised(cover_predictor_options_init)
 #else
-#define COVER_PREDICTOR_OPTIONS_INIT {.struct_size = sizeof(cover_predictor_options), .overlap = -1, .keep_component = -1}
+#define COVER_PREDICTOR_OPTIONS_INIT                                                                                               \
+    { .struct_size = sizeof(cover_predictor_options), .overlap = -1, .keep_component = -1 }
 #endif
 
 /** Load a task.

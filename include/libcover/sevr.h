@@ -31,12 +31,12 @@ COVER_API void cover_sevr_destroy(cover_sevr *sevr);
 /** One view pair.  Tensors are float32 of logical shape (1, C, *S), channels last in memory, S = the crop. */
 typedef struct cover_views {
     size_t struct_size;
-    cover_tensor *moving;  /**< a: the crop with its appearance changed */
-    cover_tensor *fixed;   /**< b: the image warped by the field, cropped alike */
-    cover_tensor *field;   /**< (1, d, *S) pixels, array-axis order: b(p) shows what a shows at p + field(p) */
-    cover_tensor *mask;    /**< (1, 1, *S) 1 where p + field(p) lies inside the crop, else 0 */
-    int64_t valid_pixels;  /**< ones in mask */
-    double zero_loss;      /**< sum over valid pixels and axes of |field|: unscaled L_vec of the zero field */
+    cover_tensor *moving; /**< a: the crop with its appearance changed */
+    cover_tensor *fixed;  /**< b: the image warped by the field, cropped alike */
+    cover_tensor *field;  /**< (1, d, *S) pixels, array-axis order: b(p) shows what a shows at p + field(p) */
+    cover_tensor *mask;   /**< (1, 1, *S) 1 where p + field(p) lies inside the crop, else 0 */
+    int64_t valid_pixels; /**< ones in mask */
+    double zero_loss;     /**< sum over valid pixels and axes of |field|: unscaled L_vec of the zero field */
 } cover_views;
 #define COVER_VIEWS_INIT COVER_SIZED(cover_views)
 

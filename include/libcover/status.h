@@ -54,7 +54,8 @@ template <class Struct> inline Struct cover_initialised(void (*init)(Struct *, s
 }
 #define COVER_SIZED(type) cover_sized<type>()
 #else
-#define COVER_SIZED(type) {.struct_size = sizeof(type)}
+#define COVER_SIZED(type)                                                                                                          \
+    { .struct_size = sizeof(type) }
 #endif
 
 /** What a call came to.  Anything but COVER_OK leaves its out-parameters untouched and sets cover_error_text().

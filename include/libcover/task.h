@@ -38,17 +38,17 @@ COVER_API cover_status cover_task_config(cover_config **config, cover_context *c
 /** What a step did. */
 typedef struct cover_task_report {
     size_t struct_size;
-    int64_t step;              /**< updates done, this one included */
-    double loss;               /**< cross-entropy + dice * Dice loss, mean over the batch */
-    double cross_entropy;      /**< mean over counted pixels; classification: of the images */
-    double dice_loss;          /**< 1 - mean soft Dice of the classes above background; 0 in classification */
-    double grad_norm;          /**< global norm before clipping */
-    double lr;                 /**< learning rate of this update */
-    double seconds;            /**< wall time of this step */
+    int64_t step;         /**< updates done, this one included */
+    double loss;          /**< cross-entropy + dice * Dice loss, mean over the batch */
+    double cross_entropy; /**< mean over counted pixels; classification: of the images */
+    double dice_loss;     /**< 1 - mean soft Dice of the classes above background; 0 in classification */
+    double grad_norm;     /**< global norm before clipping */
+    double lr;            /**< learning rate of this update */
+    double seconds;       /**< wall time of this step */
     double samples_per_second;
-    double score;              /**< of the newest validation: mean Dice, or mean AUC; NaN before one */
-    double best_score;         /**< of the best validation; NaN before one */
-    int64_t best_step;         /**< where it was; 0 before one */
+    double score;      /**< of the newest validation: mean Dice, or mean AUC; NaN before one */
+    double best_score; /**< of the best validation; NaN before one */
+    int64_t best_step; /**< where it was; 0 before one */
 } cover_task_report;
 #define COVER_TASK_REPORT_INIT COVER_SIZED(cover_task_report)
 

@@ -23,9 +23,7 @@ extern "C" {
 
 typedef struct cover_tensor cover_tensor;
 
-typedef enum cover_dtype {
-    COVER_U8, COVER_U16, COVER_I16, COVER_I32, COVER_I64, COVER_F16, COVER_BF16, COVER_F32
-} cover_dtype;
+typedef enum cover_dtype { COVER_U8, COVER_U16, COVER_I16, COVER_I32, COVER_I64, COVER_F16, COVER_BF16, COVER_F32 } cover_dtype;
 
 #define COVER_MAX_RANK 5
 

@@ -25,15 +25,15 @@ typedef struct cover_trainer cover_trainer;
  *  over the batch's valid pixels, displacements in pixels. */
 typedef struct cover_step_report {
     size_t struct_size;
-    int64_t step;          /**< updates done, this one included */
-    double loss;           /**< what is minimised */
-    int figure_count;      /**< what the objective tells beside it, in the order of log.jsonl */
+    int64_t step;                /**< updates done, this one included */
+    double loss;                 /**< what is minimised */
+    int figure_count;            /**< what the objective tells beside it, in the order of log.jsonl */
     const cover_figure *figures; /**< the trainer's, until its next step or its end */
-    double grad_norm;      /**< global norm before clipping */
-    double lr;             /**< learning rate of this update */
-    double seconds;        /**< wall time of this step */
-    double samples_per_second; /**< COVER: view pairs */
-    int64_t count;         /**< what means are over; COVER: M, the valid pixels; 0 = no update was made */
+    double grad_norm;            /**< global norm before clipping */
+    double lr;                   /**< learning rate of this update */
+    double seconds;              /**< wall time of this step */
+    double samples_per_second;   /**< COVER: view pairs */
+    int64_t count;               /**< what means are over; COVER: M, the valid pixels; 0 = no update was made */
 } cover_step_report;
 #define COVER_STEP_REPORT_INIT COVER_SIZED(cover_step_report)
 
@@ -62,9 +62,9 @@ COVER_API cover_status cover_trainer_export(cover_trainer *trainer, const char *
 /** Options of cover_run_pretrain(). */
 typedef struct cover_pretrain_options {
     size_t struct_size;
-    int resume;                 /**< continue from the run's checkpoint; without one start anew */
-    const char *init;           /**< weights to start from, NULL = fresh */
-    int allow_partial;          /**< with init */
+    int resume;        /**< continue from the run's checkpoint; without one start anew */
+    const char *init;  /**< weights to start from, NULL = fresh */
+    int allow_partial; /**< with init */
     void (*on_step)(void *user, const cover_step_report *report, int64_t steps); /**< after each step, may be NULL */
     void *user;
 } cover_pretrain_options;

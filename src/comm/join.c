@@ -22,8 +22,7 @@ static cover_status check_options(cover_ranks_options *options, bool mpi) {
     if (!unknown && (options->ranks < 1 || options->ranks > MOST_RANKS))
         return fail(COVER_ERROR_ARGUMENT, "ranks is %d; use 1..%d", options->ranks, MOST_RANKS);
     if (!unknown && (options->rank < 0 || options->rank >= options->ranks))
-        return fail(COVER_ERROR_ARGUMENT, "rank is %d; with %d ranks use 0..%d", options->rank, options->ranks,
-                    options->ranks - 1);
+        return fail(COVER_ERROR_ARGUMENT, "rank is %d; with %d ranks use 0..%d", options->rank, options->ranks, options->ranks - 1);
     if (!(options->deadline_seconds >= 0) || !(options->join_seconds >= 0))
         return fail(COVER_ERROR_ARGUMENT, "deadline_seconds and join_seconds are 0 or more");
     if (options->deadline_seconds == 0) options->deadline_seconds = DEFAULT_SECONDS;
@@ -68,7 +67,9 @@ cover_status cover_context_join(cover_context *context, const cover_ranks_option
 }
 
 int cover_context_rank(const cover_context *context) { return context && context->communicator ? context->communicator->rank : 0; }
-int cover_context_ranks(const cover_context *context) { return context && context->communicator ? context->communicator->ranks : 1; }
+int cover_context_ranks(const cover_context *context) {
+    return context && context->communicator ? context->communicator->ranks : 1;
+}
 
 cover_status cover_context_agree(cover_context *context, cover_status own) {
     if (!context) return fail(COVER_ERROR_ARGUMENT, "cover_context_agree: the context is NULL");

@@ -36,8 +36,7 @@ static bool initialise(bool *ours, char *error, size_t error_bytes) {
         snprintf(error, error_bytes, "MPI has been finalised in this process, and cannot start again");
         return false;
     }
-    if (initialised)
-        MPI_Query_thread(&level);
+    if (initialised) MPI_Query_thread(&level);
     else if (!good(MPI_Init_thread(NULL, NULL, MPI_THREAD_MULTIPLE, &level))) {
         snprintf(error, error_bytes, "MPI_Init_thread failed; are all processes started by one mpirun or srun?");
         return false;

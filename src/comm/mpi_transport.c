@@ -40,8 +40,7 @@ static cover_status open_module(const struct mpi_module **module, const char *gi
     if (!path) {
         TRY(path_beside_library(beside, sizeof beside, MODULE_FILE));
         path = beside;
-    } else if (path[0] != '/')
-        return fail(COVER_ERROR_ARGUMENT, "module is '%s'; give an absolute path", path);
+    } else if (path[0] != '/') return fail(COVER_ERROR_ARGUMENT, "module is '%s'; give an absolute path", path);
     void *handle = dlopen(path, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE); /* MPI does not stand being unloaded */
     if (!handle)
         return fail(COVER_ERROR_UNSUPPORTED,
@@ -69,10 +68,8 @@ static cover_status exchange(struct transport *transport, int to, const void *se
         mpi->module->start(mpi->link, to, send, send_bytes, from, receive, receive_bytes) ? mpi->module->done(mpi->link) : -1;
     for (int looks = 0; done == 0; looks++) {
         pthread_mutex_unlock(&mpi->lock);
-        if (looks < EAGER_LOOKS)
-            sched_yield();
-        else
-            nap_us(NAP_US);
+        if (looks < EAGER_LOOKS) sched_yield();
+        else nap_us(NAP_US);
         pthread_mutex_lock(&mpi->lock);
         if (atomic_load(stop)) break;
         done = mpi->module->done(mpi->link);
@@ -152,9 +149,7 @@ cover_status mpi_transport(struct transport **made, cover_context *context, cons
     pthread_mutex_init(&mpi->lock, NULL);
     bool together = false;
     cover_status status = meet(mpi, rendezvous, &together);
-    if (status == COVER_OK)
-        *made = &mpi->transport;
-    else
-        destroy(&mpi->transport, together); /* all ranks find the same */
+    if (status == COVER_OK) *made = &mpi->transport;
+    else destroy(&mpi->transport, together); /* all ranks find the same */
     return status;
 }

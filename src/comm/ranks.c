@@ -128,7 +128,8 @@ static void *watch(void *argument) {
         int from;
         bool heard = calls->hear(ranks->transport, &from, &note, TURN_MS);
         double now = seconds_now();
-        if (now - last > ranks->communicator.deadline_seconds / 2) hear_of_all(ranks, now); /* it is this process that was stopped */
+        if (now - last > ranks->communicator.deadline_seconds / 2)
+            hear_of_all(ranks, now); /* it is this process that was stopped */
         last = now;
         if (heard) hear(ranks, from, &note);
         if (atomic_load(&ranks->leaving) && !end) {

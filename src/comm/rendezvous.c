@@ -68,8 +68,7 @@ static cover_status wait_for(struct meeting *meeting, int descriptor, short even
 static cover_status move_all(struct meeting *meeting, int descriptor, void *data, size_t bytes, bool out, double end,
                              const char *what) {
     for (char *at = data; bytes;) {
-        ssize_t moved =
-            out ? send(descriptor, at, bytes, MSG_NOSIGNAL | MSG_DONTWAIT) : recv(descriptor, at, bytes, MSG_DONTWAIT);
+        ssize_t moved = out ? send(descriptor, at, bytes, MSG_NOSIGNAL | MSG_DONTWAIT) : recv(descriptor, at, bytes, MSG_DONTWAIT);
         if (moved > 0) {
             at += moved, bytes -= (size_t)moved;
             continue;
@@ -89,10 +88,8 @@ static cover_status open_socket(int *descriptor, int family) {
 
 static void set_up(int descriptor, int family) {
     int one = 1, room = 1 << 20;
-    if (family != AF_UNIX)
-        setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-    else
-        setsockopt(descriptor, SOL_SOCKET, SO_SNDBUF, &room, sizeof room);
+    if (family != AF_UNIX) setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    else setsockopt(descriptor, SOL_SOCKET, SO_SNDBUF, &room, sizeof room);
 }
 
 /* ---- addresses */
@@ -135,10 +132,8 @@ static void remove_socket(const char *path) {
 static cover_status listen_at(struct meeting *meeting, struct endpoint *endpoint) {
     int family = endpoint->any.sa_family, one = 1;
     TRY(open_socket(&meeting->listener, family));
-    if (family == AF_UNIX)
-        remove_socket(endpoint->local.sun_path); /* left by a process that was killed */
-    else
-        setsockopt(meeting->listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+    if (family == AF_UNIX) remove_socket(endpoint->local.sun_path); /* left by a process that was killed */
+    else setsockopt(meeting->listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
     if (bind(meeting->listener, &endpoint->any, endpoint->bytes) != 0 || listen(meeting->listener, SOCKET_RANKS) != 0)
         return fail(COVER_ERROR_IO, "rank %d cannot listen at its address%s%s: %s", meeting->given->rank,
                     family == AF_UNIX ? " " : "", family == AF_UNIX ? endpoint->local.sun_path : "", strerror(errno));
@@ -302,8 +297,7 @@ static cover_status come(struct meeting *meeting, struct hello *own) {
     TRY(move_all(meeting, channel->descriptor, &answer, sizeof answer, false, end, rank0));
     answer.text[sizeof answer.text - 1] = 0;
     if (answer.status) return fail(COVER_ERROR_RANK, "%s", answer.text);
-    return move_all(meeting, channel->descriptor, meeting->hellos, (size_t)own->ranks * sizeof *meeting->hellos, false, end,
-                    rank0);
+    return move_all(meeting, channel->descriptor, meeting->hellos, (size_t)own->ranks * sizeof *meeting->hellos, false, end, rank0);
 }
 
 /* ---- the connections of the work: every rank connects to those below it */
@@ -349,8 +343,7 @@ static cover_status meet(struct meeting *meeting) {
         TRY(listen_at(meeting, &meeting->home));
         meeting->hellos[0] = own;
         TRY(receive_all(meeting));
-    } else
-        TRY(come(meeting, &own));
+    } else TRY(come(meeting, &own));
     double end = seconds_now() + MESH_SECONDS;
     TRY(connect_below(meeting, end));
     TRY(accept_above(meeting, end));

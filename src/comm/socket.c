@@ -57,9 +57,9 @@ static void tell(struct transport *transport, int to, const struct note *note) {
 
 /* A whole note of this channel, or that it has ended. */
 static bool read_note(struct channel *channel, struct note *note) {
-    ssize_t got = some(recv(channel->descriptor, (char *)&channel->note + channel->arrived,
-                            sizeof channel->note - channel->arrived, MSG_DONTWAIT),
-                       true);
+    ssize_t got = some(
+        recv(channel->descriptor, (char *)&channel->note + channel->arrived, sizeof channel->note - channel->arrived, MSG_DONTWAIT),
+        true);
     if (got < 0) {
         close(channel->descriptor);
         channel->descriptor = -1;
@@ -109,8 +109,7 @@ static const char *name(const struct transport *transport, int rank) { return ((
 cover_status socket_transport(struct transport **made, cover_context *context, const struct rendezvous *rendezvous) {
     static const struct transport_calls calls = {"socket", exchange, tell, hear, destroy};
     int ranks = rendezvous->ranks;
-    if (ranks > SOCKET_RANKS)
-        return fail(COVER_ERROR_ARGUMENT, "%d ranks: sockets join at most %d; use mpi", ranks, SOCKET_RANKS);
+    if (ranks > SOCKET_RANKS) return fail(COVER_ERROR_ARGUMENT, "%d ranks: sockets join at most %d; use mpi", ranks, SOCKET_RANKS);
     struct sockets *sockets = memory_zero(context, sizeof *sockets);
     if (!sockets) return COVER_ERROR_MEMORY;
     sockets->transport = (struct transport){&calls, context, rendezvous->rank, ranks, name};

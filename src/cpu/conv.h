@@ -51,8 +51,7 @@ int conv_good_slabs(const struct conv_shape *shape);
 /* In a given form: "thin_" or "winograd_" with avx512_bf16, avx512, avx2 or generic, the direct ones "avx512", "avx2" and
  * "generic", "onednn_amx", "onednn" or "plain".  A pass that it does not serve is taken by the best other row (conv_form
  * tells).  COVER_ERROR_UNSUPPORTED when it serves none here. */
-cover_status conv_create_form(struct conv **conv, cover_context *context, const struct conv_shape *shape,
-                              const char *form);
+cover_status conv_create_form(struct conv **conv, cover_context *context, const struct conv_shape *shape, const char *form);
 void conv_destroy(struct conv *conv); /* takes NULL */
 
 /* The name of the form that serves a pass; "none" for a gradient that was not asked for. */
@@ -68,8 +67,8 @@ cover_status conv_pack(const struct conv *conv, void *packed, const float *weigh
 cover_status conv_forward(const struct conv *conv, int slab, void *y, double *sums, const struct conv_source x[CONV_SOURCES],
                           const void *packed, const float *bias, void *scratch);
 /* A slab of dx (pixels, channels), one for each source. */
-cover_status conv_grad_data(const struct conv *conv, int slab, void *const dx[CONV_SOURCES], const void *dy,
-                            const void *packed, void *scratch);
+cover_status conv_grad_data(const struct conv *conv, int slab, void *const dx[CONV_SOURCES], const void *dy, const void *packed,
+                            void *scratch);
 /* dw in PyTorch's order, db (c_out) or NULL; written, or added to what is there when `accumulate` */
 cover_status conv_grad_weights(const struct conv *conv, float *dw, float *db, const struct conv_source x[CONV_SOURCES],
                                const void *dy, void *scratch, bool accumulate);

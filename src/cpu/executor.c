@@ -56,8 +56,15 @@ static void create_convs(void *data, int worker) {
 }
 
 static struct conv_shape conv_shape_of(const struct conv_use *use) {
-    struct conv_shape shape = {.grid = use->grid, .c_in = use->c_in, .c_out = use->c_out, .kernel = use->kernel, .bias = use->bias,
-                               .gradient = use->grad_data || use->grad_weights, .x = use->x, .y = use->y, .c_second = use->c_second,
+    struct conv_shape shape = {.grid = use->grid,
+                               .c_in = use->c_in,
+                               .c_out = use->c_out,
+                               .kernel = use->kernel,
+                               .bias = use->bias,
+                               .gradient = use->grad_data || use->grad_weights,
+                               .x = use->x,
+                               .y = use->y,
+                               .c_second = use->c_second,
                                .normed = use->normed};
     shape.slabs = conv_good_slabs(&shape);
     return shape;
@@ -87,7 +94,8 @@ static cover_status prepare_convs(struct program *program, struct pool *pool) {
 static cover_status prepare_plan(struct program *program) {
     const struct graph *graph = program->graph;
     for (int n = 0; n < graph->node_count; n++)
-        if (!cpu_ops[graph->nodes[n].op].run) return fail(COVER_ERROR_UNSUPPORTED, "the CPU has no op %s", op_rows[graph->nodes[n].op].name);
+        if (!cpu_ops[graph->nodes[n].op].run)
+            return fail(COVER_ERROR_UNSUPPORTED, "the CPU has no op %s", op_rows[graph->nodes[n].op].name);
     size_t *workspace = memory_zero(program->context, (size_t)graph->node_count * sizeof *workspace);
     if (!workspace) return COVER_ERROR_MEMORY;
     for (int n = 0; n < graph->node_count; n++) {
@@ -107,7 +115,8 @@ static cover_status prepare_plan(struct program *program) {
 static void find_results(struct program *program) {
     for (int t = 0; t < program->graph->tensor_count; t++) {
         const struct tensor *tensor = &program->graph->tensors[t];
-        if (tensor->storage == STORAGE_RESULT && tensor->parent == ABSENT) program->result_offset[tensor->index] = program->plan.offset[t];
+        if (tensor->storage == STORAGE_RESULT && tensor->parent == ABSENT)
+            program->result_offset[tensor->index] = program->plan.offset[t];
     }
 }
 
@@ -132,9 +141,11 @@ static cover_status cpu_program_create(struct program **made, cover_context *con
     struct program *program = memory_zero(context, sizeof *program);
     if (!program) return COVER_ERROR_MEMORY;
     cover_status status = COVER_ERROR_MEMORY;
-    *program = (struct program){.context = context, .graph = graph, .team = team,
-                                .kernels = {kernels_best(context->cpu_features, ELEMENT_F32),
-                                            kernels_best(context->cpu_features, ELEMENT_BF16)}};
+    *program = (struct program){
+        .context = context,
+        .graph = graph,
+        .team = team,
+        .kernels = {kernels_best(context->cpu_features, ELEMENT_F32), kernels_best(context->cpu_features, ELEMENT_BF16)}};
     pthread_mutex_init(&program->error_lock, NULL);
     size_t nodes = (size_t)graph->node_count;
     program->convs = memory_zero(context, nodes * sizeof *program->convs);
@@ -239,9 +250,15 @@ static void run_node(const struct program *program, struct run *run, int n, int 
     int images = node_images(program->graph, node), slabs = program_slabs(program, n, run->team), units = images * slabs;
     int at_once = units < program->team ? units : program->team;
     char *workspace = (char *)run->arena + program->plan.workspace[n];
-    struct call call = {.program = program, .graph = program->graph, .node = node, .kernels = program->kernels[node_element(program->graph, node)], .run = run,
-                        .unit_scratch = workspace, .unit_bytes = program->unit_bytes[n],
-                        .shared = workspace + (size_t)at_once * program->unit_bytes[n], .slabs = slabs};
+    struct call call = {.program = program,
+                        .graph = program->graph,
+                        .node = node,
+                        .kernels = program->kernels[node_element(program->graph, node)],
+                        .run = run,
+                        .unit_scratch = workspace,
+                        .unit_bytes = program->unit_bytes[n],
+                        .shared = workspace + (size_t)at_once * program->unit_bytes[n],
+                        .slabs = slabs};
     if (program->conv_of_node[n] != ABSENT) {
         const struct prepared_conv *conv = &program->convs[program->conv_of_node[n]];
         call.conv = conv->conv, call.packed = program->packed + conv->packed_offset;

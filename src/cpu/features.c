@@ -8,15 +8,14 @@
 static const struct {
     unsigned feature;
     const char *name;
-} names[] = {
-    {CPU_AVX2, "avx2"}, {CPU_AVX512, "avx512"}, {CPU_AVX512_BF16, "avx512_bf16"}, {CPU_AMX_BF16, "amx_bf16"}};
+} names[] = {{CPU_AVX2, "avx2"}, {CPU_AVX512, "avx512"}, {CPU_AVX512_BF16, "avx512_bf16"}, {CPU_AMX_BF16, "amx_bf16"}};
 
 /* A cap keeps what it names and everything below. */
 static const struct {
     const char *name;
     unsigned keeps;
-} caps[] = {{"plain", 0}, {"avx2", CPU_AVX2}, {"avx512", CPU_AVX2 | CPU_AVX512},
-            {"avx512_bf16", CPU_AVX2 | CPU_AVX512 | CPU_AVX512_BF16}};
+} caps[] = {
+    {"plain", 0}, {"avx2", CPU_AVX2}, {"avx512", CPU_AVX2 | CPU_AVX512}, {"avx512_bf16", CPU_AVX2 | CPU_AVX512 | CPU_AVX512_BF16}};
 
 enum { COUNT_NAMES = sizeof names / sizeof *names, COUNT_CAPS = sizeof caps / sizeof *caps };
 
@@ -46,8 +45,7 @@ static unsigned detect(void) {
     if (!has(saves, SAVES_ZMM) || !has(ebx7, bit_AVX512F | bit_AVX512BW | bit_AVX512DQ | bit_AVX512VL)) return features;
     features |= CPU_AVX512;
     const unsigned avx512_bf16 = 1u << 5, amx_bf16 = 1u << 22, amx_tile = 1u << 24;
-    if (sub_leaves >= 1 && __get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx) && has(eax, avx512_bf16))
-        features |= CPU_AVX512_BF16;
+    if (sub_leaves >= 1 && __get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx) && has(eax, avx512_bf16)) features |= CPU_AVX512_BF16;
     if (has(saves, SAVES_TILES) && has(edx7, amx_bf16 | amx_tile)) features |= CPU_AMX_BF16;
     return features;
 }
@@ -62,7 +60,8 @@ cover_status cpu_features_capped(unsigned *features, const char *isa) {
     if (isa) {
         int i = 0;
         while (i < COUNT_CAPS && strcmp(isa, caps[i].name) != 0) i++;
-        if (i == COUNT_CAPS) return fail(COVER_ERROR_ARGUMENT, "isa '%s' is not known; use plain, avx2, avx512 or avx512_bf16", isa);
+        if (i == COUNT_CAPS)
+            return fail(COVER_ERROR_ARGUMENT, "isa '%s' is not known; use plain, avx2, avx512 or avx512_bf16", isa);
         keeps = caps[i].keeps;
     }
     *features = cpu_features() & keeps;

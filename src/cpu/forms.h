@@ -5,13 +5,13 @@
 
 #include "kernels.h"
 
-#define FORMS_FLOATS(type, name, arguments)                                                                           \
-    type name##_plain arguments;                                                                                      \
-    type name##_avx2 arguments;                                                                                       \
+#define FORMS_FLOATS(type, name, arguments)                                                                                        \
+    type name##_plain arguments;                                                                                                   \
+    type name##_avx2 arguments;                                                                                                    \
     type name##_avx512 arguments;
-#define FORMS_FEATURES(type, name, arguments)                                                                         \
-    FORMS_FLOATS(type, name, arguments)                                                                               \
-    FORMS_FLOATS(type, name##_bf16, arguments)                                                                        \
+#define FORMS_FEATURES(type, name, arguments)                                                                                      \
+    FORMS_FLOATS(type, name, arguments)                                                                                            \
+    FORMS_FLOATS(type, name##_bf16, arguments)                                                                                     \
     type name##_bf16_avx512_bf16 arguments;
 #define KERNEL(kind, type, name, arguments) FORMS_##kind(type, name, arguments)
 #include "kernels.def"

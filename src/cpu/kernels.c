@@ -16,16 +16,16 @@ enum { PLAIN, BF16_PLAIN, AVX2, BF16_AVX2, AVX512, BF16_AVX512, BF16_AVX512_BF16
 #define ON_X86(...)
 #endif
 #define ENTRY(table, name, form) [table].name = name##_##form,
-#define ENTRIES_FLOATS(name)                                                                                          \
-    ENTRY(PLAIN, name, plain)                                                                                         \
-    ENTRY(BF16_PLAIN, name, plain)                                                                                    \
-    ON_X86(ENTRY(AVX2, name, avx2) ENTRY(BF16_AVX2, name, avx2) ENTRY(AVX512, name, avx512)                           \
-           ENTRY(BF16_AVX512, name, avx512) ENTRY(BF16_AVX512_BF16, name, avx512))
-#define ENTRIES_FEATURES(name)                                                                                        \
-    ENTRY(PLAIN, name, plain)                                                                                         \
-    ENTRY(BF16_PLAIN, name, bf16_plain)                                                                               \
-    ON_X86(ENTRY(AVX2, name, avx2) ENTRY(BF16_AVX2, name, bf16_avx2) ENTRY(AVX512, name, avx512)                      \
-           ENTRY(BF16_AVX512, name, bf16_avx512) ENTRY(BF16_AVX512_BF16, name, bf16_avx512_bf16))
+#define ENTRIES_FLOATS(name)                                                                                                       \
+    ENTRY(PLAIN, name, plain)                                                                                                      \
+    ENTRY(BF16_PLAIN, name, plain)                                                                                                 \
+    ON_X86(ENTRY(AVX2, name, avx2) ENTRY(BF16_AVX2, name, avx2) ENTRY(AVX512, name, avx512) ENTRY(BF16_AVX512, name, avx512)       \
+               ENTRY(BF16_AVX512_BF16, name, avx512))
+#define ENTRIES_FEATURES(name)                                                                                                     \
+    ENTRY(PLAIN, name, plain)                                                                                                      \
+    ENTRY(BF16_PLAIN, name, bf16_plain)                                                                                            \
+    ON_X86(ENTRY(AVX2, name, avx2) ENTRY(BF16_AVX2, name, bf16_avx2) ENTRY(AVX512, name, avx512)                                   \
+               ENTRY(BF16_AVX512, name, bf16_avx512) ENTRY(BF16_AVX512_BF16, name, bf16_avx512_bf16))
 #define KERNEL(kind, type, name, arguments) ENTRIES_##kind(name)
 #define HEAD(table, name, of) [table].isa = name, [table].element = of
 
@@ -39,7 +39,8 @@ static const struct kernels tables_of[TABLES] = {
     HEAD(BF16_AVX512_BF16, "avx512_bf16", ELEMENT_BF16),
 #include "kernels.def"
 };
-static const unsigned needs[TABLES] = { /* features: none where there is plain C alone */
+static const unsigned needs[TABLES] = {
+    /* features: none where there is plain C alone */
     [AVX2] = CPU_AVX2,
     [BF16_AVX2] = CPU_AVX2,
     [AVX512] = CPU_AVX2 | CPU_AVX512,
@@ -89,8 +90,8 @@ void norm_statistics(float *mean, float *rstd, const double *sums, int blocks, c
 
 static double bias_of(const float *bias, int64_t channel) { return bias ? (double)bias[channel] : 0; }
 
-void norm_coefficients(float *scale, float *offset, const float *mean, const float *rstd, const float *gamma,
-                       const float *beta, const float *bias, const struct norm_shape *s) {
+void norm_coefficients(float *scale, float *offset, const float *mean, const float *rstd, const float *gamma, const float *beta,
+                       const float *bias, const struct norm_shape *s) {
     const int64_t width = s->channels / s->groups;
     for (int64_t c = 0; c < s->channels; c++) {
         const int64_t g = c / width;
@@ -106,8 +107,7 @@ void norm_coefficients(float *scale, float *offset, const float *mean, const flo
  *   dx    = rstd (gamma d - mean(gamma d) - xhat mean(gamma d xhat)),  a multiple of d, one of x, and a constant
  *   dbias = sum of dx */
 void norm_grad_finish(float *dgamma, float *dbeta, float *dbias, float *coefficients, const double *sums, int blocks,
-                      const float *mean, const float *rstd, const float *gamma, const float *bias,
-                      const struct norm_shape *s) {
+                      const float *mean, const float *rstd, const float *gamma, const float *bias, const struct norm_shape *s) {
     const int64_t channels = s->channels, width = channels / s->groups;
     const double pixels = (double)s->pixels, count = pixels * (double)width;
     for (int64_t g = 0; g < s->groups; g++) {
@@ -141,15 +141,15 @@ size_t mov_workspace(const struct mov_shape *s, bool gradient) {
     const size_t margin = 16, held = 128 + 2 * margin, heads = (size_t)s->heads, channels = (size_t)s->channels;
     const size_t padded = ((size_t)s->grid.size[2] + margin - 1) / margin * margin + 2 * margin, row = channels * padded;
     const size_t window = 2 * (size_t)s->radius + 1, rows = s->grid.ndim == 3 ? window * window : window;
-    size_t floats = 2 * padded                        /* where logits start */
-                    + (rows + 1) * row                /* keys, query */
-                    + rows * window * held            /* logits */
-                    + (size_t)s->grid.ndim * padded;  /* mean */
+    size_t floats = 2 * padded                       /* where logits start */
+                    + (rows + 1) * row               /* keys, query */
+                    + rows * window * held           /* logits */
+                    + (size_t)s->grid.ndim * padded; /* mean */
     if (gradient)
-        floats += (window - 1) * row                           /* more queries */
-                  + window * heads * rows * window * padded    /* logit gradients */
-                  + channels / heads * window * held           /* sums of products */
-                  + row                                        /* dquery */
+        floats += (window - 1) * row                                                  /* more queries */
+                  + window * heads * rows * window * padded                           /* logit gradients */
+                  + channels / heads * window * held                                  /* sums of products */
+                  + row                                                               /* dquery */
                   + (s->grid.ndim == 3 ? window * (size_t)s->grid.size[1] : 1) * row; /* unfinished dkey */
     return floats * sizeof(float) + 4 * rows * sizeof(void *) + channels * sizeof(int64_t) + 2 * 64;
 }

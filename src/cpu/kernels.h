@@ -60,13 +60,12 @@ int loss_blocks(int64_t pixels);
 /* mean and rstd of each group from the sums of all blocks, (blocks, 2, groups). */
 void norm_statistics(float *mean, float *rstd, const double *sums, int blocks, const struct norm_shape *s);
 /* y = fma(x, scale, offset) before the activation, a scale and an offset a channel; bias may be NULL. */
-void norm_coefficients(float *scale, float *offset, const float *mean, const float *rstd, const float *gamma,
-                       const float *beta, const float *bias, const struct norm_shape *s);
+void norm_coefficients(float *scale, float *offset, const float *mean, const float *rstd, const float *gamma, const float *beta,
+                       const float *bias, const struct norm_shape *s);
 /* From the sums of all blocks of norm_grad_sums(), (blocks, 3, channels): gradients of one image's parameters (dbias may be
  * NULL) and the coefficients, (3, channels), of norm_grad_apply(). */
 void norm_grad_finish(float *dgamma, float *dbeta, float *dbias, float *coefficients, const double *sums, int blocks,
-                      const float *mean, const float *rstd, const float *gamma, const float *bias,
-                      const struct norm_shape *s);
+                      const float *mean, const float *rstd, const float *gamma, const float *bias, const struct norm_shape *s);
 size_t mov_workspace(const struct mov_shape *s, bool gradient);
 
 /* All tables for an element that this machine can run, plain first, best last; features as in features.h.  The element is

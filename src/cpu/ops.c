@@ -19,7 +19,9 @@ void *call_address(const struct call *call, int index, int image) {
     char *base = NULL;
     switch (tensor->storage) {
     case STORAGE_ARENA:
-    case STORAGE_RESULT: base = (char *)call->run->arena + call->program->plan.offset[index]; break;
+    case STORAGE_RESULT:
+        base = (char *)call->run->arena + call->program->plan.offset[index];
+        break;
     case STORAGE_INPUT:
         for (; root->parent != ABSENT; root = tensor_at(call, root->parent)) skip += root->first_image;
         base = (char *)call->run->input[root->index];
@@ -28,7 +30,8 @@ void *call_address(const struct call *call, int index, int image) {
         return (char *)(call->run->parameters + call->graph->parameters->rows[tensor->index].offset);
     case STORAGE_PARAMETER_GRAD:
         return (char *)(call->run->gradient + call->graph->parameters->rows[tensor->index].offset);
-    case STORAGE_NORMALISED: break; /* is stored elsewhere */
+    case STORAGE_NORMALISED:
+        break; /* is stored elsewhere */
     }
     return base + (size_t)(skip + image) * image_bytes;
 }
@@ -62,8 +65,7 @@ static cover_status run_conv(const struct call *call, int image) {
     find_sources(&sources, call, 3, image);
     double *sums = out(call, 1, image);
     if (sums) sums += (int64_t)call->slab * 2 * tensor_at(call, call->node->output[0])->channels;
-    return conv_forward(call->conv, call->slab, out(call, 0, image), sums, sources.x, call->packed, in(call, 2, 0),
-                        call->scratch);
+    return conv_forward(call->conv, call->slab, out(call, 0, image), sums, sources.x, call->packed, in(call, 2, 0), call->scratch);
 }
 static cover_status run_conv_grad_data(const struct call *call, int image) {
     void *const dx[CONV_SOURCES] = {out(call, 0, image), out(call, 1, image)};
@@ -112,8 +114,11 @@ static void finish_conv_grad_weights(const struct call *call) {
 /* ---- norm_act */
 
 static struct norm_shape norm_shape(const struct tensor *x, const struct attributes *attributes) {
-    return (struct norm_shape){.pixels = grid_pixels(&x->grid), .channels = x->channels, .groups = attributes->norm.groups,
-                               .slope = attributes->norm.slope, .epsilon = attributes->norm.epsilon};
+    return (struct norm_shape){.pixels = grid_pixels(&x->grid),
+                               .channels = x->channels,
+                               .groups = attributes->norm.groups,
+                               .slope = attributes->norm.slope,
+                               .epsilon = attributes->norm.epsilon};
 }
 /* Sums of blocks first, shared by the team, unless the convolution gave them; then statistics and coefficients. */
 _Static_assert((int)CONV_SLABS_MAX <= (int)CONV_SUMS_MAX, "a convolution's sums have a place for each slab");
@@ -149,7 +154,8 @@ static void add_channels(double *groups, const double *channels, const struct no
 static void finish_norm_act(const struct call *call) {
     const struct norm_shape s = norm_shape(input(call, 0), &call->node->attributes);
     const int given = call->node->input[4];
-    const int parts = given == ABSENT ? call->slabs : program_slabs(call->program, tensor_at(call, given)->producer, call->run->team);
+    const int parts =
+        given == ABSENT ? call->slabs : program_slabs(call->program, tensor_at(call, given)->producer, call->run->team);
     for (int image = 0; image < input(call, 0)->images; image++) {
         double *sums = (double *)call->shared + (int64_t)image * parts * 2 * s.groups;
         const double *channels = in(call, 4, image);
@@ -289,17 +295,17 @@ static size_t warp_grad_shared(const struct program *program, const struct node 
 static cover_status run_warp_grad(const struct call *call, int image) {
     const struct tensor *dy = input(call, 0);
     float *sums = (float *)call->shared + grid_pixels(&dy->grid) * dy->channels * image;
-    call->kernels->warp_grad(out(call, 0, image), out(call, 1, image), in(call, 0, image), in(call, 1, image),
-                             in(call, 2, image), &dy->grid, dy->channels, call->node->attributes.coordinates, call->slab,
-                             call->slabs, dy->element == ELEMENT_BF16 ? sums : NULL);
+    call->kernels->warp_grad(out(call, 0, image), out(call, 1, image), in(call, 0, image), in(call, 1, image), in(call, 2, image),
+                             &dy->grid, dy->channels, call->node->attributes.coordinates, call->slab, call->slabs,
+                             dy->element == ELEMENT_BF16 ? sums : NULL);
     return COVER_OK;
 }
 
 /* ---- mixture of vectors */
 
 static struct mov_shape mov_shape(const struct tensor *query, const struct attributes *attributes) {
-    return (struct mov_shape){.grid = query->grid, .channels = query->channels, .heads = attributes->mov.heads,
-                              .radius = attributes->mov.radius};
+    return (struct mov_shape){
+        .grid = query->grid, .channels = query->channels, .heads = attributes->mov.heads, .radius = attributes->mov.radius};
 }
 static size_t mov_unit(const struct program *program, const struct node *node, int index) {
     (void)index;
@@ -318,8 +324,8 @@ static cover_status run_mov(const struct call *call, int image) {
 }
 static cover_status run_mov_grad(const struct call *call, int image) {
     struct mov_shape s = mov_shape(input(call, 1), &call->node->attributes);
-    call->kernels->mov_grad(out(call, 0, image), out(call, 1, image), in(call, 0, image), in(call, 1, image),
-                            in(call, 2, image), &s, call->slab, call->slabs, call->scratch);
+    call->kernels->mov_grad(out(call, 0, image), out(call, 1, image), in(call, 0, image), in(call, 1, image), in(call, 2, image),
+                            &s, call->slab, call->slabs, call->scratch);
     return COVER_OK;
 }
 
@@ -336,16 +342,14 @@ static size_t loss_shared(const struct program *program, const struct node *node
 static double *loss_parts(const struct call *call, int image) { return (double *)call->shared + image * call->slabs; }
 static cover_status run_vector_loss(const struct call *call, int image) {
     const struct tensor *x = input(call, 0);
-    loss_parts(call, image)[call->slab] =
-        call->kernels->vector_loss(in(call, 0, image), in(call, 1, image), in(call, 2, image), grid_pixels(&x->grid),
-                                   x->grid.ndim, call->slab, call->slabs);
+    loss_parts(call, image)[call->slab] = call->kernels->vector_loss(in(call, 0, image), in(call, 1, image), in(call, 2, image),
+                                                                     grid_pixels(&x->grid), x->grid.ndim, call->slab, call->slabs);
     return COVER_OK;
 }
 static cover_status run_cosine_loss(const struct call *call, int image) {
     const struct tensor *x = input(call, 0);
-    loss_parts(call, image)[call->slab] =
-        -call->kernels->cosine_sum(in(call, 0, image), in(call, 1, image), in(call, 2, image), grid_pixels(&x->grid),
-                                   x->channels, call->slab, call->slabs);
+    loss_parts(call, image)[call->slab] = -call->kernels->cosine_sum(in(call, 0, image), in(call, 1, image), in(call, 2, image),
+                                                                     grid_pixels(&x->grid), x->channels, call->slab, call->slabs);
     return COVER_OK;
 }
 static void finish_loss(const struct call *call) {
@@ -368,14 +372,16 @@ static cover_status run_cosine_loss_grad(const struct call *call, int image) {
     return COVER_OK;
 }
 static struct softmax_loss softmax_loss(const struct tensor *logits, const struct attributes *attributes) {
-    return (struct softmax_loss){.pixels = grid_pixels(&logits->grid), .classes = logits->channels,
-                                 .ce_weight = attributes->softmax.ce_weight, .dice_weight = attributes->softmax.dice_weight,
+    return (struct softmax_loss){.pixels = grid_pixels(&logits->grid),
+                                 .classes = logits->channels,
+                                 .ce_weight = attributes->softmax.ce_weight,
+                                 .dice_weight = attributes->softmax.dice_weight,
                                  .smooth = attributes->softmax.smooth};
 }
 static cover_status run_softmax_loss(const struct call *call, int image) {
     struct softmax_loss s = softmax_loss(input(call, 0), &call->node->attributes);
-    call->kernels->softmax_loss(out(call, 0, image), out(call, 1, image), in(call, 0, image), in(call, 1, image),
-                                in(call, 2, 0), &s);
+    call->kernels->softmax_loss(out(call, 0, image), out(call, 1, image), in(call, 0, image), in(call, 1, image), in(call, 2, 0),
+                                &s);
     return COVER_OK;
 }
 static cover_status run_softmax_loss_grad(const struct call *call, int image) {
@@ -417,12 +423,16 @@ static cover_status run_add(const struct call *call, int image) {
 const struct op_cpu cpu_ops[OP_COUNT] = {
     [OP_conv] = {.slabs = slabs_of_conv, .run = run_conv, .unit_bytes = conv_unit_bytes},
     [OP_conv_grad_data] = {.slabs = slabs_of_conv, .run = run_conv_grad_data, .unit_bytes = conv_unit_bytes},
-    [OP_conv_grad_weights] = {.run = run_conv_grad_weights, .finish = finish_conv_grad_weights,
-                              .unit_bytes = conv_unit_bytes, .shared_bytes = conv_grad_weights_shared},
-    [OP_norm_act] = {.slabs = norm_act_blocks, .run = run_norm_act, .finish = finish_norm_act,
-                     .shared_bytes = norm_act_shared},
+    [OP_conv_grad_weights] = {.run = run_conv_grad_weights,
+                              .finish = finish_conv_grad_weights,
+                              .unit_bytes = conv_unit_bytes,
+                              .shared_bytes = conv_grad_weights_shared},
+    [OP_norm_act] = {.slabs = norm_act_blocks, .run = run_norm_act, .finish = finish_norm_act, .shared_bytes = norm_act_shared},
     [OP_norm_apply] = {.any_slabs = true, .run = run_norm_apply},
-    [OP_norm_grad] = {.slabs = norm_grad_blocks, .run = run_norm_grad, .finish = finish_norm_grad, .again = again_norm_grad,
+    [OP_norm_grad] = {.slabs = norm_grad_blocks,
+                      .run = run_norm_grad,
+                      .finish = finish_norm_grad,
+                      .again = again_norm_grad,
                       .shared_bytes = norm_grad_shared},
     [OP_max_pool2] = {.any_slabs = true, .run = run_max_pool2},
     [OP_max_pool2_grad] = {.any_slabs = true, .run = run_max_pool2_grad},

@@ -3,8 +3,8 @@
 #ifndef COVER_CPU_PROGRAM_H
 #define COVER_CPU_PROGRAM_H
 
-#include "core/graph/executor.h"
 #include "conv.h"
+#include "core/graph/executor.h"
 #include "kernels.h"
 
 struct prepared_conv { /* shared by the forward and backward nodes of one layer: core/graph/convs.h */

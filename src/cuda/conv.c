@@ -55,12 +55,11 @@ static cover_status check(const struct cuda_conv_shape *s) {
     good = good && multiply(values, channels + 8, &values) && values < most && multiply(s->c_in + 8, s->c_out + 8, &values) &&
            values < most / 27;
     if (good) return COVER_OK;
-    return fail(
-        COVER_ERROR_SHAPE,
-        "convolution %dD of %d images, %lld x %lld x %lld pixels, %lld -> %lld channels, kernel %d: sizes must be positive "
-        "and addressable, the kernel 1 or 3",
-        s->grid.ndim, s->images, (long long)size[0], (long long)size[1], (long long)size[2], (long long)s->c_in,
-        (long long)s->c_out, s->kernel);
+    return fail(COVER_ERROR_SHAPE,
+                "convolution %dD of %d images, %lld x %lld x %lld pixels, %lld -> %lld channels, kernel %d: sizes must be positive "
+                "and addressable, the kernel 1 or 3",
+                s->grid.ndim, s->images, (long long)size[0], (long long)size[1], (long long)size[2], (long long)s->c_in,
+                (long long)s->c_out, s->kernel);
 }
 
 static int64_t padded(int64_t channels, int multiple) { return (channels + multiple - 1) / multiple * multiple; }
@@ -158,10 +157,8 @@ static bool shares_weights(const struct pass *a, const struct pass *b) {
 static void place_weights(struct cuda_conv *conv) {
     struct pass *forward = &conv->passes[CUDNN_PASS_FORWARD], *data = &conv->passes[CUDNN_PASS_DATA];
     if (forward->form) forward->packed = take(&conv->packed_bytes, weight_bytes(forward, &conv->shape, forward->key.in));
-    if (shares_weights(forward, data))
-        data->packed = forward->packed;
-    else if (data->form)
-        data->packed = take(&conv->packed_bytes, weight_bytes(data, &conv->shape, data->key.in));
+    if (shares_weights(forward, data)) data->packed = forward->packed;
+    else if (data->form) data->packed = take(&conv->packed_bytes, weight_bytes(data, &conv->shape, data->key.in));
 }
 
 cover_status cuda_conv_create(struct cuda_conv **out, struct device *device, const struct cuda_conv_shape *shape) {
@@ -286,8 +283,7 @@ cover_status cuda_conv_forward(const struct cuda_conv *conv, cuda_stream stream,
     TRY(gather(&read, conv, pass, stream, x, workspace));
     if (s->bias && k->c_out != s->c_out) {
         float *longer = part(workspace, pass->bias);
-        CUDA_TRY(
-            cuda_join(stream, longer, ELEMENT_F32, k->c_out, 0, k->c_out - s->c_out, bias, ELEMENT_F32, NULL, 1, 1, s->c_out));
+        CUDA_TRY(cuda_join(stream, longer, ELEMENT_F32, k->c_out, 0, k->c_out - s->c_out, bias, ELEMENT_F32, NULL, 1, 1, s->c_out));
         bias = longer;
     }
     TRY(run(conv, pass, stream, read, (const char *)packed + pass->packed, written, bias, workspace));

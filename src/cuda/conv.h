@@ -17,8 +17,8 @@ struct cuda_conv_shape {
     int64_t c_in, c_second, c_out; /* c_in: of both sources together, c_second: of the second, 0 = there is none */
     int kernel;                    /* 1 or 3, zero padding, stride 1 */
     enum element x, y;
-    bool normed;                   /* a source may be normalised while it is read */
-    bool bias;                     /* added in the forward pass */
+    bool normed;                           /* a source may be normalised while it is read */
+    bool bias;                             /* added in the forward pass */
     bool forward, grad_data, grad_weights; /* passes that are wanted */
 };
 struct cuda_conv_source {
@@ -27,7 +27,7 @@ struct cuda_conv_source {
 };
 
 cover_status cuda_conv_create(struct cuda_conv **conv, struct device *device, const struct cuda_conv_shape *shape);
-void cuda_conv_destroy(struct cuda_conv *conv); /* takes NULL */
+void cuda_conv_destroy(struct cuda_conv *conv);                 /* takes NULL */
 size_t cuda_conv_packed_bytes(const struct cuda_conv *conv);    /* weights in cuDNN's order, of all forms in use */
 size_t cuda_conv_workspace_bytes(const struct cuda_conv *conv); /* enough for any of its passes */
 /* Which form and engine serve each pass, as one line of text. */

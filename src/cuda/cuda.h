@@ -14,9 +14,11 @@
 #include <cuda_bf16.h>
 #include <cuda_runtime.h>
 
-#ifndef CUDASIM /* the emulator defines both itself */
-#define LAUNCH(kernel, grid, block, shared_bytes, stream, ...) /* the compiler knows the bytes */                                  \
+#ifndef CUDASIM /* the emulator defines both itself; the compiler knows shared_bytes */
+// clang-format off
+#define LAUNCH(kernel, grid, block, shared_bytes, stream, ...) \
     ((kernel)<<<(grid), (block), 0, (cudaStream_t)(stream)>>>(__VA_ARGS__), (void)(shared_bytes), cudaGetLastError())
+// clang-format on
 template <typename T> __device__ inline T &shared() {
     __shared__ __align__(16) unsigned char shared_memory[sizeof(T)];
     return *reinterpret_cast<T *>(shared_memory);

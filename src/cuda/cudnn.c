@@ -55,10 +55,8 @@ static cover_status translate(const struct cudnn *cudnn, cudnnStatus_t code, con
                                             [4] = COVER_ERROR_INTERNAL,
                                             [5] = COVER_ERROR_DEVICE};
     const size_t category = (size_t)code / 1000;
-    cover_status status =
-        category > 0 && category < sizeof statuses / sizeof *statuses ? statuses[category] : COVER_ERROR_INTERNAL;
-    if (code == CUDNN_STATUS_INTERNAL_ERROR_HOST_ALLOCATION_FAILED ||
-        code == CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED)
+    cover_status status = category > 0 && category < sizeof statuses / sizeof *statuses ? statuses[category] : COVER_ERROR_INTERNAL;
+    if (code == CUDNN_STATUS_INTERNAL_ERROR_HOST_ALLOCATION_FAILED || code == CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED)
         status = COVER_ERROR_MEMORY;
     return fail(status, "cuDNN could not %s: %s%s%s", what, cudnn->call.GetErrorString(code), *more ? ": " : "", more);
 }
@@ -84,26 +82,24 @@ done:
     if (status != COVER_OK && *made) cudnn->call.BackendDestroyDescriptor(*made), *made = NULL;
     return status;
 }
-#define DESCRIBE(made, cudnn, type, what, ...)                                                                                   \
-    describe(made, cudnn, type, what, (const struct attribute[]){__VA_ARGS__},                                                   \
+#define DESCRIBE(made, cudnn, type, what, ...)                                                                                     \
+    describe(made, cudnn, type, what, (const struct attribute[]){__VA_ARGS__},                                                     \
              sizeof((const struct attribute[]){__VA_ARGS__}) / sizeof(struct attribute))
-#define ONE(part)                                                                                                                \
+#define ONE(part)                                                                                                                  \
     CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &(const descriptor) { part }
 #define HANDLE(cudnn) CUDNN_TYPE_HANDLE, (cudnn)->handle != NULL, &(cudnn)->handle
 #define PROPERTIES(cudnn) CUDNN_TYPE_BACKEND_DESCRIPTOR, (cudnn)->properties != NULL, &(cudnn)->properties
 
 /* What a plan is made of lives as long as it. */
 static descriptor keep(struct cudnn_plan *plan, descriptor part) { return plan->parts[plan->count++] = part; }
-#define KEEP(kept, plan, cudnn, type, what, ...)                                                                                 \
-    do {                                                                                                                         \
-        descriptor made_;                                                                                                        \
-        TRY(DESCRIBE(&made_, cudnn, type, what, __VA_ARGS__));                                                                   \
-        (kept) = keep(plan, made_);                                                                                              \
+#define KEEP(kept, plan, cudnn, type, what, ...)                                                                                   \
+    do {                                                                                                                           \
+        descriptor made_;                                                                                                          \
+        TRY(DESCRIBE(&made_, cudnn, type, what, __VA_ARGS__));                                                                     \
+        (kept) = keep(plan, made_);                                                                                                \
     } while (0)
 
-static cudnnDataType_t data_type(enum element element) {
-    return element == ELEMENT_BF16 ? CUDNN_DATA_BFLOAT16 : CUDNN_DATA_FLOAT;
-}
+static cudnnDataType_t data_type(enum element element) { return element == ELEMENT_BF16 ? CUDNN_DATA_BFLOAT16 : CUDNN_DATA_FLOAT; }
 
 /* Logical order N, C, [D,] H, W; in memory channels come last. */
 static cover_status make_tensor(descriptor *tensor, struct cudnn_plan *plan, const struct cudnn *cudnn, int id,
@@ -118,8 +114,7 @@ static cover_status make_tensor(descriptor *tensor, struct cudnn_plan *plan, con
     KEEP(*tensor, plan, cudnn, CUDNN_BACKEND_TENSOR_DESCRIPTOR, "describe a tensor",
          {CUDNN_ATTR_TENSOR_UNIQUE_ID, CUDNN_TYPE_INT64, 1, &uid}, {CUDNN_ATTR_TENSOR_DATA_TYPE, CUDNN_TYPE_DATA_TYPE, 1, &type},
          {CUDNN_ATTR_TENSOR_BYTE_ALIGNMENT, CUDNN_TYPE_INT64, 1, &alignment},
-         {CUDNN_ATTR_TENSOR_DIMENSIONS, CUDNN_TYPE_INT64, rank, dims},
-         {CUDNN_ATTR_TENSOR_STRIDES, CUDNN_TYPE_INT64, rank, strides},
+         {CUDNN_ATTR_TENSOR_DIMENSIONS, CUDNN_TYPE_INT64, rank, dims}, {CUDNN_ATTR_TENSOR_STRIDES, CUDNN_TYPE_INT64, rank, strides},
          {CUDNN_ATTR_TENSOR_IS_VIRTUAL, CUDNN_TYPE_BOOLEAN, 1, &is_virtual});
     return COVER_OK;
 }
@@ -169,8 +164,7 @@ static cover_status make_convolution(descriptor *operation, struct cudnn_plan *p
                              CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_CONV_DESC, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_DX,
                              CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_W, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_DY},
         [CUDNN_PASS_WEIGHTS] = {CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_FILTER_DESCRIPTOR,
-                                CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_ALPHA,
-                                CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_BETA,
+                                CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_ALPHA, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_BETA,
                                 CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_CONV_DESC,
                                 CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_X, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_DW,
                                 CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_DY},
@@ -236,8 +230,7 @@ static cover_status look_at(struct engine *engine, const struct cudnn *cudnn, de
     *engine = (struct engine){.index = -1};
     GO(translate(cudnn, cudnn->call.BackendCreateDescriptor(CUDNN_BACKEND_ENGINE_DESCRIPTOR, &seen), "look at an engine"));
     GO(translate(
-        cudnn,
-        cudnn->call.BackendGetAttribute(config, CUDNN_ATTR_ENGINECFG_ENGINE, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &one, &seen),
+        cudnn, cudnn->call.BackendGetAttribute(config, CUDNN_ATTR_ENGINECFG_ENGINE, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &one, &seen),
         "look at an engine"));
     GO(translate(cudnn,
                  cudnn->call.BackendGetAttribute(seen, CUDNN_ATTR_ENGINE_GLOBAL_INDEX, CUDNN_TYPE_INT64, 1, &one, &engine->index),
@@ -290,8 +283,8 @@ static cover_status try_engine(bool *serves, struct cudnn_plan *plan, const stru
     *serves = true;
     plan->execution = keep(plan, execution), plan->workspace_bytes = (size_t)bytes, execution = NULL;
     number_print(plan->text, sizeof plan->text, "engine %lld%s%s, %.1f MiB", (long long)engine.index,
-             engine.notes & 1u << CUDNN_NUMERICAL_NOTE_TENSOR_CORE ? ", tensor cores" : "",
-             engine.notes & 1u << CUDNN_NUMERICAL_NOTE_WINOGRAD ? ", Winograd" : "", (double)bytes / (1 << 20));
+                 engine.notes & 1u << CUDNN_NUMERICAL_NOTE_TENSOR_CORE ? ", tensor cores" : "",
+                 engine.notes & 1u << CUDNN_NUMERICAL_NOTE_WINOGRAD ? ", Winograd" : "", (double)bytes / (1 << 20));
 done:
     if (execution) cudnn->call.BackendDestroyDescriptor(execution);
     return status == COVER_ERROR_MEMORY ? status : COVER_OK;
@@ -301,15 +294,15 @@ static cover_status choose(struct cudnn_plan *plan, const struct cudnn *cudnn, d
     descriptor heuristics, *configs = NULL;
     int64_t count = 0, made = 0, found = 0;
     bool serves = false;
-    cover_status status = DESCRIBE(&heuristics, cudnn, CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR, "ask for engines",
-                                   {CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH, ONE(graph)},
-                                   {CUDNN_ATTR_ENGINEHEUR_MODE, CUDNN_TYPE_HEUR_MODE, 1, &mode},
-                                   {CUDNN_ATTR_ENGINEHEUR_DEVICEPROP, PROPERTIES(cudnn)});
+    cover_status status =
+        DESCRIBE(&heuristics, cudnn, CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR, "ask for engines",
+                 {CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH, ONE(graph)}, {CUDNN_ATTR_ENGINEHEUR_MODE, CUDNN_TYPE_HEUR_MODE, 1, &mode},
+                 {CUDNN_ATTR_ENGINEHEUR_DEVICEPROP, PROPERTIES(cudnn)});
     if (status != COVER_OK) return status == COVER_ERROR_MEMORY ? status : COVER_OK; /* these heuristics know none */
-    GO(translate(cudnn,
-                 cudnn->call.BackendGetAttribute(heuristics, CUDNN_ATTR_ENGINEHEUR_RESULTS, CUDNN_TYPE_BACKEND_DESCRIPTOR, 0,
-                                                 &count, NULL),
-                 "count engines"));
+    GO(translate(
+        cudnn,
+        cudnn->call.BackendGetAttribute(heuristics, CUDNN_ATTR_ENGINEHEUR_RESULTS, CUDNN_TYPE_BACKEND_DESCRIPTOR, 0, &count, NULL),
+        "count engines"));
     if (count <= 0) goto done;
     configs = memory_zero(cudnn->context, (size_t)count * sizeof *configs);
     if (!configs) GO(COVER_ERROR_MEMORY);
@@ -350,10 +343,8 @@ static cover_status plan_make(struct cudnn_plan **made, const struct cudnn *cudn
     cover_status status = make_graph(&graph, plan, cudnn);
     for (int m = 0; m < 2 && status == COVER_OK && !plan->execution; m++) status = choose(plan, cudnn, graph, modes[m]);
     if (status == COVER_ERROR_UNSUPPORTED) status = COVER_OK;
-    if (status != COVER_OK)
-        plan_destroy(plan, cudnn);
-    else
-        *made = plan;
+    if (status != COVER_OK) plan_destroy(plan, cudnn);
+    else *made = plan;
     return status;
 }
 
@@ -417,10 +408,8 @@ static cover_status create(struct cudnn **made, cover_context *context, const st
     cudnn->workspace_limit = (size_t)(device->memory_bytes / WORKSPACE_SHARE);
     pthread_mutex_init(&cudnn->lock, NULL);
     cover_status status = cudnn_library_open(&cudnn->call);
-    if (status != COVER_OK)
-        cudnn_destroy(cudnn);
-    else
-        *made = cudnn;
+    if (status != COVER_OK) cudnn_destroy(cudnn);
+    else *made = cudnn;
     return status;
 }
 
@@ -428,10 +417,8 @@ cover_status cudnn_create(struct cudnn **out, const struct device *device) {
     struct cudnn *cudnn;
     TRY(create(&cudnn, device->context, device));
     cover_status status = translate(cudnn, cudnn->call.Create(&cudnn->handle), "be started on this device");
-    if (status != COVER_OK)
-        cudnn_destroy(cudnn);
-    else
-        *out = cudnn;
+    if (status != COVER_OK) cudnn_destroy(cudnn);
+    else *out = cudnn;
     return status;
 }
 
@@ -441,10 +428,8 @@ cover_status cudnn_create_offline(struct cudnn **out, cover_context *context, co
     cover_status status =
         DESCRIBE(&cudnn->properties, cudnn, CUDNN_BACKEND_DEVICEPROP_DESCRIPTOR, "take the description of a device",
                  {CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION, CUDNN_TYPE_CHAR, (int64_t)strlen(properties), properties});
-    if (status != COVER_OK)
-        cudnn_destroy(cudnn);
-    else
-        *out = cudnn;
+    if (status != COVER_OK) cudnn_destroy(cudnn);
+    else *out = cudnn;
     return status;
 }
 

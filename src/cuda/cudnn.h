@@ -24,8 +24,7 @@ struct cudnn_plan;
 
 cover_status cudnn_create(struct cudnn **cudnn, const struct device *device);
 /* Without a device: plans can be made and looked at, not run.  `properties`: what cuDNN 9.8 and later write of a device, JSON. */
-cover_status cudnn_create_offline(struct cudnn **cudnn, cover_context *context, const char *properties,
-                                  const struct device *like);
+cover_status cudnn_create_offline(struct cudnn **cudnn, cover_context *context, const char *properties, const struct device *like);
 void cudnn_destroy(struct cudnn *cudnn);      /* takes NULL */
 int cudnn_version(const struct cudnn *cudnn); /* 90000 and above */
 

@@ -19,7 +19,8 @@ cover_status cuda_check(cuda_error error, const char *what) {
     if (error == cudaSuccess) return COVER_OK;
     const char *text = cudaGetErrorString((cudaError_t)error), *name = cudaGetErrorName((cudaError_t)error);
     (void)cudaGetLastError(); /* what can be forgotten is */
-    if (error == cudaErrorMemoryAllocation) return fail(COVER_ERROR_MEMORY, "the device has too little memory (%s: %s)", what, text);
+    if (error == cudaErrorMemoryAllocation)
+        return fail(COVER_ERROR_MEMORY, "the device has too little memory (%s: %s)", what, text);
     return fail(COVER_ERROR_DEVICE, "CUDA: %s (%s) at %s", text, name, what);
 }
 
@@ -30,9 +31,10 @@ cover_status device_has_room(struct device *device, uint64_t bytes) {
     CUDA_TRY(cudaSetDevice(device->ordinal));
     CUDA_TRY(cudaMemGetInfo(&available, &all));
     if (bytes <= available) return COVER_OK;
-    return fail(COVER_ERROR_MEMORY, "the plan needs %.2f GiB on GPU %d (%s), where %.2f of %.2f GiB are free; use a smaller batch, crop "
-                "or widths, or more ranks", (double)bytes / 0x1p30, device->ordinal, device->name, (double)available / 0x1p30,
-                (double)all / 0x1p30);
+    return fail(COVER_ERROR_MEMORY,
+                "the plan needs %.2f GiB on GPU %d (%s), where %.2f of %.2f GiB are free; use a smaller batch, crop "
+                "or widths, or more ranks",
+                (double)bytes / 0x1p30, device->ordinal, device->name, (double)available / 0x1p30, (double)all / 0x1p30);
 }
 
 cover_status device_alloc(void **memory, struct device *device, size_t bytes, const char *what) {
@@ -60,16 +62,18 @@ static cover_status count_devices(int ordinal) {
         (void)cudaDriverGetVersion(&driver);
         (void)cudaRuntimeGetVersion(&runtime);
         if (driver == 0)
-            return fail(COVER_ERROR_DEVICE, "there is no NVIDIA driver on this machine (libcuda.so.1); install it, or use --device cpu");
-        return fail(COVER_ERROR_DEVICE, "the NVIDIA driver serves CUDA %d.%d, but %d.%d is needed; update the driver, or use --device cpu",
+            return fail(COVER_ERROR_DEVICE,
+                        "there is no NVIDIA driver on this machine (libcuda.so.1); install it, or use --device cpu");
+        return fail(COVER_ERROR_DEVICE,
+                    "the NVIDIA driver serves CUDA %d.%d, but %d.%d is needed; update the driver, or use --device cpu",
                     driver / 1000, driver % 1000 / 10, runtime / 1000, runtime % 1000 / 10);
     }
     if (error == cudaErrorNoDevice || (error == cudaSuccess && count == 0))
         return fail(COVER_ERROR_DEVICE, "there is no GPU that CUDA can see (CUDA_VISIBLE_DEVICES hides some); use --device cpu");
     TRY(cuda_check((cuda_error)error, "cudaGetDeviceCount"));
     if (ordinal >= count)
-        return fail(COVER_ERROR_ARGUMENT, "device is cuda:%d, but there %s; use cuda:0%s", ordinal, count == 1 ? "is one GPU" : "are fewer GPUs",
-                    count == 1 ? "" : " or another number below their count");
+        return fail(COVER_ERROR_ARGUMENT, "device is cuda:%d, but there %s; use cuda:0%s", ordinal,
+                    count == 1 ? "is one GPU" : "are fewer GPUs", count == 1 ? "" : " or another number below their count");
     return COVER_OK;
 }
 
@@ -99,7 +103,8 @@ static cover_status try_kernel(struct device *device) {
     GO(cuda_check((cuda_error)error, "the first kernel"));
     CUDA_GO(cudaStreamSynchronize((cudaStream_t)device->compute));
     CUDA_GO(cudaMemcpy(values, two, sizeof values, cudaMemcpyDeviceToHost));
-    if (values[0] != 2) status = fail(COVER_ERROR_DEVICE, "GPU %d (%s) says that 1 + 1 is %g", device->ordinal, device->name, (double)values[0]);
+    if (values[0] != 2)
+        status = fail(COVER_ERROR_DEVICE, "GPU %d (%s) says that 1 + 1 is %g", device->ordinal, device->name, (double)values[0]);
 done:
     device_free(two);
     return status;
@@ -128,7 +133,8 @@ cover_status cuda_device_open(struct device **made, cover_context *context, cons
     struct device *device = memory_zero(context, sizeof *device);
     if (!device) return COVER_ERROR_MEMORY;
     cover_status status;
-    *device = (struct device){.context = context, .ordinal = options->ordinal, .deterministic = options->deterministic, .tf32 = options->tf32};
+    *device = (struct device){
+        .context = context, .ordinal = options->ordinal, .deterministic = options->deterministic, .tf32 = options->tf32};
     pthread_mutex_init(&device->lock, NULL);
     GO(look(device));
     CUDA_GO(cudaSetDevice(device->ordinal));
@@ -147,11 +153,12 @@ void cuda_device_describe(const struct device *device, struct text *json) {
     (void)cudaRuntimeGetVersion(&runtime);
     text_add(json, "\"name\": ");
     text_add_json(json, device->name);
-    text_add(json, ", \"ordinal\": %d, \"capability\": \"%d.%d\", \"processors\": %d, \"memory_bytes\": %llu, \"driver\": \"%d.%d\", "
-             "\"runtime\": \"%d.%d\", \"cudnn\": %d, \"deterministic\": %s, \"tf32\": %s", device->ordinal, device->capability / 10,
-             device->capability % 10, device->processors, (unsigned long long)device->memory_bytes, driver / 1000, driver % 1000 / 10,
-             runtime / 1000, runtime % 1000 / 10, cudnn_version(device->cudnn), device->deterministic ? "true" : "false",
-             device->tf32 ? "true" : "false");
+    text_add(json,
+             ", \"ordinal\": %d, \"capability\": \"%d.%d\", \"processors\": %d, \"memory_bytes\": %llu, \"driver\": \"%d.%d\", "
+             "\"runtime\": \"%d.%d\", \"cudnn\": %d, \"deterministic\": %s, \"tf32\": %s",
+             device->ordinal, device->capability / 10, device->capability % 10, device->processors,
+             (unsigned long long)device->memory_bytes, driver / 1000, driver % 1000 / 10, runtime / 1000, runtime % 1000 / 10,
+             cudnn_version(device->cudnn), device->deterministic ? "true" : "false", device->tf32 ? "true" : "false");
 }
 
 cover_status device_enter(struct device *device) {

@@ -11,11 +11,11 @@ struct device {
     cover_context *context;
     int ordinal;
     char name[128];
-    int capability;              /* 10 * major + minor: 80, 90, ... */
-    int processors;              /* streaming multiprocessors */
-    uint64_t memory_bytes;       /* of the device */
-    bool deterministic;          /* algorithms whose result does not vary from run to run alone */
-    bool tf32;                   /* float32 convolutions may round their operands to TF32 */
+    int capability;        /* 10 * major + minor: 80, 90, ... */
+    int processors;        /* streaming multiprocessors */
+    uint64_t memory_bytes; /* of the device */
+    bool deterministic;    /* algorithms whose result does not vary from run to run alone */
+    bool tf32;             /* float32 convolutions may round their operands to TF32 */
     cuda_stream compute, copy, reduce;
     struct cudnn *cudnn;
     pthread_mutex_t lock; /* one run at a time */

@@ -37,7 +37,8 @@ static cover_status pack(struct program *program, const float *parameters) {
     size_t bytes = (size_t)program->graph->parameters->floats * sizeof(float);
     if (!program->packed) TRY(device_alloc((void **)&program->packed, device, program->packed_bytes, "packed weights"));
     if (!program->parameters) TRY(device_alloc((void **)&program->parameters, device, bytes, "weights"));
-    if (bytes) CUDA_TRY(cudaMemcpyAsync(program->parameters, parameters, bytes, cudaMemcpyHostToDevice, (cudaStream_t)device->compute));
+    if (bytes)
+        CUDA_TRY(cudaMemcpyAsync(program->parameters, parameters, bytes, cudaMemcpyHostToDevice, (cudaStream_t)device->compute));
     TRY(program_pack_on(program, device->compute, program->parameters));
     CUDA_TRY(cudaStreamSynchronize((cudaStream_t)device->compute));
     return COVER_OK;
@@ -62,12 +63,14 @@ struct arena {
 /* The tensor of a result, which is no view. */
 static int result_tensor(const struct graph *graph, int result) {
     for (int t = 0; t < graph->tensor_count; t++)
-        if (graph->tensors[t].storage == STORAGE_RESULT && graph->tensors[t].index == result && graph->tensors[t].parent == ABSENT) return t;
+        if (graph->tensors[t].storage == STORAGE_RESULT && graph->tensors[t].index == result && graph->tensors[t].parent == ABSENT)
+            return t;
     return ABSENT;
 }
 static int input_tensor(const struct graph *graph, int input) {
     for (int t = 0; t < graph->tensor_count; t++)
-        if (graph->tensors[t].storage == STORAGE_INPUT && graph->tensors[t].index == input && graph->tensors[t].parent == ABSENT) return t;
+        if (graph->tensors[t].storage == STORAGE_INPUT && graph->tensors[t].index == input && graph->tensors[t].parent == ABSENT)
+            return t;
     return ABSENT;
 }
 
@@ -87,7 +90,8 @@ static cover_status fill_arena(struct arena *arena, const struct program *progra
     size_t bytes = 0;
     TRY(device_alloc((void **)&arena->lane.arena, device, program->plan.arena_bytes, "the arena"));
     for (int i = 0; i < graph->inputs; i++)
-        TRY(device_alloc((void **)&arena->lane.input[i], device, tensor_bytes(&graph->tensors[input_tensor(graph, i)]), "an input"));
+        TRY(device_alloc((void **)&arena->lane.input[i], device, tensor_bytes(&graph->tensors[input_tensor(graph, i)]),
+                         "an input"));
     TRY(device_alloc((void **)&arena->lane.gradient, device, (size_t)graph->parameters->floats * sizeof(float), "the gradient"));
     TRY(device_alloc((void **)&arena->bad, device, sizeof *arena->bad, "a flag"));
     arena->result_offset = memory_zero(program->context, (size_t)(graph->results + 1) * sizeof *arena->result_offset);
@@ -147,15 +151,16 @@ static cover_status copy_out(const struct program *program, struct run *run, str
         const struct tensor *tensor = &graph->tensors[t];
         if (tensor->storage != STORAGE_PARAMETER_GRAD) continue;
         const int64_t offset = graph->parameters->rows[tensor->index].offset;
-        CUDA_TRY(cudaMemcpyAsync(run->gradient + offset, arena->lane.gradient + offset, tensor_bytes(tensor), cudaMemcpyDeviceToHost,
-                                 stream));
+        CUDA_TRY(cudaMemcpyAsync(run->gradient + offset, arena->lane.gradient + offset, tensor_bytes(tensor),
+                                 cudaMemcpyDeviceToHost, stream));
     }
     CUDA_TRY(cudaStreamSynchronize(stream));
     return COVER_OK;
 }
 
 /* *arena->bad is no longer zero where a value is not finite. */
-static cuda_error mark_bad(const struct program *program, const struct arena *arena, const struct tensor *tensor, const void *values) {
+static cuda_error mark_bad(const struct program *program, const struct arena *arena, const struct tensor *tensor,
+                           const void *values) {
     const int64_t count = tensor_elements(tensor);
     if (tensor->element == ELEMENT_F64) return cuda_guard(program->device->compute, (float *)arena->bad, values, count);
     return cuda_not_finite(program->device->compute, arena->bad, values, tensor->element, count);

@@ -40,8 +40,8 @@ cuda_error cuda_join(cuda_stream stream, void *y, enum element y_element, int64_
                      const void *x, enum element x_element, const struct cuda_norm *norm, int images, int64_t pixels,
                      int64_t channels);
 /* x (channels) = channels [first, first + channels) of y. */
-cuda_error cuda_split(cuda_stream stream, void *x, enum element x_element, int64_t channels, const void *y,
-                      enum element y_element, int64_t y_channels, int64_t first, int64_t rows);
+cuda_error cuda_split(cuda_stream stream, void *x, enum element x_element, int64_t channels, const void *y, enum element y_element,
+                      int64_t y_channels, int64_t first, int64_t rows);
 /* Weights of a convolution, (c_out, c_in, taps) as parameters lie, into (c_out_padded, taps, c_in_padded) with zeros as padding;
  * and their gradient back. */
 cuda_error cuda_pack_weights(cuda_stream stream, void *packed, enum element element, int64_t c_out_padded, int64_t c_in_padded,
@@ -100,8 +100,8 @@ cuda_error cuda_warp(cuda_stream stream, void *y, const void *src, enum element 
                      const struct grid *grid, int64_t channels, enum coordinates coordinates);
 size_t cuda_warp_grad_workspace(int images, const struct grid *grid, int64_t channels, bool dsrc);
 cuda_error cuda_warp_grad(cuda_stream stream, void *dsrc, float *dfield, const void *dy, const void *src, enum element element,
-                          const float *field, int images, const struct grid *grid, int64_t channels,
-                          enum coordinates coordinates, void *workspace);
+                          const float *field, int images, const struct grid *grid, int64_t channels, enum coordinates coordinates,
+                          void *workspace);
 
 /* ---- mov.cu: cpu/kernels.def states MoV.  mov_grad may use a workspace for a row of numbers a pixel (maxima, sums), no logits */
 struct cuda_mov_shape {
@@ -111,8 +111,8 @@ struct cuda_mov_shape {
 };
 cuda_error cuda_mov(cuda_stream stream, float *field, const float *query, const float *key, const struct cuda_mov_shape *s);
 size_t cuda_mov_grad_workspace(const struct cuda_mov_shape *s);
-cuda_error cuda_mov_grad(cuda_stream stream, float *dquery, float *dkey, const float *dfield, const float *query,
-                         const float *key, const struct cuda_mov_shape *s, void *workspace);
+cuda_error cuda_mov_grad(cuda_stream stream, float *dquery, float *dkey, const float *dfield, const float *query, const float *key,
+                         const struct cuda_mov_shape *s, void *workspace);
 
 /* ---- losses.cu: sums over valid pixels, one double an image; workspace of cuda_loss_workspace() bytes */
 size_t cuda_loss_workspace(int images, int64_t pixels);
@@ -121,8 +121,8 @@ cuda_error cuda_vector_loss(cuda_stream stream, double *loss, const float *predi
 cuda_error cuda_vector_loss_grad(cuda_stream stream, float *dprediction, const float *prediction, const float *truth,
                                  const float *mask, int images, int64_t pixels, int ndim);
 /* loss: MINUS the sum of cosines; da may be a, db may be b */
-cuda_error cuda_cosine_loss(cuda_stream stream, double *loss, const void *a, const void *b, enum element element,
-                            const float *mask, int images, int64_t pixels, int64_t channels, void *workspace);
+cuda_error cuda_cosine_loss(cuda_stream stream, double *loss, const void *a, const void *b, enum element element, const float *mask,
+                            int images, int64_t pixels, int64_t channels, void *workspace);
 cuda_error cuda_cosine_loss_grad(cuda_stream stream, void *da, void *db, const void *a, const void *b, enum element element,
                                  const float *mask, int images, int64_t pixels, int64_t channels);
 
@@ -143,14 +143,16 @@ cuda_error cuda_sigmoid_loss_grad(cuda_stream stream, float *dlogits, const floa
                                   const float *class_weights, const double *statistics, const struct cuda_task_loss *s);
 
 /* ---- vector.cu: flat vectors */
-cuda_error cuda_add(cuda_stream stream, void *y, const void *a, const void *b, enum element element, int64_t count); /* y may be a, b */
+cuda_error cuda_add(cuda_stream stream, void *y, const void *a, const void *b, enum element element,
+                    int64_t count); /* y may be a, b */
 size_t cuda_square_sum_workspace(int64_t count);
 /* *sum = sum of squares in double; NaN and Inf show. */
 cuda_error cuda_square_sum(cuda_stream stream, double *sum, const float *x, int64_t count, void *workspace);
 /* One Adam update.  What changes from step to step lies in device memory, so that a captured graph can be played again: */
 struct cuda_update {
-    struct adam adam;   /* its scale: 1 / M, or 0 for no update */
-    double clip;        /* 0 = none: the scale is multiplied by clip / (norm + adam.clip_epsilon) where norm = sqrt(*square_sum) * scale is above */
+    struct adam adam; /* its scale: 1 / M, or 0 for no update */
+    double
+        clip; /* 0 = none: the scale is multiplied by clip / (norm + adam.clip_epsilon) where norm = sqrt(*square_sum) * scale is above */
 };
 /* Nothing is changed where the scale is 0 or *square_sum is not finite. */
 cuda_error cuda_adam(cuda_stream stream, float *weights, float *m, float *v, const float *gradient, int64_t count,

@@ -32,8 +32,8 @@ static cover_status fill(void **functions, const char *needs, const char *withou
         functions[i] = dlsym(library, symbols[i]);
         if (!functions[i]) {
             dlclose(library);
-            return fail(COVER_ERROR_DEVICE, "%s, but %s has no function %s; install a newer one; %s works without it", needs,
-                        file, symbols[i], without);
+            return fail(COVER_ERROR_DEVICE, "%s, but %s has no function %s; install a newer one; %s works without it", needs, file,
+                        symbols[i], without);
         }
     }
     dlclose(library); /* it stays: RTLD_NODELETE */
@@ -66,8 +66,7 @@ cover_status cudnn_library_open(struct cudnn_functions *functions) {
     TRY(fill_cudnn(functions));
     const size_t version = functions->GetVersion();
     if (version >= 90000 && version < 100000) return COVER_OK;
-    return fail(COVER_ERROR_DEVICE,
-                "cuDNN %zu.%zu is installed, but --device cuda needs version 9; --device cpu works without it",
+    return fail(COVER_ERROR_DEVICE, "cuDNN %zu.%zu is installed, but --device cuda needs version 9; --device cpu works without it",
                 version / 10000 ? version / 10000 : version / 1000, version / 10000 ? version / 100 % 100 : version / 100 % 10);
 }
 

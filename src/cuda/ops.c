@@ -54,9 +54,13 @@ static cover_status run_conv_grad_weights(const struct call *call) {
 
 /* ---- norm_act */
 
-static struct cuda_norm_shape norm_shape(const struct program *program, const struct tensor *x, const struct attributes *attributes) {
-    return (struct cuda_norm_shape){.pixels = grid_pixels(&x->grid), .channels = x->channels, .images = x->images * program->samples,
-                                    .groups = attributes->norm.groups, .slope = attributes->norm.slope,
+static struct cuda_norm_shape norm_shape(const struct program *program, const struct tensor *x,
+                                         const struct attributes *attributes) {
+    return (struct cuda_norm_shape){.pixels = grid_pixels(&x->grid),
+                                    .channels = x->channels,
+                                    .images = x->images * program->samples,
+                                    .groups = attributes->norm.groups,
+                                    .slope = attributes->norm.slope,
                                     .epsilon = attributes->norm.epsilon};
 }
 static size_t norm_act_workspace(const struct program *program, const struct node *node, int index) {
@@ -148,9 +152,13 @@ static cover_status run_warp_grad(const struct call *call) {
 
 /* ---- mixture of vectors */
 
-static struct cuda_mov_shape mov_shape(const struct program *program, const struct tensor *query, const struct attributes *attributes) {
-    return (struct cuda_mov_shape){.grid = query->grid, .channels = query->channels, .images = query->images * program->samples,
-                                   .heads = attributes->mov.heads, .radius = attributes->mov.radius};
+static struct cuda_mov_shape mov_shape(const struct program *program, const struct tensor *query,
+                                       const struct attributes *attributes) {
+    return (struct cuda_mov_shape){.grid = query->grid,
+                                   .channels = query->channels,
+                                   .images = query->images * program->samples,
+                                   .heads = attributes->mov.heads,
+                                   .radius = attributes->mov.radius};
 }
 static cover_status run_mov(const struct call *call) {
     const struct cuda_mov_shape s = mov_shape(call->program, input(call, 0), &call->node->attributes);
@@ -177,8 +185,8 @@ static size_t loss_workspace(const struct program *program, const struct node *n
 }
 static cover_status run_vector_loss(const struct call *call) {
     const struct tensor *x = input(call, 0);
-    CUDA_TRY(cuda_vector_loss(call->stream, out(call, 0), in(call, 0), in(call, 1), in(call, 2), images(call, x), grid_pixels(&x->grid),
-                              x->grid.ndim, call->workspace));
+    CUDA_TRY(cuda_vector_loss(call->stream, out(call, 0), in(call, 0), in(call, 1), in(call, 2), images(call, x),
+                              grid_pixels(&x->grid), x->grid.ndim, call->workspace));
     return COVER_OK;
 }
 static cover_status run_vector_loss_grad(const struct call *call) {
@@ -201,9 +209,12 @@ static cover_status run_cosine_loss_grad(const struct call *call) {
 }
 static struct cuda_task_loss task_loss(const struct program *program, const struct node *node) {
     const struct tensor *logits = &program->graph->tensors[node->input[0]];
-    return (struct cuda_task_loss){.images = logits->images * program->samples, .pixels = grid_pixels(&logits->grid),
-                                   .classes = logits->channels, .ce_weight = node->attributes.softmax.ce_weight,
-                                   .dice_weight = node->attributes.softmax.dice_weight, .smooth = node->attributes.softmax.smooth};
+    return (struct cuda_task_loss){.images = logits->images * program->samples,
+                                   .pixels = grid_pixels(&logits->grid),
+                                   .classes = logits->channels,
+                                   .ce_weight = node->attributes.softmax.ce_weight,
+                                   .dice_weight = node->attributes.softmax.dice_weight,
+                                   .smooth = node->attributes.softmax.smooth};
 }
 static size_t task_loss_workspace(const struct program *program, const struct node *node, int index) {
     (void)index;
@@ -212,7 +223,8 @@ static size_t task_loss_workspace(const struct program *program, const struct no
 }
 static cover_status run_softmax_loss(const struct call *call) {
     const struct cuda_task_loss s = task_loss(call->program, call->node);
-    CUDA_TRY(cuda_softmax_loss(call->stream, out(call, 0), out(call, 1), in(call, 0), in(call, 1), in(call, 2), &s, call->workspace));
+    CUDA_TRY(
+        cuda_softmax_loss(call->stream, out(call, 0), out(call, 1), in(call, 0), in(call, 1), in(call, 2), &s, call->workspace));
     return COVER_OK;
 }
 static cover_status run_softmax_loss_grad(const struct call *call) {
@@ -222,7 +234,8 @@ static cover_status run_softmax_loss_grad(const struct call *call) {
 }
 static cover_status run_sigmoid_loss(const struct call *call) {
     const struct cuda_task_loss s = task_loss(call->program, call->node);
-    CUDA_TRY(cuda_sigmoid_loss(call->stream, out(call, 0), out(call, 1), in(call, 0), in(call, 1), in(call, 2), &s, call->workspace));
+    CUDA_TRY(
+        cuda_sigmoid_loss(call->stream, out(call, 0), out(call, 1), in(call, 0), in(call, 1), in(call, 2), &s, call->workspace));
     return COVER_OK;
 }
 static cover_status run_sigmoid_loss_grad(const struct call *call) {
@@ -237,8 +250,8 @@ static size_t global_pool_workspace(const struct program *program, const struct 
 }
 static cover_status run_global_pool(const struct call *call) {
     const struct tensor *x = input(call, 0);
-    CUDA_TRY(cuda_global_pool(call->stream, out(call, 0), in(call, 0), x->element, images(call, x), grid_pixels(&x->grid), x->channels,
-                              call->workspace));
+    CUDA_TRY(cuda_global_pool(call->stream, out(call, 0), in(call, 0), x->element, images(call, x), grid_pixels(&x->grid),
+                              x->channels, call->workspace));
     return COVER_OK;
 }
 static cover_status run_global_pool_grad(const struct call *call) {

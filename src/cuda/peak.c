@@ -41,7 +41,8 @@ cover_status cuda_peak(struct peak *peak, cover_context *context) {
     const struct chip_rates *rates = rates_of(device->capability);
     int kilohertz = 0;
     TRY(device_enter(device));
-    cover_status status = cuda_check((cuda_error)cudaDeviceGetAttribute(&kilohertz, cudaDevAttrClockRate, device->ordinal), "the clock");
+    cover_status status =
+        cuda_check((cuda_error)cudaDeviceGetAttribute(&kilohertz, cudaDevAttrClockRate, device->ordinal), "the clock");
     double clocks = 1e3 * kilohertz * device->processors;
     peak->one = (struct peak_rates){.f32 = clocks * rates->f32, .bf16 = clocks * rates->bf16};
     if (status == COVER_OK) status = copy_rate(&peak->one.bytes, device);

@@ -14,9 +14,18 @@ static size_t aligned(size_t bytes) { return (bytes + ALIGNMENT - 1) / ALIGNMENT
 /* ---- convolutions */
 
 static struct cuda_conv_shape conv_shape_of(const struct conv_use *use) {
-    return (struct cuda_conv_shape){.grid = use->grid, .images = use->images, .c_in = use->c_in, .c_second = use->c_second,
-                                    .c_out = use->c_out, .kernel = use->kernel, .x = use->x, .y = use->y, .normed = use->normed,
-                                    .bias = use->forward && use->bias, .forward = use->forward, .grad_data = use->grad_data,
+    return (struct cuda_conv_shape){.grid = use->grid,
+                                    .images = use->images,
+                                    .c_in = use->c_in,
+                                    .c_second = use->c_second,
+                                    .c_out = use->c_out,
+                                    .kernel = use->kernel,
+                                    .x = use->x,
+                                    .y = use->y,
+                                    .normed = use->normed,
+                                    .bias = use->forward && use->bias,
+                                    .forward = use->forward,
+                                    .grad_data = use->grad_data,
                                     .grad_weights = use->grad_weights};
 }
 
@@ -43,7 +52,8 @@ static cover_status prepare_convs(struct program *program) {
 static cover_status prepare_plan(struct program *program) {
     const struct graph *graph = program->graph;
     for (int n = 0; n < graph->node_count; n++)
-        if (!cuda_ops[graph->nodes[n].op].run) return fail(COVER_ERROR_UNSUPPORTED, "the GPU has no op %s", op_rows[graph->nodes[n].op].name);
+        if (!cuda_ops[graph->nodes[n].op].run)
+            return fail(COVER_ERROR_UNSUPPORTED, "the GPU has no op %s", op_rows[graph->nodes[n].op].name);
     size_t *workspace = memory_zero(program->context, (size_t)graph->node_count * sizeof *workspace);
     if (!workspace) return COVER_ERROR_MEMORY;
     for (int n = 0; n < graph->node_count; n++) {
@@ -94,15 +104,20 @@ void *program_address(const struct program *program, const struct lane *lane, in
     const struct tensor *tensor = &graph->tensors[index], *root = tensor;
     switch (tensor->storage) {
     case STORAGE_ARENA:
-    case STORAGE_RESULT: return lane->arena + program->plan.offset[index];
-    case STORAGE_PARAMETER: return (float *)lane->parameters + graph->parameters->rows[tensor->index].offset;
-    case STORAGE_PARAMETER_GRAD: return lane->gradient + graph->parameters->rows[tensor->index].offset;
+    case STORAGE_RESULT:
+        return lane->arena + program->plan.offset[index];
+    case STORAGE_PARAMETER:
+        return (float *)lane->parameters + graph->parameters->rows[tensor->index].offset;
+    case STORAGE_PARAMETER_GRAD:
+        return lane->gradient + graph->parameters->rows[tensor->index].offset;
     case STORAGE_INPUT: {
         int64_t skip = 0;
         for (; root->parent != ABSENT; root = &graph->tensors[root->parent]) skip += root->first_image;
-        return (char *)lane->input[root->index] + (size_t)(skip * program->samples) * (tensor_bytes(tensor) / (size_t)tensor->images);
+        return (char *)lane->input[root->index] +
+               (size_t)(skip * program->samples) * (tensor_bytes(tensor) / (size_t)tensor->images);
     }
-    case STORAGE_NORMALISED: break; /* is stored elsewhere */
+    case STORAGE_NORMALISED:
+        break; /* is stored elsewhere */
     }
     return NULL;
 }
@@ -118,7 +133,11 @@ cover_status program_pack_on(const struct program *program, cuda_stream stream, 
 
 cover_status program_start_node(const struct program *program, const struct lane *lane, cuda_stream stream, int n) {
     const struct node *node = &program->graph->nodes[n];
-    struct call call = {.program = program, .graph = program->graph, .node = node, .lane = lane, .stream = stream,
+    struct call call = {.program = program,
+                        .graph = program->graph,
+                        .node = node,
+                        .lane = lane,
+                        .stream = stream,
                         .workspace = lane->arena + program->plan.workspace[n]};
     if (program->conv_of_node[n] != ABSENT) {
         const struct prepared_conv *conv = &program->convs[program->conv_of_node[n]];

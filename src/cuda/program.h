@@ -3,8 +3,8 @@
 #ifndef COVER_CUDA_PROGRAM_H
 #define COVER_CUDA_PROGRAM_H
 
-#include "core/graph/executor.h"
 #include "conv.h"
+#include "core/graph/executor.h"
 
 struct prepared_conv { /* one for each (weights, grid, images) */
     int row;           /* of the weights */

@@ -45,8 +45,10 @@ cover_status reduction_watch(struct reduction *reduction) {
         if (status == COVER_OK) status = nccl_check(reduction, state, "a reduction");
         if (status == COVER_OK && seconds_now() - reduction->started <= c->deadline_seconds) return COVER_OK;
         if (status == COVER_OK)
-            status = fail(COVER_ERROR_RANK, "rank %d: the GPUs have not finished a step in %.3g seconds; one of them, or what connects "
-                          "them, hangs", c->rank, c->deadline_seconds);
+            status = fail(COVER_ERROR_RANK,
+                          "rank %d: the GPUs have not finished a step in %.3g seconds; one of them, or what connects "
+                          "them, hangs",
+                          c->rank, c->deadline_seconds);
         c->abort(c, status, error_slot());
     }
     (void)reduction->nccl.CommAbort(reduction->ranks); /* frees what waits on the device */
@@ -76,7 +78,8 @@ static int last_writer(const struct graph *graph, int row) {
     for (int n = 0; n < graph->node_count; n++)
         for (int i = 0; i < NODE_OUTPUTS; i++) {
             const int index = graph->nodes[n].output[i];
-            if (index != ABSENT && graph->tensors[index].storage == STORAGE_PARAMETER_GRAD && graph->tensors[index].index == row) last = n;
+            if (index != ABSENT && graph->tensors[index].storage == STORAGE_PARAMETER_GRAD && graph->tensors[index].index == row)
+                last = n;
         }
     return last;
 }
@@ -110,7 +113,8 @@ static cover_status meet(struct reduction *reduction) {
     TRY(collective_agree(c, own));
     TRY(collective_broadcast(c, &id, sizeof id));
     config.blocking = 0;
-    return settle(reduction, reduction->nccl.CommInitRankConfig(&reduction->ranks, c->ranks, id, c->rank, &config), "ncclCommInitRankConfig");
+    return settle(reduction, reduction->nccl.CommInitRankConfig(&reduction->ranks, c->ranks, id, c->rank, &config),
+                  "ncclCommInitRankConfig");
 }
 
 cover_status reduction_create(struct reduction **made, const struct program *program, float *gradient, int marks,
@@ -119,7 +123,8 @@ cover_status reduction_create(struct reduction **made, const struct program *pro
     struct reduction *reduction = memory_zero(context, sizeof *reduction);
     if (!reduction) return COVER_ERROR_MEMORY;
     cover_status status;
-    *reduction = (struct reduction){.context = context, .device = program->device, .communicator = communicator, .gradient = gradient};
+    *reduction =
+        (struct reduction){.context = context, .device = program->device, .communicator = communicator, .gradient = gradient};
     make_buckets(reduction, program->graph);
     reduction->bucket[reduction->buckets - 1].count += marks;
     GO(collective_agree(communicator, nccl_library_open(&reduction->nccl)));
@@ -159,7 +164,8 @@ cover_status reduction_after(struct reduction *reduction, int node) {
         if (bucket->ready != node) continue;
         CUDA_TRY(cudaEventRecord(bucket->event, compute));
         CUDA_TRY(cudaStreamWaitEvent(reduce, bucket->event, 0));
-        TRY(settle(reduction, reduction->nccl.AllReduce(part, part, (size_t)bucket->count, ncclFloat32, ncclSum, reduction->ranks, reduce),
+        TRY(settle(reduction,
+                   reduction->nccl.AllReduce(part, part, (size_t)bucket->count, ncclFloat32, ncclSum, reduction->ranks, reduce),
                    "ncclAllReduce"));
     }
     return COVER_OK;

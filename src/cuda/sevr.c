@@ -55,7 +55,8 @@ size_t cuda_sevr_workspace(const struct settings *settings, const struct grid *g
 static struct cuda_draw place_views(struct draw *draw, const struct grid *grid, float integer_max) {
     const struct settings *s = draw->settings;
     const struct grid crop = settings_grid(&s->views.crop, grid->ndim);
-    struct cuda_draw out = {.ndim = grid->ndim, .channels = draw->channels, .released = s->objective.coordinates == COORDINATES_RELEASED};
+    struct cuda_draw out = {
+        .ndim = grid->ndim, .channels = draw->channels, .released = s->objective.coordinates == COORDINATES_RELEASED};
     struct window box;
     struct affine affine;
     struct intensity intensity;

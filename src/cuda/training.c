@@ -41,14 +41,19 @@ static void measure(struct training_state *state) {
     for (int i = 0; i < state->model->terms; i++) {
         if (state->model->term[i].result == ABSENT) continue;
         state->term_offset[i] = (state->outcome_bytes - sizeof *state->outcome) / sizeof(double);
-        state->outcome_bytes += (size_t)state->samples * tensor_bytes(graph_tensor(graph, STORAGE_RESULT, state->model->term[i].result));
+        state->outcome_bytes +=
+            (size_t)state->samples * tensor_bytes(graph_tensor(graph, STORAGE_RESULT, state->model->term[i].result));
     }
 }
 
 static struct training_bytes cuda_training_bytes(const struct training_state *state) {
     const uint64_t flat = (uint64_t)state->floats * sizeof(float);
-    struct training_bytes bytes = {.weights = flat, .gradients = flat, .optimiser = 2 * flat, .arena = state->program->plan.arena_bytes,
-                                   .packed = state->program->packed_bytes, .samples = TRAINING_SLOTS * (uint64_t)state->input_bytes};
+    struct training_bytes bytes = {.weights = flat,
+                                   .gradients = flat,
+                                   .optimiser = 2 * flat,
+                                   .arena = state->program->plan.arena_bytes,
+                                   .packed = state->program->packed_bytes,
+                                   .samples = TRAINING_SLOTS * (uint64_t)state->input_bytes};
     bytes.total = bytes.weights + bytes.gradients + bytes.optimiser + bytes.arena + bytes.packed + bytes.samples +
                   cuda_square_sum_workspace(state->floats + GRADIENT_MARKS);
     return bytes;
@@ -66,8 +71,9 @@ static void free_state(struct training_state *state) {
     if (state->finished) (void)cudaEventDestroy(state->finished);
     if (state->outcome) (void)cudaFreeHost(state->outcome);
     if (state->update_host) (void)cudaFreeHost(state->update_host);
-    void *const device[] = {state->lane[0].arena, state->weights, state->m, state->v, state->gradient, state->square_sum,
-                            state->square_workspace, state->update, state->image, state->scratch, state->view_sums};
+    void *const device[] = {state->lane[0].arena, state->weights,          state->m,      state->v,     state->gradient,
+                            state->square_sum,    state->square_workspace, state->update, state->image, state->scratch,
+                            state->view_sums};
     for (size_t i = 0; i < sizeof device / sizeof *device; i++) device_free(device[i]);
     program_free(state->program);
     memory_free(state->context, state->trained);
@@ -95,8 +101,12 @@ static cover_status cuda_training_create(struct training_state **made, cover_con
         memory_free(context, state);
         return status;
     }
-    *state = (struct training_state){.context = context, .device = device, .model = model, .samples = samples,
-                                     .floats = model->parameters.floats, .settings = settings};
+    *state = (struct training_state){.context = context,
+                                     .device = device,
+                                     .model = model,
+                                     .samples = samples,
+                                     .floats = model->parameters.floats,
+                                     .settings = settings};
     GO(program_create_for(&state->program, device, &model->graph, samples));
     GO(find_ranges(state));
     measure(state);
@@ -154,12 +164,15 @@ static cover_status copy_flats(struct training_state *state, float *const host[4
     const size_t bytes = (size_t)state->floats * sizeof(float);
     CUDA_TRY(cudaDeviceSynchronize());
     for (int i = 0; i < 4; i++)
-        if (host[i]) CUDA_TRY(kind == cudaMemcpyHostToDevice ? cudaMemcpy(device[i], host[i], bytes, kind) : cudaMemcpy(host[i], device[i], bytes, kind));
+        if (host[i])
+            CUDA_TRY(kind == cudaMemcpyHostToDevice ? cudaMemcpy(device[i], host[i], bytes, kind)
+                                                    : cudaMemcpy(host[i], device[i], bytes, kind));
     return COVER_OK;
 }
 static cover_status cuda_training_write(struct training_state *state, const float *weights, const float *m, const float *v) {
     TRY(device_enter(state->device));
-    cover_status status = copy_flats(state, (float *const[]){(float *)weights, (float *)m, (float *)v, NULL}, cudaMemcpyHostToDevice);
+    cover_status status =
+        copy_flats(state, (float *const[]){(float *)weights, (float *)m, (float *)v, NULL}, cudaMemcpyHostToDevice);
     device_leave(state->device);
     return status;
 }

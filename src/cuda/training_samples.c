@@ -22,7 +22,8 @@ static cover_status grow(void **memory, size_t *have, struct device *device, siz
 static cover_status make_room(struct training_state *state, const struct sample_image *image) {
     const size_t pairs = (size_t)state->samples;
     const size_t bytes = (size_t)(grid_pixels(&image->grid) * image->channels) * sizeof(float);
-    if (!state->view_sums) TRY(device_alloc((void **)&state->view_sums, state->device, pairs * sizeof *state->view_sums, "sums of views"));
+    if (!state->view_sums)
+        TRY(device_alloc((void **)&state->view_sums, state->device, pairs * sizeof *state->view_sums, "sums of views"));
     for (int slot = 0; slot < TRAINING_SLOTS; slot++) {
         if (!state->view_sums_host[slot])
             CUDA_TRY(cudaMallocHost((void **)&state->view_sums_host[slot], pairs * sizeof *state->view_sums));
@@ -30,7 +31,8 @@ static cover_status make_room(struct training_state *state, const struct sample_
             return COVER_ERROR_MEMORY;
     }
     TRY(grow((void **)&state->image, &state->image_bytes, state->device, bytes, "an image"));
-    return grow(&state->scratch, &state->scratch_bytes, state->device, cuda_sevr_workspace(state->settings, &image->grid), "drawing views");
+    return grow(&state->scratch, &state->scratch_bytes, state->device, cuda_sevr_workspace(state->settings, &image->grid),
+                "drawing views");
 }
 
 static float *view_at(struct training_state *state, int slot, int input, int image, int64_t index) {
@@ -56,20 +58,23 @@ static cover_status draw(struct training_state *state, int slot, int64_t index, 
     return COVER_OK;
 }
 
-static cover_status count_views(struct training_state *state, int slot, int64_t samples, int64_t *count, double known[SAMPLE_KNOWN]) {
+static cover_status count_views(struct training_state *state, int slot, int64_t samples, int64_t *count,
+                                double known[SAMPLE_KNOWN]) {
     CUDA_TRY(cudaEventSynchronize(state->copied[slot]));
     *count = 0, known[0] = 0;
     for (int64_t i = 0; i < samples; i++) {
         const struct cuda_view_sums *sums = &state->view_sums_host[slot][i];
         if (sums->bad != -1)
-            return fail(COVER_ERROR_NUMERIC, sums->bad < 0 ? "sample %lld: the range of its values does not fit float32"
-                        : "sample %lld: value %lld of its image is not finite; cover check names the file",
+            return fail(COVER_ERROR_NUMERIC,
+                        sums->bad < 0 ? "sample %lld: the range of its values does not fit float32"
+                                      : "sample %lld: value %lld of its image is not finite; cover check names the file",
                         (long long)state->numbers[slot][i], (long long)sums->bad);
         *count += sums->valid, known[0] += sums->zero_loss;
     }
     return COVER_OK;
 }
-cover_status cuda_training_counts(struct training_state *state, int slot, int64_t samples, int64_t *count, double known[SAMPLE_KNOWN]) {
+cover_status cuda_training_counts(struct training_state *state, int slot, int64_t samples, int64_t *count,
+                                  double known[SAMPLE_KNOWN]) {
     TRY(device_enter(state->device));
     cover_status status = count_views(state, slot, samples, count, known);
     device_leave(state->device);

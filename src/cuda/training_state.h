@@ -29,16 +29,16 @@ struct training_state {
     const struct model *model;
     int64_t samples, floats;
     struct program *program;
-    struct lane lane[TRAINING_SLOTS];      /* one arena and gradient, inputs of their own */
-    float *staging[TRAINING_SLOTS];        /* page-locked: the inputs as they will lie in device memory */
+    struct lane lane[TRAINING_SLOTS]; /* one arena and gradient, inputs of their own */
+    float *staging[TRAINING_SLOTS];   /* page-locked: the inputs as they will lie in device memory */
     size_t input_offset[RUN_INPUTS], input_bytes, outcome_bytes, term_offset[MODEL_TERMS];
-    float *weights, *m, *v, *gradient;     /* device; GRADIENT_MARKS behind the gradient */
-    struct range *trained;                 /* parameters with a gradient, joined where they touch */
+    float *weights, *m, *v, *gradient; /* device; GRADIENT_MARKS behind the gradient */
+    struct range *trained;             /* parameters with a gradient, joined where they touch */
     int trained_count;
-    double *square_sum;                    /* device */
-    void *square_workspace;                /* device */
+    double *square_sum;                       /* device */
+    void *square_workspace;                   /* device */
     struct cuda_update *update, *update_host; /* device; page-locked */
-    struct outcome *outcome;               /* page-locked */
+    struct outcome *outcome;                  /* page-locked */
     cudaEvent_t copied[TRAINING_SLOTS], finished;
     cudaGraphExec_t graph[TRAINING_SLOTS]; /* NULL: not captured */
     bool no_graph;                         /* capturing failed once */
@@ -58,7 +58,8 @@ const struct tensor *graph_tensor(const struct graph *graph, enum storage storag
 
 /* ---- training_samples.c, training_step.c: entries of struct training */
 cover_status cuda_training_sample(struct training_state *state, int slot, int64_t index, const struct sample *sample);
-cover_status cuda_training_counts(struct training_state *state, int slot, int64_t samples, int64_t *count, double known[SAMPLE_KNOWN]);
+cover_status cuda_training_counts(struct training_state *state, int slot, int64_t samples, int64_t *count,
+                                  double known[SAMPLE_KNOWN]);
 cover_status cuda_training_start(struct training_state *state, int slot, const struct training_step *step);
 cover_status cuda_training_finish(struct training_state *state, struct training_step *step);
 cover_status cuda_training_update(struct training_state *state, const struct adam *adam);

@@ -7,7 +7,8 @@
 
 static cover_status start_adam(struct training_state *state) {
     cuda_stream stream = state->device->compute;
-    CUDA_TRY(cudaMemcpyAsync(state->update, state->update_host, sizeof *state->update, cudaMemcpyHostToDevice, (cudaStream_t)stream));
+    CUDA_TRY(
+        cudaMemcpyAsync(state->update, state->update_host, sizeof *state->update, cudaMemcpyHostToDevice, (cudaStream_t)stream));
     for (int i = 0; i < state->trained_count; i++) {
         const struct range *range = &state->trained[i];
         CUDA_TRY(cuda_adam(stream, state->weights + range->first, state->m + range->first, state->v + range->first,
@@ -55,7 +56,8 @@ static cover_status start_only(struct training_state *state, int slot, uint64_t 
     const struct graph *graph = &state->model->graph;
     TRY(program_pack_on(state->program, state->device->compute, state->weights));
     for (int n = 0; n < graph->node_count; n++)
-        if (only_ops >> graph->nodes[n].op & 1) TRY(program_start_node(state->program, &state->lane[slot], state->device->compute, n));
+        if (only_ops >> graph->nodes[n].op & 1)
+            TRY(program_start_node(state->program, &state->lane[slot], state->device->compute, n));
     return COVER_OK;
 }
 
@@ -133,7 +135,8 @@ cover_status cuda_training_update(struct training_state *state, const struct ada
     TRY(device_enter(state->device));
     *state->update_host = (struct cuda_update){.adam = *adam};
     cover_status status = start_adam(state);
-    if (status == COVER_OK) status = cuda_check((cuda_error)cudaStreamSynchronize((cudaStream_t)state->device->compute), "the update");
+    if (status == COVER_OK)
+        status = cuda_check((cuda_error)cudaStreamSynchronize((cudaStream_t)state->device->compute), "the update");
     device_leave(state->device);
     return status;
 }

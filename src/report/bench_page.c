@@ -10,12 +10,9 @@
 #include <string.h>
 
 static void format_seconds(char *text, size_t bytes, double seconds) {
-    if (seconds >= 1)
-        number_print(text, bytes, "%.2f s", seconds);
-    else if (seconds >= 1e-3)
-        number_print(text, bytes, "%.3g ms", 1e3 * seconds);
-    else
-        number_print(text, bytes, "%.3g \xc2\xb5s", 1e6 * seconds);
+    if (seconds >= 1) number_print(text, bytes, "%.2f s", seconds);
+    else if (seconds >= 1e-3) number_print(text, bytes, "%.3g ms", 1e3 * seconds);
+    else number_print(text, bytes, "%.3g \xc2\xb5s", 1e6 * seconds);
 }
 
 /* ---- summary */
@@ -30,11 +27,12 @@ static void add_tile(struct text *html, const char *name, double seconds) {
 static void add_summary(struct text *html, const struct bench_figures *f) {
     char text[64];
     format_seconds(text, sizeof text, f->seconds);
-    text_add(html, "<div class=\"summary\"><div class=\"big\"><p class=\"soft\">a round, median of %d</p><b>%s</b><p class=\"soft\">", f->rounds,
-             text);
-    if (f->floor_seconds > 0)
-        text_add(html, "%.2f times its convolutions alone. ", f->seconds / f->floor_seconds);
-    text_add(html, "One thread, all operations: %.1f times their floors.</p></div><dl class=\"tiles\">", f->ops_seconds / f->ops_floor_seconds);
+    text_add(html,
+             "<div class=\"summary\"><div class=\"big\"><p class=\"soft\">a round, median of %d</p><b>%s</b><p class=\"soft\">",
+             f->rounds, text);
+    if (f->floor_seconds > 0) text_add(html, "%.2f times its convolutions alone. ", f->seconds / f->floor_seconds);
+    text_add(html, "One thread, all operations: %.1f times their floors.</p></div><dl class=\"tiles\">",
+             f->ops_seconds / f->ops_floor_seconds);
     add_tile(html, "least round", f->seconds_min);
     add_tile(html, "convolutions alone", f->floor_seconds);
     add_tile(html, "update", f->update_seconds);
@@ -63,8 +61,11 @@ static void add_bars(struct text *html, const struct bench_figures *f) {
     for (int i = 0; i < f->op_count; i++) longest = fmax(longest, fmax(f->ops[i].seconds, f->ops[i].floor_seconds));
     if (!(longest > 0)) return;
     double scale = (WIDTH - NAMES - NUMBERS) / longest;
-    text_add(html, "<figure class=\"chart measured\"><figcaption><b>Time of each operation, and its floor</b><span class=\"key a\"><i>floor</i></span>"
-                   "<span class=\"key spent\"><i>time</i></span></figcaption><svg viewBox=\"0 0 %d %d\" role=\"img\" aria-label=\"Time and floor\">",
+    text_add(html,
+             "<figure class=\"chart measured\"><figcaption><b>Time of each operation, and its floor</b><span class=\"key "
+             "a\"><i>floor</i></span>"
+             "<span class=\"key spent\"><i>time</i></span></figcaption><svg viewBox=\"0 0 %d %d\" role=\"img\" aria-label=\"Time "
+             "and floor\">",
              WIDTH, f->op_count * ROW);
     for (int i = 0; i < f->op_count; i++) {
         const struct bench_row *row = &f->ops[i];
@@ -72,12 +73,14 @@ static void add_bars(struct text *html, const struct bench_figures *f) {
         double y = i * ROW + (ROW - BAR) / 2.0, end = NAMES + scale * fmax(row->seconds, row->floor_seconds);
         format_seconds(time, sizeof time, row->seconds);
         text_add(html, "<text x=\"%d\" y=\"%.1f\" text-anchor=\"end\">%s</text>", NAMES - 10, y + BAR - 2.5, row->op);
-        text_add(html, "<rect class=\"spent\" x=\"%d\" y=\"%.1f\" width=\"%.1f\" height=\"%d\"/>", NAMES, y, scale * row->seconds, BAR);
+        text_add(html, "<rect class=\"spent\" x=\"%d\" y=\"%.1f\" width=\"%.1f\" height=\"%d\"/>", NAMES, y, scale * row->seconds,
+                 BAR);
         text_add(html, "<rect class=\"floor\" x=\"%d\" y=\"%.1f\" width=\"%.1f\" height=\"%d\"/>", NAMES, y,
                  scale * fmin(row->seconds, row->floor_seconds), BAR);
         if (row->floor_seconds > row->seconds)
             text_add(html, "<path class=\"roof\" d=\"M%.1f %.1fv%d\"/>", NAMES + scale * row->floor_seconds, y - 2, BAR + 4);
-        text_add(html, "<text x=\"%.1f\" y=\"%.1f\">%s, %.2g&#215;</text>", end + 8, y + BAR - 2.5, time, row->seconds / row->floor_seconds);
+        text_add(html, "<text x=\"%.1f\" y=\"%.1f\">%s, %.2g&#215;</text>", end + 8, y + BAR - 2.5, time,
+                 row->seconds / row->floor_seconds);
     }
     text_add(html, "</svg><p>One pair on one thread. The floor is the larger of FLOPs at peak rate and bytes at the memory's rate, "
                    "layer by layer; a line beyond a bar is a floor that was undercut.</p></figure>");
@@ -92,9 +95,12 @@ static void add_number(struct text *html, double value, const char *format) {
 }
 
 static void add_table(struct text *html, const struct bench_figures *f, const struct bench_row *rows, int count, bool layers) {
-    text_add(html, "<div class=\"wide\"><table><tr><th>operation</th><th>%s</th><th>ms</th><th>%%</th><th>GFLOP</th><th>MB</th><th>GFLOP/s</th>"
-                   "<th>GB/s</th><th>floor, ms</th><th>&#215; floor</th><th>bound by</th></tr>",
-             layers ? "layer" : "n");
+    text_add(
+        html,
+        "<div "
+        "class=\"wide\"><table><tr><th>operation</th><th>%s</th><th>ms</th><th>%%</th><th>GFLOP</th><th>MB</th><th>GFLOP/s</th>"
+        "<th>GB/s</th><th>floor, ms</th><th>&#215; floor</th><th>bound by</th></tr>",
+        layers ? "layer" : "n");
     for (int i = 0; i < count; i++) {
         const struct bench_row *row = &rows[i];
         text_add(html, "<tr><th>%s</th>", row->op);
@@ -102,8 +108,7 @@ static void add_table(struct text *html, const struct bench_figures *f, const st
             text_add(html, "<td>");
             html_add(html, row->layer);
             text_add(html, " (%s)</td>", row->size);
-        } else
-            text_add(html, "<td>%d</td>", row->count);
+        } else text_add(html, "<td>%d</td>", row->count);
         add_number(html, 1e3 * row->seconds, "%.3f");
         add_number(html, 100 * row->seconds / f->ops_seconds, "%.1f");
         add_number(html, row->flops / 1e9, "%.2f");
@@ -134,7 +139,8 @@ cover_status bench_page_write(cover_context *context, const char *path, const st
     snprintf(title, sizeof title, "%s, %s, %s", f->part, size, f->precision);
     snprintf(lead, sizeof lead, "%d thread%s, random data, full widths", f->threads, f->threads == 1 ? "" : "s");
     if (strcmp(f->part, "step") == 0)
-        snprintf(lead + strlen(lead), sizeof lead - strlen(lead), ", %lld pair%s a step", (long long)f->pairs, f->pairs == 1 ? "" : "s");
+        snprintf(lead + strlen(lead), sizeof lead - strlen(lead), ", %lld pair%s a step", (long long)f->pairs,
+                 f->pairs == 1 ? "" : "s");
     page_begin(&html, "COVER bench", title, lead);
     add_summary(&html, f);
     roofline_add(&html, f);

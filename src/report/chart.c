@@ -87,18 +87,15 @@ static double y_of(const struct axes *axes, double value) {
 static void add_step_label(struct text *svg, double x, double step) {
     const char *anchor = x > WIDTH - RIGHT - 16 ? "end" : "middle";
     text_add(svg, "<text x=\"%.1f\" y=\"%d\" text-anchor=\"%s\">", x, HEIGHT - 9, anchor);
-    if (step >= 1e6)
-        text_add(svg, "%gM</text>", step / 1e6);
-    else if (step >= 1e4)
-        text_add(svg, "%gk</text>", step / 1e3);
-    else
-        text_add(svg, "%g</text>", step);
+    if (step >= 1e6) text_add(svg, "%gM</text>", step / 1e6);
+    else if (step >= 1e4) text_add(svg, "%gk</text>", step / 1e3);
+    else text_add(svg, "%g</text>", step);
 }
 
 static void add_level(struct text *svg, const struct axes *axes, double value, double shown) {
     double y = y_of(axes, value);
-    text_add(svg, "<path class=\"grid\" d=\"M%d %.1fH%d\"/><text x=\"%d\" y=\"%.1f\" text-anchor=\"end\">%.4g</text>",
-             LEFT, y, WIDTH - RIGHT, LEFT - 7, y + 4.5, shown);
+    text_add(svg, "<path class=\"grid\" d=\"M%d %.1fH%d\"/><text x=\"%d\" y=\"%.1f\" text-anchor=\"end\">%.4g</text>", LEFT, y,
+             WIDTH - RIGHT, LEFT - 7, y + 4.5, shown);
 }
 
 /* Powers of ten, and the more between them the fewer there are. */
@@ -112,15 +109,13 @@ static void add_decades(struct text *svg, const struct axes *axes) {
     for (double decade = floor(axes->y_low / step) * step; decade <= axes->y_high; decade += step)
         for (int i = 0; multiple[i] > 0; i++) {
             double value = decade + log10(multiple[i]);
-            if (value >= axes->y_low && value <= axes->y_high)
-                add_level(svg, axes, value, multiple[i] * pow(10, decade));
+            if (value >= axes->y_low && value <= axes->y_high) add_level(svg, axes, value, multiple[i] * pow(10, decade));
         }
 }
 
 static void add_axes(struct text *svg, const struct axes *axes) {
     double step = tick_step(axes->y_high - axes->y_low, 4);
-    if (axes->logarithmic)
-        add_decades(svg, axes);
+    if (axes->logarithmic) add_decades(svg, axes);
     else
         for (double value = ceil(axes->y_low / step) * step; value <= axes->y_high + 1e-9 * step; value += step)
             add_level(svg, axes, value, fabs(value) < 1e-9 * step ? 0 : value);

@@ -122,8 +122,8 @@ static cover_status create_file(struct events *events, const char *folder) {
     for (char *c = host; *c; c++)
         if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-.", *c)) *c = '-';
     for (int attempt = 0; attempt < 1000; attempt++) {
-        snprintf(name, sizeof name, "events.out.tfevents.%010lld.%s.%ld.%d", (long long)time(NULL),
-                 *host ? host : "host", (long)getpid(), attempt);
+        snprintf(name, sizeof name, "events.out.tfevents.%010lld.%s.%ld.%d", (long long)time(NULL), *host ? host : "host",
+                 (long)getpid(), attempt);
         memory_free(events->context, events->path);
         events->path = path_join(events->context, folder, name);
         if (!events->path) return COVER_ERROR_MEMORY;

@@ -26,9 +26,7 @@ double report_last(const struct report_log *log, const char *name) {
     return NAN;
 }
 
-double report_last_step(const struct report_log *log) {
-    return log->lines.count ? log->lines.step[log->lines.count - 1] : NAN;
-}
+double report_last_step(const struct report_log *log) { return log->lines.count ? log->lines.step[log->lines.count - 1] : NAN; }
 
 /* Seconds a step are means since the line before. */
 double report_seconds(const struct report_log *log) {
@@ -84,8 +82,7 @@ static cover_status read_line(struct report_log *log, cover_context *context, co
     const json_t *step = json_object_get(object, "step");
     const char *name;
     cover_status status = COVER_OK;
-    if (!object)
-        status = fail(COVER_ERROR_FORMAT, "%s", error.text);
+    if (!object) status = fail(COVER_ERROR_FORMAT, "%s", error.text);
     else if (!json_is_integer(step) || json_integer_value(step) < 0 || json_integer_value(step) > STEP_MAX)
         status = fail(COVER_ERROR_FORMAT, "not an object with a step of 0 or more");
     else {
@@ -107,8 +104,7 @@ cover_status report_log_read(struct report_log *out, cover_context *context, con
     int64_t number = 1;
     cover_status status;
     GO(file_read(context, path, LOG_BYTES_MAX, &data, &bytes));
-    for (const char *line = (const char *)data, *end = line + bytes, *newline; line < end;
-         line = newline + 1, number++) {
+    for (const char *line = (const char *)data, *end = line + bytes, *newline; line < end; line = newline + 1, number++) {
         newline = memchr(line, '\n', (size_t)(end - line));
         if (!newline) break; /* cut short while it was written */
         if (newline == line) continue;

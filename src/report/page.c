@@ -38,10 +38,8 @@ void page_tile_time(struct text *html, const char *name, double seconds) {
     char text[64];
     if (seconds >= 3600)
         number_print(text, sizeof text, "%.0f h %02.0f min", floor(seconds / 3600), floor(fmod(seconds, 3600) / 60));
-    else if (seconds >= 60)
-        number_print(text, sizeof text, "%.0f min %02.0f s", floor(seconds / 60), floor(fmod(seconds, 60)));
-    else
-        number_print(text, sizeof text, "%.1f s", seconds);
+    else if (seconds >= 60) number_print(text, sizeof text, "%.0f min %02.0f s", floor(seconds / 60), floor(fmod(seconds, 60)));
+    else number_print(text, sizeof text, "%.1f s", seconds);
     page_tile(html, name, text);
 }
 
@@ -50,7 +48,8 @@ void page_tile_time(struct text *html, const char *name, double seconds) {
 void page_curves_begin(struct text *html, const char *more) {
     text_add(html,
              "<h2>Curves</h2><p class=\"soft\">Thin: as logged; strong: smoothed. The figures beside the names are "
-             "the last logged.%s</p><div class=\"charts\">", more);
+             "the last logged.%s</p><div class=\"charts\">",
+             more);
 }
 
 void page_curves_end(struct text *html, const struct report_log *log, const char *speed, const char *name) {
@@ -87,8 +86,8 @@ void page_begin(struct text *html, const char *kicker, const char *run, const ch
     text_add(html, "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">"
                    "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\"><title>");
     html_add(html, run);
-    text_add(html, " \xc2\xb7 COVER</title><style>%s</style></head><body><header><p class=\"kicker\">%s</p><h1>",
-             report_style, kicker);
+    text_add(html, " \xc2\xb7 COVER</title><style>%s</style></head><body><header><p class=\"kicker\">%s</p><h1>", report_style,
+             kicker);
     html_add(html, run);
     text_add(html, "</h1>");
     if (dataset) {

@@ -25,14 +25,13 @@ int picture_planes(struct plane planes[3], const struct grid *grid) {
     return grid->ndim == 2 ? 1 : 3;
 }
 
-static cover_status slice_take_within(struct slice *slice, cover_context *context, const float *data,
-                                      const struct grid *grid, int channels, const struct plane *plane, int64_t most) {
+static cover_status slice_take_within(struct slice *slice, cover_context *context, const float *data, const struct grid *grid,
+                                      int channels, const struct plane *plane, int64_t most) {
     const int64_t stride[3] = {grid->size[1] * grid->size[2], grid->size[2], 1};
     int64_t rows = grid->size[plane->row_axis], columns = grid->size[plane->column_axis];
     int64_t longest = rows > columns ? rows : columns, side = longest < most ? longest : most;
-    *slice = (struct slice){.height = (rows * side + longest - 1) / longest,
-                            .width = (columns * side + longest - 1) / longest,
-                            .channels = channels};
+    *slice = (struct slice){
+        .height = (rows * side + longest - 1) / longest, .width = (columns * side + longest - 1) / longest, .channels = channels};
     slice->data = memory_zero(context, (size_t)(slice->height * slice->width * channels) * sizeof(float));
     if (!slice->data) return COVER_ERROR_MEMORY;
     for (int64_t y = 0; y < slice->height; y++)
@@ -42,8 +41,8 @@ static cover_status slice_take_within(struct slice *slice, cover_context *contex
             float *out = slice->data + (y * slice->width + x) * channels;
             for (int64_t row = top; row < bottom; row++)
                 for (int64_t column = left; column < right; column++) {
-                    int64_t pixel = row * stride[plane->row_axis] + column * stride[plane->column_axis] +
-                                    plane->at * stride[plane->through];
+                    int64_t pixel =
+                        row * stride[plane->row_axis] + column * stride[plane->column_axis] + plane->at * stride[plane->through];
                     for (int c = 0; c < channels; c++) out[c] += data[pixel * channels + c];
                 }
             for (int c = 0; c < channels; c++) out[c] /= (float)((bottom - top) * (right - left));
@@ -129,12 +128,13 @@ static uint8_t *shown_pixels(cover_context *context, const float *data, int64_t 
     return pixels;
 }
 
-cover_status picture_image(struct text *html, const float *data, const struct grid *grid, int channels,
-                           const struct plane *plane, struct window window) {
+cover_status picture_image(struct text *html, const float *data, const struct grid *grid, int channels, const struct plane *plane,
+                           struct window window) {
     struct slice slice = {0};
     TRY(slice_take(&slice, html->context, data, grid, channels, plane));
     uint8_t *pixels = shown_pixels(html->context, slice.data, slice.height * slice.width, channels, window);
-    cover_status status = pixels ? add_picture(html, pixels, slice.height, slice.width, shown_channels(channels)) : COVER_ERROR_MEMORY;
+    cover_status status =
+        pixels ? add_picture(html, pixels, slice.height, slice.width, shown_channels(channels)) : COVER_ERROR_MEMORY;
     memory_free(html->context, pixels);
     memory_free(html->context, slice.data);
     return status;
@@ -148,17 +148,16 @@ cover_status picture_address(struct text *html, const float *data, int64_t heigh
     return status;
 }
 
-cover_status picture_slice(float **values, int64_t size[2], cover_context *context, const float *data,
-                           const struct grid *grid, int channels, const struct plane *plane, int64_t side) {
+cover_status picture_slice(float **values, int64_t size[2], cover_context *context, const float *data, const struct grid *grid,
+                           int channels, const struct plane *plane, int64_t side) {
     struct slice slice = {0};
     TRY(slice_take_within(&slice, context, data, grid, channels, plane, side));
     *values = slice.data, size[0] = slice.height, size[1] = slice.width;
     return COVER_OK;
 }
 
-cover_status picture_difference(struct text *html, const float *a, struct window a_window, const float *b,
-                                struct window b_window, const float *mask, const struct grid *grid, int channels,
-                                const struct plane *plane) {
+cover_status picture_difference(struct text *html, const float *a, struct window a_window, const float *b, struct window b_window,
+                                const float *mask, const struct grid *grid, int channels, const struct plane *plane) {
     static const float OUTSIDE = 0.22f;
     cover_context *context = html->context;
     struct slice one = {0}, two = {0}, valid = {0};
@@ -174,8 +173,7 @@ cover_status picture_difference(struct text *html, const float *a, struct window
     for (int64_t i = 0; i < one.height * one.width; i++) {
         float sum = 0;
         for (int c = 0; c < shown; c++)
-            sum +=
-                fabsf(windowed(one.data[i * channels + c], a_window) - windowed(two.data[i * channels + c], b_window));
+            sum += fabsf(windowed(one.data[i * channels + c], a_window) - windowed(two.data[i * channels + c], b_window));
         pixels[i] = to_byte(valid.data[i] > 0.5f ? sum / (float)shown : OUTSIDE);
     }
     status = add_picture(html, pixels, one.height, one.width, 1);

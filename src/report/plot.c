@@ -13,8 +13,8 @@
 enum { WIDTH = 880, HEIGHT = 460, LEFT = 64, RIGHT = 16, TOP = 12, BOTTOM = 44, SIDE = 820, MARGIN = 12 };
 
 /* Tableau's ten */
-const uint8_t plot_colours[PLOT_COLOURS][3] = {{78, 121, 167},  {242, 142, 43},  {225, 87, 89},   {118, 183, 178}, {89, 161, 79},
-                                               {237, 201, 72},  {176, 122, 161}, {255, 157, 167}, {156, 117, 95},  {138, 133, 130}};
+const uint8_t plot_colours[PLOT_COLOURS][3] = {{78, 121, 167}, {242, 142, 43},  {225, 87, 89},   {118, 183, 178}, {89, 161, 79},
+                                               {237, 201, 72}, {176, 122, 161}, {255, 157, 167}, {156, 117, 95},  {138, 133, 130}};
 
 struct frame {
     double x_low, x_high, y_low, y_high; /* in the units of the axes: y may be a logarithm */
@@ -75,12 +75,11 @@ static void add_axes(struct text *svg, const struct plot *plot, const struct fra
     }
 }
 
-static void add_series(struct text *svg, const struct plot *plot, const struct frame *frame, const struct plot_series *series, int index) {
+static void add_series(struct text *svg, const struct plot *plot, const struct frame *frame, const struct plot_series *series,
+                       int index) {
     const uint8_t *rgb = plot_colours[index % PLOT_COLOURS];
-    if (plot->dots)
-        text_add(svg, "<g fill=\"#%02x%02x%02x\" fill-opacity=\".75\">", rgb[0], rgb[1], rgb[2]);
-    else
-        text_add(svg, "<polyline class=\"line\" stroke=\"#%02x%02x%02x\" points=\"", rgb[0], rgb[1], rgb[2]);
+    if (plot->dots) text_add(svg, "<g fill=\"#%02x%02x%02x\" fill-opacity=\".75\">", rgb[0], rgb[1], rgb[2]);
+    else text_add(svg, "<polyline class=\"line\" stroke=\"#%02x%02x%02x\" points=\"", rgb[0], rgb[1], rgb[2]);
     for (int64_t i = 0; i < series->count; i++) {
         double x = series->x[i], y = y_value(plot, series->y[i]);
         if (!isfinite(x) || !isfinite(y)) continue;
@@ -92,10 +91,8 @@ static void add_series(struct text *svg, const struct plot *plot, const struct f
 void plot_add(struct text *html, const struct plot *plot, const struct plot_series *series, int count) {
     struct frame frame;
     if (!frame_values(&frame, plot, series, count)) return;
-    if (plot->dots)
-        frame_square(&frame, SIDE);
-    else
-        frame.left = LEFT, frame.right = WIDTH - RIGHT, frame.top = TOP, frame.bottom = HEIGHT - BOTTOM;
+    if (plot->dots) frame_square(&frame, SIDE);
+    else frame.left = LEFT, frame.right = WIDTH - RIGHT, frame.top = TOP, frame.bottom = HEIGHT - BOTTOM;
     text_add(html, "<figure class=\"chart\"><figcaption><b>");
     html_add(html, plot->title);
     text_add(html, "</b>");

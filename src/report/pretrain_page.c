@@ -13,20 +13,16 @@
 static void add_summary(struct text *html, const struct report_log *log) {
     double ratio = report_last(log, "l_vec") / report_last(log, "l_zero");
     text_add(html, "<div class=\"summary\"><div class=\"big\"><p class=\"soft\">l_vec / l_zero</p>");
-    if (isfinite(ratio))
-        text_add(html, "<b>%.2f</b>", ratio);
-    else
-        text_add(html, "<b>&ndash;</b>");
+    if (isfinite(ratio)) text_add(html, "<b>%.2f</b>", ratio);
+    else text_add(html, "<b>&ndash;</b>");
     if (isfinite(ratio) && ratio < 1)
-        text_add(
-            html,
-            "<p class=\"soft\">The vector loss is %.0f&thinsp;%% below that of answering &ldquo;nothing moved&rdquo; "
-            "on the same views.</p>",
-            100 * (1 - ratio));
-    else
         text_add(html,
-                 "<p class=\"soft\">The vector loss against that of answering &ldquo;nothing moved&rdquo; on the same "
-                 "views; below 1 something was learnt.</p>");
+                 "<p class=\"soft\">The vector loss is %.0f&thinsp;%% below that of answering &ldquo;nothing moved&rdquo; "
+                 "on the same views.</p>",
+                 100 * (1 - ratio));
+    else
+        text_add(html, "<p class=\"soft\">The vector loss against that of answering &ldquo;nothing moved&rdquo; on the same "
+                       "views; below 1 something was learnt.</p>");
     text_add(html, "</div><dl class=\"tiles\">");
     page_tile_number(html, "l_vec, pixels", report_last(log, "l_vec"), "");
     page_tile_number(html, "l_con", report_last(log, "l_con"), "");
@@ -39,11 +35,15 @@ static void add_summary(struct text *html, const struct report_log *log) {
 
 static void add_charts(struct text *html, const struct report_log *log) {
     static const struct chart charts[] = {
-        {"Vector loss", "Sum of |truth \xe2\x88\x92 prediction| over the axes, a valid pixel, in pixels.",
-         {{"l_vec", "l_vec", "a"}, {"l_zero", "l_zero", "b"}}, .from_zero = true},
+        {"Vector loss",
+         "Sum of |truth \xe2\x88\x92 prediction| over the axes, a valid pixel, in pixels.",
+         {{"l_vec", "l_vec", "a"}, {"l_zero", "l_zero", "b"}},
+         .from_zero = true},
         {"l_vec / l_zero", "1 is nothing learnt, 0 is the truth.", {{"l_vec", "ratio", "a", "l_zero"}}, .from_zero = true},
-        {"Consistency loss", "1 \xe2\x88\x92 mean cosine of the two views' features at the same point.",
-         {{"l_con", "l_con", "a"}}, .from_zero = true},
+        {"Consistency loss",
+         "1 \xe2\x88\x92 mean cosine of the two views' features at the same point.",
+         {{"l_con", "l_con", "a"}},
+         .from_zero = true},
     };
     page_curves_begin(html, "");
     for (size_t i = 0; i < sizeof charts / sizeof *charts; i++) chart_add(html, &charts[i], log);
@@ -112,8 +112,8 @@ static void end_figure(struct text *html, const char *caption) {
     text_add(html, "</figcaption></figure>");
 }
 
-static cover_status add_plane(struct text *html, const struct pair_pictures *with, const struct plane *plane,
-                              const float *by_truth, const float *by_prediction) {
+static cover_status add_plane(struct text *html, const struct pair_pictures *with, const struct plane *plane, const float *by_truth,
+                              const float *by_prediction) {
     const struct report_pair *pair = with->pair;
     const struct grid *grid = &pair->grid;
     const struct {
@@ -148,8 +148,8 @@ static cover_status add_plane(struct text *html, const struct pair_pictures *wit
             TRY(picture_field(html, fields[i - 2].field, pair->mask, grid, plane, with->rim));
         } else {
             caption = differences[i - 6].caption;
-            TRY(picture_difference(html, pair->fixed, with->fixed, differences[i - 6].image, with->moving, pair->mask,
-                                   grid, pair->channels, plane));
+            TRY(picture_difference(html, pair->fixed, with->fixed, differences[i - 6].image, with->moving, pair->mask, grid,
+                                   pair->channels, plane));
         }
         end_figure(html, caption);
     }
@@ -167,16 +167,14 @@ static cover_status add_pair(struct text *html, const struct pair_pictures *with
     cover_status status = COVER_ERROR_MEMORY;
     if (!by_truth || !by_prediction) goto done;
     with->kernels->warp(by_truth, pair->moving, pair->truth, &pair->grid, pair->channels, with->coordinates, 0, 1);
-    with->kernels->warp(by_prediction, pair->moving, pair->predicted, &pair->grid, pair->channels, with->coordinates, 0,
-                        1);
+    with->kernels->warp(by_prediction, pair->moving, pair->predicted, &pair->grid, pair->channels, with->coordinates, 0, 1);
 
     text_add(html, "<div class=\"pair\"><h3>Pair %d", number);
     if (pair->name) {
         text_add(html, " &middot; ");
         html_add(html, pair->name);
     }
-    text_add(html,
-             "<small>mean error %.2f px, of a zero field %.2f px; %.0f&thinsp;%% of the pixels count</small></h3>",
+    text_add(html, "<small>mean error %.2f px, of a zero field %.2f px; %.0f&thinsp;%% of the pixels count</small></h3>",
              field_error(pair, pair->predicted), field_error(pair, NULL), 100 * valid_share(pair));
     struct plane planes[3];
     int count = picture_planes(planes, &pair->grid);
@@ -201,8 +199,7 @@ struct level_column {
     float *warped;
 };
 
-static cover_status fill_column(struct level_column *column, const struct pair_pictures *with, cover_context *context,
-                                int index) {
+static cover_status fill_column(struct level_column *column, const struct pair_pictures *with, cover_context *context, int index) {
     const struct report_pair *pair = with->pair;
     const struct grid *full = &pair->grid;
     int64_t pixels = grid_pixels(full);
@@ -216,9 +213,8 @@ static cover_status fill_column(struct level_column *column, const struct pair_p
         with->kernels->resize_corners(column->own, level->field, &level->grid, full, ndim, scale, 0, 1);
         column->field = column->own;
         number_print(column->caption, sizeof column->caption, "level %d \xc2\xb7 error %.2f px", index,
-                 field_error(pair, column->field));
-    } else
-        snprintf(column->caption, sizeof column->caption, "truth");
+                     field_error(pair, column->field));
+    } else snprintf(column->caption, sizeof column->caption, "truth");
     column->warped = memory_alloc(context, (size_t)(pixels * pair->channels) * sizeof(float));
     if (!column->warped) return COVER_ERROR_MEMORY;
     with->kernels->warp(column->warped, pair->moving, column->field, full, pair->channels, with->coordinates, 0, 1);
@@ -238,17 +234,13 @@ static cover_status add_levels(struct text *html, const struct pair_pictures *wi
         text_add(html, "<div class=\"row\" style=\"grid-template-columns:repeat(%d,1fr)\">", columns);
         for (int i = 0; i < columns; i++) {
             begin_figure(html);
-            if (row == 0)
-                GO(picture_field(html, column[i].field, pair->mask, &pair->grid, planes, with->rim));
-            else if (row == 1)
-                GO(picture_image(html, column[i].warped, &pair->grid, pair->channels, planes, with->moving));
+            if (row == 0) GO(picture_field(html, column[i].field, pair->mask, &pair->grid, planes, with->rim));
+            else if (row == 1) GO(picture_image(html, column[i].warped, &pair->grid, pair->channels, planes, with->moving));
             else
-                GO(picture_difference(html, pair->fixed, with->fixed, column[i].warped, with->moving, pair->mask,
-                                      &pair->grid, pair->channels, planes));
-            if (row == 2)
-                end_figure(html, column[i].caption);
-            else
-                text_add(html, "</figure>");
+                GO(picture_difference(html, pair->fixed, with->fixed, column[i].warped, with->moving, pair->mask, &pair->grid,
+                                      pair->channels, planes));
+            if (row == 2) end_figure(html, column[i].caption);
+            else text_add(html, "</figure>");
         }
         text_add(html, "</div>");
     }
@@ -265,19 +257,16 @@ static cover_status add_pairs(struct text *html, const void *data) {
     const struct report *report = data;
     if (report->pairs == 0) return COVER_OK;
     float rim = field_rim(report);
-    text_add(
-        html,
-        "<h2>View pairs</h2><p class=\"soft\">Two views of one image with a known field between them. Each point of "
-        "the fixed view is looked up in the moving view at the end of its vector; the network sees the two views "
-        "alone and answers with the predicted field. The moving view has its appearance changed (noise, contrast, "
-        "boxes painted over), so a difference stays even with the true field.</p><div class=\"legend\">");
+    text_add(html, "<h2>View pairs</h2><p class=\"soft\">Two views of one image with a known field between them. Each point of "
+                   "the fixed view is looked up in the moving view at the end of its vector; the network sees the two views "
+                   "alone and answers with the predicted field. The moving view has its appearance changed (noise, contrast, "
+                   "boxes painted over), so a difference stays even with the true field.</p><div class=\"legend\">");
     TRY(picture_wheel(html));
-    text_add(
-        html,
-        "<p class=\"soft\">The colour of a vector is where it points to on this wheel: at its centre 0, at its rim "
-        "%g&nbsp;pixels. Greyed: the point lies outside the moving view and does not count. Differences: "
-        "black is equal, white is the whole range of the image.</p></div>",
-        rim);
+    text_add(html,
+             "<p class=\"soft\">The colour of a vector is where it points to on this wheel: at its centre 0, at its rim "
+             "%g&nbsp;pixels. Greyed: the point lies outside the moving view and does not count. Differences: "
+             "black is equal, white is the whole range of the image.</p></div>",
+             rim);
     for (int p = 0; p < report->pairs; p++) {
         const struct report_pair *pair = &report->pair[p];
         struct pair_pictures with = {.pair = pair,
@@ -288,9 +277,8 @@ static cover_status add_pairs(struct text *html, const void *data) {
                                      .rim = rim};
         TRY(add_pair(html, &with, p + 1));
         if (p > 0 || pair->levels == 0) continue;
-        text_add(html,
-                 "<h3>Pair 1 through the pyramid<small>field, moving view by it, difference to the fixed view</small>"
-                 "</h3>");
+        text_add(html, "<h3>Pair 1 through the pyramid<small>field, moving view by it, difference to the fixed view</small>"
+                       "</h3>");
         TRY(add_levels(html, &with));
         text_add(html, "<p class=\"soft\">Coarse levels bring the whole into place; finer ones add what is left.</p>");
     }
@@ -310,7 +298,12 @@ static cover_status add_log(struct text *html, const void *data) {
 static cover_status (*const sections[])(struct text *html, const void *report) = {add_log, add_pairs};
 
 cover_status report_page_write(cover_context *context, const char *path, const struct report *report) {
-    const struct page page = {.kicker = "COVER pretraining", .run = report->run, .dataset = report->dataset,
-                              .config_json = report->config_json, .section = sections, .sections = 2, .report = report};
+    const struct page page = {.kicker = "COVER pretraining",
+                              .run = report->run,
+                              .dataset = report->dataset,
+                              .config_json = report->config_json,
+                              .section = sections,
+                              .sections = 2,
+                              .report = report};
     return page_write(context, path, &page);
 }

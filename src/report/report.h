@@ -105,8 +105,8 @@ struct curve { /* a line of a chart: which key of the log, under which name */
 };
 enum { CHART_CURVES = 3 };
 struct chart {
-    const char *title, *note;         /* plain text */
-    struct curve curve[CHART_CURVES]; /* for chart_add() */
+    const char *title, *note;           /* plain text */
+    struct curve curve[CHART_CURVES];   /* for chart_add() */
     bool logarithmic, from_zero, exact; /* exact: not smoothed */
     bool dots;                          /* each of few points is marked */
     double last_step, mark_step;        /* the axis goes at least so far; a vertical line there; 0 = none */
@@ -133,21 +133,20 @@ struct window {
 /* For qsort() of floats. */
 int picture_order(const void *a, const void *b);
 struct window picture_window(const float *data, const struct grid *grid, int channels);
-cover_status picture_image(struct text *html, const float *data, const struct grid *grid, int channels,
-                           const struct plane *plane, struct window window);
+cover_status picture_image(struct text *html, const float *data, const struct grid *grid, int channels, const struct plane *plane,
+                           struct window window);
 /* Angle = hue, length = saturation, `rim` pixels = full; outside the mask greyed. */
 cover_status picture_field(struct text *html, const float *field, const float *mask, const struct grid *grid,
                            const struct plane *plane, float rim);
 /* |a - b| of the windowed images, black = equal. */
-cover_status picture_difference(struct text *html, const float *a, struct window a_window, const float *b,
-                                struct window b_window, const float *mask, const struct grid *grid, int channels,
-                                const struct plane *plane);
+cover_status picture_difference(struct text *html, const float *a, struct window a_window, const float *b, struct window b_window,
+                                const float *mask, const struct grid *grid, int channels, const struct plane *plane);
 cover_status picture_wheel(struct text *html);
 /* The address (data:...) of a whole 2D image. */
 cover_status picture_address(struct text *html, const float *data, int64_t height, int64_t width, int channels,
                              struct window window);
 /* A slice whose longer side is at most `side`, by averaging: size = height, width; channels last, memory_free() it. */
-cover_status picture_slice(float **values, int64_t size[2], cover_context *context, const float *data,
-                           const struct grid *grid, int channels, const struct plane *plane, int64_t side);
+cover_status picture_slice(float **values, int64_t size[2], cover_context *context, const float *data, const struct grid *grid,
+                           int channels, const struct plane *plane, int64_t side);
 
 #endif

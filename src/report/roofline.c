@@ -46,7 +46,8 @@ static bool make_frame(struct frame *frame, const struct bench_figures *figures)
     for (int set = 0; set < 2; set++) {
         const struct bench_row *rows = set ? figures->layers : figures->ops;
         for (int i = 0; i < (set ? figures->layer_count : figures->op_count); i++)
-            if (on_the_chart(&rows[i])) any = true, make_room(frame, rows[i].flops / rows[i].bytes, rows[i].flops / rows[i].seconds);
+            if (on_the_chart(&rows[i]))
+                any = true, make_room(frame, rows[i].flops / rows[i].bytes, rows[i].flops / rows[i].seconds);
     }
     if (!any || !(peak->f32 > 0 && peak->bytes > 0)) return false;
     make_room(frame, peak->f32 / peak->bytes, peak->f32);
@@ -78,8 +79,8 @@ static void add_grid(struct text *svg, const struct frame *frame) {
     text_add(svg, "<text x=\"%d\" y=\"%d\">GFLOP/s</text>", 12, TOP - 8);
 }
 
-static void add_flat_roof(struct text *svg, const struct frame *frame, const struct peak_rates *peak, double rate, const char *style,
-                          const char *name) {
+static void add_flat_roof(struct text *svg, const struct frame *frame, const struct peak_rates *peak, double rate,
+                          const char *style, const char *name) {
     double x = x_of(frame, rate / peak->bytes), y = y_of(frame, rate);
     text_add(svg, "<path class=\"%s\" d=\"M%.1f %.1fH%d\"/><text x=\"%d\" y=\"%.1f\" text-anchor=\"end\">%s, %.0f GFLOP/s</text>",
              style, x, y, WIDTH - RIGHT, WIDTH - RIGHT, y - 6, name, rate / 1e9);
@@ -87,15 +88,19 @@ static void add_flat_roof(struct text *svg, const struct frame *frame, const str
 
 static void add_roofs(struct text *svg, const struct frame *frame, const struct bench_figures *figures) {
     const struct peak_rates *peak = &figures->peak.one;
-    double winograd = winograd_roof(figures), top = fmax(winograd, fmax(peak->f32, peak->bf16)), foot = pow(10, fmax(frame->x_low, frame->y_low - log10(peak->bytes)));
+    double winograd = winograd_roof(figures), top = fmax(winograd, fmax(peak->f32, peak->bf16)),
+           foot = pow(10, fmax(frame->x_low, frame->y_low - log10(peak->bytes)));
     double x1 = x_of(frame, foot), y1 = y_of(frame, foot * peak->bytes), x2 = x_of(frame, top / peak->bytes), y2 = y_of(frame, top);
     text_add(svg, "<path class=\"roof\" d=\"M%.1f %.1fL%.1f %.1f\"/>", x1, y1, x2, y2);
     double x = x1 + 0.35 * (x2 - x1), y = y1 + 0.35 * (y2 - y1);
-    text_add(svg, "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\" transform=\"rotate(%.2f %.1f %.1f)\">memory, %.0f GB/s</text>", x,
+    text_add(svg,
+             "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\" transform=\"rotate(%.2f %.1f %.1f)\">memory, %.0f GB/s</text>", x,
              y - 7, atan2(y2 - y1, x2 - x1) * 180 / acos(-1), x, y, peak->bytes / 1e9);
     add_flat_roof(svg, frame, peak, peak->f32, "roof", "fp32");
     if (peak->bf16 > 0) add_flat_roof(svg, frame, peak, peak->bf16, "roof", "bf16");
-    if (winograd > 0) add_flat_roof(svg, frame, peak, winograd, "mark", winograd > winograd_gain * peak->f32 ? "bf16 by Winograd" : "fp32 by Winograd");
+    if (winograd > 0)
+        add_flat_roof(svg, frame, peak, winograd, "mark",
+                      winograd > winograd_gain * peak->f32 ? "bf16 by Winograd" : "fp32 by Winograd");
 }
 
 /* The colour of an operation: its place among those on the chart. */
@@ -120,7 +125,8 @@ static void add_dot(struct text *svg, const struct frame *frame, const struct be
         text_add(svg, " (%s)", row->size);
     }
     text_add(svg, ": %.3g ms, %.1f%% of the time, %.0f GFLOP/s, %.1f GB/s, %.1f FLOP a byte, %.2f times its floor</title></circle>",
-             1e3 * row->seconds, 100 * share, rate / 1e9, row->bytes / row->seconds / 1e9, intensity, row->seconds / row->floor_seconds);
+             1e3 * row->seconds, 100 * share, rate / 1e9, row->bytes / row->seconds / 1e9, intensity,
+             row->seconds / row->floor_seconds);
 }
 
 void roofline_add(struct text *html, const struct bench_figures *figures) {
@@ -138,8 +144,11 @@ void roofline_add(struct text *html, const struct bench_figures *figures) {
         if (on_the_chart(&figures->layers[i])) add_dot(html, &frame, figures, &figures->layers[i]);
     for (int i = 0; i < figures->op_count; i++) /* the largest first, so that none hides another */
         if (on_the_chart(&figures->ops[i])) add_dot(html, &frame, figures, &figures->ops[i]);
-    text_add(html, "</svg><p>Both axes are logarithmic. Large dots: operations, their area grows with their share of the time; small dots: "
-                   "their layers; the pointer shows figures. What is neither convolution nor MoV has no FLOPs counted, and stands "
-                   "in the table alone. Convolutions are counted as direct convolution: Winograd's form multiplies 2.25 times less, so its "
-                   "dots may lie above the roof, up to the dotted line. So may layers whose data is still in the cache lie above the memory's.</p></figure>");
+    text_add(
+        html,
+        "</svg><p>Both axes are logarithmic. Large dots: operations, their area grows with their share of the time; small dots: "
+        "their layers; the pointer shows figures. What is neither convolution nor MoV has no FLOPs counted, and stands "
+        "in the table alone. Convolutions are counted as direct convolution: Winograd's form multiplies 2.25 times less, so its "
+        "dots may lie above the roof, up to the dotted line. So may layers whose data is still in the cache lie above the "
+        "memory's.</p></figure>");
 }

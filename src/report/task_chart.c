@@ -36,8 +36,8 @@ static int64_t dice_of_class(double *sorted, const struct task_report *report, i
     return count;
 }
 
-static void add_box(struct text *html, const struct boxes *boxes, const struct task_report *report, int c,
-                    const double *sorted, int64_t count) {
+static void add_box(struct text *html, const struct boxes *boxes, const struct task_report *report, int c, const double *sorted,
+                    int64_t count) {
     const double x = LEFT + boxes->column * (c - 0.5), half = fmin(48, 0.28 * boxes->column);
     const double q1 = percentile_sorted(sorted, count, 0.25), q3 = percentile_sorted(sorted, count, 0.75);
     double low = q1, high = q3;
@@ -47,12 +47,12 @@ static void add_box(struct text *html, const struct boxes *boxes, const struct t
     }
     text_add(html, "<g class=\"c%d\">", (c - 1) % TASK_COLOURS);
     text_add(html, "<path class=\"whisker\" d=\"M%.1f %.1fV%.1fM%.1f %.1fV%.1fM%.1f %.1fh%.1fM%.1f %.1fh%.1f\"/>", x,
-             box_y(boxes, low), box_y(boxes, q1), x, box_y(boxes, q3), box_y(boxes, high), x - half / 2,
-             box_y(boxes, low), half, x - half / 2, box_y(boxes, high), half);
+             box_y(boxes, low), box_y(boxes, q1), x, box_y(boxes, q3), box_y(boxes, high), x - half / 2, box_y(boxes, low), half,
+             x - half / 2, box_y(boxes, high), half);
     text_add(html, "<rect class=\"box\" x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\" rx=\"3\"/>", x - half,
              box_y(boxes, q3), 2 * half, box_y(boxes, q1) - box_y(boxes, q3));
-    text_add(html, "<path class=\"median\" d=\"M%.1f %.1fh%.1f\"/>", x - half,
-             box_y(boxes, percentile_sorted(sorted, count, 0.5)), 2 * half);
+    text_add(html, "<path class=\"median\" d=\"M%.1f %.1fh%.1f\"/>", x - half, box_y(boxes, percentile_sorted(sorted, count, 0.5)),
+             2 * half);
     for (int64_t i = 0; i < report->cases; i++) { /* side by side by a fixed rule, so that few cover each other */
         const double dice = report->dice[i * report->classes + c];
         if (isfinite(dice))
@@ -74,21 +74,17 @@ cover_status task_boxes(struct text *html, const struct task_report *report) {
         if (dice_of_class(sorted, report, c) > 0) least = fmin(least, sorted[0]);
     boxes.low = fmax(0, fmin(0.8, floor(least * 10 - 0.3) / 10));
     text_add(html, "<figure class=\"chart\"><figcaption><b>Dice of each class over the cases</b></figcaption>");
-    text_add(html, "<svg viewBox=\"0 0 %d %d\" role=\"img\" aria-label=\"Dice of each class\">", boxes.width,
-             boxes.height);
+    text_add(html, "<svg viewBox=\"0 0 %d %d\" role=\"img\" aria-label=\"Dice of each class\">", boxes.width, boxes.height);
     const double step = boxes.low > 0.45 ? 0.1 : 0.2;
     for (double dice = 1; dice >= boxes.low - 1e-9; dice -= step)
-        text_add(html,
-                 "<path class=\"grid\" d=\"M%d %.1fH%d\"/><text x=\"%d\" y=\"%.1f\" text-anchor=\"end\">%.1f</text>",
-                 LEFT, box_y(&boxes, dice), boxes.width - RIGHT, LEFT - 7, box_y(&boxes, dice) + 4.5, fabs(dice));
+        text_add(html, "<path class=\"grid\" d=\"M%d %.1fH%d\"/><text x=\"%d\" y=\"%.1f\" text-anchor=\"end\">%.1f</text>", LEFT,
+                 box_y(&boxes, dice), boxes.width - RIGHT, LEFT - 7, box_y(&boxes, dice) + 4.5, fabs(dice));
     for (int c = 1; c < report->classes; c++) {
         const int64_t count = dice_of_class(sorted, report, c);
         if (count > 0) add_box(html, &boxes, report, c, sorted, count);
     }
-    text_add(
-        html,
-        "</svg><p>Box: quartiles; bar: median; whiskers: the furthest case within 1.5 box heights; a dot is a case."
-        "</p></figure>");
+    text_add(html, "</svg><p>Box: quartiles; bar: median; whiskers: the furthest case within 1.5 box heights; a dot is a case."
+                   "</p></figure>");
     memory_free(html->context, sorted);
     return COVER_OK;
 }
@@ -116,12 +112,11 @@ static void add_roc(struct text *html, const struct roc_point *point, int64_t po
 static void add_roc_frame(struct text *html) {
     text_add(html, "<svg viewBox=\"0 0 %d %d\" role=\"img\" aria-label=\"ROC curves\">", ROC_SIDE, ROC_SIDE);
     for (int i = 0; i <= 4; i++)
-        text_add(
-            html,
-            "<path class=\"grid\" d=\"M%d %.1fH%dM%.1f %dV%d\"/><text x=\"%d\" y=\"%.1f\" text-anchor=\"end\">%g</text>"
-            "<text x=\"%.1f\" y=\"%d\" text-anchor=\"middle\">%g</text>",
-            LEFT, roc_y(i / 4.0), ROC_SIDE - RIGHT, roc_x(i / 4.0), TOP, ROC_SIDE - BOTTOM, LEFT - 7,
-            roc_y(i / 4.0) + 4.5, i / 4.0, roc_x(i / 4.0), ROC_SIDE - 14, i / 4.0);
+        text_add(html,
+                 "<path class=\"grid\" d=\"M%d %.1fH%dM%.1f %dV%d\"/><text x=\"%d\" y=\"%.1f\" text-anchor=\"end\">%g</text>"
+                 "<text x=\"%.1f\" y=\"%d\" text-anchor=\"middle\">%g</text>",
+                 LEFT, roc_y(i / 4.0), ROC_SIDE - RIGHT, roc_x(i / 4.0), TOP, ROC_SIDE - BOTTOM, LEFT - 7, roc_y(i / 4.0) + 4.5,
+                 i / 4.0, roc_x(i / 4.0), ROC_SIDE - 14, i / 4.0);
     text_add(html, "<path class=\"mark\" d=\"M%.1f %.1fL%.1f %.1f\"/>", roc_x(0), roc_y(0), roc_x(1), roc_y(1));
 }
 
@@ -153,10 +148,8 @@ cover_status task_roc(struct text *html, const struct task_report *report) {
     for (int c = first; c < report->classes; c++) {
         text_add(html, "<span class=\"key c%d\">", c % TASK_COLOURS);
         html_add(html, report->names[c]);
-        if (isfinite(auc[c]))
-            text_add(html, " <i>%.3f</i></span>", auc[c]);
-        else
-            text_add(html, " <i>no curve</i></span>");
+        if (isfinite(auc[c])) text_add(html, " <i>%.3f</i></span>", auc[c]);
+        else text_add(html, " <i>no curve</i></span>");
     }
     text_add(html, "</figcaption>");
     add_roc_frame(html);

@@ -32,8 +32,7 @@ static double rank_of(const struct task_report *report, int64_t row) {
     return report->truth && report->truth[row] == best ? 2 - sure : sure;
 }
 
-cover_status task_examples_choose(int64_t *row, int *chosen, int most, cover_context *context,
-                                  const struct task_report *report) {
+cover_status task_examples_choose(int64_t *row, int *chosen, int most, cover_context *context, const struct task_report *report) {
     struct ranked *ranked = memory_alloc(context, (size_t)(report->cases + 1) * sizeof *ranked);
     int64_t count = 0;
     if (!ranked) return COVER_ERROR_MEMORY;
@@ -53,9 +52,7 @@ cover_status task_examples_choose(int64_t *row, int *chosen, int most, cover_con
 
 /* ---- planes */
 
-int task_example_planes(const struct task_example *example) {
-    return example->grid.ndim == 3 && example->truth ? 3 : 1;
-}
+int task_example_planes(const struct task_example *example) { return example->grid.ndim == 3 && example->truth ? 3 : 1; }
 
 /* Through the middle of what the truth marks, or of the image when it marks nothing. */
 static struct plane choose_plane(const struct task_example *example, int index) {
@@ -77,21 +74,20 @@ static struct plane choose_plane(const struct task_example *example, int index) 
 }
 
 /* The nearest label of each pixel of a picture of this size; NULL when memory is short. */
-static uint16_t *take_labels(cover_context *context, const uint16_t *labels, const struct grid *grid,
-                             const struct plane *plane, const int64_t size[2]) {
+static uint16_t *take_labels(cover_context *context, const uint16_t *labels, const struct grid *grid, const struct plane *plane,
+                             const int64_t size[2]) {
     const int64_t stride[3] = {grid->size[1] * grid->size[2], grid->size[2], 1};
     const int64_t rows = grid->size[plane->row_axis], columns = grid->size[plane->column_axis];
     uint16_t *out = memory_alloc(context, (size_t)(size[0] * size[1]) * sizeof *out);
     for (int64_t y = 0; out && y < size[0]; y++)
         for (int64_t x = 0; x < size[1]; x++)
-            out[y * size[1] + x] = labels[(2 * y + 1) * rows / (2 * size[0]) * stride[plane->row_axis] +
-                                          (2 * x + 1) * columns / (2 * size[1]) * stride[plane->column_axis] +
-                                          plane->at * stride[plane->through]];
+            out[y * size[1] + x] =
+                labels[(2 * y + 1) * rows / (2 * size[0]) * stride[plane->row_axis] +
+                       (2 * x + 1) * columns / (2 * size[1]) * stride[plane->column_axis] + plane->at * stride[plane->through]];
     return out;
 }
 
-cover_status task_example_plane(struct task_example *out, cover_context *context, const struct task_example *example,
-                                int index) {
+cover_status task_example_plane(struct task_example *out, cover_context *context, const struct task_example *example, int index) {
     const struct plane plane = choose_plane(example, index);
     struct task_example flat = *example;
     float *image = NULL;
@@ -137,9 +133,8 @@ static void add_outline(struct text *svg, const struct label_slice *slice, int c
         const int64_t lines = down ? slice->width : slice->height, length = down ? slice->height : slice->width;
         for (int64_t line = 0; line <= lines; line++)
             for (int64_t at = 0, from = -1; at <= length; at++) {
-                const bool edge =
-                    at < length && (down ? is_class(slice, at, line - 1, c) != is_class(slice, at, line, c)
-                                         : is_class(slice, line - 1, at, c) != is_class(slice, line, at, c));
+                const bool edge = at < length && (down ? is_class(slice, at, line - 1, c) != is_class(slice, at, line, c)
+                                                       : is_class(slice, line - 1, at, c) != is_class(slice, line, at, c));
                 if (edge && from < 0) from = at;
                 if (edge || from < 0) continue;
                 text_add(&path, down ? "M%lld %lldv%lld" : "M%lld %lldh%lld", (long long)(down ? line : from),
@@ -161,8 +156,7 @@ static const struct {
     const char *name, *colour;
 } differences[] = {[MISSED] = {"missed", "missed"}, [ADDED] = {"added", "added"}, [OTHER] = {"another class", "other"}};
 
-static enum difference difference_at(const struct label_slice *truth, const struct label_slice *predicted,
-                                     int64_t pixel) {
+static enum difference difference_at(const struct label_slice *truth, const struct label_slice *predicted, int64_t pixel) {
     const uint16_t is = truth->label[pixel], taken = predicted->label[pixel];
     return is == taken ? SAME : taken == 0 ? MISSED : is == 0 ? ADDED : OTHER;
 }
@@ -176,8 +170,7 @@ static void add_difference(struct text *svg, const struct label_slice *truth, co
             const bool inside = x < truth->width && difference_at(truth, predicted, y * truth->width + x) == kind;
             if (inside && from < 0) from = x;
             if (inside || from < 0) continue;
-            text_add(svg, "M%lld %lldh%lldv1h-%lldz", (long long)from, (long long)y, (long long)(x - from),
-                     (long long)(x - from));
+            text_add(svg, "M%lld %lldh%lldv1h-%lldz", (long long)from, (long long)y, (long long)(x - from), (long long)(x - from));
             from = -1;
         }
     text_add(svg, "\"/>");
@@ -187,8 +180,7 @@ static void add_difference(struct text *svg, const struct label_slice *truth, co
 
 /* The first panel holds the picture, the others show it again. */
 static void begin_panel(struct text *html, const int64_t size[2], int picture) {
-    text_add(html, "<figure class=\"over\"><svg viewBox=\"0 0 %lld %lld\" role=\"img\">", (long long)size[1],
-             (long long)size[0]);
+    text_add(html, "<figure class=\"over\"><svg viewBox=\"0 0 %lld %lld\" role=\"img\">", (long long)size[1], (long long)size[0]);
     if (picture >= 0) text_add(html, "<use href=\"#picture-%d\"/>", picture);
 }
 static void end_panel(struct text *html, const char *caption) {
@@ -198,8 +190,7 @@ static void end_panel(struct text *html, const char *caption) {
 }
 
 /* `plane`: 2D, with truth and prediction. */
-static cover_status add_plane(struct text *html, const struct task_report *report, const struct task_example *plane,
-                              int picture) {
+static cover_status add_plane(struct text *html, const struct task_report *report, const struct task_example *plane, int picture) {
     const int64_t size[2] = {plane->grid.size[1], plane->grid.size[2]};
     const struct label_slice truth = {size[0], size[1], plane->truth}, predicted = {size[0], size[1], plane->predicted};
     text_add(html, "<div class=\"row four\">");
@@ -232,10 +223,8 @@ static void add_case_heading(struct text *html, const struct task_report *report
         for (int c = 1; c < report->classes && c <= TASK_COLOURS; c++) {
             text_add(html, "%s ", c > 1 ? "," : "");
             html_add(html, report->names[c]);
-            if (isfinite(dice[c]))
-                text_add(html, " %.3f", dice[c]);
-            else
-                text_add(html, " \xe2\x80\x93");
+            if (isfinite(dice[c])) text_add(html, " %.3f", dice[c]);
+            else text_add(html, " \xe2\x80\x93");
         }
         text_add(html, "</small>");
     }

@@ -12,13 +12,11 @@ enum { CLASS_LINES = TASK_COLOURS, TABLE_CASES = 500 };
 /* ---- summary */
 
 /* Mean Dice over the cases with its bootstrap interval, or the macro AUC; false without cases. */
-static cover_status main_figure(struct interval *figure, bool *known, cover_context *context,
-                                const struct task_report *report) {
+static cover_status main_figure(struct interval *figure, bool *known, cover_context *context, const struct task_report *report) {
     static const double CONFIDENCE = 0.95;
     cover_status status = COVER_OK;
     *known = false;
-    if (report->cases < 1 || !(report->segmentation ? (const void *)report->dice : (const void *)report->score))
-        return COVER_OK;
+    if (report->cases < 1 || !(report->segmentation ? (const void *)report->dice : (const void *)report->score)) return COVER_OK;
     if (report->segmentation) {
         double *means = memory_alloc(context, (size_t)report->cases * sizeof *means);
         if (!means) return COVER_ERROR_MEMORY;
@@ -41,8 +39,7 @@ static void add_tiles(struct text *html, const struct task_report *report) {
         double accuracy = NAN;
         if (ranking_confusion(NULL, &accuracy, &cases) != COVER_OK) accuracy = NAN;
         page_tile_number(html, "accuracy", accuracy, "");
-    } else
-        page_tile_number(html, "classes", report->classes > 1 ? report->classes - 1 : NAN, "");
+    } else page_tile_number(html, "classes", report->classes > 1 ? report->classes - 1 : NAN, "");
     page_tile_number(html, "validation cases", (double)report->cases, "");
     page_tile_number(html, "best step", report->best_step > 0 ? (double)report->best_step : NAN, "");
     page_tile_number(html, "steps", report_last_step(&report->log), "");
@@ -58,15 +55,11 @@ static cover_status add_summary(struct text *html, const void *data) {
     TRY(main_figure(&figure, &known, html->context, report));
     text_add(html, "<div class=\"summary\"><div class=\"big\"><p class=\"soft\">%s</p>",
              report->segmentation ? "mean Dice" : "AUC, mean over the classes");
-    if (known)
-        text_add(html, "<b>%.3f</b>", figure.mean);
-    else
-        text_add(html, "<b>&ndash;</b>");
+    if (known) text_add(html, "<b>%.3f</b>", figure.mean);
+    else text_add(html, "<b>&ndash;</b>");
     if (known && isfinite(figure.low))
-        text_add(
-            html,
-            "<p class=\"soft\">%.3f to %.3f in 95&thinsp;%% of 2000 bootstrap draws of the %lld validation cases.</p>",
-            figure.low, figure.high, (long long)figure.count);
+        text_add(html, "<p class=\"soft\">%.3f to %.3f in 95&thinsp;%% of 2000 bootstrap draws of the %lld validation cases.</p>",
+                 figure.low, figure.high, (long long)figure.count);
     text_add(html, "</div>");
     add_tiles(html, report);
     return COVER_OK;
@@ -85,10 +78,8 @@ static void add_group(struct text *html, const struct task_report *report, struc
         const char *name = series->name + strlen(prefix);
         int colour = count;
         for (int c = 0; c < report->classes; c++)
-            if (strcmp(report->names[c], name) == 0)
-                colour = (c + report->classes - (int)report->segmentation) % report->classes;
-        lines[count++] =
-            (struct chart_line){name, colours[colour % TASK_COLOURS], series->step, series->value, series->count};
+            if (strcmp(report->names[c], name) == 0) colour = (c + report->classes - (int)report->segmentation) % report->classes;
+        lines[count++] = (struct chart_line){name, colours[colour % TASK_COLOURS], series->step, series->value, series->count};
     }
     chart_lines(html, &chart, lines, count);
 }
@@ -97,16 +88,25 @@ static cover_status add_curves(struct text *html, const void *data) {
     const struct task_report *report = data;
     const double best = (double)report->best_step;
     const bool dense = report->segmentation;
-    const struct chart loss = {
-        "Training loss", dense ? "Cross-entropy and Dice loss of the training batches." : "Cross-entropy of the training batches.",
-        {{"loss", "loss", "a"}, {dense ? "cross_entropy" : NULL, "cross-entropy", "c3"}, {dense ? "dice_loss" : NULL, "Dice loss", "b"}},
-        .from_zero = true};
+    const struct chart loss = {"Training loss",
+                               dense ? "Cross-entropy and Dice loss of the training batches."
+                                     : "Cross-entropy of the training batches.",
+                               {{"loss", "loss", "a"},
+                                {dense ? "cross_entropy" : NULL, "cross-entropy", "c3"},
+                                {dense ? "dice_loss" : NULL, "Dice loss", "b"}},
+                               .from_zero = true};
     const struct chart validation = {
-        "Validation", dense ? "Mean Dice of the validation cases." : "AUC and accuracy of the validation cases.",
+        "Validation",
+        dense ? "Mean Dice of the validation cases." : "AUC and accuracy of the validation cases.",
         {{dense ? "val.mean_dice" : "val.auc", dense ? "mean Dice" : "AUC", "a"}, {"val.accuracy", "accuracy", "b"}},
-        .exact = true, .dots = true, .mark_step = best};
-    const struct chart classes = {.title = dense ? "Validation Dice by class" : "Validation AUC by class", .exact = true, .dots = true,
-                                  .mark_step = best, .last_step = report_last_step(&report->log)};
+        .exact = true,
+        .dots = true,
+        .mark_step = best};
+    const struct chart classes = {.title = dense ? "Validation Dice by class" : "Validation AUC by class",
+                                  .exact = true,
+                                  .dots = true,
+                                  .mark_step = best,
+                                  .last_step = report_last_step(&report->log)};
     if (report->log.count == 0) return COVER_OK;
     page_curves_begin(html, " The dashed line is the step whose weights are kept.");
     chart_add(html, &loss, &report->log);
@@ -120,10 +120,8 @@ static cover_status add_curves(struct text *html, const void *data) {
 /* ---- figures of the cases */
 
 static void add_cell(struct text *html, double value) {
-    if (isfinite(value))
-        text_add(html, "<td>%.4f</td>", value);
-    else
-        text_add(html, "<td>\xe2\x80\x93</td>");
+    if (isfinite(value)) text_add(html, "<td>%.4f</td>", value);
+    else text_add(html, "<td>\xe2\x80\x93</td>");
 }
 
 static void add_case_table(struct text *html, const struct task_report *report) {
@@ -140,16 +138,15 @@ static void add_case_table(struct text *html, const struct task_report *report) 
         text_add(html, "</tr><tr><th>");
         html_add(html, report->case_names && report->case_names[i] ? report->case_names[i] : "");
         text_add(html, "</th>");
-        if (report->segmentation)
-            add_cell(html, task_case_dice(report, i));
+        if (report->segmentation) add_cell(html, task_case_dice(report, i));
         else if (report->truth) {
             text_add(html, "<td>");
             html_add(html, report->names[report->truth[i]]);
             text_add(html, "</td>");
         }
         for (int c = first; c < report->classes; c++) {
-            const double value = report->segmentation ? report->dice[i * report->classes + c]
-                                                      : (double)report->score[i * report->classes + c];
+            const double value =
+                report->segmentation ? report->dice[i * report->classes + c] : (double)report->score[i * report->classes + c];
             add_cell(html, value);
         }
     }
@@ -184,7 +181,11 @@ static cover_status (*const sections[])(struct text *html, const void *report) =
 cover_status task_page_write(cover_context *context, const char *path, const struct task_report *report) {
     const struct page page = {.kicker = report->segmentation ? "COVER fine-tuning &middot; segmentation"
                                                              : "COVER fine-tuning &middot; classification",
-                              .run = report->run, .dataset = report->dataset, .config_json = report->config_json,
-                              .section = sections, .sections = 4, .report = report};
+                              .run = report->run,
+                              .dataset = report->dataset,
+                              .config_json = report->config_json,
+                              .section = sections,
+                              .sections = 4,
+                              .report = report};
     return page_write(context, path, &page);
 }

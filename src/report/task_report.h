@@ -22,8 +22,7 @@ struct task_example {
 /* What the page shows of an example: planes through the middle of what the truth marks (3 of a volume, 1 in 2D),
  * brought down to the size of a picture, as a 2D example with arrays of its own. */
 int task_example_planes(const struct task_example *example);
-cover_status task_example_plane(struct task_example *plane, cover_context *context, const struct task_example *example,
-                                int index);
+cover_status task_example_plane(struct task_example *plane, cover_context *context, const struct task_example *example, int index);
 void task_example_free(struct task_example *plane, cover_context *context);
 
 struct task_report {
@@ -50,8 +49,7 @@ struct task_report {
 
 /* Rows of cases worth a picture: from the lowest to the highest mean Dice in equal steps; of classification those taken
  * for another class with the highest score first, then the least sure.  row[most]; *chosen <= most are written. */
-cover_status task_examples_choose(int64_t *row, int *chosen, int most, cover_context *context,
-                                  const struct task_report *report);
+cover_status task_examples_choose(int64_t *row, int *chosen, int most, cover_context *context, const struct task_report *report);
 
 /* Write the page: path is replaced in one move.  Sections whose parts are missing (no log, cases or examples) are left
  * out; a class that all or no cases have is listed without a ROC curve. */

@@ -50,7 +50,8 @@ static inline void scene_draw(const struct scene *s, int64_t i, float *image, ui
     struct random_stream stream = random_stream(s->variant, RANDOM_TEST, (uint64_t)i, 0);
     double middle = (double)s->size / 2, third = (double)s->size / 6;
     double cz = middle + random_uniform(&stream, -2, 2), cy = middle + random_uniform(&stream, (float)-third, (float)third),
-           cx = middle + random_uniform(&stream, (float)-third, (float)third), r = (double)s->size * random_uniform(&stream, 0.2f, 0.3f);
+           cx = middle + random_uniform(&stream, (float)-third, (float)third),
+           r = (double)s->size * random_uniform(&stream, 0.2f, 0.3f);
     for (int64_t p = 0; p < scene_pixels(s); p++) {
         int64_t x = p % s->size, y = p / s->size % s->size, z = p / s->size / s->size;
         double d = s->dims == 3 ? sqrt((z - cz) * (z - cz) + (y - cy) * (y - cy) + (x - cx) * (x - cx)) : hypot(y - cy, x - cx);
@@ -89,8 +90,10 @@ static inline cover_status scene_entry(void *user, int64_t i, struct dataset_ent
     struct dataset_row *row = &entry->row;
     void *stored;
     *row = (struct dataset_row){.size = {s->dims == 3 ? (uint32_t)s->size : 1, (uint32_t)s->size, (uint32_t)s->size},
-                                .dtype = s->nan_case ? 2 : 0, .label_dtype = s->kind == DISC ? 0 : DATASET_NO_LABEL,
-                                .class_index = s->kind == PATTERN ? scene_class(s, i) : -1, .multilabel = s->kind == SET,
+                                .dtype = s->nan_case ? 2 : 0,
+                                .label_dtype = s->kind == DISC ? 0 : DATASET_NO_LABEL,
+                                .class_index = s->kind == PATTERN ? scene_class(s, i) : -1,
+                                .multilabel = s->kind == SET,
                                 .class_set = s->kind == SET ? (uint64_t)scene_class(s, i) : 0,
                                 .split = s->split_of ? s->split_of(i) : 0};
     if (s->kind == DISC) {
@@ -175,11 +178,19 @@ static inline cover_dataset *make_data(struct scene scene, const char *path) {
     scene.dims = scene.dims ? scene.dims : 2, scene.channels = scene.channels ? scene.channels : 1;
     scene.classes = scene.classes ? scene.classes : 2, scene.samples = scene.samples ? scene.samples : 10;
     scene.size = scene.size ? scene.size : scene.dims == 3 ? 16 : 32;
-    snprintf(about, sizeof about, "{\"options\": {\"dims\": %d, \"channels\": 0, \"size\": [0, 0, 0], \"spacing_mm\": [0, 0, 0], "
+    snprintf(about, sizeof about,
+             "{\"options\": {\"dims\": %d, \"channels\": 0, \"size\": [0, 0, 0], \"spacing_mm\": [0, 0, 0], "
              "\"window\": [0, 0], \"percentile\": [0, 0]}, \"class_names\": [\"rows\", \"columns\", \"plain\"], \"label_names\": "
-             "{\"background\": 0, \"disc\": 1, \"core\": 2}, \"ignore_label\": %d}", scene.dims, scene.ignore_rows ? scene.classes : -1);
-    struct dataset_content content = {.samples = scene.samples, .dims = scene.dims, .channels = scene.channels, .classes = scene.classes,
-                                      .multilabel = scene.kind == SET, .about = about, .entry = scene_entry, .stored = scene_stored,
+             "{\"background\": 0, \"disc\": 1, \"core\": 2}, \"ignore_label\": %d}",
+             scene.dims, scene.ignore_rows ? scene.classes : -1);
+    struct dataset_content content = {.samples = scene.samples,
+                                      .dims = scene.dims,
+                                      .channels = scene.channels,
+                                      .classes = scene.classes,
+                                      .multilabel = scene.kind == SET,
+                                      .about = about,
+                                      .entry = scene_entry,
+                                      .stored = scene_stored,
                                       .user = &scene};
     struct dataset_directory written;
     int descriptor = open(own, O_RDWR | O_CREAT | O_TRUNC, 0666);
@@ -191,7 +202,9 @@ static inline cover_dataset *make_data(struct scene scene, const char *path) {
 
 /* ---- tasks */
 
-static inline void set(cover_config *config, const char *name, const char *value) { ck_assert_ok(cover_config_set(config, name, value)); }
+static inline void set(cover_config *config, const char *name, const char *value) {
+    ck_assert_ok(cover_config_set(config, name, value));
+}
 
 /* "NAME=VALUE NAME=VALUE ..." */
 static inline void set_all(cover_config *config, const char *settings) {
@@ -267,12 +280,12 @@ static inline bool same_files(const char *a, const char *b) {
     return same;
 }
 
-#define ck_assert_fails(call, expected, ...)                                                                          \
-    do {                                                                                                              \
-        cover_status got_status = (call);                                                                             \
-        const char *parts[] = {__VA_ARGS__};                                                                          \
-        ck_assert_msg(got_status == (expected), "%s: %s", cover_status_name(got_status), cover_error_text());         \
-        for (size_t part_ = 0; part_ < sizeof parts / sizeof *parts; part_++)                                         \
+#define ck_assert_fails(call, expected, ...)                                                                                       \
+    do {                                                                                                                           \
+        cover_status got_status = (call);                                                                                          \
+        const char *parts[] = {__VA_ARGS__};                                                                                       \
+        ck_assert_msg(got_status == (expected), "%s: %s", cover_status_name(got_status), cover_error_text());                      \
+        for (size_t part_ = 0; part_ < sizeof parts / sizeof *parts; part_++)                                                      \
             ck_assert_msg(strstr(cover_error_text(), parts[part_]) != NULL, "no \"%s\" in: %s", parts[part_], cover_error_text()); \
     } while (0)
 

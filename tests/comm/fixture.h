@@ -53,8 +53,16 @@ static inline void setup(void) {
     make_data(data_path, 1);
     ck_assert_ok(cover_config_create(&config, context, "demo"));
     static const char *const values[][2] = {
-        {"widths", "8,8,8,16,16,16,8,8,8"}, {"heads", "2,2,1,1,1"}, {"crop", "32x32"}, {"work", "40x40"},  {"batch", "5"},
-        {"steps", "6"},                     {"warmup", "2"},        {"radius", "2"},   {"log_every", "2"}, {"save_every", "2"},
+        {"widths", "8,8,8,16,16,16,8,8,8"},
+        {"heads", "2,2,1,1,1"},
+        {"crop", "32x32"},
+        {"work", "40x40"},
+        {"batch", "5"},
+        {"steps", "6"},
+        {"warmup", "2"},
+        {"radius", "2"},
+        {"log_every", "2"},
+        {"save_every", "2"},
     };
     for (size_t i = 0; i < sizeof values / sizeof *values; i++) set(values[i][0], values[i][1]);
 }

@@ -6,7 +6,7 @@
 enum { STEPS = 6 };
 
 struct trial {
-    int from, steps;  /* steps before, and to make */
+    int from, steps; /* steps before, and to make */
     const char *load, *save;
     double loss[STEPS], norm[STEPS];
     float *weights; /* of rank 0 */
@@ -125,7 +125,8 @@ static void bad_number_work(cover_context *own, int rank, void *user) {
     if (rank == 1) engine->weights[engine->model.parameters.rows[row].offset] = NAN;
     ck_assert_ok(engine_weights_changed(engine));
     ck_assert_int_eq(cover_trainer_step(NULL, made.trainer), COVER_ERROR_NUMERIC);
-    ck_assert_msg(strstr(cover_error_text(), "step 2, pair 2: ") != NULL, "%s", cover_error_text()); /* the first that is rank 1's */
+    ck_assert_msg(strstr(cover_error_text(), "step 2, pair 2: ") != NULL, "%s",
+                  cover_error_text()); /* the first that is rank 1's */
     ck_assert_ptr_nonnull(strstr(cover_error_text(), "backbone.up2.conv.double_conv.0"));
     ck_assert_int_eq(made.trainer->core.step, 1);
     end(&made);
@@ -167,7 +168,8 @@ static void cancel_work(cover_context *own, int rank, void *user) {
     ck_assert_int_eq(made.trainer->core.step, 1);
     cover_context_resume(own);
     ck_assert_ok(cover_trainer_step(NULL, made.trainer));
-    sum[rank] = checksum(made.trainer->core.engine->weights, (size_t)made.trainer->core.engine->model.parameters.floats * sizeof(float));
+    sum[rank] =
+        checksum(made.trainer->core.engine->weights, (size_t)made.trainer->core.engine->model.parameters.floats * sizeof(float));
     end(&made);
 }
 START_TEST(a_cancelled_rank_stops_all_after_the_same_step) {

@@ -16,8 +16,8 @@ struct together {
     int ranks, threads;  /* threads of each rank's context, 0 = 1 */
     const char *address; /* NULL = a socket in /tmp */
     double deadline_seconds;
-    const char *module;  /* of CUDA: rank r computes on device cuda:r; NULL = all on the CPU */
-    int late;            /* ranks from this one on come a little later; 0 = none */
+    const char *module; /* of CUDA: rank r computes on device cuda:r; NULL = all on the CPU */
+    int late;           /* ranks from this one on come a little later; 0 = none */
     void (*work)(cover_context *context, int rank, void *user);
     void *user;
 };
@@ -29,7 +29,8 @@ struct together_rank {
     char text[512];
 };
 
-static inline cover_status together_join(cover_context **context, const struct together *together, const cover_ranks_options *given) {
+static inline cover_status together_join(cover_context **context, const struct together *together,
+                                         const cover_ranks_options *given) {
     cover_context_options options = COVER_CONTEXT_OPTIONS_INIT;
     char device[16];
     options.threads = together->threads ? together->threads : 1;

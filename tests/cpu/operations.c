@@ -19,8 +19,12 @@ static struct array make(int64_t floats, size_t misaligned) {
     for (int64_t i = 0; i < floats; i++) array.data[i] = NAN;
     return array;
 }
-struct array array_make(int64_t floats) { return make(floats, sizeof(float)); }
-struct array workspace_make(size_t bytes) { return make((int64_t)((bytes + sizeof(float) - 1) / sizeof(float)), 0); }
+struct array array_make(int64_t floats) {
+    return make(floats, sizeof(float));
+}
+struct array workspace_make(size_t bytes) {
+    return make((int64_t)((bytes + sizeof(float) - 1) / sizeof(float)), 0);
+}
 
 void array_free(struct array *array) {
     free(array->block);
@@ -38,9 +42,7 @@ static bool guarded(const struct array *array) {
 
 /* ---- feature maps */
 
-static bf16 *copy_of(const struct features *features, int i) {
-    return (bf16 *)(void *)(features->block[i] + GUARD + sizeof(bf16));
-}
+static bf16 *copy_of(const struct features *features, int i) { return (bf16 *)(void *)(features->block[i] + GUARD + sizeof(bf16)); }
 
 void *feature(struct features *features, struct array *array) {
     if (!array->block) return NULL;
@@ -60,8 +62,10 @@ void *feature(struct features *features, struct array *array) {
 void features_return(struct features *features) {
     for (int i = 0; i < features->count; i++) {
         const unsigned char *begin = features->block[i], *end = (unsigned char *)(copy_of(features, i) + features->array[i]->count);
-        for (int k = 0; k < GUARD; k++) ck_assert_msg(begin[k] == GUARD_BYTE && end[k] == GUARD_BYTE, "a kernel wrote outside a feature map");
-        for (int64_t k = 0; k < features->array[i]->count; k++) features->array[i]->data[k] = bf16_to_float(copy_of(features, i)[k]);
+        for (int k = 0; k < GUARD; k++)
+            ck_assert_msg(begin[k] == GUARD_BYTE && end[k] == GUARD_BYTE, "a kernel wrote outside a feature map");
+        for (int64_t k = 0; k < features->array[i]->count; k++)
+            features->array[i]->data[k] = bf16_to_float(copy_of(features, i)[k]);
         free(features->block[i]);
     }
     features->count = 0;
@@ -76,8 +80,7 @@ void scene_round(struct scene *scene) {
 
 /* Calls visit() for each array of a scene that exists. */
 static void each_array(const struct scene *scene, void (*visit)(const struct array *array, void *data), void *data) {
-    const struct array *const first[] = {scene->in, scene->grad, &scene->out, &scene->out_grad, scene->more,
-                                         &scene->workspace};
+    const struct array *const first[] = {scene->in, scene->grad, &scene->out, &scene->out_grad, scene->more, &scene->workspace};
     const int count[] = {INPUTS, INPUTS, 1, 1, 4, 1};
     for (size_t i = 0; i < sizeof count / sizeof *count; i++)
         for (int k = 0; k < count[i]; k++)
@@ -98,9 +101,7 @@ static void visit_guards(const struct array *array, void *data) {
     ck_assert_msg(guarded(array), "%s wrote outside its arrays", (const char *)data);
 }
 
-void scene_check_guards(const struct scene *scene, const char *what) {
-    each_array(scene, visit_guards, (void *)(uintptr_t)what);
-}
+void scene_check_guards(const struct scene *scene, const char *what) { each_array(scene, visit_guards, (void *)(uintptr_t)what); }
 
 int scene_results(const struct scene *scene, const struct array *results[ARRAYS]) {
     int count = 0;
@@ -281,8 +282,8 @@ static void pool_backward(const struct kernels *kernels, struct scene *scene) {
     struct features features = {kernels->element};
     for (int slab = 0; slab < scene->slabs; slab++)
         kernels->max_pool2_grad(feature(&features, &scene->grad[0]), feature(&features, &scene->in[3]),
-                                feature(&features, &scene->out_grad), (uint8_t *)scene->more[0].data, &scene->grid,
-                                scene->channels, slab, scene->slabs);
+                                feature(&features, &scene->out_grad), (uint8_t *)scene->more[0].data, &scene->grid, scene->channels,
+                                slab, scene->slabs);
     features_return(&features);
 }
 
@@ -333,8 +334,8 @@ static void resize_draw(struct scene *scene) {
 
 static void resize_forward(const struct kernels *kernels, struct scene *scene) {
     for (int slab = 0; slab < scene->slabs; slab++)
-        kernels->resize_corners(scene->out.data, scene->in[0].data, &scene->grid, &scene->to, scene->channels, scene->scale,
-                                slab, scene->slabs);
+        kernels->resize_corners(scene->out.data, scene->in[0].data, &scene->grid, &scene->to, scene->channels, scene->scale, slab,
+                                scene->slabs);
 }
 
 static void resize_backward(const struct kernels *kernels, struct scene *scene) {
@@ -368,8 +369,8 @@ static void warp_backward(const struct kernels *kernels, struct scene *scene) {
     struct array sums = array_make(scene->in[0].count);
     for (int slab = 0; slab < scene->slabs; slab++)
         kernels->warp_grad(feature(&features, &scene->grad[0]), scene->grad[1].data, feature(&features, &scene->out_grad),
-                           feature(&features, &scene->in[0]), scene->in[1].data, &scene->grid, scene->channels,
-                           scene->coordinates, slab, scene->slabs, kernels->element == ELEMENT_BF16 ? sums.data : NULL);
+                           feature(&features, &scene->in[0]), scene->in[1].data, &scene->grid, scene->channels, scene->coordinates,
+                           slab, scene->slabs, kernels->element == ELEMENT_BF16 ? sums.data : NULL);
     features_return(&features);
     ck_assert_msg(guarded(&sums), "warp_grad wrote outside its sums");
     array_free(&sums);
@@ -385,7 +386,8 @@ static void mov_draw(struct scene *scene) {
     scene->heads = (int)draw_integer(scene, 1, 4);
     scene->radius = (int)draw_integer(scene, 1, scene->grid.ndim == 2 ? 4 : 2);
     if (scene->grid.ndim == 2 && draw_integer(scene, 0, 9) == 0) scene->radius = (int)draw_integer(scene, 9, 17);
-    if (scene->grid.ndim == 2 && scene->grid.size[1] > 5 && draw_integer(scene, 0, 2) == 0) { /* several turns between keys and pixels */
+    if (scene->grid.ndim == 2 && scene->grid.size[1] > 5 &&
+        draw_integer(scene, 0, 2) == 0) { /* several turns between keys and pixels */
         scene->grid.size[1] = 7;
         scene->grid.size[2] = draw_integer(scene, 120, 280);
     }
@@ -404,8 +406,7 @@ static void mov_forward(const struct kernels *kernels, struct scene *scene) {
     const struct mov_shape shape = mov_shape(scene);
     struct array workspace = workspace_make(mov_workspace(&shape, false));
     for (int slab = 0; slab < scene->slabs; slab++)
-        kernels->mov(scene->out.data, scene->in[0].data, scene->in[1].data, &shape, slab, scene->slabs,
-                     workspace.data);
+        kernels->mov(scene->out.data, scene->in[0].data, scene->in[1].data, &shape, slab, scene->slabs, workspace.data);
     ck_assert_msg(guarded(&workspace), "mov wrote outside its workspace");
     array_free(&workspace);
 }
@@ -413,8 +414,8 @@ static void mov_forward(const struct kernels *kernels, struct scene *scene) {
 static void mov_backward(const struct kernels *kernels, struct scene *scene) {
     const struct mov_shape shape = mov_shape(scene);
     for (int slab = 0; slab < scene->slabs; slab++)
-        kernels->mov_grad(scene->grad[0].data, scene->grad[1].data, scene->out_grad.data, scene->in[0].data,
-                          scene->in[1].data, &shape, slab, scene->slabs, scene->workspace.data);
+        kernels->mov_grad(scene->grad[0].data, scene->grad[1].data, scene->out_grad.data, scene->in[0].data, scene->in[1].data,
+                          &shape, slab, scene->slabs, scene->workspace.data);
 }
 
 /* ---- losses: inputs prediction, truth, mask, and a, b, mask; the output is one sum and its gradient +1 or -1 */
@@ -484,8 +485,7 @@ static void cosine_backward(const struct kernels *kernels, struct scene *scene) 
  * much each of the two losses counts, times the pixels that a mean divides by, so that slopes are far from zero. */
 
 static struct softmax_loss softmax_loss(const struct scene *scene) {
-    return (struct softmax_loss){grid_pixels(&scene->grid), scene->channels, scene->out_grad.data[0],
-                                 scene->out_grad.data[1], 1};
+    return (struct softmax_loss){grid_pixels(&scene->grid), scene->channels, scene->out_grad.data[0], scene->out_grad.data[1], 1};
 }
 
 static void task_loss_draw(struct scene *scene, int64_t target_channels, int64_t statistics) {
@@ -493,7 +493,8 @@ static void task_loss_draw(struct scene *scene, int64_t target_channels, int64_t
     scene->in[0] = uniform(scene, count, -4, 4);
     scene->in[1] = array_make(grid_pixels(&scene->grid) * target_channels);
     for (int64_t i = 0; i < scene->in[1].count; i++) /* one in six or so is not known */
-        scene->in[1].data[i] = draw_integer(scene, 0, 5) ? (float)draw_integer(scene, 0, statistics > 1 ? scene->channels - 1 : 1) : -1;
+        scene->in[1].data[i] =
+            draw_integer(scene, 0, 5) ? (float)draw_integer(scene, 0, statistics > 1 ? scene->channels - 1 : 1) : -1;
     if (scene->with_bias) scene->in[2] = uniform(scene, scene->channels, 0.2f, 2);
     scene->grad[0] = array_make(count);
     scene->more[0] = array_make(statistics);
@@ -501,8 +502,7 @@ static void task_loss_draw(struct scene *scene, int64_t target_channels, int64_t
 }
 
 static void statistics_found(struct scene *scene) {
-    for (int64_t i = 0; i < scene->more[0].count; i++)
-        scene->more[0].data[i] = (float)((double *)(void *)scene->workspace.data)[i];
+    for (int64_t i = 0; i < scene->more[0].count; i++) scene->more[0].data[i] = (float)((double *)(void *)scene->workspace.data)[i];
 }
 
 static void softmax_loss_draw(struct scene *scene) {
@@ -517,8 +517,8 @@ static void softmax_loss_draw(struct scene *scene) {
 static void softmax_loss_forward(const struct kernels *kernels, struct scene *scene) {
     const struct softmax_loss shape = softmax_loss(scene);
     double loss[2];
-    kernels->softmax_loss(loss, (double *)(void *)scene->workspace.data, scene->in[0].data, scene->in[1].data,
-                          scene->in[2].data, &shape);
+    kernels->softmax_loss(loss, (double *)(void *)scene->workspace.data, scene->in[0].data, scene->in[1].data, scene->in[2].data,
+                          &shape);
     for (int i = 0; i < 2; i++) scene->out.data[i] = (float)loss[i];
     statistics_found(scene);
 }
@@ -566,8 +566,8 @@ static void global_pool_forward(const struct kernels *kernels, struct scene *sce
 
 static void global_pool_backward(const struct kernels *kernels, struct scene *scene) {
     struct features features = {kernels->element};
-    kernels->global_pool_grad(feature(&features, &scene->grad[0]), feature(&features, &scene->out_grad),
-                              grid_pixels(&scene->grid), scene->channels);
+    kernels->global_pool_grad(feature(&features, &scene->grad[0]), feature(&features, &scene->out_grad), grid_pixels(&scene->grid),
+                              scene->channels);
     features_return(&features);
 }
 
@@ -618,13 +618,17 @@ static void adam_draw(struct scene *scene) {
 }
 
 static void adam_forward(const struct kernels *kernels, struct scene *scene) {
-    const struct adam adam = {.lr = 1e-2, .beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8, .weight_decay = 1e-2,
-                              .correction1 = 1 - pow(0.9, 3), .correction2 = 1 - pow(0.999, 3), .scale = 0.5};
+    const struct adam adam = {.lr = 1e-2,
+                              .beta1 = 0.9,
+                              .beta2 = 0.999,
+                              .epsilon = 1e-8,
+                              .weight_decay = 1e-2,
+                              .correction1 = 1 - pow(0.9, 3),
+                              .correction2 = 1 - pow(0.999, 3),
+                              .scale = 0.5};
     const int from[] = {0, 1, 3}; /* weights, m, v >= 0 */
-    for (int i = 0; i < 3; i++)
-        memcpy(scene->more[i].data, scene->in[from[i]].data, (size_t)scene->out.count * sizeof(float));
-    kernels->adam(scene->more[0].data, scene->more[1].data, scene->more[2].data, scene->in[2].data, scene->out.count,
-                  &adam);
+    for (int i = 0; i < 3; i++) memcpy(scene->more[i].data, scene->in[from[i]].data, (size_t)scene->out.count * sizeof(float));
+    kernels->adam(scene->more[0].data, scene->more[1].data, scene->more[2].data, scene->in[2].data, scene->out.count, &adam);
     memcpy(scene->out.data, scene->more[0].data, (size_t)scene->out.count * sizeof(float));
 }
 
@@ -633,17 +637,59 @@ static void adam_forward(const struct kernels *kernels, struct scene *scene) {
 #define AT(kernel) offsetof(struct kernels, kernel)
 
 const struct operation operations[] = {
-    {"norm_act", {AT(norm_sums), AT(norm_apply), AT(norm_grad_sums), AT(norm_grad_apply)}, norm_draw, norm_forward, norm_backward, 3e-5, 1e-2f, true},
+    {"norm_act",
+     {AT(norm_sums), AT(norm_apply), AT(norm_grad_sums), AT(norm_grad_apply)},
+     norm_draw,
+     norm_forward,
+     norm_backward,
+     3e-5,
+     1e-2f,
+     true},
     {"max_pool2", {AT(max_pool2), AT(max_pool2_grad)}, pool_draw, pool_forward, pool_backward, 0, 0.1f, true},
     {"upsample", {AT(upsample), AT(upsample_grad)}, upsample_draw, upsample_forward, upsample_backward, 2e-6, 0.5f, false},
-    {"resize_corners", {AT(resize_corners), AT(resize_corners_grad)}, resize_draw, resize_forward, resize_backward, 2e-5, 0.5f, false},
+    {"resize_corners",
+     {AT(resize_corners), AT(resize_corners_grad)},
+     resize_draw,
+     resize_forward,
+     resize_backward,
+     2e-5,
+     0.5f,
+     false},
     {"warp", {AT(warp), AT(warp_grad)}, warp_draw, warp_forward, warp_backward, 5e-6, 0.1f, true},
     {"mov", {AT(mov), AT(mov_grad)}, mov_draw, mov_forward, mov_backward, 1e-5, 2e-2f, false},
-    {"vector_loss", {AT(vector_loss), AT(vector_loss_grad)}, vector_loss_draw, vector_loss_forward, vector_loss_backward, 1e-6, 1e-3f, true},
+    {"vector_loss",
+     {AT(vector_loss), AT(vector_loss_grad)},
+     vector_loss_draw,
+     vector_loss_forward,
+     vector_loss_backward,
+     1e-6,
+     1e-3f,
+     true},
     {"cosine_sum", {AT(cosine_sum), AT(cosine_sum_grad)}, cosine_draw, cosine_forward, cosine_backward, 1e-5, 1e-2f, false},
-    {"softmax_loss", {AT(softmax_loss), AT(softmax_loss_grad)}, softmax_loss_draw, softmax_loss_forward, softmax_loss_backward, 1e-5, 0.1f, false},
-    {"sigmoid_loss", {AT(sigmoid_loss), AT(sigmoid_loss_grad)}, sigmoid_loss_draw, sigmoid_loss_forward, sigmoid_loss_backward, 1e-5, 0.1f, false},
-    {"global_pool", {AT(global_pool), AT(global_pool_grad)}, global_pool_draw, global_pool_forward, global_pool_backward, 2e-7, 0.5f, false},
+    {"softmax_loss",
+     {AT(softmax_loss), AT(softmax_loss_grad)},
+     softmax_loss_draw,
+     softmax_loss_forward,
+     softmax_loss_backward,
+     1e-5,
+     0.1f,
+     false},
+    {"sigmoid_loss",
+     {AT(sigmoid_loss), AT(sigmoid_loss_grad)},
+     sigmoid_loss_draw,
+     sigmoid_loss_forward,
+     sigmoid_loss_backward,
+     1e-5,
+     0.1f,
+     false},
+    {"global_pool",
+     {AT(global_pool), AT(global_pool_grad)},
+     global_pool_draw,
+     global_pool_forward,
+     global_pool_backward,
+     2e-7,
+     0.5f,
+     false},
     {"widen", {AT(widen)}, widen_draw, widen_forward, NULL, 1e-6, 0, false},
     {"add", {AT(add)}, vectors_draw, add_forward, NULL, 0, 0, false},
     {"square_sum", {AT(square_sum)}, square_sum_draw, square_sum_forward, NULL, 1e-6, 0, false},

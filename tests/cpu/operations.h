@@ -27,7 +27,7 @@ struct scene {
     bool with_bias, with_norm, with_plus;
     struct array in[INPUTS], grad[INPUTS]; /* grad[i] is empty where no gradient flows */
     struct array out, out_grad;
-    struct array more[4];                  /* whatever else comes out: indices, statistics, moments, sums */
+    struct array more[4]; /* whatever else comes out: indices, statistics, moments, sums */
     struct array workspace;
 };
 
@@ -37,9 +37,9 @@ struct operation {
     void (*draw)(struct scene *scene);
     void (*forward)(const struct kernels *kernels, struct scene *scene);
     void (*backward)(const struct kernels *kernels, struct scene *scene); /* NULL: no gradient */
-    double tolerance;  /* between forms: largest difference by 1 + rms */
-    float step;        /* of finite differences */
-    bool kinked;       /* a slope that jumps may be met */
+    double tolerance;                                                     /* between forms: largest difference by 1 + rms */
+    float step;                                                           /* of finite differences */
+    bool kinked;                                                          /* a slope that jumps may be met */
 };
 extern const struct operation operations[];
 extern const int count_operations;

@@ -8,9 +8,13 @@
 #include <stdio.h>
 #include <string.h>
 
-static const char *const forms[] = {"chosen", "thin_avx512_bf16", "thin_avx512", "thin_avx2", "thin_generic",
-                                    "winograd_avx512_bf16", "winograd_avx512", "winograd_avx2", "winograd_generic",
-                                    "onednn", "avx512", "avx2", "generic", "plain"};
+static const char *const forms[] = {"chosen",           "thin_avx512_bf16",
+                                    "thin_avx512",      "thin_avx2",
+                                    "thin_generic",     "winograd_avx512_bf16",
+                                    "winograd_avx512",  "winograd_avx2",
+                                    "winograd_generic", "onednn",
+                                    "avx512",           "avx2",
+                                    "generic",          "plain"};
 enum { FORMS = sizeof forms / sizeof *forms };
 
 static const char *const caps[] = {NULL, "avx512", "avx2", "plain"};
@@ -89,7 +93,9 @@ static void run_plain(struct scene *s) {
 static struct scene scene_make(const struct conv_shape *shape, uint32_t seed) {
     const int64_t taps = shape->kernel == 1 ? 1 : shape->grid.ndim == 2 ? 9 : 27;
     struct random_stream random = random_stream(seed, RANDOM_TEST, 0, 2);
-    struct scene s = {.shape = *shape, .pixels = grid_pixels(&shape->grid), .weights = taps * shape->c_in * shape->c_out,
+    struct scene s = {.shape = *shape,
+                      .pixels = grid_pixels(&shape->grid),
+                      .weights = taps * shape->c_in * shape->c_out,
                       .channels = {shape->c_in - shape->c_second, shape->c_second}};
     for (int i = 0; i < CONV_SOURCES; i++) s.x[i] = random_tensor(&random, s.pixels * s.channels[i], shape->x);
     s.dy = random_tensor(&random, s.pixels * shape->c_out, shape->y);
@@ -142,8 +148,8 @@ static void compare_form(const struct scene *s, cover_context *context, const ch
     struct conv *conv = NULL;
     char what[160];
     snprintf(what, sizeof what, "%s %dD %dx%dx%d %d+%d->%d kernel %d x %d y %d normed %d slabs %d", form, shape->grid.ndim,
-             (int)shape->grid.size[0], (int)shape->grid.size[1], (int)shape->grid.size[2], (int)s->channels[0],
-             (int)s->channels[1], (int)shape->c_out, shape->kernel, shape->x, shape->y, shape->normed, shape->slabs);
+             (int)shape->grid.size[0], (int)shape->grid.size[1], (int)shape->grid.size[2], (int)s->channels[0], (int)s->channels[1],
+             (int)shape->c_out, shape->kernel, shape->x, shape->y, shape->normed, shape->slabs);
     cover_status status = chosen ? conv_create(&conv, context, shape) : conv_create_form(&conv, context, shape, form);
     if (status == COVER_ERROR_UNSUPPORTED) return; /* not built or not served here */
     ck_assert_ok(status);
@@ -182,7 +188,8 @@ static void compare_form(const struct scene *s, cover_context *context, const ch
         }
         const double slack = (half ? 4e-3 : 1e-5) * sqrt(squares * (double)s->pixels) + 1e-6;
         if (!(fabs(sum - sums[c]) <= slack) || !(fabs(squares - sums[shape->c_out + c]) <= (half ? 1e-2 : 1e-5) * squares + 1e-6))
-            ck_abort_msg("%s: sums of channel %d are %g %g, not %g %g", what, (int)c, sums[c], sums[shape->c_out + c], sum, squares);
+            ck_abort_msg("%s: sums of channel %d are %g %g, not %g %g", what, (int)c, sums[c], sums[shape->c_out + c], sum,
+                         squares);
     }
     void *all[] = {packed, scratch, y, dx[0], dx[1], dw, db, sums, slab_sums};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) free(all[i]);
@@ -195,58 +202,67 @@ static void compare(const struct scene *s) {
     for (int i = 1; i < CAPS; i++) compare_form(s, contexts[i], "chosen"), compare_form(s, contexts[i], "generic");
 }
 
-START_TEST(every_form_takes_parts_and_bf16_as_plain_takes_dense_floats)
-    {
-        static const int64_t channels[] = {1, 3, 8, 16, 24, 32, 33, 40, 64};
-        for (uint32_t trial = 0; trial < 64; trial++) {
-            struct random_stream random = random_stream(11, RANDOM_TEST, trial, 3);
+START_TEST(every_form_takes_parts_and_bf16_as_plain_takes_dense_floats) {
+    static const int64_t channels[] = {1, 3, 8, 16, 24, 32, 33, 40, 64};
+    for (uint32_t trial = 0; trial < 64; trial++) {
+        struct random_stream random = random_stream(11, RANDOM_TEST, trial, 3);
 #define DRAW(n) ((int64_t)(random_word(&random) % (uint32_t)(n)))
-            const int ndim = 2 + (int)DRAW(2);
-            struct conv_shape shape = {.grid = {ndim, {ndim == 3 ? 1 + DRAW(5) : 1, 1 + DRAW(17), 1 + DRAW(19)}},
-                                       .c_in = channels[DRAW(9)], .c_out = channels[DRAW(9)], .kernel = DRAW(4) ? 3 : 1,
-                                       .bias = true, .gradient = true, .slabs = (int)DRAW(4), .normed = DRAW(2)};
-            shape.x = DRAW(2) ? ELEMENT_BF16 : ELEMENT_F32, shape.y = DRAW(3) ? shape.x : DRAW(2) ? ELEMENT_BF16 : ELEMENT_F32;
-            if (DRAW(2)) shape.c_second = channels[DRAW(9)], shape.c_in += shape.c_second;
-            struct scene scene = scene_make(&shape, trial);
-            compare(&scene);
-            scene_free(&scene);
-        }
+        const int ndim = 2 + (int)DRAW(2);
+        struct conv_shape shape = {.grid = {ndim, {ndim == 3 ? 1 + DRAW(5) : 1, 1 + DRAW(17), 1 + DRAW(19)}},
+                                   .c_in = channels[DRAW(9)],
+                                   .c_out = channels[DRAW(9)],
+                                   .kernel = DRAW(4) ? 3 : 1,
+                                   .bias = true,
+                                   .gradient = true,
+                                   .slabs = (int)DRAW(4),
+                                   .normed = DRAW(2)};
+        shape.x = DRAW(2) ? ELEMENT_BF16 : ELEMENT_F32, shape.y = DRAW(3) ? shape.x : DRAW(2) ? ELEMENT_BF16 : ELEMENT_F32;
+        if (DRAW(2)) shape.c_second = channels[DRAW(9)], shape.c_in += shape.c_second;
+        struct scene scene = scene_make(&shape, trial);
+        compare(&scene);
+        scene_free(&scene);
     }
+}
 END_TEST
 
 /* Images of several parts, along each axis, whose ends are odd. */
-START_TEST(every_form_takes_parts_and_bf16_where_work_is_cut_into_blocks)
-    {
-        static const struct conv_shape shapes[] = {
-            {.grid = {2, {1, 70, 90}}, .c_in = 41, .c_out = 24, .c_second = 17},
-            {.grid = {2, {1, 19, 406}}, .c_in = 16, .c_out = 17},
-            {.grid = {3, {10, 15, 34}}, .c_in = 25, .c_out = 17, .c_second = 9},
-        };
-        for (uint32_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
-            struct conv_shape shape = shapes[i];
-            shape.kernel = 3, shape.bias = shape.gradient = shape.normed = true, shape.slabs = 3;
-            shape.x = shape.y = ELEMENT_BF16;
-            struct scene scene = scene_make(&shape, i);
-            compare(&scene);
-            scene_free(&scene);
-        }
+START_TEST(every_form_takes_parts_and_bf16_where_work_is_cut_into_blocks) {
+    static const struct conv_shape shapes[] = {
+        {.grid = {2, {1, 70, 90}}, .c_in = 41, .c_out = 24, .c_second = 17},
+        {.grid = {2, {1, 19, 406}}, .c_in = 16, .c_out = 17},
+        {.grid = {3, {10, 15, 34}}, .c_in = 25, .c_out = 17, .c_second = 9},
+    };
+    for (uint32_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
+        struct conv_shape shape = shapes[i];
+        shape.kernel = 3, shape.bias = shape.gradient = shape.normed = true, shape.slabs = 3;
+        shape.x = shape.y = ELEMENT_BF16;
+        struct scene scene = scene_make(&shape, i);
+        compare(&scene);
+        scene_free(&scene);
     }
+}
 END_TEST
 
 /* Pairs of bf16 channels: the last one of an odd number has a zero beside it, wherever the sources meet. */
-START_TEST(odd_numbers_of_channels_make_pairs_too)
-    {
-        static const int64_t odd[][2] = {{17, 0}, {17, 16}, {16, 17}, {33, 16}, {17, 17}, {9, 8}, {15, 2}, {31, 33}, {8, 1}, {47, 48}};
-        for (uint32_t i = 0; i < sizeof odd / sizeof *odd; i++)
-            for (int ndim = 2; ndim <= 3; ndim++) {
-                struct conv_shape shape = {.grid = {ndim, {ndim == 3 ? 4 : 1, 8, 10}}, .c_in = odd[i][0] + odd[i][1], .c_out = 24 + (int64_t)i % 2,
-                                           .kernel = 3, .bias = true, .gradient = true, .x = ELEMENT_BF16, .y = ELEMENT_BF16,
-                                           .c_second = odd[i][1], .normed = i % 3 > 0};
-                struct scene scene = scene_make(&shape, 100 + i);
-                compare(&scene);
-                scene_free(&scene);
-            }
-    }
+START_TEST(odd_numbers_of_channels_make_pairs_too) {
+    static const int64_t odd[][2] = {{17, 0}, {17, 16}, {16, 17}, {33, 16}, {17, 17}, {9, 8}, {15, 2}, {31, 33}, {8, 1}, {47, 48}};
+    for (uint32_t i = 0; i < sizeof odd / sizeof *odd; i++)
+        for (int ndim = 2; ndim <= 3; ndim++) {
+            struct conv_shape shape = {.grid = {ndim, {ndim == 3 ? 4 : 1, 8, 10}},
+                                       .c_in = odd[i][0] + odd[i][1],
+                                       .c_out = 24 + (int64_t)i % 2,
+                                       .kernel = 3,
+                                       .bias = true,
+                                       .gradient = true,
+                                       .x = ELEMENT_BF16,
+                                       .y = ELEMENT_BF16,
+                                       .c_second = odd[i][1],
+                                       .normed = i % 3 > 0};
+            struct scene scene = scene_make(&shape, 100 + i);
+            compare(&scene);
+            scene_free(&scene);
+        }
+}
 END_TEST
 
 int main(void) {

@@ -17,8 +17,8 @@ static const struct kernels *tables[ELEMENTS][KERNEL_TABLES];
 static int count_tables[ELEMENTS];
 
 /* The body that follows runs for every table of both elements. */
-#define EACH_TABLE(k) \
-    for (int e = 0; e < ELEMENTS; e++) \
+#define EACH_TABLE(k)                                                                                                              \
+    for (int e = 0; e < ELEMENTS; e++)                                                                                             \
         for (const struct kernels **at = tables[e], *k; at < tables[e] + count_tables[e] && (k = *at, true); at++)
 
 static void setup(void) {
@@ -78,17 +78,18 @@ static void compare(const struct operation *operation, const struct kernels *ker
     ck_assert_int_eq(scene_results(&by_form, found), count);
     for (int i = 0; i < count; i++) {
         const bool coarse = kernels->element == ELEMENT_BF16 && found[i]->feature;
-        const double error = coarse ? excess(found[i], expected[i]) : distance(found[i]->data, expected[i]->data, expected[i]->count, 1);
-        ck_assert_msg(error <= operation->tolerance, "%s, form %s of %s, seed %d, result %d of %d: off by %g (%d x %d x %d, %d channels)",
-                      operation->name, kernels->isa, element_names[kernels->element], (int)seed, i, count, error, (int)by_form.grid.size[0],
+        const double error =
+            coarse ? excess(found[i], expected[i]) : distance(found[i]->data, expected[i]->data, expected[i]->count, 1);
+        ck_assert_msg(error <= operation->tolerance,
+                      "%s, form %s of %s, seed %d, result %d of %d: off by %g (%d x %d x %d, %d channels)", operation->name,
+                      kernels->isa, element_names[kernels->element], (int)seed, i, count, error, (int)by_form.grid.size[0],
                       (int)by_form.grid.size[1], (int)by_form.grid.size[2], (int)by_form.channels);
     }
     scene_free(&by_oracle), scene_free(&by_form);
 }
 
 START_TEST(every_form_equals_plain) {
-    EACH_TABLE(k) for (uint64_t seed = 0; at > tables[e] && seed < SEEDS; seed++)
-        compare(&operations[_i], k, tables[e][0], seed);
+    EACH_TABLE(k) for (uint64_t seed = 0; at > tables[e] && seed < SEEDS; seed++) compare(&operations[_i], k, tables[e][0], seed);
 }
 END_TEST
 
@@ -100,25 +101,25 @@ END_TEST
 START_TEST(slabs_do_not_change_a_bit) {
     const struct operation *operation = &operations[_i];
     EACH_TABLE(k)
-        for (uint64_t seed = 0; seed < SEEDS / 4; seed++) {
-            struct scene whole;
-            const struct array *expected[ARRAYS], *found[ARRAYS];
-            scene_draw(&whole, operation, seed, false);
-            run(k, operation, &whole);
-            const int count = scene_results(&whole, expected);
-            for (int slabs = 2; slabs <= 5; slabs++) {
-                struct scene parts;
-                scene_draw(&parts, operation, seed, false);
-                parts.slabs = slabs;
-                run(k, operation, &parts);
-                scene_results(&parts, found);
-                for (int i = 0; i < count; i++)
-                    ck_assert_msg(!memcmp(found[i]->data, expected[i]->data, (size_t)expected[i]->count * sizeof(float)),
-                                  "%s, form %s, %d slabs", operation->name, k->isa, slabs);
-                scene_free(&parts);
-            }
-            scene_free(&whole);
+    for (uint64_t seed = 0; seed < SEEDS / 4; seed++) {
+        struct scene whole;
+        const struct array *expected[ARRAYS], *found[ARRAYS];
+        scene_draw(&whole, operation, seed, false);
+        run(k, operation, &whole);
+        const int count = scene_results(&whole, expected);
+        for (int slabs = 2; slabs <= 5; slabs++) {
+            struct scene parts;
+            scene_draw(&parts, operation, seed, false);
+            parts.slabs = slabs;
+            run(k, operation, &parts);
+            scene_results(&parts, found);
+            for (int i = 0; i < count; i++)
+                ck_assert_msg(!memcmp(found[i]->data, expected[i]->data, (size_t)expected[i]->count * sizeof(float)),
+                              "%s, form %s, %d slabs", operation->name, k->isa, slabs);
+            scene_free(&parts);
         }
+        scene_free(&whole);
+    }
 }
 END_TEST
 
@@ -149,8 +150,9 @@ START_TEST(plain_gradients_are_the_slopes_of_plain) {
                 const double slope = (high + low) / 2, given = scene.grad[i].data[at];
                 const double bound = 2e-3 * (1 + fabs(slope)) + 1e-5 * (1 + fabs(here)) / step;
                 const bool between = operation->kinked && given >= fmin(low, high) - bound && given <= fmax(low, high) + bound;
-                ck_assert_msg(between || fabs(given - slope) <= bound, "%s, seed %d, input %d, element %d: %g, but the slope is %g (%g, %g)",
-                              operation->name, (int)seed, i, (int)at, given, slope, low, high);
+                ck_assert_msg(between || fabs(given - slope) <= bound,
+                              "%s, seed %d, input %d, element %d: %g, but the slope is %g (%g, %g)", operation->name, (int)seed, i,
+                              (int)at, given, slope, low, high);
             }
         scene_free(&scene);
     }

@@ -46,11 +46,13 @@ END_TEST
 START_TEST(sums_are_rounded_to_the_nearest_and_ties_to_even) {
     static bf16 a[COUNT], b[COUNT], y[COUNT];
     EACH_FORM(k) for (int shift = 1; shift <= 10; shift++) {
-        for (int i = 0; i < COUNT; i++) a[i] = (bf16)(0x4000 | (i & 0x81ff)), b[i] = (bf16)((0x4000 - (shift << 7)) | (i >> 9 & 0x3f));
+        for (int i = 0; i < COUNT; i++)
+            a[i] = (bf16)(0x4000 | (i & 0x81ff)), b[i] = (bf16)((0x4000 - (shift << 7)) | (i >> 9 & 0x3f));
         k->add(y, a, b, COUNT);
         for (int i = 0; i < COUNT; i++) {
             const bf16 expected = bf16_from_float(bf16_to_float(a[i]) + bf16_to_float(b[i]));
-            ck_assert_msg(y[i] == expected || (is_tiny(y[i]) && is_tiny(expected)), "%s: %04x + %04x gave %04x, not %04x", k->isa, a[i], b[i], y[i], expected);
+            ck_assert_msg(y[i] == expected || (is_tiny(y[i]) && is_tiny(expected)), "%s: %04x + %04x gave %04x, not %04x", k->isa,
+                          a[i], b[i], y[i], expected);
         }
     }
 }

@@ -70,25 +70,28 @@ END_TEST
 
 START_TEST(warp_reads_nothing_where_the_field_is_nan_or_huge) {
     static const float wild[] = {NAN, INFINITY, -INFINITY, 1e30f, -1e30f, FLT_MAX, 3e9f, -3e9f, 1e5f};
-    EACH_FORM(k) for (int g = 0; g < GRIDS; g++) for (int c = 0; c < CHANNEL_COUNTS; c++) for (int released = 0; released < 2; released++) {
-        const struct grid *grid = grids[g];
-        const enum coordinates coordinates = released ? COORDINATES_RELEASED : COORDINATES_EXACT;
-        const int64_t pixels = grid_pixels(grid), channels = channel_counts[c];
-        struct array src = ramp(pixels * channels), y = array_make(src.count), tame = array_make(src.count);
-        struct array dy = ramp(src.count), dsrc = array_make(src.count), dfield = array_make(pixels * grid->ndim);
-        struct array field = constant(pixels * grid->ndim, 0.25f);
-        k->warp(tame.data, src.data, field.data, grid, channels, coordinates, 0, 1);
-        for (int64_t p = 0; p < pixels; p += 2)
-            field.data[p * grid->ndim + p / 2 % grid->ndim] = wild[p / 2 % (int64_t)(sizeof wild / sizeof *wild)];
-        k->warp(y.data, src.data, field.data, grid, channels, coordinates, 0, 1);
-        k->warp_grad(dsrc.data, dfield.data, dy.data, src.data, field.data, grid, channels, coordinates, 0, 1, NULL);
-        for (int64_t i = 0; i < y.count; i++) ck_assert(y.data[i] == (i / channels % 2 ? tame.data[i] : 0));
-        for (int64_t i = 0; i < dsrc.count; i++) ck_assert(isfinite(dsrc.data[i]));
-        for (int64_t i = 0; i < dfield.count; i++)
-            ck_assert(i / grid->ndim % 2 ? isfinite(dfield.data[i]) : dfield.data[i] == 0);
-        array_free(&src), array_free(&y), array_free(&tame), array_free(&dy);
-        array_free(&dsrc), array_free(&dfield), array_free(&field);
-    }
+    EACH_FORM(k)
+    for (int g = 0; g < GRIDS; g++)
+        for (int c = 0; c < CHANNEL_COUNTS; c++)
+            for (int released = 0; released < 2; released++) {
+                const struct grid *grid = grids[g];
+                const enum coordinates coordinates = released ? COORDINATES_RELEASED : COORDINATES_EXACT;
+                const int64_t pixels = grid_pixels(grid), channels = channel_counts[c];
+                struct array src = ramp(pixels * channels), y = array_make(src.count), tame = array_make(src.count);
+                struct array dy = ramp(src.count), dsrc = array_make(src.count), dfield = array_make(pixels * grid->ndim);
+                struct array field = constant(pixels * grid->ndim, 0.25f);
+                k->warp(tame.data, src.data, field.data, grid, channels, coordinates, 0, 1);
+                for (int64_t p = 0; p < pixels; p += 2)
+                    field.data[p * grid->ndim + p / 2 % grid->ndim] = wild[p / 2 % (int64_t)(sizeof wild / sizeof *wild)];
+                k->warp(y.data, src.data, field.data, grid, channels, coordinates, 0, 1);
+                k->warp_grad(dsrc.data, dfield.data, dy.data, src.data, field.data, grid, channels, coordinates, 0, 1, NULL);
+                for (int64_t i = 0; i < y.count; i++) ck_assert(y.data[i] == (i / channels % 2 ? tame.data[i] : 0));
+                for (int64_t i = 0; i < dsrc.count; i++) ck_assert(isfinite(dsrc.data[i]));
+                for (int64_t i = 0; i < dfield.count; i++)
+                    ck_assert(i / grid->ndim % 2 ? isfinite(dfield.data[i]) : dfield.data[i] == 0);
+                array_free(&src), array_free(&y), array_free(&tame), array_free(&dy);
+                array_free(&dsrc), array_free(&dfield), array_free(&field);
+            }
 }
 END_TEST
 
@@ -186,7 +189,8 @@ static void norm(const struct kernels *k, float *y, const float *x, float beta, 
 }
 
 /* dx, and the sums, (3, channels), from dy and x with gamma 1 and beta 0, by the statistics of plain C. */
-static void norm_grad(const struct kernels *k, float *dx, float *dgamma, float *dbeta, const float *dy, const float *x, const struct norm_shape *s) {
+static void norm_grad(const struct kernels *k, float *dx, float *dgamma, float *dbeta, const float *dy, const float *x,
+                      const struct norm_shape *s) {
     struct array mean = array_make(s->groups), rstd = array_make(s->groups), both = array_make(2 * s->channels);
     struct array one = constant(s->channels, 1), zero = constant(s->channels, 0), of_dx = array_make(3 * s->channels);
     const struct norm_load load = {both.data, both.data + s->channels, s->slope};
@@ -240,8 +244,11 @@ START_TEST(statistics_keep_their_digits_far_from_zero) {
 END_TEST
 
 START_TEST(groups_and_images_of_any_width_are_normalised) {
-    static const struct norm_shape shapes[] = {
-        {7, 1100, 1, 0.2f, 1e-5f}, {7, 1100, 2, 0.2f, 1e-5f}, {3, 1536, 192, 1, 1e-5f}, {5, 1031, 1031, 1, 1e-5f}, {40, 1, 1, 0.2f, 1e-5f}};
+    static const struct norm_shape shapes[] = {{7, 1100, 1, 0.2f, 1e-5f},
+                                               {7, 1100, 2, 0.2f, 1e-5f},
+                                               {3, 1536, 192, 1, 1e-5f},
+                                               {5, 1031, 1031, 1, 1e-5f},
+                                               {40, 1, 1, 0.2f, 1e-5f}};
     EACH_FORM(k) for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
         const struct norm_shape *s = &shapes[i];
         struct array x = ramp(s->pixels * s->channels), expected = array_make(x.count), y = array_make(x.count);
@@ -427,7 +434,8 @@ END_TEST
 START_TEST(the_cosine_of_a_zero_vector_is_zero_and_its_gradient_is_bounded_by_the_least_norm) {
     EACH_FORM(k) for (int c = 0; c < CHANNEL_COUNTS; c++) {
         const int64_t n = channel_counts[c];
-        struct array a = constant(2 * n, 0), b = constant(2 * n, 2), mask = constant(2, 1), da = array_make(2 * n), db = array_make(2 * n);
+        struct array a = constant(2 * n, 0), b = constant(2 * n, 2), mask = constant(2, 1), da = array_make(2 * n),
+                     db = array_make(2 * n);
         a.data[n] = 5;
         const double expected = 1 / sqrt((double)n);
         ck_assert_double_eq_tol(k->cosine_sum(a.data, b.data, mask.data, 2, n, 0, 1), expected, 1e-6);
@@ -477,8 +485,14 @@ START_TEST(adam_follows_the_formula_to_rounding) {
         double dw[COUNT], dm[COUNT] = {0}, dv[COUNT] = {0};
         for (int i = 0; i < COUNT; i++) dw[i] = w.data[i] = w.data[i] / 50;
         for (int t = 1; t <= 10; t++) {
-            const struct adam s = {.lr = 1e-2, .beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8, .weight_decay = 1e-3,
-                                   .correction1 = 1 - pow(0.9, t), .correction2 = 1 - pow(0.999, t), .scale = 0.25};
+            const struct adam s = {.lr = 1e-2,
+                                   .beta1 = 0.9,
+                                   .beta2 = 0.999,
+                                   .epsilon = 1e-8,
+                                   .weight_decay = 1e-3,
+                                   .correction1 = 1 - pow(0.9, t),
+                                   .correction2 = 1 - pow(0.999, t),
+                                   .scale = 0.25};
             for (int i = 0; i < COUNT; i++) {
                 g.data[i] = sinf((float)(i * t + 1));
                 const double gradient = 0.25 * g.data[i] + 1e-3 * dw[i];
@@ -517,7 +531,8 @@ START_TEST(resizing_keeps_corners_and_constants) {
 END_TEST
 
 START_TEST(more_slabs_than_rows_do_everything_once) {
-    static const char *const slabbed[] = {"warp", "mov", "resize_corners", "upsample", "norm_act", "max_pool2", "vector_loss", "cosine_sum"};
+    static const char *const slabbed[] = {"warp",     "mov",       "resize_corners", "upsample",
+                                          "norm_act", "max_pool2", "vector_loss",    "cosine_sum"};
     EACH_FORM(k) for (uint64_t seed = 0; seed < 8; seed++) for (size_t i = 0; i < sizeof slabbed / sizeof *slabbed; i++) {
         const struct operation *operation = operation_named(slabbed[i]);
         const struct array *expected[ARRAYS], *found[ARRAYS];

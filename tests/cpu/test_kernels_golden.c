@@ -151,9 +151,14 @@ static void check_row(const struct kernels *kernels, const char *name, const str
     const double slope = attribute(name, "slope");
     struct array summed[INPUTS] = {0}; /* gradients of parameters add up over the batch */
     for (int64_t number = 0; number < first.shape[0]; number++) {
-        struct scene scene = {.grid = grid_of(&first), .to = grid_of(&out), .channels = first.shape[1], .slabs = 2,
-                              .slope = slope > 0 ? (float)slope : 1, .scale = 1,
-                              .groups = (int64_t)attribute(name, "groups"), .heads = (int)attribute(name, "heads"),
+        struct scene scene = {.grid = grid_of(&first),
+                              .to = grid_of(&out),
+                              .channels = first.shape[1],
+                              .slabs = 2,
+                              .slope = slope > 0 ? (float)slope : 1,
+                              .scale = 1,
+                              .groups = (int64_t)attribute(name, "groups"),
+                              .heads = (int)attribute(name, "heads"),
                               .radius = (int)attribute(name, "radius"),
                               .coordinates = strstr(name, "released") ? COORDINATES_RELEASED : COORDINATES_EXACT};
         struct array expected[INPUTS] = {0};
@@ -183,8 +188,7 @@ static void check_row(const struct kernels *kernels, const char *name, const str
             else {
                 if (number == 0) summed[i] = image(&parameter, 0), memset(summed[i].data, 0, (size_t)found->count * 4);
                 for (int64_t k = 0; k < found->count; k++) summed[i].data[k] += found->data[k];
-                if (number + 1 == first.shape[0])
-                    compare(kernels->isa, name, part, summed[i].data, expected[i].data, found->count);
+                if (number + 1 == first.shape[0]) compare(kernels->isa, name, part, summed[i].data, expected[i].data, found->count);
             }
             array_free(&expected[i]);
         }
@@ -195,8 +199,7 @@ static void check_row(const struct kernels *kernels, const char *name, const str
 }
 
 START_TEST(forms_agree_with_the_reference) {
-    for (int t = 0; t < count_tables; t++)
-        check_row(tables[t], rows[_i].name, operation_named(rows[_i].operation), rows[_i].more);
+    for (int t = 0; t < count_tables; t++) check_row(tables[t], rows[_i].name, operation_named(rows[_i].operation), rows[_i].more);
 }
 END_TEST
 

@@ -19,7 +19,7 @@ static void setup(void) {
 
 /* The body that follows runs for every form. */
 #define EACH_FORM(k) for (const struct kernels **at = tables, *k; at < tables + count_tables && (k = *at, true); at++)
-#define EACH(value, list)                                                                                              \
+#define EACH(value, list)                                                                                                          \
     for (size_t i_##value = 0; i_##value < sizeof list / sizeof *list && (value = list[i_##value], true); i_##value++)
 
 static const int64_t class_counts[] = {2, 3, 4, 5, 8, 17, 30, 64, 65, 300}, pixel_counts[] = {1, 7, 16, 67};
@@ -34,8 +34,10 @@ struct softmax_run {
 static struct softmax_run softmax_make(int64_t pixels, int64_t classes) {
     struct random_stream random = random_stream(3, RANDOM_TEST, (uint32_t)classes, (uint32_t)pixels);
     struct softmax_run run = {.s = {pixels, classes, 1, 1, 1},
-                              .logits = array_make(pixels * classes), .target = array_make(pixels),
-                              .weights = array_make(classes), .dlogits = array_make(pixels * classes),
+                              .logits = array_make(pixels * classes),
+                              .target = array_make(pixels),
+                              .weights = array_make(classes),
+                              .dlogits = array_make(pixels * classes),
                               .statistics = workspace_make((size_t)(1 + 3 * classes) * sizeof(double))};
     for (int64_t i = 0; i < pixels * classes; i++) run.logits.data[i] = random_uniform(&random, -3, 3);
     for (int64_t p = 0; p < pixels; p++) run.target.data[p] = p % 7 == 3 ? -1 : (float)(random_word(&random) % (uint32_t)classes);

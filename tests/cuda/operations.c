@@ -90,7 +90,8 @@ static void weights_draw(struct scene *s) {
 }
 /* Where weight (out, in, tap) lies among those that are packed. */
 static int64_t packed_at(const struct scene *s, int64_t i) {
-    const int64_t tap = i % s->number[TAPS], in = i / s->number[TAPS] % s->number[C_IN], out = i / s->number[TAPS] / s->number[C_IN];
+    const int64_t tap = i % s->number[TAPS], in = i / s->number[TAPS] % s->number[C_IN],
+                  out = i / s->number[TAPS] / s->number[C_IN];
     return (out * s->number[TAPS] + tap) * s->number[C_IN_PADDED] + in;
 }
 static void draw_pack_weights(struct scene *s) {
@@ -109,8 +110,7 @@ static void draw_unpack_weights(struct scene *s) {
     const int64_t count = s->number[C_OUT] * s->number[C_IN] * s->number[TAPS];
     const int64_t all = s->number[C_OUT_PADDED] * s->number[TAPS] * s->number[C_IN_PADDED];
     const int weights = wanted(s, "weights", ELEMENT_F32, count, 0), packed = given(s, "packed", s->element, all, -1, 1);
-    for (int64_t i = 0; i < count; i++)
-        ((float *)expected(s, weights))[i] = get(before(s, packed), s->element, packed_at(s, i));
+    for (int64_t i = 0; i < count; i++) ((float *)expected(s, weights))[i] = get(before(s, packed), s->element, packed_at(s, i));
 }
 static cuda_error launch_unpack_weights(struct scene *s) {
     return cuda_unpack_weights(NULL, at(s, WEIGHTS), s->number[C_OUT], s->number[C_IN], (int)s->number[TAPS], at(s, PACKED),
@@ -150,8 +150,12 @@ enum { NORM_X, NORM_GAMMA, NORM_BETA, NORM_BIAS, NORM_STATISTICS, NORM_COEFFICIE
 static struct norm_shape norm_of(struct scene *s) {
     int64_t groups = s->channels;
     while (groups > 1 && (groups % 2 || pick(s, 0, 3))) groups = groups % 2 ? 1 : groups / 2;
-    s->norm_shape = (struct cuda_norm_shape){.pixels = s->pixels, .channels = s->channels, .images = s->images, .groups = (int)groups,
-                                             .slope = toss(s) ? 0.01f : 1, .epsilon = 1e-5f};
+    s->norm_shape = (struct cuda_norm_shape){.pixels = s->pixels,
+                                             .channels = s->channels,
+                                             .images = s->images,
+                                             .groups = (int)groups,
+                                             .slope = toss(s) ? 0.01f : 1,
+                                             .epsilon = 1e-5f};
     return (struct norm_shape){s->pixels, s->channels, groups, s->norm_shape.slope, s->norm_shape.epsilon};
 }
 /* x, with a mean far from zero one time in two; gamma; beta; bias or none. */
@@ -167,8 +171,8 @@ static void norm_forward(struct scene *s, float *statistics, float *coefficients
     EACH_IMAGE(s, image) {
         double *sums = malloc(2 * (size_t)shape->groups * sizeof *sums);
         float *mean = statistics + image * 2 * shape->groups, *scale = coefficients + image * 2 * s->channels;
-        s->plain->norm_sums(sums, image_of(before(s, NORM_X), s->element, s->pixels * s->channels, image), floats(s, NORM_BIAS), shape, 0,
-                            1);
+        s->plain->norm_sums(sums, image_of(before(s, NORM_X), s->element, s->pixels * s->channels, image), floats(s, NORM_BIAS),
+                            shape, 0, 1);
         norm_statistics(mean, mean + shape->groups, sums, 1, shape);
         norm_coefficients(scale, scale + s->channels, mean, mean + shape->groups, floats(s, NORM_GAMMA), floats(s, NORM_BETA),
                           floats(s, NORM_BIAS), shape);
@@ -213,7 +217,8 @@ static void draw_norm_grad(struct scene *s) {
     double *sums = calloc((size_t)(6 * c), sizeof *sums), *const total = sums + 3 * c;
     float *work = calloc((size_t)(6 * c), sizeof *work), *const of_image = work + 3 * c;
     EACH_IMAGE(s, image) {
-        const void *x = image_of(before(s, NORM_X), s->element, each, image), *gradient = image_of(before(s, dy), s->element, each, image);
+        const void *x = image_of(before(s, NORM_X), s->element, each, image),
+                   *gradient = image_of(before(s, dy), s->element, each, image);
         const float *mean = statistics + image * 2 * shape.groups, *scale = coefficients + image * 2 * c;
         const struct norm_load norm = {scale, scale + c, shape.slope};
         s->plain->norm_grad_sums(sums, gradient, x, &norm, s->pixels, c, 0, 1);
@@ -223,7 +228,8 @@ static void draw_norm_grad(struct scene *s) {
         s->plain->norm_grad_apply(image_of(to, s->element, each, image), gradient, x, &norm, work, s->pixels, c, 0, 1);
     }
     for (int q = 0; q < 3; q++)
-        for (int64_t k = 0; expected(s, parameters[q]) && k < c; k++) ((float *)expected(s, parameters[q]))[k] = (float)total[q * c + k];
+        for (int64_t k = 0; expected(s, parameters[q]) && k < c; k++)
+            ((float *)expected(s, parameters[q]))[k] = (float)total[q * c + k];
     free(statistics), free(coefficients), free(sums), free(work);
 }
 static cuda_error launch_norm_grad(struct scene *s) {
@@ -255,8 +261,8 @@ static void draw_max_pool2(struct scene *s) {
     }
 }
 static cuda_error launch_max_pool2(struct scene *s) {
-    return cuda_max_pool2(NULL, at(s, POOL_Y), at(s, POOL_INDEX), at(s, POOL_X), s->element, norm_at(s, POOL_NORM), s->images, &s->grid,
-                          s->channels);
+    return cuda_max_pool2(NULL, at(s, POOL_Y), at(s, POOL_INDEX), at(s, POOL_X), s->element, norm_at(s, POOL_NORM), s->images,
+                          &s->grid, s->channels);
 }
 
 enum { UNPOOL_DY, UNPOOL_INDEX, UNPOOL_PLUS, UNPOOL_DX };
@@ -271,9 +277,9 @@ static void draw_max_pool2_grad(struct scene *s) {
     const int dx = how == 2 ? (absent(s), plus) : wanted(s, "dx", s->element, s->images * out, 0);
     void *const to = expected(s, dx);
     EACH_IMAGE(s, image)
-        s->plain->max_pool2_grad(image_of(to, s->element, out, image), image_of(before(s, plus), s->element, out, image),
-                                 image_of(before(s, dy), s->element, in, image), image_of(before(s, index), ELEMENT_U8, in, image),
-                                 &s->grid, s->channels, 0, 1);
+    s->plain->max_pool2_grad(image_of(to, s->element, out, image), image_of(before(s, plus), s->element, out, image),
+                             image_of(before(s, dy), s->element, in, image), image_of(before(s, index), ELEMENT_U8, in, image),
+                             &s->grid, s->channels, 0, 1);
     free(places);
 }
 static cuda_error launch_max_pool2_grad(struct scene *s) {
@@ -286,17 +292,18 @@ static void draw_global_pool(struct scene *s) {
     const int x = features(s, "x", s->pixels, s->channels), y = wanted(s, "y", s->element, s->images * s->channels, 1e-6);
     workspace(s, cuda_global_pool_workspace(s->images, s->pixels, s->channels));
     EACH_IMAGE(s, image)
-        s->plain->global_pool(image_of(expected(s, y), s->element, s->channels, image),
-                              image_of(before(s, x), s->element, s->pixels * s->channels, image), s->pixels, s->channels);
+    s->plain->global_pool(image_of(expected(s, y), s->element, s->channels, image),
+                          image_of(before(s, x), s->element, s->pixels * s->channels, image), s->pixels, s->channels);
 }
 static cuda_error launch_global_pool(struct scene *s) {
-    return cuda_global_pool(NULL, at(s, MEAN_OUT), at(s, MEAN_IN), s->element, s->images, s->pixels, s->channels, at(s, MEAN_WORKSPACE));
+    return cuda_global_pool(NULL, at(s, MEAN_OUT), at(s, MEAN_IN), s->element, s->images, s->pixels, s->channels,
+                            at(s, MEAN_WORKSPACE));
 }
 static void draw_global_pool_grad(struct scene *s) {
     const int dy = features(s, "dy", 1, s->channels), dx = wanted(s, "dx", s->element, s->images * s->pixels * s->channels, 0);
     EACH_IMAGE(s, image)
-        s->plain->global_pool_grad(image_of(expected(s, dx), s->element, s->pixels * s->channels, image),
-                                   image_of(before(s, dy), s->element, s->channels, image), s->pixels, s->channels);
+    s->plain->global_pool_grad(image_of(expected(s, dx), s->element, s->pixels * s->channels, image),
+                               image_of(before(s, dy), s->element, s->channels, image), s->pixels, s->channels);
 }
 static cuda_error launch_global_pool_grad(struct scene *s) {
     return cuda_global_pool_grad(NULL, at(s, MEAN_OUT), at(s, MEAN_IN), s->element, s->images, s->pixels, s->channels);
@@ -324,8 +331,8 @@ static void draw_upsample_grad(struct scene *s) {
     absent(s);
     const int ddeep = wanted(s, "ddeep", s->element, s->images * out, 1e-6);
     EACH_IMAGE(s, image)
-        s->plain->upsample_grad(image_of(expected(s, ddeep), s->element, out, image), image_of(before(s, dy), s->element, in, image),
-                                &s->grid, s->channels, 0, 1);
+    s->plain->upsample_grad(image_of(expected(s, ddeep), s->element, out, image), image_of(before(s, dy), s->element, in, image),
+                            &s->grid, s->channels, 0, 1);
 }
 static cuda_error launch_upsample_grad(struct scene *s) {
     return cuda_upsample_grad(NULL, at(s, UP_OUT), at(s, UP_IN), s->element, s->images, &s->grid, s->channels);
@@ -343,8 +350,8 @@ static void draw_resize_corners(struct scene *s) {
     const int64_t in = s->pixels * s->channels, out = grid_pixels(&s->to) * s->channels;
     const int x = given(s, "x", ELEMENT_F32, s->images * in, -2, 2), y = wanted(s, "y", ELEMENT_F32, s->images * out, 2e-6);
     EACH_IMAGE(s, image)
-        s->plain->resize_corners(image_of(expected(s, y), ELEMENT_F32, out, image), image_of(before(s, x), ELEMENT_F32, in, image),
-                                 &s->grid, &s->to, s->channels, s->scale, 0, 1);
+    s->plain->resize_corners(image_of(expected(s, y), ELEMENT_F32, out, image), image_of(before(s, x), ELEMENT_F32, in, image),
+                             &s->grid, &s->to, s->channels, s->scale, 0, 1);
 }
 static cuda_error launch_resize_corners(struct scene *s) {
     return cuda_resize_corners(NULL, at(s, CORNERS_OUT), at(s, CORNERS_IN), s->images, &s->grid, &s->to, s->channels, s->scale);
@@ -354,11 +361,12 @@ static void draw_resize_corners_grad(struct scene *s) {
     const int64_t out = s->pixels * s->channels, in = grid_pixels(&s->to) * s->channels;
     const int dy = given(s, "dy", ELEMENT_F32, s->images * in, -2, 2), dx = wanted(s, "dx", ELEMENT_F32, s->images * out, 5e-6);
     EACH_IMAGE(s, image)
-        s->plain->resize_corners_grad(image_of(expected(s, dx), ELEMENT_F32, out, image), image_of(before(s, dy), ELEMENT_F32, in, image),
-                                      &s->grid, &s->to, s->channels, s->scale, 0, 1);
+    s->plain->resize_corners_grad(image_of(expected(s, dx), ELEMENT_F32, out, image),
+                                  image_of(before(s, dy), ELEMENT_F32, in, image), &s->grid, &s->to, s->channels, s->scale, 0, 1);
 }
 static cuda_error launch_resize_corners_grad(struct scene *s) {
-    return cuda_resize_corners_grad(NULL, at(s, CORNERS_OUT), at(s, CORNERS_IN), s->images, &s->grid, &s->to, s->channels, s->scale);
+    return cuda_resize_corners_grad(NULL, at(s, CORNERS_OUT), at(s, CORNERS_IN), s->images, &s->grid, &s->to, s->channels,
+                                    s->scale);
 }
 
 /* ---- losses of pretraining */
@@ -388,19 +396,20 @@ static void draw_vector_loss(struct scene *s) {
     const int loss = wanted(s, "loss", ELEMENT_F64, s->images, 1e-6);
     workspace(s, cuda_loss_workspace(s->images, s->pixels));
     EACH_IMAGE(s, image)
-        ((double *)expected(s, loss))[image] = s->plain->vector_loss(floats(s, LOSS_A) + image * each, floats(s, LOSS_B) + image * each,
-                                                                     floats(s, LOSS_MASK) + image * s->pixels, s->pixels,
-                                                                     s->grid.ndim, 0, 1);
+    ((double *)expected(s, loss))[image] =
+        s->plain->vector_loss(floats(s, LOSS_A) + image * each, floats(s, LOSS_B) + image * each,
+                              floats(s, LOSS_MASK) + image * s->pixels, s->pixels, s->grid.ndim, 0, 1);
 }
 static cuda_error launch_vector_loss(struct scene *s) {
-    return cuda_vector_loss(NULL, at(s, LOSS_OUT), at(s, LOSS_A), at(s, LOSS_B), at(s, LOSS_MASK), s->images, s->pixels, s->grid.ndim,
-                            at(s, LOSS_WORKSPACE));
+    return cuda_vector_loss(NULL, at(s, LOSS_OUT), at(s, LOSS_A), at(s, LOSS_B), at(s, LOSS_MASK), s->images, s->pixels,
+                            s->grid.ndim, at(s, LOSS_WORKSPACE));
 }
 static void draw_vector_loss_grad(struct scene *s) {
     vector_inputs(s);
     const int64_t all = s->images * s->pixels;
     const int out = wanted(s, "dprediction", ELEMENT_F32, all * s->grid.ndim, 0);
-    s->plain->vector_loss_grad(expected(s, out), floats(s, LOSS_A), floats(s, LOSS_B), floats(s, LOSS_MASK), all, s->grid.ndim, 0, 1);
+    s->plain->vector_loss_grad(expected(s, out), floats(s, LOSS_A), floats(s, LOSS_B), floats(s, LOSS_MASK), all, s->grid.ndim, 0,
+                               1);
 }
 static cuda_error launch_vector_loss_grad(struct scene *s) {
     return cuda_vector_loss_grad(NULL, at(s, LOSS_OUT), at(s, LOSS_A), at(s, LOSS_B), at(s, LOSS_MASK), s->images, s->pixels,
@@ -422,10 +431,9 @@ static void draw_cosine_loss(struct scene *s) {
     const int loss = wanted(s, "loss", ELEMENT_F64, s->images, 2e-6);
     workspace(s, cuda_loss_workspace(s->images, s->pixels));
     EACH_IMAGE(s, image)
-        ((double *)expected(s, loss))[image] = -s->plain->cosine_sum(image_of(before(s, LOSS_A), s->element, each, image),
-                                                                     image_of(before(s, LOSS_B), s->element, each, image),
-                                                                     floats(s, LOSS_MASK) + image * s->pixels, s->pixels, s->channels,
-                                                                     0, 1);
+    ((double *)expected(s, loss))[image] = -s->plain->cosine_sum(
+        image_of(before(s, LOSS_A), s->element, each, image), image_of(before(s, LOSS_B), s->element, each, image),
+        floats(s, LOSS_MASK) + image * s->pixels, s->pixels, s->channels, 0, 1);
 }
 static cuda_error launch_cosine_loss(struct scene *s) {
     return cuda_cosine_loss(NULL, at(s, LOSS_OUT), at(s, LOSS_A), at(s, LOSS_B), s->element, at(s, LOSS_MASK), s->images, s->pixels,
@@ -442,8 +450,8 @@ static void draw_cosine_loss_grad(struct scene *s) {
                               s->channels, 0, 1);
 }
 static cuda_error launch_cosine_loss_grad(struct scene *s) {
-    return cuda_cosine_loss_grad(NULL, at(s, s->number[0] ? LOSS_A : LOSS_OUT), at(s, s->number[0] ? LOSS_B : LOSS_OUT2), at(s, LOSS_A),
-                                 at(s, LOSS_B), s->element, at(s, LOSS_MASK), s->images, s->pixels, s->channels);
+    return cuda_cosine_loss_grad(NULL, at(s, s->number[0] ? LOSS_A : LOSS_OUT), at(s, s->number[0] ? LOSS_B : LOSS_OUT2),
+                                 at(s, LOSS_A), at(s, LOSS_B), s->element, at(s, LOSS_MASK), s->images, s->pixels, s->channels);
 }
 
 /* ---- losses of a task */
@@ -456,8 +464,12 @@ static void task_inputs(struct scene *s, bool softmax) {
     static const int64_t classes[] = {2, 3, 4, 7, 70};
     const int64_t count = softmax ? classes[pick(s, 0, 4)] : pick(s, 1, 5);
     more_pixels(s);
-    s->task = (struct cuda_task_loss){.images = s->images, .pixels = s->pixels, .classes = count, .ce_weight = 0.7f,
-                                      .dice_weight = toss(s) ? 0.4f : 0, .smooth = 1};
+    s->task = (struct cuda_task_loss){.images = s->images,
+                                      .pixels = s->pixels,
+                                      .classes = count,
+                                      .ce_weight = 0.7f,
+                                      .dice_weight = toss(s) ? 0.4f : 0,
+                                      .smooth = 1};
     const int64_t entries = s->images * s->pixels * count, targets = softmax ? s->images * s->pixels : entries;
     given(s, "logits", ELEMENT_F32, entries, -5, 5);
     const int target = given(s, "target", ELEMENT_F32, targets, 0, 1);
@@ -479,7 +491,9 @@ static void task_losses(struct scene *s, double *loss, double *statistics, bool 
         const float *target = floats(s, TASK_TARGET) + image * (softmax ? s->pixels : each);
         double *of_image = statistics + image * numbers;
         if (softmax) s->plain->softmax_loss(loss + 2 * image, of_image, logits, target, weights, &task);
-        else loss[2 * image] = s->plain->sigmoid_loss(of_image, logits, target, weights, s->pixels, task.classes), loss[2 * image + 1] = 0;
+        else
+            loss[2 * image] = s->plain->sigmoid_loss(of_image, logits, target, weights, s->pixels, task.classes),
+                     loss[2 * image + 1] = 0;
     }
 }
 static void task_draw(struct scene *s, bool softmax) {
@@ -493,7 +507,8 @@ static void task_grad_draw(struct scene *s, bool softmax) {
     task_inputs(s, softmax);
     const struct softmax_loss task = task_of(s);
     const int64_t numbers = softmax ? 1 + 3 * task.classes : 1, each = s->pixels * task.classes;
-    double *statistics = calloc((size_t)(s->images * numbers), sizeof *statistics), *loss = calloc((size_t)(2 * s->images), sizeof *loss);
+    double *statistics = calloc((size_t)(s->images * numbers), sizeof *statistics),
+           *loss = calloc((size_t)(2 * s->images), sizeof *loss);
     task_losses(s, loss, statistics, softmax);
     given_bytes(s, "statistics", ELEMENT_F64, s->images * numbers, statistics);
     const int out = wanted(s, "dlogits", ELEMENT_F32, s->images * each, 2e-6);
@@ -558,19 +573,26 @@ static void draw_adam(struct scene *s) {
     given(s, "m", ELEMENT_F32, count, -1, 1), given(s, "v", ELEMENT_F32, count, 0, 1);
     const double sum = sums[pick(s, 0, 7) ? pick(s, 0, 1) : pick(s, 2, 3)];
     struct cuda_update update = {.clip = toss(s) ? 5 : 0,
-                                 .adam = {.lr = 1e-3, .beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8, .weight_decay = toss(s) ? 0.01 : 0,
-                                          .correction1 = 0.19, .correction2 = 0.001999, .scale = pick(s, 0, 7) ? 0.25 : 0,
+                                 .adam = {.lr = 1e-3,
+                                          .beta1 = 0.9,
+                                          .beta2 = 0.999,
+                                          .epsilon = 1e-8,
+                                          .weight_decay = toss(s) ? 0.01 : 0,
+                                          .correction1 = 0.19,
+                                          .correction2 = 0.001999,
+                                          .scale = pick(s, 0, 7) ? 0.25 : 0,
                                           .clip_epsilon = 1e-6}};
     given_bytes(s, "update", ELEMENT_U8, sizeof update, &update), given_bytes(s, "square_sum", ELEMENT_F64, 1, &sum);
     for (int i = ADAM_WEIGHTS; i <= ADAM_V; i++) expected(s, i), s->arrays[i].tolerance = 1e-6;
     if (update.adam.scale == 0 || !isfinite(sum)) return;
     const double norm = sqrt(sum) * update.adam.scale;
     update.adam = adam_clipped(update.adam, update.clip, norm);
-    s->plain->adam(expected(s, ADAM_WEIGHTS), expected(s, ADAM_M), expected(s, ADAM_V), floats(s, ADAM_GRADIENT), count, &update.adam);
+    s->plain->adam(expected(s, ADAM_WEIGHTS), expected(s, ADAM_M), expected(s, ADAM_V), floats(s, ADAM_GRADIENT), count,
+                   &update.adam);
 }
 static cuda_error launch_adam(struct scene *s) {
-    return cuda_adam(NULL, at(s, ADAM_WEIGHTS), at(s, ADAM_M), at(s, ADAM_V), at(s, ADAM_GRADIENT), s->number[0], at(s, ADAM_UPDATE),
-                     at(s, ADAM_SUM));
+    return cuda_adam(NULL, at(s, ADAM_WEIGHTS), at(s, ADAM_M), at(s, ADAM_V), at(s, ADAM_GRADIENT), s->number[0],
+                     at(s, ADAM_UPDATE), at(s, ADAM_SUM));
 }
 
 enum { FINITE_X, FINITE_BAD };
@@ -601,7 +623,8 @@ static void draw_guard(struct scene *s) {
 }
 static cuda_error launch_guard(struct scene *s) { return cuda_guard(NULL, at(s, GUARD_MARK), at(s, GUARD_VALUES), s->number[0]); }
 
-#define ROW(name, ...) {#name, draw_##name, launch_##name, __VA_ARGS__}
+#define ROW(name, ...)                                                                                                             \
+    { #name, draw_##name, launch_##name, __VA_ARGS__ }
 const struct operation operations[] = {
     ROW(join),
     ROW(split),

@@ -70,9 +70,7 @@ void *expected(struct scene *scene, int array) {
     if (a->name && !a->expected) a->expected = room(bytes_of(a)), memcpy(a->expected, a->before, bytes_of(a));
     return a->expected;
 }
-void *at(struct scene *scene, int array) {
-    return scene->arrays[array].name ? (char *)scene->arrays[array].block + GUARD : NULL;
-}
+void *at(struct scene *scene, int array) { return scene->arrays[array].name ? (char *)scene->arrays[array].block + GUARD : NULL; }
 void *image_of(void *data, enum element element, int64_t each, int64_t image) {
     return data ? (char *)data + (size_t)(image * each) * element_bytes(element) : NULL;
 }
@@ -98,10 +96,14 @@ static bool upload(struct array *array) {
 
 static double number_at(const void *data, enum element element, int64_t i) {
     switch (element) {
-    case ELEMENT_F32: return (double)((const float *)data)[i];
-    case ELEMENT_BF16: return (double)bf16_to_float(((const bf16 *)data)[i]);
-    case ELEMENT_F64: return ((const double *)data)[i];
-    default: return ((const uint8_t *)data)[i];
+    case ELEMENT_F32:
+        return (double)((const float *)data)[i];
+    case ELEMENT_BF16:
+        return (double)bf16_to_float(((const bf16 *)data)[i]);
+    case ELEMENT_F64:
+        return ((const double *)data)[i];
+    default:
+        return ((const uint8_t *)data)[i];
     }
 }
 
@@ -183,8 +185,8 @@ static char text[1536];
 static void scene_draw(struct scene *scene, const struct operation *operation, uint64_t seed, enum element element, bool with_nan) {
     static const enum element elements[] = {ELEMENT_F32, ELEMENT_BF16};
     const struct kernels *tables[KERNEL_TABLES];
-    *scene = (struct scene){.random = random_stream(seed, RANDOM_TEST, 0, 0), .element = elements[element == ELEMENT_BF16],
-                            .with_nan = with_nan};
+    *scene = (struct scene){
+        .random = random_stream(seed, RANDOM_TEST, 0, 0), .element = elements[element == ELEMENT_BF16], .with_nan = with_nan};
     kernels_available(tables, 0, scene->element);
     scene->plain = tables[0];
     cudasim_reset();

@@ -12,23 +12,23 @@
 enum { ARRAYS = 20, ABSENT_ARRAY = -1 };
 
 struct array {
-    const char *name;      /* NULL: absent, its pointer is NULL */
+    const char *name; /* NULL: absent, its pointer is NULL */
     enum element element;
     int64_t count;
-    void *before;          /* NULL: bytes that mean nothing */
-    void *expected;        /* NULL: what lay there before; of a workspace anything */
+    void *before;   /* NULL: bytes that mean nothing */
+    void *expected; /* NULL: what lay there before; of a workspace anything */
     bool workspace;
-    double tolerance;      /* of the largest difference, by 1 + rms */
-    void *block;           /* on the device, with guard bytes on both sides */
+    double tolerance; /* of the largest difference, by 1 + rms */
+    void *block;      /* on the device, with guard bytes on both sides */
 };
 struct scene {
     struct random_stream random;
-    enum element element;  /* of feature maps */
+    enum element element; /* of feature maps */
     const struct kernels *plain;
     struct grid grid, to;
     int images;
     int64_t pixels, channels;
-    bool with_nan;         /* one number of the first array that was drawn is NaN or infinite */
+    bool with_nan; /* one number of the first array that was drawn is NaN or infinite */
     int count;
     struct array arrays[ARRAYS];
     /* what a row wants to know again when it launches */
@@ -40,10 +40,10 @@ struct scene {
 };
 
 struct operation {
-    const char *kernel;    /* the name in cuda/kernels.h, without cuda_ */
+    const char *kernel; /* the name in cuda/kernels.h, without cuda_ */
     void (*draw)(struct scene *scene);
     cuda_error (*launch)(struct scene *scene);
-    bool float_only;       /* knows no element */
+    bool float_only; /* knows no element */
 };
 extern const struct operation operations[];
 extern const int operation_count;

@@ -171,8 +171,8 @@ static cover_status run_passes(const struct trial *t, const struct cuda_conv *co
                                                           {on_device(&t->on[X2]), t->normed[1] ? &norms[1] : NULL}};
     void *const dx[CUDA_CONV_SOURCES] = {on_device(&r->dx), t->shape.c_second ? on_device(&r->dx2) : NULL};
     TRY(cuda_conv_pack(conv, stream, on_device(&r->packed), on_device(&t->on[WEIGHTS])));
-    TRY(cuda_conv_forward(conv, stream, on_device(&r->y), x, on_device(&r->packed),
-                          t->shape.bias ? on_device(&t->on[BIAS]) : NULL, on_device(&r->workspace)));
+    TRY(cuda_conv_forward(conv, stream, on_device(&r->y), x, on_device(&r->packed), t->shape.bias ? on_device(&t->on[BIAS]) : NULL,
+                          on_device(&r->workspace)));
     TRY(cuda_conv_grad_data(conv, stream, dx, on_device(&t->on[DY]), on_device(&r->packed), on_device(&r->workspace)));
     return cuda_conv_grad_weights(conv, stream, on_device(&r->dw), on_device(&r->db), x, on_device(&t->on[DY]),
                                   on_device(&r->workspace));
@@ -389,8 +389,7 @@ START_TEST(memory_of_the_host_is_refused) {
     ck_assert_ok(cuda_conv_create(&conv, &device, &shape));
     struct results r = results(&t, conv);
     const struct cuda_conv_source x[CUDA_CONV_SOURCES] = {{on_device(&t.on[X]), NULL}};
-    ck_assert_int_eq(cuda_conv_forward(conv, NULL, y, x, on_device(&r.packed), NULL, on_device(&r.workspace)),
-                     COVER_ERROR_DEVICE);
+    ck_assert_int_eq(cuda_conv_forward(conv, NULL, y, x, on_device(&r.packed), NULL, on_device(&r.workspace)), COVER_ERROR_DEVICE);
     ck_assert_ptr_nonnull(strstr(cover_error_text(), "y, 960 bytes, is not in device memory"));
     results_free(&r);
     cuda_conv_destroy(conv);

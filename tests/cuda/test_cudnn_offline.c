@@ -23,17 +23,15 @@ static void teardown(void) { cover_context_destroy(context); }
 cover_status cuda_check(cuda_error error, const char *what) {
     return error ? fail(COVER_ERROR_INTERNAL, "%s ran", what) : COVER_OK;
 }
-#define NEVER(name, ...)                                                                                                         \
-    cuda_error name(__VA_ARGS__);                                                                                                \
+#define NEVER(name, ...)                                                                                                           \
+    cuda_error name(__VA_ARGS__);                                                                                                  \
     cuda_error name(__VA_ARGS__) { return 1; }
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wunused-parameter"
 NEVER(cuda_join, cuda_stream a, void *b, enum element c, int64_t d, int64_t e, int64_t f, const void *g, enum element h,
       const struct cuda_norm *i, int j, int64_t k, int64_t l)
-NEVER(cuda_split, cuda_stream a, void *b, enum element c, int64_t d, const void *e, enum element f, int64_t g, int64_t h,
-      int64_t i)
-NEVER(cuda_pack_weights, cuda_stream a, void *b, enum element c, int64_t d, int64_t e, const float *f, int64_t g, int64_t h,
-      int i)
+NEVER(cuda_split, cuda_stream a, void *b, enum element c, int64_t d, const void *e, enum element f, int64_t g, int64_t h, int64_t i)
+NEVER(cuda_pack_weights, cuda_stream a, void *b, enum element c, int64_t d, int64_t e, const float *f, int64_t g, int64_t h, int i)
 NEVER(cuda_unpack_weights, cuda_stream a, float *b, int64_t c, int64_t d, int e, const void *f, enum element g, int64_t h,
       int64_t i)
 NEVER(cuda_add_bias, cuda_stream a, void *b, enum element c, const float *d, int64_t e, int64_t f)
@@ -55,16 +53,15 @@ enum { TARGETS = sizeof targets / sizeof *targets };
 
 static void open_target(struct device *device, const struct target *target) {
     char json[1024];
-    snprintf(
-        json, sizeof json,
-        "{\"maxGridSize\": [2147483647, 65535, 65535], \"maxBlockSize\": [1024, 1024, 64], \"regsPerBlock\": 65536, "
-        "\"multiProcessorCount\": %d, \"warpSize\": 32, \"maxSharedMemoryPerBlock\": 49152, "
-        "\"maxSharedMemoryPerBlockOptin\": %d, \"reservedSharedMemoryPerBlock\": 1024, \"maxRegistersPerSM\": 65536, "
-        "\"maxCtasPerSM\": 32, \"maxThreadsPerBlock\": 1024, \"maxThreadsPerSM\": %d, \"pciDeviceId\": 0, \"isTccDriver\": 0, "
-        "\"supportCoopLaunch\": 1, \"totalGlobalMem\": %llu, \"smClockRateKHz\": 1410000, \"memClockRateKHz\": 1215000, "
-        "\"l2CacheSize\": 41943040, \"cudaDeviceId\": 0, \"deviceVer\": %d, \"driverVer\": 13000, \"deviceName\": \"%s\"}",
-        target->processors, target->shared_bytes, target->capability == 120 ? 1536 : 2048,
-        (unsigned long long)target->memory_bytes, 10 * target->capability, target->name);
+    snprintf(json, sizeof json,
+             "{\"maxGridSize\": [2147483647, 65535, 65535], \"maxBlockSize\": [1024, 1024, 64], \"regsPerBlock\": 65536, "
+             "\"multiProcessorCount\": %d, \"warpSize\": 32, \"maxSharedMemoryPerBlock\": 49152, "
+             "\"maxSharedMemoryPerBlockOptin\": %d, \"reservedSharedMemoryPerBlock\": 1024, \"maxRegistersPerSM\": 65536, "
+             "\"maxCtasPerSM\": 32, \"maxThreadsPerBlock\": 1024, \"maxThreadsPerSM\": %d, \"pciDeviceId\": 0, \"isTccDriver\": 0, "
+             "\"supportCoopLaunch\": 1, \"totalGlobalMem\": %llu, \"smClockRateKHz\": 1410000, \"memClockRateKHz\": 1215000, "
+             "\"l2CacheSize\": 41943040, \"cudaDeviceId\": 0, \"deviceVer\": %d, \"driverVer\": 13000, \"deviceName\": \"%s\"}",
+             target->processors, target->shared_bytes, target->capability == 120 ? 1536 : 2048,
+             (unsigned long long)target->memory_bytes, 10 * target->capability, target->name);
     *device = (struct device){.context = context,
                               .capability = target->capability,
                               .processors = target->processors,

@@ -6,8 +6,8 @@
 
 enum { SEEDS = 40 };
 
-static const char *const broken[] = {"norm_act",      "norm_grad",   "max_pool2_grad", "upsample",
-                                     "upsample_grad", "vector_loss", "cosine_loss",    "cosine_loss_grad", "add_bias"};
+static const char *const broken[] = {"norm_act",    "norm_grad",   "max_pool2_grad",   "upsample", "upsample_grad",
+                                     "vector_loss", "cosine_loss", "cosine_loss_grad", "add_bias"};
 
 START_TEST(a_fault_is_found) {
     for (int i = 0; i < operation_count; i++) {

@@ -47,8 +47,13 @@ static void teardown(void) {
 }
 
 static cover_status configure(cover_config **config, cover_context *context, const char *precision, const char *crop) {
-    static const char *const settings[][2] = {{"widths", "8,8,8,16,16,16,8,8,8"}, {"heads", "2,2,1,1,1"}, {"work", "36x36"},
-                                              {"batch", "3"}, {"steps", "7"}, {"warmup", "2"}, {"radius", "2"},
+    static const char *const settings[][2] = {{"widths", "8,8,8,16,16,16,8,8,8"},
+                                              {"heads", "2,2,1,1,1"},
+                                              {"work", "36x36"},
+                                              {"batch", "3"},
+                                              {"steps", "7"},
+                                              {"warmup", "2"},
+                                              {"radius", "2"},
                                               {"lr", "1e-4"}}; /* at a high rate roundings grow from step to step */
     TRY(cover_config_create(config, context, "demo"));
     for (size_t i = 0; i < sizeof settings / sizeof *settings; i++) TRY(cover_config_set(*config, settings[i][0], settings[i][1]));
@@ -84,7 +89,8 @@ static void job_steps(struct job *job, cover_step_report *reports, int steps) {
 }
 
 static void near(double a, double b, double bound, const char *what, int step) {
-    ck_assert_msg(fabs(a - b) <= bound * (fabs(a) + fabs(b)) / 2, "step %d: %s is %.9g on the CPU, %.9g on the device", step, what, a, b);
+    ck_assert_msg(fabs(a - b) <= bound * (fabs(a) + fabs(b)) / 2, "step %d: %s is %.9g on the CPU, %.9g on the device", step, what,
+                  a, b);
 }
 
 static double figure(const cover_step_report *report, const char *name) {

@@ -54,7 +54,8 @@ static void work(cover_context *own, int rank, void *user) {
 }
 
 static void train(struct trial *trial, int ranks, double deadline) {
-    run_together(&(struct together){.ranks = ranks, .threads = 1, .deadline_seconds = deadline, .module = module, .work = work, .user = trial});
+    run_together(&(struct together){
+        .ranks = ranks, .threads = 1, .deadline_seconds = deadline, .module = module, .work = work, .user = trial});
 }
 
 static void nothing_is_left(void) {
@@ -68,7 +69,8 @@ START_TEST(ten_steps_of_two_ranks_are_those_of_one) {
     struct trial one = {.steps = STEPS}, two = one;
     train(&one, 1, 0);
     train(&two, 2, 0);
-    for (int rank = 0; rank < 2; rank++) ck_assert_msg(two.status[rank] == COVER_OK, "rank %d: %s; %s", rank, two.text[rank], cudasim_message());
+    for (int rank = 0; rank < 2; rank++)
+        ck_assert_msg(two.status[rank] == COVER_OK, "rank %d: %s; %s", rank, two.text[rank], cudasim_message());
     for (int i = 0; i < STEPS; i++) {
         const cover_step_report *a = &one.report[0][i], *b = &two.report[0][i], *c = &two.report[1][i];
         ck_assert_msg(fabs(a->loss - b->loss) <= 1e-3 * a->loss, "step %d: %.9g of one rank, %.9g of two", i + 1, a->loss, b->loss);
@@ -83,7 +85,8 @@ static void lost(void (*fault)(int rank), double deadline, double least, double 
     struct trial trial = {.steps = STEPS, .fault_at = 4, .fault = fault};
     train(&trial, 2, deadline);
     for (int rank = 0; rank < 2; rank++) {
-        ck_assert_msg(trial.status[rank] == COVER_ERROR_RANK, "rank %d: %s: %s", rank, cover_status_name(trial.status[rank]), trial.text[rank]);
+        ck_assert_msg(trial.status[rank] == COVER_ERROR_RANK, "rank %d: %s: %s", rank, cover_status_name(trial.status[rank]),
+                      trial.text[rank]);
         ck_assert_msg(trial.seconds[rank] >= least && trial.seconds[rank] <= most, "rank %d was told after %.2f seconds: %s", rank,
                       trial.seconds[rank], trial.text[rank]);
     }

@@ -25,7 +25,10 @@ static const struct device_case {
     {"paper-2d", {"crop=32x48", "work=48x48", "channels=2", "blur=20", "appearance_probability=1"}, {2, {1, 33, 35}}, 0, 9, 1e-5},
     {"paper-2d",
      {"crop=64x64", "work=64x64", "normalise=clip2048", "inpaint_boxes=200", "inpaint_probability=1"},
-     {2, {1, 80, 64}}, 0, 4000, 1e-6},
+     {2, {1, 80, 64}},
+     0,
+     4000,
+     1e-6},
     {"released-2d", {"crop=32x48", "work=48x72"}, {2, {1, 60, 60}}, 0, 1, 1e-6},
     {"released-2d", {"crop=48x32", "work=48x32", "translate=1"}, {2, {1, 48, 32}}, 0, 1, 1e-6},
     {"released-2d", {"crop=48x32", "work=96x32", NO_SPACE}, {2, {1, 48, 32}}, 0, 1, 1e-6},
@@ -38,15 +41,24 @@ static const struct device_case {
     {"paper-2d", {"crop=32x48", "work=40x64", "deform_alpha=40"}, {2, {1, 50, 60}}, 0, 1, 1e-6},
     {"paper-2d",
      {"crop=32x48", "work=40x600", "deform_alpha=900", "deform_sigma_low=150", "deform_sigma_high=160"},
-     {2, {1, 50, 60}}, 0, 1, 1e-6},
+     {2, {1, 50, 60}},
+     0,
+     1,
+     1e-6},
     {"paper-2d", {"crop=32x48", "work=64x80", "diffeo_alpha=60"}, {2, {1, 50, 60}}, 0, 1, 1e-6},
     {"released-2d",
      {"crop=32x32", "work=48x48", "diffeo_alpha=900", "deform_alpha=20", "diffeo_squarings=4", "diffeo_sigma=5"},
-     {2, {1, 50, 60}}, 0, 1, 1e-6},
+     {2, {1, 50, 60}},
+     0,
+     1,
+     1e-6},
     {"paper-3d", {"crop=16x16x16", "work=20x24x28", "diffeo_alpha=60", "diffeo_sigma=3"}, {3, {17, 24, 30}}, 0, 1, 1e-6},
     {"paper-3d",
      {"crop=16x16x16", "work=20x24x28", "diffeo_squarings=0", "diffeo_alpha=9", "deform_alpha=100", "blur=2"},
-     {3, {17, 24, 30}}, 0, 1, 1e-6},
+     {3, {17, 24, 30}},
+     0,
+     1,
+     1e-6},
 };
 
 struct drawn_sums {
@@ -63,8 +75,8 @@ static struct drawn_sums draw_on_the_device(const struct settings *s, const stru
                         source = device_array(image, (size_t)(grid_pixels(grid) * s->network.channels) * sizeof(float)),
                         workspace = device_array(NULL, cuda_sevr_workspace(s, grid));
     const struct cuda_views views = {on_device(&moving), on_device(&fixed), on_device(&field), on_device(&mask)};
-    ck_assert_ok(cuda_sevr_draw(NULL, &views, on_device(&sums), s, on_device(&source), grid, (int)s->network.channels, integer_max, 5,
-                                step, sample, on_device(&workspace)));
+    ck_assert_ok(cuda_sevr_draw(NULL, &views, on_device(&sums), s, on_device(&source), grid, (int)s->network.channels, integer_max,
+                                5, step, sample, on_device(&workspace)));
     struct drawn_sums result = {fetched(&moving), fetched(&fixed), fetched(&field), fetched(&mask), {0}};
     void *found = fetched(&sums);
     memcpy(&result.sums, found, sizeof result.sums);

@@ -81,8 +81,8 @@ static struct results in_plain_c(const struct scene *s) {
         const size_t at = (size_t)(image * pixels * s->channels) * element_bytes(s->element);
         const float *field = s->field + image * pixels * s->grid.ndim;
         tables[0]->warp((char *)r.y + at, (char *)s->src + at, field, &s->grid, s->channels, s->coordinates, 0, 1);
-        tables[0]->warp_grad((char *)r.dsrc + at, r.dfield + image * pixels * s->grid.ndim, (char *)s->dy + at,
-                             (char *)s->src + at, field, &s->grid, s->channels, s->coordinates, 0, 1, sums);
+        tables[0]->warp_grad((char *)r.dsrc + at, r.dfield + image * pixels * s->grid.ndim, (char *)s->dy + at, (char *)s->src + at,
+                             field, &s->grid, s->channels, s->coordinates, 0, 1, sums);
     }
     free(sums);
     return r;

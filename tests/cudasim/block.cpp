@@ -68,8 +68,7 @@ struct engine { /* one a thread of the host */
     char message[1600];
 
     ~engine() {
-        for (fiber *f : all_fibers)
-            fiber_destroy(f);
+        for (fiber *f : all_fibers) fiber_destroy(f);
     }
 };
 thread_local std::unique_ptr<engine> engine_owner;
@@ -94,8 +93,7 @@ phrase describe(cudasim_site site) {
 fiber *take_fiber() {
     if (self->free_fibers.empty()) {
         fiber *f = fiber_create(run_threads, nullptr, (unsigned)self->all_fibers.size());
-        if (!f)
-            grid_fail(cudaErrorMemoryAllocation, "no memory for another stack");
+        if (!f) grid_fail(cudaErrorMemoryAllocation, "no memory for another stack");
         self->all_fibers.push_back(f);
         return f;
     }
@@ -121,15 +119,12 @@ void become(unsigned thread, const fiber *on) {
     unsigned told = 0;
     for (unsigned t = 0; t < self->threads && told < 6; t++) {
         const thread_state *s = &self->state[t];
-        if (!s->waits || (t && self->state[t - 1].waits == s->waits && self->state[t - 1].site.line == s->site.line))
-            continue;
+        if (!s->waits || (t && self->state[t - 1].waits == s->waits && self->state[t - 1].site.line == s->site.line)) continue;
         phrase mask("%s", "");
-        if (s->waits != AT_BARRIER)
-            mask = phrase(" with mask 0x%08x", self->warps[t / LANES].lanes[t % LANES].mask);
+        if (s->waits != AT_BARRIER) mask = phrase(" with mask 0x%08x", self->warps[t / LANES].lanes[t % LANES].mask);
         used += (size_t)snprintf(text + used, sizeof text - used, "%s%s waits at %s (%s)%s", told++ ? ", " : "", describe(t).text,
                                  wait_names[s->waits], describe(s->site).text, mask.text);
-        if (used >= sizeof text)
-            break;
+        if (used >= sizeof text) break;
     }
     grid_fail(cudaErrorLaunchTimeout, "no thread can go on: %s; %u have returned", text, self->returned);
 }
@@ -138,8 +133,7 @@ void become(unsigned thread, const fiber *on) {
 bool choose(unsigned *thread) {
     bool fresh = self->started < self->threads;
     if (self->ready_count == 0) {
-        if (!fresh)
-            deadlock();
+        if (!fresh) deadlock();
     } else if (!fresh || !self->launch->seed || (self->random.next() & 7)) {
         unsigned at = self->launch->seed ? self->random.below(self->ready_count) : self->ready_count - 1;
         *thread = self->ready[at];
@@ -191,22 +185,19 @@ void complete(warp *w, unsigned first_thread, unsigned group) {
             if (!(group >> wait->source & 1))
                 grid_fail(cudaErrorLaunchFailure, "%s: a shuffle of %s reads lane %u, which %s (mask 0x%08x)",
                           describe(wait->site).text, describe(first_thread + lane).text, wait->source,
-                          !(w->exists >> wait->source & 1)     ? "does not exist"
-                          : w->returned >> wait->source & 1    ? "has returned"
-                                                               : "does not take part",
+                          !(w->exists >> wait->source & 1)  ? "does not exist"
+                          : w->returned >> wait->source & 1 ? "has returned"
+                                                            : "does not take part",
                           wait->mask);
             memcpy(results[lane], w->lanes[wait->source].value, 16);
         }
     }
-    if (kind == AT_WARP_BARRIER)
-        check_warp_barrier(w->seen, group);
+    if (kind == AT_WARP_BARRIER) check_warp_barrier(w->seen, group);
     w->waiting &= ~group;
     for (unsigned left = group; left; left &= left - 1) {
         unsigned lane = (unsigned)__builtin_ctz(left);
-        if (kind != AT_WARP_BARRIER)
-            memcpy(w->lanes[lane].value, results[lane], 16);
-        if (self->state[first_thread + lane].waits)
-            make_ready(first_thread + lane);
+        if (kind != AT_WARP_BARRIER) memcpy(w->lanes[lane].value, results[lane], 16);
+        if (self->state[first_thread + lane].waits) make_ready(first_thread + lane);
     }
 }
 
@@ -214,19 +205,17 @@ void complete(warp *w, unsigned first_thread, unsigned group) {
 bool all_arrived(const warp *w, unsigned first_thread, unsigned lane, unsigned *group) {
     const lane_wait *wait = &w->lanes[lane];
     *group = wait->mask & w->exists & ~w->returned;
-    if (*group & ~w->waiting)
-        return false;
+    if (*group & ~w->waiting) return false;
     for (unsigned left = *group; left; left &= left - 1) {
         unsigned other = (unsigned)__builtin_ctz(left);
         const lane_wait *its = &w->lanes[other];
-        if (its->mask == wait->mask && its->kind == wait->kind && its->site.line == wait->site.line)
-            continue;
-        if (!(its->mask >> lane & 1) && its->mask != wait->mask)
-            return false; /* it waits for others first, and comes later */
-        grid_fail(cudaErrorLaunchFailure, "lanes of a warp wait for each other in different ways: %s at %s (%s, mask 0x%08x), %s at "
-                  "%s (%s, mask 0x%08x)", describe(first_thread + lane).text, wait_names[wait->kind],
-                  describe(wait->site).text, wait->mask, describe(first_thread + other).text, wait_names[its->kind],
-                  describe(its->site).text, its->mask);
+        if (its->mask == wait->mask && its->kind == wait->kind && its->site.line == wait->site.line) continue;
+        if (!(its->mask >> lane & 1) && its->mask != wait->mask) return false; /* it waits for others first, and comes later */
+        grid_fail(cudaErrorLaunchFailure,
+                  "lanes of a warp wait for each other in different ways: %s at %s (%s, mask 0x%08x), %s at "
+                  "%s (%s, mask 0x%08x)",
+                  describe(first_thread + lane).text, wait_names[wait->kind], describe(wait->site).text, wait->mask,
+                  describe(first_thread + other).text, wait_names[its->kind], describe(its->site).text, its->mask);
     }
     return true;
 }
@@ -247,10 +236,8 @@ void rendezvous(const lane_wait *wait) {
     unsigned me = self->current, lane = me % LANES, group;
     warp *w = &self->warps[me / LANES];
     w->waiting |= 1u << lane;
-    if (all_arrived(w, me - lane, lane, &group))
-        complete(w, me - lane, group);
-    else
-        suspend(wait->kind, wait->site);
+    if (all_arrived(w, me - lane, lane, &group)) complete(w, me - lane, group);
+    else suspend(wait->kind, wait->site);
 }
 
 void thread_returns() {
@@ -260,8 +247,8 @@ void thread_returns() {
     self->returned++;
     w->returned |= 1u << lane;
     if (self->barrier.arrived)
-        grid_fail(cudaErrorLaunchFailure, "returns, but %s waits at a barrier of the block (%s)", describe(self->barrier.first).text,
-                  describe(self->barrier.site).text);
+        grid_fail(cudaErrorLaunchFailure, "returns, but %s waits at a barrier of the block (%s)",
+                  describe(self->barrier.first).text, describe(self->barrier.site).text);
     for (unsigned left = w->waiting; left; left &= left - 1) { /* they may have waited for this lane alone */
         unsigned other = (unsigned)__builtin_ctz(left), group;
         if (w->waiting >> other & 1 && w->lanes[other].mask >> lane & 1 && all_arrived(w, me - lane, other, &group))
@@ -369,8 +356,7 @@ cudaError_t grid_run(const grid_launch *launch, std::string *message) {
     self->random = random_bits(launch->seed);
     self->threads = launch->block.x * launch->block.y * launch->block.z;
     self->error = cudaSuccess;
-    for (unsigned t = 0; t < self->threads; t++)
-        self->state[t].index = thread_index(t, launch->block);
+    for (unsigned t = 0; t < self->threads; t++) self->state[t].index = thread_index(t, launch->block);
     self->shared.resize(launch->shared_bytes + 64);
     unsigned char *shared = self->shared.data();
     cudasim_place.shared = shared + (-(uintptr_t)shared & 63);
@@ -382,11 +368,9 @@ cudaError_t grid_run(const grid_launch *launch, std::string *message) {
     if (launch->seed && blocks > 1) {
         step = 2147483647u % blocks && blocks != 2147483647u ? 2147483647u : 1;
         at = self->random.below((uint32_t)(blocks < UINT32_MAX ? blocks : UINT32_MAX));
-        if (self->random.next() & 1)
-            step = blocks - step % blocks;
+        if (self->random.next() & 1) step = blocks - step % blocks;
     }
-    for (unsigned w = 0; w * LANES < self->threads; w++)
-        memset(self->warps[w].seen, 0, sizeof self->warps[w].seen);
+    for (unsigned w = 0; w * LANES < self->threads; w++) memset(self->warps[w].seen, 0, sizeof self->warps[w].seen);
     check_launch_begins(launch, reinterpret_cast<uintptr_t>(cudasim_place.shared));
     self->running = true;
     for (uint64_t b = 0; b < blocks && self->error == cudaSuccess; b++, at = (at + step) % blocks) {
@@ -399,8 +383,7 @@ cudaError_t grid_run(const grid_launch *launch, std::string *message) {
     if (self->error != cudaSuccess) {
         *message = self->message;
         std::string here = check_source_line(checker.here), other = check_source_line(checker.other);
-        if (!here.empty())
-            *message += " (" + here + (other.empty() ? "" : ", the other at " + other) + ")";
+        if (!here.empty()) *message += " (" + here + (other.empty() ? "" : ", the other at " + other) + ")";
         self->free_fibers.clear(); /* a fiber may have been left anywhere */
         for (unsigned i = 0; i < self->all_fibers.size(); i++) {
             fiber_restart(self->all_fibers[i], run_threads, nullptr, i);
@@ -433,8 +416,7 @@ int cudasim_block_barrier(cudasim_barrier kind, int predicate, cudasim_site site
         e->barrier.arrived = e->barrier.count = 0;
         check_barrier();
         for (unsigned t = 0; t < e->threads; t++)
-            if (t != e->current)
-                make_ready(t);
+            if (t != e->current) make_ready(t);
     }
     return (int)e->barrier.result;
 }
@@ -463,6 +445,4 @@ unsigned cudasim_active_lanes(void) {
     return w->exists & ~w->returned;
 }
 
-void cudasim_trap(const char *what, cudasim_site site) {
-    grid_fail(cudaErrorLaunchFailure, "%s: %s", describe(site).text, what);
-}
+void cudasim_trap(const char *what, cudasim_site site) { grid_fail(cudaErrorLaunchFailure, "%s: %s", describe(site).text, what); }

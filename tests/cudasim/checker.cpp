@@ -25,7 +25,7 @@ constexpr uint32_t TIME_MAX = (1u << (32 - WHO_BITS)) - 2, TIME_LEFT = 1 << 16;
 struct cell {
     uint32_t write, read;
 };
-struct note { /* of shared memory alone */
+struct note {               /* of shared memory alone */
     uint32_t readers, code; /* lanes; the writer's code, its lower half */
 };
 enum access { READ, WRITE, UPDATE };
@@ -42,8 +42,8 @@ bool races_between_blocks = true;
 
 uintptr_t device_begin;
 size_t device_size;
-unsigned char *valid;  /* of each 16 bytes of device memory, how many are valid from the left */
-cell *words, *bytes;   /* of device memory */
+unsigned char *valid; /* of each 16 bytes of device memory, how many are valid from the left */
+cell *words, *bytes;  /* of device memory */
 uint32_t clocks[DEVICES_MAX];
 
 phrase who(unsigned thread) {
@@ -66,17 +66,19 @@ phrase explain(uintptr_t address, unsigned size) {
     const bool same_block = stamp >> WHO_BITS >= checker.block;
     const size_t offset = address - checker.shared;
     const uint32_t other = stamp & WHO;
-    const phrase place = offset < checker.shared_bytes ? phrase("byte %zu of shared memory", offset) : phrase("%s", "global memory");
+    const phrase place =
+        offset < checker.shared_bytes ? phrase("byte %zu of shared memory", offset) : phrase("%s", "global memory");
     const phrase culprit = before != READ  ? who(other & 1023)
-                          : other == MANY ? phrase("%s", "several threads")
-                          : other >= 1024 ? phrase("lanes of warp %u", other - 1024)
-                                          : who(other);
+                           : other == MANY ? phrase("%s", "several threads")
+                           : other >= 1024 ? phrase("lanes of warp %u", other - 1024)
+                                           : who(other);
     checker.here = code;
-    if (n && before != READ && n->code)
-        checker.other = (code & ~(uintptr_t)UINT32_MAX) | n->code;
+    if (n && before != READ && n->code) checker.other = (code & ~(uintptr_t)UINT32_MAX) | n->code;
     grid_fail(cudaErrorLaunchFailure, "race: %s %s, which %s%s %s with no barrier between", access_names[kind], place.text,
               culprit.text, same_block ? "" : " of another block",
-              before == READ ? "has read" : before == WRITE ? "has written" : "has updated atomically");
+              before == READ    ? "has read"
+              : before == WRITE ? "has written"
+                                : "has updated atomically");
 }
 
 [[noreturn, gnu::noinline]] void fail_not_written(uintptr_t address, uintptr_t code) {
@@ -88,43 +90,33 @@ phrase explain(uintptr_t address, unsigned size) {
 /* Was what happened at `stamp` before what the running thread does now?  who < 1024: a thread, else lanes of a warp. */
 bool in_order(uint32_t stamp, uint32_t who, uint32_t lanes) {
     uint32_t time = stamp >> WHO_BITS;
-    if (time < checker.launch)
-        return true;
-    if (time < checker.block)
-        return !races_between_blocks;
-    if (time < checker.barrier || who == checker.thread)
-        return true;
+    if (time < checker.launch) return true;
+    if (time < checker.block) return !races_between_blocks;
+    if (time < checker.barrier || who == checker.thread) return true;
     unsigned warp = who >= 1024 ? who - 1024 : who / CHECK_LANES;
-    if (who == MANY || warp != checker.thread / CHECK_LANES)
-        return false;
+    if (who == MANY || warp != checker.thread / CHECK_LANES) return false;
     unsigned me = checker.thread % CHECK_LANES;
-    if (who < 1024)
-        lanes = 1u << who % CHECK_LANES;
+    if (who < 1024) lanes = 1u << who % CHECK_LANES;
     for (lanes &= ~(1u << me); lanes; lanes &= lanes - 1)
-        if (checker.seen[me][__builtin_ctz(lanes)] <= time)
-            return false;
+        if (checker.seen[me][__builtin_ctz(lanes)] <= time) return false;
     return true;
 }
 
-template <bool SHARED, access KIND>
-[[gnu::always_inline]] inline void visit(cell *c, note *n, uintptr_t address, uintptr_t code) {
+template <bool SHARED, access KIND> [[gnu::always_inline]] inline void visit(cell *c, note *n, uintptr_t address, uintptr_t code) {
     const uint32_t thread = checker.thread, write = c->write;
     const uint32_t since = (SHARED ? checker.block : checker.launch) << WHO_BITS; /* what was before is of no interest */
-    if (SHARED && KIND != WRITE && __builtin_expect(write < since, 0))
-        fail_not_written(address, code);
-    if ((SHARED ? write >= checker.barrier << WHO_BITS && (write & 1023) != thread : write >= since) && !(KIND == UPDATE && (write & ATOMIC)) && !in_order(write, write & 1023, 0))
+    if (SHARED && KIND != WRITE && __builtin_expect(write < since, 0)) fail_not_written(address, code);
+    if ((SHARED ? write >= checker.barrier << WHO_BITS && (write & 1023) != thread : write >= since) &&
+        !(KIND == UPDATE && (write & ATOMIC)) && !in_order(write, write & 1023, 0))
         fail_race(KIND, address, write, write & ATOMIC ? UPDATE : WRITE, n, code);
     const uint32_t read = c->read, now = checker.now << WHO_BITS;
     if (KIND == READ) {
         const uint32_t warp = thread / CHECK_LANES, lane = 1u << thread % CHECK_LANES;
-        if (read == (now | thread) || (read >= checker.barrier << WHO_BITS && (read & WHO) == MANY))
-            return;
-        if (!SHARED && read >= since && read >> WHO_BITS < checker.block)
-            return; /* another block's reading is kept */
+        if (read == (now | thread) || (read >= checker.barrier << WHO_BITS && (read & WHO) == MANY)) return;
+        if (!SHARED && read >= since && read >> WHO_BITS < checker.block) return; /* another block's reading is kept */
         if (read >> WHO_BITS < checker.barrier) {
             c->read = now | thread;
-            if (SHARED)
-                n->readers = lane;
+            if (SHARED) n->readers = lane;
             return;
         }
         uint32_t before = read & WHO;
@@ -132,19 +124,16 @@ template <bool SHARED, access KIND>
             c->read = now | thread;
         } else if (before != MANY && (before >= 1024 ? before - 1024 : before / CHECK_LANES) == warp) {
             c->read = now | (1024 + warp);
-            if (SHARED)
-                n->readers |= lane;
+            if (SHARED) n->readers |= lane;
         } else {
             c->read = now | MANY;
         }
         return;
     }
-    if (read >= since && !in_order(read, read & WHO, SHARED ? n->readers : ~0u))
-        fail_race(KIND, address, read, READ, n, code);
+    if (read >= since && !in_order(read, read & WHO, SHARED ? n->readers : ~0u)) fail_race(KIND, address, read, READ, n, code);
     c->write = now | (KIND == UPDATE ? ATOMIC : 0) | thread;
     c->read = 0;
-    if (SHARED)
-        n->code = (uint32_t)code;
+    if (SHARED) n->code = (uint32_t)code;
 }
 
 template <bool SHARED, access KIND>
@@ -153,8 +142,7 @@ template <bool SHARED, access KIND>
     if (word->write != SPLIT) {
         for (unsigned i = 0; i < 4; i++) {
             parts[i] = *word;
-            if (SHARED)
-                part_notes[i] = *word_note;
+            if (SHARED) part_notes[i] = *word_note;
         }
         word->write = SPLIT;
     }
@@ -182,7 +170,8 @@ inline void visit_words(cell *word_cells, cell *byte_cells, note *word_notes, no
         unsigned first = offset % 4, count = size < 4 - first ? size : 4 - first;
         cell *c = &word_cells[word];
         note *n = SHARED ? &word_notes[word] : nullptr;
-        visit_bytes<SHARED, KIND>(c, byte_cells + 4 * word, n, SHARED ? byte_notes + 4 * word : nullptr, address, first, count, code);
+        visit_bytes<SHARED, KIND>(c, byte_cells + 4 * word, n, SHARED ? byte_notes + 4 * word : nullptr, address, first, count,
+                                  code);
         offset += count, address += count, size -= count;
     }
 }
@@ -190,8 +179,7 @@ inline void visit_words(cell *word_cells, cell *byte_cells, note *word_notes, no
 bool all_valid(size_t offset, unsigned size) {
     for (size_t end = offset + size; offset < end;) {
         size_t part = 16 - offset % 16 < end - offset ? 16 - offset % 16 : end - offset;
-        if (offset % 16 + part > valid[offset / 16])
-            return false;
+        if (offset % 16 + part > valid[offset / 16]) return false;
         offset += part;
     }
     return true;
@@ -218,16 +206,14 @@ int in_constants(struct dl_phdr_info *object, size_t, void *address) {
     }
     {
         hold locked(state.lock);
-        if (is_pinned(reinterpret_cast<void *>(address), size))
-            return;
+        if (is_pinned(reinterpret_cast<void *>(address), size)) return;
     }
     fail_access(cudaErrorIllegalAddress, kind, address, size, code);
 }
 
 /* Anything but the thread's own stack. */
 template <access KIND, unsigned SIZE> [[gnu::noinline]] void check(uintptr_t address, unsigned size, uintptr_t code) {
-    if (SIZE)
-        size = SIZE;
+    if (SIZE) size = SIZE;
     size_t offset = address - checker.shared;
     if (offset < checker.shared_bytes) {
         if (__builtin_expect(checker.shared_bytes - offset < size, 0))
@@ -247,8 +233,7 @@ template <access KIND, unsigned SIZE> [[gnu::noinline]] void check(uintptr_t add
 /* A thread's own stack is its own; outside of kernels all is. */
 template <access KIND, unsigned SIZE> [[gnu::always_inline]] inline void check_any(void *p, size_t size, uintptr_t code) {
     uintptr_t address = reinterpret_cast<uintptr_t>(p);
-    if (address - checker.stack >= checker.stack_bytes)
-        check<KIND, SIZE>(address, (unsigned)size, code);
+    if (address - checker.stack >= checker.stack_bytes) check<KIND, SIZE>(address, (unsigned)size, code);
 }
 
 void forget_times(int device) {
@@ -267,8 +252,7 @@ bool check_reserve(uintptr_t begin, size_t size) {
         return mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     };
     void *v = map(size / 16), *w = map(size / 4 * sizeof(cell)), *b = map(size * sizeof(cell));
-    if (v == MAP_FAILED || w == MAP_FAILED || b == MAP_FAILED)
-        return false;
+    if (v == MAP_FAILED || w == MAP_FAILED || b == MAP_FAILED) return false;
     valid = static_cast<unsigned char *>(v), words = static_cast<cell *>(w), bytes = static_cast<cell *>(b);
     device_begin = begin, device_size = size;
     return true;
@@ -277,8 +261,7 @@ bool check_reserve(uintptr_t begin, size_t size) {
 void check_set_valid(uintptr_t begin, size_t size, bool is) {
     size_t first = (begin - device_begin) / 16, whole = size / 16;
     memset(valid + first, is ? 16 : 0, whole);
-    if (size % 16)
-        valid[first + whole] = is ? (unsigned char)(size % 16) : 0;
+    if (size % 16) valid[first + whole] = is ? (unsigned char)(size % 16) : 0;
 }
 
 void check_launch_begins(const grid_launch *launch, uintptr_t shared) {
@@ -291,8 +274,7 @@ void check_launch_begins(const grid_launch *launch, uintptr_t shared) {
     checker.parameters = reinterpret_cast<uintptr_t>(launch->closure);
     checker.parameters_bytes = launch->closure_bytes;
     checker.device = launch->device;
-    if (clocks[launch->device] > TIME_MAX - TIME_LEFT)
-        forget_times(launch->device);
+    if (clocks[launch->device] > TIME_MAX - TIME_LEFT) forget_times(launch->device);
     memset(in_shared->words, 0, (launch->shared_bytes + 3) / 4 * sizeof *in_shared->words); /* their times were another device's */
     memset(in_shared->bytes, 0, (launch->shared_bytes + 3) / 4 * 4 * sizeof *in_shared->bytes);
     checker.now = checker.launch = ++clocks[launch->device];
@@ -323,10 +305,8 @@ void check_warp_barrier(uint32_t (*seen)[CHECK_LANES], unsigned group) {
             uint32_t time = seen[__builtin_ctz(left)][lane];
             known[lane] = time > known[lane] ? time : known[lane];
         }
-    for (unsigned left = group; left; left &= left - 1)
-        known[__builtin_ctz(left)] = checker.now;
-    for (unsigned left = group; left; left &= left - 1)
-        memcpy(seen[__builtin_ctz(left)], known, sizeof known);
+    for (unsigned left = group; left; left &= left - 1) known[__builtin_ctz(left)] = checker.now;
+    for (unsigned left = group; left; left &= left - 1) memcpy(seen[__builtin_ctz(left)], known, sizeof known);
 }
 
 phrase check_explain(const void *pointer, size_t size) {
@@ -338,22 +318,18 @@ phrase check_explain(const void *pointer, size_t size) {
     uintptr_t begin;
     int device;
     const allocation *found = find_allocation(pointer, &begin, &device);
-    if (!found)
-        return phrase("%p lies before all memory of device %d", pointer, device);
+    if (!found) return phrase("%p lies before all memory of device %d", pointer, device);
     const size_t offset = address - begin;
     if (offset >= found->bytes)
         return phrase("%zu bytes behind the end of an allocation of %zu", offset - found->bytes, found->bytes);
-    if (found->freed)
-        return phrase("byte %zu of %zu of memory that was freed", offset, found->bytes);
-    if (size > found->bytes - offset)
-        return phrase("%zu bytes from byte %zu of an allocation of %zu", size, offset, found->bytes);
+    if (found->freed) return phrase("byte %zu of %zu of memory that was freed", offset, found->bytes);
+    if (size > found->bytes - offset) return phrase("%zu bytes from byte %zu of an allocation of %zu", size, offset, found->bytes);
     return phrase("memory of device %d, on device %d", device, checker.device);
 }
 
 std::string check_source_line(uintptr_t code) {
     Dl_info object;
-    if (!code || !dladdr(reinterpret_cast<void *>(code), &object) || !object.dli_fname || strchr(object.dli_fname, '\''))
-        return "";
+    if (!code || !dladdr(reinterpret_cast<void *>(code), &object) || !object.dli_fname || strchr(object.dli_fname, '\'')) return "";
     char command[4400], line[512];
     snprintf(command, sizeof command, "addr2line -i -s -e '%s' 0x%zx 2>/dev/null", object.dli_fname,
              (size_t)(code - 1 - reinterpret_cast<uintptr_t>(object.dli_fbase)));
@@ -361,11 +337,9 @@ std::string check_source_line(uintptr_t code) {
     std::string found;
     while (pipe && fgets(line, sizeof line, pipe)) { /* from the innermost inlined function outwards: the first of the kernels */
         line[strcspn(line, " \n")] = 0;
-        if (found.empty() && !strchr(line, '?') && !strstr(line, "cudasim_device.h") && !strstr(line, "cuda_bf16.h"))
-            found = line;
+        if (found.empty() && !strchr(line, '?') && !strstr(line, "cudasim_device.h") && !strstr(line, "cuda_bf16.h")) found = line;
     }
-    if (pipe)
-        pclose(pipe);
+    if (pipe) pclose(pipe);
     return found;
 }
 
@@ -418,8 +392,7 @@ struct ubsan_bounds {
     const ubsan_type *array, *index;
 };
 HOOK __ubsan_handle_type_mismatch_v1(ubsan_mismatch *what, uintptr_t pointer) {
-    if (!checker.on)
-        return;
+    if (!checker.on) return;
     if (!pointer)
         grid_fail(cudaErrorIllegalAddress, "follows a null pointer to %s (%s:%u)", what->type->name, what->place.file,
                   what->place.line);

@@ -18,13 +18,13 @@ struct checker {
     size_t shared_bytes;
     uintptr_t stack; /* of the running thread; all addresses, when no kernel runs */
     size_t stack_bytes = SIZE_MAX;
-    uint32_t now, barrier, block, launch;    /* time, and that of the last barrier and of the begins of block and launch */
+    uint32_t now, barrier, block, launch; /* time, and that of the last barrier and of the begins of block and launch */
     unsigned thread;
-    uint32_t (*seen)[CHECK_LANES];           /* of the warp: up to when lane [a] has seen what lane [b] did, by warp barriers */
-    uintptr_t parameters;                    /* of the kernel */
+    uint32_t (*seen)[CHECK_LANES]; /* of the warp: up to when lane [a] has seen what lane [b] did, by warp barriers */
+    uintptr_t parameters;          /* of the kernel */
     size_t parameters_bytes;
     int device;
-    uintptr_t here, other;                   /* of a failure: addresses of the code */
+    uintptr_t here, other; /* of a failure: addresses of the code */
 };
 extern __thread struct checker checker;
 

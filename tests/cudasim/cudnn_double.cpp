@@ -37,18 +37,18 @@ static cudnnStatus_t refuse(cudnnStatus_t status, const char *format, ...) {
     va_end(values);
     return status;
 }
-#define CHECK(condition, status, ...)                                                                                            \
-    do {                                                                                                                         \
-        if (!(condition)) return refuse(status, __VA_ARGS__);                                                                    \
+#define CHECK(condition, status, ...)                                                                                              \
+    do {                                                                                                                           \
+        if (!(condition)) return refuse(status, __VA_ARGS__);                                                                      \
     } while (0)
-#define PASS_ON(call)                                                                                                            \
-    do {                                                                                                                         \
-        cudnnStatus_t passed = (call);                                                                                           \
-        if (passed != CUDNN_STATUS_SUCCESS) return passed;                                                                       \
+#define PASS_ON(call)                                                                                                              \
+    do {                                                                                                                           \
+        cudnnStatus_t passed = (call);                                                                                             \
+        if (passed != CUDNN_STATUS_SUCCESS) return passed;                                                                         \
     } while (0)
 /* At the head of every call that may fail; holds the lock to its end. */
-#define ENTER()                                                                                                                  \
-    std::lock_guard<std::mutex> hold(lock);                                                                                      \
+#define ENTER()                                                                                                                    \
+    std::lock_guard<std::mutex> hold(lock);                                                                                        \
     if (++calls == failing) return refuse(failing_status, "the test wants this call to fail")
 
 /* ---- descriptors */
@@ -79,13 +79,12 @@ struct rule {
     int part;
 };
 enum { NO_PART = -1, ANY_OPERATION = -2 };
-#define CONVOLUTION_RULES(OWNER, PREFIX, X, W, Y)                                                                                \
-    {OWNER, PREFIX##_ALPHA, CUDNN_TYPE_FLOAT, 1, 1, true, NO_PART},                                                              \
-        {OWNER, PREFIX##_BETA, CUDNN_TYPE_FLOAT, 1, 1, true, NO_PART},                                                           \
-        {OWNER, PREFIX##_CONV_DESC, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, 1, true, CUDNN_BACKEND_CONVOLUTION_DESCRIPTOR},            \
-        {OWNER, PREFIX##_##X, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, 1, true, CUDNN_BACKEND_TENSOR_DESCRIPTOR},                       \
-        {OWNER, PREFIX##_##W, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, 1, true, CUDNN_BACKEND_TENSOR_DESCRIPTOR}, {                     \
-        OWNER, PREFIX##_##Y, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, 1, true, CUDNN_BACKEND_TENSOR_DESCRIPTOR                          \
+#define CONVOLUTION_RULES(OWNER, PREFIX, X, W, Y)                                                                                  \
+    {OWNER, PREFIX##_ALPHA, CUDNN_TYPE_FLOAT, 1, 1, true, NO_PART}, {OWNER, PREFIX##_BETA, CUDNN_TYPE_FLOAT, 1, 1, true, NO_PART}, \
+        {OWNER, PREFIX##_CONV_DESC, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, 1, true, CUDNN_BACKEND_CONVOLUTION_DESCRIPTOR},              \
+        {OWNER, PREFIX##_##X, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, 1, true, CUDNN_BACKEND_TENSOR_DESCRIPTOR},                         \
+        {OWNER, PREFIX##_##W, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, 1, true, CUDNN_BACKEND_TENSOR_DESCRIPTOR}, {                       \
+        OWNER, PREFIX##_##Y, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, 1, true, CUDNN_BACKEND_TENSOR_DESCRIPTOR                            \
     }
 static const rule rules[] = {
     {CUDNN_BACKEND_TENSOR_DESCRIPTOR, CUDNN_ATTR_TENSOR_UNIQUE_ID, CUDNN_TYPE_INT64, 1, 1, true, NO_PART},
@@ -110,12 +109,12 @@ static const rule rules[] = {
     {CUDNN_BACKEND_POINTWISE_DESCRIPTOR, CUDNN_ATTR_POINTWISE_MATH_PREC, CUDNN_TYPE_DATA_TYPE, 1, 1, true, NO_PART},
     {CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR, CUDNN_ATTR_OPERATION_POINTWISE_PW_DESCRIPTOR, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1,
      1, true, CUDNN_BACKEND_POINTWISE_DESCRIPTOR},
-    {CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR, CUDNN_ATTR_OPERATION_POINTWISE_XDESC, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, 1,
-     true, CUDNN_BACKEND_TENSOR_DESCRIPTOR},
-    {CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR, CUDNN_ATTR_OPERATION_POINTWISE_BDESC, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, 1,
-     false, CUDNN_BACKEND_TENSOR_DESCRIPTOR},
-    {CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR, CUDNN_ATTR_OPERATION_POINTWISE_YDESC, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, 1,
-     true, CUDNN_BACKEND_TENSOR_DESCRIPTOR},
+    {CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR, CUDNN_ATTR_OPERATION_POINTWISE_XDESC, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, 1, true,
+     CUDNN_BACKEND_TENSOR_DESCRIPTOR},
+    {CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR, CUDNN_ATTR_OPERATION_POINTWISE_BDESC, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, 1, false,
+     CUDNN_BACKEND_TENSOR_DESCRIPTOR},
+    {CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR, CUDNN_ATTR_OPERATION_POINTWISE_YDESC, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, 1, true,
+     CUDNN_BACKEND_TENSOR_DESCRIPTOR},
     {CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR, CUDNN_ATTR_OPERATIONGRAPH_HANDLE, CUDNN_TYPE_HANDLE, 1, 1, true, NO_PART},
     {CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR, CUDNN_ATTR_OPERATIONGRAPH_OPS, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, 2, true,
      ANY_OPERATION},
@@ -231,7 +230,7 @@ struct pass_names {
     descriptor_type type;
     attribute_name alpha, beta, convolution, x, weights, y;
 };
-#define PASS(TYPE, PREFIX, X, W, Y)                                                                                              \
+#define PASS(TYPE, PREFIX, X, W, Y)                                                                                                \
     { TYPE, PREFIX##_ALPHA, PREFIX##_BETA, PREFIX##_CONV_DESC, PREFIX##_##X, PREFIX##_##W, PREFIX##_##Y }
 static const pass_names passes[] = {
     PASS(CUDNN_BACKEND_OPERATION_CONVOLUTION_FORWARD_DESCRIPTOR, CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD, X, W, Y),
@@ -362,8 +361,8 @@ static cudnnStatus_t finish_pack(descriptor *d) {
     CHECK(count == d->count(CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS, 8), CUDNN_STATUS_BAD_PARAM, "a pointer for each id");
     std::set<int64_t> seen;
     for (size_t i = 0; i < count; i++)
-        CHECK(seen.insert(d->get<int64_t>(CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS, i)).second,
-              CUDNN_STATUS_BAD_PARAM_DUPLICATED_ENTRIES, "an id twice");
+        CHECK(seen.insert(d->get<int64_t>(CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS, i)).second, CUDNN_STATUS_BAD_PARAM_DUPLICATED_ENTRIES,
+              "an id twice");
     return CUDNN_STATUS_SUCCESS;
 }
 
@@ -409,8 +408,7 @@ static uint16_t as_half(float value) {
 static vector<float> load(const void *from, cudnnDataType_t type, int64_t count, bool tensor_cores) {
     vector<float> values((size_t)count);
     for (int64_t i = 0; i < count; i++) {
-        if (type == CUDNN_DATA_BFLOAT16)
-            values[(size_t)i] = as_float(((const uint16_t *)from)[i]);
+        if (type == CUDNN_DATA_BFLOAT16) values[(size_t)i] = as_float(((const uint16_t *)from)[i]);
         else {
             uint32_t bits;
             memcpy(&bits, (const float *)from + i, sizeof bits);
@@ -422,10 +420,8 @@ static vector<float> load(const void *from, cudnnDataType_t type, int64_t count,
 }
 static void store(void *to, cudnnDataType_t type, const float *from, int64_t count, int64_t first) {
     for (int64_t i = 0; i < count; i++)
-        if (type == CUDNN_DATA_BFLOAT16)
-            ((uint16_t *)to)[first + i] = as_half(from[i]);
-        else
-            ((float *)to)[first + i] = from[i];
+        if (type == CUDNN_DATA_BFLOAT16) ((uint16_t *)to)[first + i] = as_half(from[i]);
+        else ((float *)to)[first + i] = from[i];
 }
 
 /* The pixel that tap t of pixel (z, y, x) reads, or -1. */
@@ -475,8 +471,7 @@ static void weight_gradient(const job &j, const vector<float> &in, const vector<
             for (int64_t t = 0; t < taps; t++) {
                 const int64_t q = tap_pixel(p, z, y, x, t, 1);
                 if (q < 0) continue;
-                const float *g = &dy[(size_t)((row * p.size[2] + x) * p.c_out)],
-                            *v = &in[(size_t)((image * pixels + q) * p.c_in)];
+                const float *g = &dy[(size_t)((row * p.size[2] + x) * p.c_out)], *v = &in[(size_t)((image * pixels + q) * p.c_in)];
                 for (int64_t o = 0; o < p.c_out; o++) multiply_add(&sums[(size_t)((o * taps + t) * p.c_in)], g[o], v, p.c_in);
             }
         for (int64_t i = 0; i < count; i++) total[(size_t)i] += sums[(size_t)i], sums[(size_t)i] = 0;
@@ -510,8 +505,7 @@ static cudaError_t run(void *user, int) {
     else if (p.pass == CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_DATA_DESCRIPTOR)
         convolve(*j, j->x, p.x, load(j->y, p.y, rows * p.c_out, cores),
                  turn(load(j->weights, p.weights, weights, cores), p, taps, false), p.c_out, p.c_in, -1);
-    else
-        weight_gradient(*j, load(j->x, p.x, rows * p.c_in, cores), load(j->y, p.y, rows * p.c_out, cores));
+    else weight_gradient(*j, load(j->x, p.x, rows * p.c_in, cores), load(j->y, p.y, rows * p.c_out, cores));
     return cudaSuccess;
 }
 static void release(void *user) { delete (job *)user; }
@@ -634,8 +628,8 @@ cudnnStatus_t cudnnBackendFinalize(cudnnBackendDescriptor_t given) {
     CHECK(d, CUDNN_STATUS_BAD_PARAM, "no such descriptor");
     CHECK(!d->finalized, CUDNN_STATUS_BAD_PARAM, "finalized twice");
     for (const rule &row : rules)
-        CHECK(row.owner != d->type || !row.required || d->values.count(row.name), CUDNN_STATUS_BAD_PARAM,
-              "attribute %d is not set", row.name);
+        CHECK(row.owner != d->type || !row.required || d->values.count(row.name), CUDNN_STATUS_BAD_PARAM, "attribute %d is not set",
+              row.name);
     const finisher *f = nullptr;
     for (const finisher &row : finishers)
         if (row.type == d->type) f = &row;
@@ -670,8 +664,7 @@ cudnnStatus_t cudnnBackendGetAttribute(cudnnBackendDescriptor_t const given, att
         for (int64_t i = 0; i < std::min(found, requested); i++)
             PASS_ON(hand_over(((cudnnBackendDescriptor_t *)values)[i], CUDNN_BACKEND_ENGINECFG_DESCRIPTOR, d->what,
                               engines[(size_t)i]));
-    } else if (is(CUDNN_BACKEND_ENGINECFG_DESCRIPTOR, CUDNN_ATTR_ENGINECFG_ENGINE, CUDNN_TYPE_BACKEND_DESCRIPTOR) &&
-               requested == 1)
+    } else if (is(CUDNN_BACKEND_ENGINECFG_DESCRIPTOR, CUDNN_ATTR_ENGINECFG_ENGINE, CUDNN_TYPE_BACKEND_DESCRIPTOR) && requested == 1)
         PASS_ON(hand_over(*(cudnnBackendDescriptor_t *)values, CUDNN_BACKEND_ENGINE_DESCRIPTOR, d->what, d->how));
     else if (is(CUDNN_BACKEND_ENGINE_DESCRIPTOR, CUDNN_ATTR_ENGINE_GLOBAL_INDEX, CUDNN_TYPE_INT64) && requested == 1)
         *(int64_t *)values = d->how.index;
@@ -682,22 +675,20 @@ cudnnStatus_t cudnnBackendGetAttribute(cudnnBackendDescriptor_t const given, att
                requested == 1)
         *(int64_t *)values = d->how.workspace;
     else
-        return refuse(CUDNN_STATUS_BAD_PARAM, "attribute %d of type %d of a descriptor of type %d cannot be asked for", name,
-                      type, d->type);
+        return refuse(CUDNN_STATUS_BAD_PARAM, "attribute %d of type %d of a descriptor of type %d cannot be asked for", name, type,
+                      d->type);
     if (count) *count = found;
     return CUDNN_STATUS_SUCCESS;
 }
 
-cudnnStatus_t cudnnBackendExecute(cudnnHandle_t handle, cudnnBackendDescriptor_t given_plan,
-                                  cudnnBackendDescriptor_t given_pack) {
+cudnnStatus_t cudnnBackendExecute(cudnnHandle_t handle, cudnnBackendDescriptor_t given_plan, cudnnBackendDescriptor_t given_pack) {
     ENTER();
     const descriptor *plan = find(given_plan), *pack = find(given_pack);
     CHECK(handles.count(handle), CUDNN_STATUS_BAD_PARAM, "no such handle");
     CHECK(plan && plan->finalized && plan->type == CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR && pack && pack->finalized &&
               pack->type == CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR,
           CUDNN_STATUS_BAD_PARAM, "not a plan and a variant pack");
-    CHECK(plan->get<cudnnHandle_t>(CUDNN_ATTR_EXECUTION_PLAN_HANDLE) == handle, CUDNN_STATUS_BAD_PARAM,
-          "a plan of another handle");
+    CHECK(plan->get<cudnnHandle_t>(CUDNN_ATTR_EXECUTION_PLAN_HANDLE) == handle, CUDNN_STATUS_BAD_PARAM, "a plan of another handle");
     const problem &p = plan->what;
     const int64_t rows = p.images * p.size[0] * p.size[1] * p.size[2], taps = (p.axes == 3 ? p.kernel : 1) * p.kernel * p.kernel;
     auto work = std::make_unique<job>();

@@ -22,27 +22,22 @@ state::state() {
     seed = from_environment("CUDASIM_SEED", 0);
     random = random_bits(seed);
     devices = devices_at_start();
-    for (int d = 0; d < DEVICES_MAX; d++)
-        device[d].null_stream.device = d;
+    for (int d = 0; d < DEVICES_MAX; d++) device[d].null_stream.device = d;
 }
 
 cudaError_t keep_error(cudaError_t error) {
-    if (error != cudaSuccess && error != cudaErrorNotReady)
-        last_error = error;
+    if (error != cudaSuccess && error != cudaErrorNotReady) last_error = error;
     return error;
 }
 
 cudaError_t begin_call(const char *name) {
-    if (state.devices == 0)
-        return cudaErrorNoDevice;
+    if (state.devices == 0) return cudaErrorNoDevice;
     state.calls++;
     device_state *device = &state.device[current_device];
-    if (device->error != cudaSuccess)
-        return device->error;
+    if (device->error != cudaSuccess) return device->error;
     if (state.fail_at && state.calls == state.fail_at) {
         state.message = std::string(name) + ": failed on request";
-        if (state.fail_is_loss)
-            fail_device(current_device, state.fail_with, state.message);
+        if (state.fail_is_loss) fail_device(current_device, state.fail_with, state.message);
         return state.fail_with;
     }
     return cudaSuccess;
@@ -51,14 +46,10 @@ cudaError_t begin_call(const char *name) {
 /* ---- cudasim.h */
 void cudasim_reset(void) {
     hold locked(state.lock);
-    for (cudaStream_t stream : state.streams)
-        delete stream;
-    for (cudaEvent_t event : state.events)
-        delete event;
-    for (cudaGraph_t graph : state.graphs)
-        delete graph;
-    for (cudaGraphExec_t exec : state.execs)
-        delete exec;
+    for (cudaStream_t stream : state.streams) delete stream;
+    for (cudaEvent_t event : state.events) delete event;
+    for (cudaGraph_t graph : state.graphs) delete graph;
+    for (cudaGraphExec_t exec : state.execs) delete exec;
     state.streams.clear(), state.events.clear(), state.graphs.clear(), state.execs.clear(), state.captures.clear();
     state.shared_limits.clear();
     for (int d = 0; d < DEVICES_MAX; d++) {
@@ -69,8 +60,7 @@ void cudasim_reset(void) {
         device->null_stream.device = d;
     }
     for (auto &range : state.pinned)
-        if (range.second)
-            free(reinterpret_cast<void *>(range.first));
+        if (range.second) free(reinterpret_cast<void *>(range.first));
     state.pinned.clear();
     state.devices = devices_at_start();
     state.device_bytes = (size_t)8 << 30;
@@ -110,8 +100,7 @@ void cudasim_lose_at(uint64_t call, int error) {
 
 void cudasim_lose_device(int device, int error) {
     hold locked(state.lock);
-    if (device >= 0 && device < DEVICES_MAX)
-        fail_device(device, (cudaError_t)error, "device lost on request");
+    if (device >= 0 && device < DEVICES_MAX) fail_device(device, (cudaError_t)error, "device lost on request");
 }
 
 uint64_t cudasim_calls(void) {
@@ -135,8 +124,7 @@ void cudasim_alive(struct cudasim_alive *alive) {
     alive->pinned = (int)state.pinned.size();
     for (device_state &device : state.device)
         for (auto &entry : device.allocations)
-            if (!entry.second.freed)
-                alive->allocations++, alive->bytes += entry.second.bytes;
+            if (!entry.second.freed) alive->allocations++, alive->bytes += entry.second.bytes;
 }
 
 /* ---- errors */
@@ -161,14 +149,12 @@ static const struct {
 };
 const char *cudaGetErrorName(cudaError_t error) {
     for (const auto &row : errors)
-        if (row.error == error)
-            return row.name;
+        if (row.error == error) return row.name;
     return "unrecognized error code";
 }
 const char *cudaGetErrorString(cudaError_t error) {
     for (const auto &row : errors)
-        if (row.error == error)
-            return row.text;
+        if (row.error == error) return row.text;
     return "unrecognized error code";
 }
 
@@ -189,10 +175,8 @@ cudaError_t cudaGetDevice(int *device) {
 }
 cudaError_t cudaSetDevice(int device) {
     hold locked(state.lock);
-    if (state.devices == 0)
-        return keep_error(cudaErrorNoDevice);
-    if (device < 0 || device >= state.devices)
-        return keep_error(cudaErrorInvalidDevice);
+    if (state.devices == 0) return keep_error(cudaErrorNoDevice);
+    if (device < 0 || device >= state.devices) return keep_error(cudaErrorInvalidDevice);
     current_device = device; /* the device may be lost: then the call says so, as CUDA's does */
     return keep_error(begin_call(__func__));
 }
@@ -211,8 +195,7 @@ static const struct {
 };
 static const auto *model(void) {
     for (const auto &m : models)
-        if (m.capability == state.capability)
-            return &m;
+        if (m.capability == state.capability) return &m;
     return &models[0];
 }
 
@@ -242,41 +225,60 @@ static void fill(struct cudaDeviceProp *p, int device) {
 
 cudaError_t cudaGetDeviceProperties(struct cudaDeviceProp *properties, int device) {
     BEGIN_CALL();
-    if (device < 0 || device >= state.devices)
-        return keep_error(cudaErrorInvalidDevice);
+    if (device < 0 || device >= state.devices) return keep_error(cudaErrorInvalidDevice);
     fill(properties, device);
     return cudaSuccess;
 }
 
 cudaError_t cudaDeviceGetAttribute(int *value, enum cudaDeviceAttr attribute, int device) {
     BEGIN_CALL();
-    if (device < 0 || device >= state.devices)
-        return keep_error(cudaErrorInvalidDevice);
+    if (device < 0 || device >= state.devices) return keep_error(cudaErrorInvalidDevice);
     struct cudaDeviceProp p;
     fill(&p, device);
     switch (attribute) {
-    case cudaDevAttrMaxThreadsPerBlock: *value = p.maxThreadsPerBlock; break;
-    case cudaDevAttrMaxSharedMemoryPerBlock: *value = (int)p.sharedMemPerBlock; break;
-    case cudaDevAttrWarpSize: *value = p.warpSize; break;
-    case cudaDevAttrClockRate: *value = 1410000; break;
-    case cudaDevAttrMultiProcessorCount: *value = p.multiProcessorCount; break;
-    case cudaDevAttrMemoryClockRate: *value = 1512000; break;
-    case cudaDevAttrGlobalMemoryBusWidth: *value = p.memoryBusWidth; break;
-    case cudaDevAttrL2CacheSize: *value = p.l2CacheSize; break;
-    case cudaDevAttrComputeCapabilityMajor: *value = p.major; break;
-    case cudaDevAttrComputeCapabilityMinor: *value = p.minor; break;
-    case cudaDevAttrMaxSharedMemoryPerBlockOptin: *value = (int)p.sharedMemPerBlockOptin; break;
-    default: return keep_error(cudaErrorInvalidValue);
+    case cudaDevAttrMaxThreadsPerBlock:
+        *value = p.maxThreadsPerBlock;
+        break;
+    case cudaDevAttrMaxSharedMemoryPerBlock:
+        *value = (int)p.sharedMemPerBlock;
+        break;
+    case cudaDevAttrWarpSize:
+        *value = p.warpSize;
+        break;
+    case cudaDevAttrClockRate:
+        *value = 1410000;
+        break;
+    case cudaDevAttrMultiProcessorCount:
+        *value = p.multiProcessorCount;
+        break;
+    case cudaDevAttrMemoryClockRate:
+        *value = 1512000;
+        break;
+    case cudaDevAttrGlobalMemoryBusWidth:
+        *value = p.memoryBusWidth;
+        break;
+    case cudaDevAttrL2CacheSize:
+        *value = p.l2CacheSize;
+        break;
+    case cudaDevAttrComputeCapabilityMajor:
+        *value = p.major;
+        break;
+    case cudaDevAttrComputeCapabilityMinor:
+        *value = p.minor;
+        break;
+    case cudaDevAttrMaxSharedMemoryPerBlockOptin:
+        *value = (int)p.sharedMemPerBlockOptin;
+        break;
+    default:
+        return keep_error(cudaErrorInvalidValue);
     }
     return cudaSuccess;
 }
 
 cudaError_t cudaDeviceGetPCIBusId(char *text, int bytes, int device) {
     BEGIN_CALL();
-    if (device < 0 || device >= state.devices)
-        return keep_error(cudaErrorInvalidDevice);
-    if (bytes < 13)
-        return keep_error(cudaErrorInvalidValue);
+    if (device < 0 || device >= state.devices) return keep_error(cudaErrorInvalidDevice);
+    if (bytes < 13) return keep_error(cudaErrorInvalidValue);
     snprintf(text, (size_t)bytes, "0000:%02x:00.0", (unsigned)(1 + device) & 0xff);
     return cudaSuccess;
 }
@@ -300,11 +302,9 @@ cudaError_t cudaDeviceReset(void) {
 
 cudaError_t cudaFuncSetAttribute(const void *function, enum cudaFuncAttribute attribute, int value) {
     BEGIN_CALL();
-    if (!function)
-        return keep_error(cudaErrorInvalidDeviceFunction);
+    if (!function) return keep_error(cudaErrorInvalidDeviceFunction);
     if (attribute == cudaFuncAttributeMaxDynamicSharedMemorySize) {
-        if (value < 0 || (size_t)value > model()->shared_optin)
-            return keep_error(cudaErrorInvalidValue);
+        if (value < 0 || (size_t)value > model()->shared_optin) return keep_error(cudaErrorInvalidValue);
         state.shared_limits[function] = value;
     }
     return cudaSuccess;

@@ -57,8 +57,8 @@ void fiber_restart(fiber *f, void (*entry)(void *), void *argument, unsigned col
     unsigned char *top = f->stack + f->stack_bytes - 16 - (colour % 32) * 192; /* a multiple of 16 */
     void **frame = reinterpret_cast<void **>(top) - 7;
     memset(frame, 0, 9 * sizeof *frame);
-    frame[3] = argument;                              /* r12 */
-    frame[4] = reinterpret_cast<void *>(entry);       /* rbx */
+    frame[3] = argument;                        /* r12 */
+    frame[4] = reinterpret_cast<void *>(entry); /* rbx */
     frame[6] = reinterpret_cast<void *>(cudasim_enter);
     f->stack_pointer = frame;
 #else
@@ -78,9 +78,9 @@ void fiber_restart(fiber *f, void (*entry)(void *), void *argument, unsigned col
 }
 
 fiber *fiber_create(void (*entry)(void *), void *argument, unsigned colour) {
-    void *memory = mmap(nullptr, GUARD_BYTES + STACK_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (memory == MAP_FAILED)
-        return nullptr;
+    void *memory =
+        mmap(nullptr, GUARD_BYTES + STACK_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (memory == MAP_FAILED) return nullptr;
     mprotect(memory, GUARD_BYTES, PROT_NONE); /* a stack that runs over stops here */
     fiber *f = new fiber();
     f->stack = static_cast<unsigned char *>(memory) + GUARD_BYTES;

@@ -19,8 +19,8 @@ struct fiber {
 #endif
     unsigned char *stack; /* nullptr: the thread's own stack */
     size_t stack_bytes;
-    void *fake_stack;     /* AddressSanitizer's */
-    unsigned thread;      /* the CUDA thread that it runs */
+    void *fake_stack; /* AddressSanitizer's */
+    unsigned thread;  /* the CUDA thread that it runs */
 };
 
 /* A fiber that will call entry(argument) when it is first switched to; entry never returns.  `colour` shifts the stack, so that fibers

@@ -24,27 +24,22 @@ static uintptr_t begin_of(int device) { return device_base + (uintptr_t)device *
 static size_t round_up(size_t bytes, size_t to) { return (bytes + to - 1) / to * to; }
 
 static bool reserve(void) {
-    if (device_base)
-        return true;
+    if (device_base) return true;
     void *range = mmap(nullptr, DEVICES_MAX * DEVICE_SPAN, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (range == MAP_FAILED || !check_reserve(reinterpret_cast<uintptr_t>(range), DEVICES_MAX * DEVICE_SPAN))
-        return false;
+    if (range == MAP_FAILED || !check_reserve(reinterpret_cast<uintptr_t>(range), DEVICES_MAX * DEVICE_SPAN)) return false;
     device_base = reinterpret_cast<uintptr_t>(range);
     return true;
 }
 
 static void protect(int protection) {
     for (int d = 0; d < DEVICES_MAX; d++)
-        if (state.device[d].next)
-            mprotect(reinterpret_cast<void *>(begin_of(d)), round_up(state.device[d].next, PAGE), protection);
+        if (state.device[d].next) mprotect(reinterpret_cast<void *>(begin_of(d)), round_up(state.device[d].next, PAGE), protection);
 }
 device_access::device_access() {
-    if (open_count++ == 0)
-        protect(PROT_READ | PROT_WRITE);
+    if (open_count++ == 0) protect(PROT_READ | PROT_WRITE);
 }
 device_access::~device_access() {
-    if (--open_count == 0)
-        protect(PROT_NONE);
+    if (--open_count == 0) protect(PROT_NONE);
 }
 
 void free_device_memory(int device) {
@@ -63,13 +58,11 @@ void free_device_memory(int device) {
 
 const allocation *find_allocation(const void *pointer, uintptr_t *begin, int *device) {
     uintptr_t address = reinterpret_cast<uintptr_t>(pointer);
-    if (!device_base || address - device_base >= DEVICES_MAX * DEVICE_SPAN)
-        return nullptr;
+    if (!device_base || address - device_base >= DEVICES_MAX * DEVICE_SPAN) return nullptr;
     *device = (int)((address - device_base) / DEVICE_SPAN);
     auto &all = state.device[*device].allocations;
     auto after = all.upper_bound(address);
-    if (after == all.begin())
-        return nullptr;
+    if (after == all.begin()) return nullptr;
     --after;
     *begin = after->first;
     return &after->second;
@@ -78,8 +71,7 @@ const allocation *find_allocation(const void *pointer, uintptr_t *begin, int *de
 bool is_pinned(const void *pointer, size_t bytes) {
     uintptr_t address = reinterpret_cast<uintptr_t>(pointer);
     auto after = state.pinned.upper_bound(address);
-    if (after == state.pinned.begin())
-        return false;
+    if (after == state.pinned.begin()) return false;
     --after;
     return address - after->first + bytes <= (after->second & ~(size_t)1) / 2;
 }
@@ -87,14 +79,12 @@ bool is_pinned(const void *pointer, size_t bytes) {
 /* ---- device memory */
 static cudaError_t allocate(void **pointer, size_t bytes) {
     *pointer = nullptr;
-    if (!bytes)
-        return cudaSuccess;
+    if (!bytes) return cudaSuccess;
     device_state *device = &state.device[current_device];
     size_t rounded = round_up(bytes, ALIGNMENT);
     if (rounded < bytes || rounded > state.device_bytes || device->used > state.device_bytes - rounded)
         return cudaErrorMemoryAllocation;
-    if (!reserve() || device->next + rounded + 2 * RED_ZONE + PAGE > DEVICE_SPAN)
-        return cudaErrorMemoryAllocation;
+    if (!reserve() || device->next + rounded + 2 * RED_ZONE + PAGE > DEVICE_SPAN) return cudaErrorMemoryAllocation;
     uintptr_t begin = begin_of(current_device) + device->next + RED_ZONE;
     device_access open;
     device->next += RED_ZONE + rounded + RED_ZONE;
@@ -123,8 +113,7 @@ static cudaError_t release(void *pointer) {
     check_set_valid(begin, found->bytes, false);
     ASAN_POISON_MEMORY_REGION(pointer, found->bytes);
     uintptr_t first = round_up(begin, PAGE), last = (begin + found->bytes) / PAGE * PAGE;
-    if (last > first)
-        madvise(reinterpret_cast<void *>(first), last - first, MADV_DONTNEED);
+    if (last > first) madvise(reinterpret_cast<void *>(first), last - first, MADV_DONTNEED);
     device->allocations[begin].freed = true;
     return cudaSuccess;
 }
@@ -140,22 +129,19 @@ cudaError_t cudaMallocAsync(void **pointer, size_t bytes, cudaStream_t stream) {
 }
 cudaError_t cudaFree(void *pointer) { /* waits for the device, as CUDA's does */
     hold locked(state.lock);
-    if (!pointer)
-        return cudaSuccess;
+    if (!pointer) return cudaSuccess;
     uintptr_t begin;
     int owner = current_device;
     find_allocation(pointer, &begin, &owner);
     cudaError_t error = not_while_capturing(nullptr);
-    if (error == cudaSuccess)
-        error = finish_device(locked, owner);
+    if (error == cudaSuccess) error = finish_device(locked, owner);
     cudaError_t freed = release(pointer);
     return keep_error(error != cudaSuccess ? error : freed);
 }
 cudaError_t cudaFreeAsync(void *pointer, cudaStream_t handle) {
     hold locked(state.lock);
     CUstream_st *stream = find_stream(handle);
-    if (!stream)
-        return keep_error(cudaErrorInvalidResourceHandle);
+    if (!stream) return keep_error(cudaErrorInvalidResourceHandle);
     return keep_error(submit(stream, "cudaFreeAsync", [pointer](int) {
         hold inside(state.lock);
         return release(pointer);
@@ -186,34 +172,29 @@ cudaError_t cudaPointerGetAttributes(struct cudaPointerAttributes *attributes, c
 cudaError_t cudaHostAlloc(void **pointer, size_t bytes, unsigned) {
     BEGIN_CALL();
     *pointer = bytes ? aligned_alloc(PAGE, round_up(bytes, PAGE)) : nullptr;
-    if (bytes && !*pointer)
-        return keep_error(cudaErrorMemoryAllocation);
-    if (bytes)
-        state.pinned[reinterpret_cast<uintptr_t>(*pointer)] = 2 * bytes + 1;
+    if (bytes && !*pointer) return keep_error(cudaErrorMemoryAllocation);
+    if (bytes) state.pinned[reinterpret_cast<uintptr_t>(*pointer)] = 2 * bytes + 1;
     return cudaSuccess;
 }
 cudaError_t cudaMallocHost(void **pointer, size_t bytes) { return cudaHostAlloc(pointer, bytes, cudaHostAllocDefault); }
 
 cudaError_t cudaHostRegister(void *pointer, size_t bytes, unsigned) {
     BEGIN_CALL();
-    if (is_pinned(pointer, 1))
-        return keep_error(cudaErrorHostMemoryAlreadyRegistered);
+    if (is_pinned(pointer, 1)) return keep_error(cudaErrorHostMemoryAlreadyRegistered);
     state.pinned[reinterpret_cast<uintptr_t>(pointer)] = 2 * bytes;
     return cudaSuccess;
 }
 
 static cudaError_t unpin(void *pointer, bool allocated) {
     hold locked(state.lock);
-    if (!pointer)
-        return cudaSuccess;
+    if (!pointer) return cudaSuccess;
     for (int d = 0; d < state.devices; d++) /* copies may still read or write it */
         finish_device(locked, d);
     auto found = state.pinned.find(reinterpret_cast<uintptr_t>(pointer));
     if (found == state.pinned.end() || (found->second & 1) != (size_t)allocated)
         return keep_error(allocated ? cudaErrorInvalidValue : cudaErrorHostMemoryNotRegistered);
     state.pinned.erase(found);
-    if (allocated)
-        free(pointer);
+    if (allocated) free(pointer);
     return cudaSuccess;
 }
 cudaError_t cudaFreeHost(void *pointer) { return unpin(pointer, true); }
@@ -245,42 +226,34 @@ struct copy {
     std::shared_ptr<std::vector<unsigned char>> staged; /* of pageable memory: what it held when the call was made */
     void run() const {
         const unsigned char *source = staged ? staged->data() : from;
-        for (size_t row = 0; row < height; row++)
-            memmove(to + row * to_pitch, source + row * (staged ? width : from_pitch), width);
+        for (size_t row = 0; row < height; row++) memmove(to + row * to_pitch, source + row * (staged ? width : from_pitch), width);
     }
 };
 
 static cudaError_t copy_memory(hold &locked, copy c, enum cudaMemcpyKind kind, cudaStream_t handle, bool wait, const char *call) {
-    if (!c.width || !c.height)
-        return cudaSuccess;
+    if (!c.width || !c.height) return cudaSuccess;
     side to, from;
     cudaError_t error = look(&to, c.to, (c.height - 1) * c.to_pitch + c.width, call);
-    if (error == cudaSuccess)
-        error = look(&from, c.from, (c.height - 1) * c.from_pitch + c.width, call);
-    if (error != cudaSuccess)
-        return error;
+    if (error == cudaSuccess) error = look(&from, c.from, (c.height - 1) * c.from_pitch + c.width, call);
+    if (error != cudaSuccess) return error;
     if (kind != cudaMemcpyDefault && (to.device != (kind == cudaMemcpyHostToDevice || kind == cudaMemcpyDeviceToDevice) ||
                                       from.device != (kind == cudaMemcpyDeviceToHost || kind == cudaMemcpyDeviceToDevice))) {
         state.message = std::string(call) + ": the direction does not fit the pointers";
         return cudaErrorInvalidValue;
     }
     CUstream_st *stream = find_stream(handle);
-    if (!stream)
-        return cudaErrorInvalidResourceHandle;
-    if (wait && (error = not_while_capturing(nullptr)) != cudaSuccess)
-        return error;
+    if (!stream) return cudaErrorInvalidResourceHandle;
+    if (wait && (error = not_while_capturing(nullptr)) != cudaSuccess) return error;
     bool pageable_source = !from.device && !from.pinned, pageable_target = !to.device && !to.pinned;
     if (pageable_source && !wait && !stream->capture) {
         c.staged = std::make_shared<std::vector<unsigned char>>(c.width * c.height);
-        for (size_t row = 0; row < c.height; row++)
-            memcpy(c.staged->data() + row * c.width, c.from + row * c.from_pitch, c.width);
+        for (size_t row = 0; row < c.height; row++) memcpy(c.staged->data() + row * c.width, c.from + row * c.from_pitch, c.width);
     }
     error = submit(stream, call, [c](int) {
         c.run();
         return cudaSuccess;
     });
-    if (error == cudaSuccess && !stream->capture && (wait || pageable_target))
-        error = finish_stream(locked, stream);
+    if (error == cudaSuccess && !stream->capture && (wait || pageable_target)) error = finish_stream(locked, stream);
     return error;
 }
 
@@ -297,9 +270,9 @@ cudaError_t cudaMemcpy(void *to, const void *from, size_t bytes, enum cudaMemcpy
 cudaError_t cudaMemcpy2DAsync(void *to, size_t to_pitch, const void *from, size_t from_pitch, size_t width, size_t height,
                               enum cudaMemcpyKind kind, cudaStream_t stream) {
     BEGIN_CALL();
-    if (width > to_pitch || width > from_pitch)
-        return keep_error(cudaErrorInvalidValue);
-    copy c = {static_cast<unsigned char *>(to), static_cast<const unsigned char *>(from), to_pitch, from_pitch, width, height, nullptr};
+    if (width > to_pitch || width > from_pitch) return keep_error(cudaErrorInvalidValue);
+    copy c = {
+        static_cast<unsigned char *>(to), static_cast<const unsigned char *>(from), to_pitch, from_pitch, width, height, nullptr};
     return keep_error(copy_memory(locked, c, kind, stream, false, __func__));
 }
 
@@ -308,10 +281,8 @@ cudaError_t cudaMemsetAsync(void *pointer, int value, size_t bytes, cudaStream_t
     side to;
     cudaError_t error = look(&to, pointer, bytes, __func__);
     CUstream_st *stream = find_stream(handle);
-    if (error == cudaSuccess && !to.device && !to.pinned && bytes)
-        error = cudaErrorInvalidValue;
-    if (error == cudaSuccess && !stream)
-        error = cudaErrorInvalidResourceHandle;
+    if (error == cudaSuccess && !to.device && !to.pinned && bytes) error = cudaErrorInvalidValue;
+    if (error == cudaSuccess && !stream) error = cudaErrorInvalidResourceHandle;
     if (error == cudaSuccess && bytes)
         error = submit(stream, __func__, [pointer, value, bytes](int) {
             memset(pointer, value, bytes);

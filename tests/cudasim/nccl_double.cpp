@@ -41,9 +41,9 @@ struct ncclComm {
     std::string file;
     int ranks, rank, device;
     bool blocking, aborted = false, destroyed = false, finalized = false;
-    int in_progress = 0;         /* how often the next questions are answered ncclInProgress */
+    int in_progress = 0; /* how often the next questions are answered ncclInProgress */
     ncclResult_t error = ncclSuccess;
-    uint64_t steps = 0;          /* that this rank has begun */
+    uint64_t steps = 0; /* that this rank has begun */
     ~ncclComm() { munmap(shared, sizeof *shared); }
     shared_rank &self() { return shared->rank[rank]; }
 };
@@ -62,8 +62,7 @@ ncclResult_t refuse(ncclResult_t result, const std::string &why) {
 }
 #define ENTER()                                                                                                                    \
     std::lock_guard<std::mutex> entered(guard);                                                                                    \
-    if (++calls == failing)                                                                                                        \
-    return failing_result
+    if (++calls == failing) return failing_result
 
 std::shared_ptr<ncclComm> find(ncclComm_t handle) {
     auto found = communicators.find(handle);
@@ -76,8 +75,7 @@ bool is_dead(const shared_rank &r) {
 }
 bool all_joined(const ncclComm &c) {
     for (int r = 0; r < c.ranks; r++)
-        if (c.shared->rank[r].state == ABSENT)
-            return false;
+        if (c.shared->rank[r].state == ABSENT) return false;
     return true;
 }
 
@@ -85,11 +83,14 @@ size_t bytes_of(ncclDataType_t type) {
     switch (type) {
     case ncclInt32:
     case ncclUint32:
-    case ncclFloat32: return 4;
+    case ncclFloat32:
+        return 4;
     case ncclInt64:
     case ncclUint64:
-    case ncclFloat64: return 8;
-    default: return 0; /* not needed, not there */
+    case ncclFloat64:
+        return 8;
+    default:
+        return 0; /* not needed, not there */
     }
 }
 template <typename T> void add_slots(const ncclComm &c, unsigned char *receive, size_t bytes) {
@@ -97,8 +98,7 @@ template <typename T> void add_slots(const ncclComm &c, unsigned char *receive, 
     memcpy(sum, c.shared->slots[0], bytes);
     for (int r = 1; r < c.ranks; r++) {
         const T *slot = reinterpret_cast<const T *>(c.shared->slots[r]);
-        for (size_t i = 0; i < bytes / sizeof(T); i++)
-            sum[i] += slot[i];
+        for (size_t i = 0; i < bytes / sizeof(T); i++) sum[i] += slot[i];
     }
 }
 
@@ -112,8 +112,7 @@ struct reduction {
 
     bool everybody(std::atomic<uint64_t> shared_rank::*count, uint64_t step) const {
         for (int r = 0; r < c->ranks; r++)
-            if (c->shared->rank[r].*count < step)
-                return false;
+            if (c->shared->rank[r].*count < step) return false;
         return true;
     }
 
@@ -123,8 +122,7 @@ struct reduction {
         while (at < bytes) {
             size_t part = bytes - at < CHUNK_BYTES ? bytes - at : CHUNK_BYTES;
             if (!posted) {
-                if (c->rank == hung_rank || c->self().state != JOINED || !everybody(&shared_rank::taken, c->steps))
-                    return false;
+                if (c->rank == hung_rank || c->self().state != JOINED || !everybody(&shared_rank::taken, c->steps)) return false;
                 memcpy(shared->slots[c->rank], send + at, part);
                 c->self().bytes = bytes;
                 c->self().type = type;
@@ -132,8 +130,7 @@ struct reduction {
                 posted = true;
                 cudasim_notify();
             }
-            if (!everybody(&shared_rank::posted, c->steps))
-                return false;
+            if (!everybody(&shared_rank::posted, c->steps)) return false;
             for (int r = 0; r < c->ranks; r++)
                 if (shared->rank[r].bytes != bytes || shared->rank[r].type != type) {
                     c->error = refuse(ncclInvalidUsage, "ranks " + std::to_string(r) + " and " + std::to_string(c->rank) +
@@ -141,11 +138,19 @@ struct reduction {
                     return false;
                 }
             switch (type) {
-            case ncclFloat32: add_slots<float>(*c, receive + at, part); break;
-            case ncclFloat64: add_slots<double>(*c, receive + at, part); break;
+            case ncclFloat32:
+                add_slots<float>(*c, receive + at, part);
+                break;
+            case ncclFloat64:
+                add_slots<double>(*c, receive + at, part);
+                break;
             case ncclInt32:
-            case ncclUint32: add_slots<uint32_t>(*c, receive + at, part); break;
-            default: add_slots<uint64_t>(*c, receive + at, part); break;
+            case ncclUint32:
+                add_slots<uint32_t>(*c, receive + at, part);
+                break;
+            default:
+                add_slots<uint64_t>(*c, receive + at, part);
+                break;
             }
             c->self().taken = c->steps;
             posted = false;
@@ -170,8 +175,7 @@ cudaError_t run_reduction(void *user, int) {
 
 /* What a call on a communicator that does not block gives: the caller has to ask until it is done. */
 ncclResult_t begun(ncclComm &c) {
-    if (c.blocking)
-        return ncclSuccess;
+    if (c.blocking) return ncclSuccess;
     c.in_progress = 2;
     return ncclInProgress;
 }
@@ -181,8 +185,13 @@ ncclResult_t begun(ncclComm &c) {
 ncclResult_t ncclGetVersion(int *version) { return *version = NCCL_VERSION_CODE, ncclSuccess; }
 
 const char *ncclGetErrorString(ncclResult_t result) {
-    static const char *const texts[] = {"no error", "unhandled cuda error", "unhandled system error", "internal error",
-                                        "invalid argument", "invalid usage", "remote process exited or there was a network error",
+    static const char *const texts[] = {"no error",
+                                        "unhandled cuda error",
+                                        "unhandled system error",
+                                        "internal error",
+                                        "invalid argument",
+                                        "invalid usage",
+                                        "remote process exited or there was a network error",
                                         "NCCL operation in progress"};
     return result >= 0 && result < ncclNumResults ? texts[result] : "unknown result code";
 }
@@ -195,8 +204,7 @@ ncclResult_t ncclGetUniqueId(ncclUniqueId *id) {
              (unsigned long long)std::chrono::system_clock::now().time_since_epoch().count());
     int file = shm_open(id->internal, O_RDWR | O_CREAT | O_EXCL, 0600);
     bool made = file >= 0 && ftruncate(file, sizeof(shared_communicator)) == 0;
-    if (file >= 0)
-        close(file);
+    if (file >= 0) close(file);
     return made ? ncclSuccess : refuse(ncclSystemError, "no shared memory");
 }
 
@@ -211,14 +219,12 @@ ncclResult_t ncclCommInitRankConfig(ncclComm_t *handle, int ranks, ncclUniqueId 
         if (config && (config->size != sizeof *config || config->magic != 0xcafebeef))
             return refuse(ncclInvalidArgument, "a config without NCCL_CONFIG_INITIALIZER");
         int device = 0;
-        if (cudaGetDevice(&device) != cudaSuccess)
-            return refuse(ncclUnhandledCudaError, "the device cannot be used");
+        if (cudaGetDevice(&device) != cudaSuccess) return refuse(ncclUnhandledCudaError, "the device cannot be used");
         int file = shm_open(id.internal, O_RDWR, 0600);
-        void *memory = file < 0 ? MAP_FAILED : mmap(nullptr, sizeof(shared_communicator), PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
-        if (file >= 0)
-            close(file);
-        if (memory == MAP_FAILED)
-            return refuse(ncclRemoteError, "the id's root has gone, or all ranks have joined before");
+        void *memory =
+            file < 0 ? MAP_FAILED : mmap(nullptr, sizeof(shared_communicator), PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+        if (file >= 0) close(file);
+        if (memory == MAP_FAILED) return refuse(ncclRemoteError, "the id's root has gone, or all ranks have joined before");
         c = std::make_shared<ncclComm>();
         c->shared = static_cast<shared_communicator *>(memory);
         c->file = id.internal;
@@ -232,16 +238,13 @@ ncclResult_t ncclCommInitRankConfig(ncclComm_t *handle, int ranks, ncclUniqueId 
                 return refuse(ncclInvalidUsage, "two ranks on one device");
         c->self().pid = getpid();
         c->self().device = device;
-        if (!c->self().state.compare_exchange_strong(absent, JOINED))
-            return refuse(ncclInvalidUsage, "two ranks have one number");
-        if (all_joined(*c))
-            shm_unlink(id.internal); /* nobody else needs its name */
+        if (!c->self().state.compare_exchange_strong(absent, JOINED)) return refuse(ncclInvalidUsage, "two ranks have one number");
+        if (all_joined(*c)) shm_unlink(id.internal); /* nobody else needs its name */
         communicators[c.get()] = c;
         *handle = c.get();
     }
     cudasim_notify();
-    while (c->blocking && !all_joined(*c))
-        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    while (c->blocking && !all_joined(*c)) std::this_thread::sleep_for(std::chrono::milliseconds(1));
     return begun(*c);
 }
 
@@ -250,12 +253,10 @@ ncclResult_t ncclCommGetAsyncError(ncclComm_t handle, ncclResult_t *error) {
     {
         ENTER();
         c = find(handle);
-        if (!c)
-            return refuse(ncclInvalidArgument, "no such communicator");
+        if (!c) return refuse(ncclInvalidArgument, "no such communicator");
         *error = c->error;
         for (int r = 0; r < c->ranks; r++)
-            if (r != c->rank && is_dead(c->shared->rank[r]))
-                *error = c->error = ncclRemoteError;
+            if (r != c->rank && is_dead(c->shared->rank[r])) *error = c->error = ncclRemoteError;
         if (*error == ncclSuccess && (!all_joined(*c) || c->in_progress)) {
             c->in_progress -= c->in_progress > 0;
             *error = ncclInProgress;
@@ -268,23 +269,20 @@ ncclResult_t ncclAllReduce(const void *send, void *receive, size_t count, ncclDa
                            ncclComm_t handle, cudaStream_t stream) {
     ENTER();
     std::shared_ptr<ncclComm> c = find(handle);
-    if (!c || c->finalized)
-        return refuse(ncclInvalidArgument, "no such communicator, or a finalized one");
-    if (c->error != ncclSuccess)
-        return c->error;
+    if (!c || c->finalized) return refuse(ncclInvalidArgument, "no such communicator, or a finalized one");
+    if (c->error != ncclSuccess) return c->error;
     if (!all_joined(*c) || (c->in_progress && !group_depth))
         return refuse(ncclInvalidUsage, "a call on a communicator that is still busy: ask ncclCommGetAsyncError() first");
     size_t bytes = count * bytes_of(type);
-    if (!bytes_of(type) || operation != ncclSum)
-        return refuse(ncclInvalidArgument, "the double adds 32- and 64-bit numbers alone");
-    if (!count)
-        return ncclSuccess;
+    if (!bytes_of(type) || operation != ncclSum) return refuse(ncclInvalidArgument, "the double adds 32- and 64-bit numbers alone");
+    if (!count) return ncclSuccess;
     if (!cudasim_is_device(send, bytes, c->device) || !cudasim_is_device(receive, bytes, c->device))
         return refuse(ncclInvalidArgument, "vectors do not lie in memory of the communicator's device");
-    auto *r = new reduction{c, static_cast<const unsigned char *>(send), static_cast<unsigned char *>(receive), bytes, 0, type, false};
-    cudaError_t error = cudasim_submit(stream, "ncclAllReduce", run_reduction, r, [](void *p) { delete static_cast<reduction *>(p); });
-    if (error != cudaSuccess)
-        return ncclUnhandledCudaError;
+    auto *r =
+        new reduction{c, static_cast<const unsigned char *>(send), static_cast<unsigned char *>(receive), bytes, 0, type, false};
+    cudaError_t error =
+        cudasim_submit(stream, "ncclAllReduce", run_reduction, r, [](void *p) { delete static_cast<reduction *>(p); });
+    if (error != cudaSuccess) return ncclUnhandledCudaError;
     return group_depth ? (c->blocking ? ncclSuccess : (c->in_progress = 2, ncclInProgress)) : begun(*c);
 }
 
@@ -295,20 +293,17 @@ ncclResult_t ncclGroupStart(void) {
 }
 ncclResult_t ncclGroupEnd(void) { /* in progress, if one of the communicators is */
     ENTER();
-    if (group_depth <= 0)
-        return refuse(ncclInvalidUsage, "a group ends that did not begin");
+    if (group_depth <= 0) return refuse(ncclInvalidUsage, "a group ends that did not begin");
     group_depth--;
     for (auto &entry : communicators)
-        if (entry.second->in_progress)
-            return ncclInProgress;
+        if (entry.second->in_progress) return ncclInProgress;
     return ncclSuccess;
 }
 
 ncclResult_t ncclCommFinalize(ncclComm_t handle) {
     ENTER();
     std::shared_ptr<ncclComm> c = find(handle);
-    if (!c || c->finalized)
-        return refuse(ncclInvalidArgument, "no such communicator, or it is finalized already");
+    if (!c || c->finalized) return refuse(ncclInvalidArgument, "no such communicator, or it is finalized already");
     c->finalized = true;
     return begun(*c);
 }
@@ -317,8 +312,7 @@ static ncclResult_t leave(ncclComm_t handle, bool abort) {
     {
         std::lock_guard<std::mutex> entered(guard);
         std::shared_ptr<ncclComm> c = find(handle);
-        if (!c)
-            return refuse(ncclInvalidArgument, "no such communicator");
+        if (!c) return refuse(ncclInvalidArgument, "no such communicator");
         (abort ? c->aborted : c->destroyed) = true;
         c->self().state = abort ? DEAD : LEFT;
         shm_unlink(c->file.c_str()); /* in case that not all have joined */
@@ -332,8 +326,7 @@ ncclResult_t ncclCommDestroy(ncclComm_t handle) {
     {
         std::lock_guard<std::mutex> entered(guard);
         std::shared_ptr<ncclComm> c = find(handle);
-        if (c)
-            device = c->device;
+        if (c) device = c->device;
     }
     hold locked(state.lock);
     finish_device(locked, device);
@@ -347,8 +340,7 @@ void cudasim_nccl_kill(int rank) {
     {
         std::lock_guard<std::mutex> entered(guard);
         for (auto &entry : communicators)
-            if (rank >= 0 && rank < entry.second->ranks)
-                entry.second->shared->rank[rank].state = DEAD;
+            if (rank >= 0 && rank < entry.second->ranks) entry.second->shared->rank[rank].state = DEAD;
     }
     cudasim_notify();
 }

@@ -44,7 +44,7 @@ struct CUstream_st {
     int device = 0;
     bool blocking = true; /* waits for the null stream, and it for this one */
     std::deque<operation> queue;
-    moment_pointer last; /* of what was put in last */
+    moment_pointer last;   /* of what was put in last */
     uint32_t priority = 0; /* random, drawn anew each time that somebody waits */
     std::shared_ptr<struct capture> capture;
     std::vector<size_t> tail; /* nodes that the next one comes after */
@@ -126,8 +126,7 @@ cudaError_t keep_error(cudaError_t error);
     hold locked(state.lock);                                                                                                       \
     do {                                                                                                                           \
         cudaError_t begun = begin_call(__func__);                                                                                  \
-        if (begun != cudaSuccess)                                                                                                  \
-            return keep_error(begun);                                                                                              \
+        if (begun != cudaSuccess) return keep_error(begun);                                                                        \
     } while (0)
 
 /* ---- streams.cpp; the lock is held */
@@ -144,7 +143,8 @@ bool capture_invalid(const CUstream_st *stream);
 uint64_t this_thread(void);
 
 /* ---- memory.cpp */
-const allocation *find_allocation(const void *pointer, uintptr_t *begin, int *device); /* the one at or before it; the lock is held */
+const allocation *find_allocation(const void *pointer, uintptr_t *begin,
+                                  int *device); /* the one at or before it; the lock is held */
 bool is_pinned(const void *pointer, size_t bytes);
 void free_device_memory(int device);
 /* Device memory can be touched by the host's threads only while one lives: for kernels and copies, never by host code.  Made and

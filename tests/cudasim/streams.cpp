@@ -8,8 +8,7 @@
 static const std::chrono::milliseconds PATIENCE(2);
 
 CUstream_st *find_stream(cudaStream_t handle) {
-    if (!handle)
-        return &state.device[current_device].null_stream;
+    if (!handle) return &state.device[current_device].null_stream;
     return state.streams.count(handle) ? handle : nullptr;
 }
 
@@ -18,16 +17,14 @@ static CUstream_st *null_stream_of(const CUstream_st *stream) { return &state.de
 template <typename F> static void for_streams(int device, F f) {
     f(&state.device[device].null_stream);
     for (cudaStream_t stream : state.streams)
-        if (stream->device == device)
-            f(stream);
+        if (stream->device == device) f(stream);
 }
 
 static void enqueue(CUstream_st *stream, operation op) {
     CUstream_st *null_stream = null_stream_of(stream);
     if (stream == null_stream) {
         for_streams(stream->device, [&](CUstream_st *other) {
-            if (other != stream && other->blocking && other->last)
-                op.after.push_back(other->last);
+            if (other != stream && other->blocking && other->last) op.after.push_back(other->last);
         });
     } else if (stream->blocking && null_stream->last) {
         op.after.push_back(null_stream->last);
@@ -41,8 +38,7 @@ static void enqueue(CUstream_st *stream, operation op) {
 
 cudaError_t submit(CUstream_st *stream, const char *name, work run) {
     if (stream->capture) {
-        if (capture_invalid(stream))
-            return cudaErrorStreamCaptureInvalidated;
+        if (capture_invalid(stream)) return cudaErrorStreamCaptureInvalidated;
         stream->capture->nodes.push_back({name, std::move(run), stream->tail});
         stream->tail = {stream->capture->nodes.size() - 1};
         return cudaSuccess;
@@ -63,12 +59,10 @@ cudaError_t submit(CUstream_st *stream, const char *name, work run) {
 
 void fail_device(int device, cudaError_t error, const std::string &message) {
     state.device[device].error = error;
-    if (!message.empty())
-        state.message = message;
+    if (!message.empty()) state.message = message;
     for_streams(device, [](CUstream_st *stream) { /* nobody shall wait for what will not come */
-        for (operation &op : stream->queue)
-            op.done->reached = true;
-        stream->queue.clear();
+                                                  for (operation &op : stream->queue) op.done->reached = true;
+                                                  stream->queue.clear();
     });
     state.changes++;
     state.changed.notify_all();
@@ -76,8 +70,7 @@ void fail_device(int device, cudaError_t error, const std::string &message) {
 
 static bool is_ready(const operation &op) {
     for (const moment_pointer &before : op.after)
-        if (!before->reached)
-            return false;
+        if (!before->reached) return false;
     return op.tried != state.changes;
 }
 
@@ -85,12 +78,11 @@ static bool is_ready(const operation &op) {
 static CUstream_st *choose_stream() {
     CUstream_st *best = nullptr;
     for (int d = 0; d < state.devices; d++) {
-        if (state.device[d].busy)
-            continue;
+        if (state.device[d].busy) continue;
         for_streams(d, [&](CUstream_st *stream) {
             if (!stream->queue.empty() && is_ready(stream->queue.front()) &&
-                (!best || (state.seed ? stream->priority > best->priority
-                                      : stream->queue.front().serial < best->queue.front().serial)))
+                (!best ||
+                 (state.seed ? stream->priority > best->priority : stream->queue.front().serial < best->queue.front().serial)))
                 best = stream;
         });
     }
@@ -126,25 +118,20 @@ static void run_first(hold &locked, CUstream_st *stream) {
     op.done->when = std::chrono::steady_clock::now();
     state.changes++;
     state.changed.notify_all();
-    if (error != cudaSuccess)
-        fail_device(device, error, "");
+    if (error != cudaSuccess) fail_device(device, error, "");
 }
 
 /* Runs operations, of any device, until it is enough. */
 cudaError_t drive(hold &locked, const std::function<bool()> &enough) {
-    if (enough())
-        return cudaSuccess;
+    if (enough()) return cudaSuccess;
     device_access open;
-    for (int d = 0; d < state.devices; d++)
-        for_streams(d, [](CUstream_st *stream) { stream->priority = state.random.next(); });
+    for (int d = 0; d < state.devices; d++) for_streams(d, [](CUstream_st *stream) { stream->priority = state.random.next(); });
     while (!enough()) {
         CUstream_st *stream = choose_stream();
-        if (stream)
-            run_first(locked, stream);
+        if (stream) run_first(locked, stream);
         else if (state.changed.wait_for(locked, PATIENCE) == std::cv_status::timeout) /* for other threads of the host */
             state.changes++; /* other processes do not say when something has changed */
-        if (state.seed && stream && (state.random.next() & 3) == 0)
-            stream->priority = state.random.next();
+        if (state.seed && stream && (state.random.next() & 3) == 0) stream->priority = state.random.next();
     }
     return cudaSuccess;
 }
@@ -152,21 +139,18 @@ cudaError_t drive(hold &locked, const std::function<bool()> &enough) {
 cudaError_t finish_stream(hold &locked, CUstream_st *stream) {
     int device = stream->device;
     moment_pointer last = stream->last;
-    if (last)
-        drive(locked, [last] { return last->reached; });
+    if (last) drive(locked, [last] { return last->reached; });
     return state.device[device].error;
 }
 
 cudaError_t finish_device(hold &locked, int device) {
     std::vector<moment_pointer> lasts;
     for_streams(device, [&](CUstream_st *stream) {
-        if (stream->last)
-            lasts.push_back(stream->last);
+        if (stream->last) lasts.push_back(stream->last);
     });
     drive(locked, [&] {
         for (const moment_pointer &last : lasts)
-            if (!last->reached)
-                return false;
+            if (!last->reached) return false;
         return true;
     });
     return state.device[device].error;
@@ -178,8 +162,7 @@ static void drive_a_little(hold &locked) {
     const uint64_t before = ++state.changes; /* other processes may have changed something */
     while (state.changes == before) {
         CUstream_st *stream = choose_stream();
-        if (!stream)
-            return;
+        if (!stream) return;
         run_first(locked, stream);
     }
 }
@@ -205,10 +188,8 @@ cudaError_t cudaDeviceGetStreamPriorityRange(int *least, int *greatest) {
 
 cudaError_t cudaStreamDestroy(cudaStream_t stream) { /* what is in it runs to its end */
     hold locked(state.lock);
-    if (!state.streams.count(stream))
-        return keep_error(cudaErrorInvalidResourceHandle);
-    if (stream->capture)
-        return keep_error(cudaErrorStreamCaptureUnsupported);
+    if (!state.streams.count(stream)) return keep_error(cudaErrorInvalidResourceHandle);
+    if (stream->capture) return keep_error(cudaErrorStreamCaptureUnsupported);
     cudaError_t error = finish_stream(locked, stream);
     state.streams.erase(stream);
     delete stream;
@@ -218,8 +199,7 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream) { /* what is in it runs to it
 cudaError_t cudaStreamSynchronize(cudaStream_t handle) {
     BEGIN_CALL();
     CUstream_st *stream = find_stream(handle);
-    if (!stream)
-        return keep_error(cudaErrorInvalidResourceHandle);
+    if (!stream) return keep_error(cudaErrorInvalidResourceHandle);
     cudaError_t error = not_while_capturing(stream);
     return keep_error(error != cudaSuccess ? error : finish_stream(locked, stream));
 }
@@ -227,29 +207,23 @@ cudaError_t cudaStreamSynchronize(cudaStream_t handle) {
 cudaError_t cudaStreamQuery(cudaStream_t handle) {
     BEGIN_CALL();
     CUstream_st *stream = find_stream(handle);
-    if (!stream)
-        return keep_error(cudaErrorInvalidResourceHandle);
+    if (!stream) return keep_error(cudaErrorInvalidResourceHandle);
     cudaError_t error = not_while_capturing(stream);
-    if (error != cudaSuccess)
-        return keep_error(error);
+    if (error != cudaSuccess) return keep_error(error);
     int device = stream->device;
     moment_pointer last = stream->last;
     drive_a_little(locked);
-    if (state.device[device].error != cudaSuccess)
-        return keep_error(state.device[device].error);
+    if (state.device[device].error != cudaSuccess) return keep_error(state.device[device].error);
     return !last || last->reached ? cudaSuccess : cudaErrorNotReady;
 }
 
 cudaError_t cudaStreamWaitEvent(cudaStream_t handle, cudaEvent_t event, unsigned) {
     BEGIN_CALL();
     CUstream_st *stream = find_stream(handle);
-    if (!stream || !state.events.count(event))
-        return keep_error(cudaErrorInvalidResourceHandle);
+    if (!stream || !state.events.count(event)) return keep_error(cudaErrorInvalidResourceHandle);
     if (event->capture) { /* the stream joins the capture */
-        if (stream->capture && stream->capture != event->capture)
-            return keep_error(cudaErrorStreamCaptureMerge);
-        if (stream == null_stream_of(stream))
-            return keep_error(cudaErrorStreamCaptureImplicit);
+        if (stream->capture && stream->capture != event->capture) return keep_error(cudaErrorStreamCaptureMerge);
+        if (stream == null_stream_of(stream)) return keep_error(cudaErrorStreamCaptureImplicit);
         if (!stream->capture) {
             stream->capture = event->capture;
             stream->capture->streams.push_back(stream);
@@ -262,8 +236,7 @@ cudaError_t cudaStreamWaitEvent(cudaStream_t handle, cudaEvent_t event, unsigned
         stream->capture->invalid = true;
         return keep_error(cudaErrorStreamCaptureIsolation);
     }
-    if (!event->at || event->at->reached)
-        return cudaSuccess;
+    if (!event->at || event->at->reached) return cudaSuccess;
     operation op;
     op.name = __func__;
     op.after = {event->at};
@@ -274,8 +247,7 @@ cudaError_t cudaStreamWaitEvent(cudaStream_t handle, cudaEvent_t event, unsigned
 cudaError_t cudaLaunchHostFunc(cudaStream_t handle, cudaHostFn_t function, void *user) {
     BEGIN_CALL();
     CUstream_st *stream = find_stream(handle);
-    if (!stream)
-        return keep_error(cudaErrorInvalidResourceHandle);
+    if (!stream) return keep_error(cudaErrorInvalidResourceHandle);
     return keep_error(submit(stream, __func__, [function, user](int) {
         function(user);
         return cudaSuccess;
@@ -294,8 +266,7 @@ cudaError_t cudaEventCreate(cudaEvent_t *event) { return cudaEventCreateWithFlag
 
 cudaError_t cudaEventDestroy(cudaEvent_t event) {
     hold locked(state.lock);
-    if (!state.events.erase(event))
-        return keep_error(cudaErrorInvalidResourceHandle);
+    if (!state.events.erase(event)) return keep_error(cudaErrorInvalidResourceHandle);
     delete event;
     return cudaSuccess;
 }
@@ -303,11 +274,9 @@ cudaError_t cudaEventDestroy(cudaEvent_t event) {
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t handle) {
     BEGIN_CALL();
     CUstream_st *stream = find_stream(handle);
-    if (!stream || !state.events.count(event))
-        return keep_error(cudaErrorInvalidResourceHandle);
+    if (!stream || !state.events.count(event)) return keep_error(cudaErrorInvalidResourceHandle);
     if (stream->capture) {
-        if (capture_invalid(stream))
-            return keep_error(cudaErrorStreamCaptureInvalidated);
+        if (capture_invalid(stream)) return keep_error(cudaErrorStreamCaptureInvalidated);
         event->capture = stream->capture;
         event->nodes = stream->tail;
         return cudaSuccess;
@@ -319,31 +288,26 @@ cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t handle) {
 }
 
 static cudaError_t check_event(cudaEvent_t event) {
-    if (!state.events.count(event))
-        return cudaErrorInvalidResourceHandle;
+    if (!state.events.count(event)) return cudaErrorInvalidResourceHandle;
     return event->capture ? cudaErrorCapturedEvent : not_while_capturing(nullptr);
 }
 
 cudaError_t cudaEventQuery(cudaEvent_t event) {
     BEGIN_CALL();
     cudaError_t error = check_event(event);
-    if (error != cudaSuccess)
-        return keep_error(error);
+    if (error != cudaSuccess) return keep_error(error);
     moment_pointer at = event->at;
     drive_a_little(locked);
-    if (state.device[current_device].error != cudaSuccess)
-        return keep_error(state.device[current_device].error);
+    if (state.device[current_device].error != cudaSuccess) return keep_error(state.device[current_device].error);
     return !at || at->reached ? cudaSuccess : cudaErrorNotReady;
 }
 
 cudaError_t cudaEventSynchronize(cudaEvent_t event) {
     BEGIN_CALL();
     cudaError_t error = check_event(event);
-    if (error != cudaSuccess)
-        return keep_error(error);
+    if (error != cudaSuccess) return keep_error(error);
     moment_pointer at = event->at;
-    if (at)
-        drive(locked, [at] { return at->reached; });
+    if (at) drive(locked, [at] { return at->reached; });
     return keep_error(state.device[current_device].error);
 }
 
@@ -351,8 +315,7 @@ cudaError_t cudaEventElapsedTime(float *milliseconds, cudaEvent_t start, cudaEve
     BEGIN_CALL();
     if (!state.events.count(start) || !state.events.count(end) || !start->timing || !end->timing || !start->at || !end->at)
         return keep_error(cudaErrorInvalidResourceHandle);
-    if (!start->at->reached || !end->at->reached)
-        return cudaErrorNotReady;
+    if (!start->at->reached || !end->at->reached) return cudaErrorNotReady;
     *milliseconds = std::chrono::duration<float, std::milli>(end->at->when - start->at->when).count();
     return cudaSuccess;
 }
@@ -361,13 +324,11 @@ cudaError_t cudaEventElapsedTime(float *milliseconds, cudaEvent_t start, cudaEve
 cudaError_t cudasim_submit(cudaStream_t handle, const char *name, cudaError_t (*run)(void *, int), void *user,
                            void (*release)(void *)) {
     std::shared_ptr<void> owned(user, [release](void *p) {
-        if (release)
-            release(p);
+        if (release) release(p);
     });
     BEGIN_CALL();
     CUstream_st *stream = find_stream(handle);
-    if (!stream)
-        return keep_error(cudaErrorInvalidResourceHandle);
+    if (!stream) return keep_error(cudaErrorInvalidResourceHandle);
     return keep_error(submit(stream, name, [owned, run](int device) { return run(owned.get(), device); }));
 }
 
@@ -387,8 +348,7 @@ int cudasim_enqueue(const char *name, dim3 grid, dim3 block, size_t shared_bytes
     std::shared_ptr<void> owned(closure, release);
     BEGIN_CALL();
     CUstream_st *stream = find_stream(handle);
-    if (!stream)
-        return keep_error(cudaErrorInvalidResourceHandle);
+    if (!stream) return keep_error(cudaErrorInvalidResourceHandle);
     uint64_t threads = (uint64_t)block.x * block.y * block.z;
     if (!grid.x || !grid.y || !grid.z || !threads || threads > 1024 || block.x > 1024 || block.y > 1024 || block.z > 64 ||
         grid.x > INT32_MAX || grid.y > 65535 || grid.z > 65535)

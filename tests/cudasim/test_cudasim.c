@@ -15,8 +15,7 @@ static void setup(void) {
     cudasim_seed(0);
     ck_assert_int_eq(cudaMalloc((void **)&x, sizeof host), cudaSuccess);
     ck_assert_int_eq(cudaMalloc((void **)&y, sizeof host), cudaSuccess);
-    for (int i = 0; i < COUNT; i++)
-        host[i] = (float)(i % 17);
+    for (int i = 0; i < COUNT; i++) host[i] = (float)(i % 17);
     ck_assert_int_eq(cudaMemcpy(x, host, sizeof host, cudaMemcpyHostToDevice), cudaSuccess);
     ck_assert_int_eq(cudaMemcpy(y, host, sizeof host, cudaMemcpyHostToDevice), cudaSuccess);
 }
@@ -37,8 +36,7 @@ START_TEST(threads_index_their_values) {
     float result[COUNT];
     ck_assert_int_eq(run_saxpy(NULL, y, x, 2.0f, COUNT), cudaSuccess);
     fetch(result, y, COUNT);
-    for (int i = 0; i < COUNT; i++)
-        ck_assert(result[i] == 3.0f * host[i]);
+    for (int i = 0; i < COUNT; i++) ck_assert(result[i] == 3.0f * host[i]);
 }
 END_TEST
 
@@ -50,8 +48,7 @@ START_TEST(sums_of_a_block_are_right_in_any_order) {
         fetch(sums, y, BLOCKS);
         for (int b = 0; b < BLOCKS; b++) {
             float sum = 0;
-            for (int i = 256 * b; i < 256 * (b + 1) && i < COUNT; i++)
-                sum += host[i];
+            for (int i = 256 * b; i < 256 * (b + 1) && i < COUNT; i++) sum += host[i];
             ck_assert(sums[b] == sum);
         }
     }
@@ -71,7 +68,8 @@ START_TEST(a_halo_in_shared_memory_is_right_in_any_order) {
 END_TEST
 
 START_TEST(a_barrier_in_a_branch_is_found) {
-    FAILED(run_block_sums(NULL, y, x, COUNT, BARRIER_IN_BRANCH), "block_sums", "block (", "thread (", "barrier", "test_kernels.cu:");
+    FAILED(run_block_sums(NULL, y, x, COUNT, BARRIER_IN_BRANCH), "block_sums", "block (", "thread (", "barrier",
+           "test_kernels.cu:");
 }
 END_TEST
 START_TEST(a_shuffle_whose_mask_leaves_the_caller_out_is_found) {
@@ -112,7 +110,8 @@ START_TEST(an_index_behind_an_array_of_shared_memory_is_found) {
 }
 END_TEST
 START_TEST(shared_memory_that_nobody_wrote_is_found) {
-    FAILED(run_blur(NULL, y, x, COUNT, NOT_WRITTEN), "reads byte 1028 of shared memory, which nobody has written", "test_kernels.cu:");
+    FAILED(run_blur(NULL, y, x, COUNT, NOT_WRITTEN), "reads byte 1028 of shared memory, which nobody has written",
+           "test_kernels.cu:");
 }
 END_TEST
 
@@ -158,8 +157,7 @@ START_TEST(blocks_that_race_are_found_and_atomics_are_not) {
         int sum, expected = 0;
         setup();
         cudasim_seed(seed);
-        for (size_t i = 0; i < sizeof host; i++)
-            expected += ((uint8_t *)host)[i];
+        for (size_t i = 0; i < sizeof host; i++) expected += ((uint8_t *)host)[i];
         ck_assert_int_eq(cudaMemset(y, 0, sizeof sum), cudaSuccess);
         ck_assert_int_eq(run_byte_sum(NULL, (int *)y, (uint8_t *)x, sizeof host, RIGHT), cudaSuccess);
         fetch((float *)&sum, y, 1);
@@ -172,14 +170,12 @@ END_TEST
 START_TEST(a_barrier_of_the_warp_orders_its_lanes) {
     for (unsigned seed = 0; seed < SEEDS; seed++) {
         uint16_t from[COUNT], to[COUNT];
-        for (int i = 0; i < COUNT; i++)
-            from[i] = (uint16_t)(i * 7);
+        for (int i = 0; i < COUNT; i++) from[i] = (uint16_t)(i * 7);
         cudasim_seed(seed);
         ck_assert_int_eq(cudaMemcpy(x, from, sizeof from, cudaMemcpyHostToDevice), cudaSuccess);
         ck_assert_int_eq(run_warp_rotate(NULL, (uint16_t *)y, (uint16_t *)x, 992, RIGHT), cudaSuccess);
         ck_assert_int_eq(cudaMemcpy(to, y, sizeof to, cudaMemcpyDeviceToHost), cudaSuccess);
-        for (int i = 0; i < 992; i++)
-            ck_assert_int_eq(to[i], from[i / 32 * 32 + (i + 1) % 32]);
+        for (int i = 0; i < 992; i++) ck_assert_int_eq(to[i], from[i / 32 * 32 + (i + 1) % 32]);
     }
 }
 END_TEST

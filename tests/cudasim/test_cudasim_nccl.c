@@ -38,8 +38,7 @@ static void *run_rank(void *argument) {
     cudaSetDevice(r->rank);
     cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking);
     cudaMalloc((void **)&vector, COUNT * sizeof *host);
-    for (int i = 0; i < COUNT; i++)
-        host[i] = (float)(i % 100 + r->rank);
+    for (int i = 0; i < COUNT; i++) host[i] = (float)(i % 100 + r->rank);
     r->result = ncclCommInitRankConfig(&comm, r->ranks, id, r->rank, &config);
     if (r->result == ncclInProgress) r->result = settled(comm);
     for (int step = 0; step < STEPS && r->result == ncclSuccess; step++) {
@@ -47,8 +46,7 @@ static void *run_rank(void *argument) {
         r->result = ncclAllReduce(vector, vector, COUNT, ncclFloat32, ncclSum, comm, stream);
         if (r->result == ncclInProgress) r->result = settled(comm);
         if (r->wait_for_error) {
-            while (cudaStreamQuery(stream) == cudaErrorNotReady && r->result == ncclSuccess)
-                r->result = settled(comm);
+            while (cudaStreamQuery(stream) == cudaErrorNotReady && r->result == ncclSuccess) r->result = settled(comm);
             ncclCommAbort(comm);
             comm = NULL;
             break;
@@ -75,8 +73,7 @@ static void setup(void) {
 static void check_sum(const struct rank *r) {
     ck_assert_int_eq(r->result, ncclSuccess);
     int wrong = 0;
-    for (int i = 0; i < COUNT; i++)
-        wrong += r->sum[i] != (float)(r->ranks * (i % 100) + r->ranks * (r->ranks - 1) / 2);
+    for (int i = 0; i < COUNT; i++) wrong += r->sum[i] != (float)(r->ranks * (i % 100) + r->ranks * (r->ranks - 1) / 2);
     ck_assert_int_eq(wrong, 0);
 }
 
@@ -90,8 +87,7 @@ START_TEST(threads_add_their_vectors) {
             ranks[i] = (struct rank){.rank = i, .ranks = RANKS, .sum = malloc(COUNT * sizeof(float))};
             pthread_create(&threads[i], NULL, run_rank, &ranks[i]);
         }
-        for (int i = 0; i < RANKS; i++)
-            pthread_join(threads[i], NULL);
+        for (int i = 0; i < RANKS; i++) pthread_join(threads[i], NULL);
         for (int i = 0; i < RANKS; i++) {
             check_sum(&ranks[i]);
             free(ranks[i].sum);
@@ -159,13 +155,10 @@ START_TEST(a_hung_rank_keeps_the_others_until_they_abort) {
         ck_assert_int_eq(ncclAllReduce(vector[i], vector[i], 1024, ncclFloat32, ncclSum, comm[i], stream[i]), ncclInvalidUsage);
         ck_assert_int_eq(settled(comm[i]), ncclSuccess);
     }
-    for (int asked = 0; asked < 50; asked++)
-        ck_assert_int_eq(cudaStreamQuery(stream[0]), cudaErrorNotReady);
+    for (int asked = 0; asked < 50; asked++) ck_assert_int_eq(cudaStreamQuery(stream[0]), cudaErrorNotReady);
     ck_assert_int_eq(settled(comm[0]), ncclSuccess); /* nobody has noticed */
-    for (int i = 0; i < 2; i++)
-        ck_assert_int_eq(ncclCommAbort(comm[i]), ncclSuccess);
-    for (int i = 0; i < 2; i++)
-        ck_assert_int_eq(cudaStreamSynchronize(stream[i]), cudaSuccess);
+    for (int i = 0; i < 2; i++) ck_assert_int_eq(ncclCommAbort(comm[i]), ncclSuccess);
+    for (int i = 0; i < 2; i++) ck_assert_int_eq(cudaStreamSynchronize(stream[i]), cudaSuccess);
 }
 END_TEST
 

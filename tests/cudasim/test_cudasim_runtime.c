@@ -21,8 +21,7 @@ static void setup(void) {
     GOOD(cudaStreamCreateWithFlags(&a, cudaStreamNonBlocking));
     GOOD(cudaStreamCreateWithFlags(&b, cudaStreamNonBlocking));
     GOOD(cudaEventCreateWithFlags(&event, cudaEventDisableTiming));
-    for (int i = 0; i < COUNT; i++)
-        host[i] = (float)i;
+    for (int i = 0; i < COUNT; i++) host[i] = (float)i;
     GOOD(cudaMemcpy(x, host, sizeof host, cudaMemcpyHostToDevice));
     GOOD(cudaMemset(y, 0, sizeof host));
     GOOD(cudaDeviceSynchronize());
@@ -77,8 +76,7 @@ START_TEST(work_is_done_only_when_somebody_waits) {
     ck_assert(pinned[500] == 0.0f);
     GOOD(cudaEventRecord(event, a));
     int asked = 0;
-    while (cudaEventQuery(event) == cudaErrorNotReady)
-        asked++;
+    while (cudaEventQuery(event) == cudaErrorNotReady) asked++;
     ck_assert(asked > 0 && pinned[500] == host[500]);
     /* pinned memory is read when the copy runs, other memory when it is called */
     pinned[500] = 1.0f, result[500] = 1.0f;
@@ -243,8 +241,7 @@ START_TEST(threads_of_the_host_drive_a_device_each) {
     pthread_t threads[DEVICES];
     cudasim_devices(DEVICES, 0, 0);
     cudasim_seed(5);
-    for (intptr_t d = 0; d < DEVICES; d++)
-        pthread_create(&threads[d], NULL, drive_device, (void *)d);
+    for (intptr_t d = 0; d < DEVICES; d++) pthread_create(&threads[d], NULL, drive_device, (void *)d);
     for (int d = 0; d < DEVICES; d++) {
         void *failed;
         pthread_join(threads[d], &failed);

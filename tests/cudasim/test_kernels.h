@@ -8,8 +8,17 @@
 extern "C" {
 #endif
 
-enum broken { RIGHT, NO_BARRIER, BARRIER_IN_BRANCH, OFF_BY_ONE, WRONG_MASK, LANE_RETURNED, BARRIERS_DIFFER, NOT_WRITTEN,
-    BLOCKS_RACE };
+enum broken {
+    RIGHT,
+    NO_BARRIER,
+    BARRIER_IN_BRANCH,
+    OFF_BY_ONE,
+    WRONG_MASK,
+    LANE_RETURNED,
+    BARRIERS_DIFFER,
+    NOT_WRITTEN,
+    BLOCKS_RACE
+};
 
 /* y[i] = a x[i] + y[i] */
 cudaError_t run_saxpy(cudaStream_t stream, float *y, const float *x, float a, int count);

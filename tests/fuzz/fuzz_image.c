@@ -7,8 +7,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     static cover_context *context;
-    if (!context &&
-        cover_context_create(&context, &(cover_context_options){sizeof(cover_context_options), .threads = 1}))
+    if (!context && cover_context_create(&context, &(cover_context_options){sizeof(cover_context_options), .threads = 1}))
         __builtin_trap();
     struct image image;
     if (image_decode(&image, context, "fuzz", data, size, (uint64_t)16 << 20) != COVER_OK) {

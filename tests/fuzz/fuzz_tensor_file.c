@@ -6,16 +6,13 @@
 
 #include <string.h>
 
-static const struct pickle_global globals[] = {{"collections", "OrderedDict", .mapping = true},
-                                               {"torch", "FloatStorage"},
-                                               {"torch._utils", "_rebuild_tensor_v2"},
-                                               {NULL}};
+static const struct pickle_global globals[] = {
+    {"collections", "OrderedDict", .mapping = true}, {"torch", "FloatStorage"}, {"torch._utils", "_rebuild_tensor_v2"}, {NULL}};
 
 static void read_pickle(cover_context *context, const uint8_t *data, size_t size) {
     struct arena arena = {.context = context};
     struct pickle pickle;
-    if (pickle_read(&pickle, &arena, "fuzz", globals, data, size) != COVER_OK &&
-        strncmp(cover_error_text(), "fuzz: ", 6) != 0)
+    if (pickle_read(&pickle, &arena, "fuzz", globals, data, size) != COVER_OK && strncmp(cover_error_text(), "fuzz: ", 6) != 0)
         __builtin_trap();
     arena_free(&arena);
 }
@@ -44,8 +41,7 @@ static void read_tensors(cover_context *context, const uint8_t *data, size_t siz
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     static cover_context *context;
-    if (!context &&
-        cover_context_create(&context, &(cover_context_options){sizeof(cover_context_options), .threads = 1}))
+    if (!context && cover_context_create(&context, &(cover_context_options){sizeof(cover_context_options), .threads = 1}))
         __builtin_trap();
     read_tensors(context, data, size);
     read_pickle(context, data, size);

@@ -74,9 +74,7 @@ static inline void write_bytes(const char *path, const void *bytes, size_t count
 static inline void write_text(const char *path, const char *text) { write_bytes(path, text, strlen(text)); }
 
 /* Value of a synthetic 8-bit image. */
-static inline uint8_t value_of(int seed, int64_t k) {
-    return (uint8_t)((k * (seed % 13 + 3) + seed * 29 + k * k / 97) % 251);
-}
+static inline uint8_t value_of(int seed, int64_t k) { return (uint8_t)((k * (seed % 13 + 3) + seed * 29 + k * k / 97) % 251); }
 
 static inline void write_png(const char *path, int height, int width, int channels, int seed) {
     uint8_t pixels[1 << 15], *bytes;
@@ -99,8 +97,7 @@ static inline void write_label(const char *path, int height, int width, int clas
 }
 
 /* NIfTI-1 of any type: size is D, H, W; spacing D, H, W in mm; type is NIfTI's code (2 u8, 4 i16, 16 f32, 512 u16). */
-static inline void write_nifti(const char *path, int type, const int size[3], const double spacing[3],
-                               const void *data) {
+static inline void write_nifti(const char *path, int type, const int size[3], const double spacing[3], const void *data) {
     static uint8_t bytes[1 << 20];
     const int16_t dim[8] = {3, (int16_t)size[2], (int16_t)size[1], (int16_t)size[0], 1, 1, 1, 1};
     const int16_t codes[2] = {(int16_t)type, (int16_t)(type == 2 ? 8 : type == 16 ? 32 : 16)};
@@ -125,8 +122,7 @@ static inline void write_nifti(const char *path, int type, const int size[3], co
 
 /* ---- packing */
 
-static inline cover_status pack(const char *source, const char *output, const cover_pack_options *options,
-                                json_t **summary) {
+static inline cover_status pack(const char *source, const char *output, const cover_pack_options *options, json_t **summary) {
     char *text = NULL;
     cover_status status = cover_dataset_pack(&text, context, &source, 1, output, options);
     if (summary && status == COVER_OK) {
@@ -203,8 +199,8 @@ static inline void pack_with_refusals(const char *given_source, const char *give
         cover_status status = cover_dataset_pack(&summary, poor, &source, 1, at("out.h5"), &options);
         if (status == COVER_OK) status = cover_file_check(&report, poor, at("out.h5"));
         ended = atomic_load(&requests) <= n;
-        ck_assert_msg(status == (ended ? COVER_OK : COVER_ERROR_MEMORY), "request %lld: %s: %s", n,
-                      cover_status_name(status), cover_error_text());
+        ck_assert_msg(status == (ended ? COVER_OK : COVER_ERROR_MEMORY), "request %lld: %s: %s", n, cover_status_name(status),
+                      cover_error_text());
         if (ended) ck_assert_ptr_nonnull(strstr(report, "\"ok\": true"));
         cover_text_release(poor, summary);
         cover_text_release(poor, report);
@@ -213,10 +209,10 @@ static inline void pack_with_refusals(const char *given_source, const char *give
     }
 }
 
-#define ck_assert_fails(call, expected, part)                                                                          \
-    do {                                                                                                               \
-        ck_assert_int_eq(call, expected);                                                                              \
-        ck_assert_msg(strstr(cover_error_text(), part) != NULL, "the error text is: %s", cover_error_text());          \
+#define ck_assert_fails(call, expected, part)                                                                                      \
+    do {                                                                                                                           \
+        ck_assert_int_eq(call, expected);                                                                                          \
+        ck_assert_msg(strstr(cover_error_text(), part) != NULL, "the error text is: %s", cover_error_text());                      \
     } while (0)
 
 #endif

@@ -34,23 +34,19 @@ static inline void synthetic_row(const struct synthetic *s, int64_t i, struct da
 }
 
 /* Pixels or label of sample i in memory of the caller. */
-static inline void synthetic_values(const struct synthetic *s, const struct dataset_row *row, int64_t i, bool label,
-                                    void *out) {
+static inline void synthetic_values(const struct synthetic *s, const struct dataset_row *row, int64_t i, bool label, void *out) {
     int64_t count = (int64_t)row->size[0] * row->size[1] * row->size[2] * (label ? 1 : s->channels);
     const int code = label ? row->label_dtype : row->dtype;
     for (int64_t k = 0; k < count; k++) {
         const int64_t value = label ? (k + i) % 3 * (code ? 300 : 1) : k * (i % 11 + 1) + i;
-        if (code == 0)
-            ((uint8_t *)out)[k] = (uint8_t)value;
-        else if (code == 1)
-            ((uint16_t *)out)[k] = (uint16_t)(value * 97);
-        else
-            ((float *)out)[k] = (float)value * 0.37f - 5;
+        if (code == 0) ((uint8_t *)out)[k] = (uint8_t)value;
+        else if (code == 1) ((uint16_t *)out)[k] = (uint16_t)(value * 97);
+        else ((float *)out)[k] = (float)value * 0.37f - 5;
     }
 }
 
-static inline cover_status synthetic_store(const struct synthetic *s, const struct dataset_row *row, int64_t i,
-                                           bool label, void **stored, uint64_t *bytes) {
+static inline cover_status synthetic_store(const struct synthetic *s, const struct dataset_row *row, int64_t i, bool label,
+                                           void **stored, uint64_t *bytes) {
     static _Thread_local uint8_t values[1 << 16];
     uint64_t raw;
     ck_assert(label ? dataset_label_bytes(row, &raw) : dataset_image_bytes(row, s->channels, &raw));

@@ -83,9 +83,17 @@ static void work(const char *name, const char *locale) {
     json_decref(object), cover_text_release(context, summary);
     cover_config *config;
     ck_assert_ok(cover_config_create(&config, context, "demo"));
-    static const char *const settings[][2] = {{"widths", "8,8,8,16,16,16,8,8,8"}, {"heads", "2,2,1,1,1"}, {"crop", "32x32"},
-        {"work", "40x40"}, {"batch", "2"}, {"steps", "2"}, {"log_every", "1"}, {"lr", "0.0015"}, {"schedule", "constant"}};
-    for (size_t i = 0; i < sizeof settings / sizeof *settings; i++) ck_assert_ok(cover_config_set(config, settings[i][0], settings[i][1]));
+    static const char *const settings[][2] = {{"widths", "8,8,8,16,16,16,8,8,8"},
+                                              {"heads", "2,2,1,1,1"},
+                                              {"crop", "32x32"},
+                                              {"work", "40x40"},
+                                              {"batch", "2"},
+                                              {"steps", "2"},
+                                              {"log_every", "1"},
+                                              {"lr", "0.0015"},
+                                              {"schedule", "constant"}};
+    for (size_t i = 0; i < sizeof settings / sizeof *settings; i++)
+        ck_assert_ok(cover_config_set(config, settings[i][0], settings[i][1]));
     cover_dataset *dataset;
     ck_assert_ok(cover_dataset_open(&dataset, context, data));
     cover_pretrain_options options = COVER_PRETRAIN_OPTIONS_INIT;
@@ -105,7 +113,7 @@ static char *content(const char *run, const char *file, bool fold, size_t *bytes
     size_t kept = 0;
     for (size_t i = 0; i < *bytes; i++)
         if (text[i] < '0' || text[i] > '9') text[kept++] = text[i];
-    text[*bytes = kept] = 0;
+    text[ *bytes = kept] = 0;
     return text;
 }
 

@@ -26,10 +26,8 @@ static inline void assert_well_formed(const char *html) {
         ck_assert_msg(length > 0 && length < 16, "a stray < at %.40s", c);
         snprintf(name, sizeof name, "%.*s", length, c + 1 + closes);
         bool empty = end[-1] == '/' || strcmp(name, "meta") == 0 || strcmp(name, "img") == 0;
-        if (closes)
-            ck_assert_msg(depth > 0 && strcmp(stack[--depth], name) == 0, "</%s> closes <%s>", name, stack[depth]);
-        else if (!empty)
-            strcpy(stack[depth++], name);
+        if (closes) ck_assert_msg(depth > 0 && strcmp(stack[--depth], name) == 0, "</%s> closes <%s>", name, stack[depth]);
+        else if (!empty) strcpy(stack[depth++], name);
         c = end;
     }
     ck_assert_int_eq(depth, 0);

@@ -13,7 +13,14 @@ static const struct bench_row rows[COUNT] = {
     {.op = "norm_act", .count = 2, .seconds = 0.002, .bytes = 4e7, .floor_seconds = 0.001, .memory_bound = true},
 };
 static struct bench_row layers[] = {
-    {.op = "conv", .count = 1, .layer = "a<b>.weight", .size = "16x16, 8", .seconds = 0.01, .flops = 4e9, .bytes = 4e7, .floor_seconds = 0.016},
+    {.op = "conv",
+     .count = 1,
+     .layer = "a<b>.weight",
+     .size = "16x16, 8",
+     .seconds = 0.01,
+     .flops = 4e9,
+     .bytes = 4e7,
+     .floor_seconds = 0.016},
 };
 
 static char *page_of(const struct bench_figures *figures) {
@@ -35,11 +42,27 @@ static char *page_of(const struct bench_figures *figures) {
 }
 
 static struct bench_figures figures_of(double bf16) {
-    return (struct bench_figures){
-        .part = "step", .precision = "fp32", .dims = 2, .size = 384, .pairs = 2, .threads = 2, .lanes = 2, .team = 1, .rounds = 3,
-        .seconds = 1.5, .seconds_min = 1.4, .floor_seconds = 1.2, .flops = 7e11, .peak_bytes = 1 << 30,
-        .peak = {{2.5e11, bf16, 6e10}, {5e11, 2 * bf16, 7e10}}, .ops = (struct bench_row *)rows, .op_count = COUNT,
-        .layers = layers, .layer_count = 1, .ops_seconds = 0.017, .ops_floor_seconds = 0.0174};
+    return (struct bench_figures){.part = "step",
+                                  .precision = "fp32",
+                                  .dims = 2,
+                                  .size = 384,
+                                  .pairs = 2,
+                                  .threads = 2,
+                                  .lanes = 2,
+                                  .team = 1,
+                                  .rounds = 3,
+                                  .seconds = 1.5,
+                                  .seconds_min = 1.4,
+                                  .floor_seconds = 1.2,
+                                  .flops = 7e11,
+                                  .peak_bytes = 1 << 30,
+                                  .peak = {{2.5e11, bf16, 6e10}, {5e11, 2 * bf16, 7e10}},
+                                  .ops = (struct bench_row *)rows,
+                                  .op_count = COUNT,
+                                  .layers = layers,
+                                  .layer_count = 1,
+                                  .ops_seconds = 0.017,
+                                  .ops_floor_seconds = 0.0174};
 }
 
 START_TEST(the_page_is_well_formed_and_names_everything) {
@@ -47,7 +70,7 @@ START_TEST(the_page_is_well_formed_and_names_everything) {
     char *page = page_of(&figures);
     assert_well_formed(page);
     ck_assert_int_eq(count_of(page, "<svg"), 2);
-    ck_assert_int_eq(count_of(page, "class=\"op "), 2);    /* what has FLOPs */
+    ck_assert_int_eq(count_of(page, "class=\"op "), 2); /* what has FLOPs */
     ck_assert_int_eq(count_of(page, "class=\"layer "), 1);
     ck_assert_int_eq(count_of(page, "a&#60;b&#62;.weight"), 2); /* a dot and a row */
     for (int i = 0; i < COUNT; i++) ck_assert_int_ge(count_of(page, rows[i].op), 2);

@@ -70,9 +70,20 @@ START_TEST(a_resumed_run_replaces_the_steps_that_it_repeats) {
 END_TEST
 
 static const char *const bad_lines[] = {
-    "hello\n", "[]\n", "{}\n", "null\n", "3\n", "{\"step\": \"7\"}\n", "{\"step\": -1}\n", "{\"step\": 1.5}\n",
-    "{\"step\": 9223372036854775807}\n", "{\"step\": 1, \"l_vec\": NaN}\n", "{\"step\": 1}}\n", "\xff\xfe\n",
-    "{\"step\": 99999999999999999999999999}\n", "{\"step\": 1, \"l_vec\": 1e999}\n",
+    "hello\n",
+    "[]\n",
+    "{}\n",
+    "null\n",
+    "3\n",
+    "{\"step\": \"7\"}\n",
+    "{\"step\": -1}\n",
+    "{\"step\": 1.5}\n",
+    "{\"step\": 9223372036854775807}\n",
+    "{\"step\": 1, \"l_vec\": NaN}\n",
+    "{\"step\": 1}}\n",
+    "\xff\xfe\n",
+    "{\"step\": 99999999999999999999999999}\n",
+    "{\"step\": 1, \"l_vec\": 1e999}\n",
 };
 
 START_TEST(a_line_that_is_no_log_is_an_error_with_its_number) {
@@ -111,9 +122,15 @@ static float image[SIDE * SIDE * SIDE * CHANNELS_MAX], other[SIDE * SIDE * SIDE 
 static float truth[SIDE * SIDE * SIDE * 3], answer[SIDE * SIDE * SIDE * 3], mask[SIDE * SIDE * SIDE];
 
 static struct report_pair make_pair(int ndim, int channels) {
-    struct report_pair pair = {.name = "a<b>&\"c\".png", .grid = {.ndim = ndim, .size = {ndim == 3 ? SIDE : 1, SIDE, SIDE}},
-                               .channels = channels, .moving = image, .fixed = other, .truth = truth, .predicted = answer,
-                               .mask = mask, .levels = 5};
+    struct report_pair pair = {.name = "a<b>&\"c\".png",
+                               .grid = {.ndim = ndim, .size = {ndim == 3 ? SIDE : 1, SIDE, SIDE}},
+                               .channels = channels,
+                               .moving = image,
+                               .fixed = other,
+                               .truth = truth,
+                               .predicted = answer,
+                               .mask = mask,
+                               .levels = 5};
     for (size_t i = 0; i < sizeof image / sizeof *image; i++) image[i] = sinf((float)i), other[i] = cosf((float)i);
     for (size_t i = 0; i < sizeof truth / sizeof *truth; i++) truth[i] = 3 * sinf(0.1f * (float)i), answer[i] = 0.5f * truth[i];
     for (size_t i = 0; i < sizeof mask / sizeof *mask; i++) mask[i] = i % 5 != 0;
@@ -151,8 +168,12 @@ static char *write_page(const struct report *report) {
 START_TEST(a_page_is_well_formed_and_opens_nothing_outside_itself) {
     static const int dims[] = {2, 2, 3}, channels[] = {1, 3, 1}, pictures[] = {1 + 8 + 18, 1 + 8 + 18, 1 + 24 + 18};
     struct report_pair pair = make_pair(dims[_i], channels[_i]);
-    struct report report = {.run = "run", .config_json = "{\"steps\": 300, \"crop\": \"128x128\"}", .dataset = "64 images",
-                            .log = make_log(30), .pair = &pair, .pairs = 1};
+    struct report report = {.run = "run",
+                            .config_json = "{\"steps\": 300, \"crop\": \"128x128\"}",
+                            .dataset = "64 images",
+                            .log = make_log(30),
+                            .pair = &pair,
+                            .pairs = 1};
     char *html = write_page(&report);
     ck_assert_int_eq(count_of(html, "<img "), pictures[_i]);
     ck_assert_int_eq(count_of(html, "src=\"data:image/png;base64,iVBORw0KGgo"), pictures[_i]);

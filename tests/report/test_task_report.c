@@ -31,55 +31,50 @@ static cover_status read_text(struct report_log *log, const char *text) {
     return report_log_read(log, context, path);
 }
 
-START_TEST(a_log_of_any_keys_reads_back_as_series)
-    {
-        static struct report_log log;
-        ck_assert_ok(read_text(
-            &log, "{\"step\": 10, \"loss\": 2, \"note\": \"x\"}\n{\"step\": 20, \"loss\": 1, \"val.dice.lung\": 0.5}\n"
-                  "{\"step\": 30, \"loss\": null}\n{\"step\": 40, \"lo"));
-        ck_assert_int_eq(log.count, 2);
-        const struct report_series *loss = report_find(&log, "loss"), *dice = report_find(&log, "val.dice.lung");
-        ck_assert(loss->count == 2 && loss->step[1] == 20 && loss->value[1] == 1);
-        ck_assert(dice->count == 1 && dice->step[0] == 20 && dice->value[0] == 0.5);
-        ck_assert_ptr_null(report_find(&log, "step"));
-        report_log_free(&log, context);
-    }
+START_TEST(a_log_of_any_keys_reads_back_as_series) {
+    static struct report_log log;
+    ck_assert_ok(read_text(&log,
+                           "{\"step\": 10, \"loss\": 2, \"note\": \"x\"}\n{\"step\": 20, \"loss\": 1, \"val.dice.lung\": 0.5}\n"
+                           "{\"step\": 30, \"loss\": null}\n{\"step\": 40, \"lo"));
+    ck_assert_int_eq(log.count, 2);
+    const struct report_series *loss = report_find(&log, "loss"), *dice = report_find(&log, "val.dice.lung");
+    ck_assert(loss->count == 2 && loss->step[1] == 20 && loss->value[1] == 1);
+    ck_assert(dice->count == 1 && dice->step[0] == 20 && dice->value[0] == 0.5);
+    ck_assert_ptr_null(report_find(&log, "step"));
+    report_log_free(&log, context);
+}
 END_TEST
 
-START_TEST(steps_that_are_said_again_replace_the_first)
-    {
-        static struct report_log log;
-        ck_assert_ok(read_text(
-            &log,
-            "{\"step\":10,\"a\":1}\n{\"step\":20,\"a\":2,\"b\":7}\n{\"step\":30,\"a\":3}\n{\"step\":20,\"a\":9}\n"));
-        const struct report_series *a = report_find(&log, "a");
-        ck_assert(a->count == 2 && a->value[1] == 9);
-        ck_assert_int_eq(report_find(&log, "b")->count, 0);
-        report_log_free(&log, context);
-    }
+START_TEST(steps_that_are_said_again_replace_the_first) {
+    static struct report_log log;
+    ck_assert_ok(
+        read_text(&log, "{\"step\":10,\"a\":1}\n{\"step\":20,\"a\":2,\"b\":7}\n{\"step\":30,\"a\":3}\n{\"step\":20,\"a\":9}\n"));
+    const struct report_series *a = report_find(&log, "a");
+    ck_assert(a->count == 2 && a->value[1] == 9);
+    ck_assert_int_eq(report_find(&log, "b")->count, 0);
+    report_log_free(&log, context);
+}
 END_TEST
 
-START_TEST(many_lines_and_keys_are_taken_and_wrong_ones_named)
-    {
-        static struct report_log log;
-        static char text[1 << 16];
-        size_t length = 0;
-        for (int i = 0; i < 1000; i++)
-            length += (size_t)snprintf(text + length, sizeof text - length, "{\"step\": %d, \"a\": %d}\n", i, -i);
-        ck_assert_ok(read_text(&log, text));
-        ck_assert(report_find(&log, "a")->count == 1000 && report_find(&log, "a")->value[999] == -999);
-        report_log_free(&log, context);
-        length = (size_t)snprintf(text, sizeof text, "{\"step\": 1");
-        for (int i = 0; i < 2000; i++)
-            length += (size_t)snprintf(text + length, sizeof text - length, ", \"k%d\": 1", i);
-        snprintf(text + length, sizeof text - length, "}\n");
-        ck_assert_ok(read_text(&log, text));
-        ck_assert_int_eq(log.count, REPORT_SERIES_MAX);
-        report_log_free(&log, context);
-        ck_assert_int_eq(read_text(&log, "{\"step\": 1}\n[]\n"), COVER_ERROR_FORMAT);
-        ck_assert_ptr_nonnull(strstr(cover_error_text(), "line 2"));
-        ck_assert_int_eq(report_log_read(&log, context, "/nowhere/log.jsonl"), COVER_ERROR_IO);
-    }
+START_TEST(many_lines_and_keys_are_taken_and_wrong_ones_named) {
+    static struct report_log log;
+    static char text[1 << 16];
+    size_t length = 0;
+    for (int i = 0; i < 1000; i++)
+        length += (size_t)snprintf(text + length, sizeof text - length, "{\"step\": %d, \"a\": %d}\n", i, -i);
+    ck_assert_ok(read_text(&log, text));
+    ck_assert(report_find(&log, "a")->count == 1000 && report_find(&log, "a")->value[999] == -999);
+    report_log_free(&log, context);
+    length = (size_t)snprintf(text, sizeof text, "{\"step\": 1");
+    for (int i = 0; i < 2000; i++) length += (size_t)snprintf(text + length, sizeof text - length, ", \"k%d\": 1", i);
+    snprintf(text + length, sizeof text - length, "}\n");
+    ck_assert_ok(read_text(&log, text));
+    ck_assert_int_eq(log.count, REPORT_SERIES_MAX);
+    report_log_free(&log, context);
+    ck_assert_int_eq(read_text(&log, "{\"step\": 1}\n[]\n"), COVER_ERROR_FORMAT);
+    ck_assert_ptr_nonnull(strstr(cover_error_text(), "line 2"));
+    ck_assert_int_eq(report_log_read(&log, context, "/nowhere/log.jsonl"), COVER_ERROR_IO);
+}
 END_TEST
 
 /* ---- parts of a page */
@@ -124,9 +119,8 @@ static struct task_report make_report(bool segmentation, int dims) {
                                             .predicted = segmentation ? taken : NULL,
                                             .row = k};
     for (int i = 0; i < 30; i++) steps[i] = 10 * (i + 1), values[i] = 1.0 / (i + 1);
-    static const char *const keys[] = {
-        "loss", "val.mean_dice", "val.dice.lung", "val.dice.a<b>&c", "val.auc", "val.accuracy",
-        "lr",   "grad_norm",     "samples_per_s", "seconds"};
+    static const char *const keys[] = {"loss", "val.mean_dice", "val.dice.lung", "val.dice.a<b>&c", "val.auc", "val.accuracy",
+                                       "lr",   "grad_norm",     "samples_per_s", "seconds"};
     static struct report_series series[10];
     for (int i = 0; i < 10; i++) {
         series[i] = (struct report_series){.step = steps, .value = values, .count = 30};
@@ -156,128 +150,121 @@ static char *write_page(const struct task_report *report) {
     return (char *)html;
 }
 
-START_TEST(a_page_of_segmentation_holds_outlines_over_each_plane)
-    {
-        const struct task_report report = make_report(true, _i + 2);
-        char *html = write_page(&report);
-        const int planes = _i ? 6 : 2;
-        ck_assert_int_eq(count_of(html, "<image "), planes);
-        ck_assert_int_eq(count_of(html, "<use "), 3 * planes);
-        ck_assert_int_eq(count_of(html, "<path class=\"outline"), 6 * planes);
-        ck_assert_int_eq(count_of(html, "<path class=\"area"), 3 * planes);
-        ck_assert_int_eq(count_of(html, "<rect class=\"box\""), 3);
-        ck_assert_int_eq(count_of(html, "class=\"case\""), 3 * CASES);
-        ck_assert_int_eq(count_of(html, "<tr>"), 1 + CASES);
-        memory_free(context, html);
-    }
+START_TEST(a_page_of_segmentation_holds_outlines_over_each_plane) {
+    const struct task_report report = make_report(true, _i + 2);
+    char *html = write_page(&report);
+    const int planes = _i ? 6 : 2;
+    ck_assert_int_eq(count_of(html, "<image "), planes);
+    ck_assert_int_eq(count_of(html, "<use "), 3 * planes);
+    ck_assert_int_eq(count_of(html, "<path class=\"outline"), 6 * planes);
+    ck_assert_int_eq(count_of(html, "<path class=\"area"), 3 * planes);
+    ck_assert_int_eq(count_of(html, "<rect class=\"box\""), 3);
+    ck_assert_int_eq(count_of(html, "class=\"case\""), 3 * CASES);
+    ck_assert_int_eq(count_of(html, "<tr>"), 1 + CASES);
+    memory_free(context, html);
+}
 END_TEST
 
-START_TEST(an_outline_goes_around_its_pixels)
-    {
-        struct task_report report = make_report(true, 2);
-        memset(is, 0, sizeof is), memset(taken, 0, sizeof taken);
-        is[SIDE * 5 + 6] = is[SIDE * 5 + 7] = 1; /* two pixels of row 5, columns 6 and 7 */
-        taken[SIDE * 5 + 7] = 1;
-        report.examples = 1;
-        char *html = write_page(&report);
-        ck_assert_ptr_nonnull(strstr(html, "<path class=\"outline c0\" d=\"M6 5h2M6 6h2M6 5v1M8 5v1\"/>"));
-        ck_assert_ptr_nonnull(strstr(html, "<path class=\"outline c0\" d=\"M7 5h1M7 6h1M7 5v1M8 5v1\"/>"));
-        ck_assert_ptr_nonnull(strstr(html, "<path class=\"area missed\" d=\"M6 5h1v1h-1z\"/>"));
-        memory_free(context, html);
-    }
+START_TEST(an_outline_goes_around_its_pixels) {
+    struct task_report report = make_report(true, 2);
+    memset(is, 0, sizeof is), memset(taken, 0, sizeof taken);
+    is[SIDE * 5 + 6] = is[SIDE * 5 + 7] = 1; /* two pixels of row 5, columns 6 and 7 */
+    taken[SIDE * 5 + 7] = 1;
+    report.examples = 1;
+    char *html = write_page(&report);
+    ck_assert_ptr_nonnull(strstr(html, "<path class=\"outline c0\" d=\"M6 5h2M6 6h2M6 5v1M8 5v1\"/>"));
+    ck_assert_ptr_nonnull(strstr(html, "<path class=\"outline c0\" d=\"M7 5h1M7 6h1M7 5v1M8 5v1\"/>"));
+    ck_assert_ptr_nonnull(strstr(html, "<path class=\"area missed\" d=\"M6 5h1v1h-1z\"/>"));
+    memory_free(context, html);
+}
 END_TEST
 
-START_TEST(a_page_of_classification_holds_confusion_and_curves)
-    {
-        struct task_report report = make_report(false, 2);
-        char *html = write_page(&report);
-        ck_assert_int_eq(count_of(html, "<td style=\"--share:"), 9);
-        ck_assert_int_eq(count_of(html, "<img "), 2);
-        ck_assert_ptr_nonnull(strstr(html, "ROC"));
-        memory_free(context, html);
-        report.truth = NULL, report.label = label;
-        html = write_page(&report);
-        ck_assert_int_eq(count_of(html, "<td style=\"--share:"), 0);
-        memory_free(context, html);
-        for (int i = 0; i < CASES; i++) truth[i] = 1; /* no class has a curve */
-        report.truth = truth, report.label = NULL;
-        html = write_page(&report);
-        ck_assert_int_eq(count_of(html, "no curve"), 3);
-        score[4] = NAN;
-        memory_free(context, html);
-        memory_free(context, write_page(&report));
-    }
+START_TEST(a_page_of_classification_holds_confusion_and_curves) {
+    struct task_report report = make_report(false, 2);
+    char *html = write_page(&report);
+    ck_assert_int_eq(count_of(html, "<td style=\"--share:"), 9);
+    ck_assert_int_eq(count_of(html, "<img "), 2);
+    ck_assert_ptr_nonnull(strstr(html, "ROC"));
+    memory_free(context, html);
+    report.truth = NULL, report.label = label;
+    html = write_page(&report);
+    ck_assert_int_eq(count_of(html, "<td style=\"--share:"), 0);
+    memory_free(context, html);
+    for (int i = 0; i < CASES; i++) truth[i] = 1; /* no class has a curve */
+    report.truth = truth, report.label = NULL;
+    html = write_page(&report);
+    ck_assert_int_eq(count_of(html, "no curve"), 3);
+    score[4] = NAN;
+    memory_free(context, html);
+    memory_free(context, write_page(&report));
+}
 END_TEST
 
-START_TEST(missing_parts_are_left_out)
-    {
-        struct task_report report = {.run = "run", .segmentation = true, .classes = 2, .names = class_names};
-        memory_free(context, write_page(&report));
-        report.segmentation = false;
-        memory_free(context, write_page(&report));
-        report = make_report(true, 2);
-        for (int i = 0; i < CASES * MOST_CLASSES; i++) dice[i] = NAN;
-        for (size_t i = 0; i < sizeof image / sizeof *image; i++) image[i] = NAN;
-        memset(is, 0, sizeof is);
-        memory_free(context, write_page(&report));
-        report.cases = 1, report.dice = (double[]){1, 1, 1, 1}, report.examples = 0;
-        memory_free(context, write_page(&report));
-        ck_assert_int_eq(task_page_write(context, "/nowhere/x.html", &report), COVER_ERROR_IO);
-    }
+START_TEST(missing_parts_are_left_out) {
+    struct task_report report = {.run = "run", .segmentation = true, .classes = 2, .names = class_names};
+    memory_free(context, write_page(&report));
+    report.segmentation = false;
+    memory_free(context, write_page(&report));
+    report = make_report(true, 2);
+    for (int i = 0; i < CASES * MOST_CLASSES; i++) dice[i] = NAN;
+    for (size_t i = 0; i < sizeof image / sizeof *image; i++) image[i] = NAN;
+    memset(is, 0, sizeof is);
+    memory_free(context, write_page(&report));
+    report.cases = 1, report.dice = (double[]){1, 1, 1, 1}, report.examples = 0;
+    memory_free(context, write_page(&report));
+    ck_assert_int_eq(task_page_write(context, "/nowhere/x.html", &report), COVER_ERROR_IO);
+}
 END_TEST
 
-START_TEST(cases_are_shown_from_the_lowest_dice_to_the_highest)
-    {
-        struct task_report report = make_report(true, 2);
-        static const double mean[CASES] = {0.5, 0.9, NAN, 0.1, 0.7, 0.3, 0.6, 0.4, 0.2};
-        int64_t row[CASES];
-        int chosen;
-        for (int i = 0; i < CASES * MOST_CLASSES; i++) dice[i] = mean[i / MOST_CLASSES];
-        ck_assert_ok(task_examples_choose(row, &chosen, 3, context, &report));
-        ck_assert(chosen == 3 && row[0] == 3 && row[1] == 7 && row[2] == 1);
-        ck_assert_ok(task_examples_choose(row, &chosen, 100, context, &report));
-        ck_assert_int_eq(chosen, 8);
-    }
+START_TEST(cases_are_shown_from_the_lowest_dice_to_the_highest) {
+    struct task_report report = make_report(true, 2);
+    static const double mean[CASES] = {0.5, 0.9, NAN, 0.1, 0.7, 0.3, 0.6, 0.4, 0.2};
+    int64_t row[CASES];
+    int chosen;
+    for (int i = 0; i < CASES * MOST_CLASSES; i++) dice[i] = mean[i / MOST_CLASSES];
+    ck_assert_ok(task_examples_choose(row, &chosen, 3, context, &report));
+    ck_assert(chosen == 3 && row[0] == 3 && row[1] == 7 && row[2] == 1);
+    ck_assert_ok(task_examples_choose(row, &chosen, 100, context, &report));
+    ck_assert_int_eq(chosen, 8);
+}
 END_TEST
 
-START_TEST(cases_taken_for_another_class_are_shown_first)
-    {
-        struct task_report report = make_report(false, 2);
-        int64_t row[4];
-        int chosen;
-        report.cases = 4, report.classes = 2;
-        const float scores[8] = {0.9f, 0.1f, 0.4f, 0.6f, 0.2f, 0.8f, 0.55f, 0.45f};
-        memcpy(score, scores, sizeof scores);
-        truth[0] = 0, truth[1] = 0, truth[2] = 0, truth[3] = 0;
-        ck_assert_ok(task_examples_choose(row, &chosen, 4, context, &report));
-        ck_assert(chosen == 4 && row[0] == 2 && row[1] == 1 && row[2] == 3 && row[3] == 0);
-    }
+START_TEST(cases_taken_for_another_class_are_shown_first) {
+    struct task_report report = make_report(false, 2);
+    int64_t row[4];
+    int chosen;
+    report.cases = 4, report.classes = 2;
+    const float scores[8] = {0.9f, 0.1f, 0.4f, 0.6f, 0.2f, 0.8f, 0.55f, 0.45f};
+    memcpy(score, scores, sizeof scores);
+    truth[0] = 0, truth[1] = 0, truth[2] = 0, truth[3] = 0;
+    ck_assert_ok(task_examples_choose(row, &chosen, 4, context, &report));
+    ck_assert(chosen == 4 && row[0] == 2 && row[1] == 1 && row[2] == 3 && row[3] == 0);
+}
 END_TEST
 
-START_TEST(each_refused_allocation_is_reported_and_leaks_nothing)
-    {
-        for (int segmentation = 0; segmentation < 2; segmentation++) {
-            const struct task_report report = make_report(segmentation, 2);
-            struct refusal refusal = {.until = -1};
-            cover_allocator allocator = {refusing_allocate, refusing_release, &refusal};
-            cover_context_options options = COVER_CONTEXT_OPTIONS_INIT;
-            options.allocator = &allocator;
-            cover_context *poor;
-            ck_assert_ok(cover_context_create(&poor, &options));
-            int refused = 0, open = refusal.open;
-            for (int n = 0;; n++) {
-                refusal.until = n;
-                cover_status status = task_page_write(poor, path, &report);
-                ck_assert_int_eq(refusal.open, open);
-                if (status == COVER_OK) break;
-                ck_assert_int_eq(status, COVER_ERROR_MEMORY);
-                refused++;
-            }
-            ck_assert_int_gt(refused, 10);
-            refusal.until = -1;
-            cover_context_destroy(poor);
+START_TEST(each_refused_allocation_is_reported_and_leaks_nothing) {
+    for (int segmentation = 0; segmentation < 2; segmentation++) {
+        const struct task_report report = make_report(segmentation, 2);
+        struct refusal refusal = {.until = -1};
+        cover_allocator allocator = {refusing_allocate, refusing_release, &refusal};
+        cover_context_options options = COVER_CONTEXT_OPTIONS_INIT;
+        options.allocator = &allocator;
+        cover_context *poor;
+        ck_assert_ok(cover_context_create(&poor, &options));
+        int refused = 0, open = refusal.open;
+        for (int n = 0;; n++) {
+            refusal.until = n;
+            cover_status status = task_page_write(poor, path, &report);
+            ck_assert_int_eq(refusal.open, open);
+            if (status == COVER_OK) break;
+            ck_assert_int_eq(status, COVER_ERROR_MEMORY);
+            refused++;
         }
+        ck_assert_int_gt(refused, 10);
+        refusal.until = -1;
+        cover_context_destroy(poor);
     }
+}
 END_TEST
 
 int main(void) {

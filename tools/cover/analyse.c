@@ -20,8 +20,13 @@ static cover_feature_options feature_options(struct session *session, int level)
 }
 
 static int run_tsne(struct session *session) {
-    static const struct field fields[] = {{"output", "written"}, {"points", "points", UNIT_COUNT}, {"channels", "channels"},
-                                          {"level", "level"},    {"classes", "points by label"},   {"kl", "divergence"}, {0}};
+    static const struct field fields[] = {{"output", "written"},
+                                          {"points", "points", UNIT_COUNT},
+                                          {"channels", "channels"},
+                                          {"level", "level"},
+                                          {"classes", "points by label"},
+                                          {"kl", "divergence"},
+                                          {0}};
     const char **operand = session->arguments.operands, *path = text_of(session, OPTION_OUTPUT);
     cover_feature_options features = feature_options(session, 4);
     cover_tsne_options tsne = COVER_TSNE_OPTIONS_INIT;
@@ -62,8 +67,13 @@ static int print_table(struct session *session, const char *json, const char *li
 }
 
 static int run_dispersion(struct session *session) {
-    static const struct field columns[] = {{"level", "level"}, {"stride", "stride"}, {"within", "within"}, {"across", "across"},
-                                           {"ratio", "ratio"}, {"spread", "spread"}, {0}};
+    static const struct field columns[] = {{"level", "level"},
+                                           {"stride", "stride"},
+                                           {"within", "within"},
+                                           {"across", "across"},
+                                           {"ratio", "ratio"},
+                                           {"spread", "spread"},
+                                           {0}};
     const char **operand = session->arguments.operands;
     cover_feature_options features = feature_options(session, -1);
     char *json = NULL;
@@ -75,9 +85,13 @@ static int run_dispersion(struct session *session) {
 }
 
 static int run_flops(struct session *session) {
-    static const struct field columns[] = {{"levels", "VPA levels"}, {"field", "field, pixels", UNIT_COUNT},
-                                           {"vpa_flops", "VPA, GFLOP", UNIT_FLOPS}, {"direct_radius", "direct radius", UNIT_COUNT},
-                                           {"direct_flops", "Direct, GFLOP", UNIT_FLOPS}, {"ratio", "ratio"}, {0}};
+    static const struct field columns[] = {{"levels", "VPA levels"},
+                                           {"field", "field, pixels", UNIT_COUNT},
+                                           {"vpa_flops", "VPA, GFLOP", UNIT_FLOPS},
+                                           {"direct_radius", "direct radius", UNIT_COUNT},
+                                           {"direct_flops", "Direct, GFLOP", UNIT_FLOPS},
+                                           {"ratio", "ratio"},
+                                           {0}};
     char *json = NULL;
     cover_status result = cover_analysis_flops(&json, session->context, session->config, text_of(session, OPTION_OUTPUT));
     if (result != COVER_OK) return failed(session, result);
@@ -124,8 +138,9 @@ static int run(struct session *session) {
             return usage_error(verb, "-o FILE is missing: it says where the result goes");
         return kind->run(session);
     }
-    return usage_error(verb, "no analysis '%s'%s%s%s", name, *nearest.best ? "; did you mean " : ": give tsne, dispersion, flops or curves",
-                       nearest.best, *nearest.best ? "?" : "");
+    return usage_error(verb, "no analysis '%s'%s%s%s", name,
+                       *nearest.best ? "; did you mean " : ": give tsne, dispersion, flops or curves", nearest.best,
+                       *nearest.best ? "?" : "");
 }
 
 const struct verb verb_analyse = {
@@ -134,15 +149,14 @@ const struct verb verb_analyse = {
     .operands = "KIND ...",
     .operands_min = 1,
     .operands_max = -1,
-    .detail =
-        "tsne WEIGHTS DATA: features of pixels of labelled images in the plane by t-SNE, labels as colours, written as "
-        ".html, .png or .csv.\n"
-        "dispersion WEIGHTS DATA: mean distance between the features of neighbouring pixels, within a class and across "
-        "classes, at each level.\n"
-        "flops: what the head costs as its receptive field grows, against one large window; a plot with -o. Settings as in "
-        "pretrain.\n"
-        "curves RUN...: what the logs of several runs hold, a plot a figure, written as .html or .csv.\n"
-        "docs/analysis.md defines each figure.",
+    .detail = "tsne WEIGHTS DATA: features of pixels of labelled images in the plane by t-SNE, labels as colours, written as "
+              ".html, .png or .csv.\n"
+              "dispersion WEIGHTS DATA: mean distance between the features of neighbouring pixels, within a class and across "
+              "classes, at each level.\n"
+              "flops: what the head costs as its receptive field grows, against one large window; a plot with -o. Settings as in "
+              "pretrain.\n"
+              "curves RUN...: what the logs of several runs hold, a plot a figure, written as .html or .csv.\n"
+              "docs/analysis.md defines each figure.",
     .examples = {"cover analyse tsne run/ jsrt.h5 -o features.html --points 4000", "cover analyse dispersion run/ jsrt.h5",
                  "cover analyse flops --set radius=1 -o cost.html", "cover analyse curves scratch/ pretrained/ -o curves.html"},
     .preset = "paper-2d",

@@ -11,10 +11,8 @@ static double number(const json_t *object, const char *key) { return json_number
 
 /* A rate in G, or nothing where there is none. */
 static void print_rate(double value) {
-    if (value > 0)
-        printf(" %8.1f", value / 1e9);
-    else
-        printf(" %8s", "");
+    if (value > 0) printf(" %8.1f", value / 1e9);
+    else printf(" %8s", "");
 }
 
 static void print_row(const json_t *row, bool layer) {
@@ -85,8 +83,7 @@ static int run(struct session *session) {
     };
     const struct arguments *arguments = &session->arguments;
     if (arguments->option[OPTION_SIZE].count > 1)
-        return usage_error(session->verb, "--size %s: give one number, the pixels of each axis",
-                           text_of(session, OPTION_SIZE));
+        return usage_error(session->verb, "--size %s: give one number, the pixels of each axis", text_of(session, OPTION_SIZE));
     cover_bench_options bench = COVER_BENCH_OPTIONS_INIT;
     if (given(session, OPTION_DIMS)) bench.dims = *text_of(session, OPTION_DIMS) - '0';
     bench.size = arguments->option[OPTION_SIZE].integer[0];
@@ -110,13 +107,12 @@ const struct verb verb_bench = {
     .name = "bench",
     .summary = "times and memory; each operation against what this machine could do",
     .operands = "",
-    .detail =
-        "Times one part of the work on random data, at full widths, heads 4,4,4,1,1, radius 2, exact coordinates: "
-        "step (forward, backward, update, without drawing the views), mov (MoV alone, forward and backward), infer "
-        "(the U-Net on one image, by all threads) or sevr (drawing one pair of views, on one thread). Then each "
-        "operation of it, for one pair on one thread, beside its floor: its FLOPs at the processor's peak rate or its "
-        "bytes (every input read once, every output written once) at the memory's, whichever takes longer; both "
-        "rates are measured here and now. Convolutions count as direct ones, so a faster algorithm may lie below.",
+    .detail = "Times one part of the work on random data, at full widths, heads 4,4,4,1,1, radius 2, exact coordinates: "
+              "step (forward, backward, update, without drawing the views), mov (MoV alone, forward and backward), infer "
+              "(the U-Net on one image, by all threads) or sevr (drawing one pair of views, on one thread). Then each "
+              "operation of it, for one pair on one thread, beside its floor: its FLOPs at the processor's peak rate or its "
+              "bytes (every input read once, every output written once) at the memory's, whichever takes longer; both "
+              "rates are measured here and now. Convolutions count as direct ones, so a faster algorithm may lie below.",
     .examples = {"cover bench", "cover bench --html bench.html", "cover bench --dims 3 --size 64 --pairs 1 --json",
                  "cover bench --part infer --layers"},
     .run = run,

@@ -40,9 +40,8 @@ const struct verb verb_check = {
     .operands = "FILE",
     .operands_min = 1,
     .operands_max = 1,
-    .detail =
-        "Reads everything in the file, compares it with the hashes recorded there, and lists what is damaged. The "
-        "exit status is 0 when the file is whole, 1 when it is not.",
+    .detail = "Reads everything in the file, compares it with the hashes recorded there, and lists what is damaged. The "
+              "exit status is 0 when the file is whole, 1 when it is not.",
     .examples = {"cover check chest.h5", "cover check run/ --json"},
     .run = run,
 };

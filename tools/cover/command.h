@@ -144,12 +144,8 @@ int settings_apply(const struct session *session, cover_config *config);
 /* session->config from the arguments: the preset with these changes. */
 int make_config(struct session *session);
 
-static inline bool given(const struct session *session, enum option_id id) {
-    return session->arguments.option[id].given;
-}
-static inline const char *text_of(const struct session *session, enum option_id id) {
-    return session->arguments.option[id].text;
-}
+static inline bool given(const struct session *session, enum option_id id) { return session->arguments.option[id].given; }
+static inline const char *text_of(const struct session *session, enum option_id id) { return session->arguments.option[id].text; }
 
 /* pack.c: the options of packing that a verb takes; progress goes to the session's.  EXIT_OK, or EXIT_USAGE with the reason said. */
 struct cover_pack_options;
@@ -157,8 +153,8 @@ int pack_options_read(struct session *session, struct cover_pack_options *pack);
 
 /* ---- ranks.c: processes that train together.  Which one this is comes from a launcher: cover itself, mpirun, srun. */
 int ranks_expected(void); /* this rank, as the launcher says; 0 when there is none */
-void ranks_leave(void);   /* this process works for itself, whatever the launcher says: verbs that do not train in ranks, --ranks 1 */
-int ranks_threads(void);  /* this rank's part of the processors, where mpirun or srun has not told them apart; 0 = as ever */
+void ranks_leave(void); /* this process works for itself, whatever the launcher says: verbs that do not train in ranks, --ranks 1 */
+int ranks_threads(void); /* this rank's part of the processors, where mpirun or srun has not told them apart; 0 = as ever */
 /* The device of this process: a rank's GPU, where "cuda" leaves that open, is that of its number on this machine, of those that
  * CUDA_VISIBLE_DEVICES names; a process that will only start ranks has none. */
 const char *ranks_device(const struct session *session);

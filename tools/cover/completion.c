@@ -10,11 +10,9 @@ static void put_values(FILE *stream, const struct option *option, const char *be
     for (int i = 0; option->kind == KIND_SETTING && cover_config_key_at(i); i++)
         if (strcmp(cover_config_key_at(i)->name, option->setting) == 0) values = cover_config_key_at(i)->choices;
     if (option->kind == KIND_PRESET)
-        for (int i = 0; cover_config_preset_at(i); i++)
-            fprintf(stream, "%s%s%s", before, cover_config_preset_at(i), after);
+        for (int i = 0; cover_config_preset_at(i); i++) fprintf(stream, "%s%s%s", before, cover_config_preset_at(i), after);
     if (option->kind == KIND_ASSIGNMENT)
-        for (int i = 0; cover_config_key_at(i); i++)
-            fprintf(stream, "%s%s=%s", before, cover_config_key_at(i)->name, after);
+        for (int i = 0; cover_config_key_at(i); i++) fprintf(stream, "%s%s=%s", before, cover_config_key_at(i)->name, after);
     for (size_t span; *values; values += span + (values[span] == '|')) {
         span = strcspn(values, "|");
         fprintf(stream, "%s%.*s%s", before, (int)span, values, after);
@@ -89,12 +87,9 @@ static void write_bash(FILE *stream) {
 /* Help in single quotes and brackets: both are quoted. */
 static void put_zsh_text(FILE *stream, const char *text) {
     for (; *text; text++) {
-        if (*text == '\'')
-            fputs("'\\''", stream);
-        else if (strchr("[]:\\", *text))
-            fprintf(stream, "\\%c", *text);
-        else
-            fputc(*text == '\n' ? ' ' : *text, stream);
+        if (*text == '\'') fputs("'\\''", stream);
+        else if (strchr("[]:\\", *text)) fprintf(stream, "\\%c", *text);
+        else fputc(*text == '\n' ? ' ' : *text, stream);
     }
 }
 
@@ -103,10 +98,8 @@ static void put_zsh_option(FILE *stream, const struct verb *verb, const struct o
     fputs(" \\\n            ", stream);
     if (option->letter && !again)
         fprintf(stream, "'(-%c --%s)'{-%c,--%s}'", option->letter, option->name, option->letter, option->name);
-    else if (option->letter)
-        fprintf(stream, "'*'{-%c,--%s}'", option->letter, option->name);
-    else
-        fprintf(stream, "'--%s", option->name);
+    else if (option->letter) fprintf(stream, "'*'{-%c,--%s}'", option->letter, option->name);
+    else fprintf(stream, "'--%s", option->name);
     fputc('[', stream);
     put_zsh_text(stream, option_help(verb, option));
     fputc(']', stream);
@@ -114,8 +107,7 @@ static void put_zsh_option(FILE *stream, const struct verb *verb, const struct o
         fputc(':', stream);
         put_zsh_text(stream, option_argument(verb, option));
         fputc(':', stream);
-        if (option->kind == KIND_FILE)
-            fputs("_files", stream);
+        if (option->kind == KIND_FILE) fputs("_files", stream);
         else if (has_values(option)) {
             fputs("(", stream);
             put_values(stream, option, "", " ");
@@ -166,13 +158,10 @@ static void write_fish(FILE *stream) {
         for (int i = OPTION_END + 1; i < OPTION_COUNT; i++) {
             const struct option *option = &options[i];
             if (!verb_takes(verbs[v], option->id)) continue;
-            fprintf(stream, "complete -c cover -n '__fish_seen_subcommand_from %s' -l %s", verbs[v]->name,
-                    option->name);
+            fprintf(stream, "complete -c cover -n '__fish_seen_subcommand_from %s' -l %s", verbs[v]->name, option->name);
             if (option->letter) fprintf(stream, " -s %c", option->letter);
-            if (option->kind == KIND_FILE)
-                fputs(" -r", stream);
-            else if (option->kind != KIND_FLAG)
-                fputs(" -x", stream);
+            if (option->kind == KIND_FILE) fputs(" -r", stream);
+            else if (option->kind != KIND_FLAG) fputs(" -x", stream);
             if (has_values(option)) {
                 fputs(" -a '", stream);
                 put_values(stream, option, "", " ");

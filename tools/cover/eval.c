@@ -21,18 +21,14 @@ static int width_of(const json_t *object, const char *more) {
 
 /* "0.9132", or "-" for null. */
 static void print_figure(const json_t *value, int width, int digits) {
-    if (json_is_number(value))
-        printf("  %*.*f", width, digits, json_number_value(value));
-    else
-        printf("  %*s", width, "-");
+    if (json_is_number(value)) printf("  %*.*f", width, digits, json_number_value(value));
+    else printf("  %*s", width, "-");
 }
 
 static void print_interval(const json_t *interval) {
     const json_t *low = json_array_get(interval, 0), *high = json_array_get(interval, 1);
-    if (json_is_number(low))
-        printf("  %.4f..%.4f", json_number_value(low), json_number_value(high));
-    else
-        printf("  %14s", "-");
+    if (json_is_number(low)) printf("  %.4f..%.4f", json_number_value(low), json_number_value(high));
+    else printf("  %14s", "-");
 }
 
 static void print_class_table(const json_t *result) {
@@ -79,8 +75,8 @@ static void print_cases(const json_t *result) {
     json_array_foreach((json_t *)cases, i, one) {
         printf("%-*s", width, json_string_value(json_object_get(one, "case")));
         print_figure(json_object_get(one, "mean_dice"), 7, 4);
-        json_object_foreach((json_t *)classes, name, value) print_figure(
-            json_object_get(json_object_get(one, "dice"), name), strlen(name) > 7 ? (int)strnlen(name, 12) : 7, 4);
+        json_object_foreach((json_t *)classes, name, value)
+            print_figure(json_object_get(json_object_get(one, "dice"), name), strlen(name) > 7 ? (int)strnlen(name, 12) : 7, 4);
         printf("\n");
     }
 }
@@ -91,16 +87,14 @@ static void print_scores(const json_t *result) {
     size_t t, p;
     const char *name;
     json_t *auc, *row, *count;
-    printf("%-*s  %7s  %12d %%\n", width, "", "",
-           (int)lrint(100 * json_number_value(json_object_get(result, "confidence"))));
+    printf("%-*s  %7s  %12d %%\n", width, "", "", (int)lrint(100 * json_number_value(json_object_get(result, "confidence"))));
     printf("%-*s", width, "AUC");
     print_figure(json_object_get(result, "auc"), 7, 4);
     print_interval(json_object_get(result, "auc_interval"));
     printf("\n%-*s", width, "accuracy");
     print_figure(json_object_get(result, "accuracy"), 7, 4);
     print_interval(json_object_get(result, "accuracy_interval"));
-    printf("\n\n%-*s  %7s%s\n", width, "class", "AUC",
-           table ? "  cases of this class, by what they were taken for" : "");
+    printf("\n\n%-*s  %7s%s\n", width, "class", "AUC", table ? "  cases of this class, by what they were taken for" : "");
     t = 0;
     json_object_foreach((json_t *)classes, name, auc) {
         printf("%-*s", width, name);
@@ -122,8 +116,7 @@ static int print_evaluation(struct session *session, const char *json) {
     if (json_object_get(result, "mean_dice")) {
         print_class_table(result);
         print_cases(result);
-    } else
-        print_scores(result);
+    } else print_scores(result);
     json_decref(result);
     return EXIT_OK;
 }
@@ -170,18 +163,16 @@ const struct verb verb_eval = {
     .operands = "PRED LABELS",
     .operands_min = 2,
     .operands_max = 2,
-    .detail =
-        "PRED and LABELS are two label maps, or two folders of them whose files have the same names, whatever their "
-        "extensions; LABELS may be an nnU-Net raw dataset or its labelsTr, whose dataset.json names the classes. Or "
-        "PRED is "
-        "a CSV of class scores as predict writes it, and LABELS a folder of class folders or a CSV with columns file "
-        "and "
-        "label. Intervals of means are bootstrap intervals over the cases.\n"
-        "With --correlate, PRED and LABELS are the JSON of two evaluations of the same cases, or the result.json of two "
-        "fine-tuning runs: Pearson's r over their Dice (test-retest).",
+    .detail = "PRED and LABELS are two label maps, or two folders of them whose files have the same names, whatever their "
+              "extensions; LABELS may be an nnU-Net raw dataset or its labelsTr, whose dataset.json names the classes. Or "
+              "PRED is "
+              "a CSV of class scores as predict writes it, and LABELS a folder of class folders or a CSV with columns file "
+              "and "
+              "label. Intervals of means are bootstrap intervals over the cases.\n"
+              "With --correlate, PRED and LABELS are the JSON of two evaluations of the same cases, or the result.json of two "
+              "fine-tuning runs: Pearson's r over their Dice (test-retest).",
     .examples = {"cover eval predicted/ Dataset001/labelsTr", "cover eval scores.csv test/ --json",
                  "cover eval mask.png truth.png --classes lung=255", "cover eval --correlate one.json other.json"},
     .run = run,
-    .options =
-        {{OPTION_CLASSES}, {OPTION_SUBSET}, {OPTION_NEGATIVE}, {OPTION_CSV}, {OPTION_RESAMPLES}, {OPTION_CORRELATE}},
+    .options = {{OPTION_CLASSES}, {OPTION_SUBSET}, {OPTION_NEGATIVE}, {OPTION_CSV}, {OPTION_RESAMPLES}, {OPTION_CORRELATE}},
 };

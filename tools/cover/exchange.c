@@ -42,10 +42,9 @@ const struct verb verb_export = {
     .operands = "RUN",
     .operands_min = 1,
     .operands_max = 1,
-    .detail =
-        "RUN is a run folder (the later of weights.safetensors and checkpoint.h5 is taken), a checkpoint or a weight "
-        "file. A .safetensors file has the parameter names of the authors' PyTorch code; an .onnx file holds the "
-        "backbone, with an image as input and the levels of features as outputs.",
+    .detail = "RUN is a run folder (the later of weights.safetensors and checkpoint.h5 is taken), a checkpoint or a weight "
+              "file. A .safetensors file has the parameter names of the authors' PyTorch code; an .onnx file holds the "
+              "backbone, with an image as input and the levels of features as outputs.",
     .examples = {"cover export run/ -o weights.safetensors", "cover export run/ -o backbone.onnx"},
     .run = run_export,
     .options = {{OPTION_OUTPUT, "FILE", "file to write, .safetensors or .onnx", true}, {OPTION_BACKBONE_ONLY}},
@@ -57,10 +56,9 @@ const struct verb verb_convert = {
     .operands = "FILE.pth",
     .operands_min = 1,
     .operands_max = 1,
-    .detail =
-        "Reads what torch.save() wrote, the authors' checkpoints among it, with a reader of its own: nothing in the "
-        "file is executed. Values and types stay; prefixes of wrappers are taken off the names. A file that asks "
-        "Python to run something is refused, with the name of what it asks for.",
+    .detail = "Reads what torch.save() wrote, the authors' checkpoints among it, with a reader of its own: nothing in the "
+              "file is executed. Values and types stay; prefixes of wrappers are taken off the names. A file that asks "
+              "Python to run something is refused, with the name of what it asks for.",
     .examples = {"cover convert authors.pth -o authors.safetensors"},
     .run = run_convert,
     .options = {{OPTION_OUTPUT, "FILE.safetensors", "file to write", true}},

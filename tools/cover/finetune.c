@@ -56,9 +56,16 @@ static int make_settings(struct session *session, const cover_dataset *dataset, 
 
 static int print_end(struct session *session, const char *json) {
     static const struct field fields[] = {
-        {"run", "run folder"}, {"train_cases", "training cases", UNIT_COUNT}, {"val_cases", "validation cases", UNIT_COUNT},
-        {"steps", "steps", UNIT_COUNT}, {"seconds", "time", UNIT_SECONDS}, {"best.step", "best at step", UNIT_COUNT},
-        {"best.mean_dice", "mean Dice"}, {"best.auc", "mean AUC"}, {"best.accuracy", "accuracy"}, {0},
+        {"run", "run folder"},
+        {"train_cases", "training cases", UNIT_COUNT},
+        {"val_cases", "validation cases", UNIT_COUNT},
+        {"steps", "steps", UNIT_COUNT},
+        {"seconds", "time", UNIT_SECONDS},
+        {"best.step", "best at step", UNIT_COUNT},
+        {"best.mean_dice", "mean Dice"},
+        {"best.auc", "mean AUC"},
+        {"best.accuracy", "accuracy"},
+        {0},
     };
     return print_result(session, json, fields);
 }
@@ -103,12 +110,16 @@ const struct verb verb_finetune = {
     .operands_max = 1,
     .detail =
         "INIT is the run folder or weight file of a pretrained network, or the word scratch for fresh weights. Segmentation puts a "
-        "1x1 convolution on the full-size features and trains with cross-entropy and soft Dice; classification averages the encoder's "
+        "1x1 convolution on the full-size features and trains with cross-entropy and soft Dice; classification averages the "
+        "encoder's "
         "last features and puts a linear layer on them. A network of one channel is inflated to images of several.\n"
-        "A folder as DATA is packed into RUN/dataset.h5 first. Cases are split by patient: by the data's own split where it has one, else into folds. Every val_every steps the validation "
+        "A folder as DATA is packed into RUN/dataset.h5 first. Cases are split by patient: by the data's own split where it has "
+        "one, else into folds. Every val_every steps the validation "
         "cases are predicted as `cover predict` would do it, and the best weights are kept.\n"
-        "The run folder gets config.json, log.jsonl, TensorBoard events, checkpoint.h5, and at the end weights.safetensors (the best, "
-        "with all that prediction needs), result.json and report.html. Ctrl-C stops after the step in work and saves; --resume goes on, "
+        "The run folder gets config.json, log.jsonl, TensorBoard events, checkpoint.h5, and at the end weights.safetensors (the "
+        "best, "
+        "with all that prediction needs), result.json and report.html. Ctrl-C stops after the step in work and saves; --resume "
+        "goes on, "
         "bit for bit as if nothing had happened.",
     .examples = {"cover finetune run --task seg --data Dataset001_Chest -o lungs",
                  "cover finetune run --task seg --data chest.h5 -o few --shots 10 --steps 500",
@@ -116,25 +127,24 @@ const struct verb verb_finetune = {
                  "cover finetune scratch --task seg --data chest.h5 -o baseline --fold 2/5"},
     .preset = "seg-2d",
     .run = run,
-    .options =
-        {{OPTION_OUTPUT, "RUN", "run folder to write", true},
-         {OPTION_TASK},
-         {OPTION_DATA},
-         {OPTION_SHOTS},
-         {OPTION_FRACTION},
-         {OPTION_LINEAR},
-         {OPTION_LAST_K},
-         {OPTION_FOLD},
-         {OPTION_STEPS},
-         {OPTION_BATCH, NULL, "images a step"},
-         {OPTION_CROP, NULL, "size of the windows that the network sees, HxW or DxHxW, multiples of 16"},
-         {OPTION_SPACING, NULL, "DATA is a folder: resample its images to this spacing in mm, or `median`"},
-         {OPTION_WINDOW},
-         {OPTION_CHANNELS},
-         {OPTION_SPLIT},
-         {OPTION_LABELS},
-         {OPTION_NEGATIVE},
-         {OPTION_SKIP_BAD},
-         {OPTION_SET},
-         {OPTION_RESUME, NULL, "go on from the run's checkpoint; without a checkpoint start anew"}},
+    .options = {{OPTION_OUTPUT, "RUN", "run folder to write", true},
+                {OPTION_TASK},
+                {OPTION_DATA},
+                {OPTION_SHOTS},
+                {OPTION_FRACTION},
+                {OPTION_LINEAR},
+                {OPTION_LAST_K},
+                {OPTION_FOLD},
+                {OPTION_STEPS},
+                {OPTION_BATCH, NULL, "images a step"},
+                {OPTION_CROP, NULL, "size of the windows that the network sees, HxW or DxHxW, multiples of 16"},
+                {OPTION_SPACING, NULL, "DATA is a folder: resample its images to this spacing in mm, or `median`"},
+                {OPTION_WINDOW},
+                {OPTION_CHANNELS},
+                {OPTION_SPLIT},
+                {OPTION_LABELS},
+                {OPTION_NEGATIVE},
+                {OPTION_SKIP_BAD},
+                {OPTION_SET},
+                {OPTION_RESUME, NULL, "go on from the run's checkpoint; without a checkpoint start anew"}},
 };

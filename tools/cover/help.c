@@ -30,10 +30,8 @@ static void print_option(FILE *stream, const struct verb *verb, const struct opt
     const char *argument = option_argument(verb, option);
     int length = snprintf(head, sizeof head, "  %s--%s%s%s", letter, option->name, *argument ? " " : "", argument);
     fputs(head, stream);
-    if (length + 2 > COLUMN)
-        fprintf(stream, "\n%*s", COLUMN, "");
-    else
-        fprintf(stream, "%*s", COLUMN - length, "");
+    if (length + 2 > COLUMN) fprintf(stream, "\n%*s", COLUMN, "");
+    else fprintf(stream, "%*s", COLUMN - length, "");
     print_wrapped(stream, option_help(verb, option), COLUMN, COLUMN, width);
 }
 
@@ -93,11 +91,10 @@ static void print_settings(FILE *stream, const char *preset, const cover_config 
 
 void help_verb(FILE *stream, const struct verb *verb, const cover_config *config, cover_context *context) {
     int width = text_width();
-    fprintf(stream, "cover %s: %s\n\nusage: cover %s%s%s", verb->name, verb->summary, verb->name,
-            *verb->operands ? " " : "", verb->operands);
+    fprintf(stream, "cover %s: %s\n\nusage: cover %s%s%s", verb->name, verb->summary, verb->name, *verb->operands ? " " : "",
+            verb->operands);
     for (const struct verb_option *row = verb->options; row->id != OPTION_END; row++)
-        if (row->required)
-            fprintf(stream, " -%c %s", options[row->id].letter, option_argument(verb, &options[row->id]));
+        if (row->required) fprintf(stream, " -%c %s", options[row->id].letter, option_argument(verb, &options[row->id]));
     fputs(" [options]\n\n", stream);
     print_wrapped(stream, verb->detail, 0, 0, width);
     if (verb->options[0].id != OPTION_END) fputs("\noptions:\n", stream);

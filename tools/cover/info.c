@@ -3,8 +3,13 @@
 
 static int run(struct session *session) {
     static const struct field fields[] = {
-        {"version", "libcover"}, {"backends", "backends"},   {"cpu_features", "CPU features"},
-        {"threads", "threads"},  {"libraries", "libraries"}, {"cuda", "CUDA"},         {0},
+        {"version", "libcover"},
+        {"backends", "backends"},
+        {"cpu_features", "CPU features"},
+        {"threads", "threads"},
+        {"libraries", "libraries"},
+        {"cuda", "CUDA"},
+        {0},
     };
     const char *json = cover_context_info(session->context);
     return json ? print_result(session, json, fields) : failed(session, COVER_ERROR_INTERNAL);

@@ -37,8 +37,8 @@ int make_config(struct session *session) {
     struct nearest nearest = {.word = preset ? preset : ""};
     for (int i = 0; cover_config_preset_at(i); i++) nearest_offer(&nearest, cover_config_preset_at(i));
     if (result != COVER_ERROR_ARGUMENT) return failed(session, result);
-    return usage_error(session->verb, "%s%s%s%s", cover_error_text(), *nearest.best ? "; did you mean " : "",
-                       nearest.best, *nearest.best ? "?" : "");
+    return usage_error(session->verb, "%s%s%s%s", cover_error_text(), *nearest.best ? "; did you mean " : "", nearest.best,
+                       *nearest.best ? "?" : "");
 }
 
 static int make_context(struct session *session) {
@@ -65,8 +65,7 @@ static int run_verb(const struct verb *verb, int argc, char **argv) {
     session.progress.silent = ranks_expected() > 0;
     if (status == EXIT_OK) status = make_context(&session);
     if (status == EXIT_OK) status = make_config(&session);
-    if (status == EXIT_OK && given(&session, OPTION_HELP))
-        help_verb(stdout, verb, session.config, session.context);
+    if (status == EXIT_OK && given(&session, OPTION_HELP)) help_verb(stdout, verb, session.config, session.context);
     else if (status == EXIT_OK) {
         catch_signals(&session);
         status = verb->run(&session);

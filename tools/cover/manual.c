@@ -7,14 +7,10 @@
 static void put(FILE *stream, const char *text) {
     if (*text == '.' || *text == '\'') fputs("\\&", stream);
     for (; *text; text++) {
-        if (*text == '\\')
-            fputs("\\e", stream);
-        else if (*text == '-')
-            fputs("\\-", stream);
-        else if (*text == '\n')
-            fputs("\n.PP\n", stream);
-        else
-            fputc(*text, stream);
+        if (*text == '\\') fputs("\\e", stream);
+        else if (*text == '-') fputs("\\-", stream);
+        else if (*text == '\n') fputs("\n.PP\n", stream);
+        else fputc(*text, stream);
     }
 }
 
@@ -39,8 +35,7 @@ static void put_verb(FILE *stream, const struct verb *verb) {
     fprintf(stream, ".SS \"cover %s %s\"\n", verb->name, verb->operands);
     put(stream, verb->detail);
     fputc('\n', stream);
-    for (const struct verb_option *row = verb->options; row->id != OPTION_END; row++)
-        put_option(stream, verb, &options[row->id]);
+    for (const struct verb_option *row = verb->options; row->id != OPTION_END; row++) put_option(stream, verb, &options[row->id]);
     for (int i = 0; i < 4 && verb->examples[i]; i++) {
         fputs(i ? ".br\n" : ".PP\nExamples:\n.PP\n", stream);
         put(stream, verb->examples[i]);
@@ -66,8 +61,10 @@ static void put_presets(FILE *stream, cover_context *context) {
 static void put_settings(FILE *stream, const char *title, const char *preset, cover_context *context) {
     cover_config *config = NULL;
     if (cover_config_create(&config, context, preset) != COVER_OK) return;
-    fprintf(stream, ".SH \"SETTINGS OF %s\"\nGiven as \\fB\\-\\-set\\fR \\fINAME\\fR=\\fIVALUE\\fR; the values in brackets are "
-            "those of ", title);
+    fprintf(stream,
+            ".SH \"SETTINGS OF %s\"\nGiven as \\fB\\-\\-set\\fR \\fINAME\\fR=\\fIVALUE\\fR; the values in brackets are "
+            "those of ",
+            title);
     put(stream, preset);
     fputs(".\n", stream);
     for (int i = 0; cover_config_key_at(i); i++) {

@@ -7,11 +7,11 @@
 #include <string.h>
 
 const struct option options[OPTION_COUNT] = {
-#define ROW(id_, letter_, name_, argument_, kind_, values_, setting_, help_, common_)                                  \
+#define ROW(id_, letter_, name_, argument_, kind_, values_, setting_, help_, common_)                                              \
     [OPTION_##id_] = {OPTION_##id_, letter_, name_, argument_, KIND_##kind_, values_, setting_, help_, common_},
-#define OPTION(id, letter, name, argument, kind, values, setting, help)                                                \
+#define OPTION(id, letter, name, argument, kind, values, setting, help)                                                            \
     ROW(id, letter, name, argument, kind, values, setting, help, false)
-#define COMMON(id, letter, name, argument, kind, values, setting, help)                                                \
+#define COMMON(id, letter, name, argument, kind, values, setting, help)                                                            \
     ROW(id, letter, name, argument, kind, values, setting, help, true)
 #include "options.def"
 #undef OPTION
@@ -142,8 +142,7 @@ static const struct {
     [KIND_DEFINITION] = {read_assignment, "NAME=VALUE"},
 };
 
-static int read_value(struct arguments *arguments, const struct verb *verb, const struct option *option,
-                      const char *text) {
+static int read_value(struct arguments *arguments, const struct verb *verb, const struct option *option, const char *text) {
     struct value *value = &arguments->option[option->id];
     *value = (struct value){.given = true, .text = text};
     if (!kinds[option->kind].read(value, option))
@@ -181,8 +180,8 @@ struct words {
     int next;
 };
 
-static int read_option(struct arguments *arguments, const struct verb *verb, const struct option *option,
-                       const char *attached, struct words *words) {
+static int read_option(struct arguments *arguments, const struct verb *verb, const struct option *option, const char *attached,
+                       struct words *words) {
     if (option->kind == KIND_FLAG) {
         if (attached) return usage_error(verb, "--%s takes no value", option->name);
         arguments->option[option->id].given = true;
@@ -196,8 +195,7 @@ static int read_option(struct arguments *arguments, const struct verb *verb, con
 static int read_long(struct arguments *arguments, const struct verb *verb, const char *word, struct words *words) {
     size_t length = strcspn(word, "=");
     for (int i = OPTION_END + 1; i < OPTION_COUNT; i++)
-        if (strlen(options[i].name) == length && strncmp(options[i].name, word, length) == 0 &&
-            verb_takes(verb, options[i].id))
+        if (strlen(options[i].name) == length && strncmp(options[i].name, word, length) == 0 && verb_takes(verb, options[i].id))
             return read_option(arguments, verb, &options[i], word[length] ? word + length + 1 : NULL, words);
     char name[64];
     snprintf(name, sizeof name, "%.*s", (int)length, word);
@@ -205,8 +203,7 @@ static int read_long(struct arguments *arguments, const struct verb *verb, const
 }
 
 /* -q, -o FILE, -oFILE, -qo FILE */
-static int read_letters(struct arguments *arguments, const struct verb *verb, const char *letters,
-                        struct words *words) {
+static int read_letters(struct arguments *arguments, const struct verb *verb, const char *letters, struct words *words) {
     for (; *letters; letters++) {
         const struct option *option = NULL;
         for (int i = OPTION_END + 1; i < OPTION_COUNT && !option; i++)
@@ -222,8 +219,7 @@ static int read_letters(struct arguments *arguments, const struct verb *verb, co
 static int check_complete(const struct arguments *arguments, const struct verb *verb) {
     int count = arguments->operand_count;
     if (count < verb->operands_min)
-        return usage_error(verb, "%s missing: cover %s %s", count ? "an operand is" : "operands are", verb->name,
-                           verb->operands);
+        return usage_error(verb, "%s missing: cover %s %s", count ? "an operand is" : "operands are", verb->name, verb->operands);
     if (verb->operands_max >= 0 && count > verb->operands_max)
         return usage_error(verb, "'%s' is one operand too many", arguments->operands[verb->operands_max]);
     for (int i = 0; i < count; i++)
@@ -244,14 +240,10 @@ int arguments_read(struct arguments *arguments, const struct verb *verb, int cou
     int status = EXIT_OK;
     for (bool only_operands = false; words.next < count && status == EXIT_OK;) {
         const char *text = word[words.next++];
-        if (!only_operands && strcmp(text, "--") == 0)
-            only_operands = true;
-        else if (!only_operands && strncmp(text, "--", 2) == 0)
-            status = read_long(arguments, verb, text + 2, &words);
-        else if (!only_operands && text[0] == '-' && text[1])
-            status = read_letters(arguments, verb, text + 1, &words);
-        else
-            arguments->operands[arguments->operand_count++] = text;
+        if (!only_operands && strcmp(text, "--") == 0) only_operands = true;
+        else if (!only_operands && strncmp(text, "--", 2) == 0) status = read_long(arguments, verb, text + 2, &words);
+        else if (!only_operands && text[0] == '-' && text[1]) status = read_letters(arguments, verb, text + 1, &words);
+        else arguments->operands[arguments->operand_count++] = text;
     }
     if (status != EXIT_OK || arguments->option[OPTION_HELP].given) return status;
     return check_complete(arguments, verb);
@@ -273,8 +265,8 @@ int settings_apply(const struct session *session, cover_config *config) {
             for (int row = 0; cover_config_key_at(row); row++)
                 if (cover_config_get(config, cover_config_key_at(row)->name))
                     nearest_offer(&nearest, cover_config_key_at(row)->name);
-            return usage_error(session->verb, "no setting '%s'%s%s%s", assignment->name,
-                               *nearest.best ? "; did you mean " : "", nearest.best, *nearest.best ? "?" : "");
+            return usage_error(session->verb, "no setting '%s'%s%s%s", assignment->name, *nearest.best ? "; did you mean " : "",
+                               nearest.best, *nearest.best ? "?" : "");
         }
         if (cover_config_set(config, assignment->name, assignment->value) != COVER_OK)
             return usage_error(session->verb, "%s", cover_error_text());

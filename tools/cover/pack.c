@@ -9,14 +9,11 @@
 static int read_spacing(const struct session *session, double spacing_mm[3]) {
     const struct value *value = &session->arguments.option[OPTION_SPACING];
     for (int i = 0; i < value->count; i++)
-        if (!(value->number[i] > 0))
-            return usage_error(session->verb, "--spacing %s: a spacing is more than 0 mm", value->text);
+        if (!(value->number[i] > 0)) return usage_error(session->verb, "--spacing %s: a spacing is more than 0 mm", value->text);
     for (int axis = 0; value->count > 0 && axis < 3; axis++) {
         int given_axis = axis - (3 - value->count);
-        if (value->count == 1)
-            spacing_mm[axis] = value->number[0];
-        else if (given_axis >= 0)
-            spacing_mm[axis] = value->number[given_axis];
+        if (value->count == 1) spacing_mm[axis] = value->number[0];
+        else if (given_axis >= 0) spacing_mm[axis] = value->number[given_axis];
     }
     return EXIT_OK;
 }
@@ -24,10 +21,9 @@ static int read_spacing(const struct session *session, double spacing_mm[3]) {
 static int read_range(const struct session *session, enum option_id id, double low, double high, double range[2]) {
     const struct value *value = &session->arguments.option[id];
     if (!value->given) return EXIT_OK;
-    if (value->count != 2 || !(value->number[0] < value->number[1]) || value->number[0] < low ||
-        value->number[1] > high)
-        return usage_error(session->verb, "--%s %s: give two numbers LO,HI with LO below HI%s", options[id].name,
-                           value->text, high < 1e30 ? ", both in 0..100" : "");
+    if (value->count != 2 || !(value->number[0] < value->number[1]) || value->number[0] < low || value->number[1] > high)
+        return usage_error(session->verb, "--%s %s: give two numbers LO,HI with LO below HI%s", options[id].name, value->text,
+                           high < 1e30 ? ", both in 0..100" : "");
     range[0] = value->number[0], range[1] = value->number[1];
     return EXIT_OK;
 }

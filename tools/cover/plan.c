@@ -38,13 +38,17 @@ const struct verb verb_plan = {
     .name = "plan",
     .summary = "parameters, work and memory of a run, before it runs",
     .operands = "",
-    .detail =
-        "Tells how many parameters the network has, how many floating-point operations a step takes, and how many "
-        "bytes go to weights, gradients, optimiser and the arenas of the lanes (a lane is one pair in work). With "
-        "--memory-limit, a plan above it is an error, as it is in pretrain. With --ranks it tells what one rank takes of "
-        "a batch that is shared, and what it sends to the others in a step.",
+    .detail = "Tells how many parameters the network has, how many floating-point operations a step takes, and how many "
+              "bytes go to weights, gradients, optimiser and the arenas of the lanes (a lane is one pair in work). With "
+              "--memory-limit, a plan above it is an error, as it is in pretrain. With --ranks it tells what one rank takes of "
+              "a batch that is shared, and what it sends to the others in a step.",
     .examples = {"cover plan", "cover plan --ranks 8", "cover plan --preset paper-3d --crop 96x96x96 --json"},
     .preset = "paper-2d",
     .run = run,
-    .options = {{OPTION_PRESET}, {OPTION_BATCH}, {OPTION_CROP}, {OPTION_STEPS}, {OPTION_SET}, {OPTION_RANKS, NULL, "processes that share a batch"}},
+    .options = {{OPTION_PRESET},
+                {OPTION_BATCH},
+                {OPTION_CROP},
+                {OPTION_STEPS},
+                {OPTION_SET},
+                {OPTION_RANKS, NULL, "processes that share a batch"}},
 };

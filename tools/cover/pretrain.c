@@ -63,8 +63,7 @@ static int run(struct session *session) {
     cover_dataset *dataset = NULL;
     cover_status result = COVER_OK;
     if (given(session, OPTION_RESUME)) result = cover_context_share_config(session->context, session->config);
-    if (result == COVER_OK)
-        result = cover_context_agree(session->context, cover_dataset_open(&dataset, session->context, path));
+    if (result == COVER_OK) result = cover_context_agree(session->context, cover_dataset_open(&dataset, session->context, path));
     if (result != COVER_OK) {
         cover_dataset_destroy(dataset);
         return failed(session, result);
@@ -90,34 +89,32 @@ const struct verb verb_pretrain = {
     .operands = "DATA.h5",
     .operands_min = 1,
     .operands_max = 1,
-    .detail =
-        "Draws pairs of views from the images with a known displacement field between them (SeVR), and trains a U-Net "
-        "to find that field from its features (MoV, VPA). The run folder gets config.json, log.jsonl, TensorBoard "
-        "events, checkpoints, and at the end weights.safetensors and report.html.\n"
-        "l_zero is the vector loss of the zero field on the same truth, so l_vec / l_zero tells how much was "
-        "learnt: 1 is nothing.\n"
-        "Ctrl-C stops after the step in work, saves a checkpoint and exits with 130; --resume goes on from there, "
-        "bit for bit as if nothing had happened. A second Ctrl-C stops at once.\n"
-        "--ranks N trains with N processes of this machine, each with --threads threads and its share of every batch; "
-        "mpirun and srun do the same over many machines. 1, 2, 4, 8, ... ranks give the same bits.",
+    .detail = "Draws pairs of views from the images with a known displacement field between them (SeVR), and trains a U-Net "
+              "to find that field from its features (MoV, VPA). The run folder gets config.json, log.jsonl, TensorBoard "
+              "events, checkpoints, and at the end weights.safetensors and report.html.\n"
+              "l_zero is the vector loss of the zero field on the same truth, so l_vec / l_zero tells how much was "
+              "learnt: 1 is nothing.\n"
+              "Ctrl-C stops after the step in work, saves a checkpoint and exits with 130; --resume goes on from there, "
+              "bit for bit as if nothing had happened. A second Ctrl-C stops at once.\n"
+              "--ranks N trains with N processes of this machine, each with --threads threads and its share of every batch; "
+              "mpirun and srun do the same over many machines. 1, 2, 4, 8, ... ranks give the same bits.",
     .examples = {"cover pretrain chest.h5 -o run", "cover pretrain chest.h5 -o run --preset demo --steps 500 --seed 7",
                  "cover pretrain brain.h5 -o run3d --preset paper-3d --crop 96x96x96 --set lr=2e-4 -t 8",
                  "cover pretrain chest.h5 -o run --resume --ranks 2"},
     .preset = "paper-2d",
     .ranks = true,
     .run = run,
-    .options =
-        {{OPTION_OUTPUT, "RUN", "run folder to write", true},
-         {OPTION_PRESET},
-         {OPTION_STEPS},
-         {OPTION_BATCH},
-         {OPTION_CROP},
-         {OPTION_SET},
-         {OPTION_RESUME, NULL,
-          "go on from the run's checkpoint, with the run's settings unless --preset is given; without a checkpoint "
-          "start anew"},
-         {OPTION_INIT},
-         {OPTION_ALLOW_PARTIAL, NULL, "with --init: take the weights that fit and say which did not"},
-         {OPTION_RANKS},
-         {OPTION_DEADLINE}},
+    .options = {{OPTION_OUTPUT, "RUN", "run folder to write", true},
+                {OPTION_PRESET},
+                {OPTION_STEPS},
+                {OPTION_BATCH},
+                {OPTION_CROP},
+                {OPTION_SET},
+                {OPTION_RESUME, NULL,
+                 "go on from the run's checkpoint, with the run's settings unless --preset is given; without a checkpoint "
+                 "start anew"},
+                {OPTION_INIT},
+                {OPTION_ALLOW_PARTIAL, NULL, "with --init: take the weights that fit and say which did not"},
+                {OPTION_RANKS},
+                {OPTION_DEADLINE}},
 };

@@ -55,14 +55,10 @@ static void print_value(const json_t *value, enum unit unit) {
     size_t index;
     json_t *member;
     int printed = 0;
-    if (json_is_string(value))
-        fputs(json_string_value(value), stdout);
-    else if (json_is_number(value))
-        print_number(json_number_value(value), unit);
-    else if (json_is_boolean(value))
-        fputs(json_is_true(value) ? "yes" : "no", stdout);
-    else if (json_is_array(value) && unit == UNIT_LENGTH)
-        print_grouped((double)json_array_size(value));
+    if (json_is_string(value)) fputs(json_string_value(value), stdout);
+    else if (json_is_number(value)) print_number(json_number_value(value), unit);
+    else if (json_is_boolean(value)) fputs(json_is_true(value) ? "yes" : "no", stdout);
+    else if (json_is_array(value) && unit == UNIT_LENGTH) print_grouped((double)json_array_size(value));
     else if (json_is_array(value)) {
         json_array_foreach(value, index, member) {
             if (unit == UNIT_SIZE && !index && json_integer_value(member) == 1) continue;

@@ -68,10 +68,8 @@ void progress_on_log(void *user, cover_log_level level, const char *line) {
 
 void print_seconds(char *text, size_t bytes, double seconds) {
     long whole = lround(fmin(seconds, 1e9));
-    if (whole >= 3600)
-        snprintf(text, bytes, "%ld:%02ld:%02ld", whole / 3600, whole / 60 % 60, whole % 60);
-    else
-        snprintf(text, bytes, "%ld:%02ld", whole / 60, whole % 60);
+    if (whole >= 3600) snprintf(text, bytes, "%ld:%02ld:%02ld", whole / 3600, whole / 60 % 60, whole % 60);
+    else snprintf(text, bytes, "%ld:%02ld", whole / 60, whole % 60);
 }
 
 static void draw_bar(struct progress *progress, double part, const char *behind) {
@@ -108,10 +106,8 @@ static void show(struct progress *progress, int64_t done, int64_t total, const c
     snprintf(count, sizeof count, total > 0 ? "%lld/%lld" : "%lld", (long long)done, (long long)total);
     snprintf(behind, sizeof behind, " %s  %s%s%s", count, figures, foreseen ? "  ETA " : "", foreseen ? left : "");
     double part = total > 0 ? (double)done / (double)total : 0;
-    if (progress->terminal)
-        draw_bar(progress, part < 0 ? 0 : part > 1 ? 1 : part, behind);
-    else
-        fprintf(stderr, "%s:%s\n", progress->title, behind);
+    if (progress->terminal) draw_bar(progress, part < 0 ? 0 : part > 1 ? 1 : part, behind);
+    else fprintf(stderr, "%s:%s\n", progress->title, behind);
 }
 
 int progress_on_work(void *user, int64_t done, int64_t total, const char *what) {
@@ -155,7 +151,8 @@ void progress_on_step(void *user, const cover_step_report *report, int64_t steps
     for (int i = 0; i < count; i++)
         for (int k = 0; report->figures[i].over && k < count; k++)
             if (strcmp(report->figures[i].over, report->figures[k].name) == 0)
-                add_figure(line, sizeof line, &used, report->figures[i].name, report->figures[k].name, progress->figure[i] / progress->figure[k]);
+                add_figure(line, sizeof line, &used, report->figures[i].name, report->figures[k].name,
+                           progress->figure[i] / progress->figure[k]);
     show(progress, report->step, steps, line);
 }
 

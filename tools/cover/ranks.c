@@ -50,10 +50,8 @@ int ranks_threads(void) {
     int rank, ranks, local, part;
     if (!launched(&rank, &ranks) || sched_getaffinity(0, sizeof usable, &usable) != 0) return 0;
     if (number_of("SLURM_CPUS_PER_TASK", &part)) {
-    } else if (number_of("OMPI_COMM_WORLD_LOCAL_SIZE", &local) && local > 0)
-        part = (int)sysconf(_SC_NPROCESSORS_ONLN) / local;
-    else
-        return 0;
+    } else if (number_of("OMPI_COMM_WORLD_LOCAL_SIZE", &local) && local > 0) part = (int)sysconf(_SC_NPROCESSORS_ONLN) / local;
+    else return 0;
     int most = CPU_COUNT(&usable);
     return part < 1 ? 1 : part < most ? part : most;
 }
@@ -75,8 +73,7 @@ const char *ranks_device(const struct session *session) {
 }
 
 int ranks_begin(struct session *session) {
-    const struct value *wanted = &session->arguments.option[OPTION_RANKS],
-                       *deadline = &session->arguments.option[OPTION_DEADLINE];
+    const struct value *wanted = &session->arguments.option[OPTION_RANKS], *deadline = &session->arguments.option[OPTION_DEADLINE];
     cover_ranks_options options = COVER_RANKS_OPTIONS_INIT;
     const struct launcher *launcher = launched(&options.rank, &options.ranks);
     if (deadline->given && (deadline->count != 1 || !(deadline->number[0] > 0)))

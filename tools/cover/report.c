@@ -19,10 +19,9 @@ const struct verb verb_report = {
     .operands = "RUN",
     .operands_min = 1,
     .operands_max = 1,
-    .detail =
-        "Writes one page that opens nothing outside itself: settings, loss curves, view pairs with the true and the "
-        "predicted field, the moving image warped by each, and the field after every pyramid level. pretrain "
-        "writes it at its end; this verb writes it again, or for a run still going on.",
+    .detail = "Writes one page that opens nothing outside itself: settings, loss curves, view pairs with the true and the "
+              "predicted field, the moving image warped by each, and the field after every pyramid level. pretrain "
+              "writes it at its end; this verb writes it again, or for a run still going on.",
     .examples = {"cover report run/ -o run.html"},
     .run = run,
     .options = {{OPTION_OUTPUT, "FILE.html", "page to write", true}},

@@ -38,8 +38,7 @@ void run_say_resume(const struct session *session) {
     for (int i = 0; i < session->argc; i++) {
         const char *word = session->argv[i];
         bool plain =
-            *word &&
-            strspn(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./=,:+@%") == strlen(word);
+            *word && strspn(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./=,:+@%") == strlen(word);
         if (plain) {
             fprintf(stderr, " %s", word);
             continue;

@@ -39,10 +39,8 @@ static cover_status read_line(struct run_log *log, const char *line, size_t leng
     json_error_t error;
     json_t *object = json_read(line, length, 0, &error);
     cover_status status = COVER_OK;
-    if (!object)
-        status = fail(COVER_ERROR_FORMAT, "%s", error.text);
-    else if (!json_is_number(json_object_get(object, "step")))
-        status = fail(COVER_ERROR_FORMAT, "not an object with a step");
+    if (!object) status = fail(COVER_ERROR_FORMAT, "%s", error.text);
+    else if (!json_is_number(json_object_get(object, "step"))) status = fail(COVER_ERROR_FORMAT, "not an object with a step");
     else {
         size_t count; /* a run that was resumed says some steps again */
         while ((count = json_array_size(log->lines)) && step_of(json_array_get(log->lines, count - 1)) > step_of(object))
@@ -128,8 +126,9 @@ static cover_status draw_page(struct text *page, const struct curves *curves) {
     for (int f = 0; f < curves->figures; f++) {
         struct plot_series series[PLOT_COLOURS];
         for (int r = 0; r < curves->count; r++)
-            series[r] = (struct plot_series){curves->log[r].name, thin_out(values[r][0], values[r][1], &curves->log[r], curves->figure[f]),
-                                             values[r][0], values[r][1]};
+            series[r] =
+                (struct plot_series){curves->log[r].name, thin_out(values[r][0], values[r][1], &curves->log[r], curves->figure[f]),
+                                     values[r][0], values[r][1]};
         plot_add(page, &(struct plot){.title = curves->figure[f], .x_label = "step"}, series, curves->count);
     }
     plot_page_end(page);
@@ -164,10 +163,8 @@ static cover_status write_file(const struct curves *curves, const char *path) {
     struct text text = {.context = curves->context};
     char *data = NULL;
     cover_status status = COVER_OK;
-    if (has_suffix(path, ".csv"))
-        add_csv(&text, curves);
-    else
-        status = draw_page(&text, curves);
+    if (has_suffix(path, ".csv")) add_csv(&text, curves);
+    else status = draw_page(&text, curves);
     if (status == COVER_OK) status = text_take(&text, &data);
     if (status == COVER_OK) status = file_replace(curves->context, path, data, strlen(data));
     memory_free(curves->context, data);
@@ -205,7 +202,8 @@ static cover_status write_json(char **json, const struct curves *curves, const c
 
 cover_status cover_analysis_curves(char **json, cover_context *context, const char *const *runs, int count, const char *path) {
     if (!context || !runs || !path) return fail(COVER_ERROR_ARGUMENT, "cover_analysis_curves: an argument is NULL");
-    if (count < 1 || count > PLOT_COLOURS) return fail(COVER_ERROR_ARGUMENT, "curves of %d runs: give 1 to %d", count, PLOT_COLOURS);
+    if (count < 1 || count > PLOT_COLOURS)
+        return fail(COVER_ERROR_ARGUMENT, "curves of %d runs: give 1 to %d", count, PLOT_COLOURS);
     if (!has_suffix(path, ".html") && !has_suffix(path, ".csv"))
         return fail(COVER_ERROR_ARGUMENT, "%s: give a name that ends in .html or .csv", path);
     struct curves curves = {.context = context};

@@ -143,10 +143,8 @@ static void add_image(struct dispersion *sum, const float *values, const uint16_
             if (pixel / stride[axis] % grid->size[axis] + 1 == grid->size[axis]) continue;
             int64_t next = pixel + stride[axis];
             double away = distance(values + pixel * channels, values + next * channels, channels);
-            if (labels[pixel] == labels[next])
-                sum->within += away, sum->within_pairs++;
-            else
-                sum->across += away, sum->across_pairs++;
+            if (labels[pixel] == labels[next]) sum->within += away, sum->within_pairs++;
+            else sum->across += away, sum->across_pairs++;
         }
     sum->spread += spread(values, grid_pixels(grid), channels), sum->images++;
 }
@@ -191,12 +189,13 @@ cover_status cover_analysis_dispersion(char **json, cover_context *context, cons
         const struct dispersion *sum = &sums[level];
         if (!sum->images) continue;
         double within = sum->within / (double)sum->within_pairs, across = sum->across / (double)sum->across_pairs;
-        text_add(&text, "%s{\"level\": %d, \"stride\": %d, \"channels\": %lld", listed++ ? ", " : "", level, walk.levels.at[level].stride,
-                 (long long)sum->channels);
+        text_add(&text, "%s{\"level\": %d, \"stride\": %d, \"channels\": %lld", listed++ ? ", " : "", level,
+                 walk.levels.at[level].stride, (long long)sum->channels);
         add_number(&text, "within", within);
         add_number(&text, "across", across);
         add_number(&text, "ratio", across / within);
-        text_add(&text, ", \"within_pairs\": %lld, \"across_pairs\": %lld", (long long)sum->within_pairs, (long long)sum->across_pairs);
+        text_add(&text, ", \"within_pairs\": %lld, \"across_pairs\": %lld", (long long)sum->within_pairs,
+                 (long long)sum->across_pairs);
         add_number(&text, "spread", sqrt(sum->spread / (double)sum->images));
         text_add(&text, "}");
     }

@@ -68,9 +68,11 @@ static cover_status write_json(char **json, cover_context *context, const struct
              (long long)grid.size[0], (long long)grid.size[1], (long long)grid.size[2], (long long)settings->objective.radius);
     const struct row *rows = table->row;
     for (int i = 0; i < table->count; i++)
-        text_add(&text, "%s{\"levels\": %d, \"field\": %lld, \"vpa_flops\": %.0f, \"direct_radius\": %lld, \"direct_flops\": %.0f, "
-                 "\"ratio\": %.6g}", i ? ", " : "", rows[i].levels, (long long)rows[i].field, rows[i].vpa,
-                 (long long)rows[i].direct_radius, rows[i].direct, rows[i].direct / rows[i].vpa);
+        text_add(&text,
+                 "%s{\"levels\": %d, \"field\": %lld, \"vpa_flops\": %.0f, \"direct_radius\": %lld, \"direct_flops\": %.0f, "
+                 "\"ratio\": %.6g}",
+                 i ? ", " : "", rows[i].levels, (long long)rows[i].field, rows[i].vpa, (long long)rows[i].direct_radius,
+                 rows[i].direct, rows[i].direct / rows[i].vpa);
     text_add(&text, "]}");
     cover_status status = text_take(&text, json);
     text_free(&text);
@@ -81,13 +83,17 @@ static void add_page(struct text *page, const struct table *table) {
     double field[LEVELS_MAX], vpa[LEVELS_MAX], direct[LEVELS_MAX];
     const struct row *rows = table->row;
     char lead[160];
-    for (int i = 0; i < table->count; i++) field[i] = (double)rows[i].field, vpa[i] = rows[i].vpa / 1e9, direct[i] = rows[i].direct / 1e9;
-    snprintf(lead, sizeof lead, "Work of the head for one pair of images: VPA over its last 1 to %d levels, and one window at full size that "
-             "sees as far.", table->count);
+    for (int i = 0; i < table->count; i++)
+        field[i] = (double)rows[i].field, vpa[i] = rows[i].vpa / 1e9, direct[i] = rows[i].direct / 1e9;
+    snprintf(lead, sizeof lead,
+             "Work of the head for one pair of images: VPA over its last 1 to %d levels, and one window at full size that "
+             "sees as far.",
+             table->count);
     plot_page_begin(page, "The cost of the receptive field", lead);
-    plot_add(page,
-             &(struct plot){.title = "GFLOP a pair, logarithmic", .x_label = "receptive field, pixels an axis", .logarithmic = true},
-             (struct plot_series[]){{"VPA", table->count, field, vpa}, {"Direct", table->count, field, direct}}, 2);
+    plot_add(
+        page,
+        &(struct plot){.title = "GFLOP a pair, logarithmic", .x_label = "receptive field, pixels an axis", .logarithmic = true},
+        (struct plot_series[]){{"VPA", table->count, field, vpa}, {"Direct", table->count, field, direct}}, 2);
     plot_page_end(page);
 }
 
@@ -102,12 +108,9 @@ static void add_csv(struct text *csv, const struct table *table) {
 static cover_status write_file(cover_context *context, const char *path, const struct table *table) {
     struct text text = {.context = context};
     char *data = NULL;
-    if (has_suffix(path, ".html"))
-        add_page(&text, table);
-    else if (has_suffix(path, ".csv"))
-        add_csv(&text, table);
-    else
-        return fail(COVER_ERROR_ARGUMENT, "%s: give a name that ends in .html or .csv", path);
+    if (has_suffix(path, ".html")) add_page(&text, table);
+    else if (has_suffix(path, ".csv")) add_csv(&text, table);
+    else return fail(COVER_ERROR_ARGUMENT, "%s: give a name that ends in .html or .csv", path);
     cover_status status = text_take(&text, &data);
     if (status == COVER_OK) status = file_replace(context, path, data, strlen(data));
     memory_free(context, data);

@@ -34,7 +34,8 @@ static cover_status read_points(float **out, cover_context *context, const cover
     for (int64_t i = 0; i < shape[0]; i++)
         for (int64_t c = 0; c < shape[1]; c++) {
             float value = values[i * shape[1] + c] = value_at(points, i, c);
-            if (!isfinite(value)) GO(fail(COVER_ERROR_NUMERIC, "t-SNE: value %lld of point %lld is %g", (long long)c, (long long)i, (double)value));
+            if (!isfinite(value))
+                GO(fail(COVER_ERROR_NUMERIC, "t-SNE: value %lld of point %lld is %g", (long long)c, (long long)i, (double)value));
         }
     *out = values, values = NULL;
     status = COVER_OK;
@@ -89,7 +90,7 @@ struct picture {
     int64_t count;
     int series_count;
     struct plot_series *series; /* one a label */
-    char (*name)[64]; /* its class name, or its number */
+    char (*name)[64];           /* its class name, or its number */
     int *label;
     double *x, *y;
 };

@@ -29,8 +29,7 @@ static cover_status choose(struct walk *walk, int64_t samples, const char *data)
         TRY(sample_of(walk, i, &info));
         if (info.has_label || info.class_index >= 0) walk->chosen[labelled++] = i;
     }
-    if (!labelled)
-        return fail(COVER_ERROR_ARGUMENT, "%s: no image has a label map or a class; pack the labels, too", data);
+    if (!labelled) return fail(COVER_ERROR_ARGUMENT, "%s: no image has a label map or a class; pack the labels, too", data);
     int64_t wanted = walk->options.images ? walk->options.images : IMAGES_DEFAULT;
     walk->images = wanted < labelled ? wanted : labelled;
     for (int64_t i = 0; i < walk->images; i++) {
@@ -52,10 +51,12 @@ cover_status walk_open(struct walk *walk, cover_context *context, const char *we
     TRY(cover_backbone_load(&walk->backbone, context, weights, NULL));
     walk->settings = *config_settings(cover_backbone_config(walk->backbone));
     walk->levels = backbone_levels(context, &walk->settings.network);
-    if (walk->options.level < -1 || walk->options.level >= walk->levels.count || walk->options.images < 0 || walk->options.points < 0)
-        return fail(COVER_ERROR_ARGUMENT, "features: level %d of %lld images at %lld points: levels are 0 (coarse) to %d, numbers "
-                    "not negative", walk->options.level, (long long)walk->options.images, (long long)walk->options.points,
-                    walk->levels.count - 1);
+    if (walk->options.level < -1 || walk->options.level >= walk->levels.count || walk->options.images < 0 ||
+        walk->options.points < 0)
+        return fail(COVER_ERROR_ARGUMENT,
+                    "features: level %d of %lld images at %lld points: levels are 0 (coarse) to %d, numbers "
+                    "not negative",
+                    walk->options.level, (long long)walk->options.images, (long long)walk->options.points, walk->levels.count - 1);
     TRY(cover_dataset_open(&walk->dataset, context, data));
     cover_dataset_info info = COVER_DATASET_INFO_INIT;
     TRY(cover_dataset_get_info(&info, walk->dataset));
@@ -100,8 +101,8 @@ cover_status walk_labels(const struct walk *walk, int64_t at, int level, uint16_
             place[i] = place[i] * stride + stride / 2;
             if (place[i] >= info.size[i]) place[i] = info.size[i] - 1;
         }
-        labels[pixel] = (uint16_t)(map ? label_value(map, (place[0] * info.size[1] + place[1]) * info.size[2] + place[2])
-                                       : info.class_index);
+        labels[pixel] =
+            (uint16_t)(map ? label_value(map, (place[0] * info.size[1] + place[1]) * info.size[2] + place[2]) : info.class_index);
     }
     cover_tensor_destroy(map);
     *out = labels;
@@ -165,9 +166,7 @@ cover_status walk_level(const struct walk *walk, const cover_features *features,
         if (!isfinite(square)) status = fail(COVER_ERROR_NUMERIC, "features of level %d: NaN or Inf", level);
         for (int64_t c = 0; c < layout.channels && square > 0; c++) value[c] = (float)((double)value[c] / sqrt(square));
     }
-    if (status == COVER_OK)
-        *out = values, *channels = layout.channels;
-    else
-        memory_free(walk->context, values);
+    if (status == COVER_OK) *out = values, *channels = layout.channels;
+    else memory_free(walk->context, values);
     return status;
 }

@@ -18,7 +18,7 @@ struct walk {
     struct settings settings; /* of the network */
     struct levels levels;
     cover_feature_options options;
-    int64_t *chosen, images;  /* samples that are looked at */
+    int64_t *chosen, images; /* samples that are looked at */
 };
 
 /* Network, dataset, and which images: labelled ones in an order that the seed draws. */

@@ -97,8 +97,12 @@ static cover_status default_settings(struct bench *bench) {
     bench->settings = *config_settings(config);
     cover_config_destroy(config);
     bench->grid = (struct grid){.ndim = o->dims, .size = {o->dims == 3 ? o->size : 1, o->size, o->size}};
-    bench->figures = (struct bench_figures){.part = o->part, .precision = o->precision, .dims = o->dims, .size = o->size,
-                                            .pairs = o->pairs, .threads = bench->context->threads};
+    bench->figures = (struct bench_figures){.part = o->part,
+                                            .precision = o->precision,
+                                            .dims = o->dims,
+                                            .size = o->size,
+                                            .pairs = o->pairs,
+                                            .threads = bench->context->threads};
     return status;
 }
 

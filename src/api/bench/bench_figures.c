@@ -43,8 +43,8 @@ static bool is_convolution(enum op op) { return op == OP_conv || op == OP_conv_g
 static void fill_layer(struct bench_row *row, const struct graph *graph, const struct node *node, double seconds) {
     *row = (struct bench_row){.op = op_rows[node->op].name, .count = 1, .seconds = seconds, .flops = node_flops(graph, node)};
     row->bytes = tensors_bytes(graph, node->input, NODE_INPUTS) + tensors_bytes(graph, node->output, NODE_OUTPUTS);
-    row->bf16 = is_convolution(node->op) &&
-                (has_bf16(graph, node->input, NODE_INPUTS) || has_bf16(graph, node->output, NODE_OUTPUTS));
+    row->bf16 =
+        is_convolution(node->op) && (has_bf16(graph, node->input, NODE_INPUTS) || has_bf16(graph, node->output, NODE_OUTPUTS));
     snprintf(row->layer, sizeof row->layer, "%s", layer_of(graph, node));
     const struct tensor *larger = &graph->tensors[node->input[0] != ABSENT ? node->input[0] : node->output[0]];
     for (int i = 0; i < op_rows[node->op].outputs; i++)
@@ -167,8 +167,7 @@ static void add_rows(struct text *text, const char *name, const struct bench_fig
             text_add(text, "\"layer\": ");
             text_add_json(text, row->layer);
             text_add(text, ", \"size\": \"%s\", ", row->size);
-        } else
-            text_add(text, "\"count\": %d, ", row->count);
+        } else text_add(text, "\"count\": %d, ", row->count);
         text_add(text, "\"seconds\": %.6g, \"share\": %.4g, \"flops\": %.6g, \"bytes\": %.6g, ", row->seconds,
                  ratio(row->seconds, figures->ops_seconds), row->flops, row->bytes);
         text_add(text, "\"flops_per_s\": %.6g, \"bytes_per_s\": %.6g, \"floor_seconds\": %.6g, \"distance\": %.4g, ",

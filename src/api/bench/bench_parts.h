@@ -33,8 +33,8 @@ extern const struct bench_part bench_parts[BENCH_PARTS];
 
 /* bench_figures.c: the seconds of each node from a few passes of time(data, node_seconds), then rows by node and by
  * operation.  Nothing when the options say brief. */
-cover_status bench_nodes(struct bench *bench, const struct graph *graph,
-                         cover_status (*time)(void *data, double *node_seconds), void *data);
+cover_status bench_nodes(struct bench *bench, const struct graph *graph, cover_status (*time)(void *data, double *node_seconds),
+                         void *data);
 /* One row for a part that is no graph. */
 cover_status bench_alone_row(struct bench *bench, const char *op, double seconds, double bytes);
 /* Peak rates, floors and sums, once rows are there. */

@@ -7,9 +7,7 @@
 
 #include <math.h>
 
-void eval_number(struct text *text, double value) {
-    text_add_number(text, value, 10);
-}
+void eval_number(struct text *text, double value) { text_add_number(text, value, 10); }
 
 void eval_cell(struct text *text, double value) {
     if (isfinite(value)) text_add(text, "%.10g", value);
@@ -35,8 +33,7 @@ static cover_status read_options(cover_evaluate_options *options, const cover_ev
 
 cover_status cover_evaluate(char **json, cover_context *context, const char *prediction, const char *truth,
                             const cover_evaluate_options *options) {
-    if (!context || !prediction || !truth || !json)
-        return fail(COVER_ERROR_ARGUMENT, "cover_evaluate: an argument is NULL");
+    if (!context || !prediction || !truth || !json) return fail(COVER_ERROR_ARGUMENT, "cover_evaluate: an argument is NULL");
     const char *const operands[] = {prediction, truth};
     for (int i = 0; i < 2; i++)
         if (!file_exists(operands[i]) && !folder_exists(operands[i]))
@@ -52,8 +49,7 @@ cover_status cover_evaluate(char **json, cover_context *context, const char *pre
     GO(read_options(&evaluation.options, options));
     GO(has_suffix(prediction, ".csv") ? evaluate_scores(&evaluation) : evaluate_maps(&evaluation));
     if (evaluation.json.failed || evaluation.csv.failed) GO(COVER_ERROR_MEMORY);
-    if (evaluation.options.csv)
-        GO(file_replace(context, evaluation.options.csv, evaluation.csv.data, evaluation.csv.length));
+    if (evaluation.options.csv) GO(file_replace(context, evaluation.options.csv, evaluation.csv.data, evaluation.csv.length));
     GO(text_take(&evaluation.json, json));
 done:
     text_free(&evaluation.json);

@@ -55,8 +55,8 @@ struct eval_judged { /* of one case of label maps */
     double mean_dice, mean_hd95;
     double *dice, *hd95; /* [classes], 0 is not used */
 };
-cover_status eval_maps_write(struct evaluation *evaluation, const struct eval_cases *cases,
-                             const struct eval_classes *classes, const struct eval_judged *judged, bool spacing_known);
+cover_status eval_maps_write(struct evaluation *evaluation, const struct eval_cases *cases, const struct eval_classes *classes,
+                             const struct eval_judged *judged, bool spacing_known);
 
 /* ---- evaluate.c: pieces of the result */
 void eval_number(struct text *text, double value);                      /* null when it is not finite */

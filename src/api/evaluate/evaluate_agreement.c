@@ -71,8 +71,8 @@ static cover_status pair_up(const json_t **pairs, const struct side sides[2]) {
         if (!name) GO(fail(COVER_ERROR_FORMAT, "%s: case %zu has no name", sides[0].path, i + 1));
         pairs[2 * i] = one, pairs[2 * i + 1] = json_object_get(by_name, name);
         if (!pairs[2 * i + 1])
-            GO(fail(COVER_ERROR_MISMATCH, "%s: case '%s' of %s is not there; evaluate the same cases", sides[1].path,
-                    name, sides[0].path));
+            GO(fail(COVER_ERROR_MISMATCH, "%s: case '%s' of %s is not there; evaluate the same cases", sides[1].path, name,
+                    sides[0].path));
     }
     if (json_object_size(by_name) != count)
         GO(fail(COVER_ERROR_MISMATCH, "%s: %zu cases, but %s has %zu; evaluate the same cases", sides[1].path,
@@ -87,8 +87,7 @@ struct agreement {
     int64_t count; /* cases with a Dice in both */
 };
 
-static void correlate(struct agreement *agreement, double *values, const json_t **pairs, int64_t count,
-                      const char *class_name) {
+static void correlate(struct agreement *agreement, double *values, const json_t **pairs, int64_t count, const char *class_name) {
     double *one = values, *other = values + count;
     int64_t kept = 0;
     for (int64_t i = 0; i < count; i++) {
@@ -113,8 +112,7 @@ static void write_agreement(struct text *json, const struct agreement *agreement
 }
 
 cover_status cover_evaluation_agreement(char **out, cover_context *context, const char *one, const char *other) {
-    if (!context || !one || !other || !out)
-        return fail(COVER_ERROR_ARGUMENT, "cover_evaluation_agreement: an argument is NULL");
+    if (!context || !one || !other || !out) return fail(COVER_ERROR_ARGUMENT, "cover_evaluation_agreement: an argument is NULL");
     struct side sides[2] = {0};
     struct text json = {.context = context};
     const json_t **pairs = NULL;
@@ -130,8 +128,8 @@ cover_status cover_evaluation_agreement(char **out, cover_context *context, cons
     GO(pair_up(pairs, sides));
     correlate(&agreement, values, pairs, count, NULL);
     if (agreement.count < 3)
-        GO(fail(COVER_ERROR_ARGUMENT, "%s and %s: %lld cases have a Dice in both; a correlation needs at least 3", one,
-                other, (long long)agreement.count));
+        GO(fail(COVER_ERROR_ARGUMENT, "%s and %s: %lld cases have a Dice in both; a correlation needs at least 3", one, other,
+                (long long)agreement.count));
     text_add(&json, "{\"kind\": \"agreement\", ");
     write_agreement(&json, &agreement);
     text_add(&json, ",\n \"classes\": {");

@@ -74,35 +74,30 @@ static cover_status match(struct eval_cases *cases, struct evaluation *evaluatio
     for (int64_t p = 0, l = 0; p < predictions->count || l < labels->count;) {
         const struct eval_case *prediction = &predictions->each[p], *label = &labels->each[l];
         const int order = p == predictions->count ? 1 : l == labels->count ? -1 : strcmp(prediction->name, label->name);
-        if (order == 0)
-            cases->each[cases->count++] = (struct eval_case){label->name, prediction->prediction, label->prediction};
-        else if (order < 0)
-            note_missing(&no_label, prediction->name);
-        else
-            note_missing(&no_prediction, label->name);
+        if (order == 0) cases->each[cases->count++] = (struct eval_case){label->name, prediction->prediction, label->prediction};
+        else if (order < 0) note_missing(&no_label, prediction->name);
+        else note_missing(&no_prediction, label->name);
         p += order <= 0, l += order >= 0;
     }
-    if (no_label.names.failed || no_prediction.names.failed)
-        status = COVER_ERROR_MEMORY;
+    if (no_label.names.failed || no_prediction.names.failed) status = COVER_ERROR_MEMORY;
     else if (no_label.count)
-        status = fail(COVER_ERROR_MISMATCH, "%s: %lld of %lld predictions have no label of their name in %s: %s",
-                      evaluation->prediction, (long long)no_label.count, (long long)predictions->count, label_folder,
-                      no_label.names.data);
-    else if (no_prediction.count && !evaluation->options.subset)
         status =
-            fail(COVER_ERROR_MISMATCH,
-                 "%s: %lld of %lld labels have no prediction of their name in %s: %s; predict them, or ask for the "
-                 "subset that is there",
-                 label_folder, (long long)no_prediction.count, (long long)labels->count, evaluation->prediction,
-                 no_prediction.names.data);
+            fail(COVER_ERROR_MISMATCH, "%s: %lld of %lld predictions have no label of their name in %s: %s", evaluation->prediction,
+                 (long long)no_label.count, (long long)predictions->count, label_folder, no_label.names.data);
+    else if (no_prediction.count && !evaluation->options.subset)
+        status = fail(COVER_ERROR_MISMATCH,
+                      "%s: %lld of %lld labels have no prediction of their name in %s: %s; predict them, or ask for the "
+                      "subset that is there",
+                      label_folder, (long long)no_prediction.count, (long long)labels->count, evaluation->prediction,
+                      no_prediction.names.data);
     text_free(&no_label.names);
     text_free(&no_prediction.names);
     return status;
 }
 
 /* "folder/name" when it exists, else NULL; *status tells when memory was short. */
-static const char *inside(struct evaluation *evaluation, const char *folder, const char *name,
-                          bool (*exists)(const char *path), cover_status *status) {
+static const char *inside(struct evaluation *evaluation, const char *folder, const char *name, bool (*exists)(const char *path),
+                          cover_status *status) {
     const char *path = arena_print(&evaluation->arena, "%s/%s", folder, name);
     if (!path) *status = COVER_ERROR_MEMORY;
     return path && exists(path) ? path : NULL;
@@ -110,8 +105,7 @@ static const char *inside(struct evaluation *evaluation, const char *folder, con
 
 /* Where the labels lie: labelsTr or labelsTs of an nnU-Net dataset (whichever has the first prediction), labels/ beside
  * images/, or the folder itself. */
-static cover_status find_labels(struct eval_cases *labels, const char **folder, struct evaluation *evaluation,
-                                const char *first) {
+static cover_status find_labels(struct eval_cases *labels, const char **folder, struct evaluation *evaluation, const char *first) {
     static const char *const names[] = {"labelsTr", "labelsTs", "labels"};
     cover_status status = COVER_OK;
     bool any = false;
@@ -152,8 +146,8 @@ cover_status eval_cases_find(struct eval_cases *cases, struct evaluation *evalua
 
 /* ---- classes */
 
-static cover_status add_class(struct eval_classes *classes, struct evaluation *evaluation, const char *name,
-                              size_t length, int64_t value) {
+static cover_status add_class(struct eval_classes *classes, struct evaluation *evaluation, const char *name, size_t length,
+                              int64_t value) {
     if (length == 0 || value < 0 || value > LARGEST_LABEL)
         return fail(COVER_ERROR_ARGUMENT, "%s: class '%.*s' has label %lld; a name and a label from 0 to %d are needed",
                     classes->source, (int)length, name, (long long)value, LARGEST_LABEL);
@@ -165,15 +159,14 @@ static cover_status add_class(struct eval_classes *classes, struct evaluation *e
     }
     for (int i = 1; i < classes->count; i++)
         if (classes->value[i] == value || strcmp(classes->name[i], kept) == 0)
-            return fail(COVER_ERROR_ARGUMENT, "%s: '%s' (label %lld) and '%s' (label %d) are the same class",
-                        classes->source, kept, (long long)value, classes->name[i], classes->value[i]);
+            return fail(COVER_ERROR_ARGUMENT, "%s: '%s' (label %lld) and '%s' (label %d) are the same class", classes->source, kept,
+                        (long long)value, classes->name[i], classes->value[i]);
     classes->name[classes->count] = kept, classes->value[classes->count++] = (int)value;
     return COVER_OK;
 }
 
 /* Room for `most` classes beside the background. */
-static cover_status begin_classes(struct eval_classes *classes, struct evaluation *evaluation, size_t most,
-                                  const char *source) {
+static cover_status begin_classes(struct eval_classes *classes, struct evaluation *evaluation, size_t most, const char *source) {
     classes->name = arena_alloc(&evaluation->arena, (most + 1) * sizeof *classes->name);
     classes->value = arena_alloc(&evaluation->arena, (most + 1) * sizeof *classes->value);
     if (!classes->name || !classes->value) return COVER_ERROR_MEMORY;
@@ -221,8 +214,7 @@ static int64_t number_of(const char *text) {
 }
 
 /* The "labels" of nnU-Net: {"background": 0, "lung": 1}, or of its version 1: {"0": "background", "1": "lung"}. */
-static cover_status read_labels(struct eval_classes *classes, struct evaluation *evaluation, const char *path,
-                                json_t *labels) {
+static cover_status read_labels(struct eval_classes *classes, struct evaluation *evaluation, const char *path, json_t *labels) {
     const size_t count = json_object_size(labels);
     const char *name;
     json_t *value;
@@ -234,15 +226,12 @@ static cover_status read_labels(struct eval_classes *classes, struct evaluation 
     if (!entries) return COVER_ERROR_MEMORY;
     json_object_foreach(labels, name, value) {
         const char *text = json_string_value(value);
-        if (json_is_integer(value))
-            entries[i++] = (struct entry){name, json_integer_value(value)};
-        else if (text && number_of(text) >= 0)
-            entries[i++] = (struct entry){name, number_of(text)};
-        else if (text)
-            entries[i++] = (struct entry){text, number_of(name)};
+        if (json_is_integer(value)) entries[i++] = (struct entry){name, json_integer_value(value)};
+        else if (text && number_of(text) >= 0) entries[i++] = (struct entry){name, number_of(text)};
+        else if (text) entries[i++] = (struct entry){text, number_of(name)};
         else
-            return fail(COVER_ERROR_UNSUPPORTED,
-                        "%s: label '%s' is a region, not one number; name the classes in the call", path, name);
+            return fail(COVER_ERROR_UNSUPPORTED, "%s: label '%s' is a region, not one number; name the classes in the call", path,
+                        name);
     }
     qsort(entries, count, sizeof *entries, by_value);
     for (i = 0; i < count; i++) {

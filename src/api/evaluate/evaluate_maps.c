@@ -40,8 +40,7 @@ static cover_status map_read(struct map *map, cover_context *context, const char
     const struct image *image = &map->image;
     const int64_t pixels = image->size[0] * image->size[1] * image->size[2];
     if (image->channels != 1)
-        return fail(COVER_ERROR_FORMAT, "%s: %d channels, but a label map has one; is it an image?", path,
-                    image->channels);
+        return fail(COVER_ERROR_FORMAT, "%s: %d channels, but a label map has one; is it an image?", path, image->channels);
     map->label = memory_alloc(context, (size_t)pixels * sizeof *map->label);
     if (!map->label) return COVER_ERROR_MEMORY;
     for (int64_t i = 0; i < pixels; i++) {
@@ -51,8 +50,7 @@ static cover_status map_read(struct map *map, cover_context *context, const char
         }
         const float value = ((float *)image->data)[i];
         if (!(value >= 0 && value < LABELS) || value != floorf(value))
-            return fail(COVER_ERROR_FORMAT,
-                        "%s: voxel %lld is %g; labels are whole numbers from 0 to %d: is it an image?", path,
+            return fail(COVER_ERROR_FORMAT, "%s: voxel %lld is %g; labels are whole numbers from 0 to %d: is it an image?", path,
                         (long long)i, (double)value, LABELS - 1);
         map->label[i] = (uint16_t)value;
     }
@@ -102,9 +100,8 @@ static cover_status to_classes(struct map *map, const struct maps_job *job, cons
     for (int64_t i = 0; i < pixels; i++) {
         const int32_t index = job->class_of[map->label[i]];
         if (index < 0)
-            return fail(COVER_ERROR_FORMAT,
-                        "%s: voxel %lld has label %d, which %s does not name; correct the map or the names", path,
-                        (long long)i, map->label[i], job->classes.source);
+            return fail(COVER_ERROR_FORMAT, "%s: voxel %lld has label %d, which %s does not name; correct the map or the names",
+                        path, (long long)i, map->label[i], job->classes.source);
         map->label[i] = (uint16_t)index;
     }
     return COVER_OK;
@@ -194,8 +191,7 @@ static void work_on(void *data, int64_t index) {
     pthread_mutex_lock(&job->lock);
     job->done++;
     if (status == COVER_OK)
-        status = progress_call(job->evaluation->context, options->progress, options->user, job->done, job->cases.count,
-                               work->what);
+        status = progress_call(job->evaluation->context, options->progress, options->user, job->done, job->cases.count, work->what);
     if (status != COVER_OK && (job->failed == COVER_OK || index < job->failed_at)) {
         job->failed = status, job->failed_at = index;
         snprintf(job->failure, sizeof job->failure, "%s", cover_error_text());
@@ -221,8 +217,7 @@ static cover_status name_by_value(struct maps_job *job) {
     int count = 1;
     for (int value = 1; value < LABELS; value++) count += job->occurs[value];
     if (count > MOST_UNNAMED)
-        return fail(COVER_ERROR_FORMAT,
-                    "%s: %d different labels in these maps; are they images? If not, name the classes",
+        return fail(COVER_ERROR_FORMAT, "%s: %d different labels in these maps; are they images? If not, name the classes",
                     job->evaluation->truth, count);
     classes->name = arena_alloc(arena, (size_t)count * sizeof *classes->name);
     classes->value = arena_alloc(arena, (size_t)count * sizeof *classes->value);
@@ -261,8 +256,7 @@ cover_status evaluate_maps(struct evaluation *evaluation) {
     pthread_mutex_init(&job->lock, NULL);
     cover_status status = prepare(job);
     if (status == COVER_OK) status = work_through(job, judge, "cases");
-    if (status == COVER_OK)
-        status = eval_maps_write(evaluation, &job->cases, &job->classes, job->judged, !job->no_spacing);
+    if (status == COVER_OK) status = eval_maps_write(evaluation, &job->cases, &job->classes, job->judged, !job->no_spacing);
     pthread_mutex_destroy(&job->lock);
     memory_free(evaluation->context, job);
     return status;

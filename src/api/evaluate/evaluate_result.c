@@ -20,10 +20,9 @@ struct summary { /* of one class over the cases */
 
 static cover_status summarise(struct summary *summary, const struct maps_result *result, int c, double *values) {
     const cover_evaluate_options *options = &result->evaluation->options;
-    for (int64_t i = 0; i < result->cases->count; i++)
-        values[i] = c ? result->judged[i].dice[c] : result->judged[i].mean_dice;
-    TRY(bootstrap_interval(&summary->dice, result->evaluation->context, values, result->cases->count,
-                           options->resamples, options->confidence, options->seed));
+    for (int64_t i = 0; i < result->cases->count; i++) values[i] = c ? result->judged[i].dice[c] : result->judged[i].mean_dice;
+    TRY(bootstrap_interval(&summary->dice, result->evaluation->context, values, result->cases->count, options->resamples,
+                           options->confidence, options->seed));
     summary->missed = 0;
     for (int64_t i = 0; i < result->cases->count; i++) {
         values[i] = c ? result->judged[i].hd95[c] : result->judged[i].mean_hd95;
@@ -45,15 +44,11 @@ static void add_by_class(struct text *json, const struct eval_classes *classes,
     }
     text_add(json, "}");
 }
-static void add_dice(struct text *json, const void *data, int c) {
-    eval_number(json, ((const struct summary *)data)[c].dice.mean);
-}
+static void add_dice(struct text *json, const void *data, int c) { eval_number(json, ((const struct summary *)data)[c].dice.mean); }
 static void add_dice_interval(struct text *json, const void *data, int c) {
     eval_interval(json, &((const struct summary *)data)[c].dice);
 }
-static void add_hd95(struct text *json, const void *data, int c) {
-    eval_number(json, ((const struct summary *)data)[c].hd95);
-}
+static void add_hd95(struct text *json, const void *data, int c) { eval_number(json, ((const struct summary *)data)[c].hd95); }
 static void add_missed(struct text *json, const void *data, int c) {
     text_add(json, "%lld", (long long)((const struct summary *)data)[c].missed);
 }
@@ -104,10 +99,8 @@ static void write_csv(struct text *csv, const struct maps_result *result) {
             column.length = 0;
             text_add(&column, "%s %s", figures[f], result->classes->name[c]);
             text_add(csv, ",");
-            if (column.failed)
-                csv->failed = true;
-            else
-                csv_add(csv, column.data);
+            if (column.failed) csv->failed = true;
+            else csv_add(csv, column.data);
         }
     text_free(&column);
     for (int64_t i = 0; i < result->cases->count; i++) {
@@ -132,12 +125,11 @@ static void say_what_is_missing(const struct maps_result *result, const struct s
             log_line(context, COVER_LOG_WARNING, "class '%s' is in none of the %lld cases: it has no Dice",
                      result->classes->name[c], (long long)result->cases->count);
     if (!result->spacing_known)
-        log_line(context, COVER_LOG_INFO, "%s: the spacing is not known: HD95 counts 1 mm a pixel",
-                 result->evaluation->truth);
+        log_line(context, COVER_LOG_INFO, "%s: the spacing is not known: HD95 counts 1 mm a pixel", result->evaluation->truth);
 }
 
-cover_status eval_maps_write(struct evaluation *evaluation, const struct eval_cases *cases,
-                             const struct eval_classes *classes, const struct eval_judged *judged, bool spacing_known) {
+cover_status eval_maps_write(struct evaluation *evaluation, const struct eval_cases *cases, const struct eval_classes *classes,
+                             const struct eval_judged *judged, bool spacing_known) {
     const struct maps_result result = {evaluation, cases, classes, judged, spacing_known};
     cover_context *context = evaluation->context;
     struct summary *summary = memory_alloc(context, (size_t)classes->count * sizeof *summary);
@@ -146,8 +138,7 @@ cover_status eval_maps_write(struct evaluation *evaluation, const struct eval_ca
     GO(summary && values ? COVER_OK : COVER_ERROR_MEMORY);
     for (int c = 0; c < classes->count; c++) GO(summarise(&summary[c], &result, c, values));
     if (summary[0].dice.count == 0)
-        GO(fail(COVER_ERROR_ARGUMENT,
-                "%s: all maps are background alone, so no class has a Dice; are these the right labels?",
+        GO(fail(COVER_ERROR_ARGUMENT, "%s: all maps are background alone, so no class has a Dice; are these the right labels?",
                 evaluation->truth));
     say_what_is_missing(&result, summary);
     write_json(&evaluation->json, &result, summary);

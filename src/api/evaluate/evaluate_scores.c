@@ -43,11 +43,11 @@ static cover_status read_number(float *number, const struct csv *table, int64_t 
     char *end;
     *number = number_read_float(text, &end);
     if (!*text || *end)
-        return fail(COVER_ERROR_FORMAT, "%s: line %lld: '%s' is no score of class '%s'", table->path,
-                    (long long)table->line[row], text, csv_cell(table, 0, column));
+        return fail(COVER_ERROR_FORMAT, "%s: line %lld: '%s' is no score of class '%s'", table->path, (long long)table->line[row],
+                    text, csv_cell(table, 0, column));
     if (isnan(*number))
-        return fail(COVER_ERROR_NUMERIC, "%s: line %lld: the score of class '%s' is NaN; look at what made the scores",
-                    table->path, (long long)table->line[row], csv_cell(table, 0, column));
+        return fail(COVER_ERROR_NUMERIC, "%s: line %lld: the score of class '%s' is NaN; look at what made the scores", table->path,
+                    (long long)table->line[row], csv_cell(table, 0, column));
     return COVER_OK;
 }
 
@@ -56,8 +56,8 @@ static cover_status read_scores(struct scores_job *job) {
     struct arena *arena = &job->evaluation->arena;
     TRY(csv_read(table, job->evaluation->context, job->evaluation->prediction));
     if (!is_file_column(csv_cell(table, 0, 0)))
-        return fail(COVER_ERROR_FORMAT, "%s: the first column is '%s'; it should be 'file', then a column a class",
-                    table->path, csv_cell(table, 0, 0));
+        return fail(COVER_ERROR_FORMAT, "%s: the first column is '%s'; it should be 'file', then a column a class", table->path,
+                    csv_cell(table, 0, 0));
     job->name = arena_alloc(arena, (size_t)table->columns * sizeof *job->name);
     job->column = arena_alloc(arena, (size_t)table->columns * sizeof *job->column);
     if (!job->name || !job->column) return COVER_ERROR_MEMORY;
@@ -77,8 +77,7 @@ static cover_status read_scores(struct scores_job *job) {
     if (!job->score || !job->label || !job->truth || !job->file) return COVER_ERROR_MEMORY;
     for (int64_t i = 0; i < most; i++) {
         job->file[i] = csv_cell(table, i + 1, 0);
-        for (int c = 0; c < job->classes; c++)
-            TRY(read_number(&job->score[i * job->classes + c], table, i + 1, job->column[c]));
+        for (int c = 0; c < job->classes; c++) TRY(read_number(&job->score[i * job->classes + c], table, i + 1, job->column[c]));
     }
     job->cases = most;
     return COVER_OK;
@@ -148,15 +147,14 @@ static cover_status read_label_csv(struct scores_job *job) {
         if (label < 0 && is_other_column(name) && !same_word(name, "prediction")) label = c;
     }
     if (file < 0 || label < 0)
-        return fail(COVER_ERROR_FORMAT, "%s: the first line names no column \"%s\"; it should be like file,label",
-                    labels->path, file < 0 ? "file" : "label");
+        return fail(COVER_ERROR_FORMAT, "%s: the first line names no column \"%s\"; it should be like file,label", labels->path,
+                    file < 0 ? "file" : "label");
     job->known = arena_alloc(&evaluation->arena, (size_t)labels->rows * sizeof *job->known);
     if (!job->known) return COVER_ERROR_MEMORY;
     for (int64_t i = 1; i < labels->rows; i++) {
         const char *text = csv_cell(labels, i, label);
         job->multilabel |= evaluation->options.negative || !*text || strchr(text, '|') != NULL;
-        job->known[job->known_count] =
-            (struct known){.name = stem(evaluation, csv_cell(labels, i, file)), .labels = text};
+        job->known[job->known_count] = (struct known){.name = stem(evaluation, csv_cell(labels, i, file)), .labels = text};
         if (!job->known[job->known_count++].name) return COVER_ERROR_MEMORY;
     }
     qsort(job->known, (size_t)job->known_count, sizeof *job->known, by_name);
@@ -177,13 +175,13 @@ static cover_status find(struct known **found, struct scores_job *job, const cha
         if (strcmp(path_name(job->known[i].name), path_name(name)) != 0) continue;
         for (int64_t k = i + 1; k < job->known_count; k++)
             if (strcmp(path_name(job->known[k].name), path_name(name)) == 0)
-                return fail(COVER_ERROR_MISMATCH, "%s: '%s' may be %s or %s of %s; write more of the path",
-                            job->table.path, file, job->known[i].name, job->known[k].name, job->evaluation->truth);
+                return fail(COVER_ERROR_MISMATCH, "%s: '%s' may be %s or %s of %s; write more of the path", job->table.path, file,
+                            job->known[i].name, job->known[k].name, job->evaluation->truth);
         *found = &job->known[i];
     }
     if (!*found)
-        return fail(COVER_ERROR_MISMATCH, "%s: '%s' is not in %s; evaluate against the labels of these files",
-                    job->table.path, file, job->evaluation->truth);
+        return fail(COVER_ERROR_MISMATCH, "%s: '%s' is not in %s; evaluate against the labels of these files", job->table.path,
+                    file, job->evaluation->truth);
     if ((*found)->used) return fail(COVER_ERROR_MISMATCH, "%s: '%s' is there twice", job->table.path, file);
     (*found)->used = true;
     return COVER_OK;
@@ -219,12 +217,11 @@ static cover_status join_truth(struct scores_job *job) {
     if (job->evaluation->options.subset) return COVER_OK;
     for (int64_t k = 0; k < job->known_count; k++)
         if (!job->known[k].used)
-            return fail(
-                COVER_ERROR_MISMATCH,
-                "%s: '%s' of %s has no scores (%lld files have labels, %lld have scores); predict it, or ask for the "
-                "subset that is there",
-                job->table.path, job->known[k].name, job->evaluation->truth, (long long)job->known_count,
-                (long long)job->cases);
+            return fail(COVER_ERROR_MISMATCH,
+                        "%s: '%s' of %s has no scores (%lld files have labels, %lld have scores); predict it, or ask for the "
+                        "subset that is there",
+                        job->table.path, job->known[k].name, job->evaluation->truth, (long long)job->known_count,
+                        (long long)job->cases);
     return COVER_OK;
 }
 
@@ -357,10 +354,8 @@ cover_status evaluate_scores(struct evaluation *evaluation) {
     GO(folder_exists(evaluation->truth) ? read_tree(&job) : read_label_csv(&job));
     GO(join_truth(&job));
     cases = (struct scored_cases){.score = job.score, .count = job.cases, .classes = job.classes, .names = job.name};
-    if (job.multilabel)
-        cases.label = job.label;
-    else
-        cases.truth = job.truth;
+    if (job.multilabel) cases.label = job.label;
+    else cases.truth = job.truth;
     status = measure(&findings, &job, &cases);
     if (status != COVER_OK) {
         fail_in(status, "%s", evaluation->truth);

@@ -26,10 +26,8 @@ static cover_status dense(void **out, const cover_tensor *tensor, cover_dtype dt
     cover_status status = cover_tensor_wrap(&copy, tensor->context, dtype, tensor->rank, tensor->shape, NULL, data);
     if (status == COVER_OK) status = cover_tensor_copy(copy, tensor);
     cover_tensor_destroy(copy);
-    if (status == COVER_OK)
-        *out = data;
-    else
-        memory_free(tensor->context, data);
+    if (status == COVER_OK) *out = data;
+    else memory_free(tensor->context, data);
     return status;
 }
 
@@ -45,22 +43,20 @@ struct maps {
 static cover_status narrow(uint16_t *labels, const cover_tensor *tensor, int classes, const char *what) {
     int32_t *values; /* wider integers saturate, and so stay out of range */
     if (!is_integer(tensor->dtype))
-        return fail(COVER_ERROR_ARGUMENT, "%s: dtype %s; label maps are integers", what,
-                    cover_dtype_name(tensor->dtype));
+        return fail(COVER_ERROR_ARGUMENT, "%s: dtype %s; label maps are integers", what, cover_dtype_name(tensor->dtype));
     TRY(dense((void **)&values, tensor, COVER_I32));
     cover_status status = COVER_OK;
     for (int64_t i = 0, count = elements(tensor); i < count && status == COVER_OK; i++) {
         if (values[i] < 0 || values[i] >= classes)
-            status = fail(COVER_ERROR_ARGUMENT, "%s: pixel %lld has label %d; with %d classes labels are 0..%d", what,
-                          (long long)i, values[i], classes, classes - 1);
+            status = fail(COVER_ERROR_ARGUMENT, "%s: pixel %lld has label %d; with %d classes labels are 0..%d", what, (long long)i,
+                          values[i], classes, classes - 1);
         labels[i] = (uint16_t)values[i];
     }
     memory_free(tensor->context, values);
     return status;
 }
 
-static cover_status maps_read(struct maps *maps, const cover_tensor *prediction, const cover_tensor *truth,
-                              int classes) {
+static cover_status maps_read(struct maps *maps, const cover_tensor *prediction, const cover_tensor *truth, int classes) {
     *maps = (struct maps){0};
     if (!prediction || !truth) return fail(COVER_ERROR_ARGUMENT, "a label map is NULL");
     if (classes < 2 || classes > MOST_CLASSES)
@@ -101,8 +97,7 @@ cover_status cover_labels_hd95(double *mm, const cover_tensor *prediction, const
                                const double *spacing_mm) {
     if (!mm) return fail(COVER_ERROR_ARGUMENT, "cover_labels_hd95: the out-parameter is NULL");
     if (truth && truth->rank != 2 && truth->rank != 3)
-        return fail(COVER_ERROR_SHAPE, "cover_labels_hd95: label maps are ([D,] H, W), but the truth has %d axes",
-                    truth->rank);
+        return fail(COVER_ERROR_SHAPE, "cover_labels_hd95: label maps are ([D,] H, W), but the truth has %d axes", truth->rank);
     struct maps maps;
     double *found = NULL;
     cover_status status;
@@ -115,8 +110,7 @@ cover_status cover_labels_hd95(double *mm, const cover_tensor *prediction, const
         grid.size[3 - truth->rank + a] = truth->shape[a];
         if (spacing_mm) spacing[3 - truth->rank + a] = spacing_mm[a];
         if (spacing_mm && !(spacing_mm[a] > 0 && isfinite(spacing_mm[a])))
-            GO(fail(COVER_ERROR_ARGUMENT, "cover_labels_hd95: spacing_mm[%d] is %g; it must be a size in mm", a,
-                    spacing_mm[a]));
+            GO(fail(COVER_ERROR_ARGUMENT, "cover_labels_hd95: spacing_mm[%d] is %g; it must be a size in mm", a, spacing_mm[a]));
     }
     found[0] = NAN;
     GO(surface_hd95(found + 1, truth->context, maps.prediction, maps.truth, 1, classes - 1, &grid, spacing));
@@ -146,10 +140,8 @@ static cover_status read_cases(struct scored_cases *cases, struct case_arrays *a
                     tensor_shape_text(text, scores->rank, scores->shape));
     const bool multilabel = truth->rank == 2;
     if (truth->shape[0] != scores->shape[0] || truth->rank > 2 || (multilabel && truth->shape[1] != scores->shape[1]))
-        return fail(COVER_ERROR_SHAPE,
-                    "the truth is %s; with %lld cases of %lld classes (N) or (N, classes) is expected",
-                    tensor_shape_text(text, truth->rank, truth->shape), (long long)scores->shape[0],
-                    (long long)scores->shape[1]);
+        return fail(COVER_ERROR_SHAPE, "the truth is %s; with %lld cases of %lld classes (N) or (N, classes) is expected",
+                    tensor_shape_text(text, truth->rank, truth->shape), (long long)scores->shape[0], (long long)scores->shape[1]);
     cover_context *context = scores->context;
     const int64_t values = elements(truth);
     const int classes = (int)scores->shape[1];
@@ -241,15 +233,12 @@ done:
 cover_status cover_values_pearson(double *r, double *p, const double *x, const double *y, int64_t count) {
     double found, chance;
     if (!r || !x || !y) return fail(COVER_ERROR_ARGUMENT, "cover_values_pearson: an argument is NULL");
-    if (count < 3)
-        return fail(COVER_ERROR_ARGUMENT, "cover_values_pearson: %lld pairs; at least 3 are needed", (long long)count);
+    if (count < 3) return fail(COVER_ERROR_ARGUMENT, "cover_values_pearson: %lld pairs; at least 3 are needed", (long long)count);
     for (int64_t i = 0; i < count; i++)
         if (!isfinite(x[i]) || !isfinite(y[i]))
-            return fail(COVER_ERROR_NUMERIC, "cover_values_pearson: pair %lld is (%g, %g); leave it out", (long long)i, x[i],
-                        y[i]);
+            return fail(COVER_ERROR_NUMERIC, "cover_values_pearson: pair %lld is (%g, %g); leave it out", (long long)i, x[i], y[i]);
     pearson(&found, &chance, x, y, count);
-    if (isnan(found))
-        return fail(COVER_ERROR_ARGUMENT, "cover_values_pearson: all values of one side are equal: r is not defined");
+    if (isnan(found)) return fail(COVER_ERROR_ARGUMENT, "cover_values_pearson: all values of one side are equal: r is not defined");
     *r = found;
     if (p) *p = chance;
     return COVER_OK;
@@ -272,12 +261,10 @@ cover_status cover_interval_bootstrap(cover_interval *interval, cover_context *c
     if (!interval || !context || !values || count < 0)
         return fail(COVER_ERROR_ARGUMENT, "cover_interval_bootstrap: an argument is NULL, or count is negative");
     if (resamples < 0 || count > UINT32_MAX)
-        return fail(COVER_ERROR_ARGUMENT,
-                    "cover_interval_bootstrap: %d resamples of %lld values; use 1 or more of less than 2^32", resamples,
-                    (long long)count);
+        return fail(COVER_ERROR_ARGUMENT, "cover_interval_bootstrap: %d resamples of %lld values; use 1 or more of less than 2^32",
+                    resamples, (long long)count);
     TRY(check_confidence(&confidence));
-    TRY(bootstrap_interval(&found, context, values, count, resamples ? resamples : BOOTSTRAP_RESAMPLES, confidence,
-                           seed));
+    TRY(bootstrap_interval(&found, context, values, count, resamples ? resamples : BOOTSTRAP_RESAMPLES, confidence, seed));
     write_interval(interval, &found);
     return COVER_OK;
 }

@@ -32,8 +32,8 @@ static void log_step(struct finetuning *run, const cover_task_report *report) {
     run_log_add(&run->job.log, report->step, &(struct event_scalar){"loss", report->loss}, 1);
     for (int i = 0; i < kind->terms && kind->terms > 1; i++)
         run_log_add(&run->job.log, report->step, &(struct event_scalar){kind->term[i], terms[i]}, 1);
-    const struct event_scalar means[] = {{"grad_norm", report->grad_norm}, {"seconds", report->seconds},
-                                         {"samples_per_s", report->samples_per_second}};
+    const struct event_scalar means[] = {
+        {"grad_norm", report->grad_norm}, {"seconds", report->seconds}, {"samples_per_s", report->samples_per_second}};
     run_log_add(&run->job.log, report->step, means, sizeof means / sizeof *means);
     run_log_set(&run->job.log, report->step, "lr", report->lr);
 }
@@ -80,7 +80,8 @@ static void tell(struct run_job *job) {
 static cover_status best_figures(cover_task *task) {
     double score;
     if (!task->inference)
-        TRY(inference_create(&task->inference, task->core.context, task->kind, &task->core.settings, &task->core.engine->model.parameters));
+        TRY(inference_create(&task->inference, task->core.context, task->kind, &task->core.settings,
+                             &task->core.engine->model.parameters));
     TRY(engine_fetch(task->core.engine));
     TRY(inference_weights(task->inference, task->best ? task->best : task->core.engine->weights));
     if (task->best_figures.class_mean && task->best) return COVER_OK;
@@ -94,10 +95,11 @@ static cover_status result(const struct run_job *job, const cover_task *task, ch
     struct text text = {.context = job->context};
     text_add(&text, "{\"run\": ");
     text_add_json(&text, job->run);
-    text_add(&text, ", \"task\": \"%s\", \"steps\": %lld, \"seconds\": %.3f, \"train_cases\": %lld, \"val_cases\": %lld, \"parameters\": "
-             "%lld, \"class_names\": [", task->kind->name, (long long)task->core.step,
-             job->seconds, (long long)task->split.train_count, (long long)task->split.val_count,
-             (long long)task->core.engine->model.parameters.total);
+    text_add(&text,
+             ", \"task\": \"%s\", \"steps\": %lld, \"seconds\": %.3f, \"train_cases\": %lld, \"val_cases\": %lld, \"parameters\": "
+             "%lld, \"class_names\": [",
+             task->kind->name, (long long)task->core.step, job->seconds, (long long)task->split.train_count,
+             (long long)task->split.val_count, (long long)task->core.engine->model.parameters.total);
     for (int k = 0; k < job->core->settings.task.classes; k++) {
         text_add(&text, k ? ", " : "");
         text_add_json(&text, task->about.class_names[k]);
@@ -132,8 +134,12 @@ static const struct run_kind kind = {.create = create, .step = step, .measure = 
 cover_status cover_run_finetune(char **summary, cover_context *context, cover_dataset *dataset, const cover_config *config,
                                 const char *init, const char *run, const cover_finetune_options *given) {
     if (!context || !dataset || !config || !run) return fail(COVER_ERROR_ARGUMENT, "cover_run_finetune: an argument is NULL");
-    struct finetuning made = {.job = {.kind = &kind, .context = context, .run = run}, .dataset = dataset, .config = config, .init = init,
-                              .options = COVER_FINETUNE_OPTIONS_INIT, .summary = summary};
+    struct finetuning made = {.job = {.kind = &kind, .context = context, .run = run},
+                              .dataset = dataset,
+                              .config = config,
+                              .init = init,
+                              .options = COVER_FINETUNE_OPTIONS_INIT,
+                              .summary = summary};
     TRY(options_read(&made.options, sizeof made.options, given, "cover_finetune_options"));
     made.job.resume = made.options.resume;
     cover_status status = run_drive(&made.job, NULL);

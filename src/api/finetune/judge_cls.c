@@ -10,21 +10,24 @@ enum { MOST_LABELS = 64 }; /* classes with multilabel=on: the bits of a set */
 static cover_status suits(const cover_dataset_info *info) {
     if (info->classes >= 1 && !info->has_labels) return COVER_OK;
     return fail(COVER_ERROR_ARGUMENT, "the dataset has no classes of images; classification needs some (a folder a class, or pack "
-                "--labels)");
+                                      "--labels)");
 }
 
 static cover_status check_data(const struct task_settings *task, const cover_dataset_info *info) {
     if (info->has_labels)
         return fail(COVER_ERROR_ARGUMENT, "task=cls, but the dataset has label maps in place of classes of images; use task=seg");
     if (task->multilabel != info->multilabel)
-        return fail(COVER_ERROR_ARGUMENT, "multilabel=%s, but the dataset has %s an image; set multilabel=%s", task->multilabel ? "on" : "off",
-                    info->multilabel ? "a set of classes" : "one class", info->multilabel ? "on" : "off");
+        return fail(COVER_ERROR_ARGUMENT, "multilabel=%s, but the dataset has %s an image; set multilabel=%s",
+                    task->multilabel ? "on" : "off", info->multilabel ? "a set of classes" : "one class",
+                    info->multilabel ? "on" : "off");
     if (task->multilabel && task->classes > MOST_LABELS)
         return fail(COVER_ERROR_SHAPE, "classes=%d: at most %d with multilabel=on", (int)task->classes, MOST_LABELS);
     return COVER_OK;
 }
 
-static bool usable(const struct task_settings *task, const struct dataset_row *row) { return task->multilabel || row->class_index >= 0; }
+static bool usable(const struct task_settings *task, const struct dataset_row *row) {
+    return task->multilabel || row->class_index >= 0;
+}
 
 static bool exclusive(const struct task_settings *task) { return !task->multilabel; }
 
@@ -63,8 +66,12 @@ static cover_status summarise(struct task_figures *figures, const cover_task *ta
     int *classes;
     uint8_t *labels;
     TRY(task_truth(task, &classes, &labels));
-    struct scored_cases cases = {.score = figures->score, .count = figures->cases, .classes = (int)task->core.settings.task.classes,
-                                 .truth = classes, .label = labels, .names = (const char *const *)task->about.class_names};
+    struct scored_cases cases = {.score = figures->score,
+                                 .count = figures->cases,
+                                 .classes = (int)task->core.settings.task.classes,
+                                 .truth = classes,
+                                 .label = labels,
+                                 .names = (const char *const *)task->about.class_names};
     cover_status status = ranking_confusion(NULL, &figures->figure[1], &cases);
     if (status == COVER_OK) status = ranking_auc_all(figures->class_mean, &figures->figure[0], task->core.context, &cases);
     if (status == COVER_ERROR_ARGUMENT)
@@ -85,7 +92,9 @@ static cover_status check_validation(cover_task *task) {
 static void write_truth(struct text *text, const cover_task *task, int64_t sample) {
     float target[MOST_LABELS] = {-1};
     bool multilabel = task->core.settings.task.multilabel, first = true;
-    if (task->core.reader.target(task->core.reader.user, sample, target, multilabel ? (int)task->core.settings.task.classes : 1) != COVER_OK) return;
+    if (task->core.reader.target(task->core.reader.user, sample, target, multilabel ? (int)task->core.settings.task.classes : 1) !=
+        COVER_OK)
+        return;
     text_add(text, ", \"truth\": %s", multilabel ? "[" : "");
     if (!multilabel) text_add_json(text, task->about.class_names[(int)target[0]]);
     for (int k = 0; k < task->core.settings.task.classes && multilabel; k++) {

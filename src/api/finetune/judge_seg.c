@@ -109,7 +109,8 @@ static cover_status check_validation(cover_task *task) {
     for (int64_t k = 1; k < classes && found; k++) foreground |= found[k] > 0;
     memory_free(task->core.context, found);
     if (status != COVER_OK || foreground) return status;
-    return fail(COVER_ERROR_ARGUMENT, "the %lld validation cases show background alone; use another fold, split_seed or more val cases",
+    return fail(COVER_ERROR_ARGUMENT,
+                "the %lld validation cases show background alone; use another fold, split_seed or more val cases",
                 (long long)task->split.val_count);
 }
 

@@ -80,21 +80,29 @@ static cover_status samples(const struct sample_maker **maker, struct trainer_co
     return COVER_OK;
 }
 
-static const struct trainer_kind fine_tuning = {
-    .objective = "task", .foreign = "a checkpoint of pretraining is what fine-tuning starts from: give it as INIT", .sample = "sample",
-    .task = true, .model = task_model, .samples = samples, .save = save, .load_states = load_states};
+static const struct trainer_kind fine_tuning = {.objective = "task",
+                                                .foreign =
+                                                    "a checkpoint of pretraining is what fine-tuning starts from: give it as INIT",
+                                                .sample = "sample",
+                                                .task = true,
+                                                .model = task_model,
+                                                .samples = samples,
+                                                .save = save,
+                                                .load_states = load_states};
 
 /* ---- life */
 
 static cover_status check_data(const cover_task *task, const cover_dataset_info *info) {
     const struct settings *s = &task->core.settings;
     if (info->dims != s->network.dims || info->channels != s->network.channels)
-        return fail(COVER_ERROR_SHAPE, "the dataset has %dD images of %d channels, the settings say dims=%d and channels=%d; set them as "
-                    "the data is", info->dims, info->channels, (int)s->network.dims, (int)s->network.channels);
+        return fail(COVER_ERROR_SHAPE,
+                    "the dataset has %dD images of %d channels, the settings say dims=%d and channels=%d; set them as "
+                    "the data is",
+                    info->dims, info->channels, (int)s->network.dims, (int)s->network.channels);
     TRY(task->judge->check_data(&s->task, info));
     if (info->classes > s->task.classes)
-        return fail(COVER_ERROR_SHAPE, "the dataset has %d classes, but classes=%d; set classes=%d", info->classes, (int)s->task.classes,
-                    info->classes);
+        return fail(COVER_ERROR_SHAPE, "the dataset has %d classes, but classes=%d; set classes=%d", info->classes,
+                    (int)s->task.classes, info->classes);
     return augment_accepts(s, &task->core.reader.largest, info->channels);
 }
 
@@ -109,11 +117,11 @@ static cover_status prepare_data(cover_task *task, const cover_dataset *dataset)
     TRY(task_split(&task->split, task->core.dataset, s, task->about.class_names));
     if (!(task->class_weights = memory_alloc(task->core.context, (size_t)s->task.classes * sizeof *task->class_weights)))
         return COVER_ERROR_MEMORY;
-    TRY(case_class_weights(task->class_weights, task->core.context, task->kind, s, &task->core.reader, task->split.train, task->split.train_count,
-                           task->about.class_names));
+    TRY(case_class_weights(task->class_weights, task->core.context, task->kind, s, &task->core.reader, task->split.train,
+                           task->split.train_count, task->about.class_names));
     TRY(task->judge->check_validation(task));
-    return case_maker(&task->maker, task->core.context, task->kind, s, &task->core.reader, task->split.train, task->split.train_count,
-                      task->class_weights);
+    return case_maker(&task->maker, task->core.context, task->kind, s, &task->core.reader, task->split.train,
+                      task->split.train_count, task->class_weights);
 }
 
 cover_status cover_task_create(cover_task **out, cover_context *context, cover_dataset *dataset, const cover_config *config,
@@ -163,10 +171,18 @@ cover_status cover_task_step(cover_task_report *given, cover_task *task) {
     TRY(core_step(&made, &task->core));
     cover_figure figures[MODEL_TERMS] = {0};
     const double loss = model_figures(&task->core.engine->model, made.sums.term, made.sums.count, figures);
-    cover_task_report report = {.struct_size = sizeof report, .step = task->core.step, .loss = loss, .cross_entropy = figures[0].value,
-                                .dice_loss = figures[1].value, .grad_norm = made.norm, .lr = made.rate, .seconds = made.seconds,
-                                .samples_per_second = (double)task->core.settings.common.batch / made.seconds, .score = task->score,
-                                .best_score = task->best_score, .best_step = task->best_step};
+    cover_task_report report = {.struct_size = sizeof report,
+                                .step = task->core.step,
+                                .loss = loss,
+                                .cross_entropy = figures[0].value,
+                                .dice_loss = figures[1].value,
+                                .grad_norm = made.norm,
+                                .lr = made.rate,
+                                .seconds = made.seconds,
+                                .samples_per_second = (double)task->core.settings.common.batch / made.seconds,
+                                .score = task->score,
+                                .best_score = task->best_score,
+                                .best_step = task->best_step};
     report_write(given, &report, sizeof report);
     return COVER_OK;
 }
@@ -186,7 +202,8 @@ static cover_status keep_best(cover_task *task) {
 cover_status cover_task_validate(char **json, cover_task *task) {
     if (!task) return fail(COVER_ERROR_ARGUMENT, "cover_task_validate: the task is NULL");
     if (!task->inference)
-        TRY(inference_create(&task->inference, task->core.context, task->kind, &task->core.settings, &task->core.engine->model.parameters));
+        TRY(inference_create(&task->inference, task->core.context, task->kind, &task->core.settings,
+                             &task->core.engine->model.parameters));
     TRY(engine_fetch(task->core.engine));
     TRY(inference_weights(task->inference, task->core.engine->weights));
     TRY(task_figures_compute(task, &task->score));
@@ -222,6 +239,7 @@ cover_status cover_task_load(cover_task *task, const char *path) {
 cover_status cover_task_export(cover_task *task, const char *path) {
     if (!task || !path) return fail(COVER_ERROR_ARGUMENT, "cover_task_export: an argument is NULL");
     TRY(engine_fetch(task->core.engine));
-    return task_weights_write(task->core.context, path, &task->core.engine->model.parameters, task->best ? task->best : task->core.engine->weights,
-                              &task->about, task->best ? task->best_step : task->core.step);
+    return task_weights_write(task->core.context, path, &task->core.engine->model.parameters,
+                              task->best ? task->best : task->core.engine->weights, &task->about,
+                              task->best ? task->best_step : task->core.step);
 }

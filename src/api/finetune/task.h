@@ -28,14 +28,14 @@ struct cover_task {
     struct task_about about; /* class names, rules, the core's config: what goes into its weight file */
     const struct task_kind *kind;
     const struct task_judge *judge;
-    struct split split;      /* which samples train and which validate */
+    struct split split; /* which samples train and which validate */
     float *class_weights;
     struct case_maker maker;
     struct inference *inference; /* NULL until the first validation */
     struct task_figures figures, best_figures;
-    double score, best_score; /* NaN before a validation */
+    double score, best_score;     /* NaN before a validation */
     int64_t best_step, validated; /* steps of the best and of the newest validation; 0 before one */
-    float *best; /* flat weights of the best validation; NULL before one */
+    float *best;                  /* flat weights of the best validation; NULL before one */
 };
 
 /* Load the backbone of `init` into the task's flat weights; one input channel is inflated to more. */

@@ -51,8 +51,8 @@ static void number_patients(int64_t *patient, struct patient *named, int64_t cou
     }
 }
 
-static cover_status read_rows(uint8_t *split, int64_t *patient, int *class_index, struct patient *named, const cover_dataset *dataset,
-                              const struct settings *settings) {
+static cover_status read_rows(uint8_t *split, int64_t *patient, int *class_index, struct patient *named,
+                              const cover_dataset *dataset, const struct settings *settings) {
     char name[DATASET_NAME_MAX + 1], who[DATASET_NAME_MAX + 1];
     int64_t known = 0;
     const struct task_judge *judge = task_judge_of(&settings->task);
@@ -81,10 +81,14 @@ cover_status task_split(struct split *split, const cover_dataset *dataset, const
     if (!own || !patient || !class_index || !named) goto done;
     GO(read_rows(own, patient, class_index, named, dataset, settings));
     const struct task_judge *judge = task_judge_of(&settings->task);
-    status = split_create(split, context, settings,
-                          &(struct split_input){.samples = (int64_t)samples, .split = own, .patient = patient,
-                                                .class_index = judge->exclusive && judge->exclusive(&settings->task) ? class_index : NULL, .classes = (int)settings->task.classes,
-                                                .class_names = (const char *const *)names});
+    status = split_create(
+        split, context, settings,
+        &(struct split_input){.samples = (int64_t)samples,
+                              .split = own,
+                              .patient = patient,
+                              .class_index = judge->exclusive && judge->exclusive(&settings->task) ? class_index : NULL,
+                              .classes = (int)settings->task.classes,
+                              .class_names = (const char *const *)names});
 done:
     memory_free(context, own);
     memory_free(context, patient);

@@ -27,7 +27,8 @@ static cover_status set_sizes(cover_config *config, const cover_dataset_info *in
         int64_t size = (info->max_size[a] + multiple - 1) / multiple * multiple;
         fits &= size <= most;
         size_t used = strlen(crop);
-        snprintf(crop + used, sizeof crop - used, "%s%lld", used ? "x" : "", (long long)(size < most ? size : most / multiple * multiple));
+        snprintf(crop + used, sizeof crop - used, "%s%lld", used ? "x" : "",
+                 (long long)(size < most ? size : most / multiple * multiple));
     }
     for (int a = 0; a < info->dims; a++) strcat(work, a ? "x0" : "0");
     TRY(cover_config_set(config, "crop", crop));
@@ -63,11 +64,15 @@ static cover_status take_backbone(cover_config *config, cover_context *context, 
     if (status != COVER_OK) return status;
     const struct settings *backbone = config_settings(stored);
     if (backbone->network.dims != info->dims)
-        status = fail(COVER_ERROR_MISMATCH, "%s: a %dD network, but the dataset has %dD images; give a network of their dims, or "
-                      "scratch", init, (int)backbone->network.dims, info->dims);
+        status = fail(COVER_ERROR_MISMATCH,
+                      "%s: a %dD network, but the dataset has %dD images; give a network of their dims, or "
+                      "scratch",
+                      init, (int)backbone->network.dims, info->dims);
     else if (backbone->network.channels != info->channels && backbone->network.channels != 1)
-        status = fail(COVER_ERROR_MISMATCH, "%s: a network of %d channels, but the images have %d; pack them with --channels, or "
-                      "pretrain on such images", init, (int)backbone->network.channels, info->channels);
+        status = fail(COVER_ERROR_MISMATCH,
+                      "%s: a network of %d channels, but the images have %d; pack them with --channels, or "
+                      "pretrain on such images",
+                      init, (int)backbone->network.channels, info->channels);
     if (status == COVER_OK) status = take_settings(config, stored);
     if (status == COVER_OK) status = cover_config_set(config, "normalise", cover_config_get(stored, "normalise"));
     cover_config_destroy(stored);
@@ -105,8 +110,7 @@ static void inflate(float *weights, const struct parameter *row, const float *st
     int64_t channels = row->shape[1], taps = row->count / (row->shape[0] * channels);
     for (int64_t o = 0; o < row->shape[0]; o++)
         for (int64_t c = 0; c < channels; c++)
-            for (int64_t t = 0; t < taps; t++)
-                weights[(o * channels + c) * taps + t] = stored[o * taps + t] / (float)channels;
+            for (int64_t t = 0; t < taps; t++) weights[(o * channels + c) * taps + t] = stored[o * taps + t] / (float)channels;
 }
 
 /* Fits as it is, or with one input channel to inflate? */
@@ -123,8 +127,10 @@ static cover_status missing(const cover_task *task, const char *init, const char
     int module = 0;
     while (module < BACKBONE_MODULES && decoder[module] && strncmp(name, decoder[module], strlen(decoder[module])) != 0) module++;
     if (module < BACKBONE_MODULES && decoder[module])
-        return fail(COVER_ERROR_MISMATCH, "%s: has no decoder (%s): a classification keeps the encoder alone; start the segmentation from "
-                    "the network that it was made of, or from scratch", init, name);
+        return fail(COVER_ERROR_MISMATCH,
+                    "%s: has no decoder (%s): a classification keeps the encoder alone; start the segmentation from "
+                    "the network that it was made of, or from scratch",
+                    init, name);
     return fail(COVER_ERROR_MISMATCH, "%s: has no tensor %s; a pretrained network of COVER is needed", init, name);
 }
 
@@ -134,14 +140,15 @@ static const struct tensor_entry *find(const struct weights_name *names, int64_t
     return NULL;
 }
 
-static cover_status load_row(cover_task *task, const struct parameter *row, struct tensor_file *file, const struct tensor_entry *entry,
-                             const char *init) {
+static cover_status load_row(cover_task *task, const struct parameter *row, struct tensor_file *file,
+                             const struct tensor_entry *entry, const char *init) {
     bool inflated;
     if (!entry) return missing(task, init, row->name);
     if (!fits(row, entry, &inflated))
-        return fail(COVER_ERROR_MISMATCH, "%s: %s has %lld values, the task's network %lld; take the settings of the backbone", init,
-                    row->name, (long long)entry->elements, (long long)row->count);
-    float *weights = task->core.engine->weights + row->offset, *stored = memory_alloc(task->core.context, (size_t)entry->elements * sizeof *stored);
+        return fail(COVER_ERROR_MISMATCH, "%s: %s has %lld values, the task's network %lld; take the settings of the backbone",
+                    init, row->name, (long long)entry->elements, (long long)row->count);
+    float *weights = task->core.engine->weights + row->offset,
+          *stored = memory_alloc(task->core.context, (size_t)entry->elements * sizeof *stored);
     if (!stored) return COVER_ERROR_MEMORY;
     cover_status status = tensor_read_f32(file, entry, stored);
     for (int64_t i = 0; i < entry->elements && status == COVER_OK; i++)
@@ -165,8 +172,10 @@ static cover_status check_network(const cover_task *task, const cover_config *st
         snprintf(is, sizeof is, "%s", cover_config_get(stored, names[i]));
         const char *wanted = cover_config_get(task->core.config, names[i]);
         if (strcmp(is, wanted) != 0)
-            return fail(COVER_ERROR_MISMATCH, "%s: a network of %s=%s, but the settings say %s; set them as the network has them, or "
-                        "start from scratch", init, names[i], is, wanted);
+            return fail(COVER_ERROR_MISMATCH,
+                        "%s: a network of %s=%s, but the settings say %s; set them as the network has them, or "
+                        "start from scratch",
+                        init, names[i], is, wanted);
     }
     return COVER_OK;
 }

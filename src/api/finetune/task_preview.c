@@ -22,9 +22,14 @@ static cover_status choose(int64_t rows[TASK_PREVIEW_CASES], int *count, const c
     int *classes = NULL;
     uint8_t *labels = NULL;
     if (figures->score) TRY(task_truth(task, &classes, &labels));
-    struct task_report report = {.segmentation = figures->dice != NULL, .classes = (int)task->core.settings.task.classes, .cases = figures->cases,
-                                 .names = (const char *const *)task->about.class_names, .dice = figures->dice,
-                                 .score = figures->score, .truth = classes, .label = labels};
+    struct task_report report = {.segmentation = figures->dice != NULL,
+                                 .classes = (int)task->core.settings.task.classes,
+                                 .cases = figures->cases,
+                                 .names = (const char *const *)task->about.class_names,
+                                 .dice = figures->dice,
+                                 .score = figures->score,
+                                 .truth = classes,
+                                 .label = labels};
     int most = task->core.settings.network.dims == 3 ? TASK_PREVIEW_CASES / 2 : TASK_PREVIEW_CASES;
     cover_status status = task_examples_choose(rows, count, most, task->core.context, &report);
     memory_free(task->core.context, classes);
@@ -37,7 +42,8 @@ static cover_status show(struct shown *shown, cover_task *task, int k, int64_t r
     struct grid grid;
     int integer_max;
     TRY(task->core.reader.read(task->core.reader.user, sample, &shown->image, &grid, &integer_max));
-    memcpy(shown->image_shape, (int64_t[]){grid.size[0], grid.size[1], grid.size[2], task->core.reader.channels}, sizeof shown->image_shape);
+    memcpy(shown->image_shape, (int64_t[]){grid.size[0], grid.size[1], grid.size[2], task->core.reader.channels},
+           sizeof shown->image_shape);
     memcpy(shown->label_shape, grid.size, sizeof shown->label_shape);
     snprintf(shown->name, sizeof shown->name, "%s", task->core.reader.name(task->core.reader.user, sample));
     snprintf(shown->row, sizeof shown->row, "%lld", (long long)row);
@@ -60,12 +66,12 @@ cover_status task_preview_write(cover_task *task, const char *path) {
     for (int k = 0; k < count; k++) {
         struct shown *s = &shown[k];
         GO(show(s, task, k, rows[k]));
-        tensors[tensor_count++] = (struct tensor_output){.name = s->names[0], .type = TENSOR_F32, .rank = 4, .shape = s->image_shape,
-                                                         .data = s->image};
+        tensors[tensor_count++] =
+            (struct tensor_output){.name = s->names[0], .type = TENSOR_F32, .rank = 4, .shape = s->image_shape, .data = s->image};
         const uint16_t *labels[] = {s->truth, s->predicted};
         for (int i = 0; i < 2 && labels[i]; i++)
-            tensors[tensor_count++] = (struct tensor_output){.name = s->names[1 + i], .type = TENSOR_U16, .rank = 3,
-                                                             .shape = s->label_shape, .data = labels[i]};
+            tensors[tensor_count++] = (struct tensor_output){
+                .name = s->names[1 + i], .type = TENSOR_U16, .rank = 3, .shape = s->label_shape, .data = labels[i]};
         metadata[2 * k] = (struct tensor_pair){s->keys[0], s->name};
         metadata[2 * k + 1] = (struct tensor_pair){s->keys[1], s->row};
     }

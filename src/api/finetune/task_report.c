@@ -1,8 +1,8 @@
 /* The report of a fine-tuning run: result.json, log.jsonl and preview.safetensors as the parts of src/report/task_page.c. */
+#include "report/task_report.h"
 #include "core/base/files.h"
 #include "core/base/json.h"
 #include "io/weights/tensor_file.h"
-#include "report/task_report.h"
 #include "task_preview.h"
 
 #include <math.h>

@@ -22,7 +22,8 @@ static void add_pixels(struct measured *measured, const float *values, int64_t p
     measured->count += pixels;
 }
 
-static cover_status measure(struct measured *measured, cover_task *task, const struct task *network, const struct session *session) {
+static cover_status measure(struct measured *measured, cover_task *task, const struct task *network,
+                            const struct session *session) {
     cover_context *context = task->core.context;
     const struct sample_maker *maker = &task->maker.maker;
     int64_t pixels = task->kind->dense ? grid_pixels(&task->maker.crop) : 1;
@@ -68,7 +69,8 @@ cover_status task_measure_features(cover_task *task) {
     struct task network;
     struct session session = {0};
     struct measured measured = {0};
-    TRY(task_build(&network, context, &task->core.engine->model.parameters, task->kind, &task->core.settings, &task->maker.crop, 1, TASK_FEATURES));
+    TRY(task_build(&network, context, &task->core.engine->model.parameters, task->kind, &task->core.settings, &task->maker.crop, 1,
+                   TASK_FEATURES));
     cover_status status = COVER_ERROR_MEMORY;
     const struct parameters *parameters = &task->core.engine->model.parameters;
     measured.features = parameters->rows[parameters_find(parameters, TASK_STANDARDISE ".bias")].count;

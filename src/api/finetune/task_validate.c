@@ -52,7 +52,8 @@ cover_status task_case_predict(cover_task *task, int64_t index, float **scores, 
     int integer_max;
     cover_status status;
     GO(task->core.reader.read(task->core.reader.user, index, &pixels, grid, &integer_max));
-    GO(augment_plain(task->core.context, &task->core.settings, &image, grid, pixels, task->core.reader.channels, (float)integer_max));
+    GO(augment_plain(task->core.context, &task->core.settings, &image, grid, pixels, task->core.reader.channels,
+                     (float)integer_max));
     int64_t values = inference_scores(task->inference, grid);
     if (!(*scores = memory_alloc(task->core.context, (size_t)values * sizeof **scores))) GO(COVER_ERROR_MEMORY);
     status = inference_run(task->inference, *scores, image, grid);
@@ -68,13 +69,15 @@ cover_status task_figures_compute(cover_task *task, double *score) {
     TRY(task_figures_create(figures, task));
     for (int64_t i = 0; i < figures->cases; i++) {
         int64_t index = task->split.val[i];
-        if (cancelled(task->core.context)) return fail(COVER_ERROR_CANCELLED, "validation after step %lld: cancelled", (long long)task->core.step);
+        if (cancelled(task->core.context))
+            return fail(COVER_ERROR_CANCELLED, "validation after step %lld: cancelled", (long long)task->core.step);
         cover_status status = task->judge->judge_case(figures, task, index, i);
         if (status != COVER_OK) return fail_in(status, "case %s", task->core.reader.name(task->core.reader.user, index));
     }
     TRY(task->judge->summarise(figures, task));
     *score = figures->figure[0];
-    if (isnan(*score)) return fail(COVER_ERROR_NUMERIC, "validation after step %lld: no case has a value", (long long)task->core.step);
+    if (isnan(*score))
+        return fail(COVER_ERROR_NUMERIC, "validation after step %lld: no case has a value", (long long)task->core.step);
     return COVER_OK;
 }
 

@@ -1,8 +1,8 @@
 /* The public backbone and its features (include/libcover/backbone.h). */
 #include "core/nn/backbone.h"
-#include "io/weights/weights.h"
 #include "border.h"
 #include "component.h"
+#include "io/weights/weights.h"
 
 #include <libcover/backbone.h>
 
@@ -11,7 +11,8 @@
 struct cover_backbone {
     struct component component;
 };
-_Static_assert((int)LEVELS_MAX <= (int)COMPONENT_RESULTS && (int)LEVELS_MAX < (int)RUN_INPUTS && (int)LEVELS_MAX <= (int)DERIVATIVES,
+_Static_assert((int)LEVELS_MAX <= (int)COMPONENT_RESULTS && (int)LEVELS_MAX < (int)RUN_INPUTS &&
+                   (int)LEVELS_MAX <= (int)DERIVATIVES,
                "every level, and an image, has its place");
 
 struct cover_features {
@@ -171,8 +172,8 @@ static cover_status make_features(cover_features **made, struct component *compo
     for (int i = 0; i < features->levels.count; i++) {
         struct tensor_layout layout = level_layout(&features->levels.at[i], x);
         float *values = memory_alloc(component->context, (size_t)layout_values(&layout) * sizeof *values);
-        cover_status status = values ? tensor_adopt_channels_last(&features->level[i], component->context, values, &layout)
-                                     : COVER_ERROR_MEMORY;
+        cover_status status =
+            values ? tensor_adopt_channels_last(&features->level[i], component->context, values, &layout) : COVER_ERROR_MEMORY;
         if (status != COVER_OK) {
             memory_free(component->context, values);
             cover_features_destroy(features);
@@ -243,8 +244,8 @@ done:
 
 /* ---- backward */
 
-static cover_status read_gradients(float *values[LEVELS_MAX], struct component *component, const struct levels *levels, const struct tensor_layout *x,
-                                   const cover_tensor *const *gradients) {
+static cover_status read_gradients(float *values[LEVELS_MAX], struct component *component, const struct levels *levels,
+                                   const struct tensor_layout *x, const cover_tensor *const *gradients) {
     for (int i = 0; i < levels->count; i++) {
         if (!gradients[i]) continue;
         struct tensor_layout wanted = level_layout(&levels->at[i], x), given;

@@ -64,8 +64,8 @@ static void drop_old(struct component *component) {
     }
 }
 
-static cover_status build(struct prepared **made, struct component *component, prepared_builder *builder,
-                          const struct grid *grid, unsigned detail) {
+static cover_status build(struct prepared **made, struct component *component, prepared_builder *builder, const struct grid *grid,
+                          unsigned detail) {
     struct prepared *prepared = memory_zero(component->context, sizeof *prepared);
     if (!prepared) return COVER_ERROR_MEMORY;
     *prepared = (struct prepared){.kind = (const void *)builder, .grid = *grid, .detail = detail};
@@ -85,8 +85,7 @@ cover_status component_prepare(struct prepared **out, struct component *componen
     cover_status status = COVER_OK;
     pthread_mutex_lock(&component->lock);
     struct prepared **link = &component->programs;
-    while (*link && !((*link)->kind == (const void *)builder && (*link)->detail == detail &&
-                      grid_same(&(*link)->grid, grid)))
+    while (*link && !((*link)->kind == (const void *)builder && (*link)->detail == detail && grid_same(&(*link)->grid, grid)))
         link = &(*link)->next;
     struct prepared *prepared = *link;
     if (prepared) *link = prepared->next; /* to the front */
@@ -121,7 +120,8 @@ cover_status component_run(struct component *component, struct prepared *prepare
     if (own) {
         pthread_mutex_lock(&component->lock);
         if (component->gradient)
-            context->executor->add(prepared->session.program, component->gradient, component->gradient, own, component->parameters.floats);
+            context->executor->add(prepared->session.program, component->gradient, component->gradient, own,
+                                   component->parameters.floats);
         else component->gradient = own, own = NULL;
         pthread_mutex_unlock(&component->lock);
     }
@@ -143,7 +143,8 @@ static cover_status find(const struct component *component, const char *name, co
 }
 
 cover_status component_get(cover_tensor **value, const struct component *component, enum component_part part, const char *name) {
-    pthread_mutex_t *lock = (pthread_mutex_t *)&component->lock; /* who only looks waits, too: a backward pass may add its gradient */
+    pthread_mutex_t *lock =
+        (pthread_mutex_t *)&component->lock; /* who only looks waits, too: a backward pass may add its gradient */
     const struct parameter *row;
     if (!value) return fail(COVER_ERROR_ARGUMENT, "the out-parameter is NULL");
     TRY(find(component, name, &row));

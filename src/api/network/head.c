@@ -1,7 +1,7 @@
 /* The public head: VPA from the levels of two images (include/libcover/head.h), and the warp by a field. */
+#include "component.h"
 #include "core/method/cover.h"
 #include "io/weights/weights.h"
-#include "component.h"
 
 #include <libcover/head.h>
 
@@ -51,8 +51,8 @@ static void build_backward(struct prepared *prepared, struct component *componen
 static cover_status add_parameters(struct component *component) {
     struct settings *settings = &component->settings;
     struct settings given = *settings;
-    struct prepared smallest = {
-        .grid = backbone_grid(backbone_of(component->context, &settings->network), settings->network.dims, 1)};
+    struct prepared smallest = {.grid =
+                                    backbone_grid(backbone_of(component->context, &settings->network), settings->network.dims, 1)};
     settings->objective.pyramid = PYRAMID_ALL; /* `direct` leaves levels out, never parameters */
     component->parameters.context = component->context;
     graph_begin(&smallest.graph, component->context, &component->parameters);
@@ -213,8 +213,7 @@ static cover_status run_fields(float *field, struct component *component, const 
         struct run run = {0};
         set_levels(&run, pairs, n);
         status = component_run(component, prepared, &run, false);
-        if (status == COVER_OK)
-            memcpy(field + n * image, component_result(prepared, &run, 0), (size_t)image * sizeof *field);
+        if (status == COVER_OK) memcpy(field + n * image, component_result(prepared, &run, 0), (size_t)image * sizeof *field);
         session_end(&prepared->session, &run);
     }
     component_done(component, prepared);

@@ -30,8 +30,7 @@ static void free_operation(struct operation *operation) {
 static cover_status read_operand(struct operation *operation, const cover_tensor *tensor, const char *what) {
     int dims = cover_tensor_rank(tensor) - 2, i = operation->count++;
     struct tensor_layout *layout = &operation->layout[i];
-    if (dims != 2 && dims != 3)
-        return fail(COVER_ERROR_SHAPE, "%s: rank %d, but (N, C, [D,] H, W) is needed", what, dims + 2);
+    if (dims != 2 && dims != 3) return fail(COVER_ERROR_SHAPE, "%s: rank %d, but (N, C, [D,] H, W) is needed", what, dims + 2);
     TRY(tensor_layout(layout, tensor, dims, what));
     if (layout->images != operation->layout[0].images || !grid_same(&layout->grid, &operation->layout[0].grid))
         return fail(COVER_ERROR_SHAPE, "%s: its images or size differ from those of the others", what);
@@ -72,8 +71,8 @@ static void build_cosine(struct prepared *prepared, struct component *component)
 
 static void build_warp(struct prepared *prepared, struct component *component) {
     int source = operand(prepared, component, 0);
-    prepared->result[0] = graph_result(
-        &prepared->graph, graph_warp(&prepared->graph, source, operand(prepared, component, 1), COORDINATES_EXACT));
+    prepared->result[0] =
+        graph_result(&prepared->graph, graph_warp(&prepared->graph, source, operand(prepared, component, 1), COORDINATES_EXACT));
 }
 
 static cover_status run_operation(struct operation *operation, prepared_builder *builder, bool gradient) {

@@ -1,9 +1,9 @@
 /* Matching two image files (include/libcover/match.h). */
+#include "border.h"
 #include "core/base/convert.h"
 #include "core/base/files.h"
 #include "core/views/intensity.h"
 #include "io/image/image.h"
-#include "border.h"
 #include "matcher.h"
 
 #include <libcover/match.h>
@@ -15,9 +15,9 @@ struct match {
     cover_context *context;
     struct matcher matcher;
     struct image moving, fixed;
-    struct grid grid;     /* of the images */
-    float *raw;           /* the moving image as floats, its own intensities */
-    float *field;         /* cropped back to the images' size */
+    struct grid grid; /* of the images */
+    float *raw;       /* the moving image as floats, its own intensities */
+    float *field;     /* cropped back to the images' size */
 };
 
 static void to_float(float *values, const struct image *image, int64_t count) {
@@ -31,13 +31,16 @@ static cover_status check_images(struct match *match, const char *moving, const 
     const struct image *a = &match->moving, *b = &match->fixed;
     const struct settings *s = &match->matcher.settings;
     if (b->dims != s->network.dims)
-        return fail(COVER_ERROR_SHAPE, "%s: a %dD image, but the network was trained on %dD ones", fixed, b->dims, (int)s->network.dims);
+        return fail(COVER_ERROR_SHAPE, "%s: a %dD image, but the network was trained on %dD ones", fixed, b->dims,
+                    (int)s->network.dims);
     if (b->channels != s->network.channels)
         return fail(COVER_ERROR_SHAPE, "%s: %d channels, but the network takes %d", fixed, b->channels, (int)s->network.channels);
     if (a->dims != b->dims || a->channels != b->channels || memcmp(a->size, b->size, sizeof a->size) != 0)
-        return fail(COVER_ERROR_SHAPE, "%s: %lldx%lldx%lld with %d channels, but %s has %lldx%lldx%lld with %d; resample one "
-                    "of them first", moving, (long long)a->size[0], (long long)a->size[1], (long long)a->size[2], a->channels,
-                    fixed, (long long)b->size[0], (long long)b->size[1], (long long)b->size[2], b->channels);
+        return fail(COVER_ERROR_SHAPE,
+                    "%s: %lldx%lldx%lld with %d channels, but %s has %lldx%lldx%lld with %d; resample one "
+                    "of them first",
+                    moving, (long long)a->size[0], (long long)a->size[1], (long long)a->size[2], a->channels, fixed,
+                    (long long)b->size[0], (long long)b->size[1], (long long)b->size[2], b->channels);
     match->grid = (struct grid){.ndim = b->dims, .size = {b->size[0], b->size[1], b->size[2]}};
     return COVER_OK;
 }

@@ -2,9 +2,9 @@
  * other through the network as a team, in one arena, and its probabilities are added to the scores in the order of the jobs. */
 #include "inference.h"
 
-#include "core/method/supervised.h"
 #include "api/network/border.h"
 #include "api/network/component.h"
+#include "core/method/supervised.h"
 
 #include <math.h>
 #include <string.h>
@@ -74,7 +74,10 @@ static cover_status axis_create(struct axis *axis, cover_context *context, int64
 }
 
 static void list_flips(struct sweep *sweep, const struct settings *settings) {
-    unsigned all = settings->task.mirror == FLIP_OFF ? 0 : settings->task.mirror == FLIP_HORIZONTAL ? 4 : settings->network.dims == 3 ? 7 : 6;
+    unsigned all = settings->task.mirror == FLIP_OFF          ? 0
+                   : settings->task.mirror == FLIP_HORIZONTAL ? 4
+                   : settings->network.dims == 3              ? 7
+                                                              : 6;
     for (unsigned flips = 0; flips < 8; flips++)
         if ((flips & ~all) == 0) sweep->flips[sweep->flip_count++] = flips;
 }
@@ -82,7 +85,8 @@ static void list_flips(struct sweep *sweep, const struct settings *settings) {
 static cover_status sweep_windows(struct sweep *sweep, const struct grid *grid) {
     const struct component *component = &sweep->inference->component;
     const struct settings *settings = &component->settings;
-    struct grid window = settings_grid(&settings->views.crop, grid->ndim), padded = border_padded(grid, backbone_of(component->context, &settings->network)->multiple);
+    struct grid window = settings_grid(&settings->views.crop, grid->ndim),
+                padded = border_padded(grid, backbone_of(component->context, &settings->network)->multiple);
     list_flips(sweep, settings);
     sweep->jobs = sweep->flip_count;
     for (int a = 0; a < 3; a++) {
@@ -157,8 +161,8 @@ static void add_row(void *data, int64_t index) {
     float *logits = job_logits(sweep) + (mirrored(z, &axis[0], flips & 1) * axis[1].window + mirrored(y, &axis[1], flips & 2)) *
                                             axis[2].window * classes;
     float *scores = sweep->scores + ((start[0] + z) * axis[1].image + start[1] + y) * axis[2].image * classes;
-    float share = axis[0].weight[window[0] * axis[0].window + z] * axis[1].weight[window[1] * axis[1].window + y] /
-                  (float)sweep->flip_count;
+    float share =
+        axis[0].weight[window[0] * axis[0].window + z] * axis[1].weight[window[1] * axis[1].window + y] / (float)sweep->flip_count;
     for (int64_t x = 0; x < axis[2].window; x++) {
         int64_t at = start[2] + x;
         if (at < 0 || at >= axis[2].image) continue;
@@ -239,7 +243,8 @@ static cover_status run_jobs(struct sweep *sweep) {
 
 cover_status inference_run(struct inference *inference, float *scores, const float *image, const struct grid *grid) {
     struct component *component = &inference->component;
-    struct sweep sweep = {.inference = inference, .image = image, .scores = scores, .classes = (int)component->settings.task.classes};
+    struct sweep sweep = {
+        .inference = inference, .image = image, .scores = scores, .classes = (int)component->settings.task.classes};
     cover_status status;
     GO(sweep_windows(&sweep, grid));
     struct grid window = {.ndim = grid->ndim, .size = {sweep.axis[0].window, sweep.axis[1].window, sweep.axis[2].window}};

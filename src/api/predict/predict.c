@@ -29,7 +29,8 @@ static cover_status write_npy(struct job *job, const char *path, const float *sc
     char head[192];
     const uint16_t one = 1;
     int used = snprintf(head + 10, sizeof head - 10, "{'descr': '%cf4', 'fortran_order': False, 'shape': (%lld",
-                        *(const uint8_t *)&one ? '<' : '>', (long long)classes) + 10;
+                        *(const uint8_t *)&one ? '<' : '>', (long long)classes) +
+               10;
     int64_t count = classes * image->size[0] * image->size[1] * image->size[2];
     for (int a = 3 - image->dims; a < 3; a++)
         used += snprintf(head + used, sizeof head - (size_t)used, ", %lld", (long long)image->size[a]);
@@ -201,8 +202,11 @@ static cover_status summarise(const struct job *job, double seconds, char **summ
 cover_status cover_images_predict(char **summary, cover_context *context, const char *task, const char *input, const char *output,
                                   const cover_predict_options *given) {
     if (!context || !task || !input || !output) return fail(COVER_ERROR_ARGUMENT, "cover_images_predict: an argument is NULL");
-    struct job job = {.context = context, .output = output, .options = COVER_PREDICT_OPTIONS_INIT,
-                      .bad.context = context, .csv.context = context};
+    struct job job = {.context = context,
+                      .output = output,
+                      .options = COVER_PREDICT_OPTIONS_INIT,
+                      .bad.context = context,
+                      .csv.context = context};
     double start = seconds_now();
     TRY(options_read(&job.options, sizeof job.options, given, "cover_predict_options"));
     cover_status status;

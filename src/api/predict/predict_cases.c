@@ -143,8 +143,8 @@ static cover_status find_doubles(struct predict_cases *cases) {
     for (int64_t i = 1; i < cases->count && status == COVER_OK; i++) {
         const struct predict_case *before = sorted[i - 1];
         if (strcmp(before->name, sorted[i]->name) != 0 || strcmp(before->extension, sorted[i]->extension) != 0) continue;
-        sorted[i]->unusable = arena_print(&cases->plan.arena, "its result would have the name of that of %s; rename one of them",
-                                          before->files[0]);
+        sorted[i]->unusable =
+            arena_print(&cases->plan.arena, "its result would have the name of that of %s; rename one of them", before->files[0]);
         if (!sorted[i]->unusable) status = COVER_ERROR_MEMORY;
     }
     memory_free(context, sorted);

@@ -90,9 +90,11 @@ static cover_status check_image(const cover_predictor *predictor, const struct i
                     (long long)image->size[0], (long long)image->size[1], (long long)image->size[2], (int)settings->network.dims);
     int rule = predictor->about.rules.channels;
     if (rule ? image->channels != 1 && image->channels != 3 : image->channels != settings->network.channels)
-        return fail(COVER_ERROR_SHAPE, "%d channel%s, but the task was trained on %d%s; convert the image, or give its channels "
-                    "as CASE_0000, CASE_0001, ...", image->channels, image->channels == 1 ? "" : "s",
-                    rule ? rule : (int)settings->network.channels, rule ? " (grey and RGB are converted)" : "");
+        return fail(COVER_ERROR_SHAPE,
+                    "%d channel%s, but the task was trained on %d%s; convert the image, or give its channels "
+                    "as CASE_0000, CASE_0001, ...",
+                    image->channels, image->channels == 1 ? "" : "s", rule ? rule : (int)settings->network.channels,
+                    rule ? " (grey and RGB are converted)" : "");
     return COVER_OK;
 }
 
@@ -124,9 +126,9 @@ static cover_status label_create(const cover_predictor *predictor, struct image 
     return label->data ? COVER_OK : COVER_ERROR_MEMORY;
 }
 
-static void label_set(struct image *label, int64_t pixel, int64_t class) {
-    if (label->dtype == COVER_U8) ((uint8_t *)label->data)[pixel] = (uint8_t)class;
-    else ((uint16_t *)label->data)[pixel] = (uint16_t)class;
+static void label_set(struct image *label, int64_t pixel, int64_t value) {
+    if (label->dtype == COVER_U8) ((uint8_t *)label->data)[pixel] = (uint8_t)value;
+    else ((uint16_t *)label->data)[pixel] = (uint16_t)value;
 }
 
 static cover_status segment(const cover_predictor *predictor, const float *values, const struct grid *grid, float *scores,
@@ -226,7 +228,8 @@ static cover_status check_tensor(struct tensor_layout *layout, const cover_predi
                     IMAGE_MOST_CHANNELS);
     for (int a = 3 - dims; spacing_mm && a < 3; a++)
         if (!(spacing_mm[a] >= 0 && spacing_mm[a] < 1e6))
-            return fail(COVER_ERROR_ARGUMENT, "spacing_mm[%d] is %g; give millimetres, or 0 when it is not known", a, spacing_mm[a]);
+            return fail(COVER_ERROR_ARGUMENT, "spacing_mm[%d] is %g; give millimetres, or 0 when it is not known", a,
+                        spacing_mm[a]);
     return COVER_OK;
 }
 

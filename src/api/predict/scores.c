@@ -10,8 +10,8 @@
 static cover_status class_plane(float **plane, cover_context *context, const struct grid *to, const float *scores,
                                 const struct grid *from, int classes, int class) {
     int64_t pixels = grid_pixels(from);
-    struct image image = {.dtype = COVER_F32, .dims = from->ndim, .channels = 1,
-                          .size = {from->size[0], from->size[1], from->size[2]}};
+    struct image image = {
+        .dtype = COVER_F32, .dims = from->ndim, .channels = 1, .size = {from->size[0], from->size[1], from->size[2]}};
     float *own = image.data = memory_alloc(context, (size_t)pixels * sizeof *own);
     if (!own) return COVER_ERROR_MEMORY;
     for (int64_t p = 0; p < pixels; p++) own[p] = scores[p * classes + class];
@@ -27,11 +27,11 @@ cover_status scores_to_labels(uint16_t *labels, float *planes, cover_context *co
     cover_status status = COVER_OK;
     float *best = NULL, *plane = NULL;
     memset(labels, 0, (size_t)pixels * sizeof *labels);
-    for (int class = 0; class < classes; class++) {
-        GO(class_plane(&plane, context, to, scores, from, classes, class));
-        if (planes) memcpy(planes + class * pixels, plane, (size_t)pixels * sizeof *plane);
+    for (int c = 0; c < classes; c++) {
+        GO(class_plane(&plane, context, to, scores, from, classes, c));
+        if (planes) memcpy(planes + c * pixels, plane, (size_t)pixels * sizeof *plane);
         for (int64_t p = 0; best && p < pixels; p++)
-            if (plane[p] > best[p]) best[p] = plane[p], labels[p] = (uint16_t)class;
+            if (plane[p] > best[p]) best[p] = plane[p], labels[p] = (uint16_t)c;
         if (!best) best = plane;
         else memory_free(context, plane);
         plane = NULL;

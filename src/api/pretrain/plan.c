@@ -8,10 +8,19 @@
 
 static cover_plan plan_of(const struct engine *engine) {
     struct engine_bytes bytes = engine_bytes(engine);
-    return (cover_plan){.struct_size = sizeof(cover_plan), .ranks = 1, .same_bits = 1, .parameters = engine->model.parameters.total,
-                        .flops_per_step = engine_flops(engine), .weight_bytes = bytes.weights, .gradient_bytes = bytes.gradients,
-                        .optimiser_bytes = bytes.optimiser, .arena_bytes = bytes.arena_per_lane, .lanes = bytes.lanes,
-                        .packed_weight_bytes = bytes.packed, .sample_bytes = bytes.samples, .total_bytes = bytes.total};
+    return (cover_plan){.struct_size = sizeof(cover_plan),
+                        .ranks = 1,
+                        .same_bits = 1,
+                        .parameters = engine->model.parameters.total,
+                        .flops_per_step = engine_flops(engine),
+                        .weight_bytes = bytes.weights,
+                        .gradient_bytes = bytes.gradients,
+                        .optimiser_bytes = bytes.optimiser,
+                        .arena_bytes = bytes.arena_per_lane,
+                        .lanes = bytes.lanes,
+                        .packed_weight_bytes = bytes.packed,
+                        .sample_bytes = bytes.samples,
+                        .total_bytes = bytes.total};
 }
 
 cover_status cover_plan_compute(cover_plan *given, cover_context *context, const cover_config *config, int ranks) {
@@ -58,8 +67,8 @@ cover_status cover_plan_json(char **json, cover_context *context, const cover_pl
              "\"optimiser\": %llu, \"arena_per_lane\": %llu, \"lanes\": %d, \"packed_weights\": %llu, \"views\": %llu, "
              "\"total\": %llu}}",
              (long long)plan.parameters, plan.flops_per_step, (unsigned long long)plan.weight_bytes,
-             (unsigned long long)plan.gradient_bytes, (unsigned long long)plan.optimiser_bytes, (unsigned long long)plan.arena_bytes,
-             plan.lanes, (unsigned long long)plan.packed_weight_bytes, (unsigned long long)plan.sample_bytes,
-             (unsigned long long)plan.total_bytes);
+             (unsigned long long)plan.gradient_bytes, (unsigned long long)plan.optimiser_bytes,
+             (unsigned long long)plan.arena_bytes, plan.lanes, (unsigned long long)plan.packed_weight_bytes,
+             (unsigned long long)plan.sample_bytes, (unsigned long long)plan.total_bytes);
     return text_take(&text, json);
 }

@@ -70,7 +70,9 @@ static const struct run_kind kind = {
 cover_status cover_run_pretrain(cover_context *context, cover_dataset *dataset, const cover_config *config, const char *run,
                                 const cover_pretrain_options *given) {
     if (!context || !dataset || !config || !run) return fail(COVER_ERROR_ARGUMENT, "cover_run_pretrain: an argument is NULL");
-    struct pretraining made = {.job = {.kind = &kind, .context = context, .run = run}, .dataset = dataset, .config = config,
+    struct pretraining made = {.job = {.kind = &kind, .context = context, .run = run},
+                               .dataset = dataset,
+                               .config = config,
                                .options = COVER_PRETRAIN_OPTIONS_INIT};
     TRY(options_read(&made.options, sizeof made.options, given, "cover_pretrain_options"));
     made.job.resume = made.options.resume;

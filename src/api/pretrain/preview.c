@@ -17,7 +17,8 @@ static int64_t part_channels(int part, int channels, int ndim) { return part < 2
 static const struct tensor *input_of(const cover_trainer *trainer, const struct objective_picture *picture) {
     const struct graph *graph = &trainer->core.engine->model.graph;
     for (int t = 0; t < graph->tensor_count; t++)
-        if (graph->tensors[t].storage == STORAGE_INPUT && graph->tensors[t].index == picture->input && graph->tensors[t].parent == ABSENT)
+        if (graph->tensors[t].storage == STORAGE_INPUT && graph->tensors[t].index == picture->input &&
+            graph->tensors[t].parent == ABSENT)
             return &graph->tensors[t];
     return NULL;
 }
@@ -28,14 +29,18 @@ struct shown { /* one picture of one sample */
     float *values;
 };
 
-static cover_status show(struct shown *shown, const cover_trainer *trainer, const struct objective_picture *picture, const struct sample *sample,
-                         int number) {
+static cover_status show(struct shown *shown, const cover_trainer *trainer, const struct objective_picture *picture,
+                         const struct sample *sample, int number) {
     const struct tensor *input = input_of(trainer, picture);
-    if (!input) return fail(COVER_ERROR_INTERNAL, "objective %s: there is no input for its picture '%s'", trainer->objective->name, picture->name);
+    if (!input)
+        return fail(COVER_ERROR_INTERNAL, "objective %s: there is no input for its picture '%s'", trainer->objective->name,
+                    picture->name);
     const int64_t values = tensor_elements(input) / input->images;
-    memcpy(shown->shape, (int64_t[]){input->grid.size[0], input->grid.size[1], input->grid.size[2], input->channels}, sizeof shown->shape);
+    memcpy(shown->shape, (int64_t[]){input->grid.size[0], input->grid.size[1], input->grid.size[2], input->channels},
+           sizeof shown->shape);
     snprintf(shown->name, sizeof shown->name, "%d.%s", number, picture->name);
-    shown->values = memory_copy(trainer->core.context, sample->input[picture->input] + picture->image * values, (size_t)values * sizeof(float));
+    shown->values =
+        memory_copy(trainer->core.context, sample->input[picture->input] + picture->image * values, (size_t)values * sizeof(float));
     return shown->values ? COVER_OK : COVER_ERROR_MEMORY;
 }
 
@@ -62,11 +67,12 @@ cover_status preview_write(cover_trainer *trainer, const char *path) {
         GO(prefetch_redraw(trainer->core.prefetch, steps, k, &sample));
         for (const struct objective_picture *picture = trainer->objective->picture; picture->name; picture++, used++) {
             GO(show(&shown[used], trainer, picture, sample, k));
-            tensors[used] = (struct tensor_output){.name = shown[used].name, .type = TENSOR_F32, .rank = 4, .shape = shown[used].shape,
-                                                   .data = shown[used].values};
+            tensors[used] = (struct tensor_output){
+                .name = shown[used].name, .type = TENSOR_F32, .rank = 4, .shape = shown[used].shape, .data = shown[used].values};
         }
         snprintf(keys[k], sizeof keys[k], "%d.name", k);
-        snprintf(samples[k], sizeof samples[k], "%s", trainer->core.reader.name(trainer->core.reader.user, drawn_sample(trainer, k)));
+        snprintf(samples[k], sizeof samples[k], "%s",
+                 trainer->core.reader.name(trainer->core.reader.user, drawn_sample(trainer, k)));
         metadata[k] = (struct tensor_pair){keys[k], samples[k]};
     }
     snprintf(dataset, sizeof dataset, "%lld samples, content %.12s", (long long)trainer->core.reader.count, trainer->core.hash);
@@ -84,7 +90,8 @@ static cover_status read_part(struct preview *preview, struct tensor_file *file,
     if (!entry || entry->rank != 4 || entry->type != TENSOR_F32)
         return fail(COVER_ERROR_FORMAT, "preview.safetensors: %s is missing or misshapen", name);
     if (pair == 0 && part == 0) {
-        preview->grid = (struct grid){.ndim = entry->shape[0] > 1 ? 3 : 2, .size = {entry->shape[0], entry->shape[1], entry->shape[2]}};
+        preview->grid =
+            (struct grid){.ndim = entry->shape[0] > 1 ? 3 : 2, .size = {entry->shape[0], entry->shape[1], entry->shape[2]}};
         preview->channels = (int)entry->shape[3];
     }
     int64_t wanted = grid_pixels(&preview->grid) * part_channels(part, preview->channels, preview->grid.ndim);

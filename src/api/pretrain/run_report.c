@@ -2,10 +2,10 @@
  * of them; src/report draws the page. */
 #include "report/report.h"
 
-#include "core/base/files.h"
-#include "api/network/matcher.h"
-#include "preview.h"
 #include "api/finetune/task_preview.h"
+#include "api/network/matcher.h"
+#include "core/base/files.h"
+#include "preview.h"
 
 #include <libcover/report.h>
 
@@ -46,9 +46,12 @@ static cover_status predict(struct parts *parts, int k) {
     memcpy(matcher->views, parts->preview.pair[k].moving, (size_t)values * sizeof(float));
     memcpy(matcher->views + values, parts->preview.pair[k].fixed, (size_t)values * sizeof(float));
     TRY(matcher_run(matcher));
-    *pair = (struct report_pair){.name = parts->preview.pair[k].name,   .grid = parts->preview.grid,
-                                 .channels = parts->preview.channels,   .moving = parts->preview.pair[k].moving,
-                                 .fixed = parts->preview.pair[k].fixed, .truth = parts->preview.pair[k].field,
+    *pair = (struct report_pair){.name = parts->preview.pair[k].name,
+                                 .grid = parts->preview.grid,
+                                 .channels = parts->preview.channels,
+                                 .moving = parts->preview.pair[k].moving,
+                                 .fixed = parts->preview.pair[k].fixed,
+                                 .truth = parts->preview.pair[k].field,
                                  .mask = parts->preview.pair[k].mask};
     for (int i = 0; i < matcher->pair.levels; i++) {
         struct grid grid;
@@ -82,10 +85,11 @@ static cover_status predict_all(struct parts *parts, const char *run) {
     if (!saved) log_line(parts->context, COVER_LOG_INFO, "%s: nothing is saved yet, so the report has no view pairs", run);
     if (parts->preview.count == 0 || !saved) return COVER_OK;
     TRY(matcher_open(&parts->matcher, parts->context, run));
-    if (parts->matcher.settings.network.channels != parts->preview.channels || parts->matcher.settings.network.dims != parts->preview.grid.ndim)
+    if (parts->matcher.settings.network.channels != parts->preview.channels ||
+        parts->matcher.settings.network.dims != parts->preview.grid.ndim)
         return fail(COVER_ERROR_MISMATCH, "%s: the weights take %d channels in %dD, preview.safetensors has %d in %dD", run,
-                    (int)parts->matcher.settings.network.channels, (int)parts->matcher.settings.network.dims, parts->preview.channels,
-                    parts->preview.grid.ndim);
+                    (int)parts->matcher.settings.network.channels, (int)parts->matcher.settings.network.dims,
+                    parts->preview.channels, parts->preview.grid.ndim);
     TRY(matcher_prepare(&parts->matcher, &parts->preview.grid));
     for (int k = 0; k < parts->preview.count; k++) TRY(predict(parts, k));
     parts->report.pair = parts->pairs, parts->report.pairs = parts->preview.count;

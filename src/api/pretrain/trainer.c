@@ -13,7 +13,8 @@
 /* ---- the dataset */
 
 /* Refuse here, by the dataset's smallest image, what would fail in the middle of a run. */
-static cover_status check_dataset(const struct objective *objective, const struct settings *settings, const cover_dataset_info *info) {
+static cover_status check_dataset(const struct objective *objective, const struct settings *settings,
+                                  const cover_dataset_info *info) {
     if (info->samples < 1) return fail(COVER_ERROR_SHAPE, "the dataset is empty");
     if (info->dims != settings->network.dims)
         return fail(COVER_ERROR_SHAPE, "the dataset has %dD images, but dims=%d; use a preset for %dD", info->dims,
@@ -31,15 +32,20 @@ static cover_status check_dataset(const struct objective *objective, const struc
 
 static cover_status samples(const struct sample_maker **maker, struct trainer_core *core) {
     cover_trainer *trainer = (cover_trainer *)core;
-    if (!trainer->maker && !(trainer->maker = memory_zero(core->context, trainer->objective->maker_bytes))) return COVER_ERROR_MEMORY;
+    if (!trainer->maker && !(trainer->maker = memory_zero(core->context, trainer->objective->maker_bytes)))
+        return COVER_ERROR_MEMORY;
     *maker = trainer->maker;
     return trainer->objective->maker(trainer->maker, core->context, &core->settings, &core->reader);
 }
 static cover_status save(struct trainer_core *core, const char *path) { return core_write(core, path, NULL, 0); }
 
 static struct trainer_kind kind_of(const struct objective *objective) {
-    return (struct trainer_kind){.objective = objective->name, .foreign = "give one of this objective, or start a new run",
-                                 .sample = objective->sample, .model = objective->build, .samples = samples, .save = save};
+    return (struct trainer_kind){.objective = objective->name,
+                                 .foreign = "give one of this objective, or start a new run",
+                                 .sample = objective->sample,
+                                 .model = objective->build,
+                                 .samples = samples,
+                                 .save = save};
 }
 
 static cover_status create_bare(cover_trainer **made, cover_context *context, const cover_config *config,
@@ -81,8 +87,7 @@ static cover_status same_run(cover_context *context, const cover_config *config,
     return status;
 }
 
-cover_status cover_trainer_create(cover_trainer **out, cover_context *context, cover_dataset *dataset,
-                                  const cover_config *config) {
+cover_status cover_trainer_create(cover_trainer **out, cover_context *context, cover_dataset *dataset, const cover_config *config) {
     if (!out || !context || !dataset || !config) return fail(COVER_ERROR_ARGUMENT, "cover_trainer_create: an argument is NULL");
     cover_dataset_info info = COVER_DATASET_INFO_INIT;
     struct communicator *ranks = context->communicator;
@@ -119,12 +124,19 @@ cover_status cover_trainer_step(cover_step_report *given, cover_trainer *trainer
     const struct model *model = &trainer->core.engine->model;
     const int64_t count = made.sums.count;
     if (count == 0)
-        log_line(trainer->core.context, COVER_LOG_WARNING, "step %lld: no %s, so no update was made",
-                 (long long)trainer->core.step, trainer->objective->counts);
+        log_line(trainer->core.context, COVER_LOG_WARNING, "step %lld: no %s, so no update was made", (long long)trainer->core.step,
+                 trainer->objective->counts);
     const double loss = model_figures(model, made.sums.term, count, trainer->figures);
-    cover_step_report report = {.struct_size = sizeof report, .step = trainer->core.step, .loss = loss, .figure_count = model->terms,
-                                .figures = trainer->figures, .grad_norm = made.norm, .lr = made.rate, .seconds = made.seconds,
-                                .samples_per_second = (double)trainer->core.settings.common.batch / made.seconds, .count = count};
+    cover_step_report report = {.struct_size = sizeof report,
+                                .step = trainer->core.step,
+                                .loss = loss,
+                                .figure_count = model->terms,
+                                .figures = trainer->figures,
+                                .grad_norm = made.norm,
+                                .lr = made.rate,
+                                .seconds = made.seconds,
+                                .samples_per_second = (double)trainer->core.settings.common.batch / made.seconds,
+                                .count = count};
     report_write(given, &report, sizeof report);
     return COVER_OK;
 }

@@ -22,9 +22,7 @@ char *run_path(const struct run_job *job, const char *name) { return path_join(j
 
 /* ---- begin */
 
-static cover_status look_for_run(struct run_job *job) {
-    return job->resume ? COVER_OK : run_folder_unused(job->context, job->run);
-}
+static cover_status look_for_run(struct run_job *job) { return job->resume ? COVER_OK : run_folder_unused(job->context, job->run); }
 
 static cover_status open_folder(struct run_job *job) {
     TRY(folder_create(job->run));
@@ -41,8 +39,7 @@ static cover_status begin(struct run_job *job) {
         TRY(core_load(job->core, job->checkpoint));
         job->saved = job->core->step;
         if (job->writes) log_line(job->context, COVER_LOG_INFO, "%s: going on after step %lld", job->run, (long long)job->saved);
-    } else if (job->kind->fresh)
-        TRY(job->kind->fresh(job));
+    } else if (job->kind->fresh) TRY(job->kind->fresh(job));
     return run_by_writer(job, open_folder);
 }
 

@@ -9,8 +9,8 @@
 
 /* ---- life */
 
-cover_status core_begin(struct trainer_core *core, const struct trainer_kind *kind, cover_context *context, const cover_config *config,
-                        struct communicator *ranks) {
+cover_status core_begin(struct trainer_core *core, const struct trainer_kind *kind, cover_context *context,
+                        const cover_config *config, struct communicator *ranks) {
     core->kind = kind, core->context = context, core->ranks = ranks;
     TRY(config_expect(config, kind->task));
     TRY(cover_config_validate(config));
@@ -85,11 +85,19 @@ cover_status core_write(struct trainer_core *core, const char *path, const struc
     TRY(engine_fetch(engine));
     const char *json = cover_config_json(core->config);
     if (!json) return COVER_ERROR_MEMORY;
-    struct checkpoint checkpoint = {.step = core->step, .updates = engine->updates, .seed = core->settings.common.seed, .config = json,
-                                    .dataset_hash = core->hash, .objective = core->kind->objective,
+    struct checkpoint checkpoint = {.step = core->step,
+                                    .updates = engine->updates,
+                                    .seed = core->settings.common.seed,
+                                    .config = json,
+                                    .dataset_hash = core->hash,
+                                    .objective = core->kind->objective,
                                     .backbone = backbone_of(core->context, &core->settings.network)->name,
-                                    .parameters = &engine->model.parameters, .weights = engine->weights, .m = engine->m,
-                                    .v = engine->v, .states = states, .state_count = count};
+                                    .parameters = &engine->model.parameters,
+                                    .weights = engine->weights,
+                                    .m = engine->m,
+                                    .v = engine->v,
+                                    .states = states,
+                                    .state_count = count};
     return checkpoint_write(core->context, path, &checkpoint);
 }
 
@@ -100,8 +108,10 @@ static cover_status take(struct trainer_core *core, struct checkpoint_file *file
                     core->kind->objective, core->kind->foreign);
     TRY(config_resumes(core->config, file->path, file->config));
     if (core->dataset && strcmp(file->dataset_hash, core->hash) != 0)
-        return fail(COVER_ERROR_MISMATCH, "%s: the run was made with another dataset (content %.12s, not %.12s); give the "
-                    "dataset of the run, or start a new run", file->path, file->dataset_hash, core->hash);
+        return fail(COVER_ERROR_MISMATCH,
+                    "%s: the run was made with another dataset (content %.12s, not %.12s); give the "
+                    "dataset of the run, or start a new run",
+                    file->path, file->dataset_hash, core->hash);
     TRY(checkpoint_read(file, &engine->model.parameters, engine->weights, engine->m, engine->v));
     if (core->kind->load_states) TRY(core->kind->load_states(core, file));
     core->step = file->step, engine->updates = file->updates;

@@ -23,7 +23,7 @@ struct trainer_kind {
     cover_status (*load_states)(struct trainer_core *core, struct checkpoint_file *file); /* NULL: there are none */
 };
 
-struct trainer_core { /* the first member of each trainer */
+struct trainer_core {                /* the first member of each trainer */
     const struct trainer_kind *kind; /* lives as long */
     cover_context *context;
     struct communicator *ranks;   /* that share each batch; NULL = alone */
@@ -38,8 +38,8 @@ struct trainer_core { /* the first member of each trainer */
 };
 
 /* Settings that are not the kind's, or are not sound, are refused.  On error core_free() what is there. */
-cover_status core_begin(struct trainer_core *core, const struct trainer_kind *kind, cover_context *context, const cover_config *config,
-                        struct communicator *ranks);
+cover_status core_begin(struct trainer_core *core, const struct trainer_kind *kind, cover_context *context,
+                        const cover_config *config, struct communicator *ranks);
 /* Where samples come from. */
 void core_data(struct trainer_core *core, const cover_dataset *dataset, const cover_dataset_info *info);
 /* Engine with fresh weights, for this context's share of each batch. */

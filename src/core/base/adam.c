@@ -4,7 +4,12 @@
 #include <math.h>
 
 struct adam adam_update(int64_t step, double lr, double weight_decay, int64_t count) {
-    struct adam adam = {.lr = lr, .beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8, .weight_decay = weight_decay, .scale = 1.0 / (double)count,
+    struct adam adam = {.lr = lr,
+                        .beta1 = 0.9,
+                        .beta2 = 0.999,
+                        .epsilon = 1e-8,
+                        .weight_decay = weight_decay,
+                        .scale = 1.0 / (double)count,
                         .clip_epsilon = 1e-6};
     adam.correction1 = 1 - pow(adam.beta1, (double)step), adam.correction2 = 1 - pow(adam.beta2, (double)step);
     return adam;

@@ -27,16 +27,16 @@ static inline cover_status as_given(cover_status given, cover_status returned) {
 }
 #define fail(status, ...) as_given(status, fail(status, __VA_ARGS__))
 #define fail_in(status, ...) as_given(status, fail_in(status, __VA_ARGS__))
-#define TRY(call)                                                                                                      \
-    do {                                                                                                               \
-        cover_status try_status = (call);                                                                              \
-        if (try_status != COVER_OK) return try_status;                                                                 \
+#define TRY(call)                                                                                                                  \
+    do {                                                                                                                           \
+        cover_status try_status = (call);                                                                                          \
+        if (try_status != COVER_OK) return try_status;                                                                             \
     } while (0)
 /* The same where things must be released first: needs `cover_status status` and a label `done`. */
-#define GO(call)                                                                                                       \
-    do {                                                                                                               \
-        status = (call);                                                                                               \
-        if (status != COVER_OK) goto done;                                                                             \
+#define GO(call)                                                                                                                   \
+    do {                                                                                                                           \
+        status = (call);                                                                                                           \
+        if (status != COVER_OK) goto done;                                                                                         \
     } while (0)
 
 /* ---- option structs: known fields copied, unknown non-zero tails refused. */
@@ -111,7 +111,7 @@ struct cover_context { /* made in src/context.c */
     const struct executor *executor; /* graph/executor.h */
     struct device *device;           /* of that executor, NULL on the CPU */
     void *module;                    /* that the executor comes from, or NULL */
-    struct pool *pool; /* this context's own threads, made when first needed: context_pool() */
+    struct pool *pool;               /* this context's own threads, made when first needed: context_pool() */
     char *info;
     const struct added_row *added;     /* to the library's tables (added.h), NULL = none */
     struct communicator *communicator; /* with the other ranks, NULL = alone: cover_context_join() */

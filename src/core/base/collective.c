@@ -183,10 +183,8 @@ cover_status collective_broadcast_text(struct communicator *c, cover_context *co
     TRY(collective_broadcast(c, &bytes, sizeof bytes));
     char *first = NULL;
     cover_status status = COVER_OK;
-    if (bytes < 1 || bytes > MOST)
-        status = fail(COVER_ERROR_RANK, "rank 0 sends %llu bytes of text", (unsigned long long)bytes);
-    else if (!(first = memory_alloc(context, bytes)))
-        status = COVER_ERROR_MEMORY;
+    if (bytes < 1 || bytes > MOST) status = fail(COVER_ERROR_RANK, "rank 0 sends %llu bytes of text", (unsigned long long)bytes);
+    else if (!(first = memory_alloc(context, bytes))) status = COVER_ERROR_MEMORY;
     GO(collective_agree(c, status));
     if (c->rank == 0) memcpy(first, text, bytes);
     GO(collective_broadcast(c, first, bytes));

@@ -13,8 +13,7 @@ cover_status collective_agree(struct communicator *communicator, cover_status ow
 typedef void collective_add(const void *user, float *y, const float *a, const float *b, int64_t count);
 /* values become their sums over all ranks.  Each rank adds up its part of them, then the parts go round: bytes sent are
  * collective_sum_bytes() of them. */
-cover_status collective_sum(struct communicator *communicator, float *values, int64_t count, collective_add *add,
-                            const void *user);
+cover_status collective_sum(struct communicator *communicator, float *values, int64_t count, collective_add *add, const void *user);
 uint64_t collective_sum_bytes(int ranks, int64_t count);
 enum { COLLECTIVE_DOUBLES = 32 };
 cover_status collective_sum_doubles(struct communicator *communicator, double *values, int count);

@@ -9,10 +9,10 @@ enum { NOBODY = -1, COMMUNICATOR_CHUNK = 1 << 18 };
 
 struct communicator {
     int rank, ranks;
-    atomic_int failed; /* a rank is lost, or gave up: all work in common is over, and every call below says why */
+    atomic_int failed;       /* a rank is lost, or gave up: all work in common is over, and every call below says why */
     double deadline_seconds; /* how long work that shows no progress is waited for */
-    int lost;          /* the rank that is lost, NOBODY as long as all are there */
-    void *chunk;       /* COMMUNICATOR_CHUNK bytes, for collectives */
+    int lost;                /* the rank that is lost, NOBODY as long as all are there */
+    void *chunk;             /* COMMUNICATOR_CHUNK bytes, for collectives */
     /* Send to `to` and receive from `from` at once; either may be NOBODY.  Both sides know the sizes.  Returns when the buffers
      * are the caller's again; waits as long as the peers show signs of life.  One thread at a time. */
     cover_status (*exchange)(struct communicator *communicator, int to, const void *send, size_t send_bytes, int from,

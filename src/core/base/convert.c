@@ -31,14 +31,11 @@ float half_to_float(uint16_t half) {
 
 uint16_t float_to_half(float value) {
     uint32_t bits = float_bits(value), sign = bits >> 16 & 0x8000, magnitude = bits & 0x7fffffff, half;
-    if (magnitude > 0x7f800000u)
-        half = 0x7e00 | (magnitude >> 13 & 0x3ff); /* NaN, quiet */
-    else if (magnitude >= float_bits(65536.0f))
-        half = 0x7c00;
+    if (magnitude > 0x7f800000u) half = 0x7e00 | (magnitude >> 13 & 0x3ff); /* NaN, quiet */
+    else if (magnitude >= float_bits(65536.0f)) half = 0x7c00;
     else if (magnitude < float_bits(0x1p-14f)) /* the sum's last place is 2^-24, so adding rounds to subnormals */
         half = float_bits(bits_float(magnitude) + 0.5f) - float_bits(0.5f);
-    else
-        half = (magnitude + 0xfff + (magnitude >> 13 & 1) - (112u << 23)) >> 13;
+    else half = (magnitude + 0xfff + (magnitude >> 13 & 1) - (112u << 23)) >> 13;
     return (uint16_t)(sign | half);
 }
 
@@ -73,31 +70,31 @@ static inline int64_t round_into(float value, int64_t low, int64_t high, float l
 
 /* ---- runs: memory to wide and back */
 
-#define READ(name, type, wide_type, expression)                                                                        \
-    static void name(void *wide, const char *source, int64_t stride, int64_t count) {                                  \
-        wide_type *out = wide;                                                                                         \
-        if (stride == 1) {                                                                                             \
-            for (int64_t i = 0; i < count; i++) {                                                                      \
-                type x;                                                                                                \
-                memcpy(&x, source + i * (int64_t)sizeof x, sizeof x);                                                  \
-                out[i] = expression;                                                                                   \
-            }                                                                                                          \
-            return;                                                                                                    \
-        }                                                                                                              \
-        for (int64_t i = 0; i < count; i++) {                                                                          \
-            type x;                                                                                                    \
-            memcpy(&x, source + i * stride * (int64_t)sizeof x, sizeof x);                                             \
-            out[i] = expression;                                                                                       \
-        }                                                                                                              \
+#define READ(name, type, wide_type, expression)                                                                                    \
+    static void name(void *wide, const char *source, int64_t stride, int64_t count) {                                              \
+        wide_type *out = wide;                                                                                                     \
+        if (stride == 1) {                                                                                                         \
+            for (int64_t i = 0; i < count; i++) {                                                                                  \
+                type x;                                                                                                            \
+                memcpy(&x, source + i * (int64_t)sizeof x, sizeof x);                                                              \
+                out[i] = expression;                                                                                               \
+            }                                                                                                                      \
+            return;                                                                                                                \
+        }                                                                                                                          \
+        for (int64_t i = 0; i < count; i++) {                                                                                      \
+            type x;                                                                                                                \
+            memcpy(&x, source + i * stride * (int64_t)sizeof x, sizeof x);                                                         \
+            out[i] = expression;                                                                                                   \
+        }                                                                                                                          \
     }
-#define WRITE(name, type, wide_type, expression)                                                                       \
-    static void name(char *target, int64_t stride, const void *wide, int64_t count) {                                  \
-        const wide_type *in = wide;                                                                                    \
-        for (int64_t i = 0; i < count; i++) {                                                                          \
-            wide_type x = in[i];                                                                                       \
-            type y = (type)(expression);                                                                               \
-            memcpy(target + i * stride * (int64_t)sizeof y, &y, sizeof y);                                             \
-        }                                                                                                              \
+#define WRITE(name, type, wide_type, expression)                                                                                   \
+    static void name(char *target, int64_t stride, const void *wide, int64_t count) {                                              \
+        const wide_type *in = wide;                                                                                                \
+        for (int64_t i = 0; i < count; i++) {                                                                                      \
+            wide_type x = in[i];                                                                                                   \
+            type y = (type)(expression);                                                                                           \
+            memcpy(target + i * stride * (int64_t)sizeof y, &y, sizeof y);                                                         \
+        }                                                                                                                          \
     }
 #define CLAMP(x, low, high) ((x) < (low) ? (low) : (x) > (high) ? (high) : (x))
 
@@ -152,8 +149,7 @@ static const struct row {
     [COVER_F32] = {read_f32, read_f32, write_f32, NULL, NULL},
 };
 
-static void copy_run(char *target, int64_t target_stride, const char *source, int64_t source_stride, int64_t count,
-                     size_t bytes) {
+static void copy_run(char *target, int64_t target_stride, const char *source, int64_t source_stride, int64_t count, size_t bytes) {
     if (target_stride == 1 && source_stride == 1) {
         memmove(target, source, (size_t)count * bytes);
         return;
@@ -162,8 +158,8 @@ static void copy_run(char *target, int64_t target_stride, const char *source, in
         memcpy(target + i * target_stride * (int64_t)bytes, source + i * source_stride * (int64_t)bytes, bytes);
 }
 
-void convert_run(void *target, cover_dtype to, int64_t target_stride, const void *source, cover_dtype from,
-                 int64_t source_stride, int64_t count) {
+void convert_run(void *target, cover_dtype to, int64_t target_stride, const void *source, cover_dtype from, int64_t source_stride,
+                 int64_t count) {
     int64_t to_bytes = (int64_t)cover_dtype_bytes(to), from_bytes = (int64_t)cover_dtype_bytes(from);
     if (to == from) {
         copy_run(target, target_stride, source, source_stride, count, (size_t)to_bytes);
@@ -176,8 +172,7 @@ void convert_run(void *target, cover_dtype to, int64_t target_stride, const void
     for (int64_t done = 0; done < count; done += BLOCK) {
         int64_t block = count - done < BLOCK ? count - done : BLOCK;
         if (to == COVER_F32 && target_stride == 1 && (uintptr_t)target % sizeof(float) == 0) {
-            read((float *)target + done, (const char *)source + done * source_stride * from_bytes, source_stride,
-                 block);
+            read((float *)target + done, (const char *)source + done * source_stride * from_bytes, source_stride, block);
             continue; /* the common way in: no copy in between */
         }
         read(wide, (const char *)source + done * source_stride * from_bytes, source_stride, block);

@@ -9,8 +9,8 @@
 
 /* Strides in elements, of any sign; memory of any alignment.  To integers: half to even, saturating, NaN gives 0.
  * To floats: half to even, overflow gives infinity.  Every conversion rounds once. */
-void convert_run(void *target, cover_dtype to, int64_t target_stride, const void *source, cover_dtype from,
-                 int64_t source_stride, int64_t count);
+void convert_run(void *target, cover_dtype to, int64_t target_stride, const void *source, cover_dtype from, int64_t source_stride,
+                 int64_t count);
 
 /* The largest value of u8 and u16, in which images are stored; 0 for other types. */
 int dtype_integer_max(cover_dtype dtype);

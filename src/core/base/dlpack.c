@@ -29,9 +29,8 @@ _Static_assert(sizeof(void *) != 8 || sizeof(struct dl_managed_tensor) == 64, "D
 static const struct {
     uint8_t code, bits;
 } dl_types[] = {
-    [COVER_U8] = {CODE_UINT, 8},      [COVER_U16] = {CODE_UINT, 16},  [COVER_I16] = {CODE_INT, 16},
-    [COVER_I32] = {CODE_INT, 32},     [COVER_I64] = {CODE_INT, 64},   [COVER_F16] = {CODE_FLOAT, 16},
-    [COVER_BF16] = {CODE_BFLOAT, 16}, [COVER_F32] = {CODE_FLOAT, 32},
+    [COVER_U8] = {CODE_UINT, 8},  [COVER_U16] = {CODE_UINT, 16},  [COVER_I16] = {CODE_INT, 16},     [COVER_I32] = {CODE_INT, 32},
+    [COVER_I64] = {CODE_INT, 64}, [COVER_F16] = {CODE_FLOAT, 16}, [COVER_BF16] = {CODE_BFLOAT, 16}, [COVER_F32] = {CODE_FLOAT, 32},
 };
 enum { DL_TYPES = sizeof dl_types / sizeof *dl_types };
 
@@ -43,19 +42,17 @@ static void delete_managed(void *user, void *data) {
 
 cover_status cover_tensor_from_dlpack(cover_tensor **out, cover_context *context, void *given) {
     struct dl_managed_tensor *managed = given;
-    if (!out || !context || !managed)
-        return fail(COVER_ERROR_ARGUMENT, "cover_tensor_from_dlpack: an argument is NULL");
+    if (!out || !context || !managed) return fail(COVER_ERROR_ARGUMENT, "cover_tensor_from_dlpack: an argument is NULL");
     const struct dl_tensor *dl = &managed->tensor;
     if (dl->device.type != DEVICE_CPU && dl->device.type != DEVICE_CUDA_HOST)
         return fail(COVER_ERROR_UNSUPPORTED, "DLPack: the tensor is on device type %d; move it to the CPU first",
                     (int)dl->device.type);
     int dtype = 0;
-    while (dtype < DL_TYPES && (dl_types[dtype].code != dl->dtype.code || dl_types[dtype].bits != dl->dtype.bits))
-        dtype++;
+    while (dtype < DL_TYPES && (dl_types[dtype].code != dl->dtype.code || dl_types[dtype].bits != dl->dtype.bits)) dtype++;
     if (dtype == DL_TYPES || dl->dtype.lanes != 1)
         return fail(COVER_ERROR_UNSUPPORTED,
-                    "DLPack: type code %d with %d bits and %d lanes is not taken; convert to float32 first",
-                    dl->dtype.code, dl->dtype.bits, dl->dtype.lanes);
+                    "DLPack: type code %d with %d bits and %d lanes is not taken; convert to float32 first", dl->dtype.code,
+                    dl->dtype.bits, dl->dtype.lanes);
     if (!dl->data) return fail(COVER_ERROR_ARGUMENT, "DLPack: the tensor has no data");
     return cover_tensor_adopt(out, context, (cover_dtype)dtype, dl->ndim, dl->shape, dl->strides,
                               (char *)dl->data + dl->byte_offset, delete_managed, managed);
@@ -71,7 +68,8 @@ static void delete_handed_over(struct dl_managed_tensor *managed) {
 cover_status cover_tensor_to_dlpack(void **out, cover_tensor *tensor) {
     if (!out || !tensor) return fail(COVER_ERROR_ARGUMENT, "cover_tensor_to_dlpack: an argument is NULL");
     if (tensor->read_only)
-        return fail(COVER_ERROR_UNSUPPORTED, "DLPack: the tensor is a view of memory that is only read; copy it into another first");
+        return fail(COVER_ERROR_UNSUPPORTED,
+                    "DLPack: the tensor is a view of memory that is only read; copy it into another first");
     struct dl_managed_tensor *managed = memory_zero(tensor->context, sizeof *managed);
     if (!managed) return COVER_ERROR_MEMORY;
     struct dl_tensor *dl = &managed->tensor;

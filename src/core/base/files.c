@@ -31,8 +31,8 @@ cover_status file_read(cover_context *context, const char *path, uint64_t limit_
         goto done;
     }
     if (limit_bytes && (uint64_t)about.st_size > limit_bytes) {
-        status = fail(COVER_ERROR_FORMAT, "%s: %lld bytes, but at most %llu are taken here", path,
-                      (long long)about.st_size, (unsigned long long)limit_bytes);
+        status = fail(COVER_ERROR_FORMAT, "%s: %lld bytes, but at most %llu are taken here", path, (long long)about.st_size,
+                      (unsigned long long)limit_bytes);
         goto done;
     }
     data = memory_alloc(context, (size_t)about.st_size + 1);
@@ -82,7 +82,8 @@ cover_status temporary_beside(char **name, int *descriptor, cover_context *conte
 cover_status replacement_begin(struct replacement *file, cover_context *context, const char *path) {
     *file = (struct replacement){.descriptor = -1};
     file->path = memory_text(context, path);
-    const cover_status status = file->path ? temporary_beside(&file->temporary, &file->descriptor, context, path) : COVER_ERROR_MEMORY;
+    const cover_status status =
+        file->path ? temporary_beside(&file->temporary, &file->descriptor, context, path) : COVER_ERROR_MEMORY;
     if (status != COVER_OK) replacement_abandon(file, context);
     return status;
 }
@@ -122,8 +123,7 @@ cover_status replacement_commit(struct replacement *file, cover_context *context
     if (fsync(file->descriptor) != 0) status = system_error(file->path, "cannot be written");
     if (close(file->descriptor) != 0 && status == COVER_OK) status = system_error(file->path, "cannot be written");
     file->descriptor = -1;
-    if (status == COVER_OK && rename(file->temporary, file->path) != 0)
-        status = system_error(file->path, "cannot be replaced");
+    if (status == COVER_OK && rename(file->temporary, file->path) != 0) status = system_error(file->path, "cannot be replaced");
     if (status == COVER_OK) {
         memory_free(context, file->temporary);
         file->temporary = NULL;

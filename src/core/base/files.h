@@ -28,7 +28,7 @@ bool folder_exists(const char *path);
 char *path_join(cover_context *context, const char *folder, const char *name);
 /* A file in the folder of the shared library (or the program) that this code lies in. */
 cover_status path_beside_library(char *path, size_t bytes, const char *name);
-const char *path_name(const char *path); /* behind the last slash */
+const char *path_name(const char *path);               /* behind the last slash */
 bool has_suffix(const char *text, const char *suffix); /* ignores case */
 
 #endif

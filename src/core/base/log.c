@@ -42,8 +42,8 @@ void log_line(cover_context *context, cover_log_level level, const char *format,
     callback_leave(context, turn);
 }
 
-cover_status progress_call(cover_context *context, cover_progress_fn *progress, void *user, int64_t done,
-                           int64_t total, const char *what) {
+cover_status progress_call(cover_context *context, cover_progress_fn *progress, void *user, int64_t done, int64_t total,
+                           const char *what) {
     int stop = 0;
     if (progress) {
         const struct callback_turn turn = callback_enter(context);

@@ -31,7 +31,9 @@ void memory_free(cover_context *context, void *memory) {
 
 bool array_grow(cover_context *context, void *array, int64_t *capacity, int64_t need, size_t element) {
     if (need <= *capacity) return true;
-    const int64_t twice = *capacity < INT64_MAX / 2 ? *capacity * 2 : INT64_MAX, room = twice > need ? twice : need > 16 ? need : 16;
+    const int64_t twice = *capacity < INT64_MAX / 2 ? *capacity * 2 : INT64_MAX, room = twice > need ? twice
+                                                                                        : need > 16  ? need
+                                                                                                     : 16;
     int64_t bytes;
     if (!multiply(room, (int64_t)element, &bytes)) {
         fail(COVER_ERROR_MEMORY, "out of memory: %lld elements of %zu bytes", (long long)room, element);

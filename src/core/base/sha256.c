@@ -11,14 +11,13 @@
 
 /* First 32 bits of the fractional parts of the cube roots of the first 64 primes (section 4.2.2). */
 static const uint32_t round_constants[64] __attribute__((aligned(16))) = {
-    0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4, 0xab1c5ed5,
-    0xd807aa98, 0x12835b01, 0x243185be, 0x550c7dc3, 0x72be5d74, 0x80deb1fe, 0x9bdc06a7, 0xc19bf174,
-    0xe49b69c1, 0xefbe4786, 0x0fc19dc6, 0x240ca1cc, 0x2de92c6f, 0x4a7484aa, 0x5cb0a9dc, 0x76f988da,
-    0x983e5152, 0xa831c66d, 0xb00327c8, 0xbf597fc7, 0xc6e00bf3, 0xd5a79147, 0x06ca6351, 0x14292967,
-    0x27b70a85, 0x2e1b2138, 0x4d2c6dfc, 0x53380d13, 0x650a7354, 0x766a0abb, 0x81c2c92e, 0x92722c85,
-    0xa2bfe8a1, 0xa81a664b, 0xc24b8b70, 0xc76c51a3, 0xd192e819, 0xd6990624, 0xf40e3585, 0x106aa070,
-    0x19a4c116, 0x1e376c08, 0x2748774c, 0x34b0bcb5, 0x391c0cb3, 0x4ed8aa4a, 0x5b9cca4f, 0x682e6ff3,
-    0x748f82ee, 0x78a5636f, 0x84c87814, 0x8cc70208, 0x90befffa, 0xa4506ceb, 0xbef9a3f7, 0xc67178f2};
+    0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4, 0xab1c5ed5, 0xd807aa98, 0x12835b01,
+    0x243185be, 0x550c7dc3, 0x72be5d74, 0x80deb1fe, 0x9bdc06a7, 0xc19bf174, 0xe49b69c1, 0xefbe4786, 0x0fc19dc6, 0x240ca1cc,
+    0x2de92c6f, 0x4a7484aa, 0x5cb0a9dc, 0x76f988da, 0x983e5152, 0xa831c66d, 0xb00327c8, 0xbf597fc7, 0xc6e00bf3, 0xd5a79147,
+    0x06ca6351, 0x14292967, 0x27b70a85, 0x2e1b2138, 0x4d2c6dfc, 0x53380d13, 0x650a7354, 0x766a0abb, 0x81c2c92e, 0x92722c85,
+    0xa2bfe8a1, 0xa81a664b, 0xc24b8b70, 0xc76c51a3, 0xd192e819, 0xd6990624, 0xf40e3585, 0x106aa070, 0x19a4c116, 0x1e376c08,
+    0x2748774c, 0x34b0bcb5, 0x391c0cb3, 0x4ed8aa4a, 0x5b9cca4f, 0x682e6ff3, 0x748f82ee, 0x78a5636f, 0x84c87814, 0x8cc70208,
+    0x90befffa, 0xa4506ceb, 0xbef9a3f7, 0xc67178f2};
 
 static inline uint32_t rotate(uint32_t x, int bits) { return x >> bits | x << (32 - bits); }
 
@@ -68,8 +67,7 @@ bool sha256_has_extension(void) {
 }
 
 /* Equals sha256_blocks_plain.  The instructions want the state as (a b e f) and (c d g h), and do two rounds each. */
-__attribute__((target("sha,sse4.1,ssse3"))) void sha256_blocks_extension(uint32_t state[8], const uint8_t *data,
-                                                                         size_t count) {
+__attribute__((target("sha,sse4.1,ssse3"))) void sha256_blocks_extension(uint32_t state[8], const uint8_t *data, size_t count) {
     const __m128i swap = _mm_set_epi64x(0x0c0d0e0f08090a0b, 0x0405060700010203);
     __m128i low = _mm_shuffle_epi32(_mm_loadu_si128((const __m128i *)state), 0xb1);        /* b a d c */
     __m128i high = _mm_shuffle_epi32(_mm_loadu_si128((const __m128i *)(state + 4)), 0x1b); /* h g f e */
@@ -83,8 +81,8 @@ __attribute__((target("sha,sse4.1,ssse3"))) void sha256_blocks_extension(uint32_
                 *now = _mm_shuffle_epi8(_mm_loadu_si128((const __m128i *)(data + 16 * t)), swap);
             } else {
                 __m128i previous = w[(t + 3) & 3];
-                __m128i sum = _mm_add_epi32(_mm_sha256msg1_epu32(*now, w[(t + 1) & 3]),
-                                            _mm_alignr_epi8(previous, w[(t + 2) & 3], 4));
+                __m128i sum =
+                    _mm_add_epi32(_mm_sha256msg1_epu32(*now, w[(t + 1) & 3]), _mm_alignr_epi8(previous, w[(t + 2) & 3], 4));
                 *now = _mm_sha256msg2_epu32(sum, previous);
             }
             __m128i words = _mm_add_epi32(*now, _mm_load_si128((const __m128i *)(round_constants + 4 * t)));
@@ -101,15 +99,13 @@ __attribute__((target("sha,sse4.1,ssse3"))) void sha256_blocks_extension(uint32_
 }
 #else
 bool sha256_has_extension(void) { return false; }
-void sha256_blocks_extension(uint32_t state[8], const uint8_t *data, size_t count) {
-    sha256_blocks_plain(state, data, count);
-}
+void sha256_blocks_extension(uint32_t state[8], const uint8_t *data, size_t count) { sha256_blocks_plain(state, data, count); }
 #endif
 
 void sha256_begin(struct sha256 *hash) {
-    *hash = (struct sha256){
-        .state = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19},
-        .blocks = sha256_has_extension() ? sha256_blocks_extension : sha256_blocks_plain};
+    *hash =
+        (struct sha256){.state = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19},
+                        .blocks = sha256_has_extension() ? sha256_blocks_extension : sha256_blocks_plain};
 }
 
 void sha256_add(struct sha256 *hash, const void *data, size_t bytes) {

@@ -31,20 +31,17 @@ const char *tensor_shape_text(char *text, int rank, const int64_t *shape) {
 static bool multiply_signed(int64_t a, int64_t b, int64_t *product) { return !__builtin_mul_overflow(a, b, product); }
 
 /* Fill a tensor's dtype, shape and strides after checking them; *bytes: what a contiguous one takes. */
-static cover_status describe(cover_tensor *tensor, cover_context *context, cover_dtype dtype, int rank,
-                             const int64_t *shape, const int64_t *strides, int64_t *bytes) {
+static cover_status describe(cover_tensor *tensor, cover_context *context, cover_dtype dtype, int rank, const int64_t *shape,
+                             const int64_t *strides, int64_t *bytes) {
     if (!context || !shape) return fail(COVER_ERROR_ARGUMENT, "tensor: context and shape may not be NULL");
-    if (!known_dtype(dtype))
-        return fail(COVER_ERROR_ARGUMENT, "tensor: dtype %d is not one of cover_dtype", (int)dtype);
-    if (rank < 1 || rank > COVER_MAX_RANK)
-        return fail(COVER_ERROR_ARGUMENT, "tensor: rank is %d; use 1..%d", rank, COVER_MAX_RANK);
+    if (!known_dtype(dtype)) return fail(COVER_ERROR_ARGUMENT, "tensor: dtype %d is not one of cover_dtype", (int)dtype);
+    if (rank < 1 || rank > COVER_MAX_RANK) return fail(COVER_ERROR_ARGUMENT, "tensor: rank is %d; use 1..%d", rank, COVER_MAX_RANK);
     *tensor = (cover_tensor){.context = context, .dtype = dtype, .rank = rank};
     char text[128];
     int64_t dense = 1, element = (int64_t)dtypes[dtype].bytes, low = 0, high = 0;
     for (int i = rank - 1; i >= 0; i--) {
         if (shape[i] < 1)
-            return fail(COVER_ERROR_SHAPE, "tensor: shape %s: every size must be at least 1",
-                        tensor_shape_text(text, rank, shape));
+            return fail(COVER_ERROR_SHAPE, "tensor: shape %s: every size must be at least 1", tensor_shape_text(text, rank, shape));
         int64_t extent;
         tensor->shape[i] = shape[i];
         tensor->strides[i] = strides ? strides[i] : dense;
@@ -62,8 +59,7 @@ static cover_status describe(cover_tensor *tensor, cover_context *context, cover
 
 static void release_own(void *user, void *data) { memory_free(user, data); }
 
-cover_status cover_tensor_create(cover_tensor **out, cover_context *context, cover_dtype dtype, int rank,
-                                 const int64_t *shape) {
+cover_status cover_tensor_create(cover_tensor **out, cover_context *context, cover_dtype dtype, int rank, const int64_t *shape) {
     if (!out) return fail(COVER_ERROR_ARGUMENT, "cover_tensor_create: the out-parameter is NULL");
     cover_tensor tensor;
     int64_t bytes;
@@ -75,21 +71,20 @@ cover_status cover_tensor_create(cover_tensor **out, cover_context *context, cov
     return status;
 }
 
-cover_status cover_tensor_wrap(cover_tensor **out, cover_context *context, cover_dtype dtype, int rank,
-                               const int64_t *shape, const int64_t *strides, void *data) {
+cover_status cover_tensor_wrap(cover_tensor **out, cover_context *context, cover_dtype dtype, int rank, const int64_t *shape,
+                               const int64_t *strides, void *data) {
     return cover_tensor_adopt(out, context, dtype, rank, shape, strides, data, NULL, NULL);
 }
 
-cover_status cover_tensor_view(cover_tensor **out, cover_context *context, cover_dtype dtype, int rank,
-                               const int64_t *shape, const int64_t *strides, const void *data) {
+cover_status cover_tensor_view(cover_tensor **out, cover_context *context, cover_dtype dtype, int rank, const int64_t *shape,
+                               const int64_t *strides, const void *data) {
     TRY(cover_tensor_wrap(out, context, dtype, rank, shape, strides, (void *)data)); /* read_only keeps what the cast takes away */
     (*out)->read_only = true;
     return COVER_OK;
 }
 
-cover_status cover_tensor_adopt(cover_tensor **out, cover_context *context, cover_dtype dtype, int rank,
-                                const int64_t *shape, const int64_t *strides, void *data,
-                                void (*release)(void *user, void *data), void *user) {
+cover_status cover_tensor_adopt(cover_tensor **out, cover_context *context, cover_dtype dtype, int rank, const int64_t *shape,
+                                const int64_t *strides, void *data, void (*release)(void *user, void *data), void *user) {
     if (!out || !data) return fail(COVER_ERROR_ARGUMENT, "tensor: out-parameter and data may not be NULL");
     cover_tensor tensor;
     int64_t bytes;
@@ -131,8 +126,7 @@ static int merge_axes(struct axis axes[COVER_MAX_RANK], const cover_tensor *targ
         if (last && multiply_signed(next.target, next.size, &target_run) && target_run == last->target &&
             multiply_signed(next.source, next.size, &source_run) && source_run == last->source)
             *last = (struct axis){last->size * next.size, next.target, next.source};
-        else
-            axes[count++] = next;
+        else axes[count++] = next;
     }
     if (!count) axes[count++] = (struct axis){1, 1, 1};
     return count;
@@ -165,8 +159,7 @@ cover_status cover_tensor_copy(cover_tensor *target, const cover_tensor *source)
     if (target->rank != source->rank || memcmp(target->shape, source->shape, sizeof target->shape) != 0) {
         char to[128], from[128];
         return fail(COVER_ERROR_SHAPE, "cover_tensor_copy: the target is %s, but the source is %s",
-                    tensor_shape_text(to, target->rank, target->shape),
-                    tensor_shape_text(from, source->rank, source->shape));
+                    tensor_shape_text(to, target->rank, target->shape), tensor_shape_text(from, source->rank, source->shape));
     }
     copy_elements(target, source);
     return COVER_OK;
@@ -181,9 +174,8 @@ cover_status tensor_layout(struct tensor_layout *layout, const cover_tensor *ten
         return fail(COVER_ERROR_SHAPE, "%s: shape %s; (C, %sH, W) or (N, C, %sH, W) is expected for %dD images", what,
                     tensor_shape_text(text, rank, tensor->shape), dims == 3 ? "D, " : "", dims == 3 ? "D, " : "", dims);
     }
-    *layout = (struct tensor_layout){.images = batch ? tensor->shape[0] : 1,
-                                     .channels = tensor->shape[batch],
-                                     .grid = {.ndim = dims, .size = {1, 1, 1}}};
+    *layout = (struct tensor_layout){
+        .images = batch ? tensor->shape[0] : 1, .channels = tensor->shape[batch], .grid = {.ndim = dims, .size = {1, 1, 1}}};
     for (int i = 0; i < dims; i++) layout->grid.size[3 - dims + i] = tensor->shape[batch + 1 + i];
     return COVER_OK;
 }

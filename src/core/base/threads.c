@@ -62,8 +62,8 @@ cover_status pool_create(struct pool **out, cover_context *context, int threads)
         *worker = (struct worker){.pool = pool, .index = pool->threads};
         if (pthread_create(&worker->thread, NULL, work, worker) != 0) {
             pool_destroy(pool);
-            return fail(COVER_ERROR_MEMORY, "thread %d of %d could not be started; ask for fewer threads",
-                        worker->index + 1, threads);
+            return fail(COVER_ERROR_MEMORY, "thread %d of %d could not be started; ask for fewer threads", worker->index + 1,
+                        threads);
         }
     }
     *out = pool;

@@ -10,9 +10,15 @@ static struct conv_use use_of(const struct graph *graph, const struct node *node
     const struct tensor *first = &graph->tensors[node->input[0]];
     const int row = node_weights(graph, node);
     const struct parameter *weights = &graph->parameters->rows[row];
-    struct conv_use use = {.row = row, .grid = first->grid, .images = first->images * samples, .c_in = weights->shape[1],
-                           .c_out = weights->shape[0], .kernel = node->attributes.conv.kernel, .forward = node->op == OP_conv,
-                           .grad_data = node->op == OP_conv_grad_data, .grad_weights = node->op == OP_conv_grad_weights};
+    struct conv_use use = {.row = row,
+                           .grid = first->grid,
+                           .images = first->images * samples,
+                           .c_in = weights->shape[1],
+                           .c_out = weights->shape[0],
+                           .kernel = node->attributes.conv.kernel,
+                           .forward = node->op == OP_conv,
+                           .grad_data = node->op == OP_conv_grad_data,
+                           .grad_weights = node->op == OP_conv_grad_weights};
     int second = ABSENT;
     if (use.grad_data) {
         second = node->output[1];

@@ -10,7 +10,7 @@
 struct conv_use {
     int row; /* of the weights */
     struct grid grid;
-    int images;                  /* 0 where the caller takes one at a time */
+    int images;                    /* 0 where the caller takes one at a time */
     int64_t c_in, c_second, c_out; /* c_in: of both sources together; c_second: of the second, 0 = there is none */
     int kernel;
     enum element x, y;

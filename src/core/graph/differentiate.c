@@ -15,12 +15,14 @@ struct again {
 struct adjoint {
     struct graph *graph;
     int forward_tensors;
-    int *gradient;      /* of each forward tensor */
-    bool *wanted;       /* depends on a parameter that is not frozen */
+    int *gradient; /* of each forward tensor */
+    bool *wanted;  /* depends on a parameter that is not frozen */
     struct again *again;
 };
 
-struct graph *adjoint_graph(struct adjoint *adjoint) { return adjoint->graph; }
+struct graph *adjoint_graph(struct adjoint *adjoint) {
+    return adjoint->graph;
+}
 bool adjoint_wanted(const struct adjoint *adjoint, int tensor) { return adjoint->wanted[tensor]; }
 
 /* Gradients of the images of a tensor become one: they are written where the whole one lies. */
@@ -99,8 +101,7 @@ static int again_now(struct adjoint *adjoint, int tensor) {
     int producer = graph->tensors[tensor].producer, out[NODE_OUTPUTS];
     struct node node = graph->nodes[producer];
     int inputs[NODE_INPUTS]; /* they may have to be computed again too */
-    for (int i = 0; i < NODE_INPUTS; i++)
-        inputs[i] = node.input[i] == ABSENT ? ABSENT : adjoint_again(adjoint, node.input[i]);
+    for (int i = 0; i < NODE_INPUTS; i++) inputs[i] = node.input[i] == ABSENT ? ABSENT : adjoint_again(adjoint, node.input[i]);
     graph_node(graph, node.op, inputs, &node.attributes, out);
     return out[0];
 }

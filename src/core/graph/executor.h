@@ -12,7 +12,7 @@
 struct program; /* a prepared graph: plan, primitives, packed weights; shared by all lanes */
 
 enum { RUN_INPUTS = GRAPH_INPUTS };
-struct run { /* one lane's way through a program */
+struct run {                        /* one lane's way through a program */
     const float *input[RUN_INPUTS]; /* of each graph_input(), channels last */
     const float *parameters;        /* the flat buffer that program_pack() was given */
     float *gradient;                /* flat, same layout; parameters without gradient are left alone.  NULL in inference */
@@ -73,7 +73,7 @@ extern const struct executor executor_cpu;
 
 /* Run a program once with a team of `team` of the context's threads and wait: forward passes outside the trainer.
  * run's inputs, parameters, gradient, arena and check are the caller's; the rest is set here. */
-cover_status run_once(cover_context *context, const struct executor *executor, const struct program *program,
-                      struct run *run, int team);
+cover_status run_once(cover_context *context, const struct executor *executor, const struct program *program, struct run *run,
+                      int team);
 
 #endif

@@ -10,7 +10,7 @@ const struct op_row op_rows[OP_COUNT] = {
 #define IN_PLACE OP_IN_PLACE
 #define NORMALISES OP_NORMALISES
 #define OP(name, inputs, outputs, optional, normalised, flags, text) {#name, text, inputs, outputs, optional, normalised, flags},
-#define BACKWARD(name, inputs, outputs, optional, normalised, flags, text) \
+#define BACKWARD(name, inputs, outputs, optional, normalised, flags, text)                                                         \
     OP(name, inputs, outputs, optional, normalised, (flags) | OP_GRADIENT, text)
 #include "ops.def"
 };
@@ -59,8 +59,13 @@ static int add_tensor(struct graph *graph, const struct tensor *tensor, const ch
 int graph_input(struct graph *graph, const char *name, int images, const struct grid *grid, int64_t channels) {
     if (graph->status == COVER_OK && graph->inputs == GRAPH_INPUTS)
         graph->status = fail(COVER_ERROR_INTERNAL, "graph: more than %d inputs: %s", GRAPH_INPUTS, name);
-    struct tensor tensor = {.images = images, .grid = *grid, .channels = channels, .storage = STORAGE_INPUT,
-                            .index = graph->inputs, .parent = ABSENT, .producer = ABSENT};
+    struct tensor tensor = {.images = images,
+                            .grid = *grid,
+                            .channels = channels,
+                            .storage = STORAGE_INPUT,
+                            .index = graph->inputs,
+                            .parent = ABSENT,
+                            .producer = ABSENT};
     int made = add_tensor(graph, &tensor, name);
     if (made != ABSENT) graph->inputs++;
     return made;
@@ -73,8 +78,13 @@ int graph_parameter(struct graph *graph, const char *name, int rank, const int64
     if ((graph->status = parameters_add(graph->parameters, name, rank, shape, fan_in, init, &row)) != COVER_OK) return ABSENT;
     for (int i = 0; i < graph->tensor_count; i++)
         if (graph->tensors[i].storage == STORAGE_PARAMETER && graph->tensors[i].index == row) return i;
-    struct tensor tensor = {.images = 1, .grid = {2, {1, 1, 1}}, .channels = graph->parameters->rows[row].count,
-                            .storage = STORAGE_PARAMETER, .index = row, .parent = ABSENT, .producer = ABSENT};
+    struct tensor tensor = {.images = 1,
+                            .grid = {2, {1, 1, 1}},
+                            .channels = graph->parameters->rows[row].count,
+                            .storage = STORAGE_PARAMETER,
+                            .index = row,
+                            .parent = ABSENT,
+                            .producer = ABSENT};
     return add_tensor(graph, &tensor, name);
 }
 
@@ -205,12 +215,8 @@ int graph_conv(struct graph *graph, int x, int x2, int weights, int bias, int ke
 int graph_norm_act(struct graph *graph, int x, int gamma, int beta, int bias, int sums, struct norm_attributes norm) {
     return graph_op(graph, OP_norm_act, (int[]){x, gamma, beta, bias, sums}, (struct attributes){.norm = norm});
 }
-int graph_max_pool2(struct graph *graph, int x) {
-    return graph_op(graph, OP_max_pool2, (int[]){x}, (struct attributes){0});
-}
-int graph_upsample(struct graph *graph, int x) {
-    return graph_op(graph, OP_upsample, (int[]){x}, (struct attributes){0});
-}
+int graph_max_pool2(struct graph *graph, int x) { return graph_op(graph, OP_max_pool2, (int[]){x}, (struct attributes){0}); }
+int graph_upsample(struct graph *graph, int x) { return graph_op(graph, OP_upsample, (int[]){x}, (struct attributes){0}); }
 int graph_resize_corners(struct graph *graph, int x, const struct grid *grid, float scale) {
     return graph_op(graph, OP_resize_corners, (int[]){x}, (struct attributes){.grid = *grid, .scale = scale});
 }
@@ -228,25 +234,17 @@ int graph_cosine_loss(struct graph *graph, int a, int b, int mask) {
 }
 int graph_softmax_loss(struct graph *graph, int logits, int target, int class_weights, float ce_weight, float dice_weight) {
     return graph_op(graph, OP_softmax_loss, (int[]){logits, target, class_weights},
-                      (struct attributes){.softmax = {ce_weight, dice_weight, 1}});
+                    (struct attributes){.softmax = {ce_weight, dice_weight, 1}});
 }
 int graph_sigmoid_loss(struct graph *graph, int logits, int target, int class_weights) {
     return graph_op(graph, OP_sigmoid_loss, (int[]){logits, target, class_weights}, (struct attributes){0});
 }
-int graph_global_pool(struct graph *graph, int x) {
-    return graph_op(graph, OP_global_pool, (int[]){x}, (struct attributes){0});
-}
-int graph_add(struct graph *graph, int a, int b) {
-    return graph_op(graph, OP_add, (int[]){a, b}, (struct attributes){0});
-}
+int graph_global_pool(struct graph *graph, int x) { return graph_op(graph, OP_global_pool, (int[]){x}, (struct attributes){0}); }
+int graph_add(struct graph *graph, int a, int b) { return graph_op(graph, OP_add, (int[]){a, b}, (struct attributes){0}); }
 
-int64_t tensor_elements(const struct tensor *tensor) {
-    return tensor->images * grid_pixels(&tensor->grid) * tensor->channels;
-}
+int64_t tensor_elements(const struct tensor *tensor) { return tensor->images * grid_pixels(&tensor->grid) * tensor->channels; }
 
-size_t tensor_bytes(const struct tensor *tensor) {
-    return (size_t)tensor_elements(tensor) * element_bytes(tensor->element);
-}
+size_t tensor_bytes(const struct tensor *tensor) { return (size_t)tensor_elements(tensor) * element_bytes(tensor->element); }
 
 bool node_writes(const struct node *node, int output) { return !(node->op == OP_conv && output == 1); }
 

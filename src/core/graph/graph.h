@@ -47,9 +47,9 @@ struct tensor {
     enum element element;
     enum storage storage;
     int index;
-    int parent, first_image;   /* parent ABSENT: owns its memory */
-    int producer;              /* node that wrote it first, ABSENT for inputs and parameters */
-    int raw, coefficients;     /* of a normalised tensor */
+    int parent, first_image; /* parent ABSENT: owns its memory */
+    int producer;            /* node that wrote it first, ABSENT for inputs and parameters */
+    int raw, coefficients;   /* of a normalised tensor */
     float slope;
     int written, written_used; /* the copy that norm_apply wrote of it, or ABSENT; the node that last used that */
     bool shared_gradient;      /* is the gradient of two tensors, so nothing may be added to it in place */
@@ -97,11 +97,11 @@ struct graph {
     struct tensor *tensors;
     struct node *nodes;
     int tensor_count, tensor_capacity, node_count, node_capacity;
-    int inputs, results;  /* how many there are of each */
-    int forward_nodes; /* nodes before graph_differentiate() added its own */
-    enum element features; /* of feature maps and their gradients, as layers make them */
+    int inputs, results;          /* how many there are of each */
+    int forward_nodes;            /* nodes before graph_differentiate() added its own */
+    enum element features;        /* of feature maps and their gradients, as layers make them */
     char scope[GRAPH_NAME_BYTES]; /* put before the names of what is built next */
-    cover_status status; /* first error; building goes on as no-ops and graph_finish() reports it */
+    cover_status status;          /* first error; building goes on as no-ops and graph_finish() reports it */
 };
 
 void graph_begin(struct graph *graph, cover_context *context, struct parameters *parameters);
@@ -150,10 +150,11 @@ int graph_add(struct graph *graph, int a, int b);
 enum { DERIVATIVES = 8 };
 struct derivative {
     int outputs, wants;
-    int output[DERIVATIVES], gradient[DERIVATIVES]; /* gradient: a tensor of the output's shape; of a loss the loss itself, meaning 1 */
+    int output[DERIVATIVES],
+        gradient[DERIVATIVES]; /* gradient: a tensor of the output's shape; of a loss the loss itself, meaning 1 */
     int want[DERIVATIVES];
     int want_gradient[DERIVATIVES]; /* filled in: ABSENT where nothing flows */
-    const bool *frozen;   /* a parameter row each: those whose gradient nobody wants; NULL = none */
+    const bool *frozen;             /* a parameter row each: those whose gradient nobody wants; NULL = none */
 };
 /* Add the nodes that compute the gradient of every parameter in the graph that is not frozen and of the wanted tensors;
  * below the last of them backward stops.  Losses of pairs are sums over pixels; their gradients are unscaled too. */

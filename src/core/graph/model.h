@@ -14,8 +14,8 @@ enum { MODEL_TERMS = 16 }; /* most of a model */
 struct loss_term {
     const char *name; /* in the log; a literal */
     int result, place;
-    double offset; /* the figure is offset + sum / count */
-    double weight; /* of the figure in the loss; 0: it is only told */
+    double offset;    /* the figure is offset + sum / count */
+    double weight;    /* of the figure in the loss; 0: it is only told */
     const char *over; /* the figure that an answer which knows nothing would have, or NULL */
 };
 

@@ -2,23 +2,20 @@
  * graph_differentiate(). */
 #include "ops.h"
 
-
 static const struct tensor *in(const struct graph *graph, const struct node *node, int i) {
     return &graph->tensors[node->input[i]];
 }
 
 static struct tensor like(const struct tensor *tensor) {
-    return (struct tensor){.images = tensor->images, .grid = tensor->grid, .channels = tensor->channels,
-                           .element = tensor->element};
+    return (struct tensor){
+        .images = tensor->images, .grid = tensor->grid, .channels = tensor->channels, .element = tensor->element};
 }
 static struct tensor like_with(const struct tensor *tensor, int64_t channels) {
     struct tensor made = like(tensor);
     made.channels = channels;
     return made;
 }
-static struct tensor vector(int64_t count) {
-    return (struct tensor){.images = 1, .grid = {2, {1, 1, 1}}, .channels = count};
-}
+static struct tensor vector(int64_t count) { return (struct tensor){.images = 1, .grid = {2, {1, 1, 1}}, .channels = count}; }
 
 static cover_status must_match(const struct tensor *a, const struct tensor *b) {
     if (a->images != b->images || !grid_same(&a->grid, &b->grid))
@@ -27,8 +24,8 @@ static cover_status must_match(const struct tensor *a, const struct tensor *b) {
 }
 static cover_status must_have(const struct tensor *tensor, int64_t channels) {
     if (tensor->channels != channels)
-        return fail(COVER_ERROR_SHAPE, "%s has %lld channels where %lld are needed", tensor->name,
-                    (long long)tensor->channels, (long long)channels);
+        return fail(COVER_ERROR_SHAPE, "%s has %lld channels where %lld are needed", tensor->name, (long long)tensor->channels,
+                    (long long)channels);
     return COVER_OK;
 }
 
@@ -49,7 +46,8 @@ static cover_status shape_conv(const struct graph *graph, const struct node *nod
     if (node->input[3] != ABSENT) {
         const struct tensor *second = in(graph, node, 3);
         TRY(must_match(x, second));
-        if (second->element != x->element) return fail(COVER_ERROR_SHAPE, "%s and %s differ in their elements", x->name, second->name);
+        if (second->element != x->element)
+            return fail(COVER_ERROR_SHAPE, "%s and %s differ in their elements", x->name, second->name);
         channels += second->channels;
     }
     if (weights->storage != STORAGE_PARAMETER || row->rank != 2 + x->grid.ndim || row->shape[1] != channels ||
@@ -294,8 +292,7 @@ static void gradient_vector_loss(struct adjoint *adjoint, int index) {
     struct graph *graph = adjoint_graph(adjoint);
     struct node node = graph->nodes[index];
     int out[NODE_OUTPUTS];
-    if (graph_node(graph, OP_vector_loss_grad, node.input, &node.attributes, out))
-        adjoint_add(adjoint, node.input[0], out[0]);
+    if (graph_node(graph, OP_vector_loss_grad, node.input, &node.attributes, out)) adjoint_add(adjoint, node.input[0], out[0]);
 }
 static void gradient_cosine_loss(struct adjoint *adjoint, int index) {
     struct graph *graph = adjoint_graph(adjoint);
@@ -347,12 +344,8 @@ static void gradient_task_loss(struct adjoint *adjoint, int index, enum op grad)
     int out[NODE_OUTPUTS], inputs[] = {logits, node.input[1], node.input[2], node.output[1]};
     if (graph_node(graph, grad, inputs, &node.attributes, out)) adjoint_add(adjoint, node.input[0], out[0]);
 }
-static void gradient_softmax_loss(struct adjoint *adjoint, int index) {
-    gradient_task_loss(adjoint, index, OP_softmax_loss_grad);
-}
-static void gradient_sigmoid_loss(struct adjoint *adjoint, int index) {
-    gradient_task_loss(adjoint, index, OP_sigmoid_loss_grad);
-}
+static void gradient_softmax_loss(struct adjoint *adjoint, int index) { gradient_task_loss(adjoint, index, OP_softmax_loss_grad); }
+static void gradient_sigmoid_loss(struct adjoint *adjoint, int index) { gradient_task_loss(adjoint, index, OP_sigmoid_loss_grad); }
 
 /* ---- global_pool */
 
@@ -408,5 +401,6 @@ double node_flops(const struct graph *graph, const struct node *node) {
     if (node->op != OP_mov && node->op != OP_mov_grad) return 0;
     double window = 1;
     for (int i = 0; i < first->grid.ndim; i++) window *= 2 * node->attributes.mov.radius + 1;
-    return node->op == OP_mov ? 2 * pixels * window * (double)first->channels : 6 * pixels * window * (double)in(graph, node, 1)->channels;
+    return node->op == OP_mov ? 2 * pixels * window * (double)first->channels
+                              : 6 * pixels * window * (double)in(graph, node, 1)->channels;
 }

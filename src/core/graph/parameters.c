@@ -23,8 +23,8 @@ static cover_status grow(struct parameters *parameters) {
     return COVER_OK;
 }
 
-cover_status parameters_add(struct parameters *parameters, const char *name, int rank, const int64_t *shape,
-                            int64_t fan_in, enum parameter_init init, int *row) {
+cover_status parameters_add(struct parameters *parameters, const char *name, int rank, const int64_t *shape, int64_t fan_in,
+                            enum parameter_init init, int *row) {
     int found = parameters_find(parameters, name);
     if (strlen(name) >= PARAMETER_NAME_BYTES)
         return fail(COVER_ERROR_UNSUPPORTED, "%s...: a parameter's name has at most %d characters", name, PARAMETER_NAME_BYTES - 1);
@@ -63,10 +63,18 @@ static void initialise(float *values, const struct parameter *parameter, uint32_
         float four[4];
         normal2(r.word[0], r.word[1], four), normal2(r.word[2], r.word[3], four + 2);
         for (int64_t k = 0; k < 4 && i + k < parameter->count; k++) switch (parameter->init) {
-            case INIT_ZERO: values[i + k] = 0; break;
-            case INIT_ONE: values[i + k] = 1; break;
-            case INIT_KAIMING_NORMAL: values[i + k] = sigma * four[k]; break;
-            case INIT_UNIFORM_FAN: values[i + k] = bound * (2.0f * uniform01(r.word[k]) - 1.0f); break;
+            case INIT_ZERO:
+                values[i + k] = 0;
+                break;
+            case INIT_ONE:
+                values[i + k] = 1;
+                break;
+            case INIT_KAIMING_NORMAL:
+                values[i + k] = sigma * four[k];
+                break;
+            case INIT_UNIFORM_FAN:
+                values[i + k] = bound * (2.0f * uniform01(r.word[k]) - 1.0f);
+                break;
             }
     }
 }

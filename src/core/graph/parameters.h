@@ -13,7 +13,7 @@ enum parameter_init {
     INIT_UNIFORM_FAN     /* uniform in +-1 / sqrt(fan_in): PyTorch's default for convolutions and their biases */
 };
 
-enum { PARAMETER_ALIGNMENT = 16 }; /* floats: each parameter starts on a cache line */
+enum { PARAMETER_ALIGNMENT = 16 };   /* floats: each parameter starts on a cache line */
 enum { PARAMETER_NAME_BYTES = 128 }; /* with the end; published names have up to 80 characters */
 
 struct parameter {
@@ -37,8 +37,8 @@ struct parameters {
 /* Row of a name, -1 when there is none. */
 int parameters_find(const struct parameters *parameters, const char *name);
 /* Add a row and return it through *row; a name that is there must have the same shape.  Too long a name is refused, not cut. */
-cover_status parameters_add(struct parameters *parameters, const char *name, int rank, const int64_t *shape,
-                            int64_t fan_in, enum parameter_init init, int *row);
+cover_status parameters_add(struct parameters *parameters, const char *name, int rank, const int64_t *shape, int64_t fan_in,
+                            enum parameter_init init, int *row);
 void parameters_free(struct parameters *parameters);
 /* Fresh values, drawn by Philox from (seed, row, element). */
 void parameters_initialise(const struct parameters *parameters, float *flat, uint64_t seed);

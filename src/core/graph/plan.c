@@ -16,9 +16,7 @@ static int root_of(const struct graph *graph, int tensor) {
     return tensor;
 }
 
-static bool in_arena(const struct tensor *tensor) {
-    return tensor->storage == STORAGE_ARENA || tensor->storage == STORAGE_RESULT;
-}
+static bool in_arena(const struct tensor *tensor) { return tensor->storage == STORAGE_ARENA || tensor->storage == STORAGE_RESULT; }
 
 static void touch(struct block *blocks, const struct graph *graph, int tensor, int node) {
     if (tensor == ABSENT) return;
@@ -39,7 +37,8 @@ static bool fits(const struct graph *graph, int64_t samples) {
     for (int t = 0; t < graph->tensor_count; t++) {
         const struct tensor *tensor = &graph->tensors[t];
         int64_t bytes = (int64_t)element_bytes(tensor->element);
-        const int64_t factors[] = {samples, tensor->images, tensor->channels, tensor->grid.size[0], tensor->grid.size[1], tensor->grid.size[2]};
+        const int64_t factors[] = {
+            samples, tensor->images, tensor->channels, tensor->grid.size[0], tensor->grid.size[1], tensor->grid.size[2]};
         for (size_t i = 0; i < sizeof factors / sizeof *factors; i++)
             if (!multiply(bytes, factors[i], &bytes)) return false;
         if (__builtin_add_overflow(sum, bytes, &sum)) return false;
@@ -48,8 +47,7 @@ static bool fits(const struct graph *graph, int64_t samples) {
 }
 
 static void find_lifetimes(struct block *blocks, const struct graph *graph, size_t samples, size_t alignment) {
-    for (int t = 0; t < graph->tensor_count; t++)
-        blocks[t] = (struct block){.first = graph->node_count, .last = -1, .tensor = t};
+    for (int t = 0; t < graph->tensor_count; t++) blocks[t] = (struct block){.first = graph->node_count, .last = -1, .tensor = t};
     for (int n = 0; n < graph->node_count; n++) {
         for (int i = 0; i < NODE_INPUTS; i++) touch(blocks, graph, graph->nodes[n].input[i], n);
         for (int i = 0; i < NODE_OUTPUTS; i++) touch(blocks, graph, graph->nodes[n].output[i], n);
@@ -73,7 +71,8 @@ static void share_blocks(int *owner, struct block *blocks, const struct graph *g
         const int in = graph_stored(graph, node->input[0]), out = node->output[0];
         if (graph->tensors[in].parent != ABSENT || graph->tensors[out].parent != ABSENT) continue;
         if (graph->tensors[in].storage != STORAGE_ARENA || !in_arena(&graph->tensors[out])) continue;
-        if (blocks[in].last != n || blocks[out].first != n || tensor_bytes(&graph->tensors[in]) != tensor_bytes(&graph->tensors[out]))
+        if (blocks[in].last != n || blocks[out].first != n ||
+            tensor_bytes(&graph->tensors[in]) != tensor_bytes(&graph->tensors[out]))
             continue;
         owner[out] = owner[in];
         blocks[out].bytes = 0;
@@ -149,7 +148,8 @@ cover_status plan_create(struct plan *plan, const struct graph *graph, const siz
     for (int n = 0; n < nodes; n++) {
         plan->flops += (double)samples * node_flops(graph, &graph->nodes[n]);
         if (workspace_bytes[n])
-            blocks[count++] = (struct block){.bytes = aligned(workspace_bytes[n], alignment), .first = n, .last = n, .tensor = -1 - n};
+            blocks[count++] =
+                (struct block){.bytes = aligned(workspace_bytes[n], alignment), .first = n, .last = n, .tensor = -1 - n};
     }
     plan->tensor_peak_bytes = peak(blocks, count, nodes);
     qsort(blocks, (size_t)count, sizeof *blocks, larger_first);

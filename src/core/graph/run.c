@@ -12,8 +12,8 @@ static void once_worker(void *data, int worker) {
     if (worker < once->run->team) once->executor->program_run(once->program, once->run, worker);
 }
 
-cover_status run_once(cover_context *context, const struct executor *executor, const struct program *program,
-                      struct run *run, int team) {
+cover_status run_once(cover_context *context, const struct executor *executor, const struct program *program, struct run *run,
+                      int team) {
     struct pool *pool;
     TRY(context_pool(context, &pool));
     struct team_barrier barrier = {.size = team < pool_threads(pool) ? team : pool_threads(pool)};

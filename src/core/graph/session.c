@@ -9,7 +9,8 @@ static cover_status check_memory(const struct session *session) {
                 (double)limit / 0x1p30);
 }
 
-cover_status session_open(struct session *session, cover_context *context, const struct graph *graph, const float *weights, int team) {
+cover_status session_open(struct session *session, cover_context *context, const struct graph *graph, const float *weights,
+                          int team) {
     cover_status status;
     *session = (struct session){.context = context, .graph = graph, .team = team};
     GO(graph_finish(graph));

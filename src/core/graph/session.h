@@ -15,7 +15,8 @@ struct session {
 
 /* Prepare the graph for a team of `team` and take over `weights` (flat; NULL where it has no parameters).  A graph whose pass does not fit into the
  * context's memory limit is refused with its size.  After an error the session is closed. */
-cover_status session_open(struct session *session, cover_context *context, const struct graph *graph, const float *weights, int team);
+cover_status session_open(struct session *session, cover_context *context, const struct graph *graph, const float *weights,
+                          int team);
 void session_close(struct session *session); /* takes one that was never opened, all zero */
 /* Take over changed weights.  Not while a pass runs. */
 cover_status session_weights(struct session *session, const float *weights);

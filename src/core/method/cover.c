@@ -24,7 +24,7 @@ static void build_losses(struct pair_graph *pair, const struct settings *setting
 }
 
 cover_status pair_graph_build(struct pair_graph *pair, cover_context *context, struct parameters *parameters,
-                             const struct settings *settings, const struct grid *grid, unsigned parts) {
+                              const struct settings *settings, const struct grid *grid, unsigned parts) {
     *pair = (struct pair_graph){.vector_sum = ABSENT, .cosine_sum = ABSENT, .field = ABSENT};
     struct graph *graph = &pair->graph;
     const struct backbone *backbone = backbone_of(context, &settings->network);
@@ -72,8 +72,8 @@ cover_status pair_model(struct model *model, cover_context *context, const struc
     TRY(pair_parameters(&model->parameters, context, settings));
     TRY(pair_graph_build(&pair, context, &model->parameters, settings, grid, PAIR_LOSS | PAIR_GRADIENT));
     model->graph = pair.graph;
-    model->term[TERM_VECTOR] = (struct loss_term){.name = "l_vec", .result = pair.vector_sum, .weight = settings->objective.loss_vec,
-                                                   .over = "l_zero"};
+    model->term[TERM_VECTOR] =
+        (struct loss_term){.name = "l_vec", .result = pair.vector_sum, .weight = settings->objective.loss_vec, .over = "l_zero"};
     model->term[TERM_COSINE] =
         (struct loss_term){.name = "l_con", .result = pair.cosine_sum, .offset = 1, .weight = settings->objective.loss_con};
     model->term[TERM_ZERO] = (struct loss_term){.name = "l_zero", .result = ABSENT};
@@ -83,5 +83,6 @@ cover_status pair_model(struct model *model, cover_context *context, const struc
 
 struct sample pair_sample(const struct view_pair *pair) {
     return (struct sample){.input = {[PAIR_IMAGES] = pair->moving, [PAIR_TRUTH] = pair->field, [PAIR_MASK] = pair->mask},
-                           .count = pair->valid, .known = {pair->zero_loss}};
+                           .count = pair->valid,
+                           .known = {pair->zero_loss}};
 }

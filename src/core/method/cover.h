@@ -13,8 +13,8 @@ enum { PAIR_IMAGES, PAIR_TRUTH, PAIR_MASK, PAIR_INPUTS }; /* inputs, in this ord
 
 struct pair_graph {
     struct graph graph;
-    int vector_sum, cosine_sum; /* results: sum |truth - field| and MINUS the sum of cosines, doubles */
-    int field;                  /* result: the predicted field, when kept */
+    int vector_sum, cosine_sum;  /* results: sum |truth - field| and MINUS the sum of cosines, doubles */
+    int field;                   /* result: the predicted field, when kept */
     int levels;                  /* of the backbone */
     int level[LEVELS_MAX];       /* results: features of both images (moving, fixed), when kept */
     int level_field[LEVELS_MAX]; /* results: the field after each level, on the next level's grid, when kept */
@@ -29,7 +29,7 @@ enum pair_parts {
 
 /* Build for pairs of this grid.  parameters: filled on the first use of a network, matched on later ones. */
 cover_status pair_graph_build(struct pair_graph *pair, cover_context *context, struct parameters *parameters,
-                             const struct settings *settings, const struct grid *grid, unsigned parts);
+                              const struct settings *settings, const struct grid *grid, unsigned parts);
 void pair_graph_free(struct pair_graph *pair);
 
 /* The full parameter table of a network: the same whatever is later built or left out. */
@@ -45,7 +45,6 @@ struct sample pair_sample(const struct view_pair *pair);
  * level_field: the field after each level, may be NULL. */
 int vpa_build(struct graph *graph, const int levels[LEVELS_MAX], const struct settings *settings, int *level_field);
 /* The same over the levels from `first` on, whatever the setting of the pyramid. */
-int vpa_build_from(struct graph *graph, int first, const int levels[LEVELS_MAX], const struct settings *settings,
-                   int *level_field);
+int vpa_build_from(struct graph *graph, int first, const int levels[LEVELS_MAX], const struct settings *settings, int *level_field);
 
 #endif

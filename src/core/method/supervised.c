@@ -13,7 +13,8 @@ static bool in_modules(const char *const modules[BACKBONE_MODULES], const char *
     return false;
 }
 
-bool task_frozen(const struct task_kind *kind, const struct backbone *backbone, const struct task_settings *task, const char *parameter) {
+bool task_frozen(const struct task_kind *kind, const struct backbone *backbone, const struct task_settings *task,
+                 const char *parameter) {
     if (strncmp(parameter, TASK_STANDARDISE ".", strlen(TASK_STANDARDISE ".")) == 0) return true;
     if (task->trained == TRAINED_ALL || strncmp(parameter, TASK_HEAD ".", strlen(TASK_HEAD ".")) == 0) return false;
     if (task->trained == TRAINED_HEAD) return true;
@@ -41,8 +42,8 @@ static int build_head(struct graph *graph, int features, const struct task_setti
     return layer_conv1(graph, TASK_HEAD, features, task->classes, true, INIT_UNIFORM_FAN);
 }
 
-static void build_loss(struct task *task, const struct task_kind *kind, const struct task_settings *settings, const struct grid *grid,
-                       int images, int logits, bool gradient, const bool *frozen) {
+static void build_loss(struct task *task, const struct task_kind *kind, const struct task_settings *settings,
+                       const struct grid *grid, int images, int logits, bool gradient, const bool *frozen) {
     struct graph *graph = &task->graph;
     struct grid pixel = {.ndim = grid->ndim, .size = {1, 1, 1}};
     int target = graph_input(graph, "target", images, kind->dense ? grid : &pixel, kind->targets(settings));
@@ -61,7 +62,8 @@ static bool *frozen_rows(struct graph *graph, const struct task_kind *kind, cons
     bool *frozen = memory_alloc(graph->context, (size_t)graph->parameters->count * sizeof *frozen);
     if (!frozen) graph->status = COVER_ERROR_MEMORY;
     for (int i = 0; frozen && i < graph->parameters->count; i++)
-        frozen[i] = task_frozen(kind, backbone_of(graph->context, &settings->network), &settings->task, graph->parameters->rows[i].name);
+        frozen[i] =
+            task_frozen(kind, backbone_of(graph->context, &settings->network), &settings->task, graph->parameters->rows[i].name);
     return frozen;
 }
 
@@ -103,16 +105,16 @@ cover_status task_parameters(struct parameters *parameters, cover_context *conte
     return task_parameters_of(parameters, context, task_kind_of(&settings->task), settings);
 }
 
-cover_status task_model_of(struct model *model, cover_context *context, const struct task_kind *kind, const struct settings *settings,
-                           const struct grid *grid) {
+cover_status task_model_of(struct model *model, cover_context *context, const struct task_kind *kind,
+                           const struct settings *settings, const struct grid *grid) {
     struct task task;
     TRY(task_parameters_of(&model->parameters, context, kind, settings));
     TRY(task_build(&task, context, &model->parameters, kind, settings, grid, 1, TASK_LOSS | TASK_GRADIENT));
     model->graph = task.graph;
     model->terms = kind->terms;
     for (int i = 0; i < kind->terms; i++)
-        model->term[i] = (struct loss_term){.name = kind->term[i], .result = task.loss, .place = i,
-                                            .weight = kind->weight ? kind->weight(&settings->task, i) : 1};
+        model->term[i] = (struct loss_term){
+            .name = kind->term[i], .result = task.loss, .place = i, .weight = kind->weight ? kind->weight(&settings->task, i) : 1};
     return COVER_OK;
 }
 

@@ -38,11 +38,12 @@ void task_free(struct task *task);
 /* The full parameter table of a task's network. */
 cover_status task_parameters_of(struct parameters *parameters, cover_context *context, const struct task_kind *kind,
                                 const struct settings *settings);
-cover_status task_parameters(struct parameters *parameters, cover_context *context, const struct settings *settings); /* their kind's */
+cover_status task_parameters(struct parameters *parameters, cover_context *context,
+                             const struct settings *settings); /* their kind's */
 
 /* What the engine trains; its terms are the kind's, unweighted, of one image. */
-cover_status task_model_of(struct model *model, cover_context *context, const struct task_kind *kind, const struct settings *settings,
-                           const struct grid *grid);
+cover_status task_model_of(struct model *model, cover_context *context, const struct task_kind *kind,
+                           const struct settings *settings, const struct grid *grid);
 cover_status task_model(struct model *model, cover_context *context, const struct settings *settings,
                         const struct grid *grid); /* their kind's */
 /* Values of the target of one image. */
@@ -50,6 +51,7 @@ int64_t task_targets(const struct task_kind *kind, const struct task_settings *t
 
 /* Does fine-tuning leave a parameter as it is (settings: trained, last_k)?  Modules are counted from the head: the head itself is
  * always trained, module 1 is the one before it (of the U-Net up4 or, when the kind is not dense, down4). */
-bool task_frozen(const struct task_kind *kind, const struct backbone *backbone, const struct task_settings *task, const char *parameter);
+bool task_frozen(const struct task_kind *kind, const struct backbone *backbone, const struct task_settings *task,
+                 const char *parameter);
 
 #endif

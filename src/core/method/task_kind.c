@@ -20,9 +20,9 @@ cover_status task_case_draw(float *image, float *target, const struct task_case 
     float *pixels;
     int integer_max;
     TRY(reader->read(reader->user, one->index, &pixels, &grid, &integer_max));
-    cover_status status = augment_draw(one->augment, image, label ? target : NULL, pixels, label, reader->ignore, &grid, reader->channels,
-                                       (float)integer_max, (uint64_t)common->seed, (uint32_t)(one->number / common->batch),
-                                       (uint32_t)(one->number % common->batch));
+    cover_status status = augment_draw(one->augment, image, label ? target : NULL, pixels, label, reader->ignore, &grid,
+                                       reader->channels, (float)integer_max, (uint64_t)common->seed,
+                                       (uint32_t)(one->number / common->batch), (uint32_t)(one->number % common->batch));
     memory_free(one->context, pixels);
     return status;
 }

@@ -5,8 +5,8 @@
 
 static cover_status check_sizes(const struct settings *s, int multiple) {
     if (s->views.crop.count != s->network.dims || s->views.work.count != s->network.dims)
-        return fail(COVER_ERROR_ARGUMENT, "crop and work must have %d sizes each, as dims=%d says; set all three", (int)s->network.dims,
-                    (int)s->network.dims);
+        return fail(COVER_ERROR_ARGUMENT, "crop and work must have %d sizes each, as dims=%d says; set all three",
+                    (int)s->network.dims, (int)s->network.dims);
     int64_t pixels = 1;
     for (int i = 0; i < s->network.dims; i++) {
         int64_t crop = s->views.crop.value[i], work = s->views.work.value[i];
@@ -14,8 +14,8 @@ static cover_status check_sizes(const struct settings *s, int multiple) {
             return fail(COVER_ERROR_SHAPE, "crop: %lld is not a multiple of %d; use %lld", (long long)crop, multiple,
                         (long long)(crop < multiple ? multiple : crop / multiple * multiple));
         if (work && work < crop)
-            return fail(COVER_ERROR_SHAPE, "work: %lld is smaller than crop's %lld; enlarge work or shrink crop",
-                        (long long)work, (long long)crop);
+            return fail(COVER_ERROR_SHAPE, "work: %lld is smaller than crop's %lld; enlarge work or shrink crop", (long long)work,
+                        (long long)crop);
         if ((work == 0) != (s->views.work.value[0] == 0))
             return fail(COVER_ERROR_ARGUMENT, "work: either all sizes are 0 (as they are) or none");
         if (!multiply(pixels, crop, &pixels) || pixels > INT64_C(1) << 40)
@@ -28,8 +28,8 @@ static cover_status check_pretrain(const struct settings *s, const struct backbo
     struct levels levels;
     backbone->levels(&s->network, &levels);
     if (s->objective.heads.count != levels.count)
-        return fail(COVER_ERROR_ARGUMENT, "heads: %d values, but backbone=%s has %d levels", s->objective.heads.count, backbone->name,
-                    levels.count);
+        return fail(COVER_ERROR_ARGUMENT, "heads: %d values, but backbone=%s has %d levels", s->objective.heads.count,
+                    backbone->name, levels.count);
     if (s->views.deform_sigma_low > s->views.deform_sigma_high)
         return fail(COVER_ERROR_ARGUMENT, "deform_sigma_low=%g is above deform_sigma_high=%g", s->views.deform_sigma_low,
                     s->views.deform_sigma_high);
@@ -67,6 +67,7 @@ cover_status cover_config_validate(const cover_config *config) {
     if (s->views.scale_low > s->views.scale_high)
         return fail(COVER_ERROR_ARGUMENT, "scale_low=%g is above scale_high=%g", s->views.scale_low, s->views.scale_high);
     if (s->views.contrast_low > s->views.contrast_high)
-        return fail(COVER_ERROR_ARGUMENT, "contrast_low=%g is above contrast_high=%g", s->views.contrast_low, s->views.contrast_high);
+        return fail(COVER_ERROR_ARGUMENT, "contrast_low=%g is above contrast_high=%g", s->views.contrast_low,
+                    s->views.contrast_high);
     return config_is_task(config) ? check_task(s) : check_pretrain(s, backbone);
 }

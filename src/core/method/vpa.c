@@ -51,7 +51,8 @@ int vpa_build_from(struct graph *graph, int first, const int levels[LEVELS_MAX],
             vectors = graph_resize_corners(graph, vectors, &next, step);
             if (flow != ABSENT) flow = graph_resize_corners(graph, flow, &next, step);
         }
-        flow = flow == ABSENT ? vectors : graph_add(graph, graph_warp(graph, flow, vectors, settings->objective.coordinates), vectors);
+        flow =
+            flow == ABSENT ? vectors : graph_add(graph, graph_warp(graph, flow, vectors, settings->objective.coordinates), vectors);
         if (level_field) level_field[i] = flow;
     }
     return flow;

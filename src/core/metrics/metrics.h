@@ -24,8 +24,7 @@ struct overlap {
 };
 /* Add the pixels of one image to overlap[classes], in one pass.  Returns -1, or the first pixel whose label in either
  * map is not below `classes`; nothing is promised about the counts then. */
-int64_t overlap_add(struct overlap *overlap, int classes, struct labels prediction, struct labels truth,
-                    int64_t pixels);
+int64_t overlap_add(struct overlap *overlap, int classes, struct labels prediction, struct labels truth, int64_t pixels);
 /* 2 |P and T| / (|P| + |T|); NaN when both are empty. */
 double overlap_dice(const struct overlap *overlap);
 /* Mean of the Dice of classes 1..classes-1 that have one; NaN when none has. */
@@ -40,12 +39,11 @@ double mean_known(const double *values, int64_t count);
 
 /* Of the labels first .. first + count - 1 into mm[count]: NaN when a label is in neither map, INFINITY when it is in
  * one only.  spacing_mm: D, H, W. */
-cover_status surface_hd95(double *mm, cover_context *context, struct labels prediction, struct labels truth, int first,
-                          int count, const struct grid *grid, const double spacing_mm[3]);
+cover_status surface_hd95(double *mm, cover_context *context, struct labels prediction, struct labels truth, int first, int count,
+                          const struct grid *grid, const double spacing_mm[3]);
 /* Exact squared Euclidean distance of each pixel to the nearest one with squared[pixel] = 0, in place; the others hold
  * INFINITY on entry, and keep it where there is no such pixel (Felzenszwalb and Huttenlocher 2012). */
-cover_status distance_transform(cover_context *context, float *squared, const struct grid *grid,
-                                const double spacing_mm[3]);
+cover_status distance_transform(cover_context *context, float *squared, const struct grid *grid, const double spacing_mm[3]);
 
 /* A mean, or another figure, and the bounds that a bootstrap or Student's t gives it. */
 struct interval {
@@ -78,8 +76,8 @@ struct roc_point {
 };
 /* The corners of the ROC curve from (0, 0) (threshold INFINITY) to (1, 1), a point a distinct score: point[count + 1].
  */
-cover_status ranking_roc(struct roc_point *point, int64_t *points, cover_context *context,
-                         const struct scored_cases *cases, int class_index);
+cover_status ranking_roc(struct roc_point *point, int64_t *points, cover_context *context, const struct scored_cases *cases,
+                         int class_index);
 /* The class of the largest score; the first of equals; -1 when one is NaN. */
 int ranking_best(const float *score, int classes);
 /* Exclusive classes: table[classes * classes] of (truth, best), the share right.  Multi-label: no table (NULL), the

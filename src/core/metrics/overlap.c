@@ -13,8 +13,7 @@ static const uint16_t *widened(uint16_t block[BLOCK], const struct labels *label
     return block;
 }
 
-int64_t overlap_add(struct overlap *overlap, int classes, struct labels prediction, struct labels truth,
-                    int64_t pixels) {
+int64_t overlap_add(struct overlap *overlap, int classes, struct labels prediction, struct labels truth, int64_t pixels) {
     uint16_t predicted_block[BLOCK], true_block[BLOCK];
     for (int64_t first = 0; first < pixels; first += BLOCK) {
         const int64_t count = pixels - first < BLOCK ? pixels - first : BLOCK;

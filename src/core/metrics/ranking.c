@@ -22,30 +22,28 @@ static bool is_positive(const struct scored_cases *cases, int64_t i, int class_i
 
 /* " of class 'lung'", for messages. */
 static const char *of_class(char text[128], const struct scored_cases *cases, int class_index) {
-    if (cases->names)
-        snprintf(text, 128, "class '%.100s'", cases->names[class_index]);
-    else
-        snprintf(text, 128, "class %d", class_index);
+    if (cases->names) snprintf(text, 128, "class '%.100s'", cases->names[class_index]);
+    else snprintf(text, 128, "class %d", class_index);
     return text;
 }
 
 /* Cases from the highest score down, and how many are positive. */
-static cover_status sort_scores(struct scored **out, int64_t *positives, cover_context *context,
-                                const struct scored_cases *cases, int class_index) {
+static cover_status sort_scores(struct scored **out, int64_t *positives, cover_context *context, const struct scored_cases *cases,
+                                int class_index) {
     const int64_t count = cases->count;
     char name[128];
     *positives = 0;
     for (int64_t i = 0; i < count; i++) {
         if (isnan(cases->score[i * cases->classes + class_index]))
-            return fail(COVER_ERROR_NUMERIC, "case %lld: its score of %s is NaN; look at what made the scores",
-                        (long long)i + 1, of_class(name, cases, class_index));
+            return fail(COVER_ERROR_NUMERIC, "case %lld: its score of %s is NaN; look at what made the scores", (long long)i + 1,
+                        of_class(name, cases, class_index));
         *positives += is_positive(cases, i, class_index);
     }
     if (*positives == 0 || *positives == count)
         return fail(COVER_ERROR_ARGUMENT,
                     "AUC of %s: %s of the %lld cases %s it, but cases with and without it are needed; add some that %s",
-                    of_class(name, cases, class_index), *positives ? "all" : "none", (long long)count,
-                    *positives ? "have" : "has", *positives ? "have another" : "have it");
+                    of_class(name, cases, class_index), *positives ? "all" : "none", (long long)count, *positives ? "have" : "has",
+                    *positives ? "have another" : "have it");
     struct scored *sorted = memory_alloc(context, (size_t)count * sizeof *sorted);
     if (!sorted) return COVER_ERROR_MEMORY;
     for (int64_t i = 0; i < count; i++)
@@ -90,8 +88,8 @@ cover_status ranking_auc_all(double *auc, double *mean, cover_context *context, 
     return COVER_OK;
 }
 
-cover_status ranking_roc(struct roc_point *point, int64_t *points, cover_context *context,
-                         const struct scored_cases *cases, int class_index) {
+cover_status ranking_roc(struct roc_point *point, int64_t *points, cover_context *context, const struct scored_cases *cases,
+                         int class_index) {
     struct scored *sorted;
     const int64_t count = cases->count;
     int64_t positives, hits = 0, made = 0;
@@ -123,8 +121,7 @@ cover_status ranking_confusion(int64_t *table, double *accuracy, const struct sc
     int64_t right = 0;
     for (int64_t i = 0; i < cases->count; i++)
         if (ranking_best(&cases->score[i * classes], cases->classes) < 0)
-            return fail(COVER_ERROR_NUMERIC, "case %lld: a score is NaN; look at what made the scores",
-                        (long long)i + 1);
+            return fail(COVER_ERROR_NUMERIC, "case %lld: a score is NaN; look at what made the scores", (long long)i + 1);
     for (int64_t i = 0; table && i < classes * classes; i++) table[i] = 0;
     for (int64_t i = 0; i < cases->count; i++) {
         const float *score = &cases->score[i * classes];

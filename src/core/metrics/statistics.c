@@ -60,19 +60,15 @@ double incomplete_beta(double a, double b, double x) {
     return 1 - front * beta_fraction(b, a, 1 - x) / b;
 }
 
-double student_two_sided(double t, double freedom) {
-    return incomplete_beta(freedom / 2, 0.5, freedom / (freedom + t * t));
-}
+double student_two_sided(double t, double freedom) { return incomplete_beta(freedom / 2, 0.5, freedom / (freedom + t * t)); }
 
 double student_quantile(double confidence, double freedom) {
     double low = 0, high = 1;
     while (student_two_sided(high, freedom) > 1 - confidence && high < 1e300) high *= 2;
     for (int i = 0; i < 200 && high - low > 1e-15 * high; i++) {
         const double middle = low + (high - low) / 2;
-        if (student_two_sided(middle, freedom) > 1 - confidence)
-            low = middle;
-        else
-            high = middle;
+        if (student_two_sided(middle, freedom) > 1 - confidence) low = middle;
+        else high = middle;
     }
     return high;
 }
@@ -86,8 +82,7 @@ void student_interval(struct interval *interval, const double *values, int64_t c
         squares += (values[i] - mean) * (values[i] - mean), known++;
     }
     double half = NAN;
-    if (known > 1)
-        half = student_quantile(confidence, (double)known - 1) * sqrt(squares / (double)(known - 1) / (double)known);
+    if (known > 1) half = student_quantile(confidence, (double)known - 1) * sqrt(squares / (double)(known - 1) / (double)known);
     *interval = (struct interval){.mean = mean, .low = mean - half, .high = mean + half, .count = known};
 }
 

@@ -42,8 +42,7 @@ static void transform_line(float *line, int64_t stride, int64_t count, double sq
     }
 }
 
-cover_status distance_transform(cover_context *context, float *squared, const struct grid *grid,
-                                const double spacing_mm[3]) {
+cover_status distance_transform(cover_context *context, float *squared, const struct grid *grid, const double spacing_mm[3]) {
     const int64_t *size = grid->size, stride[3] = {size[1] * size[2], size[2], 1};
     int64_t longest = 1;
     for (int axis = 0; axis < 3; axis++)
@@ -82,8 +81,7 @@ struct object {
 };
 
 static void widen(struct box *box, int map, const int64_t at[3]) {
-    if (!box->found[0] && !box->found[1])
-        memcpy(box->low, at, sizeof box->low), memcpy(box->high, at, sizeof box->high);
+    if (!box->found[0] && !box->found[1]) memcpy(box->low, at, sizeof box->low), memcpy(box->high, at, sizeof box->high);
     for (int a = 0; a < 3; a++) {
         if (at[a] < box->low[a]) box->low[a] = at[a];
         if (at[a] > box->high[a]) box->high[a] = at[a];
@@ -143,8 +141,8 @@ static cover_status one_way(double *mm, cover_context *context, const struct obj
     return COVER_OK;
 }
 
-static cover_status measure(double *mm, cover_context *context, const struct labels maps[2], int label,
-                            const struct box *box, const struct grid *grid, const double spacing_mm[3]) {
+static cover_status measure(double *mm, cover_context *context, const struct labels maps[2], int label, const struct box *box,
+                            const struct grid *grid, const double spacing_mm[3]) {
     const struct grid inside = {.ndim = grid->ndim, .size = {box_size(box, 0), box_size(box, 1), box_size(box, 2)}};
     const int64_t pixels = grid_pixels(&inside);
     struct object object[2] = {0};
@@ -168,8 +166,8 @@ done:
     return status;
 }
 
-cover_status surface_hd95(double *mm, cover_context *context, struct labels prediction, struct labels truth, int first,
-                          int count, const struct grid *grid, const double spacing_mm[3]) {
+cover_status surface_hd95(double *mm, cover_context *context, struct labels prediction, struct labels truth, int first, int count,
+                          const struct grid *grid, const double spacing_mm[3]) {
     const struct labels maps[2] = {prediction, truth};
     struct box *boxes = memory_zero(context, (size_t)count * sizeof *boxes);
     if (!boxes) return COVER_ERROR_MEMORY;
@@ -177,10 +175,8 @@ cover_status surface_hd95(double *mm, cover_context *context, struct labels pred
     find_boxes(boxes, first, count, maps, grid);
     for (int i = 0; i < count && status == COVER_OK; i++) {
         const struct box *box = &boxes[i];
-        if (box->found[0] && box->found[1])
-            status = measure(&mm[i], context, maps, first + i, box, grid, spacing_mm);
-        else
-            mm[i] = box->found[0] || box->found[1] ? INFINITY : NAN;
+        if (box->found[0] && box->found[1]) status = measure(&mm[i], context, maps, first + i, box, grid, spacing_mm);
+        else mm[i] = box->found[0] || box->found[1] ? INFINITY : NAN;
     }
     memory_free(context, boxes);
     return status;

@@ -27,9 +27,7 @@ struct near {
     int32_t index;
 };
 
-static bool farther(struct near a, struct near b) {
-    return a.square > b.square || (a.square == b.square && a.index > b.index);
-}
+static bool farther(struct near a, struct near b) { return a.square > b.square || (a.square == b.square && a.index > b.index); }
 
 /* A heap with the farthest on top. */
 static void sift_down(struct near *heap, int64_t count, int64_t at) {
@@ -66,8 +64,8 @@ static void find_nearest(const struct search *search, int64_t i) {
     const float *points = search->points;
     for (int64_t j = 0; j < search->count; j++) {
         if (j == i) continue;
-        struct near near = {
-            square_distance(points + i * search->channels, points + j * search->channels, search->channels), (int32_t)j};
+        struct near near = {square_distance(points + i * search->channels, points + j * search->channels, search->channels),
+                            (int32_t)j};
         if (held < wanted) {
             heap[held++] = near;
             for (int64_t at = held == wanted ? wanted / 2 : 0; at-- > 0;) sift_down(heap, wanted, at);
@@ -95,10 +93,8 @@ static void find_width(const struct search *search, int64_t i) {
         for (int64_t k = 0; k < search->neighbours; k++) p[k] /= sum;
         double entropy = log(sum) + weighted / sum;
         if (fabs(entropy - wanted) < ENTROPY_TOLERANCE) return;
-        if (entropy > wanted)
-            low = precision, precision = isinf(high) ? 2 * precision : (low + high) / 2;
-        else
-            high = precision, precision = (low + high) / 2;
+        if (entropy > wanted) low = precision, precision = isinf(high) ? 2 * precision : (low + high) / 2;
+        else high = precision, precision = (low + high) / 2;
     }
 }
 
@@ -161,7 +157,8 @@ done:
 
 cover_status affinities_make(struct affinities *affinities, cover_context *context, const float *points, int64_t count,
                              int64_t channels, double perplexity, int64_t neighbours) {
-    struct search search = {.points = points, .count = count, .channels = channels, .neighbours = neighbours, .perplexity = perplexity};
+    struct search search = {
+        .points = points, .count = count, .channels = channels, .neighbours = neighbours, .perplexity = perplexity};
     *affinities = (struct affinities){0};
     search.near = memory_alloc(context, (size_t)(count * neighbours) * sizeof *search.near);
     search.p = memory_alloc(context, (size_t)(count * neighbours) * sizeof *search.p);
@@ -225,10 +222,8 @@ static void forces_block(void *data, int64_t block) {
     const struct forces *forces = data;
     for (int64_t i = block * BLOCK; i < (block + 1) * BLOCK && i < forces->affinities->count; i++) {
         attract(forces, i);
-        if (forces->tree)
-            tree_repel(forces->tree, forces->y + 2 * i, forces->theta, &forces->q_sum[i], &forces->repel[2 * i]);
-        else
-            repel_all(forces, i);
+        if (forces->tree) tree_repel(forces->tree, forces->y + 2 * i, forces->theta, &forces->q_sum[i], &forces->repel[2 * i]);
+        else repel_all(forces, i);
     }
 }
 
@@ -308,8 +303,8 @@ static cover_status start(double *y, cover_context *context, const float *points
     for (int64_t i = 0; i < count; i++)
         for (int64_t r = 0; r < channels; r++)
             for (int64_t c = 0; c < channels; c++)
-                covariance[r * channels + c] += ((double)points[i * channels + r] - mean[r]) *
-                                                ((double)points[i * channels + c] - mean[c]) / (double)count;
+                covariance[r * channels + c] +=
+                    ((double)points[i * channels + r] - mean[r]) * ((double)points[i * channels + c] - mean[c]) / (double)count;
     main_axis(axis[0], NULL, covariance, product, channels, &random);
     main_axis(axis[1], axis[0], covariance, product, channels, &random);
     multiply_covariance(product, covariance, axis[0], channels);
@@ -333,7 +328,8 @@ static void centre(double *y, int64_t count) {
 }
 
 /* A step with momentum, each coordinate with a gain that grows while its direction stays. */
-static void step_down(double *y, double *update, double *gain, const double *gradient, int64_t values, double rate, double momentum) {
+static void step_down(double *y, double *update, double *gain, const double *gradient, int64_t values, double rate,
+                      double momentum) {
     for (int64_t i = 0; i < values; i++) {
         gain[i] = update[i] * gradient[i] < 0 ? gain[i] + 0.2 : fmax(0.01, gain[i] * 0.8);
         update[i] = momentum * update[i] - rate * gain[i] * gradient[i];

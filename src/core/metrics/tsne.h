@@ -9,7 +9,7 @@
 /* Symmetric affinities p_ij of near points, rows of neighbours in rising order; they sum to 1. */
 struct affinities {
     int64_t count;
-    int64_t *first;     /* count + 1: row i is first[i] .. first[i + 1] - 1 */
+    int64_t *first; /* count + 1: row i is first[i] .. first[i + 1] - 1 */
     int32_t *neighbour;
     double *p;
 };
@@ -31,12 +31,12 @@ struct tsne_options {
     void *user;
 };
 /* The whole: affinities, a start along the two main axes, gradient descent.  y: (count, 2), centred. */
-cover_status tsne_run(double *y, double *kl, cover_context *context, const float *points, int64_t count,
-                      int64_t channels, const struct tsne_options *options);
+cover_status tsne_run(double *y, double *kl, cover_context *context, const float *points, int64_t count, int64_t channels,
+                      const struct tsne_options *options);
 
 /* ---- tsne_tree.c */
 
-struct tree; /* quadtree over points of a plane */
+struct tree;                                                                         /* quadtree over points of a plane */
 cover_status tree_create(struct tree **tree, cover_context *context, int64_t count); /* room for so many points */
 void tree_destroy(struct tree *tree, cover_context *context);                        /* takes NULL */
 void tree_build(struct tree *tree, const double *y);

@@ -6,9 +6,9 @@
 enum { DEPTH_MAX = 40, NOBODY = -1 };
 
 struct cell {
-    double x, y, half;        /* centre and half of the width */
+    double x, y, half; /* centre and half of the width */
     double mass, mean_x, mean_y;
-    int32_t child[4];         /* NOBODY = none yet */
+    int32_t child[4]; /* NOBODY = none yet */
     bool leaf;
 };
 
@@ -79,8 +79,7 @@ static void insert(struct tree *tree, double x, double y) {
 
 void tree_build(struct tree *tree, const double *y) {
     double low[2] = {y[0], y[1]}, high[2] = {y[0], y[1]};
-    for (int64_t i = 0; i < 2 * tree->count; i++)
-        low[i % 2] = fmin(low[i % 2], y[i]), high[i % 2] = fmax(high[i % 2], y[i]);
+    for (int64_t i = 0; i < 2 * tree->count; i++) low[i % 2] = fmin(low[i % 2], y[i]), high[i % 2] = fmax(high[i % 2], y[i]);
     double half = fmax(high[0] - low[0], high[1] - low[1]) / 2;
     tree->used = 0;
     add_cell(tree, (low[0] + high[0]) / 2, (low[1] + high[1]) / 2, half > 0 ? half * (1 + 1e-9) : 1);

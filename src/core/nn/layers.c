@@ -10,8 +10,8 @@ static void suffixed(char name[PARAMETER_NAME_BYTES + 1], const char *prefix, co
     snprintf(name, PARAMETER_NAME_BYTES + 1, "%s.%s", prefix, suffix);
 }
 
-int layer_conv(struct graph *graph, const char *prefix, int x, int x2, int64_t c_out, int kernel, bool bias, enum parameter_init init,
-               enum element element, int *sums) {
+int layer_conv(struct graph *graph, const char *prefix, int x, int x2, int64_t c_out, int kernel, bool bias,
+               enum parameter_init init, enum element element, int *sums) {
     if (x == ABSENT) return ABSENT;
     int ndim = graph->tensors[x].grid.ndim;
     int64_t c_in = graph->tensors[x].channels + (x2 == ABSENT ? 0 : graph->tensors[x2].channels), fan_in = c_in;

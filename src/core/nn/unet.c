@@ -9,8 +9,15 @@ enum { DEPTH = 5, STAGES = 9, CHANNELS_A_GROUP = 8 };
 
 /* Prefixes of the stages' parameters behind "backbone.", in the order of the setting `widths`. */
 static const char *const stages[STAGES] = {
-    "inc",      "down1.maxpool_conv.1", "down2.maxpool_conv.1", "down3.maxpool_conv.1", "down4.maxpool_conv.1",
-    "up1.conv", "up2.conv",             "up3.conv",             "up4.conv",
+    "inc",
+    "down1.maxpool_conv.1",
+    "down2.maxpool_conv.1",
+    "down3.maxpool_conv.1",
+    "down4.maxpool_conv.1",
+    "up1.conv",
+    "up2.conv",
+    "up3.conv",
+    "up4.conv",
 };
 
 static cover_status check(const struct network_settings *settings) {

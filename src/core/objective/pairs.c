@@ -68,8 +68,12 @@ static cover_status read_image(const struct sample_maker *maker, struct sample_i
     int64_t index = order_sample((uint64_t)s->common.seed, number / reader->count, number % reader->count, reader->count);
     float *pixels;
     int integer_max;
-    *image = (struct sample_image){.pixels = memory, .channels = reader->channels, .seed = (uint64_t)s->common.seed,
-                                   .step = (uint32_t)(number / s->common.batch), .index = (uint32_t)(number % s->common.batch), .number = index};
+    *image = (struct sample_image){.pixels = memory,
+                                   .channels = reader->channels,
+                                   .seed = (uint64_t)s->common.seed,
+                                   .step = (uint32_t)(number / s->common.batch),
+                                   .index = (uint32_t)(number % s->common.batch),
+                                   .number = index};
     TRY(reader->read(reader->user, index, &pixels, &image->grid, &integer_max));
     image->integer_max = (float)integer_max;
     cover_status status = sevr_accepts(s, &image->grid, reader->channels);
@@ -82,9 +86,11 @@ static cover_status read_image(const struct sample_maker *maker, struct sample_i
 cover_status pair_maker(struct pair_maker *maker, cover_context *context, const struct settings *settings,
                         const struct sample_reader *reader) {
     struct grid crop = settings_grid(&settings->views.crop, (int)settings->network.dims);
-    *maker = (struct pair_maker){.maker = {.worker_create = worker_create, .worker_destroy = worker_destroy, .draw = draw,
-                                           .read = read_image},
-                                 .context = context, .settings = settings, .reader = reader};
+    *maker = (struct pair_maker){
+        .maker = {.worker_create = worker_create, .worker_destroy = worker_destroy, .draw = draw, .read = read_image},
+        .context = context,
+        .settings = settings,
+        .reader = reader};
     if (!multiply(grid_pixels(&reader->largest), reader->channels, &maker->maker.image_floats))
         return fail(COVER_ERROR_SHAPE, "an image is too large");
     return pair_floats(&maker->maker.floats, &crop, reader->channels);

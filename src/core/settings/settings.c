@@ -62,12 +62,12 @@ static const char task_kind_names[] =
 static const struct row rows[] = {
 #define PART(part)
 #define END(part)
-#define SETTING(kind_, scope_, part, field, fallback, low_, high_, choices_, help_)                                   \
-    {.key = {#field, NAME_##kind_, choices_, help_, NAME_##scope_},                                                   \
-     .kind = KIND_##kind_,                                                                                            \
-     .scope = SCOPE_##scope_,                                                                                         \
-     .offset = offsetof(struct settings, part.field),                                                                      \
-     .low = low_,                                                                                                     \
+#define SETTING(kind_, scope_, part, field, fallback, low_, high_, choices_, help_)                                                \
+    {.key = {#field, NAME_##kind_, choices_, help_, NAME_##scope_},                                                                \
+     .kind = KIND_##kind_,                                                                                                         \
+     .scope = SCOPE_##scope_,                                                                                                      \
+     .offset = offsetof(struct settings, part.field),                                                                              \
+     .low = low_,                                                                                                                  \
      .high = high_},
 #include "settings.def"
 #undef SETTING
@@ -196,8 +196,7 @@ static cover_status read_value(struct settings *settings, const cover_context *c
     int64_t integer;
     switch (row->kind) {
     case KIND_INTEGER:
-        if (!read_integer(value, &integer))
-            return fail(COVER_ERROR_ARGUMENT, "%s=%s: give a whole number", row->key.name, value);
+        if (!read_integer(value, &integer)) return fail(COVER_ERROR_ARGUMENT, "%s=%s: give a whole number", row->key.name, value);
         if ((double)integer < row->low || (double)integer > row->high) return out_of_range(row, value);
         *(int64_t *)field = integer;
         return COVER_OK;
@@ -211,14 +210,16 @@ static cover_status read_value(struct settings *settings, const cover_context *c
             return fail(COVER_ERROR_ARGUMENT, "%s=%s: use one of %s", row->key.name, value, row->key.choices);
         return COVER_OK;
     case KIND_LIST:
-    case KIND_SIZE: return set_list(row, field, value);
+    case KIND_SIZE:
+        return set_list(row, field, value);
     }
     return fail(COVER_ERROR_INTERNAL, "%s: a row of unknown kind", row->key.name);
 }
 
 /* ---- value to text */
 
-static void write_value(char *text, size_t bytes, const struct settings *settings, const cover_context *context, const struct row *row) {
+static void write_value(char *text, size_t bytes, const struct settings *settings, const cover_context *context,
+                        const struct row *row) {
     const void *field = (const char *)settings + row->offset;
     if (row->kind == KIND_INTEGER) snprintf(text, bytes, "%lld", (long long)*(const int64_t *)field);
     else if (row->kind == KIND_NUMBER) {
@@ -233,7 +234,10 @@ static void write_value(char *text, size_t bytes, const struct settings *setting
         const struct setting_list *list = field;
         size_t used = 0;
         for (int i = 0; i < list->count && used < bytes; i++)
-            used += (size_t)snprintf(text + used, bytes - used, "%s%lld", !i ? "" : row->kind == KIND_SIZE ? "x" : ",",
+            used += (size_t)snprintf(text + used, bytes - used, "%s%lld",
+                                     !i                       ? ""
+                                     : row->kind == KIND_SIZE ? "x"
+                                                              : ",",
                                      (long long)list->value[i]);
     }
 }
@@ -256,8 +260,9 @@ static void name_presets(struct text *names, unsigned scopes) {
 static cover_status unknown_preset(cover_context *context, const char *preset) {
     struct text names = {.context = context};
     name_presets(&names, SCOPE_BOTH);
-    const cover_status status = names.failed ? COVER_ERROR_MEMORY
-                                             : fail(COVER_ERROR_ARGUMENT, "preset '%s' is not known; use one of %s", preset, names.data);
+    const cover_status status = names.failed
+                                    ? COVER_ERROR_MEMORY
+                                    : fail(COVER_ERROR_ARGUMENT, "preset '%s' is not known; use one of %s", preset, names.data);
     text_free(&names);
     return status;
 }
@@ -427,10 +432,10 @@ cover_status config_expect(const cover_config *config, bool task) {
     if ((config->scope == SCOPE_TASK) == task) return COVER_OK;
     struct text names = {.context = config->context};
     name_presets(&names, task ? SCOPE_TASK : SCOPE_PRETRAIN);
-    const cover_status status =
-        names.failed ? COVER_ERROR_MEMORY
-                     : fail(COVER_ERROR_ARGUMENT, "these settings are for %s; start from a preset for %s: %s",
-                            task ? "pretraining" : "fine-tuning", task ? "fine-tuning" : "pretraining", names.data);
+    const cover_status status = names.failed
+                                    ? COVER_ERROR_MEMORY
+                                    : fail(COVER_ERROR_ARGUMENT, "these settings are for %s; start from a preset for %s: %s",
+                                           task ? "pretraining" : "fine-tuning", task ? "fine-tuning" : "pretraining", names.data);
     text_free(&names);
     return status;
 }
@@ -446,8 +451,8 @@ struct grid settings_grid(const struct setting_list *size, int dims) {
 }
 
 bool setting_may_change(const char *name) {
-    static const char *const free_names[] = {"steps", "lanes", "checkpoint_every", "save_every", "log_every",
-                                             "overlap", "mirror", "keep_component"};
+    static const char *const free_names[] = {"steps",     "lanes",   "checkpoint_every", "save_every",
+                                             "log_every", "overlap", "mirror",           "keep_component"};
     for (size_t i = 0; i < sizeof free_names / sizeof *free_names; i++)
         if (strcmp(name, free_names[i]) == 0) return true;
     return false;
@@ -464,8 +469,10 @@ cover_status config_resumes(const cover_config *config, const char *path, const 
         const char *was = stored->values.text[i], *is = config->values.text[i];
         bool free_steps = strcmp(name, "steps") != 0 || config->values.settings.common.schedule == SCHEDULE_CONSTANT;
         if (strcmp(was, is) != 0 && !(setting_may_change(name) && free_steps))
-            status = fail(COVER_ERROR_MISMATCH, "%s: the run was made with %s=%s, not %s; resume it with the same settings, or start a "
-                          "new run", path, name, was, is);
+            status = fail(COVER_ERROR_MISMATCH,
+                          "%s: the run was made with %s=%s, not %s; resume it with the same settings, or start a "
+                          "new run",
+                          path, name, was, is);
     }
     cover_config_destroy(stored);
     return status;

@@ -23,7 +23,9 @@ struct settings {
 #define SETTING_SIZE(field) struct setting_list field;
 #define SETTING(kind, scope, part, field, fallback, low, high, choices, help) SETTING_##kind(field)
 #define PART(part) struct part##_settings {
-#define END(part) } part;
+#define END(part)                                                                                                                  \
+    }                                                                                                                              \
+    part;
 #include "settings.def"
 #undef SETTING
 #undef PART

@@ -18,7 +18,7 @@ struct training_step {
     double clip;               /* of the norm, 0 = none */
     uint64_t only_ops;         /* for measuring: bits of ops to run, and nothing else; 0 = all */
     double *term[MODEL_TERMS]; /* filled in by finish(): of each sample, where the term is a result */
-    double square_sum;         /* filled in by finish(): of the gradient, over all ranks; not finite if a term or the gradient is not */
+    double square_sum; /* filled in by finish(): of the gradient, over all ranks; not finite if a term or the gradient is not */
 };
 
 enum { TRAINING_SLOTS = 2 }; /* places for the samples of a step: one is filled while the device works on the other */
@@ -29,7 +29,7 @@ struct training {
     /* Plan for `samples` samples a step: nothing large is allocated. */
     cover_status (*create)(struct training_state **state, cover_context *context, const struct model *model,
                            const struct settings *settings, int64_t samples);
-    bool draws_views; /* of a pair, itself: a struct sample may be an image */
+    bool draws_views;                              /* of a pair, itself: a struct sample may be an image */
     void (*destroy)(struct training_state *state); /* takes NULL */
     struct training_bytes (*bytes)(const struct training_state *state);
     cover_status (*allocate)(struct training_state *state);

@@ -19,13 +19,14 @@ uint64_t engine_sample_bytes(const struct engine *engine) {
     return bytes;
 }
 
-struct engine_bytes engine_bytes(const struct engine *engine) { return engine->stepper->bytes(engine); }
+struct engine_bytes engine_bytes(const struct engine *engine) {
+    return engine->stepper->bytes(engine);
+}
 
 static cover_status fresh_weights(struct engine *engine) {
     engine->has_gradient = memory_zero(engine->context, (size_t)engine->model.parameters.count * sizeof *engine->has_gradient);
     if (!engine->has_gradient) return COVER_ERROR_MEMORY;
-    for (int i = 0; i < engine->model.parameters.count; i++)
-        engine->has_gradient[i] = graph_has_gradient(&engine->model.graph, i);
+    for (int i = 0; i < engine->model.parameters.count; i++) engine->has_gradient[i] = graph_has_gradient(&engine->model.graph, i);
     parameters_initialise(&engine->model.parameters, engine->weights, (uint64_t)engine->settings.common.seed);
     return engine_weights_changed(engine);
 }
@@ -34,9 +35,13 @@ cover_status engine_plan(struct engine **made, cover_context *context, const str
                          const struct grid *grid, int64_t batch) {
     struct engine *engine = memory_zero(context, sizeof *engine);
     if (!engine) return COVER_ERROR_MEMORY;
-    *engine = (struct engine){.context = context, .executor = context->executor,
-                              .stepper = context->executor->training ? &stepper_resident : &stepper_lanes, .settings = *settings,
-                              .grid = *grid, .batch = batch, .share = {.batch = batch, .count = batch}};
+    *engine = (struct engine){.context = context,
+                              .executor = context->executor,
+                              .stepper = context->executor->training ? &stepper_resident : &stepper_lanes,
+                              .settings = *settings,
+                              .grid = *grid,
+                              .batch = batch,
+                              .share = {.batch = batch, .count = batch}};
     cover_status status;
     GO(build(&engine->model, context, &engine->settings, grid));
     GO(engine->stepper->plan(engine));
@@ -70,7 +75,8 @@ void engine_destroy(struct engine *engine) {
 
 double engine_flops(const struct engine *engine) {
     double flops = 0;
-    for (int n = 0; n < engine->model.graph.node_count; n++) flops += node_flops(&engine->model.graph, &engine->model.graph.nodes[n]);
+    for (int n = 0; n < engine->model.graph.node_count; n++)
+        flops += node_flops(&engine->model.graph, &engine->model.graph.nodes[n]);
     return flops * (double)engine->batch;
 }
 

@@ -24,7 +24,7 @@ struct sample_source {
 typedef cover_status model_builder(struct model *model, cover_context *context, const struct settings *settings,
                                    const struct grid *grid);
 
-struct step_sums { /* over all samples of the step */
+struct step_sums {            /* over all samples of the step */
     double term[MODEL_TERMS]; /* of model.terms */
     int64_t count;
 };
@@ -61,11 +61,11 @@ struct engine {
 };
 
 /* Plan for batches of `batch` samples of `grid`: everything that can be refused is refused here, nothing large is allocated. */
-cover_status engine_plan(struct engine **engine, cover_context *context, const struct settings *settings,
-                         model_builder *build, const struct grid *grid, int64_t batch);
+cover_status engine_plan(struct engine **engine, cover_context *context, const struct settings *settings, model_builder *build,
+                         const struct grid *grid, int64_t batch);
 /* Plan and allocate.  Weights are fresh, drawn from settings.seed. */
-cover_status engine_create(struct engine **engine, cover_context *context, const struct settings *settings,
-                           model_builder *build, const struct grid *grid, int64_t batch);
+cover_status engine_create(struct engine **engine, cover_context *context, const struct settings *settings, model_builder *build,
+                           const struct grid *grid, int64_t batch);
 void engine_destroy(struct engine *engine); /* takes NULL */
 struct engine_bytes engine_bytes(const struct engine *engine);
 double engine_flops(const struct engine *engine); /* a step */
@@ -77,7 +77,8 @@ bool engine_draws(const struct engine *engine);
 /* Tell the engine that weights, m or v were changed from outside. */
 cover_status engine_weights_changed(struct engine *engine);
 /* A whole step: losses, gradient, its norm / count, and the update, unless a sum is not finite or nothing counts (step_finite()). */
-cover_status engine_train(struct engine *engine, const struct sample_source *source, double lr, struct step_sums *sums, double *norm);
+cover_status engine_train(struct engine *engine, const struct sample_source *source, double lr, struct step_sums *sums,
+                          double *norm);
 bool step_finite(const struct step_sums *sums, double norm);
 
 /* ---- the same in parts */

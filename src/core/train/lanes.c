@@ -90,7 +90,8 @@ static cover_status lanes_plan(struct engine *engine) {
         total = lanes_bytes(engine).total;
         if (!limit || total <= limit) return COVER_OK;
     }
-    return fail(COVER_ERROR_MEMORY, "the plan needs %.2f GiB with one lane, the memory limit is %.2f GiB; "
+    return fail(COVER_ERROR_MEMORY,
+                "the plan needs %.2f GiB with one lane, the memory limit is %.2f GiB; "
                 "use a smaller crop or widths, or raise the limit",
                 (double)total / 0x1p30, (double)limit / 0x1p30);
 }
@@ -138,8 +139,7 @@ static cover_status lanes_allocate(struct engine *engine) {
     if (!room) return COVER_ERROR_MEMORY;
     for (; state->buffer_count < buffers; state->buffer_count++) /* zero: parameters without gradient and padding stay so */
         TRY(allocate_flat(&state->buffers[state->buffer_count], engine));
-    for (int i = 0; i < engine->lanes; i++)
-        TRY(engine->executor->arena_create(&state->lanes[i].arena, engine->program));
+    for (int i = 0; i < engine->lanes; i++) TRY(engine->executor->arena_create(&state->lanes[i].arena, engine->program));
     float **flat[] = {&engine->weights, &engine->m, &engine->v};
     for (size_t i = 0; i < sizeof flat / sizeof *flat; i++) TRY(allocate_flat(flat[i], engine));
     return COVER_OK;
@@ -345,8 +345,8 @@ static int64_t block_floats(const struct engine *engine, int64_t block) {
 static void norm_worker(void *data, int64_t block) {
     struct step_state *state = data;
     struct engine *engine = state->engine;
-    state->block_sums[block] = engine->executor->square_sum(engine->program, engine->gradient + block * UPDATE_BLOCK,
-                                                            block_floats(engine, block));
+    state->block_sums[block] =
+        engine->executor->square_sum(engine->program, engine->gradient + block * UPDATE_BLOCK, block_floats(engine, block));
 }
 
 static double lanes_square_sum(struct engine *engine) {
@@ -361,8 +361,8 @@ static double lanes_square_sum(struct engine *engine) {
 /* Parameters that the graph leaves out (ablations) keep their values, as PyTorch's do without a gradient. */
 static void update_range(const struct engine *engine, int64_t from, int64_t to) {
     if (to > from)
-        engine->executor->adam(engine->program, engine->weights + from, engine->m + from, engine->v + from,
-                               engine->gradient + from, to - from, &engine->state->update);
+        engine->executor->adam(engine->program, engine->weights + from, engine->m + from, engine->v + from, engine->gradient + from,
+                               to - from, &engine->state->update);
 }
 
 static void update_worker(void *data, int64_t block) {

@@ -32,8 +32,8 @@ struct prefetch {
     struct slot redraw;
     struct worker *workers; /* the last one is the caller's, for redraw */
     int slot_count, worker_count;
-    int64_t next; /* number that is drawn next */
-    int64_t step; /* whose samples are being taken */
+    int64_t next;  /* number that is drawn next */
+    int64_t step;  /* whose samples are being taken */
     int64_t ahead; /* of the step's samples, those taken in the step before: struct sample_source says how */
     pthread_mutex_t lock;
     pthread_cond_t changed;
@@ -93,8 +93,12 @@ cover_status prefetch_create(struct prefetch **made, const struct engine *engine
     if (!prefetch) return COVER_ERROR_MEMORY;
     cover_status status = COVER_ERROR_MEMORY;
     int threads = 1 + (context->threads >= 8 ? context->threads / 8 : 0);
-    *prefetch = (struct prefetch){.context = context, .maker = maker, .share = engine->share, .images = maker->read && engine_draws(engine),
-                                  .next = first_step * engine->share.count, .step = first_step};
+    *prefetch = (struct prefetch){.context = context,
+                                  .maker = maker,
+                                  .share = engine->share,
+                                  .images = maker->read && engine_draws(engine),
+                                  .next = first_step * engine->share.count,
+                                  .step = first_step};
     pthread_mutex_init(&prefetch->lock, NULL);
     pthread_cond_init(&prefetch->changed, NULL);
     prefetch->slots = memory_zero(context, (size_t)(lanes + 1 + threads) * sizeof *prefetch->slots);

@@ -14,13 +14,10 @@ cover_status share_of(struct share *share, int rank, int ranks, int64_t batch) {
     if (share_keeps_bits(ranks))
         for (int half = ranks / 2; half; half /= 2) {
             int64_t middle = from + (to - from) / 2;
-            if (rank & half)
-                from = middle;
-            else
-                to = middle;
+            if (rank & half) from = middle;
+            else to = middle;
         }
-    else
-        from = batch * rank / ranks, to = batch * (rank + 1) / ranks;
+    else from = batch * rank / ranks, to = batch * (rank + 1) / ranks;
     *share = (struct share){batch, from, to - from, NULL};
     return COVER_OK;
 }

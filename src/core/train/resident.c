@@ -10,24 +10,29 @@
 
 struct step_state {
     struct training_state *training;
-    double *term[MODEL_TERMS]; /* of each sample */
-    double square_sum;         /* of the last step's gradient */
-    int slot;                  /* that the next step runs from */
-    bool images;               /* samples come as images: what they count is known when their views are drawn */
+    double *term[MODEL_TERMS];   /* of each sample */
+    double square_sum;           /* of the last step's gradient */
+    int slot;                    /* that the next step runs from */
+    bool images;                 /* samples come as images: what they count is known when their views are drawn */
     struct step_sums ahead_sums; /* of the samples that are there already */
     cover_status ahead_status;
     char ahead_error[1024];
-    bool newer;                /* the device has trained since the host's copies were made */
-    float *gradient;           /* the host's copy, made when first asked for */
+    bool newer;      /* the device has trained since the host's copies were made */
+    float *gradient; /* the host's copy, made when first asked for */
 };
 
 static const struct training *device_of(const struct engine *engine) { return engine->executor->training; }
 
 static struct engine_bytes resident_bytes(const struct engine *engine) {
     struct training_bytes bytes = device_of(engine)->bytes(engine->state->training);
-    return (struct engine_bytes){.weights = bytes.weights, .gradients = bytes.gradients, .optimiser = bytes.optimiser,
-                                 .arena_per_lane = bytes.arena, .packed = bytes.packed, .samples = bytes.samples,
-                                 .total = bytes.total, .lanes = 1};
+    return (struct engine_bytes){.weights = bytes.weights,
+                                 .gradients = bytes.gradients,
+                                 .optimiser = bytes.optimiser,
+                                 .arena_per_lane = bytes.arena,
+                                 .packed = bytes.packed,
+                                 .samples = bytes.samples,
+                                 .total = bytes.total,
+                                 .lanes = 1};
 }
 
 static cover_status resident_plan(struct engine *engine) {
@@ -37,8 +42,10 @@ static cover_status resident_plan(struct engine *engine) {
     TRY(device_of(engine)->create(&state->training, engine->context, &engine->model, &engine->settings, engine->batch));
     uint64_t total = resident_bytes(engine).total, limit = engine->context->memory_limit_bytes;
     if (limit && total > limit)
-        return fail(COVER_ERROR_MEMORY, "the plan needs %.2f GiB on the device, the memory limit is %.2f GiB; use a smaller batch, "
-                    "crop or widths, or raise the limit", (double)total / 0x1p30, (double)limit / 0x1p30);
+        return fail(COVER_ERROR_MEMORY,
+                    "the plan needs %.2f GiB on the device, the memory limit is %.2f GiB; use a smaller batch, "
+                    "crop or widths, or raise the limit",
+                    (double)total / 0x1p30, (double)limit / 0x1p30);
     return COVER_OK;
 }
 
@@ -129,12 +136,14 @@ static void look_ahead(struct engine *engine, const struct sample_source *source
     if (!source->more) return;
     state->ahead_sums = (struct step_sums){0};
     state->ahead_status = give_samples(engine, source, state->slot, engine->batch, 0, &state->ahead_sums);
-    if (state->ahead_status == COVER_OK || state->ahead_status == COVER_ERROR_CANCELLED) return; /* cancelled: the rest may still come */
+    if (state->ahead_status == COVER_OK || state->ahead_status == COVER_ERROR_CANCELLED)
+        return; /* cancelled: the rest may still come */
     snprintf(state->ahead_error, sizeof state->ahead_error, "%s", cover_error_text());
     *source->ahead = -1;
 }
 
-static cover_status run(struct engine *engine, const struct sample_source *source, const struct adam *adam, struct step_sums *sums) {
+static cover_status run(struct engine *engine, const struct sample_source *source, const struct adam *adam,
+                        struct step_sums *sums) {
     struct step_state *state = engine->state;
     struct training_step step = {.adam = adam, .clip = engine->settings.common.clip, .only_ops = engine->only_ops};
     memcpy(step.term, state->term, sizeof step.term);

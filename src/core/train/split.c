@@ -45,10 +45,8 @@ static int by_turn(const void *left, const void *right) {
 static int by_sample(const void *left, const void *right) { return ORDER(*(const int64_t *)left, *(const int64_t *)right); }
 
 static const char *class_text(char text[80], const struct choice *choice, int class) {
-    if (choice->input->class_names)
-        snprintf(text, 80, "'%.70s'", choice->input->class_names[class]);
-    else
-        snprintf(text, 80, "%d", class);
+    if (choice->input->class_names) snprintf(text, 80, "'%.70s'", choice->input->class_names[class]);
+    else snprintf(text, 80, "%d", class);
     return text;
 }
 
@@ -69,7 +67,8 @@ static cover_status take_members(struct choice *choice) {
         if (role != COVER_SPLIT_TEST && (class < 0 || class >= choice->classes))
             return fail(COVER_ERROR_ARGUMENT, "sample %lld has %s, but classification needs one of %d; pack it with its class",
                         (long long)i, class < 0 ? "no class" : "an unknown class", choice->classes);
-        choice->members[choice->count++] = (struct member){.sample = i, .patient = patient, .first = i, .class = class, .role = role};
+        choice->members[choice->count++] =
+            (struct member){.sample = i, .patient = patient, .first = i, .class = class, .role = role};
     }
     return COVER_OK;
 }
@@ -146,10 +145,8 @@ static cover_status take_validation(struct choice *choice, bool *own) {
     memset(choice->counts, 0, (size_t)choice->classes * sizeof *choice->counts);
     for (int64_t i = 0; i < choice->count; i++)
         if (begins_patient(choice, i)) choice->counts[choice->members[i].class]++, patients++;
-    if (s->task.val > 0)
-        take_number(choice);
-    else
-        take_fold(choice);
+    if (s->task.val > 0) take_number(choice);
+    else take_fold(choice);
     for (int64_t i = 0; i < choice->count; i++) validate += choice->members[i].role == COVER_SPLIT_VAL;
     if (validate > 0 && validate < choice->count) return COVER_OK;
     if (s->task.val > 0)

@@ -6,7 +6,7 @@
 #include "engine.h"
 
 struct stepper {
-    cover_status (*plan)(struct engine *engine);     /* choose, and refuse what does not fit; nothing large is allocated */
+    cover_status (*plan)(struct engine *engine); /* choose, and refuse what does not fit; nothing large is allocated */
     struct engine_bytes (*bytes)(const struct engine *engine);
     cover_status (*allocate)(struct engine *engine); /* also engine->weights, m and v, zeros */
     void (*free)(struct engine *engine);             /* of an engine in any state */
@@ -17,7 +17,8 @@ struct stepper {
     double (*square_sum)(struct engine *engine); /* of the last step's gradient */
     cover_status (*update)(struct engine *engine, const struct adam *adam);
     /* All three in one; *norm of the gradient / count.  engine->updates counts the update, if there was one. */
-    cover_status (*train)(struct engine *engine, const struct sample_source *source, double lr, struct step_sums *sums, double *norm);
+    cover_status (*train)(struct engine *engine, const struct sample_source *source, double lr, struct step_sums *sums,
+                          double *norm);
     /* A program of one sample, with arena and gradient in `run`; false: there is none to lend. */
     bool (*lend)(struct engine *engine, struct program **program, struct run *run);
 };

@@ -40,19 +40,18 @@ cover_status augment_create(struct augment **out, cover_context *context, const 
     if (!augment) return COVER_ERROR_MEMORY;
     augment->context = context, augment->settings = *settings;
     struct settings *s = &augment->settings;
-    s->views.affine = AFFINE_PAPER, s->objective.coordinates = COORDINATES_EXACT; /* what pretraining tried is no matter of the task */
+    s->views.affine = AFFINE_PAPER,
+    s->objective.coordinates = COORDINATES_EXACT; /* what pretraining tried is no matter of the task */
     augment->crop = settings_grid(&s->views.crop, (int)s->network.dims);
-    augment->moves = s->views.translate != 0 || s->views.rotate_degrees != 0 || s->views.shear_degrees != 0 || s->views.scale_low != 1 ||
-                     s->views.scale_high != 1;
+    augment->moves = s->views.translate != 0 || s->views.rotate_degrees != 0 || s->views.shear_degrees != 0 ||
+                     s->views.scale_low != 1 || s->views.scale_high != 1;
     cover_status status;
     GO(augment_reserve(augment, &augment->crop));
     if (s->views.foreground > 0 && !(augment->counts = memory_zero(context, LABEL_VALUES * sizeof *augment->counts)))
         status = COVER_ERROR_MEMORY;
 done:
-    if (status == COVER_OK)
-        *out = augment;
-    else
-        augment_destroy(augment);
+    if (status == COVER_OK) *out = augment;
+    else augment_destroy(augment);
     return status;
 }
 
@@ -87,8 +86,7 @@ static void show_target(struct draw *draw, const struct affine *affine, const do
     affine_origin(place, affine, dims, at);
     for (int i = 0; i < 3; i++) place[i] = fmin(fmax(floor(place[i] + 0.5), 0), (double)(draw->crop.size[i] - 1));
     affine_at(v, affine, dims, place);
-    for (int a = 0, i = 3 - dims; a < dims; a++, i++)
-        draw->crop.first[i] = (int64_t)floor(target[i] - place[i] - v[a] + 0.5);
+    for (int a = 0, i = 3 - dims; a < dims; a++, i++) draw->crop.first[i] = (int64_t)floor(target[i] - place[i] - v[a] + 0.5);
 }
 
 /* The crop's first pixel, and the map's centre with it.  Before it is moved, the crop lies within the image and shows
@@ -109,8 +107,7 @@ static void place_crop(struct draw *draw, struct affine *affine, const double *t
 }
 
 /* The middle of a pixel of the stored image as a position of the resized one. */
-static void resized_position(double target[3], const int64_t pixel[3], const struct grid *grid,
-                             const struct grid *work) {
+static void resized_position(double target[3], const int64_t pixel[3], const struct grid *grid, const struct grid *work) {
     for (int i = 0; i < 3; i++) {
         double at = ((double)pixel[i] + 0.5) * ((double)work->size[i] / (double)grid->size[i]) - 0.5;
         target[i] = fmin(fmax(at, 0), (double)(work->size[i] - 1));
@@ -145,9 +142,9 @@ static void draw_flips(float *image, float *label, const struct draw *draw) {
 
 /* ---- one sample */
 
-cover_status augment_draw(struct augment *augment, float *out_image, float *out_label, const float *image,
-                          const uint16_t *label, int ignore, const struct grid *grid, int channels, float integer_max,
-                          uint64_t seed, uint32_t step, uint32_t index) {
+cover_status augment_draw(struct augment *augment, float *out_image, float *out_label, const float *image, const uint16_t *label,
+                          int ignore, const struct grid *grid, int channels, float integer_max, uint64_t seed, uint32_t step,
+                          uint32_t index) {
     const struct settings *s = &augment->settings;
     TRY(augment_accepts(s, grid, channels));
     TRY(augment_reserve(augment, grid));

@@ -35,9 +35,9 @@ cover_status augment_accepts(const struct settings *settings, const struct grid 
  * image: channels last, float32, intensities as stored.  label: a class a pixel of `grid`, or NULL (classification).
  * ignore: the label's value that becomes -1, -1 = none.  integer_max: 255 or 65535 for such integer images, else 0.
  * Same arguments, same sample, bit for bit, on any thread.  COVER_ERROR_NUMERIC names a pixel that is NaN or Inf. */
-cover_status augment_draw(struct augment *augment, float *out_image, float *out_label, const float *image,
-                          const uint16_t *label, int ignore, const struct grid *grid, int channels, float integer_max,
-                          uint64_t seed, uint32_t step, uint32_t index);
+cover_status augment_draw(struct augment *augment, float *out_image, float *out_label, const float *image, const uint16_t *label,
+                          int ignore, const struct grid *grid, int channels, float integer_max, uint64_t seed, uint32_t step,
+                          uint32_t index);
 
 /* The whole image without chance: normalised, resized to `work` (0 = as it is), channels last.
  * grid: in, of the image; out, of the result.  *out: release with memory_free(). */

@@ -22,8 +22,7 @@ static int count_values(int64_t *counts, const uint16_t *label, int64_t pixels) 
         }
         counts[last & 0xFFFF] += run, run = 0;
         uint16_t first = label[i];
-        if (word == first * UINT64_C(0x0001000100010001))
-            last = word, run = ABREAST;
+        if (word == first * UINT64_C(0x0001000100010001)) last = word, run = ABREAST;
         else
             for (int k = 0; k < ABREAST; k++) counts[label[i + k]]++;
         for (int k = 0; k < ABREAST; k++) largest = label[i + k] > largest ? label[i + k] : largest;
@@ -36,8 +35,8 @@ static int count_values(int64_t *counts, const uint16_t *label, int64_t pixels) 
     return largest + 1;
 }
 
-bool label_foreground(int64_t pixel[3], const uint16_t *label, int ignore, const struct grid *grid,
-                      struct random_stream *stream, int64_t *counts) {
+bool label_foreground(int64_t pixel[3], const uint16_t *label, int ignore, const struct grid *grid, struct random_stream *stream,
+                      int64_t *counts) {
     int values = count_values(counts, label, grid_pixels(grid)), present = 0, class = 0;
     if (ignore >= 0 && ignore < values) counts[ignore] = 0;
     for (int v = 1; v < values; v++) present += counts[v] > 0;
@@ -69,8 +68,8 @@ static inline bool place_of(int64_t *place, float position, struct axis axis) {
     return inside;
 }
 
-static inline void read_row(float *out, const uint16_t *label, int ignore, const struct axis axis[3],
-                            const int64_t size[3], const float *field, const float start[3], int64_t count, int dims) {
+static inline void read_row(float *out, const uint16_t *label, int ignore, const struct axis axis[3], const int64_t size[3],
+                            const float *field, const float start[3], int64_t count, int dims) {
     for (int64_t x = 0; x < count; x++, field += dims) {
         int64_t iz = 0, iy, ix;
         bool inside = dims == 2 || place_of(&iz, start[0] + field[0], axis[0]);
@@ -82,8 +81,8 @@ static inline void read_row(float *out, const uint16_t *label, int ignore, const
 }
 
 /* The same where the field is zero: a row of the crop comes from one row of the label, or from outside. */
-static void read_row_still(float *out, const uint16_t *label, int ignore, const struct axis axis[3],
-                           const int64_t size[3], const float start[3], int64_t count) {
+static void read_row_still(float *out, const uint16_t *label, int ignore, const struct axis axis[3], const int64_t size[3],
+                           const float start[3], int64_t count) {
     int64_t iz, iy, ix;
     bool outside = !place_of(&iz, start[0], axis[0]) | !place_of(&iy, start[1], axis[1]);
     label += (iz * size[1] + iy) * size[2];
@@ -99,8 +98,7 @@ void label_read(float *out, const uint16_t *label, int ignore, const struct grid
     const int dims = grid->ndim;
     const int64_t count = crop->size[2];
     struct axis axis[3];
-    for (int i = 0; i < 3; i++)
-        axis[i] = (struct axis){(float)grid->size[i] / (float)draw->work.size[i], (float)grid->size[i]};
+    for (int i = 0; i < 3; i++) axis[i] = (struct axis){(float)grid->size[i] / (float)draw->work.size[i], (float)grid->size[i]};
     for (int64_t z = 0; z < crop->size[0]; z++)
         for (int64_t y = 0; y < crop->size[1]; y++, out += count) {
             float start[3] = {(float)(crop->first[0] + z), (float)(crop->first[1] + y), (float)crop->first[2]};
@@ -108,10 +106,8 @@ void label_read(float *out, const uint16_t *label, int ignore, const struct grid
                 read_row_still(out, label, ignore, axis, grid->size, start, count);
                 continue;
             }
-            if (dims == 2)
-                read_row(out, label, ignore, axis, grid->size, field, start, count, 2);
-            else
-                read_row(out, label, ignore, axis, grid->size, field, start, count, 3);
+            if (dims == 2) read_row(out, label, ignore, axis, grid->size, field, start, count, 2);
+            else read_row(out, label, ignore, axis, grid->size, field, start, count, 3);
             field += count * dims;
         }
 }

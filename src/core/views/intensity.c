@@ -12,14 +12,12 @@ static cover_status fail_at(const float *image, const struct grid *grid, int cha
             z = pixel / grid->size[2] / grid->size[1];
     char place[64] = "";
     if (grid->ndim == 3) snprintf(place, sizeof place, "z %lld, ", (long long)z);
-    return fail(COVER_ERROR_NUMERIC,
-                "image: the pixel at %sy %lld, x %lld, channel %d is %g; repair or leave out the image", place,
+    return fail(COVER_ERROR_NUMERIC, "image: the pixel at %sy %lld, x %lld, channel %d is %g; repair or leave out the image", place,
                 (long long)y, (long long)x, (int)(index % channels), (double)image[index]);
 }
 
 /* Smallest and largest value; COVER_ERROR_NUMERIC when one is NaN or Inf. */
-static cover_status value_range(float *smallest, float *largest, const float *image, const struct grid *grid,
-                                int channels) {
+static cover_status value_range(float *smallest, float *largest, const float *image, const struct grid *grid, int channels) {
     enum { LANES = 16 };
     float low[LANES], high[LANES], poison[LANES] = {0}; /* x * 0 is 0, or NaN for NaN and Inf */
     int64_t count = grid_pixels(grid) * channels, i = 0;
@@ -55,13 +53,13 @@ bool intensity_of_settings(struct intensity *intensity, int normalise, float int
     return true;
 }
 
-cover_status image_intensity(struct intensity *intensity, const float *image, const struct grid *grid, int channels,
-                             int normalise, float integer_max) {
+cover_status image_intensity(struct intensity *intensity, const float *image, const struct grid *grid, int channels, int normalise,
+                             float integer_max) {
     float smallest = 0, largest = 0;
     TRY(value_range(&smallest, &largest, image, grid, channels));
     if (!isfinite(largest - smallest))
-        return fail(COVER_ERROR_NUMERIC, "image: the range %g..%g does not fit float32; rescale the image",
-                    (double)smallest, (double)largest);
+        return fail(COVER_ERROR_NUMERIC, "image: the range %g..%g does not fit float32; rescale the image", (double)smallest,
+                    (double)largest);
     if (!intensity_of_settings(intensity, normalise, integer_max)) {
         intensity->offset = smallest;
         intensity->divisor = largest > smallest ? largest - smallest : 1; /* a constant image becomes zeros */

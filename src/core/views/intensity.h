@@ -12,8 +12,8 @@ struct intensity { /* normalised = (clip(x, low, high) - offset) / divisor */
 /* What the setting alone says; false: offset and divisor follow from the range of the image. */
 bool intensity_of_settings(struct intensity *intensity, int normalise, float integer_max);
 /* integer_max: of the type of stored values, 0 for floats (dtype_integer_max()).  COVER_ERROR_NUMERIC: a value is not finite. */
-cover_status image_intensity(struct intensity *intensity, const float *image, const struct grid *grid, int channels,
-                             int normalise, float integer_max);
+cover_status image_intensity(struct intensity *intensity, const float *image, const struct grid *grid, int channels, int normalise,
+                             float integer_max);
 void intensity_apply(float *values, int64_t count, const struct intensity *intensity);
 
 #endif

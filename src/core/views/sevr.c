@@ -19,8 +19,7 @@ cover_status sevr_accepts(const struct settings *settings, const struct grid *gr
     for (int i = 3 - grid->ndim; i < 3; i++)
         if (work.size[i] < crop.size[i]) {
             char image_text[80], work_text[80], crop_text[80];
-            return fail(COVER_ERROR_SHAPE,
-                        "image: %s, at work size %s, is smaller than crop=%s; enlarge work or shrink crop",
+            return fail(COVER_ERROR_SHAPE, "image: %s, at work size %s, is smaller than crop=%s; enlarge work or shrink crop",
                         size_text(image_text, grid), size_text(work_text, &work), size_text(crop_text, &crop));
         }
     return COVER_OK;
@@ -77,8 +76,8 @@ void window_draw(struct draw *draw, const struct grid *crop) {
 
 /* One row of the mask (supplement B.3), eq. 19: 1 where p + v lies within the view; `released` leaves 0 itself out.
  * rest: is the row inside along the other axes as well?  Returns the number of ones, adds their |v| to *zero_loss. */
-static inline int64_t mask_row(float *mask, const float *field, const float start[3], const float last[3],
-                               bool released, int64_t count, int dims, double *zero_loss) {
+static inline int64_t mask_row(float *mask, const float *field, const float start[3], const float last[3], bool released,
+                               int64_t count, int dims, double *zero_loss) {
     enum { LANES = 4 };
     double sums[LANES] = {0};
     int32_t valid[LANES] = {0};
@@ -114,8 +113,8 @@ static void draw_mask(struct view_pair *pair, const struct grid *crop, bool rele
         }
 }
 
-cover_status sevr_draw(struct sevr *sevr, struct view_pair *pair, const float *image, const struct grid *grid,
-                       int channels, float integer_max, uint64_t seed, uint32_t step, uint32_t sample) {
+cover_status sevr_draw(struct sevr *sevr, struct view_pair *pair, const float *image, const struct grid *grid, int channels,
+                       float integer_max, uint64_t seed, uint32_t step, uint32_t sample) {
     const struct settings *s = &sevr->settings;
     TRY(sevr_accepts(s, grid, channels));
     TRY(sevr_reserve(sevr, grid));

@@ -38,7 +38,7 @@ struct view_bytes sevr_pair_bytes(const struct sevr *sevr);
  * image: channels last, float32, any size that sevr_accepts(); intensities as stored (normalised here).
  * integer_max: 255 or 65535 for such integer images, else 0: `max` normalises those by their range.
  * Same arguments, same pair, bit for bit, on any thread.  COVER_ERROR_NUMERIC names a pixel that is NaN or Inf. */
-cover_status sevr_draw(struct sevr *sevr, struct view_pair *pair, const float *image, const struct grid *grid,
-                       int channels, float integer_max, uint64_t seed, uint32_t step, uint32_t sample);
+cover_status sevr_draw(struct sevr *sevr, struct view_pair *pair, const float *image, const struct grid *grid, int channels,
+                       float integer_max, uint64_t seed, uint32_t step, uint32_t sample);
 
 #endif

@@ -27,9 +27,7 @@ static void rotation(matrix m, int i, int j, double radians) {
     m[i][j] = -sin(radians), m[j][i] = sin(radians);
 }
 
-static double either_way(struct random_stream *stream, double largest) {
-    return (double)random_uniform(stream, -1, 1) * largest;
-}
+static double either_way(struct random_stream *stream, double largest) { return (double)random_uniform(stream, -1, 1) * largest; }
 
 /* x, y, z of eq. 18 are the array's axes in order, as its t_x H says; R is Rz alone in 2D. */
 static void draw_rotation(matrix r, struct random_stream *stream, const struct settings *s) {
@@ -55,8 +53,7 @@ void affine_draw(struct affine *affine, const struct draw *draw) {
     struct random_stream stream = draw_stream(draw, RANDOM_VIEW_AFFINE);
     double translation[3] = {0};
     matrix r, shear, scale, product;
-    for (int a = 0; a < dims; a++)
-        translation[a] = either_way(&stream, s->views.translate) * (double)grid_axis(&draw->work, a);
+    for (int a = 0; a < dims; a++) translation[a] = either_way(&stream, s->views.translate) * (double)grid_axis(&draw->work, a);
     draw_rotation(r, &stream, s);
     identity(shear), identity(scale);
     for (int a = 0; a < dims; a++)
@@ -89,8 +86,7 @@ static inline void row_plain(float *row, const double start[3], const double slo
         for (int a = 0; a < dims; a++) row[x * dims + a] = (float)(start[a] + slope[a] * (double)x);
 }
 
-static inline void row_displaced(float *row, const double start[3], const struct affine *affine, int64_t count,
-                                 int dims) {
+static inline void row_displaced(float *row, const double start[3], const struct affine *affine, int64_t count, int dims) {
     for (int64_t x = 0; x < count; x++) {
         double u[3], v[3];
         for (int a = 0; a < dims; a++) u[a] = row[x * dims + a];
@@ -142,14 +138,10 @@ void affine_field(float *field, const struct affine *affine, const struct draw *
             double start[3];
             affine_at(start, affine, dims,
                       (double[]){(double)(crop->first[0] + z), (double)(crop->first[1] + y), (double)crop->first[2]});
-            if (displaced && dims == 2)
-                row_displaced(row, start, affine, crop->size[2], 2);
-            else if (displaced)
-                row_displaced(row, start, affine, crop->size[2], 3);
-            else if (dims == 2)
-                row_plain(row, start, slope, crop->size[2], 2);
-            else
-                row_plain(row, start, slope, crop->size[2], 3);
+            if (displaced && dims == 2) row_displaced(row, start, affine, crop->size[2], 2);
+            else if (displaced) row_displaced(row, start, affine, crop->size[2], 3);
+            else if (dims == 2) row_plain(row, start, slope, crop->size[2], 2);
+            else row_plain(row, start, slope, crop->size[2], 3);
         }
 }
 
@@ -162,8 +154,7 @@ void affine_reach(struct window *box, const struct affine *affine, const struct 
     for (int a = 0; a < dims; a++) {
         int i = 3 - dims + a;
         double n = (double)draw->work.size[i], low = INFINITY, high = -INFINITY;
-        if (reach == REACH_BOTH)
-            low = (double)draw->crop.first[i], high = low + (double)draw->crop.size[i] - 1;
+        if (reach == REACH_BOTH) low = (double)draw->crop.first[i], high = low + (double)draw->crop.size[i] - 1;
         for (int corner = 0; corner < 1 << dims; corner++) {
             double p[3] = {0}, v[3];
             for (int k = 3 - dims; k < 3; k++)

@@ -43,8 +43,8 @@ static cover_status take_image(cover_sevr *handle, struct tensor_layout *layout,
     if (layout->images != 1)
         return fail(COVER_ERROR_SHAPE, "image: %lld images, but a pair is drawn from one", (long long)layout->images);
     if (layout->channels != handle->settings.network.channels)
-        return fail(COVER_ERROR_SHAPE, "image: %lld channels, but the settings say channels=%d",
-                    (long long)layout->channels, (int)handle->settings.network.channels);
+        return fail(COVER_ERROR_SHAPE, "image: %lld channels, but the settings say channels=%d", (long long)layout->channels,
+                    (int)handle->settings.network.channels);
     TRY(sevr_accepts(&handle->settings, &layout->grid, (int)layout->channels));
     size_t bytes = (size_t)grid_pixels(&layout->grid) * (size_t)layout->channels * sizeof(float);
     if (bytes > handle->image_bytes) {
@@ -58,12 +58,11 @@ static cover_status take_image(cover_sevr *handle, struct tensor_layout *layout,
 
 enum { MOVING, FIXED, FIELD, MASK, PARTS };
 
-cover_status cover_sevr_draw(cover_views *given, cover_sevr *handle, const cover_tensor *image, uint64_t seed,
-                             uint32_t step, uint32_t sample) {
+cover_status cover_sevr_draw(cover_views *given, cover_sevr *handle, const cover_tensor *image, uint64_t seed, uint32_t step,
+                             uint32_t sample) {
     if (!given || !handle || !image) return fail(COVER_ERROR_ARGUMENT, "cover_sevr_draw: an argument is NULL");
     if (given->struct_size < sizeof(cover_views))
-        return fail(COVER_ERROR_ARGUMENT, "cover_views: struct_size is %zu; start from COVER_VIEWS_INIT",
-                    given->struct_size);
+        return fail(COVER_ERROR_ARGUMENT, "cover_views: struct_size is %zu; start from COVER_VIEWS_INIT", given->struct_size);
     cover_context *context = handle->context;
     struct tensor_layout layout;
     TRY(take_image(handle, &layout, image));

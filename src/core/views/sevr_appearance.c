@@ -14,7 +14,9 @@ struct look { /* the view that is changed */
     void *scratch;
 };
 
-struct random_image appearance_noise(const struct draw *draw) { return draw_image(draw, RANDOM_VIEW_NOISE, 0); }
+struct random_image appearance_noise(const struct draw *draw) {
+    return draw_image(draw, RANDOM_VIEW_NOISE, 0);
+}
 
 static void add_noise(const struct look *look, float sigma) {
     enum { BLOCK = 1024 };
@@ -37,10 +39,8 @@ struct blur_axis {
 static struct blur_axis blur_axis(const struct grid *grid, int channels, int axis) {
     struct blur_axis result = {.size = grid_axis(grid, axis), .width = channels, .lines = 1};
     for (int a = 0; a < grid->ndim; a++)
-        if (a > axis)
-            result.width *= grid_axis(grid, a);
-        else if (a < axis)
-            result.lines *= grid_axis(grid, a);
+        if (a > axis) result.width *= grid_axis(grid, a);
+        else if (a < axis) result.lines *= grid_axis(grid, a);
     return result;
 }
 
@@ -51,8 +51,7 @@ static void blur_across(float *sheet, const struct blur_axis *axis, const float 
     memcpy(copy, sheet, (size_t)(axis->size * axis->width) * sizeof *copy);
     for (int64_t i = -radius; i < axis->size + radius; i++)
         rows[i] = copy + (i < 0 ? 0 : i < axis->size ? i : axis->size - 1) * axis->width;
-    for (int64_t i = 0; i < axis->size; i++)
-        convolve_rows(sheet + i * axis->width, rows + i, kernel, radius, axis->width);
+    for (int64_t i = 0; i < axis->size; i++) convolve_rows(sheet + i * axis->width, rows + i, kernel, radius, axis->width);
 }
 
 /* Along a row: its neighbours are the same row, pixels further on. */
@@ -148,7 +147,9 @@ bool boxes_next(struct window *box, struct boxes *boxes) {
     return true;
 }
 
-struct random_image appearance_fill(const struct draw *draw) { return draw_image(draw, RANDOM_VIEW_INPAINT, PLANE_FILL); }
+struct random_image appearance_fill(const struct draw *draw) {
+    return draw_image(draw, RANDOM_VIEW_INPAINT, PLANE_FILL);
+}
 
 static void fill_box(const struct look *look, const struct window *box) {
     const struct random_image fill = appearance_fill(look->draw);
@@ -186,10 +187,8 @@ void appearance_draw(struct appearance *appearance, const struct draw *draw) {
 
 void appearance_change(float *view, const struct draw *draw, void *scratch) {
     static void (*const changes[CHANGES])(const struct look *look, float amount) = {
-        [CHANGE_NOISE] = add_noise,
-        [CHANGE_BLUR] = blur,
-        [CHANGE_CONTRAST] = change_contrast,
-        [CHANGE_BRIGHTNESS] = change_brightness,
+        [CHANGE_NOISE] = add_noise,          [CHANGE_BLUR] = blur,
+        [CHANGE_CONTRAST] = change_contrast, [CHANGE_BRIGHTNESS] = change_brightness,
         [CHANGE_INPAINT] = inpaint,
     };
     const struct look look = {view, draw, draw->crop.size[0] * draw->crop.size[1] * draw->crop.size[2] * draw->channels, scratch};

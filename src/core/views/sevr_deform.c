@@ -81,8 +81,7 @@ static void add_smooth_noise(float *target, int64_t stride, const struct smooth_
             random_image_uniform(row, &noise, (z * size[1] + y) * size[2], size[2]);
             for (int64_t x = 0; x < size[2]; x++) row[x] = 2 * row[x] - 1;
             for (int k = -taps_x; k <= taps_x; k++) room.rows[taps_x + k] = row + first[2] + k;
-            convolve_rows(volume ? room.sheet + z * width : room.stack + y * width, room.rows + taps_x, room.kernel,
-                          taps_x, width);
+            convolve_rows(volume ? room.sheet + z * width : room.stack + y * width, room.rows + taps_x, room.kernel, taps_x, width);
         }
         if (!volume) continue;
         const float **rows = column(&room, room.sheet, width, size[0], taps_z);
@@ -161,9 +160,7 @@ static inline void square(float *restrict out, const float *restrict u, const st
 static void copy_window(float *to, const float *from, const int64_t grid[3], const struct window *window, int dims) {
     for (int64_t z = 0; z < window->size[0]; z++)
         for (int64_t y = 0; y < window->size[1]; y++, to += window->size[2] * dims)
-            memcpy(to,
-                   from +
-                       (((window->first[0] + z) * grid[1] + window->first[1] + y) * grid[2] + window->first[2]) * dims,
+            memcpy(to, from + (((window->first[0] + z) * grid[1] + window->first[1] + y) * grid[2] + window->first[2]) * dims,
                    (size_t)(window->size[2] * dims) * sizeof *to);
 }
 
@@ -203,17 +200,14 @@ void deform_diffeomorphic(float *field, const struct draw *draw, void *scratch) 
     const struct window whole = {.size = {draw->work.size[0], draw->work.size[1], draw->work.size[2]}};
     const struct smooth_noise noise = velocity_draw(draw);
     memset(velocity, 0, vectors * sizeof *velocity);
-    for (int a = 0; a < dims; a++)
-        add_smooth_noise(velocity + a, dims, &noise, a, draw, &whole, (char *)(flow + vectors));
+    for (int a = 0; a < dims; a++) add_smooth_noise(velocity + a, dims, &noise, a, draw, &whole, (char *)(flow + vectors));
     struct window box, crop = draw->crop;
     flow_box(&box, velocity, draw, squarings);
     copy_window(flow, velocity, draw->work.size, &box, dims);
     float *next = velocity;
     for (int i = 0; i < squarings; i++) {
-        if (dims == 2)
-            square(next, flow, &box, 2);
-        else
-            square(next, flow, &box, 3);
+        if (dims == 2) square(next, flow, &box, 2);
+        else square(next, flow, &box, 3);
         float *squared = next;
         next = flow, flow = squared;
     }

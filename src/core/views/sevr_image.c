@@ -27,8 +27,8 @@ static inline float clip(float x, const struct intensity *n) {
 }
 
 /* Blend two rows (2D) or four (3D) and normalise. */
-static void blend_rows(float *out, const float *const rows[4], float weight_y, float weight_z, bool volume,
-                       int64_t count, const struct intensity *intensity) {
+static void blend_rows(float *out, const float *const rows[4], float weight_y, float weight_z, bool volume, int64_t count,
+                       const struct intensity *intensity) {
     const struct intensity n = *intensity;
     for (int64_t x = 0; x < count; x++) {
         float a = clip(rows[0][x], &n), b = clip(rows[1][x], &n);
@@ -72,10 +72,8 @@ void source_fill(struct source *source, const float *image, const struct grid *g
             struct tap tz = resize_tap(z, from[0], to[0]), ty = resize_tap(y, from[1], to[1]);
             const float *rows[4];
             for (int i = 0; i < 4; i++)
-                rows[i] =
-                    image +
-                    (((i & 2 ? tz.second : tz.first) * from[1] + (i & 1 ? ty.second : ty.first)) * from[2] + left) *
-                        channels;
+                rows[i] = image +
+                          (((i & 2 ? tz.second : tz.first) * from[1] + (i & 1 ? ty.second : ty.first)) * from[2] + left) * channels;
             row += (x0 - box->first[2]) * channels;
             bool same_width = from[2] == to[2];
             blend_rows(same_width ? row : blended, rows, ty.weight, tz.weight, grid->ndim == 3,
@@ -97,8 +95,8 @@ void source_crop(float *view, const struct source *source, const struct draw *dr
     int64_t row_values = crop->size[2] * draw->channels;
     for (int64_t z = crop->first[0]; z < crop->first[0] + crop->size[0]; z++)
         for (int64_t y = crop->first[1]; y < crop->first[1] + crop->size[1]; y++, view += row_values) {
-            int64_t pixel = ((z - box->first[0]) * box->size[1] + y - box->first[1]) * box->size[2] + crop->first[2] -
-                            box->first[2];
+            int64_t pixel =
+                ((z - box->first[0]) * box->size[1] + y - box->first[1]) * box->size[2] + crop->first[2] - box->first[2];
             memcpy(view, source->values + pixel * draw->channels, (size_t)row_values * sizeof *view);
         }
 }
@@ -116,8 +114,8 @@ static inline float place_of(float position, const struct reading *r) {
 
 static inline float lerp(float a, float b, float weight) { return a + weight * (b - a); }
 
-static inline void warp_row2(float *view, const float *field, const float *values, const int64_t size[3],
-                             const struct reading r[3], float y, float x, int64_t count, int64_t channels) {
+static inline void warp_row2(float *view, const float *field, const float *values, const int64_t size[3], const struct reading r[3],
+                             float y, float x, int64_t count, int64_t channels) {
     for (int64_t i = 0; i < count; i++) {
         float py = place_of(y + field[2 * i], &r[1]), px = place_of(x + (float)i + field[2 * i + 1], &r[2]);
         int64_t iy = (int64_t)py, ix = (int64_t)px;
@@ -128,8 +126,8 @@ static inline void warp_row2(float *view, const float *field, const float *value
     }
 }
 
-static inline void warp_row3(float *view, const float *field, const float *values, const int64_t size[3],
-                             const struct reading r[3], float z, float y, float x, int64_t count, int64_t channels) {
+static inline void warp_row3(float *view, const float *field, const float *values, const int64_t size[3], const struct reading r[3],
+                             float z, float y, float x, int64_t count, int64_t channels) {
     const int64_t down = size[2] * channels, deep = size[1] * down;
     for (int64_t i = 0; i < count; i++) {
         float pz = place_of(z + field[3 * i], &r[0]), py = place_of(y + field[3 * i + 1], &r[1]),
@@ -162,13 +160,9 @@ void source_warp(float *view, const float *field, const struct source *source, c
     for (int64_t z = 0; z < crop->size[0]; z++)
         for (int64_t y = 0; y < crop->size[1]; y++, view += count * channels, field += count * dims) {
             float pz = (float)(crop->first[0] + z), py = (float)(crop->first[1] + y);
-            if (dims == 2 && channels == 1)
-                warp_row2(view, field, source->values, box->size, reading, py, x, count, 1);
-            else if (dims == 2)
-                warp_row2(view, field, source->values, box->size, reading, py, x, count, channels);
-            else if (channels == 1)
-                warp_row3(view, field, source->values, box->size, reading, pz, py, x, count, 1);
-            else
-                warp_row3(view, field, source->values, box->size, reading, pz, py, x, count, channels);
+            if (dims == 2 && channels == 1) warp_row2(view, field, source->values, box->size, reading, py, x, count, 1);
+            else if (dims == 2) warp_row2(view, field, source->values, box->size, reading, py, x, count, channels);
+            else if (channels == 1) warp_row3(view, field, source->values, box->size, reading, pz, py, x, count, 1);
+            else warp_row3(view, field, source->values, box->size, reading, pz, py, x, count, channels);
         }
 }

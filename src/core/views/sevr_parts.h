@@ -82,7 +82,7 @@ struct smooth_noise {
 };
 struct smooth_noise smooth_draw(const struct draw *draw);
 struct smooth_noise velocity_draw(const struct draw *draw); /* the gain includes 2^-squarings */
-int smooth_taps(double sigma, int64_t size); /* that matter along an axis */
+int smooth_taps(double sigma, int64_t size);                /* that matter along an axis */
 /* field += smooth random displacement. */
 void deform_smooth(float *field, const struct draw *draw, void *scratch);
 

@@ -85,24 +85,19 @@ static inline void normal_group(float values[GROUP], const struct random_image *
 }
 
 /* Whole groups straight into `values`, the ends through a buffer. */
-#define FILL(draw)                                                                                                     \
-    for (int64_t done = 0; done < count;) {                                                                            \
-        uint64_t group = (uint64_t)(first + done) / GROUP;                                                             \
-        int64_t skip = (first + done) % GROUP, take = GROUP - skip < count - done ? GROUP - skip : count - done;       \
-        if (take == GROUP)                                                                                             \
-            draw(values + done, image, group);                                                                         \
-        else {                                                                                                         \
-            float part[GROUP];                                                                                         \
-            draw(part, image, group);                                                                                  \
-            memcpy(values + done, part + skip, (size_t)take * sizeof *values);                                         \
-        }                                                                                                              \
-        done += take;                                                                                                  \
+#define FILL(draw)                                                                                                                 \
+    for (int64_t done = 0; done < count;) {                                                                                        \
+        uint64_t group = (uint64_t)(first + done) / GROUP;                                                                         \
+        int64_t skip = (first + done) % GROUP, take = GROUP - skip < count - done ? GROUP - skip : count - done;                   \
+        if (take == GROUP) draw(values + done, image, group);                                                                      \
+        else {                                                                                                                     \
+            float part[GROUP];                                                                                                     \
+            draw(part, image, group);                                                                                              \
+            memcpy(values + done, part + skip, (size_t)take * sizeof *values);                                                     \
+        }                                                                                                                          \
+        done += take;                                                                                                              \
     }
 
-void random_image_uniform(float *values, const struct random_image *image, int64_t first, int64_t count) {
-    FILL(uniform_group)
-}
+void random_image_uniform(float *values, const struct random_image *image, int64_t first, int64_t count) { FILL(uniform_group) }
 
-void random_image_normal(float *values, const struct random_image *image, int64_t first, int64_t count) {
-    FILL(normal_group)
-}
+void random_image_normal(float *values, const struct random_image *image, int64_t first, int64_t count) { FILL(normal_group) }

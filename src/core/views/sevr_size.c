@@ -31,8 +31,8 @@ static cover_status check_volume(const struct grid *grid, int channels, const ch
         if (size < 1 || size > LONGEST_AXIS)
             return fail(COVER_ERROR_SHAPE, "%s: %s: sizes must be 1..%d", what, size_text(text, grid), LONGEST_AXIS);
         if (!multiply(values, size + 3, &values) || values > INT64_C(1) << 44)
-            return fail(COVER_ERROR_SHAPE, "%s: %s with %d channels is more than memory can hold", what,
-                        size_text(text, grid), channels);
+            return fail(COVER_ERROR_SHAPE, "%s: %s with %d channels is more than memory can hold", what, size_text(text, grid),
+                        channels);
     }
     return COVER_OK;
 }
@@ -40,11 +40,11 @@ static cover_status check_volume(const struct grid *grid, int channels, const ch
 cover_status sizes_accept(const struct settings *settings, const struct grid *grid, int channels) {
     int dims = (int)settings->network.dims;
     if (grid->ndim != dims)
-        return fail(COVER_ERROR_SHAPE, "image: %dD, but the settings say dims=%d; use the preset for %dD", grid->ndim,
-                    dims, grid->ndim);
+        return fail(COVER_ERROR_SHAPE, "image: %dD, but the settings say dims=%d; use the preset for %dD", grid->ndim, dims,
+                    grid->ndim);
     if (channels != settings->network.channels)
-        return fail(COVER_ERROR_SHAPE, "image: %d channels, but the settings say channels=%d; set channels=%d",
-                    channels, (int)settings->network.channels, channels);
+        return fail(COVER_ERROR_SHAPE, "image: %d channels, but the settings say channels=%d; set channels=%d", channels,
+                    (int)settings->network.channels, channels);
     struct grid crop = settings_grid(&settings->views.crop, dims), work = work_grid(settings, grid);
     TRY(check_volume(grid, channels, "image"));
     TRY(check_volume(&work, channels, "work"));

@@ -24,8 +24,7 @@ void convolve_rows(float *out, const float *const *rows, const float *kernel, in
     int64_t x = 0;
     for (; x + 16 <= count; x += 16) {
         const quad *middle = (const quad *)(rows[0] + x);
-        quad sum0 = kernel[0] * middle[0], sum1 = kernel[0] * middle[1], sum2 = kernel[0] * middle[2],
-             sum3 = kernel[0] * middle[3];
+        quad sum0 = kernel[0] * middle[0], sum1 = kernel[0] * middle[1], sum2 = kernel[0] * middle[2], sum3 = kernel[0] * middle[3];
         for (int k = 1; k <= taps; k++) {
             const quad *before = (const quad *)(rows[-k] + x), *behind = (const quad *)(rows[k] + x);
             sum0 += kernel[k] * (before[0] + behind[0]);

@@ -89,11 +89,12 @@ static void sum_y(const struct conv_strips *strips, double *sums, const void *y,
 /* ---- passes */
 
 cover_status border_convolve(const struct prepared *prepared, const struct conv_shape *shape, int slab,
-                             const struct conv_target *target, const struct conv_source source[CONV_SOURCES],
-                             const void *packed, const float *bias, void *scratch) {
+                             const struct conv_target *target, const struct conv_source source[CONV_SOURCES], const void *packed,
+                             const float *bias, void *scratch) {
     const struct conv_shape *inner = &prepared->shape;
     const struct conv_strips *strips = strips_of(prepared);
-    const bool turned = prepared->pass == CONV_GRAD_DATA, x_dense = joins_x(shape, inner, turned), y_dense = converts_y(shape, inner);
+    const bool turned = prepared->pass == CONV_GRAD_DATA, x_dense = joins_x(shape, inner, turned),
+               y_dense = converts_y(shape, inner);
     const struct conv_slab rows = conv_slab(shape, slab);
     const int64_t row = conv_row_pixels(shape), reach = shape->kernel / 2, all = conv_rows(shape);
     const int64_t begin = rows.begin * row, end = rows.end * row;
@@ -104,10 +105,12 @@ cover_status border_convolve(const struct prepared *prepared, const struct conv_
     struct conv_source in[CONV_SOURCES] = {source[0]};
     struct conv_target out = {.data = {target->data[0]}};
     if (turned) {
-        if (y_dense) in[0].data = dense_y, convert_y(strips, dense_y, inner->y, source[0].data, shape->y, shape->c_out, in_begin, in_end);
+        if (y_dense)
+            in[0].data = dense_y, convert_y(strips, dense_y, inner->y, source[0].data, shape->y, shape->c_out, in_begin, in_end);
         if (x_dense) out.data[0] = dense_x;
     } else {
-        if (x_dense) in[0] = (struct conv_source){.data = dense_x}, gather_x(strips, dense_x, inner->x, shape, source, in_begin, in_end);
+        if (x_dense)
+            in[0] = (struct conv_source){.data = dense_x}, gather_x(strips, dense_x, inner->x, shape, source, in_begin, in_end);
         if (y_dense) out.data[0] = dense_y;
     }
     TRY(prepared->form->convolve(prepared, slab, &out, in, packed, bias, scratch));

@@ -11,8 +11,8 @@ struct conv_shape border_shape(const struct conv_shape *shape, unsigned takes);
 size_t border_bytes(const struct conv_shape *shape, enum conv_pass pass, unsigned takes);
 
 cover_status border_convolve(const struct prepared *prepared, const struct conv_shape *shape, int slab,
-                             const struct conv_target *target, const struct conv_source source[CONV_SOURCES],
-                             const void *packed, const float *bias, void *scratch);
+                             const struct conv_target *target, const struct conv_source source[CONV_SOURCES], const void *packed,
+                             const float *bias, void *scratch);
 cover_status border_grad_weights(const struct prepared *prepared, const struct conv_shape *shape, float *dw, float *db,
                                  const struct conv_source x[CONV_SOURCES], const void *dy, void *scratch, bool accumulate);
 

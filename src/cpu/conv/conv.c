@@ -62,8 +62,8 @@ static cover_status check(const struct conv_shape *s) {
     return fail(COVER_ERROR_SHAPE,
                 "convolution %dD, %lld x %lld x %lld pixels, %lld -> %lld channels, kernel %d: sizes must"
                 " be positive and addressable, the kernel 1 or 3",
-                s->grid.ndim, (long long)size[0], (long long)size[1], (long long)size[2], (long long)s->c_in,
-                (long long)s->c_out, s->kernel);
+                s->grid.ndim, (long long)size[0], (long long)size[1], (long long)size[2], (long long)s->c_in, (long long)s->c_out,
+                s->kernel);
 }
 
 /* A slab is worth a thread's while above some work, some pixels (fewer use each weight too seldom) and some rows (those
@@ -130,8 +130,7 @@ cover_status conv_create(struct conv **conv, cover_context *context, const struc
     return create(conv, context, shape, NULL);
 }
 
-cover_status conv_create_form(struct conv **conv, cover_context *context, const struct conv_shape *shape,
-                              const char *form) {
+cover_status conv_create_form(struct conv **conv, cover_context *context, const struct conv_shape *shape, const char *form) {
     for (int i = 0; i < FORMS; i++) {
         if (strcmp(form, forms[i]->name) != 0) continue;
         for (int pass = 0; pass < CONV_PASSES; pass++)
@@ -172,8 +171,7 @@ cover_status conv_pack(const struct conv *conv, void *packed, const float *weigh
 
 /* Straight into the form when it takes all that there is, else by way of the border. */
 static cover_status convolve(const struct conv *conv, enum conv_pass pass, int slab, const struct conv_target *target,
-                             const struct conv_source source[CONV_SOURCES], const void *packed, const float *bias,
-                             void *scratch) {
+                             const struct conv_source source[CONV_SOURCES], const void *packed, const float *bias, void *scratch) {
     const struct prepared *prepared = &conv->prepared[pass];
     packed = (const char *)packed + conv->packed_offset[pass];
     const bool sums = target->sums && !(prepared->form->takes & TAKES_PARTS);
@@ -184,13 +182,12 @@ static cover_status convolve(const struct conv *conv, enum conv_pass pass, int s
 
 cover_status conv_forward(const struct conv *conv, int slab, void *y, double *sums, const struct conv_source x[CONV_SOURCES],
                           const void *packed, const float *bias, void *scratch) {
-    if (bias && !conv->shape.bias)
-        return fail(COVER_ERROR_INTERNAL, "a bias for a convolution that was created without");
+    if (bias && !conv->shape.bias) return fail(COVER_ERROR_INTERNAL, "a bias for a convolution that was created without");
     return convolve(conv, CONV_FORWARD, slab, &(struct conv_target){.data = {y}, .sums = sums}, x, packed, bias, scratch);
 }
 
-cover_status conv_grad_data(const struct conv *conv, int slab, void *const dx[CONV_SOURCES], const void *dy,
-                            const void *packed, void *scratch) {
+cover_status conv_grad_data(const struct conv *conv, int slab, void *const dx[CONV_SOURCES], const void *dy, const void *packed,
+                            void *scratch) {
     TRY(prepared_for(conv, CONV_GRAD_DATA));
     const struct conv_source source[CONV_SOURCES] = {{.data = dy}};
     return convolve(conv, CONV_GRAD_DATA, slab, &(struct conv_target){.data = {dx[0], dx[1]}}, source, packed, NULL, scratch);

@@ -42,8 +42,7 @@ static cover_status prepare(struct prepared *prepared) {
     plan->group_steps = smaller(plan->steps, larger(GROUP_FLOATS / (taps * plan->step * BLOCK), 1));
     plan->group_blocks = plan->group_steps < plan->steps ? 1 : larger(GROUP_FLOATS / (taps * plan->in * BLOCK), 1);
     prepared->packed_bytes =
-        (size_t)(((plan->blocks - 1) * BLOCK + block_columns(plan->out, plan->blocks - 1)) * plan->in * taps) *
-        sizeof(float);
+        (size_t)(((plan->blocks - 1) * BLOCK + block_columns(plan->out, plan->blocks - 1)) * plan->in * taps) * sizeof(float);
     int64_t patch = plan->runs * (plan->tile + plan->width - 1) * plan->step;
     prepared->scratch_bytes = (size_t)(plan->blocks * BLOCK + patch) * sizeof(float); /* bias, patch */
     return COVER_OK;
@@ -83,8 +82,8 @@ static cover_status pack(const struct prepared *prepared, void *packed, const fl
 
 /* The pixels that output pixels x0 .. x0 + count - 1 of row (z, y) read, channels first .. first + channels - 1, as
  * (row of taps, pixel, channel). */
-static void fill_patch(const struct plan *plan, float *patch, const float *in, int64_t z, int64_t y, int64_t x0,
-                       int64_t count, int64_t first, int64_t channels) {
+static void fill_patch(const struct plan *plan, float *patch, const float *in, int64_t z, int64_t y, int64_t x0, int64_t count,
+                       int64_t first, int64_t channels) {
     const int64_t *size = plan->size;
     int64_t left = x0 == 0, right = x0 + count == size[2], inside = count + 2 - left - right;
     for (int64_t run = 0; run < plan->runs; run++, patch += (count + 2) * channels) {
@@ -124,8 +123,8 @@ static void look_inside(const struct plan *plan, struct product *product, const 
 
 /* One product into `out`, whose block may have fewer channels than the vectors: then by way of a buffer.
  * (The struct is changed in place: a copy of what was just written piecewise would wait for all earlier stores.) */
-static void product_into(struct product *product, float *out, int64_t out_row, int64_t rows, int64_t columns,
-                         int64_t here, bool first) {
+static void product_into(struct product *product, float *out, int64_t out_row, int64_t rows, int64_t columns, int64_t here,
+                         bool first) {
     float buffer[ROWS_MAX * BLOCK];
     product->c = out, product->c_row = out_row;
     if (!first) product->init = out, product->init_row = out_row;
@@ -159,12 +158,9 @@ static void convolve_tile(const struct plan *plan, float *out, const float *in, 
                                   .slices = 1,
                                   .runs = plan->runs,
                                   .length = plan->width * channels};
-        if (plan->width == 1)
-            product.a = in + pixel * plan->in + channel, product.a_row = plan->in;
-        else if (channels == plan->in && is_inside(plan, at, count))
-            look_inside(plan, &product, in, pixel);
-        else
-            fill_patch(plan, patch, in, at[0], at[1], at[2], count, channel, channels);
+        if (plan->width == 1) product.a = in + pixel * plan->in + channel, product.a_row = plan->in;
+        else if (channels == plan->in && is_inside(plan, at, count)) look_inside(plan, &product, in, pixel);
+        else fill_patch(plan, patch, in, at[0], at[1], at[2], count, channel, channels);
         for (int64_t block = block0; block < block_end; block++) {
             int64_t columns = block_columns(plan->out, block), here = smaller(columns, plan->out - block * BLOCK);
             product.init = bias + block * BLOCK, product.init_row = 0;
@@ -175,8 +171,7 @@ static void convolve_tile(const struct plan *plan, float *out, const float *in, 
 }
 
 static cover_status convolve(const struct prepared *prepared, int slab, const struct conv_target *target,
-                             const struct conv_source source[CONV_SOURCES], const void *packed, const float *bias,
-                             void *scratch) {
+                             const struct conv_source source[CONV_SOURCES], const void *packed, const float *bias, void *scratch) {
     float *out = target->data[0];
     const float *in = source->data;
     const struct plan *plan = prepared->state;
@@ -186,8 +181,7 @@ static cover_status convolve(const struct prepared *prepared, int slab, const st
     int axis = 3 - shape->grid.ndim;
     if (shape->kernel == 1) /* all pixels are one row */
         begin[2] = rows.begin * conv_row_pixels(shape), end[2] = rows.end * conv_row_pixels(shape);
-    else
-        begin[axis] = rows.begin, end[axis] = rows.end;
+    else begin[axis] = rows.begin, end[axis] = rows.end;
     zero_floats(scratch, plan->blocks * BLOCK);
     if (bias) copy_floats(scratch, bias, plan->out);
     for (int64_t block = 0; block < plan->blocks; block += plan->group_blocks)

@@ -55,8 +55,8 @@ typedef void product_fn(const struct product *product);
 extern product_fn *const product_table[2][ROWS_MAX + 1];
 
 cover_status direct_weights_prepare(struct prepared *prepared);
-cover_status direct_weights(const struct prepared *prepared, float *dw, float *db,
-                            const struct conv_source source[CONV_SOURCES], const void *dy, void *scratch, bool accumulate);
+cover_status direct_weights(const struct prepared *prepared, float *dw, float *db, const struct conv_source source[CONV_SOURCES],
+                            const void *dy, void *scratch, bool accumulate);
 
 /* serves() of every form that is built once an instruction set. */
 static inline bool isa_serves(enum conv_pass pass, unsigned features) {
@@ -71,9 +71,7 @@ static inline int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
 static inline int64_t even_part(int64_t total, int64_t most) { return ceil_div(total, ceil_div(total, most)); }
 
 /* Columns of block b: the last one is one vector wide when that is enough. */
-static inline int64_t block_columns(int64_t channels, int64_t b) {
-    return channels - b * BLOCK > LANES ? BLOCK : LANES;
-}
+static inline int64_t block_columns(int64_t channels, int64_t b) { return channels - b * BLOCK > LANES ? BLOCK : LANES; }
 
 /* A run of floats, by hand: most are too short for a call of memcpy. */
 static inline void copy_floats(float *restrict to, const float *restrict from, int64_t count) {

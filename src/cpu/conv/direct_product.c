@@ -29,8 +29,8 @@ static inline __attribute__((always_inline)) void product(const struct product *
         for (int v = 0; v < vectors; v++) *(vec *)(t->c + m * t->c_row + v * LANES) = sum[m][v];
 }
 
-#define DEFINE(m)                                                                                                      \
-    static void product_##m##_1(const struct product *t) { product(t, m, 1); }                                         \
+#define DEFINE(m)                                                                                                                  \
+    static void product_##m##_1(const struct product *t) { product(t, m, 1); }                                                     \
     static void product_##m##_2(const struct product *t) { product(t, m, 2); }
 EACH_ROWS(DEFINE)
 

@@ -56,8 +56,7 @@ struct band {
 
 /* The band of dy as (block, pixel, column), missing columns zero; its sum over pixels into db.  Where dy is that
  * already, one block without missing columns, it is only summed. */
-static const float *pack_dy(const struct plan *plan, const struct band *band, float *panel, float *db,
-                            const float *dy) {
+static const float *pack_dy(const struct plan *plan, const struct band *band, float *panel, float *db, const float *dy) {
     int64_t pixels = band->slices * band->rows * plan->size[2], slice = band->rows * plan->size[2];
     const float *whole = dy + (band->z * plan->size[1] + band->y) * plan->size[2] * plan->out;
     const bool packed = plan->out == block_columns(plan->out, 0);
@@ -92,8 +91,7 @@ static void pack_x(const struct plan *plan, const struct band *band, float *pane
             }
             const float *from = x + (z * size[1] + y) * size[2] * plan->in + first;
             zero_floats(panel, channels);
-            for (int64_t p = 0; p < size[2]; p++)
-                copy_floats(panel + (p + 1) * channels, from + p * plan->in, channels);
+            for (int64_t p = 0; p < size[2]; p++) copy_floats(panel + (p + 1) * channels, from + p * plan->in, channels);
             zero_floats(panel + (size[2] + 1) * channels, channels);
         }
     }
@@ -127,18 +125,16 @@ static void add_band(const struct plan *plan, const struct band *band, float *ti
     }
 }
 
-static void take_band(const struct plan *plan, const struct band *band, float *dw, const float *x, const float *dy,
-                      float *scratch, bool accumulate) {
+static void take_band(const struct plan *plan, const struct band *band, float *dw, const float *x, const float *dy, float *scratch,
+                      bool accumulate) {
     float *panel_x = scratch + plan->panel_x, *panel_dy = scratch + plan->panel_dy, *tile = scratch + plan->sums;
     int64_t pixels = band->slices * band->rows * plan->size[2], taps = plan->runs * plan->width;
     const float *dy_band = pack_dy(plan, band, panel_dy, scratch, dy);
     for (int64_t s = 0; s < plan->steps; s++) {
         int64_t first = s * plan->step, channels = smaller(plan->step, plan->in - first), x_pixel = channels;
         const float *x_band = panel_x;
-        if (plan->width == 1)
-            x_band = x + band->y * plan->size[2] * plan->in, x_pixel = plan->in;
-        else
-            pack_x(plan, band, panel_x, x, first, channels);
+        if (plan->width == 1) x_band = x + band->y * plan->size[2] * plan->in, x_pixel = plan->in;
+        else pack_x(plan, band, panel_x, x, first, channels);
         for (int64_t b = 0; b < plan->blocks; b++) {
             int64_t columns = block_columns(plan->out, b), here = smaller(columns, plan->out - b * BLOCK);
             if (band->first) zero_floats(tile, tile_floats(plan));
@@ -150,8 +146,8 @@ static void take_band(const struct plan *plan, const struct band *band, float *d
     }
 }
 
-cover_status direct_weights(const struct prepared *prepared, float *dw, float *db,
-                            const struct conv_source source[CONV_SOURCES], const void *dy, void *scratch, bool accumulate) {
+cover_status direct_weights(const struct prepared *prepared, float *dw, float *db, const struct conv_source source[CONV_SOURCES],
+                            const void *dy, void *scratch, bool accumulate) {
     const float *x = source->data;
     const struct plan *plan = prepared->state;
     const int64_t *size = plan->size;

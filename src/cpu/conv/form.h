@@ -40,11 +40,9 @@ struct conv_form {
     cover_status (*pack)(const struct prepared *prepared, void *packed, const float *weights, void *scratch);
     /* one of shape.slabs slabs; target and source are those of the whole image */
     cover_status (*convolve)(const struct prepared *prepared, int slab, const struct conv_target *target,
-                             const struct conv_source source[CONV_SOURCES], const void *packed, const float *bias,
-                             void *scratch);
-    cover_status (*grad_weights)(const struct prepared *prepared, float *dw, float *db,
-                                 const struct conv_source x[CONV_SOURCES], const void *dy, void *scratch,
-                                 bool accumulate);
+                             const struct conv_source source[CONV_SOURCES], const void *packed, const float *bias, void *scratch);
+    cover_status (*grad_weights)(const struct prepared *prepared, float *dw, float *db, const struct conv_source x[CONV_SOURCES],
+                                 const void *dy, void *scratch, bool accumulate);
 };
 
 extern const struct conv_form conv_onednn_amx, conv_onednn, conv_avx512, conv_avx2, conv_generic, conv_plain;
@@ -55,18 +53,12 @@ extern const struct conv_form conv_winograd_avx512_bf16, conv_winograd_avx512, c
 static inline int64_t conv_source_channels(const struct conv_shape *shape, int source) {
     return source == 0 ? shape->c_in - shape->c_second : shape->c_second;
 }
-static inline int64_t conv_taps(const struct conv_shape *shape) {
-    return shape->kernel == 1 ? 1 : shape->grid.ndim == 2 ? 9 : 27;
-}
-static inline int64_t conv_weights(const struct conv_shape *shape) {
-    return shape->c_in * shape->c_out * conv_taps(shape);
-}
+static inline int64_t conv_taps(const struct conv_shape *shape) { return shape->kernel == 1 ? 1 : shape->grid.ndim == 2 ? 9 : 27; }
+static inline int64_t conv_weights(const struct conv_shape *shape) { return shape->c_in * shape->c_out * conv_taps(shape); }
 
 /* Rows (2D) or planes (3D) of the image, and those of one slab: all slabs but the last are equally large. */
 static inline int64_t conv_rows(const struct conv_shape *shape) { return shape->grid.size[3 - shape->grid.ndim]; }
-static inline int64_t conv_row_pixels(const struct conv_shape *shape) {
-    return grid_pixels(&shape->grid) / conv_rows(shape);
-}
+static inline int64_t conv_row_pixels(const struct conv_shape *shape) { return grid_pixels(&shape->grid) / conv_rows(shape); }
 struct conv_slab {
     int64_t begin, end;
 };

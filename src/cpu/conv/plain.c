@@ -25,8 +25,7 @@ static void forward(const struct conv_shape *s, int64_t begin, int64_t end, floa
             for (int64_t t = 0; t < taps; t++) {
                 int64_t q = neighbour(s, p, t);
                 if (q < 0) continue;
-                for (int64_t i = 0; i < s->c_in; i++)
-                    sum += (double)x[q * s->c_in + i] * w[(o * s->c_in + i) * taps + t];
+                for (int64_t i = 0; i < s->c_in; i++) sum += (double)x[q * s->c_in + i] * w[(o * s->c_in + i) * taps + t];
             }
             y[p * s->c_out + o] = (float)sum;
         }
@@ -34,8 +33,7 @@ static void forward(const struct conv_shape *s, int64_t begin, int64_t end, floa
 }
 
 /* dx(p, i) = sum over taps t and channels o of dy(p - (t - 1), o) * w(o, i, t) */
-static void grad_data(const struct conv_shape *s, int64_t begin, int64_t end, float *dx, const float *dy,
-                      const float *w) {
+static void grad_data(const struct conv_shape *s, int64_t begin, int64_t end, float *dx, const float *dy, const float *w) {
     int64_t taps = conv_taps(s);
     for (int64_t p = begin; p < end; p++) {
         for (int64_t i = 0; i < s->c_in; i++) {
@@ -43,8 +41,7 @@ static void grad_data(const struct conv_shape *s, int64_t begin, int64_t end, fl
             for (int64_t t = 0; t < taps; t++) {
                 int64_t q = neighbour(s, p, taps - 1 - t);
                 if (q < 0) continue;
-                for (int64_t o = 0; o < s->c_out; o++)
-                    sum += (double)dy[q * s->c_out + o] * w[(o * s->c_in + i) * taps + t];
+                for (int64_t o = 0; o < s->c_out; o++) sum += (double)dy[q * s->c_out + o] * w[(o * s->c_in + i) * taps + t];
             }
             dx[p * s->c_in + i] = (float)sum;
         }
@@ -52,18 +49,15 @@ static void grad_data(const struct conv_shape *s, int64_t begin, int64_t end, fl
 }
 
 static cover_status convolve(const struct prepared *prepared, int slab, const struct conv_target *target,
-                             const struct conv_source source[CONV_SOURCES], const void *packed, const float *bias,
-                             void *scratch) {
+                             const struct conv_source source[CONV_SOURCES], const void *packed, const float *bias, void *scratch) {
     float *out = target->data[0];
     const float *in = source->data;
     (void)scratch;
     const struct conv_shape *s = &prepared->shape;
     const struct conv_slab rows = conv_slab(s, slab);
     int64_t begin = rows.begin * conv_row_pixels(s), end = rows.end * conv_row_pixels(s);
-    if (prepared->pass == CONV_FORWARD)
-        forward(s, begin, end, out, in, packed, bias);
-    else
-        grad_data(s, begin, end, out, in, packed);
+    if (prepared->pass == CONV_FORWARD) forward(s, begin, end, out, in, packed, bias);
+    else grad_data(s, begin, end, out, in, packed);
     return COVER_OK;
 }
 
@@ -101,8 +95,7 @@ static bool serves(enum conv_pass pass, unsigned features) {
 }
 
 static cover_status prepare(struct prepared *prepared) {
-    if (prepared->pass != CONV_GRAD_WEIGHTS)
-        prepared->packed_bytes = (size_t)conv_weights(&prepared->shape) * sizeof(float);
+    if (prepared->pass != CONV_GRAD_WEIGHTS) prepared->packed_bytes = (size_t)conv_weights(&prepared->shape) * sizeof(float);
     return COVER_OK;
 }
 static void release(struct prepared *prepared) { (void)prepared; }

@@ -1,7 +1,7 @@
 /* Strips of pixels (strip.h), in vectors of one instruction set: copied, converted, normalised, summed.  What is left of a
  * pixel's channels behind the last whole vector goes under a mask, or by way of a buffer where there are none. */
-#include "elements.h"
 #include "strip.h"
+#include "elements.h"
 
 /* ---- copy */
 
@@ -52,10 +52,10 @@ INLINE void copy_row(const struct copy *c, enum element to_element, enum element
     store_first(to + whole * to_size, to_element, last, width - whole);
 }
 
-#define COPY(name, to, from, normed)                                                                                   \
-    static void name(const struct copy *c) {                                                                           \
-        if (!normed && c->rows == 1) copy_row(c, to, from);                                                            \
-        else copy_rows(c, to, from, normed);                                                                           \
+#define COPY(name, to, from, normed)                                                                                               \
+    static void name(const struct copy *c) {                                                                                       \
+        if (!normed && c->rows == 1) copy_row(c, to, from);                                                                        \
+        else copy_rows(c, to, from, normed);                                                                                       \
     }
 COPY(copy_f32_f32, ELEMENT_F32, ELEMENT_F32, false)
 COPY(copy_f32_bf16, ELEMENT_F32, ELEMENT_BF16, false)
@@ -66,7 +66,8 @@ COPY(norm_f32_bf16, ELEMENT_F32, ELEMENT_BF16, true)
 COPY(norm_bf16_f32, ELEMENT_BF16, ELEMENT_F32, true)
 COPY(norm_bf16_bf16, ELEMENT_BF16, ELEMENT_BF16, true)
 
-static void (*const copies[2][2][2])(const struct copy *) = { /* [normed][to][from] */
+static void (*const copies[2][2][2])(const struct copy *) = {
+    /* [normed][to][from] */
     {{copy_f32_f32, copy_f32_bf16}, {copy_bf16_f32, copy_bf16_bf16}},
     {{norm_f32_f32, norm_f32_bf16}, {norm_bf16_f32, norm_bf16_bf16}},
 };
@@ -142,20 +143,21 @@ INLINE void sum_rows(double *sum, double *square, const char *from, enum element
             if (rows >= GROUP) sum_group(sum + i, square ? square + i : NULL, from + i * size, element, stride, GROUP, LANES);
             else sum_group(sum + i, square ? square + i : NULL, from + i * size, element, stride, rows, LANES);
         if (rest)
-            sum_group(sum + whole, square ? square + whole : NULL, from + whole * size, element, stride, smaller(rows, GROUP), rest);
+            sum_group(sum + whole, square ? square + whole : NULL, from + whole * size, element, stride, smaller(rows, GROUP),
+                      rest);
     }
 }
 
-#define SUM(name, element, square)                                                                                     \
-    static void name(double *sums, double *squares, const char *from, int64_t stride, int64_t rows, int64_t width) {  \
-        sum_rows(sums, square, from, element, stride, rows, width);                                                    \
+#define SUM(name, element, square)                                                                                                 \
+    static void name(double *sums, double *squares, const char *from, int64_t stride, int64_t rows, int64_t width) {               \
+        sum_rows(sums, square, from, element, stride, rows, width);                                                                \
     }
 SUM(sum_f32, ELEMENT_F32, ((void)squares, NULL))
 SUM(sum_bf16, ELEMENT_BF16, ((void)squares, NULL))
 SUM(squares_f32, ELEMENT_F32, squares)
 SUM(squares_bf16, ELEMENT_BF16, squares)
-static void (*const sum_table[2][2])(double *, double *, const char *, int64_t, int64_t, int64_t) = {
-    {sum_f32, sum_bf16}, {squares_f32, squares_bf16}}; /* [with squares][element] */
+static void (*const sum_table[2][2])(double *, double *, const char *, int64_t, int64_t,
+                                     int64_t) = {{sum_f32, sum_bf16}, {squares_f32, squares_bf16}}; /* [with squares][element] */
 
 static void sum(double *sums, double *squares, struct strip from, int64_t pixels, int64_t channels) {
     const bool few = channels < LANES && from.stride == channels;

@@ -109,8 +109,9 @@ static void multiply_strip(const struct pass *pass, float *made, int64_t pixel, 
     }
     for (int64_t block = plan->blocks - 1; block >= 0; block--) {
         const bool wide = block_columns(out, block) == BLOCK;
-        product_fn *const *table = plan->group > 1 ? thin_grouped[__builtin_ctzll((uint64_t)plan->group) - 1]
-                                   : product.a_row == 1 ? thin_beside[wide] : product_table[wide];
+        product_fn *const *table = plan->group > 1      ? thin_grouped[__builtin_ctzll((uint64_t)plan->group) - 1]
+                                   : product.a_row == 1 ? thin_beside[wide]
+                                                        : product_table[wide];
         product.init = pass->scratch + plan->bias + block * BLOCK;
         product.b = pass->packed + block * BLOCK * source->values;
         for (int64_t p = 0; p < count; p += tile) {
@@ -137,8 +138,7 @@ static void take_strip(const struct pass *pass, int64_t pixel, int64_t count) {
 }
 
 static cover_status convolve(const struct prepared *prepared, int slab, const struct conv_target *target,
-                             const struct conv_source source[CONV_SOURCES], const void *packed, const float *bias,
-                             void *scratch) {
+                             const struct conv_source source[CONV_SOURCES], const void *packed, const float *bias, void *scratch) {
     const struct plan *plan = prepared->state;
     const struct conv_shape *s = &prepared->shape;
     const bool turned = prepared->pass == CONV_GRAD_DATA;

@@ -50,8 +50,8 @@ struct thin_source thin_source_of(const struct conv_shape *shape, bool turned, i
 struct strip thin_gather(const struct thin_source *plan, const struct conv_source source[CONV_SOURCES], int64_t pixel,
                          int64_t count, float *scratch);
 /* Kernel 3: the lines alone, (line, pixel, channel), one pixel more at either side. */
-const float *thin_lines(const struct thin_source *plan, const struct conv_source source[CONV_SOURCES], int64_t pixel,
-                        int64_t count, float *scratch);
+const float *thin_lines(const struct thin_source *plan, const struct conv_source source[CONV_SOURCES], int64_t pixel, int64_t count,
+                        float *scratch);
 
 cover_status thin_weights_prepare(struct prepared *prepared);
 cover_status thin_weights(const struct prepared *prepared, float *dw, float *db, const struct conv_source x[CONV_SOURCES],

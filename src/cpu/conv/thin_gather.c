@@ -27,14 +27,14 @@ static void read_pixels(const struct thin_source *plan, float *to, const struct 
     for (int i = 0; i < (s->c_second ? CONV_SOURCES : 1); i++) {
         const int64_t channels = conv_source_channels(s, i);
         const struct strip from = {(void *)source[i].data, s->x, channels};
-        ISA_NAME(conv_strips).copy((struct strip){to, ELEMENT_F32, plan->channels}, strip_at(from, pixel, 0), count, channels,
-                                   source[i].norm);
+        ISA_NAME(conv_strips)
+            .copy((struct strip){to, ELEMENT_F32, plan->channels}, strip_at(from, pixel, 0), count, channels, source[i].norm);
         to += channels;
     }
 }
 
-const float *thin_lines(const struct thin_source *plan, const struct conv_source source[CONV_SOURCES], int64_t pixel,
-                        int64_t count, float *scratch) {
+const float *thin_lines(const struct thin_source *plan, const struct conv_source source[CONV_SOURCES], int64_t pixel, int64_t count,
+                        float *scratch) {
     const int64_t *size = plan->shape.grid.size, channels = plan->channels;
     const int64_t x = pixel % size[2], y = pixel / size[2] % size[1], z = pixel / size[2] / size[1];
     const int64_t left = x == 0, right = x + count == size[2];

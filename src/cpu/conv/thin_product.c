@@ -111,14 +111,14 @@ INLINE void grouped(const struct product *t, const int rows, const int group) {
     }
 }
 
-#define DEFINE(m)                                                                                                      \
-    static void beside_##m##_1(const struct product *t) { beside(t, NULL, m, 1); }                                     \
-    static void beside_##m##_2(const struct product *t) { beside(t, NULL, m, 2); }                                     \
-    static void across_##m##_1(const struct thin_product *t) { beside(&t->product, t, m, 1); }                         \
-    static void across_##m##_2(const struct thin_product *t) { beside(&t->product, t, m, 2); }                         \
-    static void grouped_##m##_2(const struct product *t) { grouped(t, m, 2); }                                         \
-    static void grouped_##m##_4(const struct product *t) { grouped(t, m, 4); }                                         \
-    static void grouped_##m##_8(const struct product *t) { grouped(t, m, 8); }                                         \
+#define DEFINE(m)                                                                                                                  \
+    static void beside_##m##_1(const struct product *t) { beside(t, NULL, m, 1); }                                                 \
+    static void beside_##m##_2(const struct product *t) { beside(t, NULL, m, 2); }                                                 \
+    static void across_##m##_1(const struct thin_product *t) { beside(&t->product, t, m, 1); }                                     \
+    static void across_##m##_2(const struct thin_product *t) { beside(&t->product, t, m, 2); }                                     \
+    static void grouped_##m##_2(const struct product *t) { grouped(t, m, 2); }                                                     \
+    static void grouped_##m##_4(const struct product *t) { grouped(t, m, 4); }                                                     \
+    static void grouped_##m##_8(const struct product *t) { grouped(t, m, 8); }                                                     \
     static void grouped_##m##_16(const struct product *t) { grouped(t, m, 16); }
 EACH_ROWS(DEFINE)
 

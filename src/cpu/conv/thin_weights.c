@@ -8,10 +8,10 @@ enum { LEAST_PIXELS = 96 }; /* of a strip: the total is read and written once fo
 struct plan {
     struct thin_source source;
     int64_t out;
-    bool dy_rows;          /* rows of the product are dy's channels, columns x's values; else the other way */
-    int64_t rows, columns; /* columns without padding */
-    int64_t tile;          /* rows of one product, at most */
-    int64_t blocks, padded; /* of columns */
+    bool dy_rows;                         /* rows of the product are dy's channels, columns x's values; else the other way */
+    int64_t rows, columns;                /* columns without padding */
+    int64_t tile;                         /* rows of one product, at most */
+    int64_t blocks, padded;               /* of columns */
     int64_t dy, panel, part, total, sums; /* offsets in scratch, in floats */
 };
 
@@ -40,8 +40,8 @@ cover_status thin_weights_prepare(struct prepared *prepared) {
 
 /* Into the panel (block, pixel, column), from column `first` on; what columns are missing is multiplied, too, but never
  * looked at. */
-static void fill_panel(const struct plan *plan, float *panel, struct strip from, int64_t first, int64_t channels,
-                       int64_t count, const struct norm_load *norm) {
+static void fill_panel(const struct plan *plan, float *panel, struct strip from, int64_t first, int64_t channels, int64_t count,
+                       const struct norm_load *norm) {
     for (int64_t done = 0, here; done < channels; done += here) {
         const int64_t block = (first + done) / BLOCK, column = (first + done) % BLOCK;
         const struct strip to = {panel + block * BLOCK * count + column, ELEMENT_F32, block_columns(plan->columns, block)};

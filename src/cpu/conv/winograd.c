@@ -135,8 +135,7 @@ static void multiply_step(const struct winograd_plan *plan, float *scratch, cons
 }
 
 static cover_status convolve(const struct prepared *prepared, int slab, const struct conv_target *target,
-                             const struct conv_source source[CONV_SOURCES], const void *packed, const float *bias,
-                             void *scratch) {
+                             const struct conv_source source[CONV_SOURCES], const void *packed, const float *bias, void *scratch) {
     const struct winograd_plan *plan = prepared->state;
     const struct conv_slab part = conv_slab(&prepared->shape, slab);
     const bool flat = plan->taps == 1;

@@ -49,8 +49,8 @@ struct tile_source {
 };
 
 /* The four rows of tiles of row `tile_row` in a plane of `height` rows. */
-INLINE struct tile_source tile_source_of(const void *plane, enum element element, const struct norm_load *norm,
-                                         int64_t tile_row, int64_t height, int64_t width, int64_t channels) {
+INLINE struct tile_source tile_source_of(const void *plane, enum element element, const struct norm_load *norm, int64_t tile_row,
+                                         int64_t height, int64_t width, int64_t channels) {
     struct tile_source source = {.width = width, .channels = channels, .norm = norm};
     for (int r = 0; r < 4; r++) {
         const int64_t y = 2 * tile_row - 1 + r;
@@ -121,7 +121,7 @@ INLINE void transform_tiles(const struct tile_source *from, int64_t first, int64
 #define winograd_weights_prepare ISA_NAME(conv_winograd_weights_prepare)
 #define winograd_weights ISA_NAME(conv_winograd_weights)
 cover_status winograd_weights_prepare(struct prepared *prepared);
-cover_status winograd_weights(const struct prepared *prepared, float *dw, float *db,
-                              const struct conv_source x[CONV_SOURCES], const void *dy, void *scratch, bool accumulate);
+cover_status winograd_weights(const struct prepared *prepared, float *dw, float *db, const struct conv_source x[CONV_SOURCES],
+                              const void *dy, void *scratch, bool accumulate);
 
 #endif

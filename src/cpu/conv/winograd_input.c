@@ -36,10 +36,10 @@ INLINE void store_pairs_and_mean(void *to, int64_t tile, const vec v[FREQUENCIES
 
 typedef void input_fn(struct v_place place, const struct tile_source *source, int64_t first, int64_t count, int64_t channel,
                       int64_t left);
-#define DEFINE(name, element, normed, store)                                                                           \
-    static void name(struct v_place place, const struct tile_source *source, int64_t first, int64_t count,             \
-                     int64_t channel, int64_t left) {                                                                  \
-        transform_tiles(source, first, count, channel, left, element, normed, store, &place);                          \
+#define DEFINE(name, element, normed, store)                                                                                       \
+    static void name(struct v_place place, const struct tile_source *source, int64_t first, int64_t count, int64_t channel,        \
+                     int64_t left) {                                                                                               \
+        transform_tiles(source, first, count, channel, left, element, normed, store, &place);                                      \
     }
 DEFINE(floats, ELEMENT_F32, false, store_floats)
 DEFINE(floats_normed, ELEMENT_F32, true, store_floats)
@@ -56,8 +56,7 @@ DEFINE(halves_normed, ELEMENT_BF16, true, store_floats)
 #endif
 
 /* [what][normed] */
-static input_fn *const inputs[3][2] = {
-    {floats, floats_normed}, {halves, halves_normed}, {halves_mean, halves_mean_normed}};
+static input_fn *const inputs[3][2] = {{floats, floats_normed}, {halves, halves_normed}, {halves_mean, halves_mean_normed}};
 
 void winograd_input(const struct winograd_plan *plan, float *scratch, const struct conv_source source[CONV_SOURCES], int64_t z,
                     int64_t first, int64_t count) {
@@ -70,8 +69,7 @@ void winograd_input(const struct winograd_plan *plan, float *scratch, const stru
         for (int64_t s = 0, at = 0; s < CONV_SOURCES; at += plan->in_part[s++]) {
             const int64_t channels = plan->in_part[s];
             const void *plane = element_at(source[s].data, plan->from, z * height * width * channels);
-            const struct tile_source tile_source =
-                tile_source_of(plane, plan->from, source[s].norm, row, height, width, channels);
+            const struct tile_source tile_source = tile_source_of(plane, plan->from, source[s].norm, row, height, width, channels);
             struct v_place place = {.row = plan->v_row * 4, .frequency = plan->v_frequency * 4, .mean_row = plan->v_mean_row};
             float *v = scratch + slot * plan->v_slot + done * plan->v_row + plan->in_place[s];
             float *mean = scratch + plan->v_mean + slot * plan->v_mean_slot + done * plan->v_mean_row;

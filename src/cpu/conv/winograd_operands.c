@@ -5,8 +5,8 @@
 /* What lies in a word: a tile's value, or two tiles' as a pair. */
 INLINE vec word_of(vec even, vec odd, const bool pairs) {
 #ifdef __AVX512BF16__
-    const __m512i order = _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23, 7, 22, 6, 21, 5, 20,
-                                           4, 19, 3, 18, 2, 17, 1, 16, 0);
+    const __m512i order = _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23, 7, 22, 6, 21, 5, 20, 4,
+                                           19, 3, 18, 2, 17, 1, 16, 0);
     if (pairs) return (vec)_mm512_permutexvar_epi16(order, (__m512i)_mm512_cvtne2ps_pbh((__m512)odd, (__m512)even));
 #endif
     (void)odd, (void)pairs;
@@ -42,8 +42,8 @@ INLINE void x_step(const struct tile_operand *o, const struct tile_source *sourc
 }
 
 /* As transform_tiles(), a tile or a pair of tiles at a time; the partner of a last odd one is multiplied by zeros of dy. */
-INLINE void x_row(const struct tile_operand *operand, const struct tile_source *from, const enum element element,
-                  const bool normed, const bool pairs, int64_t first, int64_t count, int64_t channel, int64_t left) {
+INLINE void x_row(const struct tile_operand *operand, const struct tile_source *from, const enum element element, const bool normed,
+                  const bool pairs, int64_t first, int64_t count, int64_t channel, int64_t left) {
     const struct tile_source own = *from, *source = &own; /* copies, which no store can change */
     const struct tile_operand o = *operand;
     struct vec_norm of_channels;
@@ -62,10 +62,10 @@ INLINE void x_row(const struct tile_operand *operand, const struct tile_source *
 
 typedef void x_row_fn(const struct tile_operand *operand, const struct tile_source *source, int64_t first, int64_t count,
                       int64_t channel, int64_t left);
-#define DEFINE_X(name, element, normed, pairs)                                                                               \
-    static void name(const struct tile_operand *operand, const struct tile_source *source, int64_t first, int64_t count,     \
-                     int64_t channel, int64_t left) {                                                                        \
-        x_row(operand, source, element, normed, pairs, first, count, channel, left);                                         \
+#define DEFINE_X(name, element, normed, pairs)                                                                                     \
+    static void name(const struct tile_operand *operand, const struct tile_source *source, int64_t first, int64_t count,           \
+                     int64_t channel, int64_t left) {                                                                              \
+        x_row(operand, source, element, normed, pairs, first, count, channel, left);                                               \
     }
 DEFINE_X(x_float, ELEMENT_F32, false, false)
 DEFINE_X(x_float_normed, ELEMENT_F32, true, false)

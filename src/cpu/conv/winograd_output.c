@@ -24,8 +24,7 @@ INLINE void tile_inverse(vec y[4], const float *m, int64_t frequency, vec bias) 
         s[0][c] = m0 + (m1 + m2), s[1][c] = (m1 - m2) - m3;
     }
 #pragma GCC unroll 2
-    for (int r = 0; r < 2; r++)
-        y[2 * r] = s[r][0] + (s[r][1] + s[r][2]), y[2 * r + 1] = (s[r][1] - s[r][2]) - s[r][3];
+    for (int r = 0; r < 2; r++) y[2 * r] = s[r][0] + (s[r][1] + s[r][2]), y[2 * r + 1] = (s[r][1] - s[r][2]) - s[r][3];
 }
 
 INLINE void tile_write(const struct tile_target *target, int64_t tile, int64_t channel, int64_t left, const vec y[4],
@@ -41,9 +40,9 @@ INLINE void tile_write(const struct tile_target *target, int64_t tile, int64_t c
 }
 
 /* Tiles first .. first + count - 1 of a row, channels channel .. channel + LANES - 1, of which `left` exist. */
-INLINE void output_tiles(const struct tile_target *to, int64_t first, int64_t count, int64_t channel, int64_t left,
-                         const float *m, int64_t m_row, int64_t frequency, vec bias, struct tile_sums *sums,
-                         const enum element element, const bool summed) {
+INLINE void output_tiles(const struct tile_target *to, int64_t first, int64_t count, int64_t channel, int64_t left, const float *m,
+                         int64_t m_row, int64_t frequency, vec bias, struct tile_sums *sums, const enum element element,
+                         const bool summed) {
     const struct tile_target local = *to, *target = &local; /* no store changes it, as far as the compiler can see */
     const bool whole = target->row[0] && target->row[1] && left >= LANES;
     const int64_t inside = whole ? smaller(count, target->width / 2 - first) : 0;
@@ -64,10 +63,10 @@ INLINE void output_tiles(const struct tile_target *to, int64_t first, int64_t co
 
 typedef void output_fn(const struct tile_target *target, int64_t first, int64_t count, int64_t channel, int64_t left,
                        const float *m, int64_t m_row, int64_t frequency, vec bias, struct tile_sums *sums);
-#define DEFINE(name, element, summed)                                                                                  \
-    static void name(const struct tile_target *target, int64_t first, int64_t count, int64_t channel, int64_t left,    \
-                     const float *m, int64_t m_row, int64_t frequency, vec bias, struct tile_sums *sums) {             \
-        output_tiles(target, first, count, channel, left, m, m_row, frequency, bias, sums, element, summed);           \
+#define DEFINE(name, element, summed)                                                                                              \
+    static void name(const struct tile_target *target, int64_t first, int64_t count, int64_t channel, int64_t left,                \
+                     const float *m, int64_t m_row, int64_t frequency, vec bias, struct tile_sums *sums) {                         \
+        output_tiles(target, first, count, channel, left, m, m_row, frequency, bias, sums, element, summed);                       \
     }
 DEFINE(floats, ELEMENT_F32, false)
 DEFINE(floats_summed, ELEMENT_F32, true)
@@ -97,8 +96,7 @@ void winograd_output(const struct winograd_plan *plan, const struct conv_target 
             for (int r = 0; r < 2 && channels > 0; r++) {
                 const int64_t y = 2 * row + r;
                 const int64_t pixel = (z * plan->size[1] + y) * plan->size[2];
-                if (y >= rows.begin && y < rows.end)
-                    to.row[r] = (void *)element_at(target->data[t], plan->to, pixel * channels);
+                if (y >= rows.begin && y < rows.end) to.row[r] = (void *)element_at(target->data[t], plan->to, pixel * channels);
             }
             for (int64_t c = 0; c < channels; c += LANES) {
                 const int64_t left = channels - c;

@@ -49,16 +49,16 @@ INLINE void product(const struct tile_product *t, const int rows, const int vect
     }
 }
 
-#define DEFINE(m)                                                                                                      \
-    static void floats_##m##_1(const struct tile_product *t) { product(t, m, 1, false); }                              \
+#define DEFINE(m)                                                                                                                  \
+    static void floats_##m##_1(const struct tile_product *t) { product(t, m, 1, false); }                                          \
     static void floats_##m##_2(const struct tile_product *t) { product(t, m, 2, false); }
 EACH_ROWS(DEFINE)
 #define FLOATS_1(m) floats_##m##_1,
 #define FLOATS_2(m) floats_##m##_2,
 
 #ifdef __AVX512BF16__
-#define DEFINE_PAIRS(m)                                                                                                \
-    static void pairs_##m##_1(const struct tile_product *t) { product(t, m, 1, true); }                                \
+#define DEFINE_PAIRS(m)                                                                                                            \
+    static void pairs_##m##_1(const struct tile_product *t) { product(t, m, 1, true); }                                            \
     static void pairs_##m##_2(const struct tile_product *t) { product(t, m, 2, true); }
 EACH_ROWS(DEFINE_PAIRS)
 #define PAIRS_1(m) pairs_##m##_1,

@@ -6,8 +6,8 @@
  * A part of the image's tiles is transformed at a time.  Small images are one part, and the sums of a block of channels
  * become weights at once; for larger ones the sums at all frequencies stay in scratch, which is why not all input channels
  * are taken together.  Edges: pixels outside are zeros of the transforms, the product knows none. */
-#include "unpack.h"
 #include "winograd_weights.h"
+#include "unpack.h"
 
 enum { ROWS = LANES / 2 > 4 ? LANES / 2 : 4 }; /* channels of x that one product takes */
 /* A part's V and W, one panel and one block at one frequency, stay in the first cache, and for few channels all of them in
@@ -23,9 +23,9 @@ struct plan {
     int64_t tiles[3], part[3]; /* planes, rows of tiles, tiles in a row: of the image, and of a part at most */
     bool pairs, whole;         /* bf16; the image is one part */
     int64_t in, out, z_taps;
-    int64_t panels, step;      /* panels of LANES channels of x: in all, and in scratch at once */
-    int64_t blocks;            /* of BLOCK channels of dy */
-    int64_t v_steps, w_steps;  /* steps (tiles or pairs) from one frequency to the next */
+    int64_t panels, step;        /* panels of LANES channels of x: in all, and in scratch at once */
+    int64_t blocks;              /* of BLOCK channels of dy */
+    int64_t v_steps, w_steps;    /* steps (tiles or pairs) from one frequency to the next */
     int64_t v, w, sums, weights; /* offsets in scratch, in floats; the sums of dy come first */
 };
 
@@ -159,8 +159,8 @@ static void transform_gradient(const struct call *call, const struct part *part)
             const int64_t step = (z - begin[0]) * part->plane + (y - begin[1]) * part->row;
             for (int64_t n = 0; n < plan->out; n += LANES) {
                 const int64_t columns = block_columns(plan->out, n / BLOCK);
-                const struct tile_operand operand = {w_at(call, n / BLOCK, 0) + step * columns + n % BLOCK,
-                                                     plan->w_steps * columns, columns, plan->pairs};
+                const struct tile_operand operand = {w_at(call, n / BLOCK, 0) + step * columns + n % BLOCK, plan->w_steps * columns,
+                                                     columns, plan->pairs};
                 tiles_of_gradient(&operand, &source, element, begin[2], end[2] - begin[2], n, plan->out - n, sums + n);
             }
         }
@@ -168,8 +168,8 @@ static void transform_gradient(const struct call *call, const struct part *part)
 
 /* The sums of one frequency, one panel and one block: for each tap along z the part's planes of dy times the planes of x
  * beside them.  sums: (tap, frequency, channel of x, column). */
-static void multiply_panel(const struct call *call, const struct part *part, float *sums, int64_t panel, int64_t channels, int64_t block,
-                     int64_t frequency) {
+static void multiply_panel(const struct call *call, const struct part *part, float *sums, int64_t panel, int64_t channels,
+                           int64_t block, int64_t frequency) {
     const struct plan *plan = call->plan;
     const int64_t columns = block_columns(plan->out, block), most = even_part(channels, ROWS);
     const float *v = v_at(call, panel, frequency), *w = w_at(call, block, frequency);
@@ -247,8 +247,8 @@ static void fetch_pixels(const void *plane, enum element element, int64_t width,
 
 /* A share of a part's columns: the channels of x that are taken now, and dy.  Of x, the first two rows were
  * read for the part above. */
-static void fetch_part(const struct call *call, const struct part *part, int64_t first_panel, int64_t panels,
-                       int64_t share, int64_t shares) {
+static void fetch_part(const struct call *call, const struct part *part, int64_t first_panel, int64_t panels, int64_t share,
+                       int64_t shares) {
     const struct conv_shape *s = call->shape;
     const int64_t *size = call->plan->size, pixels = size[1] * size[2], columns = part->end[2] - part->begin[2];
     const int64_t left = 2 * (part->begin[2] + columns * share / shares);
@@ -265,8 +265,8 @@ static void fetch_part(const struct call *call, const struct part *part, int64_t
         p += ceil_div(last - panel.channel, LANES);
     }
     for (int64_t z = part->begin[0]; z < part->end[0]; z++)
-        fetch_pixels(element_at(call->dy, s->y, z * pixels * s->c_out), s->y, size[2], s->c_out, top, smaller(bottom, size[1]), left,
-                     right, 0, s->c_out);
+        fetch_pixels(element_at(call->dy, s->y, z * pixels * s->c_out), s->y, size[2], s->c_out, top, smaller(bottom, size[1]),
+                     left, right, 0, s->c_out);
 }
 
 /* One of FREQUENCIES shares of the weights that a panel and a block will make. */

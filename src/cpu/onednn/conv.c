@@ -30,8 +30,8 @@ static void release_threads(int before) { (void)before; }
  * where the image ends.  Three of them serve any number of slabs. */
 enum { FIRST, MIDDLE, LAST, PIECES };
 struct piece {
-    int64_t rows;      /* of the output */
-    int64_t halo[2];   /* rows of the input before and behind them */
+    int64_t rows;    /* of the output */
+    int64_t halo[2]; /* rows of the input before and behind them */
     dnnl_primitive_t pass;
     dnnl_memory_desc_t in, out;
 };
@@ -50,8 +50,8 @@ struct state {
 /* Whatever it cannot do (a shape, or making code at all where the system forbids that), a later row can. */
 static cover_status translate(const char *what, dnnl_status_t status) {
     if (status == dnnl_success) return COVER_OK;
-    return fail(status == dnnl_out_of_memory ? COVER_ERROR_MEMORY : COVER_ERROR_UNSUPPORTED, "oneDNN could not %s: %s",
-                what, dnnl_status2str(status));
+    return fail(status == dnnl_out_of_memory ? COVER_ERROR_MEMORY : COVER_ERROR_UNSUPPORTED, "oneDNN could not %s: %s", what,
+                dnnl_status2str(status));
 }
 #define DNNL(what, call) GO(translate(what, call))
 
@@ -59,8 +59,7 @@ static cover_status translate(const char *what, dnnl_status_t status) {
 
 static dnnl_data_type_t type_of(enum element element) { return element == ELEMENT_BF16 ? dnnl_bf16 : dnnl_f32; }
 
-static dnnl_status_t describe_image(dnnl_memory_desc_t *desc, const struct conv_shape *s, int64_t rows,
-                                    int64_t channels) {
+static dnnl_status_t describe_image(dnnl_memory_desc_t *desc, const struct conv_shape *s, int64_t rows, int64_t channels) {
     dnnl_dims_t dims = {1, channels, rows};
     for (int a = 1; a < s->grid.ndim; a++) dims[2 + a] = grid_axis(&s->grid, a);
     return dnnl_memory_desc_create_with_tag(desc, s->grid.ndim + 2, dims, type_of(s->x),
@@ -108,13 +107,13 @@ static cover_status prepare_piece(struct piece *piece, const struct state *state
     DNNL("describe its output", describe_image(&piece->out, s, piece->rows, turned ? s->c_in : s->c_out));
     /* the data gradient needs the forward description as a hint */
     DNNL("prepare a convolution",
-         dnnl_convolution_forward_primitive_desc_create(
-             &forward, state->engine, dnnl_forward_training, dnnl_convolution_direct, turned ? piece->out : piece->in,
-             layout, state->bias, turned ? piece->in : piece->out, ones, zeros, before, behind, attr));
+         dnnl_convolution_forward_primitive_desc_create(&forward, state->engine, dnnl_forward_training, dnnl_convolution_direct,
+                                                        turned ? piece->out : piece->in, layout, state->bias,
+                                                        turned ? piece->in : piece->out, ones, zeros, before, behind, attr));
     if (turned)
-        DNNL("prepare a data gradient", dnnl_convolution_backward_data_primitive_desc_create(
-                                            &backward, state->engine, dnnl_convolution_direct, piece->out, layout,
-                                            piece->in, ones, zeros, before, behind, forward, attr));
+        DNNL("prepare a data gradient",
+             dnnl_convolution_backward_data_primitive_desc_create(&backward, state->engine, dnnl_convolution_direct, piece->out,
+                                                                  layout, piece->in, ones, zeros, before, behind, forward, attr));
     dnnl_primitive_desc_t desc = turned ? backward : forward;
     GO(refuse_reference(desc));
     DNNL("create a convolution", dnnl_primitive_create(&piece->pass, desc));
@@ -128,16 +127,14 @@ static struct piece *piece_of(struct state *state, const struct conv_shape *s, i
     return &state->pieces[slab == 0 ? FIRST : slab < s->slabs - 1 ? MIDDLE : LAST];
 }
 
-static cover_status prepare_pieces(struct state *state, const struct prepared *prepared,
-                                   const_dnnl_primitive_attr_t attr) {
+static cover_status prepare_pieces(struct state *state, const struct prepared *prepared, const_dnnl_primitive_attr_t attr) {
     const struct conv_shape *s = &prepared->shape;
     dnnl_memory_desc_t any = NULL;
     cover_status status;
     DNNL("describe weights", describe_weights(&any, s, type_of(s->x), dnnl_format_tag_any));
     DNNL("describe weights", describe_weights(&state->plain, s, dnnl_f32, plain_tag(s)));
     if (s->bias && prepared->pass == CONV_FORWARD)
-        DNNL("describe a bias",
-             dnnl_memory_desc_create_with_tag(&state->bias, 1, (dnnl_dims_t){s->c_out}, dnnl_f32, dnnl_a));
+        DNNL("describe a bias", dnnl_memory_desc_create_with_tag(&state->bias, 1, (dnnl_dims_t){s->c_out}, dnnl_f32, dnnl_a));
     for (int slab = 0; slab < s->slabs; slab++) {
         struct piece *piece = piece_of(state, s, slab);
         const struct conv_slab rows = conv_slab(s, slab);
@@ -146,8 +143,7 @@ static cover_status prepare_pieces(struct state *state, const struct prepared *p
         *piece = (struct piece){.rows = rows.end - rows.begin,
                                 .halo = {rows.begin < reach ? rows.begin : reach, behind < reach ? behind : reach}};
         GO(prepare_piece(piece, state, prepared, slab == 0 ? any : state->weights, attr));
-        if (slab == 0)
-            state->weights = dnnl_primitive_desc_query_md(description(piece->pass), dnnl_query_weights_md, 0);
+        if (slab == 0) state->weights = dnnl_primitive_desc_query_md(description(piece->pass), dnnl_query_weights_md, 0);
     }
 done:
     dnnl_memory_desc_destroy(any);
@@ -185,10 +181,9 @@ static cover_status prepare_weights(struct state *state, const struct prepared *
     DNNL("prepare a convolution",
          dnnl_convolution_forward_primitive_desc_create(&forward, state->engine, dnnl_forward_training, dnnl_convolution_direct,
                                                         piece->in, any, state->bias, piece->out, ones, zeros, reach, reach, attr));
-    DNNL("prepare a weight gradient",
-         dnnl_convolution_backward_weights_primitive_desc_create(&backward, state->engine, dnnl_convolution_direct, piece->in,
-                                                                 any_gradient, state->bias, piece->out, ones, zeros, reach, reach,
-                                                                 forward, attr));
+    DNNL("prepare a weight gradient", dnnl_convolution_backward_weights_primitive_desc_create(
+                                          &backward, state->engine, dnnl_convolution_direct, piece->in, any_gradient, state->bias,
+                                          piece->out, ones, zeros, reach, reach, forward, attr));
     GO(refuse_reference(backward));
     DNNL("create a convolution", dnnl_primitive_create(&piece->pass, backward));
     state->weights = dnnl_primitive_desc_query_md(description(piece->pass), dnnl_query_diff_weights_md, 0);
@@ -279,8 +274,7 @@ struct operand {
     const void *data;
 };
 
-static cover_status run(const struct state *state, const_dnnl_primitive_t primitive, const struct operand *operands,
-                        int count) {
+static cover_status run(const struct state *state, const_dnnl_primitive_t primitive, const struct operand *operands, int count) {
     enum { MOST = 8 };
     dnnl_exec_arg_t arguments[MOST];
     dnnl_stream_t stream = NULL;
@@ -290,8 +284,7 @@ static cover_status run(const struct state *state, const_dnnl_primitive_t primit
     for (int i = 0; i < count; i++) {
         if (!operands[i].desc || dnnl_memory_desc_get_size(operands[i].desc) == 0) continue;
         arguments[used].arg = operands[i].argument;
-        DNNL("wrap memory",
-             dnnl_memory_create(&arguments[used].memory, operands[i].desc, state->engine, (void *)operands[i].data));
+        DNNL("wrap memory", dnnl_memory_create(&arguments[used].memory, operands[i].desc, state->engine, (void *)operands[i].data));
         used++;
     }
     DNNL("run", dnnl_primitive_execute(primitive, stream, used, arguments));
@@ -302,8 +295,8 @@ done:
     release_threads(threads);
     return status;
 }
-#define RUN(state, primitive, ...)                                                                                     \
-    run(state, primitive, (const struct operand[]){__VA_ARGS__},                                                       \
+#define RUN(state, primitive, ...)                                                                                                 \
+    run(state, primitive, (const struct operand[]){__VA_ARGS__},                                                                   \
         sizeof((const struct operand[]){__VA_ARGS__}) / sizeof(struct operand))
 
 static cover_status pack(const struct prepared *prepared, void *packed, const float *weights, void *scratch) {
@@ -313,8 +306,7 @@ static cover_status pack(const struct prepared *prepared, void *packed, const fl
 }
 
 static cover_status convolve(const struct prepared *prepared, int slab, const struct conv_target *target,
-                             const struct conv_source source[CONV_SOURCES], const void *packed, const float *bias,
-                             void *scratch) {
+                             const struct conv_source source[CONV_SOURCES], const void *packed, const float *bias, void *scratch) {
     struct state *state = prepared->state;
     const struct conv_shape *s = &prepared->shape;
     const struct piece *piece = piece_of(state, s, slab);
@@ -325,8 +317,7 @@ static cover_status convolve(const struct prepared *prepared, int slab, const st
     char *out = (char *)target->data[0] + begin * row * (turned ? s->c_in : s->c_out) * bytes;
     return RUN(state, piece->pass, {turned ? DNNL_ARG_DIFF_DST : DNNL_ARG_SRC, piece->in, in},
                {turned ? DNNL_ARG_DIFF_SRC : DNNL_ARG_DST, piece->out, out}, {DNNL_ARG_WEIGHTS, state->weights, packed},
-               {DNNL_ARG_BIAS, state->bias, bias ? bias : state->zeros},
-               {DNNL_ARG_SCRATCHPAD, scratchpad(piece->pass), scratch});
+               {DNNL_ARG_BIAS, state->bias, bias ? bias : state->zeros}, {DNNL_ARG_SCRATCHPAD, scratchpad(piece->pass), scratch});
 }
 
 static void put(float *to, const float *from, int64_t count, bool accumulate) {
@@ -334,8 +325,7 @@ static void put(float *to, const float *from, int64_t count, bool accumulate) {
 }
 
 static cover_status grad_weights(const struct prepared *prepared, float *dw, float *db,
-                                 const struct conv_source source[CONV_SOURCES], const void *dy, void *scratch,
-                                 bool accumulate) {
+                                 const struct conv_source source[CONV_SOURCES], const void *dy, void *scratch, bool accumulate) {
     const struct state *state = prepared->state;
     const struct conv_shape *s = &prepared->shape;
     const struct piece *piece = &state->pieces[FIRST];

@@ -7,8 +7,8 @@
 
 enum {
     TRIES = 12,
-    ROUNDS = 250000,    /* of arithmetic: about half a millisecond */
-    FLOATS = 1 << 24,   /* of each of three arrays: together 192 MiB, more than caches hold */
+    ROUNDS = 250000,  /* of arithmetic: about half a millisecond */
+    FLOATS = 1 << 24, /* of each of three arrays: together 192 MiB, more than caches hold */
     MEMORY_TRIES = 4
 };
 
@@ -27,7 +27,7 @@ struct tries {
     struct team_barrier barrier;
     struct moment {
         double start, end, best; /* of a try; work a second of the best */
-    } *moment; /* a thread each */
+    } * moment;                  /* a thread each */
     float *a, *b, *y;
     struct peak_rates best;
     atomic_int sink; /* what came out, so that no compiler leaves a loop out */
@@ -39,10 +39,18 @@ static void run_loop(struct tries *tries, enum loop loop, int64_t first, int64_t
     const struct peak_loops *loops = tries->loops;
     float result = 0;
     switch (loop) {
-    case MULTIPLY_ADD: result = loops->multiply_add(ROUNDS); break;
-    case DOT: result = loops->dot(ROUNDS); break;
-    case TRIAD: loops->triad(tries->y + first, tries->a + first, tries->b + first, 0.5f, count); break;
-    case READ: result = loops->read(tries->a + first, count); break;
+    case MULTIPLY_ADD:
+        result = loops->multiply_add(ROUNDS);
+        break;
+    case DOT:
+        result = loops->dot(ROUNDS);
+        break;
+    case TRIAD:
+        loops->triad(tries->y + first, tries->a + first, tries->b + first, 0.5f, count);
+        break;
+    case READ:
+        result = loops->read(tries->a + first, count);
+        break;
     }
     atomic_fetch_add(&tries->sink, result > 0);
 }
@@ -53,7 +61,8 @@ static void run_loop(struct tries *tries, enum loop loop, int64_t first, int64_t
 static double best_rate(struct tries *tries, enum loop loop, double work, int worker) {
     const bool shared = loop == TRIAD || loop == READ;
     const int count = shared ? MEMORY_TRIES : TRIES;
-    int64_t first = FLOATS / 64 * (int64_t)worker / tries->threads * 64, end = FLOATS / 64 * (int64_t)(worker + 1) / tries->threads * 64;
+    int64_t first = FLOATS / 64 * (int64_t)worker / tries->threads * 64,
+            end = FLOATS / 64 * (int64_t)(worker + 1) / tries->threads * 64;
     double best = 0;
     tries->moment[worker].best = 0;
     for (int i = 0; i < count; i++) {
@@ -92,7 +101,8 @@ static void worker_tries(void *data, int worker) {
 /* The pages go to the threads that will use them. */
 static void worker_fill(void *data, int worker) {
     struct tries *tries = data;
-    int64_t first = FLOATS / 64 * (int64_t)worker / tries->threads * 64, end = FLOATS / 64 * (int64_t)(worker + 1) / tries->threads * 64;
+    int64_t first = FLOATS / 64 * (int64_t)worker / tries->threads * 64,
+            end = FLOATS / 64 * (int64_t)(worker + 1) / tries->threads * 64;
     for (int64_t i = first; i < end; i++) tries->a[i] = tries->b[i] = tries->y[i] = 1;
 }
 

@@ -20,8 +20,8 @@ static struct taps corners(int64_t i, int64_t n, int64_t m) {
 
 /* Calls that walk over (output pixel, tap, weight) are the same for the resize and its transpose.  A slab is rows of what is
  * written. */
-static void corners_walk(float *y, const float *x, float *dx, const float *dy, const struct grid *from,
-                         const struct grid *to, int64_t channels, float scale, int slab, int slabs) {
+static void corners_walk(float *y, const float *x, float *dx, const float *dy, const struct grid *from, const struct grid *to,
+                         int64_t channels, float scale, int slab, int slabs) {
     const struct grid *written = y ? to : from;
     int64_t begin, end;
     slab_share(written->size[0] * written->size[1], slab, slabs, &begin, &end);
@@ -51,12 +51,12 @@ static void corners_walk(float *y, const float *x, float *dx, const float *dy, c
         }
 }
 
-void resize_corners_plain(float *y, const float *x, const struct grid *from, const struct grid *to, int64_t channels,
-                          float scale, int slab, int slabs) {
+void resize_corners_plain(float *y, const float *x, const struct grid *from, const struct grid *to, int64_t channels, float scale,
+                          int slab, int slabs) {
     corners_walk(y, x, NULL, NULL, from, to, channels, scale, slab, slabs);
 }
 
-void resize_corners_grad_plain(float *dx, const float *dy, const struct grid *from, const struct grid *to,
-                               int64_t channels, float scale, int slab, int slabs) {
+void resize_corners_grad_plain(float *dx, const float *dy, const struct grid *from, const struct grid *to, int64_t channels,
+                               float scale, int slab, int slabs) {
     corners_walk(NULL, NULL, dx, dy, from, to, channels, scale, slab, slabs);
 }

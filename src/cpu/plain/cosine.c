@@ -20,8 +20,7 @@ static double norm(const element *a, int64_t channels) {
     return length < smallest_norm ? smallest_norm : length; /* a NaN stays */
 }
 
-double PLAIN(cosine_sum)(const void *a, const void *b, const float *mask, int64_t pixels, int64_t channels, int block,
-                         int blocks) {
+double PLAIN(cosine_sum)(const void *a, const void *b, const float *mask, int64_t pixels, int64_t channels, int block, int blocks) {
     double sum = 0;
     int64_t begin, end;
     slab_share(pixels, block, blocks, &begin, &end);
@@ -32,8 +31,8 @@ double PLAIN(cosine_sum)(const void *a, const void *b, const float *mask, int64_
     return sum;
 }
 
-void PLAIN(cosine_sum_grad)(void *da, void *db, const void *a, const void *b, const float *mask, int64_t pixels,
-                            int64_t channels, int slab, int slabs) {
+void PLAIN(cosine_sum_grad)(void *da, void *db, const void *a, const void *b, const float *mask, int64_t pixels, int64_t channels,
+                            int slab, int slabs) {
     int64_t begin, end;
     slab_share(pixels, slab, slabs, &begin, &end);
     for (int64_t p = begin; p < end; p++) {

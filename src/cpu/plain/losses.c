@@ -16,8 +16,8 @@ double vector_loss_plain(const float *prediction, const float *truth, const floa
     return sum;
 }
 
-void vector_loss_grad_plain(float *dprediction, const float *prediction, const float *truth, const float *mask,
-                            int64_t pixels, int ndim, int slab, int slabs) {
+void vector_loss_grad_plain(float *dprediction, const float *prediction, const float *truth, const float *mask, int64_t pixels,
+                            int ndim, int slab, int slabs) {
     int64_t begin, end;
     slab_share(pixels, slab, slabs, &begin, &end);
     for (int64_t p = begin; p < end; p++)

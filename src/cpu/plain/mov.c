@@ -21,8 +21,8 @@ static const float outside_logit = -1000.0f;
 static int64_t neighbour(int64_t pixel, int64_t number, const struct mov_shape *s, float vector[3]) {
     const int64_t window = 2 * s->radius + 1, *size = s->grid.size;
     const int64_t p[3] = {pixel / size[2] / size[1], pixel / size[2] % size[1], pixel % size[2]};
-    const int64_t o[3] = {s->grid.ndim == 3 ? number / window / window - s->radius : 0,
-                          number / window % window - s->radius, number % window - s->radius};
+    const int64_t o[3] = {s->grid.ndim == 3 ? number / window / window - s->radius : 0, number / window % window - s->radius,
+                          number % window - s->radius};
     int64_t at = 0;
     bool inside = true;
     for (int a = 0; a < 3; a++) {
@@ -102,8 +102,7 @@ void mov_grad_plain(float *dquery, float *dkey, const float *dfield, const float
                 if (at < 0) continue;
                 const int64_t key_line = at / size[2] % size[1];
                 double rise = 0;
-                for (int a = 0; a < s->grid.ndim; a++)
-                    rise += dfield[pixel * s->grid.ndim + a] * (vector[a] - mean[a]);
+                for (int a = 0; a < s->grid.ndim; a++) rise += dfield[pixel * s->grid.ndim + a] * (vector[a] - mean[a]);
                 const float dlogit = (float)(weights[o] * rise / s->heads) * scale;
                 for (int64_t c = head; c < s->channels; c += s->heads) {
                     if (line >= begin && line < end) dquery[pixel * s->channels + c] += dlogit * key[at * s->channels + c];

@@ -17,8 +17,7 @@ struct window {
 static struct window window_of(const struct grid *grid) {
     struct window window = {.places = 1 << grid->ndim};
     for (int i = 0; i < 3; i++) window.size[i] = i < 3 - grid->ndim ? 1 : grid->size[i] / 2;
-    for (int k = 0; k < window.places; k++)
-        window.offset[k] = ((k >> 2) * grid->size[1] + (k >> 1 & 1)) * grid->size[2] + (k & 1);
+    for (int k = 0; k < window.places; k++) window.offset[k] = ((k >> 2) * grid->size[1] + (k >> 1 & 1)) * grid->size[2] + (k & 1);
     return window;
 }
 

@@ -17,9 +17,7 @@ static struct taps half_pixel(int64_t i, int64_t n) {
     return (struct taps){j > 0 ? j - 1 : 0, j, 0.75f};
 }
 
-static float weight(struct taps t, int64_t j) {
-    return (t.low == j ? 1 - t.fraction : 0) + (t.high == j ? t.fraction : 0);
-}
+static float weight(struct taps t, int64_t j) { return (t.low == j ? 1 - t.fraction : 0) + (t.high == j ? t.fraction : 0); }
 
 /* The axis that 2D does not have is not resized. */
 static struct taps half_pixel_plane(int64_t i, const struct grid *grid) {
@@ -37,8 +35,8 @@ static float up(const element *deep, const struct norm_load *norm, const struct 
     float sum = 0;
     for (int k = 0; k < 8; k++) {
         const int64_t plane = k & 4 ? z.high : z.low, line = k & 2 ? h.high : h.low;
-        const float share = (k & 4 ? z.fraction : 1 - z.fraction) * (k & 2 ? h.fraction : 1 - h.fraction) *
-                            (k & 1 ? v.fraction : 1 - v.fraction);
+        const float share =
+            (k & 4 ? z.fraction : 1 - z.fraction) * (k & 2 ? h.fraction : 1 - h.fraction) * (k & 1 ? v.fraction : 1 - v.fraction);
         const int64_t at = (plane * grid->size[1] + line) * grid->size[2] + (k & 1 ? v.high : v.low);
         if (share != 0) sum += share * load(deep[at * channels + c], norm, c);
     }
@@ -46,8 +44,7 @@ static float up(const element *deep, const struct norm_load *norm, const struct 
 }
 
 /* One channel of pixel j of row `row` of ddeep. */
-static float down(const element *dy, const struct grid *grid, int64_t row, int64_t j, int64_t channels,
-                  int64_t c) {
+static float down(const element *dy, const struct grid *grid, int64_t row, int64_t j, int64_t channels, int64_t c) {
     const int64_t plane = row / grid->size[1], line = row % grid->size[1];
     const int64_t height = 2 * grid->size[1], width = 2 * grid->size[2];
     float sum = 0;
@@ -62,8 +59,8 @@ static float down(const element *dy, const struct grid *grid, int64_t row, int64
     return sum;
 }
 
-void PLAIN(upsample)(void *y, const void *deep, const struct norm_load *norm, const struct grid *grid, int64_t channels,
-                     int slab, int slabs) {
+void PLAIN(upsample)(void *y, const void *deep, const struct norm_load *norm, const struct grid *grid, int64_t channels, int slab,
+                     int slabs) {
     const int64_t width = 2 * grid->size[2];
     int64_t begin, end;
     slab_share(planes_of(grid) * 2 * grid->size[1], slab, slabs, &begin, &end);

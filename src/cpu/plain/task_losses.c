@@ -8,8 +8,8 @@
  *   dz           = w_k (1 / (1 + exp(-z)) - t) / n where known
  *
  * The cross-entropy is divided by the number of pixels: class weights have mean 1.  (PyTorch divides by the sum of w_t.) */
-#include "../forms.h"
 #include "../task_losses.h"
+#include "../forms.h"
 
 #include <math.h>
 #include <string.h>
@@ -29,8 +29,8 @@ static struct softmax softmax(const float *z, int64_t classes) {
 }
 static double probability(const struct softmax *at, float z) { return exp(z - at->largest) / at->sum; }
 
-void softmax_loss_plain(double *loss, double *statistics, const float *logits, const float *target,
-                        const float *class_weights, const struct softmax_loss *s) {
+void softmax_loss_plain(double *loss, double *statistics, const float *logits, const float *target, const float *class_weights,
+                        const struct softmax_loss *s) {
     const int64_t classes = s->classes;
     const struct softmax_sums sums = softmax_sums(statistics, classes);
     double entropy = 0;
@@ -73,8 +73,8 @@ void softmax_loss_grad_plain(float *dlogits, const float *logits, const float *t
 
 /* ---- sigmoid */
 
-double sigmoid_loss_plain(double *statistics, const float *logits, const float *target, const float *class_weights,
-                          int64_t pixels, int64_t classes) {
+double sigmoid_loss_plain(double *statistics, const float *logits, const float *target, const float *class_weights, int64_t pixels,
+                          int64_t classes) {
     double sum = 0, known = 0;
     for (int64_t i = 0; i < pixels * classes; i++) {
         const double z = logits[i], t = target[i];

@@ -64,7 +64,7 @@ static void position(int64_t p[3], int64_t pixel, const struct grid *grid) {
 }
 
 void PLAIN(warp)(void *y, const void *src, const float *field, const struct grid *grid, int64_t channels,
-                enum coordinates coordinates, int slab, int slabs) {
+                 enum coordinates coordinates, int slab, int slabs) {
     int64_t begin, end, p[3];
     slab_share(grid->size[0] * grid->size[1], slab, slabs, &begin, &end);
     for (int64_t pixel = begin * grid->size[2]; pixel < end * grid->size[2]; pixel++) {
@@ -81,8 +81,8 @@ void PLAIN(warp)(void *y, const void *src, const float *field, const struct grid
     }
 }
 
-void PLAIN(warp_grad)(void *dsrc, float *dfield, const void *dy, const void *src, const float *field,
-                     const struct grid *grid, int64_t channels, enum coordinates coordinates, int slab, int slabs, float *sums) {
+void PLAIN(warp_grad)(void *dsrc, float *dfield, const void *dy, const void *src, const float *field, const struct grid *grid,
+                      int64_t channels, enum coordinates coordinates, int slab, int slabs, float *sums) {
     const int64_t pixels = grid_pixels(grid);
     const int first = 3 - grid->ndim;
     int64_t begin, end, p[3]; /* pixels of both gradients that are this slab's */
@@ -102,7 +102,8 @@ void PLAIN(warp_grad)(void *dsrc, float *dfield, const void *dy, const void *src
             for (int64_t c = 0; c < channels; c++) {
                 const float gradient = to_float(((const element *)dy)[pixel * channels + c]);
                 if (dsrc && at >= begin && at < end) sum[at * channels + c] += weight(&cell, k, -1, grid) * gradient;
-                if (own) product += to_float(((const element *)src)[at * channels + c]) * gradient; /* src may be NULL without dfield */
+                if (own)
+                    product += to_float(((const element *)src)[at * channels + c]) * gradient; /* src may be NULL without dfield */
             }
             for (int a = first; own && a < 3; a++) {
                 const float size = (float)grid->size[a];

@@ -53,8 +53,8 @@ static void columns_of(struct columns *columns, int64_t first, int64_t count, in
     }
 }
 
-void FORM(resize_corners)(float *y, const float *x, const struct grid *from, const struct grid *to, int64_t channels,
-                          float scale, int slab, int slabs) {
+void FORM(resize_corners)(float *y, const float *x, const struct grid *from, const struct grid *to, int64_t channels, float scale,
+                          int slab, int slabs) {
     const int64_t out = to->size[2] * channels, in = from->size[2] * channels;
     int64_t begin, end;
     slab_share(to->size[0] * to->size[1], slab, slabs, &begin, &end);
@@ -90,8 +90,7 @@ static void flush(float *dx, const struct rows *rows, int64_t stride, int64_t at
 
 /* Some channels of one row of dy, at most TOGETHER. */
 enum { TOGETHER = 4 };
-INLINE void walk_row(float *dx, const float *dy, const struct rows *rows, int64_t n, int64_t m, int64_t channels,
-                     int count) {
+INLINE void walk_row(float *dx, const float *dy, const struct rows *rows, int64_t n, int64_t m, int64_t channels, int count) {
     float here[TOGETHER] = {0}, next[TOGETHER] = {0}; /* sums for columns low and low + 1 */
     int64_t low = 0, rest = 0;
     for (int64_t i = 0; i < m; i++) {
@@ -108,8 +107,8 @@ INLINE void walk_row(float *dx, const float *dy, const struct rows *rows, int64_
     flush(dx, rows, n * channels, low * channels, here, count);
 }
 
-void FORM(resize_corners_grad)(float *dx, const float *dy, const struct grid *from, const struct grid *to,
-                               int64_t channels, float scale, int slab, int slabs) {
+void FORM(resize_corners_grad)(float *dx, const float *dy, const struct grid *from, const struct grid *to, int64_t channels,
+                               float scale, int slab, int slabs) {
     const int64_t n = from->size[2], m = to->size[2];
     int64_t begin, end;
     slab_share(from->size[0] * from->size[1], slab, slabs, &begin, &end);

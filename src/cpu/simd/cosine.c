@@ -12,8 +12,7 @@ struct products {
 INLINE void four_products(struct products *to, int at, const element *a, const element *b, int64_t channels) {
     vf ab[4], aa[4], bb[4];
     UNROLL for (int k = 0; k < 4; k++) ab[k] = aa[k] = bb[k] = v_zero();
-    for (int64_t c = 0; c < channels; c += LANES)
-        UNROLL for (int k = 0; k < 4; k++) {
+    for (int64_t c = 0; c < channels; c += LANES) UNROLL for (int k = 0; k < 4; k++) {
             const vf va = v_load_first_e(a + k * channels + c, channels - c);
             const vf vb = v_load_first_e(b + k * channels + c, channels - c);
             ab[k] = v_fma(va, vb, ab[k]), aa[k] = v_fma(va, va, aa[k]), bb[k] = v_fma(vb, vb, bb[k]);
@@ -43,12 +42,9 @@ static void products_of(struct products *to, const element *a, const element *b,
 /* Lengths, with their bound; a NaN stays. */
 INLINE vf norm(const float *square) { return v_max(v_all(smallest_norm), v_sqrt(v_load(square))); }
 
-INLINE vm valid_pixels(const float *mask, int64_t left) {
-    return V_COMPARE(v_load_first(mask, left), _CMP_GT_OQ, v_zero());
-}
+INLINE vm valid_pixels(const float *mask, int64_t left) { return V_COMPARE(v_load_first(mask, left), _CMP_GT_OQ, v_zero()); }
 
-double FORM(cosine_sum)(const void *a, const void *b, const float *mask, int64_t pixels, int64_t channels, int block,
-                        int blocks) {
+double FORM(cosine_sum)(const void *a, const void *b, const float *mask, int64_t pixels, int64_t channels, int block, int blocks) {
     struct products at = {0};
     vd sum = vd_zero();
     int64_t begin, end;
@@ -78,8 +74,8 @@ static void shares_of(struct shares *to, const struct products *at) {
     v_store(to->other, v_all(-1) / both);
 }
 
-void FORM(cosine_sum_grad)(void *da, void *db, const void *a, const void *b, const float *mask, int64_t pixels,
-                           int64_t channels, int slab, int slabs) {
+void FORM(cosine_sum_grad)(void *da, void *db, const void *a, const void *b, const float *mask, int64_t pixels, int64_t channels,
+                           int slab, int slabs) {
     struct products at = {0};
     struct shares shares;
     int64_t begin, end;

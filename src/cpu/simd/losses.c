@@ -2,8 +2,8 @@
  * permutation. */
 #include "interleave.h"
 
-double FORM(vector_loss)(const float *prediction, const float *truth, const float *mask, int64_t pixels, int ndim,
-                           int block, int blocks) {
+double FORM(vector_loss)(const float *prediction, const float *truth, const float *mask, int64_t pixels, int ndim, int block,
+                         int blocks) {
     const struct interleave plan = interleave_of(ndim);
     vd low = vd_zero(), high = vd_zero();
     int64_t begin, end;
@@ -22,8 +22,8 @@ double FORM(vector_loss)(const float *prediction, const float *truth, const floa
     return vd_sum(low + high);
 }
 
-void FORM(vector_loss_grad)(float *dprediction, const float *prediction, const float *truth, const float *mask,
-                            int64_t pixels, int ndim, int slab, int slabs) {
+void FORM(vector_loss_grad)(float *dprediction, const float *prediction, const float *truth, const float *mask, int64_t pixels,
+                            int ndim, int slab, int slabs) {
     const struct interleave plan = interleave_of(ndim);
     int64_t begin, end;
     slab_share(pixels, slab, slabs, &begin, &end);

@@ -93,9 +93,7 @@ static struct work prepare(const struct mov_shape *s, void *workspace, int slab,
 
 /* ---- rows */
 
-static float *query_row(const struct work *w, int64_t line) {
-    return w->queries + line % w->window * w->row_floats;
-}
+static float *query_row(const struct work *w, int64_t line) { return w->queries + line % w->window * w->row_floats; }
 
 static void turn_query(const struct work *w, float *to, const float *query, int64_t row) {
     channels_apart(to + MARGIN, w->place, query + row * w->width * w->s->channels, w->width, w->s->channels, w->scale);
@@ -113,7 +111,9 @@ static void turn_keys(const struct work *w, const float *key, int64_t plane, int
         w->start[k] = (inside ? w->inside : w->outside) + MARGIN;
         if (!fresh && k % w->window < w->window - 1) continue;
         if (!inside) memset(to, 0, (size_t)w->row_floats * sizeof *to);
-        else channels_apart(to + MARGIN, w->place, key + (z * w->height + y) * w->width * w->s->channels, w->width, w->s->channels, 1);
+        else
+            channels_apart(to + MARGIN, w->place, key + (z * w->height + y) * w->width * w->s->channels, w->width, w->s->channels,
+                           1);
     }
 }
 
@@ -302,8 +302,8 @@ void FORM(mov)(float *field, const float *query, const float *key, const struct 
 /* Sums over `rows` rows of weight(shift) * feature, for LANES columns, `channels` channels from `channel` of the head on and
  * `count` shifts from number `first` on.  `moved`: weights are of pixels, features of keys, so weights are read at
  * column - shift. */
-INLINE void products_of(float *sums, const struct work *w, int rows, int64_t channel, int64_t at, int first, int window, int channels,
-                        int count, bool moved) {
+INLINE void products_of(float *sums, const struct work *w, int rows, int64_t channel, int64_t at, int first, int window,
+                        int channels, int count, bool moved) {
     vf sum[SUMS];
     UNROLL for (int c = 0; c < channels; c++) UNROLL for (int o = 0; o < count; o++) sum[c * count + o] = v_zero();
     for (int r = 0; r < rows; r++) {
@@ -342,7 +342,8 @@ INLINE void head_rows(float *to, const struct work *w, int rows, int window, int
         for (int64_t at = begin; at < end; at += LANES) {
             float *sums = w->sums + 2 * MARGIN + at - begin;
             if (at < w->columns) all_products(sums, w, rows, at, window, channels, count, moved);
-            else for (int64_t i = 0; i < kinds; i++) v_store(sums + i * HELD, v_zero());
+            else
+                for (int64_t i = 0; i < kinds; i++) v_store(sums + i * HELD, v_zero());
         }
         for (int64_t at = begin ? begin - MARGIN : 0; at < end - MARGIN; at += LANES) {
             const float *sums = w->sums + 2 * MARGIN + at - begin - toward * (window / 2);
@@ -394,7 +395,8 @@ static void send_keys(const struct work *w, float *dkey, int64_t plane, int64_t 
             for (int k = 0; k < w->window; k++) {
                 const int64_t y = line - k + w->radius; /* of pixels */
                 if (y < 0 || y >= w->height) continue;
-                w->weight[rows] = gradient_rows(w, y, head) + ((z - plane + reach) * w->window + k) * w->window * w->padded + MARGIN;
+                w->weight[rows] =
+                    gradient_rows(w, y, head) + ((z - plane + reach) * w->window + k) * w->window * w->padded + MARGIN;
                 w->feature[rows++] = query_row(w, y) + head * w->dim * w->padded + MARGIN;
             }
             any_head_rows(to + head * w->dim * w->padded + MARGIN, w, rows, false, plane > 0 && plane > z - reach);
@@ -422,7 +424,8 @@ void FORM(mov_grad)(float *dquery, float *dkey, const float *dfield, const float
                 turn_keys(&w, key, z, y, y == from);
                 const struct soon soon = {query, key, dquery, dkey, row};
                 for (int head = 0; head < s->heads; head++)
-                    any_head_row(&w, gradient_rows(&w, y, head), query_row(&w, y), dfield + row * w.width * s->grid.ndim, head, &soon);
+                    any_head_row(&w, gradient_rows(&w, y, head), query_row(&w, y), dfield + row * w.width * s->grid.ndim, head,
+                                 &soon);
                 if (y >= w.first && y < end) finish_query(&w, dquery, z, y);
             }
             if (y >= w.first + w.radius) send_keys(&w, dkey, z, y - w.radius);

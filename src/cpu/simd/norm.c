@@ -112,8 +112,7 @@ void FORM(norm_sums)(double *sums, const void *x, const float *bias, const struc
 
 /* ---- forward */
 
-void FORM(norm_apply)(void *y, const void *x, const struct norm_load *norm, int64_t pixels, int64_t channels, int slab,
-                      int slabs) {
+void FORM(norm_apply)(void *y, const void *x, const struct norm_load *norm, int64_t pixels, int64_t channels, int slab, int slabs) {
     const vf slope = v_all(norm->slope);
     int64_t begin, end;
     slab_share(pixels, slab, slabs, &begin, &end);

@@ -26,8 +26,7 @@ INLINE void pool_row(element *y, uint8_t *index, const element *x, const struct 
             const int64_t left = channels - c;
             vf scale, offset;
             v_load_norm(&scale, &offset, norm, c, left);
-            UNROLL for (int k = 0; k < places; k++)
-                _mm_prefetch((const char *)(x + window->offset[k] + ahead + c), _MM_HINT_T0);
+            UNROLL for (int k = 0; k < places; k++) _mm_prefetch((const char *)(x + window->offset[k] + ahead + c), _MM_HINT_T0);
             vf best = v_normed(v_load_first_e(x + c, left), norm, scale, offset);
             vi place = vi_all(0);
             UNROLL for (int k = 1; k < places; k++) {
@@ -87,7 +86,8 @@ void FORM(max_pool2_grad)(void *dx, const void *plus, const void *dy, const uint
     int64_t begin, end;
     slab_share(grid->size[0] * grid->size[1], slab, slabs, &begin, &end);
     for (int64_t row = begin; row < end; row++) {
-        const int64_t plane = row / grid->size[1], height = row % grid->size[1], z = grid->ndim == 3 ? plane / 2 : 0, h = height / 2;
+        const int64_t plane = row / grid->size[1], height = row % grid->size[1], z = grid->ndim == 3 ? plane / 2 : 0,
+                      h = height / 2;
         element *out = (element *)dx + row * line;
         const element *more = plus ? (const element *)plus + row * line : NULL;
         const bool covered = z < window.size[0] && h < window.size[1];

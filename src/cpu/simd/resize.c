@@ -28,8 +28,8 @@ INLINE void blend_axis(vf *row, int rows, int axis) {
 }
 
 /* LANES channels of column `at`, in elements of a deep row, blended to the rows of y. */
-INLINE void up_column(vf *row, const struct cell *cell, int rows, int64_t at, const struct norm_load *norm, vf scale,
-                      vf offset, int64_t left) {
+INLINE void up_column(vf *row, const struct cell *cell, int rows, int64_t at, const struct norm_load *norm, vf scale, vf offset,
+                      int64_t left) {
     UNROLL for (int r = 0; r < rows; r++) row[r] = v_normed(v_load_first_e(cell->deep[r] + at, left), norm, scale, offset);
     blend_axis(row, rows, 1);
     if (rows == 4) blend_axis(row, rows, 2);
@@ -44,8 +44,7 @@ INLINE void up_channels(const struct cell *cell, int rows, int vectors, const st
         up_column(low[v], cell, rows, c + v * LANES, norm, scale[v], offset[v], left);
         UNROLL for (int r = 0; r < rows; r++) v_store_first_e(cell->y[r] + c + v * LANES, low[v][r], left);
     }
-    for (int64_t j = 0; j + 1 < width; j++)
-        UNROLL for (int v = 0; v < vectors; v++) {
+    for (int64_t j = 0; j + 1 < width; j++) UNROLL for (int v = 0; v < vectors; v++) {
             const int64_t at = c + v * LANES;
             up_column(high[v], cell, rows, (j + 1) * channels + at, norm, scale[v], offset[v], left);
             UNROLL for (int r = 0; r < rows; r++) {
@@ -55,9 +54,8 @@ INLINE void up_channels(const struct cell *cell, int rows, int vectors, const st
                 low[v][r] = high[v][r];
             }
         }
-    UNROLL for (int v = 0; v < vectors; v++)
-        UNROLL for (int r = 0; r < rows; r++)
-            v_store_first_e(cell->y[r] + (2 * width - 1) * channels + c + v * LANES, low[v][r], left);
+    UNROLL for (int v = 0; v < vectors; v++) UNROLL for (int r = 0; r < rows; r++)
+        v_store_first_e(cell->y[r] + (2 * width - 1) * channels + c + v * LANES, low[v][r], left);
 }
 
 INLINE void up_cell(const struct cell *cell, int rows, const struct norm_load *norm, int64_t width, int64_t channels) {
@@ -87,8 +85,8 @@ static void up(const struct cell *cell, const struct norm_load *norm, const stru
     else up_cell(cell, 2, NULL, grid->size[2], channels);
 }
 
-void FORM(upsample)(void *y, const void *deep, const struct norm_load *norm, const struct grid *grid, int64_t channels,
-                    int slab, int slabs) {
+void FORM(upsample)(void *y, const void *deep, const struct norm_load *norm, const struct grid *grid, int64_t channels, int slab,
+                    int slabs) {
     int64_t begin, end;
     slab_share((grid->ndim == 3 ? grid->size[0] + 1 : 1) * (grid->size[1] + 1), slab, slabs, &begin, &end);
     for (int64_t number = begin; number < end; number++) {
@@ -120,8 +118,7 @@ static struct blend blend_of(int64_t row, const element *dy, const struct grid *
 /* LANES channels of column `at`, in elements of a row of dy. */
 INLINE vf down_column(const struct blend *blend, int rows, int64_t at, int64_t left) {
     vf sum = v_all(blend->weight[0]) * v_load_first_e(blend->row[0] + at, left);
-    UNROLL for (int r = 1; r < rows; r++)
-        sum = v_fma(v_all(blend->weight[r]), v_load_first_e(blend->row[r] + at, left), sum);
+    UNROLL for (int r = 1; r < rows; r++) sum = v_fma(v_all(blend->weight[r]), v_load_first_e(blend->row[r] + at, left), sum);
     return sum;
 }
 

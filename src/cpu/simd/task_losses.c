@@ -113,8 +113,8 @@ INLINE void loss_of(double *loss, double *statistics, const float *logits, const
     softmax_losses(loss, vd_sum(entropies), statistics, s);
 }
 
-INLINE void grad_of(float *dlogits, const float *logits, const float *target, const float *class_weights,
-                    const double *statistics, const struct softmax_loss *s, const int64_t classes) {
+INLINE void grad_of(float *dlogits, const float *logits, const float *target, const float *class_weights, const double *statistics,
+                    const struct softmax_loss *s, const int64_t classes) {
     struct layout layout;
     vf z[MOST_CLASSES], t;
     float every[MOST_CLASSES], own_slope[MOST_CLASSES], entropies[MOST_CLASSES];
@@ -155,8 +155,8 @@ INLINE void grad_of(float *dlogits, const float *logits, const float *target, co
     }
 }
 
-void FORM(softmax_loss)(double *loss, double *statistics, const float *logits, const float *target,
-                        const float *class_weights, const struct softmax_loss *s) {
+void FORM(softmax_loss)(double *loss, double *statistics, const float *logits, const float *target, const float *class_weights,
+                        const struct softmax_loss *s) {
     if (s->classes == 2) loss_of(loss, statistics, logits, target, class_weights, s, 2);
     else if (s->classes == 3) loss_of(loss, statistics, logits, target, class_weights, s, 3);
     else if (s->classes == 4) loss_of(loss, statistics, logits, target, class_weights, s, 4);
@@ -193,8 +193,8 @@ INLINE vm load_known(vf *t, const float *target, int64_t left) {
     return vm_and(V_COMPARE(*t, _CMP_NLT_UQ, v_zero()), first_lanes(left));
 }
 
-double FORM(sigmoid_loss)(double *statistics, const float *logits, const float *target, const float *class_weights,
-                          int64_t pixels, int64_t classes) {
+double FORM(sigmoid_loss)(double *statistics, const float *logits, const float *target, const float *class_weights, int64_t pixels,
+                          int64_t classes) {
     vf k = first_classes(classes), t;
     vd sum = vd_zero();
     int64_t count = 0;

@@ -80,8 +80,8 @@ INLINE void together8(float *to, int64_t channels, const float *from, const int6
     }
 }
 
-static inline void channels_together(float *to, const float *from, const int64_t *place, int64_t pixels,
-                                     int64_t channels, float scale) {
+static inline void channels_together(float *to, const float *from, const int64_t *place, int64_t pixels, int64_t channels,
+                                     float scale) {
     const int64_t even = channels & ~7, done = pixels & ~7;
     for (int64_t p = 0; p < done; p += 8)
         for (int64_t c = 0; c < even; c += 8) together8(to + p * channels + c, channels, from + p, place + c, scale);

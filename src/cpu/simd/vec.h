@@ -73,9 +73,7 @@ INLINE vm vi_within(vi a, int32_t low, int32_t high) {
 }
 INLINE vf v_load_some(const float *from, vm lanes) { return _mm512_maskz_loadu_ps(lanes, from); }
 INLINE void v_store_some(float *to, vf value, vm lanes) { _mm512_mask_storeu_ps(to, lanes, value); }
-INLINE vf v_gather(const float *from, vi index, vm lanes) {
-    return _mm512_mask_i32gather_ps(v_zero(), lanes, index, from, 4);
-}
+INLINE vf v_gather(const float *from, vi index, vm lanes) { return _mm512_mask_i32gather_ps(v_zero(), lanes, index, from, 4); }
 INLINE vf v_permute(vf a, vi index) { return _mm512_permutexvar_ps(index, a); }
 INLINE vf v_abs(vf a) { return _mm512_abs_ps(a); }
 INLINE vf v_floor(vf a) { return _mm512_roundscale_ps(a, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC); }
@@ -90,9 +88,7 @@ INLINE vf v_from_int(vi a) { return _mm512_castsi512_ps(a); }
 INLINE vi vi_load_bytes(const uint8_t *from, int64_t count) {
     return _mm512_cvtepu8_epi32(_mm_maskz_loadu_epi8(vm_first(count), from));
 }
-INLINE void vi_store_bytes(uint8_t *to, vi value, int64_t count) {
-    _mm512_mask_cvtepi32_storeu_epi8(to, vm_first(count), value);
-}
+INLINE void vi_store_bytes(uint8_t *to, vi value, int64_t count) { _mm512_mask_cvtepi32_storeu_epi8(to, vm_first(count), value); }
 INLINE __m256 v_halves(vf a) { return _mm512_castps512_ps256(a) + _mm512_extractf32x8_ps(a, 1); }
 #else
 INLINE __m256 v_halves(vf a) { return a; }
@@ -115,9 +111,7 @@ INLINE vm vi_within(vi a, int32_t low, int32_t high) {
 }
 INLINE vf v_load_some(const float *from, vm lanes) { return _mm256_maskload_ps(from, _mm256_castps_si256(lanes)); }
 INLINE void v_store_some(float *to, vf value, vm lanes) { _mm256_maskstore_ps(to, _mm256_castps_si256(lanes), value); }
-INLINE vf v_gather(const float *from, vi index, vm lanes) {
-    return _mm256_mask_i32gather_ps(v_zero(), from, index, lanes, 4);
-}
+INLINE vf v_gather(const float *from, vi index, vm lanes) { return _mm256_mask_i32gather_ps(v_zero(), from, index, lanes, 4); }
 INLINE vf v_permute(vf a, vi index) { return _mm256_permutevar8x32_ps(a, index); }
 INLINE vf v_abs(vf a) { return _mm256_andnot_ps(v_all(-0.0f), a); }
 INLINE vf v_floor(vf a) { return _mm256_floor_ps(a); }

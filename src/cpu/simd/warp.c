@@ -55,8 +55,7 @@ INLINE vf share(vf fraction, int high) {
 }
 
 /* The tile of `count` pixels at (row, column). */
-static void tile_at(struct tile *tile, const float *field, const struct frame *frame, int64_t row, int64_t column,
-                    int64_t count) {
+static void tile_at(struct tile *tile, const float *field, const struct frame *frame, int64_t row, int64_t column, int64_t count) {
     const struct grid *grid = frame->grid;
     const int first = 3 - grid->ndim;
     vf v[COMPONENTS_MAX];
@@ -91,7 +90,10 @@ static void tile_at(struct tile *tile, const float *field, const struct frame *f
 }
 
 static struct frame frame_of(const struct grid *grid, int64_t channels, enum coordinates coordinates) {
-    struct frame frame = {.grid = grid, .coordinates = coordinates, .field = interleave_of(grid->ndim), .channels = channels,
+    struct frame frame = {.grid = grid,
+                          .coordinates = coordinates,
+                          .field = interleave_of(grid->ndim),
+                          .channels = channels,
                           .few = channels <= COMPONENTS_MAX && sizeof(element) == sizeof(float)};
     if (!frame.few) return frame;
     int32_t both[8], apart[8], right[8], one[4];
@@ -104,8 +106,7 @@ static struct frame frame_of(const struct grid *grid, int64_t channels, enum coo
         slope[i] = i < channels ? -1 : i < 2 * channels ? 1 : 0;
         if (i < 4) one[i] = i < channels ? -1 : 0;
     }
-    for (int r = 0; r < 4; r++)
-        frame.pair[r] = ((r >> 1) * grid->size[1] + (r & 1)) * grid->size[2] * channels;
+    for (int r = 0; r < 4; r++) frame.pair[r] = ((r >> 1) * grid->size[1] + (r & 1)) * grid->size[2] * channels;
     frame.both = _mm256_loadu_si256((const __m256i *)both), frame.apart = _mm256_loadu_si256((const __m256i *)apart);
     frame.right = _mm256_loadu_si256((const __m256i *)right), frame.one = _mm_loadu_si128((const __m128i *)one);
     frame.first = _mm256_loadu_ps(first), frame.slope = _mm256_loadu_ps(slope);
@@ -183,17 +184,19 @@ enum { LATER = 64 };
 INLINE void prefetch_later(const struct corner_arrays *arrays, const void *from, int corners, int lane, int64_t pixel_bytes,
                            int64_t pixels) {
     const int64_t at = arrays->at[corners - 2][lane] + LATER;
-    for (int64_t i = 0; at < pixels && i < pixel_bytes; i += 64) _mm_prefetch((const char *)from + at * pixel_bytes + i, _MM_HINT_T0);
+    for (int64_t i = 0; at < pixels && i < pixel_bytes; i += 64)
+        _mm_prefetch((const char *)from + at * pixel_bytes + i, _MM_HINT_T0);
 }
 
 /* ---- forward */
 
 /* A pixel of few channels with all corners inside; four floats are written. */
-INLINE void read_pairs(float *y, const float *src, const struct corner_arrays *arrays, int lane, int pairs, const struct frame *frame) {
+INLINE void read_pairs(float *y, const float *src, const struct corner_arrays *arrays, int lane, int pairs,
+                       const struct frame *frame) {
     const float *low = src + arrays->at[0][lane] * frame->channels;
     __m256 sum = _mm256_setzero_ps();
-    UNROLL for (int r = 0; r < pairs; r++)
-        sum = _mm256_fmadd_ps(_mm256_set1_ps(arrays->pair[r][lane]), _mm256_maskload_ps(low + frame->pair[r], frame->both), sum);
+    UNROLL for (int r = 0; r < pairs; r++) sum =
+        _mm256_fmadd_ps(_mm256_set1_ps(arrays->pair[r][lane]), _mm256_maskload_ps(low + frame->pair[r], frame->both), sum);
     sum *= _mm256_fmadd_ps(frame->slope, _mm256_set1_ps(arrays->fraction[lane]), frame->first);
     _mm_storeu_ps(y, _mm256_castps256_ps128(sum + _mm256_permutevar8x32_ps(sum, frame->right)));
 }
@@ -215,7 +218,8 @@ INLINE void read_few(float *y, const float *src, const struct tile *tile, int co
             for (int k = 0; k < list.count; k++) to[c] += list.weight[k] * src[list.at[k] * channels + c];
         }
     }
-    for (int64_t i = 0; i < count * channels; i += LANES) v_store_first(y + i, v_load_first(out + i, count * channels - i), count * channels - i);
+    for (int64_t i = 0; i < count * channels; i += LANES)
+        v_store_first(y + i, v_load_first(out + i, count * channels - i), count * channels - i);
 }
 
 INLINE void read_pixel(element *y, const element *src, const struct corners *list, int count, int64_t channels) {
@@ -227,14 +231,14 @@ INLINE void read_pixel(element *y, const element *src, const struct corners *lis
     }
     for (; c + 8 <= channels; c += 8) {
         __m256 sum = _mm256_setzero_ps();
-        UNROLL for (int k = 0; k < count; k++)
-            sum = _mm256_fmadd_ps(_mm256_set1_ps(list->weight[k]), eight_load(src + list->at[k] * channels + c), sum);
+        UNROLL for (int k = 0; k < count; k++) sum =
+            _mm256_fmadd_ps(_mm256_set1_ps(list->weight[k]), eight_load(src + list->at[k] * channels + c), sum);
         eight_store(y + c, sum);
     }
     if (c == channels) return;
     vf sum = v_zero();
-    UNROLL for (int k = 0; k < count; k++)
-        sum = v_fma(v_all(list->weight[k]), v_load_first_e(src + list->at[k] * channels + c, channels - c), sum);
+    UNROLL for (int k = 0; k < count; k++) sum =
+        v_fma(v_all(list->weight[k]), v_load_first_e(src + list->at[k] * channels + c, channels - c), sum);
     v_store_first_e(y + c, sum, channels - c);
 }
 
@@ -289,14 +293,14 @@ struct products {
 };
 
 /* A pixel of few channels with all corners inside. */
-INLINE void pair_products(float product[8], const float *dy, const float *src, const struct corner_arrays *arrays, int lane, int pairs,
-                          const struct frame *frame) {
+INLINE void pair_products(float product[8], const float *dy, const float *src, const struct corner_arrays *arrays, int lane,
+                          int pairs, const struct frame *frame) {
     const float *low = src + arrays->at[0][lane] * frame->channels;
     const __m128 one = _mm_maskload_ps(dy, frame->one);
     const __m256 gradient = _mm256_insertf128_ps(_mm256_castps128_ps256(one), one, 1);
     __m256 pair[4];
-    UNROLL for (int r = 0; r < pairs; r++)
-        pair[r] = gradient * _mm256_permutevar8x32_ps(_mm256_maskload_ps(low + frame->pair[r], frame->both), frame->apart);
+    UNROLL for (int r = 0; r < pairs; r++) pair[r] =
+        gradient * _mm256_permutevar8x32_ps(_mm256_maskload_ps(low + frame->pair[r], frame->both), frame->apart);
     const __m256 ab = _mm256_hadd_ps(pair[0], pair[1]);
     __m256 cd = ab;
     if (pairs == 4) cd = _mm256_hadd_ps(pair[2], pair[3]);
@@ -307,7 +311,8 @@ INLINE void pair_products(float product[8], const float *dy, const float *src, c
 }
 
 /* Both ways of adding to dsrc use the same operations, so that it does not matter which slab adds. */
-INLINE void add_few(float *dsrc, const float *dy, const struct corner_arrays *arrays, int lane, int corners, int channels, bool whole) {
+INLINE void add_few(float *dsrc, const float *dy, const struct corner_arrays *arrays, int lane, int corners, int channels,
+                    bool whole) {
     UNROLL for (int k = 0; k < corners; k++) {
         if (!whole && !(arrays->kept[k] >> lane & 1)) continue;
         float *to = dsrc + (int64_t)arrays->at[k][lane] * channels;
@@ -344,8 +349,8 @@ INLINE void grad_few(struct products *products, float *dsrc, const float *dy, co
 }
 
 /* One pixel of many channels; products of corners that are not on the list are not touched. */
-INLINE void grad_pixel(float product[8], float *dsrc, const element *dy, const element *src, const struct corners *list,
-                       int count, int64_t channels) {
+INLINE void grad_pixel(float product[8], float *dsrc, const element *dy, const element *src, const struct corners *list, int count,
+                       int64_t channels) {
     vf sum[8];
     __m256 eight[8];
     int64_t c = 0;
@@ -363,7 +368,8 @@ INLINE void grad_pixel(float product[8], float *dsrc, const element *dy, const e
         UNROLL for (int k = 0; k < count; k++) {
             const int64_t at = list->at[k] * channels + c;
             if (product) eight[k] = _mm256_fmadd_ps(gradient, eight_load(src + at), eight[k]);
-            if (dsrc) _mm256_storeu_ps(dsrc + at, _mm256_fmadd_ps(_mm256_set1_ps(list->weight[k]), gradient, _mm256_loadu_ps(dsrc + at)));
+            if (dsrc)
+                _mm256_storeu_ps(dsrc + at, _mm256_fmadd_ps(_mm256_set1_ps(list->weight[k]), gradient, _mm256_loadu_ps(dsrc + at)));
         }
     }
     if (c < channels) {
@@ -386,8 +392,8 @@ INLINE void grad_pixel(float product[8], float *dsrc, const element *dy, const e
     UNROLL for (int k = 0; k < count; k++) product[list->number[k]] = sums[k];
 }
 
-INLINE void grad_many(struct products *products, float *dsrc, const element *dy, const element *src, const struct corner_arrays *arrays,
-                      int corners, const struct frame *frame, int64_t count) {
+INLINE void grad_many(struct products *products, float *dsrc, const element *dy, const element *src,
+                      const struct corner_arrays *arrays, int corners, const struct frame *frame, int64_t count) {
     const int64_t channels = frame->channels, pixels = grid_pixels(frame->grid);
     for (int lane = 0; lane < count; lane++, dy += channels) {
         float *product = products ? products->of[lane] : NULL;
@@ -482,8 +488,8 @@ static bool row_reach(int64_t *low, int64_t *high, const float *field, const str
     return true;
 }
 
-void FORM(warp_grad)(void *dsrc, float *dfield, const void *dy, const void *src, const float *field,
-                     const struct grid *grid, int64_t channels, enum coordinates coordinates, int slab, int slabs, float *sums) {
+void FORM(warp_grad)(void *dsrc, float *dfield, const void *dy, const void *src, const float *field, const struct grid *grid,
+                     int64_t channels, enum coordinates coordinates, int slab, int slabs, float *sums) {
     const struct frame frame = frame_of(grid, channels, coordinates);
     const int64_t rows = grid->size[0] * grid->size[1], width = grid->size[2];
     if (grid_pixels(grid) > INT32_MAX) {

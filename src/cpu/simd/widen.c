@@ -1,8 +1,7 @@
 /* A feature map as floats: widen_plain in plain/widen.c, vectors along the channels. */
 #include "vec.h"
 
-void FORM(widen)(float *y, const void *x, const struct norm_load *norm, int64_t pixels, int64_t channels, int slab,
-                 int slabs) {
+void FORM(widen)(float *y, const void *x, const struct norm_load *norm, int64_t pixels, int64_t channels, int slab, int slabs) {
     int64_t begin, end;
     slab_share(pixels, slab, slabs, &begin, &end);
     const element *from = (const element *)x;

@@ -13,9 +13,7 @@ namespace { // every file has its own copy
 
 typedef __nv_bfloat16 bfloat;
 
-template <int V> struct lanes {
-    float at[V];
-};
+template <int V> struct lanes { float at[V]; };
 
 /* ---- load and store: 16 bytes at once where V is more than 1; the caller sees to the alignment */
 

@@ -8,7 +8,7 @@ namespace {
 /* body(x, y) with the two forms: eight channels at once where one element is bfloat16, four where none is, one where not all of
  * `channels` are whole vectors. */
 template <typename X, typename Y, typename Body> cuda_error with_width(const int64_t (&channels)[4], Body body) {
-    constexpr int V = vector_of<X> > vector_of<Y> ? vector_of<X> : vector_of<Y>;
+    constexpr int V = vector_of < X >> vector_of<Y> ? vector_of<X> : vector_of<Y>;
     for (int64_t part : channels)
         if (part % V) return body(form<X, 1>(), form<Y, 1>());
     return body(form<X, V>(), form<Y, V>());
@@ -22,7 +22,7 @@ template <typename Body> cuda_error with_forms(enum element x, enum element y, c
 /* y's channels [first, first + channels) = x, `total` - channels zeros behind them. */
 template <typename X, typename Y, int V>
 __global__ void __launch_bounds__(BLOCK, 4) join(Y *y, int64_t y_channels, int64_t first, int64_t total, const X *x, cuda_norm norm,
-                                              int images, int64_t pixels, int64_t channels) {
+                                                 int images, int64_t pixels, int64_t channels) {
     const int64_t channel = my_vector() * V;
     if (channel >= total) return;
     EACH_IMAGE(image, images) {
@@ -38,7 +38,8 @@ __global__ void __launch_bounds__(BLOCK, 4) join(Y *y, int64_t y_channels, int64
 }
 
 template <typename X, typename Y, int V>
-__global__ void __launch_bounds__(BLOCK) split(X *x, int64_t channels, const Y *y, int64_t y_channels, int64_t first, int64_t rows) {
+__global__ void __launch_bounds__(BLOCK)
+    split(X *x, int64_t channels, const Y *y, int64_t y_channels, int64_t first, int64_t rows) {
     const int64_t channel = my_vector() * V;
     if (channel >= channels) return;
     EACH_PIXEL(p, rows) store<V>(x + p * channels + channel, load<V>(y + p * y_channels + first + channel));
@@ -47,8 +48,8 @@ __global__ void __launch_bounds__(BLOCK) split(X *x, int64_t channels, const Y *
 /* ---- weights: a block takes a row of what it writes */
 
 template <typename E>
-__global__ void __launch_bounds__(BLOCK) pack_weights(E *packed, int64_t c_in_padded, const float *weights, int64_t c_out,
-                                                      int64_t c_in, int taps) {
+__global__ void __launch_bounds__(BLOCK)
+    pack_weights(E *packed, int64_t c_in_padded, const float *weights, int64_t c_out, int64_t c_in, int taps) {
     const int64_t out = blockIdx.x / taps, tap = blockIdx.x % taps;
     E *const to = packed + (int64_t)blockIdx.x * c_in_padded;
     for (int64_t in = threadIdx.x; in < c_in_padded; in += blockDim.x)
@@ -56,7 +57,8 @@ __global__ void __launch_bounds__(BLOCK) pack_weights(E *packed, int64_t c_in_pa
 }
 
 template <typename E>
-__global__ void __launch_bounds__(BLOCK) unpack_weights(float *weights, int64_t c_in, int taps, const E *packed, int64_t c_in_padded) {
+__global__ void __launch_bounds__(BLOCK)
+    unpack_weights(float *weights, int64_t c_in, int taps, const E *packed, int64_t c_in_padded) {
     const int64_t row = c_in * taps;
     const E *const from = packed + (int64_t)blockIdx.x * taps * c_in_padded;
     for (int i = (int)(blockIdx.y * blockDim.x + threadIdx.x); i < row; i += (int)(gridDim.y * blockDim.x))
@@ -67,17 +69,17 @@ dim3 block_across(int64_t count) { return dim3((unsigned)(count < BLOCK ? ceil_d
 
 } // namespace
 
-extern "C" cuda_error cuda_join(cuda_stream stream, void *y, enum element y_element, int64_t y_channels, int64_t first, int64_t zeros,
-                                const void *x, enum element x_element, const cuda_norm *norm, int images, int64_t pixels,
-                                int64_t channels) {
+extern "C" cuda_error cuda_join(cuda_stream stream, void *y, enum element y_element, int64_t y_channels, int64_t first,
+                                int64_t zeros, const void *x, enum element x_element, const cuda_norm *norm, int images,
+                                int64_t pixels, int64_t channels) {
     return with_forms(x_element, y_element, {y_channels, first, channels, zeros}, [&](auto from, auto to) -> cuda_error {
         typedef typename decltype(from)::element X;
         typedef typename decltype(to)::element Y;
         constexpr int V = decltype(from)::V;
         const int64_t vectors = (channels + zeros) / V;
         const dim3 block = block_for(vectors, pixels);
-        return LAUNCH((join<X, Y, V>), grid_for(block, vectors, pixels, images, 8), block, 0, stream, static_cast<Y *>(y), y_channels,
-                      first, channels + zeros, static_cast<const X *>(x), norm_or_none(norm), images, pixels, channels);
+        return LAUNCH((join<X, Y, V>), grid_for(block, vectors, pixels, images, 8), block, 0, stream, static_cast<Y *>(y),
+                      y_channels, first, channels + zeros, static_cast<const X *>(x), norm_or_none(norm), images, pixels, channels);
     });
 }
 

@@ -22,8 +22,8 @@ cuda_error launch_loss_total(cuda_stream stream, double *loss, const double *par
 /* ---- vector loss: a thread takes a pixel; a block takes VECTOR_EACH * BLOCK of them */
 
 template <int AXES>
-__global__ void __launch_bounds__(BLOCK) vector_loss(double *partial, const float *prediction, const float *truth, const float *mask,
-                                                     int64_t pixels) {
+__global__ void __launch_bounds__(BLOCK)
+    vector_loss(double *partial, const float *prediction, const float *truth, const float *mask, int64_t pixels) {
     const int64_t image = blockIdx.y, first = image * pixels;
     float sum = 0;
 #pragma unroll 4
@@ -39,8 +39,8 @@ __global__ void __launch_bounds__(BLOCK) vector_loss(double *partial, const floa
 
 /* A thread takes a number: all images are one vector. */
 template <int AXES>
-__global__ void __launch_bounds__(BLOCK) vector_loss_grad(float *dprediction, const float *prediction, const float *truth,
-                                                          const float *mask, int64_t count) {
+__global__ void __launch_bounds__(BLOCK)
+    vector_loss_grad(float *dprediction, const float *prediction, const float *truth, const float *mask, int64_t count) {
     for (int64_t i = (int64_t)blockIdx.x * BLOCK + threadIdx.x; i < count; i += (int64_t)gridDim.x * BLOCK) {
         const float p = prediction[i], t = truth[i];
         dprediction[i] = mask[i / AXES] > 0 ? (float)((p > t) - (p < t)) : 0;
@@ -77,8 +77,8 @@ __device__ inline float norm_of(float square) {
 
 /* All lanes of a warp go round as often, because they shuffle; those without a pixel have an invalid one. */
 template <typename E, int V>
-__global__ void __launch_bounds__(BLOCK) cosine_loss(double *partial, const E *a, const E *b, const float *mask, int64_t pixels,
-                                                     int64_t channels, int team) {
+__global__ void __launch_bounds__(BLOCK)
+    cosine_loss(double *partial, const E *a, const E *b, const float *mask, int64_t pixels, int64_t channels, int team) {
     const int64_t image = blockIdx.y, teams = (int64_t)gridDim.x * (BLOCK / team);
     const int64_t mine = (int64_t)blockIdx.x * (BLOCK / team) + threadIdx.x / team;
     float sum = 0;
@@ -94,8 +94,8 @@ __global__ void __launch_bounds__(BLOCK) cosine_loss(double *partial, const E *a
 }
 
 template <typename E, int V>
-__global__ void __launch_bounds__(BLOCK) cosine_loss_grad(E *da, E *db, const E *a, const E *b, const float *mask, int64_t pixels,
-                                                          int64_t channels, int team) {
+__global__ void __launch_bounds__(BLOCK)
+    cosine_loss_grad(E *da, E *db, const E *a, const E *b, const float *mask, int64_t pixels, int64_t channels, int team) {
     const int64_t teams = (int64_t)gridDim.x * (BLOCK / team), mine = (int64_t)blockIdx.x * (BLOCK / team) + threadIdx.x / team;
     for (int64_t begin = 0; begin < pixels; begin += teams) {
         const int64_t p = begin + mine, first = p * channels;
@@ -131,8 +131,8 @@ template <int AXES>
 cuda_error launch_vector_loss(cuda_stream stream, double *loss, const float *prediction, const float *truth, const float *mask,
                               int images, int64_t pixels, double *partial) {
     const int blocks = loss_blocks(pixels, 1, VECTOR_EACH);
-    const cuda_error error = LAUNCH(vector_loss<AXES>, dim3((unsigned)blocks, (unsigned)images), dim3(BLOCK), sizeof(block_tiles<1>),
-                                    stream, partial, prediction, truth, mask, pixels);
+    const cuda_error error = LAUNCH(vector_loss<AXES>, dim3((unsigned)blocks, (unsigned)images), dim3(BLOCK),
+                                    sizeof(block_tiles<1>), stream, partial, prediction, truth, mask, pixels);
     return error ? error : launch_loss_total(stream, loss, partial, blocks, images, 1);
 }
 
@@ -153,8 +153,8 @@ extern "C" cuda_error cuda_vector_loss(cuda_stream stream, double *loss, const f
 extern "C" cuda_error cuda_vector_loss_grad(cuda_stream stream, float *dprediction, const float *prediction, const float *truth,
                                             const float *mask, int images, int64_t pixels, int ndim) {
     const int64_t count = images * pixels * ndim;
-    return LAUNCH(ndim == 3 ? vector_loss_grad<3> : vector_loss_grad<2>, grid_for_count(count, 4), dim3(BLOCK), 0, stream, dprediction,
-                  prediction, truth, mask, count);
+    return LAUNCH(ndim == 3 ? vector_loss_grad<3> : vector_loss_grad<2>, grid_for_count(count, 4), dim3(BLOCK), 0, stream,
+                  dprediction, prediction, truth, mask, count);
 }
 
 extern "C" cuda_error cuda_cosine_loss(cuda_stream stream, double *loss, const void *a, const void *b, enum element element,
@@ -164,9 +164,9 @@ extern "C" cuda_error cuda_cosine_loss(cuda_stream stream, double *loss, const v
         typedef typename decltype(form)::element E;
         constexpr int V = decltype(form)::V;
         const int team = team_for(channels / V), blocks = loss_blocks(pixels, team, COSINE_EACH);
-        const cuda_error error = LAUNCH((cosine_loss<E, V>), dim3((unsigned)blocks, (unsigned)images), dim3(BLOCK),
-                                        sizeof(block_tiles<1>), stream, partial, static_cast<const E *>(a), static_cast<const E *>(b),
-                                        mask, pixels, channels, team);
+        const cuda_error error =
+            LAUNCH((cosine_loss<E, V>), dim3((unsigned)blocks, (unsigned)images), dim3(BLOCK), sizeof(block_tiles<1>), stream,
+                   partial, static_cast<const E *>(a), static_cast<const E *>(b), mask, pixels, channels, team);
         return error ? error : launch_loss_total(stream, loss, partial, blocks, images, -1);
     });
 }
@@ -177,8 +177,8 @@ extern "C" cuda_error cuda_cosine_loss_grad(cuda_stream stream, void *da, void *
         typedef typename decltype(form)::element E;
         constexpr int V = decltype(form)::V;
         const int team = team_for(channels / V);
-        return LAUNCH((cosine_loss_grad<E, V>), grid_for_count(images * pixels * team, 4), dim3(BLOCK), 0, stream, static_cast<E *>(da),
-                      static_cast<E *>(db), static_cast<const E *>(a), static_cast<const E *>(b), mask, images * pixels, channels,
-                      team);
+        return LAUNCH((cosine_loss_grad<E, V>), grid_for_count(images * pixels * team, 4), dim3(BLOCK), 0, stream,
+                      static_cast<E *>(da), static_cast<E *>(db), static_cast<const E *>(a), static_cast<const E *>(b), mask,
+                      images * pixels, channels, team);
     });
 }

@@ -18,8 +18,9 @@ namespace mov {
 /* ---- the window of a thread's pixels */
 
 /* logit[i][o] of one row of the windows: the products of pixel i's own features and the row's at column + i + o. */
-template <class F> __device__ static void products_of_row(float (&logit)[F::pixels][F::window], const struct own_features<F> &own,
-                                                          const tile_of<F> &tile, const struct place<F> &at, int row) {
+template <class F>
+__device__ static void products_of_row(float (&logit)[F::pixels][F::window], const struct own_features<F> &own,
+                                       const tile_of<F> &tile, const struct place<F> &at, int row) {
 #pragma unroll 8
     for (int c = 0; c < F::dim; c++) {
         float other[F::span];
@@ -47,9 +48,9 @@ __device__ static void add_weighted_row(float (&sum)[F::pixels][F::dim], const f
 }
 
 /* Logits of a row of keys, those outside included. */
-template <class F> __device__ static void logits_of_row(float (&logit)[F::pixels][F::window], const struct own_features<F> &query,
-                                                        const tile_of<F> &tile, const struct place<F> &at, int plane, int row,
-                                                        const struct frame &f) {
+template <class F>
+__device__ static void logits_of_row(float (&logit)[F::pixels][F::window], const struct own_features<F> &query,
+                                     const tile_of<F> &tile, const struct place<F> &at, int plane, int row, const struct frame &f) {
     const int y = at.y() + row - F::radius;
     const bool line = plane >= 0 && plane < f.size[0] && y >= 0 && y < f.size[1];
 #pragma unroll
@@ -113,8 +114,8 @@ __device__ static void run_softmax(struct running<F> &softmax, const struct own_
 /* ---- forward */
 
 template <class F>
-__global__ void __launch_bounds__(F::threads, F::blocks) vectors(float *__restrict__ field, const float *__restrict__ query,
-                                                      const float *__restrict__ key, const struct frame f) {
+__global__ void __launch_bounds__(F::threads, F::blocks)
+    vectors(float *__restrict__ field, const float *__restrict__ query, const float *__restrict__ key, const struct frame f) {
     tile_of<F> &tile = shared<tile_of<F>>();
     struct place<F> at = place_of<F>(f, 0);
     struct own_features<F> own = {};
@@ -188,12 +189,12 @@ __global__ void __launch_bounds__(F::threads, F::blocks)
  * weights are zero. */
 enum { LOG_SUM, RISE, ALONG_Y, ALONG_X };
 
-template <class F> __device__ static void fill_summaries(tile_of<F> &tile, const struct summary *summaries, const float *dfield,
-                                                         const struct place<F> &at, int offset, const struct frame &f) {
+template <class F>
+__device__ static void fill_summaries(tile_of<F> &tile, const struct summary *summaries, const float *dfield,
+                                      const struct place<F> &at, int offset, const struct frame &f) {
     const int plane = at.z + offset;
     for (int i = (int)threadIdx.x; i < F::height * F::pitch; i += F::threads) {
-        const int row = i / F::pitch, column = i % F::pitch, y = at.first_y + row - F::radius,
-                  x = at.first_x + column - F::radius;
+        const int row = i / F::pitch, column = i % F::pitch, y = at.first_y + row - F::radius, x = at.first_x + column - F::radius;
         float value[F::extra] = {1e30f, 0, 0, 0};
         if (plane >= 0 && plane < f.size[0] && y >= 0 && y < f.size[1] && x >= 0 && x < f.size[2]) {
             const int64_t pixel = at.image * f.pixels + ((int64_t)plane * f.size[1] + y) * f.size[2] + x;
@@ -306,9 +307,14 @@ enum { RADII = 4, DIMS = 2 };
 static const struct {
     cudaError_t (*forward)(struct frame f, const struct call &call), (*backward)(struct frame f, const struct call &call);
 } forms[2][RADII][DIMS] = {
-#define FORM(ndim, radius, dim) {forward<ndim, radius, dim>, backward<ndim, radius, dim>}
-#define FORMS(ndim, radius) {FORM(ndim, radius, 8), FORM(ndim, radius, 32)}
-#define FORMS_4(ndim) {FORM(ndim, 4, 8), {any_forward, any_backward}}
+#define FORM(ndim, radius, dim)                                                                                                    \
+    { forward<ndim, radius, dim>, backward<ndim, radius, dim> }
+#define FORMS(ndim, radius)                                                                                                        \
+    { FORM(ndim, radius, 8), FORM(ndim, radius, 32) }
+#define FORMS_4(ndim)                                                                                                              \
+    {                                                                                                                              \
+        FORM(ndim, 4, 8), { any_forward, any_backward }                                                                            \
+    }
     {FORMS(2, 1), FORMS(2, 2), FORMS(2, 3), FORMS_4(2)},
     {FORMS(3, 1), FORMS(3, 2), FORMS(3, 3), FORMS_4(3)},
 };

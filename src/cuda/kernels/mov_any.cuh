@@ -14,11 +14,11 @@ static constexpr float log2_e = 1.44269504088896340736f, ln_2 = 0.69314718055994
 static constexpr float outside_logit = -1000 * log2_e;
 
 struct frame {
-    int size[3], images;           /* D, H, W */
-    int tiles_y, tiles_x;          /* of a plane, of the form in use */
-    int heads, dim, radius, ndim;  /* dim: channels a head */
-    int64_t pixels, channels;      /* of an image; of a pixel */
-    float scale;                   /* of queries: log2(e) / sqrt(dim) */
+    int size[3], images;          /* D, H, W */
+    int tiles_y, tiles_x;         /* of a plane, of the form in use */
+    int heads, dim, radius, ndim; /* dim: channels a head */
+    int64_t pixels, channels;     /* of an image; of a pixel */
+    float scale;                  /* of queries: log2(e) / sqrt(dim) */
 };
 
 /* What the second pass backwards wants of each pixel and head: (images, heads, pixels). */
@@ -65,8 +65,8 @@ __device__ static inline struct pixel my_pixel(const struct frame &f) {
 }
 
 /* Goes over all offsets in memory order: o[] is the offset, `at` the number of the pixel there, -1 outside. */
-#define EACH_OFFSET(o, at, p, f)                                                                                                 \
-    for (int o[3] = {(f).ndim == 3 ? -(f).radius : 0, -(f).radius, -(f).radius}; o[1] <= (f).radius; next_offset(o, f))          \
+#define EACH_OFFSET(o, at, p, f)                                                                                                   \
+    for (int o[3] = {(f).ndim == 3 ? -(f).radius : 0, -(f).radius, -(f).radius}; o[1] <= (f).radius; next_offset(o, f))            \
         if (const int64_t at = neighbour(p, o, f); true)
 
 __device__ static inline void next_offset(int o[3], const struct frame &f) {

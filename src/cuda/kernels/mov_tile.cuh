@@ -16,14 +16,14 @@ enum { FAULT_NONE, FAULT_NO_BARRIER, FAULT_HALO, FAULT_TILE_IN_USE };
 /* One form of the kernels: heads of up to DIM channels, PIXELS (1, 2 or 4) neighbours a thread. */
 template <int NDIM, int RADIUS, int DIM, int PIXELS, int EXTRA> struct form {
     static constexpr int ndim = NDIM, radius = RADIUS, dim = DIM, pixels = PIXELS;
-    static constexpr int extra = EXTRA; /* planes of a tile behind those of the channels */
+    static constexpr int extra = EXTRA;   /* planes of a tile behind those of the channels */
     static constexpr bool wide = DIM > 8; /* a thread's own features stay in shared memory */
     static constexpr int window = 2 * RADIUS + 1, planes = NDIM == 3 ? window : 1;
     static constexpr int lanes = DIM <= 8 ? 32 / PIXELS : 16, rows = DIM <= 8 ? 128 / lanes : 4; /* threads of a block */
     static constexpr int threads = lanes * rows, width = lanes * PIXELS;
     static constexpr int blocks = RADIUS > 3 || (PIXELS == 4 && NDIM + RADIUS > 4)
                                       ? 3
-                                      : 4; /* at once: 128 registers a thread, or more */
+                                      : 4;                                            /* at once: 128 registers a thread, or more */
     static constexpr int span = (PIXELS + 2 * RADIUS + PIXELS - 1) / PIXELS * PIXELS; /* of a row, that a thread reads */
     static constexpr int pitch = width - PIXELS + span, height = rows + 2 * RADIUS;
 
@@ -74,11 +74,12 @@ template <class F> struct own_features {
 
 template <class F> __device__ static struct place<F> place_of(const struct frame &f, int head) {
     const int tile_y = (int)blockIdx.x / f.tiles_x, plane = tile_y / f.tiles_y, image = plane / f.size[0];
-    return {image, plane - image * f.size[0], tile_y % f.tiles_y * F::rows, (int)blockIdx.x % f.tiles_x * F::width, head};
+    return {image, plane - image *f.size[0], tile_y % f.tiles_y *F::rows, (int)blockIdx.x % f.tiles_x *F::width, head};
 }
 
 /* Before a tile is written: all have read what was in it.  After: all is there. */
-__device__ static void tile_barrier() {
+__device__ static void
+tile_barrier() {
     if (FAULT != FAULT_TILE_IN_USE) __syncthreads();
 }
 __device__ static void filled_barrier() {
@@ -109,15 +110,17 @@ __device__ static void fill(float (*to)[LINES][PITCH], const float *from, const 
 }
 
 /* The tile's pixels and those around it, up to the radius. */
-template <class F> __device__ static void fill_around(tile_of<F> &tile, const float *from, const struct place<F> &at, int plane,
-                                                      float scale, const struct frame &f) {
+template <class F>
+__device__ static void fill_around(tile_of<F> &tile, const float *from, const struct place<F> &at, int plane, float scale,
+                                   const struct frame &f) {
     constexpr int halo = F::radius - (FAULT == FAULT_HALO);
     fill<F, F::height, F::pitch>(tile.value, from, at, plane, at.first_y - halo, at.first_x - halo, scale, f);
 }
 
 /* A thread's own features, by way of shared memory. */
-template <class F> __device__ static void fetch_own(struct own_features<F> &own, const float *from, tile_of<F> &tile,
-                                                    const struct place<F> &at, float scale, const struct frame &f) {
+template <class F>
+__device__ static void fetch_own(struct own_features<F> &own, const float *from, tile_of<F> &tile, const struct place<F> &at,
+                                 float scale, const struct frame &f) {
     tile_barrier();
     if constexpr (F::wide) fill<F, F::rows, F::width>(tile.own, from, at, at.z, at.first_y, at.first_x, scale, f);
     else {

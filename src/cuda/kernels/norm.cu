@@ -41,9 +41,9 @@ struct group_tiles {
 
 /* Statistics and coefficients of one group of one image a block, from the sums of all blocks. */
 template <typename E>
-__global__ void __launch_bounds__(BLOCK, 3) norm_finish(float *statistics, float *coefficients, const double *partial, int blocks,
-                                                     const E *x, const float *gamma, const float *beta, const float *bias,
-                                                     norm_sizes s) {
+__global__ void __launch_bounds__(BLOCK, 3)
+    norm_finish(float *statistics, float *coefficients, const double *partial, int blocks, const E *x, const float *gamma,
+                const float *beta, const float *bias, norm_sizes s) {
     group_tiles &tiles = shared<group_tiles>();
     const int group = (int)blockIdx.x, lane = (int)(threadIdx.x % WARP);
     const int64_t first = (int64_t)group * s.width, last = first + s.width;
@@ -58,7 +58,8 @@ __global__ void __launch_bounds__(BLOCK, 3) norm_finish(float *statistics, float
         }
         block_sum(of_group, tiles.sums);
         if (threadIdx.x == 0) {
-            const double count = (double)s.pixels * s.width, mean = of_group[0] / count, variance = of_group[1] / count - mean * mean;
+            const double count = (double)s.pixels * s.width, mean = of_group[0] / count,
+                         variance = of_group[1] / count - mean * mean;
             tiles.mean = (float)mean, tiles.rstd = (float)(1 / sqrt((variance < 0 ? 0 : variance) + (double)s.epsilon));
             statistics[(image * 2) * s.groups + group] = tiles.mean;
             statistics[(image * 2 + 1) * s.groups + group] = tiles.rstd;
@@ -124,16 +125,18 @@ struct mean_tiles {
 };
 
 /* One group of one image a block. */
-__global__ void __launch_bounds__(BLOCK, 3) norm_grad_finish(grad_workspace at, int blocks, const float *gamma, const float *bias,
-                                                          const float *statistics, norm_sizes s) {
+__global__ void __launch_bounds__(BLOCK, 3)
+    norm_grad_finish(grad_workspace at, int blocks, const float *gamma, const float *bias, const float *statistics, norm_sizes s) {
     mean_tiles &tiles = shared<mean_tiles>();
     const int group = (int)blockIdx.x, lane = (int)(threadIdx.x % WARP);
     const int64_t first = (int64_t)group * s.width, last = first + s.width;
     const double pixels = (double)s.pixels, count = pixels * s.width;
     for (int64_t image = blockIdx.y; image < s.images; image += gridDim.y) {
         const double *const partial = at.partial + image * 3 * s.channels * blocks;
-        double *const dbeta = at.totals + image * 3 * s.channels, *const dgamma = dbeta + s.channels, *const dbias = dgamma + s.channels;
-        const double mean = (double)statistics[image * 2 * s.groups + group], rstd = (double)statistics[(image * 2 + 1) * s.groups + group];
+        double *const dbeta = at.totals + image * 3 * s.channels, *const dgamma = dbeta + s.channels,
+                      *const dbias = dgamma + s.channels;
+        const double mean = (double)statistics[image * 2 * s.groups + group],
+                     rstd = (double)statistics[(image * 2 + 1) * s.groups + group];
         double sums[2] = {0, 0};
         for (int64_t c = first + threadIdx.x / WARP; c < last; c += WARPS) {
             const double d = warp_total(partial + c * blocks, blocks);
@@ -161,8 +164,8 @@ __global__ void __launch_bounds__(BLOCK, 3) norm_grad_finish(grad_workspace at, 
 }
 
 /* Gradients of the parameters: sums over images in their order; a thread a channel. */
-__global__ void __launch_bounds__(BLOCK) norm_grad_parameters(float *dgamma, float *dbeta, float *dbias, const double *totals,
-                                                              int images, int64_t channels) {
+__global__ void __launch_bounds__(BLOCK)
+    norm_grad_parameters(float *dgamma, float *dbeta, float *dbias, const double *totals, int images, int64_t channels) {
     const int64_t c = (int64_t)blockIdx.x * BLOCK + threadIdx.x;
     float *const gradients[3] = {dbeta, dgamma, dbias};
     if (c >= channels) return;
@@ -213,8 +216,9 @@ extern "C" cuda_error cuda_norm_act(cuda_stream stream, float *statistics, float
         const moments<FORM_OF(form)> terms{static_cast<const E *>(x), s->pixels * s->channels, {}};
         const cuda_error error = launch_column_sums(stream, partial, terms, s->images, s->pixels, s->channels);
         if (error) return error;
-        return LAUNCH(norm_finish<E>, dim3((unsigned)s->groups, grid_of_images(s->images)), dim3(BLOCK), sizeof(group_tiles), stream,
-                      statistics, coefficients, partial, blocks, static_cast<const E *>(x), gamma, beta, bias, sizes_for(s));
+        return LAUNCH(norm_finish<E>, dim3((unsigned)s->groups, grid_of_images(s->images)), dim3(BLOCK), sizeof(group_tiles),
+                      stream, statistics, coefficients, partial, blocks, static_cast<const E *>(x), gamma, beta, bias,
+                      sizes_for(s));
     });
 }
 
@@ -222,7 +226,8 @@ extern "C" size_t cuda_norm_grad_workspace(const cuda_norm_shape *s) { return gr
 
 extern "C" cuda_error cuda_norm_grad(cuda_stream stream, void *dx, float *dgamma, float *dbeta, float *dbias, const void *dy,
                                      const void *x, enum element element, const float *gamma, const float *bias,
-                                     const float *statistics, const float *coefficients, const cuda_norm_shape *s, void *workspace) {
+                                     const float *statistics, const float *coefficients, const cuda_norm_shape *s,
+                                     void *workspace) {
     grad_workspace at;
     grad_workspace_of(&at, s, workspace);
     const norm_sizes sizes = sizes_for(s);
@@ -234,11 +239,11 @@ extern "C" cuda_error cuda_norm_grad(cuda_stream stream, void *dx, float *dgamma
         const grad_terms<E, V> terms{gradient, value, statistics, bias, norm, sizes, {}, {}, {}};
         cuda_error error = launch_column_sums(stream, at.partial, terms, s->images, s->pixels, s->channels);
         if (error) return error;
-        error = LAUNCH(norm_grad_finish, dim3((unsigned)s->groups, grid_of_images(s->images)), dim3(BLOCK), sizeof(mean_tiles), stream,
-                       at, column_blocks(s->pixels, s->channels), gamma, bias, statistics, sizes);
+        error = LAUNCH(norm_grad_finish, dim3((unsigned)s->groups, grid_of_images(s->images)), dim3(BLOCK), sizeof(mean_tiles),
+                       stream, at, column_blocks(s->pixels, s->channels), gamma, bias, statistics, sizes);
         if (!error && (dgamma || dbeta || dbias))
-            error = LAUNCH(norm_grad_parameters, dim3((unsigned)ceil_div(s->channels, BLOCK)), dim3(BLOCK), 0, stream, dgamma, dbeta,
-                           dbias, at.totals, s->images, s->channels);
+            error = LAUNCH(norm_grad_parameters, dim3((unsigned)ceil_div(s->channels, BLOCK)), dim3(BLOCK), 0, stream, dgamma,
+                           dbeta, dbias, at.totals, s->images, s->channels);
         if (error) return error;
         const int64_t vectors = s->channels / V;
         const dim3 block = block_for(vectors, s->pixels);

@@ -5,9 +5,7 @@
 namespace {
 
 /* V indices at once. */
-template <int V> struct places {
-    uint8_t at[V];
-};
+template <int V> struct places { uint8_t at[V]; };
 template <int V> __device__ places<V> load_places(const uint8_t *from) {
     uint32_t words[(V + 3) / 4];
     places<V> result;
@@ -33,8 +31,8 @@ template <int V> __device__ void store_places(uint8_t *to, const int (&index)[V]
 template <int PLACES> __device__ int plane_of(int z, int k) { return PLACES == 8 ? 2 * z + (k >> 2) : z; }
 
 template <typename E, int V, int PLACES>
-__global__ void __launch_bounds__(BLOCK) max_pool2(E *y, uint8_t *index, const E *x, cuda_norm norm, sizes from, sizes pooled,
-                                                   int64_t channels) {
+__global__ void __launch_bounds__(BLOCK)
+    max_pool2(E *y, uint8_t *index, const E *x, cuda_norm norm, sizes from, sizes pooled, int64_t channels) {
     const int64_t channel = my_vector() * V;
     const row at = my_row(pooled);
     if (channel >= channels) return;
@@ -57,8 +55,8 @@ __global__ void __launch_bounds__(BLOCK) max_pool2(E *y, uint8_t *index, const E
 
 /* Windows that odd sizes cut short were not pooled: what is in them has no gradient but `plus`. */
 template <typename E, int V, int PLACES>
-__global__ void __launch_bounds__(BLOCK) max_pool2_grad(E *dx, const E *plus, const E *dy, const uint8_t *index, sizes to, sizes pooled,
-                                                        sizes windows, int64_t channels) {
+__global__ void __launch_bounds__(BLOCK) max_pool2_grad(E *dx, const E *plus, const E *dy, const uint8_t *index, sizes to,
+                                                        sizes pooled, sizes windows, int64_t channels) {
     const int64_t channel = my_vector() * V;
     const row at = my_row(windows);
     if (channel >= channels) return;

@@ -19,9 +19,7 @@ template <typename T> __device__ inline T warp_sum(T value) {
 }
 
 /* Sums of COUNT quantities over a block of BLOCK threads in one row; thread 0 has them. */
-template <int COUNT> struct block_tiles {
-    double at[COUNT][WARPS];
-};
+template <int COUNT> struct block_tiles { double at[COUNT][WARPS]; };
 template <int COUNT> __device__ inline void block_sum(double (&sums)[COUNT], block_tiles<COUNT> &tiles) {
 #pragma unroll
     for (int q = 0; q < COUNT; q++) {
@@ -54,9 +52,7 @@ inline size_t column_bytes(int images, int quantities, int64_t pixels, int64_t c
     return (size_t)images * (size_t)quantities * (size_t)channels * (size_t)column_blocks(pixels, channels) * sizeof(double);
 }
 
-template <int VALUES> struct column_tiles {
-    double at[VALUES][BLOCK / 2];
-};
+template <int VALUES> struct column_tiles { double at[VALUES][BLOCK / 2]; };
 /* Adds up the rows of a block; row 0 has the sums. */
 template <int VALUES> __device__ inline void add_rows(double (&sums)[VALUES], column_tiles<VALUES> &tiles) {
     const int row = (int)threadIdx.y;
@@ -76,7 +72,8 @@ template <int VALUES> __device__ inline void add_rows(double (&sums)[VALUES], co
 /* partial = sums of Terms over the block's share of each image's pixels.  Terms: QUANTITIES; V; begin(image, channel) where a thread
  * starts; add(sums, at) for V channels of the pixel whose first element is `at`. */
 template <typename Terms>
-__global__ void __launch_bounds__(BLOCK, 2) column_sums(double *partial, Terms given, int images, int64_t pixels, int64_t channels) {
+__global__ void __launch_bounds__(BLOCK, 2)
+    column_sums(double *partial, Terms given, int images, int64_t pixels, int64_t channels) {
     constexpr int Q = Terms::QUANTITIES, V = Terms::V;
     const int64_t channel = my_vector() * V, blocks = gridDim.x;
     const int64_t begin = pixels * blockIdx.x / blocks, end = pixels * (blockIdx.x + 1) / blocks;
@@ -100,12 +97,13 @@ __global__ void __launch_bounds__(BLOCK, 2) column_sums(double *partial, Terms g
     }
 }
 template <typename Terms>
-cuda_error launch_column_sums(cuda_stream stream, double *partial, const Terms &terms, int images, int64_t pixels, int64_t channels) {
+cuda_error launch_column_sums(cuda_stream stream, double *partial, const Terms &terms, int images, int64_t pixels,
+                              int64_t channels) {
     const int64_t vectors = channels / Terms::V;
     const dim3 block = block_for(vectors, pixels);
     const dim3 grid((unsigned)column_blocks(pixels, channels), tiles_for(vectors, block), grid_of_images(images));
-    return LAUNCH(column_sums<Terms>, grid, block, sizeof(column_tiles<Terms::QUANTITIES * Terms::V>), stream, partial, terms, images,
-                  pixels, channels);
+    return LAUNCH(column_sums<Terms>, grid, block, sizeof(column_tiles<Terms::QUANTITIES * Terms::V>), stream, partial, terms,
+                  images, pixels, channels);
 }
 
 /* y = the sums of all blocks by the divisor; a warp a column. */

@@ -10,8 +10,8 @@ namespace {
  * are those of i = -1 .. size - 1. */
 
 template <typename E, int V, int AXES>
-__global__ void __launch_bounds__(BLOCK) upsample(E *y, const E *deep, cuda_norm norm, sizes from, sizes to, sizes cells,
-                                                  int64_t channels) {
+__global__ void __launch_bounds__(BLOCK)
+    upsample(E *y, const E *deep, cuda_norm norm, sizes from, sizes to, sizes cells, int64_t channels) {
     constexpr int CORNERS = 1 << AXES;
     const int64_t channel = my_vector() * V;
     const row at = my_row(cells);
@@ -96,8 +96,8 @@ struct axes {
 axes axes_of(const struct grid *from, const struct grid *to) {
     axes result;
     for (int a = 0; a < 3; a++)
-        result.of[a] = axis{(unsigned)from->size[a], (unsigned)to->size[a],
-                            to->size[a] > 1 ? (float)(1 / (double)(to->size[a] - 1)) : 0};
+        result.of[a] =
+            axis{(unsigned)from->size[a], (unsigned)to->size[a], to->size[a] > 1 ? (float)(1 / (double)(to->size[a] - 1)) : 0};
     return result;
 }
 bool fits(const struct grid *grid) {
@@ -119,8 +119,8 @@ __device__ inline float between(float a, float b, float fraction) {
     return fraction == 0 ? a : fmaf(fraction, b, (1 - fraction) * a);
 }
 
-__global__ void __launch_bounds__(BLOCK) resize_corners(float *y, const float *x, sizes from, sizes to, axes axes, int channels,
-                                                        float scale) {
+__global__ void __launch_bounds__(BLOCK)
+    resize_corners(float *y, const float *x, sizes from, sizes to, axes axes, int channels, float scale) {
     const int channel = (int)my_vector();
     const row at = my_row(to);
     if (channel >= channels) return;
@@ -133,7 +133,8 @@ __global__ void __launch_bounds__(BLOCK) resize_corners(float *y, const float *x
             float of_line[2];
 #pragma unroll
             for (int line = 0; line < 2; line++) {
-                const int64_t first = pixel_at(from, at.image, plane ? z.high : z.low, line ? h.high : h.low, 0) * channels + channel;
+                const int64_t first =
+                    pixel_at(from, at.image, plane ? z.high : z.low, line ? h.high : h.low, 0) * channels + channel;
                 of_line[line] = between(x[first + (int64_t)v.low * channels], x[first + (int64_t)v.high * channels], v.fraction);
             }
             of_plane[plane] = between(of_line[0], of_line[1], h.fraction);
@@ -157,8 +158,8 @@ __device__ inline float weight_of(const axis &a, int i, int j) {
     return 1 - (float)abs(distance) * a.inverse;
 }
 
-__global__ void __launch_bounds__(BLOCK, 3) resize_corners_grad(float *dx, const float *dy, sizes to, sizes from, axes axes, int channels,
-                                                             float scale) {
+__global__ void __launch_bounds__(BLOCK, 3)
+    resize_corners_grad(float *dx, const float *dy, sizes to, sizes from, axes axes, int channels, float scale) {
     const int channel = (int)my_vector();
     const row at = my_row(to);
     if (channel >= channels) return;
@@ -228,6 +229,6 @@ extern "C" cuda_error cuda_resize_corners_grad(cuda_stream stream, float *dx, co
     if (!fits(from) || !fits(to)) return cudaErrorInvalidValue;
     const sizes written = sizes_of(from);
     const dim3 block = block_for(channels, written.w);
-    return LAUNCH(resize_corners_grad, grid_of_rows(written, images, channels, block), block, 0, stream, dx, dy, written, sizes_of(to),
-                  axes_of(from, to), (int)channels, scale);
+    return LAUNCH(resize_corners_grad, grid_of_rows(written, images, channels, block), block, 0, stream, dx, dy, written,
+                  sizes_of(to), axes_of(from, to), (int)channels, scale);
 }

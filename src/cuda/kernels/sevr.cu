@@ -1,7 +1,7 @@
 /* The pixel work of SeVR (sevr_kernels.h): each kernel names the function of core/method whose arithmetic it repeats, operation
  * by operation.  Where a fused multiply-add would round differently from the CPU, times() and plus() forbid it. */
-#include "../sevr_kernels.h"
 #include "../cuda.h"
+#include "../sevr_kernels.h"
 #include "sevr_random.cuh"
 #include "sevr_walk.cuh"
 
@@ -160,8 +160,7 @@ __global__ void fill_source(float *__restrict__ source, const float *__restrict_
             const struct tap tz = resize_tap(pz, 0, d), ty = resize_tap(py, 1, d), tx = resize_tap(x, 2, d);
             const bool same = d.image[2] == d.work[2];
             value = blend(image, tz, ty, (int64_t)(same ? x : tx.first) * d.channels + channel, scaling, d);
-            if (!same)
-                value = lerp(value, blend(image, tz, ty, (int64_t)tx.second * d.channels + channel, scaling, d), tx.weight);
+            if (!same) value = lerp(value, blend(image, tz, ty, (int64_t)tx.second * d.channels + channel, scaling, d), tx.weight);
         }
         source[(int64_t)row * walk.values + i] = value;
     }
@@ -196,8 +195,7 @@ __global__ void read_views(float *__restrict__ moving, float *__restrict__ fixed
                           sx = spot_at((float)d.first[2] + (float)x + v[NDIM - 1], 2, d);
         const float *at = source + sy.first * down + sx.first * next + channel;
         const int64_t plane = NDIM == 3 ? (d.first[0] + z - d.box_first[0]) * deep : 0;
-        moving[to] =
-            source[plane + (d.first[1] + y - d.box_first[1]) * down + (d.first[2] + x - d.box_first[2]) * next + channel];
+        moving[to] = source[plane + (d.first[1] + y - d.box_first[1]) * down + (d.first[2] + x - d.box_first[2]) * next + channel];
         if (NDIM == 2) {
             fixed[to] = lerp(lerp(at[0], at[next], sx.weight), lerp(at[down], at[down + next], sx.weight), sy.weight);
             continue;
@@ -238,8 +236,7 @@ __global__ void sum_values(double *__restrict__ partial, const float *__restrict
 struct mean_of_view {
     float mean;
 };
-__global__ void add_level(float *__restrict__ view, int64_t values, float gain, float offset,
-                          const double *__restrict__ partial) {
+__global__ void add_level(float *__restrict__ view, int64_t values, float gain, float offset, const double *__restrict__ partial) {
     struct mean_of_view &shared_mean = shared<struct mean_of_view>();
     if (threadIdx.x < LANES && partial) {
         double sum = 0;
@@ -257,8 +254,7 @@ __global__ void add_level(float *__restrict__ view, int64_t values, float gain, 
 
 __device__ static inline bool covers(const struct cuda_boxes &boxes, int box, const int p[3]) {
     bool covered = true;
-    for (int a = 0; a < 3; a++)
-        covered = covered && p[a] >= boxes.first[box][a] && p[a] < boxes.first[box][a] + boxes.size[box][a];
+    for (int a = 0; a < 3; a++) covered = covered && p[a] >= boxes.first[box][a] && p[a] < boxes.first[box][a] + boxes.size[box][a];
     return covered;
 }
 
@@ -308,8 +304,7 @@ extern "C" cuda_error cuda_sevr_source(cuda_stream stream, float *source, const 
 extern "C" cuda_error cuda_sevr_views(cuda_stream stream, float *moving, float *fixed, const float *field, const float *source,
                                       const struct cuda_draw *draw) {
     const dim3 blocks = blocks_for({draw->crop[0], draw->crop[1], draw->crop[2] * draw->channels});
-    return LAUNCH(draw->ndim == 2 ? read_views<2> : read_views<3>, blocks, by_rows, 0, stream, moving, fixed, field, source,
-                  *draw);
+    return LAUNCH(draw->ndim == 2 ? read_views<2> : read_views<3>, blocks, by_rows, 0, stream, moving, fixed, field, source, *draw);
 }
 
 extern "C" cuda_error cuda_sevr_noise(cuda_stream stream, float *view, int64_t values, float sigma,

@@ -63,8 +63,8 @@ __device__ static inline void cos_sin_turn(float u, float *cosine, float *sine) 
     const float r = plus(quarters, -(float)quarter), z = times(r, r);
     const float s =
         times(r, plus(1.57079637f, times(z, plus(-0.64596349f, times(z, plus(0.07968003f, -times(z, 0.00460165786f)))))));
-    const float c = plus(
-        1.0f, times(z, plus(-1.23370051f, times(z, plus(0.25366917f, times(z, plus(-0.02085994f, times(z, 0.00090336f))))))));
+    const float c =
+        plus(1.0f, times(z, plus(-1.23370051f, times(z, plus(0.25366917f, times(z, plus(-0.02085994f, times(z, 0.00090336f))))))));
     const bool odd = quarter & 1;
     const uint32_t of_cosine = __float_as_uint(odd ? s : c), of_sine = __float_as_uint(odd ? c : s);
     *cosine = __uint_as_float(of_cosine ^ ((uint32_t)(quarter + 1) << 30 & 0x80000000u));

@@ -1,7 +1,7 @@
 /* Gaussian smoothing for SeVR's blur and its random deformations, and scaling and squaring: the arithmetic of convolve_rows() and
  * sevr_deform.c, operation by operation.  Both deformations are off in the paper's presets. */
-#include "../sevr_kernels.h"
 #include "../cuda.h"
+#include "../sevr_kernels.h"
 #include "sevr_walk.cuh"
 
 #include <math.h>

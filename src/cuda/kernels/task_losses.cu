@@ -88,8 +88,8 @@ __device__ inline double dice_below(const double *statistics, int k, const task_
 struct entropy_tile {
     double entropy;
 };
-__global__ void __launch_bounds__(BLOCK) softmax_finish(double *loss, double *statistics, const double *partial, int64_t strips,
-                                                        task_sizes s) {
+__global__ void __launch_bounds__(BLOCK)
+    softmax_finish(double *loss, double *statistics, const double *partial, int64_t strips, task_sizes s) {
     entropy_tile &tile = shared<entropy_tile>();
     const int64_t image = blockIdx.x;
     const int quantities = quantities_of(s.classes);
@@ -159,8 +159,8 @@ __global__ void __launch_bounds__(BLOCK) softmax_grad(float *dlogits, const floa
 
 constexpr int SIGMOID_EACH = 16;
 
-__global__ void __launch_bounds__(BLOCK) sigmoid_sums(double *partial, const float *logits, const float *target,
-                                                      const float *class_weights, task_sizes s) {
+__global__ void __launch_bounds__(BLOCK)
+    sigmoid_sums(double *partial, const float *logits, const float *target, const float *class_weights, task_sizes s) {
     const int64_t entries = s.pixels * s.classes, first = blockIdx.y * entries;
     float sum = 0, known = 0;
 #pragma unroll 4
@@ -184,7 +184,8 @@ __global__ void __launch_bounds__(BLOCK) sigmoid_finish(double *loss, double *st
     double sums[2] = {0, 0};
     for (int i = (int)threadIdx.x; i < blocks; i += BLOCK) sums[0] += of_image[i], sums[1] += of_image[blocks + i];
     block_sum(sums, shared<block_tiles<2>>());
-    if (threadIdx.x == 0) loss[2 * image] = sums[1] > 0 ? sums[0] / sums[1] : 0, loss[2 * image + 1] = 0, statistics[image] = sums[1];
+    if (threadIdx.x == 0)
+        loss[2 * image] = sums[1] > 0 ? sums[0] / sums[1] : 0, loss[2 * image + 1] = 0, statistics[image] = sums[1];
 }
 
 __global__ void __launch_bounds__(BLOCK) sigmoid_grad(float *dlogits, const float *logits, const float *target,
@@ -198,7 +199,9 @@ __global__ void __launch_bounds__(BLOCK) sigmoid_grad(float *dlogits, const floa
 }
 
 int64_t strips_of(int64_t pixels) { return at_least_one(ceil_div(pixels, WARP * STRIP)); }
-int sigmoid_blocks(const cuda_task_loss *s) { return (int)at_least_one(ceil_div(s->pixels * s->classes, (int64_t)BLOCK * SIGMOID_EACH)); }
+int sigmoid_blocks(const cuda_task_loss *s) {
+    return (int)at_least_one(ceil_div(s->pixels * s->classes, (int64_t)BLOCK * SIGMOID_EACH));
+}
 dim3 grid_of_image(int64_t count, int images) { return dim3(grid_for_count(count, 4).x, (unsigned)images); }
 
 } // namespace
@@ -212,8 +215,8 @@ extern "C" cuda_error cuda_softmax_loss(cuda_stream stream, double *loss, double
                                         const float *target, const float *class_weights, const cuda_task_loss *s, void *workspace) {
     double *const partial = static_cast<double *>(workspace);
     const int64_t strips = strips_of(s->pixels);
-    const cuda_error error = LAUNCH(softmax_sums, dim3((unsigned)ceil_div(strips, WARPS), (unsigned)s->images), dim3(BLOCK), 0, stream,
-                                    partial, logits, target, class_weights, strips, sizes_for(s));
+    const cuda_error error = LAUNCH(softmax_sums, dim3((unsigned)ceil_div(strips, WARPS), (unsigned)s->images), dim3(BLOCK), 0,
+                                    stream, partial, logits, target, class_weights, strips, sizes_for(s));
     if (error) return error;
     return LAUNCH(softmax_finish, dim3((unsigned)s->images), dim3(BLOCK), sizeof(entropy_tile), stream, loss, statistics, partial,
                   strips, sizes_for(s));

@@ -26,7 +26,8 @@ inline unsigned grid_of_images(int images) { return (unsigned)(images < GRID_Y_M
 
 /* Kernels that go over the pixels of images: x over pixels, y over tiles of channels, z over images. */
 inline dim3 grid_for(const dim3 &block, int64_t vectors, int64_t pixels, int images, int each) {
-    return dim3((unsigned)at_least_one(ceil_div(pixels, (int64_t)block.y * each)), tiles_for(vectors, block), grid_of_images(images));
+    return dim3((unsigned)at_least_one(ceil_div(pixels, (int64_t)block.y * each)), tiles_for(vectors, block),
+                grid_of_images(images));
 }
 /* The vector of channels of this thread. */
 __device__ inline int64_t my_vector() { return (int64_t)blockIdx.y * blockDim.x + threadIdx.x; }

@@ -131,8 +131,7 @@ __global__ void field_gradient(float *__restrict__ dfield, const E *__restrict__
             }
             for (unsigned other = group / 2; other; other /= 2) slope[a] += __shfl_xor_sync(~0u, slope[a], (int)other);
             const float size = (float)f.size[axis];
-            if (wanted && lane == 0)
-                dfield[pixel * NDIM + a] = cell.inside ? slope[a] * (f.released ? size / (size - 1) : 1) : 0;
+            if (wanted && lane == 0) dfield[pixel * NDIM + a] = cell.inside ? slope[a] * (f.released ? size / (size - 1) : 1) : 0;
         }
     }
 }
@@ -284,8 +283,8 @@ template <typename E, int N, int NDIM> struct launch_warp {
     }
 };
 
-extern "C" cuda_error cuda_warp(cuda_stream stream, void *y, const void *src, enum element element, const float *field,
-                                int images, const struct grid *grid, int64_t channels, enum coordinates coordinates) {
+extern "C" cuda_error cuda_warp(cuda_stream stream, void *y, const void *src, enum element element, const float *field, int images,
+                                const struct grid *grid, int64_t channels, enum coordinates coordinates) {
     const struct job job = job_of(images, grid, channels, coordinates);
     if (!job.fits) return cudaErrorInvalidValue;
     return by_type<launch_warp>(element, grid, channels, stream, &job, y, src, field);
@@ -349,8 +348,7 @@ extern "C" cuda_error cuda_warp_grad(cuda_stream stream, void *dsrc, float *dfie
     if (!job.fits || images > 65535) return cudaErrorInvalidValue;
     cuda_error error = cudaSuccess;
     if (dfield) error = by_type<launch_field_gradient>(element, grid, channels, stream, &job, dfield, dy, src, field);
-    if (!error && dsrc)
-        error = by_type<launch_source_gradient>(element, grid, channels, stream, &job, dsrc, dy, field, workspace);
+    if (!error && dsrc) error = by_type<launch_source_gradient>(element, grid, channels, stream, &job, dsrc, dy, field, workspace);
     return error;
 }
 

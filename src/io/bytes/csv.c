@@ -27,8 +27,7 @@ static cover_status read_value(struct reader *reader, char **value, char *end) {
             *to++ = *from;
         }
         if (!*from)
-            return fail(COVER_ERROR_FORMAT, "%s: line %lld: a quote is not closed", reader->csv->path,
-                        (long long)reader->line);
+            return fail(COVER_ERROR_FORMAT, "%s: line %lld: a quote is not closed", reader->csv->path, (long long)reader->line);
         from++;
         if (*from != reader->separator && !ends_line(*from))
             return fail(COVER_ERROR_FORMAT, "%s: line %lld: text behind a closing quote", reader->csv->path,
@@ -68,14 +67,13 @@ static cover_status read_row(struct reader *reader) {
         TRY(read_value(reader, &csv->cell[reader->cells], &end));
         reader->cells++, values++;
         if (values > MOST_COLUMNS)
-            return fail(COVER_ERROR_FORMAT, "%s: line %lld: more than %d values", csv->path, (long long)line,
-                        MOST_COLUMNS);
+            return fail(COVER_ERROR_FORMAT, "%s: line %lld: more than %d values", csv->path, (long long)line, MOST_COLUMNS);
     } while (!ends_line(end));
     reader->line++;
     if (csv->rows == 0) csv->columns = values;
     if (values != csv->columns)
-        return fail(COVER_ERROR_FORMAT, "%s: line %lld has %lld values, but the first line names %lld columns",
-                    csv->path, (long long)line, (long long)values, (long long)csv->columns);
+        return fail(COVER_ERROR_FORMAT, "%s: line %lld has %lld values, but the first line names %lld columns", csv->path,
+                    (long long)line, (long long)values, (long long)csv->columns);
     TRY(grow(csv->context, (void **)&csv->line, csv->rows, &reader->row_capacity, sizeof *csv->line));
     csv->line[csv->rows++] = line;
     return COVER_OK;
@@ -96,10 +94,8 @@ cover_status csv_read(struct csv *csv, cover_context *context, const char *path)
         if (*reader.at == '\n' || *reader.at == '\r') {
             reader.line += *reader.at != '\r' || reader.at[1] != '\n';
             reader.at++;
-        } else
-            GO(read_row(&reader));
-    if (csv->rows < 2)
-        GO(fail(COVER_ERROR_FORMAT, "%s: no rows; it should be a line of column names and a line a case", path));
+        } else GO(read_row(&reader));
+    if (csv->rows < 2) GO(fail(COVER_ERROR_FORMAT, "%s: no rows; it should be a line of column names and a line a case", path));
     status = COVER_OK;
 done:
     if (status != COVER_OK) csv_free(csv);

@@ -18,10 +18,8 @@ void hdf5_begin(struct hdf5_guard *guard) {
     *guard = (struct hdf5_guard){.is_second = 1};
     H5open();
     H5Eauto_is_v2(H5E_DEFAULT, &guard->is_second);
-    if (!guard->is_second)
-        H5Eget_auto1(&handler1, &guard->data);
-    else
-        H5Eget_auto2(H5E_DEFAULT, &handler2, &guard->data);
+    if (!guard->is_second) H5Eget_auto1(&handler1, &guard->data);
+    else H5Eget_auto2(H5E_DEFAULT, &handler2, &guard->data);
     memcpy(&guard->handler1, &handler1, sizeof handler1);
     memcpy(&guard->handler2, &handler2, sizeof handler2);
     H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
@@ -33,10 +31,8 @@ void hdf5_end(struct hdf5_guard *guard) {
     memcpy(&handler1, &guard->handler1, sizeof handler1);
     memcpy(&handler2, &guard->handler2, sizeof handler2);
     H5Eclear2(H5E_DEFAULT);
-    if (!guard->is_second)
-        H5Eset_auto1(handler1, guard->data);
-    else
-        H5Eset_auto2(H5E_DEFAULT, handler2, guard->data);
+    if (!guard->is_second) H5Eset_auto1(handler1, guard->data);
+    else H5Eset_auto2(H5E_DEFAULT, handler2, guard->data);
     pthread_mutex_unlock(&lock);
 }
 
@@ -122,8 +118,7 @@ hid_t hdf5_open(const char *path) {
     if (access >= 0) {
         H5Pset_fclose_degree(access, H5F_CLOSE_STRONG);
 #if H5_VERSION_GE(1, 10, 7)
-        H5Pset_file_locking(access, false,
-                            true); /* files are only ever replaced whole; some file systems cannot lock */
+        H5Pset_file_locking(access, false, true); /* files are only ever replaced whole; some file systems cannot lock */
 #endif
         opened = H5Fopen(path, H5F_ACC_RDONLY, access);
         H5Pclose(access);
@@ -131,8 +126,7 @@ hid_t hdf5_open(const char *path) {
     return opened;
 }
 
-cover_status hdf5_sealed_open(hid_t *file, cover_context *context, const char *path, const char *format,
-                              unsigned major) {
+cover_status hdf5_sealed_open(hid_t *file, cover_context *context, const char *path, const char *format, unsigned major) {
     struct seal seal;
     struct source source;
     TRY(source_open(&source, path));
@@ -183,8 +177,7 @@ bool hdf5_has(hid_t place, const char *name) {
     return true;
 }
 
-cover_status hdf5_write(hid_t place, const char *name, cover_dtype dtype, int rank, const int64_t *shape,
-                        const void *data) {
+cover_status hdf5_write(hid_t place, const char *name, cover_dtype dtype, int rank, const int64_t *shape, const void *data) {
     cover_status status = COVER_OK;
     hsize_t sizes[COVER_MAX_RANK];
     hid_t type = hdf5_type(dtype), space = -1, dataset = -1;
@@ -263,8 +256,7 @@ cover_status hdf5_read(hid_t place, const char *name, cover_dtype dtype, int ran
     TRY(open_array(place, name, &dataset, &found, &found_rank, found_shape));
     bool same = found == dtype && found_rank == rank;
     for (int i = 0; same && i < rank; i++) same = shape[i] == found_shape[i];
-    if (!same)
-        status = fail(COVER_ERROR_FORMAT, "array '%s' has another type or shape than expected", name);
+    if (!same) status = fail(COVER_ERROR_FORMAT, "array '%s' has another type or shape than expected", name);
     else if (H5Dread(dataset, hdf5_type(dtype), H5S_ALL, H5S_ALL, H5P_DEFAULT, data) < 0)
         status = hdf5_fail(COVER_ERROR_FORMAT, name, "cannot be read");
     H5Dclose(dataset);

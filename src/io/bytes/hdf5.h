@@ -31,8 +31,7 @@ cover_status hdf5_image_create(hid_t *file);
 cover_status hdf5_image_save(hid_t file, cover_context *context, const char *path, const char *format, unsigned major,
                              unsigned minor);
 /* Open such a file for reading after checking its seal, its length and the hash of all of it. */
-cover_status hdf5_sealed_open(hid_t *file, cover_context *context, const char *path, const char *format,
-                              unsigned major);
+cover_status hdf5_sealed_open(hid_t *file, cover_context *context, const char *path, const char *format, unsigned major);
 
 /* Open a file for reading without the checks above: only what was hashed by other means.  Negative on failure. */
 hid_t hdf5_open(const char *path);
@@ -41,8 +40,7 @@ hid_t hdf5_open(const char *path);
 hid_t hdf5_type(cover_dtype dtype);
 
 /* Array `name` below place (a file or group; missing groups in "a/b/c" are created). */
-cover_status hdf5_write(hid_t place, const char *name, cover_dtype dtype, int rank, const int64_t *shape,
-                        const void *data);
+cover_status hdf5_write(hid_t place, const char *name, cover_dtype dtype, int rank, const int64_t *shape, const void *data);
 /* Does a dataset or group of this name exist? */
 bool hdf5_has(hid_t place, const char *name);
 /* What array `name` is.  COVER_ERROR_FORMAT when it is missing, no array, or of a type without a dtype. */

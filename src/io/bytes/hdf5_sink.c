@@ -83,10 +83,8 @@ static herr_t sink_write(H5FD_t *base, H5FD_mem_t type, hid_t transfer, haddr_t 
     while (bytes > 0 && !sink->error) {
         ssize_t put = pwrite(sink->descriptor, from, bytes, (off_t)at);
         if (put < 0 && errno == EINTR) continue;
-        if (put <= 0)
-            sink->error = put < 0 ? errno : EIO;
-        else
-            from += put, at += (haddr_t)put, bytes -= (size_t)put;
+        if (put <= 0) sink->error = put < 0 ? errno : EIO;
+        else from += put, at += (haddr_t)put, bytes -= (size_t)put;
     }
     return 0;
 }
@@ -127,8 +125,8 @@ cover_status hdf5_sink_create(hid_t *file, struct hdf5_sink *sink) {
     /* The 1.10 format: checksums on metadata, and a chunk index whose look-up does not grow with the samples. */
     if (sink->driver >= 0 && creation >= 0 && access >= 0 && H5Pset_driver(access, sink->driver, &carried) >= 0 &&
         H5Pset_fclose_degree(access, H5F_CLOSE_STRONG) >= 0 &&
-        H5Pset_libver_bounds(access, H5F_LIBVER_V110, H5F_LIBVER_V110) >= 0 &&
-        H5Pset_userblock(creation, SEAL_BYTES) >= 0 && H5Pset_obj_track_times(creation, false) >= 0)
+        H5Pset_libver_bounds(access, H5F_LIBVER_V110, H5F_LIBVER_V110) >= 0 && H5Pset_userblock(creation, SEAL_BYTES) >= 0 &&
+        H5Pset_obj_track_times(creation, false) >= 0)
         created = H5Fcreate("cover sink", H5F_ACC_TRUNC, creation, access);
     if (creation >= 0) H5Pclose(creation);
     if (access >= 0) H5Pclose(access);

@@ -44,12 +44,10 @@ void seal_encode(uint8_t block[SEAL_BYTES], const struct seal *seal) {
     sha256(block, AT_OWN_HASH, block + AT_OWN_HASH);
 }
 
-static cover_status seal_decode(struct seal *seal, const uint8_t block[SEAL_BYTES], const char *path,
-                                const char *format) {
+static cover_status seal_decode(struct seal *seal, const uint8_t block[SEAL_BYTES], const char *path, const char *format) {
     uint8_t own[SHA256_BYTES];
     if (memcmp(block, magic, sizeof magic) != 0)
-        return fail(COVER_ERROR_FORMAT, "%s: not a %s file of COVER (its first bytes are not a COVER seal)", path,
-                    format);
+        return fail(COVER_ERROR_FORMAT, "%s: not a %s file of COVER (its first bytes are not a COVER seal)", path, format);
     sha256(block, AT_OWN_HASH, own);
     if (memcmp(block + AT_OWN_HASH, own, sizeof own) != 0)
         return fail(COVER_ERROR_FORMAT, "%s: the seal in its first %d bytes is damaged", path, SEAL_BYTES);
@@ -70,21 +68,18 @@ cover_status seal_read(struct seal *seal, const struct source *source, const cha
     const uint64_t present = source->bytes;
     uint8_t block[SEAL_BYTES];
     if (present < SEAL_BYTES)
-        return fail(COVER_ERROR_FORMAT, "%s: %s (%llu bytes), not a %s file of COVER", path,
-                    present == 0 ? "empty" : "too short", (unsigned long long)present, format);
+        return fail(COVER_ERROR_FORMAT, "%s: %s (%llu bytes), not a %s file of COVER", path, present == 0 ? "empty" : "too short",
+                    (unsigned long long)present, format);
     TRY(source_read(source, 0, block, sizeof block));
     struct seal read;
     TRY(seal_decode(&read, block, path, format));
-    if (strcmp(read.format, format) != 0)
-        return fail(COVER_ERROR_FORMAT, "%s: a COVER %s, not a %s", path, read.format, format);
+    if (strcmp(read.format, format) != 0) return fail(COVER_ERROR_FORMAT, "%s: a COVER %s, not a %s", path, read.format, format);
     if (read.major > major)
-        return fail(COVER_ERROR_UNSUPPORTED,
-                    "%s: %s format %u.%u, but libcover %s reads up to %u; use a newer libcover", path, format,
-                    read.major, read.minor, cover_version(), major);
+        return fail(COVER_ERROR_UNSUPPORTED, "%s: %s format %u.%u, but libcover %s reads up to %u; use a newer libcover", path,
+                    format, read.major, read.minor, cover_version(), major);
     if (read.file_bytes != present)
-        return fail(COVER_ERROR_FORMAT, "%s: %llu bytes, but its seal says %llu: the file is %s", path,
-                    (unsigned long long)present, (unsigned long long)read.file_bytes,
-                    present < read.file_bytes ? "truncated" : "longer than it was written");
+        return fail(COVER_ERROR_FORMAT, "%s: %llu bytes, but its seal says %llu: the file is %s", path, (unsigned long long)present,
+                    (unsigned long long)read.file_bytes, present < read.file_bytes ? "truncated" : "longer than it was written");
     if (read.begin < SEAL_BYTES || read.begin > present || read.bytes > present - read.begin)
         return fail(COVER_ERROR_FORMAT, "%s: its seal names bytes outside the file", path);
     *seal = read;

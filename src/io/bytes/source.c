@@ -16,10 +16,8 @@ cover_status source_open(struct source *source, const char *path) {
     int descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a FIFO must not stop us here */
     if (descriptor < 0) return system_error(path, "cannot be opened");
     cover_status status = COVER_OK;
-    if (fstat(descriptor, &about) != 0)
-        status = system_error(path, "cannot be examined");
-    else if (!S_ISREG(about.st_mode))
-        status = fail(COVER_ERROR_IO, "%s: not a regular file", path);
+    if (fstat(descriptor, &about) != 0) status = system_error(path, "cannot be examined");
+    else if (!S_ISREG(about.st_mode)) status = fail(COVER_ERROR_IO, "%s: not a regular file", path);
     if (status != COVER_OK) {
         close(descriptor);
         return status;
@@ -39,9 +37,8 @@ void source_close(struct source *source) {
 
 cover_status source_read(const struct source *source, uint64_t offset, void *out, uint64_t bytes) {
     if (offset > source->bytes || bytes > source->bytes - offset)
-        return fail(COVER_ERROR_FORMAT,
-                    "%s: truncated: %llu bytes are needed at offset %llu, but the file ends at %llu", source->name,
-                    (unsigned long long)bytes, (unsigned long long)offset, (unsigned long long)source->bytes);
+        return fail(COVER_ERROR_FORMAT, "%s: truncated: %llu bytes are needed at offset %llu, but the file ends at %llu",
+                    source->name, (unsigned long long)bytes, (unsigned long long)offset, (unsigned long long)source->bytes);
     if (source->descriptor < 0) {
         if (bytes) memcpy(out, source->memory + offset, bytes);
         return COVER_OK;

@@ -6,14 +6,10 @@
 /* deflate's best: 258 bytes from 2 bits. */
 enum { DEFLATE_RATIO = 1032 };
 
-static void *zlib_allocate(void *context, unsigned items, unsigned bytes) {
-    return memory_alloc(context, (size_t)items * bytes);
-}
+static void *zlib_allocate(void *context, unsigned items, unsigned bytes) { return memory_alloc(context, (size_t)items * bytes); }
 static void zlib_release(void *context, void *memory) { memory_free(context, memory); }
 
-bool is_gzip(const uint8_t *head, size_t bytes) {
-    return bytes >= 3 && head[0] == 0x1f && head[1] == 0x8b && head[2] == 8;
-}
+bool is_gzip(const uint8_t *head, size_t bytes) { return bytes >= 3 && head[0] == 0x1f && head[1] == 0x8b && head[2] == 8; }
 
 cover_status stream_open(struct stream *stream, cover_context *context, const uint8_t *bytes, size_t count) {
     *stream = (struct stream){.context = context, .bytes = bytes, .count = count};
@@ -38,8 +34,7 @@ static cover_status next_member(struct stream *stream) {
     if (is_gzip(rest, left)) return inflateReset(&stream->inflater) == Z_OK ? COVER_OK : COVER_ERROR_INTERNAL;
     for (size_t i = 0; i < left; i++)
         if (rest[i])
-            return fail(COVER_ERROR_FORMAT, "damaged gzip data: byte %zu, behind the end of the data, is not zero",
-                        stream->at + i);
+            return fail(COVER_ERROR_FORMAT, "damaged gzip data: byte %zu, behind the end of the data, is not zero", stream->at + i);
     stream->ended = true;
     return COVER_OK;
 }
@@ -55,15 +50,12 @@ static cover_status inflate_some(struct stream *stream, uint8_t *to, size_t byte
         int result = inflate(z, Z_NO_FLUSH);
         stream->at = (size_t)(z->next_in - stream->bytes);
         *got = (size_t)(z->next_out - to);
-        if (result == Z_STREAM_END)
-            TRY(next_member(stream));
-        else if (result == Z_MEM_ERROR)
-            return COVER_ERROR_MEMORY;
+        if (result == Z_STREAM_END) TRY(next_member(stream));
+        else if (result == Z_MEM_ERROR) return COVER_ERROR_MEMORY;
         else if (result == Z_BUF_ERROR) /* no progress: there is no input left */
             return fail(COVER_ERROR_FORMAT, "truncated: the gzip data ends early, after %llu bytes of content",
                         (unsigned long long)(stream->position + *got));
-        else if (result != Z_OK)
-            return fail(COVER_ERROR_FORMAT, "damaged gzip data: %s", z->msg ? z->msg : "not inflatable");
+        else if (result != Z_OK) return fail(COVER_ERROR_FORMAT, "damaged gzip data: %s", z->msg ? z->msg : "not inflatable");
     }
     return COVER_OK;
 }
@@ -115,8 +107,7 @@ cover_status stream_finish(struct stream *stream, uint64_t slack) {
         TRY(stream_some(stream, scratch, sizeof scratch, &got));
         extra += got;
         if (extra > slack)
-            return fail(COVER_ERROR_FORMAT,
-                        "more than %llu bytes follow what the header describes; the file is damaged",
+            return fail(COVER_ERROR_FORMAT, "more than %llu bytes follow what the header describes; the file is damaged",
                         (unsigned long long)slack);
     }
     return COVER_OK;

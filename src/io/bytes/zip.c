@@ -88,8 +88,8 @@ static bool sizes_are_possible(const struct zip_entry *entry, const struct sourc
 }
 
 /* 4.3.12: one record of the directory; *whole: its bytes. */
-static cover_status read_record(struct zip_entry *entry, const struct source *source, struct arena *arena,
-                                const uint8_t *record, size_t bytes, size_t *whole) {
+static cover_status read_record(struct zip_entry *entry, const struct source *source, struct arena *arena, const uint8_t *record,
+                                size_t bytes, size_t *whole) {
     if (bytes < CENTRAL_BYTES || u32(record) != central_signature)
         return damaged(source, "its directory ends before its last entry");
     size_t name = u16(record + 28), extra = u16(record + 30), comment = u16(record + 32);
@@ -137,13 +137,11 @@ const struct zip_entry *zip_find(const struct zip *zip, const char *name) {
     return bsearch(&key, zip->entries, (size_t)zip->count, sizeof key, by_name);
 }
 
-static voidpf inflate_alloc(voidpf context, uInt items, uInt bytes) {
-    return memory_alloc(context, (size_t)items * bytes);
-}
+static voidpf inflate_alloc(voidpf context, uInt items, uInt bytes) { return memory_alloc(context, (size_t)items * bytes); }
 static void inflate_free(voidpf context, voidpf memory) { memory_free(context, memory); }
 
-static cover_status read_deflated(const struct zip *zip, cover_context *context, const struct zip_entry *entry,
-                                  uint64_t offset, uint8_t *out) {
+static cover_status read_deflated(const struct zip *zip, cover_context *context, const struct zip_entry *entry, uint64_t offset,
+                                  uint8_t *out) {
     cover_status status = COVER_OK;
     z_stream stream = {.zalloc = inflate_alloc, .zfree = inflate_free, .opaque = context};
     uint64_t taken = 0, given = 0;
@@ -169,10 +167,8 @@ static cover_status read_deflated(const struct zip *zip, cover_context *context,
         if (room == 0 && stream.avail_out == 0) break;
         given += room ? before - stream.avail_out : 0;
     }
-    if (result == Z_MEM_ERROR)
-        status = COVER_ERROR_MEMORY;
-    else if (result != Z_STREAM_END || given != entry->bytes)
-        status = damaged(zip->source, "an entry does not unpack");
+    if (result == Z_MEM_ERROR) status = COVER_ERROR_MEMORY;
+    else if (result != Z_STREAM_END || given != entry->bytes) status = damaged(zip->source, "an entry does not unpack");
 done:
     inflateEnd(&stream);
     memory_free(context, piece);
@@ -191,12 +187,9 @@ cover_status zip_read(const struct zip *zip, cover_context *context, const struc
     uint64_t offset = entry->header + LOCAL_BYTES + u16(local + 26) + u16(local + 28);
     if (offset > zip->source->bytes || entry->packed > zip->source->bytes - offset)
         return damaged(zip->source, "an entry goes beyond its end");
-    if (entry->method == STORED)
-        TRY(source_read(zip->source, offset, out, entry->bytes));
-    else if (entry->method == DEFLATED)
-        TRY(read_deflated(zip, context, entry, offset, out));
-    else
-        return fail(COVER_ERROR_UNSUPPORTED, "%s: packed by method %d", zip->source->name, entry->method);
+    if (entry->method == STORED) TRY(source_read(zip->source, offset, out, entry->bytes));
+    else if (entry->method == DEFLATED) TRY(read_deflated(zip, context, entry, offset, out));
+    else return fail(COVER_ERROR_UNSUPPORTED, "%s: packed by method %d", zip->source->name, entry->method);
     if (entry->crc != 0 && checksum(out, entry->bytes) != entry->crc)
         return damaged(zip->source, "an entry does not have its CRC-32");
     return COVER_OK;

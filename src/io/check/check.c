@@ -62,8 +62,8 @@ static cover_status check_values(struct check *check, struct tensor_file *file, 
         int64_t bad = 0;
         for (int64_t k = 0; status == COVER_OK && k < entry->elements; k++) bad += !isfinite(values[k]);
         if (bad > 0)
-            check_finding(check, "%s: tensor %s: %lld of %lld values are NaN or infinite", path, entry->name,
-                          (long long)bad, (long long)entry->elements);
+            check_finding(check, "%s: tensor %s: %lld of %lld values are NaN or infinite", path, entry->name, (long long)bad,
+                          (long long)entry->elements);
         memory_free(check->context, values);
         TRY(check_error(check, status));
     }
@@ -99,10 +99,8 @@ static cover_status check_json(struct check *check, const char *path) {
     cover_status status = file_read(check->context, path, LARGEST_JSON, &bytes, &count);
     if (status != COVER_OK) return check_error(check, status);
     json_t *root = json_read((const char *)bytes, count, 0, &error);
-    if (!root)
-        check_finding(check, "%s: line %d: not JSON: %s", path, error.line, error.text);
-    else if (!json_is_object(root))
-        check_finding(check, "%s: not a JSON object", path);
+    if (!root) check_finding(check, "%s: line %d: not JSON: %s", path, error.line, error.text);
+    else if (!json_is_object(root)) check_finding(check, "%s: not a JSON object", path);
     json_decref(root);
     memory_free(check->context, bytes);
     return COVER_OK;
@@ -127,9 +125,7 @@ static cover_status check_lines(struct check *check, const char *path) {
     return COVER_OK;
 }
 
-static bool is_checkpoint_name(const char *name) {
-    return strncmp(name, "checkpoint", 10) == 0 && has_suffix(name, ".h5");
-}
+static bool is_checkpoint_name(const char *name) { return strncmp(name, "checkpoint", 10) == 0 && has_suffix(name, ".h5"); }
 
 /* What lies in a run folder and can be checked; other files are left alone. */
 static const struct {
@@ -180,11 +176,10 @@ static bool is_anything(cover_context *context, const char *path) {
 }
 
 static cover_status check_unknown(struct check *check, const char *path) {
-    check_finding(
-        check,
-        "%s: neither a dataset, a checkpoint, a run folder nor a weight file (its first bytes are not a COVER "
-        "seal, and its name does not end in .safetensors, .pth or .pt)",
-        path);
+    check_finding(check,
+                  "%s: neither a dataset, a checkpoint, a run folder nor a weight file (its first bytes are not a COVER "
+                  "seal, and its name does not end in .safetensors, .pth or .pt)",
+                  path);
     return COVER_OK;
 }
 
@@ -208,8 +203,7 @@ cover_status cover_file_check(char **report, cover_context *context, const char 
     text_add(&text, "{\"ok\": %s, \"path\": ", check.found == 0 ? "true" : "false");
     text_add_json(&text, path);
     text_add(&text, ", \"kind\": \"%s\"%s, \"found\": %lld, \"errors\": [%s]}", kinds[k].name,
-             check.facts.data ? check.facts.data : "", (long long)check.found,
-             check.findings.data ? check.findings.data : "");
+             check.facts.data ? check.facts.data : "", (long long)check.found, check.findings.data ? check.findings.data : "");
     status = text_take(&text, report);
 done:
     text_free(&text);

@@ -3,9 +3,9 @@
 #include "check.h"
 
 #include "core/base/threads.h"
-#include "io/dataset/dataset.h"
 #include "io/bytes/hdf5.h"
 #include "io/bytes/seal.h"
+#include "io/dataset/dataset.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -39,8 +39,8 @@ static cover_status check_sample(const cover_dataset *dataset, int64_t index) {
     if (labelled) GO(dataset_label(dataset, index, &row, label));
     dataset_digest(digest, &row, directory->dims, directory->channels, pixels, bytes, label, label_bytes);
     if (memcmp(digest, row.digest, sizeof digest) != 0)
-        status = fail(COVER_ERROR_FORMAT, "%s: sample %lld (%.200s): its content does not have the hash in its row",
-                      dataset->path, (long long)index, name);
+        status = fail(COVER_ERROR_FORMAT, "%s: sample %lld (%.200s): its content does not have the hash in its row", dataset->path,
+                      (long long)index, name);
     else if (labelled && !directory->has_labels)
         status = fail(COVER_ERROR_FORMAT, "%s: sample %lld (%.200s) has a label, but the directory says that none has",
                       dataset->path, (long long)index, name);
@@ -151,8 +151,7 @@ static cover_status check_hdf5(struct check *check, const cover_dataset *dataset
             struct dataset_row row;
             if (cancelled(dataset->context)) status = fail(COVER_ERROR_CANCELLED, "%s: cancelled", dataset->path);
             if (status == COVER_OK) status = dataset_row(dataset, i, &row);
-            if (status == COVER_OK && (!label || row.label_dtype != DATASET_NO_LABEL))
-                status = check_chunk(&view, &row, label);
+            if (status == COVER_OK && (!label || row.label_dtype != DATASET_NO_LABEL)) status = check_chunk(&view, &row, label);
         }
     if (view.array >= 0) H5Dclose(view.array);
     if (view.file >= 0) H5Fclose(view.file);

@@ -40,8 +40,8 @@ static void check_flat(struct check *check, const char *path, const char *kind, 
             bad += !isfinite(value) || value < lowest;
         }
         if (bad > 0)
-            check_finding(check, "%s: %s of %s: %lld of %lld values are NaN, infinite or out of range", path, kind,
-                          parameter->name, (long long)bad, (long long)parameter->count);
+            check_finding(check, "%s: %s of %s: %lld of %lld values are NaN, infinite or out of range", path, kind, parameter->name,
+                          (long long)bad, (long long)parameter->count);
     }
 }
 

@@ -117,8 +117,7 @@ struct table {
 };
 
 /* Bytes [at, at + count) of a table; pages that are touched for the first time are compared with their hashes. */
-static cover_status table_read(const cover_dataset *dataset, const struct table *table, uint64_t at, void *out,
-                               size_t count) {
+static cover_status table_read(const cover_dataset *dataset, const struct table *table, uint64_t at, void *out, size_t count) {
     cover_status status = COVER_OK;
     uint8_t *page = NULL, digest[SHA256_BYTES];
     if (count == 0) return COVER_OK;
@@ -131,9 +130,8 @@ static cover_status table_read(const cover_dataset *dataset, const struct table 
         GO(source_read(&dataset->source, table->offset + begin, page, bytes));
         sha256(page, bytes, digest);
         if (memcmp(digest, table->hashes + p * SHA256_BYTES, sizeof digest) != 0) {
-            status =
-                fail(COVER_ERROR_FORMAT, "%s: page %llu of its table of %s is damaged; copy or pack the file again",
-                     dataset->path, (unsigned long long)p, table->what);
+            status = fail(COVER_ERROR_FORMAT, "%s: page %llu of its table of %s is damaged; copy or pack the file again",
+                          dataset->path, (unsigned long long)p, table->what);
             goto done;
         }
         atomic_store(&table->verified[p], 1);
@@ -160,31 +158,25 @@ cover_status dataset_row(const cover_dataset *dataset, int64_t index, struct dat
     TRY(table_read(dataset, &table, (uint64_t)index * DATASET_ROW_BYTES, row, sizeof *row));
     uint64_t bytes;
     const char *wrong = NULL;
-    if (!dataset_image_bytes(row, directory->channels, &bytes))
-        wrong = "size or dtype";
-    else if (!inside(dataset, row->image_offset, row->image_bytes) || !plausible(bytes, row->image_bytes))
-        wrong = "pixels";
-    else if (row->label_dtype == DATASET_NO_LABEL)
-        wrong = row->label_bytes ? "label" : NULL;
+    if (!dataset_image_bytes(row, directory->channels, &bytes)) wrong = "size or dtype";
+    else if (!inside(dataset, row->image_offset, row->image_bytes) || !plausible(bytes, row->image_bytes)) wrong = "pixels";
+    else if (row->label_dtype == DATASET_NO_LABEL) wrong = row->label_bytes ? "label" : NULL;
     else if (!dataset_label_bytes(row, &bytes) || !inside(dataset, row->label_offset, row->label_bytes) ||
              !plausible(bytes, row->label_bytes))
         wrong = "label";
     for (int a = 0; !wrong && a < 3; a++)
         if (row->size[a] < directory->min_size[a] || row->size[a] > directory->max_size[a]) wrong = "size";
-    if (!wrong && (row->name_offset > directory->names_bytes || row->name_bytes > DATASET_NAME_MAX ||
-                   row->patient_bytes > DATASET_NAME_MAX ||
-                   (uint64_t)row->name_bytes + row->patient_bytes > directory->names_bytes - row->name_offset))
+    if (!wrong &&
+        (row->name_offset > directory->names_bytes || row->name_bytes > DATASET_NAME_MAX || row->patient_bytes > DATASET_NAME_MAX ||
+         (uint64_t)row->name_bytes + row->patient_bytes > directory->names_bytes - row->name_offset))
         wrong = "name";
     /* where there are label maps, `classes` counts their values, not those of class folders beside them */
-    if (!wrong && (row->split > 3 || row->class_index < -1 ||
-                   (row->class_index >= directory->classes && !directory->has_labels)))
+    if (!wrong && (row->split > 3 || row->class_index < -1 || (row->class_index >= directory->classes && !directory->has_labels)))
         wrong = "split or class";
-    if (!wrong && (row->multilabel != directory->multilabel ||
-                   (directory->classes < 64 && row->class_set >> directory->classes)))
+    if (!wrong && (row->multilabel != directory->multilabel || (directory->classes < 64 && row->class_set >> directory->classes)))
         wrong = "set of classes";
     if (wrong)
-        return fail(COVER_ERROR_FORMAT, "%s: sample %lld: its row says an impossible %s", dataset->path,
-                    (long long)index, wrong);
+        return fail(COVER_ERROR_FORMAT, "%s: sample %lld: its row says an impossible %s", dataset->path, (long long)index, wrong);
     return COVER_OK;
 }
 
@@ -245,8 +237,7 @@ cover_status dataset_pixels(const cover_dataset *dataset, int64_t index, const s
     dataset_image_bytes(row, dataset->directory.channels, &bytes);
     cover_status status = dataset_expand(dataset->context, &dataset->source, row->image_offset, row->image_bytes,
                                          cover_dtype_bytes((cover_dtype)dataset_dtype(row->dtype)), pixels, bytes);
-    return status == COVER_OK ? status
-                              : fail(status, "%s (pixels of sample %lld)", cover_error_text(), (long long)index);
+    return status == COVER_OK ? status : fail(status, "%s (pixels of sample %lld)", cover_error_text(), (long long)index);
 }
 
 cover_status dataset_label(const cover_dataset *dataset, int64_t index, const struct dataset_row *row, void *label) {
@@ -254,16 +245,15 @@ cover_status dataset_label(const cover_dataset *dataset, int64_t index, const st
     dataset_label_bytes(row, &bytes);
     cover_status status = dataset_expand(dataset->context, &dataset->source, row->label_offset, row->label_bytes,
                                          cover_dtype_bytes((cover_dtype)dataset_dtype(row->label_dtype)), label, bytes);
-    return status == COVER_OK ? status
-                              : fail(status, "%s (label of sample %lld)", cover_error_text(), (long long)index);
+    return status == COVER_OK ? status : fail(status, "%s (label of sample %lld)", cover_error_text(), (long long)index);
 }
 
 static void release(void *context, void *memory) { memory_free(context, memory); }
 
 /* Channels-last memory as a tensor of logical order (C, [D,] H, W), or ([D,] H, W) when channels is 0.  The memory is
  * the tensor's, or released. */
-static cover_status adopt(cover_tensor **tensor, const cover_dataset *dataset, cover_dtype dtype,
-                          const struct dataset_row *row, int channels, void *memory) {
+static cover_status adopt(cover_tensor **tensor, const cover_dataset *dataset, cover_dtype dtype, const struct dataset_row *row,
+                          int channels, void *memory) {
     const int dims = dataset->directory.dims, first = channels > 0;
     int64_t shape[COVER_MAX_RANK], strides[COVER_MAX_RANK], stride = first ? channels : 1;
     for (int a = dims - 1; a >= 0; a--) {
@@ -272,8 +262,8 @@ static cover_status adopt(cover_tensor **tensor, const cover_dataset *dataset, c
         stride *= shape[first + a];
     }
     if (first) shape[0] = channels, strides[0] = 1;
-    cover_status status = cover_tensor_adopt(tensor, dataset->context, dtype, dims + first, shape, strides, memory,
-                                             release, dataset->context);
+    cover_status status =
+        cover_tensor_adopt(tensor, dataset->context, dtype, dims + first, shape, strides, memory, release, dataset->context);
     if (status != COVER_OK) memory_free(dataset->context, memory);
     return status;
 }
@@ -312,8 +302,7 @@ cover_status cover_dataset_read_label(cover_tensor **label, const cover_dataset 
     return adopt(label, dataset, (cover_dtype)dataset_dtype(row.label_dtype), &row, 0, values);
 }
 
-cover_status dataset_read_f32(const cover_dataset *dataset, int64_t index, float **out, struct grid *grid,
-                              int *integer_max) {
+cover_status dataset_read_f32(const cover_dataset *dataset, int64_t index, float **out, struct grid *grid, int *integer_max) {
     cover_status status = COVER_OK;
     struct dataset_row row;
     uint64_t bytes;

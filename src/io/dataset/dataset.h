@@ -22,9 +22,9 @@ struct cover_dataset {
     struct dataset_directory directory;
     uint8_t *directory_bytes; /* head, JSON text, page hashes */
     const uint8_t *row_hashes, *name_hashes;
-    json_t *about;                                 /* parsed; NULL when it is not JSON */
-    const char **class_names;                      /* classes of them, in `about`; NULL = not known */
-    int ignore_label;                              /* -1 = none */
+    json_t *about;            /* parsed; NULL when it is not JSON */
+    const char **class_names; /* classes of them, in `about`; NULL = not known */
+    int ignore_label;         /* -1 = none */
     struct dataset_kept *kept;
     _Atomic uint8_t *row_verified, *name_verified; /* one a page: its hash was compared */
 };
@@ -32,8 +32,7 @@ struct cover_dataset {
 /* Pixels of one sample as dense channels-last float32 (grid x channels values), for training.
  *  pixels       from memory_alloc(dataset->context, ...): release with memory_free()
  *  integer_max  255 or 65535 for integers as packed, 0 for float32 */
-cover_status dataset_read_f32(const cover_dataset *dataset, int64_t index, float **pixels, struct grid *grid,
-                              int *integer_max);
+cover_status dataset_read_f32(const cover_dataset *dataset, int64_t index, float **pixels, struct grid *grid, int *integer_max);
 
 /* The row of a sample, checked: every size and place in it can be trusted afterwards. */
 cover_status dataset_row(const cover_dataset *dataset, int64_t index, struct dataset_row *row);

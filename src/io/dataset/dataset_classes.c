@@ -56,12 +56,11 @@ cover_status dataset_classes_open(cover_dataset *dataset) {
     if (!dataset->about && json_error_code(&error) == json_error_out_of_memory)
         return fail(COVER_ERROR_MEMORY, "%s: out of memory", dataset->path);
     const json_t *ignore = json_object_get(dataset->about, "ignore_label");
-    const bool ignores = dataset->directory.has_labels && json_is_integer(ignore) &&
-                         json_integer_value(ignore) == dataset->directory.classes;
+    const bool ignores =
+        dataset->directory.has_labels && json_is_integer(ignore) && json_integer_value(ignore) == dataset->directory.classes;
     dataset->ignore_label = ignores ? dataset->directory.classes : -1;
     if (dataset->directory.classes == 0) return COVER_OK;
-    dataset->class_names =
-        memory_zero(dataset->context, (size_t)dataset->directory.classes * sizeof *dataset->class_names);
+    dataset->class_names = memory_zero(dataset->context, (size_t)dataset->directory.classes * sizeof *dataset->class_names);
     if (!dataset->class_names) return COVER_ERROR_MEMORY;
     find_names(dataset);
     return COVER_OK;

@@ -92,13 +92,11 @@ cover_status dataset_expand(cover_context *context, const struct source *source,
         given += room - stream.avail_out;
         if (result == Z_BUF_ERROR && stream.avail_in == 0) result = Z_OK; /* wants more input */
     }
-    if (result == Z_MEM_ERROR)
-        status = fail(COVER_ERROR_MEMORY, "zlib: out of memory");
+    if (result == Z_MEM_ERROR) status = fail(COVER_ERROR_MEMORY, "zlib: out of memory");
     else if (result != Z_STREAM_END || given != bytes || taken != stored_bytes || stream.avail_in != 0)
         status = fail(COVER_ERROR_FORMAT, "%s: stored values at byte %llu are damaged: %s", source->name,
                       (unsigned long long)offset, stream.msg ? stream.msg : "they have another length");
-    else if (shuffled)
-        unshuffle(pixels, shuffled, bytes / element, element);
+    else if (shuffled) unshuffle(pixels, shuffled, bytes / element, element);
 done:
     inflateEnd(&stream);
     memory_free(context, piece);

@@ -57,9 +57,7 @@ void dataset_directory_encode(uint8_t head[DATASET_HEAD_BYTES], const struct dat
     put32(head + AT_MULTILABEL, directory->multilabel);
 }
 
-static int64_t pages(uint64_t bytes) {
-    return (int64_t)(bytes / DATASET_PAGE_BYTES + (bytes % DATASET_PAGE_BYTES != 0));
-}
+static int64_t pages(uint64_t bytes) { return (int64_t)(bytes / DATASET_PAGE_BYTES + (bytes % DATASET_PAGE_BYTES != 0)); }
 
 int64_t dataset_row_pages(const struct dataset_directory *directory) {
     return pages((uint64_t)directory->samples * DATASET_ROW_BYTES);
@@ -88,8 +86,8 @@ cover_status dataset_directory_decode(struct dataset_directory *directory, const
         return fail(COVER_ERROR_FORMAT, "%s: its directory says %llu samples, which %llu bytes cannot hold", path,
                     (unsigned long long)samples, (unsigned long long)file_bytes);
     if ((dims != 2 && dims != 3) || channels < 1 || channels > 65536 || classes > 65536 || labels > 1)
-        return fail(COVER_ERROR_FORMAT, "%s: its directory says dims %u, channels %u, classes %u, labels %u", path,
-                    dims, channels, classes, labels);
+        return fail(COVER_ERROR_FORMAT, "%s: its directory says dims %u, channels %u, classes %u, labels %u", path, dims, channels,
+                    classes, labels);
     read.samples = (int64_t)samples, read.dims = (int)dims, read.channels = (int)channels, read.classes = (int)classes;
     read.has_labels = labels != 0;
     const uint32_t multilabel = get32(bytes + AT_MULTILABEL);
@@ -99,8 +97,8 @@ cover_status dataset_directory_decode(struct dataset_directory *directory, const
     for (int a = 0; a < 3; a++) {
         uint64_t low = get64(bytes + AT_MIN_SIZE + 8 * a), high = get64(bytes + AT_MAX_SIZE + 8 * a);
         if (low < 1 || high < low || high > UINT32_MAX || (a == 0 && dims == 2 && high != 1))
-            return fail(COVER_ERROR_FORMAT, "%s: its directory says sizes %llu to %llu on axis %d", path,
-                        (unsigned long long)low, (unsigned long long)high, a);
+            return fail(COVER_ERROR_FORMAT, "%s: its directory says sizes %llu to %llu on axis %d", path, (unsigned long long)low,
+                        (unsigned long long)high, a);
         read.min_size[a] = (int64_t)low, read.max_size[a] = (int64_t)high;
     }
     if (!inside(read.rows_offset, samples * DATASET_ROW_BYTES, file_bytes) ||
@@ -108,8 +106,8 @@ cover_status dataset_directory_decode(struct dataset_directory *directory, const
         return fail(COVER_ERROR_FORMAT, "%s: its directory names bytes outside the file", path);
     uint64_t hashes = (uint64_t)(dataset_row_pages(&read) + dataset_name_pages(&read)) * SHA256_BYTES;
     if (count - DATASET_HEAD_BYTES - read.about_bytes != hashes)
-        return fail(COVER_ERROR_FORMAT, "%s: its directory has %llu bytes, but should have %llu", path,
-                    (unsigned long long)count, (unsigned long long)(DATASET_HEAD_BYTES + read.about_bytes + hashes));
+        return fail(COVER_ERROR_FORMAT, "%s: its directory has %llu bytes, but should have %llu", path, (unsigned long long)count,
+                    (unsigned long long)(DATASET_HEAD_BYTES + read.about_bytes + hashes));
     *directory = read;
     return COVER_OK;
 }
@@ -147,16 +145,14 @@ bool dataset_label_bytes(const struct dataset_row *row, uint64_t *bytes) {
 
 void dataset_kind(char text[DATASET_KIND_TEXT], uint8_t dtype_code, int dims, const uint32_t size[3]) {
     const char *dtype = cover_dtype_name((cover_dtype)dataset_dtype(dtype_code));
-    if (dims == 2)
-        snprintf(text, DATASET_KIND_TEXT, "%s_%ux%u", dtype, size[1], size[2]);
-    else
-        snprintf(text, DATASET_KIND_TEXT, "%s_%ux%ux%u", dtype, size[0], size[1], size[2]);
+    if (dims == 2) snprintf(text, DATASET_KIND_TEXT, "%s_%ux%u", dtype, size[1], size[2]);
+    else snprintf(text, DATASET_KIND_TEXT, "%s_%ux%ux%u", dtype, size[0], size[1], size[2]);
 }
 
 /* ---- content hash */
 
-void dataset_digest(uint8_t digest[SHA256_BYTES], const struct dataset_row *row, int dims, int channels,
-                    const void *pixels, uint64_t pixel_bytes, const void *label, uint64_t label_bytes) {
+void dataset_digest(uint8_t digest[SHA256_BYTES], const struct dataset_row *row, int dims, int channels, const void *pixels,
+                    uint64_t pixel_bytes, const void *label, uint64_t label_bytes) {
     struct sha256 hash;
     uint8_t head[16];
     put32(head, (uint32_t)dims);
@@ -203,8 +199,7 @@ cover_status dataset_rest_hash(uint8_t digest[SHA256_BYTES], cover_context *cont
     for (int64_t i = 0; i <= count; i++) { /* the gap before extent i; the last one ends the file */
         const uint64_t end = i < count ? extents[i].offset : source->bytes;
         if (end < at) {
-            status = fail(COVER_ERROR_FORMAT, "%s: stored pixels overlap at byte %llu", source->name,
-                          (unsigned long long)end);
+            status = fail(COVER_ERROR_FORMAT, "%s: stored pixels overlap at byte %llu", source->name, (unsigned long long)end);
             goto done;
         }
         while (at < end) {

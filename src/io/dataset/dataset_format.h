@@ -70,8 +70,8 @@ enum { DATASET_KIND_TEXT = 64 };
 void dataset_kind(char text[DATASET_KIND_TEXT], uint8_t dtype_code, int dims, const uint32_t size[3]);
 
 /* SHA-256 of what a sample is: numbers, pixels and label, neither names nor compression. */
-void dataset_digest(uint8_t digest[SHA256_BYTES], const struct dataset_row *row, int dims, int channels,
-                    const void *pixels, uint64_t pixel_bytes, const void *label, uint64_t label_bytes);
+void dataset_digest(uint8_t digest[SHA256_BYTES], const struct dataset_row *row, int dims, int channels, const void *pixels,
+                    uint64_t pixel_bytes, const void *label, uint64_t label_bytes);
 /* The content hash is that of the digests in order: begin, one add a sample, sha256_end(). */
 void dataset_hash_begin(struct sha256 *hash, int dims, int channels, int64_t samples);
 static inline void dataset_hash_add(struct sha256 *hash, const uint8_t digest[SHA256_BYTES]) {

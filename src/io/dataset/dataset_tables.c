@@ -71,15 +71,14 @@ static cover_status table_write(struct dataset_writer *writer, struct table *tab
     const uint64_t element = H5Tget_size(table->type);
     hid_t memory = H5Screate_simple(1, (hsize_t[]){elements}, NULL);
     herr_t result = -1;
-    if (memory >= 0 && H5Sselect_hyperslab(table->space, H5S_SELECT_SET, (hsize_t[]){table->written}, NULL,
-                                           (hsize_t[]){elements}, NULL) >= 0)
+    if (memory >= 0 &&
+        H5Sselect_hyperslab(table->space, H5S_SELECT_SET, (hsize_t[]){table->written}, NULL, (hsize_t[]){elements}, NULL) >= 0)
         result = H5Dwrite(table->array, table->type, memory, table->space, H5P_DEFAULT, data);
     if (memory >= 0) H5Sclose(memory);
     if (writer->sink.error) return dataset_refused(writer);
     if (result < 0) return hdf5_fail(COVER_ERROR_INTERNAL, writer->path, "a table cannot be written");
     if (table->written == 0) table->offset = writer->sink.raw_offset;
-    if (writer->sink.raw_offset != table->offset + table->written * element ||
-        writer->sink.raw_bytes != elements * element)
+    if (writer->sink.raw_offset != table->offset + table->written * element || writer->sink.raw_bytes != elements * element)
         return fail(COVER_ERROR_INTERNAL, "%s: a table was not stored in one piece", writer->path);
     table->written += elements;
     if (hash) sha256(data, elements * element, hash);
@@ -113,8 +112,7 @@ cover_status dataset_write_rows(struct dataset_writer *writer) {
             row->name_offset = name_offset;
             name_offset += (uint64_t)row->name_bytes + row->patient_bytes;
         }
-        GO(table_write(writer, &table, page, (uint64_t)rows,
-                       writer->hashes + first / DATASET_PAGE_ROWS * SHA256_BYTES));
+        GO(table_write(writer, &table, page, (uint64_t)rows, writer->hashes + first / DATASET_PAGE_ROWS * SHA256_BYTES));
     }
     writer->directory.rows_offset = table.offset;
 done:
@@ -139,8 +137,7 @@ cover_status dataset_write_names(struct dataset_writer *writer) {
         } parts[] = {{entry.name, entry.row.name_bytes}, {entry.patient, entry.row.patient_bytes}};
         for (int p = 0; p < 2; p++)
             for (size_t at = 0; at < parts[p].bytes;) {
-                const size_t left = parts[p].bytes - at, room = DATASET_PAGE_BYTES - held,
-                             now = left < room ? left : room;
+                const size_t left = parts[p].bytes - at, room = DATASET_PAGE_BYTES - held, now = left < room ? left : room;
                 memcpy(page + held, parts[p].text + at, now);
                 at += now, held += now;
                 if (held < DATASET_PAGE_BYTES) continue;

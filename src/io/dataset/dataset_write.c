@@ -80,8 +80,8 @@ static hid_t create_group(hid_t file, const char *name) {
 }
 
 /* An array (count, [D,] H, W[, C]) below group, one chunk a sample. */
-static hid_t create_array(const struct dataset_writer *writer, hid_t group, const struct dataset_key *kind,
-                          int64_t count, int channels) {
+static hid_t create_array(const struct dataset_writer *writer, hid_t group, const struct dataset_key *kind, int64_t count,
+                          int channels) {
     const int dims = writer->content->dims;
     hsize_t sizes[COVER_MAX_RANK] = {(hsize_t)count}, chunk[COVER_MAX_RANK] = {1};
     const hid_t type = hdf5_type((cover_dtype)dataset_dtype(kind->dtype));
@@ -92,8 +92,7 @@ static hid_t create_array(const struct dataset_writer *writer, hid_t group, cons
     dataset_kind(name, kind->dtype, dims, kind->size);
     hid_t creation = hdf5_plain_dataset_list(), space = H5Screate_simple(axes, sizes, NULL), array = -1;
     if (creation >= 0 && space >= 0 && H5Pset_chunk(creation, axes, chunk) >= 0 &&
-        (H5Tget_size(type) == 1 || H5Pset_shuffle(creation) >= 0) &&
-        H5Pset_deflate(creation, DATASET_DEFLATE_LEVEL) >= 0)
+        (H5Tget_size(type) == 1 || H5Pset_shuffle(creation) >= 0) && H5Pset_deflate(creation, DATASET_DEFLATE_LEVEL) >= 0)
         array = H5Dcreate2(group, name, type, space, H5P_DEFAULT, creation, H5P_DEFAULT);
     if (space >= 0) H5Sclose(space);
     if (creation >= 0) H5Pclose(creation);
@@ -101,8 +100,8 @@ static hid_t create_array(const struct dataset_writer *writer, hid_t group, cons
 }
 
 /* Write samples keys[0..count) of one array as its rows first, first + 1, ...; libhdf5's lock is ours. */
-static cover_status write_chunks(struct dataset_writer *writer, hid_t array, const struct dataset_key *keys,
-                                 int64_t count, int64_t first, bool label) {
+static cover_status write_chunks(struct dataset_writer *writer, hid_t array, const struct dataset_key *keys, int64_t count,
+                                 int64_t first, bool label) {
     const struct dataset_content *content = writer->content;
     for (int64_t i = 0; i < count; i++) {
         const int64_t index = keys[i].index;
@@ -150,8 +149,8 @@ static cover_status write_array(struct dataset_writer *writer, const char *group
     return status;
 }
 
-static cover_status write_arrays(struct dataset_writer *writer, const char *group, const struct dataset_key *keys,
-                                 int64_t count, int channels, bool label) {
+static cover_status write_arrays(struct dataset_writer *writer, const char *group, const struct dataset_key *keys, int64_t count,
+                                 int channels, bool label) {
     for (int64_t first = 0, next; first < count; first = next) {
         for (next = first + 1; next < count && same_array(&keys[first], &keys[next]);) next++;
         TRY(write_array(writer, group, keys + first, next - first, channels, label));
@@ -161,11 +160,9 @@ static cover_status write_arrays(struct dataset_writer *writer, const char *grou
 
 /* After libhdf5 has closed the file: its own structures are in place now. */
 static cover_status hash_rest(struct dataset_writer *writer, struct seal *seal) {
-    const struct source source = {
-        .name = writer->path, .descriptor = writer->sink.descriptor, .bytes = writer->sink.end};
+    const struct source source = {.name = writer->path, .descriptor = writer->sink.descriptor, .bytes = writer->sink.end};
     const int64_t samples = writer->content->samples;
-    struct dataset_extent *extents =
-        memory_alloc(writer->context, (size_t)(samples + writer->labels) * sizeof *extents);
+    struct dataset_extent *extents = memory_alloc(writer->context, (size_t)(samples + writer->labels) * sizeof *extents);
     int64_t count = 0;
     if (!extents) return COVER_ERROR_MEMORY;
     for (int64_t i = 0; i < samples; i++) {
@@ -188,8 +185,8 @@ static cover_status write_seal(const struct dataset_writer *writer, const struct
     return COVER_OK;
 }
 
-cover_status dataset_write(cover_context *context, int descriptor, const char *path,
-                           const struct dataset_content *content, struct dataset_directory *written) {
+cover_status dataset_write(cover_context *context, int descriptor, const char *path, const struct dataset_content *content,
+                           struct dataset_directory *written) {
     cover_status status = COVER_OK, closed = COVER_OK;
     struct dataset_writer writer = {
         .context = context, .path = path, .content = content, .sink = {.descriptor = descriptor}, .file = -1};
@@ -201,10 +198,8 @@ cover_status dataset_write(cover_context *context, int descriptor, const char *p
     const char *const groups[] = {"images", "labels"};
     for (int g = 0; status == COVER_OK && g < 2; g++) {
         hid_t group = create_group(writer.file, groups[g]);
-        if (group < 0)
-            status = hdf5_fail(COVER_ERROR_INTERNAL, path, "a group cannot be created");
-        else
-            H5Gclose(group);
+        if (group < 0) status = hdf5_fail(COVER_ERROR_INTERNAL, path, "a group cannot be created");
+        else H5Gclose(group);
     }
     hdf5_end(&guard);
     if (status != COVER_OK) goto done;

@@ -26,7 +26,7 @@ struct dataset_content {
 
 /* Write to an empty file open for reading and writing; `path` is for messages.  Equal content gives equal bytes.
  * @param[out] written  the directory: content hash, sizes */
-cover_status dataset_write(cover_context *context, int descriptor, const char *path,
-                           const struct dataset_content *content, struct dataset_directory *written);
+cover_status dataset_write(cover_context *context, int descriptor, const char *path, const struct dataset_content *content,
+                           struct dataset_directory *written);
 
 #endif

@@ -49,10 +49,15 @@ static cover_status read_target(void *user, int64_t index, float *target, int ta
 
 struct sample_reader dataset_reader(const cover_dataset *dataset) {
     const struct dataset_directory *d = &dataset->directory;
-    return (struct sample_reader){.count = d->samples, .channels = d->channels,
-                                  .largest = {d->dims, {d->max_size[0], d->max_size[1], d->max_size[2]}}, .read = read_image,
-                                  .name = sample_name, .label = read_label, .target = read_target,
-                                  .ignore = dataset->ignore_label, .user = (void *)(uintptr_t)dataset};
+    return (struct sample_reader){.count = d->samples,
+                                  .channels = d->channels,
+                                  .largest = {d->dims, {d->max_size[0], d->max_size[1], d->max_size[2]}},
+                                  .read = read_image,
+                                  .name = sample_name,
+                                  .label = read_label,
+                                  .target = read_target,
+                                  .ignore = dataset->ignore_label,
+                                  .user = (void *)(uintptr_t)dataset};
 }
 
 cover_status dataset_rules(struct image_rules *rules, const cover_dataset *dataset) {

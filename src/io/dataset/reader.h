@@ -3,8 +3,8 @@
 #define COVER_DATASET_READER_H
 
 #include "core/method/reader.h"
-#include "io/image/image_rules.h"
 #include "dataset.h"
+#include "io/image/image_rules.h"
 
 struct sample_reader dataset_reader(const cover_dataset *dataset);
 /* dims is the dataset's. */

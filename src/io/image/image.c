@@ -56,16 +56,14 @@ static cover_status unknown_content(const struct image_source *source) {
     char known[128] = "";
     size_t length = 0;
     for (int i = 0; image_formats[i]; i++)
-        length +=
-            (size_t)snprintf(known + length, sizeof known - length, "%s%s", i ? ", " : "", image_formats[i]->name);
+        length += (size_t)snprintf(known + length, sizeof known - length, "%s%s", i ? ", " : "", image_formats[i]->name);
     const struct image_format *named = image_format_of(source->path);
-    if (named)
-        return fail(COVER_ERROR_FORMAT, "its name says %s, but its content is not; known are %s", named->name, known);
+    if (named) return fail(COVER_ERROR_FORMAT, "its name says %s, but its content is not; known are %s", named->name, known);
     return fail(COVER_ERROR_UNSUPPORTED, "not an image that is known here (%s); convert it to one of them", known);
 }
 
-cover_status image_decode(struct image *image, cover_context *context, const char *path, const uint8_t *bytes,
-                          size_t count, uint64_t limit_bytes) {
+cover_status image_decode(struct image *image, cover_context *context, const char *path, const uint8_t *bytes, size_t count,
+                          uint64_t limit_bytes) {
     const struct image_source source = {context, path, bytes, count, limit_bytes ? limit_bytes : DEFAULT_LIMIT, false};
     if (count == 0) return fail(COVER_ERROR_FORMAT, "%s: the file is empty", path);
     const struct image_format *format = NULL;
@@ -127,8 +125,8 @@ cover_status image_allocate(struct image *image, const struct image_source *sour
     if (!fits || (uint64_t)total > source->limit_bytes || (uint64_t)total > SIZE_MAX)
         return fail(COVER_ERROR_MEMORY,
                     "%lld x %lld x %lld (D, H, W) with %d channels of %s would take more than the limit of %llu bytes",
-                    (long long)size[0], (long long)size[1], (long long)size[2], image->channels,
-                    cover_dtype_name(image->dtype), (unsigned long long)source->limit_bytes);
+                    (long long)size[0], (long long)size[1], (long long)size[2], image->channels, cover_dtype_name(image->dtype),
+                    (unsigned long long)source->limit_bytes);
     image->data = memory_alloc(source->context, (size_t)total);
     if (!image->data) return COVER_ERROR_MEMORY;
     *bytes = (size_t)total;

@@ -8,11 +8,11 @@
 #include <libcover/tensor.h>
 
 struct image {
-    cover_dtype dtype; /* COVER_U8, COVER_U16 or COVER_F32 (other types are converted to F32; scl_slope is applied) */
-    int dims;          /* 2 or 3 */
-    int channels;      /* 1 or 3, or the volumes of a 4-D NIfTI file, at most IMAGE_MOST_CHANNELS; alpha is dropped,
+    cover_dtype dtype;    /* COVER_U8, COVER_U16 or COVER_F32 (other types are converted to F32; scl_slope is applied) */
+    int dims;             /* 2 or 3 */
+    int channels;         /* 1 or 3, or the volumes of a 4-D NIfTI file, at most IMAGE_MOST_CHANNELS; alpha is dropped,
                           palettes are resolved (grey palettes give 1 channel) */
-    int64_t size[3];   /* D, H, W; D = 1 in 2D */
+    int64_t size[3];      /* D, H, W; D = 1 in 2D */
     double spacing_mm[3]; /* D, H, W order; 0 = not known */
     double affine[12];    /* voxel (x, y, z) to world, 3x4 rows, RAS mm; all 0 = not known */
     void *data;           /* channels last, D, H, W, C */
@@ -61,8 +61,8 @@ bool image_same_place(const struct image *a, const struct image *b, double corne
  * the same place within a tenth of a voxel; `what` names the other one. */
 cover_status image_check_place(const struct image *image, const struct image *other, const char *what);
 /* The same as image_read() from memory; path is the name in messages. */
-cover_status image_decode(struct image *image, cover_context *context, const char *path, const uint8_t *bytes,
-                          size_t count, uint64_t limit_bytes);
+cover_status image_decode(struct image *image, cover_context *context, const char *path, const uint8_t *bytes, size_t count,
+                          uint64_t limit_bytes);
 void image_free(struct image *image, cover_context *context);
 
 /* For readers.  Allocate image->data for its dtype, size and channels, all checked, and put its bytes in *bytes. */
@@ -80,8 +80,8 @@ cover_status png_encode(cover_context *context, uint8_t **bytes, size_t *count, 
  * (2 components where D = 1, else 3), written as 5-D NIfTI, intent 1007, x y z in mm, LPS, as ITK and ANTs read it.
  * An affine of zeros (a PNG, or NIfTI without qform and sform) means ITK's frame for such images: axes along L, P, S,
  * origin 0, spacing_mm where it is known and 1 mm where not; so the field fits that image as ITK reads it. */
-cover_status nifti_write(cover_context *context, const char *path, const float *values, const int64_t size[3],
-                         int components, const double spacing_mm[3], const double affine[12]);
+cover_status nifti_write(cover_context *context, const char *path, const float *values, const int64_t size[3], int components,
+                         const double spacing_mm[3], const double affine[12]);
 /* The write_label of the formats whose writers are files of their own. */
 cover_status nifti_write_label(cover_context *context, const char *path, const struct image *label, const char *like);
 cover_status tiff_write_label(cover_context *context, const char *path, const struct image *label, const char *like);

@@ -29,7 +29,8 @@ bool image_place_known(const struct image *image) {
 bool image_same_place(const struct image *a, const struct image *b, double corner_a[3], double corner_b[3]) {
     double voxel = INFINITY, worst = -1;
     if (!image_place_known(a) || !image_place_known(b)) return true;
-    for (int axis = 0; axis < 3; axis++) voxel = fmin(voxel, hypot(hypot(a->affine[axis], a->affine[4 + axis]), a->affine[8 + axis]));
+    for (int axis = 0; axis < 3; axis++)
+        voxel = fmin(voxel, hypot(hypot(a->affine[axis], a->affine[4 + axis]), a->affine[8 + axis]));
     for (int corner = 0; corner < 8; corner++) {
         double place_a[3], place_b[3], distance = 0;
         place_of(place_a, a->affine, a, corner);
@@ -46,23 +47,21 @@ bool image_same_place(const struct image *a, const struct image *b, double corne
 cover_status image_check_place(const struct image *image, const struct image *other, const char *what) {
     double a[3] = {0}, b[3] = {0};
     if (image_same_place(image, other, a, b)) return COVER_OK;
-    return fail(
-        COVER_ERROR_SHAPE,
-        "%s lies elsewhere: its corner is at (%g, %g, %g) mm, that of the image at (%g, %g, %g) mm (spacing D, H, W "
-        "%g, %g, %g and %g, %g, %g mm); resample it, or correct its header",
-        what, b[0], b[1], b[2], a[0], a[1], a[2], other->spacing_mm[0], other->spacing_mm[1], other->spacing_mm[2],
-        image->spacing_mm[0], image->spacing_mm[1], image->spacing_mm[2]);
+    return fail(COVER_ERROR_SHAPE,
+                "%s lies elsewhere: its corner is at (%g, %g, %g) mm, that of the image at (%g, %g, %g) mm (spacing D, H, W "
+                "%g, %g, %g and %g, %g, %g mm); resample it, or correct its header",
+                what, b[0], b[1], b[2], a[0], a[1], a[2], other->spacing_mm[0], other->spacing_mm[1], other->spacing_mm[2],
+                image->spacing_mm[0], image->spacing_mm[1], image->spacing_mm[2]);
 }
 
 /* ---- channels */
 
 /* Put `part` behind the channels of `whole`. */
-static cover_status add_channels(struct image *whole, const struct image *part, cover_context *context,
-                                 const char *path) {
+static cover_status add_channels(struct image *whole, const struct image *part, cover_context *context, const char *path) {
     if (memcmp(whole->size, part->size, sizeof whole->size) != 0)
         return fail(COVER_ERROR_SHAPE, "%s is %lldx%lldx%lld, but the channels before it are %lldx%lldx%lld", path,
-                    (long long)part->size[0], (long long)part->size[1], (long long)part->size[2],
-                    (long long)whole->size[0], (long long)whole->size[1], (long long)whole->size[2]);
+                    (long long)part->size[0], (long long)part->size[1], (long long)part->size[2], (long long)whole->size[0],
+                    (long long)whole->size[1], (long long)whole->size[2]);
     TRY(image_check_place(whole, part, path));
     struct image both = *whole;
     both.dtype = whole->dtype == part->dtype ? whole->dtype : COVER_F32;

@@ -23,8 +23,7 @@ static cover_status check_finite(const struct image *image) {
     int64_t bad = 0;
     for (int64_t i = 0, n = values_of(image); i < n; i++) bad += !isfinite(values[i]);
     if (bad == 0) return COVER_OK;
-    return fail(COVER_ERROR_NUMERIC, "%lld of %lld values are NaN or infinite", (long long)bad,
-                (long long)values_of(image));
+    return fail(COVER_ERROR_NUMERIC, "%lld of %lld values are NaN or infinite", (long long)bad, (long long)values_of(image));
 }
 
 /* Grey = (299 R + 587 G + 114 B) / 1000 (ITU-R BT.601), rounded half up for integers. */
@@ -32,17 +31,13 @@ static cover_status to_grey(struct image *image) {
     const int64_t pixels = pixels_of(image);
     if (image->channels == 1) return COVER_OK;
     if (image->channels != 3)
-        return fail(COVER_ERROR_SHAPE, "%d channels cannot be made grey; leave the channels option out",
-                    image->channels);
+        return fail(COVER_ERROR_SHAPE, "%d channels cannot be made grey; leave the channels option out", image->channels);
     for (int64_t i = 0; i < pixels; i++) { /* in place: pixel i moves to or before its old place */
         const double grey =
             (299 * value_at(image, 3 * i) + 587 * value_at(image, 3 * i + 1) + 114 * value_at(image, 3 * i + 2)) / 1000;
-        if (image->dtype == COVER_U8)
-            ((uint8_t *)image->data)[i] = (uint8_t)(grey + 0.5);
-        else if (image->dtype == COVER_U16)
-            ((uint16_t *)image->data)[i] = (uint16_t)(grey + 0.5);
-        else
-            ((float *)image->data)[i] = (float)grey;
+        if (image->dtype == COVER_U8) ((uint8_t *)image->data)[i] = (uint8_t)(grey + 0.5);
+        else if (image->dtype == COVER_U16) ((uint16_t *)image->data)[i] = (uint16_t)(grey + 0.5);
+        else ((float *)image->data)[i] = (float)grey;
     }
     image->channels = 1;
     return COVER_OK;
@@ -54,8 +49,7 @@ static cover_status to_rgb(struct image *image, cover_context *context) {
     int64_t bytes;
     if (image->channels == 3) return COVER_OK;
     if (image->channels != 1)
-        return fail(COVER_ERROR_SHAPE, "%d channels cannot be made RGB; leave the channels option out",
-                    image->channels);
+        return fail(COVER_ERROR_SHAPE, "%d channels cannot be made RGB; leave the channels option out", image->channels);
     if (!multiply(pixels, 3 * (int64_t)element, &bytes)) return fail(COVER_ERROR_SHAPE, "too large for three channels");
     char *data = memory_alloc(context, (size_t)bytes);
     if (!data) return COVER_ERROR_MEMORY;
@@ -92,8 +86,7 @@ cover_status image_rules_size(const struct image_rules *rules, const struct imag
 
 /* ---- all of it */
 
-cover_status image_rules_apply(const struct image_rules *rules, cover_context *context, struct image *image,
-                               struct image *label) {
+cover_status image_rules_apply(const struct image_rules *rules, cover_context *context, struct image *image, struct image *label) {
     int64_t size[3];
     TRY(check_dims(image, rules->dims));
     TRY(check_finite(image));
@@ -121,30 +114,28 @@ cover_status image_rules_check(const struct image_rules *rules, const char *wher
     if (rules->dims != 0 && rules->dims != 2 && rules->dims != 3)
         return fail(COVER_ERROR_ARGUMENT, "%s: dims is %d; use 2, 3, or 0 for what the files are", where, rules->dims);
     if (rules->channels != 0 && rules->channels != 1 && rules->channels != 3)
-        return fail(COVER_ERROR_ARGUMENT, "%s: channels is %d; use 1 (grey), 3 (RGB), or 0 for what the files are",
-                    where, rules->channels);
+        return fail(COVER_ERROR_ARGUMENT, "%s: channels is %d; use 1 (grey), 3 (RGB), or 0 for what the files are", where,
+                    rules->channels);
     bool sized = false, spaced = false;
     for (int a = 0; a < 3; a++) {
         if (rules->size[a] < 0 || rules->size[a] > 1 << 24)
-            return fail(COVER_ERROR_ARGUMENT, "%s: size along %c is %lld; use 1..16777216, or 0 to keep it", where,
-                        "DHW"[a], (long long)rules -> size[a]);
+            return fail(COVER_ERROR_ARGUMENT, "%s: size along %c is %lld; use 1..16777216, or 0 to keep it", where, "DHW"[a],
+                        (long long)rules -> size[a]);
         if (!isfinite(rules->spacing_mm[a]) || rules->spacing_mm[a] < 0)
-            return fail(COVER_ERROR_ARGUMENT, "%s: spacing along %c is %g mm; use a positive number, or 0 to keep it",
-                        where, "DHW"[a], rules -> spacing_mm[a]);
+            return fail(COVER_ERROR_ARGUMENT, "%s: spacing along %c is %g mm; use a positive number, or 0 to keep it", where,
+                        "DHW"[a], rules -> spacing_mm[a]);
         sized = sized || rules->size[a] > 0, spaced = spaced || rules->spacing_mm[a] > 0;
     }
-    if (sized && spaced)
-        return fail(COVER_ERROR_ARGUMENT, "%s: size and spacing were both given; use one of them", where);
+    if (sized && spaced) return fail(COVER_ERROR_ARGUMENT, "%s: size and spacing were both given; use one of them", where);
     const double *window = rules->window, *percentile = rules->percentile;
     const bool windowed = window[0] != 0 || window[1] != 0, cut = percentile[0] != 0 || percentile[1] != 0;
     if (windowed && !(isfinite(window[0]) && isfinite(window[1]) && window[0] < window[1]))
-        return fail(COVER_ERROR_ARGUMENT, "%s: window %g..%g; the first number must be below the second", where,
-                    window[0], window[1]);
+        return fail(COVER_ERROR_ARGUMENT, "%s: window %g..%g; the first number must be below the second", where, window[0],
+                    window[1]);
     if (cut && !(percentile[0] >= 0 && percentile[0] < percentile[1] && percentile[1] <= 100))
-        return fail(COVER_ERROR_ARGUMENT, "%s: percentiles %g..%g; use rising numbers from 0 to 100", where,
-                    percentile[0], percentile[1]);
-    if (windowed && cut)
-        return fail(COVER_ERROR_ARGUMENT, "%s: window and percentile were both given; use one of them", where);
+        return fail(COVER_ERROR_ARGUMENT, "%s: percentiles %g..%g; use rising numbers from 0 to 100", where, percentile[0],
+                    percentile[1]);
+    if (windowed && cut) return fail(COVER_ERROR_ARGUMENT, "%s: window and percentile were both given; use one of them", where);
     return COVER_OK;
 }
 
@@ -180,21 +171,14 @@ cover_status image_rules_read(struct image_rules *rules, const json_t *object, c
     double size[3];
     const char *wrong = NULL;
     *rules = (struct image_rules){0};
-    if (!json_is_integer(dims) || json_integer_value(dims) != (int)json_integer_value(dims))
-        wrong = "dims";
-    else if (!json_is_integer(channels) || json_integer_value(channels) != (int)json_integer_value(channels))
-        wrong = "channels";
-    else if (!read_numbers(size, object, "size", 3) || !(fabs(size[0]) + fabs(size[1]) + fabs(size[2]) <= 1e9))
-        wrong = "size";
-    else if (!read_numbers(rules->spacing_mm, object, "spacing_mm", 3))
-        wrong = "spacing_mm";
-    else if (!read_numbers(rules->window, object, "window", 2))
-        wrong = "window";
-    else if (!read_numbers(rules->percentile, object, "percentile", 2))
-        wrong = "percentile";
+    if (!json_is_integer(dims) || json_integer_value(dims) != (int)json_integer_value(dims)) wrong = "dims";
+    else if (!json_is_integer(channels) || json_integer_value(channels) != (int)json_integer_value(channels)) wrong = "channels";
+    else if (!read_numbers(size, object, "size", 3) || !(fabs(size[0]) + fabs(size[1]) + fabs(size[2]) <= 1e9)) wrong = "size";
+    else if (!read_numbers(rules->spacing_mm, object, "spacing_mm", 3)) wrong = "spacing_mm";
+    else if (!read_numbers(rules->window, object, "window", 2)) wrong = "window";
+    else if (!read_numbers(rules->percentile, object, "percentile", 2)) wrong = "percentile";
     if (wrong)
-        return fail(COVER_ERROR_FORMAT, "%s: \"%s\" of its image rules is missing or no number of the right form",
-                    where, wrong);
+        return fail(COVER_ERROR_FORMAT, "%s: \"%s\" of its image rules is missing or no number of the right form", where, wrong);
     rules->dims = (int)json_integer_value(dims), rules->channels = (int)json_integer_value(channels);
     for (int a = 0; a < 3; a++) rules->size[a] = (int64_t)size[a];
     const cover_status status = image_rules_check(rules, where);

@@ -25,8 +25,7 @@ cover_status image_rules_check(const struct image_rules *rules, const char *wher
 
 /* Apply them in the order of docs/dataset.md; a label map (one channel, of the image's size; may be NULL) is resampled
  * along.  On failure the error text is the reason, without the path, and both images can still be freed. */
-cover_status image_rules_apply(const struct image_rules *rules, cover_context *context, struct image *image,
-                               struct image *label);
+cover_status image_rules_apply(const struct image_rules *rules, cover_context *context, struct image *image, struct image *label);
 /* The grid that an image of this size and spacing is resampled to. */
 cover_status image_rules_size(const struct image_rules *rules, const struct image *image, int64_t size[3]);
 

@@ -81,8 +81,7 @@ static cover_status set_colours(struct jpeg_decompress_struct *jpeg, struct imag
     case JCS_YCCK:
         return fail(COVER_ERROR_UNSUPPORTED, "a CMYK (print) JPEG; convert it to grey or RGB");
     default:
-        return fail(COVER_ERROR_UNSUPPORTED, "a JPEG of %d components; convert it to grey or RGB",
-                    jpeg->num_components);
+        return fail(COVER_ERROR_UNSUPPORTED, "a JPEG of %d components; convert it to grey or RGB", jpeg->num_components);
     }
 }
 
@@ -98,8 +97,8 @@ static cover_status decode(struct jpeg_job *job, struct image *image, const stru
     jpeg_read_header(jpeg, TRUE);
     TRY(set_colours(jpeg, image));
     if ((uint64_t)jpeg->image_width * jpeg->image_height / PIXELS_A_BYTE > source->count)
-        return fail(COVER_ERROR_FORMAT, "the frame header says %u x %u pixels, which %zu bytes cannot hold",
-                    jpeg->image_width, jpeg->image_height, source->count);
+        return fail(COVER_ERROR_FORMAT, "the frame header says %u x %u pixels, which %zu bytes cannot hold", jpeg->image_width,
+                    jpeg->image_height, source->count);
     image->dtype = COVER_U8;
     image->size[0] = 1, image->size[1] = jpeg->image_height, image->size[2] = jpeg->image_width;
     size_t bytes;
@@ -131,5 +130,4 @@ static cover_status read_jpeg(struct image *image, const struct image_source *so
     return status;
 }
 
-const struct image_format jpeg_format = {
-    .name = "JPEG", .extensions = ".jpg .jpeg", .detect = detect, .read = read_jpeg};
+const struct image_format jpeg_format = {.name = "JPEG", .extensions = ".jpg .jpeg", .detect = detect, .read = read_jpeg};

@@ -2,8 +2,8 @@
  * The file's order is x fastest, which is our D, H, W as it stands.  A fourth dimension (or the fifth, of vectors)
  * gives channels.  Header before voxels, sizes before memory.  A row of image_formats. */
 #include "image.h"
-#include "nifti_header.h"
 #include "io/bytes/stream.h"
+#include "nifti_header.h"
 
 #include <math.h>
 #include <string.h>
@@ -63,8 +63,7 @@ static cover_status read_sizes(struct image *image, struct voxels *voxels, const
         }
     }
     image->dims = image->size[0] > 1 ? 3 : 2;
-    for (int axis = 0; axis < 3; axis++)
-        image->spacing_mm[2 - axis] = axis < (int)rank ? nifti_spacing(header, axis) : 0;
+    for (int axis = 0; axis < 3; axis++) image->spacing_mm[2 - axis] = axis < (int)rank ? nifti_spacing(header, axis) : 0;
     return COVER_OK;
 }
 
@@ -106,12 +105,11 @@ static cover_status find_voxels(struct voxels *voxels, const struct image *image
                 multiply(needed, voxels->count, &needed);
     uint64_t left = stream_most_left(stream), skipped = (uint64_t)offset - stream->position;
     if (!fits || skipped > left || (uint64_t)needed > left - skipped)
-        return fail(
-            COVER_ERROR_FORMAT,
-            "dim says %lld x %lld x %lld voxels (x, y, z) of %s, %d to a place, from byte %.0f on, but the file "
-            "has only %zu bytes%s; it is truncated or damaged",
-            (long long)size[2], (long long)size[1], (long long)size[0], voxels->datatype->name, voxels->planes, offset,
-            stream->count, stream->gzip ? ", compressed" : "");
+        return fail(COVER_ERROR_FORMAT,
+                    "dim says %lld x %lld x %lld voxels (x, y, z) of %s, %d to a place, from byte %.0f on, but the file "
+                    "has only %zu bytes%s; it is truncated or damaged",
+                    (long long)size[2], (long long)size[1], (long long)size[0], voxels->datatype->name, voxels->planes, offset,
+                    stream->count, stream->gzip ? ", compressed" : "");
     return stream_skip(stream, skipped);
 }
 
@@ -131,13 +129,10 @@ static cover_status read_volume(struct image *image, const struct voxels *voxels
         TRY(stream_read(stream, raw, samples * sample_bytes(type)));
         if (voxels->swapped) samples_swap(raw, sample_bytes(type), samples);
         void *target = in_place ? to : ours;
-        if (image->dtype != COVER_F32)
-            samples_copy(target, raw, type, samples);
-        else
-            samples_to_float(target, raw, type, samples, voxels->slope, voxels->intercept);
+        if (image->dtype != COVER_F32) samples_copy(target, raw, type, samples);
+        else samples_to_float(target, raw, type, samples, voxels->slope, voxels->intercept);
         if (!in_place)
-            for (size_t i = 0; i < piece; i++)
-                memcpy(to + i * voxel_bytes, ours + i * components * element, kept_bytes);
+            for (size_t i = 0; i < piece; i++) memcpy(to + i * voxel_bytes, ours + i * components * element, kept_bytes);
         to += piece * voxel_bytes;
         done += (int64_t)piece;
     }
@@ -169,5 +164,4 @@ static cover_status read_nifti(struct image *image, const struct image_source *s
 }
 
 const struct image_format nifti_format = {
-    .name = "NIfTI", .extensions = ".nii .nii.gz", .detect = detect, .read = read_nifti,
-    .write_label = nifti_write_label};
+    .name = "NIfTI", .extensions = ".nii .nii.gz", .detect = detect, .read = read_nifti, .write_label = nifti_write_label};

@@ -55,9 +55,8 @@ cover_status nifti_header_read(struct nifti_header *header, struct stream *strea
     if (header->version == 1 ? memcmp(magic, magic1, 4) == 0 : memcmp(magic, magic2, 8) == 0) return COVER_OK;
     if (memcmp(magic, "ni1", 4) == 0 || memcmp(magic, "ni2", 4) == 0)
         return fail(COVER_ERROR_UNSUPPORTED, "the header of a .hdr/.img pair; convert the pair to one .nii file");
-    return fail(COVER_ERROR_FORMAT,
-                "no NIfTI magic (n+1 or n+2): ANALYZE 7.5, which says too little about its geometry, "
-                "or damaged; convert it to .nii");
+    return fail(COVER_ERROR_FORMAT, "no NIfTI magic (n+1 or n+2): ANALYZE 7.5, which says too little about its geometry, "
+                                    "or damaged; convert it to .nii");
 }
 
 double nifti_get(const struct nifti_header *header, enum nifti_field field, int index) {
@@ -129,12 +128,11 @@ cover_status nifti_affine(const struct nifti_header *header, double affine[12]) 
     memset(affine, 0, 12 * sizeof *affine);
     if (nifti_get(header, NIFTI_SFORM_CODE, 0) > 0)
         for (int i = 0; i < 12; i++) affine[i] = nifti_get(header, NIFTI_SROW, i);
-    else if (nifti_get(header, NIFTI_QFORM_CODE, 0) > 0)
-        TRY(affine_of_qform(header, affine));
+    else if (nifti_get(header, NIFTI_QFORM_CODE, 0) > 0) TRY(affine_of_qform(header, affine));
     for (int i = 0; i < 12; i++) {
         if (!isfinite(affine[i]))
-            return fail(COVER_ERROR_FORMAT, "element %d of the affine (sform or qform) is %g; the geometry is damaged",
-                        i, affine[i]);
+            return fail(COVER_ERROR_FORMAT, "element %d of the affine (sform or qform) is %g; the geometry is damaged", i,
+                        affine[i]);
         affine[i] *= unit_mm(header);
     }
     return COVER_OK;

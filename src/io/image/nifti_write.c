@@ -4,9 +4,9 @@
 #include "image.h"
 
 #include "core/base/files.h"
-#include "nifti_header.h"
 #include "io/bytes/source.h"
 #include "io/bytes/stream.h"
+#include "nifti_header.h"
 
 #include <math.h>
 #include <string.h>
@@ -22,9 +22,7 @@ struct writer {
     z_stream deflater;
 };
 
-static void *zlib_allocate(void *context, unsigned items, unsigned bytes) {
-    return memory_alloc(context, (size_t)items * bytes);
-}
+static void *zlib_allocate(void *context, unsigned items, unsigned bytes) { return memory_alloc(context, (size_t)items * bytes); }
 static void zlib_release(void *context, void *memory) { memory_free(context, memory); }
 
 static cover_status writer_begin(struct writer *writer, cover_context *context, const char *path) {
@@ -68,8 +66,7 @@ static void geometry(double world[12], double step[3], const double spacing_mm[3
     for (int axis = 0; axis < 3; axis++) {
         double spacing = spacing_mm && spacing_mm[2 - axis] > 0 ? spacing_mm[2 - axis] : 1;
         if (!known) world[5 * axis] = axis < 2 ? -spacing : spacing;
-        step[axis] =
-            sqrt(world[axis] * world[axis] + world[4 + axis] * world[4 + axis] + world[8 + axis] * world[8 + axis]);
+        step[axis] = sqrt(world[axis] * world[axis] + world[4 + axis] * world[4 + axis] + world[8 + axis] * world[8 + axis]);
     }
 }
 
@@ -79,8 +76,8 @@ struct contents {
     int datatype, bits;
 };
 
-static void fill_header(struct nifti_header *header, const int64_t size[3], const struct contents *contents,
-                        const double world[12], const double step[3]) {
+static void fill_header(struct nifti_header *header, const int64_t size[3], const struct contents *contents, const double world[12],
+                        const double step[3]) {
     *header = (struct nifti_header){.version = 1};
     memcpy(header->bytes, &(int32_t){NIFTI_HEADER_1}, 4);
     memcpy(header->bytes + 344, "n+1", 4);
@@ -143,8 +140,8 @@ static cover_status check_size(const char *path, const int64_t size[3]) {
     return COVER_OK;
 }
 
-cover_status nifti_write(cover_context *context, const char *path, const float *values, const int64_t size[3],
-                         int components, const double spacing_mm[3], const double affine[12]) {
+cover_status nifti_write(cover_context *context, const char *path, const float *values, const int64_t size[3], int components,
+                         const double spacing_mm[3], const double affine[12]) {
     TRY(check_size(path, size));
     if (components && components != (size[0] > 1 ? 3 : 2))
         return fail(COVER_ERROR_SHAPE, "%s: a displacement field of %d components in %d dimensions", path, components,
@@ -184,7 +181,7 @@ static void copy_geometry(struct nifti_header *header, const struct nifti_header
     static const struct {
         enum nifti_field field;
         int count;
-    } fields[] = {{NIFTI_PIXDIM, 4}, {NIFTI_UNITS, 1},   {NIFTI_QFORM_CODE, 1}, {NIFTI_SFORM_CODE, 1},
+    } fields[] = {{NIFTI_PIXDIM, 4},  {NIFTI_UNITS, 1},   {NIFTI_QFORM_CODE, 1}, {NIFTI_SFORM_CODE, 1},
                   {NIFTI_QUATERN, 3}, {NIFTI_QOFFSET, 3}, {NIFTI_SROW, 12}};
     for (size_t f = 0; f < sizeof fields / sizeof *fields; f++)
         for (int i = 0; i < fields[f].count; i++) nifti_put(header, fields[f].field, i, nifti_get(like, fields[f].field, i));

@@ -73,14 +73,12 @@ static bool palette_is_grey(const png_color *palette, int entries) {
 
 /* Replace indices by colours.  The indices lie in the last bytes of `pixels`, so that going forwards a colour never
  * overwrites an index that is still to be read. */
-static cover_status resolve_palette(uint8_t *pixels, size_t count, int channels, const png_color *palette,
-                                    int entries) {
+static cover_status resolve_palette(uint8_t *pixels, size_t count, int channels, const png_color *palette, int entries) {
     const uint8_t *indices = pixels + (size_t)(channels - 1) * count;
     for (size_t i = 0; i < count; i++) {
         int index = indices[i];
         if (index >= entries)
-            return fail(COVER_ERROR_FORMAT, "damaged PNG: pixel %zu has colour %d of a palette of %d", i, index,
-                        entries);
+            return fail(COVER_ERROR_FORMAT, "damaged PNG: pixel %zu has colour %d of a palette of %d", i, index, entries);
         const png_color colour = palette[index];
         uint8_t *to = pixels + i * (size_t)channels;
         to[0] = colour.red;
@@ -144,15 +142,13 @@ static cover_status decode(struct png_job *job, struct image *image) {
 
 static cover_status read_png(struct image *image, const struct image_source *source) {
     struct png_job job = {.context = source->context, .source = source};
-    job.png =
-        png_create_read_struct_2(PNG_LIBPNG_VER_STRING, &job, on_error, on_warning, &job, png_allocate, png_release);
+    job.png = png_create_read_struct_2(PNG_LIBPNG_VER_STRING, &job, on_error, on_warning, &job, png_allocate, png_release);
     job.info = job.png ? png_create_info_struct(job.png) : NULL;
     cover_status status = job.info ? decode(&job, image) : fail(COVER_ERROR_MEMORY, "libpng could not start");
     png_destroy_read_struct(&job.png, &job.info, NULL);
     if (status != COVER_OK) image_free(image, source->context);
     return status;
 }
-
 
 static void write_bytes(png_structp png, png_bytep from, size_t bytes) {
     struct png_job *job = png_get_io_ptr(png);
@@ -175,8 +171,8 @@ static cover_status encode(struct png_job *job, const uint8_t *pixels, int64_t h
     png_set_write_fn(png, job, write_bytes, flush_bytes);
     png_set_user_limits(png, PNG_UINT_31_MAX, PNG_UINT_31_MAX);
     png_set_IHDR(png, job->info, (png_uint_32)width, (png_uint_32)height, bits,
-                 channels == 3 ? PNG_COLOR_TYPE_RGB : PNG_COLOR_TYPE_GRAY, PNG_INTERLACE_NONE,
-                 PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
+                 channels == 3 ? PNG_COLOR_TYPE_RGB : PNG_COLOR_TYPE_GRAY, PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_DEFAULT,
+                 PNG_FILTER_TYPE_DEFAULT);
     png_write_info(png, job->info);
     if (bits == 16 && native_is_little()) png_set_swap(png);
     for (int64_t y = 0; y < height; y++) png_write_row(png, pixels + y * width * channels * (bits / 8));
@@ -187,14 +183,12 @@ static cover_status encode(struct png_job *job, const uint8_t *pixels, int64_t h
 static cover_status encode_all(cover_context *context, uint8_t **bytes, size_t *count, const uint8_t *pixels, int64_t height,
                                int64_t width, int channels, int bits) {
     if (height < 1 || width < 1 || height > PNG_UINT_31_MAX || width > PNG_UINT_31_MAX / 3)
-        return fail(COVER_ERROR_SHAPE, "png: %lld x %lld pixels cannot be written", (long long)height,
-                    (long long)width);
+        return fail(COVER_ERROR_SHAPE, "png: %lld x %lld pixels cannot be written", (long long)height, (long long)width);
     struct png_job job = {.context = context};
-    job.png =
-        png_create_write_struct_2(PNG_LIBPNG_VER_STRING, &job, on_error, on_warning, &job, png_allocate, png_release);
+    job.png = png_create_write_struct_2(PNG_LIBPNG_VER_STRING, &job, on_error, on_warning, &job, png_allocate, png_release);
     job.info = job.png ? png_create_info_struct(job.png) : NULL;
-    cover_status status = job.info ? encode(&job, pixels, height, width, channels, bits)
-                                   : fail(COVER_ERROR_MEMORY, "png: libpng could not start");
+    cover_status status =
+        job.info ? encode(&job, pixels, height, width, channels, bits) : fail(COVER_ERROR_MEMORY, "png: libpng could not start");
     png_destroy_write_struct(&job.png, &job.info);
     if (status != COVER_OK) {
         memory_free(context, job.written);
@@ -206,8 +200,7 @@ static cover_status encode_all(cover_context *context, uint8_t **bytes, size_t *
 
 cover_status png_encode(cover_context *context, uint8_t **bytes, size_t *count, const uint8_t *pixels, int64_t height,
                         int64_t width, int channels) {
-    if (channels != 1 && channels != 3)
-        return fail(COVER_ERROR_ARGUMENT, "png: %d channels; 1 or 3 are written", channels);
+    if (channels != 1 && channels != 3) return fail(COVER_ERROR_ARGUMENT, "png: %d channels; 1 or 3 are written", channels);
     return encode_all(context, bytes, count, pixels, height, width, channels, 8);
 }
 

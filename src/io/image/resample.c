@@ -54,8 +54,7 @@ static cover_status weights_create(struct weights *weights, cover_context *conte
 }
 
 /* (outer, n, inner) becomes (outer, m, inner). */
-static void apply(float *to, const float *from, const struct weights *weights, int64_t outer, int64_t n, int64_t m,
-                  int64_t inner) {
+static void apply(float *to, const float *from, const struct weights *weights, int64_t outer, int64_t n, int64_t m, int64_t inner) {
     for (int64_t o = 0; o < outer; o++)
         for (int64_t i = 0; i < m; i++) {
             float *restrict row = to + (o * m + i) * inner;
@@ -76,9 +75,9 @@ static cover_status check(const struct image *image, const int64_t size[3]) {
     for (int a = 0; a < 3; a++) {
         const int64_t larger = size[a] > image->size[a] ? size[a] : image->size[a];
         if (size[a] < 1 || !multiply(bytes, larger, &bytes))
-            return fail(COVER_ERROR_SHAPE, "%lld x %lld x %lld cannot become %lld x %lld x %lld",
-                        (long long)image->size[0], (long long)image->size[1], (long long)image->size[2],
-                        (long long)size[0], (long long)size[1], (long long)size[2]);
+            return fail(COVER_ERROR_SHAPE, "%lld x %lld x %lld cannot become %lld x %lld x %lld", (long long)image->size[0],
+                        (long long)image->size[1], (long long)image->size[2], (long long)size[0], (long long)size[1],
+                        (long long)size[2]);
     }
     return COVER_OK;
 }

@@ -68,8 +68,8 @@ static bool detect(const uint8_t *head, size_t bytes) {
 
 /* Strips or tiles of one page into `pixels`, in the file's own orientation.  `encoded` takes one strip or tile, `row`
  * one of its rows in our type. */
-static cover_status read_pieces(TIFF *tiff, struct client *client, const struct tiff_page *page, uint8_t *pixels,
-                                uint8_t *encoded, uint8_t *row) {
+static cover_status read_pieces(TIFF *tiff, struct client *client, const struct tiff_page *page, uint8_t *pixels, uint8_t *encoded,
+                                uint8_t *row) {
     const size_t pixel_bytes = cover_dtype_bytes(page->dtype) * (size_t)page->channels;
     const uint32_t across = (page->width - 1) / page->piece_width + 1;
     const uint32_t down = (page->height - 1) / page->piece_height + 1;
@@ -81,12 +81,12 @@ static cover_status read_pieces(TIFF *tiff, struct client *client, const struct 
             uint32_t rows = page->height - y < page->piece_height ? page->height - y : page->piece_height;
             uint32_t index = (uint32_t)(i + plane * (uint64_t)across * down);
             tmsize_t want = (tmsize_t)(page->row_bytes * (page->tiled ? page->piece_height : rows));
-            tmsize_t got = page->tiled ? TIFFReadEncodedTile(tiff, index, encoded, want)
-                                       : TIFFReadEncodedStrip(tiff, index, encoded, want);
+            tmsize_t got =
+                page->tiled ? TIFFReadEncodedTile(tiff, index, encoded, want) : TIFFReadEncodedStrip(tiff, index, encoded, want);
             if (got != want || client->complaint[0]) return damaged(client, page->tiled ? "a tile" : "a strip");
             for (uint32_t r = 0; r < rows; r++)
-                TRY(tiff_place_row(page, pixels + ((size_t)(y + r) * page->width + x) * pixel_bytes,
-                                   encoded + r * page->row_bytes, row, columns, (int)plane));
+                TRY(tiff_place_row(page, pixels + ((size_t)(y + r) * page->width + x) * pixel_bytes, encoded + r * page->row_bytes,
+                                   row, columns, (int)plane));
         }
     return COVER_OK;
 }
@@ -95,8 +95,7 @@ static cover_status read_pieces(TIFF *tiff, struct client *client, const struct 
 static cover_status read_page(TIFF *tiff, struct client *client, const struct tiff_page *page, uint8_t *slice) {
     cover_context *context = client->source->context;
     const bool upright = page->orientation == ORIENTATION_TOPLEFT;
-    const size_t page_bytes =
-        (size_t)page->width * page->height * cover_dtype_bytes(page->dtype) * (size_t)page->channels;
+    const size_t page_bytes = (size_t)page->width * page->height * cover_dtype_bytes(page->dtype) * (size_t)page->channels;
     cover_status status = COVER_ERROR_MEMORY;
     uint8_t *encoded = memory_alloc(context, page->row_bytes * page->piece_height);
     uint8_t *row = encoded ? memory_alloc(context, tiff_row_room(page)) : NULL;
@@ -175,8 +174,8 @@ static cover_status read_tiff(struct image *image, const struct image_source *so
     TIFFOpenOptionsSetWarningHandlerExtR(options, on_warning, &client);
     TIFFOpenOptionsSetMaxSingleMemAlloc(options, source->limit_bytes < INT64_MAX ? (tmsize_t)source->limit_bytes : 0);
     /* m: no memory map; c: strips as they are in the file, not cut smaller */
-    TIFF *tiff = TIFFClientOpenExt(source->path, "rmc", &client, client_read, client_write, client_seek, client_close,
-                                   client_size, NULL, NULL, options);
+    TIFF *tiff = TIFFClientOpenExt(source->path, "rmc", &client, client_read, client_write, client_seek, client_close, client_size,
+                                   NULL, NULL, options);
     TIFFOpenOptionsFree(options);
     cover_status status = tiff ? decode(image, tiff, &client) : damaged(&client, "TIFF");
     if (tiff) TIFFClose(tiff);
@@ -185,5 +184,4 @@ static cover_status read_tiff(struct image *image, const struct image_source *so
 }
 
 const struct image_format tiff_format = {
-    .name = "TIFF", .extensions = ".tif .tiff", .detect = detect, .read = read_tiff,
-    .write_label = tiff_write_label};
+    .name = "TIFF", .extensions = ".tif .tiff", .detect = detect, .read = read_tiff, .write_label = tiff_write_label};

@@ -54,8 +54,7 @@ static cover_status read_size(struct tiff_page *page, TIFF *tiff) {
     TIFFGetField(tiff, TIFFTAG_IMAGEWIDTH, &page->width);
     TIFFGetField(tiff, TIFFTAG_IMAGELENGTH, &page->height);
     if (page->width < 1 || page->height < 1)
-        return fail(COVER_ERROR_FORMAT, "ImageWidth is %u and ImageLength %u; the file is damaged", page->width,
-                    page->height);
+        return fail(COVER_ERROR_FORMAT, "ImageWidth is %u and ImageLength %u; the file is damaged", page->width, page->height);
     page->orientation = tag16(tiff, TIFFTAG_ORIENTATION, ORIENTATION_TOPLEFT);
     if (page->orientation < 1 || page->orientation > 8)
         return fail(COVER_ERROR_FORMAT, "Orientation is %d, not 1 to 8; the file is damaged", page->orientation);
@@ -82,8 +81,8 @@ static cover_status read_codec(TIFF *tiff, uint32_t *ratio) {
         *ratio = codecs[i].ratio, name = codecs[i].name;
         if (TIFFIsCODECConfigured(code)) return COVER_OK;
     }
-    return fail(COVER_ERROR_UNSUPPORTED,
-                "Compression is %u, and %s cannot be read here; save it with LZW, Deflate or none", code, name);
+    return fail(COVER_ERROR_UNSUPPORTED, "Compression is %u, and %s cannot be read here; save it with LZW, Deflate or none", code,
+                name);
 }
 
 static cover_status read_samples(struct tiff_page *page, TIFF *tiff) {
@@ -91,19 +90,17 @@ static cover_status read_samples(struct tiff_page *page, TIFF *tiff) {
     if (format == SAMPLEFORMAT_VOID) format = SAMPLEFORMAT_UINT;
     page->bits = tag16(tiff, TIFFTAG_BITSPERSAMPLE, 1);
     page->samples = tag16(tiff, TIFFTAG_SAMPLESPERPIXEL, 1);
-    page->separate =
-        page->samples > 1 && tag16(tiff, TIFFTAG_PLANARCONFIG, PLANARCONFIG_CONTIG) == PLANARCONFIG_SEPARATE;
+    page->separate = page->samples > 1 && tag16(tiff, TIFFTAG_PLANARCONFIG, PLANARCONFIG_CONTIG) == PLANARCONFIG_SEPARATE;
     for (size_t i = 0; i < sizeof sample_kinds / sizeof *sample_kinds; i++)
         if (sample_kinds[i].format == format && sample_kinds[i].bits == page->bits) {
             page->sample = sample_kinds[i].sample;
             page->dtype = sample_dtype(page->sample);
             return COVER_OK;
         }
-    return fail(
-        COVER_ERROR_UNSUPPORTED,
-        "BitsPerSample is %d with SampleFormat %u; integers of 1, 2, 4, 8, 16, 32, 64 and floats of 32, 64 bits "
-        "are read",
-        page->bits, format);
+    return fail(COVER_ERROR_UNSUPPORTED,
+                "BitsPerSample is %d with SampleFormat %u; integers of 1, 2, 4, 8, 16, 32, 64 and floats of 32, 64 bits "
+                "are read",
+                page->bits, format);
 }
 
 /* ColorMap: three tables of 16-bit values; some writers fill in 8-bit ones. */
@@ -111,8 +108,7 @@ static cover_status read_palette(struct tiff_page *page, TIFF *tiff) {
     uint16_t *maps[3];
     if (page->samples != 1 || page->bits > 8 || page->sample != SAMPLE_U8 ||
         !TIFFGetField(tiff, TIFFTAG_COLORMAP, &maps[0], &maps[1], &maps[2]))
-        return fail(COVER_ERROR_FORMAT, "a palette image of %d samples of %d bits, or without ColorMap", page->samples,
-                    page->bits);
+        return fail(COVER_ERROR_FORMAT, "a palette image of %d samples of %d bits, or without ColorMap", page->samples, page->bits);
     int entries = 1 << page->bits, shift = 0;
     bool grey = true;
     for (int i = 0; i < entries; i++)
@@ -128,8 +124,7 @@ static cover_status read_palette(struct tiff_page *page, TIFF *tiff) {
 }
 
 static cover_status read_colours(struct tiff_page *page, TIFF *tiff) {
-    uint16_t photometric =
-        tag16(tiff, TIFFTAG_PHOTOMETRIC, page->samples < 3 ? PHOTOMETRIC_MINISBLACK : PHOTOMETRIC_RGB);
+    uint16_t photometric = tag16(tiff, TIFFTAG_PHOTOMETRIC, page->samples < 3 ? PHOTOMETRIC_MINISBLACK : PHOTOMETRIC_RGB);
     uint16_t extra = 0, *kinds = NULL;
     if (!TIFFGetFieldDefaulted(tiff, TIFFTAG_EXTRASAMPLES, &extra, &kinds)) extra = 0;
     switch (photometric) {
@@ -145,24 +140,21 @@ static cover_status read_colours(struct tiff_page *page, TIFF *tiff) {
         break;
     case PHOTOMETRIC_YCBCR:
         /* only libjpeg turns it into RGB for us */
-        if (tag16(tiff, TIFFTAG_COMPRESSION, COMPRESSION_NONE) != COMPRESSION_JPEG || page->separate ||
-            page->bits != 8 || page->sample != SAMPLE_U8 ||
-            !TIFFSetField(tiff, TIFFTAG_JPEGCOLORMODE, JPEGCOLORMODE_RGB))
+        if (tag16(tiff, TIFFTAG_COMPRESSION, COMPRESSION_NONE) != COMPRESSION_JPEG || page->separate || page->bits != 8 ||
+            page->sample != SAMPLE_U8 || !TIFFSetField(tiff, TIFFTAG_JPEGCOLORMODE, JPEGCOLORMODE_RGB))
             return fail(COVER_ERROR_UNSUPPORTED, "YCbCr without JPEG compression; convert it to RGB");
         /* fall through */
     case PHOTOMETRIC_RGB:
         page->channels = 3;
         break;
     default:
-        return fail(COVER_ERROR_UNSUPPORTED, "PhotometricInterpretation is %u; grey, RGB and palette images are read",
-                    photometric);
+        return fail(COVER_ERROR_UNSUPPORTED, "PhotometricInterpretation is %u; grey, RGB and palette images are read", photometric);
     }
     /* One sample more is alpha when the tag says so; in colour images also when it says nothing. */
     bool alpha = page->samples == page->channels + 1 &&
                  (page->channels == 3 || (extra == 1 && kinds && kinds[0] != EXTRASAMPLE_UNSPECIFIED));
     if (page->samples != page->channels && !alpha)
-        return fail(COVER_ERROR_UNSUPPORTED, "SamplesPerPixel is %d; grey, RGB and these with alpha are read",
-                    page->samples);
+        return fail(COVER_ERROR_UNSUPPORTED, "SamplesPerPixel is %d; grey, RGB and these with alpha are read", page->samples);
     return COVER_OK;
 }
 
@@ -186,11 +178,10 @@ static cover_status check_pieces(struct tiff_page *page, TIFF *tiff, uint64_t fi
         if (TIFFGetFieldDefaulted(tiff, TIFFTAG_ROWSPERSTRIP, &rows) && rows < page->height) page->piece_height = rows;
     }
     if (page->piece_width < 1 || page->piece_height < 1)
-        return fail(COVER_ERROR_FORMAT, "%s is %u x %u; the file is damaged", page->tiled ? "a tile" : "a strip",
-                    page->piece_width, page->piece_height);
+        return fail(COVER_ERROR_FORMAT, "%s is %u x %u; the file is damaged", page->tiled ? "a tile" : "a strip", page->piece_width,
+                    page->piece_height);
 
-    const uint64_t across = (page->width - 1) / page->piece_width + 1,
-                   down = (page->height - 1) / page->piece_height + 1;
+    const uint64_t across = (page->width - 1) / page->piece_width + 1, down = (page->height - 1) / page->piece_height + 1;
     const uint64_t pieces = across * down * (page->separate ? (uint64_t)page->samples : 1);
     const uint64_t sample_bits = (uint64_t)page->bits * (page->separate ? 1 : (uint64_t)page->samples);
     const uint64_t row_bytes = ((uint64_t)page->piece_width * sample_bits + 7) / 8;
@@ -202,15 +193,13 @@ static cover_status check_pieces(struct tiff_page *page, TIFF *tiff, uint64_t fi
 
     const uint64_t rows = page->tiled ? pieces * page->piece_height : page->height * (pieces / down);
     uint64_t unpacked, stored = 0;
-    if (__builtin_mul_overflow(rows, row_bytes, &unpacked) || unpacked / ratio > file_bytes)
-        return too_large(page, file_bytes);
+    if (__builtin_mul_overflow(rows, row_bytes, &unpacked) || unpacked / ratio > file_bytes) return too_large(page, file_bytes);
     for (uint64_t i = 0; i < pieces; i++) {
         int error = 0;
         uint64_t offset = TIFFGetStrileOffsetWithErr(tiff, (uint32_t)i, &error);
         uint64_t bytes = error ? 0 : TIFFGetStrileByteCountWithErr(tiff, (uint32_t)i, &error);
         if (error || bytes == 0 || offset > file_bytes || bytes > file_bytes - offset)
-            return fail(COVER_ERROR_FORMAT,
-                        "%s %llu has %llu bytes at %llu, but the file has %llu; it is truncated or damaged",
+            return fail(COVER_ERROR_FORMAT, "%s %llu has %llu bytes at %llu, but the file has %llu; it is truncated or damaged",
                         page->tiled ? "tile" : "strip", (unsigned long long)i, (unsigned long long)bytes,
                         (unsigned long long)offset, (unsigned long long)file_bytes);
         stored += bytes; /* cannot wrap: fewer than 2^32 pieces of a file in memory */
@@ -242,8 +231,7 @@ size_t tiff_row_room(const struct tiff_page *page) {
 /* 1, 2 and 4 bits to a byte each, most significant first. */
 static void unpack_bits(uint8_t *to, const uint8_t *from, size_t count, int bits) {
     const unsigned mask = (1u << bits) - 1, a_byte = 8 / (unsigned)bits;
-    for (size_t i = 0; i < count; i++)
-        to[i] = (uint8_t)(from[i / a_byte] >> (8 - (unsigned)bits * (1 + i % a_byte)) & mask);
+    for (size_t i = 0; i < count; i++) to[i] = (uint8_t)(from[i / a_byte] >> (8 - (unsigned)bits * (1 + i % a_byte)) & mask);
 }
 
 static void invert(uint8_t *samples, size_t bytes) {
@@ -254,12 +242,9 @@ cover_status tiff_place_row(const struct tiff_page *page, uint8_t *pixels, const
                             uint32_t columns, int plane) {
     const size_t a_pixel = page->separate ? 1 : (size_t)page->samples, count = columns * a_pixel;
     const size_t element = cover_dtype_bytes(page->dtype), channels = (size_t)page->channels;
-    if (page->bits < 8)
-        unpack_bits(scratch, encoded, count, page->bits);
-    else if (page->dtype != COVER_F32)
-        samples_copy(scratch, encoded, page->sample, count);
-    else
-        samples_to_float((float *)scratch, encoded, page->sample, count, 1, 0);
+    if (page->bits < 8) unpack_bits(scratch, encoded, count, page->bits);
+    else if (page->dtype != COVER_F32) samples_copy(scratch, encoded, page->sample, count);
+    else samples_to_float((float *)scratch, encoded, page->sample, count, 1, 0);
 
     if (page->palette) { /* an index has at most 8 bits, so it is always inside colours */
         for (size_t i = 0; i < count; i++) memcpy(pixels + i * channels, page->colours[scratch[i]], channels);
@@ -274,8 +259,7 @@ cover_status tiff_place_row(const struct tiff_page *page, uint8_t *pixels, const
     }
     const size_t taken = (page->separate ? 1 : channels) * element;
     pixels += (size_t)plane * element;
-    for (size_t i = 0; i < columns; i++)
-        memcpy(pixels + i * channels * element, scratch + i * a_pixel * element, taken);
+    for (size_t i = 0; i < columns; i++) memcpy(pixels + i * channels * element, scratch + i * a_pixel * element, taken);
     return COVER_OK;
 }
 

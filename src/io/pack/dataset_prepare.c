@@ -44,8 +44,7 @@ static cover_status open_earlier(cover_dataset **dataset, const struct cache *ca
     return status == COVER_ERROR_MEMORY ? status : COVER_OK;
 }
 
-static cover_status pack_now(cover_dataset **dataset, const struct cache *cache, const char *path,
-                             cover_pack_options *options) {
+static cover_status pack_now(cover_dataset **dataset, const struct cache *cache, const char *path, cover_pack_options *options) {
     cover_dataset_info info = COVER_DATASET_INFO_INIT;
     char key[KEY_BYTES + 1];
     log_line(cache->context, COVER_LOG_INFO, "%s: packing it into %s, once", path, cache->dataset);
@@ -66,8 +65,7 @@ static cover_status pack_now(cover_dataset **dataset, const struct cache *cache,
 }
 
 /* What a pack would depend on now, and whether it would leave images out. */
-static cover_status plan_key(char key[SHA256_TEXT], cover_context *context, const char *path,
-                             const cover_pack_options *options) {
+static cover_status plan_key(char key[SHA256_TEXT], cover_context *context, const char *path, const cover_pack_options *options) {
     uint8_t digest[SHA256_BYTES + 1];
     TRY(pack_digest(context, &path, 1, options, digest));
     digest[SHA256_BYTES] = options->skip_bad != 0;
@@ -93,11 +91,10 @@ static cover_status find_labels(struct cache *cache, const char *path) {
 }
 
 cover_status cover_dataset_prepare(cover_dataset **out, cover_context *context, const char *path, const char *cache_folder,
-                             const cover_pack_options *given) {
+                                   const cover_pack_options *given) {
     if (!out || !context || !path || !cache_folder)
         return fail(COVER_ERROR_ARGUMENT, "dataset: a context, a path and a folder for what is packed are needed");
-    if (!folder_exists(path) && !has_suffix(path, ".json") && !image_format_of(path))
-        return cover_dataset_open(out, context, path);
+    if (!folder_exists(path) && !has_suffix(path, ".json") && !image_format_of(path)) return cover_dataset_open(out, context, path);
     cover_status status;
     struct cache cache = {.context = context};
     cover_pack_options options = COVER_PACK_OPTIONS_INIT;

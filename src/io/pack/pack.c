@@ -24,10 +24,8 @@ static void note_bad(struct pack_job *job, int64_t item, bool memory) {
     const size_t length = strlen(path);
     if (strncmp(reason, path, length) == 0 && strncmp(reason + length, ": ", 2) == 0) reason += length + 2;
     reason = arena_text(&job->reasons, reason, strlen(reason));
-    if (!reason)
-        stop(job, COVER_ERROR_MEMORY);
-    else
-        job->bad[job->bad_count++] = (struct pack_bad){item, reason, memory};
+    if (!reason) stop(job, COVER_ERROR_MEMORY);
+    else job->bad[job->bad_count++] = (struct pack_bad){item, reason, memory};
 }
 
 static void pack_one(void *data, int64_t index) {
@@ -48,8 +46,7 @@ static void pack_one(void *data, int64_t index) {
     if (status != COVER_OK) stop(job, status);
     job->done++;
     if (job->failed == COVER_OK) {
-        status = progress_call(job->context, job->options->progress, job->options->user, job->done, job->plan.count,
-                               "packing");
+        status = progress_call(job->context, job->options->progress, job->options->user, job->done, job->plan.count, "packing");
         if (status == COVER_OK && cancelled(job->context)) status = fail(COVER_ERROR_CANCELLED, "cancelled");
         if (status != COVER_OK) stop(job, status);
     }
@@ -69,9 +66,8 @@ static cover_status read_all(struct pack_job *job) {
     job->done = job->spool.found;
     pool_each(pool, job->plan.count, pack_one, job);
     if (job->failed == COVER_ERROR_CANCELLED)
-        return fail(COVER_ERROR_CANCELLED,
-                    "%s: packing was stopped after %lld of %lld images; resume goes on from there", job->output,
-                    (long long)job->done, (long long)job->plan.count);
+        return fail(COVER_ERROR_CANCELLED, "%s: packing was stopped after %lld of %lld images; resume goes on from there",
+                    job->output, (long long)job->done, (long long)job->plan.count);
     if (job->failed != COVER_OK) return fail(job->failed, "%s", job->failure);
     qsort(job->bad, (size_t)job->bad_count, sizeof *job->bad, by_item);
     return COVER_OK;
@@ -80,8 +76,7 @@ static cover_status read_all(struct pack_job *job) {
 static cover_status check_output(const char *output) {
     const size_t length = strlen(output);
     if (length == 0 || output[length - 1] == '/' || folder_exists(output))
-        return fail(COVER_ERROR_ARGUMENT, "%s: is a folder, where the dataset file's name is needed",
-                    length ? output : "''");
+        return fail(COVER_ERROR_ARGUMENT, "%s: is a folder, where the dataset file's name is needed", length ? output : "''");
     return COVER_OK;
 }
 
@@ -91,14 +86,13 @@ static cover_status begin(struct pack_job *job, const char *const *sources, int 
     image_rules_of_options(&job->rules, options);
     TRY(image_rules_check(&job->rules, "pack"));
     if (options->negative && !options->labels)
-        return fail(COVER_ERROR_ARGUMENT, "pack: negative '%s' speaks of a labels file, but none was given",
-                    options->negative);
+        return fail(COVER_ERROR_ARGUMENT, "pack: negative '%s' speaks of a labels file, but none was given", options->negative);
     TRY(pack_plan_create(&job->plan, job->context, sources, count, options));
     return options->spacing_median ? pack_median_spacing(job) : COVER_OK;
 }
 
-cover_status pack_digest(cover_context *context, const char *const *sources, int count,
-                         const cover_pack_options *options, uint8_t digest[SHA256_BYTES]) {
+cover_status pack_digest(cover_context *context, const char *const *sources, int count, const cover_pack_options *options,
+                         uint8_t digest[SHA256_BYTES]) {
     struct pack_job job = {
         .context = context, .options = options, .output = sources[0], .plan = {.context = context, .quiet = true}};
     const cover_status status = begin(&job, sources, count);

@@ -27,8 +27,8 @@ static cover_status resolve(const struct place *place, const char *given, const 
         const char *value = name ? getenv(name) : NULL;
         if (!name) return COVER_ERROR_MEMORY;
         if (!value)
-            return fail(COVER_ERROR_ARGUMENT, "%s: image_path %s: the environment variable %s is not set", place->json,
-                        given, name);
+            return fail(COVER_ERROR_ARGUMENT, "%s: image_path %s: the environment variable %s is not set", place->json, given,
+                        name);
         *path = arena_print(&plan->arena, "%s%s", value, slash ? slash : "");
     } else if (given[0] == '/') {
         *path = arena_text(&plan->arena, given, strlen(given));
@@ -54,9 +54,7 @@ static cover_status add_image(const struct place *place, const json_t *image, si
     return COVER_OK;
 }
 
-static int compare_names(const void *a, const void *b) {
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
+static int compare_names(const void *a, const void *b) { return strcmp(*(const char *const *)a, *(const char *const *)b); }
 
 /* Call visit() for each member of object[field], in the order of the names. */
 static cover_status each_member(struct place *place, const json_t *object, const char *field, const char *where,
@@ -71,8 +69,7 @@ static cover_status each_member(struct place *place, const json_t *object, const
     if (!names) return COVER_ERROR_MEMORY;
     json_object_foreach((json_t *)members, name, member) names[i++] = name;
     qsort(names, count, sizeof *names, compare_names);
-    for (i = 0; i < count && status == COVER_OK; i++)
-        status = visit(place, names[i], json_object_get(members, names[i]));
+    for (i = 0; i < count && status == COVER_OK; i++) status = visit(place, names[i], json_object_get(members, names[i]));
     memory_free(place->plan->context, names);
     return status;
 }
@@ -82,8 +79,8 @@ static cover_status visit_session(struct place *place, const char *name, const j
     size_t i;
     place->session = name;
     if (!json_is_array(images))
-        return fail(COVER_ERROR_FORMAT, "%s: dataset %s, subject %s, session %s has no \"images\"", place->json,
-                    place->dataset, place->subject, name);
+        return fail(COVER_ERROR_FORMAT, "%s: dataset %s, subject %s, session %s has no \"images\"", place->json, place->dataset,
+                    place->subject, name);
     json_array_foreach((json_t *)images, i, image) TRY(add_image(place, image, i));
     return COVER_OK;
 }

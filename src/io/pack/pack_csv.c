@@ -89,8 +89,7 @@ static cover_status read_header(struct pack_csv *csv, char **text) {
                 if (same_word(values[i], column_names[c][name])) csv->column[c] = i;
     }
     if (csv->column[CSV_FILE] < 0)
-        return fail(COVER_ERROR_FORMAT,
-                    "%s: the first line names no column \"file\"; it should be like file,patient,%s", csv->path,
+        return fail(COVER_ERROR_FORMAT, "%s: the first line names no column \"file\"; it should be like file,patient,%s", csv->path,
                     csv->wanted);
     return COVER_OK;
 }
@@ -109,16 +108,15 @@ static cover_status add_row(struct pack_csv *csv, const char **values, int count
     for (int c = 0; c < CSV_COLUMNS; c++) {
         const int at = csv->column[c];
         if (at >= count)
-            return fail(COVER_ERROR_FORMAT, "%s: line %lld has %d values, but \"%s\" is the %d. column", csv->path,
-                        (long long)line, count, column_names[c][0], at + 1);
+            return fail(COVER_ERROR_FORMAT, "%s: line %lld has %d values, but \"%s\" is the %d. column", csv->path, (long long)line,
+                        count, column_names[c][0], at + 1);
         row.value[c] = at < 0 ? "" : arena_text(&plan->arena, values[at], strlen(values[at]));
         if (!row.value[c]) return COVER_ERROR_MEMORY;
     }
-    if (!*row.value[CSV_FILE])
-        return fail(COVER_ERROR_FORMAT, "%s: line %lld: \"file\" is empty", csv->path, (long long)line);
+    if (!*row.value[CSV_FILE]) return fail(COVER_ERROR_FORMAT, "%s: line %lld: \"file\" is empty", csv->path, (long long)line);
     if (strlen(row.value[CSV_PATIENT]) > DATASET_NAME_MAX)
-        return fail(COVER_ERROR_FORMAT, "%s: line %lld: \"patient\" is longer than %d bytes", csv->path,
-                    (long long)line, DATASET_NAME_MAX);
+        return fail(COVER_ERROR_FORMAT, "%s: line %lld: \"patient\" is longer than %d bytes", csv->path, (long long)line,
+                    DATASET_NAME_MAX);
     csv->rows[csv->count++] = row;
     return COVER_OK;
 }
@@ -153,8 +151,7 @@ static int by_patient(const void *a, const void *b) {
 }
 
 void pack_csv_sort(struct pack_csv *csv, enum csv_column column) {
-    if (csv->count > 0)
-        qsort(csv->rows, (size_t)csv->count, sizeof *csv->rows, column == CSV_PATIENT ? by_patient : by_file);
+    if (csv->count > 0) qsort(csv->rows, (size_t)csv->count, sizeof *csv->rows, column == CSV_PATIENT ? by_patient : by_file);
 }
 
 static cover_status check_files(struct pack_csv *csv) {
@@ -199,10 +196,8 @@ static struct csv_row *find(const struct pack_csv *csv, const char *file) {
         const int64_t middle = low + (high - low) / 2;
         const int order = strcmp(file, csv->rows[middle].value[CSV_FILE]);
         if (order == 0) return &csv->rows[middle];
-        if (order < 0)
-            high = middle;
-        else
-            low = middle + 1;
+        if (order < 0) high = middle;
+        else low = middle + 1;
     }
     return NULL;
 }
@@ -225,6 +220,6 @@ void pack_csv_log_unused(const struct pack_csv *csv) {
     int64_t unused = 0;
     for (int64_t i = 0; i < csv->count; i++) unused += csv->rows[i].used_by == NULL;
     if (unused > 0 && !csv->plan->quiet)
-        log_line(csv->plan->context, COVER_LOG_WARNING, "%s: %lld of %lld lines speak of no image in the sources",
-                 csv->path, (long long)unused, (long long)csv->count);
+        log_line(csv->plan->context, COVER_LOG_WARNING, "%s: %lld of %lld lines speak of no image in the sources", csv->path,
+                 (long long)unused, (long long)csv->count);
 }

@@ -10,8 +10,8 @@ enum csv_column { CSV_FILE, CSV_PATIENT, CSV_SPLIT, CSV_LABEL, CSV_COLUMNS };
 struct csv_row {
     const char *value[CSV_COLUMNS]; /* in the plan's arena; "" where the column is missing */
     int64_t line;
-    const char *used_by;   /* path of the image that this row speaks of */
-    cover_split split; /* for pack_split.c */
+    const char *used_by; /* path of the image that this row speaks of */
+    cover_split split;   /* for pack_split.c */
 };
 
 struct pack_csv {

@@ -38,17 +38,16 @@ static bool is_split_folder(const struct pack_files *files) {
     return files->count > 0;
 }
 
-static cover_status add_splits(struct pack_plan *plan, const char *prefix, const char *folder,
-                               const struct pack_files *files, const char **layout) {
+static cover_status add_splits(struct pack_plan *plan, const char *prefix, const char *folder, const struct pack_files *files,
+                               const char **layout) {
     const char *direct = NULL, *in_class = NULL; /* an image of either kind */
     for (int64_t i = 0; i < files->count; i++) {
         const char *rest = strchr(files->paths[i], '/') + 1;
         *(strchr(rest, '/') ? &in_class : &direct) = files->paths[i];
     }
     if (direct && in_class)
-        return fail(COVER_ERROR_FORMAT,
-                    "%s: %s lies in a class folder, %s does not; put every image into SPLIT/CLASS/, or none", folder,
-                    in_class, direct);
+        return fail(COVER_ERROR_FORMAT, "%s: %s lies in a class folder, %s does not; put every image into SPLIT/CLASS/, or none",
+                    folder, in_class, direct);
     *layout = in_class ? "class folders" : "split folders";
     for (int64_t i = 0; i < files->count; i++) {
         const char *rest = "", *below, *split = first_part(plan, files->paths[i], &rest);
@@ -93,8 +92,7 @@ static int compare_stems(const void *a, const void *b) {
     return strcmp(((const struct stem *)a)->text, ((const struct stem *)b)->text);
 }
 
-static cover_status add_pairs(struct pack_plan *plan, const char *prefix, const char *folder,
-                              const struct pack_files *files) {
+static cover_status add_pairs(struct pack_plan *plan, const char *prefix, const char *folder, const struct pack_files *files) {
     cover_status status = COVER_OK;
     const size_t start = strlen("images/"); /* as long as labels/ */
     struct stem *labels = memory_alloc(plan->context, (size_t)files->count * sizeof *labels);
@@ -104,8 +102,8 @@ static cover_status add_pairs(struct pack_plan *plan, const char *prefix, const 
         const char *path = files->paths[i];
         if (begins_with(path, "images/")) continue;
         if (!begins_with(path, "labels/")) {
-            status = fail(COVER_ERROR_FORMAT, "%s: holds images/ and labels/, and beside them %s; move it into images/",
-                          folder, path);
+            status =
+                fail(COVER_ERROR_FORMAT, "%s: holds images/ and labels/, and beside them %s; move it into images/", folder, path);
             goto done;
         }
         const char *text = arena_text(&plan->arena, path + start, stem_length(path) - start);
@@ -118,8 +116,8 @@ static cover_status add_pairs(struct pack_plan *plan, const char *prefix, const 
     qsort(labels, count, sizeof *labels, compare_stems);
     for (size_t i = 1; i < count; i++)
         if (strcmp(labels[i - 1].text, labels[i].text) == 0) {
-            status = fail(COVER_ERROR_FORMAT, "%s: %s and %s are labels of the same image; remove one", folder,
-                          labels[i - 1].path, labels[i].path);
+            status = fail(COVER_ERROR_FORMAT, "%s: %s and %s are labels of the same image; remove one", folder, labels[i - 1].path,
+                          labels[i].path);
             goto done;
         }
     for (int64_t i = 0; i < files->count && begins_with(files->paths[i], "images/"); i++) {

@@ -35,8 +35,8 @@ static cover_status read_fold(struct fold *fold, struct arena *arena, const json
     if (!json_is_array(root) || json_array_size(root) == 0)
         return fail(COVER_ERROR_FORMAT, "%s: not a list of folds, as nnU-Net writes it", fold->path);
     if ((size_t)fold->index >= json_array_size(root))
-        return fail(COVER_ERROR_ARGUMENT, "%s: fold %d was asked for, but there are folds 0 to %zu", fold->path,
-                    fold->index, json_array_size(root) - 1);
+        return fail(COVER_ERROR_ARGUMENT, "%s: fold %d was asked for, but there are folds 0 to %zu", fold->path, fold->index,
+                    json_array_size(root) - 1);
     const json_t *chosen = json_array_get(root, (size_t)fold->index), *name;
     size_t i;
     for (int p = 0; p < 2; p++) fold->count += json_array_size(json_object_get(chosen, parts[p].key));
@@ -49,16 +49,15 @@ static cover_status read_fold(struct fold *fold, struct arena *arena, const json
             return fail(COVER_ERROR_FORMAT, "%s: fold %d has no list \"%s\"", fold->path, fold->index, parts[p].key);
         json_array_foreach((json_t *)names, i, name) {
             if (!json_is_string(name))
-                return fail(COVER_ERROR_FORMAT, "%s: fold %d: \"%s\" holds what is no name of a case", fold->path,
-                            fold->index, parts[p].key);
+                return fail(COVER_ERROR_FORMAT, "%s: fold %d: \"%s\" holds what is no name of a case", fold->path, fold->index,
+                            parts[p].key);
             *next++ = (struct listed){.name = json_string_value(name), .split = parts[p].split};
         }
     }
     qsort(fold->cases, fold->count, sizeof *fold->cases, compare_cases);
     for (i = 1; i < fold->count; i++)
         if (strcmp(fold->cases[i - 1].name, fold->cases[i].name) == 0)
-            return fail(COVER_ERROR_FORMAT, "%s: fold %d has case %s twice", fold->path, fold->index,
-                        fold->cases[i].name);
+            return fail(COVER_ERROR_FORMAT, "%s: fold %d has case %s twice", fold->path, fold->index, fold->cases[i].name);
     return COVER_OK;
 }
 
@@ -73,15 +72,13 @@ static void apply(const struct fold *fold, cover_context *context, struct pack_p
         struct pack_item *item = &plan->items[i];
         struct listed *found = find(fold, item->name);
         if (!found) found = find(fold, path_name(item->name));
-        if (found)
-            item->split = found->split, found->used = true;
-        else if (item->split != COVER_SPLIT_TEST && !item->unusable)
-            item->unusable = "not listed in this fold of the split file";
+        if (found) item->split = found->split, found->used = true;
+        else if (item->split != COVER_SPLIT_TEST && !item->unusable) item->unusable = "not listed in this fold of the split file";
     }
     for (size_t i = 0; i < fold->count; i++) unused += !fold->cases[i].used;
     if (unused > 0 && !plan->quiet)
-        log_line(context, COVER_LOG_WARNING, "%s: %zu of %zu cases of fold %d are not in the sources", fold->path,
-                 unused, fold->count, fold->index);
+        log_line(context, COVER_LOG_WARNING, "%s: %zu of %zu cases of fold %d are not in the sources", fold->path, unused,
+                 fold->count, fold->index);
 }
 
 /* "FILE.json" is fold 0, "FILE.json:3" fold 3; *length is that of the file's name.  -1 when it is neither. */

@@ -14,54 +14,48 @@ static cover_status to_label(struct image *label, cover_context *context, int cl
     for (int64_t i = 0; i < count; i++) {
         const double value = value_at(label, i);
         if (!(value >= 0 && value <= UINT16_MAX) || value != rint(value))
-            return fail(COVER_ERROR_FORMAT, "its label holds %g, which is no whole number from 0 to %d", value,
-                        UINT16_MAX);
+            return fail(COVER_ERROR_FORMAT, "its label holds %g, which is no whole number from 0 to %d", value, UINT16_MAX);
         if (value > most) most = value;
         if (value < 256) sample->seen[(int)value / 64] |= (uint64_t)1 << (int)value % 64;
     }
     if (classes > 0 && most >= classes)
-        return fail(COVER_ERROR_FORMAT, "its label holds %g, but dataset.json names labels up to %d", most,
-                    classes - 1);
+        return fail(COVER_ERROR_FORMAT, "its label holds %g, but dataset.json names labels up to %d", most, classes - 1);
     sample->label_max = (int)most;
     const cover_dtype dtype = most <= UINT8_MAX ? COVER_U8 : COVER_U16;
     if (label->dtype == dtype) return COVER_OK;
     void *data = memory_alloc(context, (size_t)count * cover_dtype_bytes(dtype));
     if (!data) return COVER_ERROR_MEMORY;
     for (int64_t i = 0; i < count; i++) {
-        if (dtype == COVER_U8)
-            ((uint8_t *)data)[i] = (uint8_t)value_at(label, i);
-        else
-            ((uint16_t *)data)[i] = (uint16_t)value_at(label, i);
+        if (dtype == COVER_U8) ((uint8_t *)data)[i] = (uint8_t)value_at(label, i);
+        else ((uint16_t *)data)[i] = (uint16_t)value_at(label, i);
     }
     memory_free(context, label->data);
     label->data = data, label->dtype = dtype;
     return COVER_OK;
 }
 
-static cover_status read_label(struct image *label, cover_context *context, const struct pack_item *item,
-                               const struct image *image, struct packed_sample *sample) {
+static cover_status read_label(struct image *label, cover_context *context, const struct pack_item *item, const struct image *image,
+                               struct packed_sample *sample) {
     TRY(image_read(label, context, item->label, 0));
-    if (label->channels != 1)
-        return fail(COVER_ERROR_SHAPE, "its label has %d channels; a label map has one", label->channels);
+    if (label->channels != 1) return fail(COVER_ERROR_SHAPE, "its label has %d channels; a label map has one", label->channels);
     if (memcmp(label->size, image->size, sizeof label->size) != 0)
-        return fail(COVER_ERROR_SHAPE, "its label is %lldx%lldx%lld, but the image %lldx%lldx%lld",
-                    (long long)label->size[0], (long long)label->size[1], (long long)label->size[2],
-                    (long long)image->size[0], (long long)image->size[1], (long long)image->size[2]);
+        return fail(COVER_ERROR_SHAPE, "its label is %lldx%lldx%lld, but the image %lldx%lldx%lld", (long long)label->size[0],
+                    (long long)label->size[1], (long long)label->size[2], (long long)image->size[0], (long long)image->size[1],
+                    (long long)image->size[2]);
     TRY(image_check_place(image, label, "its label"));
     return to_label(label, context, item->label_classes, sample);
 }
 
 /* ---- all of it */
 
-static cover_status prepare(struct image *image, struct image *label, struct packed_sample *sample,
-                            cover_context *context, const struct image_rules *rules, const struct pack_item *item) {
+static cover_status prepare(struct image *image, struct image *label, struct packed_sample *sample, cover_context *context,
+                            const struct image_rules *rules, const struct pack_item *item) {
     TRY(image_read_files(image, context, item->files, item->file_count));
     if (item->channels > 0 && rules->channels == 0 && image->channels != item->channels)
-        return fail(
-            COVER_ERROR_SHAPE,
-            "%d channels in %d %s, but dataset.json names %d; add what is missing, correct channel_names, or pass "
-            "channels grey or rgb to convert",
-            image->channels, item->file_count, item->file_count == 1 ? "file" : "files", item->channels);
+        return fail(COVER_ERROR_SHAPE,
+                    "%d channels in %d %s, but dataset.json names %d; add what is missing, correct channel_names, or pass "
+                    "channels grey or rgb to convert",
+                    image->channels, item->file_count, item->file_count == 1 ? "file" : "files", item->channels);
     if (item->label) TRY(read_label(label, context, item, image, sample));
     return image_rules_apply(rules, context, image, item->label ? label : NULL);
 }
@@ -87,8 +81,7 @@ static cover_status store(struct packed_sample *sample, cover_context *context, 
     if (!dataset_image_bytes(row, image->channels, &bytes) || (label->data && !dataset_label_bytes(row, &label_bytes)))
         return fail(COVER_ERROR_SHAPE, "4 GiB or more once packed; resample it with size or spacing");
     dataset_digest(row->digest, row, image->dims, image->channels, image->data, bytes, label->data, label_bytes);
-    TRY(dataset_compress(context, image->data, bytes, cover_dtype_bytes(image->dtype), &sample->image,
-                         &row->image_bytes));
+    TRY(dataset_compress(context, image->data, bytes, cover_dtype_bytes(image->dtype), &sample->image, &row->image_bytes));
     if (label->data)
         TRY(dataset_compress(context, label->data, label_bytes, cover_dtype_bytes(label->dtype), &sample->label,
                              &row->label_bytes));

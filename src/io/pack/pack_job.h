@@ -33,8 +33,8 @@ struct pack_job {
 
 /* ---- pack.c */
 /* What a pack of these sources and options would depend on now; nothing is read but names, sizes, times, headers. */
-cover_status pack_digest(cover_context *context, const char *const *sources, int count,
-                         const cover_pack_options *options, uint8_t digest[SHA256_BYTES]);
+cover_status pack_digest(cover_context *context, const char *const *sources, int count, const cover_pack_options *options,
+                         uint8_t digest[SHA256_BYTES]);
 
 /* ---- pack_options.c */
 /* SHA-256 of everything that decides what the file will be: a resume wants the same. */
@@ -53,7 +53,7 @@ cover_status pack_judge_good(struct pack_job *job);
 /* ---- pack_output.c */
 /* The spool becomes the dataset file. */
 cover_status pack_output(struct pack_job *job, struct dataset_directory *written, int64_t *bytes);
-cover_status pack_summary(const struct pack_job *job, const struct dataset_directory *written, int64_t bytes,
-                          double seconds, char **summary);
+cover_status pack_summary(const struct pack_job *job, const struct dataset_directory *written, int64_t bytes, double seconds,
+                          char **summary);
 
 #endif

@@ -19,18 +19,14 @@ cover_status pack_judge_bad(struct pack_job *job) {
         if (i < LISTED) text_add(&text, "\n  %s: %s", path, bad->reason);
         memory = memory || bad->memory;
     }
-    if (job->bad_count > LISTED)
-        text_add(&text, "\n  and %lld more (the log has all)", (long long)job->bad_count - LISTED);
+    if (job->bad_count > LISTED) text_add(&text, "\n  and %lld more (the log has all)", (long long)job->bad_count - LISTED);
     const bool none_left = job->bad_count == job->plan.count;
     cover_status status = COVER_OK;
-    if (memory)
-        status = COVER_ERROR_MEMORY;
-    else if (job->bad_count > 0 && (!job->options->skip_bad || none_left))
-        status = COVER_ERROR_FORMAT;
+    if (memory) status = COVER_ERROR_MEMORY;
+    else if (job->bad_count > 0 && (!job->options->skip_bad || none_left)) status = COVER_ERROR_FORMAT;
     if (status != COVER_OK)
         fail(status, "%lld of %lld images cannot be used; nothing was written%s%s", (long long)job->bad_count,
-             (long long)job->plan.count,
-             none_left || memory ? ":" : " (skip-bad leaves them out):", text.data ? text.data : "");
+             (long long)job->plan.count, none_left || memory ? ":" : " (skip-bad leaves them out):", text.data ? text.data : "");
     text_free(&text);
     return status;
 }
@@ -51,14 +47,13 @@ static void count_value(struct variety *varieties, int *kinds, int value, const 
     varieties[k].count++;
 }
 
-static cover_status judge_variety(const struct pack_job *job, const struct variety *varieties, int kinds,
-                                  const char *what, const char *remedy) {
+static cover_status judge_variety(const struct pack_job *job, const struct variety *varieties, int kinds, const char *what,
+                                  const char *remedy) {
     struct text text = {.context = job->context};
     if (kinds == 1) return COVER_OK;
     for (int k = 0; k < kinds; k++) {
         const struct variety *v = &varieties[k];
-        text_add(&text, "\n  %s %d in %lld %s:", what, v->value, (long long)v->count,
-                 v->count == 1 ? "image" : "images");
+        text_add(&text, "\n  %s %d in %lld %s:", what, v->value, (long long)v->count, v->count == 1 ? "image" : "images");
         for (int e = 0; e < EXAMPLES && e < v->count; e++) text_add(&text, "%s %s", e ? "," : "", v->example[e]);
         if (v->count > EXAMPLES) text_add(&text, ", ...");
     }
@@ -72,10 +67,8 @@ static void note_classes(const struct spool_sample *sample, uint64_t seen[SEEN_W
     const int index = sample->row.class_index;
     if (sample->label_max >= 0)
         for (int w = 0; w < SEEN_WORDS; w++) seen[w] |= sample->seen[w];
-    else if (sample->row.multilabel)
-        seen[0] |= sample->row.class_set;
-    else if (index >= 0 && index < 64 * SEEN_WORDS)
-        seen[index / 64] |= (uint64_t)1 << index % 64;
+    else if (sample->row.multilabel) seen[0] |= sample->row.class_set;
+    else if (index >= 0 && index < 64 * SEEN_WORDS) seen[index / 64] |= (uint64_t)1 << index % 64;
 }
 
 /* What is trained on this file cannot learn them. */
@@ -83,10 +76,8 @@ static void warn_of_empty_classes(const struct pack_job *job, const uint64_t see
     const struct pack_plan *plan = &job->plan;
     for (int c = 0; c < job->classes && c < 64 * SEEN_WORDS; c++) {
         const char *name = NULL;
-        if (job->label_count == 0)
-            name = plan->class_names[c];
-        else if (c < plan->label_classes)
-            name = plan->value_names[c];
+        if (job->label_count == 0) name = plan->class_names[c];
+        else if (c < plan->label_classes) name = plan->value_names[c];
         if (name && !(seen[c / 64] >> c % 64 & 1))
             log_line(job->context, COVER_LOG_WARNING, "pack: class %d (%s) is empty: no %s it", c, name,
                      job->label_count > 0 ? "label map holds" : "image has");
@@ -105,8 +96,8 @@ static cover_status judge_classes(struct pack_job *job, int label_max) {
                     (long long)job->label_count);
     if (plan->ignore_label >= 0 && label_max > plan->ignore_label)
         return fail(COVER_ERROR_SHAPE,
-                    "a label map holds %d, but %d is the label to ignore, above all classes; pack the sources apart",
-                    label_max, plan->ignore_label);
+                    "a label map holds %d, but %d is the label to ignore, above all classes; pack the sources apart", label_max,
+                    plan->ignore_label);
     job->classes = plan->label_classes; /* of dataset.json */
     if (label_max >= job->classes && label_max != plan->ignore_label) job->classes = label_max + 1;
     return COVER_OK;

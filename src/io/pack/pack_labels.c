@@ -41,16 +41,14 @@ static cover_status look_through(struct labels *labels, int64_t *words) {
         bool negative = false;
         while ((word = next_word(&list, &length))) here++, negative |= is_word(word, length, labels->negative);
         if (negative && here > 1)
-            return fail(COVER_ERROR_FORMAT,
-                        "%s: line %lld: '%s' means none of the classes, but it stands beside others: %s", csv->path,
-                        (long long)csv->rows[i].line, labels->negative, csv->rows[i].value[CSV_LABEL]);
+            return fail(COVER_ERROR_FORMAT, "%s: line %lld: '%s' means none of the classes, but it stands beside others: %s",
+                        csv->path, (long long)csv->rows[i].line, labels->negative, csv->rows[i].value[CSV_LABEL]);
         if (here > 1) labels->plan->multilabel = true;
         negative_seen |= negative;
         *words += here;
     }
     if (labels->negative && !negative_seen)
-        return fail(COVER_ERROR_ARGUMENT, "%s: no line has the label '%s', which negative names", csv->path,
-                    labels->negative);
+        return fail(COVER_ERROR_ARGUMENT, "%s: no line has the label '%s', which negative names", csv->path, labels->negative);
     labels->plan->multilabel |= labels->negative != NULL;
     return COVER_OK;
 }
@@ -72,8 +70,7 @@ static cover_status collect(struct labels *labels, int64_t words) {
     TRY(pack_plan_classes(plan, names, count));
     if (plan->classes == 0) return fail(COVER_ERROR_FORMAT, "%s: names no class", labels->csv.path);
     if (plan->multilabel && plan->classes > 64)
-        return fail(COVER_ERROR_UNSUPPORTED, "%s: %d classes; a set of labels has at most 64", labels->csv.path,
-                    plan->classes);
+        return fail(COVER_ERROR_UNSUPPORTED, "%s: %d classes; a set of labels has at most 64", labels->csv.path, plan->classes);
     return COVER_OK;
 }
 
@@ -92,10 +89,8 @@ static cover_status apply(struct labels *labels, struct pack_item *item) {
         if (is_word(word, length, labels->negative)) continue;
         const char *name = arena_text(&labels->plan->arena, word, length);
         if (!name) return COVER_ERROR_MEMORY;
-        if (labels->plan->multilabel)
-            item->class_set |= (uint64_t)1 << pack_plan_class(labels->plan, name);
-        else
-            item->class_name = name;
+        if (labels->plan->multilabel) item->class_set |= (uint64_t)1 << pack_plan_class(labels->plan, name);
+        else item->class_name = name;
     }
     return COVER_OK;
 }
@@ -105,8 +100,7 @@ cover_status pack_labels_read(struct pack_plan *plan, const char *path, const ch
     struct labels labels = {.plan = plan, .negative = negative};
     int64_t words;
     TRY(pack_csv_read(&labels.csv, plan, path, "label"));
-    if (!pack_csv_has(&labels.csv, CSV_LABEL))
-        GO(fail(COVER_ERROR_FORMAT, "%s: the first line names no column \"label\"", path));
+    if (!pack_csv_has(&labels.csv, CSV_LABEL)) GO(fail(COVER_ERROR_FORMAT, "%s: the first line names no column \"label\"", path));
     GO(look_through(&labels, &words));
     GO(collect(&labels, words));
     for (int64_t i = 0; i < plan->count; i++) GO(apply(&labels, &plan->items[i]));

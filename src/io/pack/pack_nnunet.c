@@ -28,8 +28,7 @@ static cover_status read_labels(struct nnunet *source, const json_t *labels) {
         if (json_is_array(value)) {
             json_array_foreach(value, i, part) {
                 const int number = dataset_label_value(key, part, &name);
-                if (number < 0 || name != key)
-                    return wrong(source, "labels", "holds a region with a value that is no label");
+                if (number < 0 || name != key) return wrong(source, "labels", "holds a region with a value that is no label");
                 if (number > largest) largest = number;
             }
             continue;
@@ -41,9 +40,8 @@ static cover_status read_labels(struct nnunet *source, const json_t *labels) {
     }
     if (largest < 0) return wrong(source, "labels", "names no label");
     if (ignored >= 0 && ignored < largest)
-        return fail(COVER_ERROR_FORMAT,
-                    "%s: \"labels\": ignore is %d, but it must be the highest label, and %d is used", source->json,
-                    ignored, largest);
+        return fail(COVER_ERROR_FORMAT, "%s: \"labels\": ignore is %d, but it must be the highest label, and %d is used",
+                    source->json, ignored, largest);
     if (ignored == 0) return wrong(source, "labels", "names nothing but what to ignore");
     source->label_values = largest + 1;
     char *text = json_write(labels, JSON_COMPACT | JSON_SORT_KEYS);
@@ -51,8 +49,8 @@ static cover_status read_labels(struct nnunet *source, const json_t *labels) {
     free(text);
     if (!kept) return fail(COVER_ERROR_MEMORY, "%s: out of memory", source->json);
     if (plan->label_names && strcmp(plan->label_names, kept) != 0)
-        return fail(COVER_ERROR_MISMATCH, "%s: \"labels\" is %s, but another source has %s; pack them apart",
-                    source->json, kept, plan->label_names);
+        return fail(COVER_ERROR_MISMATCH, "%s: \"labels\" is %s, but another source has %s; pack them apart", source->json, kept,
+                    plan->label_names);
     plan->label_names = kept;
     plan->label_classes = ignored >= 0 ? ignored : largest + 1;
     plan->ignore_label = ignored;
@@ -93,15 +91,13 @@ static cover_status list_cases(const struct nnunet *source, const json_t *root) 
     const char *training = arena_print(&source->plan->arena, "%s/imagesTr", source->folder);
     const char *test = arena_print(&source->plan->arena, "%s/imagesTs", source->folder);
     if (!training || !test) return COVER_ERROR_MEMORY;
-    if (listed)
-        TRY(nnunet_listed_cases(source, listed));
+    if (listed) TRY(nnunet_listed_cases(source, listed));
     else if (!folder_exists(training))
         return fail(COVER_ERROR_IO,
                     "%s: dataset.json says an nnU-Net raw dataset, but there is no folder imagesTr, and no \"dataset\" "
                     "lists the cases",
                     source->folder);
-    else
-        TRY(nnunet_folder_cases(source, "imagesTr", "labelsTr", COVER_SPLIT_TRAIN));
+    else TRY(nnunet_folder_cases(source, "imagesTr", "labelsTr", COVER_SPLIT_TRAIN));
     return folder_exists(test) ? nnunet_folder_cases(source, "imagesTs", "labelsTs", COVER_SPLIT_TEST) : COVER_OK;
 }
 

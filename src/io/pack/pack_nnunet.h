@@ -17,8 +17,7 @@ struct nnunet {
 
 /* ---- pack_nnunet_cases.c */
 /* The images of one folder and the label maps of another: "imagesTr", "labelsTr". */
-cover_status nnunet_folder_cases(const struct nnunet *source, const char *images, const char *labels,
-                                 cover_split split);
+cover_status nnunet_folder_cases(const struct nnunet *source, const char *images, const char *labels, cover_split split);
 /* The cases of dataset.json's "dataset": {CASE: {"images": [FILE, ...], "label": FILE}}. */
 cover_status nnunet_listed_cases(const struct nnunet *source, const json_t *cases);
 

@@ -46,16 +46,15 @@ static cover_status check_channels(const struct nnunet *source, struct pack_item
     for (int c = 0; c < wanted && !item->unusable; c++)
         if (c >= count || channel_of(names[c], source->ending, &length) != c) {
             (void)channel_of(names[0], source->ending, &length);
-            TRY(unusable(item,
-                         arena_print(&source->plan->arena, "case %.*s has no channel %04d: %s/%.*s_%04d%s is missing",
-                                     (int)length, names[0], c, folder, (int)length, names[0], c, source->ending)));
+            TRY(unusable(item, arena_print(&source->plan->arena, "case %.*s has no channel %04d: %s/%.*s_%04d%s is missing",
+                                           (int)length, names[0], c, folder, (int)length, names[0], c, source->ending)));
         }
     return COVER_OK;
 }
 
 /* Label maps that no case asked for: `used` has those that one did, sorted as the files are. */
-static cover_status add_lost_labels(const struct nnunet *source, const char *folder, const char *images,
-                                    const char *const *used, int64_t used_count) {
+static cover_status add_lost_labels(const struct nnunet *source, const char *folder, const char *images, const char *const *used,
+                                    int64_t used_count) {
     cover_status status = COVER_OK;
     struct pack_files files;
     if (!folder_exists(folder)) return COVER_OK;
@@ -76,22 +75,19 @@ done:
     return status;
 }
 
-static int compare_texts(const void *a, const void *b) {
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
+static int compare_texts(const void *a, const void *b) { return strcmp(*(const char *const *)a, *(const char *const *)b); }
 
 /* The label map of the item; a training case needs one. */
 static cover_status find_label(const struct nnunet *source, struct pack_item *item, const char *label) {
-    if (file_exists(label))
-        item->label = label;
+    if (file_exists(label)) item->label = label;
     else if (item->split == COVER_SPLIT_TRAIN && source->label_values > 0 && !item->unusable)
         return unusable(item, arena_print(&source->plan->arena, "its label %s is missing", label));
     return COVER_OK;
 }
 
 /* One case: files[0..count) of the folder, in order. */
-static cover_status add_folder_case(const struct nnunet *source, const char *const *names, int count,
-                                    const char *image_folder, const char *label_folder, cover_split split) {
+static cover_status add_folder_case(const struct nnunet *source, const char *const *names, int count, const char *image_folder,
+                                    const char *label_folder, cover_split split) {
     struct arena *arena = &source->plan->arena;
     size_t length = 0;
     const bool named = channel_of(names[0], source->ending, &length) >= 0;
@@ -108,8 +104,7 @@ static cover_status add_folder_case(const struct nnunet *source, const char *con
     return label ? find_label(source, item, label) : COVER_ERROR_MEMORY;
 }
 
-cover_status nnunet_folder_cases(const struct nnunet *source, const char *images, const char *labels,
-                                 cover_split split) {
+cover_status nnunet_folder_cases(const struct nnunet *source, const char *images, const char *labels, cover_split split) {
     struct pack_plan *plan = source->plan;
     cover_status status = COVER_OK;
     struct pack_files files;
@@ -157,21 +152,19 @@ static cover_status add_listed_case(const struct nnunet *source, const char *nam
     bool texts = json_is_array(images) && count > 0 && count <= (size_t)source->channels;
     json_array_foreach((json_t *)images, i, image) texts = texts && json_is_string(image);
     if (!texts || (label && !json_is_string(label)))
-        return fail(
-            COVER_ERROR_FORMAT,
-            "%s: \"dataset\": case %s must have \"images\", a list of 1 to %d files, and may have \"label\", a file",
-            source->json, name, source->channels);
+        return fail(COVER_ERROR_FORMAT,
+                    "%s: \"dataset\": case %s must have \"images\", a list of 1 to %d files, and may have \"label\", a file",
+                    source->json, name, source->channels);
     const char **paths = arena_alloc(&source->plan->arena, count * sizeof *paths);
     const char *own_name = arena_text(&source->plan->arena, name, strlen(name));
     if (!paths || !own_name) return COVER_ERROR_MEMORY;
-    json_array_foreach((json_t *)images, i,
-                       image) if (!(paths[i] = listed_path(source, image))) return COVER_ERROR_MEMORY;
+    json_array_foreach((json_t *)images, i, image) if (!(paths[i] = listed_path(source, image))) return COVER_ERROR_MEMORY;
     struct pack_item *item = add_case(source, own_name, paths, (int)count, COVER_SPLIT_TRAIN);
     if (!item) return COVER_ERROR_MEMORY;
     for (i = 0; i < count && !item->unusable; i++)
         if (!file_exists(paths[i]))
-            TRY(unusable(item, arena_print(&source->plan->arena, "case %s has no channel %04d: %s is missing", name,
-                                           (int)i, paths[i])));
+            TRY(unusable(item,
+                         arena_print(&source->plan->arena, "case %s has no channel %04d: %s is missing", name, (int)i, paths[i])));
     if (!label) {
         if (source->label_values > 0 && !item->unusable) item->unusable = "its entry in dataset.json names no label";
         return COVER_OK;

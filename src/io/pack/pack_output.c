@@ -30,17 +30,15 @@ static cover_status stored_of(void *user, int64_t index, bool label, void *bytes
 }
 
 static void add_or_null(struct text *text, const char *string) {
-    if (string)
-        text_add_json(text, string);
-    else
-        text_add(text, "null");
+    if (string) text_add_json(text, string);
+    else text_add(text, "null");
 }
 
 /* How the file was made, as it is recorded in it. */
 static void describe(const struct pack_job *job, struct text *text) {
     const cover_pack_options *options = job->options;
-    text_add(text, "{\"libcover\": \"%s\", \"format\": \"%d.%d\", \"dims\": %d, \"channels\": %d", cover_version(),
-             DATASET_MAJOR, DATASET_MINOR, job->dims, job->channels);
+    text_add(text, "{\"libcover\": \"%s\", \"format\": \"%d.%d\", \"dims\": %d, \"channels\": %d", cover_version(), DATASET_MAJOR,
+             DATASET_MINOR, job->dims, job->channels);
     text_add(text, ", \"options\": {");
     image_rules_write(&job->rules, text);
     text_add(text, ", \"spacing_median\": %s", options->spacing_median ? "true" : "false");
@@ -57,10 +55,8 @@ static void describe(const struct pack_job *job, struct text *text) {
         text_add_json(text, job->plan.class_names[c]);
     }
     text_add(text, "], \"ignore_label\": ");
-    if (job->plan.ignore_label >= 0)
-        text_add(text, "%d", job->plan.ignore_label);
-    else
-        text_add(text, "null");
+    if (job->plan.ignore_label >= 0) text_add(text, "%d", job->plan.ignore_label);
+    else text_add(text, "null");
     text_add(text, ", \"multilabel\": %s, \"label_names\": %s}", job->plan.multilabel ? "true" : "false",
              job->plan.label_names ? job->plan.label_names : "null");
 }
@@ -95,8 +91,8 @@ done:
     return status;
 }
 
-cover_status pack_summary(const struct pack_job *job, const struct dataset_directory *written, int64_t bytes,
-                          double seconds, char **summary) {
+cover_status pack_summary(const struct pack_job *job, const struct dataset_directory *written, int64_t bytes, double seconds,
+                          char **summary) {
     struct text text = {.context = job->context};
     char hash[SHA256_TEXT];
     sha256_text(written->hash, hash);
@@ -105,11 +101,10 @@ cover_status pack_summary(const struct pack_job *job, const struct dataset_direc
     text_add(&text, ", \"samples\": %lld, \"labels\": %lld, \"dims\": %d, \"channels\": %d, \"classes\": %d, \"multilabel\": %s",
              (long long)job->good_count, (long long)job->label_count, job->dims, job->channels, job->classes,
              job->plan.multilabel ? "true" : "false");
-    text_add(&text, ", \"min_size\": [%lld, %lld, %lld], \"max_size\": [%lld, %lld, %lld]",
-             (long long)written->min_size[0], (long long)written->min_size[1], (long long)written->min_size[2],
-             (long long)written->max_size[0], (long long)written->max_size[1], (long long)written->max_size[2]);
-    text_add(&text,
-             ", \"skipped\": %lld, \"resumed\": %lld, \"bytes\": %lld, \"seconds\": %.3f, \"hash\": \"%s\", \"bad\": [",
+    text_add(&text, ", \"min_size\": [%lld, %lld, %lld], \"max_size\": [%lld, %lld, %lld]", (long long)written->min_size[0],
+             (long long)written->min_size[1], (long long)written->min_size[2], (long long)written->max_size[0],
+             (long long)written->max_size[1], (long long)written->max_size[2]);
+    text_add(&text, ", \"skipped\": %lld, \"resumed\": %lld, \"bytes\": %lld, \"seconds\": %.3f, \"hash\": \"%s\", \"bad\": [",
              (long long)job->plan.ignored, (long long)job->spool.found, (long long)bytes, seconds, hash);
     for (int64_t i = 0; i < job->bad_count; i++) {
         text_add(&text, "%s{\"file\": ", i ? ", " : "");

@@ -64,19 +64,15 @@ static bool lists_cases(const char *source) {
 }
 
 static bool is_nnunet(const char *source) {
-    return holds(source, "dataset.json", file_exists) &&
-           (holds(source, "imagesTr", folder_exists) || lists_cases(source));
+    return holds(source, "dataset.json", file_exists) && (holds(source, "imagesTr", folder_exists) || lists_cases(source));
 }
 static cover_status list_nnunet(struct pack_plan *plan, const char *prefix, const char *source, const char **name) {
     (void)name;
     return pack_nnunet(plan, prefix, source);
 }
 
-static bool is_description(const char *source) {
-    return file_exists(source) && strcmp(path_name(source), "dataset.json") == 0;
-}
-static cover_status list_description(struct pack_plan *plan, const char *prefix, const char *source,
-                                     const char **name) {
+static bool is_description(const char *source) { return file_exists(source) && strcmp(path_name(source), "dataset.json") == 0; }
+static cover_status list_description(struct pack_plan *plan, const char *prefix, const char *source, const char **name) {
     (void)name;
     const char *slash = strrchr(source, '/');
     const char *folder = slash ? arena_text(&plan->arena, source, (size_t)(slash - source)) : ".";
@@ -90,8 +86,7 @@ static cover_status list_collection(struct pack_plan *plan, const char *prefix, 
 }
 
 static bool is_collection_folder(const char *source) { return holds(source, "pretrain_data.json", file_exists); }
-static cover_status list_collection_folder(struct pack_plan *plan, const char *prefix, const char *source,
-                                           const char **name) {
+static cover_status list_collection_folder(struct pack_plan *plan, const char *prefix, const char *source, const char **name) {
     (void)name;
     const char *json = arena_print(&plan->arena, "%s/pretrain_data.json", source);
     return json ? pack_collection(plan, prefix, json) : COVER_ERROR_MEMORY;
@@ -125,13 +120,12 @@ static cover_status add_source(struct pack_plan *plan, const char *given, bool s
     const char *source = arena_text(&plan->arena, given, length);
     const char *prefix = source && several ? arena_print(&plan->arena, "%s/", path_name(source)) : "";
     if (!source || !prefix) return COVER_ERROR_MEMORY;
-    if (!file_exists(source) && !folder_exists(source))
-        return fail(COVER_ERROR_IO, "%s: no such file or folder", source);
+    if (!file_exists(source) && !folder_exists(source)) return fail(COVER_ERROR_IO, "%s: no such file or folder", source);
     int l = 0;
     while (l < LAYOUTS && !layouts[l].detect(source)) l++;
     if (l == LAYOUTS)
-        return fail(COVER_ERROR_UNSUPPORTED,
-                    "%s: neither a folder, nor an image by its name, nor a collection file (.json)", source);
+        return fail(COVER_ERROR_UNSUPPORTED, "%s: neither a folder, nor an image by its name, nor a collection file (.json)",
+                    source);
     const char *name = layouts[l].name;
     const int64_t before = plan->count;
     TRY(layouts[l].list(plan, prefix, source, &name));
@@ -143,9 +137,7 @@ static cover_status add_source(struct pack_plan *plan, const char *given, bool s
 
 /* ---- classes: names sorted by their bytes, over all sources */
 
-static int compare_names(const void *a, const void *b) {
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
+static int compare_names(const void *a, const void *b) { return strcmp(*(const char *const *)a, *(const char *const *)b); }
 
 cover_status pack_plan_classes(struct pack_plan *plan, const char **names, int64_t count) {
     int64_t unique = 0;
@@ -158,8 +150,7 @@ cover_status pack_plan_classes(struct pack_plan *plan, const char **names, int64
 }
 
 int pack_plan_class(const struct pack_plan *plan, const char *name) {
-    const char **found =
-        bsearch(&name, plan->class_names, (size_t)plan->classes, sizeof *plan->class_names, compare_names);
+    const char **found = bsearch(&name, plan->class_names, (size_t)plan->classes, sizeof *plan->class_names, compare_names);
     return (int)(found - plan->class_names);
 }
 

@@ -43,8 +43,7 @@ cover_status pack_median_spacing(struct pack_job *job) {
     values = memory_alloc(job->context, (size_t)count * sizeof *values);
     GO(survey.spacing_mm && values ? COVER_OK : COVER_ERROR_MEMORY);
     pool_each(pool, count, look_at, &survey);
-    if (cancelled(job->context))
-        GO(fail(COVER_ERROR_CANCELLED, "%s: cancelled before anything was packed", job->output));
+    if (cancelled(job->context)) GO(fail(COVER_ERROR_CANCELLED, "%s: cancelled before anything was packed", job->output));
     if (atomic_load(&survey.short_of_memory))
         GO(fail(COVER_ERROR_MEMORY, "%s: out of memory while looking for the median spacing", job->output));
     for (int a = 0; a < 3; a++) {
@@ -57,8 +56,8 @@ cover_status pack_median_spacing(struct pack_job *job) {
     if (!(found[0] > 0 || found[1] > 0 || found[2] > 0))
         GO(fail(COVER_ERROR_SHAPE, "pack: no image says its spacing, so there is no median; give a spacing or a size"));
     if (!job->plan.quiet)
-        log_line(job->context, COVER_LOG_INFO, "pack: resampling to the median spacing, %g x %g x %g mm (D, H, W)",
-                 found[0], found[1], found[2]);
+        log_line(job->context, COVER_LOG_INFO, "pack: resampling to the median spacing, %g x %g x %g mm (D, H, W)", found[0],
+                 found[1], found[2]);
 done:
     memory_free(job->context, survey.spacing_mm);
     memory_free(job->context, values);

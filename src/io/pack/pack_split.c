@@ -22,8 +22,8 @@ static cover_status split_of(const struct pack_csv *csv, struct csv_row *row) {
         const char *patient = row->value[CSV_PATIENT];
         uint8_t digest[SHA256_BYTES];
         if (!*patient)
-            return fail(COVER_ERROR_FORMAT, "%s: line %lld: \"patient\" is empty, and there is no column \"split\"",
-                        csv->path, (long long)row->line);
+            return fail(COVER_ERROR_FORMAT, "%s: line %lld: \"patient\" is empty, and there is no column \"split\"", csv->path,
+                        (long long)row->line);
         sha256(patient, strlen(patient), digest);
         const unsigned percent = ((unsigned)digest[0] << 16 | (unsigned)digest[1] << 8 | digest[2]) * 100u >> 24;
         row->split = percent < TRAIN_PERCENT                 ? COVER_SPLIT_TRAIN
@@ -36,8 +36,8 @@ static cover_status split_of(const struct pack_csv *csv, struct csv_row *row) {
             row->split = words[i].split;
             return COVER_OK;
         }
-    return fail(COVER_ERROR_FORMAT, "%s: line %lld: \"split\" is '%s'; use train, val or test", csv->path,
-                (long long)row->line, row->value[CSV_SPLIT]);
+    return fail(COVER_ERROR_FORMAT, "%s: line %lld: \"split\" is '%s'; use train, val or test", csv->path, (long long)row->line,
+                row->value[CSV_SPLIT]);
 }
 
 static cover_status check_patients(struct pack_csv *csv) {
@@ -46,12 +46,11 @@ static cover_status check_patients(struct pack_csv *csv) {
     for (int64_t i = 1; i < csv->count; i++) {
         const struct csv_row *a = &csv->rows[i - 1], *b = &csv->rows[i];
         if (*a->value[CSV_PATIENT] && strcmp(a->value[CSV_PATIENT], b->value[CSV_PATIENT]) == 0 && a->split != b->split)
-            return fail(
-                COVER_ERROR_FORMAT,
-                "%s: patient %s is in '%s' on line %lld (%s) and in '%s' on line %lld (%s); a patient belongs to "
-                "one split",
-                csv->path, a->value[CSV_PATIENT], a->value[CSV_SPLIT], (long long)a->line, a->value[CSV_FILE],
-                b->value[CSV_SPLIT], (long long)b->line, b->value[CSV_FILE]);
+            return fail(COVER_ERROR_FORMAT,
+                        "%s: patient %s is in '%s' on line %lld (%s) and in '%s' on line %lld (%s); a patient belongs to "
+                        "one split",
+                        csv->path, a->value[CSV_PATIENT], a->value[CSV_SPLIT], (long long)a->line, a->value[CSV_FILE],
+                        b->value[CSV_SPLIT], (long long)b->line, b->value[CSV_FILE]);
     }
     pack_csv_sort(csv, CSV_FILE);
     return COVER_OK;
@@ -67,8 +66,7 @@ static cover_status apply(struct pack_csv *csv, struct pack_item *item) {
     item->split = row->split;
     if (*row->value[CSV_PATIENT]) item->patient = row->value[CSV_PATIENT];
     /* a labels file has said it already */
-    if (*row->value[CSV_LABEL] && !item->class_name && !csv->plan->class_names)
-        item->class_name = row->value[CSV_LABEL];
+    if (*row->value[CSV_LABEL] && !item->class_name && !csv->plan->class_names) item->class_name = row->value[CSV_LABEL];
     return COVER_OK;
 }
 

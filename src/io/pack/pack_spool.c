@@ -69,16 +69,15 @@ static cover_status start_anew(struct pack_spool *spool, const uint8_t plan[SHA2
 }
 
 /* Is there a whole record at `offset`?  Its bytes are read and compared; *next is where the one behind it begins. */
-static cover_status read_record(const struct pack_spool *spool, uint64_t offset, struct spool_record *record,
-                                uint8_t *piece, size_t piece_bytes, bool *whole, uint64_t *next) {
+static cover_status read_record(const struct pack_spool *spool, uint64_t offset, struct spool_record *record, uint8_t *piece,
+                                size_t piece_bytes, bool *whole, uint64_t *next) {
     *whole = false;
     if (spool->end - offset < sizeof *record) return COVER_OK;
     TRY(read_at(spool, offset, record, sizeof *record));
     if (record->mark != RECORD_MARK || record->check != record_check(record)) return COVER_OK;
     const struct dataset_row *row = &record->sample.row;
     uint64_t left = spool->end - offset - sizeof *record, at = offset + sizeof *record;
-    if (record->item < 0 || record->item >= spool->count || row->image_bytes > left ||
-        row->label_bytes > left - row->image_bytes)
+    if (record->item < 0 || record->item >= spool->count || row->image_bytes > left || row->label_bytes > left - row->image_bytes)
         return COVER_OK;
     uint32_t check = 0;
     *next = at + row->image_bytes + row->label_bytes;
@@ -123,8 +122,7 @@ static cover_status resume_or_start(struct pack_spool *spool, const uint8_t plan
     if (!resume || spool->end < sizeof head) return start_anew(spool, plan);
     TRY(read_at(spool, 0, &head, sizeof head));
     if (memcmp(head.magic, spool_magic, sizeof head.magic) != 0)
-        return fail(COVER_ERROR_FORMAT, "%s: not the spool of an interrupted pack; remove it, or pack without resume",
-                    spool->path);
+        return fail(COVER_ERROR_FORMAT, "%s: not the spool of an interrupted pack; remove it, or pack without resume", spool->path);
     if (memcmp(head.plan, plan, sizeof head.plan) != 0)
         return fail(COVER_ERROR_MISMATCH,
                     "%s: sources or options are not those of the interrupted pack; use the same, or pack "

@@ -61,12 +61,9 @@ static cover_status walk(struct pack_files *files, struct pack_plan *plan, const
                                       : arena_text(&plan->arena, entry->d_name, strlen(entry->d_name));
         char *path = below ? path_join(plan->context, folder, below) : NULL;
         status = path ? COVER_OK : COVER_ERROR_MEMORY;
-        if (status == COVER_OK && folder_exists(path))
-            status = walk(files, plan, folder, below, &here);
-        else if (status == COVER_OK && image_format_of(path))
-            status = add(files, plan, below);
-        else
-            files->others++;
+        if (status == COVER_OK && folder_exists(path)) status = walk(files, plan, folder, below, &here);
+        else if (status == COVER_OK && image_format_of(path)) status = add(files, plan, below);
+        else files->others++;
         memory_free(plan->context, path);
         if (status != COVER_OK) goto done;
     }

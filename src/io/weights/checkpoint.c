@@ -23,8 +23,7 @@ static cover_status write_number(hid_t file, const char *name, int64_t number) {
     return hdf5_write(file, name, COVER_I64, 0, NULL, &number);
 }
 
-static cover_status write_tensors(hid_t file, const char *group, const struct parameters *parameters,
-                                  const float *flat) {
+static cover_status write_tensors(hid_t file, const char *group, const struct parameters *parameters, const float *flat) {
     char path[PATH_BYTES];
     for (int i = 0; i < parameters->count; i++) {
         const struct parameter *row = &parameters->rows[i];
@@ -59,8 +58,7 @@ cover_status checkpoint_write(cover_context *context, const char *path, const st
     hdf5_begin(&guard);
     cover_status status = hdf5_image_create(&file);
     if (status == COVER_OK) status = write_all(file, checkpoint);
-    if (status == COVER_OK)
-        status = hdf5_image_save(file, context, path, format_name, CHECKPOINT_MAJOR, CHECKPOINT_MINOR);
+    if (status == COVER_OK) status = hdf5_image_save(file, context, path, format_name, CHECKPOINT_MAJOR, CHECKPOINT_MINOR);
     if (file >= 0) H5Fclose(file);
     hdf5_end(&guard);
     return status;
@@ -101,8 +99,7 @@ static bool is_plain(hid_t file, const char *path) {
 static cover_status check_plain(const struct checkpoint_file *file, const char *path) {
     return is_plain(file->handle, path)
                ? COVER_OK
-               : fail(COVER_ERROR_FORMAT, "%s: '%s' is missing or not stored as a checkpoint stores it", file->path,
-                      path);
+               : fail(COVER_ERROR_FORMAT, "%s: '%s' is missing or not stored as a checkpoint stores it", file->path, path);
 }
 
 static cover_status read_text(struct checkpoint_file *file, const char *name, char **text) {
@@ -153,10 +150,8 @@ cover_status checkpoint_open(struct checkpoint_file **out, cover_context *contex
         status = open_locked(file);
         hdf5_end(&guard);
     }
-    if (status == COVER_OK)
-        *out = file;
-    else
-        checkpoint_close(file);
+    if (status == COVER_OK) *out = file;
+    else checkpoint_close(file);
     return status;
 }
 
@@ -188,8 +183,8 @@ static cover_status read_tensors(struct checkpoint_file *file, const char *group
     return COVER_OK;
 }
 
-cover_status checkpoint_read(struct checkpoint_file *file, const struct parameters *parameters, float *weights,
-                             float *m, float *v) {
+cover_status checkpoint_read(struct checkpoint_file *file, const struct parameters *parameters, float *weights, float *m,
+                             float *v) {
     float *const flats[GROUPS] = {weights, m, v};
     cover_status status = COVER_OK;
     struct hdf5_guard guard;
@@ -208,15 +203,12 @@ static cover_status read_state(struct checkpoint_file *file, const char *path, u
         return fail(COVER_ERROR_MISMATCH, "%s: '%s' is missing; it belongs to another objective", file->path, path);
     TRY(check_plain(file, path));
     TRY(hdf5_shape(file->handle, path, &dtype, &rank, shape));
-    if (dtype != COVER_U8 || rank != 1)
-        return fail(COVER_ERROR_FORMAT, "%s: '%s' is no row of bytes", file->path, path);
+    if (dtype != COVER_U8 || rank != 1) return fail(COVER_ERROR_FORMAT, "%s: '%s' is no row of bytes", file->path, path);
     uint8_t *state = memory_alloc(file->context, (size_t)shape[0]);
     if (!state) return COVER_ERROR_MEMORY;
     cover_status status = hdf5_read(file->handle, path, COVER_U8, 1, shape, state);
-    if (status == COVER_OK)
-        *data = state, *bytes = shape[0];
-    else
-        memory_free(file->context, state);
+    if (status == COVER_OK) *data = state, *bytes = shape[0];
+    else memory_free(file->context, state);
     return status;
 }
 
@@ -288,8 +280,7 @@ static cover_status list_weights(struct tensor_file *file) {
         goto done;
     }
     file->entries = arena_alloc(&file->arena, (size_t)walk.links * sizeof *file->entries);
-    if (!file->entries)
-        walk.status = COVER_ERROR_MEMORY;
+    if (!file->entries) walk.status = COVER_ERROR_MEMORY;
     else if (H5Literate(group, H5_INDEX_NAME, H5_ITER_INC, NULL, add_link, &walk) < 0 && walk.status == COVER_OK)
         walk.status = hdf5_fail(COVER_ERROR_FORMAT, checkpoint->path, groups[0]);
 done:

@@ -45,8 +45,7 @@ void checkpoint_close(struct checkpoint_file *file); /* takes NULL */
 
 /* Fill flat buffers of a network; m and v may be NULL.  COVER_ERROR_MISMATCH names the first parameter that is not
  * there in this shape.  On error the buffers hold a mixture. */
-cover_status checkpoint_read(struct checkpoint_file *file, const struct parameters *parameters, float *weights,
-                             float *m, float *v);
+cover_status checkpoint_read(struct checkpoint_file *file, const struct parameters *parameters, float *weights, float *m, float *v);
 /* A state of the objective (memory_free); COVER_ERROR_MISMATCH when there is none of this name. */
 cover_status checkpoint_read_state(struct checkpoint_file *file, const char *name, uint8_t **data, int64_t *bytes);
 

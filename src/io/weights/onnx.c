@@ -11,7 +11,6 @@ struct name {
     char text[160];
 };
 
-
 struct walk {
     struct onnx_file file;
     const struct onnx_network *network;
@@ -50,7 +49,7 @@ static bool has(const struct walk *walk, int i) { return walk->node->input[i] !=
 /* ---- nodes */
 
 /* operator(a[, b]) */
-static void simple(struct walk *walk, const char *operator, const char *a, const char *b, const char *output) {
+static void simple(struct walk *walk, const char *operator, const char * a, const char *b, const char *output) {
     onnx_node_begin(&walk->file, operator, output);
     onnx_node_input(&walk->file, a);
     if (b) onnx_node_input(&walk->file, b);
@@ -58,7 +57,7 @@ static void simple(struct walk *walk, const char *operator, const char *a, const
 }
 
 /* A vector of one number a channel, as (1, C, 1, ...) so that it multiplies or shifts channels. */
-static void by_channel(struct walk *walk, const char *operator, const struct parameter *parameter, struct name input,
+static void by_channel(struct walk *walk, const char *operator, const struct parameter * parameter, struct name input,
                        struct name output) {
     struct name spread = with(output, "spread");
     onnx_node_begin(&walk->file, "Reshape", spread.text);
@@ -70,8 +69,8 @@ static void by_channel(struct walk *walk, const char *operator, const struct par
 
 /* Each group, laid flat, is one channel of InstanceNormalization. */
 static void normalise(struct walk *walk, struct name input, struct name output, int64_t groups, float epsilon) {
-    struct name shape = with(output, "shape"), grouped = with(output, "grouped"), flat = with(output, "flat"), ones = with(output, "ones"),
-                zeros = with(output, "zeros"), normal = with(output, "normal");
+    struct name shape = with(output, "shape"), grouped = with(output, "grouped"), flat = with(output, "flat"),
+                ones = with(output, "ones"), zeros = with(output, "zeros"), normal = with(output, "normal");
     const int64_t layout[3] = {0, groups, -1};
     float *numbers = memory_zero(walk->file.context, (size_t)groups * 2 * sizeof *numbers);
     if (!numbers) {
@@ -128,7 +127,8 @@ static void write_conv(struct walk *walk) {
 }
 
 static void write_norm_act(struct walk *walk) {
-    struct name output = output_name(walk), x = input_name(walk, 0), normal = with(output, "normalised"), scaled = with(output, "scaled");
+    struct name output = output_name(walk), x = input_name(walk, 0), normal = with(output, "normalised"),
+                scaled = with(output, "scaled");
     const struct attributes *attributes = &walk->node->attributes;
     bool linear = attributes->norm.slope == 1;
     struct name shifted = linear ? output : with(output, "shifted");
@@ -161,7 +161,8 @@ static void write_max_pool2(struct walk *walk) {
 static void write_upsample(struct walk *walk) { resize(walk, input_name(walk, 0), output_name(walk), "doubled", "half_pixel"); }
 
 static void write_resize_corners(struct walk *walk) {
-    struct name output = output_name(walk), scales = with(output, "scales"), resized = with(output, "resized"), factor = with(output, "factor");
+    struct name output = output_name(walk), scales = with(output, "scales"), resized = with(output, "resized"),
+                factor = with(output, "factor");
     const struct grid *from = &walk->graph->tensors[walk->node->input[0]].grid, *to = &walk->node->attributes.grid;
     float ratio[5] = {1, 1};
     for (int i = 0; i < walk->dims; i++) ratio[2 + i] = (float)to->size[3 - walk->dims + i] / (float)from->size[3 - walk->dims + i];
@@ -213,7 +214,8 @@ static void write_output(struct walk *walk, int index) {
 
 static cover_status has_form(const struct walk *walk) {
     const struct op_row *row = &op_rows[walk->node->op];
-    if (!writers[walk->node->op]) return fail(COVER_ERROR_UNSUPPORTED, "ONNX export: there is no form of the operation %s", row->name);
+    if (!writers[walk->node->op])
+        return fail(COVER_ERROR_UNSUPPORTED, "ONNX export: there is no form of the operation %s", row->name);
     for (int i = 0; i < row->inputs; i++)
         if (has(walk, i) && walk->graph->tensors[walk->node->input[i]].parent != ABSENT)
             return fail(COVER_ERROR_UNSUPPORTED, "ONNX export: %s reads one image of several", row->name);

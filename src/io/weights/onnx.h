@@ -9,7 +9,7 @@ enum { ONNX_OUTPUTS = 8 };
 
 struct onnx_network {
     const char *name;
-    const struct graph *graph; /* forward alone, over one image, with float32 features; its first input is the image */
+    const struct graph *graph;         /* forward alone, over one image, with float32 features; its first input is the image */
     int outputs, output[ONNX_OUTPUTS]; /* tensors of the graph */
     char output_name[ONNX_OUTPUTS][16];
     const struct parameters *parameters; /* where the values of its parameters are, by name */

@@ -16,8 +16,8 @@ cover_status onnx_write_backbone(cover_context *context, const char *path, const
     char name[64];
     struct parameters rows = {.context = context};
     struct graph graph;
-    struct onnx_network network = {.name = name, .graph = &graph, .outputs = backbone_levels(context, settings).count,
-                                    .parameters = parameters, .flat = flat};
+    struct onnx_network network = {
+        .name = name, .graph = &graph, .outputs = backbone_levels(context, settings).count, .parameters = parameters, .flat = flat};
     snprintf(name, sizeof name, "cover_%s", backbone->name);
     graph_begin(&graph, context, &rows);
     backbone->build(&graph, graph_input(&graph, "image", 1, &grid, settings->channels), settings, network.output);

@@ -22,9 +22,7 @@ static void add_varint(struct text *message, uint64_t value) {
     text_add_bytes(message, bytes, count);
 }
 
-static void add_key(struct text *message, int field, enum wire wire) {
-    add_varint(message, (uint64_t)field << 3 | wire);
-}
+static void add_key(struct text *message, int field, enum wire wire) { add_varint(message, (uint64_t)field << 3 | wire); }
 
 static void add_integer(struct text *message, int field, int64_t value) {
     add_key(message, field, VARINT);
@@ -62,7 +60,7 @@ enum { MODEL_IR_VERSION = 1, MODEL_PRODUCER = 2, MODEL_GRAPH = 7, MODEL_OPERATOR
 
 static struct text message(const struct onnx_file *file) { return (struct text){.context = file->context}; }
 
-void onnx_node_begin(struct onnx_file *file, const char *operator, const char *output) {
+void onnx_node_begin(struct onnx_file *file, const char *operator, const char * output) {
     file->node = message(file);
     add_string(&file->node, NODE_OUTPUT, output);
     add_string(&file->node, NODE_NAME, output);
@@ -117,8 +115,7 @@ void onnx_node_parameter(struct onnx_file *file, const struct parameter *wanted)
     if (!row || row->rank != wanted->rank || memcmp(row->shape, wanted->shape, (size_t)row->rank * sizeof *row->shape) != 0)
         file->status = fail(COVER_ERROR_MISMATCH, "ONNX export: parameter %s is %s", wanted->name,
                             row ? "of another shape than the network has" : "missing");
-    else
-        file->used[index] = true;
+    else file->used[index] = true;
 }
 
 /* ValueInfoProto: name, then TypeProto { tensor_type { elem_type, shape { dim { value or name } ... } } }. */
@@ -157,10 +154,8 @@ static cover_status parameter_head(struct onnx_file *file, struct text *out, con
     add_varint(&tensor, bytes);
     add_key(out, GRAPH_INITIALIZER, BYTES);
     add_varint(out, tensor.length + bytes);
-    if (tensor.failed)
-        out->failed = true;
-    else
-        text_add_bytes(out, tensor.data, tensor.length);
+    if (tensor.failed) out->failed = true;
+    else text_add_bytes(out, tensor.data, tensor.length);
     text_free(&tensor);
     return out->failed ? COVER_ERROR_MEMORY : COVER_OK;
 }
@@ -187,8 +182,8 @@ static cover_status write_model(struct onnx_file *file, const char *path) {
         goto done;
     }
     if (graph_bytes > INT32_MAX - 1024) {
-        status = fail(COVER_ERROR_UNSUPPORTED, "%s: the network has %llu bytes, but an ONNX file holds 2 GB at most",
-                      path, (unsigned long long)graph_bytes);
+        status = fail(COVER_ERROR_UNSUPPORTED, "%s: the network has %llu bytes, but an ONNX file holds 2 GB at most", path,
+                      (unsigned long long)graph_bytes);
         goto done;
     }
     GO(replacement_begin(&out, file->context, path));

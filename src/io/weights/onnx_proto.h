@@ -23,7 +23,7 @@ cover_status onnx_end(struct onnx_file *file, const char *path);
 void onnx_free(struct onnx_file *file);
 
 /* A node is named after its first output. */
-void onnx_node_begin(struct onnx_file *file, const char *operator, const char *output);
+void onnx_node_begin(struct onnx_file *file, const char *operator, const char * output);
 void onnx_node_input(struct onnx_file *file, const char *name); /* "" = an optional input that is absent */
 /* The next input is a parameter, which must be there in this shape.  COVER_ERROR_MISMATCH names it otherwise. */
 void onnx_node_parameter(struct onnx_file *file, const struct parameter *row);

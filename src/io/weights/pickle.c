@@ -63,8 +63,7 @@ static struct pickle_value *create(struct machine *machine, enum pickle_kind kin
 }
 
 /* Room for `more` pointers behind `count`. */
-static cover_status grow(struct machine *machine, struct pickle_value ***items, size_t count, size_t *capacity,
-                         size_t more) {
+static cover_status grow(struct machine *machine, struct pickle_value ***items, size_t count, size_t *capacity, size_t more) {
     if (count + more <= *capacity) return COVER_OK;
     size_t wanted = count + more > 2 * *capacity ? count + more : 2 * *capacity;
     struct pickle_value **fresh = arena_alloc(machine->arena, wanted * sizeof *fresh);
@@ -99,8 +98,8 @@ static cover_status pop_to_mark(struct machine *machine, struct pickle_value ***
 }
 
 /* Put items behind those of a value that holds some; an object takes them and forgets them. */
-static cover_status extend(struct machine *machine, struct pickle_value *value, enum pickle_kind kind,
-                           struct pickle_value **items, size_t count) {
+static cover_status extend(struct machine *machine, struct pickle_value *value, enum pickle_kind kind, struct pickle_value **items,
+                           size_t count) {
     if (value->kind == PICKLE_OBJECT) return COVER_OK;
     if (value->kind != kind) return damaged(machine, "items for something that holds none");
     TRY(grow(machine, &value->sequence.items, value->sequence.count, &value->sequence.capacity, count));
@@ -109,8 +108,7 @@ static cover_status extend(struct machine *machine, struct pickle_value *value, 
     return COVER_OK;
 }
 
-static cover_status push_sequence(struct machine *machine, enum pickle_kind kind, struct pickle_value **items,
-                                  size_t count) {
+static cover_status push_sequence(struct machine *machine, enum pickle_kind kind, struct pickle_value **items, size_t count) {
     struct pickle_value *value = create(machine, kind);
     if (!value) return COVER_ERROR_MEMORY;
     if (kind == PICKLE_MAPPING && count % 2 != 0) return damaged(machine, "a key without a value");
@@ -247,9 +245,7 @@ static cover_status op_get(struct machine *machine, int index_bytes) {
 
 /* ---- opcodes: sequences and mappings */
 
-static cover_status op_empty(struct machine *machine, int kind) {
-    return push_sequence(machine, (enum pickle_kind)kind, NULL, 0);
-}
+static cover_status op_empty(struct machine *machine, int kind) { return push_sequence(machine, (enum pickle_kind)kind, NULL, 0); }
 
 static cover_status op_from_mark(struct machine *machine, int kind) {
     struct pickle_value **items;
@@ -264,8 +260,7 @@ static cover_status op_tuple(struct machine *machine, int count) {
     return push_sequence(machine, PICKLE_TUPLE, items, (size_t)count);
 }
 
-static cover_status extend_top(struct machine *machine, enum pickle_kind kind, struct pickle_value **items,
-                               size_t count) {
+static cover_status extend_top(struct machine *machine, enum pickle_kind kind, struct pickle_value **items, size_t count) {
     if (machine->depth == 0) return damaged(machine, "nothing on the stack");
     return extend(machine, machine->stack[machine->depth - 1], kind, items, count);
 }
@@ -317,11 +312,10 @@ static cover_status push_global(struct machine *machine, const char *module, siz
     char shown_module[96], shown_name[96];
     printable(shown_module, module, module_length);
     printable(shown_name, name, name_length);
-    return fail(
-        COVER_ERROR_UNSUPPORTED,
-        "%s: it asks for Python's %s.%s, which is neither known nor run here; load it where you trust it and save "
-        "the weights alone: torch.save(model.state_dict(), FILE)",
-        machine->name, shown_module, shown_name);
+    return fail(COVER_ERROR_UNSUPPORTED,
+                "%s: it asks for Python's %s.%s, which is neither known nor run here; load it where you trust it and save "
+                "the weights alone: torch.save(model.state_dict(), FILE)",
+                machine->name, shown_module, shown_name);
 }
 
 static cover_status op_global(struct machine *machine, int unused) {
@@ -433,8 +427,8 @@ static const struct opcode opcodes[256] = {
     ['Q'] = {op_persistent, 0},
 };
 
-cover_status pickle_read(struct pickle *pickle, struct arena *arena, const char *name,
-                         const struct pickle_global *globals, const uint8_t *data, size_t bytes) {
+cover_status pickle_read(struct pickle *pickle, struct arena *arena, const char *name, const struct pickle_global *globals,
+                         const uint8_t *data, size_t bytes) {
     struct machine machine = {.arena = arena, .name = name, .globals = globals, .data = data, .bytes = bytes};
     struct pickle_value *result;
     while (!machine.stopped) {

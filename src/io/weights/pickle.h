@@ -57,8 +57,8 @@ struct pickle {
 
 /* Read one pickle from data.  `name` is the file, for messages; `globals` ends with a NULL module.
  * COVER_ERROR_FORMAT for damage; COVER_ERROR_UNSUPPORTED names a global that is not in the table. */
-cover_status pickle_read(struct pickle *pickle, struct arena *arena, const char *name,
-                         const struct pickle_global *globals, const uint8_t *data, size_t bytes);
+cover_status pickle_read(struct pickle *pickle, struct arena *arena, const char *name, const struct pickle_global *globals,
+                         const uint8_t *data, size_t bytes);
 
 /* Item `index` of a tuple, NULL when it is no tuple or shorter. */
 struct pickle_value *pickle_item(const struct pickle_value *tuple, size_t index);

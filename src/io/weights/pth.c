@@ -1,8 +1,8 @@
 /* PyTorch files, torch.save() since 1.6 (a ZIP with NAME/data.pkl and NAME/data/KEY) and before (pickles, then
  * storages); torch/serialization.py states both.  Nothing is executed: see pickle.h.  Called through tensor_file.h. */
+#include "io/bytes/zip.h"
 #include "pickle.h"
 #include "tensor_file.h"
-#include "io/bytes/zip.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -18,9 +18,9 @@ enum {
 enum role { ROLE_DATA, ROLE_STORAGE, ROLE_DTYPE, ROLE_TENSOR, ROLE_PARAMETER };
 enum { UNTYPED = -1 };
 
-#define STORAGE(name, type)                                                                                            \
+#define STORAGE(name, type)                                                                                                        \
     {"torch", name, .role = ROLE_STORAGE, .detail = type}, { "torch.cuda", name, .role = ROLE_STORAGE, .detail = type }
-#define DTYPE(name, type)                                                                                              \
+#define DTYPE(name, type)                                                                                                          \
     { "torch", name, .role = ROLE_DTYPE, .detail = type }
 static const struct pickle_global globals[] = {
     {"torch._utils", "_rebuild_tensor", .role = ROLE_TENSOR},
@@ -124,11 +124,11 @@ static bool whole_number(const struct pickle_value *value, int64_t *number) {
 }
 
 /* ('storage', torch.FloatStorage, key, location, elements[, view]); dtype: of _rebuild_tensor_v3, else NULL. */
-static cover_status read_storage(const struct tensor_file *file, struct storage *storage,
-                                 const struct pickle_value *reference, const struct pickle_value *dtype) {
+static cover_status read_storage(const struct tensor_file *file, struct storage *storage, const struct pickle_value *reference,
+                                 const struct pickle_value *dtype) {
     if (!reference || reference->kind != PICKLE_PERSISTENT) return damaged(file, "a tensor without a storage");
-    const struct pickle_value *tuple = reference->object.argument, *class = pickle_item(tuple, 1),
-                              *key = pickle_item(tuple, 2), *view = pickle_item(tuple, 5);
+    const struct pickle_value *tuple = reference->object.argument, *class = pickle_item(tuple, 1), *key = pickle_item(tuple, 2),
+                              *view = pickle_item(tuple, 5);
     if (!pickle_is_text(pickle_item(tuple, 0), "storage") || role_of(class, PICKLE_GLOBAL) != ROLE_STORAGE || !key ||
         key->kind != PICKLE_TEXT || !whole_number(pickle_item(tuple, 4), &storage->elements))
         return damaged(file, "a storage that is not described as PyTorch does");
@@ -149,19 +149,17 @@ static cover_status read_storage(const struct tensor_file *file, struct storage 
 }
 
 /* The largest element that shape and strides reach must lie in the storage. */
-static cover_status check_reach(const struct tensor_file *file, const struct tensor_entry *entry,
-                                const struct strided *tensor) {
+static cover_status check_reach(const struct tensor_file *file, const struct tensor_entry *entry, const struct strided *tensor) {
     int64_t last = tensor->offset, step;
     for (int axis = 0; axis < entry->rank && entry->elements > 0; axis++)
         if (!multiply(entry->shape[axis] - 1, tensor->stride[axis], &step) || __builtin_add_overflow(last, step, &last))
             last = INT64_MAX;
     if (entry->elements > 0 && last >= tensor->storage.elements)
-        return fail(COVER_ERROR_FORMAT, "%s: tensor %.200s reaches beyond its storage of %lld elements",
-                    file->source.name, entry->name, (long long)tensor->storage.elements);
+        return fail(COVER_ERROR_FORMAT, "%s: tensor %.200s reaches beyond its storage of %lld elements", file->source.name,
+                    entry->name, (long long)tensor->storage.elements);
     if (entry->elements > tensor->storage.elements && entry->elements > EXPANDED_MAX)
-        return fail(COVER_ERROR_UNSUPPORTED,
-                    "%s: tensor %.200s repeats its storage (stride 0); save it after .contiguous()", file->source.name,
-                    entry->name);
+        return fail(COVER_ERROR_UNSUPPORTED, "%s: tensor %.200s repeats its storage (stride 0); save it after .contiguous()",
+                    file->source.name, entry->name);
     return COVER_OK;
 }
 
@@ -196,8 +194,8 @@ static cover_status add_tensor(struct tensor_file *file, const char *name, const
         stride->kind != PICKLE_TUPLE || size->sequence.count != stride->sequence.count)
         return damaged(file, "a tensor that is not described as PyTorch does");
     if (size->sequence.count > TENSOR_RANK_MAX)
-        return fail(COVER_ERROR_UNSUPPORTED, "%s: tensor %.200s: %zu axes, but at most %d are taken", file->source.name,
-                    name, size->sequence.count, TENSOR_RANK_MAX);
+        return fail(COVER_ERROR_UNSUPPORTED, "%s: tensor %.200s: %zu axes, but at most %d are taken", file->source.name, name,
+                    size->sequence.count, TENSOR_RANK_MAX);
     entry->rank = (int)size->sequence.count;
     for (int axis = 0; axis < entry->rank; axis++)
         if (!whole_number(pickle_item(size, (size_t)axis), &entry->shape[axis]) ||
@@ -210,8 +208,7 @@ static cover_status add_tensor(struct tensor_file *file, const char *name, const
 }
 
 /* The name of an item of a mapping, "prefix.key". */
-static cover_status item_name(struct tensor_file *file, const char **name, const char *prefix,
-                              const struct pickle_value *key) {
+static cover_status item_name(struct tensor_file *file, const char **name, const char *prefix, const struct pickle_value *key) {
     const char *dot = *prefix ? "." : "";
     if (key->kind == PICKLE_INTEGER) {
         *name = arena_print(&file->arena, "%s%s%lld", prefix, dot, (long long)key->integer);
@@ -236,10 +233,8 @@ static cover_status collect(struct tensor_file *file, struct pickle_value *mappi
         if (!is_tensor && (!value || value->kind != PICKLE_MAPPING)) continue;
         if (key->kind != PICKLE_TEXT && key->kind != PICKLE_INTEGER) continue;
         TRY(item_name(file, &name, prefix, key));
-        if (is_tensor)
-            TRY(add_tensor(file, name, value));
-        else
-            TRY(collect(file, value, name, depth + 1));
+        if (is_tensor) TRY(add_tensor(file, name, value));
+        else TRY(collect(file, value, name, depth + 1));
     }
     return COVER_OK;
 }
@@ -279,8 +274,7 @@ static cover_status find_pickle(struct tensor_file *file, const struct zip_entry
         *folder = arena_text(&file->arena, name, (size_t)(slash + 1 - name));
         return *folder ? COVER_OK : COVER_ERROR_MEMORY;
     }
-    return fail(COVER_ERROR_FORMAT, "%s: a ZIP archive, but not one of torch.save(): it has no data.pkl",
-                file->source.name);
+    return fail(COVER_ERROR_FORMAT, "%s: a ZIP archive, but not one of torch.save(): it has no data.pkl", file->source.name);
 }
 
 static cover_status check_byte_order(struct tensor_file *file, const char *folder) {
@@ -322,8 +316,8 @@ static cover_status open_zip(struct tensor_file *file) {
     TRY(find_pickle(file, &entry, &folder));
     TRY(check_byte_order(file, folder));
     if (entry->bytes > PICKLE_BYTES_MAX)
-        return fail(COVER_ERROR_UNSUPPORTED, "%s: its data.pkl has %llu bytes, but at most %d are taken",
-                    file->source.name, (unsigned long long)entry->bytes, PICKLE_BYTES_MAX);
+        return fail(COVER_ERROR_UNSUPPORTED, "%s: its data.pkl has %llu bytes, but at most %d are taken", file->source.name,
+                    (unsigned long long)entry->bytes, PICKLE_BYTES_MAX);
     TRY(read_entry(file, entry, &data));
     TRY(pickle_read(&pickle, &file->arena, file->source.name, globals, data, entry->bytes));
     TRY(collect_weights(file, pickle.value));
@@ -340,8 +334,7 @@ static int by_key(const void *a, const void *b) {
 }
 
 /* Every storage that the pickle refers to, once, by key: all must be known to step over them. */
-static cover_status list_storages(struct tensor_file *file, const struct pickle *pickle, struct storage **list,
-                                  size_t *count) {
+static cover_status list_storages(struct tensor_file *file, const struct pickle *pickle, struct storage **list, size_t *count) {
     size_t all = 0, kept = 0;
     for (const struct pickle_value *at = pickle->persistent; at; at = at->object.next) all++;
     struct storage *storages = arena_alloc(&file->arena, all * sizeof *storages);
@@ -357,8 +350,8 @@ static cover_status list_storages(struct tensor_file *file, const struct pickle 
 }
 
 /* Each storage: its number of elements, 8 bytes, then the elements. */
-static cover_status place_in_sequence(struct tensor_file *file, const struct pickle *pickle,
-                                      const struct pickle_value *keys, uint64_t at) {
+static cover_status place_in_sequence(struct tensor_file *file, const struct pickle *pickle, const struct pickle_value *keys,
+                                      uint64_t at) {
     struct pth *pth = file->state;
     struct storage *storages, *found;
     size_t count;
@@ -430,10 +423,8 @@ static cover_status open_file(struct tensor_file *file) {
         const struct storage *storage = &pth->tensors[i].storage;
         int64_t bytes;
         if (!multiply(storage->elements, tensor_types[storage->type].bytes, &bytes) || (uint64_t)bytes > storage->bytes)
-            return fail(COVER_ERROR_FORMAT,
-                        "%s: tensor %.200s: its storage should have %lld elements, but has %llu bytes",
-                        file->source.name, file->entries[i].name, (long long)storage->elements,
-                        (unsigned long long)storage->bytes);
+            return fail(COVER_ERROR_FORMAT, "%s: tensor %.200s: its storage should have %lld elements, but has %llu bytes",
+                        file->source.name, file->entries[i].name, (long long)storage->elements, (unsigned long long)storage->bytes);
     }
     return COVER_OK;
 }
@@ -461,8 +452,8 @@ static cover_status load_storage(struct tensor_file *file, const struct storage 
 }
 
 /* Elements in the order of the shape, from where the strides say; innermost axis last. */
-static uint8_t *gather(uint8_t *out, const uint8_t *from, const struct tensor_entry *entry,
-                       const struct strided *tensor, int axis, size_t width) {
+static uint8_t *gather(uint8_t *out, const uint8_t *from, const struct tensor_entry *entry, const struct strided *tensor, int axis,
+                       size_t width) {
     if (axis == entry->rank) return memcpy(out, from, width) + width;
     for (int64_t i = 0; i < entry->shape[axis]; i++)
         out = gather(out, from + (size_t)(i * tensor->stride[axis]) * width, entry, tensor, axis + 1, width);
@@ -480,10 +471,8 @@ static cover_status read_tensor(struct tensor_file *file, const struct tensor_en
     bool contiguous = true;
     for (int axis = entry->rank - 1; axis >= 0; dense *= entry->shape[axis--])
         contiguous = contiguous && (entry->shape[axis] == 1 || tensor->stride[axis] == dense);
-    if (contiguous)
-        memcpy(out, from, entry->bytes);
-    else
-        gather(out, from, entry, tensor, 0, width);
+    if (contiguous) memcpy(out, from, entry->bytes);
+    else gather(out, from, entry, tensor, 0, width);
     return COVER_OK;
 }
 

@@ -26,24 +26,23 @@ static cover_status read_type(const struct tensor_file *file, struct tensor_entr
         entry->type = (enum tensor_type)type;
         return COVER_OK;
     }
-    return fail(COVER_ERROR_UNSUPPORTED, "%s: tensor %s: dtype '%.32s' is not known here; convert it to F32",
-                file->source.name, entry->name, dtype);
+    return fail(COVER_ERROR_UNSUPPORTED, "%s: tensor %s: dtype '%.32s' is not known here; convert it to F32", file->source.name,
+                entry->name, dtype);
 }
 
 static cover_status read_shape(const struct tensor_file *file, struct tensor_entry *entry, const json_t *object) {
     const json_t *shape = json_object_get(object, "shape");
-    if (!json_is_array(shape))
-        return fail(COVER_ERROR_FORMAT, "%s: tensor %s: shape is missing", file->source.name, entry->name);
+    if (!json_is_array(shape)) return fail(COVER_ERROR_FORMAT, "%s: tensor %s: shape is missing", file->source.name, entry->name);
     size_t rank = json_array_size(shape);
     if (rank > TENSOR_RANK_MAX)
-        return fail(COVER_ERROR_UNSUPPORTED, "%s: tensor %s: %zu axes, but at most %d are taken", file->source.name,
-                    entry->name, rank, TENSOR_RANK_MAX);
+        return fail(COVER_ERROR_UNSUPPORTED, "%s: tensor %s: %zu axes, but at most %d are taken", file->source.name, entry->name,
+                    rank, TENSOR_RANK_MAX);
     entry->rank = (int)rank;
     for (size_t axis = 0; axis < rank; axis++) {
         const json_t *size = json_array_get(shape, axis);
         if (!json_is_integer(size) || json_integer_value(size) < 0)
-            return fail(COVER_ERROR_FORMAT, "%s: tensor %s: size of axis %zu is not a whole number >= 0",
-                        file->source.name, entry->name, axis);
+            return fail(COVER_ERROR_FORMAT, "%s: tensor %s: size of axis %zu is not a whole number >= 0", file->source.name,
+                        entry->name, axis);
         entry->shape[axis] = json_integer_value(size);
     }
     return tensor_entry_measure(entry, file->source.name);
@@ -55,8 +54,7 @@ static cover_status read_offsets(const struct tensor_file *file, struct tensor_e
     const json_t *offsets = json_object_get(object, "data_offsets");
     const json_t *first = json_array_get(offsets, 0), *second = json_array_get(offsets, 1);
     if (json_array_size(offsets) != 2 || !json_is_integer(first) || !json_is_integer(second))
-        return fail(COVER_ERROR_FORMAT, "%s: tensor %s: data_offsets are not two whole numbers", file->source.name,
-                    entry->name);
+        return fail(COVER_ERROR_FORMAT, "%s: tensor %s: data_offsets are not two whole numbers", file->source.name, entry->name);
     int64_t begin = json_integer_value(first), end = json_integer_value(second);
     if (begin < 0 || end < begin || (uint64_t)end > data_bytes)
         return fail(COVER_ERROR_FORMAT,
@@ -73,8 +71,7 @@ static cover_status read_offsets(const struct tensor_file *file, struct tensor_e
 static cover_status read_metadata(struct tensor_file *file, json_t *object) {
     const char *key;
     json_t *value;
-    if (!json_is_object(object))
-        return fail(COVER_ERROR_FORMAT, "%s: __metadata__ is not an object of strings", file->source.name);
+    if (!json_is_object(object)) return fail(COVER_ERROR_FORMAT, "%s: __metadata__ is not an object of strings", file->source.name);
     file->metadata = arena_alloc(&file->arena, json_object_size(object) * sizeof *file->metadata);
     if (!file->metadata) return COVER_ERROR_MEMORY;
     json_object_foreach(object, key, value) {
@@ -110,8 +107,8 @@ static cover_status check_places(struct tensor_file *file, uint64_t data_begin) 
         entry->place += data_begin;
     }
     if (position != data_bytes)
-        return fail(COVER_ERROR_FORMAT, "%s: the header describes %llu bytes of data, but the file has %llu",
-                    file->source.name, (unsigned long long)position, (unsigned long long)data_bytes);
+        return fail(COVER_ERROR_FORMAT, "%s: the header describes %llu bytes of data, but the file has %llu", file->source.name,
+                    (unsigned long long)position, (unsigned long long)data_bytes);
     return COVER_OK;
 }
 
@@ -146,8 +143,7 @@ static cover_status open_file(struct tensor_file *file) {
         return fail(COVER_ERROR_FORMAT,
                     "%s: its header should have %llu bytes, but only %llu follow; truncated, or not "
                     "safetensors",
-                    file->source.name, (unsigned long long)header_bytes,
-                    (unsigned long long)(file->source.bytes - PREFIX_BYTES));
+                    file->source.name, (unsigned long long)header_bytes, (unsigned long long)(file->source.bytes - PREFIX_BYTES));
     if (header_bytes > header_limit)
         return fail(COVER_ERROR_FORMAT, "%s: a header of %llu bytes, but at most %llu are taken", file->source.name,
                     (unsigned long long)header_bytes, (unsigned long long)header_limit);
@@ -182,8 +178,8 @@ static uint64_t output_bytes(const struct tensor_output *tensor) {
     return bytes;
 }
 
-static void write_header(struct text *text, const struct tensor_output *tensors, int64_t count,
-                         const struct tensor_pair *metadata, int64_t metadata_count) {
+static void write_header(struct text *text, const struct tensor_output *tensors, int64_t count, const struct tensor_pair *metadata,
+                         int64_t metadata_count) {
     const char *comma = "";
     uint64_t position = 0;
     text_add(text, "{");
@@ -204,10 +200,8 @@ static void write_header(struct text *text, const struct tensor_output *tensors,
         text_add(text, "%s", comma);
         text_add_json(text, tensor->name);
         text_add(text, ":{\"dtype\":\"%s\",\"shape\":[", tensor_types[tensor->type].name);
-        for (int axis = 0; axis < tensor->rank; axis++)
-            text_add(text, "%s%lld", axis ? "," : "", (long long)tensor->shape[axis]);
-        text_add(text, "],\"data_offsets\":[%llu,%llu]}", (unsigned long long)position,
-                 (unsigned long long)(position + bytes));
+        for (int axis = 0; axis < tensor->rank; axis++) text_add(text, "%s%lld", axis ? "," : "", (long long)tensor->shape[axis]);
+        text_add(text, "],\"data_offsets\":[%llu,%llu]}", (unsigned long long)position, (unsigned long long)(position + bytes));
         position += bytes;
     }
     text_add(text, "}");
@@ -224,8 +218,8 @@ static cover_status write_tensor(struct replacement *file, cover_context *contex
     return status;
 }
 
-cover_status safetensors_write(cover_context *context, const char *path, const struct tensor_output *tensors,
-                               int64_t count, const struct tensor_pair *metadata, int64_t metadata_count) {
+cover_status safetensors_write(cover_context *context, const char *path, const struct tensor_output *tensors, int64_t count,
+                               const struct tensor_pair *metadata, int64_t metadata_count) {
     cover_status status = COVER_OK;
     struct replacement file = {.descriptor = -1};
     struct text text = {.context = context};

@@ -1,10 +1,10 @@
 /* A fine-tuned task in a weight file: its weights by name and one JSON text that says all the rest.  See task_file.h. */
 #include "task_file.h"
 
+#include "checkpoint.h"
 #include "core/base/files.h"
 #include "core/base/json.h"
 #include "core/method/supervised.h"
-#include "checkpoint.h"
 #include "weights.h"
 
 #include <math.h>
@@ -89,8 +89,7 @@ cover_status task_about_read(struct task_about *about, cover_context *context, c
     json_error_t error;
     struct task_about fresh = {.context = context};
     json_t *object = json_read(json, strlen(json), JSON_REJECT_DUPLICATES, &error);
-    if (!json_is_object(object))
-        GO(fail(COVER_ERROR_FORMAT, "task: %s", object ? "a JSON object is expected" : error.text));
+    if (!json_is_object(object)) GO(fail(COVER_ERROR_FORMAT, "task: %s", object ? "a JSON object is expected" : error.text));
     GO(read_settings(&fresh, json_object_get(object, "settings")));
     GO(read_names(&fresh, json_object_get(object, "classes")));
     GO(read_rules(&fresh, json_object_get(object, "rules")));
@@ -103,8 +102,8 @@ done:
 
 /* ---- files */
 
-cover_status task_weights_write(cover_context *context, const char *path, const struct parameters *parameters,
-                                const float *flat, const struct task_about *about, int64_t step) {
+cover_status task_weights_write(cover_context *context, const char *path, const struct parameters *parameters, const float *flat,
+                                const struct task_about *about, int64_t step) {
     cover_status status = COVER_ERROR_MEMORY;
     struct arena arena = {.context = context};
     struct text text = {.context = context};
@@ -133,8 +132,8 @@ done:
 
 /* A pretrained network is what people try first. */
 static cover_status no_task(const char *path) {
-    return fail(COVER_ERROR_MISMATCH,
-                "%s: weights without a task; fine-tune them first: cover finetune %s --data DATA -o RUN", path, path);
+    return fail(COVER_ERROR_MISMATCH, "%s: weights without a task; fine-tune them first: cover finetune %s --data DATA -o RUN",
+                path, path);
 }
 
 static cover_status read_file(struct task_about *about, struct parameters *parameters, float **flat, cover_context *context,
@@ -229,8 +228,8 @@ static cover_status read_run(struct task_about *about, struct parameters *parame
 cover_status task_weights_read(struct task_about *about, struct parameters *parameters, float **flat, cover_context *context,
                                const char *path) {
     *about = (struct task_about){0}, *parameters = (struct parameters){.context = context}, *flat = NULL;
-    cover_status status = folder_exists(path) ? read_run(about, parameters, flat, context, path)
-                                              : read_any(about, parameters, flat, context, path);
+    cover_status status =
+        folder_exists(path) ? read_run(about, parameters, flat, context, path) : read_any(about, parameters, flat, context, path);
     if (status == COVER_OK) return COVER_OK;
     memory_free(context, *flat);
     parameters_free(parameters);

@@ -12,8 +12,8 @@
 /* What makes a task beside its weights. */
 struct task_about {
     cover_context *context;
-    cover_config *config; /* of scope task: network, classes, crop, work, normalise, overlap, mirror, ... */
-    char **class_names;   /* config's `classes` of them */
+    cover_config *config;     /* of scope task: network, classes, crop, work, normalise, overlap, mirror, ... */
+    char **class_names;       /* config's `classes` of them */
     struct image_rules rules; /* what was done to the images when the dataset was packed, to be done again */
 };
 void task_about_free(struct task_about *about);

@@ -25,11 +25,9 @@ cover_status tensor_entry_measure(struct tensor_entry *entry, const char *file_n
     int64_t elements = 1, bytes;
     for (int axis = 0; axis < entry->rank; axis++)
         if (!multiply(elements, entry->shape[axis], &elements))
-            return fail(COVER_ERROR_FORMAT, "%s: tensor %s: its shape holds more elements than a file can", file_name,
-                        entry->name);
+            return fail(COVER_ERROR_FORMAT, "%s: tensor %s: its shape holds more elements than a file can", file_name, entry->name);
     if (!multiply(elements, tensor_types[entry->type].bytes, &bytes))
-        return fail(COVER_ERROR_FORMAT, "%s: tensor %s: its shape holds more bytes than a file can", file_name,
-                    entry->name);
+        return fail(COVER_ERROR_FORMAT, "%s: tensor %s: its shape holds more bytes than a file can", file_name, entry->name);
     entry->elements = elements, entry->bytes = (uint64_t)bytes;
     return COVER_OK;
 }
@@ -40,11 +38,7 @@ static bool name_is_sound(const char *name) {
     size_t length = strlen(name);
     if (length == 0 || length > TENSOR_NAME_MAX || strcmp(name, "__metadata__") == 0) return false;
     while (*c) {
-        int more = *c < 0x80                 ? 0
-                   : *c >= 0xC2 && *c < 0xE0 ? 1
-                   : (*c & 0xF0) == 0xE0     ? 2
-                   : *c >= 0xF0 && *c < 0xF5 ? 3
-                                             : -1;
+        int more = *c < 0x80 ? 0 : *c >= 0xC2 && *c < 0xE0 ? 1 : (*c & 0xF0) == 0xE0 ? 2 : *c >= 0xF0 && *c < 0xF5 ? 3 : -1;
         if (more < 0 || *c < 0x20 || *c == 0x7F) return false;
         if ((*c == 0xE0 && c[1] < 0xA0) || (*c == 0xED && c[1] > 0x9F)) return false; /* overlong, surrogates */
         if ((*c == 0xF0 && c[1] < 0x90) || (*c == 0xF4 && c[1] > 0x8F)) return false;
@@ -101,8 +95,7 @@ static cover_status open_source(struct tensor_file **out, cover_context *context
     for (const struct tensor_format *const *row = tensor_formats; *row && !file->format; row++)
         if ((*row)->detect(head, head_bytes, source->name)) file->format = *row;
     if (!file->format) {
-        status = fail(COVER_ERROR_FORMAT, "%s: neither safetensors nor a PyTorch file nor a checkpoint of libcover",
-                      source->name);
+        status = fail(COVER_ERROR_FORMAT, "%s: neither safetensors nor a PyTorch file nor a checkpoint of libcover", source->name);
         goto done;
     }
     GO(file->format->open(file));
@@ -120,8 +113,8 @@ cover_status tensor_file_open(struct tensor_file **file, cover_context *context,
     return open_source(file, context, &source);
 }
 
-cover_status tensor_file_open_memory(struct tensor_file **file, cover_context *context, const char *name,
-                                     const void *memory, uint64_t bytes) {
+cover_status tensor_file_open_memory(struct tensor_file **file, cover_context *context, const char *name, const void *memory,
+                                     uint64_t bytes) {
     struct source source = source_memory(name, memory, bytes);
     return open_source(file, context, &source);
 }
@@ -140,10 +133,8 @@ const struct tensor_entry *tensor_file_find(const struct tensor_file *file, cons
         int64_t middle = (low + high) / 2;
         int order = strcmp(name, file->sorted[middle]->name);
         if (order == 0) return file->sorted[middle];
-        if (order < 0)
-            high = middle;
-        else
-            low = middle + 1;
+        if (order < 0) high = middle;
+        else low = middle + 1;
     }
     return NULL;
 }
@@ -159,12 +150,12 @@ cover_status tensor_read(struct tensor_file *file, const struct tensor_entry *en
     return status == COVER_OK ? status : fail_in(status, "tensor %s", entry->name);
 }
 
-#define CONVERT(type_name, c_type, expression)                                                                         \
-    case type_name:                                                                                                    \
-        for (int64_t i = 0; i < count; i++) {                                                                          \
-            c_type x = ((const c_type *)from)[i];                                                                      \
-            to[i] = (float)(expression);                                                                               \
-        }                                                                                                              \
+#define CONVERT(type_name, c_type, expression)                                                                                     \
+    case type_name:                                                                                                                \
+        for (int64_t i = 0; i < count; i++) {                                                                                      \
+            c_type x = ((const c_type *)from)[i];                                                                                  \
+            to[i] = (float)(expression);                                                                                           \
+        }                                                                                                                          \
         break
 
 static void convert(float *to, const void *from, enum tensor_type type, int64_t count) {
@@ -201,9 +192,7 @@ cover_status tensor_load_f32(struct tensor_file *file, const struct tensor_entry
     float *values = memory_alloc(file->context, (size_t)entry->elements * sizeof *values);
     if (!values) return fail_in(COVER_ERROR_MEMORY, "%s: tensor %s", file->source.name, entry->name);
     cover_status status = tensor_read_f32(file, entry, values);
-    if (status == COVER_OK)
-        *out = values;
-    else
-        memory_free(file->context, values);
+    if (status == COVER_OK) *out = values;
+    else memory_free(file->context, values);
     return status;
 }

@@ -71,8 +71,8 @@ struct tensor_file {
 
 cover_status tensor_file_open(struct tensor_file **file, cover_context *context, const char *path);
 /* From memory that outlives the file; `name` stands for the path. */
-cover_status tensor_file_open_memory(struct tensor_file **file, cover_context *context, const char *name,
-                                     const void *memory, uint64_t bytes);
+cover_status tensor_file_open_memory(struct tensor_file **file, cover_context *context, const char *name, const void *memory,
+                                     uint64_t bytes);
 void tensor_file_close(struct tensor_file *file); /* takes NULL */
 
 /* NULL when there is none. */

@@ -10,9 +10,7 @@
 
 enum { LISTED_MAX = 20 };
 
-static bool begins(const char *name, const char *prefix) {
-    return !prefix || strncmp(name, prefix, strlen(prefix)) == 0;
-}
+static bool begins(const char *name, const char *prefix) { return !prefix || strncmp(name, prefix, strlen(prefix)) == 0; }
 
 /* ---- lists of names for messages: the first 20, and how many more */
 
@@ -46,16 +44,13 @@ struct matching {
     struct listing lists[MISFITS];
 };
 
-static int compare_name(const void *key, const void *item) {
-    return strcmp(key, ((const struct weights_name *)item)->name);
-}
+static int compare_name(const void *key, const void *item) { return strcmp(key, ((const struct weights_name *)item)->name); }
 
 static bool same_shape(const struct parameter *row, const struct tensor_entry *entry) {
     return row->rank == entry->rank && memcmp(row->shape, entry->shape, (size_t)row->rank * sizeof *row->shape) == 0;
 }
 
-static void match_parameter(struct matching *matching, const struct parameter *row, int index,
-                            const struct weights_name *found) {
+static void match_parameter(struct matching *matching, const struct parameter *row, int index, const struct weights_name *found) {
     if (!found) {
         list_name(&matching->lists[MISSING], row->name);
     } else if (!same_shape(row, found->entry)) {
@@ -72,8 +67,8 @@ static void match_parameter(struct matching *matching, const struct parameter *r
     }
 }
 
-static cover_status match_names(struct matching *matching, const struct parameters *parameters,
-                                struct tensor_file *file, const char *only) {
+static cover_status match_names(struct matching *matching, const struct parameters *parameters, struct tensor_file *file,
+                                const char *only) {
     struct weights_name *names;
     int64_t count;
     TRY(weights_names(file, &names, &count));
@@ -90,8 +85,8 @@ static cover_status match_names(struct matching *matching, const struct paramete
 }
 
 /* An error that lists every misfit, or lines in the log when a part is enough. */
-static cover_status report_misfits(struct matching *matching, const struct parameters *parameters,
-                                   const struct tensor_file *file, bool allow_partial) {
+static cover_status report_misfits(struct matching *matching, const struct parameters *parameters, const struct tensor_file *file,
+                                   bool allow_partial) {
     cover_status status = COVER_OK;
     struct text text = {.context = file->context};
     for (int kind = 0; kind < MISFITS; kind++) {
@@ -101,11 +96,10 @@ static cover_status report_misfits(struct matching *matching, const struct param
         text_add(&text, "%s%lld %s: %s", text.length ? "; " : "", (long long)list->count, misfit_names[kind],
                  list->text.data ? list->text.data : "");
         if (allow_partial)
-            log_line(file->context, COVER_LOG_WARNING, "%s: %lld skipped as %s: %s", file->source.name,
-                     (long long)list->count, misfit_names[kind], list->text.data ? list->text.data : "");
+            log_line(file->context, COVER_LOG_WARNING, "%s: %lld skipped as %s: %s", file->source.name, (long long)list->count,
+                     misfit_names[kind], list->text.data ? list->text.data : "");
     }
-    if (text.failed)
-        status = COVER_ERROR_MEMORY;
+    if (text.failed) status = COVER_ERROR_MEMORY;
     else if (matching->matched == 0)
         status = fail(COVER_ERROR_MISMATCH, "%s: none of its tensors fits the network: %s", file->source.name,
                       text.length ? text.data : "the network has no parameters");
@@ -119,12 +113,11 @@ static cover_status report_misfits(struct matching *matching, const struct param
     return status;
 }
 
-static cover_status check_finite(const struct tensor_file *file, const struct tensor_entry *entry,
-                                 const float *values) {
+static cover_status check_finite(const struct tensor_file *file, const struct tensor_entry *entry, const float *values) {
     for (int64_t i = 0; i < entry->elements; i++)
         if (!isfinite(values[i]))
-            return fail(COVER_ERROR_NUMERIC, "%s: tensor %.200s: element %lld is not a finite float32 number",
-                        file->source.name, entry->name, (long long)i);
+            return fail(COVER_ERROR_NUMERIC, "%s: tensor %.200s: element %lld is not a finite float32 number", file->source.name,
+                        entry->name, (long long)i);
     return COVER_OK;
 }
 
@@ -176,8 +169,7 @@ cover_status weights_load(float *flat, const struct parameters *parameters, stru
     return COVER_OK;
 }
 
-cover_status weights_read(float **flat, const struct parameters *parameters, struct tensor_file *file,
-                          const char *only) {
+cover_status weights_read(float **flat, const struct parameters *parameters, struct tensor_file *file, const char *only) {
     return load(flat, NULL, parameters, file, &(struct weights_match){.only = only});
 }
 
@@ -200,8 +192,7 @@ static cover_status open_run(struct tensor_file **file, cover_context *context, 
         goto done;
     }
     if (!file_exists(weights_path) && !file_exists(checkpoint_path)) {
-        status =
-            fail(COVER_ERROR_IO, "%s: has neither weights.safetensors nor checkpoint.h5; is it a run folder?", folder);
+        status = fail(COVER_ERROR_IO, "%s: has neither weights.safetensors nor checkpoint.h5; is it a run folder?", folder);
         goto done;
     }
     if (file_exists(weights_path)) GO(tensor_file_open(&weights, context, weights_path));
@@ -243,8 +234,8 @@ cover_status weights_grid(struct weights_grid *grid, cover_context *context, con
     return COVER_OK;
 }
 
-cover_status weights_write(cover_context *context, const char *path, const struct parameters *parameters,
-                           const float *flat, const cover_config *config, const char *only, int64_t step) {
+cover_status weights_write(cover_context *context, const char *path, const struct parameters *parameters, const float *flat,
+                           const cover_config *config, const char *only, int64_t step) {
     cover_status status = COVER_OK;
     struct arena arena = {.context = context};
     struct tensor_pair *pairs;

@@ -36,8 +36,7 @@ cover_status weights_describe(cover_config *config, struct weights_about *about,
 cover_status config_of_weights(cover_config **config, cover_context *context, struct tensor_file *file);
 
 struct weights_match {
-    const char
-        *only; /* tensors of the file whose names begin otherwise are not looked at: "backbone."; NULL = all are */
+    const char *only;   /* tensors of the file whose names begin otherwise are not looked at: "backbone."; NULL = all are */
     bool allow_partial; /* take what fits and log the rest, instead of COVER_ERROR_MISMATCH */
 };
 /* Fill the flat buffer of a network.  COVER_ERROR_MISMATCH lists missing, unexpected and mis-shaped names;
@@ -47,13 +46,12 @@ cover_status weights_load(float *flat, const struct parameters *parameters, stru
 
 /* The same into a fresh buffer (memory_free), allocated only when every parameter is there, so that a file's claims
  * cost no more memory than the file has bytes. */
-cover_status weights_read(float **flat, const struct parameters *parameters, struct tensor_file *file,
-                          const char *only);
+cover_status weights_read(float **flat, const struct parameters *parameters, struct tensor_file *file, const char *only);
 
 /* Write weights as safetensors: rows whose names begin with `only` (NULL = all, and the authors' buffer mov.grid), in
  * the table's order, with metadata.  step < 0 = not known.  Equal weights and settings give equal bytes. */
-cover_status weights_write(cover_context *context, const char *path, const struct parameters *parameters,
-                           const float *flat, const cover_config *config, const char *only, int64_t step);
+cover_status weights_write(cover_context *context, const char *path, const struct parameters *parameters, const float *flat,
+                           const cover_config *config, const char *only, int64_t step);
 
 /* The authors' buffer mov.grid, the vectors of VEU's template: (N, ..., N, dims), offsets -r..r in array-axis order.
  * Release `values` with memory_free(). */
@@ -65,7 +63,7 @@ struct weights_grid {
 cover_status weights_grid(struct weights_grid *grid, cover_context *context, const cover_config *config);
 
 /* The metadata that weights_write() gives a file; pairs live in the arena.  head: heads, radius, ... too. */
-cover_status weights_metadata(struct arena *arena, struct tensor_pair **pairs, int64_t *count,
-                              const cover_config *config, bool head, int64_t step);
+cover_status weights_metadata(struct arena *arena, struct tensor_pair **pairs, int64_t *count, const cover_config *config,
+                              bool head, int64_t step);
 
 #endif

@@ -30,8 +30,8 @@ static const struct backbone *chosen(const cover_config *config) {
     return backbone_of(config_context(config), &config_settings(config)->network);
 }
 
-cover_status weights_metadata(struct arena *arena, struct tensor_pair **out, int64_t *count, const cover_config *config,
-                              bool head, int64_t step) {
+cover_status weights_metadata(struct arena *arena, struct tensor_pair **out, int64_t *count, const cover_config *config, bool head,
+                              int64_t step) {
     struct tensor_pair *pairs = arena_alloc(arena, (FIXED + KEPT_MAX) * sizeof *pairs);
     char *version = arena_print(arena, "%d.%d", WEIGHTS_MAJOR, WEIGHTS_MINOR);
     char *updates = arena_print(arena, "%lld", (long long)step);
@@ -92,8 +92,8 @@ static cover_status describe_backbone(cover_config *config, const struct tensor_
 
 /* Channels of the projections are heads x head_dim; head_dim is the authors' 8 unless the caller or the file says else.
  */
-static cover_status describe_heads(cover_config *config, const struct tensor_file *file,
-                                   const struct named_shape *shapes, int64_t count) {
+static cover_status describe_heads(cover_config *config, const struct tensor_file *file, const struct named_shape *shapes,
+                                   int64_t count) {
     char heads[256] = "";
     size_t used = 0;
     int64_t head_dim = config_settings(config)->objective.head_dim;
@@ -143,8 +143,7 @@ static cover_status check_format(const struct tensor_file *file) {
     if (!version || strtol(version, NULL, 10) < 1)
         return fail(COVER_ERROR_FORMAT, "%s: metadata: version is missing", file->source.name);
     if (strtol(version, NULL, 10) > WEIGHTS_MAJOR)
-        return fail(COVER_ERROR_UNSUPPORTED,
-                    "%s: weights of format %.16s, but libcover %s reads up to %d; use a newer libcover",
+        return fail(COVER_ERROR_UNSUPPORTED, "%s: weights of format %.16s, but libcover %s reads up to %d; use a newer libcover",
                     file->source.name, version, cover_version(), WEIGHTS_MAJOR);
     const struct backbone *known;
     if (backbone && backbone_find(&known, file->context, backbone) != COVER_OK)
@@ -169,8 +168,8 @@ static cover_status check_size(const cover_config *config, struct tensor_file *f
     parameters_free(&parameters);
     for (int64_t i = 0; i < file->count; i++) present += file->entries[i].elements;
     if (claimed / CLAIM_FACTOR <= present + SMALL_NETWORK / CLAIM_FACTOR) return COVER_OK;
-    return fail(COVER_ERROR_FORMAT, "%s: it describes a network of %lld parameters, but holds %lld numbers",
-                file->source.name, (long long)claimed, (long long)present);
+    return fail(COVER_ERROR_FORMAT, "%s: it describes a network of %lld parameters, but holds %lld numbers", file->source.name,
+                (long long)claimed, (long long)present);
 }
 
 /* Settings that the metadata has. */
@@ -209,8 +208,7 @@ cover_status weights_describe(cover_config *config, struct weights_about *about,
     TRY(describe_network(config, file, shapes, count));
     const struct kept kept = kept_settings(chosen(config), true);
     TRY(take_metadata(config, file, &kept));
-    if (!tensor_file_metadata(file, "heads"))
-        TRY(head ? describe_heads(config, file, shapes, count) : default_heads(config, file));
+    if (!tensor_file_metadata(file, "heads")) TRY(head ? describe_heads(config, file, shapes, count) : default_heads(config, file));
     TRY(describe_grid(config, file, !tensor_file_metadata(file, "radius"), !tensor_file_metadata(file, "coordinates")));
     TRY(check_settings(config, file));
     TRY(check_size(config, file));

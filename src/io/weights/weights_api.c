@@ -36,8 +36,7 @@ static void add_network(struct text *json, const cover_config *config, bool know
     text_add(json, ", \"head\": %s", head ? "true" : "false");
     if (head) {
         text_add(json, ", \"heads\": [%s]", cover_config_get(config, "heads"));
-        for (int i = 0; i < 2; i++)
-            text_add(json, ", \"%s\": %s", head_numbers[i], cover_config_get(config, head_numbers[i]));
+        for (int i = 0; i < 2; i++) text_add(json, ", \"%s\": %s", head_numbers[i], cover_config_get(config, head_numbers[i]));
         text_add(json, ", \"coordinates\": \"%s\"", cover_config_get(config, "coordinates"));
     }
     text_add(json, "}");
@@ -57,10 +56,8 @@ static cover_status describe(cover_config **out, bool *known, struct weights_abo
     cover_status status = weights_describe(config, about, file);
     *known = status == COVER_OK;
     if (status == COVER_ERROR_MISMATCH) status = COVER_OK;
-    if (status == COVER_OK)
-        *out = config;
-    else
-        cover_config_destroy(config);
+    if (status == COVER_OK) *out = config;
+    else cover_config_destroy(config);
     return status;
 }
 
@@ -93,8 +90,7 @@ cover_status cover_weights_info(char **info, cover_context *context, const char 
         text_add(&json, "%s{\"name\": ", i ? ", " : "");
         text_add_json(&json, entry->name);
         text_add(&json, ", \"dtype\": \"%s\", \"shape\": [", tensor_types[entry->type].name);
-        for (int axis = 0; axis < entry->rank; axis++)
-            text_add(&json, "%s%lld", axis ? ", " : "", (long long)entry->shape[axis]);
+        for (int axis = 0; axis < entry->rank; axis++) text_add(&json, "%s%lld", axis ? ", " : "", (long long)entry->shape[axis]);
         text_add(&json, "]}");
     }
     text_add(&json, "]}");
@@ -150,8 +146,7 @@ static cover_status list_outputs(struct tensor_file *file, bool known, struct te
 
 cover_status cover_weights_convert(char **summary, cover_context *context, const char *input, const char *output) {
     if (!context || !input || !output) return fail(COVER_ERROR_ARGUMENT, "cover_weights_convert: an argument is NULL");
-    if (!has_suffix(output, ".safetensors"))
-        return fail(COVER_ERROR_ARGUMENT, "%s: the output must end in .safetensors", output);
+    if (!has_suffix(output, ".safetensors")) return fail(COVER_ERROR_ARGUMENT, "%s: the output must end in .safetensors", output);
     struct tensor_file *file = NULL;
     cover_config *config = NULL;
     struct weights_about about = {0};
@@ -223,10 +218,8 @@ cover_status cover_weights_export(cover_context *context, const char *source, co
     GO(pair_parameters(&all, context, config_settings(config)));
     GO(keep_rows(&kept, &all, only));
     GO(weights_read(&flat, &kept, file, only));
-    if (onnx)
-        GO(onnx_write_backbone(context, output, &config_settings(config)->network, &kept, flat));
-    else
-        GO(weights_write(context, output, &kept, flat, config, only, about.step));
+    if (onnx) GO(onnx_write_backbone(context, output, &config_settings(config)->network, &kept, flat));
+    else GO(weights_write(context, output, &kept, flat, config, only, about.step));
 done:
     memory_free(context, flat);
     parameters_free(&kept);

@@ -34,7 +34,8 @@ END_TEST
 START_TEST(segmentation_in_3d_learns_a_ball) { learns_discs((struct scene){.kind = DISC, .dims = 3}, "batch=2", 30, 0.8); }
 END_TEST
 START_TEST(segmentation_of_three_classes_and_unknown_rows_learns) {
-    learns_discs((struct scene){.kind = DISC, .classes = 3, .ignore_rows = 3, .channels = 3}, "class_weights=balanced flip=all", 50, 0.6);
+    learns_discs((struct scene){.kind = DISC, .classes = 3, .ignore_rows = 3, .channels = 3}, "class_weights=balanced flip=all", 50,
+                 0.6);
 }
 END_TEST
 
@@ -53,7 +54,8 @@ static void learns_classes(struct scene scene, const char *settings, int steps, 
     ck_assert_double_gt(json_number_value(json_object_get(root, "auc")), wanted);
     ck_assert(json_is_number(json_object_get(root, "accuracy")));
     const json_t *scores = json_object_get(json_array_get(json_object_get(root, "cases"), 0), "scores");
-    double rows = json_number_value(json_object_get(scores, "rows")), columns = json_number_value(json_object_get(scores, "columns"));
+    double rows = json_number_value(json_object_get(scores, "rows")),
+           columns = json_number_value(json_object_get(scores, "columns"));
     ck_assert(rows > 0 && columns > 0 && (scene.kind == SET || scene.classes == 3 || fabs(rows + columns - 1) < 1e-5));
     json_decref(root);
     cover_text_release(context, json);
@@ -171,7 +173,8 @@ static void check_trained(const char *kind, const char *settings, const char *co
     take_steps(task, 3);
     for (int i = 0; i < parameters->count; i++) {
         const struct parameter *row = &parameters->rows[i];
-        bool wanted = false, same = memcmp(before + row->offset, task->core.engine->weights + row->offset, (size_t)row->count * sizeof(float)) == 0;
+        bool wanted = false,
+             same = memcmp(before + row->offset, task->core.engine->weights + row->offset, (size_t)row->count * sizeof(float)) == 0;
         for (const char *const *prefix = trained; *prefix; prefix++) wanted |= strncmp(row->name, *prefix, strlen(*prefix)) == 0;
         if (!wanted) ck_assert_msg(same, "%s was changed with %s", row->name, settings);
         else if (strstr(row->name, "weight")) ck_assert_msg(!same, "%s was not changed with %s", row->name, settings);
@@ -356,7 +359,8 @@ static void refused_by(struct scene scene, const char *kind, const char *init, c
     cover_dataset_destroy(dataset);
 }
 /* The settings themselves cannot be made. */
-static void unfit(struct scene scene, const char *kind, const char *init, cover_status expected, const char *value, const char *remedy) {
+static void unfit(struct scene scene, const char *kind, const char *init, cover_status expected, const char *value,
+                  const char *remedy) {
     cover_dataset *dataset = make_data(scene, NULL);
     cover_config *config = NULL;
     ck_assert_fails(cover_task_config(&config, context, dataset, kind, init), expected, value, remedy);
@@ -376,7 +380,8 @@ END_TEST
 
 START_TEST(settings_that_do_not_fit_the_data_are_refused_by_name) {
     refused_by(discs, "seg", NULL, "channels=3", COVER_ERROR_SHAPE, "channels=3", "set them");
-    refused_by((struct scene){.kind = DISC, .classes = 3}, "seg", NULL, "classes=2", COVER_ERROR_SHAPE, "has 3 classes", "set classes=3");
+    refused_by((struct scene){.kind = DISC, .classes = 3}, "seg", NULL, "classes=2", COVER_ERROR_SHAPE, "has 3 classes",
+               "set classes=3");
     refused_by(discs, "seg", NULL, "task=cls", COVER_ERROR_ARGUMENT, "task=cls", "use task=seg");
     refused_by(patterns, "cls", NULL, "task=seg", COVER_ERROR_ARGUMENT, "no label maps", "use task=cls");
     refused_by(patterns, "cls", NULL, "multilabel=on", COVER_ERROR_ARGUMENT, "multilabel=on", "set multilabel=off");
@@ -395,25 +400,29 @@ START_TEST(cases_that_cannot_be_had_are_refused_with_the_remedy) {
     refused_by(discs, "seg", NULL, "shots=8", COVER_ERROR_ARGUMENT, "shots=8", "use fewer");
     refused_by(patterns, "cls", NULL, "shots=5", COVER_ERROR_ARGUMENT, "of class 'rows'", "use fewer");
     refused_by(discs, "seg", NULL, "shots=2 fraction=0.5", COVER_ERROR_ARGUMENT, "fraction=0.5", "choose one");
-    refused_by((struct scene){.kind = DISC, .samples = 3}, "seg", NULL, "folds=7 fold=7", COVER_ERROR_ARGUMENT, "fold 7 of 7", "use fewer folds");
-    refused_by((struct scene){.kind = DISC, .split_of = all_test}, "seg", NULL, "", COVER_ERROR_ARGUMENT, "test samples", "pack some");
-    refused_by((struct scene){.kind = PATTERN, .classes = 3, .class_of = never_one}, "cls", NULL, "", COVER_ERROR_ARGUMENT, "'columns'", "another fold");
-    refused_by((struct scene){.kind = SET, .class_of = first_bit}, "cls", NULL, "", COVER_ERROR_ARGUMENT, "'columns'", "take the class out");
+    refused_by((struct scene){.kind = DISC, .samples = 3}, "seg", NULL, "folds=7 fold=7", COVER_ERROR_ARGUMENT, "fold 7 of 7",
+               "use fewer folds");
+    refused_by((struct scene){.kind = DISC, .split_of = all_test}, "seg", NULL, "", COVER_ERROR_ARGUMENT, "test samples",
+               "pack some");
+    refused_by((struct scene){.kind = PATTERN, .classes = 3, .class_of = never_one}, "cls", NULL, "", COVER_ERROR_ARGUMENT,
+               "'columns'", "another fold");
+    refused_by((struct scene){.kind = SET, .class_of = first_bit}, "cls", NULL, "", COVER_ERROR_ARGUMENT, "'columns'",
+               "take the class out");
     refused_by((struct scene){.kind = DISC, .classes = 3, .odd_case = 4, .odd_value = 3}, "seg", NULL, "fold=2", COVER_ERROR_FORMAT,
                "case case_03", "there are 3 classes");
 }
 END_TEST
 
 START_TEST(a_validation_that_tells_nothing_is_refused_before_training) {
-    refused_by((struct scene){.kind = PATTERN, .split_of = first_validates, .class_of = all_zero}, "cls", NULL, "", COVER_ERROR_ARGUMENT,
-               "'rows': all of the 2 cases", "use another fold");
-    refused_by((struct scene){.kind = SET, .samples = 16, .split_of = first_validates}, "cls", NULL, "", COVER_ERROR_ARGUMENT, "'columns'",
-               "more val cases");
+    refused_by((struct scene){.kind = PATTERN, .split_of = first_validates, .class_of = all_zero}, "cls", NULL, "",
+               COVER_ERROR_ARGUMENT, "'rows': all of the 2 cases", "use another fold");
+    refused_by((struct scene){.kind = SET, .samples = 16, .split_of = first_validates}, "cls", NULL, "", COVER_ERROR_ARGUMENT,
+               "'columns'", "more val cases");
     for (int odd = 2; odd <= 10; odd += 2) /* one case of validation or training has labels of classes that are not there */
         refused_by((struct scene){.kind = DISC, .odd_case = odd, .odd_value = 9, .split_of = ones_validate}, "seg", NULL, "",
                    COVER_ERROR_FORMAT, at("case_%02d", odd - 1) + strlen(folder) + 1, "label holds 9");
-    refused_by((struct scene){.kind = DISC, .samples = 3, .odd_case = 2, .odd_value = 0, .split_of = ones_validate}, "seg", NULL, "",
-               COVER_ERROR_ARGUMENT, "background alone", "another fold");
+    refused_by((struct scene){.kind = DISC, .samples = 3, .odd_case = 2, .odd_value = 0, .split_of = ones_validate}, "seg", NULL,
+               "", COVER_ERROR_ARGUMENT, "background alone", "another fold");
 }
 END_TEST
 
@@ -424,7 +433,8 @@ START_TEST(networks_that_do_not_fit_are_refused) {
     unfit(discs, "seg", at("nowhere"), COVER_ERROR_IO, "nowhere", "");
     ck_assert_ok(file_replace(context, at("text.safetensors"), "not weights", 11));
     unfit(discs, "seg", at("text.safetensors"), COVER_ERROR_FORMAT, "text.safetensors", "");
-    refused_by(discs, "seg", at("grey"), "widths=8,8,8,8,8,8,8,8,16", COVER_ERROR_MISMATCH, "8,8,8,8,8,8,8,8,16", "start from scratch");
+    refused_by(discs, "seg", at("grey"), "widths=8,8,8,8,8,8,8,8,16", COVER_ERROR_MISMATCH, "8,8,8,8,8,8,8,8,16",
+               "start from scratch");
 }
 END_TEST
 
@@ -537,7 +547,8 @@ static cover_status finetune(cover_dataset *dataset, const char *run, const cove
 }
 
 START_TEST(a_run_folder_holds_all_and_is_not_overwritten) {
-    static const char *const files[] = {"config.json", "log.jsonl", "checkpoint.h5", "weights.safetensors", "result.json", "report.html"};
+    static const char *const files[] = {"config.json",         "log.jsonl",   "checkpoint.h5",
+                                        "weights.safetensors", "result.json", "report.html"};
     cover_dataset *dataset = make_data(discs, NULL);
     char *summary = NULL, *again = NULL;
     ck_assert_ok(finetune(dataset, at("run"), NULL, "save_every=4", &summary));
@@ -561,7 +572,8 @@ START_TEST(a_run_folder_holds_all_and_is_not_overwritten) {
         static const char *const keys[] = {"loss", "cross_entropy", "dice_loss", "grad_norm", "lr", "seconds", "samples_per_s"};
         json_t *root = json_loads(line, 0, NULL);
         ck_assert_int_eq(json_integer_value(json_object_get(root, "step")), wanted += 2);
-        for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) ck_assert_msg(json_object_get(root, keys[i]) != NULL, "%s", keys[i]);
+        for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+            ck_assert_msg(json_object_get(root, keys[i]) != NULL, "%s", keys[i]);
         ck_assert(json_is_number(json_object_get(root, "val.mean_dice")) == (wanted % 4 == 0));
         ck_assert(json_is_number(json_object_get(root, "val.dice.disc")) == (wanted % 4 == 0));
         json_decref(root);
@@ -601,7 +613,8 @@ START_TEST(a_cancelled_run_goes_on_to_the_same_end) {
         struct stop stop = {step, 0};
         cover_finetune_options options = COVER_FINETUNE_OPTIONS_INIT;
         options.on_step = cancel_at, options.user = &stop;
-        ck_assert_fails(finetune(dataset, at("cut%d", step), &options, "", NULL), COVER_ERROR_CANCELLED, at("step %d", step) + strlen(folder) + 1, "is saved");
+        ck_assert_fails(finetune(dataset, at("cut%d", step), &options, "", NULL), COVER_ERROR_CANCELLED,
+                        at("step %d", step) + strlen(folder) + 1, "is saved");
         cover_context_resume(context);
         options = (cover_finetune_options)COVER_FINETUNE_OPTIONS_INIT;
         options.resume = 1;

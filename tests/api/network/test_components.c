@@ -84,8 +84,8 @@ static void compare_gradients(const struct engine *engine, int64_t valid, cover_
         const struct parameter *row = &engine->model.parameters.rows[i];
         bool of_head = strncmp(row->name, "proj.", 5) == 0;
         cover_tensor *gradient;
-        ck_assert_ok(of_head ? cover_head_gradient(&gradient, head, row->name) : cover_backbone_gradient(&gradient, backbone,
-                                                                                                         row->name));
+        ck_assert_ok(of_head ? cover_head_gradient(&gradient, head, row->name)
+                             : cover_backbone_gradient(&gradient, backbone, row->name));
         const float *values = cover_tensor_data(gradient), *truth = engine->gradient + row->offset;
         double square = 0, worst = 0;
         for (int64_t k = 0; k < row->count; k++) {
@@ -215,7 +215,8 @@ static void *use_shared(void *argument) {
             atomic_store(&shared->wrong, 1);
             return NULL;
         }
-        if (*(float *)cover_tensor_data_const(cover_features_level(features, 4)) != shared->first[which]) atomic_store(&shared->wrong, 1);
+        if (*(float *)cover_tensor_data_const(cover_features_level(features, 4)) != shared->first[which])
+            atomic_store(&shared->wrong, 1);
         cover_features_destroy(features);
     }
     return NULL;
@@ -315,7 +316,8 @@ START_TEST(wrong_arguments_are_refused_with_a_reason) {
     cover_backbone *backbone, *none = NULL;
     cover_features *features = NULL;
     ck_assert_ok(cover_backbone_create(&backbone, context, config));
-    cover_tensor *two = random_tensor((int64_t[]){1, 2, 32, 32}, 4, 0, 1, 1), *flat = random_tensor((int64_t[]){32, 32}, 2, 0, 1, 1);
+    cover_tensor *two = random_tensor((int64_t[]){1, 2, 32, 32}, 4, 0, 1, 1),
+                 *flat = random_tensor((int64_t[]){32, 32}, 2, 0, 1, 1);
     ck_assert_int_eq(cover_backbone_forward(&features, backbone, two), COVER_ERROR_SHAPE);
     ck_assert_ptr_nonnull(strstr(cover_error_text(), "channels"));
     ck_assert_int_eq(cover_backbone_forward(&features, backbone, flat), COVER_ERROR_SHAPE);

@@ -57,7 +57,8 @@ START_TEST(two_image_files_are_matched_into_a_field_file) {
     ck_assert_uint_eq(fread(&header_bytes, sizeof header_bytes, 1, written), 1);
     fclose(written);
     ck_assert_int_eq(header_bytes, 348); /* NIfTI-1 */
-    ck_assert_int_eq(cover_images_match(NULL, context, DATA "/run", DATA "/nosuch.png", DATA "/fixed.png", field, NULL), COVER_ERROR_IO);
+    ck_assert_int_eq(cover_images_match(NULL, context, DATA "/run", DATA "/nosuch.png", DATA "/fixed.png", field, NULL),
+                     COVER_ERROR_IO);
     unlink(field);
 }
 END_TEST

@@ -33,7 +33,8 @@ static void open_fixture(struct fixture *fixture, int threads, const char *prese
     ck_assert_ok(task_parameters(&fixture->parameters, fixture->context, settings));
     fixture->weights = memory_zero(fixture->context, (size_t)fixture->parameters.floats * sizeof(float));
     parameters_initialise(&fixture->parameters, fixture->weights, 11);
-    ck_assert_ok(inference_create(&fixture->inference, fixture->context, task_kind_of(&settings->task), settings, &fixture->parameters));
+    ck_assert_ok(
+        inference_create(&fixture->inference, fixture->context, task_kind_of(&settings->task), settings, &fixture->parameters));
     ck_assert_ok(inference_weights(fixture->inference, fixture->weights));
 }
 
@@ -98,62 +99,61 @@ static float *direct(const struct fixture *fixture, const float *image, const st
 
 static void check_near(const float *a, const float *b, int64_t count, double bound) {
     for (int64_t i = 0; i < count; i++)
-        ck_assert_msg(fabs((double)a[i] - (double)b[i]) <= bound, "value %lld: %g, not %g", (long long)i, (double)a[i], (double)b[i]);
+        ck_assert_msg(fabs((double)a[i] - (double)b[i]) <= bound, "value %lld: %g, not %g", (long long)i, (double)a[i],
+                      (double)b[i]);
 }
 
-START_TEST(an_image_of_the_crops_size_is_one_window)
-    {
-        struct fixture fixture;
-        const struct grid grid = grid2(48, 32);
-        open_fixture(&fixture, 2, "seg-2d", (const char *[]){"crop", "48x32", NULL});
-        float *image = random_image(&grid), *scores = run(&fixture, image, &grid), *truth = direct(&fixture, image, &grid);
-        check_near(scores, truth, grid_pixels(&grid) * 3, 2e-6);
-        free(image), free(scores), free(truth);
-        close_fixture(&fixture);
-    }
+START_TEST(an_image_of_the_crops_size_is_one_window) {
+    struct fixture fixture;
+    const struct grid grid = grid2(48, 32);
+    open_fixture(&fixture, 2, "seg-2d", (const char *[]){"crop", "48x32", NULL});
+    float *image = random_image(&grid), *scores = run(&fixture, image, &grid), *truth = direct(&fixture, image, &grid);
+    check_near(scores, truth, grid_pixels(&grid) * 3, 2e-6);
+    free(image), free(scores), free(truth);
+    close_fixture(&fixture);
+}
 END_TEST
 
-START_TEST(a_small_image_lies_in_the_middle_of_zeros)
-    {
-        struct fixture fixture;
-        const struct grid small = grid3(9, 32, 20), whole = grid3(16, 32, 32);
-        open_fixture(&fixture, 2, "seg-3d", (const char *[]){"crop", "16x32x32", NULL});
-        float *image = random_image(&small), *padded = calloc((size_t)grid_pixels(&whole), sizeof *padded);
-        for (int64_t z = 0; z < 9; z++)
-            for (int64_t y = 0; y < 32; y++)
-                memcpy(padded + ((z + 3) * 32 + y) * 32 + 6, image + (z * 32 + y) * 20, 20 * sizeof *image);
-        float *scores = run(&fixture, image, &small), *truth = run(&fixture, padded, &whole);
-        for (int64_t z = 0; z < 9; z++)
-            for (int64_t y = 0; y < 32; y++)
-                ck_assert_mem_eq(scores + (z * 32 + y) * 20 * 3, truth + (((z + 3) * 32 + y) * 32 + 6) * 3, 60 * sizeof *scores);
-        free(image), free(padded), free(scores), free(truth);
-        close_fixture(&fixture);
-    }
+START_TEST(a_small_image_lies_in_the_middle_of_zeros) {
+    struct fixture fixture;
+    const struct grid small = grid3(9, 32, 20), whole = grid3(16, 32, 32);
+    open_fixture(&fixture, 2, "seg-3d", (const char *[]){"crop", "16x32x32", NULL});
+    float *image = random_image(&small), *padded = calloc((size_t)grid_pixels(&whole), sizeof *padded);
+    for (int64_t z = 0; z < 9; z++)
+        for (int64_t y = 0; y < 32; y++)
+            memcpy(padded + ((z + 3) * 32 + y) * 32 + 6, image + (z * 32 + y) * 20, 20 * sizeof *image);
+    float *scores = run(&fixture, image, &small), *truth = run(&fixture, padded, &whole);
+    for (int64_t z = 0; z < 9; z++)
+        for (int64_t y = 0; y < 32; y++)
+            ck_assert_mem_eq(scores + (z * 32 + y) * 20 * 3, truth + (((z + 3) * 32 + y) * 32 + 6) * 3, 60 * sizeof *scores);
+    free(image), free(padded), free(scores), free(truth);
+    close_fixture(&fixture);
+}
 END_TEST
 
-START_TEST(the_weights_of_all_windows_sum_to_one)
-    {
-        static const struct {
-            int64_t size[3];
-            const char *overlap;
-        } cases[] = {{{1, 45, 71}, "0.5"}, {{1, 32, 33}, "0"}, {{1, 20, 48}, "0.9"}, {{24, 17, 33}, "0.5"}, {{16, 16, 16}, "0.3"}};
-        for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-            struct fixture fixture;
-            int dims = cases[i].size[0] > 1 ? 3 : 2;
-            struct grid grid = {.ndim = dims, .size = {cases[i].size[0], cases[i].size[1], cases[i].size[2]}};
-            open_fixture(&fixture, 1, dims == 3 ? "seg-3d" : "seg-2d",
-                         (const char *[]){"crop", dims == 3 ? "16x16x16" : "32x32", "overlap", cases[i].overlap, "mirror", "horizontal", NULL});
-            memset(parameter(&fixture, "head.weight"), 0, 3 * 8 * sizeof(float));
-            memcpy(parameter(&fixture, "head.bias"), (const float[]){1, 2, -1}, 3 * sizeof(float));
-            ck_assert_ok(inference_weights(fixture.inference, fixture.weights));
-            float *image = random_image(&grid), *scores = run(&fixture, image, &grid);
-            double sum = exp(1) + exp(2) + exp(-1);
-            const float constant[3] = {(float)(exp(1) / sum), (float)(exp(2) / sum), (float)(exp(-1) / sum)};
-            for (int64_t p = 0; p < grid_pixels(&grid); p++) check_near(scores + 3 * p, constant, 3, 2e-6);
-            free(image), free(scores);
-            close_fixture(&fixture);
-        }
+START_TEST(the_weights_of_all_windows_sum_to_one) {
+    static const struct {
+        int64_t size[3];
+        const char *overlap;
+    } cases[] = {{{1, 45, 71}, "0.5"}, {{1, 32, 33}, "0"}, {{1, 20, 48}, "0.9"}, {{24, 17, 33}, "0.5"}, {{16, 16, 16}, "0.3"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct fixture fixture;
+        int dims = cases[i].size[0] > 1 ? 3 : 2;
+        struct grid grid = {.ndim = dims, .size = {cases[i].size[0], cases[i].size[1], cases[i].size[2]}};
+        open_fixture(
+            &fixture, 1, dims == 3 ? "seg-3d" : "seg-2d",
+            (const char *[]){"crop", dims == 3 ? "16x16x16" : "32x32", "overlap", cases[i].overlap, "mirror", "horizontal", NULL});
+        memset(parameter(&fixture, "head.weight"), 0, 3 * 8 * sizeof(float));
+        memcpy(parameter(&fixture, "head.bias"), (const float[]){1, 2, -1}, 3 * sizeof(float));
+        ck_assert_ok(inference_weights(fixture.inference, fixture.weights));
+        float *image = random_image(&grid), *scores = run(&fixture, image, &grid);
+        double sum = exp(1) + exp(2) + exp(-1);
+        const float constant[3] = {(float)(exp(1) / sum), (float)(exp(2) / sum), (float)(exp(-1) / sum)};
+        for (int64_t p = 0; p < grid_pixels(&grid); p++) check_near(scores + 3 * p, constant, 3, 2e-6);
+        free(image), free(scores);
+        close_fixture(&fixture);
     }
+}
 END_TEST
 
 static float *flipped(const float *values, const struct grid *grid, int64_t channels, unsigned flips) {
@@ -162,52 +162,51 @@ static float *flipped(const float *values, const struct grid *grid, int64_t chan
     for (int64_t z = 0; z < size[0]; z++)
         for (int64_t y = 0; y < size[1]; y++)
             for (int64_t x = 0; x < size[2]; x++) {
-                int64_t fz = flips & 1 ? size[0] - 1 - z : z, fy = flips & 2 ? size[1] - 1 - y : y, fx = flips & 4 ? size[2] - 1 - x : x;
+                int64_t fz = flips & 1 ? size[0] - 1 - z : z, fy = flips & 2 ? size[1] - 1 - y : y,
+                        fx = flips & 4 ? size[2] - 1 - x : x;
                 memcpy(to + ((z * size[1] + y) * size[2] + x) * channels, values + ((fz * size[1] + fy) * size[2] + fx) * channels,
                        (size_t)channels * sizeof *to);
             }
     return to;
 }
 
-START_TEST(mirrored_averaging_commutes_with_mirroring)
-    {
-        static const struct {
-            const char *mirror;
-            unsigned flips;
-        } cases[] = {{"all", 6}, {"all", 2}, {"horizontal", 4}};
-        for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-            struct fixture fixture;
-            const struct grid grid = grid2(44, 60);
-            open_fixture(&fixture, 1, "seg-2d", (const char *[]){"crop", "32x32", "mirror", cases[i].mirror, NULL});
-            float *image = random_image(&grid), *turned = flipped(image, &grid, 1, cases[i].flips);
-            float *scores = run(&fixture, image, &grid), *of_turned = run(&fixture, turned, &grid);
-            float *back = flipped(of_turned, &grid, 3, cases[i].flips);
-            check_near(scores, back, grid_pixels(&grid) * 3, 2e-6);
-            free(image), free(turned), free(scores), free(of_turned), free(back);
-            close_fixture(&fixture);
-        }
+START_TEST(mirrored_averaging_commutes_with_mirroring) {
+    static const struct {
+        const char *mirror;
+        unsigned flips;
+    } cases[] = {{"all", 6}, {"all", 2}, {"horizontal", 4}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct fixture fixture;
+        const struct grid grid = grid2(44, 60);
+        open_fixture(&fixture, 1, "seg-2d", (const char *[]){"crop", "32x32", "mirror", cases[i].mirror, NULL});
+        float *image = random_image(&grid), *turned = flipped(image, &grid, 1, cases[i].flips);
+        float *scores = run(&fixture, image, &grid), *of_turned = run(&fixture, turned, &grid);
+        float *back = flipped(of_turned, &grid, 3, cases[i].flips);
+        check_near(scores, back, grid_pixels(&grid) * 3, 2e-6);
+        free(image), free(turned), free(scores), free(of_turned), free(back);
+        close_fixture(&fixture);
     }
+}
 END_TEST
 
 static const char *const threaded[] = {"crop", "16x32x16", "mirror", "horizontal", NULL};
 
-START_TEST(any_number_of_threads_gives_the_same_bits)
-    {
-        const struct grid grid = grid3(20, 32, 24);
-        float *image = random_image(&grid), *first = NULL;
-        for (int threads = 1; threads <= 3; threads++) {
-            struct fixture fixture;
-            open_fixture(&fixture, threads, "seg-3d", threaded);
-            float *scores = run(&fixture, image, &grid);
-            if (!first) first = scores;
-            else {
-                ck_assert_mem_eq(scores, first, (size_t)inference_scores(fixture.inference, &grid) * sizeof *first);
-                free(scores);
-            }
-            close_fixture(&fixture);
+START_TEST(any_number_of_threads_gives_the_same_bits) {
+    const struct grid grid = grid3(20, 32, 24);
+    float *image = random_image(&grid), *first = NULL;
+    for (int threads = 1; threads <= 3; threads++) {
+        struct fixture fixture;
+        open_fixture(&fixture, threads, "seg-3d", threaded);
+        float *scores = run(&fixture, image, &grid);
+        if (!first) first = scores;
+        else {
+            ck_assert_mem_eq(scores, first, (size_t)inference_scores(fixture.inference, &grid) * sizeof *first);
+            free(scores);
         }
-        free(first), free(image);
+        close_fixture(&fixture);
     }
+    free(first), free(image);
+}
 END_TEST
 
 struct caller {
@@ -223,55 +222,52 @@ static void *call(void *data) {
     return NULL;
 }
 
-START_TEST(several_threads_may_run_one_inference_at_once)
-    {
-        struct fixture fixture;
-        struct caller callers[6];
-        open_fixture(&fixture, 2, "seg-2d", (const char *[]){"crop", "32x32", NULL});
-        for (int i = 0; i < 6; i++) {
-            callers[i] = (struct caller){.fixture = &fixture, .grid = grid2(40 + 16 * (i % 3), 33)};
-            callers[i].image = random_image(&callers[i].grid);
-            ck_assert_int_eq(pthread_create(&callers[i].thread, NULL, call, &callers[i]), 0);
-        }
-        for (int i = 0; i < 6; i++) {
-            pthread_join(callers[i].thread, NULL);
-            float *alone = run(&fixture, callers[i].image, &callers[i].grid);
-            ck_assert_mem_eq(callers[i].scores, alone, (size_t)grid_pixels(&callers[i].grid) * 3 * sizeof *alone);
-            free(alone), free(callers[i].scores), free((float *)callers[i].image);
-        }
-        close_fixture(&fixture);
+START_TEST(several_threads_may_run_one_inference_at_once) {
+    struct fixture fixture;
+    struct caller callers[6];
+    open_fixture(&fixture, 2, "seg-2d", (const char *[]){"crop", "32x32", NULL});
+    for (int i = 0; i < 6; i++) {
+        callers[i] = (struct caller){.fixture = &fixture, .grid = grid2(40 + 16 * (i % 3), 33)};
+        callers[i].image = random_image(&callers[i].grid);
+        ck_assert_int_eq(pthread_create(&callers[i].thread, NULL, call, &callers[i]), 0);
     }
+    for (int i = 0; i < 6; i++) {
+        pthread_join(callers[i].thread, NULL);
+        float *alone = run(&fixture, callers[i].image, &callers[i].grid);
+        ck_assert_mem_eq(callers[i].scores, alone, (size_t)grid_pixels(&callers[i].grid) * 3 * sizeof *alone);
+        free(alone), free(callers[i].scores), free((float *)callers[i].image);
+    }
+    close_fixture(&fixture);
+}
 END_TEST
 
-START_TEST(classification_takes_the_image_as_a_whole)
-    {
-        for (int multilabel = 0; multilabel < 2; multilabel++) {
-            struct fixture fixture;
-            const struct grid grid = grid2(48, 64);
-            open_fixture(&fixture, 2, "cls-2d", (const char *[]){"crop", "32x32", "multilabel", multilabel ? "on" : "off", NULL});
-            float *image = random_image(&grid), *scores = run(&fixture, image, &grid), *truth = direct(&fixture, image, &grid);
-            ck_assert_int_eq(inference_scores(fixture.inference, &grid), 3);
-            check_near(scores, truth, 3, 2e-6);
-            free(image), free(scores), free(truth);
-            close_fixture(&fixture);
-        }
-    }
-END_TEST
-
-START_TEST(new_weights_change_the_scores)
-    {
+START_TEST(classification_takes_the_image_as_a_whole) {
+    for (int multilabel = 0; multilabel < 2; multilabel++) {
         struct fixture fixture;
-        const struct grid grid = grid2(32, 32);
-        open_fixture(&fixture, 2, "seg-2d", (const char *[]){"crop", "32x32", NULL});
-        float *image = random_image(&grid), *before = run(&fixture, image, &grid);
-        parameters_initialise(&fixture.parameters, fixture.weights, 12);
-        ck_assert_ok(inference_weights(fixture.inference, fixture.weights));
-        float *after = run(&fixture, image, &grid), *truth = direct(&fixture, image, &grid);
-        ck_assert_int_ne(memcmp(before, after, (size_t)grid_pixels(&grid) * 3 * sizeof *after), 0);
-        check_near(after, truth, grid_pixels(&grid) * 3, 2e-6);
-        free(image), free(before), free(after), free(truth);
+        const struct grid grid = grid2(48, 64);
+        open_fixture(&fixture, 2, "cls-2d", (const char *[]){"crop", "32x32", "multilabel", multilabel ? "on" : "off", NULL});
+        float *image = random_image(&grid), *scores = run(&fixture, image, &grid), *truth = direct(&fixture, image, &grid);
+        ck_assert_int_eq(inference_scores(fixture.inference, &grid), 3);
+        check_near(scores, truth, 3, 2e-6);
+        free(image), free(scores), free(truth);
         close_fixture(&fixture);
     }
+}
+END_TEST
+
+START_TEST(new_weights_change_the_scores) {
+    struct fixture fixture;
+    const struct grid grid = grid2(32, 32);
+    open_fixture(&fixture, 2, "seg-2d", (const char *[]){"crop", "32x32", NULL});
+    float *image = random_image(&grid), *before = run(&fixture, image, &grid);
+    parameters_initialise(&fixture.parameters, fixture.weights, 12);
+    ck_assert_ok(inference_weights(fixture.inference, fixture.weights));
+    float *after = run(&fixture, image, &grid), *truth = direct(&fixture, image, &grid);
+    ck_assert_int_ne(memcmp(before, after, (size_t)grid_pixels(&grid) * 3 * sizeof *after), 0);
+    check_near(after, truth, grid_pixels(&grid) * 3, 2e-6);
+    free(image), free(before), free(after), free(truth);
+    close_fixture(&fixture);
+}
 END_TEST
 
 int main(void) {

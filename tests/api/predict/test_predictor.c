@@ -120,132 +120,127 @@ static void check_scores(const cover_tensor *label, const cover_tensor *scores, 
 
 /* ---- in memory */
 
-START_TEST(labels_and_scores_have_the_images_own_size)
-    {
-        cover_tensor *label, *scores, *image = random_tensor(COVER_U8, 3, (const int64_t[]){1, 50, 41});
-        write_task("seg-2d", small_2d, NULL);
+START_TEST(labels_and_scores_have_the_images_own_size) {
+    cover_tensor *label, *scores, *image = random_tensor(COVER_U8, 3, (const int64_t[]){1, 50, 41});
+    write_task("seg-2d", small_2d, NULL);
+    load(NULL);
+    ck_assert_int_eq(cover_predictor_classes(predictor), 3);
+    ck_assert_str_eq(cover_predictor_class_name(predictor, 1), "class 1");
+    ck_assert_ptr_null(cover_predictor_class_name(predictor, 3));
+    ck_assert_str_eq(cover_config_get(cover_predictor_config(predictor), "crop"), "32x32");
+    ck_assert_ok(cover_predictor_run(&label, &scores, predictor, image, NULL));
+    check_shape(label, COVER_U8, 2, 50, 41, 0, 0);
+    check_shape(scores, COVER_F32, 3, 3, 50, 41, 0);
+    check_scores(label, scores, 50 * 41, 3);
+    cover_tensor_destroy(label);
+    cover_tensor_destroy(scores);
+    cover_tensor_destroy(image);
+}
+END_TEST
+
+START_TEST(strides_and_channels_do_not_matter_to_the_prediction) {
+    enum { D = 12, H = 18, W = 10, C = 2 };
+    cover_tensor *label[2], *scores[2], *image = random_tensor(COVER_F32, 4, (const int64_t[]){C, D, H, W}), *turned;
+    float *last = malloc(C * D * H * W * sizeof *last);
+    const float *planar = cover_tensor_data(image);
+    for (int64_t p = 0; p < D * H * W; p++)
+        for (int c = 0; c < C; c++) last[p * C + c] = planar[c * D * H * W + p];
+    ck_assert_ok(cover_tensor_wrap(&turned, context, COVER_F32, 4, (const int64_t[]){C, D, H, W},
+                                   (const int64_t[]){1, H * W * C, W * C, C}, last));
+    write_task("seg-3d", (const char *[]){"crop", "16x16x16", "channels", "2", NULL}, NULL);
+    load(NULL);
+    ck_assert_ok(cover_predictor_run(&label[0], &scores[0], predictor, image, NULL));
+    ck_assert_ok(cover_predictor_run(&label[1], &scores[1], predictor, turned, NULL));
+    check_shape(label[0], COVER_U8, 3, D, H, W, 0);
+    ck_assert_mem_eq(cover_tensor_data(label[0]), cover_tensor_data(label[1]), D * H * W);
+    ck_assert_mem_eq(cover_tensor_data(scores[0]), cover_tensor_data(scores[1]), 3 * D * H * W * sizeof(float));
+    for (int i = 0; i < 2; i++) cover_tensor_destroy(label[i]), cover_tensor_destroy(scores[i]);
+    cover_tensor_destroy(image);
+    cover_tensor_destroy(turned);
+    free(last);
+}
+END_TEST
+
+START_TEST(a_task_packed_to_a_spacing_takes_the_images_own) {
+    const struct image_rules rules = {.dims = 3, .spacing_mm = {1, 1, 1}, .window = {20, 200}};
+    cover_tensor *label, *scores, *none, *image = random_tensor(COVER_F32, 4, (const int64_t[]){1, 7, 20, 24});
+    write_task("seg-3d", small_3d, &rules);
+    load(NULL);
+    ck_assert_ok(cover_predictor_run(&label, &scores, predictor, image, (const double[]){2.5, 0.8, 0.7}));
+    check_shape(label, COVER_U8, 3, 7, 20, 24, 0);
+    check_scores(label, scores, 7 * 20 * 24, 3);
+    ck_assert_int_eq(cover_predictor_run(&none, NULL, predictor, image, NULL), COVER_ERROR_SHAPE);
+    ck_assert_ptr_nonnull(strstr(cover_error_text(), "spacing"));
+    cover_tensor_destroy(label);
+    cover_tensor_destroy(scores);
+    cover_tensor_destroy(image);
+}
+END_TEST
+
+START_TEST(classification_gives_a_class_or_a_flag_a_class) {
+    cover_tensor *label, *scores, *image = random_tensor(COVER_U8, 3, (const int64_t[]){1, 40, 64});
+    for (int multilabel = 0; multilabel < 2; multilabel++) {
+        write_task("cls-2d", (const char *[]){"crop", "32x32", "work", "32x32", "multilabel", multilabel ? "on" : "off", NULL},
+                   NULL);
         load(NULL);
-        ck_assert_int_eq(cover_predictor_classes(predictor), 3);
-        ck_assert_str_eq(cover_predictor_class_name(predictor, 1), "class 1");
-        ck_assert_ptr_null(cover_predictor_class_name(predictor, 3));
-        ck_assert_str_eq(cover_config_get(cover_predictor_config(predictor), "crop"), "32x32");
         ck_assert_ok(cover_predictor_run(&label, &scores, predictor, image, NULL));
-        check_shape(label, COVER_U8, 2, 50, 41, 0, 0);
-        check_shape(scores, COVER_F32, 3, 3, 50, 41, 0);
-        check_scores(label, scores, 50 * 41, 3);
+        check_shape(label, COVER_U8, 1, multilabel ? 3 : 1, 0, 0, 0);
+        check_shape(scores, COVER_F32, 1, 3, 0, 0, 0);
+        const float *values = cover_tensor_data(scores);
+        const uint8_t *classes = cover_tensor_data(label);
+        for (int c = 0; c < 3; c++) {
+            if (multilabel) ck_assert_int_eq(classes[c], values[c] >= 0.5f);
+            else ck_assert(values[classes[0]] >= values[c]);
+        }
         cover_tensor_destroy(label);
         cover_tensor_destroy(scores);
-        cover_tensor_destroy(image);
     }
+    cover_tensor_destroy(image);
+}
 END_TEST
 
-START_TEST(strides_and_channels_do_not_matter_to_the_prediction)
-    {
-        enum { D = 12, H = 18, W = 10, C = 2 };
-        cover_tensor *label[2], *scores[2], *image = random_tensor(COVER_F32, 4, (const int64_t[]){C, D, H, W}), *turned;
-        float *last = malloc(C * D * H * W * sizeof *last);
-        const float *planar = cover_tensor_data(image);
-        for (int64_t p = 0; p < D * H * W; p++)
-            for (int c = 0; c < C; c++) last[p * C + c] = planar[c * D * H * W + p];
-        ck_assert_ok(cover_tensor_wrap(&turned, context, COVER_F32, 4, (const int64_t[]){C, D, H, W},
-                                       (const int64_t[]){1, H * W * C, W * C, C}, last));
-        write_task("seg-3d", (const char *[]){"crop", "16x16x16", "channels", "2", NULL}, NULL);
-        load(NULL);
-        ck_assert_ok(cover_predictor_run(&label[0], &scores[0], predictor, image, NULL));
-        ck_assert_ok(cover_predictor_run(&label[1], &scores[1], predictor, turned, NULL));
-        check_shape(label[0], COVER_U8, 3, D, H, W, 0);
-        ck_assert_mem_eq(cover_tensor_data(label[0]), cover_tensor_data(label[1]), D * H * W);
-        ck_assert_mem_eq(cover_tensor_data(scores[0]), cover_tensor_data(scores[1]), 3 * D * H * W * sizeof(float));
-        for (int i = 0; i < 2; i++) cover_tensor_destroy(label[i]), cover_tensor_destroy(scores[i]);
-        cover_tensor_destroy(image);
-        cover_tensor_destroy(turned);
-        free(last);
-    }
+START_TEST(options_change_what_the_task_says) {
+    cover_predictor_options options = COVER_PREDICTOR_OPTIONS_INIT;
+    write_task("seg-2d", small_2d, NULL);
+    options.mirror = "all", options.overlap = 0.25, options.keep_component = 9, options.precision = "bf16";
+    load(&options);
+    ck_assert_str_eq(cover_config_get(cover_predictor_config(predictor), "precision"), "bf16");
+    ck_assert_str_eq(cover_config_get(cover_predictor_config(predictor), "mirror"), "all");
+    ck_assert_str_eq(cover_config_get(cover_predictor_config(predictor), "overlap"), "0.25");
+    ck_assert_str_eq(cover_config_get(cover_predictor_config(predictor), "keep_component"), "9");
+    cover_predictor *none = NULL;
+    options.mirror = "vertical";
+    ck_assert_int_eq(cover_predictor_load(&none, context, at("TASK.safetensors"), &options), COVER_ERROR_ARGUMENT);
+    options.mirror = NULL, options.precision = "fp8";
+    ck_assert_int_eq(cover_predictor_load(&none, context, at("TASK.safetensors"), &options), COVER_ERROR_ARGUMENT);
+    options.precision = NULL, options.overlap = 1;
+    ck_assert_int_eq(cover_predictor_load(&none, context, at("TASK.safetensors"), &options), COVER_ERROR_ARGUMENT);
+    ck_assert_ptr_null(none);
+}
 END_TEST
 
-START_TEST(a_task_packed_to_a_spacing_takes_the_images_own)
-    {
-        const struct image_rules rules = {.dims = 3, .spacing_mm = {1, 1, 1}, .window = {20, 200}};
-        cover_tensor *label, *scores, *none, *image = random_tensor(COVER_F32, 4, (const int64_t[]){1, 7, 20, 24});
-        write_task("seg-3d", small_3d, &rules);
-        load(NULL);
-        ck_assert_ok(cover_predictor_run(&label, &scores, predictor, image, (const double[]){2.5, 0.8, 0.7}));
-        check_shape(label, COVER_U8, 3, 7, 20, 24, 0);
-        check_scores(label, scores, 7 * 20 * 24, 3);
-        ck_assert_int_eq(cover_predictor_run(&none, NULL, predictor, image, NULL), COVER_ERROR_SHAPE);
-        ck_assert_ptr_nonnull(strstr(cover_error_text(), "spacing"));
-        cover_tensor_destroy(label);
-        cover_tensor_destroy(scores);
+START_TEST(images_that_do_not_fit_are_refused_with_the_reason) {
+    static const struct {
+        int rank;
+        int64_t shape[4];
+        const char *text;
+    } cases[] = {{4, {1, 16, 32, 32}, "(C, H, W) is taken"}, {3, {2, 32, 32}, "2 channels"}, {2, {32, 32}, "(C, H, W) is taken"}};
+    cover_tensor *label = NULL;
+    write_task("seg-2d", small_2d, NULL);
+    load(NULL);
+    for (size_t i = 0; i < 3; i++) {
+        cover_tensor *image = random_tensor(COVER_F32, cases[i].rank, cases[i].shape);
+        ck_assert_int_eq(cover_predictor_run(&label, NULL, predictor, image, NULL), COVER_ERROR_SHAPE);
+        ck_assert_msg(strstr(cover_error_text(), cases[i].text), "%s", cover_error_text());
         cover_tensor_destroy(image);
     }
-END_TEST
-
-START_TEST(classification_gives_a_class_or_a_flag_a_class)
-    {
-        cover_tensor *label, *scores, *image = random_tensor(COVER_U8, 3, (const int64_t[]){1, 40, 64});
-        for (int multilabel = 0; multilabel < 2; multilabel++) {
-            write_task("cls-2d", (const char *[]){"crop", "32x32", "work", "32x32", "multilabel", multilabel ? "on" : "off", NULL}, NULL);
-            load(NULL);
-            ck_assert_ok(cover_predictor_run(&label, &scores, predictor, image, NULL));
-            check_shape(label, COVER_U8, 1, multilabel ? 3 : 1, 0, 0, 0);
-            check_shape(scores, COVER_F32, 1, 3, 0, 0, 0);
-            const float *values = cover_tensor_data(scores);
-            const uint8_t *classes = cover_tensor_data(label);
-            for (int c = 0; c < 3; c++) {
-                if (multilabel) ck_assert_int_eq(classes[c], values[c] >= 0.5f);
-                else ck_assert(values[classes[0]] >= values[c]);
-            }
-            cover_tensor_destroy(label);
-            cover_tensor_destroy(scores);
-        }
-        cover_tensor_destroy(image);
-    }
-END_TEST
-
-START_TEST(options_change_what_the_task_says)
-    {
-        cover_predictor_options options = COVER_PREDICTOR_OPTIONS_INIT;
-        write_task("seg-2d", small_2d, NULL);
-        options.mirror = "all", options.overlap = 0.25, options.keep_component = 9, options.precision = "bf16";
-        load(&options);
-        ck_assert_str_eq(cover_config_get(cover_predictor_config(predictor), "precision"), "bf16");
-        ck_assert_str_eq(cover_config_get(cover_predictor_config(predictor), "mirror"), "all");
-        ck_assert_str_eq(cover_config_get(cover_predictor_config(predictor), "overlap"), "0.25");
-        ck_assert_str_eq(cover_config_get(cover_predictor_config(predictor), "keep_component"), "9");
-        cover_predictor *none = NULL;
-        options.mirror = "vertical";
-        ck_assert_int_eq(cover_predictor_load(&none, context, at("TASK.safetensors"), &options), COVER_ERROR_ARGUMENT);
-        options.mirror = NULL, options.precision = "fp8";
-        ck_assert_int_eq(cover_predictor_load(&none, context, at("TASK.safetensors"), &options), COVER_ERROR_ARGUMENT);
-        options.precision = NULL, options.overlap = 1;
-        ck_assert_int_eq(cover_predictor_load(&none, context, at("TASK.safetensors"), &options), COVER_ERROR_ARGUMENT);
-        ck_assert_ptr_null(none);
-    }
-END_TEST
-
-START_TEST(images_that_do_not_fit_are_refused_with_the_reason)
-    {
-        static const struct {
-            int rank;
-            int64_t shape[4];
-            const char *text;
-        } cases[] = {{4, {1, 16, 32, 32}, "(C, H, W) is taken"}, {3, {2, 32, 32}, "2 channels"}, {2, {32, 32}, "(C, H, W) is taken"}};
-        cover_tensor *label = NULL;
-        write_task("seg-2d", small_2d, NULL);
-        load(NULL);
-        for (size_t i = 0; i < 3; i++) {
-            cover_tensor *image = random_tensor(COVER_F32, cases[i].rank, cases[i].shape);
-            ck_assert_int_eq(cover_predictor_run(&label, NULL, predictor, image, NULL), COVER_ERROR_SHAPE);
-            ck_assert_msg(strstr(cover_error_text(), cases[i].text), "%s", cover_error_text());
-            cover_tensor_destroy(image);
-        }
-        cover_tensor *image = random_tensor(COVER_F32, 3, (const int64_t[]){1, 32, 32});
-        ((float *)cover_tensor_data(image))[5] = NAN;
-        ck_assert_int_eq(cover_predictor_run(&label, NULL, predictor, image, NULL), COVER_ERROR_NUMERIC);
-        ck_assert_int_eq(cover_predictor_run(&label, NULL, predictor, image, (const double[]){0, -1, 1}), COVER_ERROR_ARGUMENT);
-        ck_assert_ptr_null(label);
-        cover_tensor_destroy(image);
-    }
+    cover_tensor *image = random_tensor(COVER_F32, 3, (const int64_t[]){1, 32, 32});
+    ((float *)cover_tensor_data(image))[5] = NAN;
+    ck_assert_int_eq(cover_predictor_run(&label, NULL, predictor, image, NULL), COVER_ERROR_NUMERIC);
+    ck_assert_int_eq(cover_predictor_run(&label, NULL, predictor, image, (const double[]){0, -1, 1}), COVER_ERROR_ARGUMENT);
+    ck_assert_ptr_null(label);
+    cover_tensor_destroy(image);
+}
 END_TEST
 
 struct caller {
@@ -258,50 +253,48 @@ static void *call(void *data) {
     return NULL;
 }
 
-START_TEST(several_threads_share_one_predictor)
-    {
-        struct caller callers[4];
-        write_task("seg-2d", (const char *[]){"crop", "32x32", "work", "0x0", NULL}, NULL);
-        load(NULL);
-        for (int i = 0; i < 4; i++) {
-            callers[i] = (struct caller){.image = random_tensor(COVER_U8, 3, (const int64_t[]){1, 33 + 16 * (i % 2), 40})};
-            ck_assert_int_eq(pthread_create(&callers[i].thread, NULL, call, &callers[i]), 0);
-        }
-        for (int i = 0; i < 4; i++) {
-            cover_tensor *alone;
-            pthread_join(callers[i].thread, NULL);
-            ck_assert_ok(cover_predictor_run(&alone, NULL, predictor, callers[i].image, NULL));
-            ck_assert_mem_eq(cover_tensor_data(alone), cover_tensor_data(callers[i].label), (size_t)(33 + 16 * (i % 2)) * 40);
-            cover_tensor_destroy(alone);
-            cover_tensor_destroy(callers[i].label);
-            cover_tensor_destroy(callers[i].image);
-        }
+START_TEST(several_threads_share_one_predictor) {
+    struct caller callers[4];
+    write_task("seg-2d", (const char *[]){"crop", "32x32", "work", "0x0", NULL}, NULL);
+    load(NULL);
+    for (int i = 0; i < 4; i++) {
+        callers[i] = (struct caller){.image = random_tensor(COVER_U8, 3, (const int64_t[]){1, 33 + 16 * (i % 2), 40})};
+        ck_assert_int_eq(pthread_create(&callers[i].thread, NULL, call, &callers[i]), 0);
     }
+    for (int i = 0; i < 4; i++) {
+        cover_tensor *alone;
+        pthread_join(callers[i].thread, NULL);
+        ck_assert_ok(cover_predictor_run(&alone, NULL, predictor, callers[i].image, NULL));
+        ck_assert_mem_eq(cover_tensor_data(alone), cover_tensor_data(callers[i].label), (size_t)(33 + 16 * (i % 2)) * 40);
+        cover_tensor_destroy(alone);
+        cover_tensor_destroy(callers[i].label);
+        cover_tensor_destroy(callers[i].image);
+    }
+}
 END_TEST
 
-START_TEST(small_components_become_background)
-    {
-        static const char before[] = "1100020"
-                                     "1000020"
-                                     "0011100"
-                                     "2011001"
-                                     "2200001";
-        static const char after[] = "1100000" /* corners do not connect, classes do not either */
-                                    "1000000"
-                                    "0011100"
-                                    "2011000"
-                                    "2200000";
-        for (int wide = 0; wide < 2; wide++)
-            for (int deep = 0; deep < 2; deep++) { /* along H and W, or along D and W */
-                struct image label = {.dtype = wide ? COVER_U16 : COVER_U8, .channels = 1, .size = {deep ? 5 : 1, deep ? 1 : 5, 7}};
-                uint8_t small[35];
-                uint16_t large[35];
-                for (int i = 0; i < 35; i++) small[i] = (uint8_t)(before[i] - '0'), large[i] = small[i];
-                label.data = wide ? (void *)large : small;
-                ck_assert_ok(small_components_drop(&label, context, 3));
-                for (int i = 0; i < 35; i++) ck_assert_int_eq(wide ? large[i] : small[i], after[i] - '0');
-            }
-    }
+START_TEST(small_components_become_background) {
+    static const char before[] = "1100020"
+                                 "1000020"
+                                 "0011100"
+                                 "2011001"
+                                 "2200001";
+    static const char after[] = "1100000" /* corners do not connect, classes do not either */
+                                "1000000"
+                                "0011100"
+                                "2011000"
+                                "2200000";
+    for (int wide = 0; wide < 2; wide++)
+        for (int deep = 0; deep < 2; deep++) { /* along H and W, or along D and W */
+            struct image label = {.dtype = wide ? COVER_U16 : COVER_U8, .channels = 1, .size = {deep ? 5 : 1, deep ? 1 : 5, 7}};
+            uint8_t small[35];
+            uint16_t large[35];
+            for (int i = 0; i < 35; i++) small[i] = (uint8_t)(before[i] - '0'), large[i] = small[i];
+            label.data = wide ? (void *)large : small;
+            ck_assert_ok(small_components_drop(&label, context, 3));
+            for (int i = 0; i < 35; i++) ck_assert_int_eq(wide ? large[i] : small[i], after[i] - '0');
+        }
+}
 END_TEST
 
 /* ---- files */
@@ -342,7 +335,8 @@ static void check_label(const char *source, const char *result) {
     ck_assert_mem_eq(label.size, image.size, sizeof image.size);
     ck_assert_mem_eq(label.affine, image.affine, sizeof image.affine);
     ck_assert_mem_eq(label.spacing_mm, image.spacing_mm, sizeof image.spacing_mm);
-    ck_assert_ok(cover_tensor_wrap(&tensor, context, image.dtype, image.dims + 1, image.dims == 3 ? shape : flat, NULL, image.data));
+    ck_assert_ok(
+        cover_tensor_wrap(&tensor, context, image.dtype, image.dims + 1, image.dims == 3 ? shape : flat, NULL, image.data));
     ck_assert_ok(cover_predictor_run(&expected, NULL, predictor, tensor, NULL));
     ck_assert_mem_eq(label.data, cover_tensor_data(expected), (size_t)(image.size[0] * image.size[1] * image.size[2]));
     cover_tensor_destroy(tensor);
@@ -351,151 +345,143 @@ static void check_label(const char *source, const char *result) {
     image_free(&label, context);
 }
 
-START_TEST(a_folder_of_images_becomes_a_folder_of_labels_in_their_formats)
-    {
-        write_task("seg-2d", small_2d, NULL);
-        load(NULL);
-        ck_assert_ok(folder_create(at("in/deep")));
-        write_image("in/a.png", COVER_U8, 1, 40, 30, 1);
-        write_image("in/b.png", COVER_U16, 1, 33, 47, 2);
-        write_image("in/deep/c_001.tif", COVER_U8, 1, 32, 32, 3);
-        write_image("in/d.nii.gz", COVER_F32, 1, 21, 40, 4);
-        ck_assert_ok(predict("in", "out", 1));
-        check_label("in/a.png", "out/a.png");
-        check_label("in/b.png", "out/b.png");
-        check_label("in/deep/c_001.tif", "out/deep/c_001.tif");
-        check_label("in/d.nii.gz", "out/d.nii.gz");
-        uint8_t *npy;
-        size_t count;
-        ck_assert_ok(file_read(context, at("out/d.npy"), 1 << 20, &npy, &count));
-        ck_assert_uint_eq(count, 128 + 3 * 21 * 40 * 4);
-        ck_assert_mem_eq(npy, "\x93NUMPY\x01\x00\x76\x00{'descr': '<f4', 'fortran_order': False, 'shape': (3, 21, 40), }", 71);
-        memory_free(context, npy);
-        ck_assert_int_eq(predict("in", "in", 0), COVER_ERROR_ARGUMENT);
-        ck_assert_int_eq(predict("in", "in/deep", 0), COVER_ERROR_ARGUMENT);
-        ck_assert_int_eq(predict("in/a.png", "in", 0), COVER_ERROR_ARGUMENT);
-    }
+START_TEST(a_folder_of_images_becomes_a_folder_of_labels_in_their_formats) {
+    write_task("seg-2d", small_2d, NULL);
+    load(NULL);
+    ck_assert_ok(folder_create(at("in/deep")));
+    write_image("in/a.png", COVER_U8, 1, 40, 30, 1);
+    write_image("in/b.png", COVER_U16, 1, 33, 47, 2);
+    write_image("in/deep/c_001.tif", COVER_U8, 1, 32, 32, 3);
+    write_image("in/d.nii.gz", COVER_F32, 1, 21, 40, 4);
+    ck_assert_ok(predict("in", "out", 1));
+    check_label("in/a.png", "out/a.png");
+    check_label("in/b.png", "out/b.png");
+    check_label("in/deep/c_001.tif", "out/deep/c_001.tif");
+    check_label("in/d.nii.gz", "out/d.nii.gz");
+    uint8_t *npy;
+    size_t count;
+    ck_assert_ok(file_read(context, at("out/d.npy"), 1 << 20, &npy, &count));
+    ck_assert_uint_eq(count, 128 + 3 * 21 * 40 * 4);
+    ck_assert_mem_eq(npy, "\x93NUMPY\x01\x00\x76\x00{'descr': '<f4', 'fortran_order': False, 'shape': (3, 21, 40), }", 71);
+    memory_free(context, npy);
+    ck_assert_int_eq(predict("in", "in", 0), COVER_ERROR_ARGUMENT);
+    ck_assert_int_eq(predict("in", "in/deep", 0), COVER_ERROR_ARGUMENT);
+    ck_assert_int_eq(predict("in/a.png", "in", 0), COVER_ERROR_ARGUMENT);
+}
 END_TEST
 
-START_TEST(a_volume_keeps_its_oblique_geometry)
-    {
-        write_task("seg-3d", small_3d, &(struct image_rules){.dims = 3});
-        load(NULL);
-        write_image("v.nii", COVER_F32, 9, 21, 14, 1);
-        ck_assert_ok(predict("v.nii", "out", 0));
-        check_label("v.nii", "out/v.nii");
-    }
+START_TEST(a_volume_keeps_its_oblique_geometry) {
+    write_task("seg-3d", small_3d, &(struct image_rules){.dims = 3});
+    load(NULL);
+    write_image("v.nii", COVER_F32, 9, 21, 14, 1);
+    ck_assert_ok(predict("v.nii", "out", 0));
+    check_label("v.nii", "out/v.nii");
+}
 END_TEST
 
-START_TEST(channels_in_files_of_their_own_are_one_case)
-    {
-        write_task("seg-2d", (const char *[]){"crop", "32x32", "work", "32x32", "channels", "2", NULL}, NULL);
-        ck_assert_ok(folder_create(at("in")));
-        write_image("in/x_0000.png", COVER_U8, 1, 40, 30, 1);
-        write_image("in/x_0001.png", COVER_U8, 1, 40, 30, 2);
-        write_image("in/y_0001.png", COVER_U8, 1, 40, 30, 2);
-        ck_assert_int_eq(predict("in", "out", 0), COVER_ERROR_FORMAT);
-        ck_assert_ptr_nonnull(strstr(cover_error_text(), "1 of 2 images could not be predicted (the others are done)"));
-        ck_assert_ptr_nonnull(strstr(cover_error_text(), "y_0001.png: channel 0000 of this case is missing: there is no y_0000.png"));
-        ck_assert(file_exists(at("out/x.png")) && !file_exists(at("out/y.png")));
-        ck_assert_ok(predict("in/x_0000.png", "single", 0));
-        ck_assert(file_exists(at("single/x.png")));
-        ck_assert_int_eq(predict("in/y_0001.png", "single", 0), COVER_ERROR_FORMAT);
-        ck_assert_ptr_nonnull(strstr(cover_error_text(), "1 channel, but the task was trained on 2"));
-    }
+START_TEST(channels_in_files_of_their_own_are_one_case) {
+    write_task("seg-2d", (const char *[]){"crop", "32x32", "work", "32x32", "channels", "2", NULL}, NULL);
+    ck_assert_ok(folder_create(at("in")));
+    write_image("in/x_0000.png", COVER_U8, 1, 40, 30, 1);
+    write_image("in/x_0001.png", COVER_U8, 1, 40, 30, 2);
+    write_image("in/y_0001.png", COVER_U8, 1, 40, 30, 2);
+    ck_assert_int_eq(predict("in", "out", 0), COVER_ERROR_FORMAT);
+    ck_assert_ptr_nonnull(strstr(cover_error_text(), "1 of 2 images could not be predicted (the others are done)"));
+    ck_assert_ptr_nonnull(strstr(cover_error_text(), "y_0001.png: channel 0000 of this case is missing: there is no y_0000.png"));
+    ck_assert(file_exists(at("out/x.png")) && !file_exists(at("out/y.png")));
+    ck_assert_ok(predict("in/x_0000.png", "single", 0));
+    ck_assert(file_exists(at("single/x.png")));
+    ck_assert_int_eq(predict("in/y_0001.png", "single", 0), COVER_ERROR_FORMAT);
+    ck_assert_ptr_nonnull(strstr(cover_error_text(), "1 channel, but the task was trained on 2"));
+}
 END_TEST
 
-START_TEST(numbered_images_of_a_one_channel_task_stay_apart)
-    {
-        write_task("seg-2d", small_2d, NULL);
-        ck_assert_ok(folder_create(at("frames")));
-        ck_assert_ok(folder_create(at("nnunet/imagesTs")));
-        write_image("frames/f_0000.png", COVER_U8, 1, 32, 32, 1);
-        write_image("frames/f_0001.png", COVER_U8, 1, 32, 32, 2);
-        write_image("nnunet/imagesTs/case_0000.png", COVER_U8, 1, 32, 32, 1);
-        ck_assert_ok(file_replace(context, at("nnunet/dataset.json"), "{}", 2));
-        ck_assert_ok(predict("frames", "out", 0));
-        ck_assert(file_exists(at("out/f_0000.png")) && file_exists(at("out/f_0001.png")));
-        ck_assert_ok(predict("nnunet", "out", 0));
-        ck_assert(file_exists(at("out/case.png")));
-    }
+START_TEST(numbered_images_of_a_one_channel_task_stay_apart) {
+    write_task("seg-2d", small_2d, NULL);
+    ck_assert_ok(folder_create(at("frames")));
+    ck_assert_ok(folder_create(at("nnunet/imagesTs")));
+    write_image("frames/f_0000.png", COVER_U8, 1, 32, 32, 1);
+    write_image("frames/f_0001.png", COVER_U8, 1, 32, 32, 2);
+    write_image("nnunet/imagesTs/case_0000.png", COVER_U8, 1, 32, 32, 1);
+    ck_assert_ok(file_replace(context, at("nnunet/dataset.json"), "{}", 2));
+    ck_assert_ok(predict("frames", "out", 0));
+    ck_assert(file_exists(at("out/f_0000.png")) && file_exists(at("out/f_0001.png")));
+    ck_assert_ok(predict("nnunet", "out", 0));
+    ck_assert(file_exists(at("out/case.png")));
+}
 END_TEST
 
-START_TEST(what_cannot_be_used_is_listed_and_the_rest_is_done)
-    {
-        static const char *const listed[] = {"damaged.png: ", "volume.nii: a 3D image", "3D image (4x20x20), but the task was trained on 2D",
-                                             "nan.nii: ", "good.png: its result would have the name of that of "};
-        write_task("seg-2d", small_2d, NULL);
-        ck_assert_ok(folder_create(at("in")));
-        write_image("in/good.png", COVER_U8, 1, 40, 30, 1);
-        ck_assert_int_eq(link(at("in/good.png"), at("in/good.jpg")), 0);
-        ck_assert_ok(file_replace(context, at("in/damaged.png"), "\x89PNG\r\n\x1a\n", 8));
-        write_image("in/volume.nii", COVER_F32, 4, 20, 20, 1);
-        float values[400];
-        for (int i = 0; i < 400; i++) values[i] = i == 7 ? NAN : (float)i;
-        ck_assert_ok(nifti_write(context, at("in/nan.nii"), values, (const int64_t[]){1, 20, 20}, 0, NULL, NULL));
-        ck_assert_int_eq(predict("in", "out", 0), COVER_ERROR_FORMAT);
-        for (int i = 0; i < 5; i++) ck_assert_msg(strstr(cover_error_text(), listed[i]), "'%s' in %s", listed[i], cover_error_text());
-        ck_assert(file_exists(at("out/good.png")) && !file_exists(at("out/damaged.png")) && !file_exists(at("out/nan.nii")));
-        ck_assert_ok(folder_create(at("empty")));
-        ck_assert_int_eq(predict("empty", "out", 0), COVER_ERROR_IO);
-        ck_assert_int_eq(predict("nowhere.png", "out", 0), COVER_ERROR_IO);
-    }
+START_TEST(what_cannot_be_used_is_listed_and_the_rest_is_done) {
+    static const char *const listed[] = {"damaged.png: ", "volume.nii: a 3D image",
+                                         "3D image (4x20x20), but the task was trained on 2D",
+                                         "nan.nii: ", "good.png: its result would have the name of that of "};
+    write_task("seg-2d", small_2d, NULL);
+    ck_assert_ok(folder_create(at("in")));
+    write_image("in/good.png", COVER_U8, 1, 40, 30, 1);
+    ck_assert_int_eq(link(at("in/good.png"), at("in/good.jpg")), 0);
+    ck_assert_ok(file_replace(context, at("in/damaged.png"), "\x89PNG\r\n\x1a\n", 8));
+    write_image("in/volume.nii", COVER_F32, 4, 20, 20, 1);
+    float values[400];
+    for (int i = 0; i < 400; i++) values[i] = i == 7 ? NAN : (float)i;
+    ck_assert_ok(nifti_write(context, at("in/nan.nii"), values, (const int64_t[]){1, 20, 20}, 0, NULL, NULL));
+    ck_assert_int_eq(predict("in", "out", 0), COVER_ERROR_FORMAT);
+    for (int i = 0; i < 5; i++) ck_assert_msg(strstr(cover_error_text(), listed[i]), "'%s' in %s", listed[i], cover_error_text());
+    ck_assert(file_exists(at("out/good.png")) && !file_exists(at("out/damaged.png")) && !file_exists(at("out/nan.nii")));
+    ck_assert_ok(folder_create(at("empty")));
+    ck_assert_int_eq(predict("empty", "out", 0), COVER_ERROR_IO);
+    ck_assert_int_eq(predict("nowhere.png", "out", 0), COVER_ERROR_IO);
+}
 END_TEST
 
-START_TEST(classification_writes_a_table_of_scores)
-    {
-        uint8_t *csv;
-        size_t count;
-        write_task("cls-2d", small_2d, NULL);
-        ck_assert_ok(folder_create(at("in")));
-        write_image("in/a.png", COVER_U8, 1, 40, 30, 1);
-        write_image("in/b, c.png", COVER_U8, 1, 40, 30, 2);
-        ck_assert_ok(predict("in", "out", 0));
-        ck_assert_ok(file_read(context, at("out/scores.csv"), 4096, &csv, &count));
-        static const char start[] = "file,class 0,class 1,\"two, \"\"quoted\"\"\"\na.png,0.";
-        ck_assert_msg(strncmp((char *)csv, start, strlen(start)) == 0, "%s", (char *)csv);
-        ck_assert_ptr_nonnull(strstr((char *)csv, "\n\"b, c.png\",0."));
-        memory_free(context, csv);
-    }
+START_TEST(classification_writes_a_table_of_scores) {
+    uint8_t *csv;
+    size_t count;
+    write_task("cls-2d", small_2d, NULL);
+    ck_assert_ok(folder_create(at("in")));
+    write_image("in/a.png", COVER_U8, 1, 40, 30, 1);
+    write_image("in/b, c.png", COVER_U8, 1, 40, 30, 2);
+    ck_assert_ok(predict("in", "out", 0));
+    ck_assert_ok(file_read(context, at("out/scores.csv"), 4096, &csv, &count));
+    static const char start[] = "file,class 0,class 1,\"two, \"\"quoted\"\"\"\na.png,0.";
+    ck_assert_msg(strncmp((char *)csv, start, strlen(start)) == 0, "%s", (char *)csv);
+    ck_assert_ptr_nonnull(strstr((char *)csv, "\n\"b, c.png\",0."));
+    memory_free(context, csv);
+}
 END_TEST
 
-START_TEST(killed_in_the_middle_no_label_is_half_written)
-    {
-        write_task("seg-2d", (const char *[]){"crop", "32x32", "work", "64x64", NULL}, NULL);
-        ck_assert_ok(folder_create(at("in")));
+START_TEST(killed_in_the_middle_no_label_is_half_written) {
+    write_task("seg-2d", (const char *[]){"crop", "32x32", "work", "64x64", NULL}, NULL);
+    ck_assert_ok(folder_create(at("in")));
+    for (int i = 0; i < 12; i++) {
+        char name[32];
+        snprintf(name, sizeof name, i % 2 ? "in/%02d.nii.gz" : "in/%02d.png", i);
+        write_image(name, COVER_U8, 1, 90, 110, (uint32_t)i);
+    }
+    for (int attempt = 0; attempt < 6; attempt++) {
+        pid_t child = fork();
+        if (child == 0) {
+            cover_context *own;
+            cover_context_create(&own, NULL);
+            for (;;) cover_images_predict(NULL, own, at("TASK.safetensors"), at("in"), at("out"), NULL);
+        }
+        usleep(40000 + 13000 * (unsigned)attempt);
+        kill(child, SIGKILL);
+        waitpid(child, NULL, 0);
         for (int i = 0; i < 12; i++) {
             char name[32];
-            snprintf(name, sizeof name, i % 2 ? "in/%02d.nii.gz" : "in/%02d.png", i);
-            write_image(name, COVER_U8, 1, 90, 110, (uint32_t)i);
-        }
-        for (int attempt = 0; attempt < 6; attempt++) {
-            pid_t child = fork();
-            if (child == 0) {
-                cover_context *own;
-                cover_context_create(&own, NULL);
-                for (;;) cover_images_predict(NULL, own, at("TASK.safetensors"), at("in"), at("out"), NULL);
-            }
-            usleep(40000 + 13000 * (unsigned)attempt);
-            kill(child, SIGKILL);
-            waitpid(child, NULL, 0);
-            for (int i = 0; i < 12; i++) {
-                char name[32];
-                struct image label;
-                snprintf(name, sizeof name, i % 2 ? "out/%02d.nii.gz" : "out/%02d.png", i);
-                if (!file_exists(at(name))) continue;
-                ck_assert_ok(image_read(&label, context, at(name), 0));
-                ck_assert_int_eq(label.size[1], 90);
-                image_free(&label, context);
-            }
+            struct image label;
+            snprintf(name, sizeof name, i % 2 ? "out/%02d.nii.gz" : "out/%02d.png", i);
+            if (!file_exists(at(name))) continue;
+            ck_assert_ok(image_read(&label, context, at(name), 0));
+            ck_assert_int_eq(label.size[1], 90);
+            image_free(&label, context);
         }
     }
+}
 END_TEST
 
 /* An allocator that refuses call number `fail_at` and counts what is alive. */
-static struct {
-    long calls, fail_at, alive;
-} refusing;
+static struct { long calls, fail_at, alive; } refusing;
 static void *refusing_allocate(void *user, size_t bytes, size_t alignment) {
     (void)user;
     void *memory = NULL;
@@ -509,36 +495,35 @@ static void refusing_release(void *user, void *memory) {
     free(memory);
 }
 
-START_TEST(refused_memory_is_reported_and_nothing_leaks)
-    {
-        cover_allocator allocator = {refusing_allocate, refusing_release, NULL};
-        cover_context_options options = COVER_CONTEXT_OPTIONS_INIT;
-        cover_context *own;
-        struct pool *pool;
-        options.allocator = &allocator, options.threads = 1;
-        write_task("seg-2d", (const char *[]){"crop", "16x16", "work", "16x16", "keep_component", "3", NULL}, NULL);
-        ck_assert_ok(folder_create(at("in")));
-        write_image("in/a.png", COVER_U8, 1, 20, 30, 1);
-        write_image("in/b.nii.gz", COVER_U8, 1, 20, 30, 1);
-        ck_assert_ok(cover_context_create(&own, &options));
-        ck_assert_ok(context_pool(own, &pool));
-        long before = refusing.alive, call = 1;
-        cover_predict_options predict_options = COVER_PREDICT_OPTIONS_INIT;
-        predict_options.scores = 1;
-        for (cover_status status = COVER_ERROR_MEMORY; status != COVER_OK; call += call < 20 ? 1 : 17) {
-            char *summary = NULL;
-            refusing.calls = 0, refusing.fail_at = call;
-            status = cover_images_predict(&summary, own, at("TASK.safetensors"), at("in"), at("out"), &predict_options);
-            refusing.fail_at = 0;
-            ck_assert_msg(status == (refusing.calls < call ? COVER_OK : COVER_ERROR_MEMORY), "refused call %ld gave %s: %s", call,
-                          cover_status_name(status), cover_error_text());
-            cover_text_release(own, summary);
-            ck_assert_msg(refusing.alive == before, "refused call %ld: %ld pieces leaked", call, refusing.alive - before);
-        }
-        ck_assert_int_gt(call, 100);
-        cover_context_destroy(own);
-        ck_assert_int_eq(refusing.alive, 0);
+START_TEST(refused_memory_is_reported_and_nothing_leaks) {
+    cover_allocator allocator = {refusing_allocate, refusing_release, NULL};
+    cover_context_options options = COVER_CONTEXT_OPTIONS_INIT;
+    cover_context *own;
+    struct pool *pool;
+    options.allocator = &allocator, options.threads = 1;
+    write_task("seg-2d", (const char *[]){"crop", "16x16", "work", "16x16", "keep_component", "3", NULL}, NULL);
+    ck_assert_ok(folder_create(at("in")));
+    write_image("in/a.png", COVER_U8, 1, 20, 30, 1);
+    write_image("in/b.nii.gz", COVER_U8, 1, 20, 30, 1);
+    ck_assert_ok(cover_context_create(&own, &options));
+    ck_assert_ok(context_pool(own, &pool));
+    long before = refusing.alive, call = 1;
+    cover_predict_options predict_options = COVER_PREDICT_OPTIONS_INIT;
+    predict_options.scores = 1;
+    for (cover_status status = COVER_ERROR_MEMORY; status != COVER_OK; call += call < 20 ? 1 : 17) {
+        char *summary = NULL;
+        refusing.calls = 0, refusing.fail_at = call;
+        status = cover_images_predict(&summary, own, at("TASK.safetensors"), at("in"), at("out"), &predict_options);
+        refusing.fail_at = 0;
+        ck_assert_msg(status == (refusing.calls < call ? COVER_OK : COVER_ERROR_MEMORY), "refused call %ld gave %s: %s", call,
+                      cover_status_name(status), cover_error_text());
+        cover_text_release(own, summary);
+        ck_assert_msg(refusing.alive == before, "refused call %ld: %ld pieces leaked", call, refusing.alive - before);
     }
+    ck_assert_int_gt(call, 100);
+    cover_context_destroy(own);
+    ck_assert_int_eq(refusing.alive, 0);
+}
 END_TEST
 
 int main(void) {

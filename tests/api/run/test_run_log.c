@@ -9,18 +9,16 @@
 #include <string.h>
 
 /* Of 117 classes, as TotalSegmentator has; their names differ behind the 90th letter alone. */
-static void name_of(char *name, size_t bytes, int class) {
-    snprintf(name, bytes, "val.dice.%0100d", class);
-}
+static void name_of(char *name, size_t bytes, int c) { snprintf(name, bytes, "val.dice.%0100d", c); }
 
 START_TEST(all_classes_have_their_value_in_the_line) {
     struct run_log log;
     char name[160], path[96];
     ck_assert_ok(run_log_open(&log, context, folder, 0));
     for (int turn = 0; turn < 2; turn++)
-        for (int class = 0; class < 117; class++) {
-            name_of(name, sizeof name, class);
-            run_log_add(&log, 5, &(struct event_scalar){name, class + turn}, 1);
+        for (int c = 0; c < 117; c++) {
+            name_of(name, sizeof name, c);
+            run_log_add(&log, 5, &(struct event_scalar){name, c + turn}, 1);
         }
     run_log_set(&log, 5, "lr", 0.25);
     ck_assert_ok(run_log_flush(&log));
@@ -29,9 +27,9 @@ START_TEST(all_classes_have_their_value_in_the_line) {
     snprintf(path, sizeof path, "%s/log.jsonl", folder);
     json_t *line = json_load_file(path, 0, NULL);
     ck_assert_uint_eq(json_object_size(line), 119);
-    for (int class = 0; class < 117; class++) {
-        name_of(name, sizeof name, class);
-        ck_assert_double_eq(json_number_value(json_object_get(line, name)), class + 0.5);
+    for (int c = 0; c < 117; c++) {
+        name_of(name, sizeof name, c);
+        ck_assert_double_eq(json_number_value(json_object_get(line, name)), c + 0.5);
     }
     ck_assert_double_eq(json_number_value(json_object_get(line, "lr")), 0.25);
     json_decref(line);

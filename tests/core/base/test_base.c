@@ -4,14 +4,14 @@
 #include "core/base/philox.h"
 #include "core/base/threads.h"
 #include "core/graph/parameters.h"
-#include "core/train/order.h"
 #include "core/settings/settings.h"
+#include "core/train/order.h"
 
 #include <libcover/cover.h>
 
 #include <math.h>
-#include <stddef.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -319,14 +319,22 @@ START_TEST(wrong_settings_say_what_is_taken) {
     ck_assert_int_eq(cover_config_create(&config, context, "nosuch"), COVER_ERROR_ARGUMENT);
     ck_assert_ptr_nonnull(strstr(cover_error_text(), "released-3d"));
     ck_assert_ok(cover_config_create(&config, context, "paper-2d"));
-    static const char *const wrong[][2] = {{"nosuch", "1"},       {"dims", "4"},        {"lr", "fast"},      {"lr", "nan"},
-                                           {"batch", "1.5"},      {"batch", ""},        {"crop", "16"},      {"crop", "16x"},
-                                           {"widths", "8,x"},     {"coordinates", "me"}, {"seed", "99999999999999999999"},
+    static const char *const wrong[][2] = {{"nosuch", "1"},
+                                           {"dims", "4"},
+                                           {"lr", "fast"},
+                                           {"lr", "nan"},
+                                           {"batch", "1.5"},
+                                           {"batch", ""},
+                                           {"crop", "16"},
+                                           {"crop", "16x"},
+                                           {"widths", "8,x"},
+                                           {"coordinates", "me"},
+                                           {"seed", "99999999999999999999"},
                                            {"crop", "1x2x3x4"}};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
         ck_assert_int_eq(cover_config_set(config, wrong[i][0], wrong[i][1]), COVER_ERROR_ARGUMENT);
-    static const char *const unfit[][2] = {{"crop", "100x100"}, {"crop", "640x640"}, {"widths", "8,8"}, {"heads", "1"},
-                                           {"dims", "3"}, {"widths", "12,16,16,24,32,24,16,16,8"}};
+    static const char *const unfit[][2] = {{"crop", "100x100"}, {"crop", "640x640"}, {"widths", "8,8"},
+                                           {"heads", "1"},      {"dims", "3"},       {"widths", "12,16,16,24,32,24,16,16,8"}};
     for (size_t i = 0; i < sizeof unfit / sizeof *unfit; i++) {
         cover_config *copy;
         ck_assert_ok(cover_config_copy(&copy, config));

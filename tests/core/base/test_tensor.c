@@ -85,10 +85,8 @@ START_TEST(impossible_tensors_are_refused) {
     ck_assert_int_eq(cover_tensor_wrap(&tensor, context, COVER_F32, 1, one, NULL, NULL), COVER_ERROR_ARGUMENT);
     ck_assert_int_eq(cover_tensor_wrap(&tensor, context, COVER_F32, 2, pair, (int64_t[]){INT64_MAX / 2, 1}, &value),
                      COVER_ERROR_SHAPE);
-    ck_assert_int_eq(cover_tensor_wrap(&tensor, context, COVER_U8, 2, pair, (int64_t[]){INT64_MAX, 1}, &value),
-                     COVER_ERROR_SHAPE);
-    ck_assert_int_eq(cover_tensor_wrap(&tensor, context, COVER_U8, 2, pair, (int64_t[]){INT64_MIN, -1}, &value),
-                     COVER_ERROR_SHAPE);
+    ck_assert_int_eq(cover_tensor_wrap(&tensor, context, COVER_U8, 2, pair, (int64_t[]){INT64_MAX, 1}, &value), COVER_ERROR_SHAPE);
+    ck_assert_int_eq(cover_tensor_wrap(&tensor, context, COVER_U8, 2, pair, (int64_t[]){INT64_MIN, -1}, &value), COVER_ERROR_SHAPE);
     ck_assert_ptr_eq(tensor, (cover_tensor *)1);
 }
 END_TEST
@@ -210,20 +208,16 @@ static long double nearest(long double value, cover_dtype dtype) {
 }
 
 static void random_element(void *at, cover_dtype dtype, uint64_t bits, int kind) {
-    static const double edges[] = {0,      -0.0,    0.5,      1.5,      2.5,          -0.5,          -1.5,   127.5,
-                                   128.5,  254.5,   255,      255.5,    256,          65503,         65504,  65519.996,
-                                   65520,  65535.5, 32767.5,  -32768.5, 2147483648.0, -2147483904.0, 0x1p63, -0x1p63,
-                                   0x1p64, 1e30,    -1e30,    6e-8,     2.98e-8,      2.9e-8,        1e-40,  6.1e-5,
-                                   0.0999, NAN,     INFINITY, -INFINITY};
+    static const double edges[] = {0,       -0.0,     0.5,          1.5,           2.5,    -0.5,    -1.5,      127.5,    128.5,
+                                   254.5,   255,      255.5,        256,           65503,  65504,   65519.996, 65520,    65535.5,
+                                   32767.5, -32768.5, 2147483648.0, -2147483904.0, 0x1p63, -0x1p63, 0x1p64,    1e30,     -1e30,
+                                   6e-8,    2.98e-8,  2.9e-8,       1e-40,         6.1e-5, 0.0999,  NAN,       INFINITY, -INFINITY};
     if (dtype == COVER_F32) {
         float value;
         uint32_t low = (uint32_t)bits;
-        if (kind == 0)
-            memcpy(&value, &low, sizeof value);
-        else if (kind == 1)
-            value = (float)edges[bits % (sizeof edges / sizeof *edges)];
-        else
-            value = (float)((double)(bits % 2000001) - 1e6) / 8;
+        if (kind == 0) memcpy(&value, &low, sizeof value);
+        else if (kind == 1) value = (float)edges[bits % (sizeof edges / sizeof *edges)];
+        else value = (float)((double)(bits % 2000001) - 1e6) / 8;
         memcpy(at, &value, sizeof value);
     } else if (dtype == COVER_I64) {
         int64_t value = (int64_t)bits >> (kind == 0 ? 0 : bits % 61); /* all magnitudes */
@@ -231,8 +225,7 @@ static void random_element(void *at, cover_dtype dtype, uint64_t bits, int kind)
     } else if (dtype == COVER_I32) {
         int32_t value = (int32_t)bits >> (kind == 0 ? 0 : bits >> 32 & 30);
         memcpy(at, &value, sizeof value);
-    } else
-        memcpy(at, &bits, cover_dtype_bytes(dtype));
+    } else memcpy(at, &bits, cover_dtype_bytes(dtype));
 }
 
 START_TEST(every_conversion_rounds_once_half_to_even_and_saturates) {
@@ -287,14 +280,10 @@ END_TEST
 START_TEST(every_half_and_bfloat_survives_the_way_through_float) {
     for (uint32_t h = 0; h < 65536; h++) {
         float value = half_to_float((uint16_t)h), brain = bfloat_to_float((uint16_t)h);
-        if (isnan(value))
-            ck_assert(isnan(half_to_float(float_to_half(value))));
-        else
-            ck_assert_uint_eq(float_to_half(value), h);
-        if (isnan(brain))
-            ck_assert(isnan(bfloat_to_float(float_to_bfloat(brain))));
-        else
-            ck_assert_uint_eq(float_to_bfloat(brain), h);
+        if (isnan(value)) ck_assert(isnan(half_to_float(float_to_half(value))));
+        else ck_assert_uint_eq(float_to_half(value), h);
+        if (isnan(brain)) ck_assert(isnan(bfloat_to_float(float_to_bfloat(brain))));
+        else ck_assert_uint_eq(float_to_bfloat(brain), h);
     }
     ck_assert_float_eq(half_to_float(0x3c00), 1.0f);
     ck_assert_float_eq(half_to_float(0x7bff), 65504.0f);
@@ -338,15 +327,13 @@ START_TEST(adopted_memory_is_released_once_and_wrapped_memory_never) {
     float value[4] = {1, 2, 3, 4};
     cover_tensor *tensor;
     released = 0;
-    ck_assert_ok(
-        cover_tensor_adopt(&tensor, context, COVER_F32, 1, (int64_t[]){4}, NULL, value, note_release, &released));
+    ck_assert_ok(cover_tensor_adopt(&tensor, context, COVER_F32, 1, (int64_t[]){4}, NULL, value, note_release, &released));
     ck_assert_ptr_eq(cover_tensor_data(tensor), value);
     ck_assert_int_eq(released, 0);
     cover_tensor_destroy(tensor);
     ck_assert_int_eq(released, 1);
-    ck_assert_int_eq(
-        cover_tensor_adopt(&tensor, context, COVER_F32, 0, (int64_t[]){4}, NULL, value, note_release, &released),
-        COVER_ERROR_ARGUMENT);
+    ck_assert_int_eq(cover_tensor_adopt(&tensor, context, COVER_F32, 0, (int64_t[]){4}, NULL, value, note_release, &released),
+                     COVER_ERROR_ARGUMENT);
     ck_assert_int_eq(released, 1); /* refused: still the caller's */
     ck_assert_ok(cover_tensor_wrap(&tensor, context, COVER_F32, 1, (int64_t[]){4}, NULL, value));
     cover_tensor_destroy(tensor);

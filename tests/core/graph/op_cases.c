@@ -9,21 +9,32 @@
 
 /* ---- drawing */
 
-int scene_pick(struct scene *scene, int low, int high) { return low + (int)(random_word(&scene->random) % (uint32_t)(high - low + 1)); }
-double scene_uniform(struct scene *scene, double low, double high) { return (double)random_uniform(&scene->random, (float)low, (float)high); }
+int scene_pick(struct scene *scene, int low, int high) {
+    return low + (int)(random_word(&scene->random) % (uint32_t)(high - low + 1));
+}
+double scene_uniform(struct scene *scene, double low, double high) {
+    return (double)random_uniform(&scene->random, (float)low, (float)high);
+}
 static bool toss(struct scene *scene) { return scene_pick(scene, 0, 1); }
 
-static struct scene_input *add_input(struct scene *scene, int images, const struct grid *grid, int64_t channels, double low, double high) {
+static struct scene_input *add_input(struct scene *scene, int images, const struct grid *grid, int64_t channels, double low,
+                                     double high) {
     ck_assert_int_lt(scene->inputs, SCENE_INPUTS);
     struct scene_input *in = &scene->in[scene->inputs++];
-    *in = (struct scene_input){.smooth = true, .row = ABSENT, .images = images, .grid = *grid, .channels = channels, .norm = ABSENT,
+    *in = (struct scene_input){.smooth = true,
+                               .row = ABSENT,
+                               .images = images,
+                               .grid = *grid,
+                               .channels = channels,
+                               .norm = ABSENT,
                                .count = images * grid_pixels(grid) * channels};
     in->values = calloc((size_t)in->count, sizeof *in->values);
     for (int64_t i = 0; i < in->count; i++) in->values[i] = scene_uniform(scene, low, high);
     return in;
 }
 
-int scene_values(struct scene *scene, const char *name, int images, const struct grid *grid, int64_t channels, double low, double high) {
+int scene_values(struct scene *scene, const char *name, int images, const struct grid *grid, int64_t channels, double low,
+                 double high) {
     struct scene_input *in = add_input(scene, images, grid, channels, low, high);
     in->tensor = in->read = graph_input(&scene->graph, name, images, grid, channels);
     return scene->inputs - 1;
@@ -63,7 +74,7 @@ static int normalise(struct scene *scene, int x, int *number) {
     norm.gamma = vector(scene, name, channels, 0.5, 1.5);
     snprintf(name, sizeof name, "beta %d", scene->norms);
     norm.beta = vector(scene, name, channels, -0.5, 0.5);
-    scene->norm[*number = scene->norms++] = norm;
+    scene->norm[ *number = scene->norms++] = norm;
     return graph_norm_act(&scene->graph, x, scene->in[norm.gamma].tensor, scene->in[norm.beta].tensor, ABSENT, ABSENT,
                           (struct norm_attributes){norm.groups, 1e-5f, (float)norm.slope});
 }
@@ -94,7 +105,9 @@ static struct grid drawn_grid(struct scene *scene, int least) {
 }
 
 void scene_begin(struct scene *scene, const struct op_case *op_case, cover_context *context, uint64_t seed, enum element element) {
-    *scene = (struct scene){.context = context, .random = random_stream(seed, RANDOM_TEST, (uint32_t)op_case->op, 0), .element = element,
+    *scene = (struct scene){.context = context,
+                            .random = random_stream(seed, RANDOM_TEST, (uint32_t)op_case->op, 0),
+                            .element = element,
                             .parameters = {.context = context}};
     graph_begin(&scene->graph, context, &scene->parameters);
     scene->images = scene_pick(scene, 1, 3), scene->channels = drawn_channels(scene);
@@ -126,7 +139,8 @@ static int64_t pixel_at(const struct grid *grid, const int64_t at[3]) {
 }
 
 /* Linear between the eight pixels around `at`: zero outside the grid, or the border's value where `clamped`. */
-static double between(const double *image, const struct grid *grid, int64_t channels, int64_t channel, const double at[3], bool clamped) {
+static double between(const double *image, const struct grid *grid, int64_t channels, int64_t channel, const double at[3],
+                      bool clamped) {
     double sum = 0;
     for (int corner = 0; corner < 8; corner++) {
         double weight = 1;
@@ -145,8 +159,8 @@ static double between(const double *image, const struct grid *grid, int64_t chan
 
 /* ---- norm_act */
 
-static void normalised(double *y, const double *x, const double *gamma, const double *beta, const double *bias, int images, int64_t pixels,
-                       int64_t channels, int groups, double epsilon, double slope) {
+static void normalised(double *y, const double *x, const double *gamma, const double *beta, const double *bias, int images,
+                       int64_t pixels, int64_t channels, int groups, double epsilon, double slope) {
     const int64_t width = channels / groups;
     for (int64_t image = 0; image < images; image++)
         for (int group = 0; group < groups; group++) {
@@ -174,8 +188,8 @@ static double *read_values(const struct scene *scene, double *const *values, int
     double *read = malloc((size_t)in->count * sizeof *read);
     if (in->norm == ABSENT) return memcpy(read, values[number], (size_t)in->count * sizeof *read);
     const struct scene_norm *norm = &scene->norm[in->norm];
-    normalised(read, values[number], values[norm->gamma], values[norm->beta], NULL, in->images, grid_pixels(&in->grid), in->channels,
-               norm->groups, 1e-5, norm->slope);
+    normalised(read, values[number], values[norm->gamma], values[norm->beta], NULL, in->images, grid_pixels(&in->grid),
+               in->channels, norm->groups, 1e-5, norm->slope);
     return read;
 }
 static int named(const struct scene *scene, const char *name) {
@@ -195,7 +209,8 @@ static void build_norm_act(struct scene *s) {
     const int bias = toss(s) ? vector(s, "bias", s->channels, -1, 1) : ABSENT;
     int y = s->in[x].read, sums = ABSENT;
     if (s->element == ELEMENT_F32 && toss(s)) { /* with the sums of a convolution */
-        const int weights = graph_parameter(&s->graph, "identity", 2 + s->grid.ndim, (const int64_t[]){s->channels, s->channels, 1, 1, 1}, 1, INIT_ZERO);
+        const int weights = graph_parameter(&s->graph, "identity", 2 + s->grid.ndim,
+                                            (const int64_t[]){s->channels, s->channels, 1, 1, 1}, 1, INIT_ZERO);
         s->frozen[s->graph.tensors[weights].index] = true;
         y = graph_conv(&s->graph, y, ABSENT, weights, ABSENT, 1, s->element, &sums);
     }
@@ -204,8 +219,8 @@ static void build_norm_act(struct scene *s) {
                           (struct norm_attributes){s->groups, (float)s->epsilon, (float)s->slope});
 }
 static void compute_norm_act(const struct scene *s, double *const *v, double *y) {
-    normalised(y, v[0], values_of(s, v, "gamma"), values_of(s, v, "beta"), values_of(s, v, "bias"), s->images, grid_pixels(&s->grid),
-               s->channels, s->groups, s->epsilon, s->slope);
+    normalised(y, v[0], values_of(s, v, "gamma"), values_of(s, v, "beta"), values_of(s, v, "bias"), s->images,
+               grid_pixels(&s->grid), s->channels, s->groups, s->epsilon, s->slope);
 }
 
 /* ---- norm_apply, widen: x as it is read */
@@ -233,14 +248,19 @@ static void build_conv(struct scene *s) {
     const int64_t wide = s->kernel = toss(s) ? 3 : 1, out = drawn_channels(s), two[] = {out, s->channels + more, wide, wide, wide};
     const int weights = parameter(s, "weights", 2 + s->grid.ndim, two, -0.5, 0.5);
     const int bias = toss(s) ? vector(s, "bias", out, -1, 1) : ABSENT;
-    s->y = graph_conv(&s->graph, s->in[x].read, read_of(s, x2), s->in[weights].tensor, read_of(s, bias), s->kernel, s->element, NULL);
+    s->y =
+        graph_conv(&s->graph, s->in[x].read, read_of(s, x2), s->in[weights].tensor, read_of(s, bias), s->kernel, s->element, NULL);
 }
 static void compute_conv(const struct scene *s, double *const *v, double *y) {
     const int weights = named(s, "weights"), second = named(s, "x2");
     const double *bias = values_of(s, v, "bias"), *w = v[weights];
     double *x[] = {read_values(s, v, 0), second == ABSENT ? NULL : read_values(s, v, second)};
     const int64_t channels[] = {s->channels, second == ABSENT ? 0 : s->in[second].channels}, in = channels[0] + channels[1];
-    const int64_t pixels = grid_pixels(&s->grid), taps = s->kernel == 1 ? 1 : s->grid.ndim == 2 ? 9 : 27, out = s->in[weights].count / (in * taps);
+    const int64_t pixels = grid_pixels(&s->grid),
+                  taps = s->kernel == 1      ? 1
+                         : s->grid.ndim == 2 ? 9
+                                             : 27,
+                  out = s->in[weights].count / (in * taps);
     for (int64_t i = 0; i < s->images * pixels * out; i++) y[i] = bias ? bias[i % out] : 0;
     for (int64_t row = 0; row < s->images * pixels; row++)
         for (int64_t tap = 0; tap < taps; tap++) {
@@ -272,7 +292,8 @@ static void compute_max_pool2(const struct scene *s, double *const *v, double *y
         y[i] = -INFINITY;
         for (int corner = 0; corner < 8; corner++) {
             int64_t at[3];
-            for (int k = 0; k < 3; k++) at[k] = (k < 3 - s->grid.ndim ? 1 : 2) * place[k] + (k < 3 - s->grid.ndim ? 0 : corner >> k & 1);
+            for (int k = 0; k < 3; k++)
+                at[k] = (k < 3 - s->grid.ndim ? 1 : 2) * place[k] + (k < 3 - s->grid.ndim ? 0 : corner >> k & 1);
             y[i] = fmax(y[i], x[(i / c / pixels * grid_pixels(&s->grid) + pixel_at(&s->grid, at)) * c + i % c]);
         }
     }
@@ -280,7 +301,8 @@ static void compute_max_pool2(const struct scene *s, double *const *v, double *y
 }
 
 /* y of grid `to` read from x of `from` at the place that each axis gives */
-static void resized(double *y, const double *x, const struct scene *s, const struct grid *to, double (*axis)(int64_t i, int64_t from, int64_t to)) {
+static void resized(double *y, const double *x, const struct scene *s, const struct grid *to,
+                    double (*axis)(int64_t i, int64_t from, int64_t to)) {
     const int64_t pixels = grid_pixels(to), c = s->channels;
     for (int64_t i = 0; i < s->images * pixels * c; i++) {
         int64_t place[3];
@@ -291,7 +313,9 @@ static void resized(double *y, const double *x, const struct scene *s, const str
     }
 }
 static double half_pixel(int64_t i, int64_t from, int64_t to) { return (void)from, (void)to, ((double)i + 0.5) / 2 - 0.5; }
-static double corners(int64_t i, int64_t from, int64_t to) { return to == 1 ? 0 : (double)i * (double)(from - 1) / (double)(to - 1); }
+static double corners(int64_t i, int64_t from, int64_t to) {
+    return to == 1 ? 0 : (double)i * (double)(from - 1) / (double)(to - 1);
+}
 
 static void build_upsample(struct scene *s) { s->y = graph_upsample(&s->graph, x_of(s, true)); }
 static void compute_upsample(const struct scene *s, double *const *v, double *y) {
@@ -345,7 +369,8 @@ static void build_mov(struct scene *s) {
     const int query = x_of(s, false), key = scene_values(s, "key", s->images, &s->grid, s->channels, -2, 2);
     s->y = graph_mov(&s->graph, query, s->in[key].read, s->heads, s->radius);
 }
-static void mov_head(double field[3], const struct scene *s, const double *query, const double *keys, const int64_t place[3], int head) {
+static void mov_head(double field[3], const struct scene *s, const double *query, const double *keys, const int64_t place[3],
+                     int head) {
     double sum = 0, largest = -INFINITY;
     for (int pass = 0; pass < 2; pass++) /* the largest logit, then the mixture */
         for (int64_t o = 0; o < 125; o++) {
@@ -454,8 +479,8 @@ static void softmax_of_image(const struct scene *s, const double *z, const doubl
 static void compute_softmax_loss(const struct scene *s, double *const *v, double *y) {
     const int64_t pixels = grid_pixels(&s->grid);
     for (int image = 0; image < s->images; image++)
-        softmax_of_image(s, v[0] + image * pixels * s->channels, values_of(s, v, "target") + image * pixels, values_of(s, v, "class weights"),
-                         y + 2 * image);
+        softmax_of_image(s, v[0] + image * pixels * s->channels, values_of(s, v, "target") + image * pixels,
+                         values_of(s, v, "class weights"), y + 2 * image);
 }
 static void build_sigmoid_loss(struct scene *s) {
     const int logits = x_of(s, false), target = whole_numbers(s, "target", s->channels, -1, 1);

@@ -12,8 +12,8 @@ enum { SCENE_INPUTS = 10, SCENE_ROWS = 16, SCENE_NORMS = 2 };
 
 /* A graph_input() or a parameter, with its values. */
 struct scene_input {
-    bool parameter, smooth;  /* smooth: the gradient for it is tested */
-    int tensor, row;         /* row: of a parameter */
+    bool parameter, smooth; /* smooth: the gradient for it is tested */
+    int tensor, row;        /* row: of a parameter */
     int images;
     struct grid grid;
     int64_t channels, count; /* count: of all values */
@@ -21,7 +21,7 @@ struct scene_input {
     int read;                /* the tensor that the op reads: of bfloat16 or normalised, where this is drawn */
     int norm;                /* of the scene, or ABSENT */
 };
-struct scene_norm { /* group norm and activation in front of the op */
+struct scene_norm {          /* group norm and activation in front of the op */
     int gamma, beta, groups; /* gamma and beta: inputs */
     double slope;
 };
@@ -50,7 +50,7 @@ struct op_case {
     void (*build)(struct scene *scene);
     /* y of inputs with these values, in the order in which they were made */
     void (*compute)(const struct scene *scene, double *const *values, double *y);
-    double tolerance;            /* of float32, by 1 + rms */
+    double tolerance;             /* of float32, by 1 + rms */
     bool float_only, no_gradient; /* works on floats alone; none flows through it */
 };
 extern const struct op_case op_cases[];
@@ -63,6 +63,7 @@ int scene_pick(struct scene *scene, int low, int high);
 double scene_uniform(struct scene *scene, double low, double high);
 /* A feature map: of the scene's element, normalised by chance where `normalised` allows it.  Returns the input's number. */
 int scene_feature(struct scene *scene, const char *name, int images, const struct grid *grid, int64_t channels, bool normalised);
-int scene_values(struct scene *scene, const char *name, int images, const struct grid *grid, int64_t channels, double low, double high);
+int scene_values(struct scene *scene, const char *name, int images, const struct grid *grid, int64_t channels, double low,
+                 double high);
 
 #endif

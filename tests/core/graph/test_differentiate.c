@@ -128,8 +128,7 @@ START_TEST(one_weight_used_in_two_ways_on_one_grid_is_two_convolutions) {
     ck_assert_int_eq(graph_convs(&graph, 1, uses, use_of_node), 2);
     ck_assert(uses[0].bias && uses[0].y == ELEMENT_F32 && !uses[1].bias && uses[1].y == ELEMENT_BF16);
     float flat[64] = {0};
-    for (int c = 0; c < CHANNELS; c++)
-        flat[parameters.rows[0].offset + c] = (float)c, flat[parameters.rows[1].offset + c] = 0.5f;
+    for (int c = 0; c < CHANNELS; c++) flat[parameters.rows[0].offset + c] = (float)c, flat[parameters.rows[1].offset + c] = 0.5f;
     fill();
     ck_assert_ok(play(flat, NULL));
     const float *y1 = result(kept[0]), *y2 = result(kept[1]);
@@ -142,7 +141,8 @@ START_TEST(one_weight_used_in_two_ways_on_one_grid_is_two_convolutions) {
 END_TEST
 
 START_TEST(forward_and_gradients_of_one_layer_share_one_convolution) {
-    const int x = graph_input(&graph, "x", 1, &large, 1), bias = graph_parameter(&graph, "bias", 1, (const int64_t[]){3}, 1, INIT_ZERO);
+    const int x = graph_input(&graph, "x", 1, &large, 1),
+              bias = graph_parameter(&graph, "bias", 1, (const int64_t[]){3}, 1, INIT_ZERO);
     const int first = graph_conv(&graph, x, ABSENT, weights_of("first", 3, 1), bias, 1, ELEMENT_F32, NULL);
     const int loss = norms(graph_conv(&graph, first, first, weights_of("second", 2, 6), ABSENT, 1, ELEMENT_F32, NULL));
     differentiate(loss);

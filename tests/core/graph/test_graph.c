@@ -1,15 +1,18 @@
 /* The graph: shape rules, differentiation against finite differences, recomputation, the planner's promises. */
 #include "../../check_main.h"
+#include "core/base/philox.h"
 #include "core/graph/executor.h"
 #include "core/graph/ops.h"
 #include "core/method/cover.h"
-#include "core/base/philox.h"
 
 #include <math.h>
 #include <string.h>
 
 static cover_context *context;
-static void setup(void) { ck_assert_ok(cover_context_create(&context, &(cover_context_options){.struct_size = sizeof(cover_context_options), .threads = 2})); }
+static void setup(void) {
+    ck_assert_ok(
+        cover_context_create(&context, &(cover_context_options){.struct_size = sizeof(cover_context_options), .threads = 2}));
+}
 static void teardown(void) { cover_context_destroy(context); }
 
 static const struct grid square = {2, {1, 16, 32}}, cube = {3, {16, 16, 16}};
@@ -80,7 +83,9 @@ static void build(struct fixture *f, const struct settings *settings, const stru
     random_values(f->truth, pixels * grid->ndim, -3, 3, 2);
     for (int64_t i = 0; i < pixels; i++) f->mask[i] = i % 5 > 0;
     parameters_initialise(&f->parameters, f->weights, 4);
-    f->run = (struct run){.input = {f->views, f->truth, f->mask}, .parameters = f->weights, .gradient = f->gradient,
+    f->run = (struct run){.input = {f->views, f->truth, f->mask},
+                          .parameters = f->weights,
+                          .gradient = f->gradient,
                           .arena = memory_alloc(context, executor_cpu.program_plan(f->program)->arena_bytes)};
 }
 
@@ -118,7 +123,8 @@ static double slope(struct fixture *f, const struct parameter *parameter, const 
 static void check_parameter(struct fixture *f, int row, const float *at, float *direction) {
     const struct parameter *parameter = &f->parameters.rows[row];
     double square = 0, off = INFINITY;
-    for (int64_t i = 0; i < parameter->count; i++) square += (double)direction[parameter->offset + i] * direction[parameter->offset + i];
+    for (int64_t i = 0; i < parameter->count; i++)
+        square += (double)direction[parameter->offset + i] * direction[parameter->offset + i];
     const double norm = sqrt(square);
     for (int64_t i = 0; i < parameter->count; i++)
         direction[parameter->offset + i] = norm > 0 ? (float)(direction[parameter->offset + i] / norm) : 1;
@@ -232,7 +238,8 @@ START_TEST(tensors_that_live_at_once_never_share_memory_and_the_arena_is_tight) 
         for (int i = 0; i < NODE_INPUTS + NODE_OUTPUTS; i++) {
             int t = i < NODE_INPUTS ? graph->nodes[n].input[i] : graph->nodes[n].output[i - NODE_INPUTS];
             if (t == ABSENT) continue;
-            int reads[] = {graph_stored(graph, t), graph->tensors[t].storage == STORAGE_NORMALISED ? graph->tensors[t].coefficients : t};
+            int reads[] = {graph_stored(graph, t),
+                           graph->tensors[t].storage == STORAGE_NORMALISED ? graph->tensors[t].coefficients : t};
             for (int r = 0; r < 2; r++) {
                 struct life *life = &lives[root_of(graph, reads[r])];
                 life->first = life->first < n ? life->first : n, life->last = n;
@@ -242,11 +249,13 @@ START_TEST(tensors_that_live_at_once_never_share_memory_and_the_arena_is_tight) 
         for (int b = 0; b < a; b++) {
             const struct tensor *x = &graph->tensors[a], *y = &graph->tensors[b];
             bool placed = x->storage == STORAGE_ARENA && y->storage == STORAGE_ARENA && x->parent == ABSENT && y->parent == ABSENT;
-            if (!placed || lives[a].last < 0 || lives[b].last < 0 || lives[a].last < lives[b].first || lives[b].last < lives[a].first)
+            if (!placed || lives[a].last < 0 || lives[b].last < 0 || lives[a].last < lives[b].first ||
+                lives[b].last < lives[a].first)
                 continue;
             if (lives[a].last == lives[b].first && in_place(graph, lives[a].last, a, b)) continue;
             if (lives[b].last == lives[a].first && in_place(graph, lives[b].last, b, a)) continue;
-            ck_assert_msg(plan->offset[a] + tensor_bytes(x) <= plan->offset[b] || plan->offset[b] + tensor_bytes(y) <= plan->offset[a],
+            ck_assert_msg(plan->offset[a] + tensor_bytes(x) <= plan->offset[b] ||
+                              plan->offset[b] + tensor_bytes(y) <= plan->offset[a],
                           "%s and %s overlap", x->name, y->name);
         }
     ck_assert_uint_le(plan->tensor_peak_bytes, plan->arena_bytes);
@@ -345,8 +354,7 @@ START_TEST(a_refused_allocation_is_an_error_and_loses_nothing) {
         struct pair_graph pair = {0};
         struct program *program = NULL;
         cover_status status = pair_parameters(&parameters, poor, &settings);
-        if (status == COVER_OK)
-            status = pair_graph_build(&pair, poor, &parameters, &settings, &square, PAIR_LOSS | PAIR_GRADIENT);
+        if (status == COVER_OK) status = pair_graph_build(&pair, poor, &parameters, &settings, &square, PAIR_LOSS | PAIR_GRADIENT);
         if (status == COVER_OK) status = executor_cpu.program_create(&program, poor, &pair.graph, 1);
         executor_cpu.program_destroy(program);
         pair_graph_free(&pair);

@@ -81,7 +81,8 @@ static float *floats_of(const double *values, int64_t count) {
 static double *doubles_of(const void *values, enum element element, int64_t count) {
     double *made = malloc((size_t)count * sizeof *made);
     ck_assert_ptr_nonnull(values);
-    for (int64_t i = 0; i < count; i++) made[i] = element == ELEMENT_F64 ? ((const double *)values)[i] : (double)((const float *)values)[i];
+    for (int64_t i = 0; i < count; i++)
+        made[i] = element == ELEMENT_F64 ? ((const double *)values)[i] : (double)((const float *)values)[i];
     return made;
 }
 
@@ -103,7 +104,8 @@ static void run(struct played *played, cover_context *context) {
     const struct executor *executor = context->executor;
     struct program *program;
     struct run run = {0};
-    float *inputs[GRAPH_INPUTS] = {0}, *flat = flat_parameters(scene), *gradient = calloc((size_t)scene->parameters.floats + 1, sizeof *gradient);
+    float *inputs[GRAPH_INPUTS] = {0}, *flat = flat_parameters(scene),
+          *gradient = calloc((size_t)scene->parameters.floats + 1, sizeof *gradient);
     for (int i = 0, n = 0; i < scene->inputs; i++)
         if (!scene->in[i].parameter) run.input[n] = inputs[n] = floats_of(scene->in[i].values, scene->in[i].count), n++;
     ck_assert_ok(executor->program_create(&program, context, &scene->graph, 2));
@@ -116,9 +118,11 @@ static void run(struct played *played, cover_context *context) {
     played->y = doubles_of(executor->program_result(program, &run, played->result), y->element, played->y_count);
     for (int i = 0; i < scene->inputs; i++) {
         const struct scene_input *in = &scene->in[i];
-        if (in->parameter) played->gradient[i] = doubles_of(gradient + scene->parameters.rows[in->row].offset, ELEMENT_F32, in->count);
+        if (in->parameter)
+            played->gradient[i] = doubles_of(gradient + scene->parameters.rows[in->row].offset, ELEMENT_F32, in->count);
         else if (played->gradient_result[i] != ABSENT)
-            played->gradient[i] = doubles_of(executor->program_result(program, &run, played->gradient_result[i]), ELEMENT_F32, in->count);
+            played->gradient[i] =
+                doubles_of(executor->program_result(program, &run, played->gradient_result[i]), ELEMENT_F32, in->count);
     }
     executor->arena_destroy(program, run.arena);
     executor->program_destroy(program);
@@ -126,7 +130,8 @@ static void run(struct played *played, cover_context *context) {
     free(flat), free(gradient);
 }
 
-static void play(struct played *played, const struct op_case *op_case, cover_context *context, uint64_t seed, enum element element) {
+static void play(struct played *played, const struct op_case *op_case, cover_context *context, uint64_t seed,
+                 enum element element) {
     memset(played, 0, sizeof *played);
     played->gradient_of_y = ABSENT;
     for (int i = 0; i < SCENE_INPUTS; i++) played->gradient_result[i] = ABSENT;
@@ -169,8 +174,8 @@ static void check_y(struct judge *judge) {
     const double bound = judge->tolerance * (1 + root_mean_square(judge->y, played->y_count));
     for (int64_t i = 0; i < played->y_count; i++)
         ck_assert_msg(fabs(played->y[i] - judge->y[i]) <= bound, "%s on %s, seed %d, bf16 %d: value %d is %.9g, not %.9g",
-                      op_rows[judge->op_case->op].name, judge->machine, (int)judge->seed, played->scene.element == ELEMENT_BF16, (int)i,
-                      played->y[i], judge->y[i]);
+                      op_rows[judge->op_case->op].name, judge->machine, (int)judge->seed, played->scene.element == ELEMENT_BF16,
+                      (int)i, played->y[i], judge->y[i]);
 }
 
 /* What is differentiated: y times what flows into it, or the weighted loss. */
@@ -194,8 +199,8 @@ static bool probe(struct judge *judge, int i, int64_t at, double bound) {
     judge->values[i][at] = value;
     if (fabs(above - below) > 1e-2 * bound + 1e-3 * (fabs(above) + 0.1)) return false;
     ck_assert_msg(fabs(found - (above + below) / 2) <= bound + 1e-4 * fabs(above),
-                  "%s on %s, seed %d, bf16 %d: the slope by %s[%d] is %.9g, not %.9g", op_rows[judge->op_case->op].name, judge->machine,
-                  (int)judge->seed, judge->played->scene.element == ELEMENT_BF16,
+                  "%s on %s, seed %d, bf16 %d: the slope by %s[%d] is %.9g, not %.9g", op_rows[judge->op_case->op].name,
+                  judge->machine, (int)judge->seed, judge->played->scene.element == ELEMENT_BF16,
                   tensor_of(&judge->played->scene, judge->played->scene.in[i].tensor)->name, (int)at, found, (above + below) / 2);
     return true;
 }
@@ -215,7 +220,10 @@ static void check_gradients(struct judge *judge, int *probed, int *kinked) {
 static void judge_case(const struct op_case *op_case, int machine, enum element element, uint64_t seed, int *probed, int *kinked) {
     struct played played;
     play(&played, op_case, contexts[machine], seed, element);
-    struct judge judge = {.op_case = op_case, .played = &played, .machine = machines[machine], .seed = seed,
+    struct judge judge = {.op_case = op_case,
+                          .played = &played,
+                          .machine = machines[machine],
+                          .seed = seed,
                           .tolerance = element == ELEMENT_BF16 ? 0.01 : op_case->tolerance};
     judge.y = malloc((size_t)played.y_count * sizeof *judge.y);
     for (int i = 0; i < played.scene.inputs; i++) judge.values[i] = played.scene.in[i].values;
@@ -228,12 +236,14 @@ static void judge_case(const struct op_case *op_case, int machine, enum element 
 START_TEST(an_op_computes_what_its_double_computes_and_its_gradient_is_the_slope) {
     const struct op_case *op_case = &op_cases[_i];
     for (int machine = 0; machine < MACHINES; machine++)
-        for (int element = ELEMENT_F32; contexts[machine] && element <= (op_case->float_only ? ELEMENT_F32 : ELEMENT_BF16); element++) {
+        for (int element = ELEMENT_F32; contexts[machine] && element <= (op_case->float_only ? ELEMENT_F32 : ELEMENT_BF16);
+             element++) {
             int probed = 0, kinked = 0;
             const uint64_t seeds = strcmp(machines[machine], "emulated") == 0 ? SEEDS_EMULATED : SEEDS;
-            for (uint64_t seed = 0; seed < seeds; seed++) judge_case(op_case, machine, (enum element)element, seed, &probed, &kinked);
-            ck_assert_msg(op_case->no_gradient || kinked <= probed, "%s: %d of %d slopes lie on a kink", op_rows[op_case->op].name, kinked,
-                          probed + kinked);
+            for (uint64_t seed = 0; seed < seeds; seed++)
+                judge_case(op_case, machine, (enum element)element, seed, &probed, &kinked);
+            ck_assert_msg(op_case->no_gradient || kinked <= probed, "%s: %d of %d slopes lie on a kink", op_rows[op_case->op].name,
+                          kinked, probed + kinked);
         }
 }
 END_TEST
@@ -255,7 +265,8 @@ START_TEST(every_op_is_met_by_a_case) {
         bool own = false;
         for (int i = 0; i < op_case_count; i++) own |= (int)op_cases[i].op == op;
         ck_assert_msg(met >> op & 1, "%s is met by no case: op_cases.c wants a row", op_rows[op].name);
-        ck_assert_msg(own != ((op_rows[op].flags & OP_GRADIENT) != 0), "%s wants a row of its own, or is autodiff's", op_rows[op].name);
+        ck_assert_msg(own != ((op_rows[op].flags & OP_GRADIENT) != 0), "%s wants a row of its own, or is autodiff's",
+                      op_rows[op].name);
     }
 }
 END_TEST

@@ -51,8 +51,7 @@ static void task_build(struct task *task, enum task_kind kind, const struct grid
     graph_begin(graph, context, &task->parameters);
     int levels[LEVELS_MAX], x = graph_input(graph, "images", images, grid, 1);
     struct grid pooled = {grid->ndim, {1, 1, 1}};
-    int target = graph_input(graph, "target", images, kind == SEGMENTATION ? grid : &pooled,
-                             kind == MULTILABEL ? CLASSES : 1);
+    int target = graph_input(graph, "target", images, kind == SEGMENTATION ? grid : &pooled, kind == MULTILABEL ? CLASSES : 1);
     int weights = graph_input(graph, "class weights", 1, &one_pixel, CLASSES);
     backbone_unet.build(graph, x, &settings, levels);
     int features = kind == SEGMENTATION ? levels[FULL_SIZE] : graph_global_pool(graph, levels[0]);
@@ -78,8 +77,8 @@ static void task_build(struct task *task, enum task_kind kind, const struct grid
     memory[5] = memory_alloc(context, executor_cpu.program_plan(task->program)->arena_bytes);
     for (int64_t i = 0; i < targets; i++) memory[1][i] = kind == CLASSIFICATION ? (float)(1 + i % 4) : floorf(memory[1][i]);
     parameters_initialise(&task->parameters, memory[3], 4);
-    task->run = (struct run){.input = {memory[0], memory[1], memory[2]}, .parameters = memory[3], .gradient = memory[4],
-                             .arena = memory[5]};
+    task->run = (struct run){
+        .input = {memory[0], memory[1], memory[2]}, .parameters = memory[3], .gradient = memory[4], .arena = memory[5]};
 }
 
 static void task_free(struct task *task) {
@@ -189,9 +188,7 @@ static void all_but_the_head(const struct parameters *parameters, bool *frozen) 
 static void all_but_down2(const struct parameters *parameters, bool *frozen) {
     freeze_all_but("backbone.down2", parameters, frozen);
 }
-static void all_but_up4(const struct parameters *parameters, bool *frozen) {
-    freeze_all_but("backbone.up4", parameters, frozen);
-}
+static void all_but_up4(const struct parameters *parameters, bool *frozen) { freeze_all_but("backbone.up4", parameters, frozen); }
 static void biases_alone(const struct parameters *parameters, bool *frozen) {
     for (int i = 0; i < parameters->count; i++) frozen[i] = !strstr(parameters->rows[i].name, "0.bias");
 }

@@ -73,9 +73,11 @@ static void check_row(const struct backbone *backbone, const struct network_sett
     for (int i = 0; i < levels.count; i++) {
         const struct tensor *tensor = &graph.tensors[level[i]];
         const struct grid expected = level_grid(&grid, levels.at[i].stride);
-        ck_assert_msg(tensor->channels == levels.at[i].channels && grid_same(&tensor->grid, &expected), "%s: level %d", backbone->name, i);
+        ck_assert_msg(tensor->channels == levels.at[i].channels && grid_same(&tensor->grid, &expected), "%s: level %d",
+                      backbone->name, i);
     }
-    for (int i = 0; i < all.count; i++) ck_assert_msg(in_a_module(backbone, all.rows[i].name), "%s is in no module", all.rows[i].name);
+    for (int i = 0; i < all.count; i++)
+        ck_assert_msg(in_a_module(backbone, all.rows[i].name), "%s is in no module", all.rows[i].name);
     graph_free(&graph);
     graph_begin(&graph, context, &few);
     int coarse = backbone->encoder(&graph, graph_input(&graph, "x", 1, &grid, settings->channels), settings);
@@ -170,15 +172,17 @@ START_TEST(tasks_count_its_modules_from_the_head) {
         int64_t last_k;
         const char *trained, *frozen;
     } cases[] = {
-        {SEG, 1, "backbone.fine.", "backbone.coarse."}, {SEG, 2, "backbone.coarse.", "backbone.stem."},
-        {CLS, 1, "backbone.coarse.", "backbone.stem."}, {CLS, 2, "backbone.stem.", "standardise."},
+        {SEG, 1, "backbone.fine.", "backbone.coarse."},
+        {SEG, 2, "backbone.coarse.", "backbone.stem."},
+        {CLS, 1, "backbone.coarse.", "backbone.stem."},
+        {CLS, 2, "backbone.stem.", "standardise."},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct settings settings = settings_of_two_levels();
         struct parameters parameters;
         int trained = 0, frozen = 0;
-        settings.task = (struct task_settings){.task = cases[i].task, .classes = 3, .trained = TRAINED_LAST, .last_k = cases[i].last_k,
-                                               .standardise = 1};
+        settings.task = (struct task_settings){
+            .task = cases[i].task, .classes = 3, .trained = TRAINED_LAST, .last_k = cases[i].last_k, .standardise = 1};
         ck_assert_ok(task_parameters(&parameters, context, &settings));
         for (int k = 0; k < parameters.count; k++) {
             const char *name = parameters.rows[k].name;
@@ -201,7 +205,8 @@ struct figures {
 };
 
 /* The steps [from, to) in this context. */
-static void train_in(cover_context *own, struct figures *figures, const char *lanes, int from, int to, const char *load, const char *save) {
+static void train_in(cover_context *own, struct figures *figures, const char *lanes, int from, int to, const char *load,
+                     const char *save) {
     cover_dataset *dataset;
     cover_config *config;
     cover_trainer *trainer;

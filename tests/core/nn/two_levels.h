@@ -80,8 +80,16 @@ static const struct added_row two_levels_rows[] = {{"backbone", "two_levels", &b
 /* Pretraining of it on the images of a test; the context has the row. */
 static inline cover_status two_levels_config(cover_config **config, cover_context *context) {
     static const char *const values[][2] = {
-        {"backbone", "two_levels"}, {"widths", "16,8"}, {"heads", "2,1"}, {"crop", "24x27"}, {"work", "36x36"}, {"batch", "5"},
-        {"steps", "6"},             {"warmup", "2"},    {"radius", "2"},  {"lr", "1e-4"},
+        {"backbone", "two_levels"},
+        {"widths", "16,8"},
+        {"heads", "2,1"},
+        {"crop", "24x27"},
+        {"work", "36x36"},
+        {"batch", "5"},
+        {"steps", "6"},
+        {"warmup", "2"},
+        {"radius", "2"},
+        {"lr", "1e-4"},
     };
     TRY(cover_config_create(config, context, "demo"));
     for (size_t i = 0; i < sizeof values / sizeof *values; i++) TRY(cover_config_set(*config, values[i][0], values[i][1]));

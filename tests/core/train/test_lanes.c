@@ -21,12 +21,14 @@ static cover_context *make_context(int threads) {
 }
 
 /* x -> 1 x 1 convolution to two channels -> vector loss */
-static cover_status tiny_model(struct model *model, cover_context *context, const struct settings *settings, const struct grid *of) {
+static cover_status tiny_model(struct model *model, cover_context *context, const struct settings *settings,
+                               const struct grid *of) {
     (void)settings;
     struct graph *graph = &model->graph;
     model->parameters = (struct parameters){.context = context};
     graph_begin(graph, context, &model->parameters);
-    const int x = graph_input(graph, "x", 1, of, 1), truth = graph_input(graph, "truth", 1, of, 2), mask = graph_input(graph, "mask", 1, of, 1);
+    const int x = graph_input(graph, "x", 1, of, 1), truth = graph_input(graph, "truth", 1, of, 2),
+              mask = graph_input(graph, "mask", 1, of, 1);
     const int weights = graph_parameter(graph, "weights", 4, (const int64_t[]){2, 1, 1, 1}, 1, INIT_KAIMING_NORMAL);
     const int loss = graph_vector_loss(graph, graph_conv(graph, x, ABSENT, weights, ABSENT, 1, ELEMENT_F32, NULL), truth, mask);
     model->term[model->terms++] = (struct loss_term){.name = "error", .result = graph_result(graph, loss), .weight = 1};

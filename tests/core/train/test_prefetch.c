@@ -35,8 +35,10 @@ static cover_status draw(const struct sample_maker *maker, void *worker, struct 
     return COVER_OK;
 }
 static void make_numbers(struct numbers *numbers, int64_t bad, int slow_us) {
-    *numbers = (struct numbers){.maker = {.floats = 2, .worker_create = worker_create, .worker_destroy = worker_destroy, .draw = draw},
-                                .bad = bad, .slow_us = slow_us};
+    *numbers =
+        (struct numbers){.maker = {.floats = 2, .worker_create = worker_create, .worker_destroy = worker_destroy, .draw = draw},
+                         .bad = bad,
+                         .slow_us = slow_us};
 }
 
 static cover_context *context;
@@ -49,7 +51,9 @@ static void teardown(void) { cover_context_destroy(context); }
 
 /* What prefetch reads of an engine. */
 static struct engine lanes_alone(int64_t first, int64_t count) {
-    return (struct engine){.context = context, .executor = context->executor, .lanes = LANES,
+    return (struct engine){.context = context,
+                           .executor = context->executor,
+                           .lanes = LANES,
                            .share = {.batch = BATCH, .first = first, .count = count}};
 }
 

@@ -35,8 +35,8 @@ static bool is_node(int64_t lo, int64_t hi, const struct share *share) {
 }
 
 START_TEST(a_power_of_two_of_ranks_takes_nodes_of_the_tree) {
-    for (int ranks = 1; ranks <= 33; ranks++) ck_assert(share_keeps_bits(ranks) == (ranks == 1 || ranks == 2 || ranks == 4 ||
-                                                                                    ranks == 8 || ranks == 16 || ranks == 32));
+    for (int ranks = 1; ranks <= 33; ranks++)
+        ck_assert(share_keeps_bits(ranks) == (ranks == 1 || ranks == 2 || ranks == 4 || ranks == 8 || ranks == 16 || ranks == 32));
     for (int ranks = 1; ranks <= 32; ranks *= 2)
         for (int64_t batch = ranks; batch <= 100; batch++)
             for (int rank = 0; rank < ranks; rank++) {

@@ -51,7 +51,8 @@ static const struct task_kind brightness = {
     .draw = draw,
 };
 
-static cover_status brightness_model(struct model *model, cover_context *context, const struct settings *settings, const struct grid *grid) {
+static cover_status brightness_model(struct model *model, cover_context *context, const struct settings *settings,
+                                     const struct grid *grid) {
     return task_model_of(model, context, &brightness, settings, grid);
 }
 
@@ -82,9 +83,10 @@ static const struct sample_reader reader = {
     .count = IMAGES, .channels = 1, .largest = {2, {1, SIDE, SIDE}}, .read = read_image, .name = image_name, .ignore = -1};
 
 static cover_config *brightness_config(void) {
-    static const char *const values[][2] = {{"widths", "8,8,8,8,8,8,8,8,8"}, {"classes", "1"}, {"crop", "32x32"}, {"work", "0x0"},
-                                            {"normalise", "none"}, {"batch", "4"}, {"lr", "0.01"}, {"standardise", "off"},
-                                            {"appearance_probability", "0"}, {"inpaint_boxes", "0"}};
+    static const char *const values[][2] = {
+        {"widths", "8,8,8,8,8,8,8,8,8"}, {"classes", "1"},      {"crop", "32x32"}, {"work", "0x0"},
+        {"normalise", "none"},           {"batch", "4"},        {"lr", "0.01"},    {"standardise", "off"},
+        {"appearance_probability", "0"}, {"inpaint_boxes", "0"}};
     cover_config *config;
     ck_assert_ok(cover_config_create(&config, context, "cls-2d"));
     for (size_t i = 0; i < sizeof values / sizeof *values; i++) ck_assert_ok(cover_config_set(config, values[i][0], values[i][1]));

@@ -10,8 +10,8 @@
 #include <libcover/plan.h>
 #include <libcover/report.h>
 
-#include <math.h>
 #include <fcntl.h>
+#include <math.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -160,7 +160,8 @@ START_TEST(lanes_and_threads_change_no_bit) {
 END_TEST
 
 /* A row of the test's own: COVER's vector loss alone, under another name. */
-static cover_status vectors_model(struct model *model, cover_context *of, const struct settings *settings, const struct grid *grid) {
+static cover_status vectors_model(struct model *model, cover_context *of, const struct settings *settings,
+                                  const struct grid *grid) {
     struct settings own = *settings;
     own.objective.loss_con = 0;
     return pair_model(model, of, &own, grid);
@@ -377,8 +378,8 @@ static cover_status pretrain(cover_context *where, const char *data, const char 
 }
 
 START_TEST(a_run_folder_holds_what_it_should_and_is_not_overwritten) {
-    static const char *const files[] = {"config.json", "log.jsonl", "checkpoint.h5", "checkpoint-4.h5", "weights.safetensors",
-                                        "preview.safetensors", "report.html"};
+    static const char *const files[] = {"config.json",         "log.jsonl",           "checkpoint.h5", "checkpoint-4.h5",
+                                        "weights.safetensors", "preview.safetensors", "report.html"};
     set(config, "checkpoint_every", "4");
     char *run = in_folder("run");
     ck_assert_ok(pretrain(context, data_path, run, 0));

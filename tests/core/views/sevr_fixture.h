@@ -73,8 +73,7 @@ static inline struct drawn draw_room(const struct settings *settings) {
     struct drawn drawn = {.crop = settings_grid(&settings->views.crop, (int)settings->network.dims)};
     ck_assert_ok(sevr_create(&drawn.sevr, context, settings));
     struct view_bytes bytes = sevr_pair_bytes(drawn.sevr);
-    drawn.pair =
-        (struct view_pair){malloc(bytes.image), malloc(bytes.image), malloc(bytes.field), malloc(bytes.mask), 0, 0};
+    drawn.pair = (struct view_pair){malloc(bytes.image), malloc(bytes.image), malloc(bytes.field), malloc(bytes.mask), 0, 0};
     drawn.pixels = grid_pixels(&drawn.crop), drawn.values = drawn.pixels * settings->network.channels;
     ck_assert_uint_eq(bytes.image, (size_t)drawn.values * sizeof(float));
     ck_assert_uint_eq(bytes.field, (size_t)(drawn.pixels * settings->network.dims) * sizeof(float));
@@ -100,8 +99,8 @@ static inline struct grid work_of(const struct settings *s, const struct grid *i
     return work.size[2] ? work : *image;
 }
 /* The window's first pixel, D, H, W. */
-static inline void window_of(int64_t first[3], const struct settings *s, const struct grid *work, uint64_t seed,
-                             uint32_t step, uint32_t sample) {
+static inline void window_of(int64_t first[3], const struct settings *s, const struct grid *work, uint64_t seed, uint32_t step,
+                             uint32_t sample) {
     struct random_stream stream = random_stream(seed, RANDOM_VIEW_CROP, step, sample);
     struct grid crop = settings_grid(&s->views.crop, (int)s->network.dims);
     for (int i = 0; i < 3; i++) {

@@ -64,8 +64,7 @@ static void check_copy(const struct settings *s, const struct grid *grid) {
                 for (int64_t x = 0; x < sample.crop.size[2]; x++, i++) {
                     int64_t at = ((first[0] + z) * grid->size[1] + first[1] + y) * grid->size[2] + first[2] + x;
                     wrong += sample.label[i] != (float)at;
-                    for (int c = 0; c < channels; c++)
-                        wrong += sample.image[i * channels + c] != image[at * channels + c];
+                    for (int c = 0; c < channels; c++) wrong += sample.image[i * channels + c] != image[at * channels + c];
                 }
         ck_assert_int_eq(wrong, 0);
         for (int a = 0; a < 3; a++) seen[a] = first[a] > seen[a] ? first[a] : seen[a];
@@ -220,23 +219,21 @@ static void check_alignment(const struct settings *s, const struct grid *grid) {
 START_TEST(label_and_image_are_moved_alike_in_2d) {
     check_alignment(USE("seg-2d", STILL, MOVED, "work=0x0", "crop=48x48", "normalise=none", "channels=2", "flip=all"),
                     &(struct grid){2, {1, 60, 70}});
-    check_alignment(USE("seg-2d", STILL, MOVED, "work=96x80", "crop=80x80", "normalise=none", "channels=2",
-                        "foreground=0.5"),
+    check_alignment(USE("seg-2d", STILL, MOVED, "work=96x80", "crop=80x80", "normalise=none", "channels=2", "foreground=0.5"),
                     &(struct grid){2, {1, 60, 70}});
 }
 END_TEST
 
 START_TEST(label_and_image_are_moved_alike_in_3d) {
-    check_alignment(USE("seg-3d", STILL, MOVED, "crop=32x32x32", "normalise=none", "channels=2", "flip=all",
-                        "foreground=0.5"),
+    check_alignment(USE("seg-3d", STILL, MOVED, "crop=32x32x32", "normalise=none", "channels=2", "flip=all", "foreground=0.5"),
                     &(struct grid){3, {36, 40, 44}});
 }
 END_TEST
 
 /* The map told again: the image's coordinates are its channels, so each pixel of the crop says where it was read. */
 START_TEST(the_map_is_eq_18_about_the_middle_of_the_crop) {
-    const struct settings *s = USE("seg-2d", STILL, "rotate_degrees=40", "translate=0.05", "work=0x0", "crop=32x48",
-                                   "normalise=none", "channels=2");
+    const struct settings *s =
+        USE("seg-2d", STILL, "rotate_degrees=40", "translate=0.05", "work=0x0", "crop=32x48", "normalise=none", "channels=2");
     const struct grid grid = {2, {1, 128, 128}};
     struct sample sample = sample_room(s);
     float *image = malloc(128 * 128 * 2 * sizeof *image);
@@ -345,10 +342,10 @@ START_TEST(a_label_of_one_class_or_of_none_is_cropped_anywhere) {
     const struct settings *s = USE("seg-3d", STILL, "crop=16x16x16", "foreground=1");
     struct sample sample = sample_room(s);
     float *image = random_pixels(&image_3d, 1, 1);
-    for (int class = 0; class < 2; class++) {
-        uint16_t *label = constant_label(&image_3d, (uint16_t)class);
+    for (int c = 0; c < 2; c++) {
+        uint16_t *label = constant_label(&image_3d, (uint16_t)c);
         ck_assert_ok(augment_draw(sample.augment, sample.image, sample.label, image, label, -1, &image_3d, 1, 0, 1, 1, 1));
-        for (int64_t i = 0; i < sample.pixels; i++) ck_assert_float_eq(sample.label[i], (float)class);
+        for (int64_t i = 0; i < sample.pixels; i++) ck_assert_float_eq(sample.label[i], (float)c);
         free(label);
     }
     free(image);
@@ -413,10 +410,8 @@ static void check_flips(const char *preset, const char *flip, int axes, const ch
     }
     for (int f = 0; f < 8; f++) { /* each of 2^axes: 160 / 2^axes, at least half of that */
         bool possible = axes == 3 || (axes == 2 && !(f & 1)) || (axes == 1 && f % 4 == 0) || f == 0;
-        if (possible)
-            ck_assert_int_gt(seen[f], 80 >> axes);
-        else
-            ck_assert_int_eq(seen[f], 0);
+        if (possible) ck_assert_int_gt(seen[f], 80 >> axes);
+        else ck_assert_int_eq(seen[f], 0);
     }
     free(image), free(label);
     sample_free(&still), sample_free(&flipped);
@@ -455,7 +450,8 @@ START_TEST(a_sample_depends_on_seed_step_and_index_alone) {
     int differs = 0;
     for (uint32_t i = 0; i < 6; i++) {
         ck_assert_ok(augment_draw(one.augment, one.image, one.label, image, label, -1, &image_3d, 1, 0, 1 + (i & 1), i & 2, i & 4));
-        ck_assert_ok(augment_draw(two.augment, two.image, two.label, other, second, -1, &(struct grid){3, {9, 60, 60}}, 1, 0, 7, 7, i));
+        ck_assert_ok(
+            augment_draw(two.augment, two.image, two.label, other, second, -1, &(struct grid){3, {9, 60, 60}}, 1, 0, 7, 7, i));
         ck_assert_ok(augment_draw(two.augment, two.image, two.label, image, label, -1, &image_3d, 1, 0, 1 + (i & 1), i & 2, i & 4));
         ck_assert_mem_eq(one.image, two.image, (size_t)one.values * sizeof(float));
         ck_assert_mem_eq(one.label, two.label, (size_t)one.pixels * sizeof(float));
@@ -473,8 +469,9 @@ START_TEST(the_widest_maps_stay_within_what_was_reserved) {
     const char *presets[] = {"seg-2d", "seg-3d"};
     for (int d = 0; d < 2; d++) {
         const struct grid grid = d ? (struct grid){3, {70, 64, 90}} : (struct grid){2, {1, 300, 200}};
-        const struct settings *s = USE(presets[d], "translate=3", "rotate_degrees=180", "shear_degrees=40", "scale_low=0.02",
-                                       "scale_high=4", d ? "crop=16x16x32" : "crop=16x64", d ? "work=0x0x0" : "work=0x0", "foreground=0.5", "appearance_probability=0");
+        const struct settings *s =
+            USE(presets[d], "translate=3", "rotate_degrees=180", "shear_degrees=40", "scale_low=0.02", "scale_high=4",
+                d ? "crop=16x16x32" : "crop=16x64", d ? "work=0x0x0" : "work=0x0", "foreground=0.5", "appearance_probability=0");
         int64_t strange = 0;
         struct sample sample = sample_room(s);
         ck_assert_ok(augment_reserve(sample.augment, &grid));
@@ -553,13 +550,17 @@ START_TEST(what_does_not_fit_is_refused) {
     struct sample sample = sample_room(s);
     float *image = constant_pixels(&image_2d, 1, 1), *out = NULL;
     struct grid grid = image_2d;
-    ck_assert_int_eq(augment_draw(sample.augment, sample.image, NULL, image, NULL, -1, &image_3d, 1, 0, 1, 1, 1), COVER_ERROR_SHAPE);
+    ck_assert_int_eq(augment_draw(sample.augment, sample.image, NULL, image, NULL, -1, &image_3d, 1, 0, 1, 1, 1),
+                     COVER_ERROR_SHAPE);
     ck_assert_ptr_nonnull(strstr(cover_error_text(), "dims=2"));
-    ck_assert_int_eq(augment_draw(sample.augment, sample.image, NULL, image, NULL, -1, &image_2d, 3, 0, 1, 1, 1), COVER_ERROR_SHAPE);
+    ck_assert_int_eq(augment_draw(sample.augment, sample.image, NULL, image, NULL, -1, &image_2d, 3, 0, 1, 1, 1),
+                     COVER_ERROR_SHAPE);
     ck_assert_ptr_nonnull(strstr(cover_error_text(), "set channels=3"));
-    ck_assert_int_eq(augment_draw(sample.augment, sample.image, sample.label, image, NULL, -1, &image_2d, 1, 0, 1, 1, 1), COVER_ERROR_ARGUMENT);
+    ck_assert_int_eq(augment_draw(sample.augment, sample.image, sample.label, image, NULL, -1, &image_2d, 1, 0, 1, 1, 1),
+                     COVER_ERROR_ARGUMENT);
     image[52 * 3 + 9] = NAN;
-    ck_assert_int_eq(augment_draw(sample.augment, sample.image, NULL, image, NULL, -1, &image_2d, 1, 0, 1, 1, 1), COVER_ERROR_NUMERIC);
+    ck_assert_int_eq(augment_draw(sample.augment, sample.image, NULL, image, NULL, -1, &image_2d, 1, 0, 1, 1, 1),
+                     COVER_ERROR_NUMERIC);
     ck_assert_ptr_nonnull(strstr(cover_error_text(), "y 3, x 9"));
     ck_assert_int_eq(augment_plain(context, s, &out, &grid, image, 1, 0), COVER_ERROR_NUMERIC);
     ck_assert_int_eq(augment_plain(context, s, &out, &grid, image, 2, 0), COVER_ERROR_SHAPE);

@@ -58,12 +58,9 @@ static cover_tensor *image(cover_dtype dtype, int rank, const int64_t *shape) {
     for (int i = 0; i < rank; i++) count *= shape[i];
     for (int64_t i = 0; i < count; i++) {
         unsigned value = (unsigned)i * 2654435761u >> 24;
-        if (dtype == COVER_U8)
-            ((uint8_t *)cover_tensor_data(tensor))[i] = (uint8_t)value;
-        else if (dtype == COVER_U16)
-            ((uint16_t *)cover_tensor_data(tensor))[i] = (uint16_t)(value * 257);
-        else
-            ((float *)cover_tensor_data(tensor))[i] = (float)value;
+        if (dtype == COVER_U8) ((uint8_t *)cover_tensor_data(tensor))[i] = (uint8_t)value;
+        else if (dtype == COVER_U16) ((uint16_t *)cover_tensor_data(tensor))[i] = (uint16_t)(value * 257);
+        else ((float *)cover_tensor_data(tensor))[i] = (float)value;
     }
     return tensor;
 }
@@ -88,8 +85,7 @@ START_TEST(a_pair_has_logical_shapes_and_channels_last_memory) {
     bool volume = _i;
     use(volume ? "paper-3d" : "paper-2d", volume ? "16x32x48" : "32x48", volume ? "0x0x0" : "40x60", "3");
     cover_sevr *sevr = sampler();
-    cover_tensor *x =
-        volume ? image(COVER_U8, 4, (int64_t[]){3, 20, 40, 50}) : image(COVER_U8, 3, (int64_t[]){3, 70, 50});
+    cover_tensor *x = volume ? image(COVER_U8, 4, (int64_t[]){3, 20, 40, 50}) : image(COVER_U8, 3, (int64_t[]){3, 70, 50});
     cover_views views = COVER_VIEWS_INIT;
     ck_assert_ok(cover_sevr_draw(&views, sevr, x, 1, 2, 3));
     const int64_t shape2[] = {1, 3, 32, 48}, shape3[] = {1, 3, 16, 32, 48};
@@ -154,8 +150,7 @@ START_TEST(max_normalisation_knows_the_integer_types) {
     use("paper-2d", "32x32", "32x32", "1");
     ck_assert_ok(cover_config_set(config, "normalise", "max"));
     cover_sevr *sevr = sampler();
-    cover_tensor *bytes = image(COVER_U8, 3, (int64_t[]){1, 32, 32}),
-                 *words = image(COVER_U16, 3, (int64_t[]){1, 32, 32});
+    cover_tensor *bytes = image(COVER_U8, 3, (int64_t[]){1, 32, 32}), *words = image(COVER_U16, 3, (int64_t[]){1, 32, 32});
     cover_views a = COVER_VIEWS_INIT, b = COVER_VIEWS_INIT;
     ck_assert_ok(cover_sevr_draw(&a, sevr, bytes, 7, 0, 1));
     ck_assert_ok(cover_sevr_draw(&b, sevr, words, 7, 0, 1)); /* 257 times as much of 65535 = 257 * 255 */
@@ -175,9 +170,8 @@ END_TEST
 START_TEST(what_does_not_fit_is_refused_and_leaves_the_views_alone) {
     use("paper-2d", "48x48", "0x0", "1");
     cover_sevr *sevr = sampler(), *none = NULL;
-    cover_tensor *small = image(COVER_U8, 3, (int64_t[]){1, 40, 60}),
-                 *colour = image(COVER_U8, 3, (int64_t[]){3, 60, 60}), *flat = image(COVER_U8, 2, (int64_t[]){60, 60}),
-                 *two = image(COVER_U8, 4, (int64_t[]){2, 1, 60, 60}),
+    cover_tensor *small = image(COVER_U8, 3, (int64_t[]){1, 40, 60}), *colour = image(COVER_U8, 3, (int64_t[]){3, 60, 60}),
+                 *flat = image(COVER_U8, 2, (int64_t[]){60, 60}), *two = image(COVER_U8, 4, (int64_t[]){2, 1, 60, 60}),
                  *bad = image(COVER_F32, 3, (int64_t[]){1, 60, 60});
     ((float *)cover_tensor_data(bad))[60 * 7 + 9] = NAN;
     cover_views views = COVER_VIEWS_INIT;
@@ -228,8 +222,7 @@ START_TEST(every_refused_allocation_is_an_error_and_leaks_nothing) {
                 ck_assert_ok(cover_sevr_draw(&views, sevr, x, 1, 1, 1));
                 cover_views_release(&views);
             }
-        } else
-            ck_assert_int_eq(status, COVER_OK);
+        } else ck_assert_int_eq(status, COVER_OK);
         cover_views_release(&views);
         cover_sevr_destroy(sevr);
         ck_assert_int_eq(live, before);

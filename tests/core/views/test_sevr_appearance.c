@@ -2,12 +2,8 @@
  * probabilities, and the rules of in-painting. */
 #include "sevr_fixture.h"
 
-static bool coin(struct random_stream *stream, double probability) {
-    return (double)uniform01(random_word(stream)) < probability;
-}
-static int64_t below(struct random_stream *stream, int64_t count) {
-    return (int64_t)(random_word(stream) * (uint64_t)count >> 32);
-}
+static bool coin(struct random_stream *stream, double probability) { return (double)uniform01(random_word(stream)) < probability; }
+static int64_t below(struct random_stream *stream, int64_t count) { return (int64_t)(random_word(stream) * (uint64_t)count >> 32); }
 
 /* ---- the literal chain on an array of doubles */
 
@@ -19,8 +15,7 @@ static void literal_blur(double *x, const struct grid *g, int channels, double s
         memcpy(copy, x, (size_t)values * sizeof *copy);
         for (int64_t i = 0; i < values; i++) {
             int64_t pixel = i / channels,
-                    at[3] = {pixel / g->size[2] / g->size[1], pixel / g->size[2] % g->size[1], pixel % g->size[2]},
-                    home = at[axis];
+                    at[3] = {pixel / g->size[2] / g->size[1], pixel / g->size[2] % g->size[1], pixel % g->size[2]}, home = at[axis];
             double sum = 0, weights = 0;
             for (int k = -radius; k <= radius; k++) {
                 int64_t place = home + k;
@@ -39,8 +34,8 @@ struct boxes {
     int count;
     int64_t first[1000][3], side[1000][3];
 };
-static void literal_boxes(struct boxes *boxes, const struct settings *s, const struct grid *g, uint64_t seed,
-                          uint32_t step, uint32_t sample) {
+static void literal_boxes(struct boxes *boxes, const struct settings *s, const struct grid *g, uint64_t seed, uint32_t step,
+                          uint32_t sample) {
     struct random_stream stream = random_stream(seed, RANDOM_VIEW_INPAINT, step, sample);
     for (boxes->count = 0; boxes->count < s->views.inpaint_boxes; boxes->count++) {
         if (!coin(&stream, s->views.inpaint_probability)) return;
@@ -57,8 +52,7 @@ static bool in_boxes(const struct boxes *boxes, const struct grid *g, int64_t pi
     const int64_t at[3] = {pixel / g->size[2] / g->size[1], pixel / g->size[2] % g->size[1], pixel % g->size[2]};
     for (int b = 0; b < boxes->count; b++) {
         bool inside = true;
-        for (int i = 0; i < 3; i++)
-            inside &= at[i] >= boxes->first[b][i] && at[i] < boxes->first[b][i] + boxes->side[b][i];
+        for (int i = 0; i < 3; i++) inside &= at[i] >= boxes->first[b][i] && at[i] < boxes->first[b][i] + boxes->side[b][i];
         if (inside) return true;
     }
     return false;
@@ -73,7 +67,8 @@ static void literal_chain(double *x, const struct settings *s, const struct grid
     struct random_stream stream = random_stream(seed, RANDOM_VIEW_APPEARANCE, step, sample);
     bool on[5];
     double amount[5];
-    const double low[5] = {0, 0, s->views.contrast_low, 0, 0}, high[5] = {s->views.noise, s->views.blur, s->views.contrast_high, 0, 0};
+    const double low[5] = {0, 0, s->views.contrast_low, 0, 0},
+                 high[5] = {s->views.noise, s->views.blur, s->views.contrast_high, 0, 0};
     for (int i = 0; i < 5; i++) {
         on[i] = coin(&stream, s->views.appearance_probability);
         amount[i] = (double)random_uniform(&stream, (float)low[i], (float)high[i]);
@@ -129,8 +124,7 @@ START_TEST(the_chain_is_what_the_method_says) {
         ck_assert_ok(sevr_draw(before.sevr, &before.pair, image, &grid, channels, 0, 21, 5, sample));
         for (int64_t i = 0; i < changed.values; i++) want[i] = (double)before.pair.moving[i];
         literal_chain(want, s, &changed.crop, 21, 5, sample);
-        for (int64_t i = 0; i < changed.values; i++)
-            ck_assert_double_eq_tol((double)changed.pair.moving[i], want[i], 5e-6);
+        for (int64_t i = 0; i < changed.values; i++) ck_assert_double_eq_tol((double)changed.pair.moving[i], want[i], 5e-6);
         /* view b, field and mask do not change */
         ck_assert_mem_eq(changed.pair.fixed, before.pair.fixed, (size_t)changed.values * sizeof(float));
         ck_assert_mem_eq(changed.pair.field, before.pair.field, (size_t)(changed.pixels * s->network.dims) * sizeof(float));
@@ -240,16 +234,15 @@ START_TEST(the_papers_blur_does_nothing) {
 END_TEST
 
 START_TEST(blur_keeps_a_constant_and_smooths_noise) {
-    const struct settings *s = USE("paper-2d", "crop=32x48", "work=32x48", NO_SPACE, NO_LOOK, "blur=5",
-                                   "appearance_probability=1", "normalise=none");
+    const struct settings *s =
+        USE("paper-2d", "crop=32x48", "work=32x48", NO_SPACE, NO_LOOK, "blur=5", "appearance_probability=1", "normalise=none");
     struct grid grid = {2, {1, 32, 48}};
     float *flat = constant_pixels(&grid, 1, 0.75f), *image = random_pixels(&grid, 1, 2);
     struct drawn drawn = draw_room(s);
     ck_assert_ok(sevr_draw(drawn.sevr, &drawn.pair, flat, &grid, 1, 0, 31, 2, 0));
     for (int64_t i = 0; i < drawn.values; i++) ck_assert_float_eq_tol(drawn.pair.moving[i], 0.75f, 1e-6f);
     double least = 1;
-    for (uint32_t sample = 0; sample < 20; sample++)
-        least = fmin(least, difference(&drawn, image, &grid, sample).ratio);
+    for (uint32_t sample = 0; sample < 20; sample++) least = fmin(least, difference(&drawn, image, &grid, sample).ratio);
     ck_assert_double_lt(least, 0.15);
     draw_free(&drawn);
     free(flat);
@@ -284,8 +277,7 @@ START_TEST(each_change_comes_with_its_probability) {
 END_TEST
 
 START_TEST(zero_probability_leaves_view_a_alone) {
-    const struct settings *s =
-        USE("paper-2d", "crop=32x32", "work=32x32", NO_SPACE, "appearance_probability=0", "blur=3");
+    const struct settings *s = USE("paper-2d", "crop=32x32", "work=32x32", NO_SPACE, "appearance_probability=0", "blur=3");
     struct grid grid = {2, {1, 32, 32}};
     float *image = random_pixels(&grid, 1, 2);
     struct drawn drawn = draw_room(s);
@@ -309,11 +301,10 @@ static struct drawn painted(const struct grid *grid, uint32_t sample, struct dra
 
 START_TEST(a_box_has_its_sides_and_keeps_from_the_border) {
     bool volume = _i;
-    const struct settings *s =
-        volume ? USE("paper-3d", "crop=32x64x48", "work=32x64x48", NO_SPACE, NO_LOOK, "inpaint_boxes=1",
-                     "inpaint_probability=1", "appearance_probability=1", "normalise=none")
-               : USE("paper-2d", "crop=64x96", "work=64x96", NO_SPACE, NO_LOOK, "inpaint_boxes=1",
-                     "inpaint_probability=1", "appearance_probability=1", "normalise=none");
+    const struct settings *s = volume ? USE("paper-3d", "crop=32x64x48", "work=32x64x48", NO_SPACE, NO_LOOK, "inpaint_boxes=1",
+                                            "inpaint_probability=1", "appearance_probability=1", "normalise=none")
+                                      : USE("paper-2d", "crop=64x96", "work=64x96", NO_SPACE, NO_LOOK, "inpaint_boxes=1",
+                                            "inpaint_probability=1", "appearance_probability=1", "normalise=none");
     struct grid grid = settings_grid(&s->views.crop, (int)s->network.dims);
     struct drawn room = draw_room(s);
     int64_t least_side[3] = {99, 99, 99}, most_side[3] = {0}, least_first[3] = {99, 99, 99}, most_last[3] = {0};
@@ -368,8 +359,7 @@ START_TEST(boxes_stop_at_the_first_failed_draw) {
         literal_boxes(&boxes, s, &grid, 12, 13, sample);
         none += boxes.count == 0, all += boxes.count == 10, sum += boxes.count;
         painted(&grid, sample, room);
-        for (int64_t p = 0; p < room.pixels; p++)
-            ck_assert_int_eq(room.pair.moving[p] != 5, in_boxes(&boxes, &grid, p));
+        for (int64_t p = 0; p < room.pixels; p++) ck_assert_int_eq(room.pair.moving[p] != 5, in_boxes(&boxes, &grid, p));
     }
     ck_assert_double_eq_tol(none / 600.0, 0.4, 0.08); /* 1 - 0.6 */
     ck_assert_double_eq_tol(sum / 600, 1.4909, 0.35); /* sum of 0.6^k, k = 1..10 */

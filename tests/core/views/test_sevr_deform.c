@@ -3,8 +3,7 @@
 #include "sevr_fixture.h"
 
 /* U(-1, 1) noise of one axis, smoothed by direct sums, zero outside, the Gaussian cut at 4 sigma. */
-static double *literal_noise(const struct grid *g, double sigma, uint32_t plane, uint64_t seed, uint32_t step,
-                             uint32_t sample) {
+static double *literal_noise(const struct grid *g, double sigma, uint32_t plane, uint64_t seed, uint32_t step, uint32_t sample) {
     int64_t pixels = grid_pixels(g);
     int radius = (int)(4 * sigma + 0.5);
     float *noise = malloc((size_t)pixels * sizeof *noise);
@@ -35,8 +34,7 @@ static void literal_square(double *u, const struct grid *g) {
     int64_t pixels = grid_pixels(g);
     double *out = malloc((size_t)(pixels * dims) * sizeof *out);
     for (int64_t p = 0; p < pixels; p++) {
-        double at[3] = {(double)(p / g->size[2] / g->size[1]), (double)(p / g->size[2] % g->size[1]),
-                        (double)(p % g->size[2])};
+        double at[3] = {(double)(p / g->size[2] / g->size[1]), (double)(p / g->size[2] % g->size[1]), (double)(p % g->size[2])};
         for (int a = 0; a < dims; a++) at[3 - dims + a] += u[p * dims + a];
         for (int a = 0; a < dims; a++) out[p * dims + a] = u[p * dims + a];
         for (int corner = 0; corner < 8; corner++) {
@@ -117,8 +115,7 @@ static void compare(const char *const *changes, int kind, bool affine) {
     for (int b = 0; b < dims; b++) {
         int64_t stride = b == dims - 1 ? 1 : b == dims - 2 ? n[2] : n[1] * n[2], steps = n[3 - dims + b] - 1;
         for (int a = 0; a < dims; a++)
-            gradient[a][b] =
-                ((double)plain.pair.field[steps * stride * dims + a] - (double)plain.pair.field[a]) / (double)steps;
+            gradient[a][b] = ((double)plain.pair.field[steps * stride * dims + a] - (double)plain.pair.field[a]) / (double)steps;
     }
     for (int64_t i = 0; i < drawn.pixels; i++) {
         int64_t z = i / n[2] / n[1] + first[0], y = i / n[2] % n[1] + first[1], x = i % n[2] + first[2];
@@ -161,8 +158,7 @@ START_TEST(view_b_follows_the_deformed_field) {
             double y = (double)(i / 64) + (double)drawn.pair.field[2 * i],
                    x = (double)(i % 64) + (double)drawn.pair.field[2 * i + 1], b = 0;
             for (int corner = 0; corner < 4; corner++) {
-                double wy = y - floor(y), wx = x - floor(x),
-                       weight = (corner & 2 ? wy : 1 - wy) * (corner & 1 ? wx : 1 - wx);
+                double wy = y - floor(y), wx = x - floor(x), weight = (corner & 2 ? wy : 1 - wy) * (corner & 1 ? wx : 1 - wx);
                 int64_t py = (int64_t)y + (corner >> 1), px = (int64_t)x + (corner & 1);
                 if (weight > 0) b += weight * (double)drawn.pair.moving[py * 64 + px];
             }
@@ -198,12 +194,10 @@ START_TEST(a_diffeomorphic_field_does_not_fold) {
             for (int b = 0; b < dims; b++) {
                 int i = 3 - dims + b;
                 if ((border |= at[i] + 1 >= n)) break;
-                for (int a = 0; a < dims; a++)
-                    j[a][b] += (double)u[(p + strides[i]) * dims + a] - (double)u[p * dims + a];
+                for (int a = 0; a < dims; a++) j[a][b] += (double)u[(p + strides[i]) * dims + a] - (double)u[p * dims + a];
             }
             if (border) continue;
-            double det = j[0][0] * (j[1][1] * j[2][2] - j[1][2] * j[2][1]) -
-                         j[0][1] * (j[1][0] * j[2][2] - j[1][2] * j[2][0]) +
+            double det = j[0][0] * (j[1][1] * j[2][2] - j[1][2] * j[2][1]) - j[0][1] * (j[1][0] * j[2][2] - j[1][2] * j[2][0]) +
                          j[0][2] * (j[1][0] * j[2][1] - j[1][1] * j[2][0]);
             least = fmin(least, det);
             for (int a = 0; a < dims; a++) largest = fmax(largest, fabs((double)u[p * dims + a]));
@@ -232,8 +226,7 @@ START_TEST(the_smooth_field_has_the_amplitude_of_smoothed_noise) {
         expected += pow(alpha / sqrt(3) / (2 * sqrt(M_PI) * sigma), 2);
         /* the middle, where no zero outside is in reach */
         for (int y = 32; y < 96; y++)
-            for (int x = 0; x < 2 * 64; x++)
-                measured += pow((double)drawn.pair.field[(y * 128 + 32) * 2 + x], 2) / (64 * 128);
+            for (int x = 0; x < 2 * 64; x++) measured += pow((double)drawn.pair.field[(y * 128 + 32) * 2 + x], 2) / (64 * 128);
     }
     ck_assert_double_eq_tol(sqrt(measured / expected), 1, 0.12);
     draw_free(&drawn);

@@ -31,12 +31,9 @@ struct literal {
     double translation[3], angle[3], shear[3][3], scale[3]; /* what was drawn */
 };
 
-static double either(struct random_stream *stream, double largest) {
-    return (double)random_uniform(stream, -1, 1) * largest;
-}
+static double either(struct random_stream *stream, double largest) { return (double)random_uniform(stream, -1, 1) * largest; }
 
-static struct literal retell(const struct settings *s, const struct grid *image, uint64_t seed, uint32_t step,
-                             uint32_t sample) {
+static struct literal retell(const struct settings *s, const struct grid *image, uint64_t seed, uint32_t step, uint32_t sample) {
     int dims = (int)s->network.dims;
     struct literal l = {.s = s, .work = work_of(s, image), .crop = settings_grid(&s->views.crop, dims)};
     window_of(l.window, s, &l.work, seed, step, sample);
@@ -108,8 +105,7 @@ static void move(double to[3], const struct literal *l, const double p[3]) {
     times(product, sh);
     times(product, sc);
     times(product, back);
-    for (int i = 0; i < dims; i++)
-        to[i] = product[i][0] * p[0] + product[i][1] * p[1] + product[i][2] * p[2] + product[i][3];
+    for (int i = 0; i < dims; i++) to[i] = product[i][0] * p[0] + product[i][1] * p[1] + product[i][2] * p[2] + product[i][3];
 }
 
 /* The resized and normalised image at a whole place; 0 outside. */
@@ -157,20 +153,16 @@ static double sampled(const struct literal_image *m, const double at[3], int cha
     return value;
 }
 
-static struct literal_image literal_image(const float *image, const struct grid *grid, const struct literal *l,
-                                          float integer_max) {
+static struct literal_image literal_image(const float *image, const struct grid *grid, const struct literal *l, float integer_max) {
     struct literal_image m = {image, *grid, l->work, (int)l->s->network.channels, -HUGE_VAL, HUGE_VAL, 0, 1};
     double low = HUGE_VAL, high = -HUGE_VAL;
     for (int64_t i = 0; i < grid_pixels(grid) * m.channels; i++) {
         low = fmin(low, (double)image[i]);
         high = fmax(high, (double)image[i]);
     }
-    if (l->s->views.normalise == NORMALISE_CLIP2048)
-        m.low = 0, m.high = m.divisor = 2048;
-    else if (l->s->views.normalise == NORMALISE_MAX && integer_max > 0)
-        m.divisor = (double)integer_max;
-    else if (l->s->views.normalise != NORMALISE_NONE)
-        m.offset = low, m.divisor = high - low;
+    if (l->s->views.normalise == NORMALISE_CLIP2048) m.low = 0, m.high = m.divisor = 2048;
+    else if (l->s->views.normalise == NORMALISE_MAX && integer_max > 0) m.divisor = (double)integer_max;
+    else if (l->s->views.normalise != NORMALISE_NONE) m.offset = low, m.divisor = high - low;
     return m;
 }
 
@@ -188,19 +180,11 @@ static const struct view_case {
     {"paper-2d", {2, {1, 40, 56}}, 1, 0, {"crop=32x32", "work=0x0", "normalise=none", "affine=released"}},
     {"released-2d", {2, {1, 41, 57}}, 255, 255, {"crop=32x48", "work=48x72"}},
     {"released-2d", {2, {1, 64, 64}}, 255, 255, {"crop=32x32", "work=49x51", "channels=2"}},
-    {"paper-2d",
-     {2, {1, 64, 64}},
-     1,
-     0,
-     {"crop=48x48", "work=64x64", "translate=2", "scale_high=6", "rotate_degrees=180"}},
+    {"paper-2d", {2, {1, 64, 64}}, 1, 0, {"crop=48x48", "work=64x64", "translate=2", "scale_high=6", "rotate_degrees=180"}},
     {"paper-3d", {3, {20, 24, 33}}, 90, 0, {"crop=16x16x32", "work=0x0x0"}},
     {"paper-3d", {3, {12, 40, 22}}, 90, 0, {"crop=16x32x16", "work=21x33x25", "channels=2"}},
     {"released-3d", {3, {24, 20, 28}}, 2500, 0, {"crop=16x16x32", "work=24x24x40", "deform_alpha=0"}},
-    {"released-3d",
-     {3, {9, 9, 9}},
-     2500,
-     0,
-     {"crop=16x16x16", "work=16x16x16", "deform_alpha=0", "rotate_degrees=180"}},
+    {"released-3d", {3, {9, 9, 9}}, 2500, 0, {"crop=16x16x16", "work=16x16x16", "deform_alpha=0", "rotate_degrees=180"}},
 };
 enum { CASES = sizeof cases / sizeof *cases };
 
@@ -307,10 +291,8 @@ START_TEST(the_truth_is_true) {
 END_TEST
 
 START_TEST(identity_settings_give_one_view_twice) {
-    static const char *const presets[][3] = {{"paper-2d", "crop=48x32", "work=64x48"},
-                                             {"paper-3d", "crop=16x32x16", "work=0x0x0"}};
-    const struct settings *s =
-        USE(presets[_i][0], presets[_i][1], presets[_i][2], NO_SPACE, "appearance_probability=0");
+    static const char *const presets[][3] = {{"paper-2d", "crop=48x32", "work=64x48"}, {"paper-3d", "crop=16x32x16", "work=0x0x0"}};
+    const struct settings *s = USE(presets[_i][0], presets[_i][1], presets[_i][2], NO_SPACE, "appearance_probability=0");
     struct grid grid = _i ? (struct grid){3, {20, 40, 24}} : (struct grid){2, {1, 100, 80}};
     float *image = random_pixels(&grid, 1, 2);
     struct drawn drawn = draw_room(s);
@@ -325,8 +307,7 @@ START_TEST(identity_settings_give_one_view_twice) {
 END_TEST
 
 START_TEST(the_released_identity_moves_even_sizes_by_half_a_pixel) {
-    const struct settings *s =
-        USE("paper-2d", "crop=16x16", "work=32x33", "affine=released", NO_SPACE, "appearance_probability=0");
+    const struct settings *s = USE("paper-2d", "crop=16x16", "work=32x33", "affine=released", NO_SPACE, "appearance_probability=0");
     struct grid grid = {2, {1, 32, 33}};
     float *image = random_pixels(&grid, 1, 2);
     struct drawn drawn = draw_room(s);
@@ -345,22 +326,11 @@ END_TEST
 enum { SAMPLES = 1500 };
 static const struct spread {
     const char *preset, *changes[7];
-    double low, high, mean,
-        shape; /* of the figure; shape: standard deviation over that of a uniform draw, 0 = not checked */
+    double low, high, mean, shape; /* of the figure; shape: standard deviation over that of a uniform draw, 0 = not checked */
 } spreads[] = {
-    {"paper-2d",
-     {"translate=0.2", "rotate_degrees=0", "shear_degrees=0", "scale_low=1", "scale_high=1"},
-     -0.2,
-     0.2,
-     0,
-     1},
+    {"paper-2d", {"translate=0.2", "rotate_degrees=0", "shear_degrees=0", "scale_low=1", "scale_high=1"}, -0.2, 0.2, 0, 1},
     {"paper-2d", {"translate=0", "rotate_degrees=20", "shear_degrees=0", "scale_low=1", "scale_high=1"}, -20, 20, 0, 1},
-    {"paper-2d",
-     {"translate=0", "rotate_degrees=0", "shear_degrees=5.625", "scale_low=1", "scale_high=1"},
-     -5.625,
-     5.625,
-     0,
-     1},
+    {"paper-2d", {"translate=0", "rotate_degrees=0", "shear_degrees=5.625", "scale_low=1", "scale_high=1"}, -5.625, 5.625, 0, 1},
     {"paper-2d", {"translate=0", "rotate_degrees=0", "shear_degrees=0"}, 0.5, 1.5, 1, 1},
     {"released-2d",
      {"translate=0", "rotate_degrees=30", "shear_degrees=0", "scale_low=1", "scale_high=1", "coordinates=exact"},
@@ -368,12 +338,7 @@ static const struct spread {
      60,
      0,
      0.70710678},
-    {"paper-3d",
-     {"translate=0.1", "rotate_degrees=0", "shear_degrees=0", "scale_low=1", "scale_high=1"},
-     -0.1,
-     0.1,
-     0,
-     1},
+    {"paper-3d", {"translate=0.1", "rotate_degrees=0", "shear_degrees=0", "scale_low=1", "scale_high=1"}, -0.1, 0.1, 0, 1},
     {"paper-3d", {"translate=0", "rotate_degrees=0", "shear_degrees=0"}, 0.75, 1.25, 1, 1},
 };
 enum { SPREADS = sizeof spreads / sizeof *spreads };
@@ -423,8 +388,7 @@ START_TEST(draws_are_uniform_over_their_ranges) {
 END_TEST
 
 START_TEST(the_window_reaches_every_place) {
-    const struct settings *s =
-        USE("paper-2d", "crop=16x16", "work=18x20", NO_SPACE, "appearance_probability=0", "normalise=none");
+    const struct settings *s = USE("paper-2d", "crop=16x16", "work=18x20", NO_SPACE, "appearance_probability=0", "normalise=none");
     struct grid grid = {2, {1, 18, 20}};
     float *image = constant_pixels(&grid, 1, 0);
     for (int i = 0; i < 18 * 20; i++) image[i] = (float)i;
@@ -465,9 +429,8 @@ static void *work(void *data) {
 }
 
 START_TEST(pairs_do_not_depend_on_threads_or_order) {
-    const struct settings *s =
-        _i ? USE("paper-3d", "crop=16x16x16", "work=24x24x24", "deform_alpha=500", "deform_sigma_low=2")
-           : USE("paper-2d", "crop=48x48", "work=64x64", "diffeo_alpha=200", "blur=3");
+    const struct settings *s = _i ? USE("paper-3d", "crop=16x16x16", "work=24x24x24", "deform_alpha=500", "deform_sigma_low=2")
+                                  : USE("paper-2d", "crop=48x48", "work=64x64", "diffeo_alpha=200", "blur=3");
     struct grid grid = _i ? (struct grid){3, {24, 24, 24}} : (struct grid){2, {1, 70, 60}};
     float *image = random_pixels(&grid, 1, 4);
     struct worker workers[WORKERS];
@@ -515,8 +478,8 @@ END_TEST
 START_TEST(images_that_do_not_fit_are_refused_with_their_sizes) {
     const struct settings *s = USE("paper-2d", "crop=48x48", "work=0x0");
     struct drawn drawn = draw_room(s);
-    struct grid low = {2, {1, 47, 100}}, volume = {3, {48, 48, 48}}, fits = {2, {1, 48, 48}},
-                huge = {2, {1, 48, 1 << 21}}, empty = {2, {1, 0, 48}}, vast = {2, {1, 1 << 20, 1 << 20}};
+    struct grid low = {2, {1, 47, 100}}, volume = {3, {48, 48, 48}}, fits = {2, {1, 48, 48}}, huge = {2, {1, 48, 1 << 21}},
+                empty = {2, {1, 0, 48}}, vast = {2, {1, 1 << 20, 1 << 20}};
     float *image = constant_pixels(&fits, 1, 1);
     ck_assert_int_eq(sevr_accepts(s, &low, 1), COVER_ERROR_SHAPE);
     ck_assert_ptr_nonnull(strstr(cover_error_text(), "47x100"));
@@ -603,8 +566,7 @@ START_TEST(settings_at_their_extremes_give_finite_pairs) {
     struct drawn drawn = draw_room(s);
     for (uint32_t sample = 0; sample < 4; sample++) {
         ck_assert_ok(sevr_draw(drawn.sevr, &drawn.pair, image, &grid, 1, 0, UINT64_MAX, UINT32_MAX, sample));
-        for (int64_t i = 0; i < drawn.values; i++)
-            ck_assert(isfinite(drawn.pair.moving[i]) && isfinite(drawn.pair.fixed[i]));
+        for (int64_t i = 0; i < drawn.values; i++) ck_assert(isfinite(drawn.pair.moving[i]) && isfinite(drawn.pair.fixed[i]));
         for (int64_t i = 0; i < drawn.pixels * s->network.dims; i++) ck_assert(isfinite(drawn.pair.field[i]));
         ck_assert(isfinite(drawn.pair.zero_loss) && drawn.pair.valid >= 0 && drawn.pair.valid <= drawn.pixels);
     }

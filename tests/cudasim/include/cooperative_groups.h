@@ -21,9 +21,7 @@ inline thread_block this_thread_block() { return thread_block(); }
 
 template <unsigned Size, typename Parent = void> class thread_block_tile {
     static_assert(Size >= 1 && Size <= 32 && (Size & (Size - 1)) == 0, "tiles are powers of two up to a warp");
-    static unsigned mask() {
-        return (unsigned)(((1ull << Size) - 1) << (cudasim_lane() & ~(Size - 1)));
-    }
+    static unsigned mask() { return (unsigned)(((1ull << Size) - 1) << (cudasim_lane() & ~(Size - 1))); }
     static unsigned first() { return cudasim_lane() & ~(Size - 1); }
 
   public:
@@ -65,8 +63,7 @@ template <typename T> struct greater {
 };
 template <unsigned Size, typename Parent, typename T, typename F>
 inline T reduce(const thread_block_tile<Size, Parent> &tile, T value, F join, CUDASIM_SITE) {
-    for (unsigned lanes = Size / 2; lanes; lanes /= 2)
-        value = join(value, tile.shfl_xor(value, (int)lanes, file, line));
+    for (unsigned lanes = Size / 2; lanes; lanes /= 2) value = join(value, tile.shfl_xor(value, (int)lanes, file, line));
     return value;
 }
 

@@ -10,8 +10,7 @@ struct __nv_bfloat16_raw {
 };
 inline unsigned short cudasim_to_bf16(float value) {
     unsigned bits = cudasim_bits<unsigned>(value);
-    if ((bits & 0x7fffffffu) > 0x7f800000u)
-        return 0x7fff;
+    if ((bits & 0x7fffffffu) > 0x7f800000u) return 0x7fff;
     return (unsigned short)((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16);
 }
 inline float cudasim_from_bf16(unsigned short half) { return cudasim_bits<float>((unsigned)half << 16); }

@@ -76,7 +76,8 @@ CUDASIM_API int cudasim_enqueue(const char *name, dim3 grid, dim3 block, size_t 
                                 void (*release)(void *closure));
 }
 #define CUDASIM_SITE const char *file = __builtin_FILE(), int line = __builtin_LINE()
-#define CUDASIM_HERE cudasim_site{file, line}
+#define CUDASIM_HERE                                                                                                               \
+    cudasim_site { file, line }
 
 inline void __syncthreads(CUDASIM_SITE) { cudasim_block_barrier(CUDASIM_BARRIER, 0, CUDASIM_HERE); }
 inline int __syncthreads_count(int predicate, CUDASIM_SITE) {
@@ -120,8 +121,7 @@ inline void __threadfence_block() {}
 inline void __trap(CUDASIM_SITE) { cudasim_trap("__trap()", CUDASIM_HERE); }
 
 /* ---- atomics: the threads of a device run on one thread of the host */
-template <typename T, typename F>
-__attribute__((no_sanitize("thread"), noinline)) T cudasim_update(T *address, T operand, F next) {
+template <typename T, typename F> __attribute__((no_sanitize("thread"), noinline)) T cudasim_update(T *address, T operand, F next) {
     cudasim_atomic(address, sizeof(T));
     T old = *address;
     *address = next(old, operand);
@@ -136,7 +136,7 @@ __attribute__((no_sanitize("thread"), noinline)) T cudasim_update(T *address, T 
     CUDASIM_ATOMIC(atomicExch, T, b)                                                                                               \
     CUDASIM_ATOMIC(atomicMin, T, b < a ? b : a)                                                                                    \
     CUDASIM_ATOMIC(atomicMax, T, b > a ? b : a)                                                                                    \
-    CUDASIM_ATOMIC(atomicAnd, T, a & b)                                                                                            \
+    CUDASIM_ATOMIC(atomicAnd, T, a &b)                                                                                             \
     CUDASIM_ATOMIC(atomicOr, T, a | b)                                                                                             \
     CUDASIM_ATOMIC(atomicXor, T, a ^ b)                                                                                            \
     inline T atomicCAS(T *address, T compare, T value) {                                                                           \
@@ -209,7 +209,9 @@ inline int __float2int_rd(float a) { return (int)floorf(a); }
 inline int __float2int_rz(float a) { return (int)a; }
 inline float __int2float_rn(int a) { return (float)a; }
 inline float __uint2float_rn(unsigned a) { return (float)a; }
-inline double __hiloint2double(int hi, int lo) { return cudasim_bits<double>((long long)((unsigned long long)(unsigned)hi << 32 | (unsigned)lo)); }
+inline double __hiloint2double(int hi, int lo) {
+    return cudasim_bits<double>((long long)((unsigned long long)(unsigned)hi << 32 | (unsigned)lo));
+}
 inline long long __double2ll_rn(double a) { return llrint(a); }
 inline long long __float2ll_rn(float a) { return llrintf(a); }
 inline float __double2float_rn(double a) { return (float)a; }
@@ -221,14 +223,12 @@ template <typename A, typename B> using cudasim_common = typename std::common_ty
 template <typename A, typename B> constexpr cudasim_common<A, B> min(A a, B b) {
     if constexpr (std::is_floating_point<cudasim_common<A, B>>::value)
         return a != a ? b : (cudasim_common<A, B>)b < (cudasim_common<A, B>)a ? b : a;
-    else
-        return (cudasim_common<A, B>)b < (cudasim_common<A, B>)a ? (cudasim_common<A, B>)b : (cudasim_common<A, B>)a;
+    else return (cudasim_common<A, B>)b < (cudasim_common<A, B>)a ? (cudasim_common<A, B>)b : (cudasim_common<A, B>)a;
 }
 template <typename A, typename B> constexpr cudasim_common<A, B> max(A a, B b) {
     if constexpr (std::is_floating_point<cudasim_common<A, B>>::value)
         return a != a ? b : (cudasim_common<A, B>)b > (cudasim_common<A, B>)a ? b : a;
-    else
-        return (cudasim_common<A, B>)b > (cudasim_common<A, B>)a ? (cudasim_common<A, B>)b : (cudasim_common<A, B>)a;
+    else return (cudasim_common<A, B>)b > (cudasim_common<A, B>)a ? (cudasim_common<A, B>)b : (cudasim_common<A, B>)a;
 }
 using std::isfinite;
 using std::isinf;

@@ -3,18 +3,38 @@
 #define CUDASIM_VECTOR_TYPES_H
 
 #define CUDASIM_VECTORS(T, name, align2, align4)                                                                                   \
-    struct name##1 { T x; };                                                                                                       \
-    struct __attribute__((aligned(align2))) name##2 { T x, y; };                                                                   \
-    struct name##3 { T x, y, z; };                                                                                                 \
-    struct __attribute__((aligned(align4))) name##4 { T x, y, z, w; };                                                             \
+    struct name##1 {                                                                                                               \
+        T x;                                                                                                                       \
+    };                                                                                                                             \
+    struct __attribute__((aligned(align2))) name##2 {                                                                              \
+        T x, y;                                                                                                                    \
+    };                                                                                                                             \
+    struct name##3 {                                                                                                               \
+        T x, y, z;                                                                                                                 \
+    };                                                                                                                             \
+    struct __attribute__((aligned(align4))) name##4 {                                                                              \
+        T x, y, z, w;                                                                                                              \
+    };                                                                                                                             \
     typedef struct name##1 name##1;                                                                                                \
     typedef struct name##2 name##2;                                                                                                \
     typedef struct name##3 name##3;                                                                                                \
     typedef struct name##4 name##4;                                                                                                \
-    static inline __attribute__((unused)) name##1 make_##name##1(T x) { name##1 v = {x}; return v; }                               \
-    static inline __attribute__((unused)) name##2 make_##name##2(T x, T y) { name##2 v = {x, y}; return v; }                       \
-    static inline __attribute__((unused)) name##3 make_##name##3(T x, T y, T z) { name##3 v = {x, y, z}; return v; }               \
-    static inline __attribute__((unused)) name##4 make_##name##4(T x, T y, T z, T w) { name##4 v = {x, y, z, w}; return v; }
+    static inline __attribute__((unused)) name##1 make_##name##1(T x) {                                                            \
+        name##1 v = {x};                                                                                                           \
+        return v;                                                                                                                  \
+    }                                                                                                                              \
+    static inline __attribute__((unused)) name##2 make_##name##2(T x, T y) {                                                       \
+        name##2 v = {x, y};                                                                                                        \
+        return v;                                                                                                                  \
+    }                                                                                                                              \
+    static inline __attribute__((unused)) name##3 make_##name##3(T x, T y, T z) {                                                  \
+        name##3 v = {x, y, z};                                                                                                     \
+        return v;                                                                                                                  \
+    }                                                                                                                              \
+    static inline __attribute__((unused)) name##4 make_##name##4(T x, T y, T z, T w) {                                             \
+        name##4 v = {x, y, z, w};                                                                                                  \
+        return v;                                                                                                                  \
+    }
 CUDASIM_VECTORS(signed char, char, 2, 4)
 CUDASIM_VECTORS(unsigned char, uchar, 2, 4)
 CUDASIM_VECTORS(short, short, 4, 8)

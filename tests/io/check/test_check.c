@@ -9,8 +9,7 @@ static json_t *check(const char *path) {
     json_error_t error;
     json_t *report = json_loads(text, 0, &error);
     ck_assert_msg(report != NULL, "%s: %s", error.text, text);
-    ck_assert_int_eq(json_is_true(json_object_get(report, "ok")),
-                     json_array_size(json_object_get(report, "errors")) == 0);
+    ck_assert_int_eq(json_is_true(json_object_get(report, "ok")), json_array_size(json_object_get(report, "errors")) == 0);
     cover_text_release(context, text);
     return report;
 }
@@ -31,79 +30,75 @@ static void make_dataset(void) {
     ck_assert_ok(pack(at("in"), at("data.h5"), NULL, NULL));
 }
 
-START_TEST(a_sound_dataset_is_ok)
-    {
-        make_dataset();
-        json_t *report = check(at("data.h5"));
-        ck_assert(json_is_true(json_object_get(report, "ok")));
-        ck_assert_str_eq(json_string_value(json_object_get(report, "kind")), "dataset");
-        ck_assert_int_eq(number(report, "samples"), 5);
-        json_decref(report);
-    }
+START_TEST(a_sound_dataset_is_ok) {
+    make_dataset();
+    json_t *report = check(at("data.h5"));
+    ck_assert(json_is_true(json_object_get(report, "ok")));
+    ck_assert_str_eq(json_string_value(json_object_get(report, "kind")), "dataset");
+    ck_assert_int_eq(number(report, "samples"), 5);
+    json_decref(report);
+}
 END_TEST
 
-START_TEST(every_damaged_byte_of_a_dataset_is_found)
-    {
-        make_dataset();
-        uint8_t *bytes;
-        size_t count;
-        ck_assert_ok(file_read(context, at("data.h5"), 0, &bytes, &count));
-        int descriptor = open(at("data.h5"), O_WRONLY);
-        for (size_t byte = 8; byte < count; byte += 5) { /* without the magic it is no dataset at all */
-            ck_assert_int_eq(pwrite(descriptor, &(uint8_t){bytes[byte] ^ 0x10}, 1, (off_t)byte), 1);
-            ck_assert_msg(*first_finding(at("data.h5")), "byte %zu was damaged and not found", byte);
-            ck_assert_int_eq(pwrite(descriptor, &bytes[byte], 1, (off_t)byte), 1);
-        }
-        ck_assert_str_eq(first_finding(at("data.h5")), "");
-        for (size_t keep = count - 1; keep > 24; keep -= keep > 125 ? 101 : 1) {
-            ck_assert_int_eq(ftruncate(descriptor, (off_t)keep), 0);
-            ck_assert(*first_finding(at("data.h5")));
-        }
-        close(descriptor);
-        memory_free(context, bytes);
+START_TEST(every_damaged_byte_of_a_dataset_is_found) {
+    make_dataset();
+    uint8_t *bytes;
+    size_t count;
+    ck_assert_ok(file_read(context, at("data.h5"), 0, &bytes, &count));
+    int descriptor = open(at("data.h5"), O_WRONLY);
+    for (size_t byte = 8; byte < count; byte += 5) { /* without the magic it is no dataset at all */
+        ck_assert_int_eq(pwrite(descriptor, &(uint8_t){bytes[byte] ^ 0x10}, 1, (off_t)byte), 1);
+        ck_assert_msg(*first_finding(at("data.h5")), "byte %zu was damaged and not found", byte);
+        ck_assert_int_eq(pwrite(descriptor, &bytes[byte], 1, (off_t)byte), 1);
     }
+    ck_assert_str_eq(first_finding(at("data.h5")), "");
+    for (size_t keep = count - 1; keep > 24; keep -= keep > 125 ? 101 : 1) {
+        ck_assert_int_eq(ftruncate(descriptor, (off_t)keep), 0);
+        ck_assert(*first_finding(at("data.h5")));
+    }
+    close(descriptor);
+    memory_free(context, bytes);
+}
 END_TEST
 
-START_TEST(a_run_folder_is_checked_file_by_file)
-    {
-        static const char header[] = "{\"w\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}     ";
-        uint8_t file[8 + sizeof header - 1 + 8] = {sizeof header - 1};
-        float values[2] = {1, 2};
-        memcpy(file + 8, header, sizeof header - 1);
-        memcpy(file + 8 + sizeof header - 1, values, 8);
-        write_text(at("run/config.json"), "{\"dims\": 2}");
-        ck_assert_ptr_nonnull(strstr(first_finding(at("run")), "neither a checkpoint nor weights.safetensors"));
-        write_bytes(at("run/weights.safetensors"), file, sizeof file);
-        write_text(at("run/log.jsonl"), "{\"step\": 1}\n{\"step\": 2}\n{\"ste");
-        ck_assert_str_eq(first_finding(at("run")), "");
-        ck_assert_str_eq(first_finding(at("run/weights.safetensors")), "");
-        write_text(at("run/log.jsonl"), "{\"step\": 1}\n{\"step\n");
-        ck_assert_ptr_nonnull(strstr(first_finding(at("run")), "log.jsonl: line 2"));
-        unlink(at("run/log.jsonl"));
-        values[1] = -1.0f / 0.0f;
-        memcpy(file + 8 + sizeof header - 1, values, 8);
-        write_bytes(at("run/weights.safetensors"), file, sizeof file);
-        ck_assert_ptr_nonnull(strstr(first_finding(at("run")), "tensor w: 1 of 2 values are NaN or infinite"));
-        write_bytes(at("run/weights.safetensors"), file, sizeof file - 3);
-        ck_assert(*first_finding(at("run")));
-        unlink(at("run/weights.safetensors"));
-        write_text(at("run/checkpoint.h5"), "");
-        ck_assert(*first_finding(at("run")));
-        write_text(at("run/config.json"), "{");
-        ck_assert_ptr_nonnull(strstr(first_finding(at("run")), "checkpoint.h5"));
-    }
+START_TEST(a_run_folder_is_checked_file_by_file) {
+    static const char header[] = "{\"w\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}     ";
+    uint8_t file[8 + sizeof header - 1 + 8] = {sizeof header - 1};
+    float values[2] = {1, 2};
+    memcpy(file + 8, header, sizeof header - 1);
+    memcpy(file + 8 + sizeof header - 1, values, 8);
+    write_text(at("run/config.json"), "{\"dims\": 2}");
+    ck_assert_ptr_nonnull(strstr(first_finding(at("run")), "neither a checkpoint nor weights.safetensors"));
+    write_bytes(at("run/weights.safetensors"), file, sizeof file);
+    write_text(at("run/log.jsonl"), "{\"step\": 1}\n{\"step\": 2}\n{\"ste");
+    ck_assert_str_eq(first_finding(at("run")), "");
+    ck_assert_str_eq(first_finding(at("run/weights.safetensors")), "");
+    write_text(at("run/log.jsonl"), "{\"step\": 1}\n{\"step\n");
+    ck_assert_ptr_nonnull(strstr(first_finding(at("run")), "log.jsonl: line 2"));
+    unlink(at("run/log.jsonl"));
+    values[1] = -1.0f / 0.0f;
+    memcpy(file + 8 + sizeof header - 1, values, 8);
+    write_bytes(at("run/weights.safetensors"), file, sizeof file);
+    ck_assert_ptr_nonnull(strstr(first_finding(at("run")), "tensor w: 1 of 2 values are NaN or infinite"));
+    write_bytes(at("run/weights.safetensors"), file, sizeof file - 3);
+    ck_assert(*first_finding(at("run")));
+    unlink(at("run/weights.safetensors"));
+    write_text(at("run/checkpoint.h5"), "");
+    ck_assert(*first_finding(at("run")));
+    write_text(at("run/config.json"), "{");
+    ck_assert_ptr_nonnull(strstr(first_finding(at("run")), "checkpoint.h5"));
+}
 END_TEST
 
-START_TEST(other_files_are_said_to_be_none)
-    {
-        char *report = NULL;
-        write_text(at("x.h5"), "");
-        ck_assert_ptr_nonnull(strstr(first_finding(at("x.h5")), "neither a dataset"));
-        ck_assert_ptr_nonnull(strstr(first_finding(folder), "neither a dataset"));
-        ck_assert_fails(cover_file_check(&report, context, at("none.h5")), COVER_ERROR_IO, "no such file");
-        ck_assert_int_eq(cover_file_check(&report, context, NULL), COVER_ERROR_ARGUMENT);
-        ck_assert_ptr_null(report);
-    }
+START_TEST(other_files_are_said_to_be_none) {
+    char *report = NULL;
+    write_text(at("x.h5"), "");
+    ck_assert_ptr_nonnull(strstr(first_finding(at("x.h5")), "neither a dataset"));
+    ck_assert_ptr_nonnull(strstr(first_finding(folder), "neither a dataset"));
+    ck_assert_fails(cover_file_check(&report, context, at("none.h5")), COVER_ERROR_IO, "no such file");
+    ck_assert_int_eq(cover_file_check(&report, context, NULL), COVER_ERROR_ARGUMENT);
+    ck_assert_ptr_null(report);
+}
 END_TEST
 
 int main(void) {

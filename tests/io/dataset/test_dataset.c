@@ -28,8 +28,8 @@ static void teardown(void) {
 }
 
 /* Compare a tensor of logical order with values in memory order. */
-static void same_values(const cover_tensor *tensor, const struct synthetic *s, const struct dataset_row *row,
-                        const void *expected, bool label) {
+static void same_values(const cover_tensor *tensor, const struct synthetic *s, const struct dataset_row *row, const void *expected,
+                        bool label) {
     const int first = !label, channels = label ? 1 : s->channels;
     const int64_t *shape = cover_tensor_shape(tensor), *strides = cover_tensor_strides(tensor);
     const size_t element = cover_dtype_bytes(cover_tensor_dtype(tensor));
@@ -91,57 +91,52 @@ static const struct synthetic kinds[] = {
     {.samples = 600, .dims = 3, .channels = 2, .sizes = 3, .mixed = true},
 };
 
-START_TEST(every_dtype_and_dimension_survives_the_round_trip)
-    {
-        struct synthetic s = kinds[_i];
-        cover_dataset *dataset;
-        cover_dataset_info info = COVER_DATASET_INFO_INIT;
-        s.context = context;
-        ck_assert_ok(synthetic_write(&s, path));
-        ck_assert_ok(cover_dataset_open(&dataset, context, path));
-        ck_assert_ok(cover_dataset_get_info(&info, dataset));
-        ck_assert(info.samples == s.samples && info.dims == s.dims && info.channels == s.channels && info.classes == 4);
-        ck_assert_int_eq(info.has_labels, s.labels);
-        ck_assert(info.min_size[2] == 7 && info.max_size[2] == 7 && info.min_size[1] == 5);
-        ck_assert_int_eq(info.max_size[1], 4 + s.sizes);
-        ck_assert_uint_eq(strlen(info.hash), 64);
-        for (int64_t i = 0; i < s.samples; i++) same_sample(dataset, &s, i);
-        cover_sample_info sample = COVER_SAMPLE_INFO_INIT;
-        ck_assert_int_eq(cover_dataset_sample(&sample, dataset, -1), COVER_ERROR_ARGUMENT);
-        ck_assert_int_eq(cover_dataset_sample(&sample, dataset, s.samples), COVER_ERROR_ARGUMENT);
-        cover_dataset_destroy(dataset);
-    }
+START_TEST(every_dtype_and_dimension_survives_the_round_trip) {
+    struct synthetic s = kinds[_i];
+    cover_dataset *dataset;
+    cover_dataset_info info = COVER_DATASET_INFO_INIT;
+    s.context = context;
+    ck_assert_ok(synthetic_write(&s, path));
+    ck_assert_ok(cover_dataset_open(&dataset, context, path));
+    ck_assert_ok(cover_dataset_get_info(&info, dataset));
+    ck_assert(info.samples == s.samples && info.dims == s.dims && info.channels == s.channels && info.classes == 4);
+    ck_assert_int_eq(info.has_labels, s.labels);
+    ck_assert(info.min_size[2] == 7 && info.max_size[2] == 7 && info.min_size[1] == 5);
+    ck_assert_int_eq(info.max_size[1], 4 + s.sizes);
+    ck_assert_uint_eq(strlen(info.hash), 64);
+    for (int64_t i = 0; i < s.samples; i++) same_sample(dataset, &s, i);
+    cover_sample_info sample = COVER_SAMPLE_INFO_INIT;
+    ck_assert_int_eq(cover_dataset_sample(&sample, dataset, -1), COVER_ERROR_ARGUMENT);
+    ck_assert_int_eq(cover_dataset_sample(&sample, dataset, s.samples), COVER_ERROR_ARGUMENT);
+    cover_dataset_destroy(dataset);
+}
 END_TEST
 
-START_TEST(floats_for_training_are_the_packed_values)
-    {
-        struct synthetic s = kinds[3];
-        cover_dataset *dataset;
-        s.context = context;
-        ck_assert_ok(synthetic_write(&s, path));
-        ck_assert_ok(cover_dataset_open(&dataset, context, path));
-        for (int64_t i = 0; i < s.samples; i++) {
-            uint8_t expected[1 << 14];
-            struct dataset_row row;
-            struct grid grid;
-            float *pixels;
-            int integer_max;
-            synthetic_row(&s, i, &row);
-            synthetic_values(&s, &row, i, false, expected);
-            ck_assert_ok(dataset_read_f32(dataset, i, &pixels, &grid, &integer_max));
-            ck_assert_int_eq(integer_max, row.dtype == 0 ? 255 : row.dtype == 1 ? 65535 : 0);
-            ck_assert(grid.ndim == 3 && grid.size[0] == row.size[0] && grid.size[1] == row.size[1] &&
-                      grid.size[2] == 7);
-            for (int64_t k = 0; k < grid_pixels(&grid); k++) {
-                float value = row.dtype == 0   ? expected[k]
-                              : row.dtype == 1 ? ((uint16_t *)expected)[k]
-                                               : ((float *)expected)[k];
-                ck_assert(pixels[k] == value);
-            }
-            memory_free(context, pixels);
+START_TEST(floats_for_training_are_the_packed_values) {
+    struct synthetic s = kinds[3];
+    cover_dataset *dataset;
+    s.context = context;
+    ck_assert_ok(synthetic_write(&s, path));
+    ck_assert_ok(cover_dataset_open(&dataset, context, path));
+    for (int64_t i = 0; i < s.samples; i++) {
+        uint8_t expected[1 << 14];
+        struct dataset_row row;
+        struct grid grid;
+        float *pixels;
+        int integer_max;
+        synthetic_row(&s, i, &row);
+        synthetic_values(&s, &row, i, false, expected);
+        ck_assert_ok(dataset_read_f32(dataset, i, &pixels, &grid, &integer_max));
+        ck_assert_int_eq(integer_max, row.dtype == 0 ? 255 : row.dtype == 1 ? 65535 : 0);
+        ck_assert(grid.ndim == 3 && grid.size[0] == row.size[0] && grid.size[1] == row.size[1] && grid.size[2] == 7);
+        for (int64_t k = 0; k < grid_pixels(&grid); k++) {
+            float value = row.dtype == 0 ? expected[k] : row.dtype == 1 ? ((uint16_t *)expected)[k] : ((float *)expected)[k];
+            ck_assert(pixels[k] == value);
         }
-        cover_dataset_destroy(dataset);
+        memory_free(context, pixels);
     }
+    cover_dataset_destroy(dataset);
+}
 END_TEST
 
 struct shared {
@@ -171,72 +166,67 @@ START_TEST(names_of_samples_live_as_long_as_the_dataset) {
 }
 END_TEST
 
-START_TEST(several_threads_read_at_once)
-    {
-        struct synthetic s = kinds[4];
-        cover_dataset *dataset;
-        s.context = context;
-        ck_assert_ok(synthetic_write(&s, path));
-        ck_assert_ok(cover_dataset_open(&dataset, context, path));
-        struct pool *pool;
-        ck_assert_ok(context_pool(context, &pool));
-        pool_each(pool, s.samples, read_on_a_worker, &(struct shared){dataset, &s});
-        cover_dataset_destroy(dataset);
-    }
+START_TEST(several_threads_read_at_once) {
+    struct synthetic s = kinds[4];
+    cover_dataset *dataset;
+    s.context = context;
+    ck_assert_ok(synthetic_write(&s, path));
+    ck_assert_ok(cover_dataset_open(&dataset, context, path));
+    struct pool *pool;
+    ck_assert_ok(context_pool(context, &pool));
+    pool_each(pool, s.samples, read_on_a_worker, &(struct shared){dataset, &s});
+    cover_dataset_destroy(dataset);
+}
 END_TEST
 
-START_TEST(equal_samples_give_equal_bytes_and_hashes)
-    {
-        struct synthetic s = kinds[2];
-        uint8_t *first, *second;
-        size_t bytes, more;
-        s.context = context;
-        ck_assert_ok(synthetic_write(&s, path));
-        ck_assert_ok(file_read(context, path, 0, &first, &bytes));
-        sleep(1); /* times in the file would differ now */
-        ck_assert_ok(synthetic_write(&s, path));
-        ck_assert_ok(file_read(context, path, 0, &second, &more));
-        ck_assert_uint_eq(bytes, more);
-        ck_assert_mem_eq(first, second, bytes);
-        memory_free(context, first);
-        memory_free(context, second);
-    }
+START_TEST(equal_samples_give_equal_bytes_and_hashes) {
+    struct synthetic s = kinds[2];
+    uint8_t *first, *second;
+    size_t bytes, more;
+    s.context = context;
+    ck_assert_ok(synthetic_write(&s, path));
+    ck_assert_ok(file_read(context, path, 0, &first, &bytes));
+    sleep(1); /* times in the file would differ now */
+    ck_assert_ok(synthetic_write(&s, path));
+    ck_assert_ok(file_read(context, path, 0, &second, &more));
+    ck_assert_uint_eq(bytes, more);
+    ck_assert_mem_eq(first, second, bytes);
+    memory_free(context, first);
+    memory_free(context, second);
+}
 END_TEST
 
-START_TEST(libhdf5_sees_an_array_for_each_size_and_dtype)
-    {
-        struct synthetic s = kinds[2];
-        s.context = context;
-        ck_assert_ok(synthetic_write(&s, path));
-        hid_t file = H5Fopen(path, H5F_ACC_RDONLY, H5P_DEFAULT);
-        ck_assert_int_ge(file, 0);
-        cover_dataset *dataset;
-        ck_assert_ok(cover_dataset_open(&dataset, context, path));
-        for (int64_t i = 0; i < s.samples; i++) {
-            struct dataset_row row;
-            char kind[DATASET_KIND_TEXT], name[96];
-            uint8_t values[1 << 14], expected[1 << 14];
-            uint64_t bytes;
-            ck_assert_ok(dataset_row(dataset, i, &row));
-            dataset_image_bytes(&row, s.channels, &bytes);
-            dataset_kind(kind, row.dtype, s.dims, row.size);
-            snprintf(name, sizeof name, "images/%s", kind);
-            hid_t array = H5Dopen2(file, name, H5P_DEFAULT), space = H5Dget_space(array);
-            const hsize_t begin[4] = {row.image_row}, count[4] = {1, row.size[1], row.size[2], 3};
-            hid_t memory = H5Screate_simple(4, count, NULL);
-            ck_assert_int_ge(H5Sselect_hyperslab(space, H5S_SELECT_SET, begin, NULL, count, NULL), 0);
-            ck_assert_int_ge(
-                H5Dread(array, hdf5_type((cover_dtype)dataset_dtype(row.dtype)), memory, space, H5P_DEFAULT, values),
-                0);
-            synthetic_values(&s, &row, i, false, expected);
-            ck_assert_mem_eq(values, expected, bytes);
-            H5Sclose(memory);
-            H5Sclose(space);
-            H5Dclose(array);
-        }
-        cover_dataset_destroy(dataset);
-        H5Fclose(file);
+START_TEST(libhdf5_sees_an_array_for_each_size_and_dtype) {
+    struct synthetic s = kinds[2];
+    s.context = context;
+    ck_assert_ok(synthetic_write(&s, path));
+    hid_t file = H5Fopen(path, H5F_ACC_RDONLY, H5P_DEFAULT);
+    ck_assert_int_ge(file, 0);
+    cover_dataset *dataset;
+    ck_assert_ok(cover_dataset_open(&dataset, context, path));
+    for (int64_t i = 0; i < s.samples; i++) {
+        struct dataset_row row;
+        char kind[DATASET_KIND_TEXT], name[96];
+        uint8_t values[1 << 14], expected[1 << 14];
+        uint64_t bytes;
+        ck_assert_ok(dataset_row(dataset, i, &row));
+        dataset_image_bytes(&row, s.channels, &bytes);
+        dataset_kind(kind, row.dtype, s.dims, row.size);
+        snprintf(name, sizeof name, "images/%s", kind);
+        hid_t array = H5Dopen2(file, name, H5P_DEFAULT), space = H5Dget_space(array);
+        const hsize_t begin[4] = {row.image_row}, count[4] = {1, row.size[1], row.size[2], 3};
+        hid_t memory = H5Screate_simple(4, count, NULL);
+        ck_assert_int_ge(H5Sselect_hyperslab(space, H5S_SELECT_SET, begin, NULL, count, NULL), 0);
+        ck_assert_int_ge(H5Dread(array, hdf5_type((cover_dtype)dataset_dtype(row.dtype)), memory, space, H5P_DEFAULT, values), 0);
+        synthetic_values(&s, &row, i, false, expected);
+        ck_assert_mem_eq(values, expected, bytes);
+        H5Sclose(memory);
+        H5Sclose(space);
+        H5Dclose(array);
     }
+    cover_dataset_destroy(dataset);
+    H5Fclose(file);
+}
 END_TEST
 
 /* Open and read all of it; COVER_OK only when everything was well. */
@@ -266,47 +256,45 @@ static void write_bytes(const void *bytes, size_t count) {
     fclose(stream);
 }
 
-START_TEST(a_truncated_file_is_an_error_at_every_length)
-    {
-        struct synthetic s = {.samples = 9, .dims = 2, .channels = 1, .sizes = 2, .labels = true, .mixed = true};
-        s.context = context;
-        ck_assert_ok(synthetic_write(&s, path));
-        struct stat about;
-        ck_assert_int_eq(stat(path, &about), 0);
-        for (off_t keep = about.st_size - 1; keep >= 0; keep -= keep < 600 || keep > about.st_size - 600 ? 1 : 13) {
-            ck_assert_int_eq(truncate(path, keep), 0);
-            ck_assert_int_eq(read_all(), COVER_ERROR_FORMAT);
-            ck_assert_ptr_nonnull(strstr(cover_error_text(), path));
-        }
+START_TEST(a_truncated_file_is_an_error_at_every_length) {
+    struct synthetic s = {.samples = 9, .dims = 2, .channels = 1, .sizes = 2, .labels = true, .mixed = true};
+    s.context = context;
+    ck_assert_ok(synthetic_write(&s, path));
+    struct stat about;
+    ck_assert_int_eq(stat(path, &about), 0);
+    for (off_t keep = about.st_size - 1; keep >= 0; keep -= keep < 600 || keep > about.st_size - 600 ? 1 : 13) {
+        ck_assert_int_eq(truncate(path, keep), 0);
+        ck_assert_int_eq(read_all(), COVER_ERROR_FORMAT);
+        ck_assert_ptr_nonnull(strstr(cover_error_text(), path));
     }
+}
 END_TEST
 
-START_TEST(a_flipped_byte_is_noticed_or_harmless)
-    {
-        struct synthetic s = {.samples = 9, .dims = 2, .channels = 1, .sizes = 2, .labels = true, .mixed = true};
-        uint8_t *bytes;
-        size_t count, noticed = 0;
-        s.context = context;
-        ck_assert_ok(synthetic_write(&s, path));
-        ck_assert_ok(file_read(context, path, 0, &bytes, &count));
-        int descriptor = open(path, O_WRONLY);
-        for (size_t at = 0; at < count; at += at < 600 ? 2 : 7) {
-            ck_assert_int_eq(pwrite(descriptor, &(uint8_t){bytes[at] ^ 0x24}, 1, (off_t)at), 1);
-            cover_status status = read_all();
-            ck_assert(status == COVER_OK || status == COVER_ERROR_FORMAT || status == COVER_ERROR_UNSUPPORTED);
-            noticed += status != COVER_OK;
-            if (status == COVER_OK) { /* then it was in HDF5's own structures, and our values are untouched */
-                cover_dataset *dataset;
-                ck_assert_ok(cover_dataset_open(&dataset, context, path));
-                for (int64_t i = 0; i < s.samples; i++) same_sample(dataset, &s, i);
-                cover_dataset_destroy(dataset);
-            }
-            ck_assert_int_eq(pwrite(descriptor, &bytes[at], 1, (off_t)at), 1);
+START_TEST(a_flipped_byte_is_noticed_or_harmless) {
+    struct synthetic s = {.samples = 9, .dims = 2, .channels = 1, .sizes = 2, .labels = true, .mixed = true};
+    uint8_t *bytes;
+    size_t count, noticed = 0;
+    s.context = context;
+    ck_assert_ok(synthetic_write(&s, path));
+    ck_assert_ok(file_read(context, path, 0, &bytes, &count));
+    int descriptor = open(path, O_WRONLY);
+    for (size_t at = 0; at < count; at += at < 600 ? 2 : 7) {
+        ck_assert_int_eq(pwrite(descriptor, &(uint8_t){bytes[at] ^ 0x24}, 1, (off_t)at), 1);
+        cover_status status = read_all();
+        ck_assert(status == COVER_OK || status == COVER_ERROR_FORMAT || status == COVER_ERROR_UNSUPPORTED);
+        noticed += status != COVER_OK;
+        if (status == COVER_OK) { /* then it was in HDF5's own structures, and our values are untouched */
+            cover_dataset *dataset;
+            ck_assert_ok(cover_dataset_open(&dataset, context, path));
+            for (int64_t i = 0; i < s.samples; i++) same_sample(dataset, &s, i);
+            cover_dataset_destroy(dataset);
         }
-        close(descriptor);
-        ck_assert_uint_gt(noticed, 300);
-        memory_free(context, bytes);
+        ck_assert_int_eq(pwrite(descriptor, &bytes[at], 1, (off_t)at), 1);
     }
+    close(descriptor);
+    ck_assert_uint_gt(noticed, 300);
+    memory_free(context, bytes);
+}
 END_TEST
 
 /* A file whose seal and hashes are right, but whose row lies: as an attacker or a broken writer would make it. */
@@ -346,78 +334,73 @@ static void lie_class(struct dataset_row *row) { row->class_index = -2; }
 static void lie_class_unknown(struct dataset_row *row) { row->class_index = 4; }
 static void (*const lies[])(struct dataset_row *) = {
     lie_huge,     lie_zero, lie_overflow,   lie_dtype,   lie_offset, lie_bytes,    lie_shorter, lie_longer, lie_wider,
-    lie_narrower, lie_name, lie_name_bytes, lie_patient, lie_label,  lie_no_label, lie_split,   lie_class,
-    lie_class_unknown};
+    lie_narrower, lie_name, lie_name_bytes, lie_patient, lie_label,  lie_no_label, lie_split,   lie_class,  lie_class_unknown};
 
-START_TEST(a_lying_row_is_refused_before_memory_is_asked_for)
-    {
-        struct synthetic s = {.samples = 2, .dims = 2, .channels = 1, .sizes = 1};
-        uint8_t *bytes;
-        size_t count;
-        s.context = context;
-        ck_assert_ok(synthetic_write(&s, path));
-        ck_assert_ok(file_read(context, path, 0, &bytes, &count));
-        forge(bytes, count, lies[_i]);
-        write_bytes(bytes, count);
-        ck_assert_int_eq(read_all(), COVER_ERROR_FORMAT);
-        memory_free(context, bytes);
-    }
+START_TEST(a_lying_row_is_refused_before_memory_is_asked_for) {
+    struct synthetic s = {.samples = 2, .dims = 2, .channels = 1, .sizes = 1};
+    uint8_t *bytes;
+    size_t count;
+    s.context = context;
+    ck_assert_ok(synthetic_write(&s, path));
+    ck_assert_ok(file_read(context, path, 0, &bytes, &count));
+    forge(bytes, count, lies[_i]);
+    write_bytes(bytes, count);
+    ck_assert_int_eq(read_all(), COVER_ERROR_FORMAT);
+    memory_free(context, bytes);
+}
 END_TEST
 
-START_TEST(other_files_are_not_datasets)
-    {
-        write_bytes("", 0);
-        ck_assert_int_eq(read_all(), COVER_ERROR_FORMAT);
-        static char text[4096] = "name,patient\n";
-        write_bytes(text, sizeof text);
-        ck_assert_int_eq(read_all(), COVER_ERROR_FORMAT);
-        unlink(path);
-        ck_assert_int_eq(read_all(), COVER_ERROR_IO);
-        cover_dataset *dataset;
-        ck_assert_int_eq(cover_dataset_open(&dataset, context, folder), COVER_ERROR_IO);
-        ck_assert_int_eq(cover_dataset_open(&dataset, context, NULL), COVER_ERROR_ARGUMENT);
-        ck_assert_int_eq(cover_dataset_open(NULL, context, path), COVER_ERROR_ARGUMENT);
-        cover_dataset_destroy(NULL);
-    }
+START_TEST(other_files_are_not_datasets) {
+    write_bytes("", 0);
+    ck_assert_int_eq(read_all(), COVER_ERROR_FORMAT);
+    static char text[4096] = "name,patient\n";
+    write_bytes(text, sizeof text);
+    ck_assert_int_eq(read_all(), COVER_ERROR_FORMAT);
+    unlink(path);
+    ck_assert_int_eq(read_all(), COVER_ERROR_IO);
+    cover_dataset *dataset;
+    ck_assert_int_eq(cover_dataset_open(&dataset, context, folder), COVER_ERROR_IO);
+    ck_assert_int_eq(cover_dataset_open(&dataset, context, NULL), COVER_ERROR_ARGUMENT);
+    ck_assert_int_eq(cover_dataset_open(NULL, context, path), COVER_ERROR_ARGUMENT);
+    cover_dataset_destroy(NULL);
+}
 END_TEST
 
 /* libhdf5 1.10 crashes at exit when a file could not be flushed: the child that Check runs this in must live. */
-START_TEST(a_disk_that_fills_up_is_an_error_wherever_it_happens)
-    {
-        struct synthetic s = {.samples = 30, .dims = 2, .channels = 1, .sizes = 3, .labels = true, .mixed = true};
-        struct rlimit limit;
-        s.context = context;
-        ck_assert_ok(synthetic_write(&s, path));
-        const off_t whole = lseek(open(path, O_RDONLY), 0, SEEK_END);
-        signal(SIGXFSZ, SIG_IGN);
-        getrlimit(RLIMIT_FSIZE, &limit);
-        for (off_t room = 0; room < whole; room += room < 4096 ? 128 : 1021) {
-            limit.rlim_cur = (rlim_t)room;
-            setrlimit(RLIMIT_FSIZE, &limit);
-            ck_assert_int_eq(synthetic_write(&s, path), COVER_ERROR_IO);
-            ck_assert_ptr_nonnull(strstr(cover_error_text(), "File too large"));
-        }
-        limit.rlim_cur = limit.rlim_max;
+START_TEST(a_disk_that_fills_up_is_an_error_wherever_it_happens) {
+    struct synthetic s = {.samples = 30, .dims = 2, .channels = 1, .sizes = 3, .labels = true, .mixed = true};
+    struct rlimit limit;
+    s.context = context;
+    ck_assert_ok(synthetic_write(&s, path));
+    const off_t whole = lseek(open(path, O_RDONLY), 0, SEEK_END);
+    signal(SIGXFSZ, SIG_IGN);
+    getrlimit(RLIMIT_FSIZE, &limit);
+    for (off_t room = 0; room < whole; room += room < 4096 ? 128 : 1021) {
+        limit.rlim_cur = (rlim_t)room;
         setrlimit(RLIMIT_FSIZE, &limit);
-        ck_assert_ok(synthetic_write(&s, path));
-        ck_assert_ok(read_all());
+        ck_assert_int_eq(synthetic_write(&s, path), COVER_ERROR_IO);
+        ck_assert_ptr_nonnull(strstr(cover_error_text(), "File too large"));
     }
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_FSIZE, &limit);
+    ck_assert_ok(synthetic_write(&s, path));
+    ck_assert_ok(read_all());
+}
 END_TEST
 
-START_TEST(many_samples_open_as_fast_as_few)
-    {
-        struct synthetic s = {.samples = 9000, .dims = 2, .channels = 1, .sizes = 2};
-        cover_dataset *dataset;
-        s.context = context;
-        ck_assert_ok(synthetic_write(&s, path));
-        double begin = seconds_now();
-        ck_assert_ok(cover_dataset_open(&dataset, context, path));
-        const double seconds = seconds_now() - begin;
-        same_sample(dataset, &s, 8999);
-        same_sample(dataset, &s, 4321);
-        cover_dataset_destroy(dataset);
-        ck_assert_msg(seconds < 0.05, "opening took %g s", seconds);
-    }
+START_TEST(many_samples_open_as_fast_as_few) {
+    struct synthetic s = {.samples = 9000, .dims = 2, .channels = 1, .sizes = 2};
+    cover_dataset *dataset;
+    s.context = context;
+    ck_assert_ok(synthetic_write(&s, path));
+    double begin = seconds_now();
+    ck_assert_ok(cover_dataset_open(&dataset, context, path));
+    const double seconds = seconds_now() - begin;
+    same_sample(dataset, &s, 8999);
+    same_sample(dataset, &s, 4321);
+    cover_dataset_destroy(dataset);
+    ck_assert_msg(seconds < 0.05, "opening took %g s", seconds);
+}
 END_TEST
 
 int main(void) {

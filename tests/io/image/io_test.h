@@ -76,9 +76,7 @@ static inline void bytes_put(struct bytes *file, size_t at, const void *from, si
     if (count) memcpy(file->data + at, from, count);
     if (at + count > file->count) file->count = at + count;
 }
-static inline void bytes_add(struct bytes *file, const void *from, size_t count) {
-    bytes_put(file, file->count, from, count);
-}
+static inline void bytes_add(struct bytes *file, const void *from, size_t count) { bytes_put(file, file->count, from, count); }
 static inline void bytes_free(struct bytes *file) {
     free(file->data);
     *file = (struct bytes){0};
@@ -106,8 +104,7 @@ static inline cover_status decode_exactly(struct image *image, const void *data,
     cover_status status = image_decode(image, context, "a/file", copy, count, (uint64_t)1 << 28);
     free(copy);
     if (status != COVER_OK)
-        ck_assert_msg(strncmp(cover_error_text(), "a/file: ", 8) == 0, "the error names no file: %s",
-                      cover_error_text());
+        ck_assert_msg(strncmp(cover_error_text(), "a/file: ", 8) == 0, "the error names no file: %s", cover_error_text());
     return status;
 }
 static inline struct image decoded(const struct bytes *file) {
@@ -142,8 +139,7 @@ static inline void every_shorter_file_is_refused(const struct bytes *file) {
     long before = watched.alive;
     for (size_t count = 0; count < file->count; count++) {
         cover_status status = decode_exactly(&image, file->data, count);
-        ck_assert_msg(status != COVER_OK, "the first %zu of %zu bytes were taken for the whole file", count,
-                      file->count);
+        ck_assert_msg(status != COVER_OK, "the first %zu of %zu bytes were taken for the whole file", count, file->count);
         ck_assert_int_eq(watched.alive, before);
     }
 }
@@ -180,8 +176,8 @@ static inline void every_refused_allocation_is_survived(const struct bytes *file
             ck_assert_msg(call > 1, "the reader takes no memory from the context");
             return;
         }
-        ck_assert_msg(status == COVER_ERROR_MEMORY, "refusing allocation %ld gave %s: %s", call,
-                      cover_status_name(status), cover_error_text());
+        ck_assert_msg(status == COVER_ERROR_MEMORY, "refusing allocation %ld gave %s: %s", call, cover_status_name(status),
+                      cover_error_text());
     }
 }
 
@@ -195,10 +191,10 @@ static inline int run_io_tests(const char *name, const TTest *const tests[], int
     suite_add_tcase(suite, tcase);
     return run_suite(suite);
 }
-#define RUN_IO_TESTS(name, ...)                                                                                        \
-    int main(void) {                                                                                                   \
-        const TTest *const tests[] = {__VA_ARGS__};                                                                    \
-        return run_io_tests(name, tests, (int)(sizeof tests / sizeof *tests));                                         \
+#define RUN_IO_TESTS(name, ...)                                                                                                    \
+    int main(void) {                                                                                                               \
+        const TTest *const tests[] = {__VA_ARGS__};                                                                                \
+        return run_io_tests(name, tests, (int)(sizeof tests / sizeof *tests));                                                     \
     }
 
 #endif

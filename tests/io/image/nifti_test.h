@@ -32,18 +32,12 @@ static inline void put_number(struct bytes *file, size_t at, const void *value, 
 static inline void put_i16(struct bytes *file, size_t at, int value, bool big) {
     put_number(file, at, &(int16_t){(int16_t)value}, 2, big);
 }
-static inline void put_i32(struct bytes *file, size_t at, int value, bool big) {
-    put_number(file, at, &(int32_t){value}, 4, big);
-}
-static inline void put_i64(struct bytes *file, size_t at, int64_t value, bool big) {
-    put_number(file, at, &value, 8, big);
-}
+static inline void put_i32(struct bytes *file, size_t at, int value, bool big) { put_number(file, at, &(int32_t){value}, 4, big); }
+static inline void put_i64(struct bytes *file, size_t at, int64_t value, bool big) { put_number(file, at, &value, 8, big); }
 static inline void put_f32(struct bytes *file, size_t at, double value, bool big) {
     put_number(file, at, &(float){(float)value}, 4, big);
 }
-static inline void put_f64(struct bytes *file, size_t at, double value, bool big) {
-    put_number(file, at, &value, 8, big);
-}
+static inline void put_f64(struct bytes *file, size_t at, double value, bool big) { put_number(file, at, &value, 8, big); }
 
 static inline void nifti1_header(struct bytes *file, const struct nifti_spec *spec) {
     const bool big = spec->big;
@@ -89,13 +83,11 @@ static inline void nifti2_header(struct bytes *file, const struct nifti_spec *sp
 
 static inline struct bytes nifti_file(const struct nifti_spec *spec) {
     struct bytes file = {0};
-    if (spec->version == 1)
-        nifti1_header(&file, spec);
-    else
-        nifti2_header(&file, spec);
+    if (spec->version == 1) nifti1_header(&file, spec);
+    else nifti2_header(&file, spec);
     for (size_t i = 0; i < spec->voxel_count; i++)
-        put_number(&file, file.count, (const uint8_t *)spec->voxels + i * (size_t)spec->bytes_each,
-                   (size_t)spec->bytes_each, spec->big);
+        put_number(&file, file.count, (const uint8_t *)spec->voxels + i * (size_t)spec->bytes_each, (size_t)spec->bytes_each,
+                   spec->big);
     return file;
 }
 

@@ -96,12 +96,10 @@ static void write_page(TIFF *tiff, const struct tiff_spec *spec, const uint8_t *
             for (uint32_t i = 0; i < across; i++, index++) {
                 size_t piece_row = bits < 8 ? row_bytes : piece_width * a_pixel * element;
                 uint8_t *piece = calloc(piece_height, piece_row);
-                uint32_t rows =
-                    spec->height - j * piece_height < piece_height ? spec->height - j * piece_height : piece_height;
+                uint32_t rows = spec->height - j * piece_height < piece_height ? spec->height - j * piece_height : piece_height;
                 for (uint32_t y = 0; y < rows; y++) {
                     const uint8_t *row = pixels + (j * piece_height + y) * row_bytes;
-                    if (bits < 8)
-                        memcpy(piece + y * piece_row, row, row_bytes);
+                    if (bits < 8) memcpy(piece + y * piece_row, row, row_bytes);
                     else
                         for (uint32_t x = 0; x < piece_width && i * piece_width + x < spec->width; x++)
                             memcpy(piece + y * piece_row + x * a_pixel * element,
@@ -118,8 +116,8 @@ static void write_page(TIFF *tiff, const struct tiff_spec *spec, const uint8_t *
 /* Each page begins `page_bytes` behind the one before. */
 static struct bytes tiff_file(const struct tiff_spec *spec, const void *pixels, size_t page_bytes) {
     struct sink sink = {0};
-    TIFF *tiff = TIFFClientOpen("memory", spec->mode ? spec->mode : "w", &sink, sink_read, sink_write, sink_seek,
-                                sink_close, sink_size, NULL, NULL);
+    TIFF *tiff = TIFFClientOpen("memory", spec->mode ? spec->mode : "w", &sink, sink_read, sink_write, sink_seek, sink_close,
+                                sink_size, NULL, NULL);
     ck_assert_ptr_nonnull(tiff);
     for (uint32_t page = 0; page < (spec->pages ? spec->pages : 1); page++) {
         set_tags(tiff, spec);
@@ -143,309 +141,277 @@ __attribute__((constructor)) static void make_noise(void) {
     for (size_t i = 0; i < sizeof noise; i++) noise[i] = (uint8_t)(i * 2654435761u >> 21);
 }
 
-START_TEST(strips_tiles_planes_codecs_and_byte_orders_give_the_same_pixels)
-    {
-        static const int compressions[] = {COMPRESSION_NONE, COMPRESSION_LZW, COMPRESSION_ADOBE_DEFLATE,
-                                           COMPRESSION_PACKBITS};
-        static const char *const modes[] = {"wl", "wb", "w8l", "w8b"};
-        for (int c = 0; c < 4; c++)
-            for (int layout = 0; layout < 3; layout++)
-                for (int samples = 1; samples <= 4; samples++)
-                    for (int bits = 8; bits <= 16; bits += 8)
-                        for (int separate = 0; separate <= (samples > 1); separate++) {
-                            struct tiff_spec spec = {.width = W,
-                                                     .height = H,
-                                                     .samples = samples,
-                                                     .bits = bits,
-                                                     .compression = compressions[c],
-                                                     .separate = separate,
-                                                     .mode = modes[(c + layout + samples) % 4]};
-                            if (layout == 1) spec.rows = 5;
-                            if (layout == 2) spec.tile_width = 16, spec.tile_height = 32;
-                            if (samples % 2 == 0) spec.has_extra = true, spec.extra = EXTRASAMPLE_UNASSALPHA;
-                            struct bytes file = tiff_file(&spec, noise, 0);
-                            struct image image = decoded(&file);
-                            const int channels = samples < 3 ? 1 : 3;
-                            ck_assert_shape(&image, bits == 8 ? COVER_U8 : COVER_U16, 2, channels, 1, H, W);
-                            const size_t element = (size_t)bits / 8;
-                            for (size_t i = 0; i < W * H; i++)
-                                ck_assert_mem_eq((uint8_t *)image.data + i * (size_t)channels * element,
-                                                 noise + i * (size_t)samples * element, (size_t)channels * element);
-                            image_free(&image, context);
-                            bytes_free(&file);
-                        }
-    }
+START_TEST(strips_tiles_planes_codecs_and_byte_orders_give_the_same_pixels) {
+    static const int compressions[] = {COMPRESSION_NONE, COMPRESSION_LZW, COMPRESSION_ADOBE_DEFLATE, COMPRESSION_PACKBITS};
+    static const char *const modes[] = {"wl", "wb", "w8l", "w8b"};
+    for (int c = 0; c < 4; c++)
+        for (int layout = 0; layout < 3; layout++)
+            for (int samples = 1; samples <= 4; samples++)
+                for (int bits = 8; bits <= 16; bits += 8)
+                    for (int separate = 0; separate <= (samples > 1); separate++) {
+                        struct tiff_spec spec = {.width = W,
+                                                 .height = H,
+                                                 .samples = samples,
+                                                 .bits = bits,
+                                                 .compression = compressions[c],
+                                                 .separate = separate,
+                                                 .mode = modes[(c + layout + samples) % 4]};
+                        if (layout == 1) spec.rows = 5;
+                        if (layout == 2) spec.tile_width = 16, spec.tile_height = 32;
+                        if (samples % 2 == 0) spec.has_extra = true, spec.extra = EXTRASAMPLE_UNASSALPHA;
+                        struct bytes file = tiff_file(&spec, noise, 0);
+                        struct image image = decoded(&file);
+                        const int channels = samples < 3 ? 1 : 3;
+                        ck_assert_shape(&image, bits == 8 ? COVER_U8 : COVER_U16, 2, channels, 1, H, W);
+                        const size_t element = (size_t)bits / 8;
+                        for (size_t i = 0; i < W * H; i++)
+                            ck_assert_mem_eq((uint8_t *)image.data + i * (size_t)channels * element,
+                                             noise + i * (size_t)samples * element, (size_t)channels * element);
+                        image_free(&image, context);
+                        bytes_free(&file);
+                    }
+}
 END_TEST
 
-START_TEST(the_number_types_keep_their_values)
-    {
-        static const struct {
-            int format, bits;
-        } types[] = {{SAMPLEFORMAT_INT, 8},     {SAMPLEFORMAT_INT, 16},   {SAMPLEFORMAT_INT, 32},
-                     {SAMPLEFORMAT_INT, 64},    {SAMPLEFORMAT_UINT, 32},  {SAMPLEFORMAT_UINT, 64},
-                     {SAMPLEFORMAT_IEEEFP, 32}, {SAMPLEFORMAT_IEEEFP, 64}};
-        static const double values[6] = {0, 1, 100, -1, -100, 0.5};
-        for (size_t t = 0; t < sizeof types / sizeof *types; t++)
-            for (int big = 0; big < 2; big++) {
-                uint8_t pixels[6 * 8];
-                const bool real = types[t].format == SAMPLEFORMAT_IEEEFP, whole = types[t].format == SAMPLEFORMAT_UINT;
-                const int count = real ? 6 : whole ? 3 : 5;
-                for (int i = 0; i < 6; i++) {
-                    double v = i < count ? values[i] : 0;
-                    switch (real ? -types[t].bits : types[t].bits) {
-                    case 8:
-                        memcpy(pixels + i, &(int8_t){(int8_t)v}, 1);
-                        break;
-                    case 16:
-                        memcpy(pixels + 2 * i, &(int16_t){(int16_t)v}, 2);
-                        break;
-                    case 32:
-                        memcpy(pixels + 4 * i, &(int32_t){(int32_t)v}, 4);
-                        break;
-                    case 64:
-                        memcpy(pixels + 8 * i, &(int64_t){(int64_t)v}, 8);
-                        break;
-                    case -32:
-                        memcpy(pixels + 4 * i, &(float){(float)v}, 4);
-                        break;
-                    default:
-                        memcpy(pixels + 8 * i, &v, 8);
-                    }
+START_TEST(the_number_types_keep_their_values) {
+    static const struct {
+        int format, bits;
+    } types[] = {{SAMPLEFORMAT_INT, 8},   {SAMPLEFORMAT_INT, 16},  {SAMPLEFORMAT_INT, 32},    {SAMPLEFORMAT_INT, 64},
+                 {SAMPLEFORMAT_UINT, 32}, {SAMPLEFORMAT_UINT, 64}, {SAMPLEFORMAT_IEEEFP, 32}, {SAMPLEFORMAT_IEEEFP, 64}};
+    static const double values[6] = {0, 1, 100, -1, -100, 0.5};
+    for (size_t t = 0; t < sizeof types / sizeof *types; t++)
+        for (int big = 0; big < 2; big++) {
+            uint8_t pixels[6 * 8];
+            const bool real = types[t].format == SAMPLEFORMAT_IEEEFP, whole = types[t].format == SAMPLEFORMAT_UINT;
+            const int count = real ? 6 : whole ? 3 : 5;
+            for (int i = 0; i < 6; i++) {
+                double v = i < count ? values[i] : 0;
+                switch (real ? -types[t].bits : types[t].bits) {
+                case 8:
+                    memcpy(pixels + i, &(int8_t){(int8_t)v}, 1);
+                    break;
+                case 16:
+                    memcpy(pixels + 2 * i, &(int16_t){(int16_t)v}, 2);
+                    break;
+                case 32:
+                    memcpy(pixels + 4 * i, &(int32_t){(int32_t)v}, 4);
+                    break;
+                case 64:
+                    memcpy(pixels + 8 * i, &(int64_t){(int64_t)v}, 8);
+                    break;
+                case -32:
+                    memcpy(pixels + 4 * i, &(float){(float)v}, 4);
+                    break;
+                default:
+                    memcpy(pixels + 8 * i, &v, 8);
                 }
-                struct bytes file = tiff_file(&(struct tiff_spec){.width = 3,
-                                                                  .height = 2,
-                                                                  .bits = types[t].bits,
-                                                                  .format = types[t].format,
-                                                                  .mode = big ? "wb" : "wl",
-                                                                  .compression = COMPRESSION_LZW},
-                                              pixels, 0);
-                struct image image = decoded(&file);
-                ck_assert_shape(&image, COVER_F32, 2, 1, 1, 2, 3);
-                for (int i = 0; i < count; i++) ck_assert(((float *)image.data)[i] == (float)values[i]);
-                image_free(&image, context);
-                bytes_free(&file);
             }
-    }
-END_TEST
-
-START_TEST(few_bits_are_expanded_and_white_is_zero_inverted)
-    {
-        for (int bits = 1; bits <= 16; bits *= 2)
-            for (int white = 0; white < 2; white++) {
-                const size_t row_bytes = (size_t)(W * bits + 7) / 8;
-                struct bytes file = tiff_file(
-                    &(struct tiff_spec){
-                        .width = W, .height = H, .bits = bits, .rows = 7, .white_is_zero = white, .mode = "wl"},
-                    noise, 0);
-                struct image image = decoded(&file);
-                ck_assert_shape(&image, bits == 16 ? COVER_U16 : COVER_U8, 2, 1, 1, H, W);
-                for (size_t y = 0; y < H; y++)
-                    for (size_t x = 0; x < W; x++) {
-                        const uint8_t *row = noise + y * row_bytes;
-                        const int most = (1 << bits) - 1, top = bits == 16 ? 65535 : 255;
-                        int raw = bits == 16
-                                      ? row[2 * x] + 256 * row[2 * x + 1]
-                                      : row[x * (size_t)bits / 8] >> (8 - (size_t)bits - x * (size_t)bits % 8) & most;
-                        int expected = (int)((int64_t)raw * top / most);
-                        if (white) expected = top - expected;
-                        int value =
-                            bits == 16 ? ((uint16_t *)image.data)[y * W + x] : ((uint8_t *)image.data)[y * W + x];
-                        ck_assert_int_eq(value, expected);
-                    }
-                image_free(&image, context);
-                bytes_free(&file);
-            }
-        struct bytes real = tiff_file(
-            &(struct tiff_spec){
-                .width = 2, .height = 2, .bits = 32, .white_is_zero = true, .format = SAMPLEFORMAT_IEEEFP},
-            noise, 0);
-        ck_assert_refused(&real, COVER_ERROR_UNSUPPORTED, "white-is-zero");
-        bytes_free(&real);
-    }
-END_TEST
-
-START_TEST(a_palette_is_resolved_and_one_of_greys_gives_one_channel)
-    {
-        for (int kind = 0; kind < 4; kind++) /* grey or not, 16- or 8-bit tables */
-            for (int bits = 1; bits <= 8; bits *= 2) {
-                const int entries = 1 << bits, channels = kind & 1 ? 1 : 3;
-                uint16_t palette[3 * 256];
-                for (int i = 0; i < entries; i++)
-                    for (int c = 0; c < 3; c++) {
-                        uint16_t value = (uint16_t)((kind & 1 ? i + 100 : i + 100 + 30 * c) % 256);
-                        palette[c * entries + i] = kind & 2 ? value : (uint16_t)(value * 257);
-                    }
-                struct bytes file = tiff_file(
-                    &(struct tiff_spec){
-                        .width = W, .height = H, .bits = bits, .palette = palette, .photometric = PHOTOMETRIC_PALETTE},
-                    noise, 0);
-                struct image image = decoded(&file);
-                ck_assert_shape(&image, COVER_U8, 2, channels, 1, H, W);
-                const size_t row_bytes = (size_t)(W * bits + 7) / 8;
-                for (size_t y = 0; y < H; y++)
-                    for (size_t x = 0; x < W; x++) {
-                        int index =
-                            noise[y * row_bytes + x * (size_t)bits / 8] >> (8 - (size_t)bits - x * (size_t)bits % 8) &
-                            (entries - 1);
-                        for (int c = 0; c < channels; c++)
-                            ck_assert_int_eq(((uint8_t *)image.data)[(y * W + x) * (size_t)channels + (size_t)c],
-                                             palette[c * entries + index] >> (kind & 2 ? 0 : 8));
-                    }
-                image_free(&image, context);
-                bytes_free(&file);
-            }
-    }
-END_TEST
-
-START_TEST(each_orientation_is_turned_upright)
-    {
-        /* an image of 2 x 3 as it should be seen, and how each orientation stores it */
-        static const uint8_t seen[6] = {1, 2, 3, 4, 5, 6};
-        static const uint8_t stored[9][6] = {
-            [1] = {1, 2, 3, 4, 5, 6}, [2] = {3, 2, 1, 6, 5, 4}, [3] = {6, 5, 4, 3, 2, 1}, [4] = {4, 5, 6, 1, 2, 3},
-            [5] = {1, 4, 2, 5, 3, 6}, [6] = {3, 6, 2, 5, 1, 4}, [7] = {6, 3, 5, 2, 4, 1}, [8] = {4, 1, 5, 2, 6, 3},
-        };
-        for (int orientation = 1; orientation <= 8; orientation++) {
-            const bool turned = orientation >= 5;
-            struct tiff_spec spec = {.width = turned ? 2 : 3,
-                                     .height = turned ? 3 : 2,
-                                     .orientation = orientation,
-                                     .unit = RESUNIT_CENTIMETER,
-                                     .x_resolution = turned ? 40 : 20,
-                                     .y_resolution = turned ? 20 : 40};
-            struct bytes file = tiff_file(&spec, stored[orientation], 0);
-            struct image image = decoded(&file);
-            ck_assert_shape(&image, COVER_U8, 2, 1, 1, 2, 3);
-            ck_assert_mem_eq(image.data, seen, 6);
-            ck_assert(image.spacing_mm[1] == 0.25 && image.spacing_mm[2] == 0.5);
-            image_free(&image, context);
-            bytes_free(&file);
-        }
-    }
-END_TEST
-
-START_TEST(resolution_becomes_spacing_when_it_has_a_unit)
-    {
-        static const struct {
-            int unit;
-            float x, y;
-            double spacing_x, spacing_y;
-        } cases[] = {
-            {RESUNIT_INCH, 254, 127, 0.1, 0.2}, {RESUNIT_CENTIMETER, 100, 50, 0.1, 0.2}, {0, 254, 127, 0.1, 0.2},
-            {RESUNIT_NONE, 254, 127, 0, 0},     {RESUNIT_INCH, 0, 127, 0, 0.2},          {RESUNIT_INCH, 0, 0, 0, 0}};
-        for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-            struct bytes file = tiff_file(&(struct tiff_spec){.width = 2,
+            struct bytes file = tiff_file(&(struct tiff_spec){.width = 3,
                                                               .height = 2,
-                                                              .unit = cases[i].unit,
-                                                              .x_resolution = cases[i].x,
-                                                              .y_resolution = cases[i].y},
-                                          noise, 0);
+                                                              .bits = types[t].bits,
+                                                              .format = types[t].format,
+                                                              .mode = big ? "wb" : "wl",
+                                                              .compression = COMPRESSION_LZW},
+                                          pixels, 0);
             struct image image = decoded(&file);
-            ck_assert(fabs(image.spacing_mm[1] - cases[i].spacing_y) < 1e-9);
-            ck_assert(fabs(image.spacing_mm[2] - cases[i].spacing_x) < 1e-9);
-            ck_assert(image.spacing_mm[0] == 0);
+            ck_assert_shape(&image, COVER_F32, 2, 1, 1, 2, 3);
+            for (int i = 0; i < count; i++) ck_assert(((float *)image.data)[i] == (float)values[i]);
             image_free(&image, context);
             bytes_free(&file);
         }
-    }
+}
 END_TEST
 
-START_TEST(equal_pages_are_slices_and_reduced_copies_are_passed_over)
-    {
-        for (uint32_t copy = 0; copy <= 3; copy++) {
-            struct tiff_spec spec = {.width = 5,
-                                     .height = 4,
-                                     .pages = 3,
-                                     .bits = 16,
-                                     .mode = "wl",
-                                     .copy_after = copy,
-                                     .compression = COMPRESSION_LZW};
-            struct bytes file = tiff_file(&spec, noise, 40);
+START_TEST(few_bits_are_expanded_and_white_is_zero_inverted) {
+    for (int bits = 1; bits <= 16; bits *= 2)
+        for (int white = 0; white < 2; white++) {
+            const size_t row_bytes = (size_t)(W * bits + 7) / 8;
+            struct bytes file = tiff_file(
+                &(struct tiff_spec){.width = W, .height = H, .bits = bits, .rows = 7, .white_is_zero = white, .mode = "wl"}, noise,
+                0);
             struct image image = decoded(&file);
-            ck_assert_shape(&image, COVER_U16, 3, 1, 3, 4, 5);
-            ck_assert_mem_eq(image.data, noise, 120);
+            ck_assert_shape(&image, bits == 16 ? COVER_U16 : COVER_U8, 2, 1, 1, H, W);
+            for (size_t y = 0; y < H; y++)
+                for (size_t x = 0; x < W; x++) {
+                    const uint8_t *row = noise + y * row_bytes;
+                    const int most = (1 << bits) - 1, top = bits == 16 ? 65535 : 255;
+                    int raw = bits == 16 ? row[2 * x] + 256 * row[2 * x + 1]
+                                         : row[x * (size_t)bits / 8] >> (8 - (size_t)bits - x * (size_t)bits % 8) & most;
+                    int expected = (int)((int64_t)raw * top / most);
+                    if (white) expected = top - expected;
+                    int value = bits == 16 ? ((uint16_t *)image.data)[y * W + x] : ((uint8_t *)image.data)[y * W + x];
+                    ck_assert_int_eq(value, expected);
+                }
             image_free(&image, context);
             bytes_free(&file);
         }
-    }
+    struct bytes real = tiff_file(
+        &(struct tiff_spec){.width = 2, .height = 2, .bits = 32, .white_is_zero = true, .format = SAMPLEFORMAT_IEEEFP}, noise, 0);
+    ck_assert_refused(&real, COVER_ERROR_UNSUPPORTED, "white-is-zero");
+    bytes_free(&real);
+}
 END_TEST
 
-START_TEST(pages_that_differ_are_refused)
-    {
-        struct sink sink = {0};
-        TIFF *tiff =
-            TIFFClientOpen("memory", "w", &sink, sink_read, sink_write, sink_seek, sink_close, sink_size, NULL, NULL);
-        for (uint32_t page = 0; page < 2; page++) {
-            struct tiff_spec spec = {.width = 5 + page, .height = 4};
-            set_tags(tiff, &spec);
-            write_page(tiff, &spec, noise);
-            TIFFWriteDirectory(tiff);
+START_TEST(a_palette_is_resolved_and_one_of_greys_gives_one_channel) {
+    for (int kind = 0; kind < 4; kind++) /* grey or not, 16- or 8-bit tables */
+        for (int bits = 1; bits <= 8; bits *= 2) {
+            const int entries = 1 << bits, channels = kind & 1 ? 1 : 3;
+            uint16_t palette[3 * 256];
+            for (int i = 0; i < entries; i++)
+                for (int c = 0; c < 3; c++) {
+                    uint16_t value = (uint16_t)((kind & 1 ? i + 100 : i + 100 + 30 * c) % 256);
+                    palette[c * entries + i] = kind & 2 ? value : (uint16_t)(value * 257);
+                }
+            struct bytes file = tiff_file(
+                &(struct tiff_spec){.width = W, .height = H, .bits = bits, .palette = palette, .photometric = PHOTOMETRIC_PALETTE},
+                noise, 0);
+            struct image image = decoded(&file);
+            ck_assert_shape(&image, COVER_U8, 2, channels, 1, H, W);
+            const size_t row_bytes = (size_t)(W * bits + 7) / 8;
+            for (size_t y = 0; y < H; y++)
+                for (size_t x = 0; x < W; x++) {
+                    int index =
+                        noise[y * row_bytes + x * (size_t)bits / 8] >> (8 - (size_t)bits - x * (size_t)bits % 8) & (entries - 1);
+                    for (int c = 0; c < channels; c++)
+                        ck_assert_int_eq(((uint8_t *)image.data)[(y * W + x) * (size_t)channels + (size_t)c],
+                                         palette[c * entries + index] >> (kind & 2 ? 0 : 8));
+                }
+            image_free(&image, context);
+            bytes_free(&file);
         }
-        TIFFClose(tiff);
-        ck_assert_refused(&sink.file, COVER_ERROR_UNSUPPORTED,
-                          "page 2 is 6 x 4 with 1 channels of u8, but the first is 5 x 4");
-        bytes_free(&sink.file);
-    }
+}
 END_TEST
 
-START_TEST(jpeg_inside_tiff_is_read_and_its_damage_seen)
-    {
-        for (int subsampled = 0; subsampled < 2; subsampled++)
-            for (int tiled = 0; tiled < 2; tiled++) {
-                uint8_t pixels[64 * 48 * 3];
-                for (size_t i = 0; i < sizeof pixels; i++) pixels[i] = (uint8_t)(60 + 50 * (i % 3));
-                struct tiff_spec spec = {.width = 64,
-                                         .height = 48,
-                                         .samples = 3,
-                                         .compression = COMPRESSION_JPEG,
-                                         .photometric = PHOTOMETRIC_YCBCR,
-                                         .subsampled = subsampled,
-                                         .rows = 16,
-                                         .tile_width = tiled ? 32 : 0,
-                                         .tile_height = 16};
-                struct bytes file = tiff_file(&spec, pixels, 0);
-                struct image image = decoded(&file);
-                ck_assert_shape(&image, COVER_U8, 2, 3, 1, 48, 64);
-                for (size_t i = 0; i < sizeof pixels; i++)
-                    ck_assert_int_le(abs(((uint8_t *)image.data)[i] - pixels[i]), 2);
-                image_free(&image, context);
-                bytes_free(&file);
-            }
-        struct tiff_spec spec = {.width = W, .height = H, .samples = 1, .compression = COMPRESSION_JPEG};
-        struct bytes file = tiff_file(&spec, noise, 0);
+START_TEST(each_orientation_is_turned_upright) {
+    /* an image of 2 x 3 as it should be seen, and how each orientation stores it */
+    static const uint8_t seen[6] = {1, 2, 3, 4, 5, 6};
+    static const uint8_t stored[9][6] = {
+        [1] = {1, 2, 3, 4, 5, 6}, [2] = {3, 2, 1, 6, 5, 4}, [3] = {6, 5, 4, 3, 2, 1}, [4] = {4, 5, 6, 1, 2, 3},
+        [5] = {1, 4, 2, 5, 3, 6}, [6] = {3, 6, 2, 5, 1, 4}, [7] = {6, 3, 5, 2, 4, 1}, [8] = {4, 1, 5, 2, 6, 3},
+    };
+    for (int orientation = 1; orientation <= 8; orientation++) {
+        const bool turned = orientation >= 5;
+        struct tiff_spec spec = {.width = turned ? 2 : 3,
+                                 .height = turned ? 3 : 2,
+                                 .orientation = orientation,
+                                 .unit = RESUNIT_CENTIMETER,
+                                 .x_resolution = turned ? 40 : 20,
+                                 .y_resolution = turned ? 20 : 40};
+        struct bytes file = tiff_file(&spec, stored[orientation], 0);
         struct image image = decoded(&file);
+        ck_assert_shape(&image, COVER_U8, 2, 1, 1, 2, 3);
+        ck_assert_mem_eq(image.data, seen, 6);
+        ck_assert(image.spacing_mm[1] == 0.25 && image.spacing_mm[2] == 0.5);
         image_free(&image, context);
-        for (size_t i = 0; i + 1 < file.count; i++) /* the scan ends at once */
-            if (file.data[i] == 0xff && file.data[i + 1] == 0xda) {
-                file.data[i + 12] = 0xff, file.data[i + 13] = 0xd9;
-                break;
-            }
-        ck_assert_refused(&file, COVER_ERROR_FORMAT, "truncated or damaged");
         bytes_free(&file);
     }
+}
 END_TEST
 
-START_TEST(unsupported_kinds_are_refused_by_name)
-    {
-        static const struct {
-            struct tiff_spec spec;
-            const char *says;
-        } cases[] = {
-            {{.width = 4, .height = 4, .samples = 4, .photometric = PHOTOMETRIC_SEPARATED},
-             "PhotometricInterpretation is 5"},
-            {{.width = 4, .height = 4, .samples = 3, .photometric = PHOTOMETRIC_YCBCR}, "YCbCr without JPEG"},
-            {{.width = 4, .height = 4, .samples = 2}, "SamplesPerPixel is 2"},
-            {{.width = 4, .height = 4, .samples = 5}, "SamplesPerPixel is 5"},
-            {{.width = 4, .height = 4, .bits = 16, .format = SAMPLEFORMAT_IEEEFP},
-             "BitsPerSample is 16 with SampleFormat 3"},
-            {{.width = 8, .height = 4, .bits = 1, .compression = COMPRESSION_CCITTFAX4}, "Compression is 4"},
-        };
-        for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-            struct bytes file = tiff_file(&cases[i].spec, noise, 0);
-            ck_assert_refused(&file, COVER_ERROR_UNSUPPORTED, cases[i].says);
+START_TEST(resolution_becomes_spacing_when_it_has_a_unit) {
+    static const struct {
+        int unit;
+        float x, y;
+        double spacing_x, spacing_y;
+    } cases[] = {{RESUNIT_INCH, 254, 127, 0.1, 0.2}, {RESUNIT_CENTIMETER, 100, 50, 0.1, 0.2}, {0, 254, 127, 0.1, 0.2},
+                 {RESUNIT_NONE, 254, 127, 0, 0},     {RESUNIT_INCH, 0, 127, 0, 0.2},          {RESUNIT_INCH, 0, 0, 0, 0}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct bytes file = tiff_file(
+            &(struct tiff_spec){
+                .width = 2, .height = 2, .unit = cases[i].unit, .x_resolution = cases[i].x, .y_resolution = cases[i].y},
+            noise, 0);
+        struct image image = decoded(&file);
+        ck_assert(fabs(image.spacing_mm[1] - cases[i].spacing_y) < 1e-9);
+        ck_assert(fabs(image.spacing_mm[2] - cases[i].spacing_x) < 1e-9);
+        ck_assert(image.spacing_mm[0] == 0);
+        image_free(&image, context);
+        bytes_free(&file);
+    }
+}
+END_TEST
+
+START_TEST(equal_pages_are_slices_and_reduced_copies_are_passed_over) {
+    for (uint32_t copy = 0; copy <= 3; copy++) {
+        struct tiff_spec spec = {
+            .width = 5, .height = 4, .pages = 3, .bits = 16, .mode = "wl", .copy_after = copy, .compression = COMPRESSION_LZW};
+        struct bytes file = tiff_file(&spec, noise, 40);
+        struct image image = decoded(&file);
+        ck_assert_shape(&image, COVER_U16, 3, 1, 3, 4, 5);
+        ck_assert_mem_eq(image.data, noise, 120);
+        image_free(&image, context);
+        bytes_free(&file);
+    }
+}
+END_TEST
+
+START_TEST(pages_that_differ_are_refused) {
+    struct sink sink = {0};
+    TIFF *tiff = TIFFClientOpen("memory", "w", &sink, sink_read, sink_write, sink_seek, sink_close, sink_size, NULL, NULL);
+    for (uint32_t page = 0; page < 2; page++) {
+        struct tiff_spec spec = {.width = 5 + page, .height = 4};
+        set_tags(tiff, &spec);
+        write_page(tiff, &spec, noise);
+        TIFFWriteDirectory(tiff);
+    }
+    TIFFClose(tiff);
+    ck_assert_refused(&sink.file, COVER_ERROR_UNSUPPORTED, "page 2 is 6 x 4 with 1 channels of u8, but the first is 5 x 4");
+    bytes_free(&sink.file);
+}
+END_TEST
+
+START_TEST(jpeg_inside_tiff_is_read_and_its_damage_seen) {
+    for (int subsampled = 0; subsampled < 2; subsampled++)
+        for (int tiled = 0; tiled < 2; tiled++) {
+            uint8_t pixels[64 * 48 * 3];
+            for (size_t i = 0; i < sizeof pixels; i++) pixels[i] = (uint8_t)(60 + 50 * (i % 3));
+            struct tiff_spec spec = {.width = 64,
+                                     .height = 48,
+                                     .samples = 3,
+                                     .compression = COMPRESSION_JPEG,
+                                     .photometric = PHOTOMETRIC_YCBCR,
+                                     .subsampled = subsampled,
+                                     .rows = 16,
+                                     .tile_width = tiled ? 32 : 0,
+                                     .tile_height = 16};
+            struct bytes file = tiff_file(&spec, pixels, 0);
+            struct image image = decoded(&file);
+            ck_assert_shape(&image, COVER_U8, 2, 3, 1, 48, 64);
+            for (size_t i = 0; i < sizeof pixels; i++) ck_assert_int_le(abs(((uint8_t *)image.data)[i] - pixels[i]), 2);
+            image_free(&image, context);
             bytes_free(&file);
         }
+    struct tiff_spec spec = {.width = W, .height = H, .samples = 1, .compression = COMPRESSION_JPEG};
+    struct bytes file = tiff_file(&spec, noise, 0);
+    struct image image = decoded(&file);
+    image_free(&image, context);
+    for (size_t i = 0; i + 1 < file.count; i++) /* the scan ends at once */
+        if (file.data[i] == 0xff && file.data[i + 1] == 0xda) {
+            file.data[i + 12] = 0xff, file.data[i + 13] = 0xd9;
+            break;
+        }
+    ck_assert_refused(&file, COVER_ERROR_FORMAT, "truncated or damaged");
+    bytes_free(&file);
+}
+END_TEST
+
+START_TEST(unsupported_kinds_are_refused_by_name) {
+    static const struct {
+        struct tiff_spec spec;
+        const char *says;
+    } cases[] = {
+        {{.width = 4, .height = 4, .samples = 4, .photometric = PHOTOMETRIC_SEPARATED}, "PhotometricInterpretation is 5"},
+        {{.width = 4, .height = 4, .samples = 3, .photometric = PHOTOMETRIC_YCBCR}, "YCbCr without JPEG"},
+        {{.width = 4, .height = 4, .samples = 2}, "SamplesPerPixel is 2"},
+        {{.width = 4, .height = 4, .samples = 5}, "SamplesPerPixel is 5"},
+        {{.width = 4, .height = 4, .bits = 16, .format = SAMPLEFORMAT_IEEEFP}, "BitsPerSample is 16 with SampleFormat 3"},
+        {{.width = 8, .height = 4, .bits = 1, .compression = COMPRESSION_CCITTFAX4}, "Compression is 4"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct bytes file = tiff_file(&cases[i].spec, noise, 0);
+        ck_assert_refused(&file, COVER_ERROR_UNSUPPORTED, cases[i].says);
+        bytes_free(&file);
     }
+}
 END_TEST
 
 /* ---- damage */
@@ -463,31 +429,22 @@ static struct bytes small_file(int variant) {
          .predictor = 2,
          .orientation = 6},
         {.width = 9, .height = 7, .pages = 3, .compression = COMPRESSION_PACKBITS, .mode = "wl"},
-        {.width = 9,
-         .height = 7,
-         .bits = 32,
-         .format = SAMPLEFORMAT_IEEEFP,
-         .mode = "wb",
-         .unit = 2,
-         .x_resolution = 9},
+        {.width = 9, .height = 7, .bits = 32, .format = SAMPLEFORMAT_IEEEFP, .mode = "wb", .unit = 2, .x_resolution = 9},
     };
     return tiff_file(&specs[variant], noise, 63);
 }
-#define FOR_SMALL_FILES(statement)                                                                                     \
-    for (int variant = 0; variant < 5; variant++) {                                                                    \
-        struct bytes file = small_file(variant);                                                                       \
-        statement;                                                                                                     \
-        bytes_free(&file);                                                                                             \
+#define FOR_SMALL_FILES(statement)                                                                                                 \
+    for (int variant = 0; variant < 5; variant++) {                                                                                \
+        struct bytes file = small_file(variant);                                                                                   \
+        statement;                                                                                                                 \
+        bytes_free(&file);                                                                                                         \
     }
 
-START_TEST(every_truncated_tiff_is_refused)
-    { FOR_SMALL_FILES(every_shorter_file_is_refused(&file)); }
+START_TEST(every_truncated_tiff_is_refused) { FOR_SMALL_FILES(every_shorter_file_is_refused(&file)); }
 END_TEST
-START_TEST(every_changed_byte_of_a_tiff_is_survived)
-    { FOR_SMALL_FILES(every_changed_byte_is_survived(&file, file.count)); }
+START_TEST(every_changed_byte_of_a_tiff_is_survived) { FOR_SMALL_FILES(every_changed_byte_is_survived(&file, file.count)); }
 END_TEST
-START_TEST(refused_memory_leaks_nothing)
-    { FOR_SMALL_FILES(every_refused_allocation_is_survived(&file)); }
+START_TEST(refused_memory_leaks_nothing) { FOR_SMALL_FILES(every_refused_allocation_is_survived(&file)); }
 END_TEST
 
 /* The value field of a tag in the first directory of a little-endian classic file. */
@@ -495,45 +452,41 @@ static uint8_t *tag_value(struct bytes *file, int tag) {
     uint8_t *data = file->data;
     size_t at = data[4] + 256u * data[5] + 65536u * data[6];
     for (int i = 0; i < data[at] + 256 * data[at + 1]; i++)
-        if (data[at + 2 + 12 * (size_t)i] + 256 * data[at + 3 + 12 * (size_t)i] == tag)
-            return data + at + 2 + 12 * (size_t)i + 8;
+        if (data[at + 2 + 12 * (size_t)i] + 256 * data[at + 3 + 12 * (size_t)i] == tag) return data + at + 2 + 12 * (size_t)i + 8;
     ck_abort_msg("no tag %d", tag);
     return NULL;
 }
 
-START_TEST(tags_that_promise_more_than_the_file_holds_are_refused)
-    {
-        static const int compressions[] = {COMPRESSION_NONE, COMPRESSION_LZW, COMPRESSION_ADOBE_DEFLATE};
-        for (int c = 0; c < 3; c++) {
-            struct bytes file = tiff_file(
-                &(struct tiff_spec){.width = 9, .height = 7, .mode = "wl", .compression = compressions[c]}, noise, 0);
-            uint8_t *width = tag_value(&file, TIFFTAG_IMAGEWIDTH), *height = tag_value(&file, TIFFTAG_IMAGELENGTH);
-            uint8_t *rows = tag_value(&file, TIFFTAG_ROWSPERSTRIP);
-            width[1] = 200, height[1] = 255, rows[1] = 255; /* 51209 x 65287: SHORT or LONG alike */
-            ck_assert_refused(&file, COVER_ERROR_FORMAT, "ImageWidth 51209 and ImageLength 65287");
-            bytes_free(&file);
-        }
-    }
-END_TEST
-
-START_TEST(a_strip_outside_the_file_is_refused)
-    {
-        struct bytes file = tiff_file(&(struct tiff_spec){.width = 9, .height = 7, .mode = "wl"}, noise, 0);
-        tag_value(&file, TIFFTAG_STRIPOFFSETS)[1] = 77;
-        ck_assert_refused(&file, COVER_ERROR_FORMAT, "strip 0 has 63 bytes at 19720");
+START_TEST(tags_that_promise_more_than_the_file_holds_are_refused) {
+    static const int compressions[] = {COMPRESSION_NONE, COMPRESSION_LZW, COMPRESSION_ADOBE_DEFLATE};
+    for (int c = 0; c < 3; c++) {
+        struct bytes file =
+            tiff_file(&(struct tiff_spec){.width = 9, .height = 7, .mode = "wl", .compression = compressions[c]}, noise, 0);
+        uint8_t *width = tag_value(&file, TIFFTAG_IMAGEWIDTH), *height = tag_value(&file, TIFFTAG_IMAGELENGTH);
+        uint8_t *rows = tag_value(&file, TIFFTAG_ROWSPERSTRIP);
+        width[1] = 200, height[1] = 255, rows[1] = 255; /* 51209 x 65287: SHORT or LONG alike */
+        ck_assert_refused(&file, COVER_ERROR_FORMAT, "ImageWidth 51209 and ImageLength 65287");
         bytes_free(&file);
     }
+}
 END_TEST
 
-START_TEST(a_ring_of_pages_is_refused)
-    {
-        struct bytes file = tiff_file(&(struct tiff_spec){.width = 9, .height = 7, .mode = "wl"}, noise, 0);
-        size_t at = file.data[4] + 256u * file.data[5];
-        size_t next = at + 2 + 12 * (size_t)file.data[at];
-        memcpy(file.data + next, file.data + 4, 4); /* the page after this one is this one */
-        ck_assert_refused(&file, COVER_ERROR_FORMAT, "the next page");
-        bytes_free(&file);
-    }
+START_TEST(a_strip_outside_the_file_is_refused) {
+    struct bytes file = tiff_file(&(struct tiff_spec){.width = 9, .height = 7, .mode = "wl"}, noise, 0);
+    tag_value(&file, TIFFTAG_STRIPOFFSETS)[1] = 77;
+    ck_assert_refused(&file, COVER_ERROR_FORMAT, "strip 0 has 63 bytes at 19720");
+    bytes_free(&file);
+}
+END_TEST
+
+START_TEST(a_ring_of_pages_is_refused) {
+    struct bytes file = tiff_file(&(struct tiff_spec){.width = 9, .height = 7, .mode = "wl"}, noise, 0);
+    size_t at = file.data[4] + 256u * file.data[5];
+    size_t next = at + 2 + 12 * (size_t)file.data[at];
+    memcpy(file.data + next, file.data + 4, 4); /* the page after this one is this one */
+    ck_assert_refused(&file, COVER_ERROR_FORMAT, "the next page");
+    bytes_free(&file);
+}
 END_TEST
 
 static int calls_of_global_handlers;
@@ -542,19 +495,18 @@ static void global_handler(const char *module, const char *format, va_list argum
     calls_of_global_handlers++;
 }
 
-START_TEST(handlers_of_the_process_stay_in_place_and_are_not_called)
-    {
-        TIFFSetErrorHandler(global_handler);
-        TIFFSetWarningHandler(global_handler);
-        FOR_SMALL_FILES({
-            struct image image;
-            for (size_t count = 4; count < file.count; count += 7) decode_exactly(&image, file.data, count);
-            every_changed_byte_is_survived(&file, 64);
-        });
-        ck_assert_int_eq(calls_of_global_handlers, 0);
-        ck_assert(TIFFSetErrorHandler(NULL) == global_handler);
-        ck_assert(TIFFSetWarningHandler(NULL) == global_handler);
-    }
+START_TEST(handlers_of_the_process_stay_in_place_and_are_not_called) {
+    TIFFSetErrorHandler(global_handler);
+    TIFFSetWarningHandler(global_handler);
+    FOR_SMALL_FILES({
+        struct image image;
+        for (size_t count = 4; count < file.count; count += 7) decode_exactly(&image, file.data, count);
+        every_changed_byte_is_survived(&file, 64);
+    });
+    ck_assert_int_eq(calls_of_global_handlers, 0);
+    ck_assert(TIFFSetErrorHandler(NULL) == global_handler);
+    ck_assert(TIFFSetWarningHandler(NULL) == global_handler);
+}
 END_TEST
 
 RUN_IO_TESTS("io tiff", handlers_of_the_process_stay_in_place_and_are_not_called,
@@ -562,7 +514,7 @@ RUN_IO_TESTS("io tiff", handlers_of_the_process_stay_in_place_and_are_not_called
              few_bits_are_expanded_and_white_is_zero_inverted, a_palette_is_resolved_and_one_of_greys_gives_one_channel,
              each_orientation_is_turned_upright, resolution_becomes_spacing_when_it_has_a_unit,
              equal_pages_are_slices_and_reduced_copies_are_passed_over, pages_that_differ_are_refused,
-             jpeg_inside_tiff_is_read_and_its_damage_seen, unsupported_kinds_are_refused_by_name,
-             every_truncated_tiff_is_refused, every_changed_byte_of_a_tiff_is_survived, refused_memory_leaks_nothing,
+             jpeg_inside_tiff_is_read_and_its_damage_seen, unsupported_kinds_are_refused_by_name, every_truncated_tiff_is_refused,
+             every_changed_byte_of_a_tiff_is_survived, refused_memory_leaks_nothing,
              tags_that_promise_more_than_the_file_holds_are_refused, a_strip_outside_the_file_is_refused,
              a_ring_of_pages_is_refused)

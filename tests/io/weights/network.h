@@ -28,8 +28,7 @@ static inline struct network network_create(cover_context *context, const char *
     ck_assert_ptr_nonnull(network.flat);
     for (int row = 0; row < network.parameters.count; row++) {
         const struct parameter *parameter = &network.parameters.rows[row];
-        for (int64_t i = 0; i < parameter->count; i++)
-            network.flat[parameter->offset + i] = value_of(parameter->name, i);
+        for (int64_t i = 0; i < parameter->count; i++) network.flat[parameter->offset + i] = value_of(parameter->name, i);
     }
     return network;
 }

@@ -3,9 +3,9 @@
 #include "network.h"
 
 #include "core/base/sha256.h"
-#include "io/weights/checkpoint.h"
 #include "io/bytes/hdf5.h"
 #include "io/bytes/seal.h"
+#include "io/weights/checkpoint.h"
 
 #include <libcover/dataset.h>
 #include <libcover/weights.h>
@@ -20,8 +20,7 @@ static float *m, *v;
 static void fill(float *flat, const struct parameters *parameters, float scale) {
     memset(flat, 0, (size_t)parameters->floats * sizeof *flat);
     for (int row = 0; row < parameters->count; row++)
-        for (int64_t i = 0; i < parameters->rows[row].count; i++)
-            flat[parameters->rows[row].offset + i] = scale * (float)(i + row);
+        for (int64_t i = 0; i < parameters->rows[row].count; i++) flat[parameters->rows[row].offset + i] = scale * (float)(i + row);
 }
 
 static void setup_network(void) {
@@ -86,67 +85,62 @@ done:
     return status;
 }
 
-START_TEST(a_checkpoint_comes_back_exactly)
-    {
-        int64_t step = 0;
-        ck_assert_ok(save(test_context, in_folder("c.h5"), 1234567));
-        ck_assert_ok(check(test_context, in_folder("c.h5"), &step));
-        ck_assert_int_eq(step, 1234567);
-        ck_assert_int_eq(files_in_folder(), 1);
-    }
+START_TEST(a_checkpoint_comes_back_exactly) {
+    int64_t step = 0;
+    ck_assert_ok(save(test_context, in_folder("c.h5"), 1234567));
+    ck_assert_ok(check(test_context, in_folder("c.h5"), &step));
+    ck_assert_int_eq(step, 1234567);
+    ck_assert_int_eq(files_in_folder(), 1);
+}
 END_TEST
 
-START_TEST(equal_states_give_equal_bytes)
-    {
-        size_t first_count, second_count;
-        ck_assert_ok(save(test_context, in_folder("a.h5"), 5));
-        ck_assert_ok(save(test_context, in_folder("b.h5"), 5));
-        uint8_t *first = read_bytes(in_folder("a.h5"), &first_count),
-                *second = read_bytes(in_folder("b.h5"), &second_count);
-        ck_assert_uint_eq(first_count, second_count);
-        ck_assert_mem_eq(first, second, first_count);
-        free(first);
-        free(second);
-    }
+START_TEST(equal_states_give_equal_bytes) {
+    size_t first_count, second_count;
+    ck_assert_ok(save(test_context, in_folder("a.h5"), 5));
+    ck_assert_ok(save(test_context, in_folder("b.h5"), 5));
+    uint8_t *first = read_bytes(in_folder("a.h5"), &first_count), *second = read_bytes(in_folder("b.h5"), &second_count);
+    ck_assert_uint_eq(first_count, second_count);
+    ck_assert_mem_eq(first, second, first_count);
+    free(first);
+    free(second);
+}
 END_TEST
 
-START_TEST(another_network_or_objective_is_refused_by_name)
-    {
-        struct checkpoint_file *file;
-        struct network other = network_create(test_context, "3");
-        uint8_t *data;
-        int64_t count;
-        ck_assert_ok(save(test_context, in_folder("c.h5"), 5));
-        ck_assert_ok(checkpoint_open(&file, test_context, in_folder("c.h5")));
-        ck_assert_int_eq(checkpoint_read(file, &other.parameters, other.flat, NULL, NULL), COVER_ERROR_MISMATCH);
-        ck_assert_ptr_nonnull(strstr(cover_error_text(), "weights/backbone.inc.double_conv.0.weight"));
-        ck_assert_int_eq(checkpoint_read_state(file, "twin", &data, &count), COVER_ERROR_MISMATCH);
-        checkpoint_close(file);
-        network_destroy(&other);
-    }
+START_TEST(another_network_or_objective_is_refused_by_name) {
+    struct checkpoint_file *file;
+    struct network other = network_create(test_context, "3");
+    uint8_t *data;
+    int64_t count;
+    ck_assert_ok(save(test_context, in_folder("c.h5"), 5));
+    ck_assert_ok(checkpoint_open(&file, test_context, in_folder("c.h5")));
+    ck_assert_int_eq(checkpoint_read(file, &other.parameters, other.flat, NULL, NULL), COVER_ERROR_MISMATCH);
+    ck_assert_ptr_nonnull(strstr(cover_error_text(), "weights/backbone.inc.double_conv.0.weight"));
+    ck_assert_int_eq(checkpoint_read_state(file, "twin", &data, &count), COVER_ERROR_MISMATCH);
+    checkpoint_close(file);
+    network_destroy(&other);
+}
 END_TEST
 
-START_TEST(a_checkpoint_serves_as_weights)
-    {
-        struct tensor_file *file;
-        struct weights_about about;
-        cover_config *config;
-        float *flat;
-        ck_assert_ok(save(test_context, in_folder("c.h5"), 5));
-        ck_assert_ok(weights_open(&file, test_context, in_folder("c.h5")));
-        ck_assert_str_eq(file->format->name, "checkpoint");
-        ck_assert_ok(cover_config_create(&config, test_context, "released-2d"));
-        ck_assert_ok(weights_describe(config, &about, file));
-        ck_assert(about.head && about.step == 5);
-        ck_assert_str_eq(cover_config_get(config, "widths"), "8,8,8,8,8,8,8,8,8");
-        ck_assert_str_eq(cover_config_get(config, "coordinates"), "exact");
-        ck_assert_ok(weights_read(&flat, &net.parameters, file, NULL));
-        ck_assert_mem_eq(flat, net.flat, (size_t)net.parameters.floats * sizeof *flat);
-        memory_free(test_context, flat);
-        cover_config_destroy(config);
-        tensor_file_close(file);
-        ck_assert_ok(cover_weights_export(test_context, in_folder("c.h5"), in_folder("c.safetensors"), 0));
-    }
+START_TEST(a_checkpoint_serves_as_weights) {
+    struct tensor_file *file;
+    struct weights_about about;
+    cover_config *config;
+    float *flat;
+    ck_assert_ok(save(test_context, in_folder("c.h5"), 5));
+    ck_assert_ok(weights_open(&file, test_context, in_folder("c.h5")));
+    ck_assert_str_eq(file->format->name, "checkpoint");
+    ck_assert_ok(cover_config_create(&config, test_context, "released-2d"));
+    ck_assert_ok(weights_describe(config, &about, file));
+    ck_assert(about.head && about.step == 5);
+    ck_assert_str_eq(cover_config_get(config, "widths"), "8,8,8,8,8,8,8,8,8");
+    ck_assert_str_eq(cover_config_get(config, "coordinates"), "exact");
+    ck_assert_ok(weights_read(&flat, &net.parameters, file, NULL));
+    ck_assert_mem_eq(flat, net.flat, (size_t)net.parameters.floats * sizeof *flat);
+    memory_free(test_context, flat);
+    cover_config_destroy(config);
+    tensor_file_close(file);
+    ck_assert_ok(cover_weights_export(test_context, in_folder("c.h5"), in_folder("c.safetensors"), 0));
+}
 END_TEST
 
 static int64_t step_in(const char *folder) {
@@ -157,60 +151,56 @@ static int64_t step_in(const char *folder) {
     return step;
 }
 
-START_TEST(a_run_folder_gives_the_weights_of_more_steps)
-    {
-        ck_assert_ok(save(test_context, in_folder("checkpoint.h5"), 5));
-        ck_assert_int_eq(step_in(test_folder), 5);
-        ck_assert_ok(weights_write(test_context, in_folder("weights.safetensors"), &net.parameters, net.flat,
-                                   net.config, NULL, 8));
-        ck_assert_int_eq(step_in(test_folder), 8);
-        ck_assert_ok(save(test_context, in_folder("checkpoint.h5"), 9));
-        ck_assert_int_eq(step_in(test_folder), 9);
-    }
+START_TEST(a_run_folder_gives_the_weights_of_more_steps) {
+    ck_assert_ok(save(test_context, in_folder("checkpoint.h5"), 5));
+    ck_assert_int_eq(step_in(test_folder), 5);
+    ck_assert_ok(weights_write(test_context, in_folder("weights.safetensors"), &net.parameters, net.flat, net.config, NULL, 8));
+    ck_assert_int_eq(step_in(test_folder), 8);
+    ck_assert_ok(save(test_context, in_folder("checkpoint.h5"), 9));
+    ck_assert_int_eq(step_in(test_folder), 9);
+}
 END_TEST
 
-START_TEST(truncated_or_changed_anywhere_is_an_error)
-    {
-        size_t count;
-        ck_assert_ok(save(test_context, in_folder("c.h5"), 5));
-        uint8_t *bytes = read_bytes(in_folder("c.h5"), &count);
-        for (size_t step = 1, length = 0; length < count; length += step, step = length < 600 ? 1 : 7919) {
-            write_bytes(in_folder("t.h5"), bytes, length);
-            ck_assert_int_eq(check(test_context, in_folder("t.h5"), NULL), COVER_ERROR_FORMAT);
-        }
-        for (size_t step = 1, at = 0; at < count; at += step, step = at < 512 ? 1 : 7919) {
-            bytes[at] ^= 4;
-            write_bytes(in_folder("t.h5"), bytes, count);
-            bytes[at] ^= 4;
-            cover_status status = check(test_context, in_folder("t.h5"), NULL);
-            ck_assert_msg(status == COVER_ERROR_FORMAT, "byte %zu: %s", at, cover_status_name(status));
-            ck_assert_ptr_nonnull(strstr(cover_error_text(), "t.h5"));
-        }
-        free(bytes);
+START_TEST(truncated_or_changed_anywhere_is_an_error) {
+    size_t count;
+    ck_assert_ok(save(test_context, in_folder("c.h5"), 5));
+    uint8_t *bytes = read_bytes(in_folder("c.h5"), &count);
+    for (size_t step = 1, length = 0; length < count; length += step, step = length < 600 ? 1 : 7919) {
+        write_bytes(in_folder("t.h5"), bytes, length);
+        ck_assert_int_eq(check(test_context, in_folder("t.h5"), NULL), COVER_ERROR_FORMAT);
     }
+    for (size_t step = 1, at = 0; at < count; at += step, step = at < 512 ? 1 : 7919) {
+        bytes[at] ^= 4;
+        write_bytes(in_folder("t.h5"), bytes, count);
+        bytes[at] ^= 4;
+        cover_status status = check(test_context, in_folder("t.h5"), NULL);
+        ck_assert_msg(status == COVER_ERROR_FORMAT, "byte %zu: %s", at, cover_status_name(status));
+        ck_assert_ptr_nonnull(strstr(cover_error_text(), "t.h5"));
+    }
+    free(bytes);
+}
 END_TEST
 
-START_TEST(a_higher_major_is_refused_and_a_higher_minor_read)
-    {
-        size_t count;
-        struct seal seal;
-        struct source source;
-        ck_assert_ok(save(test_context, in_folder("c.h5"), 5));
-        ck_assert_ok(source_open(&source, in_folder("c.h5")));
-        ck_assert_ok(seal_read(&seal, &source, "checkpoint", CHECKPOINT_MAJOR));
-        source_close(&source);
-        uint8_t *bytes = read_bytes(in_folder("c.h5"), &count);
-        seal.minor = CHECKPOINT_MINOR + 1;
-        seal_encode(bytes, &seal);
-        write_bytes(in_folder("c.h5"), bytes, count);
-        ck_assert_ok(check(test_context, in_folder("c.h5"), NULL));
-        seal.major = CHECKPOINT_MAJOR + 1;
-        seal_encode(bytes, &seal);
-        write_bytes(in_folder("c.h5"), bytes, count);
-        ck_assert_int_eq(check(test_context, in_folder("c.h5"), NULL), COVER_ERROR_UNSUPPORTED);
-        ck_assert_ptr_nonnull(strstr(cover_error_text(), "use a newer libcover"));
-        free(bytes);
-    }
+START_TEST(a_higher_major_is_refused_and_a_higher_minor_read) {
+    size_t count;
+    struct seal seal;
+    struct source source;
+    ck_assert_ok(save(test_context, in_folder("c.h5"), 5));
+    ck_assert_ok(source_open(&source, in_folder("c.h5")));
+    ck_assert_ok(seal_read(&seal, &source, "checkpoint", CHECKPOINT_MAJOR));
+    source_close(&source);
+    uint8_t *bytes = read_bytes(in_folder("c.h5"), &count);
+    seal.minor = CHECKPOINT_MINOR + 1;
+    seal_encode(bytes, &seal);
+    write_bytes(in_folder("c.h5"), bytes, count);
+    ck_assert_ok(check(test_context, in_folder("c.h5"), NULL));
+    seal.major = CHECKPOINT_MAJOR + 1;
+    seal_encode(bytes, &seal);
+    write_bytes(in_folder("c.h5"), bytes, count);
+    ck_assert_int_eq(check(test_context, in_folder("c.h5"), NULL), COVER_ERROR_UNSUPPORTED);
+    ck_assert_ptr_nonnull(strstr(cover_error_text(), "use a newer libcover"));
+    free(bytes);
+}
 END_TEST
 
 /* A sealed file whose array lives in another file, or is claimed but not there. */
@@ -224,14 +214,11 @@ static cover_status save_crafted(bool external) {
     ck_assert_ok(hdf5_write_text(file, "dataset_hash", ""));
     ck_assert_ok(hdf5_write_text(file, "objective", "cover"));
     for (int i = 0; i < 3; i++)
-        ck_assert_ok(
-            hdf5_write(file, (const char *const[]){"step", "updates", "seed"}[i], COVER_I64, 0, NULL, &(int64_t){1}));
+        ck_assert_ok(hdf5_write(file, (const char *const[]){"step", "updates", "seed"}[i], COVER_I64, 0, NULL, &(int64_t){1}));
     hid_t list = hdf5_parents_list(), space = H5Screate_simple(2, huge, NULL), array = -1;
     hid_t group = H5Gcreate2(file, "weights", H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
-    if (external)
-        H5Lcreate_external("/etc/passwd", "/x", group, "x", list, H5P_DEFAULT);
-    else
-        array = H5Dcreate2(group, "x", H5T_IEEE_F32LE, space, list, H5P_DEFAULT, H5P_DEFAULT); /* 100 GB */
+    if (external) H5Lcreate_external("/etc/passwd", "/x", group, "x", list, H5P_DEFAULT);
+    else array = H5Dcreate2(group, "x", H5T_IEEE_F32LE, space, list, H5P_DEFAULT, H5P_DEFAULT); /* 100 GB */
     if (array >= 0) H5Dclose(array);
     H5Gclose(group), H5Sclose(space), H5Pclose(list);
     cover_status status = hdf5_image_save(file, test_context, in_folder("x.h5"), "checkpoint", 1, 0);
@@ -240,15 +227,14 @@ static cover_status save_crafted(bool external) {
     return status;
 }
 
-START_TEST(arrays_elsewhere_or_nowhere_are_refused)
-    {
-        for (int external = 0; external < 2; external++) {
-            struct tensor_file *file;
-            ck_assert_ok(save_crafted(external));
-            ck_assert_int_eq(tensor_file_open(&file, test_context, in_folder("x.h5")), COVER_ERROR_FORMAT);
-            ck_assert_ptr_nonnull(strstr(cover_error_text(), "not stored as a checkpoint stores it"));
-        }
+START_TEST(arrays_elsewhere_or_nowhere_are_refused) {
+    for (int external = 0; external < 2; external++) {
+        struct tensor_file *file;
+        ck_assert_ok(save_crafted(external));
+        ck_assert_int_eq(tensor_file_open(&file, test_context, in_folder("x.h5")), COVER_ERROR_FORMAT);
+        ck_assert_ptr_nonnull(strstr(cover_error_text(), "not stored as a checkpoint stores it"));
     }
+}
 END_TEST
 
 static void check_report(const char *path, const char *text) {
@@ -258,78 +244,75 @@ static void check_report(const char *path, const char *text) {
     cover_text_release(test_context, report);
 }
 
-START_TEST(check_looks_at_weights_and_moments)
-    {
-        ck_assert_ok(save(test_context, in_folder("c.h5"), 5));
-        check_report(in_folder("c.h5"), "{\"ok\": true");
-        check_report(in_folder("c.h5"), "\"kind\": \"checkpoint\", \"tensors\": 276");
-        v[net.parameters.rows[3].offset] = -1;
-        ck_assert_ok(save(test_context, in_folder("c.h5"), 5));
-        check_report(in_folder("c.h5"), "second moment of backbone.inc.double_conv.1.bias: 1 of 8 values");
-        net.flat[net.parameters.rows[2].offset] = NAN;
-        ck_assert_ok(save(test_context, in_folder("c.h5"), 5));
-        check_report(in_folder("c.h5"), "tensor backbone.inc.double_conv.1.weight: element 0");
-        struct parameter *last = &net.parameters.rows[--net.parameters.count];
-        ck_assert_ok(save(test_context, in_folder("c.h5"), 5));
-        check_report(in_folder("c.h5"), "1 missing: proj.4.norm.bias");
-        ck_assert_str_eq(last->name, "proj.4.norm.bias");
-        net.parameters.count++;
-        write_bytes(in_folder("c.h5"), "COVER", 5);
-        check_report(in_folder("c.h5"), "{\"ok\": false");
-    }
+START_TEST(check_looks_at_weights_and_moments) {
+    ck_assert_ok(save(test_context, in_folder("c.h5"), 5));
+    check_report(in_folder("c.h5"), "{\"ok\": true");
+    check_report(in_folder("c.h5"), "\"kind\": \"checkpoint\", \"tensors\": 276");
+    v[net.parameters.rows[3].offset] = -1;
+    ck_assert_ok(save(test_context, in_folder("c.h5"), 5));
+    check_report(in_folder("c.h5"), "second moment of backbone.inc.double_conv.1.bias: 1 of 8 values");
+    net.flat[net.parameters.rows[2].offset] = NAN;
+    ck_assert_ok(save(test_context, in_folder("c.h5"), 5));
+    check_report(in_folder("c.h5"), "tensor backbone.inc.double_conv.1.weight: element 0");
+    struct parameter *last = &net.parameters.rows[--net.parameters.count];
+    ck_assert_ok(save(test_context, in_folder("c.h5"), 5));
+    check_report(in_folder("c.h5"), "1 missing: proj.4.norm.bias");
+    ck_assert_str_eq(last->name, "proj.4.norm.bias");
+    net.parameters.count++;
+    write_bytes(in_folder("c.h5"), "COVER", 5);
+    check_report(in_folder("c.h5"), "{\"ok\": false");
+}
 END_TEST
 
 /* ---- what may happen while saving */
 
-START_TEST(killed_while_saving_the_last_checkpoint_is_whole)
-    {
-        enum { KILLS = 25 };
-        int64_t last = 1;
-        ck_assert_ok(save(test_context, in_folder("c.h5"), last));
-        for (int kill_number = 0; kill_number < KILLS; kill_number++) {
-            pid_t child = fork();
-            ck_assert_int_ge(child, 0);
-            if (child == 0) {
-                for (int64_t step = last + 1;; step++)
-                    if (save(test_context, in_folder("c.h5"), step) != COVER_OK) _exit(1);
-            }
-            int how;
-            usleep((useconds_t)(5000 + kill_number * 4441 % 100000));
-            kill(child, SIGKILL);
-            ck_assert_int_eq(waitpid(child, &how, 0), child);
-            ck_assert_msg(WIFSIGNALED(how), "the saving child ended by itself");
-            int64_t step = 0;
-            ck_assert_ok(check(test_context, in_folder("c.h5"), &step));
-            ck_assert_int_ge(step, last);
-            last = step;
-        }
-        ck_assert_int_gt(last, 1); /* some saves were completed */
-    }
-END_TEST
-
-START_TEST(a_full_disk_leaves_the_last_checkpoint)
-    {
-        int how;
-        ck_assert_ok(save(test_context, in_folder("c.h5"), 5));
+START_TEST(killed_while_saving_the_last_checkpoint_is_whole) {
+    enum { KILLS = 25 };
+    int64_t last = 1;
+    ck_assert_ok(save(test_context, in_folder("c.h5"), last));
+    for (int kill_number = 0; kill_number < KILLS; kill_number++) {
         pid_t child = fork();
         ck_assert_int_ge(child, 0);
         if (child == 0) {
-            signal(SIGXFSZ, SIG_IGN);
-            for (rlim_t bytes = 0; bytes < 200000; bytes += 33333) {
-                setrlimit(RLIMIT_FSIZE, &(struct rlimit){bytes, RLIM_INFINITY});
-                if (save(test_context, in_folder("c.h5"), 6) != COVER_ERROR_IO) _exit(1);
-                if (!strstr(cover_error_text(), "c.h5")) _exit(2);
-            }
-            _exit(files_in_folder() == 1 ? 0 : 3); /* no half-written file is left */
+            for (int64_t step = last + 1;; step++)
+                if (save(test_context, in_folder("c.h5"), step) != COVER_OK) _exit(1);
         }
+        int how;
+        usleep((useconds_t)(5000 + kill_number * 4441 % 100000));
+        kill(child, SIGKILL);
         ck_assert_int_eq(waitpid(child, &how, 0), child);
-        ck_assert_msg(WIFEXITED(how) && WEXITSTATUS(how) == 0, "exit %d", how);
+        ck_assert_msg(WIFSIGNALED(how), "the saving child ended by itself");
         int64_t step = 0;
         ck_assert_ok(check(test_context, in_folder("c.h5"), &step));
-        ck_assert_int_eq(step, 5);
-        ck_assert_int_eq(save(test_context, "/dev/full/c.h5", 6), COVER_ERROR_IO);
-        ck_assert_int_eq(save(test_context, in_folder("none/c.h5"), 6), COVER_ERROR_IO);
+        ck_assert_int_ge(step, last);
+        last = step;
     }
+    ck_assert_int_gt(last, 1); /* some saves were completed */
+}
+END_TEST
+
+START_TEST(a_full_disk_leaves_the_last_checkpoint) {
+    int how;
+    ck_assert_ok(save(test_context, in_folder("c.h5"), 5));
+    pid_t child = fork();
+    ck_assert_int_ge(child, 0);
+    if (child == 0) {
+        signal(SIGXFSZ, SIG_IGN);
+        for (rlim_t bytes = 0; bytes < 200000; bytes += 33333) {
+            setrlimit(RLIMIT_FSIZE, &(struct rlimit){bytes, RLIM_INFINITY});
+            if (save(test_context, in_folder("c.h5"), 6) != COVER_ERROR_IO) _exit(1);
+            if (!strstr(cover_error_text(), "c.h5")) _exit(2);
+        }
+        _exit(files_in_folder() == 1 ? 0 : 3); /* no half-written file is left */
+    }
+    ck_assert_int_eq(waitpid(child, &how, 0), child);
+    ck_assert_msg(WIFEXITED(how) && WEXITSTATUS(how) == 0, "exit %d", how);
+    int64_t step = 0;
+    ck_assert_ok(check(test_context, in_folder("c.h5"), &step));
+    ck_assert_int_eq(step, 5);
+    ck_assert_int_eq(save(test_context, "/dev/full/c.h5", 6), COVER_ERROR_IO);
+    ck_assert_int_eq(save(test_context, in_folder("none/c.h5"), 6), COVER_ERROR_IO);
+}
 END_TEST
 
 static cover_status save_and_check(cover_context *context) {
@@ -342,8 +325,7 @@ static cover_status save_and_check(cover_context *context) {
     }
     return status;
 }
-START_TEST(refused_memory_is_reported_and_nothing_leaks)
-    { survive_refused_memory(save_and_check); }
+START_TEST(refused_memory_is_reported_and_nothing_leaks) { survive_refused_memory(save_and_check); }
 END_TEST
 
 int main(void) {

@@ -2,8 +2,8 @@
  * (That onnxruntime computes what the reference computes was checked by hand: tests/io/weights/onnx_check.py.) */
 #include "network.h"
 
-#include "io/weights/onnx_backbone.h"
 #include "io/weights/onnx.h"
+#include "io/weights/onnx_backbone.h"
 
 /* ---- just enough protobuf to read it back */
 
@@ -51,8 +51,7 @@ static char *names[NAMES_MAX]; /* values known so far */
 static int name_count;
 static int operators[16];
 static const char *const operator_names[] = {
-    "Conv", "InstanceNormalization", "LeakyRelu", "MaxPool", "Resize", "Concat", "Reshape", "Shape", "Mul", "Add",
-    NULL};
+    "Conv", "InstanceNormalization", "LeakyRelu", "MaxPool", "Resize", "Concat", "Reshape", "Shape", "Mul", "Add", NULL};
 static const int operator_counts[] = {18, 18, 18, 4, 4, 4, 18 * 4, 18, 18, 18};
 static int initializers, outputs;
 
@@ -74,12 +73,9 @@ static void read_initializer(struct message tensor, const struct network *net) {
     char *name = NULL;
     struct message raw = {0};
     while (next(&tensor, &field)) {
-        if (field.number == 1)
-            dims[rank++] = (int64_t)field.value;
-        else if (field.number == 8)
-            name = as_text(field.data);
-        else if (field.number == 9)
-            raw = field.data;
+        if (field.number == 1) dims[rank++] = (int64_t)field.value;
+        else if (field.number == 8) name = as_text(field.data);
+        else if (field.number == 9) raw = field.data;
     }
     ck_assert_ptr_nonnull(name);
     int row = parameters_find(&net->parameters, name);
@@ -167,42 +163,38 @@ static void check_model(const char *dims) {
     network_destroy(&net);
 }
 
-START_TEST(the_2d_graph_is_complete_and_in_order)
-    { check_model("2"); }
+START_TEST(the_2d_graph_is_complete_and_in_order) { check_model("2"); }
 END_TEST
-START_TEST(the_3d_graph_is_complete_and_in_order)
-    { check_model("3"); }
+START_TEST(the_3d_graph_is_complete_and_in_order) { check_model("3"); }
 END_TEST
 
-START_TEST(equal_weights_give_equal_bytes)
-    {
-        struct network net = network_create(test_context, "2");
-        size_t first_count, second_count;
-        ck_assert_ok(write_onnx(test_context, &net, in_folder("a.onnx")));
-        ck_assert_ok(write_onnx(test_context, &net, in_folder("b.onnx")));
-        uint8_t *first = read_bytes(in_folder("a.onnx"), &first_count);
-        uint8_t *second = read_bytes(in_folder("b.onnx"), &second_count);
-        ck_assert_uint_eq(first_count, second_count);
-        ck_assert_mem_eq(first, second, first_count);
-        free(first);
-        free(second);
-        network_destroy(&net);
-    }
+START_TEST(equal_weights_give_equal_bytes) {
+    struct network net = network_create(test_context, "2");
+    size_t first_count, second_count;
+    ck_assert_ok(write_onnx(test_context, &net, in_folder("a.onnx")));
+    ck_assert_ok(write_onnx(test_context, &net, in_folder("b.onnx")));
+    uint8_t *first = read_bytes(in_folder("a.onnx"), &first_count);
+    uint8_t *second = read_bytes(in_folder("b.onnx"), &second_count);
+    ck_assert_uint_eq(first_count, second_count);
+    ck_assert_mem_eq(first, second, first_count);
+    free(first);
+    free(second);
+    network_destroy(&net);
+}
 END_TEST
 
-START_TEST(a_missing_or_mis_shaped_parameter_is_named)
-    {
-        struct network net = network_create(test_context, "2");
-        int row = parameters_find(&net.parameters, "backbone.up3.conv.double_conv.4.bias");
-        net.parameters.rows[row].shape[0]++;
-        ck_assert_int_eq(write_onnx(test_context, &net, in_folder("a.onnx")), COVER_ERROR_MISMATCH);
-        ck_assert_ptr_nonnull(strstr(cover_error_text(), "backbone.up3.conv.double_conv.4.bias is of another shape"));
-        strcpy(net.parameters.rows[row].name, "x");
-        ck_assert_int_eq(write_onnx(test_context, &net, in_folder("a.onnx")), COVER_ERROR_MISMATCH);
-        ck_assert_ptr_nonnull(strstr(cover_error_text(), "backbone.up3.conv.double_conv.4.bias is missing"));
-        ck_assert_int_eq(files_in_folder(), 0);
-        network_destroy(&net);
-    }
+START_TEST(a_missing_or_mis_shaped_parameter_is_named) {
+    struct network net = network_create(test_context, "2");
+    int row = parameters_find(&net.parameters, "backbone.up3.conv.double_conv.4.bias");
+    net.parameters.rows[row].shape[0]++;
+    ck_assert_int_eq(write_onnx(test_context, &net, in_folder("a.onnx")), COVER_ERROR_MISMATCH);
+    ck_assert_ptr_nonnull(strstr(cover_error_text(), "backbone.up3.conv.double_conv.4.bias is of another shape"));
+    strcpy(net.parameters.rows[row].name, "x");
+    ck_assert_int_eq(write_onnx(test_context, &net, in_folder("a.onnx")), COVER_ERROR_MISMATCH);
+    ck_assert_ptr_nonnull(strstr(cover_error_text(), "backbone.up3.conv.double_conv.4.bias is missing"));
+    ck_assert_int_eq(files_in_folder(), 0);
+    network_destroy(&net);
+}
 END_TEST
 
 int main(void) {

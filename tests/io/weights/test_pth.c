@@ -21,37 +21,36 @@ static void check_values(struct tensor_file *file, const char *name, const char 
     memory_free(test_context, values);
 }
 
-START_TEST(every_type_is_read)
-    {
-        static const struct {
-            const char *name;
-            enum tensor_type type;
-        } rows[] = {{"f32", TENSOR_F32}, {"f64", TENSOR_F64}, {"f16", TENSOR_F16}, {"bf16", TENSOR_BF16},
-                    {"i64", TENSOR_I64}, {"i32", TENSOR_I32}, {"i16", TENSOR_I16}, {"i8", TENSOR_I8},
-                    {"u8", TENSOR_U8},   {"u16", TENSOR_U16}, {"u32", TENSOR_U32}, {"u64", TENSOR_U64}};
-        struct tensor_file *file;
-        float values[6];
-        ck_assert_ok(tensor_file_open(&file, test_context, PTH("types")));
-        ck_assert_str_eq(file->format->name, "PyTorch");
-        ck_assert_int_eq(file->count, 15);
-        for (size_t row = 0; row < sizeof rows / sizeof *rows; row++) {
-            const struct tensor_entry *entry = tensor_file_find(file, rows[row].name);
-            ck_assert_ptr_nonnull(entry);
-            ck_assert_int_eq(entry->type, rows[row].type);
-            ck_assert(entry->rank == 2 && entry->shape[0] == 2 && entry->shape[1] == 3);
-            ck_assert_ok(tensor_read_f32(file, entry, values));
-            bool real = rows[row].name[0] == 'f' || rows[row].name[0] == 'b';
-            for (int i = 0; i < 6; i++)
-                ck_assert(values[i] == (real ? expected(rows[row].name, i) : (float)i + (float)strlen(rows[row].name)));
-        }
-        ck_assert_ok(tensor_read_f32(file, tensor_file_find(file, "bool"), values));
-        ck_assert(values[0] == 1 && values[1] == 0 && values[2] == 1);
-        ck_assert_int_eq(tensor_file_find(file, "scalar")->rank, 0);
-        check_values(file, "scalar", "scalar", 1);
-        ck_assert_int_eq(tensor_file_find(file, "empty")->elements, 0);
-        ck_assert_ok(tensor_read_f32(file, tensor_file_find(file, "empty"), values));
-        tensor_file_close(file);
+START_TEST(every_type_is_read) {
+    static const struct {
+        const char *name;
+        enum tensor_type type;
+    } rows[] = {{"f32", TENSOR_F32}, {"f64", TENSOR_F64}, {"f16", TENSOR_F16}, {"bf16", TENSOR_BF16},
+                {"i64", TENSOR_I64}, {"i32", TENSOR_I32}, {"i16", TENSOR_I16}, {"i8", TENSOR_I8},
+                {"u8", TENSOR_U8},   {"u16", TENSOR_U16}, {"u32", TENSOR_U32}, {"u64", TENSOR_U64}};
+    struct tensor_file *file;
+    float values[6];
+    ck_assert_ok(tensor_file_open(&file, test_context, PTH("types")));
+    ck_assert_str_eq(file->format->name, "PyTorch");
+    ck_assert_int_eq(file->count, 15);
+    for (size_t row = 0; row < sizeof rows / sizeof *rows; row++) {
+        const struct tensor_entry *entry = tensor_file_find(file, rows[row].name);
+        ck_assert_ptr_nonnull(entry);
+        ck_assert_int_eq(entry->type, rows[row].type);
+        ck_assert(entry->rank == 2 && entry->shape[0] == 2 && entry->shape[1] == 3);
+        ck_assert_ok(tensor_read_f32(file, entry, values));
+        bool real = rows[row].name[0] == 'f' || rows[row].name[0] == 'b';
+        for (int i = 0; i < 6; i++)
+            ck_assert(values[i] == (real ? expected(rows[row].name, i) : (float)i + (float)strlen(rows[row].name)));
     }
+    ck_assert_ok(tensor_read_f32(file, tensor_file_find(file, "bool"), values));
+    ck_assert(values[0] == 1 && values[1] == 0 && values[2] == 1);
+    ck_assert_int_eq(tensor_file_find(file, "scalar")->rank, 0);
+    check_values(file, "scalar", "scalar", 1);
+    ck_assert_int_eq(tensor_file_find(file, "empty")->elements, 0);
+    ck_assert_ok(tensor_read_f32(file, tensor_file_find(file, "empty"), values));
+    tensor_file_close(file);
+}
 END_TEST
 
 static void check_strides(const char *path) {
@@ -71,48 +70,41 @@ static void check_strides(const char *path) {
     tensor_file_close(file);
 }
 
-START_TEST(strides_views_and_shared_storages_are_followed)
-    { check_strides(PTH("strides")); }
+START_TEST(strides_views_and_shared_storages_are_followed) { check_strides(PTH("strides")); }
 END_TEST
-START_TEST(packed_entries_are_read)
-    { check_strides(PTH("strides_deflated")); }
+START_TEST(packed_entries_are_read) { check_strides(PTH("strides_deflated")); }
 END_TEST
-START_TEST(records_of_archives_over_4_gib_are_read)
-    { check_strides(PTH("strides_wide")); }
+START_TEST(records_of_archives_over_4_gib_are_read) { check_strides(PTH("strides_wide")); }
 END_TEST
-START_TEST(files_without_checksums_are_read)
-    { check_strides(PTH("strides_without_crc")); }
+START_TEST(files_without_checksums_are_read) { check_strides(PTH("strides_without_crc")); }
 END_TEST
-START_TEST(files_from_before_the_zip_form_are_read)
-    { check_strides(PTH("strides_old")); }
+START_TEST(files_from_before_the_zip_form_are_read) { check_strides(PTH("strides_old")); }
 END_TEST
 
-START_TEST(a_training_checkpoint_gives_its_weights_in_every_protocol)
-    {
-        static const char *const paths[] = {PTH("checkpoint_protocol2"), PTH("checkpoint_protocol3"),
-                                            PTH("checkpoint_protocol4"), PTH("checkpoint_protocol5")};
-        for (int i = 0; i < 4; i++) {
-            struct tensor_file *file;
-            ck_assert_ok(tensor_file_open(&file, test_context, paths[i]));
-            ck_assert_int_eq(file->count, 2);
-            check_values(file, "module.weight", "weight", 6);
-            check_values(file, "module.bias", "bias", 2);
-            tensor_file_close(file);
-        }
+START_TEST(a_training_checkpoint_gives_its_weights_in_every_protocol) {
+    static const char *const paths[] = {PTH("checkpoint_protocol2"), PTH("checkpoint_protocol3"), PTH("checkpoint_protocol4"),
+                                        PTH("checkpoint_protocol5")};
+    for (int i = 0; i < 4; i++) {
+        struct tensor_file *file;
+        ck_assert_ok(tensor_file_open(&file, test_context, paths[i]));
+        ck_assert_int_eq(file->count, 2);
+        check_values(file, "module.weight", "weight", 6);
+        check_values(file, "module.bias", "bias", 2);
+        tensor_file_close(file);
     }
+}
 END_TEST
 
-START_TEST(a_pickle_that_would_run_a_command_is_refused_by_name)
-    {
-        static const char *const paths[] = {PTH("evil_protocol2"), PTH("evil_protocol4")};
-        for (int i = 0; i < 2; i++) {
-            struct tensor_file *file;
-            ck_assert_int_eq(tensor_file_open(&file, test_context, paths[i]), COVER_ERROR_UNSUPPORTED);
-            ck_assert_ptr_nonnull(strstr(cover_error_text(), "posix.system"));
-            ck_assert_ptr_nonnull(strstr(cover_error_text(), "torch.save(model.state_dict()"));
-        }
-        ck_assert_int_ne(access("/tmp/cover-was-here", F_OK), 0);
+START_TEST(a_pickle_that_would_run_a_command_is_refused_by_name) {
+    static const char *const paths[] = {PTH("evil_protocol2"), PTH("evil_protocol4")};
+    for (int i = 0; i < 2; i++) {
+        struct tensor_file *file;
+        ck_assert_int_eq(tensor_file_open(&file, test_context, paths[i]), COVER_ERROR_UNSUPPORTED);
+        ck_assert_ptr_nonnull(strstr(cover_error_text(), "posix.system"));
+        ck_assert_ptr_nonnull(strstr(cover_error_text(), "torch.save(model.state_dict()"));
     }
+    ck_assert_int_ne(access("/tmp/cover-was-here", F_OK), 0);
+}
 END_TEST
 
 /* Open and read everything. */
@@ -128,69 +120,63 @@ static cover_status read_all(cover_context *context, const void *bytes, size_t c
     return status;
 }
 
-START_TEST(a_file_truncated_at_any_length_is_an_error)
-    {
-        static const char *const paths[] = {PTH("strides"), PTH("strides_old"), PTH("strides_deflated")};
-        for (int i = 0; i < 3; i++) {
-            size_t count;
-            uint8_t *bytes = read_bytes(paths[i], &count);
-            ck_assert_ok(read_all(test_context, bytes, count));
-            for (size_t length = 0; length < count; length++) {
-                uint8_t *part = malloc(length + 1);
-                memcpy(part, bytes, length);
-                cover_status status = read_all(test_context, part, length);
-                ck_assert_msg(status == COVER_ERROR_FORMAT, "%s: %zu bytes of %zu: %s: %s", paths[i], length, count,
-                              cover_status_name(status), cover_error_text());
-                free(part);
-            }
-            free(bytes);
-        }
-    }
-END_TEST
-
-START_TEST(any_byte_changed_is_an_error_or_harmless)
-    {
-        static const char *const paths[] = {PTH("strides"), PTH("strides_old"), PTH("strides_deflated"),
-                                            PTH("checkpoint_protocol4")};
-        static const uint8_t flips[] = {0x01, 0x80, 0xFF};
-        for (int i = 0; i < 4; i++) {
-            size_t count;
-            uint8_t *bytes = read_bytes(paths[i], &count);
-            for (size_t at = 0; at < count; at++)
-                for (size_t flip = 0; flip < sizeof flips; flip++) {
-                    bytes[at] ^= flips[flip];
-                    cover_status status = read_all(test_context, bytes, count);
-                    ck_assert_msg(status == COVER_OK || status == COVER_ERROR_FORMAT ||
-                                      status == COVER_ERROR_UNSUPPORTED,
-                                  "%s: byte %zu: %s: %s", paths[i], at, cover_status_name(status), cover_error_text());
-                    bytes[at] ^= flips[flip];
-                }
-            free(bytes);
-        }
-    }
-END_TEST
-
-START_TEST(a_changed_value_does_not_pass_the_checksum)
-    {
+START_TEST(a_file_truncated_at_any_length_is_an_error) {
+    static const char *const paths[] = {PTH("strides"), PTH("strides_old"), PTH("strides_deflated")};
+    for (int i = 0; i < 3; i++) {
         size_t count;
-        uint8_t *bytes = read_bytes(PTH("strides"), &count);
-        float first = expected("whole", 0);
-        uint8_t *at = memmem(bytes, count, &first, sizeof first);
-        ck_assert_ptr_nonnull(at);
-        at[2] ^= 1;
-        ck_assert_int_eq(read_all(test_context, bytes, count), COVER_ERROR_FORMAT);
-        ck_assert_ptr_nonnull(strstr(cover_error_text(), "CRC-32"));
+        uint8_t *bytes = read_bytes(paths[i], &count);
+        ck_assert_ok(read_all(test_context, bytes, count));
+        for (size_t length = 0; length < count; length++) {
+            uint8_t *part = malloc(length + 1);
+            memcpy(part, bytes, length);
+            cover_status status = read_all(test_context, part, length);
+            ck_assert_msg(status == COVER_ERROR_FORMAT, "%s: %zu bytes of %zu: %s: %s", paths[i], length, count,
+                          cover_status_name(status), cover_error_text());
+            free(part);
+        }
         free(bytes);
     }
+}
 END_TEST
 
-START_TEST(other_archives_are_told_apart)
-    {
-        static const uint8_t empty_zip[22] = {'P', 'K', 5, 6}, started[30] = {'P', 'K', 3, 4};
-        ck_assert_int_eq(read_all(test_context, empty_zip, sizeof empty_zip), COVER_ERROR_FORMAT);
-        ck_assert_int_eq(read_all(test_context, started, sizeof started), COVER_ERROR_FORMAT);
-        ck_assert_ptr_nonnull(strstr(cover_error_text(), "end record"));
+START_TEST(any_byte_changed_is_an_error_or_harmless) {
+    static const char *const paths[] = {PTH("strides"), PTH("strides_old"), PTH("strides_deflated"), PTH("checkpoint_protocol4")};
+    static const uint8_t flips[] = {0x01, 0x80, 0xFF};
+    for (int i = 0; i < 4; i++) {
+        size_t count;
+        uint8_t *bytes = read_bytes(paths[i], &count);
+        for (size_t at = 0; at < count; at++)
+            for (size_t flip = 0; flip < sizeof flips; flip++) {
+                bytes[at] ^= flips[flip];
+                cover_status status = read_all(test_context, bytes, count);
+                ck_assert_msg(status == COVER_OK || status == COVER_ERROR_FORMAT || status == COVER_ERROR_UNSUPPORTED,
+                              "%s: byte %zu: %s: %s", paths[i], at, cover_status_name(status), cover_error_text());
+                bytes[at] ^= flips[flip];
+            }
+        free(bytes);
     }
+}
+END_TEST
+
+START_TEST(a_changed_value_does_not_pass_the_checksum) {
+    size_t count;
+    uint8_t *bytes = read_bytes(PTH("strides"), &count);
+    float first = expected("whole", 0);
+    uint8_t *at = memmem(bytes, count, &first, sizeof first);
+    ck_assert_ptr_nonnull(at);
+    at[2] ^= 1;
+    ck_assert_int_eq(read_all(test_context, bytes, count), COVER_ERROR_FORMAT);
+    ck_assert_ptr_nonnull(strstr(cover_error_text(), "CRC-32"));
+    free(bytes);
+}
+END_TEST
+
+START_TEST(other_archives_are_told_apart) {
+    static const uint8_t empty_zip[22] = {'P', 'K', 5, 6}, started[30] = {'P', 'K', 3, 4};
+    ck_assert_int_eq(read_all(test_context, empty_zip, sizeof empty_zip), COVER_ERROR_FORMAT);
+    ck_assert_int_eq(read_all(test_context, started, sizeof started), COVER_ERROR_FORMAT);
+    ck_assert_ptr_nonnull(strstr(cover_error_text(), "end record"));
+}
 END_TEST
 
 /* ---- the pickle machine alone */
@@ -215,89 +201,85 @@ static void refuse(const void *data, size_t bytes, cover_status expected_status,
 }
 #define REFUSE(data, status, text) refuse(data, sizeof data - 1, status, text)
 
-START_TEST(broken_pickles_are_refused)
-    {
-        REFUSE("", COVER_ERROR_FORMAT, "ends too early");
-        REFUSE(".", COVER_ERROR_FORMAT, "nothing on the stack");
-        REFUSE("(.", COVER_ERROR_FORMAT, "nothing on the stack");
-        REFUSE("NN.", COVER_ERROR_FORMAT, "left over");
-        REFUSE("0.", COVER_ERROR_FORMAT, "nothing on the stack");
-        REFUSE("t.", COVER_ERROR_FORMAT, "no mark");
-        REFUSE("Na.", COVER_ERROR_FORMAT, "nothing on the stack");
-        REFUSE("NNa.", COVER_ERROR_FORMAT, "holds none");
-        REFUSE("(Nd.", COVER_ERROR_FORMAT, "key without a value");
-        REFUSE("}(Nu.", COVER_ERROR_FORMAT, "key without a value");
-        REFUSE("h\5.", COVER_ERROR_FORMAT, "empty place of the memo");
-        REFUSE("Nr\xFF\xFF\xFF\xFF.", COVER_ERROR_FORMAT, "memo index");
-        REFUSE("X\xFF\xFF\xFF\x7F.", COVER_ERROR_FORMAT, "ends too early");
-        REFUSE("\x8D\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF.", COVER_ERROR_FORMAT, "ends too early");
-        REFUSE("\x8B\xFF\xFF\xFF\xFF.", COVER_ERROR_FORMAT, "ends too early");
-        REFUSE("NN\x93.", COVER_ERROR_FORMAT, "global without a name");
-        REFUSE("N)R.", COVER_ERROR_FORMAT, "cannot be called");
-        REFUSE("ca\nb\nNR.", COVER_ERROR_FORMAT, "cannot be called");
-        REFUSE("ca\nb", COVER_ERROR_FORMAT, "line without end");
-        REFUSE("cos\nsystem\n.", COVER_ERROR_UNSUPPORTED, "os.system");
-        REFUSE("c\x1b[2J\nx\ny\n.", COVER_ERROR_UNSUPPORTED, "?[2J.x");
-        REFUSE("(iposix\nsystem\n.", COVER_ERROR_UNSUPPORTED, "opcode 0x69");
-        REFUSE("\x82\x01.", COVER_ERROR_UNSUPPORTED, "opcode 0x82");
-        REFUSE("P0\n.", COVER_ERROR_UNSUPPORTED, "opcode 0x50");
-    }
+START_TEST(broken_pickles_are_refused) {
+    REFUSE("", COVER_ERROR_FORMAT, "ends too early");
+    REFUSE(".", COVER_ERROR_FORMAT, "nothing on the stack");
+    REFUSE("(.", COVER_ERROR_FORMAT, "nothing on the stack");
+    REFUSE("NN.", COVER_ERROR_FORMAT, "left over");
+    REFUSE("0.", COVER_ERROR_FORMAT, "nothing on the stack");
+    REFUSE("t.", COVER_ERROR_FORMAT, "no mark");
+    REFUSE("Na.", COVER_ERROR_FORMAT, "nothing on the stack");
+    REFUSE("NNa.", COVER_ERROR_FORMAT, "holds none");
+    REFUSE("(Nd.", COVER_ERROR_FORMAT, "key without a value");
+    REFUSE("}(Nu.", COVER_ERROR_FORMAT, "key without a value");
+    REFUSE("h\5.", COVER_ERROR_FORMAT, "empty place of the memo");
+    REFUSE("Nr\xFF\xFF\xFF\xFF.", COVER_ERROR_FORMAT, "memo index");
+    REFUSE("X\xFF\xFF\xFF\x7F.", COVER_ERROR_FORMAT, "ends too early");
+    REFUSE("\x8D\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF.", COVER_ERROR_FORMAT, "ends too early");
+    REFUSE("\x8B\xFF\xFF\xFF\xFF.", COVER_ERROR_FORMAT, "ends too early");
+    REFUSE("NN\x93.", COVER_ERROR_FORMAT, "global without a name");
+    REFUSE("N)R.", COVER_ERROR_FORMAT, "cannot be called");
+    REFUSE("ca\nb\nNR.", COVER_ERROR_FORMAT, "cannot be called");
+    REFUSE("ca\nb", COVER_ERROR_FORMAT, "line without end");
+    REFUSE("cos\nsystem\n.", COVER_ERROR_UNSUPPORTED, "os.system");
+    REFUSE("c\x1b[2J\nx\ny\n.", COVER_ERROR_UNSUPPORTED, "?[2J.x");
+    REFUSE("(iposix\nsystem\n.", COVER_ERROR_UNSUPPORTED, "opcode 0x69");
+    REFUSE("\x82\x01.", COVER_ERROR_UNSUPPORTED, "opcode 0x82");
+    REFUSE("P0\n.", COVER_ERROR_UNSUPPORTED, "opcode 0x50");
+}
 END_TEST
 
-START_TEST(integers_of_every_width_keep_their_sign)
-    {
-        static const struct {
-            const char *data;
-            size_t bytes;
-            int64_t value;
-        } rows[] = {{"K\xFF.", 3, 255},
-                    {"M\xFF\xFF.", 4, 65535},
-                    {"J\xFE\xFF\xFF\xFF.", 6, -2},
-                    {"\x8A\0.", 3, 0},
-                    {"\x8A\1\xFF.", 4, -1},
-                    {"\x8A\2\xFF\0.", 5, 255},
-                    {"\x8A\10\0\0\0\0\0\0\0\x80.", 11, INT64_MIN},
-                    {"\x8B\1\0\0\0\x80.", 7, -128}};
-        for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-            struct pickle pickle;
-            struct arena arena;
-            ck_assert_ok(unpickle(rows[i].data, rows[i].bytes, &pickle, &arena));
-            ck_assert_int_eq(pickle.value->kind, PICKLE_INTEGER);
-            ck_assert_int_eq(pickle.value->integer, rows[i].value);
-            arena_free(&arena);
-        }
-    }
-END_TEST
-
-START_TEST(a_value_may_contain_itself)
-    {
+START_TEST(integers_of_every_width_keep_their_sign) {
+    static const struct {
+        const char *data;
+        size_t bytes;
+        int64_t value;
+    } rows[] = {{"K\xFF.", 3, 255},
+                {"M\xFF\xFF.", 4, 65535},
+                {"J\xFE\xFF\xFF\xFF.", 6, -2},
+                {"\x8A\0.", 3, 0},
+                {"\x8A\1\xFF.", 4, -1},
+                {"\x8A\2\xFF\0.", 5, 255},
+                {"\x8A\10\0\0\0\0\0\0\0\x80.", 11, INT64_MIN},
+                {"\x8B\1\0\0\0\x80.", 7, -128}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct pickle pickle;
         struct arena arena;
-        ck_assert_ok(unpickle("]q\0h\0a.", 7, &pickle, &arena));
-        ck_assert_ptr_eq(pickle_item(pickle.value, 0), pickle.value);
+        ck_assert_ok(unpickle(rows[i].data, rows[i].bytes, &pickle, &arena));
+        ck_assert_int_eq(pickle.value->kind, PICKLE_INTEGER);
+        ck_assert_int_eq(pickle.value->integer, rows[i].value);
         arena_free(&arena);
     }
+}
 END_TEST
 
-#define OLD_HEAD                                                                                                       \
-    "\x80\2\x8A\12\x6C\xFC\x9C\x46\xF9\x20\x6A\xA8\x50\x19." /* magic */                                               \
-    "M\xE9\3."                                               /* version */                                             \
+START_TEST(a_value_may_contain_itself) {
+    struct pickle pickle;
+    struct arena arena;
+    ck_assert_ok(unpickle("]q\0h\0a.", 7, &pickle, &arena));
+    ck_assert_ptr_eq(pickle_item(pickle.value, 0), pickle.value);
+    arena_free(&arena);
+}
+END_TEST
+
+#define OLD_HEAD                                                                                                                   \
+    "\x80\2\x8A\12\x6C\xFC\x9C\x46\xF9\x20\x6A\xA8\x50\x19." /* magic */                                                           \
+    "M\xE9\3."                                               /* version */                                                         \
     "}U\15little_endian\x88s."
 
-START_TEST(mappings_that_hold_each_other_are_walked_once)
-    {
-        enum { LEVELS = 60 }; /* each holds the one before twice: 2^60 paths */
-        uint8_t data[sizeof OLD_HEAD + 16 * LEVELS] = OLD_HEAD;
-        size_t at = sizeof OLD_HEAD - 1;
-        memcpy(data + at, "}\x94", 2), at += 2;
-        for (int level = 0; level < LEVELS; level++, at += 15) {
-            memcpy(data + at, "0}(U\1ah\0U\1bh\0u\x94", 15);
-            data[at + 7] = data[at + 12] = (uint8_t)level;
-        }
-        memcpy(data + at, ".].", 3), at += 3;
-        ck_assert_int_eq(read_all(test_context, data, at), COVER_ERROR_FORMAT);
-        ck_assert_ptr_nonnull(strstr(cover_error_text(), "no tensors"));
+START_TEST(mappings_that_hold_each_other_are_walked_once) {
+    enum { LEVELS = 60 }; /* each holds the one before twice: 2^60 paths */
+    uint8_t data[sizeof OLD_HEAD + 16 * LEVELS] = OLD_HEAD;
+    size_t at = sizeof OLD_HEAD - 1;
+    memcpy(data + at, "}\x94", 2), at += 2;
+    for (int level = 0; level < LEVELS; level++, at += 15) {
+        memcpy(data + at, "0}(U\1ah\0U\1bh\0u\x94", 15);
+        data[at + 7] = data[at + 12] = (uint8_t)level;
     }
+    memcpy(data + at, ".].", 3), at += 3;
+    ck_assert_int_eq(read_all(test_context, data, at), COVER_ERROR_FORMAT);
+    ck_assert_ptr_nonnull(strstr(cover_error_text(), "no tensors"));
+}
 END_TEST
 
 static void add_number(struct text *text, int64_t number) {
@@ -326,28 +308,26 @@ static cover_status one_tensor(int64_t elements, int64_t present, int64_t offset
     return status;
 }
 
-START_TEST(tensors_must_lie_in_their_storage)
-    {
-        const int64_t huge = INT64_C(1) << 62;
-        ck_assert_ok(one_tensor(4, 4, 0, 4, 1));
-        ck_assert_ok(one_tensor(4, 4, 3, 1, huge)); /* a stride over an axis of one is never taken */
-        ck_assert_ok(one_tensor(4, 4, huge, 0, 1)); /* nor is any place of an empty tensor */
-        ck_assert_ok(one_tensor(4, 4, 0, 1000, 0));
-        ck_assert_int_eq(one_tensor(4, 4, 1, 4, 1), COVER_ERROR_FORMAT);
-        ck_assert_ptr_nonnull(strstr(cover_error_text(), "reaches beyond its storage of 4 elements"));
-        ck_assert_int_eq(one_tensor(4, 4, 0, 4, huge), COVER_ERROR_FORMAT);
-        ck_assert_int_eq(one_tensor(4, 4, huge, 4, huge), COVER_ERROR_FORMAT);
-        ck_assert_int_eq(one_tensor(4, 4, -1, 1, 1), COVER_ERROR_FORMAT);
-        ck_assert_int_eq(one_tensor(4, 4, 0, 2, -1), COVER_ERROR_FORMAT);
-        ck_assert_int_eq(one_tensor(4, 4, 0, -1, 1), COVER_ERROR_FORMAT);
-        ck_assert_int_eq(one_tensor(4, 4, 0, INT64_C(25000000000), 0),
-                         COVER_ERROR_UNSUPPORTED); /* 100 GB of one number */
-        ck_assert_ptr_nonnull(strstr(cover_error_text(), "contiguous"));
-        ck_assert_int_eq(one_tensor(huge, huge, 0, 1, 1), COVER_ERROR_FORMAT);
-        ck_assert_int_eq(one_tensor(5, 5, 0, 1, 1), COVER_ERROR_FORMAT);
-        ck_assert_int_eq(one_tensor(4, 3, 0, 1, 1), COVER_ERROR_FORMAT);
-        ck_assert_ptr_nonnull(strstr(cover_error_text(), "another size"));
-    }
+START_TEST(tensors_must_lie_in_their_storage) {
+    const int64_t huge = INT64_C(1) << 62;
+    ck_assert_ok(one_tensor(4, 4, 0, 4, 1));
+    ck_assert_ok(one_tensor(4, 4, 3, 1, huge)); /* a stride over an axis of one is never taken */
+    ck_assert_ok(one_tensor(4, 4, huge, 0, 1)); /* nor is any place of an empty tensor */
+    ck_assert_ok(one_tensor(4, 4, 0, 1000, 0));
+    ck_assert_int_eq(one_tensor(4, 4, 1, 4, 1), COVER_ERROR_FORMAT);
+    ck_assert_ptr_nonnull(strstr(cover_error_text(), "reaches beyond its storage of 4 elements"));
+    ck_assert_int_eq(one_tensor(4, 4, 0, 4, huge), COVER_ERROR_FORMAT);
+    ck_assert_int_eq(one_tensor(4, 4, huge, 4, huge), COVER_ERROR_FORMAT);
+    ck_assert_int_eq(one_tensor(4, 4, -1, 1, 1), COVER_ERROR_FORMAT);
+    ck_assert_int_eq(one_tensor(4, 4, 0, 2, -1), COVER_ERROR_FORMAT);
+    ck_assert_int_eq(one_tensor(4, 4, 0, -1, 1), COVER_ERROR_FORMAT);
+    ck_assert_int_eq(one_tensor(4, 4, 0, INT64_C(25000000000), 0), COVER_ERROR_UNSUPPORTED); /* 100 GB of one number */
+    ck_assert_ptr_nonnull(strstr(cover_error_text(), "contiguous"));
+    ck_assert_int_eq(one_tensor(huge, huge, 0, 1, 1), COVER_ERROR_FORMAT);
+    ck_assert_int_eq(one_tensor(5, 5, 0, 1, 1), COVER_ERROR_FORMAT);
+    ck_assert_int_eq(one_tensor(4, 3, 0, 1, 1), COVER_ERROR_FORMAT);
+    ck_assert_ptr_nonnull(strstr(cover_error_text(), "another size"));
+}
 END_TEST
 
 static const char *memory_path;
@@ -358,14 +338,13 @@ static cover_status read_path(cover_context *context) {
     free(bytes);
     return status;
 }
-START_TEST(refused_memory_is_reported_and_nothing_leaks)
-    {
-        static const char *const paths[] = {PTH("strides"), PTH("strides_old"), PTH("strides_deflated"), PTH("types")};
-        for (int i = 0; i < 4; i++) {
-            memory_path = paths[i];
-            survive_refused_memory(read_path);
-        }
+START_TEST(refused_memory_is_reported_and_nothing_leaks) {
+    static const char *const paths[] = {PTH("strides"), PTH("strides_old"), PTH("strides_deflated"), PTH("types")};
+    for (int i = 0; i < 4; i++) {
+        memory_path = paths[i];
+        survive_refused_memory(read_path);
     }
+}
 END_TEST
 
 int main(void) {

@@ -62,70 +62,75 @@ static void check_refused(const char *path, cover_status expected, const char *p
     ck_assert_ptr_null(values);
 }
 
-START_TEST(a_task_comes_back_from_its_file_and_from_its_run_folder)
-    {
-        const char *path = in_folder("weights.safetensors");
-        ck_assert_ok(task_weights_write(test_context, path, &parameters, flat, &about, 120));
-        check_reads(path, 1);
-        check_reads(test_folder, 1);
-    }
+START_TEST(a_task_comes_back_from_its_file_and_from_its_run_folder) {
+    const char *path = in_folder("weights.safetensors");
+    ck_assert_ok(task_weights_write(test_context, path, &parameters, flat, &about, 120));
+    check_reads(path, 1);
+    check_reads(test_folder, 1);
+}
 END_TEST
 
-START_TEST(equal_tasks_give_equal_bytes)
-    {
-        uint8_t *bytes[2];
-        size_t count[2];
-        for (int i = 0; i < 2; i++) {
-            const char *path = in_folder(i ? "b.safetensors" : "a.safetensors");
-            ck_assert_ok(task_weights_write(test_context, path, &parameters, flat, &about, 120));
-            ck_assert_ok(file_read(test_context, path, 1 << 24, &bytes[i], &count[i]));
-        }
-        ck_assert_uint_eq(count[0], count[1]);
-        ck_assert_mem_eq(bytes[0], bytes[1], count[0]);
-        memory_free(test_context, bytes[0]);
-        memory_free(test_context, bytes[1]);
+START_TEST(equal_tasks_give_equal_bytes) {
+    uint8_t *bytes[2];
+    size_t count[2];
+    for (int i = 0; i < 2; i++) {
+        const char *path = in_folder(i ? "b.safetensors" : "a.safetensors");
+        ck_assert_ok(task_weights_write(test_context, path, &parameters, flat, &about, 120));
+        ck_assert_ok(file_read(test_context, path, 1 << 24, &bytes[i], &count[i]));
     }
+    ck_assert_uint_eq(count[0], count[1]);
+    ck_assert_mem_eq(bytes[0], bytes[1], count[0]);
+    memory_free(test_context, bytes[0]);
+    memory_free(test_context, bytes[1]);
+}
 END_TEST
 
 static void write_checkpoint(const struct checkpoint_state *states, int count) {
-    struct checkpoint checkpoint = {.step = 7, .updates = 7, .backbone = "unet", .config = cover_config_json(about.config), .dataset_hash = "00",
-                                    .objective = "task", .parameters = &parameters, .weights = flat, .m = flat, .v = flat,
-                                    .states = states, .state_count = count};
+    struct checkpoint checkpoint = {.step = 7,
+                                    .updates = 7,
+                                    .backbone = "unet",
+                                    .config = cover_config_json(about.config),
+                                    .dataset_hash = "00",
+                                    .objective = "task",
+                                    .parameters = &parameters,
+                                    .weights = flat,
+                                    .m = flat,
+                                    .v = flat,
+                                    .states = states,
+                                    .state_count = count};
     ck_assert_ok(checkpoint_write(test_context, in_folder("checkpoint.h5"), &checkpoint));
 }
 
-START_TEST(while_it_trains_the_checkpoint_gives_the_best_weights)
-    {
-        struct text text = {.context = test_context};
-        ck_assert_ok(task_about_write(&text, &about));
-        float *best = memory_alloc(test_context, (size_t)parameters.floats * sizeof *best);
-        for (int64_t i = 0; i < parameters.floats; i++) best[i] = 2 * flat[i];
-        struct checkpoint_state states[2] = {{TASK_STATE_ABOUT, text.data, (int64_t)text.length},
-                                             {TASK_STATE_BEST, best, parameters.floats * (int64_t)sizeof *best}};
-        write_checkpoint(states, 1);
-        check_reads(test_folder, 1);
-        write_checkpoint(states, 2);
-        check_reads(test_folder, 2);
-        check_reads(in_folder("checkpoint.h5"), 2);
-        states[1].bytes -= 4;
-        write_checkpoint(states, 2);
-        check_refused(test_folder, COVER_ERROR_FORMAT, "best weights");
-        write_checkpoint(states, 0);
-        check_refused(test_folder, COVER_ERROR_MISMATCH, "cover finetune");
-        memory_free(test_context, best);
-        text_free(&text);
-    }
+START_TEST(while_it_trains_the_checkpoint_gives_the_best_weights) {
+    struct text text = {.context = test_context};
+    ck_assert_ok(task_about_write(&text, &about));
+    float *best = memory_alloc(test_context, (size_t)parameters.floats * sizeof *best);
+    for (int64_t i = 0; i < parameters.floats; i++) best[i] = 2 * flat[i];
+    struct checkpoint_state states[2] = {{TASK_STATE_ABOUT, text.data, (int64_t)text.length},
+                                         {TASK_STATE_BEST, best, parameters.floats * (int64_t)sizeof *best}};
+    write_checkpoint(states, 1);
+    check_reads(test_folder, 1);
+    write_checkpoint(states, 2);
+    check_reads(test_folder, 2);
+    check_reads(in_folder("checkpoint.h5"), 2);
+    states[1].bytes -= 4;
+    write_checkpoint(states, 2);
+    check_refused(test_folder, COVER_ERROR_FORMAT, "best weights");
+    write_checkpoint(states, 0);
+    check_refused(test_folder, COVER_ERROR_MISMATCH, "cover finetune");
+    memory_free(test_context, best);
+    text_free(&text);
+}
 END_TEST
 
-START_TEST(what_is_no_task_says_what_to_do)
-    {
-        struct tensor_output output = {.name = "backbone.x", .type = TENSOR_F32, .rank = 1, .shape = (int64_t[]){4}, .data = flat};
-        const char *path = in_folder("plain.safetensors");
-        ck_assert_ok(safetensors_write(test_context, path, &output, 1, NULL, 0));
-        check_refused(path, COVER_ERROR_MISMATCH, "--data DATA -o RUN");
-        check_refused(in_folder("nothing"), COVER_ERROR_IO, "nothing");
-        check_refused(test_folder, COVER_ERROR_IO, "run folder");
-    }
+START_TEST(what_is_no_task_says_what_to_do) {
+    struct tensor_output output = {.name = "backbone.x", .type = TENSOR_F32, .rank = 1, .shape = (int64_t[]){4}, .data = flat};
+    const char *path = in_folder("plain.safetensors");
+    ck_assert_ok(safetensors_write(test_context, path, &output, 1, NULL, 0));
+    check_refused(path, COVER_ERROR_MISMATCH, "--data DATA -o RUN");
+    check_refused(in_folder("nothing"), COVER_ERROR_IO, "nothing");
+    check_refused(test_folder, COVER_ERROR_IO, "run folder");
+}
 END_TEST
 
 /* The JSON text with one part replaced. */
@@ -139,54 +144,52 @@ static char *changed(const char *part, const char *by) {
     return out.data;
 }
 
-START_TEST(what_does_not_fit_together_is_refused)
-    {
-        static const struct {
-            const char *part, *by, *text;
-        } cases[] = {
-            {"\"background\"", "\"c\xc5\x93ur\"", "two classes are named"},
-            {"\"background\"", "\"\"", "class 0"},
-            {"\"background\"", "\"a\\nb\"", "control characters"},
-            {"\"background\", ", "", "list of 3 names"},
-            {"\"classes\": 3", "\"classes\": 2", "list of 2 names"},
-            {"\"classes\": 3", "\"classes\": 99999999", "out of range"},
-            {"\"crop\": \"64x64x64\"", "\"crop\": \"60x64x64\"", "multiple of 16"},
-            {"\"crop\"", "\"krop\"", "krop"},
-            {"\"rules\": {\"dims\": 3", "\"rules\": {\"dims\": 2", "2D"},
-            {"\"rules\": {\"dims\": 3", "\"rules\": {\"dims\": 9", "dims"},
-            {"\"rules\": {\"dims\": 3, \"channels\": 0", "\"rules\": {\"dims\": 3, \"channels\": 3", "3 channels"},
-            {"\"rules\"", "\"rulers\"", "rules"},
-            {"\"settings\"", "\"setting\"", "settings"},
-            {"{", "[", "task"},
-        };
-        for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-            struct task_about read = {0};
-            char *json = changed(cases[i].part, cases[i].by);
-            cover_status status = task_about_read(&read, test_context, json);
-            ck_assert_msg(status == COVER_ERROR_FORMAT && strstr(cover_error_text(), cases[i].text), "%s: %s: %s", cases[i].by,
-                          cover_status_name(status), cover_error_text());
-            ck_assert_ptr_null(read.config);
-            memory_free(test_context, json);
-        }
+START_TEST(what_does_not_fit_together_is_refused) {
+    static const struct {
+        const char *part, *by, *text;
+    } cases[] = {
+        {"\"background\"", "\"c\xc5\x93ur\"", "two classes are named"},
+        {"\"background\"", "\"\"", "class 0"},
+        {"\"background\"", "\"a\\nb\"", "control characters"},
+        {"\"background\", ", "", "list of 3 names"},
+        {"\"classes\": 3", "\"classes\": 2", "list of 2 names"},
+        {"\"classes\": 3", "\"classes\": 99999999", "out of range"},
+        {"\"crop\": \"64x64x64\"", "\"crop\": \"60x64x64\"", "multiple of 16"},
+        {"\"crop\"", "\"krop\"", "krop"},
+        {"\"rules\": {\"dims\": 3", "\"rules\": {\"dims\": 2", "2D"},
+        {"\"rules\": {\"dims\": 3", "\"rules\": {\"dims\": 9", "dims"},
+        {"\"rules\": {\"dims\": 3, \"channels\": 0", "\"rules\": {\"dims\": 3, \"channels\": 3", "3 channels"},
+        {"\"rules\"", "\"rulers\"", "rules"},
+        {"\"settings\"", "\"setting\"", "settings"},
+        {"{", "[", "task"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct task_about read = {0};
+        char *json = changed(cases[i].part, cases[i].by);
+        cover_status status = task_about_read(&read, test_context, json);
+        ck_assert_msg(status == COVER_ERROR_FORMAT && strstr(cover_error_text(), cases[i].text), "%s: %s: %s", cases[i].by,
+                      cover_status_name(status), cover_error_text());
+        ck_assert_ptr_null(read.config);
+        memory_free(test_context, json);
     }
+}
 END_TEST
 
-START_TEST(damaged_files_are_errors)
-    {
-        const char *path = in_folder("t.safetensors"), *damaged = in_folder("d.safetensors");
-        uint8_t *bytes;
-        size_t count;
-        ck_assert_ok(task_weights_write(test_context, path, &parameters, flat, &about, 120));
-        ck_assert_ok(file_read(test_context, path, 1 << 24, &bytes, &count));
-        for (size_t at = 0; at < count; at += count / 40) {
-            struct task_about read;
-            struct parameters table;
-            float *values;
-            write_bytes(damaged, bytes, at);
-            ck_assert_int_ne(task_weights_read(&read, &table, &values, test_context, damaged), COVER_OK);
-        }
-        memory_free(test_context, bytes);
+START_TEST(damaged_files_are_errors) {
+    const char *path = in_folder("t.safetensors"), *damaged = in_folder("d.safetensors");
+    uint8_t *bytes;
+    size_t count;
+    ck_assert_ok(task_weights_write(test_context, path, &parameters, flat, &about, 120));
+    ck_assert_ok(file_read(test_context, path, 1 << 24, &bytes, &count));
+    for (size_t at = 0; at < count; at += count / 40) {
+        struct task_about read;
+        struct parameters table;
+        float *values;
+        write_bytes(damaged, bytes, at);
+        ck_assert_int_ne(task_weights_read(&read, &table, &values, test_context, damaged), COVER_OK);
     }
+    memory_free(test_context, bytes);
+}
 END_TEST
 
 int main(void) {

@@ -28,8 +28,7 @@ static inline const char *in_folder(const char *name) {
 
 static inline void setup(void) {
     /* in memory where there is such a place: a hundred saves wait for no disk */
-    snprintf(test_folder, sizeof test_folder, "%s/cover-weights-XXXXXX",
-             access("/dev/shm", W_OK) ? "/tmp" : "/dev/shm");
+    snprintf(test_folder, sizeof test_folder, "%s/cover-weights-XXXXXX", access("/dev/shm", W_OK) ? "/tmp" : "/dev/shm");
     ck_assert_ptr_nonnull(mkdtemp(test_folder));
     ck_assert_ok(cover_context_create(&test_context, NULL));
 }

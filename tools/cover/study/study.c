@@ -210,9 +210,12 @@ static int dry_run(const struct study *study) {
 }
 
 static int print_end(struct study *study) {
-    static const struct field fields[] = {{"name", "study"},          {"runs", "runs", UNIT_COUNT},
-                                          {"done", "done", UNIT_COUNT}, {"seconds", "time", UNIT_SECONDS},
-                                          {"table", "table"},           {0}};
+    static const struct field fields[] = {{"name", "study"},
+                                          {"runs", "runs", UNIT_COUNT},
+                                          {"done", "done", UNIT_COUNT},
+                                          {"seconds", "time", UNIT_SECONDS},
+                                          {"table", "table"},
+                                          {0}};
     double seconds = 0;
     int done = 0;
     for (int i = 0; i < study->runs; i++)
@@ -259,8 +262,7 @@ static int run(struct session *session) {
     if (status == EXIT_OK) status = take_definitions(&study);
     if (status == EXIT_OK) status = study_read(&study);
     if (status == EXIT_OK) status = study_store_open(&study, &lock);
-    if (status == EXIT_OK && given(session, OPTION_DRY_RUN))
-        status = dry_run(&study);
+    if (status == EXIT_OK && given(session, OPTION_DRY_RUN)) status = dry_run(&study);
     else if (status == EXIT_OK) {
         study_catch_signals();
         status = run_all(&study);
@@ -278,13 +280,12 @@ const struct verb verb_study = {
     .operands = "FILE.json",
     .operands_min = 1,
     .operands_max = 1,
-    .detail =
-        "Executes the command lines that a file describes over its variables, one after the other, and writes tables of "
-        "their results: mean over runs, 95 % confidence interval, and how many. docs/study.md states the file's form, "
-        "examples/recipes/ has studies to start from.\n"
-        "Everything is checked before anything runs. A run that is done is not run again unless its command line "
-        "changed, or that of a run which it needs; after an interruption the same command line goes on, and within a "
-        "run, too, where its verb takes --resume. Ctrl-C stops the run in work as it stops that verb, then the study.",
+    .detail = "Executes the command lines that a file describes over its variables, one after the other, and writes tables of "
+              "their results: mean over runs, 95 % confidence interval, and how many. docs/study.md states the file's form, "
+              "examples/recipes/ has studies to start from.\n"
+              "Everything is checked before anything runs. A run that is done is not run again unless its command line "
+              "changed, or that of a run which it needs; after an interruption the same command line goes on, and within a "
+              "run, too, where its verb takes --resume. Ctrl-C stops the run in work as it stops that verb, then the study.",
     .examples = {"cover study recipes/jsrt.json -o jsrt --define data=/data",
                  "cover study recipes/jsrt.json -o jsrt --define data=/data --dry-run"},
     .run = run,

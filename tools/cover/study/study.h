@@ -73,14 +73,14 @@ int study_execute(const char *const words[], char **output);
 /* study_table.c: the cells of a table */
 struct study_cell {
     int count, expected;
-    double *value; /* count of them, in the order of the runs */
+    double *value;                 /* count of them, in the order of the runs */
     double mean, deviation, reach; /* reach: half of the 95 % confidence interval; NaN below two values */
 };
 struct study_table {
     const char *title, *about;
-    int digits, figures; /* figures: columns for each combination of values */
+    int digits, figures;      /* figures: columns for each combination of values */
     int rows, columns, plain; /* columns from `plain` on are differences */
-    char **row, **column; /* their names */
+    char **row, **column;     /* their names */
     struct study_cell *cell;
 };
 int study_table_check(const struct study *study); /* names, before anything runs */

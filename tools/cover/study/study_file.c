@@ -41,8 +41,8 @@ static int check_members(const struct study *study, const char *where, const jso
         struct nearest nearest = {.word = key};
         for (; member->name && strcmp(member->name, key) != 0; member++) nearest_offer(&nearest, member->name);
         if (!member->name)
-            return study_refuse(study, "%s: no member '%s'%s%s%s", where, key, *nearest.best ? "; did you mean " : "",
-                                nearest.best, *nearest.best ? "?" : "");
+            return study_refuse(study, "%s: no member '%s'%s%s%s", where, key, *nearest.best ? "; did you mean " : "", nearest.best,
+                                *nearest.best ? "?" : "");
         if (json_typeof(value) != member->type && !(member->type == JSON_NULL))
             return study_refuse(study, "%s: '%s' is not %s", where, key, type_name(member->type));
     }
@@ -53,18 +53,22 @@ static int check_members(const struct study *study, const char *where, const jso
 }
 
 static int check_shape(const struct study *study) {
-    static const struct member file[] = {{"name", JSON_STRING, true},      {"about", JSON_STRING, false},
+    static const struct member file[] = {{"name", JSON_STRING, true},       {"about", JSON_STRING, false},
                                          {"variables", JSON_OBJECT, false}, {"runs", JSON_ARRAY, true},
                                          {"tables", JSON_ARRAY, false},     {0}};
-    static const struct member run[] = {{"id", JSON_STRING, true},     {"about", JSON_STRING, false},
-                                        {"for", JSON_ARRAY, false},    {"needs", JSON_ARRAY, false},
-                                        {"command", JSON_ARRAY, true}, {0}};
-    static const struct member table[] = {{"title", JSON_STRING, true},     {"about", JSON_STRING, false},
-                                          {"runs", JSON_STRING, false},     {"where", JSON_OBJECT, false},
+    static const struct member run[] = {{"id", JSON_STRING, true},    {"about", JSON_STRING, false}, {"for", JSON_ARRAY, false},
+                                        {"needs", JSON_ARRAY, false}, {"command", JSON_ARRAY, true}, {0}};
+    static const struct member table[] = {{"title", JSON_STRING, true},
+                                          {"about", JSON_STRING, false},
+                                          {"runs", JSON_STRING, false},
+                                          {"where", JSON_OBJECT, false},
                                           {"against", JSON_OBJECT, false},
-                                          {"rows", JSON_ARRAY, false},      {"columns", JSON_ARRAY, false},
-                                          {"over", JSON_ARRAY, false},      {"value", JSON_NULL, true},
-                                          {"digits", JSON_INTEGER, false}, {0}};
+                                          {"rows", JSON_ARRAY, false},
+                                          {"columns", JSON_ARRAY, false},
+                                          {"over", JSON_ARRAY, false},
+                                          {"value", JSON_NULL, true},
+                                          {"digits", JSON_INTEGER, false},
+                                          {0}};
     static const struct {
         const char *name;
         const struct member *members;
@@ -93,13 +97,12 @@ static int check_variables(const struct study *study) {
             status = study_refuse(study, "variables: '%s' cannot be the name of a variable", variable);
         else if (json_object_get(study->defined, variable))
             status = study_refuse(study, "--define %s: the file has a variable of that name", variable);
-        else if (!json_array_size(values))
-            status = study_refuse(study, "variables: '%s' is not a list of values", variable);
+        else if (!json_array_size(values)) status = study_refuse(study, "variables: '%s' is not a list of values", variable);
         json_array_foreach(values, i, value) {
             char *name = status == EXIT_OK ? study_value_name(value) : NULL;
             if (status == EXIT_OK && !name)
-                status = study_refuse(study, "variables: %s[%zu]: give a text, a number, or an object with a \"name\"",
-                                      variable, i);
+                status =
+                    study_refuse(study, "variables: %s[%zu]: give a text, a number, or an object with a \"name\"", variable, i);
             else if (status == EXIT_OK && json_object_get(seen, name))
                 status = study_refuse(study, "variables: '%s' has the value %s twice", variable, name);
             if (name) json_object_set_new(seen, name, json_true());
@@ -117,8 +120,8 @@ static int check_variables(const struct study *study) {
 static int check_id(const struct study *study, const char *where, const char *id) {
     static const char taken[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.+=,";
     if (!*id || *id == '.' || strlen(id) > ID_BYTES || id[strspn(id, taken)])
-        return study_refuse(study, "%s: id '%s': give up to %d letters, digits and -_.+=, not beginning with a dot", where,
-                            id, ID_BYTES);
+        return study_refuse(study, "%s: id '%s': give up to %d letters, digits and -_.+=, not beginning with a dot", where, id,
+                            ID_BYTES);
     for (int i = 0; i < study->runs; i++)
         if (strcmp(study->run[i].id, id) == 0)
             return study_refuse(study, "%s: id '%s' comes twice; name every variable of \"for\" in it", where, id);
@@ -229,8 +232,7 @@ static int find_needs(struct study *study, struct study_run *run) {
         if (found < 0)
             status = study_refuse(study, "%s: needs '%s', but no run has that id%s%s%s", run->id, id,
                                   *nearest.best ? "; did you mean " : "", nearest.best, *nearest.best ? "?" : "");
-        else
-            run->need[run->needs++] = found;
+        else run->need[run->needs++] = found;
     }
     json_decref(ids);
     json_decref(values);

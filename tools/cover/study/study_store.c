@@ -90,8 +90,7 @@ static int read_record(const struct study *study, struct study_run *run) {
     const char *state = json_string_value(json_object_get(record, "state"));
     if (!json_equal(json_object_get(record, "command"), run->identity) || !json_equal(json_object_get(record, "needs"), needs))
         run->state = STUDY_WAITING;
-    else
-        run->state = state && strcmp(state, "done") == 0 ? STUDY_DONE : STUDY_BEGUN;
+    else run->state = state && strcmp(state, "done") == 0 ? STUDY_DONE : STUDY_BEGUN;
     for (int i = 0; i < run->needs; i++)
         if (study->run[run->need[i]].state != STUDY_DONE) run->state = STUDY_WAITING;
     json_decref(needs);
@@ -117,7 +116,8 @@ int study_store_open(struct study *study, int *lock) {
         *lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
         if (*lock < 0) return complain(path);
         if (flock(*lock, LOCK_EX | LOCK_NB) != 0) {
-            fprintf(stderr, "cover study: %s: another study works in this folder; wait for it, or name another folder\n", study->out);
+            fprintf(stderr, "cover study: %s: another study works in this folder; wait for it, or name another folder\n",
+                    study->out);
             return EXIT_FAILED;
         }
     }

@@ -97,8 +97,8 @@ static int check_names(const struct study *study, size_t index, const json_t *ta
     if (!json_is_string(value) && !json_object_size(value))
         return study_refuse(study, "tables[%zu]: 'value' is neither a path such as best.mean_dice nor an object {NAME: path}",
                             index);
-    json_object_foreach((json_t *)value, key, member) if (!json_is_string(member))
-        return study_refuse(study, "tables[%zu]: value '%s' is not a path", index, key);
+    json_object_foreach((json_t *)value, key, member) if (!json_is_string(member)) return study_refuse(
+        study, "tables[%zu]: value '%s' is not a path", index, key);
     return EXIT_OK;
 }
 
@@ -182,8 +182,8 @@ static void add_entry(struct entries *entries, struct study_table *table, const 
         free(from);
     }
     entries->entry = need(realloc(entries->entry, (size_t)(entries->count + 1) * sizeof *entries->entry));
-    entries->entry[entries->count++] = (struct entry){place(&table->row, &table->rows, row),
-                                                      place(&entries->column, &entries->columns, column), run, other};
+    entries->entry[entries->count++] =
+        (struct entry){place(&table->row, &table->rows, row), place(&entries->column, &entries->columns, column), run, other};
     free(row);
     free(column);
 }

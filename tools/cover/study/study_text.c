@@ -9,14 +9,11 @@ enum { DEPTH_MAX = 8, NAME_MAX_BYTES = 64, TEXT_MAX = 1 << 16 };
 
 static char *scalar_text(const json_t *value) {
     if (json_is_string(value)) return need(strdup(json_string_value(value)));
-    if (json_is_number(value) || json_is_boolean(value))
-        return need(json_dumps(value, JSON_ENCODE_ANY | JSON_REAL_PRECISION(15)));
+    if (json_is_number(value) || json_is_boolean(value)) return need(json_dumps(value, JSON_ENCODE_ANY | JSON_REAL_PRECISION(15)));
     return NULL;
 }
 
-char *study_value_name(const json_t *value) {
-    return scalar_text(json_is_object(value) ? json_object_get(value, "name") : value);
-}
+char *study_value_name(const json_t *value) { return scalar_text(json_is_object(value) ? json_object_get(value, "name") : value); }
 
 static bool expand_into(const struct study_scope *scope, const char *text, int depth, char **out, size_t *length);
 
@@ -37,10 +34,8 @@ static void say_unknown(const struct study_scope *scope, const char *name) {
     json_object_foreach((json_t *)scope->values, key, value) nearest_offer(&nearest, key);
     if (json_object_get(study_member(scope->study, "variables"), name))
         study_refuse(scope->study, "%s: {%s}: add \"%s\" to \"for\" to run over that variable", scope->where, name, name);
-    else if (*nearest.best)
-        study_refuse(scope->study, "%s: no name {%s}; did you mean {%s}?", scope->where, name, nearest.best);
-    else
-        study_refuse(scope->study, "%s: no name {%s}; give it with --define %s=VALUE", scope->where, name, name);
+    else if (*nearest.best) study_refuse(scope->study, "%s: no name {%s}; did you mean {%s}?", scope->where, name, nearest.best);
+    else study_refuse(scope->study, "%s: no name {%s}; give it with --define %s=VALUE", scope->where, name, name);
 }
 
 /* What a name means: a variable's value, a member of it, or a definition; NULL when there is none. */
@@ -63,14 +58,11 @@ static bool expand_name(const struct study_scope *scope, const char *name, int d
     const json_t *value = lookup(scope, name);
     char *text = scalar_text(value);
     bool good = false;
-    if (depth == DEPTH_MAX)
-        study_refuse(scope->study, "%s: {%s} refers to itself", scope->where, name);
+    if (depth == DEPTH_MAX) study_refuse(scope->study, "%s: {%s} refers to itself", scope->where, name);
     else if (json_is_array(value))
         study_refuse(scope->study, "%s: {%s} is a list: it can only be a whole word of a command", scope->where, name);
-    else if (!text)
-        say_unknown(scope, name);
-    else
-        good = expand_into(scope, text, depth + 1, out, length);
+    else if (!text) say_unknown(scope, name);
+    else good = expand_into(scope, text, depth + 1, out, length);
     free(text);
     return good;
 }

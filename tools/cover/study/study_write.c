@@ -18,10 +18,8 @@ static const char table_style[] =
 
 static void put_html(FILE *page, const char *text) {
     for (; *text; text++) {
-        if (strchr("<>&\"'", *text))
-            fprintf(page, "&#%d;", *text);
-        else
-            fputc(*text, page);
+        if (strchr("<>&\"'", *text)) fprintf(page, "&#%d;", *text);
+        else fputc(*text, page);
     }
 }
 
@@ -57,10 +55,8 @@ static void put_cell(FILE *page, const struct study_table *table, int row, int c
     }
     fprintf(page, column < table->plain ? "%.*f" : "%+.*f", table->digits, cell->mean);
     if (isfinite(cell->reach)) fprintf(page, " \xc2\xb1 %.*f", table->digits, cell->reach);
-    if (cell->count < cell->expected)
-        fprintf(page, " %s(%d of %d)%s", open, cell->count, cell->expected, close);
-    else if (cell->expected > 1)
-        fprintf(page, " %s(%d)%s", open, cell->count, close);
+    if (cell->count < cell->expected) fprintf(page, " %s(%d of %d)%s", open, cell->count, cell->expected, close);
+    else if (cell->expected > 1) fprintf(page, " %s(%d)%s", open, cell->count, close);
 }
 
 /* ---- the three pages */
@@ -82,8 +78,7 @@ static void write_csv(FILE *page, const struct study *study) {
             if (cell->count) fprintf(page, "%.9g", cell->mean);
             if (cell->count > 1)
                 fprintf(page, ",%.9g,%.9g,%.9g,", cell->deviation, cell->mean - cell->reach, cell->mean + cell->reach);
-            else
-                fputs(",,,,", page);
+            else fputs(",,,,", page);
             for (int k = 0; k < cell->count; k++) fprintf(page, k ? " %.9g" : "%.9g", cell->value[k]);
             fputc('\n', page);
         }
@@ -123,7 +118,9 @@ static void write_markdown(FILE *page, const struct study *study) {
         fputc('\n', page);
         study_table_free(&table);
     }
-    fputs("\nMean \xc2\xb1 half of the 95 % confidence interval (Student's t), number of runs in brackets; differences are taken run by run.\n", page);
+    fputs("\nMean \xc2\xb1 half of the 95 % confidence interval (Student's t), number of runs in brackets; differences are taken "
+          "run by run.\n",
+          page);
 }
 
 static void put_table(FILE *page, const struct study_table *table, const json_t *description) {
