@@ -33,8 +33,8 @@ static cover_status open_module(cover_context *context, const char *path) {
     if (path[0] != '/') return fail(COVER_ERROR_ARGUMENT, "device_module is '%s'; give an absolute path", path);
     void *module = dlopen(path, RTLD_NOW | RTLD_LOCAL);
     if (!module)
-        return fail(COVER_ERROR_DEVICE,
-                    "the GPU module cannot be opened: %s; build it with nvcc (docs/cuda.md), or use --device cpu", dlerror());
+        return fail(COVER_ERROR_DEVICE, "the GPU module cannot be opened: %s; build it with nvcc (docs/cuda.md), or use device=cpu",
+                    dlerror());
     void *symbol = dlsym(module, CUDA_MODULE_ENTRY);
     memcpy(&entry, &symbol, sizeof entry);
     const struct executor *executor = entry ? entry(&host) : NULL;

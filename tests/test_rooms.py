@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """The house rules that can be read off the sources of src/: includes point down, rooms stand in no circle, parts stay in their
-room, and what the comment at the head of a file says of other files is true.
+room, what the comment at the head of a file says of other files is true, and no text speaks of the command.
 
 Usage: test_rooms.py SOURCE_ROOT
 The table below is docs/architecture.md's picture in full.  A new folder gets a row; a new arrow that the table does not have is
@@ -57,6 +57,8 @@ SOURCES = {".c", ".h", ".cu", ".cuh", ".def"}
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.MULTILINE)
 HEAD = re.compile(r"\A\s*/\*.*?\*/", re.DOTALL)
 NAME = re.compile(r"[\w./-]*\w\.(?:c|h|cu|cuh|def|cc|md|py|sh|map)\b")
+COMMENT = re.compile(r"^\s*#include[^\n]*|/\*.*?\*/", re.MULTILINE | re.DOTALL)
+STRING = re.compile(r'"((?:[^"\\\n]|\\.)*)"')
 CALLERS = re.compile(r"\b(?:Called|Read|Filled|Included) by\b(.*?)(?:\.\s|\*/)", re.DOTALL)
 # Files of others that heads name.
 FOREIGN = {"math.h", "nifti1.h", "nifti2.h", "Operators.md", "pickletools.py", "torch/serialization.py",
@@ -181,6 +183,19 @@ class House:
                         self.say(path, f"its head says that {name} calls it, which has nothing of it")
 
 
+    def texts(self):
+        """The library has no command line: its texts name fields of options, settings and functions (words.c translates)."""
+        cover = self.root / "tools" / "cover"
+        option = "|".join(re.findall(r'^(?:OPTION|COMMON)\(\w+, [^,]+, "([^"]+)"', (cover / "options.def").read_text(), re.MULTILINE))
+        verb = "|".join(re.findall(r'&verb_(\w+)', (cover / "verbs.c").read_text()))
+        spoken = re.compile(rf"(?<![\w-])--(?:{option})\b|\bcover (?:{verb})\b")
+        for path, text in self.files.items():
+            for string in STRING.findall(COMMENT.sub("", text)):
+                found = spoken.search(string)
+                if found:
+                    self.say(path, f"speaks of the command, {found[0]!r}: name the field, the setting or the function")
+
+
 def normal(path):
     parts = []
     for part in path.parts:
@@ -195,6 +210,7 @@ def main():
     house = House(Path(sys.argv[1]))
     house.circles(house.arrows())
     house.heads()
+    house.texts()
     for line in house.wrong:
         print(line)
     print(f"{len(house.files)} files in {len(ROOMS)} rooms: {len(house.wrong)} wrong")

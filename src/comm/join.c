@@ -35,7 +35,7 @@ static cover_status same_machine(cover_context *context) {
     char text[128];
     snprintf(text, sizeof text, "instruction sets=%s\n", context->cpu_features_text);
     return collective_same(context->communicator, context, "", text,
-                           "give all ranks the lower one of the two (--isa), so that they compute the same bits");
+                           "give all ranks the lower one of the two (option isa), so that they compute the same bits");
 }
 
 cover_status cover_context_join(cover_context *context, const cover_ranks_options *given) {

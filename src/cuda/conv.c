@@ -144,7 +144,7 @@ static cover_status serve(struct cuda_conv *conv, enum cudnn_pass which) {
     return fail(
         COVER_ERROR_UNSUPPORTED,
         "cuDNN %d.%d.%d has no engine on %s for a convolution's %s: %dD, %d images of %lld x %lld x %lld pixels, %lld -> %lld "
-        "channels, kernel %d, %s%s; use another precision or --device cpu",
+        "channels, kernel %d, %s%s; use another precision or use device=cpu",
         version / 10000, version / 100 % 100, version % 100, conv->device->name, pass_names[which], s->grid.ndim, s->images,
         (long long)size[0], (long long)size[1], (long long)size[2], (long long)s->c_in, (long long)s->c_out, s->kernel,
         s->y == ELEMENT_BF16 ? "bf16" : "fp32", conv->device->deterministic ? ", deterministic" : "");

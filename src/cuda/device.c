@@ -63,13 +63,13 @@ static cover_status count_devices(int ordinal) {
         (void)cudaRuntimeGetVersion(&runtime);
         if (driver == 0)
             return fail(COVER_ERROR_DEVICE,
-                        "there is no NVIDIA driver on this machine (libcuda.so.1); install it, or use --device cpu");
+                        "there is no NVIDIA driver on this machine (libcuda.so.1); install it, or use device=cpu");
         return fail(COVER_ERROR_DEVICE,
-                    "the NVIDIA driver serves CUDA %d.%d, but %d.%d is needed; update the driver, or use --device cpu",
-                    driver / 1000, driver % 1000 / 10, runtime / 1000, runtime % 1000 / 10);
+                    "the NVIDIA driver serves CUDA %d.%d, but %d.%d is needed; update the driver, or use device=cpu", driver / 1000,
+                    driver % 1000 / 10, runtime / 1000, runtime % 1000 / 10);
     }
     if (error == cudaErrorNoDevice || (error == cudaSuccess && count == 0))
-        return fail(COVER_ERROR_DEVICE, "there is no GPU that CUDA can see (CUDA_VISIBLE_DEVICES hides some); use --device cpu");
+        return fail(COVER_ERROR_DEVICE, "there is no GPU that CUDA can see (CUDA_VISIBLE_DEVICES hides some); use device=cpu");
     TRY(cuda_check((cuda_error)error, "cudaGetDeviceCount"));
     if (ordinal >= count)
         return fail(COVER_ERROR_ARGUMENT, "device is cuda:%d, but there %s; use cuda:0%s", ordinal,
@@ -85,7 +85,7 @@ static cover_status look(struct device *device) {
     device->processors = properties.multiProcessorCount;
     device->memory_bytes = properties.totalGlobalMem;
     if (device->capability < CAPABILITY_LEAST)
-        return fail(COVER_ERROR_DEVICE, "GPU %d (%s) has compute capability %d.%d, but 8.0 is the least; use --device cpu",
+        return fail(COVER_ERROR_DEVICE, "GPU %d (%s) has compute capability %d.%d, but 8.0 is the least; use device=cpu",
                     device->ordinal, device->name, properties.major, properties.minor);
     return COVER_OK;
 }

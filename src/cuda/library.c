@@ -54,8 +54,7 @@ _Static_assert(sizeof(struct cudnn_functions) == COUNT(cudnn_symbols) * sizeof(v
 _Static_assert(sizeof(struct nccl_functions) == COUNT(nccl_symbols) * sizeof(void *), "a pointer a function");
 
 static cover_status fill_cudnn(struct cudnn_functions *functions) {
-    return fill((void **)functions, "--device cuda needs cuDNN 9", "--device cpu", "libcudnn.so.9", cudnn_symbols,
-                COUNT(cudnn_symbols));
+    return fill((void **)functions, "a GPU needs cuDNN 9", "the CPU", "libcudnn.so.9", cudnn_symbols, COUNT(cudnn_symbols));
 }
 static cover_status fill_nccl(struct nccl_functions *functions) {
     return fill((void **)functions, "several GPUs need NCCL 2", "one GPU", "libnccl.so.2", nccl_symbols, COUNT(nccl_symbols));
@@ -66,7 +65,7 @@ cover_status cudnn_library_open(struct cudnn_functions *functions) {
     TRY(fill_cudnn(functions));
     const size_t version = functions->GetVersion();
     if (version >= 90000 && version < 100000) return COVER_OK;
-    return fail(COVER_ERROR_DEVICE, "cuDNN %zu.%zu is installed, but --device cuda needs version 9; --device cpu works without it",
+    return fail(COVER_ERROR_DEVICE, "cuDNN %zu.%zu is installed, but a GPU needs version 9; use device=cpu without it",
                 version / 10000 ? version / 10000 : version / 1000, version / 10000 ? version / 100 % 100 : version / 100 % 10);
 }
 

@@ -67,7 +67,7 @@ static cover_status count_views(struct training_state *state, int slot, int64_t 
         if (sums->bad != -1)
             return fail(COVER_ERROR_NUMERIC,
                         sums->bad < 0 ? "sample %lld: the range of its values does not fit float32"
-                                      : "sample %lld: value %lld of its image is not finite; cover check names the file",
+                                      : "sample %lld: value %lld of its image is not finite; cover_file_check names the file",
                         (long long)state->numbers[slot][i], (long long)sums->bad);
         *count += sums->valid, known[0] += sums->zero_loss;
     }

@@ -335,7 +335,7 @@ START_TEST(no_engine_at_all_is_a_plain_error) {
     ck_assert_ptr_null(conv);
     ck_assert_str_eq(cover_error_text(),
                      "cuDNN 9.19.0 has no engine on a device for a convolution's forward: 2D, 2 images of 1 x 6 x 5 "
-                     "pixels, 16 -> 8 channels, kernel 3, bf16, deterministic; use another precision or --device cpu");
+                     "pixels, 16 -> 8 channels, kernel 3, bf16, deterministic; use another precision or use device=cpu");
 }
 END_TEST
 

@@ -217,7 +217,7 @@ START_TEST(what_is_missing_is_named) {
     ck_assert_int_eq(cover_context_create(&context, &options), COVER_ERROR_ARGUMENT);
     options.device_module = "/nowhere/libcover-cuda.so";
     ck_assert_int_eq(cover_context_create(&context, &options), COVER_ERROR_DEVICE);
-    ck_assert(strstr(cover_error_text(), "/nowhere/libcover-cuda.so") && strstr(cover_error_text(), "--device cpu"));
+    ck_assert(strstr(cover_error_text(), "/nowhere/libcover-cuda.so") && strstr(cover_error_text(), "device=cpu"));
 }
 END_TEST
 

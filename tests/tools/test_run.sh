@@ -120,7 +120,7 @@ pretrain 0 few.h5 -o fresh --steps 1 --resume
 it 'an existing run is not touched without --resume'
 cp run/weights.safetensors before
 pretrain 1 few.h5 -o run --steps 6
-err 'run: .*--resume'
+err 'run: holds a run already .*; give --resume to go on'
 holds cmp before run/weights.safetensors
 
 it 'a resume with another setting or another dataset is refused by name'
@@ -232,6 +232,13 @@ it 'a run can start from the weights of another'
 pretrain 0 few.h5 -o second --steps 1 --init run
 pretrain 1 few.h5 -o third --steps 1 --init run --set radius=1 --set head_dim=4
 err 'proj'
+err 'does not fit the network \(--allow-partial takes what fits\)'
+
+it 'a value to set is told as the option, or the --set, that sets it'
+pretrain 1 few.h5 -o third --steps 1 --set channels=3
+err 'give --set channels=1, or'
+run 1 "$cover" predict run -i few -o never
+err "without a task; fine-tune them first \('cover finetune'\)"
 
 it 'convert takes safetensors and refuses what is no weight file'
 run 0 "$cover" convert all.safetensors -o again.safetensors

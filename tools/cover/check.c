@@ -8,7 +8,7 @@
 /* A file that cannot even be read is a finding, too: with --json there is always an object to read. */
 static int print_unreadable(struct session *session, cover_status result, const struct field *fields) {
     if (given(session, OPTION_JSON) && result != COVER_ERROR_CANCELLED)
-        print_object(session, json_pack("{s:b, s:[s]}", "ok", 0, "errors", cover_error_text()), fields);
+        print_object(session, json_pack("{s:b, s:[s]}", "ok", 0, "errors", library_words(session->verb)), fields);
     return failed(session, result);
 }
 

@@ -176,7 +176,9 @@ void *need(void *memory);
 
 /* ---- saying what went wrong; each returns the exit status */
 int usage_error(const struct verb *verb, const char *format, ...) PRINTF_LIKE(2, 3);
-/* The library's error text. */
+/* words.c: the library's error text in the words of the command, a verb's options for fields; until the next call. */
+const char *library_words(const struct verb *verb);
+/* The library's error text, so. */
 int failed(struct session *session, cover_status status);
 
 /* The nearest of some names to a mistyped word; offer them all, then ask. */

@@ -12,7 +12,7 @@
 /* A setting from an option that is no plain value. */
 static int set(struct session *session, const char *name, const char *value) {
     if (cover_config_set(session->config, name, value) == COVER_OK) return EXIT_OK;
-    return usage_error(session->verb, "%s", cover_error_text());
+    return usage_error(session->verb, "%s", library_words(session->verb));
 }
 
 static int read_fold(struct session *session) {
@@ -50,7 +50,8 @@ static int make_settings(struct session *session, const cover_dataset *dataset, 
     if (status == EXIT_OK) status = read_fold(session);
     if (status == EXIT_OK && given(session, OPTION_LINEAR)) status = set(session, "trained", "head");
     if (status == EXIT_OK && given(session, OPTION_LAST_K)) status = set(session, "trained", "last");
-    if (status == EXIT_OK && cover_config_validate(config) != COVER_OK) return usage_error(session->verb, "%s", cover_error_text());
+    if (status == EXIT_OK && cover_config_validate(config) != COVER_OK)
+        return usage_error(session->verb, "%s", library_words(session->verb));
     return status;
 }
 

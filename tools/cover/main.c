@@ -37,8 +37,8 @@ int make_config(struct session *session) {
     struct nearest nearest = {.word = preset ? preset : ""};
     for (int i = 0; cover_config_preset_at(i); i++) nearest_offer(&nearest, cover_config_preset_at(i));
     if (result != COVER_ERROR_ARGUMENT) return failed(session, result);
-    return usage_error(session->verb, "%s%s%s%s", cover_error_text(), *nearest.best ? "; did you mean " : "", nearest.best,
-                       *nearest.best ? "?" : "");
+    return usage_error(session->verb, "%s%s%s%s", library_words(session->verb), *nearest.best ? "; did you mean " : "",
+                       nearest.best, *nearest.best ? "?" : "");
 }
 
 static int make_context(struct session *session) {
@@ -53,7 +53,7 @@ static int make_context(struct session *session) {
     context.log = progress_on_log;
     context.log_user = &session->progress;
     cover_status result = cover_context_create(&session->context, &context);
-    if (result == COVER_ERROR_ARGUMENT) return usage_error(session->verb, "%s", cover_error_text());
+    if (result == COVER_ERROR_ARGUMENT) return usage_error(session->verb, "%s", library_words(session->verb));
     return result == COVER_OK ? EXIT_OK : failed(session, result);
 }
 

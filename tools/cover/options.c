@@ -269,7 +269,7 @@ int settings_apply(const struct session *session, cover_config *config) {
                                nearest.best, *nearest.best ? "?" : "");
         }
         if (cover_config_set(config, assignment->name, assignment->value) != COVER_OK)
-            return usage_error(session->verb, "%s", cover_error_text());
+            return usage_error(session->verb, "%s", library_words(session->verb));
     }
     return EXIT_OK;
 }

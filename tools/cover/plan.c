@@ -22,7 +22,7 @@ static int run(struct session *session) {
         {"bytes.total", "total", UNIT_BYTES},
         {0},
     };
-    if (cover_config_validate(session->config) != COVER_OK) return usage_error(session->verb, "%s", cover_error_text());
+    if (cover_config_validate(session->config) != COVER_OK) return usage_error(session->verb, "%s", library_words(session->verb));
     char *json = NULL;
     int ranks = given(session, OPTION_RANKS) ? (int)session->arguments.option[OPTION_RANKS].integer[0] : 1;
     cover_plan plan = COVER_PLAN_INIT;

@@ -49,7 +49,7 @@ static int print_end(struct session *session, const char *run) {
 static int settings(struct session *session, const char *folder) {
     int status = ranks_expected() == 0 ? run_settings(session, folder) : EXIT_OK;
     if (status != EXIT_OK) return status;
-    if (cover_config_validate(session->config) != COVER_OK) return usage_error(session->verb, "%s", cover_error_text());
+    if (cover_config_validate(session->config) != COVER_OK) return usage_error(session->verb, "%s", library_words(session->verb));
     return EXIT_OK;
 }
 

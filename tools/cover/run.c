@@ -27,7 +27,7 @@ int run_settings(struct session *session, const char *run) {
     cover_status result = cover_config_read_json(session->config, json);
     free(json);
     if (result != COVER_OK) {
-        fprintf(stderr, "cover %s: %s/config.json: %s\n", session->verb->name, run, cover_error_text());
+        fprintf(stderr, "cover %s: %s/config.json: %s\n", session->verb->name, run, library_words(session->verb));
         return EXIT_FAILED;
     }
     return settings_apply(session, session->config);

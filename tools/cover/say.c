@@ -27,7 +27,7 @@ int usage_error(const struct verb *verb, const char *format, ...) {
 int failed(struct session *session, cover_status status) {
     progress_end(&session->progress);
     if (!cover_context_speaks(session->context)) return status == COVER_ERROR_CANCELLED ? EXIT_INTERRUPTED : EXIT_FAILED;
-    const char *text = cover_error_text(), *name = session->verb->name;
+    const char *text = library_words(session->verb), *name = session->verb->name;
     size_t length = strlen(name);
     if (strncmp(text, name, length) == 0 && strncmp(text + length, ": ", 2) == 0) text += length + 2;
     if (status == COVER_ERROR_CANCELLED) {

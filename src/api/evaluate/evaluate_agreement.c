@@ -32,8 +32,7 @@ static cover_status read_side(struct side *side, cover_context *context, const c
     const char *kind = json_string_value(json_object_get(side->root, best ? "task" : "kind"));
     if (!json_is_array(side->cases) || !kind)
         return fail(COVER_ERROR_FORMAT,
-                    "%s: no evaluation; give what 'cover eval PRED LABELS --json' prints, or a fine-tuning run's result.json",
-                    path);
+                    "%s: no evaluation; give the JSON of an evaluation of label maps, or a fine-tuning run's result.json", path);
     if (strcmp(kind, best ? "seg" : "segmentation") != 0)
         return fail(COVER_ERROR_ARGUMENT, "%s: an evaluation of %s has no Dice to correlate", path, kind);
     return COVER_OK;

@@ -9,8 +9,8 @@ enum { MOST_LABELS = 64 }; /* classes with multilabel=on: the bits of a set */
 
 static cover_status suits(const cover_dataset_info *info) {
     if (info->classes >= 1 && !info->has_labels) return COVER_OK;
-    return fail(COVER_ERROR_ARGUMENT, "the dataset has no classes of images; classification needs some (a folder a class, or pack "
-                                      "--labels)");
+    return fail(COVER_ERROR_ARGUMENT, "the dataset has no classes of images; classification needs some (a folder a class, or a "
+                                      "CSV of labels when packing)");
 }
 
 static cover_status check_data(const struct task_settings *task, const cover_dataset_info *info) {

@@ -15,8 +15,8 @@ cover_status run_folder_unused(cover_context *context, const char *run) {
         bool found = file_exists(path);
         memory_free(context, path);
         if (found)
-            return fail(COVER_ERROR_IO, "%s: holds a run already (%s); pass --resume to go on with it, or name another folder", run,
-                        traces[i]);
+            return fail(COVER_ERROR_IO, "%s: holds a run already (%s); give option resume to go on with it, or name another folder",
+                        run, traces[i]);
     }
     return COVER_OK;
 }

@@ -132,8 +132,7 @@ done:
 
 /* A pretrained network is what people try first. */
 static cover_status no_task(const char *path) {
-    return fail(COVER_ERROR_MISMATCH, "%s: weights without a task; fine-tune them first: cover finetune %s --data DATA -o RUN",
-                path, path);
+    return fail(COVER_ERROR_MISMATCH, "%s: weights without a task; fine-tune them first (cover_run_finetune)", path);
 }
 
 static cover_status read_file(struct task_about *about, struct parameters *parameters, float **flat, cover_context *context,

@@ -104,7 +104,7 @@ static cover_status report_misfits(struct matching *matching, const struct param
         status = fail(COVER_ERROR_MISMATCH, "%s: none of its tensors fits the network: %s", file->source.name,
                       text.length ? text.data : "the network has no parameters");
     else if (text.length && !allow_partial)
-        status = fail(COVER_ERROR_MISMATCH, "%s: does not fit the network (take what fits with --allow-partial): %s",
+        status = fail(COVER_ERROR_MISMATCH, "%s: does not fit the network (option allow_partial takes what fits): %s",
                       file->source.name, text.data);
     else if (allow_partial)
         log_line(file->context, COVER_LOG_INFO, "%s: %d of %d parameters loaded", file->source.name, matching->matched,

@@ -429,7 +429,7 @@ END_TEST
 START_TEST(networks_that_do_not_fit_are_refused) {
     make_backbone("grey", 2, 1, ""), make_backbone("colour", 2, 3, ""), make_backbone("volume", 3, 1, "");
     unfit(discs, "seg", at("volume"), COVER_ERROR_MISMATCH, "3D network", "scratch");
-    unfit(discs, "seg", at("colour"), COVER_ERROR_MISMATCH, "3 channels", "--channels");
+    unfit(discs, "seg", at("colour"), COVER_ERROR_MISMATCH, "3 channels", "pack them so");
     unfit(discs, "seg", at("nowhere"), COVER_ERROR_IO, "nowhere", "");
     ck_assert_ok(file_replace(context, at("text.safetensors"), "not weights", 11));
     unfit(discs, "seg", at("text.safetensors"), COVER_ERROR_FORMAT, "text.safetensors", "");
@@ -580,7 +580,7 @@ START_TEST(a_run_folder_holds_all_and_is_not_overwritten) {
     }
     fclose(log);
     ck_assert_int_eq(wanted, 8);
-    ck_assert_fails(finetune(dataset, at("run"), NULL, "", &again), COVER_ERROR_IO, "config.json", "--resume");
+    ck_assert_fails(finetune(dataset, at("run"), NULL, "", &again), COVER_ERROR_IO, "config.json", "option resume");
     ck_assert_ptr_null(again);
     cover_finetune_options options = COVER_FINETUNE_OPTIONS_INIT;
     options.resume = 1;

@@ -395,7 +395,7 @@ START_TEST(a_run_folder_holds_what_it_should_and_is_not_overwritten) {
     ck_assert_int_eq(strncmp((char *)log, "{\"step\": 2,", 11), 0);
     memory_free(context, log);
     ck_assert_int_eq(pretrain(context, data_path, run, 0), COVER_ERROR_IO);
-    ck_assert_ptr_nonnull(strstr(cover_error_text(), "--resume"));
+    ck_assert_ptr_nonnull(strstr(cover_error_text(), "option resume"));
     ck_assert_ok(pretrain(context, data_path, run, 1)); /* finished: nothing left to do */
     ck_assert_ok(cover_report_write(context, run, in_folder("again.html")));
 }
