@@ -1,5 +1,5 @@
-/* Figures of a task's cases: box plots of Dice a class (Tukey 1977), ROC curves, the confusion table.  Called by
- * task_page.c. */
+/* Figures of a task's cases: box plots of a figure of each class (Tukey 1977), ROC curves, the confusion table.  Called by
+ * section_seg.c and section_cls.c. */
 #include "report.h"
 #include "task_parts.h"
 
@@ -19,33 +19,34 @@ static int ascending(const void *a, const void *b) {
 
 struct boxes {
     int width, height;
-    double low; /* of the Dice axis, which ends at 1 */
+    double low; /* of the figure's axis, which ends at 1 */
     double column;
 };
 
-static double box_y(const struct boxes *boxes, double dice) {
-    return TOP + (boxes->height - TOP - BOTTOM) * (1 - dice) / (1 - boxes->low);
+static double box_y(const struct boxes *boxes, double value) {
+    return TOP + (boxes->height - TOP - BOTTOM) * (1 - value) / (1 - boxes->low);
 }
 
-/* Sorted Dice of one class; how many cases have it. */
-static int64_t dice_of_class(double *sorted, const struct task_report *report, int c) {
+/* Sorted figures of one class; how many cases have it. */
+static int64_t figures_of_class(double *sorted, const struct task_report *report, int c) {
     int64_t count = 0;
     for (int64_t i = 0; i < report->cases; i++)
-        if (isfinite(report->dice[i * report->classes + c])) sorted[count++] = report->dice[i * report->classes + c];
+        if (isfinite(report->figure[i * report->classes + c])) sorted[count++] = report->figure[i * report->classes + c];
     qsort(sorted, (size_t)count, sizeof *sorted, ascending);
     return count;
 }
 
 static void add_box(struct text *html, const struct boxes *boxes, const struct task_report *report, int c, const double *sorted,
                     int64_t count) {
-    const double x = LEFT + boxes->column * (c - 0.5), half = fmin(48, 0.28 * boxes->column);
+    const int shown = c - report->section->first_class;
+    const double x = LEFT + boxes->column * (shown + 0.5), half = fmin(48, 0.28 * boxes->column);
     const double q1 = percentile_sorted(sorted, count, 0.25), q3 = percentile_sorted(sorted, count, 0.75);
     double low = q1, high = q3;
     for (int64_t i = 0; i < count; i++) {
         if (sorted[i] >= q1 - 1.5 * (q3 - q1)) low = fmin(low, sorted[i]);
         if (sorted[i] <= q3 + 1.5 * (q3 - q1)) high = fmax(high, sorted[i]);
     }
-    text_add(html, "<g class=\"c%d\">", (c - 1) % TASK_COLOURS);
+    text_add(html, "<g class=\"c%d\">", shown % TASK_COLOURS);
     text_add(html, "<path class=\"whisker\" d=\"M%.1f %.1fV%.1fM%.1f %.1fV%.1fM%.1f %.1fh%.1fM%.1f %.1fh%.1f\"/>", x,
              box_y(boxes, low), box_y(boxes, q1), x, box_y(boxes, q3), box_y(boxes, high), x - half / 2, box_y(boxes, low), half,
              x - half / 2, box_y(boxes, high), half);
@@ -54,33 +55,33 @@ static void add_box(struct text *html, const struct boxes *boxes, const struct t
     text_add(html, "<path class=\"median\" d=\"M%.1f %.1fh%.1f\"/>", x - half, box_y(boxes, percentile_sorted(sorted, count, 0.5)),
              2 * half);
     for (int64_t i = 0; i < report->cases; i++) { /* side by side by a fixed rule, so that few cover each other */
-        const double dice = report->dice[i * report->classes + c];
-        if (isfinite(dice))
+        const double value = report->figure[i * report->classes + c];
+        if (isfinite(value))
             text_add(html, "<circle class=\"case\" cx=\"%.1f\" cy=\"%.1f\" r=\"2.6\"/>",
-                     x + half * 1.2 * (fmod((double)i * 0.61803398875, 1) - 0.5), box_y(boxes, dice));
+                     x + half * 1.2 * (fmod((double)i * 0.61803398875, 1) - 0.5), box_y(boxes, value));
     }
     text_add(html, "</g><text x=\"%.1f\" y=\"%d\" text-anchor=\"middle\">", x, boxes->height - 10);
     html_add(html, report->names[c]);
     text_add(html, "</text>");
 }
 
-cover_status task_boxes(struct text *html, const struct task_report *report) {
+cover_status task_boxes(struct text *html, const struct task_report *report, const char *figure) {
     double *sorted = memory_alloc(html->context, (size_t)(report->cases + 1) * sizeof *sorted), least = 1;
     if (!sorted) return COVER_ERROR_MEMORY;
-    const int shown = report->classes - 1;
+    const int first = report->section->first_class, shown = report->classes - first;
     struct boxes boxes = {.width = shown > 10 ? 90 * shown : 920, .height = 320};
     boxes.column = (double)(boxes.width - LEFT - RIGHT) / shown;
-    for (int c = 1; c < report->classes; c++)
-        if (dice_of_class(sorted, report, c) > 0) least = fmin(least, sorted[0]);
+    for (int c = first; c < report->classes; c++)
+        if (figures_of_class(sorted, report, c) > 0) least = fmin(least, sorted[0]);
     boxes.low = fmax(0, fmin(0.8, floor(least * 10 - 0.3) / 10));
-    text_add(html, "<figure class=\"chart\"><figcaption><b>Dice of each class over the cases</b></figcaption>");
-    text_add(html, "<svg viewBox=\"0 0 %d %d\" role=\"img\" aria-label=\"Dice of each class\">", boxes.width, boxes.height);
+    text_add(html, "<figure class=\"chart\"><figcaption><b>%s of each class over the cases</b></figcaption>", figure);
+    text_add(html, "<svg viewBox=\"0 0 %d %d\" role=\"img\" aria-label=\"%s of each class\">", boxes.width, boxes.height, figure);
     const double step = boxes.low > 0.45 ? 0.1 : 0.2;
-    for (double dice = 1; dice >= boxes.low - 1e-9; dice -= step)
+    for (double at = 1; at >= boxes.low - 1e-9; at -= step)
         text_add(html, "<path class=\"grid\" d=\"M%d %.1fH%d\"/><text x=\"%d\" y=\"%.1f\" text-anchor=\"end\">%.1f</text>", LEFT,
-                 box_y(&boxes, dice), boxes.width - RIGHT, LEFT - 7, box_y(&boxes, dice) + 4.5, fabs(dice));
-    for (int c = 1; c < report->classes; c++) {
-        const int64_t count = dice_of_class(sorted, report, c);
+                 box_y(&boxes, at), boxes.width - RIGHT, LEFT - 7, box_y(&boxes, at) + 4.5, fabs(at));
+    for (int c = first; c < report->classes; c++) {
+        const int64_t count = figures_of_class(sorted, report, c);
         if (count > 0) add_box(html, &boxes, report, c, sorted, count);
     }
     text_add(html, "</svg><p>Box: quartiles; bar: median; whiskers: the furthest case within 1.5 box heights; a dot is a case."
@@ -90,6 +91,15 @@ cover_status task_boxes(struct text *html, const struct task_report *report) {
 }
 
 /* ---- ROC curves */
+
+struct scored_cases task_scores(const struct task_report *report) {
+    return (struct scored_cases){.score = report->score,
+                                 .count = report->cases,
+                                 .classes = report->classes,
+                                 .truth = report->truth,
+                                 .label = report->label,
+                                 .names = report->names};
+}
 
 enum { ROC_SIDE = 440, ROC_POINTS = 2000 };
 

@@ -1,5 +1,5 @@
-/* Validation cases to look at: the image with the outlines of truth and prediction and where they differ, as vectors
- * over one picture, so that they stay sharp at any size.  Called by task_page.c. */
+/* Which validation cases are shown, and label maps: the image with the outlines of truth and prediction and where they differ, as
+ * vectors over one picture, so that they stay sharp at any size.  Called by section_seg.c and, for a choice, by fine-tuning. */
 #include "report.h"
 #include "task_parts.h"
 
@@ -22,29 +22,20 @@ static int by_rank(const void *a, const void *b) {
     return (x->row > y->row) - (x->row < y->row);
 }
 
-/* A case's place in the order of interest; NaN leaves it out. */
-static double rank_of(const struct task_report *report, int64_t row) {
-    if (report->segmentation) return task_case_dice(report, row);
-    const float *score = report->score + row * report->classes;
-    const int best = ranking_best(score, report->classes);
-    if (best < 0) return NAN;
-    const double sure = 1 / (1 + fabs((double)score[best])); /* small when the score is high */
-    return report->truth && report->truth[row] == best ? 2 - sure : sure;
-}
-
 cover_status task_examples_choose(int64_t *row, int *chosen, int most, cover_context *context, const struct task_report *report) {
     struct ranked *ranked = memory_alloc(context, (size_t)(report->cases + 1) * sizeof *ranked);
+    const struct task_section *section = report->section;
     int64_t count = 0;
     if (!ranked) return COVER_ERROR_MEMORY;
-    for (int64_t i = 0; i < report->cases; i++) {
-        ranked[count] = (struct ranked){rank_of(report, i), i};
+    for (int64_t i = 0; section->rank && i < report->cases; i++) {
+        ranked[count] = (struct ranked){section->rank(report, i), i};
         if (!isnan(ranked[count].rank)) count++;
     }
     qsort(ranked, (size_t)count, sizeof *ranked, by_rank);
     *chosen = most < count ? most : (int)count;
     for (int i = 0; i < *chosen; i++) {
         const int64_t spread = *chosen > 1 ? i * (count - 1) / (*chosen - 1) : 0;
-        row[i] = ranked[report->segmentation ? spread : i].row;
+        row[i] = ranked[section->spread ? spread : i].row;
     }
     memory_free(context, ranked);
     return COVER_OK;
@@ -127,7 +118,7 @@ static bool is_class(const struct label_slice *slice, int64_t y, int64_t x, int 
 }
 
 /* The edges between pixels of a class and others, as straight runs. */
-static void add_outline(struct text *svg, const struct label_slice *slice, int c) {
+static void add_outline(struct text *svg, const struct label_slice *slice, int c, int first) {
     struct text path = {.context = svg->context};
     for (int down = 0; down < 2; down++) { /* edges along x, then along y */
         const int64_t lines = down ? slice->width : slice->height, length = down ? slice->height : slice->width;
@@ -143,7 +134,7 @@ static void add_outline(struct text *svg, const struct label_slice *slice, int c
             }
     }
     if (path.data) {
-        text_add(svg, "<path class=\"outline c%d\" d=\"", (c - 1) % TASK_COLOURS);
+        text_add(svg, "<path class=\"outline c%d\" d=\"", (c - first) % TASK_COLOURS);
         text_add_bytes(svg, path.data, path.length);
         text_add(svg, "\"/>");
     }
@@ -193,6 +184,7 @@ static void end_panel(struct text *html, const char *caption) {
 static cover_status add_plane(struct text *html, const struct task_report *report, const struct task_example *plane, int picture) {
     const int64_t size[2] = {plane->grid.size[1], plane->grid.size[2]};
     const struct label_slice truth = {size[0], size[1], plane->truth}, predicted = {size[0], size[1], plane->predicted};
+    const int first = report->section->first_class;
     text_add(html, "<div class=\"row four\">");
     begin_panel(html, size, -1);
     text_add(html, "<image id=\"picture-%d\" width=\"%lld\" height=\"%lld\" href=\"", picture, (long long)size[1],
@@ -202,10 +194,10 @@ static cover_status add_plane(struct text *html, const struct task_report *repor
     text_add(html, "\"/>");
     end_panel(html, "image");
     begin_panel(html, size, picture);
-    for (int c = 1; c < report->classes; c++) add_outline(html, &truth, c);
+    for (int c = first; c < report->classes; c++) add_outline(html, &truth, c, first);
     end_panel(html, "truth");
     begin_panel(html, size, picture);
-    for (int c = 1; c < report->classes; c++) add_outline(html, &predicted, c);
+    for (int c = first; c < report->classes; c++) add_outline(html, &predicted, c, first);
     end_panel(html, "prediction");
     begin_panel(html, size, picture);
     for (int kind = MISSED; kind <= OTHER; kind++) add_difference(html, &truth, &predicted, (enum difference)kind);
@@ -214,16 +206,18 @@ static cover_status add_plane(struct text *html, const struct task_report *repor
     return COVER_OK;
 }
 
-static void add_case_heading(struct text *html, const struct task_report *report, const struct task_example *example) {
+static void add_case_heading(struct text *html, const struct task_report *report, const struct task_example *example,
+                             const char *figure) {
+    const int first = report->section->first_class;
     text_add(html, "<h3>");
     html_add(html, example->name ? example->name : "case");
-    if (report->dice && example->row >= 0 && example->row < report->cases) {
-        const double *dice = report->dice + example->row * report->classes;
-        text_add(html, "<small>Dice");
-        for (int c = 1; c < report->classes && c <= TASK_COLOURS; c++) {
-            text_add(html, "%s ", c > 1 ? "," : "");
+    if (report->figure && example->row >= 0 && example->row < report->cases) {
+        const double *value = report->figure + example->row * report->classes;
+        text_add(html, "<small>%s", figure);
+        for (int c = first; c < report->classes && c < first + TASK_COLOURS; c++) {
+            text_add(html, "%s ", c > first ? "," : "");
             html_add(html, report->names[c]);
-            if (isfinite(dice[c])) text_add(html, " %.3f", dice[c]);
+            if (isfinite(value[c])) text_add(html, " %.3f", value[c]);
             else text_add(html, " \xe2\x80\x93");
         }
         text_add(html, "</small>");
@@ -231,13 +225,13 @@ static void add_case_heading(struct text *html, const struct task_report *report
     text_add(html, "</h3>");
 }
 
-static cover_status add_segmentation(struct text *html, const struct task_report *report) {
+cover_status task_maps(struct text *html, const struct task_report *report, const char *figure) {
     int picture = 0;
     for (int i = 0; i < report->examples; i++) {
         const struct task_example *example = &report->example[i];
         if (!example->truth || !example->predicted) continue;
         text_add(html, "<div class=\"pair\">");
-        if (i == 0 || example->row < 0 || example[-1].row != example->row) add_case_heading(html, report, example);
+        if (i == 0 || example->row < 0 || example[-1].row != example->row) add_case_heading(html, report, example, figure);
         for (int p = 0; p < task_example_planes(example); p++) {
             struct task_example plane;
             TRY(task_example_plane(&plane, html->context, example, p));
@@ -250,62 +244,16 @@ static cover_status add_segmentation(struct text *html, const struct task_report
     return COVER_OK;
 }
 
-/* ---- classification: a picture and what it was taken for */
-
-static void add_verdict(struct text *html, const struct task_report *report, const struct task_example *example) {
-    if (!report->score || example->row < 0 || example->row >= report->cases) return;
-    const float *score = report->score + example->row * report->classes;
-    const int best = ranking_best(score, report->classes);
-    if (best < 0) return;
-    text_add(html, "<br/>taken for ");
-    html_add(html, report->names[best]);
-    text_add(html, " (%.2f)", (double)score[best]);
-    if (!report->truth) return;
-    text_add(html, report->truth[example->row] == best ? ", rightly" : ", <b>but is ");
-    if (report->truth[example->row] == best) return;
-    html_add(html, report->names[report->truth[example->row]]);
-    text_add(html, "</b>");
-}
-
-static cover_status add_classification(struct text *html, const struct task_report *report) {
-    text_add(html, "<div class=\"row four\">");
-    for (int i = 0; i < report->examples; i++) {
-        const struct task_example *example = &report->example[i];
-        struct plane planes[3];
-        picture_planes(planes, &example->grid);
-        text_add(html, "<figure>");
-        TRY(picture_image(html, example->image, &example->grid, example->channels, planes,
-                          picture_window(example->image, &example->grid, example->channels)));
-        text_add(html, "<figcaption>");
-        html_add(html, example->name ? example->name : "case");
-        add_verdict(html, report, example);
-        text_add(html, "</figcaption></figure>");
-    }
-    text_add(html, "</div>");
-    return COVER_OK;
-}
-
-static void add_legend(struct text *html, const struct task_report *report) {
+void task_maps_legend(struct text *html, const struct task_report *report) {
     text_add(html, "<div class=\"legend-row\">");
-    for (int c = 1; c < report->classes; c++) {
-        text_add(html, "<span class=\"key c%d\"><i>", (c - 1) % TASK_COLOURS);
+    const int first = report->section->first_class;
+    for (int c = first; c < report->classes; c++) {
+        text_add(html, "<span class=\"key c%d\"><i>", (c - first) % TASK_COLOURS);
         html_add(html, report->names[c]);
         text_add(html, "</i></span>");
     }
     text_add(html, "<span class=\"soft\">differences:</span>");
-    for (int kind = MISSED; kind <= (report->classes > 2 ? OTHER : ADDED); kind++)
+    for (int kind = MISSED; kind <= (report->classes > first + 1 ? OTHER : ADDED); kind++)
         text_add(html, "<span class=\"key %s\"><i>%s</i></span>", differences[kind].colour, differences[kind].name);
     text_add(html, "</div>");
-}
-
-cover_status task_examples(struct text *html, const struct task_report *report) {
-    if (!report->segmentation) {
-        text_add(html, "<h2>Validation cases</h2><p class=\"soft\">Those taken for another class first.</p>");
-        return add_classification(html, report);
-    }
-    text_add(html, "<h2>Validation cases</h2><p class=\"soft\">From the lowest mean Dice to the highest, with the "
-                   "weights that were "
-                   "kept. Of volumes, slices through the middle of what the truth marks.</p>");
-    add_legend(html, report);
-    return add_segmentation(html, report);
 }

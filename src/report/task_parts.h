@@ -1,28 +1,24 @@
-/* Inside of the report of a task: its figures (task_chart.c) and examples (task_example.c), drawn into the page of
- * task_page.c. */
+/* Inside of the report of a task: what the rows of task_section.h draw with. */
 #ifndef COVER_TASK_PARTS_H
 #define COVER_TASK_PARTS_H
 
-#include "task_report.h"
+#include "task_section.h"
 
-enum { TASK_COLOURS = 8 }; /* CSS classes c0..c7; of segmentation class c has colour c - 1 */
+enum { TASK_COLOURS = 8 }; /* CSS classes c0..c7; the first class that is shown has c0 */
 
-static inline struct scored_cases task_scores(const struct task_report *report) {
-    return (struct scored_cases){.score = report->score,
-                                 .count = report->cases,
-                                 .classes = report->classes,
-                                 .truth = report->truth,
-                                 .label = report->label,
-                                 .names = report->names};
-}
-/* Mean of the classes' Dice of a case without the background; NaN when it has none. */
-static inline double task_case_dice(const struct task_report *report, int64_t row) {
-    return mean_known(report->dice + row * report->classes + 1, report->classes - 1);
-}
+static const double TASK_CONFIDENCE = 0.95; /* of the main figure's interval, as the page says */
 
-cover_status task_boxes(struct text *html, const struct task_report *report);
+/* A cell of a table; a dash when it is not finite. */
+void task_cell(struct text *html, double value);
+
+/* ---- task_chart.c: figures of all cases */
+cover_status task_boxes(struct text *html, const struct task_report *report, const char *figure); /* of each class's figure */
 cover_status task_roc(struct text *html, const struct task_report *report);
 cover_status task_confusion(struct text *html, const struct task_report *report); /* exclusive classes */
-cover_status task_examples(struct text *html, const struct task_report *report);
+struct scored_cases task_scores(const struct task_report *report);
+
+/* ---- task_example.c: label maps over their image */
+cover_status task_maps(struct text *html, const struct task_report *report, const char *figure);
+void task_maps_legend(struct text *html, const struct task_report *report);
 
 #endif

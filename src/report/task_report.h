@@ -15,9 +15,9 @@ struct task_example {
     struct grid grid;
     int channels;
     const float *image;    /* channels last, any intensities; a NaN shows as black */
-    const uint16_t *truth; /* segmentation: label maps; classification: NULL */
+    const uint16_t *truth; /* label maps; NULL: the kind has none */
     const uint16_t *predicted;
-    int64_t row; /* in dice and score below; -1 = none */
+    int64_t row; /* of the cases below; -1 = none */
 };
 /* What the page shows of an example: planes through the middle of what the truth marks (3 of a volume, 1 in 2D),
  * brought down to the size of a picture, as a 2D example with arrays of its own. */
@@ -25,12 +25,13 @@ int task_example_planes(const struct task_example *example);
 cover_status task_example_plane(struct task_example *plane, cover_context *context, const struct task_example *example, int index);
 void task_example_free(struct task_example *plane, cover_context *context);
 
+struct task_section;
 struct task_report {
-    const char *run;         /* name of the run folder */
-    const char *config_json; /* every setting; NULL = not known */
-    const char *dataset;     /* one line about data and cases; NULL = none */
-    bool segmentation;
-    int classes;              /* segmentation: background included, class 0 */
+    const char *run;                    /* name of the run folder */
+    const char *config_json;            /* every setting; NULL = not known */
+    const char *dataset;                /* one line about data and cases; NULL = none */
+    const struct task_section *section; /* of its kind (task_section.h) */
+    int classes;
     const char *const *names; /* of the classes */
     struct report_log log;
     int64_t best_step; /* whose weights are kept; 0 = not known */
@@ -38,17 +39,16 @@ struct task_report {
     /* validation with these weights, a row a case */
     int64_t cases;
     const char *const *case_names;
-    const double *dice;   /* segmentation: (cases, classes), NaN = in neither map */
-    const float *score;   /* classification: (cases, classes) */
-    const int *truth;     /* classification: class of each case; NULL = multi-label */
+    const double *figure; /* (cases, classes): of each class, NaN = the case has none; or NULL, then */
+    const float *score;   /* (cases, classes) with: */
+    const int *truth;     /* class of each case; NULL = multi-label */
     const uint8_t *label; /* multi-label: (cases, classes) */
 
     const struct task_example *example;
     int examples;
 };
 
-/* Rows of cases worth a picture: from the lowest to the highest mean Dice in equal steps; of classification those taken
- * for another class with the highest score first, then the least sure.  row[most]; *chosen <= most are written. */
+/* Rows of cases worth a picture, by the rank that their kind gives them.  row[most]; *chosen <= most are written. */
 cover_status task_examples_choose(int64_t *row, int *chosen, int most, cover_context *context, const struct task_report *report);
 
 /* Write the page: path is replaced in one move.  Sections whose parts are missing (no log, cases or examples) are left

@@ -2,7 +2,7 @@
  * whatever it is given. */
 #include "core/base/files.h"
 #include "page_test.h"
-#include "report/task_report.h"
+#include "report/task_section.h"
 
 #include <math.h>
 #include <unistd.h>
@@ -94,7 +94,7 @@ static struct task_report make_report(bool segmentation, int dims) {
     struct task_report report = {.run = "<run>",
                                  .config_json = "{\"lr\": 0.1}",
                                  .dataset = "9 cases",
-                                 .segmentation = segmentation,
+                                 .section = segmentation ? &task_section_seg : &task_section_cls,
                                  .classes = segmentation ? 4 : 3,
                                  .names = class_names,
                                  .best_step = 20,
@@ -128,7 +128,7 @@ static struct task_report make_report(bool segmentation, int dims) {
     }
     report.log = (struct report_log){.lines = {.step = steps, .count = 30}, .series = series, .count = 10};
     if (segmentation) {
-        report.dice = dice;
+        report.figure = dice;
         return report;
     }
     report.score = score, report.truth = truth;
@@ -201,18 +201,34 @@ START_TEST(a_page_of_classification_holds_confusion_and_curves) {
 END_TEST
 
 START_TEST(missing_parts_are_left_out) {
-    struct task_report report = {.run = "run", .segmentation = true, .classes = 2, .names = class_names};
+    struct task_report report = {.run = "run", .section = &task_section_seg, .classes = 2, .names = class_names};
     memory_free(context, write_page(&report));
-    report.segmentation = false;
+    report.section = &task_section_cls;
     memory_free(context, write_page(&report));
     report = make_report(true, 2);
     for (int i = 0; i < CASES * MOST_CLASSES; i++) dice[i] = NAN;
     for (size_t i = 0; i < sizeof image / sizeof *image; i++) image[i] = NAN;
     memset(is, 0, sizeof is);
     memory_free(context, write_page(&report));
-    report.cases = 1, report.dice = (double[]){1, 1, 1, 1}, report.examples = 0;
+    report.cases = 1, report.figure = (double[]){1, 1, 1, 1}, report.examples = 0;
     memory_free(context, write_page(&report));
     ck_assert_int_eq(task_page_write(context, "/nowhere/x.html", &report), COVER_ERROR_IO);
+}
+END_TEST
+
+START_TEST(a_kind_that_shows_nothing_of_its_own_has_a_page) {
+    static const struct task_section bare = {.noun = "sizes", .figure = "mean error"};
+    struct task_report report = make_report(true, 2);
+    int64_t row[2];
+    int chosen;
+    report.section = &bare;
+    char *html = write_page(&report);
+    ck_assert_ptr_nonnull(strstr(html, "fine-tuning &middot; sizes"));
+    ck_assert_int_eq(count_of(html, "<tr>"), 1 + CASES);
+    ck_assert_int_eq(count_of(html, "<h3>"), 0);
+    memory_free(context, html);
+    ck_assert_ok(task_examples_choose(row, &chosen, 2, context, &report));
+    ck_assert_int_eq(chosen, 0);
 }
 END_TEST
 
@@ -279,6 +295,7 @@ int main(void) {
     ADD(tcase, an_outline_goes_around_its_pixels);
     ADD(tcase, a_page_of_classification_holds_confusion_and_curves);
     ADD(tcase, missing_parts_are_left_out);
+    ADD(tcase, a_kind_that_shows_nothing_of_its_own_has_a_page);
     ADD(tcase, cases_are_shown_from_the_lowest_dice_to_the_highest);
     ADD(tcase, cases_taken_for_another_class_are_shown_first);
     ADD(tcase, each_refused_allocation_is_reported_and_leaks_nothing);

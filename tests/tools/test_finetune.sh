@@ -77,6 +77,11 @@ value best.accuracy >/dev/null
 value best.classes.bright >/dev/null
 holds grep -q '"val.auc": [0-9.]*, "val.accuracy": ' pictures/log.jsonl
 
+it 'a run that has no result yet has a report of its own kind'
+mkdir young && cp pictures/config.json pictures/log.jsonl young
+run 0 "$cover" report young -o young/report.html
+holds grep -q 'fine-tuning &middot; classification' young/report.html
+
 it 'shots, fractions and folds choose the cases'
 finetune 0 scratch $cls --data pictures/dataset.h5 -o shots --steps 1 --shots 2 --json
 [ "$(value train_cases)" = 4 ] || wrong 'not two of each class'

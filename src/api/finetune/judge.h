@@ -4,10 +4,12 @@
 #ifndef COVER_JUDGE_H
 #define COVER_JUDGE_H
 
+#include "report/task_section.h"
 #include "task.h"
 
 struct task_judge {
     const struct task_kind *kind;
+    const struct task_section *section; /* of the report */
 
     /* May the data be such a task's?  suits: any settings; check_data: these. */
     cover_status (*suits)(const cover_dataset_info *info);

@@ -120,6 +120,7 @@ static void write_case(struct text *text, const cover_task *task, const struct t
 
 const struct task_judge task_judge_cls = {
     .kind = &task_kind_cls,
+    .section = &task_section_cls,
     .suits = suits,
     .check_data = check_data,
     .usable = usable,

@@ -124,6 +124,7 @@ static void write_case(struct text *text, const cover_task *task, const struct t
 
 const struct task_judge task_judge_seg = {
     .kind = &task_kind_seg,
+    .section = &task_section_seg,
     .suits = suits,
     .check_data = check_data,
     .usable = usable,

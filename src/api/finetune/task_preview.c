@@ -22,11 +22,11 @@ static cover_status choose(int64_t rows[TASK_PREVIEW_CASES], int *count, const c
     int *classes = NULL;
     uint8_t *labels = NULL;
     if (figures->score) TRY(task_truth(task, &classes, &labels));
-    struct task_report report = {.segmentation = figures->dice != NULL,
+    struct task_report report = {.section = task->judge->section,
                                  .classes = (int)task->core.settings.task.classes,
                                  .cases = figures->cases,
                                  .names = (const char *const *)task->about.class_names,
-                                 .dice = figures->dice,
+                                 .figure = figures->dice,
                                  .score = figures->score,
                                  .truth = classes,
                                  .label = labels};

@@ -1,8 +1,8 @@
 /* The report of a fine-tuning run: result.json, log.jsonl and preview.safetensors as the parts of src/report/task_page.c. */
-#include "report/task_report.h"
 #include "core/base/files.h"
 #include "core/base/json.h"
 #include "io/weights/tensor_file.h"
+#include "judge.h"
 #include "task_preview.h"
 
 #include <math.h>
@@ -14,10 +14,11 @@ enum { RESULT_LIMIT = 1 << 28 };
 
 struct parts {
     cover_context *context;
-    json_t *result; /* owns the names */
+    json_t *config, *result;        /* the latter owns the names */
+    const struct task_judge *judge; /* of the config's kind */
     struct task_report report;
     const char **names, **case_names;
-    double *dice;
+    double *figure;
     float *score;
     int *truth;
     uint8_t *label;
@@ -37,11 +38,12 @@ static void free_parts(struct parts *parts) {
     report_log_free(&parts->report.log, context);
     memory_free(context, parts->names);
     memory_free(context, parts->case_names);
-    memory_free(context, parts->dice);
+    memory_free(context, parts->figure);
     memory_free(context, parts->score);
     memory_free(context, parts->truth);
     memory_free(context, parts->label);
     memory_free(context, parts->dataset);
+    json_decref(parts->config);
     json_decref(parts->result);
 }
 
@@ -64,13 +66,15 @@ static bool read_case(struct parts *parts, const json_t *one, int64_t i) {
     int classes = parts->report.classes;
     const char *name = json_string_value(json_object_get(one, "name"));
     parts->case_names[i] = name ? name : "?";
-    const json_t *values = json_object_get(one, parts->dice ? "dice" : "scores"), *truth = json_object_get(one, "truth"), *item;
+    const json_t *values = json_object_get(one, parts->figure ? parts->judge->class_figure : "scores"),
+                 *truth = json_object_get(one, "truth"), *item;
     for (int k = 0; k < classes; k++) {
         const json_t *value = json_object_get(values, parts->names[k]);
         double number = json_number_or_nan(value);
-        if (parts->dice) parts->dice[i * classes + k] = number;
+        if (parts->figure) parts->figure[i * classes + k] = number;
         else parts->score[i * classes + k] = (float)number;
     }
+    if (parts->figure) return true;
     if (parts->truth) return (parts->truth[i] = class_of(parts, truth)) >= 0;
     size_t index;
     json_array_foreach(truth, index, item) {
@@ -81,16 +85,19 @@ static bool read_case(struct parts *parts, const json_t *one, int64_t i) {
     return true;
 }
 
-static cover_status allocate(struct parts *parts, bool segmentation, bool multilabel) {
+static cover_status allocate(struct parts *parts, bool multilabel) {
     cover_context *context = parts->context;
     size_t classes = (size_t)parts->report.classes, cases = (size_t)parts->report.cases;
     parts->names = memory_alloc(context, classes * sizeof *parts->names);
     parts->case_names = memory_alloc(context, cases * sizeof *parts->case_names);
     bool room = parts->names && parts->case_names;
-    if (segmentation) room &= (parts->dice = memory_alloc(context, cases * classes * sizeof *parts->dice)) != NULL;
-    else room &= (parts->score = memory_alloc(context, cases * classes * sizeof *parts->score)) != NULL;
+    if (!parts->judge->scored) {
+        room &= (parts->figure = memory_alloc(context, cases * classes * sizeof *parts->figure)) != NULL;
+        return room ? COVER_OK : COVER_ERROR_MEMORY;
+    }
+    room &= (parts->score = memory_alloc(context, cases * classes * sizeof *parts->score)) != NULL;
     if (multilabel) room &= (parts->label = memory_zero(context, cases * classes)) != NULL;
-    else if (!segmentation) room &= (parts->truth = memory_alloc(context, cases * sizeof *parts->truth)) != NULL;
+    else room &= (parts->truth = memory_alloc(context, cases * sizeof *parts->truth)) != NULL;
     return room ? COVER_OK : COVER_ERROR_MEMORY;
 }
 
@@ -105,21 +112,21 @@ static cover_status read_result(struct parts *parts, const char *path) {
     const json_t *best = json_object_get(parts->result, "best"), *cases = json_object_get(best, "cases");
     const json_t *names = json_object_get(parts->result, "class_names");
     const char *task = json_string_value(json_object_get(parts->result, "task"));
-    if (!task || !json_is_array(cases) || json_array_size(names) < 1 || json_array_size(names) > UINT16_MAX)
+    if (!task || strcmp(task, parts->judge->kind->name) != 0 || !json_is_array(cases) || json_array_size(names) < 1 ||
+        json_array_size(names) > UINT16_MAX)
         return fail(COVER_ERROR_FORMAT, "%s: no result of fine-tuning", path);
     struct task_report *report = &parts->report;
-    report->segmentation = strcmp(task, "seg") == 0;
     report->classes = (int)json_array_size(names), report->cases = (int64_t)json_array_size(cases);
     report->best_step = json_integer_value(json_object_get(best, "step"));
     bool multilabel = json_is_array(json_object_get(json_array_get(cases, 0), "truth"));
-    TRY(allocate(parts, report->segmentation, multilabel));
+    TRY(allocate(parts, multilabel));
     bool sound = true;
     for (int k = 0; k < report->classes; k++)
         sound &= (parts->names[k] = json_string_value(json_array_get(names, (size_t)k))) != NULL;
     for (int64_t i = 0; i < report->cases && sound; i++) sound = read_case(parts, json_array_get(cases, (size_t)i), i);
     if (!sound) return fail(COVER_ERROR_FORMAT, "%s: a class or a case is damaged", path);
-    report->names = parts->names, report->case_names = parts->case_names, report->dice = parts->dice, report->score = parts->score;
-    report->truth = parts->truth, report->label = parts->label;
+    report->names = parts->names, report->case_names = parts->case_names, report->figure = parts->figure;
+    report->score = parts->score, report->truth = parts->truth, report->label = parts->label;
     return COVER_OK;
 }
 
@@ -187,10 +194,13 @@ static cover_status read_preview(struct parts *parts, const char *path) {
 
 cover_status task_report_run(cover_context *context, const char *run, const char *config_json, const char *log_path,
                              const char *preview_path, const char *path) {
-    struct parts parts = {.context = context, .report = {.run = path_name(run), .config_json = config_json, .segmentation = true}};
+    struct parts parts = {.context = context, .report = {.run = path_name(run), .config_json = config_json}};
     cover_status status = COVER_ERROR_MEMORY;
     char *result = path_join(context, run, "result.json");
     if (!result) goto done;
+    parts.config = json_read(config_json, strlen(config_json), 0, NULL);
+    GO(task_judge_named(&parts.judge, json_string_value(json_object_get(parts.config, "task"))));
+    parts.report.section = parts.judge->section;
     GO(report_log_read(&parts.report.log, context, log_path));
     GO(read_result(&parts, result));
     GO(read_preview(&parts, preview_path));
