@@ -7,6 +7,7 @@
 #include <locale.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #undef fail /* an old name of Check; ours is in base.h */
 
 /* As a host program that has called setlocale(): tests/locale runs programs so. */
@@ -27,6 +28,16 @@ static inline int run_suite(Suite *suite) {
     do {                                                                                                                           \
         cover_status ok_status = (call);                                                                                           \
         ck_assert_msg(ok_status == COVER_OK, "%s: %s: %s", #call, cover_status_name(ok_status), cover_error_text());               \
+    } while (0)
+
+/* A status, and parts that its text must have. */
+#define ck_assert_fails(call, expected, ...)                                                                                       \
+    do {                                                                                                                           \
+        cover_status got_status = (call);                                                                                          \
+        const char *parts[] = {__VA_ARGS__};                                                                                       \
+        ck_assert_msg(got_status == (expected), "%s: %s", cover_status_name(got_status), cover_error_text());                      \
+        for (size_t part_ = 0; part_ < sizeof parts / sizeof *parts; part_++)                                                      \
+            ck_assert_msg(strstr(cover_error_text(), parts[part_]) != NULL, "no \"%s\" in: %s", parts[part_], cover_error_text()); \
     } while (0)
 
 #endif

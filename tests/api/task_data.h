@@ -280,13 +280,4 @@ static inline bool same_files(const char *a, const char *b) {
     return same;
 }
 
-#define ck_assert_fails(call, expected, ...)                                                                                       \
-    do {                                                                                                                           \
-        cover_status got_status = (call);                                                                                          \
-        const char *parts[] = {__VA_ARGS__};                                                                                       \
-        ck_assert_msg(got_status == (expected), "%s: %s", cover_status_name(got_status), cover_error_text());                      \
-        for (size_t part_ = 0; part_ < sizeof parts / sizeof *parts; part_++)                                                      \
-            ck_assert_msg(strstr(cover_error_text(), parts[part_]) != NULL, "no \"%s\" in: %s", parts[part_], cover_error_text()); \
-    } while (0)
-
 #endif

@@ -209,10 +209,4 @@ static inline void pack_with_refusals(const char *given_source, const char *give
     }
 }
 
-#define ck_assert_fails(call, expected, part)                                                                                      \
-    do {                                                                                                                           \
-        ck_assert_int_eq(call, expected);                                                                                          \
-        ck_assert_msg(strstr(cover_error_text(), part) != NULL, "the error text is: %s", cover_error_text());                      \
-    } while (0)
-
 #endif

@@ -2,6 +2,7 @@
  * figures it holds, so pretraining and fine-tuning are drawn alike. */
 #include "core/base/files.h"
 #include "core/base/json.h"
+#include "io/bytes/csv.h"
 #include "report/plot.h"
 
 #include <libcover/analysis.h>
@@ -136,12 +137,6 @@ static cover_status draw_page(struct text *page, const struct curves *curves) {
     return COVER_OK;
 }
 
-static void csv_word(struct text *csv, const char *word) {
-    text_add(csv, "\"");
-    for (; *word; word++) text_add(csv, *word == '"' ? "\"\"" : "%c", *word);
-    text_add(csv, "\"");
-}
-
 static void add_csv(struct text *csv, const struct curves *curves) {
     text_add(csv, "run,step,figure,value\n");
     for (int r = 0; r < curves->count; r++)
@@ -151,9 +146,9 @@ static void add_csv(struct text *csv, const struct curves *curves) {
             json_array_foreach(curves->log[r].lines, i, line) {
                 const json_t *value = json_object_get(line, curves->figure[f]);
                 if (!json_is_number(value)) continue;
-                csv_word(csv, curves->log[r].name);
+                csv_add(csv, curves->log[r].name);
                 text_add(csv, ",%.0f,", step_of(line));
-                csv_word(csv, curves->figure[f]);
+                csv_add(csv, curves->figure[f]);
                 text_add(csv, ",%.9g\n", json_number_value(value));
             }
         }

@@ -54,7 +54,7 @@ static cover_status read_number(float *number, const struct csv *table, int64_t 
 static cover_status read_scores(struct scores_job *job) {
     struct csv *table = &job->table;
     struct arena *arena = &job->evaluation->arena;
-    TRY(csv_read(table, job->evaluation->context, job->evaluation->prediction));
+    TRY(csv_read(table, job->evaluation->context, job->evaluation->prediction, true));
     if (!is_file_column(csv_cell(table, 0, 0)))
         return fail(COVER_ERROR_FORMAT, "%s: the first column is '%s'; it should be 'file', then a column a class", table->path,
                     csv_cell(table, 0, 0));
@@ -140,7 +140,7 @@ static cover_status read_label_csv(struct scores_job *job) {
     struct evaluation *evaluation = job->evaluation;
     struct csv *labels = &job->labels;
     int64_t file = -1, label = -1;
-    TRY(csv_read(labels, evaluation->context, evaluation->truth));
+    TRY(csv_read(labels, evaluation->context, evaluation->truth, true));
     for (int64_t c = 0; c < labels->columns; c++) {
         const char *name = csv_cell(labels, 0, c);
         if (file < 0 && is_file_column(name)) file = c;

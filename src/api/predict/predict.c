@@ -1,6 +1,7 @@
 /* Prediction of image files (include/libcover/predictor.h): each read, predicted and written in its own format and geometry.
  * An image that cannot be used is listed and left out; a result that cannot be written ends the work. */
 #include "core/base/files.h"
+#include "io/bytes/csv.h"
 #include "predict_cases.h"
 #include "predictor.h"
 
@@ -50,22 +51,11 @@ done:
     return status;
 }
 
-/* A CSV field; quoted where it must be (RFC 4180). */
-static void add_field(struct text *csv, const char *field) {
-    if (!strpbrk(field, ",\"\r\n")) {
-        text_add(csv, "%s", field);
-        return;
-    }
-    text_add(csv, "\"");
-    for (const char *c = field; *c; c++) text_add(csv, *c == '"' ? "\"\"" : "%c", *c);
-    text_add(csv, "\"");
-}
-
 static void add_row(struct job *job, const struct predict_case *item, const float *scores, int64_t classes) {
     struct text path = {.context = job->context};
     text_add(&path, "%s%s", item->name, image_extension(item->files[0]));
     if (path.failed) job->csv.failed = true;
-    else add_field(&job->csv, path.data);
+    else csv_add(&job->csv, path.data);
     for (int64_t c = 0; c < classes; c++) text_add(&job->csv, ",%.9g", (double)scores[c]);
     text_add(&job->csv, "\n");
     text_free(&path);
@@ -167,7 +157,7 @@ static cover_status begin(struct job *job, const char *task, const char *input) 
     text_add(&job->csv, "file");
     for (int64_t c = 0; c < settings->task.classes; c++) {
         text_add(&job->csv, ",");
-        add_field(&job->csv, about->class_names[c]);
+        csv_add(&job->csv, about->class_names[c]);
     }
     text_add(&job->csv, "\n");
     return job->csv.failed ? COVER_ERROR_MEMORY : COVER_OK;

@@ -11,7 +11,7 @@ struct reader {
     struct csv *csv;
     char *at;
     char separator;
-    int64_t line, cells, cell_capacity, row_capacity;
+    int64_t line, cells, cell_capacity, line_capacity, first_capacity;
 };
 
 static bool ends_line(char c) { return c == 0 || c == '\n' || c == '\r'; }
@@ -19,19 +19,18 @@ static bool ends_line(char c) { return c == 0 || c == '\n' || c == '\r'; }
 /* One value from reader->at, unquoted in place and NUL-terminated; *end is what stood behind it. */
 static cover_status read_value(struct reader *reader, char **value, char *end) {
     char *from = reader->at, *to = from;
+    const long long line = reader->line; /* where it begins: a quoted value may go on for more */
     *value = to;
     if (*from == '"') {
         for (from++; *from && !(*from == '"' && from[1] != '"'); from++) {
             if (*from == '"') from++; /* "" stands for one */
-            if (*from == '\n') reader->line++;
+            reader->line += *from == '\n' || (*from == '\r' && from[1] != '\n');
             *to++ = *from;
         }
-        if (!*from)
-            return fail(COVER_ERROR_FORMAT, "%s: line %lld: a quote is not closed", reader->csv->path, (long long)reader->line);
+        if (!*from) return fail(COVER_ERROR_FORMAT, "%s: line %lld: a quote is not closed", reader->csv->path, line);
         from++;
         if (*from != reader->separator && !ends_line(*from))
-            return fail(COVER_ERROR_FORMAT, "%s: line %lld: text behind a closing quote", reader->csv->path,
-                        (long long)reader->line);
+            return fail(COVER_ERROR_FORMAT, "%s: line %lld: text behind a closing quote", reader->csv->path, line);
     } else {
         while (*from == ' ') from++;
         *value = from;
@@ -45,41 +44,38 @@ static cover_status read_value(struct reader *reader, char **value, char *end) {
     return COVER_OK;
 }
 
-/* Room for one more of `bytes` each. */
-static cover_status grow(cover_context *context, void **list, int64_t count, int64_t *capacity, size_t bytes) {
-    if (count < *capacity) return COVER_OK;
-    const int64_t more = *capacity ? 2 * *capacity : 256;
-    void *larger = memory_alloc(context, (size_t)more * bytes);
-    if (!larger) return COVER_ERROR_MEMORY;
-    if (count) memcpy(larger, *list, (size_t)count * bytes);
-    memory_free(context, *list);
-    *list = larger, *capacity = more;
-    return COVER_OK;
-}
-
 static cover_status read_row(struct reader *reader) {
     struct csv *csv = reader->csv;
-    const int64_t line = reader->line;
-    int64_t values = 0;
+    const int64_t line = reader->line, first = reader->cells;
     char end;
+    if (!array_grow(csv->context, &csv->line, &reader->line_capacity, csv->rows + 1, sizeof *csv->line) ||
+        !array_grow(csv->context, &csv->first, &reader->first_capacity, csv->rows + 2, sizeof *csv->first))
+        return COVER_ERROR_MEMORY;
     do {
-        TRY(grow(csv->context, (void **)&csv->cell, reader->cells, &reader->cell_capacity, sizeof *csv->cell));
+        if (!array_grow(csv->context, &csv->cell, &reader->cell_capacity, reader->cells + 1, sizeof *csv->cell))
+            return COVER_ERROR_MEMORY;
         TRY(read_value(reader, &csv->cell[reader->cells], &end));
-        reader->cells++, values++;
-        if (values > MOST_COLUMNS)
+        if (++reader->cells - first > MOST_COLUMNS)
             return fail(COVER_ERROR_FORMAT, "%s: line %lld: more than %d values", csv->path, (long long)line, MOST_COLUMNS);
     } while (!ends_line(end));
     reader->line++;
-    if (csv->rows == 0) csv->columns = values;
-    if (values != csv->columns)
-        return fail(COVER_ERROR_FORMAT, "%s: line %lld has %lld values, but the first line names %lld columns", csv->path,
-                    (long long)line, (long long)values, (long long)csv->columns);
-    TRY(grow(csv->context, (void **)&csv->line, csv->rows, &reader->row_capacity, sizeof *csv->line));
-    csv->line[csv->rows++] = line;
+    csv->line[csv->rows] = line, csv->first[csv->rows] = first;
+    csv->first[++csv->rows] = reader->cells;
+    if (csv->rows == 1) csv->columns = reader->cells;
     return COVER_OK;
 }
 
-cover_status csv_read(struct csv *csv, cover_context *context, const char *path) {
+static cover_status check_even(const struct csv *csv) {
+    if (csv->rows < 2)
+        return fail(COVER_ERROR_FORMAT, "%s: no rows; it should be a line of column names and a line a case", csv->path);
+    for (int64_t row = 1; row < csv->rows; row++)
+        if (csv_values(csv, row) != csv->columns)
+            return fail(COVER_ERROR_FORMAT, "%s: line %lld has %lld values, but the first line names %lld columns", csv->path,
+                        (long long)csv->line[row], (long long)csv_values(csv, row), (long long)csv->columns);
+    return COVER_OK;
+}
+
+cover_status csv_read(struct csv *csv, cover_context *context, const char *path, bool even) {
     size_t bytes;
     cover_status status;
     *csv = (struct csv){.context = context, .path = path};
@@ -95,8 +91,7 @@ cover_status csv_read(struct csv *csv, cover_context *context, const char *path)
             reader.line += *reader.at != '\r' || reader.at[1] != '\n';
             reader.at++;
         } else GO(read_row(&reader));
-    if (csv->rows < 2) GO(fail(COVER_ERROR_FORMAT, "%s: no rows; it should be a line of column names and a line a case", path));
-    status = COVER_OK;
+    status = even ? check_even(csv) : COVER_OK;
 done:
     if (status != COVER_OK) csv_free(csv);
     return status;
@@ -106,19 +101,10 @@ void csv_free(struct csv *csv) {
     if (!csv->context) return;
     memory_free(csv->context, csv->text);
     memory_free(csv->context, csv->cell);
+    memory_free(csv->context, csv->first);
     memory_free(csv->context, csv->line);
     *csv = (struct csv){0};
 }
 
-void csv_add(struct text *text, const char *value) {
-    if (!value[strcspn(value, "\",;\t\r\n")]) {
-        text_add_bytes(text, value, strlen(value));
-        return;
-    }
-    text_add(text, "\"");
-    for (; *value; value++) {
-        if (*value == '"') text_add(text, "\"");
-        text_add(text, "%c", *value);
-    }
-    text_add(text, "\"");
-}
+static void put_text(void *to, const char *bytes, size_t count) { text_add_bytes(to, bytes, count); }
+void csv_add(struct text *text, const char *value) { csv_put(value, put_text, text); }

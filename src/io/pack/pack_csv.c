@@ -4,11 +4,10 @@
 
 #include "core/base/files.h"
 #include "core/base/number.h"
+#include "io/bytes/csv.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-enum { LARGEST_CSV = 1 << 30 };
 
 /* Ours first, which messages use; the last are those of NIH ChestX-ray14. */
 enum { COLUMN_NAMES = 3 };
@@ -19,74 +18,31 @@ static const char *const column_names[CSV_COLUMNS][COLUMN_NAMES] = {
     [CSV_LABEL] = {"label", "class", "Finding Labels"},
 };
 
-/* ---- reading: RFC 4180, with , ; or tab between the values */
+/* ---- the columns that we know, of a line of any length */
 
-/* One value from *at, unquoted in place; *at moves to the separator or the end of the line behind it. */
-static cover_status read_value(const struct pack_csv *csv, char **at, int64_t line, const char **value) {
-    char *from = *at, *to = from;
-    if (*from != '"') {
-        *value = from;
-        while (*from && *from != csv->separator && *from != '\n' && *from != '\r') from++;
-        *at = from;
-        return COVER_OK;
-    }
-    *value = to;
-    for (from++; *from && !(*from == '"' && from[1] != '"'); from++) {
-        if (*from == '"') from++; /* "" stands for one */
-        *to++ = *from;
-    }
-    if (!*from) return fail(COVER_ERROR_FORMAT, "%s: line %lld: a quote is not closed", csv->path, (long long)line);
-    from++;
-    if (*from && *from != csv->separator && *from != '\n' && *from != '\r')
-        return fail(COVER_ERROR_FORMAT, "%s: line %lld: text behind a closing quote", csv->path, (long long)line);
-    while (to < from) *to++ = 0; /* the closing quote at least: the value ends before *at */
-    *at = from;
-    return COVER_OK;
+/* A value without the spaces around it, which a quoted one may still have. */
+static const char *trimmed(const char *value, size_t *length) {
+    value += strspn(value, " ");
+    for (*length = strlen(value); *length > 0 && value[*length - 1] == ' ';) --*length;
+    return value;
 }
 
-/* Spaces around a value do not count; ends it with NUL. */
-static const char *trimmed(const char *value, char *end) {
-    while (end > value && (end[-1] == ' ' || end[-1] == 0)) end--;
-    *end = 0;
-    return value + strspn(value, " ");
+static bool is_named(const char *value, const char *name) {
+    char word[32];
+    size_t length;
+    value = trimmed(value, &length);
+    if (length >= sizeof word) return false;
+    memcpy(word, value, length);
+    word[length] = 0;
+    return same_word(word, name);
 }
 
-enum { MOST_VALUES = 256 };
-
-/* The values of one line, of which at most MOST_VALUES are kept; *text moves behind it. */
-static cover_status read_line(const struct pack_csv *csv, char **text, int64_t line, const char **values, int *count) {
-    char *at = *text;
-    *count = 0;
-    for (;;) {
-        const char *value;
-        TRY(read_value(csv, &at, line, &value));
-        const char ended_by = *at;
-        char *end = at;
-        if (*count < MOST_VALUES) values[(*count)++] = trimmed(value, end);
-        if (ended_by == csv->separator) {
-            at++;
-            continue;
-        }
-        if (ended_by) at++;
-        if (ended_by == '\r' && *at == '\n') at++;
-        *text = at;
-        return COVER_OK;
-    }
-}
-
-static cover_status read_header(struct pack_csv *csv, char **text) {
-    const char *values[MOST_VALUES];
-    int count;
-    const size_t length = strcspn(*text, "\r\n");
-    csv->separator = ',';
-    for (const char *c = ";\t"; *c; c++)
-        if (!memchr(*text, ',', length) && memchr(*text, *c, length)) csv->separator = *c;
-    TRY(read_line(csv, text, 1, values, &count));
+static cover_status find_columns(struct pack_csv *csv, const struct csv *table) {
     for (int c = 0; c < CSV_COLUMNS; c++) {
         csv->column[c] = -1;
         for (int name = 0; name < COLUMN_NAMES && csv->column[c] < 0; name++)
-            for (int i = 0; i < count; i++)
-                if (same_word(values[i], column_names[c][name])) csv->column[c] = i;
+            for (int64_t i = 0; i < table->columns; i++)
+                if (is_named(csv_cell(table, 0, i), column_names[c][name])) csv->column[c] = i;
     }
     if (csv->column[CSV_FILE] < 0)
         return fail(COVER_ERROR_FORMAT, "%s: the first line names no column \"file\"; it should be like file,patient,%s", csv->path,
@@ -94,44 +50,33 @@ static cover_status read_header(struct pack_csv *csv, char **text) {
     return COVER_OK;
 }
 
-static cover_status add_row(struct pack_csv *csv, const char **values, int count, int64_t line) {
-    struct pack_plan *plan = csv->plan;
-    if (csv->count == csv->capacity) {
-        const int64_t capacity = csv->capacity ? 2 * csv->capacity : 256;
-        struct csv_row *rows = memory_alloc(plan->context, (size_t)capacity * sizeof *rows);
-        if (!rows) return COVER_ERROR_MEMORY;
-        if (csv->count > 0) memcpy(rows, csv->rows, (size_t)csv->count * sizeof *rows);
-        memory_free(plan->context, csv->rows);
-        csv->rows = rows, csv->capacity = capacity;
-    }
-    struct csv_row row = {.line = line};
+static cover_status read_row(struct csv_row *row, struct pack_csv *csv, const struct csv *table, int64_t index) {
+    const int64_t count = csv_values(table, index), line = table->line[index];
+    *row = (struct csv_row){.line = line};
     for (int c = 0; c < CSV_COLUMNS; c++) {
-        const int at = csv->column[c];
+        const int64_t at = csv->column[c];
         if (at >= count)
-            return fail(COVER_ERROR_FORMAT, "%s: line %lld has %d values, but \"%s\" is the %d. column", csv->path, (long long)line,
-                        count, column_names[c][0], at + 1);
-        row.value[c] = at < 0 ? "" : arena_text(&plan->arena, values[at], strlen(values[at]));
-        if (!row.value[c]) return COVER_ERROR_MEMORY;
+            return fail(COVER_ERROR_FORMAT, "%s: line %lld has %lld values, but \"%s\" is the %lld. column", csv->path,
+                        (long long)line, (long long)count, column_names[c][0], (long long)at + 1);
+        size_t length = 0;
+        const char *value = at < 0 ? "" : trimmed(csv_cell(table, index, at), &length);
+        row->value[c] = at < 0 ? "" : arena_text(&csv->plan->arena, value, length);
+        if (!row->value[c]) return COVER_ERROR_MEMORY;
     }
-    if (!*row.value[CSV_FILE]) return fail(COVER_ERROR_FORMAT, "%s: line %lld: \"file\" is empty", csv->path, (long long)line);
-    if (strlen(row.value[CSV_PATIENT]) > DATASET_NAME_MAX)
+    if (!*row->value[CSV_FILE]) return fail(COVER_ERROR_FORMAT, "%s: line %lld: \"file\" is empty", csv->path, (long long)line);
+    if (strlen(row->value[CSV_PATIENT]) > DATASET_NAME_MAX)
         return fail(COVER_ERROR_FORMAT, "%s: line %lld: \"patient\" is longer than %d bytes", csv->path, (long long)line,
                     DATASET_NAME_MAX);
-    csv->rows[csv->count++] = row;
     return COVER_OK;
 }
 
-static cover_status read_rows(struct pack_csv *csv, char *text) {
-    const char *values[MOST_VALUES];
-    int count;
-    TRY(read_header(csv, &text));
-    for (int64_t line = 2; *text; line++) {
-        if (*text == '\n' || *text == '\r') { /* an empty line */
-            text += 1 + (text[0] == '\r' && text[1] == '\n');
-            continue;
-        }
-        TRY(read_line(csv, &text, line, values, &count));
-        TRY(add_row(csv, values, count, line));
+static cover_status read_rows(struct pack_csv *csv, const struct csv *table) {
+    TRY(find_columns(csv, table));
+    csv->rows = memory_alloc(csv->plan->context, (size_t)table->rows * sizeof *csv->rows);
+    if (!csv->rows) return COVER_ERROR_MEMORY;
+    for (int64_t i = 1; i < table->rows; i++) {
+        TRY(read_row(&csv->rows[csv->count], csv, table, i));
+        csv->count++;
     }
     return COVER_OK;
 }
@@ -164,21 +109,12 @@ static cover_status check_files(struct pack_csv *csv) {
 }
 
 cover_status pack_csv_read(struct pack_csv *csv, struct pack_plan *plan, const char *path, const char *wanted) {
-    cover_status status = COVER_OK;
-    uint8_t *bytes = NULL;
-    size_t count;
+    struct csv table;
     *csv = (struct pack_csv){.plan = plan, .path = path, .wanted = wanted};
-    TRY(file_read(plan->context, path, LARGEST_CSV, &bytes, &count));
-    char *text = (char *)bytes;
-    if (strlen(text) != count) {
-        status = fail(COVER_ERROR_FORMAT, "%s: holds a NUL byte: not a CSV text", path);
-        goto done;
-    }
-    if (count >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0) text += 3; /* the mark that Excel writes */
-    GO(read_rows(csv, text));
-    GO(check_files(csv));
-done:
-    memory_free(plan->context, bytes);
+    TRY(csv_read(&table, plan->context, path, false));
+    cover_status status = read_rows(csv, &table);
+    if (status == COVER_OK) status = check_files(csv);
+    csv_free(&table);
     if (status != COVER_OK) pack_csv_free(csv);
     return status;
 }

@@ -1,5 +1,4 @@
-/* CSV files about images, one line a file: who the patient is, which split, which labels.  Separators are commas,
- * semicolons or tabs (RFC 4180 otherwise); columns are found by their names.  Called by pack_split.c, pack_labels.c. */
+/* CSV files about images, one line a file: who the patient is, which split, which labels; columns are found by their names.  Called by pack_split.c, pack_labels.c. */
 #ifndef COVER_PACK_CSV_H
 #define COVER_PACK_CSV_H
 
@@ -17,10 +16,9 @@ struct csv_row {
 struct pack_csv {
     struct pack_plan *plan;
     const char *path, *wanted;
-    char separator;
-    int column[CSV_COLUMNS]; /* its place in a line; -1 = not there */
-    struct csv_row *rows;    /* sorted by file */
-    int64_t count, capacity;
+    int64_t column[CSV_COLUMNS]; /* its place in a line; -1 = not there */
+    struct csv_row *rows;        /* sorted by file */
+    int64_t count;
 };
 
 /* A file without a column "file", or with two lines about one file, is an error; `wanted` is the column that its error

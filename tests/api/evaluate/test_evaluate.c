@@ -214,7 +214,7 @@ START_TEST(a_row_a_case_is_written_as_csv) {
     options.csv = path, options.classes = "lung,\"he\"art";
     ck_assert_int_eq(evaluate(at("pred"), at("ds"), &options), COVER_OK);
     struct csv rows;
-    ck_assert_ok(csv_read(&rows, context, path));
+    ck_assert_ok(csv_read(&rows, context, path, true));
     ck_assert(rows.rows == 4 && rows.columns == 6);
     ck_assert_str_eq(csv_cell(&rows, 0, 3), "dice \"he\"art");
     ck_assert_str_eq(csv_cell(&rows, 2, 0), "b");

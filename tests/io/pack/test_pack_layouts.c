@@ -281,6 +281,7 @@ START_TEST(a_broken_csv_names_line_and_column) {
         {"file,age\na,3\n", "neither a column \"patient\" nor \"split\""},
         {"file,split\nimg0.png\n", "line 2 has 1 values"},
         {"file,split\nimg0.png,dev\n", "line 2: \"split\" is 'dev'; use train, val or test"},
+        {"file,split,label\nimg0.png,train,\"a\nb\"\nimg1.png,dev,c\n", "line 4: \"split\" is 'dev'"},
         {"file,split\n,train\n", "line 2: \"file\" is empty"},
         {"file,patient\nimg0.png,\n", "line 2: \"patient\" is empty"},
         {"file,split\n\"img0.png,train\n", "line 2: a quote is not closed"},
@@ -440,7 +441,7 @@ int main(void) {
     ADD(all, a_csv_gives_patients_splits_and_classes);
     ADD(all, a_patient_in_two_splits_is_an_error_that_names_both_rows);
     ADD(all, without_a_split_column_patients_are_dealt_out_by_their_hash);
-    tcase_add_loop_test(all, a_broken_csv_names_line_and_column, 0, 11);
+    tcase_add_loop_test(all, a_broken_csv_names_line_and_column, 0, 12);
     ADD(all, a_labels_file_gives_each_sample_its_set_of_classes);
     ADD(all, sets_of_classes_are_part_of_the_content);
     ADD(all, one_label_an_image_makes_plain_classes_and_a_split_column_counts);

@@ -2,6 +2,7 @@
  * after each run: each file is replaced in one move. */
 #include "study.h"
 
+#include "io/bytes/csv_put.h"
 #include "report/style.h"
 
 #include <math.h>
@@ -30,12 +31,8 @@ static void put_markdown(FILE *page, const char *text) {
     }
 }
 
-static void put_csv(FILE *page, const char *text) {
-    bool plain = !strpbrk(text, ",\"\r\n");
-    if (!plain) fputc('"', page);
-    for (; *text; text++) fprintf(page, *text == '"' ? "\"\"" : "%c", *text);
-    if (!plain) fputc('"', page);
-}
+static void put_bytes(void *page, const char *bytes, size_t count) { fwrite(bytes, 1, count, page); }
+static void put_csv(FILE *page, const char *text) { csv_put(text, put_bytes, page); }
 
 /* The variables of the rows: the head of the first column. */
 static void put_row_head(FILE *page, const json_t *description, void (*put)(FILE *page, const char *text)) {
