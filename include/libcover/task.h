@@ -15,6 +15,7 @@
 
 #include <libcover/config.h>
 #include <libcover/dataset.h>
+#include <libcover/figure.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -35,16 +36,17 @@ typedef struct cover_task cover_task;
 COVER_API cover_status cover_task_config(cover_config **config, cover_context *context, const cover_dataset *dataset,
                                          const char *task, const char *init);
 
-/** What a step did. */
+/** What a step did.  Its figures are what the loss is made of: cross_entropy, over counted pixels or, in classification, the
+ *  images; in segmentation also dice_loss, 1 - mean soft Dice of the classes above background, which the setting dice weighs. */
 typedef struct cover_task_report {
     size_t struct_size;
-    int64_t step;         /**< updates done, this one included */
-    double loss;          /**< cross-entropy + dice * Dice loss, mean over the batch */
-    double cross_entropy; /**< mean over counted pixels; classification: of the images */
-    double dice_loss;     /**< 1 - mean soft Dice of the classes above background; 0 in classification */
-    double grad_norm;     /**< global norm before clipping */
-    double lr;            /**< learning rate of this update */
-    double seconds;       /**< wall time of this step */
+    int64_t step;                /**< updates done, this one included */
+    double loss;                 /**< what is minimised, mean over the batch */
+    int figure_count;            /**< the terms of the loss; of one alone the log has none */
+    const cover_figure *figures; /**< the task's, until its next step or its end */
+    double grad_norm;            /**< global norm before clipping */
+    double lr;                   /**< learning rate of this update */
+    double seconds;              /**< wall time of this step */
     double samples_per_second;
     double score;      /**< of the newest validation: mean Dice, or mean AUC; NaN before one */
     double best_score; /**< of the best validation; NaN before one */

@@ -16,33 +16,12 @@ struct finetuning {
     cover_finetune_options options;
     char **summary;
     cover_task *task;
-    cover_task_report report; /* of the newest step */
 };
 
 static cover_status create(struct run_job *job) {
     struct finetuning *run = (struct finetuning *)job;
     TRY(cover_task_create(&run->task, job->context, run->dataset, run->config, run->init));
     job->core = &run->task->core, job->measured = &run->task->validated;
-    return COVER_OK;
-}
-
-static void log_step(struct finetuning *run, const cover_task_report *report) {
-    const double terms[] = {report->cross_entropy, report->dice_loss};
-    const struct task_kind *kind = run->task->kind;
-    run_log_add(&run->job.log, report->step, &(struct event_scalar){"loss", report->loss}, 1);
-    for (int i = 0; i < kind->terms && kind->terms > 1; i++)
-        run_log_add(&run->job.log, report->step, &(struct event_scalar){kind->term[i], terms[i]}, 1);
-    const struct event_scalar means[] = {
-        {"grad_norm", report->grad_norm}, {"seconds", report->seconds}, {"samples_per_s", report->samples_per_second}};
-    run_log_add(&run->job.log, report->step, means, sizeof means / sizeof *means);
-    run_log_set(&run->job.log, report->step, "lr", report->lr);
-}
-
-static cover_status step(struct run_job *job) {
-    struct finetuning *run = (struct finetuning *)job;
-    run->report = (cover_task_report)COVER_TASK_REPORT_INIT;
-    TRY(cover_task_step(&run->report, run->task));
-    log_step(run, &run->report);
     return COVER_OK;
 }
 
@@ -72,8 +51,8 @@ static void tell(struct run_job *job) {
     struct finetuning *run = (struct finetuning *)job;
     const cover_task *task = run->task;
     if (!run->options.on_step) return;
-    run->report.score = task->score, run->report.best_score = task->best_score, run->report.best_step = task->best_step;
-    run->options.on_step(run->options.user, &run->report, job->core->settings.common.steps);
+    const cover_task_report report = task_report_of(task, &job->report);
+    run->options.on_step(run->options.user, &report, job->core->settings.common.steps);
 }
 
 /* Inference takes the best weights, also for the report's pictures; figures that a resumed run does not know are made again. */
@@ -129,7 +108,7 @@ done:
     return status;
 }
 
-static const struct run_kind kind = {.create = create, .step = step, .measure = validate, .tell = tell, .finish = finish};
+static const struct run_kind kind = {.create = create, .measure = validate, .tell = tell, .finish = finish};
 
 cover_status cover_run_finetune(char **summary, cover_context *context, cover_dataset *dataset, const cover_config *config,
                                 const char *init, const char *run, const cover_finetune_options *given) {

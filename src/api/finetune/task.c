@@ -84,6 +84,7 @@ static const struct trainer_kind fine_tuning = {.objective = "task",
                                                 .foreign =
                                                     "a checkpoint of pretraining is what fine-tuning starts from: give it as INIT",
                                                 .sample = "sample",
+                                                .speed = "samples_per_s",
                                                 .task = true,
                                                 .model = task_model,
                                                 .samples = samples,
@@ -165,24 +166,26 @@ const cover_config *cover_task_settings(const cover_task *task) { return task ? 
 
 /* ---- a step */
 
+cover_task_report task_report_of(const cover_task *task, const cover_step_report *made) {
+    return (cover_task_report){.struct_size = sizeof(cover_task_report),
+                               .step = made->step,
+                               .loss = made->loss,
+                               .figure_count = made->figure_count,
+                               .figures = made->figures,
+                               .grad_norm = made->grad_norm,
+                               .lr = made->lr,
+                               .seconds = made->seconds,
+                               .samples_per_second = made->samples_per_second,
+                               .score = task->score,
+                               .best_score = task->best_score,
+                               .best_step = task->best_step};
+}
+
 cover_status cover_task_step(cover_task_report *given, cover_task *task) {
     if (!task) return fail(COVER_ERROR_ARGUMENT, "cover_task_step: the task is NULL");
-    struct core_step made;
+    cover_step_report made = COVER_STEP_REPORT_INIT;
     TRY(core_step(&made, &task->core));
-    cover_figure figures[MODEL_TERMS] = {0};
-    const double loss = model_figures(&task->core.engine->model, made.sums.term, made.sums.count, figures);
-    cover_task_report report = {.struct_size = sizeof report,
-                                .step = task->core.step,
-                                .loss = loss,
-                                .cross_entropy = figures[0].value,
-                                .dice_loss = figures[1].value,
-                                .grad_norm = made.norm,
-                                .lr = made.rate,
-                                .seconds = made.seconds,
-                                .samples_per_second = (double)task->core.settings.common.batch / made.seconds,
-                                .score = task->score,
-                                .best_score = task->best_score,
-                                .best_step = task->best_step};
+    const cover_task_report report = task_report_of(task, &made);
     report_write(given, &report, sizeof report);
     return COVER_OK;
 }

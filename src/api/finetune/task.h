@@ -38,6 +38,8 @@ struct cover_task {
     float *best;                  /* flat weights of the best validation; NULL before one */
 };
 
+/* What a step did, and how the task stands. */
+cover_task_report task_report_of(const cover_task *task, const cover_step_report *made);
 /* Load the backbone of `init` into the task's flat weights; one input channel is inflated to more. */
 cover_status task_load_backbone(cover_task *task, const char *init);
 bool task_from_scratch(const char *init);

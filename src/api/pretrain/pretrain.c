@@ -8,7 +8,6 @@ struct pretraining {
     const cover_config *config;
     cover_pretrain_options options;
     cover_trainer *trainer;
-    cover_step_report report; /* of the newest step */
 };
 
 static cover_status create(struct run_job *job) {
@@ -32,28 +31,9 @@ static cover_status write_preview(struct run_job *job) {
     return status;
 }
 
-static void log_step(struct pretraining *run, const cover_step_report *report) {
-    const struct event_scalar loss = {"loss", report->loss}, norm = {"grad_norm", report->grad_norm};
-    const struct event_scalar speed[] = {{"seconds", report->seconds}, {"pairs_per_s", report->samples_per_second}};
-    run_log_add(&run->job.log, report->step, &loss, 1);
-    for (int i = 0; i < report->figure_count; i++)
-        run_log_add(&run->job.log, report->step, &(struct event_scalar){report->figures[i].name, report->figures[i].value}, 1);
-    run_log_add(&run->job.log, report->step, &norm, 1);
-    run_log_set(&run->job.log, report->step, "lr", report->lr);
-    run_log_add(&run->job.log, report->step, speed, sizeof speed / sizeof *speed);
-}
-
-static cover_status step(struct run_job *job) {
-    struct pretraining *run = (struct pretraining *)job;
-    run->report = (cover_step_report)COVER_STEP_REPORT_INIT;
-    TRY(cover_trainer_step(&run->report, run->trainer));
-    if (job->writes) log_step(run, &run->report);
-    return COVER_OK;
-}
-
 static void tell(struct run_job *job) {
     struct pretraining *run = (struct pretraining *)job;
-    if (run->options.on_step) run->options.on_step(run->options.user, &run->report, job->core->settings.common.steps);
+    if (run->options.on_step) run->options.on_step(run->options.user, &job->report, job->core->settings.common.steps);
 }
 
 static cover_status finish(struct run_job *job) {
@@ -64,8 +44,7 @@ static cover_status finish(struct run_job *job) {
     return status == COVER_OK ? run_by_writer(job, run_report) : status;
 }
 
-static const struct run_kind kind = {
-    .create = create, .fresh = fresh, .opened = write_preview, .step = step, .tell = tell, .finish = finish};
+static const struct run_kind kind = {.create = create, .fresh = fresh, .opened = write_preview, .tell = tell, .finish = finish};
 
 cover_status cover_run_pretrain(cover_context *context, cover_dataset *dataset, const cover_config *config, const char *run,
                                 const cover_pretrain_options *given) {

@@ -43,6 +43,8 @@ static struct trainer_kind kind_of(const struct objective *objective) {
     return (struct trainer_kind){.objective = objective->name,
                                  .foreign = "give one of this objective, or start a new run",
                                  .sample = objective->sample,
+                                 .counts = objective->counts,
+                                 .speed = "pairs_per_s",
                                  .model = objective->build,
                                  .samples = samples,
                                  .save = save};
@@ -119,26 +121,7 @@ void cover_trainer_destroy(cover_trainer *trainer) {
 cover_status cover_trainer_step(cover_step_report *given, cover_trainer *trainer) {
     if (!trainer) return fail(COVER_ERROR_ARGUMENT, "cover_trainer_step: the trainer is NULL");
     if (!trainer->core.reader.read) return fail(COVER_ERROR_ARGUMENT, "cover_trainer_step: the trainer has no dataset");
-    struct core_step made;
-    TRY(core_step(&made, &trainer->core));
-    const struct model *model = &trainer->core.engine->model;
-    const int64_t count = made.sums.count;
-    if (count == 0)
-        log_line(trainer->core.context, COVER_LOG_WARNING, "step %lld: no %s, so no update was made", (long long)trainer->core.step,
-                 trainer->objective->counts);
-    const double loss = model_figures(model, made.sums.term, count, trainer->figures);
-    cover_step_report report = {.struct_size = sizeof report,
-                                .step = trainer->core.step,
-                                .loss = loss,
-                                .figure_count = model->terms,
-                                .figures = trainer->figures,
-                                .grad_norm = made.norm,
-                                .lr = made.rate,
-                                .seconds = made.seconds,
-                                .samples_per_second = (double)trainer->core.settings.common.batch / made.seconds,
-                                .count = count};
-    report_write(given, &report, sizeof report);
-    return COVER_OK;
+    return core_step(given, &trainer->core);
 }
 
 /* ---- to and from files */

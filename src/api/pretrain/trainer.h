@@ -10,9 +10,8 @@
 struct cover_trainer {
     struct trainer_core core;
     const struct objective *objective;
-    struct trainer_kind kind;          /* the objective's */
-    struct sample_maker *maker;        /* NULL until samples are needed */
-    cover_figure figures[MODEL_TERMS]; /* of the last step */
+    struct trainer_kind kind;   /* the objective's */
+    struct sample_maker *maker; /* NULL until samples are needed */
 };
 
 #endif

@@ -82,10 +82,25 @@ static cover_status catch_up(struct run_job *job) {
     return save(job);
 }
 
+/* A loss of one term is that term. */
+static void log_step(struct run_job *job) {
+    const cover_step_report *report = &job->report;
+    struct run_log *log = &job->log;
+    run_log_add(log, report->step, "loss", report->loss);
+    for (int i = 0; i < report->figure_count && report->figure_count > 1; i++)
+        run_log_add(log, report->step, report->figures[i].name, report->figures[i].value);
+    run_log_add(log, report->step, "grad_norm", report->grad_norm);
+    run_log_set(log, report->step, "lr", report->lr);
+    run_log_add(log, report->step, "seconds", report->seconds);
+    run_log_add(log, report->step, job->core->kind->speed, report->samples_per_second);
+}
+
 static cover_status one_step(struct run_job *job) {
     const struct common_settings *s = &job->core->settings.common;
     double start = seconds_now();
-    TRY(job->kind->step(job));
+    job->report = (cover_step_report)COVER_STEP_REPORT_INIT;
+    TRY(core_step(&job->report, job->core));
+    if (job->writes) log_step(job);
     if (must_measure(job)) TRY(measure(job));
     else if (due(job, s->log_every) || last(job)) TRY(run_by_writer(job, flush_log));
     if (due(job, s->save_every) || last(job)) TRY(save(job));

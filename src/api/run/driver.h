@@ -13,9 +13,8 @@ struct run_kind {
     cover_status (*create)(struct run_job *job);  /* the trainer: sets job->core; the caller destroys it after run_drive() */
     cover_status (*fresh)(struct run_job *job);   /* NULL, or: what a run without a checkpoint starts from */
     cover_status (*opened)(struct run_job *job);  /* NULL, or the writer's: the folder is there and no step was made yet */
-    cover_status (*step)(struct run_job *job);    /* one step, its figures into job->log */
     cover_status (*measure)(struct run_job *job); /* NULL, or: validate, the figures into job->log */
-    void (*tell)(struct run_job *job);            /* the caller hears of the step; under the context's lock of callbacks */
+    void (*tell)(struct run_job *job);            /* the caller hears of job->report; under the context's lock of callbacks */
     cover_status (*finish)(struct run_job *job);  /* all steps are made and saved */
 };
 
@@ -31,9 +30,10 @@ struct run_job { /* the first member of each kind's own */
     bool writes;                /* rank 0 */
     char *checkpoint;           /* path */
     struct run_log log;
-    int64_t saved;           /* step of checkpoint.h5 */
-    const int64_t *measured; /* with measure: the step of the newest validation */
-    double seconds;          /* of steps and validations in this process */
+    cover_step_report report; /* of the newest step */
+    int64_t saved;            /* step of checkpoint.h5 */
+    const int64_t *measured;  /* with measure: the step of the newest validation */
+    double seconds;           /* of steps and validations in this process */
 };
 
 /* From an empty folder, or with `resume` from its checkpoint, to the end.  On cancel what was done is saved: COVER_ERROR_CANCELLED. */

@@ -82,11 +82,9 @@ static void forget_values(struct run_log *log) {
     log->values = 0;
 }
 
-void run_log_add(struct run_log *log, int64_t step, const struct event_scalar *values, int count) {
-    for (int i = 0; i < count; i++) {
-        struct run_value *value = value_of(log, step, values[i].tag);
-        if (value) value->sum += values[i].value, value->count++;
-    }
+void run_log_add(struct run_log *log, int64_t step, const char *tag, double number) {
+    struct run_value *value = value_of(log, step, tag);
+    if (value) value->sum += number, value->count++;
 }
 
 void run_log_set(struct run_log *log, int64_t step, const char *tag, double number) {

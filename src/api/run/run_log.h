@@ -1,5 +1,5 @@
 /* The log of a run: log.jsonl and TensorBoard events, means since the line before (docs/run-folder.md).  Called by
- * driver.c, pretrain.c and finetune.c. */
+ * driver.c and finetune.c. */
 #ifndef COVER_RUN_LOG_H
 #define COVER_RUN_LOG_H
 
@@ -26,8 +26,8 @@ struct run_log {
 /* Open run/log.jsonl and drop what it says of steps after `step` (a resumed run makes them again).  The open log locks the
  * folder: COVER_ERROR_IO when another process trains in it. */
 cover_status run_log_open(struct run_log *log, cover_context *context, const char *run, int64_t step);
-/* Values of a step; the line will hold the mean of each since the line before. */
-void run_log_add(struct run_log *log, int64_t step, const struct event_scalar *values, int count);
+/* A value of a step; the line will hold its mean since the line before. */
+void run_log_add(struct run_log *log, int64_t step, const char *tag, double value);
 /* A value that stands for itself: the last one given goes into the line. */
 void run_log_set(struct run_log *log, int64_t step, const char *tag, double value);
 /* Write the line of what was added; nothing when nothing was. */

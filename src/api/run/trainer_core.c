@@ -59,15 +59,30 @@ static cover_status ready(struct trainer_core *core) {
     return core_prefetch(core);
 }
 
-cover_status core_step(struct core_step *made, struct trainer_core *core) {
-    double start = seconds_now();
+cover_status core_step(cover_step_report *given, struct trainer_core *core) {
+    const double start = seconds_now(), rate = schedule_rate(&core->settings.common, core->step);
+    struct step_sums sums;
+    double norm;
     TRY(collective_agree(core->ranks, ready(core)));
-    made->rate = schedule_rate(&core->settings.common, core->step);
-    TRY(prefetch_step(&core->prefetch, core->engine, core->step, made->rate, &made->sums, &made->norm));
-    if (!step_finite(&made->sums, made->norm))
-        return prefetch_diagnose(&core->prefetch, core->engine, core->step, core->kind->sample);
+    TRY(prefetch_step(&core->prefetch, core->engine, core->step, rate, &sums, &norm));
+    if (!step_finite(&sums, norm)) return prefetch_diagnose(&core->prefetch, core->engine, core->step, core->kind->sample);
     core->step++;
-    made->seconds = seconds_now() - start;
+    if (sums.count == 0 && core->kind->counts)
+        log_line(core->context, COVER_LOG_WARNING, "step %lld: no %s, so no update was made", (long long)core->step,
+                 core->kind->counts);
+    const struct model *model = &core->engine->model;
+    const double loss = model_figures(model, sums.term, sums.count, core->figures), seconds = seconds_now() - start;
+    const cover_step_report report = {.struct_size = sizeof report,
+                                      .step = core->step,
+                                      .loss = loss,
+                                      .figure_count = model->terms,
+                                      .figures = core->figures,
+                                      .grad_norm = norm,
+                                      .lr = rate,
+                                      .seconds = seconds,
+                                      .samples_per_second = (double)core->settings.common.batch / seconds,
+                                      .count = sums.count};
+    report_write(given, &report, sizeof report);
     return COVER_OK;
 }
 

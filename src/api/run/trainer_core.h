@@ -8,12 +8,16 @@
 #include "io/dataset/dataset.h"
 #include "io/weights/checkpoint.h"
 
+#include <libcover/trainer.h>
+
 struct trainer_core;
 
 struct trainer_kind {
     const char *objective; /* its name in checkpoints */
     const char *foreign;   /* what to do with a checkpoint of another */
     const char *sample;    /* a sample in messages: "pair" */
+    const char *counts;    /* what a step that counts nothing lacked, in messages; NULL = each counts something */
+    const char *speed;     /* samples a second, in the log: "pairs_per_s" */
     bool task;             /* trained with settings of fine-tuning */
     model_builder *model;
     /* How samples are made; asked before the first is drawn. */
@@ -33,8 +37,9 @@ struct trainer_core {                /* the first member of each trainer */
     cover_config *config;
     struct settings settings;
     struct engine *engine;
-    struct prefetch *prefetch; /* NULL until the next step needs it */
-    int64_t step;              /* updates asked for so far; those in which nothing counted too */
+    struct prefetch *prefetch;         /* NULL until the next step needs it */
+    int64_t step;                      /* updates asked for so far; those in which nothing counted too */
+    cover_figure figures[MODEL_TERMS]; /* of the last step */
 };
 
 /* Settings that are not the kind's, or are not sound, are refused.  On error core_free() what is there. */
@@ -46,12 +51,8 @@ void core_data(struct trainer_core *core, const cover_dataset *dataset, const co
 cover_status core_engine(struct trainer_core *core);
 void core_free(struct trainer_core *core);
 
-struct core_step {
-    struct step_sums sums;
-    double norm, rate, seconds;
-};
-/* One step of all ranks; a number that goes bad is named. */
-cover_status core_step(struct core_step *made, struct trainer_core *core);
+/* One step of all ranks, and what it did (NULL = not asked); a number that goes bad is named. */
+cover_status core_step(cover_step_report *report, struct trainer_core *core);
 /* Start reading ahead from the core's step, if that is not so already. */
 cover_status core_prefetch(struct trainer_core *core);
 

@@ -18,7 +18,7 @@ START_TEST(all_classes_have_their_value_in_the_line) {
     for (int turn = 0; turn < 2; turn++)
         for (int c = 0; c < 117; c++) {
             name_of(name, sizeof name, c);
-            run_log_add(&log, 5, &(struct event_scalar){name, c + turn}, 1);
+            run_log_add(&log, 5, name, c + turn);
         }
     run_log_set(&log, 5, "lr", 0.25);
     ck_assert_ok(run_log_flush(&log));
