@@ -28,7 +28,6 @@ bool device_module_found(char *path, size_t bytes) {
 }
 
 static cover_status open_module(cover_context *context, const char *path) {
-    static const struct module_host host = {MODULE_API, COVER_VERSION, error_slot};
     module_entry *entry;
     if (path[0] != '/') return fail(COVER_ERROR_ARGUMENT, "device_module is '%s'; give an absolute path", path);
     void *module = dlopen(path, RTLD_NOW | RTLD_LOCAL);
@@ -37,11 +36,11 @@ static cover_status open_module(cover_context *context, const char *path) {
                     dlerror());
     void *symbol = dlsym(module, CUDA_MODULE_ENTRY);
     memcpy(&entry, &symbol, sizeof entry);
-    const struct executor *executor = entry ? entry(&host) : NULL;
+    const struct executor *executor = entry ? entry(CUDA_INTERFACE, error_slot) : NULL;
     if (!executor) {
         dlclose(module);
-        return fail(COVER_ERROR_DEVICE, "%s was not made for libcover %s (module api %d); build and install both together", path,
-                    COVER_VERSION, MODULE_API);
+        return fail(COVER_ERROR_DEVICE, "%s was not made with this libcover (%s); build and install both together", path,
+                    CUDA_INTERFACE);
     }
     context->module = module, context->executor = executor;
     return COVER_OK;

@@ -145,8 +145,8 @@ static void close_link(struct mpi_link *link, bool clean) {
     release(link);
 }
 
-const struct mpi_module *cover_mpi_module(int api);
-__attribute__((visibility("default"))) const struct mpi_module *cover_mpi_module(int api) {
+__attribute__((visibility("default"))) mpi_module_entry cover_mpi_module;
+const struct mpi_module *cover_mpi_module(const char *interface) {
     static const struct mpi_module module = {open_link, gather, start, done, give_up, tell, hear, close_link};
-    return api == MPI_MODULE_API ? &module : NULL;
+    return strcmp(interface, MPI_INTERFACE) == 0 ? &module : NULL;
 }

@@ -3,10 +3,10 @@
 #ifndef COVER_MPI_MODULE_H
 #define COVER_MPI_MODULE_H
 
+#include "module_interfaces.h" /* MPI_INTERFACE: the version and a hash of this file (scripts/interfaces.py) */
+
 #include <stdbool.h>
 #include <stddef.h>
-
-enum { MPI_MODULE_API = 1 }; /* raise with any change here */
 
 struct mpi_link;
 struct mpi_module {
@@ -26,8 +26,8 @@ struct mpi_module {
     void (*close)(struct mpi_link *link, bool clean);
 };
 
-/* The one exported function; NULL: made for another api. */
+/* The one exported function; NULL: made with another form of this file. */
 #define MPI_MODULE_ENTRY "cover_mpi_module"
-typedef const struct mpi_module *mpi_module_entry(int api);
+typedef const struct mpi_module *mpi_module_entry(const char *interface);
 
 #endif

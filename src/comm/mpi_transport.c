@@ -49,10 +49,10 @@ static cover_status open_module(const struct mpi_module **module, const char *gi
                     MODULE_FILE, dlerror());
     void *symbol = dlsym(handle, MPI_MODULE_ENTRY), *init = dlsym(handle, "MPI_Init_thread");
     memcpy(&entry, &symbol, sizeof entry);
-    *module = entry ? entry(MPI_MODULE_API) : NULL;
+    *module = entry ? entry(MPI_INTERFACE) : NULL;
     if (!*module || !init)
-        return fail(COVER_ERROR_UNSUPPORTED, "%s was not made for libcover %s (module api %d); build and install both together",
-                    path, cover_version(), MPI_MODULE_API);
+        return fail(COVER_ERROR_UNSUPPORTED, "%s was not made with this libcover (%s); build and install both together", path,
+                    MPI_INTERFACE);
     if (dladdr(init, &library)) dlopen(library.dli_fname, RTLD_NOW | RTLD_GLOBAL | RTLD_NOLOAD);
     return COVER_OK;
 }

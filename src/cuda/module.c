@@ -5,13 +5,13 @@
 
 #include <string.h>
 
-static const struct module_host *library; /* set once, before anything else is called */
+static module_error_slot *library_slot; /* set once, before anything else is called */
 
-char *error_slot(void) { return library->error_slot(); }
+char *error_slot(void) { return library_slot(); }
 
-COVER_API const struct executor *cover_cuda_module(const struct module_host *host);
-const struct executor *cover_cuda_module(const struct module_host *host) {
-    if (host->api != MODULE_API || strcmp(host->version, COVER_VERSION) != 0) return NULL;
-    library = host;
+COVER_API module_entry cover_cuda_module;
+const struct executor *cover_cuda_module(const char *interface, module_error_slot *slot) {
+    if (strcmp(interface, CUDA_INTERFACE) != 0) return NULL;
+    library_slot = slot;
     return &executor_cuda;
 }

@@ -236,6 +236,21 @@ START_TEST(wrong_options_are_refused) {
 }
 END_TEST
 
+START_TEST(a_module_made_with_another_header_is_refused) {
+    char module[4096];
+    cover_context *context;
+    cover_ranks_options options = COVER_RANKS_OPTIONS_INIT;
+    ssize_t length = readlink("/proc/self/exe", module, sizeof module - 1);
+    ck_assert_int_gt(length, 0);
+    module[length] = 0;
+    snprintf(strrchr(module, '/'), 64, "/libcover-mpi-stale.so");
+    options.transport = "mpi", options.module = module;
+    ck_assert_ok(cover_context_create(&context, NULL));
+    ck_assert_fails(cover_context_join(context, &options), COVER_ERROR_UNSUPPORTED, module, "was not made with this libcover (");
+    cover_context_destroy(context);
+}
+END_TEST
+
 START_TEST(waiting_for_others_can_be_cancelled) {
     cover_context *context;
     cover_ranks_options options = options_of(0, 2);
@@ -262,6 +277,7 @@ int main(void) {
     ADD(tcase, ranks_that_do_not_come_are_listed);
     ADD(tcase, strangers_are_passed_over);
     ADD(tcase, wrong_options_are_refused);
+    ADD(tcase, a_module_made_with_another_header_is_refused);
     ADD(tcase, waiting_for_others_can_be_cancelled);
     suite_add_tcase(suite, tcase);
     return run_suite(suite);

@@ -221,6 +221,17 @@ START_TEST(what_is_missing_is_named) {
 }
 END_TEST
 
+START_TEST(a_module_made_with_other_headers_is_refused) {
+    cover_context *context;
+    cover_context_options options = COVER_CONTEXT_OPTIONS_INIT;
+    ck_assert_int_gt(readlink("/proc/self/exe", module, sizeof module - 1), 0);
+    snprintf(strrchr(module, '/'), 64, "/libcover-cuda-stale.so");
+    options.device = "cuda", options.device_module = module;
+    ck_assert_fails(cover_context_create(&context, &options), COVER_ERROR_DEVICE, module, "was not made with this libcover (0.",
+                    "build and install both together");
+}
+END_TEST
+
 START_TEST(too_little_memory_is_said_before_the_first_step) {
     struct job job;
     cudasim_devices(1, 600 << 10, 0);
@@ -325,6 +336,7 @@ int main(void) {
     ADD_EMULATED(tcase, what_is_missing_is_named);
     ADD_EMULATED(tcase, too_little_memory_is_said_before_the_first_step);
     ADD_EMULATED(tcase, a_lost_device_is_an_error_and_the_checkpoint_stays);
+    ADD(tcase, a_module_made_with_other_headers_is_refused);
     ADD(tcase, a_number_gone_bad_is_named_and_nothing_is_updated);
     suite_add_tcase(suite, tcase);
     tcase = tcase_create("faults"); /* $CK_RUN_CASE chooses one */
