@@ -46,7 +46,7 @@ ROOMS = {
 }
 # Arrows that the table does not have, each with its reason.
 EXCEPTIONS = {
-    ("report/pretrain_page.c", "cpu/kernels.h"): "pictures of warped images are made by the kernel that training warps with",
+    ("report/pretrain_pairs.c", "cpu/kernels.h"): "pictures of warped images are made by the kernel that training warps with",
     ("api/pretrain/run_report.c", "api/finetune/task_preview.h"): "cover_report() hands a fine-tuning run on to its own report",
 }
 # Headers of a room's own parts (*_parts.h) that another room includes.

@@ -68,6 +68,9 @@ struct report {
 /* Write the page: path is replaced in one move.  With no pairs or an empty log those sections are left out. */
 cover_status report_page_write(cover_context *context, const char *path, const struct report *report);
 
+/* pretrain_pairs.c: the section of view pairs; nothing without pairs. */
+cover_status report_pairs(struct text *html, const void *report);
+
 /* ---- its pieces */
 
 /* Text with the characters of HTML quoted. */
