@@ -40,7 +40,7 @@ ROOMS = {
     "api/pretrain": " ".join((CORE, FILES, "report api/run api/network")),
     "api/finetune": " ".join((CORE, FILES, "report api/run api/network api/predict")),
     "api/evaluate": " ".join((CORE, FILES)),
-    "api/analysis": " ".join((CORE, FILES, "report api/network")),
+    "api/analysis": " ".join((CORE, FILES, "report api/run api/network")),
     "api/bench": " ".join((CORE, FILES, "report api/network")),
     "": " ".join((CORE, FILES, "cpu cuda comm report")),  # src/ itself asks every layer
 }

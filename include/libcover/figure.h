@@ -24,6 +24,8 @@ typedef struct cover_figure {
         *over; /**< the figure of an answer that knows nothing, NULL = there is none: value / over is what is left to learn */
 } cover_figure;
 
+enum { COVER_FIGURES_MAX = 16 }; /**< most that an objective has */
+
 /** The value of the figure of this name; NaN when there is none or `figures` is NULL. */
 COVER_API double cover_figure_value(const cover_figure *figures, int count, const char *name);
 

@@ -34,6 +34,7 @@ typedef struct cover_step_report {
     double seconds;              /**< wall time of this step */
     double samples_per_second;   /**< COVER: view pairs */
     int64_t count;               /**< what means are over; COVER: M, the valid pixels; 0 = no update was made */
+    const char *sample;          /**< what the objective calls a sample: "pair"; static text */
 } cover_step_report;
 #define COVER_STEP_REPORT_INIT COVER_SIZED(cover_step_report)
 
@@ -77,6 +78,13 @@ typedef struct cover_pretrain_options {
  *  @return COVER_ERROR_IO when `run` exists and resume is 0, or cannot be written */
 COVER_API cover_status cover_run_pretrain(cover_context *context, cover_dataset *dataset, const cover_config *config,
                                           const char *run, const cover_pretrain_options *options);
+
+/** What the newest line of a pretraining run's log says: its objective's figures, means since the line before.
+ *  @param[out] figures  room for COVER_FIGURES_MAX; one that the log does not have is left out
+ *  @param[out] count    how many there are; 0 for a run whose objective is not known
+ *  @param[out] step     of the line; may be NULL
+ *  @return COVER_OK; COVER_ERROR_IO, COVER_ERROR_FORMAT (log.jsonl) */
+COVER_API cover_status cover_run_figures(cover_figure *figures, int *count, int64_t *step, cover_context *context, const char *run);
 
 #ifdef __cplusplus
 }

@@ -152,7 +152,7 @@ cover_status bench_page_write(cover_context *context, const char *path, const st
         add_table(&html, f, f->layers, f->layer_count, true);
         text_add(&html, "</details>");
     }
-    cover_status status = page_end(&html, path);
+    cover_status status = page_end(&html, path, NULL);
     text_free(&html);
     return status;
 }

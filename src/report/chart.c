@@ -175,12 +175,12 @@ static bool find_axes(struct axes *axes, const struct chart *chart, const struct
         if (lines[c].count) axes->x_high = fmax(axes->x_high, lines[c].step[lines[c].count - 1]);
     }
     axes->x_high = fmax(axes->x_high, chart->last_step);
-    if (chart->from_zero) axes->y_low = 0;
+    const bool from_zero = chart->from_zero && axes->y_low >= 0;
+    if (from_zero) axes->y_low = 0;
     double room = axes->y_high - axes->y_low;
-    if (!(room > 1e-12 * fabs(axes->y_high)))
-        room = fmax(1e-12, fabs(axes->y_high)), axes->y_low -= chart->from_zero ? 0 : room / 2;
+    if (!(room > 1e-12 * fabs(axes->y_high))) room = fmax(1e-12, fabs(axes->y_high)), axes->y_low -= from_zero ? 0 : room / 2;
     axes->y_high += 0.05 * room;
-    if (!chart->from_zero) axes->y_low -= 0.05 * room;
+    if (!from_zero) axes->y_low -= 0.05 * room;
     return drawn > 0;
 }
 
@@ -211,40 +211,16 @@ void chart_lines(struct text *html, const struct chart *chart, const struct char
     text_add(html, "</figure>");
 }
 
-/* Quotients at the steps that both have. */
-static int64_t divide(double *step, double *value, const struct report_series *a, const struct report_series *b) {
-    int64_t count = 0;
-    for (int64_t i = 0, j = 0; i < a->count; i++) {
-        while (j < b->count && b->step[j] < a->step[i]) j++;
-        if (j == b->count) break;
-        if (b->step[j] == a->step[i]) step[count] = a->step[i], value[count++] = a->value[i] / b->value[j];
-    }
-    return count;
-}
-
 void chart_add(struct text *html, const struct chart *chart, const struct report_log *log) {
     struct chart shown = *chart;
     struct chart_line lines[CHART_CURVES];
-    double *quotients[CHART_CURVES] = {NULL};
     int count = 0;
     if (log->lines.count) shown.last_step = report_last_step(log);
     for (int c = 0; c < CHART_CURVES; c++) {
         const struct curve *curve = &chart->curve[c];
         const struct report_series *series = curve->key ? report_find(log, curve->key) : NULL;
-        const struct report_series *over = curve->over ? report_find(log, curve->over) : NULL;
-        if (!series || series->count == 0 || (curve->over && !over)) continue;
-        struct chart_line *line = &lines[count++];
-        *line = (struct chart_line){curve->name, curve->colour, series->step, series->value, series->count};
-        if (!over) continue;
-        double *both = quotients[c] = memory_alloc(html->context, 2 * (size_t)series->count * sizeof *both);
-        if (!both) {
-            html->failed = true;
-            goto done;
-        }
-        line->step = both, line->value = both + series->count;
-        line->count = divide(both, both + series->count, series, over);
+        if (!series || series->count == 0) continue;
+        lines[count++] = (struct chart_line){curve->name, curve->colour, series->step, series->value, series->count};
     }
     chart_lines(html, &shown, lines, count);
-done:
-    for (int c = 0; c < CHART_CURVES; c++) memory_free(html->context, quotients[c]);
 }

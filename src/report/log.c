@@ -1,5 +1,5 @@
 /* log.jsonl, one JSON object a logged step (docs/run-folder.md), read back as one series a figure, whatever the figures are called.
- * Called for the report's curves. */
+ * Called for the report's curves, by analysis_curves.c and for the last words of a run. */
 #include "core/base/files.h"
 #include "core/base/json.h"
 #include "report.h"
@@ -64,16 +64,45 @@ cover_status report_log_line(struct report_log *log, cover_context *context, dou
     return append(&log->lines, context, step, step);
 }
 
+/* NULL when there are too many, or its name is too long. */
+static cover_status new_series(struct report_series **made, struct report_log *log, cover_context *context, const char *name) {
+    *made = NULL;
+    if (log->count == REPORT_SERIES_MAX || strlen(name) >= sizeof(*made)->name) return COVER_OK;
+    if (!array_grow(context, &log->series, &log->capacity, log->count + 1, sizeof **made)) return COVER_ERROR_MEMORY;
+    *made = &log->series[log->count++];
+    **made = (struct report_series){0};
+    snprintf((*made)->name, sizeof(*made)->name, "%s", name);
+    return COVER_OK;
+}
+
 cover_status report_log_add(struct report_log *log, cover_context *context, const char *name, double value) {
     struct report_series *series = (struct report_series *)report_find(log, name);
-    if (!series) {
-        if (log->count == REPORT_SERIES_MAX || strlen(name) >= sizeof series->name) return COVER_OK;
-        if (!array_grow(context, &log->series, &log->capacity, log->count + 1, sizeof *series)) return COVER_ERROR_MEMORY;
-        series = &log->series[log->count++];
-        *series = (struct report_series){0};
-        snprintf(series->name, sizeof series->name, "%s", name);
+    if (!series) TRY(new_series(&series, log, context, name));
+    return series ? append(series, context, report_last_step(log), value) : COVER_OK;
+}
+
+cover_status report_log_divide(struct report_log *log, cover_context *context, const struct figure_words *figures) {
+    char name[FIGURE_NAME];
+    for (const struct figure_words *figure = figures; figure && figure->name; figure++) {
+        const struct report_series *a = report_find(log, figure->name), *b = figure->over ? report_find(log, figure->over) : NULL;
+        if (!a || !b || report_find(log, figure_ratio(name, figure))) continue;
+        struct report_series *ratio;
+        TRY(new_series(&ratio, log, context, name));
+        a = report_find(log, figure->name), b = report_find(log, figure->over); /* they may have moved */
+        for (int64_t i = 0, j = 0; ratio && i < a->count; i++) {
+            while (j < b->count && b->step[j] < a->step[i]) j++;
+            if (j == b->count) break;
+            if (b->step[j] == a->step[i] && b->value[j] > 0) TRY(append(ratio, context, a->step[i], a->value[i] / b->value[j]));
+        }
     }
-    return append(series, context, report_last_step(log), value);
+    return COVER_OK;
+}
+
+bool report_is_clockwork(const char *name) {
+    static const char *const names[] = {"step", "epoch", "lr", "seconds"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (strcmp(names[i], name) == 0) return true;
+    return has_suffix(name, "_per_s");
 }
 
 static cover_status read_line(struct report_log *log, cover_context *context, const char *line, size_t length) {

@@ -23,7 +23,9 @@ void html_add(struct text *html, const char *text) {
 /* ---- tiles */
 
 void page_tile(struct text *html, const char *name, const char *value) {
-    text_add(html, "<div><dt>%s</dt><dd>", name);
+    text_add(html, "<div><dt>");
+    html_add(html, name);
+    text_add(html, "</dt><dd>");
     html_add(html, value);
     text_add(html, "</dd></div>");
 }
@@ -43,6 +45,23 @@ void page_tile_time(struct text *html, const char *name, double seconds) {
     page_tile(html, name, text);
 }
 
+/* The series of the log that is a speed, and what it is called; NULL when there is none. */
+static const struct report_series *speed_of(char *name, size_t bytes, const struct report_log *log) {
+    static const char ending[] = "_per_s";
+    for (int i = 0; i < log->count; i++) {
+        if (!has_suffix(log->series[i].name, ending)) continue;
+        snprintf(name, bytes, "%.*s a second", (int)(strlen(log->series[i].name) - strlen(ending)), log->series[i].name);
+        return &log->series[i];
+    }
+    return NULL;
+}
+
+void page_tile_speed(struct text *html, const struct report_log *log) {
+    char name[FIGURE_NAME + 16];
+    const struct report_series *speed = speed_of(name, sizeof name, log);
+    if (speed) page_tile_number(html, name, report_last(log, speed->name), "");
+}
+
 /* ---- curves */
 
 void page_curves_begin(struct text *html, const char *more) {
@@ -52,11 +71,13 @@ void page_curves_begin(struct text *html, const char *more) {
              more);
 }
 
-void page_curves_end(struct text *html, const struct report_log *log, const char *speed, const char *name) {
+void page_curves_end(struct text *html, const struct report_log *log) {
+    char name[FIGURE_NAME + 16];
+    const struct report_series *speed = speed_of(name, sizeof name, log);
     const struct chart charts[] = {
         {"Gradient norm", "Global norm before clipping; logarithmic.", {{"grad_norm", "norm", "a"}}, .logarithmic = true},
         {"Learning rate", NULL, {{"lr", "lr", "a"}}, .from_zero = true, .exact = true},
-        {"Speed", NULL, {{speed, name, "a"}}, .from_zero = true},
+        {"Speed", NULL, {{speed ? speed->name : NULL, name, "a"}}, .from_zero = true},
     };
     for (size_t i = 0; i < sizeof charts / sizeof *charts; i++) chart_add(html, &charts[i], log);
     text_add(html, "</div>");
@@ -98,14 +119,14 @@ void page_begin(struct text *html, const char *kicker, const char *run, const ch
     text_add(html, "</header>");
 }
 
-cover_status page_end(struct text *html, const char *path) {
+cover_status page_end(struct text *html, const char *path, const char *paper) {
+    static const char own[] =
+        "Vector Contrastive Learning For Pixel-Wise Pre-Training In Medical Vision, ICCV 2025, arXiv 2506.20850";
     cover_context *context = html->context;
     char *page = NULL;
-    text_add(html,
-             "<footer><p>Written by libcover %s. For research; not a medical device. Method: Vector Contrastive "
-             "Learning For Pixel-Wise Pre-Training In Medical Vision, ICCV 2025, arXiv 2506.20850.</p></footer>"
-             "</body></html>\n",
-             cover_version());
+    text_add(html, "<footer><p>Written by libcover %s. For research; not a medical device. Method: ", cover_version());
+    html_add(html, paper ? paper : own);
+    text_add(html, ".</p></footer></body></html>\n");
     size_t bytes = html->length;
     TRY(text_take(html, &page));
     cover_status status = file_replace(context, path, page, bytes);
@@ -119,7 +140,7 @@ cover_status page_write(cover_context *context, const char *path, const struct p
     page_begin(&html, page->kicker, page->run, page->dataset);
     for (int i = 0; i < page->sections; i++) GO(page->section[i](&html, page->report));
     add_settings(&html, page->config_json);
-    status = page_end(&html, path);
+    status = page_end(&html, path, page->paper);
 done:
     text_free(&html);
     return status;

@@ -1,4 +1,4 @@
-/* Pictures of images, displacement fields and differences as PNG inside the page.  Called by page.c.
+/* Pictures of images, displacement fields and differences as PNG inside the page.  Called by the pages.
  * Fields: the angle is the hue and the length the saturation of an OKLCH colour (Ottosson 2020), whose hues are equally
  * bright, so that no direction looks longer than another. */
 #include "io/image/image.h"

@@ -4,13 +4,14 @@
 #define COVER_REPORT_H
 
 #include "core/base/base.h"
+#include "core/base/figure.h"
 #include "core/base/grid.h"
 
 enum { REPORT_LEVELS_MAX = 8 };
 
 /* One figure of log.jsonl over the steps that hold it, which rise. */
 struct report_series {
-    char name[96]; /* its key: "loss", "val.mean_dice" */
+    char name[FIGURE_NAME]; /* its key: "loss", "val.mean_dice" */
     double *step, *value;
     int64_t count, capacity;
 };
@@ -35,6 +36,10 @@ const struct report_series *report_find(const struct report_log *log, const char
 double report_last(const struct report_log *log, const char *name);
 double report_last_step(const struct report_log *log);
 double report_seconds(const struct report_log *log); /* of all steps */
+/* Add the quotients of figures that have an `over`, at the steps that have both (figure_ratio() is their name).  figures: may be NULL. */
+cover_status report_log_divide(struct report_log *log, cover_context *context, const struct figure_words *figures);
+/* Step, time, rate: nothing that is learnt by. */
+bool report_is_clockwork(const char *name);
 
 /* The field as it stands after one pyramid level, everything coarser included, in pixels of its own grid. */
 struct report_level {
@@ -55,17 +60,36 @@ struct report_pair {
     int levels;
 };
 
+/* Another objective's sample: pictures of what the network is given. */
+enum { REPORT_PICTURES_MAX = 8 };
+struct report_picture {
+    const char *name;
+    struct grid grid;
+    int channels;
+    const float *values; /* channels last */
+};
+struct report_sample {
+    const char *name; /* of the image that it was made of; NULL = unknown */
+    struct report_picture picture[REPORT_PICTURES_MAX];
+    int pictures;
+};
+
 struct report {
-    const char *run;         /* name of the run folder */
-    const char *config_json; /* every setting; NULL = not known */
-    const char *dataset;     /* one line about the dataset; NULL = not known */
-    struct report_log log;
+    const char *run;                   /* name of the run folder */
+    const char *config_json;           /* every setting; NULL = not known */
+    const char *dataset;               /* one line about the dataset; NULL = not known */
+    const char *objective;             /* "COVER"; NULL = not known */
+    const char *paper;                 /* that it is from; NULL = COVER's own */
+    const struct figure_words *figure; /* what the log is about, in this order; NULL = not known */
+    struct report_log log;             /* with its quotients */
+    const struct report_sample *samples;
+    int sample_count;
     const struct report_pair *pair;
     int pairs;
     enum coordinates coordinates; /* how fields are applied */
 };
 
-/* Write the page: path is replaced in one move.  With no pairs or an empty log those sections are left out. */
+/* Write the page: path is replaced in one move.  With no samples, no pairs or an empty log those sections are left out. */
 cover_status report_page_write(cover_context *context, const char *path, const struct report *report);
 
 /* pretrain_pairs.c: the section of view pairs; nothing without pairs. */
@@ -82,18 +106,21 @@ void html_add(struct text *html, const char *text);
 struct page {
     const char *kicker, *run;
     const char *dataset, *config_json; /* NULL = not known */
+    const char *paper;                 /* see page_end() */
     cover_status (*const *section)(struct text *html, const void *report);
     int sections;
     const void *report; /* what the sections draw */
 };
 cover_status page_write(cover_context *context, const char *path, const struct page *page);
 void page_begin(struct text *html, const char *kicker, const char *run, const char *dataset);
-/* Ends the page and writes it: path is replaced in one move. */
-cover_status page_end(struct text *html, const char *path);
+/* Ends the page and writes it: path is replaced in one move.  paper: whose method it is, NULL = COVER's own. */
+cover_status page_end(struct text *html, const char *path, const char *paper);
 void page_tile(struct text *html, const char *name, const char *value);
 /* "not known" when it is not finite. */
 void page_tile_number(struct text *html, const char *name, double value, const char *unit);
 void page_tile_time(struct text *html, const char *name, double seconds);
+/* How fast training was, named after its samples: "pairs a second". */
+void page_tile_speed(struct text *html, const struct report_log *log);
 
 /* One chart as inline SVG. */
 struct chart_line {
@@ -104,13 +131,12 @@ struct chart_line {
 };
 struct curve { /* a line of a chart: which key of the log, under which name */
     const char *key, *name, *colour;
-    const char *over; /* divided by this figure; NULL = as it is */
 };
 enum { CHART_CURVES = 3 };
 struct chart {
     const char *title, *note;           /* plain text */
     struct curve curve[CHART_CURVES];   /* for chart_add() */
-    bool logarithmic, from_zero, exact; /* exact: not smoothed */
+    bool logarithmic, from_zero, exact; /* from_zero: unless it goes below; exact: not smoothed */
     bool dots;                          /* each of few points is marked */
     double last_step, mark_step;        /* the axis goes at least so far; a vertical line there; 0 = none */
 };
@@ -119,7 +145,7 @@ void chart_add(struct text *html, const struct chart *chart, const struct report
 void chart_lines(struct text *html, const struct chart *chart, const struct chart_line *lines, int count);
 /* The section of curves: `more` follows its first words; charts of the kind's own go between; then those of every training. */
 void page_curves_begin(struct text *html, const char *more);
-void page_curves_end(struct text *html, const struct report_log *log, const char *speed, const char *name);
+void page_curves_end(struct text *html, const struct report_log *log);
 
 /* Pictures of a pair as <img> with the PNG inside. */
 

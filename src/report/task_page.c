@@ -19,7 +19,7 @@ static void add_tiles(struct text *html, const struct task_report *report) {
     page_tile_number(html, "validation cases", (double)report->cases, "");
     page_tile_number(html, "best step", report->best_step > 0 ? (double)report->best_step : NAN, "");
     page_tile_number(html, "steps", report_last_step(&report->log), "");
-    page_tile_number(html, "samples a second", report_last(&report->log, "samples_per_s"), "");
+    page_tile_speed(html, &report->log);
     page_tile_time(html, "time in steps", report_seconds(&report->log));
     text_add(html, "</dl></div>");
 }
@@ -76,7 +76,7 @@ static cover_status add_curves(struct text *html, const void *data) {
     if (validation.title) chart_add(html, &validation, &report->log);
     if (classes.title && (report->classes == 0 || report->classes > 2)) /* of two classes one says it all */
         add_classes(html, report, &classes);
-    page_curves_end(html, &report->log, "samples_per_s", "samples a second");
+    page_curves_end(html, &report->log);
     return COVER_OK;
 }
 

@@ -1,5 +1,6 @@
 /* The report's log reader on hostile input, and its page: self-contained, well-formed, whatever it is given. */
 #include "core/base/files.h"
+#include "core/objective/objective.h"
 #include "page_test.h"
 #include "report/report.h"
 
@@ -115,6 +116,19 @@ START_TEST(a_missing_log_is_an_error_of_io) {
 }
 END_TEST
 
+START_TEST(quotients_are_of_steps_that_have_both_and_something_to_divide_by) {
+    static const struct figure_words figures[] = {{.name = "a", .over = "b"}, {.name = "b"}, {.name = "c", .over = "d"}, {0}};
+    struct report_log log = {0};
+    ck_assert_ok(READ(&log, "{\"step\":1,\"a\":1,\"b\":2}\n{\"step\":2,\"a\":1}\n{\"step\":3,\"a\":1,\"b\":0}\n"
+                            "{\"step\":4,\"b\":7}\n{\"step\":5,\"a\":3,\"b\":4}\n"));
+    for (int i = 0; i < 2; i++) ck_assert_ok(report_log_divide(&log, context, figures)); /* the second time changes nothing */
+    const struct report_series *ratio = report_find(&log, "a / b");
+    ck_assert(ratio && ratio->count == 2 && ratio->step[1] == 5 && ratio->value[0] == 0.5 && ratio->value[1] == 0.75);
+    ck_assert_ptr_null(report_find(&log, "c / d"));
+    report_log_free(&log, context);
+}
+END_TEST
+
 /* ---- the page */
 
 enum { SIDE = 24, CHANNELS_MAX = 3 };
@@ -148,10 +162,13 @@ static void add_line(struct report_log *log, double step, const double values[FI
     ck_assert_ok(report_log_line(log, context, step));
     for (int f = 0; f < FIGURES; f++) ck_assert_ok(report_log_add(log, context, figures[f], values[f]));
 }
+static const struct figure_words *words(void) { return objective_of(context, &(struct objective_settings){0})->figure; }
+
 static struct report_log make_log(int count) {
     struct report_log log = {0};
     for (int i = 0; i < count; i++)
         add_line(&log, 10 * (i + 1), (double[FIGURES]){5.0 / (i + 1), 4.0 / (i + 1), 1, 6 + i % 3, 2, 1e-4, 0.25, 8});
+    ck_assert_ok(report_log_divide(&log, context, words()));
     return log;
 }
 
@@ -171,6 +188,8 @@ START_TEST(a_page_is_well_formed_and_opens_nothing_outside_itself) {
     struct report report = {.run = "run",
                             .config_json = "{\"steps\": 300, \"crop\": \"128x128\"}",
                             .dataset = "64 images",
+                            .objective = "COVER",
+                            .figure = words(),
                             .log = make_log(30),
                             .pair = &pair,
                             .pairs = 1};
@@ -190,7 +209,7 @@ START_TEST(a_page_is_well_formed_and_opens_nothing_outside_itself) {
 END_TEST
 
 START_TEST(a_run_without_pairs_or_log_still_has_a_page) {
-    struct report nothing = {.run = "<run>"}, one_row = {.run = "run", .log = make_log(1)};
+    struct report nothing = {.run = "<run>"}, one_row = {.run = "run", .figure = words(), .log = make_log(1)};
     char *html = write_page(&nothing);
     ck_assert_int_eq(count_of(html, "<h1>&#60;run&#62;</h1>"), 1);
     memory_free(context, html);
@@ -203,12 +222,13 @@ END_TEST
 
 START_TEST(hostile_figures_make_a_finite_page) {
     static const double values[] = {0, -1, 1e30, -1e30, NAN, 1e-300, 5e-324};
-    struct report report = {.run = "run"};
+    struct report report = {.run = "run", .figure = _i % 2 ? words() : NULL};
     for (int i = 0; i < 40; i++) {
         double v = values[(i + _i) % 7], w = _i < 7 ? v : values[_i - 7];
         int64_t step = _i == 3 ? INT64_C(999999999999999) - 40 + i : i * i * INT64_C(400000000000);
         add_line(&report.log, (double)step, (double[FIGURES]){v, w, v, w, v, w, v, w});
     }
+    ck_assert_ok(report_log_divide(&report.log, context, report.figure));
     char *html = write_page(&report);
     for (const char *points = html; (points = strstr(points, "points=\"")); points++)
         ck_assert_uint_eq(strspn(points + 8, "0123456789., -"), strcspn(points + 8, "\""));
@@ -230,7 +250,8 @@ END_TEST
 
 START_TEST(each_refused_allocation_is_reported_and_leaks_nothing) {
     struct report_pair pair = make_pair(2, 1);
-    struct report report = {.run = "run", .config_json = "{\"steps\": 3}", .log = make_log(3), .pair = &pair, .pairs = 1};
+    struct report report = {
+        .run = "run", .config_json = "{\"steps\": 3}", .figure = words(), .log = make_log(3), .pair = &pair, .pairs = 1};
     struct refusal refusal = {.until = -1};
     cover_allocator allocator = {refusing_allocate, refusing_release, &refusal};
     cover_context_options options = COVER_CONTEXT_OPTIONS_INIT;
@@ -272,6 +293,7 @@ int main(void) {
     tcase_add_loop_test(log, a_line_that_is_no_log_is_an_error_with_its_number, 0, sizeof bad_lines / sizeof *bad_lines);
     ADD(log, deep_nesting_and_nul_bytes_are_errors);
     ADD(log, a_missing_log_is_an_error_of_io);
+    ADD(log, quotients_are_of_steps_that_have_both_and_something_to_divide_by);
     tcase_add_loop_test(page, a_page_is_well_formed_and_opens_nothing_outside_itself, 0, 3);
     ADD(page, a_run_without_pairs_or_log_still_has_a_page);
     tcase_add_loop_test(page, hostile_figures_make_a_finite_page, 0, 14);

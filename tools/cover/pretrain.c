@@ -7,41 +7,34 @@
 #include <libcover/trainer.h>
 
 #include <jansson.h>
-#include <stdlib.h>
-#include <string.h>
 
-/* What the last line of the log says: means since the line before it. */
-static json_t *last_figures(const char *run) {
-    char *text = run_file_end(run, "log.jsonl", 1 << 16, false);
-    json_t *line = NULL;
-    if (text) {
-        size_t length = strlen(text);
-        while (length && text[length - 1] == '\n') text[--length] = 0;
-        const char *newline = strrchr(text, '\n');
-        line = json_loads(newline ? newline + 1 : text, 0, NULL);
-    }
-    free(text);
-    return line;
-}
-
+/* The figures of the log's last line, and the first quotient of two of them. */
 static int print_end(struct session *session, const char *run) {
-    static const struct field fields[] = {
-        {"run", "run folder"},  {"steps", "steps", UNIT_COUNT}, {"l_vec", "l_vec"},
-        {"l_con", "l_con"},     {"l_zero", "l_zero"},           {"ratio", "l_vec / l_zero"},
-        {"weights", "weights"}, {"report", "report"},           {0},
-    };
-    char weights[4096], report[4096];
+    enum { FIELDS = COVER_FIGURES_MAX + 6 };
+    cover_figure figures[COVER_FIGURES_MAX];
+    struct field fields[FIELDS] = {{"run", "run folder"}, {"steps", "steps", UNIT_COUNT}};
+    char weights[4096], report[4096], quotient[128];
+    int count = 0, used = 2;
+    int64_t step = 0;
+    cover_status status = cover_run_figures(figures, &count, &step, session->context, run);
+    if (status != COVER_OK) return failed(session, status);
     snprintf(weights, sizeof weights, "%s/weights.safetensors", run);
     snprintf(report, sizeof report, "%s/report.html", run);
     json_t *result = json_pack("{s:s, s:s, s:s}", "run", run, "weights", weights, "report", report);
-    json_t *line = last_figures(run);
-    static const char *const names[] = {"l_vec", "l_con", "l_zero"};
-    for (int i = 0; i < 3; i++) json_object_set(result, names[i], json_object_get(line, names[i]));
-    json_object_set(result, "steps", json_object_get(line, "step"));
-    double l_vec = json_number_value(json_object_get(line, "l_vec"));
-    double l_zero = json_number_value(json_object_get(line, "l_zero"));
-    if (l_zero > 0) json_object_set_new(result, "ratio", json_real(l_vec / l_zero));
-    json_decref(line);
+    for (int i = 0; i < count; i++) {
+        json_object_set_new(result, figures[i].name, json_real(figures[i].value));
+        fields[used++] = (struct field){figures[i].name, figures[i].name};
+    }
+    json_object_set_new(result, "steps", json_integer(step));
+    for (int i = 0; i < count && !json_object_get(result, "ratio"); i++) {
+        const double over = cover_figure_value(figures, count, figures[i].over);
+        if (!(over > 0)) continue;
+        json_object_set_new(result, "ratio", json_real(figures[i].value / over));
+        snprintf(quotient, sizeof quotient, "%s / %s", figures[i].name, figures[i].over);
+        fields[used++] = (struct field){"ratio", quotient};
+    }
+    fields[used++] = (struct field){"weights", "weights"};
+    fields[used++] = (struct field){"report", "report"};
     return print_object(session, result, fields);
 }
 

@@ -145,7 +145,7 @@ void progress_on_step(void *user, const cover_step_report *report, int64_t steps
     smooth(&progress->samples_per_second, report->samples_per_second, !progress->smoothing);
     progress->smoothing = true;
     char line[192];
-    size_t used = (size_t)snprintf(line, sizeof line, "%.3g pairs/s", progress->samples_per_second);
+    size_t used = (size_t)snprintf(line, sizeof line, "%.3g %ss/s", progress->samples_per_second, report->sample);
     for (int i = 0; i < count; i++)
         if (!is_yardstick(report, count, i)) add_figure(line, sizeof line, &used, report->figures[i].name, "", progress->figure[i]);
     for (int i = 0; i < count; i++)

@@ -84,7 +84,6 @@ static const struct trainer_kind fine_tuning = {.objective = "task",
                                                 .foreign =
                                                     "a checkpoint of pretraining is what fine-tuning starts from: give it as INIT",
                                                 .sample = "sample",
-                                                .speed = "samples_per_s",
                                                 .task = true,
                                                 .model = task_model,
                                                 .samples = samples,

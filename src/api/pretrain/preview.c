@@ -1,4 +1,4 @@
-/* View pairs kept for the report.  Called by pretrain.c and run_report.c. */
+/* Samples kept for the report.  Called by pretrain.c and run_report.c. */
 #include "preview.h"
 
 #include "core/base/files.h"
@@ -8,10 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static const char *const parts[] = {"moving", "fixed", "field", "mask"};
-enum { PARTS = 4 };
-
-static int64_t part_channels(int part, int channels, int ndim) { return part < 2 ? channels : part == 2 ? ndim : 1; }
+_Static_assert((int)OBJECTIVE_PICTURES <= (int)REPORT_PICTURES_MAX, "every picture is shown");
 
 /* The tensor of the picture's input, in the graph of a sample. */
 static const struct tensor *input_of(const cover_trainer *trainer, const struct objective_picture *picture) {
@@ -54,11 +51,11 @@ static int64_t drawn_sample(const cover_trainer *trainer, int index) {
 cover_status preview_write(cover_trainer *trainer, const char *path) {
     cover_context *context = trainer->core.context;
     const int64_t steps = trainer->core.settings.common.steps, batch = trainer->core.settings.common.batch;
-    const int count = trainer->core.engine->grid.ndim == 3 ? 1 : batch < PREVIEW_PAIRS ? (int)batch : PREVIEW_PAIRS;
-    struct shown shown[PREVIEW_PAIRS * OBJECTIVE_PICTURES] = {0};
-    struct tensor_output tensors[PREVIEW_PAIRS * OBJECTIVE_PICTURES];
-    struct tensor_pair metadata[PREVIEW_PAIRS + 1];
-    char keys[PREVIEW_PAIRS][32], samples[PREVIEW_PAIRS][256], dataset[128];
+    const int count = trainer->core.engine->grid.ndim == 3 ? 1 : batch < PREVIEW_SAMPLES ? (int)batch : PREVIEW_SAMPLES;
+    struct shown shown[PREVIEW_SAMPLES * OBJECTIVE_PICTURES] = {0};
+    struct tensor_output tensors[PREVIEW_SAMPLES * OBJECTIVE_PICTURES];
+    struct tensor_pair metadata[PREVIEW_SAMPLES + 1];
+    char keys[PREVIEW_SAMPLES][32], samples[PREVIEW_SAMPLES][256], dataset[128];
     int used = 0;
     cover_status status;
     if (file_exists(path)) return COVER_OK;
@@ -79,47 +76,51 @@ cover_status preview_write(cover_trainer *trainer, const char *path) {
     metadata[count] = (struct tensor_pair){"dataset", dataset};
     status = safetensors_write(context, path, tensors, used, metadata, count + 1);
 done:
-    for (int i = 0; i < PREVIEW_PAIRS * OBJECTIVE_PICTURES; i++) memory_free(context, shown[i].values);
+    for (int i = 0; i < PREVIEW_SAMPLES * OBJECTIVE_PICTURES; i++) memory_free(context, shown[i].values);
     return status;
 }
 
-static cover_status read_part(struct preview *preview, struct tensor_file *file, int pair, int part, float **values) {
+static cover_status read_picture(struct report_picture *picture, struct tensor_file *file, int sample, const char *part) {
     char name[32];
-    snprintf(name, sizeof name, "%d.%s", pair, parts[part]);
+    float *values;
+    snprintf(name, sizeof name, "%d.%s", sample, part);
     const struct tensor_entry *entry = tensor_file_find(file, name);
-    if (!entry || entry->rank != 4 || entry->type != TENSOR_F32)
+    if (!entry || entry->rank != 4 || entry->type != TENSOR_F32 || entry->elements < 1 || entry->shape[3] > INT32_MAX)
         return fail(COVER_ERROR_FORMAT, "preview.safetensors: %s is missing or misshapen", name);
-    if (pair == 0 && part == 0) {
-        preview->grid =
-            (struct grid){.ndim = entry->shape[0] > 1 ? 3 : 2, .size = {entry->shape[0], entry->shape[1], entry->shape[2]}};
-        preview->channels = (int)entry->shape[3];
-    }
-    int64_t wanted = grid_pixels(&preview->grid) * part_channels(part, preview->channels, preview->grid.ndim);
-    if (entry->elements != wanted) return fail(COVER_ERROR_FORMAT, "preview.safetensors: %s has another size than its image", name);
-    return tensor_load_f32(file, entry, values);
+    TRY(tensor_load_f32(file, entry, &values));
+    *picture = (struct report_picture){
+        .name = part,
+        .grid = {.ndim = entry->shape[0] > 1 ? 3 : 2, .size = {entry->shape[0], entry->shape[1], entry->shape[2]}},
+        .channels = (int)entry->shape[3],
+        .values = values};
+    return COVER_OK;
 }
 
-cover_status preview_read(struct preview *preview, cover_context *context, const char *path) {
+static bool has_sample(const struct tensor_file *file, const struct objective *objective, int sample) {
+    char name[32];
+    snprintf(name, sizeof name, "%d.%s", sample, objective->picture->name);
+    return tensor_file_find(file, name) != NULL;
+}
+
+cover_status preview_read(struct preview *preview, cover_context *context, const struct objective *objective, const char *path) {
     struct tensor_file *file;
     *preview = (struct preview){.context = context};
-    if (!file_exists(path)) return COVER_OK;
+    if (!file_exists(path) || !objective->picture->name) return COVER_OK;
     TRY(tensor_file_open(&file, context, path));
     cover_status status = COVER_OK;
-    for (int k = 0; k < PREVIEW_PAIRS && status == COVER_OK; k++) {
+    while (preview->count < PREVIEW_SAMPLES && has_sample(file, objective, preview->count)) {
+        struct report_sample *sample = &preview->sample[preview->count];
         char key[32];
-        snprintf(key, sizeof key, "%d.moving", k);
-        if (!tensor_file_find(file, key)) break;
-        preview->count = k + 1;
-        GO(read_part(preview, file, k, 0, &preview->pair[k].moving));
-        GO(read_part(preview, file, k, 1, &preview->pair[k].fixed));
-        GO(read_part(preview, file, k, 2, &preview->pair[k].field));
-        GO(read_part(preview, file, k, 3, &preview->pair[k].mask));
-        snprintf(key, sizeof key, "%d.name", k);
+        snprintf(key, sizeof key, "%d.name", preview->count++);
         const char *name = tensor_file_metadata(file, key);
-        if (!(preview->pair[k].name = memory_text(context, name ? name : ""))) status = COVER_ERROR_MEMORY;
+        if (!(sample->name = memory_text(context, name ? name : ""))) GO(COVER_ERROR_MEMORY);
+        for (const struct objective_picture *picture = objective->picture; picture->name; picture++) {
+            GO(read_picture(&sample->picture[sample->pictures], file, preview->count - 1, picture->name));
+            sample->pictures++;
+        }
     }
     const char *dataset = tensor_file_metadata(file, "dataset");
-    if (status == COVER_OK && dataset && !(preview->dataset = memory_text(context, dataset))) status = COVER_ERROR_MEMORY;
+    if (dataset && !(preview->dataset = memory_text(context, dataset))) status = COVER_ERROR_MEMORY;
 done:
     tensor_file_close(file);
     if (status != COVER_OK) preview_free(preview);
@@ -129,12 +130,10 @@ done:
 void preview_free(struct preview *preview) {
     if (!preview->context) return;
     memory_free(preview->context, preview->dataset);
-    for (int k = 0; k < PREVIEW_PAIRS; k++) {
-        memory_free(preview->context, preview->pair[k].name);
-        memory_free(preview->context, preview->pair[k].moving);
-        memory_free(preview->context, preview->pair[k].fixed);
-        memory_free(preview->context, preview->pair[k].field);
-        memory_free(preview->context, preview->pair[k].mask);
+    for (int k = 0; k < PREVIEW_SAMPLES; k++) {
+        memory_free(preview->context, (void *)(uintptr_t)preview->sample[k].name);
+        for (int i = 0; i < preview->sample[k].pictures; i++)
+            memory_free(preview->context, (void *)(uintptr_t)preview->sample[k].picture[i].values);
     }
     *preview = (struct preview){0};
 }

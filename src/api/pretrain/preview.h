@@ -1,28 +1,24 @@
-/* preview.safetensors of a run: a few view pairs that training does not see, kept so that the report needs no dataset.
- * Tensors K.moving, K.fixed (D, H, W, C), K.field (D, H, W, dims), K.mask (D, H, W, 1); metadata K.name: the sample,
- * dataset: one line about where they come from. */
+/* preview.safetensors of a run: a few samples that training does not see, kept so that the report needs no dataset.  Tensors K.NAME
+ * (D, H, W, C), one for each picture of the objective's row; metadata K.name: the image's, dataset: one line about where they come from. */
 #ifndef COVER_PREVIEW_H
 #define COVER_PREVIEW_H
 
+#include "report/report.h"
 #include "trainer.h"
 
-enum { PREVIEW_PAIRS = 3 };
+enum { PREVIEW_SAMPLES = 3 };
 
 struct preview {
     cover_context *context;
-    struct grid grid;
-    int channels, count;
     char *dataset;
-    struct {
-        char *name;
-        float *moving, *fixed, *field, *mask;
-    } pair[PREVIEW_PAIRS];
+    struct report_sample sample[PREVIEW_SAMPLES]; /* a picture for each of the row's, in its order */
+    int count;
 };
 
 /* Draw and write them; nothing when the file is there already. */
 cover_status preview_write(cover_trainer *trainer, const char *path);
-/* A missing file gives a preview without pairs. */
-cover_status preview_read(struct preview *preview, cover_context *context, const char *path);
+/* A missing file gives a preview without samples. */
+cover_status preview_read(struct preview *preview, cover_context *context, const struct objective *objective, const char *path);
 void preview_free(struct preview *preview);
 
 #endif

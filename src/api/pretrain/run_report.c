@@ -1,9 +1,10 @@
-/* The report of a run folder (include/libcover/report.h): gathers settings, log, preview pairs and what the network makes
- * of them; src/report draws the page. */
+/* The report of a run folder (include/libcover/report.h): gathers settings, log, preview and, of pairs, what the network makes of them;
+ * src/report draws the page. */
 #include "report/report.h"
 
 #include "api/finetune/task_preview.h"
 #include "api/network/matcher.h"
+#include "api/run/run_folder.h"
 #include "core/base/files.h"
 #include "preview.h"
 
@@ -19,16 +20,17 @@ struct parts {
     cover_context *context;
     char *config_path, *log_path, *preview_path;
     uint8_t *config_json;
+    const struct objective *objective; /* NULL = not known here */
     struct report report;
     struct preview preview;
     struct matcher matcher;
-    struct report_pair pairs[PREVIEW_PAIRS];
-    float *fields[PREVIEW_PAIRS][LEVELS_MAX];
+    struct report_pair pairs[PREVIEW_SAMPLES];
+    float *fields[PREVIEW_SAMPLES][LEVELS_MAX];
 };
 
 static void free_parts(struct parts *parts) {
     cover_context *context = parts->context;
-    for (int i = 0; i < PREVIEW_PAIRS * LEVELS_MAX; i++) memory_free(context, parts->fields[i / LEVELS_MAX][i % LEVELS_MAX]);
+    for (int i = 0; i < PREVIEW_SAMPLES * LEVELS_MAX; i++) memory_free(context, parts->fields[i / LEVELS_MAX][i % LEVELS_MAX]);
     report_log_free(&parts->report.log, context);
     preview_free(&parts->preview);
     matcher_close(&parts->matcher);
@@ -38,21 +40,36 @@ static void free_parts(struct parts *parts) {
     memory_free(context, parts->preview_path);
 }
 
-/* What the network says of pair k: the field after each level. */
+/* ---- view pairs: what the network says of each */
+
+enum { MOVING, FIXED, FIELD, MASK }; /* pictures of an objective over pairs */
+
+/* All four on one grid, a displacement and a weight a pixel. */
+static cover_status is_pair(const struct report_sample *sample) {
+    const struct report_picture *picture = sample->picture;
+    const int ndim = picture[MOVING].grid.ndim, channels[] = {picture[MOVING].channels, picture[MOVING].channels, ndim, 1};
+    for (int i = MOVING; i <= MASK; i++)
+        if (!grid_same(&picture[i].grid, &picture[MOVING].grid) || picture[i].channels != channels[i])
+            return fail(COVER_ERROR_FORMAT, "preview.safetensors: %s of a pair has another size than its image", picture[i].name);
+    return COVER_OK;
+}
+
+/* The field after each level. */
 static cover_status predict(struct parts *parts, int k) {
     struct matcher *matcher = &parts->matcher;
     struct report_pair *pair = &parts->pairs[k];
-    int64_t values = grid_pixels(&parts->preview.grid) * parts->preview.channels;
-    memcpy(matcher->views, parts->preview.pair[k].moving, (size_t)values * sizeof(float));
-    memcpy(matcher->views + values, parts->preview.pair[k].fixed, (size_t)values * sizeof(float));
+    const struct report_picture *picture = parts->preview.sample[k].picture;
+    const size_t values = (size_t)(grid_pixels(&picture->grid) * picture->channels);
+    memcpy(matcher->views, picture[MOVING].values, values * sizeof(float));
+    memcpy(matcher->views + values, picture[FIXED].values, values * sizeof(float));
     TRY(matcher_run(matcher));
-    *pair = (struct report_pair){.name = parts->preview.pair[k].name,
-                                 .grid = parts->preview.grid,
-                                 .channels = parts->preview.channels,
-                                 .moving = parts->preview.pair[k].moving,
-                                 .fixed = parts->preview.pair[k].fixed,
-                                 .truth = parts->preview.pair[k].field,
-                                 .mask = parts->preview.pair[k].mask};
+    *pair = (struct report_pair){.name = parts->preview.sample[k].name,
+                                 .grid = picture->grid,
+                                 .channels = picture->channels,
+                                 .moving = picture[MOVING].values,
+                                 .fixed = picture[FIXED].values,
+                                 .truth = picture[FIELD].values,
+                                 .mask = picture[MASK].values};
     for (int i = 0; i < matcher->pair.levels; i++) {
         struct grid grid;
         const float *field = matcher_level_field(matcher, i, &grid);
@@ -79,21 +96,34 @@ static cover_status has_weights(bool *found, cover_context *context, const char 
 }
 
 static cover_status predict_all(struct parts *parts, const char *run) {
+    const struct network_settings *network = &parts->matcher.settings.network;
     bool saved;
-    TRY(preview_read(&parts->preview, parts->context, parts->preview_path));
     TRY(has_weights(&saved, parts->context, run));
     if (!saved) log_line(parts->context, COVER_LOG_INFO, "%s: nothing is saved yet, so the report has no view pairs", run);
     if (parts->preview.count == 0 || !saved) return COVER_OK;
     TRY(matcher_open(&parts->matcher, parts->context, run));
-    if (parts->matcher.settings.network.channels != parts->preview.channels ||
-        parts->matcher.settings.network.dims != parts->preview.grid.ndim)
-        return fail(COVER_ERROR_MISMATCH, "%s: the weights take %d channels in %dD, preview.safetensors has %d in %dD", run,
-                    (int)parts->matcher.settings.network.channels, (int)parts->matcher.settings.network.dims,
-                    parts->preview.channels, parts->preview.grid.ndim);
-    TRY(matcher_prepare(&parts->matcher, &parts->preview.grid));
-    for (int k = 0; k < parts->preview.count; k++) TRY(predict(parts, k));
+    for (int k = 0; k < parts->preview.count; k++) {
+        const struct report_picture *moving = parts->preview.sample[k].picture;
+        TRY(is_pair(&parts->preview.sample[k]));
+        if (network->channels != moving->channels || network->dims != moving->grid.ndim)
+            return fail(COVER_ERROR_MISMATCH, "%s: the weights take %d channels in %dD, preview.safetensors has %d in %dD", run,
+                        (int)network->channels, (int)network->dims, moving->channels, moving->grid.ndim);
+        TRY(matcher_prepare(&parts->matcher, &moving->grid));
+        TRY(predict(parts, k));
+    }
     parts->report.pair = parts->pairs, parts->report.pairs = parts->preview.count;
     parts->report.coordinates = (enum coordinates)parts->matcher.settings.objective.coordinates;
+    return COVER_OK;
+}
+
+/* ---- the page of any objective */
+
+static cover_status take_samples(struct parts *parts, const char *run) {
+    if (!parts->objective) return COVER_OK;
+    TRY(preview_read(&parts->preview, parts->context, parts->objective, parts->preview_path));
+    parts->report.dataset = parts->preview.dataset;
+    if (parts->objective->pairs) return predict_all(parts, run);
+    parts->report.samples = parts->preview.sample, parts->report.sample_count = parts->preview.count;
     return COVER_OK;
 }
 
@@ -111,9 +141,13 @@ cover_status cover_report_write(cover_context *context, const char *run, const c
         status = task_report_run(context, run, (const char *)parts.config_json, parts.log_path, parts.preview_path, path);
         goto done;
     }
+    GO(run_folder_objective(&parts.objective, context, run));
+    if (parts.objective)
+        parts.report.objective = parts.objective->title, parts.report.paper = parts.objective->paper,
+        parts.report.figure = parts.objective->figure;
     GO(report_log_read(&parts.report.log, context, parts.log_path));
-    GO(predict_all(&parts, run));
-    parts.report.dataset = parts.preview.dataset;
+    GO(report_log_divide(&parts.report.log, context, parts.report.figure));
+    GO(take_samples(&parts, run));
     parts.report.run = path_name(run), parts.report.config_json = (const char *)parts.config_json;
     status = report_page_write(context, path, &parts.report);
 done:

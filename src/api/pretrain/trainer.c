@@ -10,6 +10,8 @@
 #include <stdio.h>
 #include <string.h>
 
+_Static_assert((int)COVER_FIGURES_MAX == (int)MODEL_TERMS, "a figure a term");
+
 /* ---- the dataset */
 
 /* Refuse here, by the dataset's smallest image, what would fail in the middle of a run. */
@@ -44,7 +46,6 @@ static struct trainer_kind kind_of(const struct objective *objective) {
                                  .foreign = "give one of this objective, or start a new run",
                                  .sample = objective->sample,
                                  .counts = objective->counts,
-                                 .speed = "pairs_per_s",
                                  .model = objective->build,
                                  .samples = samples,
                                  .save = save};

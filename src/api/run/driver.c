@@ -82,17 +82,20 @@ static cover_status catch_up(struct run_job *job) {
     return save(job);
 }
 
-/* A loss of one term is that term. */
+/* A task's loss of one term is that term. */
 static void log_step(struct run_job *job) {
+    const struct trainer_kind *kind = job->core->kind;
     const cover_step_report *report = &job->report;
     struct run_log *log = &job->log;
     run_log_add(log, report->step, "loss", report->loss);
-    for (int i = 0; i < report->figure_count && report->figure_count > 1; i++)
+    for (int i = 0; i < report->figure_count && (report->figure_count > 1 || !kind->task); i++)
         run_log_add(log, report->step, report->figures[i].name, report->figures[i].value);
     run_log_add(log, report->step, "grad_norm", report->grad_norm);
     run_log_set(log, report->step, "lr", report->lr);
     run_log_add(log, report->step, "seconds", report->seconds);
-    run_log_add(log, report->step, job->core->kind->speed, report->samples_per_second);
+    char speed[64];
+    snprintf(speed, sizeof speed, "%ss_per_s", report->sample);
+    run_log_add(log, report->step, speed, report->samples_per_second);
 }
 
 static cover_status one_step(struct run_job *job) {

@@ -2,6 +2,7 @@
 #include "run_folder.h"
 
 #include "core/base/files.h"
+#include "core/base/json.h"
 
 #include <dirent.h>
 #include <string.h>
@@ -19,6 +20,36 @@ cover_status run_folder_unused(cover_context *context, const char *run) {
                         run, traces[i]);
     }
     return COVER_OK;
+}
+
+static cover_status objective_in(const struct objective **objective, cover_context *context, const json_t *json) {
+    const char *name = json_string_value(json_object_get(json, "objective"));
+    cover_config *config;
+    if (json_object_get(json, "task")) return COVER_OK;
+    TRY(cover_config_create(&config, context, NULL));
+    if (!name || cover_config_set(config, "objective", name) == COVER_OK)
+        *objective = objective_of(context, &config_settings(config)->objective);
+    cover_config_destroy(config);
+    return COVER_OK;
+}
+
+cover_status run_folder_objective(const struct objective **objective, cover_context *context, const char *run) {
+    enum { CONFIG_LIMIT = 1 << 20 };
+    uint8_t *text = NULL;
+    size_t bytes = 0;
+    json_t *json = NULL;
+    char *path = path_join(context, run, "config.json");
+    cover_status status;
+    *objective = NULL;
+    if (!path) return COVER_ERROR_MEMORY;
+    if (file_exists(path)) GO(file_read(context, path, CONFIG_LIMIT, &text, &bytes));
+    if (text) json = json_read((const char *)text, bytes, 0, NULL);
+    status = objective_in(objective, context, json);
+done:
+    json_decref(json);
+    memory_free(context, text);
+    memory_free(context, path);
+    return status;
 }
 
 void run_folder_clean(cover_context *context, const char *run) {

@@ -81,7 +81,8 @@ cover_status core_step(cover_step_report *given, struct trainer_core *core) {
                                       .lr = rate,
                                       .seconds = seconds,
                                       .samples_per_second = (double)core->settings.common.batch / seconds,
-                                      .count = sums.count};
+                                      .count = sums.count,
+                                      .sample = core->kind->sample};
     report_write(given, &report, sizeof report);
     return COVER_OK;
 }

@@ -15,9 +15,8 @@ struct trainer_core;
 struct trainer_kind {
     const char *objective; /* its name in checkpoints */
     const char *foreign;   /* what to do with a checkpoint of another */
-    const char *sample;    /* a sample in messages: "pair" */
+    const char *sample;    /* a sample in messages and, "pairs_per_s", in the log */
     const char *counts;    /* what a step that counts nothing lacked, in messages; NULL = each counts something */
-    const char *speed;     /* samples a second, in the log: "pairs_per_s" */
     bool task;             /* trained with settings of fine-tuning */
     model_builder *model;
     /* How samples are made; asked before the first is drawn. */

@@ -104,13 +104,29 @@ static cover_status make(struct sample_maker *maker, cover_context *context, con
 static const struct objective_picture pictures[] = {
     {"moving", PAIR_IMAGES, 0}, {"fixed", PAIR_IMAGES, 1}, {"field", PAIR_TRUTH, 0}, {"mask", PAIR_MASK, 0}, {0},
 };
+static const struct figure_words figures[] = {
+    {.name = "l_vec",
+     .over = "l_zero",
+     .unit = "pixels",
+     .title = "vector loss",
+     .note = "Sum of |truth \xe2\x88\x92 prediction| over the axes, a valid pixel, in pixels.",
+     .naive = "answering \xe2\x80\x9cnothing moved\xe2\x80\x9d on the same views"},
+    {.name = "l_con",
+     .title = "consistency loss",
+     .note = "1 \xe2\x88\x92 mean cosine of the two views' features at the same point."},
+    {.name = "l_zero", .unit = "pixels", .title = "vector loss of the zero field"},
+    {0},
+};
 const struct objective objective_cover = {
     .name = "cover",
+    .title = "COVER",
     .sample = "pair",
     .counts = "valid pixel in any pair",
     .build = pair_model,
     .accepts = sevr_accepts,
     .maker_bytes = sizeof(struct pair_maker),
     .maker = make,
+    .figure = figures,
     .picture = pictures,
+    .pairs = true,
 };
