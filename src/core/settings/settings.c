@@ -25,10 +25,13 @@ enum scope { SCOPE_PRETRAIN = 1, SCOPE_TASK = 2, SCOPE_BOTH = 3 }; /* bits: the 
 #define NAME_TASK "task"
 #define NAME_BOTH "both"
 
+enum resume { RESUME_SAME, RESUME_FREE, RESUME_LONGER }; /* what a resumed run may have */
+
 struct row {
     cover_config_key key;
     enum kind kind;
     enum scope scope;
+    enum resume resume;
     size_t offset;
     double low, high;
 };
@@ -39,7 +42,11 @@ struct row {
 #define TEXT_LIST(fallback) fallback
 #define TEXT_SIZE(fallback) fallback
 
-/* Choices of settings that choose a table's row: the names, each behind a bar. */
+/* A row's choices: the names, each behind a bar, of which the first is passed over. */
+#define CHOICE_NAME(value, name) "|" name
+#define CHOICE_NAMES(list) (list(CHOICE_NAME) + 1)
+#define NO_CHOICES(CHOICE) "|"
+/* Those of settings that choose a table's row. */
 #define BACKBONE(name) "|" #name
 #define OBJECTIVE BACKBONE
 #define TASK_KIND(name, fewest, multilabel) "|" #name
@@ -55,17 +62,18 @@ static const char task_kind_names[] =
 #undef BACKBONE
 #undef OBJECTIVE
 #undef TASK_KIND
-#define BACKBONE_NAMES (backbone_names + 1)
-#define OBJECTIVES (objective_names + 1)
-#define TASK_KINDS (task_kind_names + 1)
+#define BACKBONE_CHOICES(CHOICE) backbone_names
+#define OBJECTIVE_CHOICES(CHOICE) objective_names
+#define TASK_CHOICES(CHOICE) task_kind_names
 
 static const struct row rows[] = {
 #define PART(part)
 #define END(part)
-#define SETTING(kind_, scope_, part, field, fallback, low_, high_, choices_, help_)                                                \
-    {.key = {#field, NAME_##kind_, choices_, help_, NAME_##scope_},                                                                \
+#define SETTING(kind_, scope_, resume_, part, field, fallback, low_, high_, choices_, help_)                                       \
+    {.key = {#field, NAME_##kind_, CHOICE_NAMES(choices_), help_, NAME_##scope_},                                                  \
      .kind = KIND_##kind_,                                                                                                         \
      .scope = SCOPE_##scope_,                                                                                                      \
+     .resume = RESUME_##resume_,                                                                                                   \
      .offset = offsetof(struct settings, part.field),                                                                              \
      .low = low_,                                                                                                                  \
      .high = high_},
@@ -73,7 +81,7 @@ static const struct row rows[] = {
 #undef SETTING
 };
 static const char *const fallbacks[] = {
-#define SETTING(kind, scope, part, field, fallback, low, high, choices, help) TEXT_##kind(fallback),
+#define SETTING(kind, scope, resume, part, field, fallback, low, high, choices, help) TEXT_##kind(fallback),
 #include "settings.def"
 #undef SETTING
 #undef PART
@@ -450,12 +458,8 @@ struct grid settings_grid(const struct setting_list *size, int dims) {
     return grid;
 }
 
-bool setting_may_change(const char *name) {
-    static const char *const free_names[] = {"steps",     "lanes",   "checkpoint_every", "save_every",
-                                             "log_every", "overlap", "mirror",           "keep_component"};
-    for (size_t i = 0; i < sizeof free_names / sizeof *free_names; i++)
-        if (strcmp(name, free_names[i]) == 0) return true;
-    return false;
+static bool may_change(const struct row *row, const struct settings *settings) {
+    return row->resume == RESUME_FREE || (row->resume == RESUME_LONGER && settings->common.schedule == SCHEDULE_CONSTANT);
 }
 
 cover_status config_resumes(const cover_config *config, const char *path, const char *json) {
@@ -467,8 +471,7 @@ cover_status config_resumes(const cover_config *config, const char *path, const 
         const char *name = rows[i].key.name;
         if (!(rows[i].scope & config->scope)) continue;
         const char *was = stored->values.text[i], *is = config->values.text[i];
-        bool free_steps = strcmp(name, "steps") != 0 || config->values.settings.common.schedule == SCHEDULE_CONSTANT;
-        if (strcmp(was, is) != 0 && !(setting_may_change(name) && free_steps))
+        if (strcmp(was, is) != 0 && !may_change(&rows[i], &config->values.settings))
             status = fail(COVER_ERROR_MISMATCH,
                           "%s: the run was made with %s=%s, not %s; resume it with the same settings, or start a "
                           "new run",

@@ -2,6 +2,7 @@
 #ifndef COVER_SETTINGS_H
 #define COVER_SETTINGS_H
 
+#include "choices.h"
 #include "core/base/base.h"
 #include "core/base/element.h"
 #include "core/base/grid.h"
@@ -21,7 +22,7 @@ struct settings {
 #define SETTING_CHOICE(field) int field;
 #define SETTING_LIST(field) struct setting_list field;
 #define SETTING_SIZE(field) struct setting_list field;
-#define SETTING(kind, scope, part, field, fallback, low, high, choices, help) SETTING_##kind(field)
+#define SETTING(kind, scope, resume, part, field, fallback, low, high, choices, help) SETTING_##kind(field)
 #define PART(part) struct part##_settings {
 #define END(part)                                                                                                                  \
     }                                                                                                                              \
@@ -32,20 +33,13 @@ struct settings {
 #undef END
 };
 
-/* Values of the CHOICE settings that code compares with, in the order of the table. */
+/* Values of the setting `backbone`, in the order of its table. */
 enum {
 #define BACKBONE(name) BACKBONE_##name,
 #include "backbones.def"
 #undef BACKBONE
     BACKBONES /* values from here on are added rows (base/added.h) */
 };
-enum { PYRAMID_ALL, PYRAMID_DIRECT };
-enum { SCHEDULE_CONSTANT, SCHEDULE_COSINE };
-enum { PRECISION_FP32, PRECISION_BF16 };
-enum { NORMALISE_MAX, NORMALISE_RANGE, NORMALISE_CLIP2048, NORMALISE_NONE };
-enum { AFFINE_PAPER, AFFINE_RELEASED };
-enum { TRAINED_ALL, TRAINED_HEAD, TRAINED_LAST };
-enum { FLIP_OFF, FLIP_HORIZONTAL, FLIP_ALL }; /* of flip and mirror */
 
 /* Of the feature maps. */
 static inline enum element settings_features(const struct network_settings *settings) {
@@ -58,12 +52,10 @@ bool config_is_task(const cover_config *config); /* else of pretraining */
 cover_status config_expect(const cover_config *config, bool task);
 /* A SIZE setting as a grid of `dims` axes. */
 struct grid settings_grid(const struct setting_list *size, int dims);
-/* May a run made with the settings in `json` (of the file `path`) go on with these?  Every value must be the same but those that
- * change no number; more steps are a longer run, unless the schedule ends with them.  COVER_ERROR_MISMATCH names the first. */
+/* May a run made with the settings in `json` (of the file `path`) go on with these?  What settings.def says of resumed runs;
+ * COVER_ERROR_MISMATCH names the first that may not. */
 cover_status config_resumes(const cover_config *config, const char *path, const char *json);
 /* Learning rate of the update that follows `step` updates. */
 double schedule_rate(const struct common_settings *settings, int64_t step);
-/* May this setting differ between a run and its resumption (threads, lanes, intervals)? */
-bool setting_may_change(const char *name);
 
 #endif
