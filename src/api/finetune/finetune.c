@@ -59,8 +59,7 @@ static void tell(struct run_job *job) {
 static cover_status best_figures(cover_task *task) {
     double score;
     if (!task->inference)
-        TRY(inference_create(&task->inference, task->core.context, task->kind, &task->core.settings,
-                             &task->core.engine->model.parameters));
+        TRY(inference_create(&task->inference, task->core.context, &task->core.settings, &task->core.engine->model.parameters));
     TRY(engine_fetch(task->core.engine));
     TRY(inference_weights(task->inference, task->best ? task->best : task->core.engine->weights));
     if (task->best_figures.class_mean && task->best) return COVER_OK;

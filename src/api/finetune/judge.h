@@ -36,8 +36,10 @@ struct task_judge {
     cover_status (*labels)(cover_task *task, int64_t index, uint16_t **predicted, uint16_t **truth, struct grid *grid);
 };
 
-const struct task_judge *task_judge_of(const struct task_settings *task);
-cover_status task_judge_named(const struct task_judge **judge, const char *name); /* "seg"; a name that is none is refused */
+/* The one that the settings choose: the table's, or added to the context as "task.judge" (base/added.h).  Never NULL. */
+const struct task_judge *task_judge_of(const cover_context *context, const struct task_settings *task);
+/* By the name of its kind, "seg"; a name that is none is refused. */
+cover_status task_judge_named(const struct task_judge **judge, const cover_context *context, const char *name);
 
 /* ---- for rows (task_validate.c) */
 

@@ -134,7 +134,7 @@ cover_status cover_task_create(cover_task **out, cover_context *context, cover_d
     cover_status status;
     GO(core_begin(&task->core, &fine_tuning, context, config, NULL));
     task->about.config = task->core.config;
-    task->judge = task_judge_of(&task->core.settings.task);
+    task->judge = task_judge_of(context, &task->core.settings.task);
     task->kind = task->judge->kind;
     GO(prepare_data(task, dataset));
     GO(core_engine(&task->core));
@@ -204,8 +204,7 @@ static cover_status keep_best(cover_task *task) {
 cover_status cover_task_validate(char **json, cover_task *task) {
     if (!task) return fail(COVER_ERROR_ARGUMENT, "cover_task_validate: the task is NULL");
     if (!task->inference)
-        TRY(inference_create(&task->inference, task->core.context, task->kind, &task->core.settings,
-                             &task->core.engine->model.parameters));
+        TRY(inference_create(&task->inference, task->core.context, &task->core.settings, &task->core.engine->model.parameters));
     TRY(engine_fetch(task->core.engine));
     TRY(inference_weights(task->inference, task->core.engine->weights));
     TRY(task_figures_compute(task, &task->score));

@@ -55,7 +55,7 @@ static cover_status read_rows(uint8_t *split, int64_t *patient, int *class_index
                               const cover_dataset *dataset, const struct settings *settings) {
     char name[DATASET_NAME_MAX + 1], who[DATASET_NAME_MAX + 1];
     int64_t known = 0;
-    const struct task_judge *judge = task_judge_of(&settings->task);
+    const struct task_judge *judge = task_judge_of(dataset->context, &settings->task);
     for (int64_t i = 0; i < dataset->directory.samples; i++) {
         struct dataset_row row;
         TRY(dataset_row(dataset, i, &row));
@@ -80,7 +80,7 @@ cover_status task_split(struct split *split, const cover_dataset *dataset, const
     cover_status status = COVER_ERROR_MEMORY;
     if (!own || !patient || !class_index || !named) goto done;
     GO(read_rows(own, patient, class_index, named, dataset, settings));
-    const struct task_judge *judge = task_judge_of(&settings->task);
+    const struct task_judge *judge = task_judge_of(dataset->context, &settings->task);
     status = split_create(
         split, context, settings,
         &(struct split_input){.samples = (int64_t)samples,

@@ -83,7 +83,7 @@ cover_status cover_task_config(cover_config **out, cover_context *context, const
                                const char *init) {
     if (!out || !context || !dataset || !task) return fail(COVER_ERROR_ARGUMENT, "cover_task_config: an argument is NULL");
     const struct task_judge *judge;
-    TRY(task_judge_named(&judge, task));
+    TRY(task_judge_named(&judge, context, task));
     cover_dataset_info info = COVER_DATASET_INFO_INIT;
     cover_config *config;
     char preset[16];

@@ -199,7 +199,7 @@ cover_status task_report_run(cover_context *context, const char *run, const char
     char *result = path_join(context, run, "result.json");
     if (!result) goto done;
     parts.config = json_read(config_json, strlen(config_json), 0, NULL);
-    GO(task_judge_named(&parts.judge, json_string_value(json_object_get(parts.config, "task"))));
+    GO(task_judge_named(&parts.judge, context, json_string_value(json_object_get(parts.config, "task"))));
     parts.report.section = parts.judge->section;
     GO(report_log_read(&parts.report.log, context, log_path));
     GO(read_result(&parts, result));

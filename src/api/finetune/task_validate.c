@@ -1,4 +1,5 @@
 /* Validation of a task: each case predicted as it would be later, and judged as its kind says. */
+#include "core/base/added.h"
 #include "core/base/json.h"
 #include "core/views/augment.h"
 #include "judge.h"
@@ -7,25 +8,42 @@
 #include <stdio.h>
 #include <string.h>
 
-#define TASK_KIND(name, fewest, multilabel) extern const struct task_judge task_judge_##name;
+#define TASK_KIND(name) extern const struct task_judge task_judge_##name;
 #include "core/settings/task_kinds.def"
 #undef TASK_KIND
 static const struct task_judge *const judges[] = {
-#define TASK_KIND(name, fewest, multilabel) &task_judge_##name,
+#define TASK_KIND(name) &task_judge_##name,
 #include "core/settings/task_kinds.def"
 #undef TASK_KIND
 };
 
-const struct task_judge *task_judge_of(const struct task_settings *task) { return judges[task->task]; }
+enum { JUDGES = sizeof judges / sizeof *judges };
 
-cover_status task_judge_named(const struct task_judge **judge, const char *name) {
-    const int count = sizeof judges / sizeof *judges;
+/* Row by number; NULL past the end. */
+static const struct task_judge *judge_at(const cover_context *context, int index) {
+    if (index < JUDGES) return judges[index];
+    const struct added_row *added = added_row(context, "task.judge", index - JUDGES);
+    return added ? added->row : NULL;
+}
+
+const struct task_judge *task_judge_of(const cover_context *context, const struct task_settings *task) {
+    return judge_at(context, (int)task->task);
+}
+
+cover_status task_judge_named(const struct task_judge **out, const cover_context *context, const char *name) {
+    const struct task_judge *judge;
     char names[256] = "";
-    for (int i = 0; i < count; i++) {
+    for (int i = 0; (judge = judge_at(context, i)); i++) {
         const size_t used = strlen(names);
-        *judge = judges[i];
-        if (strcmp((*judge)->kind->name, name) == 0) return COVER_OK;
-        snprintf(names + used, sizeof names - used, "%s%s", i == 0 ? "" : i + 1 < count ? ", " : " or ", (*judge)->kind->name);
+        if (strcmp(judge->kind->name, name) == 0) {
+            *out = judge;
+            return COVER_OK;
+        }
+        snprintf(names + used, sizeof names - used, "%s%s",
+                 i == 0                     ? ""
+                 : judge_at(context, i + 1) ? ", "
+                                            : " or ",
+                 judge->kind->name);
     }
     return fail(COVER_ERROR_ARGUMENT, "task '%s' is not known; use %s", name, names);
 }

@@ -186,16 +186,16 @@ static void add_job(struct sweep *sweep, struct pool *pool) {
 
 /* ---- the calls */
 
-cover_status inference_create(struct inference **out, cover_context *context, const struct task_kind *kind,
-                              const struct settings *settings, const struct parameters *parameters) {
+cover_status inference_create(struct inference **out, cover_context *context, const struct settings *settings,
+                              const struct parameters *parameters) {
     struct inference *inference = memory_zero(context, sizeof *inference);
     if (!inference) return COVER_ERROR_MEMORY;
     struct component *component = &inference->component;
     cover_status status;
     GO(component_create(component, context, NULL));
     component->settings = *settings;
-    inference->kind = kind;
-    GO(task_parameters_of(&component->parameters, context, kind, settings));
+    inference->kind = task_kind_of(context, &settings->task);
+    GO(task_parameters(&component->parameters, context, settings));
     if (component->parameters.count != parameters->count || component->parameters.floats != parameters->floats)
         GO(fail(COVER_ERROR_INTERNAL, "the parameters are not those of the settings' network"));
     *out = inference;

@@ -10,8 +10,8 @@ struct inference; /* programs by size, shared by all calls; the weights are the 
 
 /* settings: task, dims, channels, the backbone's, classes, multilabel, crop, overlap, mirror.  parameters: of the task's network;
  * only compared with what the settings say. */
-cover_status inference_create(struct inference **inference, cover_context *context, const struct task_kind *kind,
-                              const struct settings *settings, const struct parameters *parameters);
+cover_status inference_create(struct inference **inference, cover_context *context, const struct settings *settings,
+                              const struct parameters *parameters);
 void inference_destroy(struct inference *inference); /* takes NULL */
 
 /* Take these weights (flat), which must stay as they are until the next call.  Not while another thread runs. */

@@ -56,8 +56,8 @@ cover_status cover_predictor_load(cover_predictor **out, cover_context *context,
     GO(task_weights_read(&predictor->about, &predictor->parameters, &predictor->weights, context, path));
     GO(apply_options(predictor->about.config, options));
     predictor->settings = *config_settings(predictor->about.config);
-    predictor->kind = task_kind_of(&predictor->settings.task);
-    GO(inference_create(&predictor->inference, context, predictor->kind, &predictor->settings, &predictor->parameters));
+    predictor->kind = task_kind_of(context, &predictor->settings.task);
+    GO(inference_create(&predictor->inference, context, &predictor->settings, &predictor->parameters));
     GO(inference_weights(predictor->inference, predictor->weights));
     *out = predictor;
 done:

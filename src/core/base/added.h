@@ -9,7 +9,9 @@
 #include <string.h>
 
 struct added_row {
-    const char *setting; /* that chooses among the table's rows; NULL ends the list */
+    const char
+        *setting; /* that chooses among the table's rows, "task"; NULL ends the list.  Where a choice has rows in several tables
+                          * the others' say which, in the same order: "task.judge" */
     const char *name;
     const void *row;
 };

@@ -90,8 +90,8 @@ cover_status task_build(struct task *task, cover_context *context, struct parame
 
 void task_free(struct task *task) { graph_free(&task->graph); }
 
-cover_status task_parameters_of(struct parameters *parameters, cover_context *context, const struct task_kind *kind,
-                                const struct settings *settings) {
+cover_status task_parameters(struct parameters *parameters, cover_context *context, const struct settings *settings) {
+    const struct task_kind *kind = task_kind_of(context, &settings->task);
     const struct grid smallest = backbone_grid(backbone_of(context, &settings->network), settings->network.dims, 1);
     struct task task;
     *parameters = (struct parameters){.context = context};
@@ -101,14 +101,10 @@ cover_status task_parameters_of(struct parameters *parameters, cover_context *co
     return status;
 }
 
-cover_status task_parameters(struct parameters *parameters, cover_context *context, const struct settings *settings) {
-    return task_parameters_of(parameters, context, task_kind_of(&settings->task), settings);
-}
-
-cover_status task_model_of(struct model *model, cover_context *context, const struct task_kind *kind,
-                           const struct settings *settings, const struct grid *grid) {
+cover_status task_model(struct model *model, cover_context *context, const struct settings *settings, const struct grid *grid) {
+    const struct task_kind *kind = task_kind_of(context, &settings->task);
     struct task task;
-    TRY(task_parameters_of(&model->parameters, context, kind, settings));
+    TRY(task_parameters(&model->parameters, context, settings));
     TRY(task_build(&task, context, &model->parameters, kind, settings, grid, 1, TASK_LOSS | TASK_GRADIENT));
     model->graph = task.graph;
     model->terms = kind->terms;
@@ -116,10 +112,6 @@ cover_status task_model_of(struct model *model, cover_context *context, const st
         model->term[i] = (struct loss_term){
             .name = kind->term[i], .result = task.loss, .place = i, .weight = kind->weight ? kind->weight(&settings->task, i) : 1};
     return COVER_OK;
-}
-
-cover_status task_model(struct model *model, cover_context *context, const struct settings *settings, const struct grid *grid) {
-    return task_model_of(model, context, task_kind_of(&settings->task), settings, grid);
 }
 
 int64_t task_targets(const struct task_kind *kind, const struct task_settings *task, const struct grid *crop) {

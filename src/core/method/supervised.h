@@ -35,17 +35,10 @@ cover_status task_build(struct task *task, cover_context *context, struct parame
                         const struct settings *settings, const struct grid *grid, int images, unsigned parts);
 void task_free(struct task *task);
 
-/* The full parameter table of a task's network. */
-cover_status task_parameters_of(struct parameters *parameters, cover_context *context, const struct task_kind *kind,
-                                const struct settings *settings);
-cover_status task_parameters(struct parameters *parameters, cover_context *context,
-                             const struct settings *settings); /* their kind's */
-
+/* The full parameter table of a task's network, of the kind that the settings choose. */
+cover_status task_parameters(struct parameters *parameters, cover_context *context, const struct settings *settings);
 /* What the engine trains; its terms are the kind's, unweighted, of one image. */
-cover_status task_model_of(struct model *model, cover_context *context, const struct task_kind *kind,
-                           const struct settings *settings, const struct grid *grid);
-cover_status task_model(struct model *model, cover_context *context, const struct settings *settings,
-                        const struct grid *grid); /* their kind's */
+cover_status task_model(struct model *model, cover_context *context, const struct settings *settings, const struct grid *grid);
 /* Values of the target of one image. */
 int64_t task_targets(const struct task_kind *kind, const struct task_settings *task, const struct grid *crop);
 

@@ -38,6 +38,7 @@ static cover_status count(double *found, const struct task_case *one) {
 const struct task_kind task_kind_cls = {
     .name = "cls",
     .noun = "classification",
+    .fewest = {2, 1},
     .terms = 1,
     .term = {"cross_entropy"},
     .targets = targets,

@@ -1,17 +1,22 @@
 /* The kinds of tasks, and what their rows share.  See task_kind.h. */
 #include "task_kind.h"
 
+#include "core/base/added.h"
 #include "core/views/augment.h"
 
 #include <math.h>
 
 static const struct task_kind *const kinds[] = {
-#define TASK_KIND(name, fewest, multilabel) &task_kind_##name,
+#define TASK_KIND(name) &task_kind_##name,
 #include "core/settings/task_kinds.def"
 #undef TASK_KIND
 };
 
-const struct task_kind *task_kind_of(const struct task_settings *task) { return kinds[task->task]; }
+const struct task_kind *task_kind_of(const cover_context *context, const struct task_settings *task) {
+    const int own = sizeof kinds / sizeof *kinds;
+    if (task->task < own) return kinds[task->task];
+    return added_row(context, "task", (int)task->task - own)->row;
+}
 
 cover_status task_case_draw(float *image, float *target, const struct task_case *one, const uint16_t *label) {
     const struct common_settings *common = &one->settings->common;

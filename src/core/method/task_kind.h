@@ -21,6 +21,7 @@ struct task_case {
 struct task_kind {
     const char *name, *noun; /* "seg", "segmentation" */
     bool dense;              /* a result a pixel, of the whole network; else one an image, of its encoder, pooled */
+    int fewest[2];           /* classes: with one label a place, with several (multilabel); 0 = not so */
     int terms;               /* of the loss */
     const char *term[MODEL_TERMS];
     double (*weight)(const struct task_settings *task, int term); /* of a term in the loss; NULL = 1 each */
@@ -39,12 +40,12 @@ struct task_kind {
     cover_status (*count)(double *found, const struct task_case *one);
 };
 
-#define TASK_KIND(name, fewest, multilabel) extern const struct task_kind task_kind_##name;
+#define TASK_KIND(name) extern const struct task_kind task_kind_##name;
 #include "core/settings/task_kinds.def"
 #undef TASK_KIND
 
-/* Of the settings; never NULL. */
-const struct task_kind *task_kind_of(const struct task_settings *task);
+/* The one that the settings choose: the table's, or a row added to the context (base/added.h).  Never NULL. */
+const struct task_kind *task_kind_of(const cover_context *context, const struct task_settings *task);
 
 /* ---- for rows */
 

@@ -40,6 +40,7 @@ const struct task_kind task_kind_seg = {
     .name = "seg",
     .noun = "segmentation",
     .dense = true,
+    .fewest = {2, 0},
     .terms = 2,
     .term = {"cross_entropy", "dice_loss"},
     .weight = weight,

@@ -1,7 +1,8 @@
-/* Do the values of a config fit together?  What the backbone asks of them its own row says (nn/backbone.h).  Called by everything that
+/* Do the values of a config fit together?  What backbone and kind of task ask of them their own rows say (nn/backbone.h, task_kind.h).  Called by everything that
  * takes a config. */
 #include "core/nn/backbone.h"
 #include "core/settings/settings.h"
+#include "task_kind.h"
 
 static cover_status check_sizes(const struct settings *s, int multiple) {
     if (s->views.crop.count != s->network.dims || s->views.work.count != s->network.dims)
@@ -38,17 +39,9 @@ static cover_status check_pretrain(const struct settings *s, const struct backbo
     return COVER_OK;
 }
 
-static cover_status check_task(const struct settings *s) {
-    static const struct {
-        const char *name;
-        int fewest[2]; /* classes: with one label an image or pixel, with several; 0 = never */
-    } kinds[] = {
-#define TASK_KIND(name, fewest, multilabel) {#name, {fewest, multilabel}},
-#include "core/settings/task_kinds.def"
-#undef TASK_KIND
-    };
-    const char *kind = kinds[s->task.task].name;
-    const int fewest = kinds[s->task.task].fewest[s->task.multilabel];
+static cover_status check_task(const struct settings *s, const struct task_kind *row) {
+    const char *kind = row->name;
+    const int fewest = row->fewest[s->task.multilabel];
     if (fewest == 0) return fail(COVER_ERROR_ARGUMENT, "multilabel=on: task=%s takes one label alone; set multilabel=off", kind);
     if (s->task.classes < fewest)
         return fail(COVER_ERROR_ARGUMENT, "classes=%lld: task=%s needs at least %d", (long long)s->task.classes, kind, fewest);
@@ -69,5 +62,5 @@ cover_status cover_config_validate(const cover_config *config) {
     if (s->views.contrast_low > s->views.contrast_high)
         return fail(COVER_ERROR_ARGUMENT, "contrast_low=%g is above contrast_high=%g", s->views.contrast_low,
                     s->views.contrast_high);
-    return config_is_task(config) ? check_task(s) : check_pretrain(s, backbone);
+    return config_is_task(config) ? check_task(s, task_kind_of(config_context(config), &s->task)) : check_pretrain(s, backbone);
 }

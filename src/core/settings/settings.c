@@ -49,7 +49,7 @@ struct row {
 /* Those of settings that choose a table's row. */
 #define BACKBONE(name) "|" #name
 #define OBJECTIVE BACKBONE
-#define TASK_KIND(name, fewest, multilabel) "|" #name
+#define TASK_KIND BACKBONE
 static const char backbone_names[] =
 #include "backbones.def"
     ;

@@ -33,8 +33,7 @@ static void open_fixture(struct fixture *fixture, int threads, const char *prese
     ck_assert_ok(task_parameters(&fixture->parameters, fixture->context, settings));
     fixture->weights = memory_zero(fixture->context, (size_t)fixture->parameters.floats * sizeof(float));
     parameters_initialise(&fixture->parameters, fixture->weights, 11);
-    ck_assert_ok(
-        inference_create(&fixture->inference, fixture->context, task_kind_of(&settings->task), settings, &fixture->parameters));
+    ck_assert_ok(inference_create(&fixture->inference, fixture->context, settings, &fixture->parameters));
     ck_assert_ok(inference_weights(fixture->inference, fixture->weights));
 }
 
@@ -74,14 +73,16 @@ static float *direct(const struct fixture *fixture, const float *image, const st
     struct parameters parameters = fixture->parameters;
     struct task task;
     struct program *program;
-    ck_assert_ok(task_build(&task, fixture->context, &parameters, task_kind_of(&settings->task), settings, grid, 1, TASK_KEEP));
+    ck_assert_ok(task_build(&task, fixture->context, &parameters, task_kind_of(fixture->context, &settings->task), settings, grid,
+                            1, TASK_KEEP));
     ck_assert_ok(executor_cpu.program_create(&program, fixture->context, &task.graph, 1));
     ck_assert_ok(executor_cpu.program_pack(program, fixture->weights));
     struct run run = {.input = {image}, .parameters = fixture->weights};
     run.arena = memory_alloc(fixture->context, executor_cpu.program_plan(program)->arena_bytes);
     ck_assert_ok(run_once(fixture->context, &executor_cpu, program, &run, 1));
     const float *logits = executor_cpu.program_result(program, &run, task.logits);
-    int64_t places = task_kind_of(&settings->task)->dense ? grid_pixels(grid) : 1, classes = settings->task.classes;
+    int64_t places = task_kind_of(fixture->context, &settings->task)->dense ? grid_pixels(grid) : 1,
+            classes = settings->task.classes;
     float *scores = malloc((size_t)(places * classes) * sizeof *scores);
     for (int64_t p = 0; p < places; p++) {
         double sum = 0;

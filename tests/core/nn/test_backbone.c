@@ -186,7 +186,7 @@ START_TEST(tasks_count_its_modules_from_the_head) {
         ck_assert_ok(task_parameters(&parameters, context, &settings));
         for (int k = 0; k < parameters.count; k++) {
             const char *name = parameters.rows[k].name;
-            const bool stays = task_frozen(task_kind_of(&settings.task), &backbone_two_levels, &settings.task, name);
+            const bool stays = task_frozen(task_kind_of(context, &settings.task), &backbone_two_levels, &settings.task, name);
             if (strncmp(name, cases[i].trained, strlen(cases[i].trained)) == 0) ck_assert(!stays), trained++;
             if (strncmp(name, cases[i].frozen, strlen(cases[i].frozen)) == 0) ck_assert(stays), frozen++;
         }

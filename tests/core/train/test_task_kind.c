@@ -1,4 +1,4 @@
-/* The door of tasks: the library's kinds, and one of this file's own - which share of an image is bright - drawn, trained and predicted through
+/* The door of tasks: the library's kinds, and brightness.h's - which share of an image is bright - drawn, trained and predicted through
  * the same row. */
 #include "../../check_main.h"
 #include "api/predict/inference.h"
@@ -6,6 +6,7 @@
 #include "core/train/cases.h"
 #include "core/views/augment.h"
 
+#include "brightness.h"
 #include <libcover/cover.h>
 
 #include <math.h>
@@ -13,48 +14,6 @@
 #include <string.h>
 
 enum { IMAGES = 8, SIDE = 32, STEPS = 60 };
-
-/* ---- a kind: the mean of what the network sees, as a probability */
-
-static int64_t one_value(const struct task_settings *task) {
-    (void)task;
-    return 1;
-}
-
-static int loss(struct graph *graph, int logits, int target, int weights, const struct task_settings *task) {
-    (void)task;
-    return graph_sigmoid_loss(graph, logits, target, weights);
-}
-
-static void scores(float *logits, int classes, const struct task_settings *task) {
-    (void)task;
-    for (int c = 0; c < classes; c++) logits[c] = 1 / (1 + expf(-logits[c]));
-}
-
-static cover_status draw(float *image, float *target, const struct task_case *one) {
-    const struct grid crop = settings_grid(&one->settings->views.crop, (int)one->settings->network.dims);
-    TRY(task_case_draw(image, NULL, one, NULL));
-    double sum = 0;
-    for (int64_t p = 0; p < grid_pixels(&crop); p++) sum += image[p];
-    *target = (float)(sum / (double)grid_pixels(&crop));
-    return COVER_OK;
-}
-
-static const struct task_kind brightness = {
-    .name = "brightness",
-    .noun = "brightness",
-    .terms = 1,
-    .term = {"cross_entropy"},
-    .targets = one_value,
-    .loss = loss,
-    .scores = scores,
-    .draw = draw,
-};
-
-static cover_status brightness_model(struct model *model, cover_context *context, const struct settings *settings,
-                                     const struct grid *grid) {
-    return task_model_of(model, context, &brightness, settings, grid);
-}
 
 /* ---- images that are bright on the left, further each */
 
@@ -83,11 +42,20 @@ static const struct sample_reader reader = {
     .count = IMAGES, .channels = 1, .largest = {2, {1, SIDE, SIDE}}, .read = read_image, .name = image_name, .ignore = -1};
 
 static cover_config *brightness_config(void) {
-    static const char *const values[][2] = {
-        {"widths", "8,8,8,8,8,8,8,8,8"}, {"classes", "1"},      {"crop", "32x32"}, {"work", "0x0"},
-        {"normalise", "none"},           {"batch", "4"},        {"lr", "0.01"},    {"standardise", "off"},
-        {"appearance_probability", "0"}, {"inpaint_boxes", "0"}};
+    static const char *const values[][2] = {{"widths", "8,8,8,8,8,8,8,8,8"},
+                                            {"task", "brightness"},
+                                            {"classes", "1"},
+                                            {"crop", "32x32"},
+                                            {"work", "0x0"},
+                                            {"normalise", "none"},
+                                            {"batch", "4"},
+                                            {"lr", "0.01"},
+                                            {"standardise", "off"},
+                                            {"appearance_probability", "0"},
+                                            {"inpaint_boxes", "0"}};
     cover_config *config;
+    static const struct added_row rows[] = {{"task", "brightness", &task_kind_brightness}, {0}};
+    context->added = rows;
     ck_assert_ok(cover_config_create(&config, context, "cls-2d"));
     for (size_t i = 0; i < sizeof values / sizeof *values; i++) ck_assert_ok(cover_config_set(config, values[i][0], values[i][1]));
     return config;
@@ -131,14 +99,14 @@ START_TEST(a_kind_of_ones_own_is_drawn_trained_and_predicted) {
     struct inference *inference;
     double losses[STEPS], first = 0, last = 0;
     for (int64_t i = 0; i < IMAGES; i++) cases[i] = i;
-    ck_assert_ok(case_class_weights(&weight, context, &brightness, settings, &reader, cases, IMAGES, NULL));
+    ck_assert_ok(case_class_weights(&weight, context, &task_kind_brightness, settings, &reader, cases, IMAGES, NULL));
     ck_assert_float_eq(weight, 1);
-    ck_assert_ok(case_maker(&maker, context, &brightness, settings, &reader, cases, IMAGES, &weight));
-    ck_assert_ok(engine_create(&engine, context, settings, brightness_model, &crop, settings->common.batch));
+    ck_assert_ok(case_maker(&maker, context, &task_kind_brightness, settings, &reader, cases, IMAGES, &weight));
+    ck_assert_ok(engine_create(&engine, context, settings, task_model, &crop, settings->common.batch));
     train(engine, &maker.maker, losses, STEPS);
     for (int i = 0; i < 10; i++) first += losses[i], last += losses[STEPS - 10 + i];
     ck_assert_double_lt(last, first);
-    ck_assert_ok(inference_create(&inference, context, &brightness, settings, &engine->model.parameters));
+    ck_assert_ok(inference_create(&inference, context, settings, &engine->model.parameters));
     ck_assert_ok(inference_weights(inference, engine->weights));
     ck_assert_float_gt(predicted(inference, settings, IMAGES - 1), predicted(inference, settings, 0) + 0.2f);
     inference_destroy(inference);
@@ -158,7 +126,7 @@ START_TEST(rows_stand_in_the_order_of_the_settings_choices) {
         for (char *rest, *name = strtok_r(choices, "|", &rest); name; name = strtok_r(NULL, "|", &rest), count++) {
             ck_assert_ok(cover_config_set(config, "task", name));
             ck_assert_int_eq(config_settings(config)->task.task, count);
-            ck_assert_str_eq(task_kind_of(&config_settings(config)->task)->name, name);
+            ck_assert_str_eq(task_kind_of(context, &config_settings(config)->task)->name, name);
         }
         ck_assert_int_eq(count, 2);
     }
