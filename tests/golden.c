@@ -9,6 +9,10 @@ static void print(struct golden *golden, const char *name, double error, double 
     bool ok = error <= bound; /* false for NaN */
     golden->quantities++;
     golden->failed += !ok;
+    if (bound > 0 && !(error / bound <= golden->part)) {
+        golden->part = error / bound;
+        snprintf(golden->nearest, sizeof golden->nearest, "%s", name);
+    }
     printf("%-64s %10.3g %10.3g %s\n", name, error, bound, ok ? "ok" : "FAIL");
 }
 

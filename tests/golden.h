@@ -11,8 +11,12 @@ struct golden {
     cover_context *context;
     struct tensor_file *file;
     const char *path;
-    bool half; /* models run in bf16; single operations have no bounds there and stay as they are */
+    bool half;    /* models run in bf16; single operations have no bounds there and stay as they are */
+    double noise; /* weights are moved by up to this part of themselves, another way each draw but the first */
+    int draw;
     int quantities, failed;
+    char nearest[96]; /* the quantity with the largest part of its bound */
+    double part;
 };
 
 void golden_file(struct golden *golden, const char *path);

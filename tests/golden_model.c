@@ -1,4 +1,5 @@
 /* A whole model against its golden file: levels, field, mask, losses, every gradient, ten optimiser steps. */
+#include "core/base/philox.h"
 #include "core/objective/pairs.h"
 #include "golden.h"
 
@@ -85,6 +86,13 @@ static bool read_inputs(struct golden *golden, struct network *model) {
     return true;
 }
 
+static void move(const struct golden *golden, int parameter, float *weights, int64_t count) {
+    for (int64_t i = 0; i < count; i++) {
+        const struct random4 r = philox((uint64_t)golden->draw, (uint32_t)i, RANDOM_TEST, (uint32_t)parameter, 0);
+        weights[i] = (float)(weights[i] * (1 + golden->noise * (2.0 * uniform01(r.word[0]) - 1)));
+    }
+}
+
 static cover_status load_weights(struct golden *golden, const struct parameters *parameters, float *weights) {
     for (int i = 0; i < parameters->count; i++) {
         char name[96];
@@ -93,6 +101,7 @@ static cover_status load_weights(struct golden *golden, const struct parameters 
         if (!entry || entry->elements != parameters->rows[i].count)
             return fail(COVER_ERROR_FORMAT, "%s: %s is missing or has another shape", golden->path, name);
         TRY(tensor_read_f32(golden->file, entry, weights + parameters->rows[i].offset));
+        if (golden->noise > 0 && golden->draw > 0) move(golden, i, weights + parameters->rows[i].offset, entry->elements);
     }
     return COVER_OK;
 }
