@@ -7,7 +7,7 @@
 #include "core/graph/session.h"
 #include "core/settings/settings.h"
 
-enum { COMPONENT_RESULTS = 16 };
+enum { COMPONENT_RESULTS = 1 + DERIVATIVES }; /* a loss and the gradients of its inputs, or every level */
 
 /* A graph for one shape of input. */
 struct prepared {

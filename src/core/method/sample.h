@@ -3,8 +3,7 @@
 #ifndef COVER_SAMPLE_H
 #define COVER_SAMPLE_H
 
-#include "core/base/base.h"
-#include "core/base/grid.h"
+#include "core/graph/model.h"
 
 /* An image that a device draws a pair of views from (views/sevr.h): the pair (seed, step, index). */
 struct sample_image {
@@ -18,7 +17,7 @@ struct sample_image {
 };
 
 /* What a run over one sample reads, and what its sums are later divided by. */
-enum { SAMPLE_INPUTS = 4, SAMPLE_KNOWN = 2 };
+enum { SAMPLE_INPUTS = GRAPH_INPUTS, SAMPLE_KNOWN = MODEL_TERMS };
 struct sample {
     const struct sample_image *image;  /* NULL, or what stands for all that follows */
     const float *input[SAMPLE_INPUTS]; /* of each graph_input() */
