@@ -3,6 +3,10 @@
 
 #include <libcover/cover.h>
 
+#include <errno.h>
+#include <sched.h>
+#include <stdbool.h>
+
 START_TEST(a_context_alone_is_rank_0_of_1_and_shares_settings_with_itself) {
     cover_config *config;
     ck_assert_int_eq(cover_context_threads(context), 2);
@@ -27,6 +31,26 @@ START_TEST(each_row_of_the_settings_has_a_name_of_its_own_and_a_help_text) {
 }
 END_TEST
 
+/* The kernel of a machine of 3000 processors, which refuses a set that is smaller than its own.  Called in place of the system's. */
+enum { PROCESSORS = 3000, KERNEL_BYTES = 512 };
+static bool many; /* else one processor, as a set of any size tells it */
+int sched_getaffinity(pid_t process, size_t bytes, cpu_set_t *set) {
+    (void)process;
+    if (many && bytes < KERNEL_BYTES) return errno = EINVAL, -1;
+    CPU_ZERO_S(bytes, set);
+    for (int i = 0; i < (many ? PROCESSORS : 1); i++) CPU_SET_S(i, bytes, set);
+    return 0;
+}
+
+START_TEST(all_processors_are_used_however_many_there_are) {
+    cover_context *all;
+    many = _i;
+    ck_assert_ok(cover_context_create(&all, NULL));
+    ck_assert_int_eq(cover_context_threads(all), many ? PROCESSORS : 1);
+    cover_context_destroy(all);
+}
+END_TEST
+
 int main(void) {
     Suite *suite = suite_create("context");
     TCase *tcase = tcase_create("calls");
@@ -35,5 +59,6 @@ int main(void) {
     suite_add_tcase(suite, tcase);
     ADD(tcase, a_context_alone_is_rank_0_of_1_and_shares_settings_with_itself);
     ADD(tcase, each_row_of_the_settings_has_a_name_of_its_own_and_a_help_text);
+    tcase_add_loop_test(tcase, all_processors_are_used_however_many_there_are, 0, 2);
     return run_suite(suite);
 }

@@ -1,6 +1,8 @@
 /* Tasks in training: they learn, resume exactly, keep the best, start from what pretraining left, and are refused by name. */
 #include "../task_data.h"
 
+#include "io/weights/checkpoint.h"
+
 #include <jansson.h>
 
 /* ---- learning */
@@ -147,6 +149,36 @@ END_TEST
 START_TEST(a_resumed_classification_equals_an_unbroken_one) {
     cover_dataset_destroy(make_data((struct scene){.kind = SET, .samples = 16}, NULL));
     resumes("cls", "schedule=cosine weight_decay=0.01");
+}
+END_TEST
+
+/* A build with another compiler, or for another processor, reads the same numbers. */
+START_TEST(scores_in_a_checkpoint_are_four_little_endian_words) {
+    cover_dataset *dataset = make_data((struct scene){.kind = DISC}, NULL);
+    cover_task *task = make_task(dataset, "seg", NULL, "");
+    struct checkpoint_file *file;
+    uint8_t *data, expected[32];
+    int64_t bytes;
+    ck_assert_ok(cover_task_validate(NULL, task));
+    task->score = 0.625, task->best_score = 0.75, task->best_step = 0x0102, task->validated = 0x030405060708;
+    ck_assert_ok(cover_task_save(task, at("task.h5")));
+    memcpy(expected,
+           "\0\0\0\0\0\0\xe4\x3f"
+           "\0\0\0\0\0\0\xe8\x3f"
+           "\x02\x01\0\0\0\0\0\0"
+           "\x08\x07\x06\x05\x04\x03\0\0",
+           sizeof expected);
+    ck_assert_ok(checkpoint_open(&file, context, at("task.h5")));
+    ck_assert_ok(checkpoint_read_state(file, "scores", &data, &bytes));
+    ck_assert_int_eq(bytes, sizeof expected);
+    ck_assert_mem_eq(data, expected, sizeof expected);
+    memory_free(context, data);
+    checkpoint_close(file);
+    task->score = task->best_score = 0, task->best_step = task->validated = 0;
+    ck_assert_ok(cover_task_load(task, at("task.h5")));
+    ck_assert(task->score == 0.625 && task->best_score == 0.75 && task->best_step == 0x0102 && task->validated == 0x030405060708);
+    cover_task_destroy(task);
+    cover_dataset_destroy(dataset);
 }
 END_TEST
 
@@ -685,6 +717,7 @@ int main(void) {
     ADD(tcase, threads_change_no_bit_of_classification);
     ADD(tcase, a_resumed_segmentation_equals_an_unbroken_one);
     ADD(tcase, a_resumed_classification_equals_an_unbroken_one);
+    ADD(tcase, scores_in_a_checkpoint_are_four_little_endian_words);
     ADD(tcase, the_seed_changes_weights_but_not_the_cases);
     ADD(tcase, what_is_not_trained_keeps_every_bit);
     ADD(tcase, a_task_starts_from_a_run_folder_a_weight_file_and_a_checkpoint);

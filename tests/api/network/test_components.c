@@ -241,6 +241,65 @@ START_TEST(several_threads_share_one_network) {
 }
 END_TEST
 
+/* Backward passes beside a reader of their gradients: what it reads is a sum of whole passes. */
+enum { PASSES = 60 };
+struct adding {
+    cover_backbone *backbone;
+    cover_tensor *x, *dlevel[LEVEL_COUNT];
+    atomic_int done;
+};
+static void *add_gradients(void *argument) {
+    struct adding *adding = argument;
+    for (int i = 0; i < PASSES; i++)
+        if (cover_backbone_backward(NULL, adding->backbone, adding->x, (const cover_tensor *const *)adding->dlevel, LEVEL_COUNT))
+            break;
+    atomic_store(&adding->done, 1);
+    return NULL;
+}
+static float *read_gradient(cover_backbone *backbone, size_t *bytes) {
+    cover_tensor *gradient;
+    ck_assert_ok(cover_backbone_gradient(&gradient, backbone, "backbone.down4.maxpool_conv.1.double_conv.3.weight"));
+    *bytes = sizeof(float);
+    for (int i = 0; i < cover_tensor_rank(gradient); i++) *bytes *= (size_t)cover_tensor_shape(gradient)[i];
+    float *values = malloc(*bytes);
+    memcpy(values, cover_tensor_data(gradient), *bytes);
+    cover_tensor_destroy(gradient);
+    return values;
+}
+START_TEST(a_gradient_that_is_read_beside_backward_passes_is_a_sum_of_whole_ones) {
+    small_config(2);
+    struct adding adding = {.x = random_tensor((int64_t[]){1, 1, 32, 48}, 4, 0, 1, 1)};
+    float *sum[PASSES + 1];
+    size_t bytes;
+    ck_assert_ok(cover_backbone_create(&adding.backbone, context, config));
+    adding.dlevel[LEVEL_COUNT - 1] = random_tensor((int64_t[]){1, 8, 32, 48}, 4, -1, 1, 2);
+    sum[0] = read_gradient(adding.backbone, &bytes);
+    for (int i = 1; i <= PASSES; i++) {
+        ck_assert_ok(
+            cover_backbone_backward(NULL, adding.backbone, adding.x, (const cover_tensor *const *)adding.dlevel, LEVEL_COUNT));
+        sum[i] = read_gradient(adding.backbone, &bytes);
+        ck_assert_mem_ne(sum[i], sum[i - 1], bytes);
+    }
+    ck_assert_ok(cover_backbone_zero_gradient(adding.backbone));
+    pthread_t thread;
+    pthread_create(&thread, NULL, add_gradients, &adding);
+    int at = 0;
+    for (bool last = false; !last;) {
+        last = atomic_load(&adding.done);
+        float *read = read_gradient(adding.backbone, &bytes);
+        while (at <= PASSES && memcmp(read, sum[at], bytes) != 0) at++;
+        free(read);
+        if (at > PASSES) break;
+    }
+    pthread_join(thread, NULL);
+    ck_assert_msg(at == PASSES, at > PASSES ? "a torn sum was read" : "the last pass is missing");
+    for (int i = 0; i <= PASSES; i++) free(sum[i]);
+    cover_tensor_destroy(adding.dlevel[LEVEL_COUNT - 1]);
+    cover_tensor_destroy(adding.x);
+    cover_backbone_destroy(adding.backbone);
+}
+END_TEST
+
 /* Large enough to be cut into slabs: a forward pass of one image, of two, and the levels' values in a row. */
 static float *features_with(int threads, int dims, const char *precision, int64_t *count) {
     cover_context_options options = COVER_CONTEXT_OPTIONS_INIT;
@@ -353,6 +412,7 @@ int main(void) {
     ADD(tcase, components_put_together_are_the_objective_in_3d);
     ADD(tcase, odd_sizes_are_padded_and_features_cropped);
     ADD(tcase, several_threads_share_one_network);
+    ADD(tcase, a_gradient_that_is_read_beside_backward_passes_is_a_sum_of_whole_ones);
     ADD(tcase, features_are_the_same_bits_for_any_number_of_threads);
     ADD(tcase, features_in_bf16_are_near_those_in_fp32);
     ADD(tcase, wrong_arguments_are_refused_with_a_reason);
