@@ -52,7 +52,7 @@ typedef struct cover_bench_options {
  *                   bytes, flops_per_s, bytes_per_s, floor_seconds, distance (seconds / floor_seconds), bound ("memory",
  *                   "arithmetic"), products ("fp32", "bf16", "none")}], and with `layers` layers [the same with layer and
  *                   size for count, as they run]}; released with cover_text_release()
- *  @return COVER_OK; COVER_ERROR_ARGUMENT (unknown part or precision, size no multiple of 16, brief with html or layers);
+ *  @return COVER_OK; COVER_ERROR_ARGUMENT (unknown part or precision, a size that the network does not take, brief with html or layers);
  *  COVER_ERROR_IO (the page cannot be written); COVER_ERROR_MEMORY; COVER_ERROR_CANCELLED */
 COVER_API cover_status cover_bench(char **json, cover_context *context, const cover_bench_options *options);
 

@@ -6,6 +6,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define TASK_KIND(name) "|" #name
+static const char task_kinds[] =
+#include "core/settings/task_kinds.def"
+    ;
+#undef TASK_KIND
+#define TASK_KINDS (task_kinds + 1)
+
 const struct option options[OPTION_COUNT] = {
 #define ROW(id_, letter_, name_, argument_, kind_, values_, setting_, help_, common_)                                              \
     [OPTION_##id_] = {OPTION_##id_, letter_, name_, argument_, KIND_##kind_, values_, setting_, help_, common_},

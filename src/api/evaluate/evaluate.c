@@ -21,6 +21,18 @@ void eval_interval(struct text *text, const struct interval *interval) {
     text_add(text, "]");
 }
 
+/* What predictions may be, by the ends of their names; the first that fits. */
+static const struct {
+    const char *suffix;
+    cover_status (*evaluate)(struct evaluation *evaluation);
+} kinds[] = {{".csv", evaluate_scores}, {"", evaluate_maps}};
+
+static cover_status evaluate(struct evaluation *evaluation) {
+    int k = 0;
+    while (!has_suffix(evaluation->prediction, kinds[k].suffix)) k++;
+    return kinds[k].evaluate(evaluation);
+}
+
 static cover_status read_options(cover_evaluate_options *options, const cover_evaluate_options *given) {
     TRY(options_read(options, sizeof *options, given, "cover_evaluate_options"));
     if (options->resamples == 0) options->resamples = BOOTSTRAP_RESAMPLES;
@@ -47,7 +59,7 @@ cover_status cover_evaluate(char **json, cover_context *context, const char *pre
                                     .csv = {.context = context}};
     cover_status status;
     GO(read_options(&evaluation.options, options));
-    GO(has_suffix(prediction, ".csv") ? evaluate_scores(&evaluation) : evaluate_maps(&evaluation));
+    GO(evaluate(&evaluation));
     if (evaluation.json.failed || evaluation.csv.failed) GO(COVER_ERROR_MEMORY);
     if (evaluation.options.csv) GO(file_replace(context, evaluation.options.csv, evaluation.csv.data, evaluation.csv.length));
     GO(text_take(&evaluation.json, json));

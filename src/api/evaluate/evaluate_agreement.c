@@ -33,7 +33,7 @@ static cover_status read_side(struct side *side, cover_context *context, const c
     if (!json_is_array(side->cases) || !kind)
         return fail(COVER_ERROR_FORMAT,
                     "%s: no evaluation; give the JSON of an evaluation of label maps, or a fine-tuning run's result.json", path);
-    if (strcmp(kind, best ? "seg" : "segmentation") != 0)
+    if (!json_object_get(json_array_get(side->cases, 0), "mean_dice"))
         return fail(COVER_ERROR_ARGUMENT, "%s: an evaluation of %s has no Dice to correlate", path, kind);
     return COVER_OK;
 }

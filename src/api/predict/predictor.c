@@ -1,5 +1,4 @@
-/* The public predictor (include/libcover/predictor.h): the task's rules, the network, scores back at the image's own size, the
- * class of each pixel. */
+/* The public predictor (include/libcover/predictor.h): the task's rules, the network, and what the task's kind makes of its scores. */
 #include "predictor.h"
 
 #include "core/base/convert.h"
@@ -7,8 +6,7 @@
 #include "core/base/tensor.h"
 #include "core/views/augment.h"
 #include "inference.h"
-#include "scores.h"
-#include "small_components.h"
+#include "output.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -126,34 +124,6 @@ static cover_status label_create(const cover_predictor *predictor, struct image 
     return label->data ? COVER_OK : COVER_ERROR_MEMORY;
 }
 
-static void label_set(struct image *label, int64_t pixel, int64_t value) {
-    if (label->dtype == COVER_U8) ((uint8_t *)label->data)[pixel] = (uint8_t)value;
-    else ((uint16_t *)label->data)[pixel] = (uint16_t)value;
-}
-
-static cover_status segment(const cover_predictor *predictor, const float *values, const struct grid *grid, float *scores,
-                            struct image *label) {
-    cover_context *context = predictor->context;
-    const struct grid own = {.ndim = grid->ndim, .size = {label->size[0], label->size[1], label->size[2]}};
-    int64_t pixels = grid_pixels(&own);
-    uint16_t *classes = memory_alloc(context, (size_t)pixels * sizeof *classes);
-    if (!classes) return COVER_ERROR_MEMORY;
-    cover_status status = scores_to_labels(classes, scores, context, &own, values, grid, (int)predictor->settings.task.classes);
-    for (int64_t p = 0; status == COVER_OK && p < pixels; p++) label_set(label, p, classes[p]);
-    memory_free(context, classes);
-    return status == COVER_OK ? small_components_drop(label, context, predictor->settings.task.keep_component) : status;
-}
-
-static void classify(const cover_predictor *predictor, const float *values, float *scores, struct image *label) {
-    int64_t classes = predictor->settings.task.classes, best = 0;
-    for (int64_t c = 0; c < classes; c++) {
-        if (values[c] > values[best]) best = c;
-        if (predictor->settings.task.multilabel) label_set(label, c, values[c] >= 0.5f);
-        if (scores) scores[c] = values[c];
-    }
-    if (!predictor->settings.task.multilabel) label_set(label, 0, best);
-}
-
 cover_status predictor_scores(const cover_predictor *predictor, const struct image *image, int64_t *count) {
     *count = predictor->settings.task.classes;
     bool fits = true;
@@ -164,14 +134,13 @@ cover_status predictor_scores(const cover_predictor *predictor, const struct ima
 
 cover_status predictor_image(cover_predictor *predictor, struct image *image, float *scores, struct image *label) {
     cover_context *context = predictor->context;
-    const bool dense = predictor->kind->dense;
+    const struct task_output *output = task_output_of(context, &predictor->settings.task);
     struct image map = *image; /* size and geometry as they came */
     struct grid grid;
     float *values = NULL, *predicted = NULL;
     cover_status status;
     map.data = NULL;
-    if (!dense)
-        map.size[0] = map.size[1] = 1, map.size[2] = predictor->settings.task.multilabel ? predictor->settings.task.classes : 1;
+    if (output->shape) output->shape(&map, &predictor->settings.task);
     GO(prepare(predictor, &values, &grid, image));
     image_free(image, context);
     predicted = memory_alloc(context, (size_t)inference_scores(predictor->inference, &grid) * sizeof *predicted);
@@ -180,8 +149,7 @@ cover_status predictor_image(cover_predictor *predictor, struct image *image, fl
     memory_free(context, values);
     values = NULL;
     GO(label_create(predictor, &map));
-    if (dense) GO(segment(predictor, predicted, &grid, scores, &map));
-    else classify(predictor, predicted, scores, &map);
+    GO(output->label(&map, scores, context, &predictor->settings.task, predicted, &grid));
     if (label) *label = map, map.data = NULL;
 done:
     image_free(image, context);
@@ -234,7 +202,7 @@ static cover_status check_tensor(struct tensor_layout *layout, const cover_predi
 }
 
 static cover_status label_tensor(cover_tensor **tensor, cover_context *context, const struct image *label) {
-    int rank = label->dims; /* of classification 1, whatever the image's */
+    int rank = label->dims;
     int64_t pixels = label->size[0] * label->size[1] * label->size[2];
     TRY(cover_tensor_create(tensor, context, label->dtype, rank, label->size + 3 - rank));
     memcpy(cover_tensor_data(*tensor), label->data, (size_t)pixels * cover_dtype_bytes(label->dtype));
@@ -246,7 +214,6 @@ cover_status cover_predictor_run(cover_tensor **label_out, cover_tensor **scores
     if (!predictor || !tensor) return fail(COVER_ERROR_ARGUMENT, "cover_predictor_run: an argument is NULL");
     cover_context *context = predictor->context;
     int64_t classes = predictor->settings.task.classes;
-    const bool dense = predictor->kind->dense;
     struct image image = {0}, label = {0};
     struct tensor_layout layout;
     cover_tensor *scores = NULL, *map = NULL;
@@ -256,10 +223,9 @@ cover_status cover_predictor_run(cover_tensor **label_out, cover_tensor **scores
     if (scores_out) {
         int64_t shape[COVER_MAX_RANK] = {classes};
         memcpy(shape + 1, tensor->shape + 1, (size_t)(tensor->rank - 1) * sizeof *shape);
-        GO(cover_tensor_create(&scores, context, COVER_F32, dense ? tensor->rank : 1, shape));
+        GO(cover_tensor_create(&scores, context, COVER_F32, predictor->kind->dense ? tensor->rank : 1, shape));
     }
     GO(predictor_image(predictor, &image, scores ? cover_tensor_data(scores) : NULL, &label));
-    if (!dense) label.dims = 1;
     if (label_out) GO(label_tensor(&map, context, &label));
     if (label_out) *label_out = map;
     if (scores_out) *scores_out = scores, scores = NULL;

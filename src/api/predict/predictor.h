@@ -14,10 +14,9 @@ const struct task_kind *predictor_kind(const cover_predictor *predictor);
 const struct task_about *predictor_about(const cover_predictor *predictor);
 
 /* Predict.  image: changed by the task's rules and freed, also on error.
- * scores: classes planes of the image's pixels (classification: classes values), NULL = not wanted; what the caller gives must
- * hold the image as it came.
- * label: fresh (image_free): u8 or u16, one channel, the image's own size and geometry (classification: a value, or with
- * multi-label one a class); NULL = not wanted. */
+ * scores: classes planes of the image's pixels (of a kind that is not dense: classes values), NULL = not wanted; what the caller gives
+ * must hold the image as it came.
+ * label: fresh (image_free): u8 or u16, one channel, of the kind's shape (output.h); NULL = not wanted. */
 cover_status predictor_image(cover_predictor *predictor, struct image *image, float *scores, struct image *label);
 /* How many scores there are for an image as it came. */
 cover_status predictor_scores(const cover_predictor *predictor, const struct image *image, int64_t *count);

@@ -1,4 +1,4 @@
-/* Class probabilities of an image at one size as a label map at another.  Called by validation and by the predictor. */
+/* Class probabilities of an image at one size as a label map at another.  Called by validation (finetune/judge_seg.c) and by output_seg.c. */
 #ifndef COVER_SCORES_H
 #define COVER_SCORES_H
 

@@ -1,4 +1,4 @@
-/* Small connected components of a label map become background.  Called by the predictor. */
+/* Small connected components of a label map become background.  Called by output_seg.c. */
 #ifndef COVER_SMALL_COMPONENTS_H
 #define COVER_SMALL_COMPONENTS_H
 
