@@ -150,7 +150,10 @@ static int run(struct session *session) {
     evaluate.resamples = (int)session->arguments.option[OPTION_RESAMPLES].integer[0];
     evaluate.progress = progress_on_work, evaluate.user = &session->progress;
     char *json = NULL;
-    const cover_status result = cover_evaluate(&json, session->context, operand[0], operand[1], &evaluate);
+    cover_evaluation *evaluation = NULL;
+    cover_status result = cover_evaluation_compute(&evaluation, session->context, operand[0], operand[1], &evaluate);
+    if (result == COVER_OK) result = cover_evaluation_json(&json, evaluation);
+    cover_evaluation_destroy(evaluation);
     if (result != COVER_OK) return failed(session, result);
     const int status = print_evaluation(session, json);
     cover_text_release(session->context, json);

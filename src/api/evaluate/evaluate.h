@@ -1,6 +1,6 @@
-/* Inside of cover_evaluate(): who is compared with whom (evaluate_cases.c), label maps (evaluate_maps.c,
- * evaluate_result.c), class scores (evaluate_scores.c), two evaluations (evaluate_agreement.c); evaluate.c conducts.
- * docs/evaluation.md states the result. */
+/* Inside of an evaluation: who is compared with whom (evaluate_cases.c), label maps (evaluate_maps.c, evaluate_result.c), class scores
+ * (evaluate_scores.c), the result as JSON and CSV (evaluate_text.c); evaluate.c conducts, evaluate_agreement.c compares two.
+ * docs/evaluation.md states the result.  Included by these. */
 #ifndef COVER_EVALUATE_H
 #define COVER_EVALUATE_H
 
@@ -10,12 +10,21 @@
 
 #include <libcover/evaluate.h>
 
-struct evaluation {
+/* What came out, all of it in its arena. */
+struct cover_evaluation {
+    cover_context *context;
+    struct arena arena;
+    cover_evaluation_info info;
+    cover_evaluation_class *classes; /* [info.classes] */
+    cover_evaluation_case *cases;    /* [info.cases] */
+};
+
+struct evaluation { /* on its way */
     cover_context *context;
     cover_evaluate_options options; /* defaults filled in */
     const char *prediction, *truth; /* as given */
-    struct arena arena;             /* every name and path below */
-    struct text json, csv;          /* the result, and the per-case rows when they are wanted */
+    struct arena *arena;            /* of the result: every name and path below */
+    cover_evaluation *result;
 };
 
 /* ---- evaluate_cases.c */
@@ -45,22 +54,16 @@ cover_status eval_classes_find(struct eval_classes *classes, struct evaluation *
 /* All images below a folder, sorted; paths and names are in the arena. */
 cover_status eval_files(struct eval_cases *files, struct evaluation *evaluation, const char *folder);
 
-/* ---- the two kinds */
+/* ---- the two kinds; each fills the result */
 cover_status evaluate_maps(struct evaluation *evaluation);
 cover_status evaluate_scores(struct evaluation *evaluation);
+/* Room in the result for so many classes and cases, all figures unknown. */
+cover_status eval_result_room(struct evaluation *evaluation, int classes, int64_t cases);
 
-/* ---- evaluate_result.c */
+/* ---- evaluate_result.c: the result from the cases of label maps, which it has */
+cover_status eval_maps_summarise(struct evaluation *evaluation);
 
-struct eval_judged { /* of one case of label maps */
-    double mean_dice, mean_hd95;
-    double *dice, *hd95; /* [classes], 0 is not used */
-};
-cover_status eval_maps_write(struct evaluation *evaluation, const struct eval_cases *cases, const struct eval_classes *classes,
-                             const struct eval_judged *judged, bool spacing_known);
-
-/* ---- evaluate.c: pieces of the result */
-void eval_number(struct text *text, double value);                      /* null when it is not finite */
-void eval_cell(struct text *text, double value);                        /* of a CSV: empty when it is not finite */
-void eval_interval(struct text *text, const struct interval *interval); /* [low, high] */
+/* ---- evaluate_text.c: the result as CSV, a row a case */
+void eval_csv(struct text *csv, const cover_evaluation *evaluation);
 
 #endif

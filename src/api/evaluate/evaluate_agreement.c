@@ -1,5 +1,5 @@
 /* Do two evaluations of the same cases agree?  Pearson's r over the cases' Dice, as test-retest studies report it
- * (include/libcover/evaluate.h).  Reads the JSON that cover_evaluate() gives, or a fine-tuning run's result.json.  Called by
+ * (include/libcover/evaluate.h).  Reads the JSON of evaluations, or a fine-tuning run's result.json.  Called by
  * the command's `eval --correlate`. */
 #include "evaluate.h"
 
@@ -97,17 +97,19 @@ static void correlate(struct agreement *agreement, double *values, const json_t 
     pearson(&agreement->r, &agreement->p, one, other, kept);
 }
 
+static void add_number(struct text *json, double value) { text_add_number(json, value, 10); }
+
 static void write_agreement(struct text *json, const struct agreement *agreement) {
     text_add(json, "\"count\": %lld, \"r\": ", (long long)agreement->count);
-    eval_number(json, agreement->r);
+    add_number(json, agreement->r);
     text_add(json, ", \"p\": ");
-    eval_number(json, agreement->p);
+    add_number(json, agreement->p);
     text_add(json, ", \"mean_dice\": [");
-    eval_number(json, agreement->mean[0]);
+    add_number(json, agreement->mean[0]);
     text_add(json, ", ");
-    eval_number(json, agreement->mean[1]);
+    add_number(json, agreement->mean[1]);
     text_add(json, "], \"mean_difference\": ");
-    eval_number(json, agreement->mean[1] - agreement->mean[0]);
+    add_number(json, agreement->mean[1] - agreement->mean[0]);
 }
 
 cover_status cover_evaluation_agreement(char **out, cover_context *context, const char *one, const char *other) {

@@ -31,12 +31,12 @@ cover_status eval_files(struct eval_cases *files, struct evaluation *evaluation,
     GO(pack_walk(&found, &plan, folder));
     if (found.count == 0) GO(fail(COVER_ERROR_IO, "%s: holds no images; give a folder of label maps", folder));
     files->count = found.count;
-    files->each = arena_alloc(&evaluation->arena, (size_t)found.count * sizeof *files->each);
+    files->each = arena_alloc(evaluation->arena, (size_t)found.count * sizeof *files->each);
     GO(files->each ? COVER_OK : COVER_ERROR_MEMORY);
     for (int64_t i = 0; i < found.count; i++) {
         struct eval_case *file = &files->each[i];
-        file->name = arena_text(&evaluation->arena, found.paths[i], stem_length(found.paths[i]));
-        file->prediction = arena_print(&evaluation->arena, "%s/%s", folder, found.paths[i]);
+        file->name = arena_text(evaluation->arena, found.paths[i], stem_length(found.paths[i]));
+        file->prediction = arena_print(evaluation->arena, "%s/%s", folder, found.paths[i]);
         GO(file->name && file->prediction ? COVER_OK : COVER_ERROR_MEMORY);
     }
     qsort(files->each, (size_t)files->count, sizeof *files->each, by_name);
@@ -69,7 +69,7 @@ static cover_status match(struct eval_cases *cases, struct evaluation *evaluatio
     struct missing no_label = {.names = {.context = context}}, no_prediction = {.names = {.context = context}};
     cover_status status = COVER_OK;
     cases->count = 0;
-    cases->each = arena_alloc(&evaluation->arena, (size_t)predictions->count * sizeof *cases->each);
+    cases->each = arena_alloc(evaluation->arena, (size_t)predictions->count * sizeof *cases->each);
     if (!cases->each) return COVER_ERROR_MEMORY;
     for (int64_t p = 0, l = 0; p < predictions->count || l < labels->count;) {
         const struct eval_case *prediction = &predictions->each[p], *label = &labels->each[l];
@@ -98,7 +98,7 @@ static cover_status match(struct eval_cases *cases, struct evaluation *evaluatio
 /* "folder/name" when it exists, else NULL; *status tells when memory was short. */
 static const char *inside(struct evaluation *evaluation, const char *folder, const char *name, bool (*exists)(const char *path),
                           cover_status *status) {
-    const char *path = arena_print(&evaluation->arena, "%s/%s", folder, name);
+    const char *path = arena_print(evaluation->arena, "%s/%s", folder, name);
     if (!path) *status = COVER_ERROR_MEMORY;
     return path && exists(path) ? path : NULL;
 }
@@ -136,8 +136,8 @@ cover_status eval_cases_find(struct eval_cases *cases, struct evaluation *evalua
         return match(cases, evaluation, &predictions, &labels, folder);
     }
     const char *file = path_name(prediction);
-    cases->each = arena_alloc(&evaluation->arena, sizeof *cases->each);
-    const char *name = arena_text(&evaluation->arena, file, stem_length(file));
+    cases->each = arena_alloc(evaluation->arena, sizeof *cases->each);
+    const char *name = arena_text(evaluation->arena, file, stem_length(file));
     if (!cases->each || !name) return COVER_ERROR_MEMORY;
     cases->each[0] = (struct eval_case){name, prediction, truth};
     cases->count = 1;
@@ -151,7 +151,7 @@ static cover_status add_class(struct eval_classes *classes, struct evaluation *e
     if (length == 0 || value < 0 || value > LARGEST_LABEL)
         return fail(COVER_ERROR_ARGUMENT, "%s: class '%.*s' has label %lld; a name and a label from 0 to %d are needed",
                     classes->source, (int)length, name, (long long)value, LARGEST_LABEL);
-    const char *kept = arena_text(&evaluation->arena, name, length);
+    const char *kept = arena_text(evaluation->arena, name, length);
     if (!kept) return COVER_ERROR_MEMORY;
     if (value == 0) { /* the background */
         classes->name[0] = kept;
@@ -167,8 +167,8 @@ static cover_status add_class(struct eval_classes *classes, struct evaluation *e
 
 /* Room for `most` classes beside the background. */
 static cover_status begin_classes(struct eval_classes *classes, struct evaluation *evaluation, size_t most, const char *source) {
-    classes->name = arena_alloc(&evaluation->arena, (most + 1) * sizeof *classes->name);
-    classes->value = arena_alloc(&evaluation->arena, (most + 1) * sizeof *classes->value);
+    classes->name = arena_alloc(evaluation->arena, (most + 1) * sizeof *classes->name);
+    classes->value = arena_alloc(evaluation->arena, (most + 1) * sizeof *classes->value);
     if (!classes->name || !classes->value) return COVER_ERROR_MEMORY;
     classes->name[0] = "background", classes->value[0] = 0, classes->count = 1, classes->source = source;
     return COVER_OK;
@@ -222,7 +222,7 @@ static cover_status read_labels(struct eval_classes *classes, struct evaluation 
     if (count == 0 || count > LARGEST_LABEL + 1)
         return fail(COVER_ERROR_FORMAT, "%s: \"labels\" is missing or maps no names to numbers", path);
     TRY(begin_classes(classes, evaluation, count, path));
-    struct entry *entries = arena_alloc(&evaluation->arena, count * sizeof *entries);
+    struct entry *entries = arena_alloc(evaluation->arena, count * sizeof *entries);
     if (!entries) return COVER_ERROR_MEMORY;
     json_object_foreach(labels, name, value) {
         const char *text = json_string_value(value);
@@ -264,7 +264,7 @@ cover_status eval_classes_find(struct eval_classes *classes, struct evaluation *
         const char *place = places[i], *folder = place;
         if (!folder_exists(place)) {
             const size_t length = (size_t)(path_name(place) - place);
-            folder = length ? arena_text(&evaluation->arena, place, length) : ".";
+            folder = length ? arena_text(evaluation->arena, place, length) : ".";
             if (!folder) return COVER_ERROR_MEMORY;
         }
         const char *description = inside(evaluation, folder, "dataset.json", file_exists, &status);

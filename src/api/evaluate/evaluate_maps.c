@@ -1,5 +1,5 @@
 /* Label maps against label maps: Dice and HD95 of each case and class.  Cases are judged in parallel, each by one
- * thread. Called by cover_evaluate(); evaluate_result.c says what came out. */
+ * thread.  Called by evaluate.c; evaluate_result.c sums up. */
 #include "evaluate.h"
 
 #include "core/base/threads.h"
@@ -23,12 +23,12 @@ struct maps_job {
     struct eval_classes classes;
     int32_t class_of[LABELS]; /* of each label; -1 = none */
     bool occurs[LABELS];      /* without a list of names: labels seen in any map */
-    struct eval_judged *judged;
-    pthread_mutex_t lock; /* of what follows, and of `occurs` */
+    pthread_mutex_t lock;     /* of what follows, and of `occurs` */
     int64_t done, failed_at;
     cover_status failed;
     char failure[1024];
     bool no_spacing;
+    double *figures; /* [cases][Dice, HD95][classes without the background] */
 };
 
 /* ---- reading */
@@ -116,7 +116,9 @@ static void pass_over(struct map *prediction, struct map *truth, int ignored) {
 
 static cover_status judge(struct maps_job *job, int64_t index) {
     const struct eval_case *who = &job->cases.each[index];
-    struct eval_judged *judged = &job->judged[index];
+    cover_evaluation_case *judged = &job->evaluation->result->cases[index];
+    const int classes = job->evaluation->result->info.classes; /* without the background */
+    double *dice = job->figures + 2 * index * classes, *hd95 = dice + classes;
     cover_context *context = job->evaluation->context;
     struct map prediction = {0}, truth = {0};
     struct overlap *overlap = memory_zero(context, (size_t)job->classes.count * sizeof *overlap);
@@ -139,11 +141,11 @@ static cover_status judge(struct maps_job *job, int64_t index) {
     }
     const struct labels maps[2] = {{prediction.label, true}, {truth.label, true}};
     overlap_add(overlap, job->classes.count, maps[0], maps[1], grid_pixels(&grid));
-    for (int c = 1; c < job->classes.count; c++) judged->dice[c] = overlap_dice(&overlap[c]);
-    if (job->classes.count > 1)
-        GO(surface_hd95(judged->hd95 + 1, context, maps[0], maps[1], 1, job->classes.count - 1, &grid, spacing));
+    for (int c = 0; c < classes; c++) dice[c] = overlap_dice(&overlap[c + 1]);
+    if (classes > 0) GO(surface_hd95(hd95, context, maps[0], maps[1], 1, classes, &grid, spacing));
     judged->mean_dice = overlap_mean_dice(overlap, job->classes.count);
-    judged->mean_hd95 = mean_known(judged->hd95 + 1, job->classes.count - 1);
+    judged->mean_hd95 = mean_known(hd95, classes);
+    judged->dice = dice, judged->hd95 = hd95;
     pthread_mutex_lock(&job->lock);
     job->no_spacing |= !known;
     pthread_mutex_unlock(&job->lock);
@@ -211,7 +213,7 @@ static cover_status work_through(struct maps_job *job, cover_status (*each)(stru
 
 /* Without a list the labels that occur are the classes, and their numbers the names. */
 static cover_status name_by_value(struct maps_job *job) {
-    struct arena *arena = &job->evaluation->arena;
+    struct arena *arena = job->evaluation->arena;
     struct eval_classes *classes = &job->classes;
     TRY(work_through(job, survey, "labels"));
     int count = 1;
@@ -239,14 +241,18 @@ static cover_status prepare(struct maps_job *job) {
     if (job->classes.count == 0) TRY(name_by_value(job));
     for (int value = 0; value < LABELS; value++) job->class_of[value] = -1;
     for (int c = 0; c < job->classes.count; c++) job->class_of[job->classes.value[c]] = c;
-    job->judged = arena_alloc(&evaluation->arena, (size_t)job->cases.count * sizeof *job->judged);
-    if (!job->judged) return COVER_ERROR_MEMORY;
-    for (int64_t i = 0; i < job->cases.count; i++) {
-        job->judged[i].dice = arena_alloc(&evaluation->arena, 2 * (size_t)job->classes.count * sizeof(double));
-        if (!job->judged[i].dice) return COVER_ERROR_MEMORY;
-        job->judged[i].hd95 = job->judged[i].dice + job->classes.count;
-    }
-    return COVER_OK;
+    const int classes = job->classes.count - 1;
+    TRY(eval_result_room(evaluation, classes, job->cases.count));
+    cover_evaluation *result = evaluation->result;
+    result->info.kind = COVER_EVALUATION_MAPS;
+    for (int c = 0; c < classes; c++) result->classes[c].name = job->classes.name[c + 1];
+    for (int64_t i = 0; i < job->cases.count; i++) result->cases[i].name = job->cases.each[i].name;
+    int64_t figures;
+    if (!multiply(job->cases.count, 2 * (int64_t)classes * (int64_t)sizeof(double), &figures))
+        return fail(COVER_ERROR_MEMORY, "out of memory: figures of %lld cases and %d classes", (long long)job->cases.count,
+                    classes);
+    job->figures = arena_alloc(evaluation->arena, (size_t)figures);
+    return job->figures ? COVER_OK : COVER_ERROR_MEMORY;
 }
 
 cover_status evaluate_maps(struct evaluation *evaluation) {
@@ -256,7 +262,8 @@ cover_status evaluate_maps(struct evaluation *evaluation) {
     pthread_mutex_init(&job->lock, NULL);
     cover_status status = prepare(job);
     if (status == COVER_OK) status = work_through(job, judge, "cases");
-    if (status == COVER_OK) status = eval_maps_write(evaluation, &job->cases, &job->classes, job->judged, !job->no_spacing);
+    evaluation->result->info.spacing_known = !job->no_spacing;
+    if (status == COVER_OK) status = eval_maps_summarise(evaluation);
     pthread_mutex_destroy(&job->lock);
     memory_free(evaluation->context, job);
     return status;

@@ -1,6 +1,6 @@
 /* Class scores of cases against their classes: AUC with an interval, accuracy, confusion.  Scores are a CSV (header
  * file,CLASS,CLASS,..., as prediction writes them); the truth is a folder of class folders, or a CSV file,label. Called
- * by cover_evaluate(). */
+ * by evaluate.c. */
 #include "evaluate.h"
 
 #include "core/base/files.h"
@@ -10,6 +10,8 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+
+enum { MOST_CONFUSED = 4096 }; /* classes that a table of confusion is made of */
 
 struct scores_job {
     struct evaluation *evaluation;
@@ -53,7 +55,7 @@ static cover_status read_number(float *number, const struct csv *table, int64_t 
 
 static cover_status read_scores(struct scores_job *job) {
     struct csv *table = &job->table;
-    struct arena *arena = &job->evaluation->arena;
+    struct arena *arena = job->evaluation->arena;
     TRY(csv_read(table, job->evaluation->context, job->evaluation->prediction, true));
     if (!is_file_column(csv_cell(table, 0, 0)))
         return fail(COVER_ERROR_FORMAT, "%s: the first column is '%s'; it should be 'file', then a column a class", table->path,
@@ -66,7 +68,9 @@ static cover_status read_scores(struct scores_job *job) {
         for (int i = 0; i < job->classes; i++)
             if (strcmp(job->name[i], csv_cell(table, 0, c)) == 0)
                 return fail(COVER_ERROR_FORMAT, "%s: two columns are named '%s'", table->path, job->name[i]);
-        job->column[job->classes] = c, job->name[job->classes++] = csv_cell(table, 0, c);
+        const char *name = csv_cell(table, 0, c); /* outlives the table */
+        if (!(name = arena_text(arena, name, strlen(name)))) return COVER_ERROR_MEMORY;
+        job->column[job->classes] = c, job->name[job->classes++] = name;
     }
     if (job->classes < 1) return fail(COVER_ERROR_FORMAT, "%s: no column holds the scores of a class", table->path);
     const int64_t most = table->rows - 1;
@@ -76,7 +80,8 @@ static cover_status read_scores(struct scores_job *job) {
     job->file = arena_alloc(arena, (size_t)most * sizeof *job->file);
     if (!job->score || !job->label || !job->truth || !job->file) return COVER_ERROR_MEMORY;
     for (int64_t i = 0; i < most; i++) {
-        job->file[i] = csv_cell(table, i + 1, 0);
+        const char *file = csv_cell(table, i + 1, 0);
+        if (!(job->file[i] = arena_text(arena, file, strlen(file)))) return COVER_ERROR_MEMORY;
         for (int c = 0; c < job->classes; c++) TRY(read_number(&job->score[i * job->classes + c], table, i + 1, job->column[c]));
     }
     job->cases = most;
@@ -106,7 +111,7 @@ static cover_status read_tree(struct scores_job *job) {
     struct eval_cases files;
     struct evaluation *evaluation = job->evaluation;
     TRY(eval_files(&files, evaluation, evaluation->truth));
-    job->known = arena_alloc(&evaluation->arena, (size_t)files.count * sizeof *job->known);
+    job->known = arena_alloc(evaluation->arena, (size_t)files.count * sizeof *job->known);
     if (!job->known) return COVER_ERROR_MEMORY;
     for (int64_t i = 0; i < files.count; i++) {
         const char *name = files.each[i].name, *found = NULL, *part = name;
@@ -133,7 +138,7 @@ static const char *stem(struct evaluation *evaluation, const char *path) {
             length = at - 1;
             break;
         }
-    return arena_text(&evaluation->arena, path, length);
+    return arena_text(evaluation->arena, path, length);
 }
 
 static cover_status read_label_csv(struct scores_job *job) {
@@ -149,7 +154,7 @@ static cover_status read_label_csv(struct scores_job *job) {
     if (file < 0 || label < 0)
         return fail(COVER_ERROR_FORMAT, "%s: the first line names no column \"%s\"; it should be like file,label", labels->path,
                     file < 0 ? "file" : "label");
-    job->known = arena_alloc(&evaluation->arena, (size_t)labels->rows * sizeof *job->known);
+    job->known = arena_alloc(evaluation->arena, (size_t)labels->rows * sizeof *job->known);
     if (!job->known) return COVER_ERROR_MEMORY;
     for (int64_t i = 1; i < labels->rows; i++) {
         const char *text = csv_cell(labels, i, label);
@@ -227,127 +232,74 @@ static cover_status join_truth(struct scores_job *job) {
 
 /* ---- the result */
 
-struct findings {
-    double *auc; /* [classes] */
-    struct interval mean_auc, accuracy;
-    int64_t *confusion; /* NULL: multi-label */
-    double *right;      /* of each case: 1, or of multi-label the share of labels */
-};
-
-static cover_status measure(struct findings *findings, const struct scores_job *job, const struct scored_cases *cases) {
-    struct evaluation *evaluation = job->evaluation;
-    const cover_evaluate_options *options = &evaluation->options;
-    const size_t classes = (size_t)job->classes;
-    double mean;
-    findings->auc = arena_alloc(&evaluation->arena, classes * sizeof *findings->auc);
-    findings->right = arena_alloc(&evaluation->arena, (size_t)job->cases * sizeof *findings->right);
-    if (!job->multilabel && classes <= 4096)
-        findings->confusion = arena_alloc(&evaluation->arena, classes * classes * sizeof *findings->confusion);
-    if (!findings->auc || !findings->right || (!job->multilabel && classes <= 4096 && !findings->confusion))
-        return COVER_ERROR_MEMORY;
-    TRY(ranking_auc_all(findings->auc, &mean, evaluation->context, cases));
-    TRY(ranking_auc_interval(&findings->mean_auc, evaluation->context, cases, options->resamples, options->confidence,
-                             options->seed));
-    TRY(ranking_confusion(findings->confusion, &mean, cases));
-    for (int64_t i = 0; i < job->cases; i++) {
+/* Whether each case is right: 1 or 0, or of labels the share of them; its mean and interval. */
+static cover_status judge_cases(struct interval *accuracy, const struct scores_job *job, const struct scored_cases *cases) {
+    cover_evaluation *result = job->evaluation->result;
+    const cover_evaluation_info *info = &result->info;
+    cover_context *context = result->context;
+    double *right = memory_alloc(context, (size_t)job->cases * sizeof *right);
+    cover_status status = right ? COVER_OK : COVER_ERROR_MEMORY;
+    for (int64_t i = 0; i < job->cases && status == COVER_OK; i++) {
         struct scored_cases one = *cases;
         one.count = 1, one.score += i * job->classes;
         if (one.truth) one.truth += i;
         if (one.label) one.label += i * job->classes;
-        TRY(ranking_confusion(NULL, &findings->right[i], &one));
+        status = ranking_confusion(NULL, &right[i], &one);
+        result->cases[i].right = right[i];
     }
-    return bootstrap_interval(&findings->accuracy, evaluation->context, findings->right, job->cases, options->resamples,
-                              options->confidence, options->seed);
+    if (status == COVER_OK)
+        status = bootstrap_interval(accuracy, context, right, job->cases, info->resamples, info->confidence, info->seed);
+    memory_free(context, right);
+    return status;
 }
 
-static void add_labels(struct text *json, const struct scores_job *job, int64_t i) {
-    int given = 0;
-    if (!job->multilabel) {
-        text_add_json(json, job->name[job->truth[i]]);
-        return;
-    }
-    text_add(json, "[");
-    for (int c = 0; c < job->classes; c++) {
-        if (!job->label[i * job->classes + c]) continue;
-        text_add(json, given++ ? ", " : "");
-        text_add_json(json, job->name[c]);
-    }
-    text_add(json, "]");
+static cover_status judge_classes(struct interval *mean, const struct scores_job *job, const struct scored_cases *cases) {
+    cover_evaluation *result = job->evaluation->result;
+    const cover_evaluation_info *info = &result->info;
+    double *auc = memory_alloc(result->context, (size_t)job->classes * sizeof *auc), plain;
+    cover_status status = auc ? ranking_auc_all(auc, &plain, result->context, cases) : COVER_ERROR_MEMORY;
+    for (int c = 0; c < job->classes && status == COVER_OK; c++) result->classes[c].auc = auc[c];
+    memory_free(result->context, auc);
+    TRY(status);
+    return ranking_auc_interval(mean, result->context, cases, info->resamples, info->confidence, info->seed);
 }
 
-static void write_json(struct text *json, const struct scores_job *job, const struct findings *findings) {
-    const cover_evaluate_options *options = &job->evaluation->options;
-    text_add(json, "{\"kind\": \"%s\", \"count\": %lld, \"auc\": ", job->multilabel ? "multi-label" : "classification",
-             (long long)job->cases);
-    eval_number(json, findings->mean_auc.mean);
-    text_add(json, ", \"auc_interval\": ");
-    eval_interval(json, &findings->mean_auc);
-    text_add(json, ", \"accuracy\": ");
-    eval_number(json, findings->accuracy.mean);
-    text_add(json, ", \"accuracy_interval\": ");
-    eval_interval(json, &findings->accuracy);
-    text_add(json, ",\n \"classes\": {");
-    for (int c = 0; c < job->classes; c++) {
-        text_add(json, c ? ", " : "");
-        text_add_json(json, job->name[c]);
-        text_add(json, ": ");
-        eval_number(json, findings->auc[c]);
+static cover_status judge(const struct scores_job *job, const struct scored_cases *cases) {
+    struct evaluation *evaluation = job->evaluation;
+    cover_evaluation_info *info = &evaluation->result->info;
+    const size_t classes = (size_t)job->classes;
+    struct interval auc, accuracy;
+    int64_t *confusion = NULL;
+    double plain;
+    if (!job->multilabel && classes <= MOST_CONFUSED) {
+        confusion = arena_alloc(evaluation->arena, classes * classes * sizeof *confusion);
+        if (!confusion) return COVER_ERROR_MEMORY;
     }
-    text_add(json, "}");
-    for (int64_t t = 0; findings->confusion && t < job->classes; t++) {
-        text_add(json, t ? ", [" : ",\n \"confusion\": [[");
-        for (int64_t p = 0; p < job->classes; p++)
-            text_add(json, "%s%lld", p ? ", " : "", (long long)findings->confusion[t * job->classes + p]);
-        text_add(json, t == job->classes - 1 ? "]]" : "]");
-    }
-    text_add(json, ",\n \"confidence\": %g, \"resamples\": %d, \"seed\": %llu,\n \"cases\": [", options->confidence,
-             options->resamples, (unsigned long long)options->seed);
+    TRY(judge_classes(&auc, job, cases));
+    TRY(ranking_confusion(confusion, &plain, cases));
+    TRY(judge_cases(&accuracy, job, cases));
+    info->confusion = confusion;
+    info->auc = auc.mean, info->auc_interval[0] = auc.low, info->auc_interval[1] = auc.high;
+    info->accuracy = accuracy.mean, info->accuracy_interval[0] = accuracy.low, info->accuracy_interval[1] = accuracy.high;
+    return COVER_OK;
+}
+
+static cover_status name_all(const struct scores_job *job) {
+    cover_evaluation *result = job->evaluation->result;
+    TRY(eval_result_room(job->evaluation, job->classes, job->cases));
+    result->info.kind = job->multilabel ? COVER_EVALUATION_LABELS : COVER_EVALUATION_CLASSES;
+    for (int c = 0; c < job->classes; c++) result->classes[c].name = job->name[c];
     for (int64_t i = 0; i < job->cases; i++) {
-        text_add(json, i ? ",\n {\"case\": " : "\n {\"case\": ");
-        text_add_json(json, job->file[i]);
-        text_add(json, ", \"label\": ");
-        add_labels(json, job, i);
-        text_add(json, ", \"right\": ");
-        eval_number(json, findings->right[i]);
-        text_add(json, ", \"scores\": [");
-        for (int c = 0; c < job->classes; c++) {
-            text_add(json, c ? ", " : "");
-            eval_number(json, (double)job->score[i * job->classes + c]);
-        }
-        text_add(json, "]}");
+        cover_evaluation_case *one = &result->cases[i];
+        one->name = job->file[i];
+        one->class_index = job->multilabel ? -1 : job->truth[i];
+        one->labels = job->label + i * job->classes, one->scores = job->score + i * job->classes;
     }
-    text_add(json, "]}\n");
-}
-
-static void write_csv(struct text *csv, const struct scores_job *job, const struct findings *findings) {
-    text_add(csv, "file,label,right");
-    for (int c = 0; c < job->classes; c++) {
-        text_add(csv, ",");
-        csv_add(csv, job->name[c]);
-    }
-    for (int64_t i = 0; i < job->cases; i++) {
-        int given = 0;
-        text_add(csv, "\n");
-        csv_add(csv, job->file[i]);
-        text_add(csv, ",");
-        for (int c = 0; c < job->classes; c++)
-            if (job->label[i * job->classes + c]) {
-                text_add(csv, given++ ? "|" : "");
-                csv_add(csv, job->name[c]);
-            }
-        text_add(csv, ",");
-        eval_cell(csv, findings->right[i]);
-        for (int c = 0; c < job->classes; c++) {
-            text_add(csv, ",");
-            eval_cell(csv, (double)job->score[i * job->classes + c]);
-        }
-    }
-    text_add(csv, "\n");
+    return COVER_OK;
 }
 
 cover_status evaluate_scores(struct evaluation *evaluation) {
     struct scores_job job = {.evaluation = evaluation};
-    struct findings findings = {0};
     struct scored_cases cases;
     cover_status status;
     GO(read_scores(&job));
@@ -356,13 +308,9 @@ cover_status evaluate_scores(struct evaluation *evaluation) {
     cases = (struct scored_cases){.score = job.score, .count = job.cases, .classes = job.classes, .names = job.name};
     if (job.multilabel) cases.label = job.label;
     else cases.truth = job.truth;
-    status = measure(&findings, &job, &cases);
-    if (status != COVER_OK) {
-        fail_in(status, "%s", evaluation->truth);
-        goto done;
-    }
-    write_json(&evaluation->json, &job, &findings);
-    if (evaluation->options.csv) write_csv(&evaluation->csv, &job, &findings);
+    GO(name_all(&job));
+    status = judge(&job, &cases);
+    if (status != COVER_OK) fail_in(status, "%s", evaluation->truth);
 done:
     csv_free(&job.table);
     csv_free(&job.labels);

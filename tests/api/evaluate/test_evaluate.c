@@ -28,9 +28,19 @@ static void write_dataset(void) {
     write_map(at("pred/c.png"), "0022220000");
 }
 
+/* The call and its text in one. */
+static cover_status evaluate_text(char **text, cover_context *of, const char *prediction, const char *truth,
+                                  const cover_evaluate_options *options) {
+    cover_evaluation *evaluation = NULL;
+    cover_status status = cover_evaluation_compute(&evaluation, of, prediction, truth, options);
+    if (status == COVER_OK) status = cover_evaluation_json(text, evaluation);
+    cover_evaluation_destroy(evaluation);
+    return status;
+}
+
 static json_t *evaluated(const char *prediction, const char *truth, const cover_evaluate_options *options) {
     char *text = NULL;
-    ck_assert_ok(cover_evaluate(&text, context, prediction, truth, options));
+    ck_assert_ok(evaluate_text(&text, context, prediction, truth, options));
     json_t *result = json_loads(text, 0, NULL);
     ck_assert_ptr_nonnull(result);
     cover_text_release(context, text);
@@ -38,7 +48,7 @@ static json_t *evaluated(const char *prediction, const char *truth, const cover_
 }
 static cover_status evaluate(const char *prediction, const char *truth, const cover_evaluate_options *options) {
     char *text = NULL;
-    const cover_status status = cover_evaluate(&text, context, prediction, truth, options);
+    const cover_status status = evaluate_text(&text, context, prediction, truth, options);
     cover_text_release(context, text);
     return status;
 }
@@ -191,7 +201,7 @@ static char *text_with_threads(int threads) {
     char *text = NULL, *kept;
     cover_context_destroy(context);
     make_context(threads);
-    ck_assert_ok(cover_evaluate(&text, context, at("pred"), at("ds"), NULL));
+    ck_assert_ok(evaluate_text(&text, context, at("pred"), at("ds"), NULL));
     kept = strdup(text);
     cover_text_release(context, text);
     return kept;
@@ -259,6 +269,65 @@ START_TEST(scores_of_several_labels_are_multi_label) {
     NEAR(real(result, "accuracy"), 1);
     ck_assert_ptr_null(json_object_get(result, "confusion"));
     json_decref(result);
+}
+END_TEST
+
+/* ---- the same as structs */
+
+START_TEST(figures_of_maps_are_there_without_json) {
+    write_dataset();
+    cover_evaluation *evaluation;
+    cover_evaluation_info info = COVER_EVALUATION_INFO_INIT;
+    cover_evaluation_class heart = COVER_EVALUATION_CLASS_INIT;
+    cover_evaluation_case third = COVER_EVALUATION_CASE_INIT;
+    json_t *result = evaluated(at("pred"), at("ds"), NULL), *cases = json_object_get(result, "cases");
+    ck_assert_ok(cover_evaluation_compute(&evaluation, context, at("pred"), at("ds"), NULL));
+    ck_assert_ok(cover_evaluation_get_info(&info, evaluation));
+    ck_assert(info.kind == COVER_EVALUATION_MAPS && info.classes == 2 && info.cases == 3 && info.resamples == 2000);
+    ck_assert(!info.spacing_known && info.confidence == 0.95 && info.struct_size == sizeof info);
+    NEAR(info.mean_dice, real(result, "mean_dice"));
+    NEAR(info.mean_dice_interval[1], json_number_value(json_array_get(json_object_get(result, "mean_dice_interval"), 1)));
+    NEAR(info.mean_hd95, real(result, "mean_hd95"));
+    ck_assert(isnan(info.auc) && isnan(info.accuracy_interval[0]) && !info.confusion);
+    ck_assert_ok(cover_evaluation_class_at(&heart, evaluation, 1));
+    ck_assert_str_eq(heart.name, "heart");
+    NEAR(heart.dice, real(json_object_get(result, "classes"), "heart"));
+    ck_assert_int_eq(heart.hd95_missed, json_integer_value(json_object_get(json_object_get(result, "hd95_missed"), "heart")));
+    ck_assert(isnan(heart.auc));
+    ck_assert_ok(cover_evaluation_case_at(&third, evaluation, 2));
+    ck_assert_str_eq(third.name, "c");
+    NEAR(third.dice[1], real(json_object_get(json_array_get(cases, 2), "dice"), "heart"));
+    ck_assert(third.dice[0] == 0 && isinf(third.hd95[0])); /* lung: in the label alone */
+    ck_assert(!third.scores && !third.labels && third.class_index == -1 && isnan(third.right));
+    ck_assert_fails(cover_evaluation_class_at(&heart, evaluation, 2), COVER_ERROR_ARGUMENT, "class 2: there are 2");
+    ck_assert_fails(cover_evaluation_case_at(&third, evaluation, -1), COVER_ERROR_ARGUMENT, "case -1: there are 3");
+    cover_evaluation_info small = {.struct_size = offsetof(cover_evaluation_info, classes), .classes = 77};
+    ck_assert_ok(cover_evaluation_get_info(&small, evaluation));
+    ck_assert_int_eq(small.classes, 77); /* behind what its caller knows */
+    cover_evaluation_destroy(evaluation);
+    json_decref(result);
+}
+END_TEST
+
+START_TEST(figures_of_scores_are_there_without_json) {
+    write_scores();
+    cover_evaluation *evaluation;
+    cover_evaluation_info info = COVER_EVALUATION_INFO_INIT;
+    cover_evaluation_class dog = COVER_EVALUATION_CLASS_INIT;
+    cover_evaluation_case second = COVER_EVALUATION_CASE_INIT;
+    ck_assert_ok(cover_evaluation_compute(&evaluation, context, at("scores.csv"), at("tree"), NULL));
+    ck_assert_ok(cover_evaluation_get_info(&info, evaluation));
+    ck_assert(info.kind == COVER_EVALUATION_CLASSES && info.classes == 2 && info.cases == 4);
+    ck_assert(info.auc == 1 && info.accuracy == 0.75 && isnan(info.mean_dice));
+    ck_assert(info.confusion[0] == 1 && info.confusion[1] == 1 && info.confusion[2] == 0 && info.confusion[3] == 2);
+    ck_assert_ok(cover_evaluation_class_at(&dog, evaluation, 1));
+    ck_assert_str_eq(dog.name, "dog");
+    ck_assert(dog.auc == 1 && isnan(dog.dice));
+    ck_assert_ok(cover_evaluation_case_at(&second, evaluation, 1));
+    ck_assert_str_eq(second.name, "x/2.png");
+    ck_assert(second.right == 0 && second.class_index == 0 && second.labels[0] && !second.labels[1]);
+    ck_assert(second.scores[0] == 0.4f && second.scores[1] == 0.6f && !second.dice);
+    cover_evaluation_destroy(evaluation);
 }
 END_TEST
 
@@ -349,7 +418,7 @@ START_TEST(any_refused_request_is_an_error_and_nothing_is_lost) {
             ck_assert_ok(cover_context_create(&poor, &with));
             atomic_store(&requests, 0);
             atomic_store(&refuse_at, n);
-            const cover_status status = cover_evaluate(&text, poor, at("%s", pairs[pair][0]), at("%s", pairs[pair][1]), &options);
+            const cover_status status = evaluate_text(&text, poor, at("%s", pairs[pair][0]), at("%s", pairs[pair][1]), &options);
             ended = atomic_load(&requests) <= n;
             ck_assert_msg(status == (ended ? COVER_OK : COVER_ERROR_MEMORY), "request %lld: %s: %s", n, cover_status_name(status),
                           cover_error_text());
@@ -389,6 +458,8 @@ int main(void) {
     ADD(tcase, a_row_a_case_is_written_as_csv);
     ADD(tcase, scores_meet_class_folders_or_a_list);
     ADD(tcase, scores_of_several_labels_are_multi_label);
+    ADD(tcase, figures_of_maps_are_there_without_json);
+    ADD(tcase, figures_of_scores_are_there_without_json);
     ADD(tcase, scores_that_do_not_fit_are_named);
     ADD(tcase, two_evaluations_agree_as_pearson_says);
     ADD(tcase, any_refused_request_is_an_error_and_nothing_is_lost);
