@@ -48,7 +48,7 @@ done:
 
 static cover_status judge_case(struct task_figures *figures, cover_task *task, int64_t index, int64_t row) {
     int classes = (int)task->core.settings.task.classes;
-    double *dice = figures->dice + row * classes;
+    double *dice = figures->class_figure + row * classes;
     struct grid grid;
     uint16_t *predicted, *truth;
     TRY(case_labels(task, index, &predicted, &truth, &grid));
@@ -70,7 +70,7 @@ done:
 
 /* Mean Dice of a case over the classes above background that it has; NaN when it has none. */
 static double case_mean(const struct task_figures *figures, int64_t i, int classes) {
-    return mean_known(figures->dice + i * classes + 1, classes - 1);
+    return mean_known(figures->class_figure + i * classes + 1, classes - 1);
 }
 
 static cover_status summarise(struct task_figures *figures, const cover_task *task) {
@@ -81,7 +81,7 @@ static cover_status summarise(struct task_figures *figures, const cover_task *ta
         double total = 0;
         int64_t count = 0;
         for (int64_t i = 0; i < figures->cases; i++) {
-            double dice = figures->dice[i * classes + k];
+            double dice = figures->class_figure[i * classes + k];
             if (!isnan(dice)) total += dice, count++;
         }
         figures->class_mean[k] = count ? total / (double)count : NAN;
@@ -119,7 +119,7 @@ static void write_case(struct text *text, const cover_task *task, const struct t
     text_add(text, ", \"mean_dice\": ");
     text_add_number(text, case_mean(figures, row, classes), 9);
     text_add(text, ", \"dice\": ");
-    task_classes_write(text, task, figures->dice + row * classes, 1);
+    task_classes_write(text, task, figures->class_figure + row * classes, 1);
 }
 
 const struct task_judge task_judge_seg = {

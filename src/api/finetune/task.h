@@ -15,7 +15,7 @@
 enum { TASK_FIGURES = 4 };
 struct task_figures {
     int64_t cases;
-    double *dice;                /* (cases, classes): the figure of each class, NaN = the case has none; or NULL, then */
+    double *class_figure;        /* (cases, classes): the figure of each class, NaN = the case has none; or NULL, then */
     float *score;                /* (cases, classes) */
     double *class_mean;          /* the figure of each class over the cases */
     double figure[TASK_FIGURES]; /* in the order of the judge's names */

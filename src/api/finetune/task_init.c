@@ -17,8 +17,9 @@ static cover_status set_integer(cover_config *config, const char *name, int64_t 
     return cover_config_set(config, name, text);
 }
 
-/* Sizes of the images rounded up to what the network takes, but no larger than what trains well at a time. */
-static cover_status set_sizes(cover_config *config, const cover_dataset_info *info, bool dense) {
+/* Sizes of the images rounded up to what the network takes, but no larger than what trains well at a time.  A kind that is not dense
+ * sees the whole image. */
+static cover_status set_sizes(cover_config *config, const cover_dataset_info *info, const struct task_kind *kind) {
     const int64_t multiple = backbone_of(config_context(config), &config_settings(config)->network)->multiple;
     int64_t most = info->dims == 3 ? 96 : 384;
     char crop[64] = "", work[64] = "";
@@ -32,7 +33,7 @@ static cover_status set_sizes(cover_config *config, const cover_dataset_info *in
     }
     for (int a = 0; a < info->dims; a++) strcat(work, a ? "x0" : "0");
     TRY(cover_config_set(config, "crop", crop));
-    return cover_config_set(config, "work", !dense || (same && fits && info->dims == 2) ? crop : work);
+    return cover_config_set(config, "work", !kind->dense || (same && fits && info->dims == 2) ? crop : work);
 }
 
 /* Several classes an image; label maps have one a pixel. */
@@ -41,9 +42,10 @@ static bool several(const cover_dataset_info *info) { return info->multilabel &&
 static cover_status check_data(const cover_dataset_info *info, const struct task_judge *judge) {
     if (info->samples < 1) return fail(COVER_ERROR_ARGUMENT, "the dataset is empty");
     TRY(judge->suits(info));
-    if (info->classes < 2 && !several(info))
-        return fail(COVER_ERROR_ARGUMENT, "the dataset has %d class; a task needs at least two", info->classes);
-    return COVER_OK;
+    const int fewest = judge->kind->fewest[several(info)];
+    if (info->classes >= fewest) return COVER_OK;
+    return fail(COVER_ERROR_ARGUMENT, "the dataset has %d class%s; %s needs at least %d", info->classes,
+                info->classes == 1 ? "" : "es", judge->kind->noun, fewest);
 }
 
 /* Which network it is. */
@@ -96,7 +98,7 @@ cover_status cover_task_config(cover_config **out, cover_context *context, const
     GO(set_integer(config, "classes", info.classes));
     GO(cover_config_set(config, "multilabel", several(&info) ? "on" : "off"));
     if (!task_from_scratch(init)) GO(take_backbone(config, context, init, &info));
-    GO(set_sizes(config, &info, judge->kind->dense));
+    GO(set_sizes(config, &info, judge->kind));
     *out = config;
 done:
     if (status != COVER_OK) cover_config_destroy(config);
@@ -127,10 +129,11 @@ static cover_status missing(const cover_task *task, const char *init, const char
     int module = 0;
     while (module < BACKBONE_MODULES && decoder[module] && strncmp(name, decoder[module], strlen(decoder[module])) != 0) module++;
     if (module < BACKBONE_MODULES && decoder[module])
-        return fail(COVER_ERROR_MISMATCH,
-                    "%s: has no decoder (%s): a classification keeps the encoder alone; start the segmentation from "
-                    "the network that it was made of, or from scratch",
-                    init, name);
+        return fail(
+            COVER_ERROR_MISMATCH,
+            "%s: has no decoder (%s): its task keeps the encoder alone; start the %s from the network that it was made of, or "
+            "from scratch",
+            init, name, task->kind->noun);
     return fail(COVER_ERROR_MISMATCH, "%s: has no tensor %s; a pretrained network of COVER is needed", init, name);
 }
 

@@ -26,7 +26,7 @@ static cover_status choose(int64_t rows[TASK_PREVIEW_CASES], int *count, const c
                                  .classes = (int)task->core.settings.task.classes,
                                  .cases = figures->cases,
                                  .names = (const char *const *)task->about.class_names,
-                                 .figure = figures->dice,
+                                 .figure = figures->class_figure,
                                  .score = figures->score,
                                  .truth = classes,
                                  .label = labels};

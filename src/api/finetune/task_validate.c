@@ -49,7 +49,7 @@ cover_status task_judge_named(const struct task_judge **out, const cover_context
 }
 
 void task_figures_free(struct task_figures *figures, cover_context *context) {
-    memory_free(context, figures->dice);
+    memory_free(context, figures->class_figure);
     memory_free(context, figures->score);
     memory_free(context, figures->class_mean);
     *figures = (struct task_figures){0};
@@ -61,8 +61,8 @@ cover_status task_figures_create(struct task_figures *figures, const cover_task 
     figures->cases = task->split.val_count;
     figures->class_mean = memory_alloc(task->core.context, classes * sizeof *figures->class_mean);
     if (task->judge->scored) figures->score = memory_alloc(task->core.context, cases * classes * sizeof *figures->score);
-    else figures->dice = memory_alloc(task->core.context, cases * classes * sizeof *figures->dice);
-    return figures->class_mean && (figures->dice || figures->score) ? COVER_OK : COVER_ERROR_MEMORY;
+    else figures->class_figure = memory_alloc(task->core.context, cases * classes * sizeof *figures->class_figure);
+    return figures->class_mean && (figures->class_figure || figures->score) ? COVER_OK : COVER_ERROR_MEMORY;
 }
 
 cover_status task_case_predict(cover_task *task, int64_t index, float **scores, struct grid *grid) {
