@@ -80,7 +80,7 @@ static cover_status samples(const struct sample_maker **maker, struct trainer_co
     return COVER_OK;
 }
 
-static const struct trainer_kind fine_tuning = {.objective = "task",
+static const struct trainer_kind fine_tuning = {.objective = OBJECTIVE_OF_TASKS,
                                                 .foreign =
                                                     "a checkpoint of pretraining is what fine-tuning starts from: give it as INIT",
                                                 .sample = "sample",

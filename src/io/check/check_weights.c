@@ -51,7 +51,7 @@ static cover_status check_content(struct check *check, const char *path, struct 
     cover_config *config = NULL;
     float *flats[3] = {NULL};
     cover_status status = COVER_OK;
-    const bool task = strcmp(file->objective, "task") == 0;
+    const bool task = strcmp(file->objective, OBJECTIVE_OF_TASKS) == 0;
     GO(cover_config_create(&config, check->context, task ? "seg-2d" : NULL));
     status = cover_config_read_json(config, file->config);
     if (status == COVER_OK) status = cover_config_validate(config);

@@ -292,7 +292,7 @@ done:
 static cover_status derive_metadata(struct tensor_file *file) {
     const struct checkpoint_file *checkpoint = file->state;
     cover_config *config = NULL;
-    bool task = strcmp(checkpoint->objective, "task") == 0; /* every value of the preset is in the object */
+    bool task = strcmp(checkpoint->objective, OBJECTIVE_OF_TASKS) == 0; /* every value of the preset is in the object */
     cover_status status = cover_config_create(&config, file->context, task ? "seg-2d" : NULL);
     if (status == COVER_OK) status = cover_config_read_json(config, checkpoint->config);
     if (status != COVER_OK && status != COVER_ERROR_MEMORY)

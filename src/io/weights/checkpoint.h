@@ -21,7 +21,8 @@ struct checkpoint {
     const char *config;       /* every resolved setting, JSON */
     const char *dataset_hash; /* hexadecimal */
     const char *backbone;     /* its name */
-    const char *objective;    /* "cover" */
+    const char *objective;    /* "cover", or: */
+#define OBJECTIVE_OF_TASKS "task"
     const struct parameters *parameters;
     const float *weights, *m, *v; /* flat */
     const struct checkpoint_state *states;

@@ -2,6 +2,7 @@
  * where there is none (docs/weights.md).  See weights.h. */
 #include "weights.h"
 
+#include "checkpoint.h"
 #include "core/base/files.h"
 #include "core/method/cover.h"
 
@@ -42,7 +43,7 @@ cover_status weights_metadata(struct arena *arena, struct tensor_pair **out, int
     if (!pairs || !version || !updates) return COVER_ERROR_MEMORY;
     pairs[used++] = (struct tensor_pair){"format", "libcover"};
     pairs[used++] = (struct tensor_pair){"version", version};
-    pairs[used++] = (struct tensor_pair){"objective", objective ? objective : "cover"}; /* a task does not know */
+    pairs[used++] = (struct tensor_pair){"objective", objective ? objective : OBJECTIVE_OF_TASKS};
     pairs[used++] = (struct tensor_pair){"backbone", backbone->name};
     pairs[used++] = (struct tensor_pair){"normalisation", backbone->normalisation};
     for (int i = 0; i < kept.count; i++) {

@@ -132,6 +132,15 @@ static void check_prediction(const char *run) {
     cover_predictor_destroy(predictor);
 }
 
+/* A task is no pretraining: its file says so. */
+static void check_objective(const char *path) {
+    uint8_t *bytes;
+    size_t count;
+    ck_assert_ok(file_read(context, path, 1 << 24, &bytes, &count));
+    ck_assert_ptr_nonnull(memmem(bytes, count, "\"objective\":\"task\"", 18));
+    memory_free(context, bytes);
+}
+
 START_TEST(a_kind_of_ones_own_trains_resumes_reports_and_predicts) {
     context->added = rows;
     cover_dataset *dataset = make_data((struct scene){.kind = PATTERN, .classes = 1}, NULL);
@@ -149,6 +158,7 @@ START_TEST(a_kind_of_ones_own_trains_resumes_reports_and_predicts) {
         cover_text_release(context, summary);
     }
     check_report(at("run/report.html"));
+    check_objective(at("run/weights.safetensors"));
     check_prediction(at("run"));
     cover_context *stranger = make_context(1);
     cover_predictor *predictor;
