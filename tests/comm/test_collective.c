@@ -51,6 +51,33 @@ START_TEST(sums_over_a_power_of_two_of_ranks_have_the_bits_of_the_tree) {
 }
 END_TEST
 
+struct parts {
+    size_t begin[TOGETHER_MOST + 1];
+    unsigned char *data[TOGETHER_MOST];
+};
+static void gather_work(cover_context *context, int rank, void *user) {
+    struct parts *parts = user;
+    for (size_t i = parts->begin[rank]; i < parts->begin[rank + 1]; i++) parts->data[rank][i] = (unsigned char)(i * 31 + i / 251);
+    ck_assert_ok(collective_gather(context->communicator, parts->data[rank], parts->begin));
+}
+START_TEST(parts_of_any_size_come_together_on_every_rank) {
+    for (int ranks = 1; ranks <= 7; ranks++) {
+        struct parts parts = {{0}, {0}};
+        for (int r = 0; r < ranks; r++) /* none, one, less than a message, more than one */
+            parts.begin[r + 1] = parts.begin[r] + (size_t[]){0, 1, 4097, COMMUNICATOR_CHUNK + 17}[(r + ranks) % 4];
+        const size_t bytes = parts.begin[ranks];
+        for (int r = 0; r < ranks; r++) parts.data[r] = calloc(1, bytes + 1);
+        run_together(&(struct together){.ranks = ranks, .work = gather_work, .user = &parts});
+        for (int r = 0; r < ranks; r++) {
+            size_t wrong = 0;
+            for (size_t i = 0; i < bytes; i++) wrong += parts.data[r][i] != (unsigned char)(i * 31 + i / 251);
+            ck_assert_uint_eq(wrong, 0);
+            free(parts.data[r]);
+        }
+    }
+}
+END_TEST
+
 START_TEST(sums_over_any_other_number_are_the_same_on_every_rank) {
     check_sums(3, 1000);
     check_sums(5, 70001);
@@ -128,6 +155,7 @@ END_TEST
 int main(void) {
     Suite *suite = suite_create("collective");
     TCase *tcase = tcase_create("collective");
+    ADD(tcase, parts_of_any_size_come_together_on_every_rank);
     tcase_add_loop_test(tcase, sums_over_a_power_of_two_of_ranks_have_the_bits_of_the_tree, 0, 4);
     ADD(tcase, sums_over_any_other_number_are_the_same_on_every_rank);
     ADD(tcase, small_sums_and_broadcasts_reach_every_rank);
