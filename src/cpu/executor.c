@@ -280,7 +280,8 @@ static void run_node(const struct program *program, struct run *run, int n, int 
 
 static void cpu_program_run(const struct program *program, struct run *run, int member) {
     int turn = 0;
-    for (int n = 0; n < program->graph->node_count; n++) {
+    const int end = run->end ? run->end : program->graph->node_count;
+    for (int n = run->begin; n < end; n++) {
         if (run->only_ops && !(run->only_ops >> program->graph->nodes[n].op & 1)) continue;
         run_node(program, run, n, member, &turn);
         if (run->team == 1 && atomic_load(&run->failed)) return;

@@ -60,20 +60,6 @@ struct arena {
     size_t *result_offset;
 };
 
-/* The tensor of a result, which is no view. */
-static int result_tensor(const struct graph *graph, int result) {
-    for (int t = 0; t < graph->tensor_count; t++)
-        if (graph->tensors[t].storage == STORAGE_RESULT && graph->tensors[t].index == result && graph->tensors[t].parent == ABSENT)
-            return t;
-    return ABSENT;
-}
-static int input_tensor(const struct graph *graph, int input) {
-    for (int t = 0; t < graph->tensor_count; t++)
-        if (graph->tensors[t].storage == STORAGE_INPUT && graph->tensors[t].index == input && graph->tensors[t].parent == ABSENT)
-            return t;
-    return ABSENT;
-}
-
 static void free_arena(const struct program *program, struct arena *arena) {
     device_free(arena->lane.arena);
     for (int i = 0; i < RUN_INPUTS; i++) device_free(arena->lane.input[i]);
@@ -90,15 +76,14 @@ static cover_status fill_arena(struct arena *arena, const struct program *progra
     size_t bytes = 0;
     TRY(device_alloc((void **)&arena->lane.arena, device, program->plan.arena_bytes, "the arena"));
     for (int i = 0; i < graph->inputs; i++)
-        TRY(device_alloc((void **)&arena->lane.input[i], device, tensor_bytes(&graph->tensors[input_tensor(graph, i)]),
-                         "an input"));
-    TRY(device_alloc((void **)&arena->lane.gradient, device, (size_t)graph->parameters->floats * sizeof(float), "the gradient"));
+        TRY(device_alloc((void **)&arena->lane.input[i], device, tensor_bytes(graph_tensor(graph, STORAGE_INPUT, i)), "an input"));
+    TRY(device_alloc((void **)&arena->lane.gradient, device, (size_t)graph->parameters->trained * sizeof(float), "the gradient"));
     TRY(device_alloc((void **)&arena->bad, device, sizeof *arena->bad, "a flag"));
     arena->result_offset = memory_zero(program->context, (size_t)(graph->results + 1) * sizeof *arena->result_offset);
     if (!arena->result_offset) return COVER_ERROR_MEMORY;
     for (int i = 0; i < graph->results; i++) {
         arena->result_offset[i] = bytes;
-        bytes += (tensor_bytes(&graph->tensors[result_tensor(graph, i)]) + 63) / 64 * 64;
+        bytes += (tensor_bytes(graph_tensor(graph, STORAGE_RESULT, i)) + 63) / 64 * 64;
     }
     arena->results = memory_alloc(program->context, bytes + 64);
     return arena->results ? COVER_OK : COVER_ERROR_MEMORY;
@@ -132,10 +117,10 @@ static cover_status copy_in(const struct program *program, struct run *run, stru
     lane->parameters = program->parameters;
     for (int i = 0; i < graph->inputs; i++)
         if (run->input[i])
-            CUDA_TRY(cudaMemcpyAsync(lane->input[i], run->input[i], tensor_bytes(&graph->tensors[input_tensor(graph, i)]),
+            CUDA_TRY(cudaMemcpyAsync(lane->input[i], run->input[i], tensor_bytes(graph_tensor(graph, STORAGE_INPUT, i)),
                                      cudaMemcpyHostToDevice, stream));
-    if (run->gradient && graph->parameters->floats)
-        CUDA_TRY(cudaMemsetAsync(lane->gradient, 0, (size_t)graph->parameters->floats * sizeof(float), stream));
+    if (run->gradient && graph->parameters->trained)
+        CUDA_TRY(cudaMemsetAsync(lane->gradient, 0, (size_t)graph->parameters->trained * sizeof(float), stream));
     return COVER_OK;
 }
 
@@ -143,9 +128,10 @@ static cover_status copy_out(const struct program *program, struct run *run, str
     const struct graph *graph = program->graph;
     cudaStream_t stream = (cudaStream_t)program->device->compute;
     for (int i = 0; i < graph->results; i++) {
-        const int tensor = result_tensor(graph, i);
-        CUDA_TRY(cudaMemcpyAsync(arena->results + arena->result_offset[i], program_address(program, &arena->lane, tensor),
-                                 tensor_bytes(&graph->tensors[tensor]), cudaMemcpyDeviceToHost, stream));
+        const struct tensor *tensor = graph_tensor(graph, STORAGE_RESULT, i);
+        CUDA_TRY(cudaMemcpyAsync(arena->results + arena->result_offset[i],
+                                 program_address(program, &arena->lane, (int)(tensor - graph->tensors)), tensor_bytes(tensor),
+                                 cudaMemcpyDeviceToHost, stream));
     }
     for (int t = 0; run->gradient && t < graph->tensor_count; t++) { /* parameters without a gradient are left alone */
         const struct tensor *tensor = &graph->tensors[t];
@@ -189,7 +175,8 @@ static cover_status check_outputs(const struct program *program, const struct ar
 static cover_status run_nodes(const struct program *program, struct run *run, double *node_seconds) {
     struct arena *arena = run->arena;
     TRY(copy_in(program, run, &arena->lane));
-    for (int n = 0; n < program->graph->node_count; n++) {
+    const int end = run->end ? run->end : program->graph->node_count;
+    for (int n = run->begin; n < end; n++) {
         const struct node *node = &program->graph->nodes[n];
         if (run->only_ops && !(run->only_ops >> node->op & 1)) continue;
         double start = 0;

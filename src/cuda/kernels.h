@@ -148,6 +148,8 @@ cuda_error cuda_add(cuda_stream stream, void *y, const void *a, const void *b, e
 size_t cuda_square_sum_workspace(int64_t count);
 /* *sum = sum of squares in double; NaN and Inf show. */
 cuda_error cuda_square_sum(cuda_stream stream, double *sum, const float *x, int64_t count, void *workspace);
+/* y = y + rate (x - y); with rate 1 y becomes x. */
+cuda_error cuda_follow(cuda_stream stream, float *y, const float *x, int64_t count, float rate);
 /* One Adam update.  What changes from step to step lies in device memory, so that a captured graph can be played again: */
 struct cuda_update {
     struct adam adam; /* its scale: 1 / M, or 0 for no update */

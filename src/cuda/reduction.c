@@ -86,9 +86,9 @@ static int last_writer(const struct graph *graph, int row) {
 
 static void make_buckets(struct reduction *reduction, const struct graph *graph) {
     const struct parameters *parameters = graph->parameters;
-    int64_t least = parameters->floats / BUCKETS_MAX + 1;
+    int64_t least = parameters->trained / BUCKETS_MAX + 1;
     if (least < BUCKET_FLOATS_LEAST) least = BUCKET_FLOATS_LEAST;
-    for (int i = 0; i < parameters->count; i++) {
+    for (int i = 0; i < parameters->count && parameter_trained(parameters, i); i++) {
         const int64_t first = parameters->rows[i].offset;
         const int64_t end = i + 1 < parameters->count ? parameters->rows[i + 1].offset : parameters->floats;
         struct bucket *bucket = reduction->buckets ? &reduction->bucket[reduction->buckets - 1] : NULL;
@@ -175,4 +175,13 @@ cover_status reduction_join(struct reduction *reduction) {
     CUDA_TRY(cudaEventRecord(reduction->done, (cudaStream_t)reduction->device->reduce));
     CUDA_TRY(cudaStreamWaitEvent((cudaStream_t)reduction->device->compute, reduction->done, 0));
     return COVER_OK;
+}
+
+cover_status reduction_sum(struct reduction *reduction, float *values, int64_t count) {
+    cudaStream_t compute = (cudaStream_t)reduction->device->compute, reduce = (cudaStream_t)reduction->device->reduce;
+    CUDA_TRY(cudaEventRecord(reduction->done, compute));
+    CUDA_TRY(cudaStreamWaitEvent(reduce, reduction->done, 0));
+    TRY(settle(reduction, reduction->nccl.AllReduce(values, values, (size_t)count, ncclFloat32, ncclSum, reduction->ranks, reduce),
+               "ncclAllReduce"));
+    return reduction_join(reduction);
 }

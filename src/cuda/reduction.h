@@ -15,6 +15,8 @@ cover_status reduction_create(struct reduction **reduction, const struct program
 void reduction_destroy(struct reduction *reduction); /* takes NULL */
 /* Node n has been started on the compute stream: buckets whose gradients are complete are started on the reduction stream. */
 cover_status reduction_after(struct reduction *reduction, int node);
+/* Sums of floats over all ranks, in place: behind what is on the compute stream, before what is started there next. */
+cover_status reduction_sum(struct reduction *reduction, float *values, int64_t count);
 /* What is started on the compute stream from here on waits for all buckets. */
 cover_status reduction_join(struct reduction *reduction);
 /* A step has been started. */

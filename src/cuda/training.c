@@ -6,25 +6,17 @@
 
 /* ---- planning */
 
-const struct tensor *graph_tensor(const struct graph *graph, enum storage storage, int index) {
-    for (int t = 0; t < graph->tensor_count; t++) {
-        const struct tensor *tensor = &graph->tensors[t];
-        if (tensor->storage == storage && tensor->index == index && tensor->parent == ABSENT) return tensor;
-    }
-    return NULL;
-}
-
-static cover_status find_ranges(struct training_state *state) {
+cover_status find_ranges(struct range **ranges, int *count, struct training_state *state, const struct graph *graph) {
     const struct parameters *parameters = &state->model->parameters;
-    state->trained = memory_zero(state->context, (size_t)(parameters->count + 1) * sizeof *state->trained);
-    if (!state->trained) return COVER_ERROR_MEMORY;
+    struct range *found = *ranges = memory_zero(state->context, (size_t)(parameters->count + 1) * sizeof *found);
+    if (!found) return COVER_ERROR_MEMORY;
     for (int i = 0; i < parameters->count; i++) {
         const int64_t first = parameters->rows[i].offset;
         const int64_t end = i + 1 < parameters->count ? parameters->rows[i + 1].offset : parameters->floats;
-        if (!graph_has_gradient(&state->model->graph, i)) continue;
-        struct range *last = state->trained_count ? &state->trained[state->trained_count - 1] : NULL;
+        if (!(graph ? graph_has_gradient(graph, i) : model_has_gradient(state->model, i))) continue;
+        struct range *last = *count ? &found[*count - 1] : NULL;
         if (last && last->first + last->count == first) last->count = end - last->first;
-        else state->trained[state->trained_count++] = (struct range){first, end - first};
+        else found[(*count)++] = (struct range){first, end - first};
     }
     return COVER_OK;
 }
@@ -39,23 +31,26 @@ static void measure(struct training_state *state) {
     }
     state->outcome_bytes = sizeof *state->outcome;
     for (int i = 0; i < state->model->terms; i++) {
-        if (state->model->term[i].result == ABSENT) continue;
+        const struct loss_term *term = &state->model->term[i];
+        if (term->result == ABSENT) continue;
         state->term_offset[i] = (state->outcome_bytes - sizeof *state->outcome) / sizeof(double);
-        state->outcome_bytes +=
-            (size_t)state->samples * tensor_bytes(graph_tensor(graph, STORAGE_RESULT, state->model->term[i].result));
+        state->outcome_bytes += term->of_batch
+                                    ? tensor_bytes(graph_tensor(&state->model->batch, STORAGE_RESULT, term->result))
+                                    : (size_t)state->samples * tensor_bytes(graph_tensor(graph, STORAGE_RESULT, term->result));
     }
 }
 
 static struct training_bytes cuda_training_bytes(const struct training_state *state) {
-    const uint64_t flat = (uint64_t)state->floats * sizeof(float);
-    struct training_bytes bytes = {.weights = flat,
+    const uint64_t flat = (uint64_t)state->trained_floats * sizeof(float);
+    struct training_bytes bytes = {.weights = (uint64_t)state->model->parameters.floats * sizeof(float),
                                    .gradients = flat,
                                    .optimiser = 2 * flat,
                                    .arena = state->program->plan.arena_bytes,
                                    .packed = state->program->packed_bytes,
-                                   .samples = TRAINING_SLOTS * (uint64_t)state->input_bytes};
-    bytes.total = bytes.weights + bytes.gradients + bytes.optimiser + bytes.arena + bytes.packed + bytes.samples +
-                  cuda_square_sum_workspace(state->floats + GRADIENT_MARKS);
+                                   .samples = TRAINING_SLOTS * (uint64_t)state->input_bytes,
+                                   .batch = batch_bytes(state)};
+    bytes.total = bytes.batch + bytes.weights + bytes.gradients + bytes.optimiser + bytes.arena + bytes.packed + bytes.samples +
+                  cuda_square_sum_workspace(state->trained_floats + GRADIENT_MARKS);
     return bytes;
 }
 
@@ -75,6 +70,7 @@ static void free_state(struct training_state *state) {
                             state->square_sum,    state->square_workspace, state->update, state->image, state->scratch,
                             state->view_sums};
     for (size_t i = 0; i < sizeof device / sizeof *device; i++) device_free(device[i]);
+    batch_free(state);
     program_free(state->program);
     memory_free(state->context, state->trained);
     memory_free(state->context, state);
@@ -105,10 +101,11 @@ static cover_status cuda_training_create(struct training_state **made, cover_con
                                      .device = device,
                                      .model = model,
                                      .samples = samples,
-                                     .floats = model->parameters.floats,
+                                     .trained_floats = model->parameters.trained,
                                      .settings = settings};
     GO(program_create_for(&state->program, device, &model->graph, samples));
-    GO(find_ranges(state));
+    GO(find_ranges(&state->trained, &state->trained_count, state, NULL));
+    GO(batch_plan(state));
     measure(state);
     GO(device_has_room(device, cuda_training_bytes(state).total));
     *made = state;
@@ -131,25 +128,30 @@ static cover_status allocate_slot(struct training_state *state, int slot) {
     return COVER_OK;
 }
 
+/* Weights, m, v and the gradient: held parameters are weights alone. */
+enum { FLATS = 4 };
+static size_t flat_bytes(const struct training_state *state, int flat) {
+    return (size_t)(flat == 0 ? state->model->parameters.floats : state->trained_floats) * sizeof(float);
+}
+
 static cover_status allocate(struct training_state *state) {
     struct device *device = state->device;
-    const size_t flat = (size_t)state->floats * sizeof(float);
-    float **flats[] = {&state->weights, &state->m, &state->v, &state->gradient};
-    for (size_t i = 0; i < sizeof flats / sizeof *flats; i++) {
-        const size_t bytes = flat + (flats[i] == &state->gradient ? GRADIENT_MARKS * sizeof(float) : 0);
+    float **flats[FLATS] = {&state->weights, &state->m, &state->v, &state->gradient};
+    for (int i = 0; i < FLATS; i++) {
+        const size_t bytes = flat_bytes(state, i) + (i == FLATS - 1 ? GRADIENT_MARKS * sizeof(float) : 0);
         TRY(device_alloc((void **)flats[i], device, bytes, "weights and moments"));
         CUDA_TRY(cudaMemset(*flats[i], 0, bytes));
     }
     TRY(device_alloc((void **)&state->lane[0].arena, device, state->program->plan.arena_bytes, "the arena"));
     TRY(device_alloc((void **)&state->program->packed, device, state->program->packed_bytes, "packed weights"));
     TRY(device_alloc((void **)&state->square_sum, device, sizeof(double), "a sum"));
-    TRY(device_alloc(&state->square_workspace, device, cuda_square_sum_workspace(state->floats + GRADIENT_MARKS), "sums"));
+    TRY(device_alloc(&state->square_workspace, device, cuda_square_sum_workspace(state->trained_floats + GRADIENT_MARKS), "sums"));
     TRY(device_alloc((void **)&state->update, device, sizeof *state->update, "the update's settings"));
     CUDA_TRY(cudaMallocHost((void **)&state->update_host, sizeof *state->update_host));
     CUDA_TRY(cudaMallocHost((void **)&state->outcome, state->outcome_bytes));
     CUDA_TRY(cudaEventCreateWithFlags(&state->finished, cudaEventDisableTiming));
     for (int slot = 0; slot < TRAINING_SLOTS; slot++) TRY(allocate_slot(state, slot));
-    return COVER_OK;
+    return batch_allocate(state);
 }
 
 static cover_status cuda_training_allocate(struct training_state *state) {
@@ -159,14 +161,13 @@ static cover_status cuda_training_allocate(struct training_state *state) {
     return status;
 }
 
-static cover_status copy_flats(struct training_state *state, float *const host[4], enum cudaMemcpyKind kind) {
-    float *const device[4] = {state->weights, state->m, state->v, state->gradient};
-    const size_t bytes = (size_t)state->floats * sizeof(float);
+static cover_status copy_flats(struct training_state *state, float *const host[FLATS], enum cudaMemcpyKind kind) {
+    float *const device[FLATS] = {state->weights, state->m, state->v, state->gradient};
     CUDA_TRY(cudaDeviceSynchronize());
-    for (int i = 0; i < 4; i++)
+    for (int i = 0; i < FLATS; i++)
         if (host[i])
-            CUDA_TRY(kind == cudaMemcpyHostToDevice ? cudaMemcpy(device[i], host[i], bytes, kind)
-                                                    : cudaMemcpy(host[i], device[i], bytes, kind));
+            CUDA_TRY(kind == cudaMemcpyHostToDevice ? cudaMemcpy(device[i], host[i], flat_bytes(state, i), kind)
+                                                    : cudaMemcpy(host[i], device[i], flat_bytes(state, i), kind));
     return COVER_OK;
 }
 static cover_status cuda_training_write(struct training_state *state, const float *weights, const float *m, const float *v) {
@@ -183,7 +184,8 @@ static cover_status cuda_training_read(struct training_state *state, float *weig
     return status;
 }
 
-static cover_status cuda_training_join(struct training_state *state, struct communicator *communicator) {
+static cover_status cuda_training_join(struct training_state *state, struct communicator *communicator, int64_t first) {
+    state->batch.first = first;
     TRY(device_enter(state->device));
     cover_status status = reduction_create(&state->reduction, state->program, state->gradient, GRADIENT_MARKS, communicator);
     device_leave(state->device);
@@ -204,4 +206,6 @@ const struct training training_cuda = {
     .start = cuda_training_start,
     .finish = cuda_training_finish,
     .update = cuda_training_update,
+    .follow = cuda_training_follow,
+    .rows = cuda_training_rows,
 };

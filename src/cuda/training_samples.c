@@ -89,7 +89,7 @@ static cover_status give(struct training_state *state, int slot, int64_t index, 
     cudaStream_t stream = (cudaStream_t)state->device->copy;
     if (index == 0) CUDA_TRY(cudaStreamSynchronize(stream)); /* what a step that failed may have left under way */
     if (sample->image) TRY(draw(state, slot, index, sample->image));
-    for (int i = 0; i < graph->inputs && !sample->image; i++) {
+    for (int i = 0, own = model_inputs(state->model); i < own && !sample->image; i++) {
         const struct tensor *tensor = graph_tensor(graph, STORAGE_INPUT, i);
         const size_t image = tensor_bytes(tensor) / (size_t)tensor->images;
         for (int k = 0; k < tensor->images; k++) {

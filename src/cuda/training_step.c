@@ -18,15 +18,17 @@ static cover_status start_adam(struct training_state *state) {
 }
 
 /* Behind the forward pass: the terms of the loss to the host; one that is not finite marks the gradient. */
-static cover_status start_terms(struct training_state *state, const struct lane *lane) {
-    const struct graph *graph = &state->model->graph;
+static cover_status start_terms(struct training_state *state, const struct lane *own) {
     cuda_stream compute = state->device->compute;
     for (int i = 0; i < state->model->terms; i++) {
-        if (state->model->term[i].result == ABSENT) continue;
-        const struct tensor *term = graph_tensor(graph, STORAGE_RESULT, state->model->term[i].result);
-        const int64_t values = state->samples * tensor_elements(term);
-        const double *result = program_address(state->program, lane, (int)(term - graph->tensors));
-        CUDA_TRY(cuda_guard(compute, state->gradient + state->floats + i, result, values));
+        const struct loss_term *row = &state->model->term[i];
+        const struct program *program = row->of_batch ? state->batch.program : state->program;
+        const struct lane *lane = row->of_batch ? &state->batch.lane : own;
+        if (row->result == ABSENT) continue;
+        const struct tensor *term = graph_tensor(program->graph, STORAGE_RESULT, row->result);
+        const int64_t values = program->samples * tensor_elements(term);
+        const double *result = program_address(program, lane, (int)(term - program->graph->tensors));
+        CUDA_TRY(cuda_guard(compute, state->gradient + state->trained_floats + i, result, values));
         CUDA_TRY(cudaMemcpyAsync(&state->outcome->terms[state->term_offset[i]], result, (size_t)values * sizeof *result,
                                  cudaMemcpyDeviceToHost, (cudaStream_t)compute));
     }
@@ -41,11 +43,16 @@ static cover_status start_body(struct training_state *state, int slot) {
     TRY(program_pack_on(state->program, compute, state->weights));
     for (int n = 0; n < graph->node_count; n++) {
         TRY(program_start_node(state->program, lane, compute, n));
-        if (n == graph->forward_nodes - 1) TRY(start_terms(state, lane));
+        if (n == graph->forward_nodes - 1) {
+            TRY(batch_start(state, lane));
+            TRY(start_terms(state, lane));
+        }
         if (state->reduction) TRY(reduction_after(state->reduction, n));
     }
     if (state->reduction) TRY(reduction_join(state->reduction));
-    CUDA_TRY(cuda_square_sum(compute, state->square_sum, state->gradient, state->floats + GRADIENT_MARKS, state->square_workspace));
+    TRY(batch_add(state));
+    CUDA_TRY(cuda_square_sum(compute, state->square_sum, state->gradient, state->trained_floats + GRADIENT_MARKS,
+                             state->square_workspace));
     TRY(start_adam(state));
     CUDA_TRY(cudaMemcpyAsync(&state->outcome->square_sum, state->square_sum, sizeof(double), cudaMemcpyDeviceToHost,
                              (cudaStream_t)compute));
@@ -118,8 +125,8 @@ static cover_status finish(struct training_state *state, struct training_step *s
     for (int i = 0; i < state->model->terms; i++) {
         const struct loss_term *term = &state->model->term[i];
         if (term->result == ABSENT) continue;
-        const int64_t width = graph_tensor(graph, STORAGE_RESULT, term->result)->channels;
-        for (int64_t sample = 0; sample < state->samples; sample++)
+        const int64_t width = term->of_batch ? 0 : graph_tensor(graph, STORAGE_RESULT, term->result)->channels;
+        for (int64_t sample = 0; sample < (term->of_batch ? 1 : state->samples); sample++)
             step->term[i][sample] = state->outcome->terms[(int64_t)state->term_offset[i] + sample * width + term->place];
     }
     return COVER_OK;

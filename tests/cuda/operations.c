@@ -595,6 +595,20 @@ static cuda_error launch_adam(struct scene *s) {
                      at(s, ADAM_UPDATE), at(s, ADAM_SUM));
 }
 
+enum { FOLLOW_X, FOLLOW_Y };
+static void draw_follow(struct scene *s) {
+    const int64_t count = length_draw(s);
+    const float rate = toss(s) ? 1 : 0.01f;
+    s->number[1] = rate == 1;
+    const float *x = floats(s, given(s, "x", ELEMENT_F32, count, -1, 1));
+    float *y = expected(s, given(s, "y", ELEMENT_F32, count, -1, 1));
+    for (int64_t i = 0; i < count; i++) y[i] = rate == 1 ? x[i] : y[i] + rate * (x[i] - y[i]);
+    s->arrays[FOLLOW_Y].tolerance = 1e-7;
+}
+static cuda_error launch_follow(struct scene *s) {
+    return cuda_follow(NULL, at(s, FOLLOW_Y), at(s, FOLLOW_X), s->number[0], s->number[1] ? 1 : 0.01f);
+}
+
 enum { FINITE_X, FINITE_BAD };
 static void draw_not_finite(struct scene *s) {
     const int64_t count = length_draw(s);
@@ -653,6 +667,7 @@ const struct operation operations[] = {
     ROW(add),
     ROW(square_sum, .float_only = true),
     ROW(adam, .float_only = true),
+    ROW(follow, .float_only = true),
     ROW(not_finite),
     ROW(guard, .float_only = true),
 };

@@ -40,7 +40,7 @@ cover_status cover_plan_compute(cover_plan *given, cover_context *context, const
     TRY(engine_plan(&engine, context, settings, objective_of(context, &settings->objective)->build, &grid, most));
     cover_plan plan = plan_of(engine);
     plan.ranks = ranks, plan.samples_per_rank = most, plan.same_bits = share_keeps_bits(ranks);
-    if (ranks > 1) plan.reduction_bytes = collective_sum_bytes(ranks, engine->model.parameters.floats);
+    if (ranks > 1) plan.reduction_bytes = collective_sum_bytes(ranks, engine->model.parameters.trained);
     engine_destroy(engine);
     report_write(given, &plan, sizeof plan);
     return COVER_OK;

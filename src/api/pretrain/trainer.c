@@ -30,16 +30,92 @@ static cover_status check_dataset(const struct objective *objective, const struc
     return objective->accepts(settings, &largest, info->channels);
 }
 
-/* ---- life */
+/* ---- the objective's hooks */
+
+static struct objective_run *run_of(struct trainer_core *core) {
+    struct objective_run *run = &((cover_trainer *)core)->run;
+    run->step = core->step;
+    return run;
+}
+static const struct objective *row_of(const struct trainer_core *core) { return ((const cover_trainer *)core)->objective; }
+
+static cover_status after_step(struct trainer_core *core) { return row_of(core)->after_step(run_of(core)); }
+static int64_t period(const struct trainer_core *core) { return row_of(core)->period(&((const cover_trainer *)core)->run); }
+static cover_status begin_period(struct trainer_core *core) { return row_of(core)->begin_period(run_of(core)); }
 
 static cover_status samples(const struct sample_maker **maker, struct trainer_core *core) {
     cover_trainer *trainer = (cover_trainer *)core;
     if (!trainer->maker && !(trainer->maker = memory_zero(core->context, trainer->objective->maker_bytes)))
         return COVER_ERROR_MEMORY;
     *maker = trainer->maker;
-    return trainer->objective->maker(trainer->maker, core->context, &core->settings, &core->reader);
+    return trainer->objective->maker(trainer->maker, run_of(core));
 }
-static cover_status save(struct trainer_core *core, const char *path) { return core_write(core, path, NULL, 0); }
+
+static cover_status start(struct trainer_core *core) { return row_of(core)->start ? row_of(core)->start(run_of(core)) : COVER_OK; }
+
+/* ---- its state, in files and between ranks */
+
+struct arrays { /* every array of the state */
+    struct visitor visitor;
+    cover_context *context;
+    struct checkpoint_state *at;
+    int64_t capacity;
+    int count;
+    bool full; /* there was no memory for more */
+};
+static void note_array(struct visitor *visitor, const char *name, void *data, size_t bytes) {
+    struct arrays *arrays = (struct arrays *)visitor;
+    if (arrays->full || !array_grow(arrays->context, &arrays->at, &arrays->capacity, arrays->count + 1, sizeof *arrays->at))
+        arrays->full = true;
+    else arrays->at[arrays->count++] = (struct checkpoint_state){name, data, (int64_t)bytes};
+}
+static cover_status list_arrays(struct arrays *arrays, struct trainer_core *core) {
+    const struct objective *objective = row_of(core);
+    *arrays = (struct arrays){.visitor = {note_array}, .context = core->context};
+    if (objective->visit) objective->visit(run_of(core), &arrays->visitor);
+    if (objective->period) note_array(&arrays->visitor, "periods", &core->periods, sizeof core->periods);
+    return arrays->full ? COVER_ERROR_MEMORY : COVER_OK;
+}
+
+static cover_status save(struct trainer_core *core, const char *path) {
+    struct arrays arrays;
+    cover_status status = list_arrays(&arrays, core);
+    if (status == COVER_OK) status = core_write(core, path, arrays.at, arrays.count);
+    memory_free(core->context, arrays.at);
+    return status;
+}
+
+static cover_status load_array(const struct checkpoint_state *array, struct checkpoint_file *file) {
+    uint8_t *data;
+    int64_t bytes;
+    TRY(checkpoint_read_state(file, array->name, &data, &bytes));
+    const bool fits = bytes == array->bytes;
+    if (fits) memcpy((void *)array->data, data, (size_t)bytes);
+    memory_free(file->context, data);
+    return fits ? COVER_OK
+                : fail(COVER_ERROR_FORMAT, "state \"%s\" has %lld bytes, not %lld", array->name, (long long)bytes,
+                       (long long)array->bytes);
+}
+
+static cover_status load_states(struct trainer_core *core, struct checkpoint_file *file) {
+    struct arrays arrays;
+    cover_status status = list_arrays(&arrays, core);
+    for (int i = 0; status == COVER_OK && i < arrays.count; i++) status = load_array(&arrays.at[i], file);
+    memory_free(core->context, arrays.at);
+    if (status == COVER_OK && row_of(core)->loaded) status = row_of(core)->loaded(run_of(core));
+    return status == COVER_ERROR_FORMAT ? fail_in(status, "%s", file->path) : status;
+}
+
+static cover_status share_states(struct trainer_core *core) {
+    struct arrays arrays;
+    cover_status status = collective_agree(core->ranks, list_arrays(&arrays, core));
+    for (int i = 0; status == COVER_OK && i < arrays.count; i++)
+        status = collective_broadcast(core->ranks, (void *)arrays.at[i].data, (size_t)arrays.at[i].bytes);
+    memory_free(core->context, arrays.at);
+    return status;
+}
+
+/* ---- life */
 
 static struct trainer_kind kind_of(const struct objective *objective) {
     return (struct trainer_kind){.objective = objective->name,
@@ -48,7 +124,22 @@ static struct trainer_kind kind_of(const struct objective *objective) {
                                  .counts = objective->counts,
                                  .model = objective->build,
                                  .samples = samples,
-                                 .save = save};
+                                 .save = save,
+                                 .load_states = load_states,
+                                 .share_states = share_states,
+                                 .after_step = objective->after_step ? after_step : NULL,
+                                 .period = objective->period ? period : NULL,
+                                 .begin_period = begin_period};
+}
+
+static cover_status begin(cover_trainer *trainer, cover_context *context, const cover_config *config) {
+    struct trainer_core *core = &trainer->core;
+    TRY(core_begin(core, &trainer->kind, context, config, context->communicator));
+    TRY(core_engine(core));
+    trainer->run =
+        (struct objective_run){.context = context, .settings = &core->settings, .reader = &core->reader, .engine = core->engine};
+    if (!(trainer->run.state = memory_zero(context, trainer->objective->state_bytes))) return COVER_ERROR_MEMORY;
+    return COVER_OK;
 }
 
 static cover_status create_bare(cover_trainer **made, cover_context *context, const cover_config *config,
@@ -57,8 +148,7 @@ static cover_status create_bare(cover_trainer **made, cover_context *context, co
     if (!trainer) return COVER_ERROR_MEMORY;
     cover_status status;
     trainer->objective = objective, trainer->kind = kind_of(objective);
-    GO(core_begin(&trainer->core, &trainer->kind, context, config, context->communicator));
-    GO(core_engine(&trainer->core));
+    GO(begin(trainer, context, config));
     *made = trainer;
 done:
     if (status != COVER_OK) cover_trainer_destroy(trainer);
@@ -71,7 +161,7 @@ static cover_status create_here(cover_trainer **made, cover_context *context, co
     TRY(check_dataset(objective, config_settings(config), info));
     TRY(create_bare(made, context, config, objective));
     core_data(&(*made)->core, dataset, info);
-    return COVER_OK;
+    return start(&(*made)->core);
 }
 
 /* Every setting and the dataset must be the same on all ranks; how many lanes a rank has is its own business. */
@@ -112,7 +202,9 @@ done:
 
 void cover_trainer_destroy(cover_trainer *trainer) {
     if (!trainer) return;
+    if (trainer->run.state && trainer->objective->end) trainer->objective->end(&trainer->run);
     core_free(&trainer->core);
+    memory_free(trainer->core.context, trainer->run.state);
     memory_free(trainer->core.context, trainer->maker);
     memory_free(trainer->core.context, trainer);
 }
@@ -151,7 +243,8 @@ static cover_status init_partly(struct trainer_core *core, const char *path) { r
 cover_status cover_trainer_init_weights(cover_trainer *trainer, const char *path, int allow_partial) {
     if (!trainer || !path) return fail(COVER_ERROR_ARGUMENT, "cover_trainer_init_weights: an argument is NULL");
     TRY(core_by_writer(&trainer->core, allow_partial ? init_partly : init_whole, path));
-    return ranks_share_state(trainer->core.engine);
+    TRY(ranks_share_state(trainer->core.engine));
+    return collective_agree(trainer->core.ranks, start(&trainer->core));
 }
 
 static cover_status export_weights(struct trainer_core *core, const char *path) {

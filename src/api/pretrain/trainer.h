@@ -11,6 +11,7 @@ struct cover_trainer {
     struct trainer_core core;
     const struct objective *objective;
     struct trainer_kind kind;   /* the objective's */
+    struct objective_run run;   /* what its hooks see */
     struct sample_maker *maker; /* NULL until samples are needed */
 };
 

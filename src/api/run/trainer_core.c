@@ -3,6 +3,7 @@
 
 #include "core/nn/backbone.h"
 #include "core/train/ranks.h"
+#include "core/train/stepper.h"
 #include "io/dataset/reader.h"
 
 #include <string.h>
@@ -47,11 +48,24 @@ void core_free(struct trainer_core *core) {
 
 /* ---- a step */
 
+/* The step at which the current period ends, which is begun where that is still to be done. */
+static cover_status enter_period(struct trainer_core *core, int64_t *end) {
+    const int64_t steps = core->kind->period ? core->kind->period(core) : 0, current = steps ? core->step / steps : 0;
+    *end = steps ? (current + 1) * steps : INT64_MAX;
+    if (!steps || core->periods == current + 1) return COVER_OK;
+    stop_prefetch(core);
+    TRY(core->kind->begin_period(core));
+    core->periods = current + 1;
+    return COVER_OK;
+}
+
 cover_status core_prefetch(struct trainer_core *core) {
     const struct sample_maker *maker;
+    int64_t end;
+    TRY(enter_period(core, &end));
     if (core->prefetch) return COVER_OK;
     TRY(core->kind->samples(&maker, core));
-    return prefetch_create(&core->prefetch, core->engine, maker, core->step);
+    return prefetch_create(&core->prefetch, core->engine, maker, core->step, end);
 }
 
 static cover_status ready(struct trainer_core *core) {
@@ -70,6 +84,7 @@ cover_status core_step(cover_step_report *given, struct trainer_core *core) {
     if (sums.count == 0 && core->kind->counts)
         log_line(core->context, COVER_LOG_WARNING, "step %lld: no %s, so no update was made", (long long)core->step,
                  core->kind->counts);
+    if (core->kind->after_step && step_counts(&sums, norm)) TRY(collective_agree(core->ranks, core->kind->after_step(core)));
     const struct model *model = &core->engine->model;
     const double loss = model_figures(model, sums.term, sums.count, core->figures), seconds = seconds_now() - start;
     const cover_step_report report = {.struct_size = sizeof report,
@@ -146,5 +161,7 @@ cover_status core_load(struct trainer_core *core, const char *path) {
     TRY(core_by_writer(core, load, path));
     stop_prefetch(core);
     TRY(collective_broadcast(core->ranks, &core->step, sizeof core->step));
+    TRY(collective_broadcast(core->ranks, &core->periods, sizeof core->periods));
+    if (core->kind->share_states && core->ranks) TRY(core->kind->share_states(core));
     return ranks_share_state(core->engine);
 }

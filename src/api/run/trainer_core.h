@@ -24,6 +24,12 @@ struct trainer_kind {
     /* Write a checkpoint, by core_write() with the kind's states; read those states back. */
     cover_status (*save)(struct trainer_core *core, const char *path);
     cover_status (*load_states)(struct trainer_core *core, struct checkpoint_file *file); /* NULL: there are none */
+    cover_status (*share_states)(struct trainer_core *core); /* rank 0's, which has loaded them, to all; NULL: no rank needs them */
+    /* After an update; NULL: nothing follows it. */
+    cover_status (*after_step)(struct trainer_core *core);
+    /* Steps of a period, and what is done before the first sample of one is drawn; NULL: there are none. */
+    int64_t (*period)(const struct trainer_core *core);
+    cover_status (*begin_period)(struct trainer_core *core);
 };
 
 struct trainer_core {                /* the first member of each trainer */
@@ -38,6 +44,7 @@ struct trainer_core {                /* the first member of each trainer */
     struct engine *engine;
     struct prefetch *prefetch;         /* NULL until the next step needs it */
     int64_t step;                      /* updates asked for so far; those in which nothing counted too */
+    int64_t periods;                   /* begun so far */
     cover_figure figures[MODEL_TERMS]; /* of the last step */
 };
 

@@ -19,11 +19,12 @@ struct run {                        /* one lane's way through a program */
     void *arena;                    /* arena_create()'s */
     bool check;                     /* stop with COVER_ERROR_NUMERIC at the first tensor that is not finite */
     uint64_t only_ops;              /* bits of ops to run, for measuring; 0 = all */
-    int team;                       /* threads that take this run together, at most program_create's */
-    struct team_barrier *barrier;   /* of that many; NULL when team is 1 */
-    atomic_int failed;              /* set by the first member that fails */
-    atomic_int taken[2];            /* the executor's: units of the node at work that have been taken; zero between runs */
-    cover_status status;            /* of the run, and its text, valid once every member is back */
+    int begin, end; /* nodes to run, end 0 = to the last: forward alone, or what follows on an arena that holds forward */
+    int team;       /* threads that take this run together, at most program_create's */
+    struct team_barrier *barrier; /* of that many; NULL when team is 1 */
+    atomic_int failed;            /* set by the first member that fails */
+    atomic_int taken[2];          /* the executor's: units of the node at work that have been taken; zero between runs */
+    cover_status status;          /* of the run, and its text, valid once every member is back */
     char error[1024];
 };
 

@@ -242,6 +242,14 @@ int graph_sigmoid_loss(struct graph *graph, int logits, int target, int class_we
 int graph_global_pool(struct graph *graph, int x) { return graph_op(graph, OP_global_pool, (int[]){x}, (struct attributes){0}); }
 int graph_add(struct graph *graph, int a, int b) { return graph_op(graph, OP_add, (int[]){a, b}, (struct attributes){0}); }
 
+const struct tensor *graph_tensor(const struct graph *graph, enum storage storage, int index) {
+    for (int t = 0; t < graph->tensor_count; t++) {
+        const struct tensor *tensor = &graph->tensors[t];
+        if (tensor->storage == storage && tensor->index == index && tensor->parent == ABSENT) return tensor;
+    }
+    return NULL;
+}
+
 int64_t tensor_elements(const struct tensor *tensor) { return tensor->images * grid_pixels(&tensor->grid) * tensor->channels; }
 
 size_t tensor_bytes(const struct tensor *tensor) { return (size_t)tensor_elements(tensor) * element_bytes(tensor->element); }

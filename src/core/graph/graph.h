@@ -156,7 +156,7 @@ struct derivative {
     int want_gradient[DERIVATIVES]; /* filled in: ABSENT where nothing flows */
     const bool *frozen;             /* a parameter row each: those whose gradient nobody wants; NULL = none */
 };
-/* Add the nodes that compute the gradient of every parameter in the graph that is not frozen and of the wanted tensors;
+/* Add the nodes that compute the gradient of every trained parameter in the graph that is not frozen and of the wanted tensors;
  * below the last of them backward stops.  Losses of pairs are sums over pixels; their gradients are unscaled too. */
 void graph_differentiate(struct graph *graph, struct derivative *derivative);
 /* Does parameter row have a gradient here? */
@@ -164,6 +164,8 @@ bool graph_has_gradient(const struct graph *graph, int parameter);
 
 /* ---- facts */
 enum { CONV_SUMS_MAX = 8 }; /* parts of an image, at most, whose sums a convolution gives: (parts, 2, channels) */
+/* The input, parameter or result of this number that is no view; NULL: there is none. */
+const struct tensor *graph_tensor(const struct graph *graph, enum storage storage, int index);
 /* Where the values of a tensor lie: itself, or what a normalised one is read from. */
 int graph_stored(const struct graph *graph, int tensor);
 int64_t tensor_elements(const struct tensor *tensor); /* all images */

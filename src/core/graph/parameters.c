@@ -35,6 +35,8 @@ cover_status parameters_add(struct parameters *parameters, const char *name, int
         *row = found;
         return COVER_OK;
     }
+    if (!parameters->hold && parameters->trained < parameters->floats)
+        return fail(COVER_ERROR_INTERNAL, "%s: is trained, but comes behind parameters that are held", name);
     TRY(grow(parameters));
     struct parameter *fresh = &parameters->rows[parameters->count];
     *fresh = (struct parameter){.rank = rank, .count = 1, .offset = parameters->floats, .fan_in = fan_in, .init = init};
@@ -46,10 +48,13 @@ cover_status parameters_add(struct parameters *parameters, const char *name, int
     }
     int64_t padded = (fresh->count + PARAMETER_ALIGNMENT - 1) / PARAMETER_ALIGNMENT * PARAMETER_ALIGNMENT;
     parameters->floats += padded;
+    if (!parameters->hold) parameters->trained = parameters->floats;
     parameters->total += fresh->count;
     *row = parameters->count++;
     return COVER_OK;
 }
+
+bool parameter_trained(const struct parameters *parameters, int row) { return parameters->rows[row].offset < parameters->trained; }
 
 void parameters_free(struct parameters *parameters) {
     if (parameters->context) memory_free(parameters->context, parameters->rows);

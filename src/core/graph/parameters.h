@@ -32,7 +32,14 @@ struct parameters {
     int count, capacity;
     int64_t floats; /* of the flat buffer, padding included (padding stays zero) */
     int64_t total;  /* parameters without padding */
+    /* Held rows lie behind those that training moves: they have neither a gradient nor moments, so those buffers are `trained` floats.
+     * Rows are held that are added while `hold` is set; a builder adds the trained ones first. */
+    bool hold;
+    int64_t trained;
 };
+
+/* Is this row one that training moves? */
+bool parameter_trained(const struct parameters *parameters, int row);
 
 /* Row of a name, -1 when there is none. */
 int parameters_find(const struct parameters *parameters, const char *name);

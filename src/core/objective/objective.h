@@ -15,6 +15,21 @@ struct objective_picture {
 };
 enum { OBJECTIVE_PICTURES = 8 };
 
+/* What the hooks of an objective see of a run. */
+struct objective_run {
+    cover_context *context;
+    const struct settings *settings;
+    const struct sample_reader *reader; /* its read is NULL where there are no images */
+    struct engine *engine;
+    int64_t step; /* steps made */
+    void *state;  /* the objective's, zeros at first */
+};
+
+/* Names every array of the state, always in one order: saving, loading and sharing with other ranks walk it. */
+struct visitor {
+    void (*array)(struct visitor *visitor, const char *name, void *data, size_t bytes);
+};
+
 struct objective {
     const char *name;   /* in settings, checkpoints and weight files */
     const char *title;  /* on pages: "COVER" */
@@ -26,11 +41,23 @@ struct objective {
     cover_status (*accepts)(const struct settings *settings, const struct grid *grid, int channels);
     /* How samples are made: fills maker_bytes of memory whose first member is the maker.  Everything given lives as long. */
     size_t maker_bytes;
-    cover_status (*maker)(struct sample_maker *maker, cover_context *context, const struct settings *settings,
-                          const struct sample_reader *reader);
+    cover_status (*maker)(struct sample_maker *maker, const struct objective_run *run);
     const struct figure_words *figure;       /* one for each term of its model, in their order; ends with a name of NULL */
     const struct objective_picture *picture; /* ends with a name of NULL */
     bool pairs; /* pictures are moving, fixed, field and mask of a pair, between whose images the network finds the field */
+    /* What follows the weights; NULL and 0 where nothing does.  Every rank makes these calls at the same steps and must come to the same
+     * state.  A state of fixed size lies in state_bytes; what it points to is allocated by start and freed by end.
+     * start: before a fresh run, and again when its weights come from a file, so that copies are made of those.
+     * loaded: the state came from a checkpoint, whose values need not make sense: COVER_ERROR_FORMAT.
+     * begin_period: before the first sample of each period is drawn; after an error it is begun once more. */
+    size_t state_bytes;
+    cover_status (*start)(struct objective_run *run);
+    void (*end)(struct objective_run *run); /* of a state that may be zeros */
+    void (*visit)(struct objective_run *run, struct visitor *visitor);
+    cover_status (*loaded)(struct objective_run *run);
+    cover_status (*after_step)(struct objective_run *run); /* an update was made */
+    int64_t (*period)(const struct objective_run *run);    /* steps of one */
+    cover_status (*begin_period)(struct objective_run *run);
 };
 
 /* The one that the settings choose: the table's, or a row added to the context (base/added.h).  Never NULL. */

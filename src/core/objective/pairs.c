@@ -96,9 +96,8 @@ cover_status pair_maker(struct pair_maker *maker, cover_context *context, const 
     return pair_floats(&maker->maker.floats, &crop, reader->channels);
 }
 
-static cover_status make(struct sample_maker *maker, cover_context *context, const struct settings *settings,
-                         const struct sample_reader *reader) {
-    return pair_maker((struct pair_maker *)maker, context, settings, reader);
+static cover_status make(struct sample_maker *maker, const struct objective_run *run) {
+    return pair_maker((struct pair_maker *)maker, run->context, run->settings, run->reader);
 }
 
 static const struct objective_picture pictures[] = {

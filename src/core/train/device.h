@@ -10,14 +10,14 @@
 #include "core/settings/settings.h"
 
 struct training_bytes {
-    uint64_t weights, gradients, optimiser, arena, packed, samples, total; /* of device memory */
+    uint64_t weights, gradients, optimiser, arena, packed, samples, batch, total; /* of device memory */
 };
 
 struct training_step {
     const struct adam *adam;   /* the update that follows, NULL = none; its scale is 1 / count */
     double clip;               /* of the norm, 0 = none */
     uint64_t only_ops;         /* for measuring: bits of ops to run, and nothing else; 0 = all */
-    double *term[MODEL_TERMS]; /* filled in by finish(): of each sample, where the term is a result */
+    double *term[MODEL_TERMS]; /* filled in by finish(): of each sample, where the term is a result; of the batch graph [0] */
     double square_sum; /* filled in by finish(): of the gradient, over all ranks; not finite if a term or the gradient is not */
 };
 
@@ -33,8 +33,9 @@ struct training {
     void (*destroy)(struct training_state *state); /* takes NULL */
     struct training_bytes (*bytes)(const struct training_state *state);
     cover_status (*allocate)(struct training_state *state);
-    /* Train together with other ranks: gradients are sums over all of them.  COVER_ERROR_RANK when one is lost. */
-    cover_status (*join)(struct training_state *state, struct communicator *communicator);
+    /* Train together with other ranks: gradients are sums over all of them, samples here are the batch's from `first` on.
+     * COVER_ERROR_RANK when one is lost. */
+    cover_status (*join)(struct training_state *state, struct communicator *communicator, int64_t first);
     /* The flat buffers, from and to the host; read: NULL = not wanted. */
     cover_status (*write)(struct training_state *state, const float *weights, const float *m, const float *v);
     cover_status (*read)(struct training_state *state, float *weights, float *m, float *v, float *gradient);
@@ -48,6 +49,9 @@ struct training {
     cover_status (*finish)(struct training_state *state, struct training_step *step);
     /* The update alone, from the gradient of the last step. */
     cover_status (*update)(struct training_state *state, const struct adam *adam);
+    /* Floats [to, to + count) of the weights move by `rate` of the way to those from `from` on; the rows of a link of the last step. */
+    cover_status (*follow)(struct training_state *state, int64_t to, int64_t from, int64_t count, float rate);
+    cover_status (*rows)(struct training_state *state, int link, float *rows);
 };
 
 #endif

@@ -26,7 +26,7 @@ struct engine_bytes engine_bytes(const struct engine *engine) {
 static cover_status fresh_weights(struct engine *engine) {
     engine->has_gradient = memory_zero(engine->context, (size_t)engine->model.parameters.count * sizeof *engine->has_gradient);
     if (!engine->has_gradient) return COVER_ERROR_MEMORY;
-    for (int i = 0; i < engine->model.parameters.count; i++) engine->has_gradient[i] = graph_has_gradient(&engine->model.graph, i);
+    for (int i = 0; i < engine->model.parameters.count; i++) engine->has_gradient[i] = model_has_gradient(&engine->model, i);
     parameters_initialise(&engine->model.parameters, engine->weights, (uint64_t)engine->settings.common.seed);
     return engine_weights_changed(engine);
 }
@@ -74,10 +74,13 @@ void engine_destroy(struct engine *engine) {
 }
 
 double engine_flops(const struct engine *engine) {
-    double flops = 0;
-    for (int n = 0; n < engine->model.graph.node_count; n++)
-        flops += node_flops(&engine->model.graph, &engine->model.graph.nodes[n]);
-    return flops * (double)engine->batch;
+    const struct graph *graph = &engine->model.graph, *batch = &engine->model.batch;
+    const bool twice = engine->model.links && engine->holds > engine->lanes; /* forward, and once more for backward */
+    double flops = 0, of_batch = 0;
+    for (int n = 0; n < graph->node_count; n++)
+        flops += node_flops(graph, &graph->nodes[n]) * (twice && n < graph->forward_nodes ? 2 : 1);
+    for (int n = 0; n < batch->node_count; n++) of_batch += node_flops(batch, &batch->nodes[n]);
+    return flops * (double)engine->batch + of_batch;
 }
 
 cover_status engine_weights_changed(struct engine *engine) { return engine->stepper->weights_changed(engine); }
@@ -116,13 +119,49 @@ cover_status engine_train(struct engine *engine, const struct sample_source *sou
     return engine->stepper->train(engine, source, lr, sums, norm);
 }
 
-void engine_set_inputs(struct run *run, const struct sample *sample) { memcpy(run->input, sample->input, sizeof sample->input); }
+void engine_set_inputs(struct run *run, const struct model *model, const struct sample *sample) {
+    memcpy(run->input, sample->input, (size_t)model_inputs(model) * sizeof *run->input);
+}
+
+/* ---- what follows a step */
+
+/* The ranges of held rows with this prefix, joined where both sides touch; at most a row each. */
+static cover_status find_followers(struct follow *ranges, int *count, const struct parameters *parameters, const char *prefix) {
+    const size_t length = strlen(prefix);
+    for (int i = 0; i < parameters->count; i++) {
+        const struct parameter *held = &parameters->rows[i];
+        if (parameter_trained(parameters, i) || strncmp(held->name, prefix, length) != 0) continue;
+        const int found = parameters_find(parameters, held->name + length);
+        if (found < 0 || parameters->rows[found].count != held->count)
+            return fail(COVER_ERROR_INTERNAL, "%s: there is no parameter that it can follow", held->name);
+        const int64_t end = i + 1 < parameters->count ? parameters->rows[i + 1].offset : parameters->floats;
+        const struct follow fresh = {held->offset, parameters->rows[found].offset, end - held->offset}; /* with its padding */
+        struct follow *last = *count ? &ranges[*count - 1] : NULL;
+        if (last && last->to + last->count == fresh.to && last->from + last->count == fresh.from) last->count += fresh.count;
+        else ranges[(*count)++] = fresh;
+    }
+    return COVER_OK;
+}
+
+cover_status engine_follow(struct engine *engine, const char *prefix, double momentum) {
+    const struct parameters *parameters = &engine->model.parameters;
+    struct follow *ranges = memory_alloc(engine->context, (size_t)parameters->count * sizeof *ranges);
+    int count = 0;
+    if (!ranges) return COVER_ERROR_MEMORY;
+    cover_status status = find_followers(ranges, &count, parameters, prefix);
+    if (status == COVER_OK) status = engine->stepper->follow(engine, ranges, count, (float)(1 - momentum));
+    memory_free(engine->context, ranges);
+    return status;
+}
+
+cover_status engine_rows(struct engine *engine, int link, float *rows) { return engine->stepper->rows(engine, link, rows); }
 
 /* ---- looking closer at one sample, by one thread */
 
 struct closer { /* a program of one sample, with a lane of its own */
     struct session session;
     struct run run;
+    float *back[MODEL_LINKS]; /* zeros: what flows back from other samples is not known here */
     bool lent;
 };
 
@@ -130,15 +169,23 @@ static cover_status look_closer(struct closer *closer, struct engine *engine, co
     cover_context *context = engine->context;
     *closer = (struct closer){.session = {.context = context, .graph = &engine->model.graph, .team = 1}};
     closer->run.parameters = engine->weights;
-    engine_set_inputs(&closer->run, sample);
+    engine_set_inputs(&closer->run, &engine->model, sample);
+    for (int i = 0; i < engine->model.links; i++) {
+        const struct link *link = &engine->model.link[i];
+        if (link->back == ABSENT) continue;
+        closer->back[i] = memory_zero(context, tensor_bytes(link_rows(&engine->model, link)));
+        if (!closer->back[i]) return COVER_ERROR_MEMORY;
+        closer->run.input[link->back] = closer->back[i];
+    }
     if ((closer->lent = engine->stepper->lend(engine, &closer->session.program, &closer->run))) return COVER_OK;
     TRY(engine_fetch(engine));
     TRY(session_open(&closer->session, context, &engine->model.graph, engine->weights, 1));
     TRY(session_begin(&closer->session, &closer->run));
-    closer->run.gradient = memory_zero(context, (size_t)engine->model.parameters.floats * sizeof(float));
+    closer->run.gradient = memory_zero(context, (size_t)engine->model.parameters.trained * sizeof(float));
     return closer->run.gradient ? COVER_OK : COVER_ERROR_MEMORY;
 }
 static void look_away(struct closer *closer, struct engine *engine) {
+    for (int i = 0; i < MODEL_LINKS; i++) memory_free(engine->context, closer->back[i]);
     if (closer->lent) return;
     session_end(&closer->session, &closer->run);
     session_close(&closer->session);

@@ -37,7 +37,7 @@ struct share {
 };
 
 struct engine_bytes {
-    uint64_t weights, gradients, optimiser, arena_per_lane, packed, samples, total;
+    uint64_t weights, gradients, optimiser, arena_per_lane, packed, samples, batch, total; /* batch: of the batch graph */
     int lanes;
 };
 
@@ -51,7 +51,8 @@ struct engine {
     int64_t batch; /* samples of a step here: share.count */
     struct share share;
     int lanes, team;
-    float *weights, *m, *v; /* flat, model.parameters.floats each; in the host's memory: see engine_fetch() */
+    int64_t holds;          /* samples that a step has taken, and not yet given back, at once */
+    float *weights, *m, *v; /* flat, model.parameters.floats and, of m and v, .trained; in the host's memory: see engine_fetch() */
     int64_t updates;        /* t of Adam */
     uint64_t only_ops;      /* for measuring: bits of ops that steps run; 0 = all */
     float *gradient;        /* of the last step, unscaled sum over samples; belongs to the engine */
@@ -76,6 +77,13 @@ cover_status engine_fetch(struct engine *engine);
 bool engine_draws(const struct engine *engine);
 /* Tell the engine that weights, m or v were changed from outside. */
 cover_status engine_weights_changed(struct engine *engine);
+/* ---- what follows a step
+ * Held parameters named PREFIX + NAME move towards the one that is named NAME: held = held + (1 - momentum) (that - held); with
+ * momentum 0 they become it.  COVER_ERROR_INTERNAL when one has no such parameter of its shape. */
+cover_status engine_follow(struct engine *engine, const char *prefix, double momentum);
+/* The rows of the model's link as the last step had them, of the whole batch, in its input's order. */
+cover_status engine_rows(struct engine *engine, int link, float *rows);
+
 /* A whole step: losses, gradient, its norm / count, and the update, unless a sum is not finite or nothing counts (step_finite()). */
 cover_status engine_train(struct engine *engine, const struct sample_source *source, double lr, struct step_sums *sums,
                           double *norm);

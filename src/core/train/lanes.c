@@ -1,5 +1,7 @@
 /* Training in lanes, on a device whose memory is the host's: each lane takes one sample at a time through the whole plan, gradients are
- * added in a binary tree over the sample's index (design: The life of a step).  Called by engine.c through stepper_lanes. */
+ * added in a binary tree over the sample's index (design: The life of a step).  Where samples meet in a batch graph they go through
+ * twice: to their rows, and back from the rows' gradient.  Called by engine.c through stepper_lanes. */
+#include "batch.h"
 #include "ranks.h"
 #include "stepper.h"
 
@@ -14,8 +16,16 @@ struct pending { /* the finished sum over samples lo..hi-1 that waits for its si
     float *sum;
 };
 
+/* What a sample goes through now. */
+enum leg {
+    LEG_WHOLE, /* forward and backward: its loss is its own */
+    LEG_ROWS,  /* forward; its rows are kept, and so is the sample */
+    LEG_BACK,  /* forward again, unless its lane still has that, and backward from the rows' gradient */
+};
+
 struct lane {
     struct run run;
+    float *back[MODEL_LINKS]; /* of the sample in work, where a link brings a gradient back */
     struct team_barrier barrier;
     void *arena;
     int64_t index; /* of the sample in work, -1 = no more */
@@ -38,6 +48,12 @@ struct step_state {
     pthread_cond_t freed;
     const struct sample_source *source;
     int64_t next;
+    /* samples that meet */
+    struct batch_pass pass;
+    enum leg leg;
+    const struct sample **held; /* from leg to leg */
+    int64_t through;            /* samples whose rows are there */
+    bool resting;               /* a lane for each sample: it keeps the forward pass from leg to leg */
     cover_status status;
     char error[1024];
     /* norm and update */
@@ -61,17 +77,19 @@ static int widest(const struct engine *engine) {
 }
 
 static struct engine_bytes lanes_bytes(const struct engine *engine) {
-    uint64_t flat = (uint64_t)engine->model.parameters.floats * sizeof(float);
+    const struct parameters *parameters = &engine->model.parameters;
+    uint64_t flat = (uint64_t)parameters->trained * sizeof(float);
     struct engine_bytes bytes = {
-        .weights = flat,
+        .weights = (uint64_t)parameters->floats * sizeof(float),
         .gradients = flat * (uint64_t)(engine->lanes + tree_depth(engine->batch)),
         .optimiser = 2 * flat,
         .arena_per_lane = engine->executor->program_plan(engine->program)->arena_bytes,
         .packed = engine->executor->program_packed_bytes(engine->program),
-        .samples = engine_sample_bytes(engine) * (uint64_t)(engine->lanes + 2),
+        .samples = engine_sample_bytes(engine) * (uint64_t)(engine->holds + 2),
+        .batch = batch_pass_bytes(&engine->state->pass, engine),
         .lanes = engine->lanes,
     };
-    bytes.total = bytes.weights + bytes.gradients + bytes.optimiser + bytes.packed + bytes.samples +
+    bytes.total = bytes.batch + bytes.weights + bytes.gradients + bytes.optimiser + bytes.packed + bytes.samples +
                   bytes.arena_per_lane * (uint64_t)engine->lanes;
     return bytes;
 }
@@ -80,8 +98,14 @@ static struct engine_bytes lanes_bytes(const struct engine *engine) {
 static cover_status lanes_plan(struct engine *engine) {
     const uint64_t limit = engine->context->memory_limit_bytes;
     uint64_t total = 0;
+    struct step_state *state = engine->state = memory_zero(engine->context, sizeof *state);
+    if (!state) return COVER_ERROR_MEMORY;
+    pthread_mutex_init(&state->lock, NULL);
+    pthread_cond_init(&state->freed, NULL);
+    TRY(batch_pass_plan(&state->pass, engine));
     for (engine->lanes = widest(engine); engine->lanes > 0; engine->lanes--) {
         const int team = engine->context->threads / engine->lanes;
+        engine->holds = state->pass.program ? engine->batch : engine->lanes;
         if (!engine->program || team != engine->team) {
             engine->executor->program_destroy(engine->program);
             engine->program = NULL, engine->team = team;
@@ -105,10 +129,10 @@ static void zero_block(void *data, int64_t block) {
     int64_t left = buffer->floats - block * UPDATE_BLOCK;
     memset(buffer->values + block * UPDATE_BLOCK, 0, (size_t)(left < UPDATE_BLOCK ? left : UPDATE_BLOCK) * sizeof(float));
 }
-/* Zeros for every parameter, first touched by the threads that will work on them, so that pages lie near them. */
-static cover_status allocate_flat(float **made, const struct engine *engine) {
+/* Zeros for parameters, first touched by the threads that will work on them, so that pages lie near them. */
+static cover_status allocate_flat(float **made, const struct engine *engine, int64_t floats) {
     struct pool *pool;
-    struct flat_buffer buffer = {.floats = engine->model.parameters.floats};
+    struct flat_buffer buffer = {.floats = floats};
     TRY(context_pool(engine->context, &pool));
     *made = buffer.values = memory_alloc(engine->context, (size_t)buffer.floats * sizeof(float));
     if (!buffer.values) return COVER_ERROR_MEMORY;
@@ -116,16 +140,33 @@ static cover_status allocate_flat(float **made, const struct engine *engine) {
     return COVER_OK;
 }
 
+/* What samples that meet need beside it. */
+static cover_status allocate_meeting(struct engine *engine) {
+    struct step_state *state = engine->state;
+    const struct model *model = &engine->model;
+    if (!state->pass.program) return COVER_OK;
+    state->resting = engine->lanes == engine->batch;
+    state->held = memory_zero(engine->context, (size_t)engine->batch * sizeof *state->held);
+    if (!state->held) return COVER_ERROR_MEMORY;
+    for (int i = 0; i < engine->lanes; i++)
+        for (int k = 0; k < model->links; k++) {
+            struct lane *lane = &state->lanes[i];
+            if (model->link[k].back == ABSENT) continue;
+            lane->back[k] = memory_zero(engine->context, tensor_bytes(link_rows(model, &model->link[k])));
+            if (!lane->back[k]) return COVER_ERROR_MEMORY;
+            lane->run.input[model->link[k].back] = lane->back[k];
+        }
+    return batch_pass_allocate(&state->pass, engine);
+}
+
 static cover_status lanes_allocate(struct engine *engine) {
     cover_context *context = engine->context;
-    struct step_state *state = engine->state = memory_zero(context, sizeof *state);
-    if (!state) return COVER_ERROR_MEMORY;
+    struct step_state *state = engine->state;
     size_t rows = (size_t)engine->batch;
     state->engine = engine, state->batch = engine->batch;
-    pthread_mutex_init(&state->lock, NULL);
-    pthread_cond_init(&state->freed, NULL);
+    const struct parameters *parameters = &engine->model.parameters;
     int buffers = engine->lanes + tree_depth(engine->batch);
-    state->block_count = (engine->model.parameters.floats + UPDATE_BLOCK - 1) / UPDATE_BLOCK;
+    state->block_count = (parameters->trained + UPDATE_BLOCK - 1) / UPDATE_BLOCK;
     state->lanes = memory_zero(context, (size_t)engine->lanes * sizeof *state->lanes);
     bool room = true;
     for (int i = 0; i < engine->model.terms; i++)
@@ -138,11 +179,12 @@ static cover_status lanes_allocate(struct engine *engine) {
     room &= state->lanes && state->count && state->buffers && state->free_buffers && state->pending && state->block_sums;
     if (!room) return COVER_ERROR_MEMORY;
     for (; state->buffer_count < buffers; state->buffer_count++) /* zero: parameters without gradient and padding stay so */
-        TRY(allocate_flat(&state->buffers[state->buffer_count], engine));
+        TRY(allocate_flat(&state->buffers[state->buffer_count], engine, parameters->trained));
     for (int i = 0; i < engine->lanes; i++) TRY(engine->executor->arena_create(&state->lanes[i].arena, engine->program));
-    float **flat[] = {&engine->weights, &engine->m, &engine->v};
-    for (size_t i = 0; i < sizeof flat / sizeof *flat; i++) TRY(allocate_flat(flat[i], engine));
-    return COVER_OK;
+    TRY(allocate_flat(&engine->weights, engine, parameters->floats));
+    TRY(allocate_flat(&engine->m, engine, parameters->trained));
+    TRY(allocate_flat(&engine->v, engine, parameters->trained));
+    return allocate_meeting(engine);
 }
 
 static void lanes_free(struct engine *engine) {
@@ -151,7 +193,12 @@ static void lanes_free(struct engine *engine) {
     float *flat[] = {engine->weights, engine->m, engine->v};
     for (size_t i = 0; i < sizeof flat / sizeof *flat; i++) memory_free(context, flat[i]);
     if (!state) return;
-    for (int i = 0; state->lanes && i < engine->lanes; i++) engine->executor->arena_destroy(engine->program, state->lanes[i].arena);
+    for (int i = 0; state->lanes && i < engine->lanes; i++) {
+        engine->executor->arena_destroy(engine->program, state->lanes[i].arena);
+        for (int k = 0; k < MODEL_LINKS; k++) memory_free(context, state->lanes[i].back[k]);
+    }
+    batch_pass_free(&state->pass, engine);
+    memory_free(context, state->held);
     for (int i = 0; i < state->buffer_count; i++) memory_free(context, state->buffers[i]);
     memory_free(context, state->lanes);
     for (int i = 0; i < MODEL_TERMS; i++) memory_free(context, state->term[i]);
@@ -166,7 +213,8 @@ static void lanes_free(struct engine *engine) {
 }
 
 static cover_status lanes_weights_changed(struct engine *engine) {
-    return engine->executor->program_pack(engine->program, engine->weights);
+    TRY(engine->executor->program_pack(engine->program, engine->weights));
+    return batch_pass_weights(&engine->state->pass, engine);
 }
 static cover_status lanes_fetch(struct engine *engine) { /* weights and gradient are where they are read */
     (void)engine;
@@ -219,7 +267,7 @@ static void deliver(struct step_state *state, int64_t index, float *sum) {
         }
         pthread_mutex_unlock(&state->lock);
         float *first = left ? sum : other, *second = left ? other : sum;
-        engine->executor->add(engine->program, first, first, second, engine->model.parameters.floats);
+        engine->executor->add(engine->program, first, first, second, engine->model.parameters.trained);
         pthread_mutex_lock(&state->lock);
         free_buffer(state, second);
         sum = first, lo = parent_lo, hi = parent_hi;
@@ -241,14 +289,16 @@ static void step_failed(struct step_state *state, cover_status status, const cha
     pthread_mutex_unlock(&state->lock);
 }
 
-/* A gradient buffer, then the next sample; -1 when there is none. */
+/* A gradient buffer, where it goes backward, then the next sample; -1 when there is none. */
 static int64_t next_sample(struct step_state *state, struct lane *lane) {
+    const bool backward = state->leg != LEG_ROWS;
     int64_t index = -1;
     pthread_mutex_lock(&state->lock);
-    while (state->next < state->batch && state->free_count == 0) pthread_cond_wait(&state->freed, &state->lock);
-    if (state->next < state->batch) {
-        lane->run.gradient = state->free_buffers[--state->free_count];
-        index = state->next++;
+    while (state->next < state->batch && backward && state->free_count == 0) pthread_cond_wait(&state->freed, &state->lock);
+    if (state->next < state->batch && !(state->resting && lane->index >= 0)) { /* resting: one, its own */
+        if (backward) lane->run.gradient = state->free_buffers[--state->free_count];
+        index = state->resting ? lane - state->lanes : state->next;
+        state->next++;
     }
     pthread_mutex_unlock(&state->lock);
     return index;
@@ -257,13 +307,19 @@ static int64_t next_sample(struct step_state *state, struct lane *lane) {
 static void start_sample(struct step_state *state, struct lane *lane) {
     lane->index = cancelled(state->engine->context) ? -1 : next_sample(state, lane);
     if (lane->index < 0) return;
-    cover_status status = state->source->take(state->source->user, lane->index, &lane->sample);
+    cover_status status = COVER_OK;
+    if (state->leg == LEG_BACK) lane->sample = state->held[lane->index];
+    else status = state->source->take(state->source->user, lane->index, &lane->sample);
     if (status != COVER_OK) {
         step_failed(state, status, cover_error_text());
         lane->index = -1;
         return;
     }
-    engine_set_inputs(&lane->run, lane->sample);
+    engine_set_inputs(&lane->run, &state->engine->model, lane->sample);
+    if (state->leg == LEG_BACK) batch_pass_give(&state->pass, state->engine, lane->back, lane->index);
+    const int forward = state->engine->model.graph.forward_nodes;
+    lane->run.begin = state->leg == LEG_BACK && state->resting ? forward : 0;
+    lane->run.end = state->leg == LEG_ROWS ? forward : 0;
     lane->run.check = false;
     atomic_store(&lane->run.failed, 0);
     lane->run.status = COVER_OK;
@@ -273,13 +329,24 @@ static void finish_sample(struct step_state *state, struct lane *lane) {
     struct engine *engine = state->engine;
     const int64_t index = lane->index;
     const bool ran = lane->run.status == COVER_OK; /* else there are no results */
+    if (state->leg == LEG_ROWS) {
+        state->held[index] = lane->sample;
+        if (!ran) return step_failed(state, lane->run.status, lane->run.error);
+        batch_pass_take(&state->pass, engine, &lane->run, index);
+        pthread_mutex_lock(&state->lock);
+        state->through++;
+        pthread_mutex_unlock(&state->lock);
+        return;
+    }
     for (int i = 0; ran && i < engine->model.terms; i++) {
         const struct loss_term *term = &engine->model.term[i];
+        if (term->of_batch) continue;
         const double *values = term->result == ABSENT ? lane->sample->known
                                                       : engine->executor->program_result(engine->program, &lane->run, term->result);
         state->term[i][index] = values[term->place];
     }
     state->count[index] = lane->sample->count;
+    if (state->held) state->held[index] = NULL;
     state->source->give_back(state->source->user, index, lane->sample);
     if (ran) deliver(state, index, lane->run.gradient);
     else step_failed(state, lane->run.status, lane->run.error);
@@ -317,28 +384,66 @@ static void prepare_lanes(struct engine *engine) {
     }
 }
 
-static cover_status lanes_step(struct engine *engine, const struct sample_source *source, struct step_sums *sums) {
-    struct step_state *state = engine->state;
+static cover_status run_leg(struct step_state *state, enum leg leg) {
     struct pool *pool;
-    TRY(context_pool(engine->context, &pool));
+    TRY(context_pool(state->engine->context, &pool));
+    state->leg = leg, state->next = 0;
+    for (int i = 0; i < state->engine->lanes; i++) state->lanes[i].index = -1;
+    pool_run(pool, lane_worker, state);
+    return state->status == COVER_OK ? COVER_OK : fail(state->status, "%s", state->error);
+}
+
+/* Samples that a leg has left behind. */
+static void let_go(struct step_state *state) {
+    for (int64_t i = 0; state->held && i < state->batch; i++) {
+        if (state->held[i]) state->source->give_back(state->source->user, i, state->held[i]);
+        state->held[i] = NULL;
+    }
+}
+
+/* The rows of all samples, and the graph in which they meet. */
+static cover_status meet(struct step_state *state) {
+    state->through = 0;
+    cover_status status = run_leg(state, LEG_ROWS);
+    if (status == COVER_OK && state->through < state->batch) status = fail(COVER_ERROR_CANCELLED, "the step was cancelled");
+    TRY(collective_agree(state->engine->share.with, status));
+    return batch_pass_run(&state->pass, state->engine);
+}
+
+/* Sums over this rank's samples, but the batch graph's part of the gradient. */
+static cover_status lanes_sums(struct engine *engine, const struct sample_source *source, struct step_sums *sums) {
+    struct step_state *state = engine->state;
+    cover_status status = COVER_OK;
     prepare_lanes(engine);
-    state->source = source, state->next = 0, state->pending_count = 0, state->status = COVER_OK;
+    state->source = source, state->pending_count = 0, state->status = COVER_OK;
     state->free_count = state->buffer_count;
     memcpy(state->free_buffers, state->buffers, (size_t)state->buffer_count * sizeof *state->buffers);
+    batch_pass_clear(&state->pass, engine);
     engine->gradient = NULL;
-    pool_run(pool, lane_worker, state);
-    if (state->status != COVER_OK) return fail(state->status, "%s", state->error);
-    if (!engine->gradient) return fail(COVER_ERROR_CANCELLED, "the step was cancelled");
+    if (state->pass.program) GO(meet(state));
+    GO(run_leg(state, state->pass.program ? LEG_BACK : LEG_WHOLE));
+    if (!engine->gradient) GO(fail(COVER_ERROR_CANCELLED, "the step was cancelled"));
     *sums = (struct step_sums){0};
-    for (int i = 0; i < engine->model.terms; i++) sums->term[i] = tree_sum(state->term[i], 0, state->batch);
+    for (int i = 0; i < engine->model.terms; i++) {
+        const struct loss_term *term = &engine->model.term[i];
+        sums->term[i] = term->of_batch ? batch_pass_term(&state->pass, engine, term) : tree_sum(state->term[i], 0, state->batch);
+    }
     for (int64_t i = 0; i < state->batch; i++) sums->count += state->count[i];
+done:
+    let_go(state);
+    return status;
+}
+
+static cover_status lanes_step(struct engine *engine, const struct sample_source *source, struct step_sums *sums) {
+    TRY(lanes_sums(engine, source, sums));
+    batch_pass_add(&engine->state->pass, engine);
     return COVER_OK;
 }
 
 /* ---- norm and update, over fixed blocks of the flat buffer */
 
 static int64_t block_floats(const struct engine *engine, int64_t block) {
-    int64_t left = engine->model.parameters.floats - block * UPDATE_BLOCK;
+    int64_t left = engine->model.parameters.trained - block * UPDATE_BLOCK;
     return left < UPDATE_BLOCK ? left : UPDATE_BLOCK;
 }
 
@@ -389,9 +494,40 @@ static cover_status lanes_update(struct engine *engine, const struct adam *adam)
 
 static cover_status lanes_train(struct engine *engine, const struct sample_source *source, double lr, struct step_sums *sums,
                                 double *norm) {
-    TRY(ranks_sum(engine, lanes_step(engine, source, sums), sums));
+    TRY(ranks_sum(engine, lanes_sums(engine, source, sums), sums));
+    batch_pass_add(&engine->state->pass, engine);
     *norm = engine_gradient_norm(engine, sums->count);
     return step_counts(sums, *norm) ? ranks_alike(engine, engine_update(engine, sums->count, *norm, lr)) : COVER_OK;
+}
+
+struct following {
+    struct engine *engine;
+    struct follow range;
+    float rate;
+};
+static void follow_block(void *data, int64_t block) {
+    const struct following *following = data;
+    const struct follow *range = &following->range;
+    const int64_t begin = block * UPDATE_BLOCK, left = range->count - begin, count = left < UPDATE_BLOCK ? left : UPDATE_BLOCK;
+    float *held = following->engine->weights + range->to + begin;
+    const float *that = following->engine->weights + range->from + begin;
+    if (following->rate == 1) memcpy(held, that, (size_t)count * sizeof *held);
+    else
+        for (int64_t i = 0; i < count; i++) held[i] += following->rate * (that[i] - held[i]);
+}
+static cover_status lanes_follow(struct engine *engine, const struct follow *ranges, int count, float rate) {
+    struct pool *pool;
+    TRY(context_pool(engine->context, &pool));
+    for (int i = 0; i < count; i++) {
+        struct following following = {engine, ranges[i], rate};
+        pool_each(pool, (ranges[i].count + UPDATE_BLOCK - 1) / UPDATE_BLOCK, follow_block, &following);
+    }
+    return lanes_weights_changed(engine);
+}
+
+static cover_status lanes_rows(struct engine *engine, int link, float *rows) {
+    memcpy(rows, engine->state->pass.rows[link], tensor_bytes(link_input(&engine->model, &engine->model.link[link])));
+    return COVER_OK;
 }
 
 static bool lanes_lend(struct engine *engine, struct program **program, struct run *run) {
@@ -411,5 +547,7 @@ const struct stepper stepper_lanes = {
     .square_sum = lanes_square_sum,
     .update = lanes_update,
     .train = lanes_train,
+    .follow = lanes_follow,
+    .rows = lanes_rows,
     .lend = lanes_lend,
 };

@@ -33,6 +33,7 @@ struct prefetch {
     struct worker *workers; /* the last one is the caller's, for redraw */
     int slot_count, worker_count;
     int64_t next;  /* number that is drawn next */
+    int64_t end;   /* step that is not drawn any more */
     int64_t step;  /* whose samples are being taken */
     int64_t ahead; /* of the step's samples, those taken in the step before: struct sample_source says how */
     pthread_mutex_t lock;
@@ -69,7 +70,7 @@ static void *work(void *argument) {
     struct prefetch *prefetch = worker->prefetch;
     pthread_mutex_lock(&prefetch->lock);
     while (!prefetch->stop) {
-        struct slot *slot = slot_in(prefetch, SLOT_FREE, 0);
+        struct slot *slot = prefetch->next / prefetch->share.count < prefetch->end ? slot_in(prefetch, SLOT_FREE, 0) : NULL;
         if (!slot) {
             pthread_cond_wait(&prefetch->changed, &prefetch->lock);
             continue;
@@ -86,25 +87,25 @@ static void *work(void *argument) {
 }
 
 cover_status prefetch_create(struct prefetch **made, const struct engine *engine, const struct sample_maker *maker,
-                             int64_t first_step) {
+                             int64_t first_step, int64_t end) {
     cover_context *context = engine->context;
-    int lanes = engine->lanes;
     struct prefetch *prefetch = memory_zero(context, sizeof *prefetch);
     if (!prefetch) return COVER_ERROR_MEMORY;
     cover_status status = COVER_ERROR_MEMORY;
-    int threads = 1 + (context->threads >= 8 ? context->threads / 8 : 0);
+    int threads = 1 + (context->threads >= 8 ? context->threads / 8 : 0), slots = (int)engine->holds + 1 + threads;
     *prefetch = (struct prefetch){.context = context,
                                   .maker = maker,
                                   .share = engine->share,
                                   .images = maker->read && engine_draws(engine),
                                   .next = first_step * engine->share.count,
-                                  .step = first_step};
+                                  .step = first_step,
+                                  .end = end};
     pthread_mutex_init(&prefetch->lock, NULL);
     pthread_cond_init(&prefetch->changed, NULL);
-    prefetch->slots = memory_zero(context, (size_t)(lanes + 1 + threads) * sizeof *prefetch->slots);
+    prefetch->slots = memory_zero(context, (size_t)slots * sizeof *prefetch->slots);
     prefetch->workers = memory_zero(context, (size_t)(threads + 1) * sizeof *prefetch->workers);
     if (!prefetch->slots || !prefetch->workers) goto done;
-    for (; prefetch->slot_count < lanes + 1 + threads; prefetch->slot_count++)
+    for (; prefetch->slot_count < slots; prefetch->slot_count++)
         GO(slot_allocate(&prefetch->slots[prefetch->slot_count], prefetch, prefetch->images ? maker->image_floats : maker->floats));
     for (; prefetch->worker_count <= threads; prefetch->worker_count++) {
         struct worker *worker = &prefetch->workers[prefetch->worker_count];
@@ -197,7 +198,7 @@ static void stop(struct prefetch **prefetch) {
 cover_status prefetch_step(struct prefetch **prefetch, struct engine *engine, int64_t step, double lr, struct step_sums *sums,
                            double *norm) {
     struct sample_source source = prefetch_source(*prefetch, step);
-    source.ahead = &(*prefetch)->ahead, source.more = step + 1 < engine->settings.common.steps;
+    source.ahead = &(*prefetch)->ahead, source.more = step + 1 < engine->settings.common.steps && step + 1 < (*prefetch)->end;
     cover_status status = engine_train(engine, &source, lr, sums, norm);
     if (status != COVER_OK) stop(prefetch);
     return status;

@@ -20,9 +20,10 @@ struct sample_maker {
 
 struct prefetch;
 
-/* Starts with the first sample of first_step (0-based) that is the engine's.  Engine and maker must live as long. */
+/* Starts with the first sample of first_step (0-based) that is the engine's; none of step `end` or later is drawn.  Engine and maker
+ * must live as long. */
 cover_status prefetch_create(struct prefetch **prefetch, const struct engine *engine, const struct sample_maker *maker,
-                             int64_t first_step);
+                             int64_t first_step, int64_t end);
 void prefetch_destroy(struct prefetch *prefetch); /* takes NULL */
 
 /* The samples of one step; steps must be asked for in order, and each sample of a step taken once. */

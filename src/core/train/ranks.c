@@ -40,11 +40,12 @@ cover_status ranks_join(struct engine *engine, const struct share *share) {
 
 _Static_assert((int)COLLECTIVE_DOUBLES > (int)MODEL_TERMS, "terms and a count go round at once");
 
-/* Terms that are known without a run, or those that are not, to values or back; how many there are. */
+/* Terms that are known without a run, or those that are not, to values or back; how many there are.  The batch graph's are of the whole
+ * batch already. */
 static int terms_of(const struct engine *engine, bool known, double *terms, double *values, bool back) {
     int found = 0;
     for (int i = 0; i < engine->model.terms; i++) {
-        if ((engine->model.term[i].result == ABSENT) != known) continue;
+        if (engine->model.term[i].of_batch || (engine->model.term[i].result == ABSENT) != known) continue;
         if (back) terms[i] = values[found++];
         else values[found++] = terms[i];
     }
@@ -78,7 +79,7 @@ cover_status ranks_sum_terms(struct engine *engine, cover_status own, struct ste
 cover_status ranks_sum(struct engine *engine, cover_status own, struct step_sums *sums) {
     TRY(ranks_sum_counts(engine, own, sums));
     TRY(sum_results(engine, sums));
-    return collective_sum(engine->share.with, engine->gradient, engine->model.parameters.floats, add, engine);
+    return collective_sum(engine->share.with, engine->gradient, engine->model.parameters.trained, add, engine);
 }
 
 cover_status ranks_alike(struct engine *engine, cover_status own) {
@@ -91,9 +92,10 @@ cover_status ranks_share_state(struct engine *engine) {
     struct communicator *c = engine->share.with;
     if (!c) return COVER_OK;
     TRY(collective_agree(c, engine_fetch(engine)));
-    float *const flat[] = {engine->weights, engine->m, engine->v};
-    size_t bytes = (size_t)engine->model.parameters.floats * sizeof(float);
-    for (int i = 0; i < 3; i++) TRY(collective_broadcast(c, flat[i], bytes));
+    const struct parameters *p = &engine->model.parameters;
+    TRY(collective_broadcast(c, engine->weights, (size_t)p->floats * sizeof(float)));
+    float *const moments[] = {engine->m, engine->v};
+    for (int i = 0; i < 2; i++) TRY(collective_broadcast(c, moments[i], (size_t)p->trained * sizeof(float)));
     TRY(collective_broadcast(c, &engine->updates, sizeof engine->updates));
     return engine_weights_changed(engine);
 }

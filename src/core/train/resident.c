@@ -31,6 +31,7 @@ static struct engine_bytes resident_bytes(const struct engine *engine) {
                                  .arena_per_lane = bytes.arena,
                                  .packed = bytes.packed,
                                  .samples = bytes.samples,
+                                 .batch = bytes.batch,
                                  .total = bytes.total,
                                  .lanes = 1};
 }
@@ -38,7 +39,7 @@ static struct engine_bytes resident_bytes(const struct engine *engine) {
 static cover_status resident_plan(struct engine *engine) {
     struct step_state *state = engine->state = memory_zero(engine->context, sizeof *state);
     if (!state) return COVER_ERROR_MEMORY;
-    engine->lanes = engine->team = 1;
+    engine->lanes = engine->team = 1, engine->holds = 1;
     TRY(device_of(engine)->create(&state->training, engine->context, &engine->model, &engine->settings, engine->batch));
     uint64_t total = resident_bytes(engine).total, limit = engine->context->memory_limit_bytes;
     if (limit && total > limit)
@@ -51,10 +52,10 @@ static cover_status resident_plan(struct engine *engine) {
 
 static cover_status resident_allocate(struct engine *engine) {
     struct step_state *state = engine->state;
-    float **flat[] = {&engine->weights, &engine->m, &engine->v};
-    size_t bytes = (size_t)engine->model.parameters.floats * sizeof(float);
-    for (size_t i = 0; i < sizeof flat / sizeof *flat; i++)
-        if (!(*flat[i] = memory_zero(engine->context, bytes))) return COVER_ERROR_MEMORY;
+    const size_t trained = (size_t)engine->model.parameters.trained * sizeof(float);
+    engine->weights = memory_zero(engine->context, (size_t)engine->model.parameters.floats * sizeof(float));
+    engine->m = memory_zero(engine->context, trained), engine->v = memory_zero(engine->context, trained);
+    if (!engine->weights || !engine->m || !engine->v) return COVER_ERROR_MEMORY;
     for (int i = 0; i < engine->model.terms; i++)
         if (!(state->term[i] = memory_zero(engine->context, (size_t)engine->batch * sizeof(double)))) return COVER_ERROR_MEMORY;
     return device_of(engine)->allocate(state->training);
@@ -72,7 +73,7 @@ static void resident_free(struct engine *engine) {
 }
 
 static cover_status resident_join(struct engine *engine) {
-    return device_of(engine)->join(engine->state->training, engine->share.with);
+    return device_of(engine)->join(engine->state->training, engine->share.with, engine->share.first);
 }
 
 static cover_status resident_weights_changed(struct engine *engine) {
@@ -83,7 +84,7 @@ static cover_status resident_weights_changed(struct engine *engine) {
 static cover_status resident_fetch(struct engine *engine) {
     struct step_state *state = engine->state;
     if (!state->newer) return COVER_OK;
-    if (!state->gradient) state->gradient = memory_alloc(engine->context, (size_t)engine->model.parameters.floats * sizeof(float));
+    if (!state->gradient) state->gradient = memory_alloc(engine->context, (size_t)engine->model.parameters.trained * sizeof(float));
     if (!state->gradient) return COVER_ERROR_MEMORY;
     TRY(device_of(engine)->read(state->training, engine->weights, engine->m, engine->v, state->gradient));
     engine->gradient = state->gradient, state->newer = false;
@@ -153,7 +154,8 @@ static cover_status run(struct engine *engine, const struct sample_source *sourc
     TRY(device_of(engine)->finish(state->training, &step));
     state->square_sum = step.square_sum, state->newer = true;
     for (int i = 0; i < engine->model.terms; i++)
-        if (engine->model.term[i].result != ABSENT) sums->term[i] = tree_sum(state->term[i], 0, engine->batch);
+        if (engine->model.term[i].result != ABSENT)
+            sums->term[i] = engine->model.term[i].of_batch ? state->term[i][0] : tree_sum(state->term[i], 0, engine->batch);
     return COVER_OK;
 }
 
@@ -179,6 +181,16 @@ static cover_status resident_train(struct engine *engine, const struct sample_so
     return COVER_OK;
 }
 
+static cover_status resident_follow(struct engine *engine, const struct follow *ranges, int count, float rate) {
+    for (int i = 0; i < count; i++)
+        TRY(device_of(engine)->follow(engine->state->training, ranges[i].to, ranges[i].from, ranges[i].count, rate));
+    engine->state->newer = true;
+    return COVER_OK;
+}
+static cover_status resident_rows(struct engine *engine, int link, float *rows) {
+    return device_of(engine)->rows(engine->state->training, link, rows);
+}
+
 static bool resident_lend(struct engine *engine, struct program **program, struct run *run) {
     (void)engine, (void)program, (void)run;
     return false;
@@ -196,5 +208,7 @@ const struct stepper stepper_resident = {
     .square_sum = resident_square_sum,
     .update = resident_update,
     .train = resident_train,
+    .follow = resident_follow,
+    .rows = resident_rows,
     .lend = resident_lend,
 };

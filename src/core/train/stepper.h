@@ -5,6 +5,11 @@
 
 #include "engine.h"
 
+/* Floats [to, to + count) of the weights that follow those from `from` on. */
+struct follow {
+    int64_t to, from, count;
+};
+
 struct stepper {
     cover_status (*plan)(struct engine *engine); /* choose, and refuse what does not fit; nothing large is allocated */
     struct engine_bytes (*bytes)(const struct engine *engine);
@@ -19,6 +24,8 @@ struct stepper {
     /* All three in one; *norm of the gradient / count.  engine->updates counts the update, if there was one. */
     cover_status (*train)(struct engine *engine, const struct sample_source *source, double lr, struct step_sums *sums,
                           double *norm);
+    cover_status (*follow)(struct engine *engine, const struct follow *ranges, int count, float rate);
+    cover_status (*rows)(struct engine *engine, int link, float *rows);
     /* A program of one sample, with arena and gradient in `run`; false: there is none to lend. */
     bool (*lend)(struct engine *engine, struct program **program, struct run *run);
 };
@@ -26,7 +33,7 @@ struct stepper {
 extern const struct stepper stepper_lanes, stepper_resident;
 
 uint64_t engine_sample_bytes(const struct engine *engine); /* inputs of one sample */
-void engine_set_inputs(struct run *run, const struct sample *sample);
+void engine_set_inputs(struct run *run, const struct model *model, const struct sample *sample);
 struct adam engine_adam(const struct engine *engine, int64_t count, double lr); /* of the next update, not clipped */
 bool step_counts(const struct step_sums *sums, double norm);                    /* is there something to update from? */
 double tree_sum(const double *values, int64_t lo, int64_t hi);                  /* as gradients are added */

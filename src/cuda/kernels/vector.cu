@@ -92,6 +92,21 @@ __global__ void __launch_bounds__(BLOCK) adam_update(float *weights, float *m, f
     if (last < count) adam_at<1>(weights, m, v, gradient, last, f);
 }
 
+/* ---- a twin */
+
+template <int V> __device__ lanes<V> towards(lanes<V> y, const lanes<V> &x, float rate) {
+#pragma unroll
+    for (int i = 0; i < V; i++) y.at[i] = rate == 1 ? x.at[i] : y.at[i] + rate * (x.at[i] - y.at[i]);
+    return y;
+}
+
+__global__ void __launch_bounds__(BLOCK) follow(float *y, const float *x, int64_t count, float rate) {
+    constexpr int V = vector_of<float>;
+    EACH_VECTOR(i, V, count) store<V>(y + i, towards(load<V>(y + i), load<V>(x + i), rate));
+    const int64_t last = TAIL(V, count);
+    if (last < count) store<1>(y + last, towards(load<1>(y + last), load<1>(x + last), rate));
+}
+
 /* ---- what is not finite */
 
 template <int V> __device__ bool all_finite(const lanes<V> &x) {
@@ -118,6 +133,10 @@ extern "C" cuda_error cuda_add(cuda_stream stream, void *y, const void *a, const
         return LAUNCH(add<E>, grid_for_count(count, vector_of<E> * VECTORS_EACH), dim3(BLOCK), 0, stream, static_cast<E *>(y),
                       static_cast<const E *>(a), static_cast<const E *>(b), count);
     });
+}
+
+extern "C" cuda_error cuda_follow(cuda_stream stream, float *y, const float *x, int64_t count, float rate) {
+    return LAUNCH(follow, grid_for_count(count, vector_of<float> * VECTORS_EACH), dim3(BLOCK), 0, stream, y, x, count, rate);
 }
 
 extern "C" size_t cuda_square_sum_workspace(int64_t count) { return square_sum_grid(count).x * sizeof(double); }

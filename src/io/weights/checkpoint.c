@@ -23,11 +23,18 @@ static cover_status write_number(hid_t file, const char *name, int64_t number) {
     return hdf5_write(file, name, COVER_I64, 0, NULL, &number);
 }
 
-static cover_status write_tensors(hid_t file, const char *group, const struct parameters *parameters, const float *flat) {
+/* Rows that have a place in this group: moments have only those that are trained. */
+static int rows_in(int group, const struct parameters *parameters) {
+    int rows = 0;
+    while (rows < parameters->count && (group == 0 || parameter_trained(parameters, rows))) rows++;
+    return rows;
+}
+
+static cover_status write_tensors(hid_t file, int group, const struct parameters *parameters, const float *flat) {
     char path[PATH_BYTES];
-    for (int i = 0; i < parameters->count; i++) {
+    for (int i = 0, rows = rows_in(group, parameters); i < rows; i++) {
         const struct parameter *row = &parameters->rows[i];
-        array_path(path, group, row->name);
+        array_path(path, groups[group], row->name);
         TRY(hdf5_write(file, path, COVER_F32, row->rank, row->shape, flat + row->offset));
     }
     return COVER_OK;
@@ -43,7 +50,7 @@ static cover_status write_all(hid_t file, const struct checkpoint *checkpoint) {
     TRY(write_number(file, "step", checkpoint->step));
     TRY(write_number(file, "updates", checkpoint->updates));
     TRY(write_number(file, "seed", checkpoint->seed));
-    for (int i = 0; i < GROUPS; i++) TRY(write_tensors(file, groups[i], checkpoint->parameters, flats[i]));
+    for (int i = 0; i < GROUPS; i++) TRY(write_tensors(file, i, checkpoint->parameters, flats[i]));
     for (int i = 0; i < checkpoint->state_count; i++) {
         const struct checkpoint_state *state = &checkpoint->states[i];
         array_path(path, "state", state->name);
@@ -170,12 +177,11 @@ void checkpoint_close(struct checkpoint_file *file) {
     memory_free(file->context, file);
 }
 
-static cover_status read_tensors(struct checkpoint_file *file, const char *group, const struct parameters *parameters,
-                                 float *flat) {
+static cover_status read_tensors(struct checkpoint_file *file, int group, const struct parameters *parameters, float *flat) {
     char path[PATH_BYTES];
-    for (int i = 0; i < parameters->count; i++) {
+    for (int i = 0, rows = rows_in(group, parameters); i < rows; i++) {
         const struct parameter *row = &parameters->rows[i];
-        array_path(path, group, row->name);
+        array_path(path, groups[group], row->name);
         TRY(check_plain(file, path));
         if (hdf5_read(file->handle, path, COVER_F32, row->rank, row->shape, flat + row->offset) != COVER_OK)
             return fail(COVER_ERROR_MISMATCH, "%s: %s; it belongs to another network", file->path, cover_error_text());
@@ -190,7 +196,7 @@ cover_status checkpoint_read(struct checkpoint_file *file, const struct paramete
     struct hdf5_guard guard;
     hdf5_begin(&guard);
     for (int i = 0; i < GROUPS && status == COVER_OK; i++)
-        if (flats[i]) status = read_tensors(file, groups[i], parameters, flats[i]);
+        if (flats[i]) status = read_tensors(file, i, parameters, flats[i]);
     hdf5_end(&guard);
     return status;
 }

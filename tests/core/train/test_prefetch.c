@@ -53,7 +53,7 @@ static void teardown(void) { cover_context_destroy(context); }
 static struct engine lanes_alone(int64_t first, int64_t count) {
     return (struct engine){.context = context,
                            .executor = context->executor,
-                           .lanes = LANES,
+                           .holds = LANES,
                            .share = {.batch = BATCH, .first = first, .count = count}};
 }
 
@@ -69,12 +69,25 @@ static void take_step(struct prefetch *prefetch, int64_t step, int64_t first, in
     for (int64_t i = count > LANES ? count - LANES : 0; i < count; i++) source.give_back(source.user, i, held[i % LANES]);
 }
 
+START_TEST(nothing_is_drawn_beyond_the_end_of_a_period) {
+    struct numbers numbers;
+    struct engine engine = lanes_alone(0, BATCH);
+    struct prefetch *prefetch;
+    make_numbers(&numbers, -1, 0);
+    ck_assert_ok(prefetch_create(&prefetch, &engine, &numbers.maker, 3, 5));
+    for (int64_t step = 3; step < 5; step++) take_step(prefetch, step, 0, BATCH);
+    usleep(20000); /* there is room for more */
+    ck_assert_int_eq(atomic_load(&numbers.drawn), 2 * BATCH);
+    prefetch_destroy(prefetch);
+}
+END_TEST
+
 START_TEST(samples_come_in_the_order_of_their_steps_however_long_each_takes) {
     struct numbers numbers;
     struct engine engine = lanes_alone(0, BATCH);
     struct prefetch *prefetch;
     make_numbers(&numbers, -1, 200);
-    ck_assert_ok(prefetch_create(&prefetch, &engine, &numbers.maker, 7));
+    ck_assert_ok(prefetch_create(&prefetch, &engine, &numbers.maker, 7, INT64_MAX));
     for (int64_t step = 7; step < 27; step++) take_step(prefetch, step, 0, BATCH);
     prefetch_destroy(prefetch);
     ck_assert_int_eq(atomic_load(&numbers.workers), 0);
@@ -87,7 +100,7 @@ START_TEST(a_share_reads_its_own_block_of_each_batch) {
     struct prefetch *prefetch;
     const struct sample *again;
     make_numbers(&numbers, -1, 0);
-    ck_assert_ok(prefetch_create(&prefetch, &engine, &numbers.maker, 0));
+    ck_assert_ok(prefetch_create(&prefetch, &engine, &numbers.maker, 0, INT64_MAX));
     for (int64_t step = 0; step < 5; step++) take_step(prefetch, step, 2, 3);
     ck_assert_ok(prefetch_redraw(prefetch, 1, 5, &again)); /* of the whole batch, also another's */
     ck_assert_float_eq(again->input[0][0], BATCH + 5);
@@ -101,7 +114,7 @@ START_TEST(a_sample_that_cannot_be_drawn_is_that_one_s_error_and_the_others_come
     struct prefetch *prefetch;
     const struct sample *sample;
     make_numbers(&numbers, BATCH + 2, 0);
-    ck_assert_ok(prefetch_create(&prefetch, &engine, &numbers.maker, 0));
+    ck_assert_ok(prefetch_create(&prefetch, &engine, &numbers.maker, 0, INT64_MAX));
     take_step(prefetch, 0, 0, BATCH);
     struct sample_source source = prefetch_source(prefetch, 1);
     for (int64_t i = 0; i < BATCH; i++) {
@@ -122,7 +135,7 @@ START_TEST(it_ends_while_its_threads_wait_for_room_or_draw) {
         struct prefetch *prefetch;
         const struct sample *kept;
         make_numbers(&numbers, -1, slow_us);
-        ck_assert_ok(prefetch_create(&prefetch, &engine, &numbers.maker, 0));
+        ck_assert_ok(prefetch_create(&prefetch, &engine, &numbers.maker, 0, INT64_MAX));
         struct sample_source source = prefetch_source(prefetch, 0);
         ck_assert_ok(source.take(source.user, 0, &kept)); /* never given back */
         const int slots = LANES + 1 + 5;
@@ -144,6 +157,7 @@ int main(void) {
     ADD(tcase, samples_come_in_the_order_of_their_steps_however_long_each_takes);
     ADD(tcase, a_share_reads_its_own_block_of_each_batch);
     ADD(tcase, a_sample_that_cannot_be_drawn_is_that_one_s_error_and_the_others_come);
+    ADD(tcase, nothing_is_drawn_beyond_the_end_of_a_period);
     ADD(tcase, it_ends_while_its_threads_wait_for_room_or_draw);
     suite_add_tcase(suite, tcase);
     return run_suite(suite);

@@ -64,7 +64,7 @@ static cover_config *brightness_config(void) {
 /* Train, and write the loss of each step. */
 static void train(struct engine *engine, const struct sample_maker *maker, double *losses, int64_t steps) {
     struct prefetch *prefetch;
-    ck_assert_ok(prefetch_create(&prefetch, engine, maker, 0));
+    ck_assert_ok(prefetch_create(&prefetch, engine, maker, 0, INT64_MAX));
     for (int64_t step = 0; step < steps; step++) {
         struct step_sums sums;
         double norm;
