@@ -55,20 +55,33 @@ static int make_settings(struct session *session, const cover_dataset *dataset, 
     return status;
 }
 
+/* The figures of the best validation, whatever the kind of task calls them; some have better words than their names. */
 static int print_end(struct session *session, const char *json) {
-    static const struct field fields[] = {
+    enum { HEAD = 6, FIGURES = 8 };
+    static const struct field words[] = {{"mean_dice", "mean Dice"}, {"auc", "mean AUC"}, {0}};
+    struct field fields[HEAD + FIGURES + 1] = {
         {"run", "run folder"},
         {"train_cases", "training cases", UNIT_COUNT},
         {"val_cases", "validation cases", UNIT_COUNT},
         {"steps", "steps", UNIT_COUNT},
         {"seconds", "time", UNIT_SECONDS},
         {"best.step", "best at step", UNIT_COUNT},
-        {"best.mean_dice", "mean Dice"},
-        {"best.auc", "mean AUC"},
-        {"best.accuracy", "accuracy"},
-        {0},
     };
-    return print_result(session, json, fields);
+    char path[FIGURES][64];
+    int count = 0;
+    json_t *result = json_loads(json, 0, NULL), *value;
+    const char *name;
+    json_object_foreach(json_object_get(result, "best"), name, value) {
+        if (!json_is_number(value) || strcmp(name, "step") == 0 || count == FIGURES) continue;
+        const struct field *known = words;
+        while (known->path && strcmp(known->path, name) != 0) known++;
+        snprintf(path[count], sizeof path[count], "best.%s", name);
+        fields[HEAD + count] = (struct field){path[count], known->path ? known->label : path[count] + strlen("best.")};
+        count++;
+    }
+    const int status = print_result(session, json, fields);
+    json_decref(result);
+    return status;
 }
 
 static int train(struct session *session, cover_dataset *dataset, const char *init, const char *folder) {

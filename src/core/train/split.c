@@ -65,7 +65,7 @@ static cover_status take_members(struct choice *choice) {
         int64_t patient = input->patient ? input->patient[i] : -1;
         int class = input->class_index ? input->class_index[i] : 0;
         if (role != COVER_SPLIT_TEST && (class < 0 || class >= choice->classes))
-            return fail(COVER_ERROR_ARGUMENT, "sample %lld has %s, but classification needs one of %d; pack it with its class",
+            return fail(COVER_ERROR_ARGUMENT, "sample %lld has %s, but the task needs one of %d; pack it with its class",
                         (long long)i, class < 0 ? "no class" : "an unknown class", choice->classes);
         choice->members[choice->count++] =
             (struct member){.sample = i, .patient = patient, .first = i, .class = class, .role = role};

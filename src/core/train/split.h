@@ -13,7 +13,7 @@ struct split_input {
     const uint8_t *split;           /* a cover_split each */
     const int64_t *patient;         /* of each sample, any numbers >= 0: samples of one number stay together; -1 = not known: a
                                        patient of its own; NULL = all of them */
-    const int *class_index;         /* of each sample, for classification (one label an image); else NULL */
+    const int *class_index;         /* of each sample, where each is of one class; else NULL */
     int classes;                    /* with class_index */
     const char *const *class_names; /* for messages; NULL = numbers */
 };
@@ -30,7 +30,7 @@ struct split {
  *   - those packed as val validate; where there are none, patients are taken out of training: fold `fold` of `folds`, or so many
  *     that they have `val` samples at least;
  *   - patients stand in a random order by split_seed; folds and `val` deal each class out evenly (by a patient's first sample);
- *   - `shots` keeps the first samples in that order, of each class in classification; `fraction` a share of them.  Fewer shots
+ *   - `shots` keeps the first samples in that order, of each class where a sample is of one; `fraction` a share of them.  Fewer shots
  *     are a part of more, and validation is the same for all.
  * COVER_ERROR_ARGUMENT: what cannot be had (shots, validation, a class without a training sample, a patient on both sides), and
  * the remedy. */

@@ -149,7 +149,7 @@ cover_status augment_draw(struct augment *augment, float *out_image, float *out_
     TRY(augment_accepts(s, grid, channels));
     TRY(augment_reserve(augment, grid));
     if (out_label && !label)
-        return fail(COVER_ERROR_ARGUMENT, "sample %u: segmentation needs a label, but the image has none", index);
+        return fail(COVER_ERROR_ARGUMENT, "sample %u: the task needs a label of its pixels, but the image has none", index);
     struct intensity intensity;
     TRY(image_intensity(&intensity, image, grid, channels, s->views.normalise, integer_max));
 
