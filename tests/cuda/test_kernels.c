@@ -1,5 +1,7 @@
 /* Every kernel of cuda/kernels.h against plain C, on shapes at random, in both elements, with what is not finite, in two orders of
- * threads: the rows of operations.c.  A kernel of the header without a row fails the suite. */
+ * threads: the rows of operations.c.  A kernel of the header that neither is an op, which tests/core/graph/test_ops.c plays, nor has a row
+ * fails the suite. */
+#include "core/graph/graph.h"
 #include "device.h"
 #include "scene.h"
 
@@ -9,16 +11,15 @@
 
 enum { SEEDS = 100, SEEDS_NOT_FINITE = 40 };
 
-static bool has_row(const char *kernel, size_t length) {
-    static const char *const elsewhere[] = {"mov", "mov_grad", "warp", "warp_grad"}; /* test_mov.c and test_warp.c */
+static bool is_played(const char *kernel, size_t length) {
     for (int i = 0; i < operation_count; i++)
         if (strlen(operations[i].kernel) == length && !memcmp(operations[i].kernel, kernel, length)) return true;
-    for (size_t i = 0; i < sizeof elsewhere / sizeof *elsewhere; i++)
-        if (strlen(elsewhere[i]) == length && !memcmp(elsewhere[i], kernel, length)) return true;
+    for (int op = 0; op < OP_COUNT; op++)
+        if (strlen(op_rows[op].name) == length && !memcmp(op_rows[op].name, kernel, length)) return true;
     return false;
 }
 
-START_TEST(every_kernel_of_the_header_has_a_row) {
+START_TEST(every_kernel_of_the_header_is_an_op_or_has_a_row) {
     static const char start[] = "\ncuda_error cuda_";
     FILE *file = fopen(KERNELS_HEADER, "r");
     ck_assert_ptr_nonnull(file);
@@ -29,7 +30,7 @@ START_TEST(every_kernel_of_the_header_has_a_row) {
     for (const char *line = text; (line = strstr(line, start)) != NULL; found++) {
         line += sizeof start - 1;
         const size_t length = strcspn(line, "(");
-        ck_assert_msg(has_row(line, length), "no row for cuda_%.*s", (int)length, line);
+        ck_assert_msg(is_played(line, length), "no op and no row for cuda_%.*s", (int)length, line);
     }
     ck_assert_int_gt(found, 30);
     free(text);
@@ -70,7 +71,7 @@ END_TEST
 int main(void) {
     Suite *suite = suite_create("cuda kernels");
     TCase *tcase = tcase_create("rows");
-    ADD(tcase, every_kernel_of_the_header_has_a_row);
+    ADD(tcase, every_kernel_of_the_header_is_an_op_or_has_a_row);
     tcase_add_loop_test(tcase, kernel_equals_plain_c, 0, operation_count);
     tcase_add_loop_test(tcase, what_is_not_finite_shows_where_plain_c_shows_it, 0, operation_count);
     ADD_EMULATED_LOOP(tcase, a_launch_that_fails_is_told, 0, operation_count);

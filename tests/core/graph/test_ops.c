@@ -12,7 +12,8 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { SEEDS = 16, SEEDS_EMULATED = 5, PROBES = 12 };
+enum { SEEDS = 16, SEEDS_EMULATED = 5, SEEDS_TEAMS = 3, PROBES = 12 };
+static const float GUARD = 12345;
 
 /* ---- machines */
 
@@ -99,20 +100,38 @@ static float *flat_parameters(const struct scene *scene) {
     return flat;
 }
 
-static void run(struct played *played, cover_context *context) {
+static void check_untouched(const struct scene *scene, float *const *inputs, const float *flat, const float *gradient) {
+    float *const expected = flat_parameters(scene);
+    const char *name = op_rows[scene->graph.nodes[0].op].name;
+    ck_assert_msg(memcmp(expected, flat, (size_t)scene->parameters.floats * sizeof *flat) == 0, "%s: a parameter was written",
+                  name);
+    ck_assert_msg(gradient[scene->parameters.floats] == GUARD, "%s: the gradient was written past its end", name);
+    free(expected);
+    for (int i = 0, n = 0; i < scene->inputs; i++) {
+        if (scene->in[i].parameter) continue;
+        for (int64_t k = 0; k < scene->in[i].count; k++)
+            ck_assert_msg(inputs[n][k] == (float)scene->in[i].values[k], "%s: an input was written", name);
+        n++;
+    }
+}
+
+/* By a team of so many.  What goes in stays as it is, and nothing is written behind the parameters' gradient. */
+static void run(struct played *played, cover_context *context, int team) {
     struct scene *scene = &played->scene;
     const struct executor *executor = context->executor;
     struct program *program;
     struct run run = {0};
-    float *inputs[GRAPH_INPUTS] = {0}, *flat = flat_parameters(scene),
-          *gradient = calloc((size_t)scene->parameters.floats + 1, sizeof *gradient);
+    const size_t floats = (size_t)scene->parameters.floats;
+    float *inputs[GRAPH_INPUTS] = {0}, *flat = flat_parameters(scene), *gradient = calloc(floats + 1, sizeof *gradient);
     for (int i = 0, n = 0; i < scene->inputs; i++)
         if (!scene->in[i].parameter) run.input[n] = inputs[n] = floats_of(scene->in[i].values, scene->in[i].count), n++;
-    ck_assert_ok(executor->program_create(&program, context, &scene->graph, 2));
+    gradient[floats] = GUARD;
+    ck_assert_ok(executor->program_create(&program, context, &scene->graph, team));
     ck_assert_ok(executor->program_pack(program, flat));
     ck_assert_ok(executor->arena_create(&run.arena, program));
     run.parameters = flat, run.gradient = gradient, run.check = true;
-    ck_assert_ok(run_once(context, executor, program, &run, 2));
+    ck_assert_ok(run_once(context, executor, program, &run, team));
+    check_untouched(scene, inputs, flat, gradient);
     const struct tensor *y = tensor_of(scene, scene->y);
     played->y_count = tensor_elements(y);
     played->y = doubles_of(executor->program_result(program, &run, played->result), y->element, played->y_count);
@@ -130,8 +149,8 @@ static void run(struct played *played, cover_context *context) {
     free(flat), free(gradient);
 }
 
-static void play(struct played *played, const struct op_case *op_case, cover_context *context, uint64_t seed,
-                 enum element element) {
+static void play(struct played *played, const struct op_case *op_case, cover_context *context, uint64_t seed, enum element element,
+                 int team) {
     memset(played, 0, sizeof *played);
     played->gradient_of_y = ABSENT;
     for (int i = 0; i < SCENE_INPUTS; i++) played->gradient_result[i] = ABSENT;
@@ -142,7 +161,7 @@ static void play(struct played *played, const struct op_case *op_case, cover_con
     played->result = graph_result(&played->scene.graph, played->scene.y);
     ck_assert_ok(graph_finish(&played->scene.graph));
     ck_assert(of_y == ELEMENT_F64 || of_y == ELEMENT_F32 || of_y == element);
-    run(played, context);
+    run(played, context, team);
 }
 static void played_free(struct played *played) {
     free(played->y);
@@ -219,7 +238,7 @@ static void check_gradients(struct judge *judge, int *probed, int *kinked) {
 
 static void judge_case(const struct op_case *op_case, int machine, enum element element, uint64_t seed, int *probed, int *kinked) {
     struct played played;
-    play(&played, op_case, contexts[machine], seed, element);
+    play(&played, op_case, contexts[machine], seed, element, 2);
     struct judge judge = {.op_case = op_case,
                           .played = &played,
                           .machine = machines[machine],
@@ -232,6 +251,32 @@ static void judge_case(const struct op_case *op_case, int machine, enum element 
     free(judge.y);
     played_free(&played);
 }
+
+static bool same(const double *a, const double *b, int64_t count) { return !a || memcmp(a, b, (size_t)count * sizeof *a) == 0; }
+
+/* Slabs and blocks, whoever takes them; the emulated device has no teams. */
+START_TEST(any_team_computes_the_same_bits) {
+    const struct op_case *op_case = &op_cases[_i];
+    for (int machine = 0; machine < MACHINES && strcmp(machines[machine], "emulated") != 0; machine++)
+        for (int element = ELEMENT_F32; contexts[machine] && element <= (op_case->float_only ? ELEMENT_F32 : ELEMENT_BF16);
+             element++)
+            for (uint64_t seed = 0; seed < SEEDS_TEAMS; seed++) {
+                struct played one;
+                play(&one, op_case, contexts[machine], seed, (enum element)element, 1);
+                for (int team = 2; team <= 3; team++) {
+                    struct played other;
+                    play(&other, op_case, contexts[machine], seed, (enum element)element, team);
+                    bool equal = same(one.y, other.y, one.y_count);
+                    for (int i = 0; i < one.scene.inputs; i++)
+                        equal &= same(one.gradient[i], other.gradient[i], one.scene.in[i].count);
+                    ck_assert_msg(equal, "%s on %s, seed %d, bf16 %d: a team of %d computes other bits than one",
+                                  op_rows[op_case->op].name, machines[machine], (int)seed, element == ELEMENT_BF16, team);
+                    played_free(&other);
+                }
+                played_free(&one);
+            }
+}
+END_TEST
 
 START_TEST(an_op_computes_what_its_double_computes_and_its_gradient_is_the_slope) {
     const struct op_case *op_case = &op_cases[_i];
@@ -284,6 +329,7 @@ int main(void) {
     ADD(tcase, every_op_is_met_by_a_case);
     ADD(tcase, every_op_has_a_row_in_the_cpus_table);
     tcase_add_loop_test(tcase, an_op_computes_what_its_double_computes_and_its_gradient_is_the_slope, 0, op_case_count);
+    tcase_add_loop_test(tcase, any_team_computes_the_same_bits, 0, op_case_count);
     suite_add_tcase(suite, tcase);
     return run_suite(suite);
 }
