@@ -1,4 +1,4 @@
-/* The page of bench: summary, roofline, time beside floor, tables.  Called by cover_bench(). */
+/* The page of bench: summary, roofline, time beside floor, tables.  Called by bench.c. */
 #include "bench_page.h"
 
 #include "report.h"

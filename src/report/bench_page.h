@@ -31,6 +31,7 @@ struct bench_figures {
     struct peak peak;               /* zero when nothing below was measured */
     struct bench_row *ops, *layers; /* ops: the longest first; layers: as they run */
     int op_count, layer_count;
+    bool layer_rows;                       /* layers were asked for */
     double ops_seconds, ops_floor_seconds; /* sums */
 };
 

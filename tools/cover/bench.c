@@ -95,7 +95,10 @@ static int run(struct session *session) {
     bench.layers = given(session, OPTION_LAYERS);
     bench.html = text_of(session, OPTION_HTML);
     char *json = NULL;
-    cover_status result = cover_bench(&json, session->context, &bench);
+    cover_bench *measured = NULL;
+    cover_status result = cover_bench_run(&measured, session->context, &bench);
+    if (result == COVER_OK) result = cover_bench_json(&json, measured);
+    cover_bench_destroy(measured);
     if (result != COVER_OK) return failed(session, result);
     int status = print_result(session, json, fields);
     if (status == EXIT_OK && !given(session, OPTION_JSON)) print_tables(json);

@@ -34,7 +34,7 @@ double bench_median(const double *values, int count) {
     return count % 2 ? sorted[count / 2] : 0.5 * (sorted[count / 2 - 1] + sorted[count / 2]);
 }
 
-static bool enough(const struct bench *bench, double total) {
+static bool enough(const cover_bench *bench, double total) {
     int rounds = bench->figures.rounds;
     if (bench->options.rounds) return rounds >= bench->options.rounds;
     return rounds >= ROUNDS_MAX || (rounds >= ROUNDS_MIN && total >= enough_seconds);
@@ -48,7 +48,7 @@ __attribute__((noinline, noclone)) static cover_status bench_round(double *spent
     return status;
 }
 
-cover_status bench_measure(struct bench *bench, cover_status (*part)(void *data), void *data) {
+cover_status bench_measure(cover_bench *bench, cover_status (*part)(void *data), void *data) {
     struct bench_figures *figures = &bench->figures;
     double total = 0;
     TRY(part(data));
@@ -64,7 +64,7 @@ cover_status bench_measure(struct bench *bench, cover_status (*part)(void *data)
     return COVER_OK;
 }
 
-static cover_status read_options(struct bench *bench, const cover_bench_options *given, const struct bench_part **part) {
+static cover_status read_options(cover_bench *bench, const cover_bench_options *given, const struct bench_part **part) {
     cover_bench_options *o = &bench->options;
     *o = (cover_bench_options)COVER_BENCH_OPTIONS_INIT;
     TRY(options_read(o, sizeof *o, given, "cover_bench_options"));
@@ -88,17 +88,19 @@ static cover_status read_options(struct bench *bench, const cover_bench_options 
     return *part ? COVER_OK : fail(COVER_ERROR_ARGUMENT, "bench: part '%s' is not known; use step, mov, infer or sevr", o->part);
 }
 
-static cover_status default_settings(struct bench *bench) {
+static cover_status default_settings(cover_bench *bench, const char *part) {
     const cover_bench_options *o = &bench->options;
     cover_config *config;
     TRY(cover_config_create(&config, bench->context, o->dims == 3 ? "paper-3d" : "paper-2d"));
     cover_status status = cover_config_set(config, "radius", "2");
     if (status == COVER_OK) status = cover_config_set(config, "precision", o->precision);
     bench->settings = *config_settings(config);
+    snprintf(bench->precision, sizeof bench->precision, "%s", cover_config_get(config, "precision"));
     cover_config_destroy(config);
     bench->grid = (struct grid){.ndim = o->dims, .size = {o->dims == 3 ? o->size : 1, o->size, o->size}};
-    bench->figures = (struct bench_figures){.part = o->part,
-                                            .precision = o->precision,
+    bench->figures = (struct bench_figures){.part = part,
+                                            .precision = bench->precision,
+                                            .layer_rows = o->layers != 0,
                                             .dims = o->dims,
                                             .size = o->size,
                                             .pairs = o->pairs,
@@ -106,22 +108,27 @@ static cover_status default_settings(struct bench *bench) {
     return status;
 }
 
-cover_status cover_bench(char **json, cover_context *context, const cover_bench_options *options) {
-    if (!context || !json) return fail(COVER_ERROR_ARGUMENT, "cover_bench: an argument is NULL");
-    struct bench *bench = memory_zero(context, sizeof *bench);
+cover_status cover_bench_run(cover_bench **out, cover_context *context, const cover_bench_options *options) {
+    if (!context || !out) return fail(COVER_ERROR_ARGUMENT, "cover_bench_run: an argument is NULL");
+    cover_bench *bench = memory_zero(context, sizeof *bench);
     if (!bench) return COVER_ERROR_MEMORY;
     bench->context = context;
     const struct bench_part *part = NULL;
     cover_status status;
     GO(read_options(bench, options, &part));
-    GO(default_settings(bench));
+    GO(default_settings(bench, part->name));
     GO(part->run(bench));
     if (!bench->options.brief) GO(bench_floors(bench));
     if (bench->options.html) GO(bench_page_write(context, bench->options.html, &bench->figures));
-    status = bench_json(bench, json);
+    *out = bench;
 done:
-    memory_free(context, bench->figures.ops);
-    memory_free(context, bench->figures.layers);
-    memory_free(context, bench);
+    if (status != COVER_OK) cover_bench_destroy(bench);
     return status;
+}
+
+void cover_bench_destroy(cover_bench *bench) {
+    if (!bench) return;
+    memory_free(bench->context, bench->figures.ops);
+    memory_free(bench->context, bench->figures.layers);
+    memory_free(bench->context, bench);
 }

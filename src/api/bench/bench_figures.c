@@ -1,4 +1,4 @@
-/* From the seconds of each node to figures: rows by layer and by operation, floors from this machine's peak rates, JSON.
+/* From the seconds of each node to figures: rows by layer and by operation, floors from this machine's peak rates.
  * Called by bench.c and its parts. */
 #include "bench_parts.h"
 
@@ -82,7 +82,7 @@ static cover_status make_rows(struct bench_figures *figures, cover_context *cont
     return COVER_OK;
 }
 
-cover_status bench_nodes(struct bench *bench, const struct graph *graph, cover_status (*time)(void *data, double *node_seconds),
+cover_status bench_nodes(cover_bench *bench, const struct graph *graph, cover_status (*time)(void *data, double *node_seconds),
                          void *data) {
     if (bench->options.brief) return COVER_OK;
     size_t count = (size_t)graph->node_count;
@@ -102,7 +102,7 @@ done:
     return status;
 }
 
-cover_status bench_alone_row(struct bench *bench, const char *op, double seconds, double bytes) {
+cover_status bench_alone_row(cover_bench *bench, const char *op, double seconds, double bytes) {
     if (bench->options.brief) return COVER_OK;
     struct bench_row *row = bench->figures.ops = memory_zero(bench->context, sizeof *row);
     if (!row) return COVER_ERROR_MEMORY;
@@ -125,7 +125,7 @@ static void set_floor(struct bench_row *row, const struct bench_figures *figures
 
 /* The floor of an operation is the sum over its layers, each bound by what binds it; the operation's own bound is that of
  * the larger part. */
-cover_status bench_floors(struct bench *bench) {
+cover_status bench_floors(cover_bench *bench) {
     struct bench_figures *figures = &bench->figures;
     TRY(bench->context->executor->peak(&figures->peak, bench->context));
     if (!figures->layer_count)
@@ -146,60 +146,4 @@ cover_status bench_floors(struct bench *bench) {
         figures->ops_seconds += figures->ops[i].seconds, figures->ops_floor_seconds += figures->ops[i].floor_seconds;
     qsort(figures->ops, (size_t)figures->op_count, sizeof *figures->ops, longest_first);
     return COVER_OK;
-}
-
-/* ---- JSON */
-
-static double ratio(double a, double b) { return b > 0 ? a / b : 0; }
-
-static void add_rates(struct text *text, const char *name, const struct peak_rates *rates) {
-    text_add(text, "\"%s\": {\"fp32_flops_per_s\": %.6g, \"bf16_flops_per_s\": %.6g, \"bytes_per_s\": %.6g}", name, rates->f32,
-             rates->bf16, rates->bytes);
-}
-
-static void add_rows(struct text *text, const char *name, const struct bench_figures *figures, const struct bench_row *rows,
-                     int count) {
-    text_add(text, ", \"%s\": [", name);
-    for (int i = 0; i < count; i++) {
-        const struct bench_row *row = &rows[i];
-        text_add(text, "%s\n {\"op\": \"%s\", ", i ? "," : "", row->op);
-        if (row->layer[0]) {
-            text_add(text, "\"layer\": ");
-            text_add_json(text, row->layer);
-            text_add(text, ", \"size\": \"%s\", ", row->size);
-        } else text_add(text, "\"count\": %d, ", row->count);
-        text_add(text, "\"seconds\": %.6g, \"share\": %.4g, \"flops\": %.6g, \"bytes\": %.6g, ", row->seconds,
-                 ratio(row->seconds, figures->ops_seconds), row->flops, row->bytes);
-        text_add(text, "\"flops_per_s\": %.6g, \"bytes_per_s\": %.6g, \"floor_seconds\": %.6g, \"distance\": %.4g, ",
-                 ratio(row->flops, row->seconds), ratio(row->bytes, row->seconds), row->floor_seconds,
-                 ratio(row->seconds, row->floor_seconds));
-        text_add(text, "\"bound\": \"%s\", \"products\": \"%s\"}", row->memory_bound ? "memory" : "arithmetic",
-                 row->flops > 0 ? row->bf16 ? "bf16" : "fp32" : "none");
-    }
-    text_add(text, "]");
-}
-
-cover_status bench_json(const struct bench *bench, char **json) {
-    const struct bench_figures *f = &bench->figures;
-    struct text text = {.context = bench->context};
-    text_add(&text, "{\"part\": \"%s\", \"dims\": %d, \"size\": %lld, \"pairs\": %lld, \"precision\": \"%s\", \"threads\": %d, ",
-             f->part, f->dims, (long long)f->size, (long long)f->pairs, f->precision, f->threads);
-    text_add(&text, "\"lanes\": %d, \"team\": %d, \"rounds\": %d, \"seconds\": %.6g, \"seconds_min\": %.6g, ", f->lanes, f->team,
-             f->rounds, f->seconds, f->seconds_min);
-    text_add(&text, "\"peak_bytes\": %llu, \"flops\": %.6g, \"floor_seconds\": %.6g, \"ratio\": %.4g, ",
-             (unsigned long long)f->peak_bytes, f->flops, f->floor_seconds, ratio(f->seconds, f->floor_seconds));
-    text_add(&text, "\"create_seconds\": %.6g, \"update_seconds\": %.6g, \"ops\": {", f->create_seconds, f->update_seconds);
-    for (int i = 0; i < f->op_count; i++) text_add(&text, "%s\"%s\": %.6g", i ? ", " : "", f->ops[i].op, f->ops[i].seconds);
-    text_add(&text, "}");
-    if (f->op_count) {
-        text_add(&text, ", \"ops_seconds\": %.6g, \"ops_floor_seconds\": %.6g, \"peak\": {", f->ops_seconds, f->ops_floor_seconds);
-        add_rates(&text, "one_thread", &f->peak.one);
-        text_add(&text, ", ");
-        add_rates(&text, "all_threads", &f->peak.all);
-        text_add(&text, "}");
-        add_rows(&text, "operations", f, f->ops, f->op_count);
-    }
-    if (bench->options.layers) add_rows(&text, "layers", f, f->layers, f->layer_count);
-    text_add(&text, "}");
-    return text_take(&text, json);
 }

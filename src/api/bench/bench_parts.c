@@ -16,7 +16,7 @@ static void random_values(float *values, int64_t count, float low, float high, u
 /* ---- step */
 
 struct step {
-    struct bench *bench;
+    cover_bench *bench;
     struct engine *engine;
     struct sample *samples;
     float **blocks;
@@ -49,7 +49,7 @@ static cover_status only_convolutions(void *data) {
 }
 
 static cover_status make_pairs(struct step *step) {
-    struct bench *bench = step->bench;
+    cover_bench *bench = step->bench;
     int64_t pixels = grid_pixels(&bench->grid);
     for (int64_t i = 0; i < bench->options.pairs; i++) {
         struct view_pair made, *pair = &made;
@@ -64,7 +64,7 @@ static cover_status make_pairs(struct step *step) {
 }
 
 /* The convolutions of a step alone: what nothing else in it can undercut. */
-static cover_status measure_convolutions(struct bench *bench, struct step *step) {
+static cover_status measure_convolutions(cover_bench *bench, struct step *step) {
     double seconds[ROUNDS_MIN];
     int rounds = bench->figures.rounds < ROUNDS_MIN ? bench->figures.rounds : ROUNDS_MIN;
     step->engine->only_ops = UINT64_C(1) << OP_conv | UINT64_C(1) << OP_conv_grad_data | UINT64_C(1) << OP_conv_grad_weights;
@@ -82,7 +82,7 @@ static cover_status time_step(void *data, double *node_seconds) {
     return engine_time(step->engine, &step->samples[0], node_seconds);
 }
 
-static cover_status bench_step(struct bench *bench) {
+static cover_status bench_step(cover_bench *bench) {
     cover_context *context = bench->context;
     size_t pairs = (size_t)bench->options.pairs;
     struct step step = {.bench = bench};
@@ -110,7 +110,7 @@ done:
 /* ---- one graph, run alone: MoV, inference */
 
 struct alone {
-    struct bench *bench;
+    cover_bench *bench;
     struct parameters parameters;
     struct graph graph;
     struct session session;
@@ -163,7 +163,7 @@ static cover_status build_infer(struct alone *alone) {
     return COVER_OK;
 }
 
-static cover_status bench_alone(struct bench *bench, cover_status (*build)(struct alone *alone)) {
+static cover_status bench_alone(cover_bench *bench, cover_status (*build)(struct alone *alone)) {
     cover_context *context = bench->context;
     struct alone alone = {.bench = bench, .parameters = {.context = context}};
     cover_status status;
@@ -192,13 +192,13 @@ done:
     return status;
 }
 
-static cover_status bench_mov(struct bench *bench) { return bench_alone(bench, build_mov); }
-static cover_status bench_infer(struct bench *bench) { return bench_alone(bench, build_infer); }
+static cover_status bench_mov(cover_bench *bench) { return bench_alone(bench, build_mov); }
+static cover_status bench_infer(cover_bench *bench) { return bench_alone(bench, build_infer); }
 
 /* ---- SeVR */
 
 struct views {
-    struct bench *bench;
+    cover_bench *bench;
     struct sevr *sevr;
     struct view_pair pair;
     struct grid grid; /* of the image */
@@ -211,7 +211,7 @@ static cover_status draw(void *data) {
     return sevr_draw(views->sevr, &views->pair, views->image, &views->grid, 1, 255, 0, 0, views->sample++);
 }
 
-static cover_status bench_sevr(struct bench *bench) {
+static cover_status bench_sevr(cover_bench *bench) {
     cover_context *context = bench->context;
     struct views views = {.bench = bench, .grid = bench->grid};
     cover_status status = COVER_ERROR_MEMORY;
