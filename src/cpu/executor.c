@@ -113,11 +113,8 @@ static cover_status prepare_plan(struct program *program) {
 }
 
 static void find_results(struct program *program) {
-    for (int t = 0; t < program->graph->tensor_count; t++) {
-        const struct tensor *tensor = &program->graph->tensors[t];
-        if (tensor->storage == STORAGE_RESULT && tensor->parent == ABSENT)
-            program->result_offset[tensor->index] = program->plan.offset[t];
-    }
+    for (int i = 0; i < program->graph->results; i++)
+        program->result_offset[i] = program->plan.offset[graph_tensor(program->graph, STORAGE_RESULT, i) - program->graph->tensors];
 }
 
 static void cpu_program_destroy(struct program *program) {

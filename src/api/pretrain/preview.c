@@ -10,16 +10,6 @@
 
 _Static_assert((int)OBJECTIVE_PICTURES <= (int)REPORT_PICTURES_MAX, "every picture is shown");
 
-/* The tensor of the picture's input, in the graph of a sample. */
-static const struct tensor *input_of(const cover_trainer *trainer, const struct objective_picture *picture) {
-    const struct graph *graph = &trainer->core.engine->model.graph;
-    for (int t = 0; t < graph->tensor_count; t++)
-        if (graph->tensors[t].storage == STORAGE_INPUT && graph->tensors[t].index == picture->input &&
-            graph->tensors[t].parent == ABSENT)
-            return &graph->tensors[t];
-    return NULL;
-}
-
 struct shown { /* one picture of one sample */
     char name[32];
     int64_t shape[4];
@@ -28,7 +18,7 @@ struct shown { /* one picture of one sample */
 
 static cover_status show(struct shown *shown, const cover_trainer *trainer, const struct objective_picture *picture,
                          const struct sample *sample, int number) {
-    const struct tensor *input = input_of(trainer, picture);
+    const struct tensor *input = graph_tensor(&trainer->core.engine->model.graph, STORAGE_INPUT, picture->input);
     if (!input)
         return fail(COVER_ERROR_INTERNAL, "objective %s: there is no input for its picture '%s'", trainer->objective->name,
                     picture->name);

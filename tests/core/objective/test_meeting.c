@@ -126,6 +126,31 @@ START_TEST(held_rows_and_the_state_are_in_the_checkpoint_and_a_bad_state_is_refu
 }
 END_TEST
 
+START_TEST(a_whole_run_has_a_folder_with_its_page_and_its_weights) {
+    const char *run = trial_path("run"), *page = trial_path("run/report.html"), *weights = trial_path("run/weights.safetensors");
+    cover_context *context = context_of(2);
+    cover_dataset *dataset;
+    cover_config *config;
+    uint8_t *text;
+    size_t bytes;
+    char *info;
+    ck_assert_ok(cover_dataset_open(&dataset, context, trial_data));
+    ck_assert_ok(two_levels_config(&config, context));
+    ck_assert_ok(cover_config_set(config, "objective", "meeting"));
+    ck_assert_ok(cover_run_pretrain(context, dataset, config, run, NULL));
+    ck_assert_ok(file_read(context, page, 1 << 24, &text, &bytes));
+    ck_assert_ptr_nonnull(strstr((char *)text, "Meeting"));
+    ck_assert_ptr_nonnull(strstr((char *)text, "what the looks are apart"));
+    memory_free(context, text);
+    ck_assert_ok(cover_weights_info(&info, context, weights));
+    ck_assert_msg(strstr(info, "\"objective\": \"meeting\"") != NULL, "%s", info);
+    cover_text_release(context, info);
+    cover_config_destroy(config);
+    cover_dataset_destroy(dataset);
+    cover_context_destroy(context);
+}
+END_TEST
+
 int main(void) {
     Suite *suite = suite_create("an objective that mixes its batch");
     TCase *tcase = tcase_create("meeting");
@@ -136,6 +161,7 @@ int main(void) {
     ADD(tcase, ranks_change_no_bit_of_an_objective_that_mixes_its_batch);
     ADD(tcase, a_run_with_a_state_goes_on_with_another_number_of_ranks);
     ADD(tcase, held_rows_and_the_state_are_in_the_checkpoint_and_a_bad_state_is_refused);
+    ADD(tcase, a_whole_run_has_a_folder_with_its_page_and_its_weights);
     suite_add_tcase(suite, tcase);
     return run_suite(suite);
 }
