@@ -33,22 +33,21 @@ typedef struct cover_plan {
     int same_bits;            /**< 1: losses and weights are those of one rank, bit for bit */
     int64_t samples_per_rank; /**< of a batch, at most; 0 of a trainer */
     uint64_t reduction_bytes; /**< that a rank sends a step; 0 without others */
+    uint64_t batch_bytes;     /**< of the graph in which a batch's samples meet; 0: the objective has none */
 } cover_plan;
 #define COVER_PLAN_INIT COVER_SIZED(cover_plan)
 
 /** The plan of pretraining with these settings; needs no dataset.  @param ranks processes that share a batch, 1 = none but this
- *  @return COVER_OK; COVER_ERROR_ARGUMENT or COVER_ERROR_SHAPE as cover_config_validate(); COVER_ERROR_MEMORY when the total is
- *  over
+ *  @return COVER_OK; COVER_ERROR_ARGUMENT or COVER_ERROR_SHAPE as cover_config_validate(); COVER_ERROR_MEMORY when the total is over
  *  the context's limit */
 COVER_API cover_status cover_plan_compute(cover_plan *plan, cover_context *context, const cover_config *config, int ranks);
 
 /** The same of a trainer that stands. */
 COVER_API cover_status cover_trainer_plan(cover_plan *plan, const cover_trainer *trainer);
 
-/** @param[out] json {parameters, flops_per_step, bytes {weights, gradients, optimiser, arena_per_lane, lanes, packed_weights,
- *  views,
- *                   total}}, and with several ranks {ranks, pairs_per_rank, same_bits, reduction_bytes}; released with
- *                   cover_text_release() */
+/** @param[out] json {parameters, flops_per_step, bytes {weights, gradients, optimiser, arena_per_lane, lanes, packed_weights, views,
+ *                   total}}, with a batch graph {bytes {batch_graph}}, and with several ranks {ranks, pairs_per_rank, same_bits,
+ *                   reduction_bytes}; released with cover_text_release() */
 COVER_API cover_status cover_plan_json(char **json, cover_context *context, const cover_plan *plan);
 
 #ifdef __cplusplus

@@ -19,6 +19,7 @@ static int run(struct session *session) {
         {"bytes.lanes", "lanes", UNIT_COUNT},
         {"bytes.packed_weights", "packed weights", UNIT_BYTES},
         {"bytes.views", "views", UNIT_BYTES},
+        {"bytes.batch_graph", "batch graph", UNIT_BYTES},
         {"bytes.total", "total", UNIT_BYTES},
         {0},
     };

@@ -20,6 +20,7 @@ static cover_plan plan_of(const struct engine *engine) {
                         .lanes = bytes.lanes,
                         .packed_weight_bytes = bytes.packed,
                         .sample_bytes = bytes.samples,
+                        .batch_bytes = bytes.batch,
                         .total_bytes = bytes.total};
 }
 
@@ -64,11 +65,12 @@ cover_status cover_plan_json(char **json, cover_context *context, const cover_pl
                  (long long)plan.samples_per_rank, plan.same_bits ? "true" : "false", (unsigned long long)plan.reduction_bytes);
     text_add(&text,
              "\"parameters\": %lld, \"flops_per_step\": %.6g, \"bytes\": {\"weights\": %llu, \"gradients\": %llu, "
-             "\"optimiser\": %llu, \"arena_per_lane\": %llu, \"lanes\": %d, \"packed_weights\": %llu, \"views\": %llu, "
-             "\"total\": %llu}}",
+             "\"optimiser\": %llu, \"arena_per_lane\": %llu, \"lanes\": %d, \"packed_weights\": %llu, \"views\": %llu, ",
              (long long)plan.parameters, plan.flops_per_step, (unsigned long long)plan.weight_bytes,
              (unsigned long long)plan.gradient_bytes, (unsigned long long)plan.optimiser_bytes,
              (unsigned long long)plan.arena_bytes, plan.lanes, (unsigned long long)plan.packed_weight_bytes,
-             (unsigned long long)plan.sample_bytes, (unsigned long long)plan.total_bytes);
+             (unsigned long long)plan.sample_bytes);
+    if (plan.batch_bytes) text_add(&text, "\"batch_graph\": %llu, ", (unsigned long long)plan.batch_bytes);
+    text_add(&text, "\"total\": %llu}}", (unsigned long long)plan.total_bytes);
     return text_take(&text, json);
 }

@@ -106,6 +106,16 @@ START_TEST(held_rows_and_the_state_are_in_the_checkpoint_and_a_bad_state_is_refu
     ck_assert_ok(cover_config_set(config, "objective", "meeting"));
     ck_assert_ok(cover_trainer_create(&trainer, context, dataset, config));
     struct parameters *parameters = &trainer->core.engine->model.parameters;
+    cover_plan plan = COVER_PLAN_INIT;
+    char *json;
+    ck_assert_ok(cover_trainer_plan(&plan, trainer));
+    ck_assert_uint_gt(plan.batch_bytes, 0);
+    ck_assert_uint_eq(plan.total_bytes, plan.weight_bytes + plan.gradient_bytes + plan.optimiser_bytes +
+                                            (uint64_t)plan.lanes * plan.arena_bytes + plan.packed_weight_bytes + plan.sample_bytes +
+                                            plan.batch_bytes);
+    ck_assert_ok(cover_plan_json(&json, context, &plan));
+    ck_assert_ptr_nonnull(strstr(json, "\"batch_graph\": "));
+    cover_text_release(context, json);
     const int twin = parameters_find(parameters, "twin.head.weight"), head = parameters_find(parameters, "head.weight");
     ck_assert(!parameter_trained(parameters, twin) && parameter_trained(parameters, head));
     ck_assert_int_eq(parameters->trained, parameters->rows[twin].offset);
