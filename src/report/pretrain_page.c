@@ -1,7 +1,6 @@
 /* The page of a pretraining run: summary, curves, samples.  Called by cover_report_write(). */
 #include "report.h"
 
-#include <ctype.h>
 #include <math.h>
 #include <string.h>
 
@@ -87,7 +86,7 @@ static void add_summary(struct text *html, const struct report_log *log, const s
 static void add_chart(struct text *html, const struct report_log *log, const struct figure_words *figure) {
     char title[FIGURE_NAME];
     snprintf(title, sizeof title, "%s", title_of(figure));
-    if (figure->title) title[0] = (char)toupper((unsigned char)title[0]);
+    if (figure->title && title[0] >= 'a' && title[0] <= 'z') title[0] = (char)(title[0] - 'a' + 'A');
     const struct chart own = {
         title, figure->note, {{figure->name, figure->name, "a"}, {figure->over, figure->over, "b"}}, .from_zero = true};
     chart_add(html, &own, log);

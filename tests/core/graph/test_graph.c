@@ -369,12 +369,13 @@ END_TEST
 
 int main(void) {
     Suite *suite = suite_create("graph");
-    TCase *tcase = tcase_create("graph");
-    tcase_set_timeout(tcase, 200);
+    TCase *tcase = tcase_create("graph"), *slopes = tcase_create("slopes");
+    tcase_set_timeout(slopes, 200);
     tcase_add_checked_fixture(tcase, setup, teardown);
+    tcase_add_checked_fixture(slopes, setup, teardown);
     ADD(tcase, every_op_has_a_shape_rule_and_every_forward_op_a_gradient);
     ADD(tcase, shapes_that_do_not_fit_are_refused_and_building_goes_on_as_nothing);
-    ADD(tcase, the_gradient_of_the_objective_is_its_slope_along_each_parameter_alone);
+    ADD(slopes, the_gradient_of_the_objective_is_its_slope_along_each_parameter_alone);
     ADD(tcase, ablations_have_the_right_gradients_too);
     ADD(tcase, a_team_computes_what_one_thread_computes_bit_for_bit);
     ADD(tcase, the_first_tensor_that_is_not_finite_is_named);
@@ -383,5 +384,6 @@ int main(void) {
     ADD(tcase, activations_that_are_cheap_are_computed_again_in_backward);
     ADD(tcase, a_refused_allocation_is_an_error_and_loses_nothing);
     suite_add_tcase(suite, tcase);
+    suite_add_tcase(suite, slopes);
     return run_suite(suite);
 }

@@ -117,7 +117,7 @@ START_TEST(while_it_trains_the_checkpoint_gives_the_best_weights) {
     write_checkpoint(states, 2);
     check_refused(test_folder, COVER_ERROR_FORMAT, "best weights");
     write_checkpoint(states, 0);
-    check_refused(test_folder, COVER_ERROR_MISMATCH, "cover finetune");
+    check_refused(test_folder, COVER_ERROR_MISMATCH, "cover_run_finetune");
     memory_free(test_context, best);
     text_free(&text);
 }
@@ -127,7 +127,7 @@ START_TEST(what_is_no_task_says_what_to_do) {
     struct tensor_output output = {.name = "backbone.x", .type = TENSOR_F32, .rank = 1, .shape = (int64_t[]){4}, .data = flat};
     const char *path = in_folder("plain.safetensors");
     ck_assert_ok(safetensors_write(test_context, path, &output, 1, NULL, 0));
-    check_refused(path, COVER_ERROR_MISMATCH, "--data DATA -o RUN");
+    check_refused(path, COVER_ERROR_MISMATCH, "cover_run_finetune");
     check_refused(in_folder("nothing"), COVER_ERROR_IO, "nothing");
     check_refused(test_folder, COVER_ERROR_IO, "run folder");
 }
