@@ -150,12 +150,11 @@ void cover_task_destroy(cover_task *task) {
     if (!task) return;
     cover_context *context = task->core.context;
     inference_destroy(task->inference);
-    core_free(&task->core);
-    task->about.config = NULL; /* the core's */
+    core_free(&task->core); /* with the config that `about` has, too */
     task_figures_free(&task->figures, context);
     task_figures_free(&task->best_figures, context);
     split_free(&task->split);
-    task_about_free(&task->about);
+    task_names_free(context, task->about.class_names, (int)task->core.settings.task.classes);
     memory_free(context, task->class_weights);
     memory_free(context, task->best);
     memory_free(context, task);

@@ -132,6 +132,19 @@ static void check_prediction(const char *run) {
     cover_predictor_destroy(predictor);
 }
 
+/* An image file becomes a row of the kind's file. */
+static void check_files(const char *run) {
+    uint8_t pixels[40 * 36], *csv;
+    size_t bytes;
+    for (int p = 0; p < 40 * 36; p++) pixels[p] = (uint8_t)(60 + p % 50);
+    const struct image image = {.dtype = COVER_U8, .dims = 2, .channels = 1, .size = {1, 40, 36}, .data = pixels};
+    ck_assert_ok(label_write(context, at("one.png"), &image, NULL));
+    ck_assert_ok(cover_images_predict(NULL, context, run, at("one.png"), at("out"), NULL));
+    ck_assert_ok(file_read(context, at("out/scores.csv"), 1 << 16, &csv, &bytes));
+    ck_assert_int_eq(strncmp((char *)csv, "file,rows\none.png,0.", 20), 0);
+    memory_free(context, csv);
+}
+
 /* A task is no pretraining: its file says so. */
 static void check_objective(const char *path) {
     uint8_t *bytes;
@@ -160,6 +173,7 @@ START_TEST(a_kind_of_ones_own_trains_resumes_reports_and_predicts) {
     check_report(at("run/report.html"));
     check_objective(at("run/weights.safetensors"));
     check_prediction(at("run"));
+    check_files(at("run"));
     cover_context *stranger = make_context(1);
     cover_predictor *predictor;
     ck_assert_fails(cover_predictor_load(&predictor, stranger, at("run"), NULL), COVER_ERROR_FORMAT, "brightness");
@@ -182,6 +196,38 @@ START_TEST(names_of_kinds_are_told) {
 }
 END_TEST
 
+/* ---- memory */
+
+static void *count_allocate(void *user, size_t bytes, size_t alignment) {
+    void *memory = NULL;
+    if (posix_memalign(&memory, alignment < sizeof(void *) ? sizeof(void *) : alignment, bytes) != 0) return NULL;
+    __atomic_add_fetch((int *)user, 1, __ATOMIC_RELAXED);
+    return memory;
+}
+static void count_release(void *user, void *memory) {
+    if (memory) __atomic_sub_fetch((int *)user, 1, __ATOMIC_RELAXED);
+    free(memory);
+}
+
+START_TEST(a_task_gives_all_its_memory_back) {
+    int open = 0;
+    const cover_allocator allocator = {count_allocate, count_release, &open};
+    cover_context_options options = COVER_CONTEXT_OPTIONS_INIT;
+    options.threads = 2, options.allocator = &allocator;
+    cover_context *whole = context;
+    ck_assert_ok(cover_context_create(&context, &options));
+    cover_dataset *dataset = make_data((struct scene){.kind = DISC}, NULL);
+    cover_task *task = make_task(dataset, "seg", NULL, "");
+    take_steps(task, 1);
+    ck_assert_ok(cover_task_validate(NULL, task));
+    cover_task_destroy(task);
+    cover_dataset_destroy(dataset);
+    cover_context_destroy(context);
+    ck_assert_int_eq(open, 0);
+    context = whole;
+}
+END_TEST
+
 int main(void) {
     Suite *suite = suite_create("a kind of task of one's own");
     TCase *tcase = tcase_create("door");
@@ -189,6 +235,7 @@ int main(void) {
     tcase_set_timeout(tcase, 60);
     ADD(tcase, a_kind_of_ones_own_trains_resumes_reports_and_predicts);
     ADD(tcase, names_of_kinds_are_told);
+    ADD(tcase, a_task_gives_all_its_memory_back);
     suite_add_tcase(suite, tcase);
     return run_suite(suite);
 }
