@@ -33,7 +33,7 @@ ROOMS = {
     "io/weights": CORE + " io/bytes io/image",
     "io/pack": CORE + " io/bytes io/image io/dataset",
     "io/check": CORE + " io/bytes io/image io/dataset io/weights",
-    "report": "core/base core/metrics io/image",
+    "report": "core/base core/settings core/metrics io/image",
     "api/run": " ".join((CORE, FILES, "report")),
     "api/network": " ".join((CORE, FILES)),
     "api/predict": " ".join((CORE, FILES, "api/network")),

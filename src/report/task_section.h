@@ -29,6 +29,8 @@ struct task_section {
     cover_status (*examples)(struct text *html, const struct task_report *report);
 };
 
-extern const struct task_section task_section_seg, task_section_cls;
+#define TASK_KIND(name) extern const struct task_section task_section_##name;
+#include "core/settings/task_kinds.def"
+#undef TASK_KIND
 
 #endif
