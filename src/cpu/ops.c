@@ -182,6 +182,16 @@ static cover_status run_widen(const struct call *call, int image) {
     return COVER_OK;
 }
 
+static cover_status run_widen_grad(const struct call *call, int image) {
+    const struct tensor *x = input(call, 0);
+    const int64_t values = tensor_elements(x) / x->images;
+    const float *dy = in(call, 0, image);
+    bf16 *dx = out(call, 0, image);
+    for (int64_t i = values * call->slab / call->slabs, end = values * (call->slab + 1) / call->slabs; i < end; i++)
+        dx[i] = bf16_from_float(dy[i]);
+    return COVER_OK;
+}
+
 /* Sums of blocks, gradients of the parameters and coefficients, then dx; an image's part of the shared memory: */
 struct norm_grad_part {
     double *sums;         /* (blocks, 3, channels) */
@@ -456,4 +466,5 @@ const struct op_cpu cpu_ops[OP_COUNT] = {
     [OP_global_pool_grad] = {.run = run_global_pool_grad},
     [OP_add] = {.run = run_add},
     [OP_widen] = {.any_slabs = true, .run = run_widen},
+    [OP_widen_grad] = {.any_slabs = true, .run = run_widen_grad},
 };

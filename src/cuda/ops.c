@@ -85,7 +85,7 @@ static cover_status run_norm_grad(const struct call *call) {
                             input(call, 1)->element, in(call, 2), in(call, 3), in(call, 4), in(call, 5), &s, call->workspace));
     return COVER_OK;
 }
-static cover_status run_copy(const struct call *call) { /* norm_apply, widen */
+static cover_status run_copy(const struct call *call) { /* norm_apply, widen, widen_grad */
     const struct tensor *x = input(call, 0), *y = output(call, 0);
     struct cuda_norm norm;
     CUDA_TRY(cuda_join(call->stream, out(call, 0), y->element, x->channels, 0, 0, in(call, 0), x->element, norm_of(call, 0, &norm),
@@ -298,4 +298,5 @@ const struct op_cuda cuda_ops[OP_COUNT] = {
     [OP_global_pool_grad] = {run_global_pool_grad, NULL},
     [OP_add] = {run_add, NULL},
     [OP_widen] = {run_copy, NULL},
+    [OP_widen_grad] = {run_copy, NULL},
 };

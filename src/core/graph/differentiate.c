@@ -158,6 +158,14 @@ static void backward(struct adjoint *adjoint) {
     }
 }
 
+/* What flows in has the output's shape and element. */
+static bool fits(struct graph *graph, int output, int gradient) {
+    const struct tensor *y = &graph->tensors[output], *dy = &graph->tensors[gradient];
+    if (y->element == dy->element && tensor_elements(y) == tensor_elements(dy) && y->channels == dy->channels) return true;
+    graph->status = fail(COVER_ERROR_INTERNAL, "graph: the gradient %s does not fit %s", dy->name, y->name);
+    return false;
+}
+
 void graph_differentiate(struct graph *graph, struct derivative *derivative) {
     if (graph->status != COVER_OK) return;
     graph->forward_nodes = graph->node_count;
@@ -170,7 +178,8 @@ void graph_differentiate(struct graph *graph, struct derivative *derivative) {
     else {
         for (int i = 0; i < forward; i++) adjoint.gradient[i] = ABSENT, adjoint.again[i].copy = ABSENT;
         for (int i = 0; i < derivative->outputs; i++) { /* what flows in is the caller's: nothing is added to it in place */
-            if (!takes_gradient(graph, derivative->output[i])) break;
+            if (!takes_gradient(graph, derivative->output[i]) || !fits(graph, derivative->output[i], derivative->gradient[i]))
+                break;
             adjoint.gradient[derivative->output[i]] = derivative->gradient[i];
             graph->tensors[derivative->gradient[i]].shared_gradient = true;
         }

@@ -119,13 +119,17 @@ int graph_stored(const struct graph *graph, int tensor) {
     return graph->tensors[tensor].storage == STORAGE_NORMALISED ? graph->tensors[tensor].raw : tensor;
 }
 
+int graph_floats(struct graph *graph, int x) {
+    if (x == ABSENT || graph->status != COVER_OK) return ABSENT;
+    const struct tensor *tensor = &graph->tensors[x];
+    return tensor->storage == STORAGE_NORMALISED || tensor->element == ELEMENT_BF16
+               ? graph_op(graph, OP_widen, &x, (struct attributes){0})
+               : x;
+}
+
 int graph_result(struct graph *graph, int tensor) {
+    tensor = graph_floats(graph, tensor);
     if (tensor == ABSENT || graph->status != COVER_OK) return ABSENT;
-    if (graph->tensors[tensor].storage == STORAGE_NORMALISED || graph->tensors[tensor].element == ELEMENT_BF16) {
-        int outputs[NODE_OUTPUTS];
-        if (!graph_node(graph, OP_widen, &tensor, &(struct attributes){0}, outputs)) return ABSENT;
-        tensor = outputs[0];
-    }
     struct tensor *kept = &graph->tensors[tensor];
     if (kept->storage == STORAGE_RESULT) return kept->index;
     if (kept->storage != STORAGE_ARENA || kept->parent != ABSENT) {

@@ -117,6 +117,8 @@ int graph_input(struct graph *graph, const char *name, int images, const struct 
 int graph_parameter(struct graph *graph, const char *name, int rank, const int64_t *shape, int64_t fan_in,
                     enum parameter_init init);
 int graph_image(struct graph *graph, int tensor, int image); /* a view of one image */
+/* A tensor as floats that are written: itself, or widened. */
+int graph_floats(struct graph *graph, int x);
 /* Keep a tensor to the end, as floats; returns the result's index. */
 int graph_result(struct graph *graph, int tensor);
 /* Add a node of any op; outputs are made by its shape rule. */

@@ -148,8 +148,19 @@ static cover_status shape_widen(const struct graph *graph, const struct node *no
     out[0].element = ELEMENT_F32;
     return COVER_OK;
 }
-#define gradient_widen gradient_nothing
-static void gradient_nothing(struct adjoint *adjoint, int index) { (void)adjoint, (void)index; }
+static cover_status shape_widen_grad(const struct graph *graph, const struct node *node, struct tensor *out) {
+    TRY(shape_same(graph, node, out));
+    out[0].element = node->attributes.element;
+    return COVER_OK;
+}
+static void gradient_widen(struct adjoint *adjoint, int index) {
+    struct graph *graph = adjoint_graph(adjoint);
+    const int x = graph->nodes[index].input[0];
+    int out[NODE_OUTPUTS], dy = adjoint_of(adjoint, graph->nodes[index].output[0]);
+    const struct attributes attributes = {.element = graph->tensors[x].element};
+    if (attributes.element == ELEMENT_F32) adjoint_add(adjoint, x, dy);
+    else if (graph_node(graph, OP_widen_grad, &dy, &attributes, out)) adjoint_add(adjoint, x, out[0]);
+}
 
 /* ---- max_pool2 */
 

@@ -232,7 +232,9 @@ static void one_node(struct scene *s, enum op op, int x) {
 static void build_norm_apply(struct scene *s) {
     one_node(s, OP_norm_apply, s->in[feature(s, "x", s->images, &s->grid, s->channels, true, false)].read);
 }
-static void build_widen(struct scene *s) { one_node(s, OP_widen, x_of(s, true)); }
+static void build_widen(struct scene *s) {
+    one_node(s, OP_widen, s->in[feature(s, "x", s->images, &s->grid, s->channels, toss(s), true)].read);
+}
 static void compute_read(const struct scene *s, double *const *v, double *y) {
     double *x = read_values(s, v, 0);
     memcpy(y, x, (size_t)s->in[0].count * sizeof *y);
@@ -534,6 +536,6 @@ const struct op_case op_cases[] = {
     {OP_sigmoid_loss, build_sigmoid_loss, compute_sigmoid_loss, 1e-5, .float_only = true},
     {OP_global_pool, build_global_pool, compute_global_pool, 1e-6},
     {OP_add, build_add, compute_add, 1e-6},
-    {OP_widen, build_widen, compute_read, 1e-4, .no_gradient = true},
+    {OP_widen, build_widen, compute_read, 1e-4},
 };
 const int op_case_count = sizeof op_cases / sizeof *op_cases;

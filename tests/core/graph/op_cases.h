@@ -50,8 +50,8 @@ struct op_case {
     void (*build)(struct scene *scene);
     /* y of inputs with these values, in the order in which they were made */
     void (*compute)(const struct scene *scene, double *const *values, double *y);
-    double tolerance;             /* of float32, by 1 + rms */
-    bool float_only, no_gradient; /* works on floats alone; none flows through it */
+    double tolerance; /* of float32, by 1 + rms */
+    bool float_only;  /* works on floats alone */
 };
 extern const struct op_case op_cases[];
 extern const int op_case_count;

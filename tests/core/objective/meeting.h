@@ -65,7 +65,7 @@ static cover_status meeting_build(struct model *model, cover_context *context, c
               ones = graph_input(graph, "marks", MEETING_LOOKS, &one, 1),
               back = graph_input(graph, "gradient", MEETING_LOOKS, &one, levels.at[last].channels);
     backbone_of(context, &settings->network)->build(graph, images, &settings->network, level);
-    const int pooled = graph_global_pool(graph, level[last]);
+    const int pooled = graph_floats(graph, graph_global_pool(graph, level[last]));
     rows.result = graph_result(graph, pooled);
     marks.result = graph_result(graph, graph_op(graph, OP_widen, (int[]){ones}, (struct attributes){0}));
     model->parameters.hold = true;
@@ -176,7 +176,7 @@ static const struct objective_picture meeting_pictures[] = {{"look", MEETING_IMA
 static const struct objective objective_meeting = {
     .name = "meeting",
     .title = "Meeting",
-    .sample = "pair of looks",
+    .sample = "look pair",
     .counts = "row",
     .build = meeting_build,
     .accepts = meeting_accepts,

@@ -136,6 +136,39 @@ START_TEST(held_rows_and_the_state_are_in_the_checkpoint_and_a_bad_state_is_refu
 }
 END_TEST
 
+/* The U-Net, its features in bf16: rows are floats all the same. */
+START_TEST(rows_of_bf16_features_meet) {
+    static const char *const values[][2] = {{"objective", "meeting"}, {"widths", "8,8,8,16,16,16,8,8,8"},
+                                            {"heads", "2,2,1,1,1"},   {"crop", "32x32"},
+                                            {"batch", "5"},           {"steps", "4"}};
+    double loss[2][2];
+    for (int precision = 0; precision < 2; precision++) {
+        cover_context *context = context_of(2);
+        cover_dataset *dataset;
+        cover_config *config;
+        cover_trainer *trainer;
+        ck_assert_ok(cover_dataset_open(&dataset, context, trial_data));
+        ck_assert_ok(cover_config_create(&config, context, "demo"));
+        for (size_t i = 0; i < sizeof values / sizeof *values; i++)
+            ck_assert_ok(cover_config_set(config, values[i][0], values[i][1]));
+        ck_assert_ok(cover_config_set(config, "precision", precision ? "bf16" : "fp32"));
+        ck_assert_ok(cover_trainer_create(&trainer, context, dataset, config));
+        for (int i = 0; i < 2; i++) {
+            cover_step_report report = COVER_STEP_REPORT_INIT;
+            ck_assert_ok(cover_trainer_step(&report, trainer));
+            ck_assert(report.grad_norm > 0);
+            loss[precision][i] = report.loss;
+        }
+        cover_trainer_destroy(trainer);
+        cover_config_destroy(config);
+        cover_dataset_destroy(dataset);
+        cover_context_destroy(context);
+    }
+    for (int i = 0; i < 2; i++) ck_assert_double_eq_tol(loss[0][i], loss[1][i], 0.05);
+    ck_assert(loss[0][0] != loss[1][0]);
+}
+END_TEST
+
 START_TEST(a_whole_run_has_a_folder_with_its_page_and_its_weights) {
     const char *run = trial_path("run"), *page = trial_path("run/report.html"), *weights = trial_path("run/weights.safetensors");
     cover_context *context = context_of(2);
@@ -171,6 +204,7 @@ int main(void) {
     ADD(tcase, ranks_change_no_bit_of_an_objective_that_mixes_its_batch);
     ADD(tcase, a_run_with_a_state_goes_on_with_another_number_of_ranks);
     ADD(tcase, held_rows_and_the_state_are_in_the_checkpoint_and_a_bad_state_is_refused);
+    ADD(tcase, rows_of_bf16_features_meet);
     ADD(tcase, a_whole_run_has_a_folder_with_its_page_and_its_weights);
     suite_add_tcase(suite, tcase);
     return run_suite(suite);
