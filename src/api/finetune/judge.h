@@ -1,5 +1,5 @@
-/* How a kind of task is judged: the other half of core/method/task_kind.h.  They are two since training knows neither files nor
- * metrics; one row of core/settings/task_kinds.def names both.  Called by the files of task.h; filled by judge_seg.c and
+/* How a kind of task is judged.  Its parts lie in four rooms, as core/method/task_kind.h knows neither files nor metrics nor pages; a row
+ * of core/settings/task_kinds.def names them all.  Called by the files of task.h; filled by judge_seg.c and
  * judge_cls.c. */
 #ifndef COVER_JUDGE_H
 #define COVER_JUDGE_H
