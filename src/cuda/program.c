@@ -9,8 +9,6 @@
 
 enum { ALIGNMENT = 256 }; /* of tensors and workspaces */
 
-static size_t aligned(size_t bytes) { return (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT; }
-
 /* ---- convolutions */
 
 static struct cuda_conv_shape conv_shape_of(const struct conv_use *use) {
@@ -42,7 +40,7 @@ static cover_status prepare_convs(struct program *program) {
         cover_status status = cuda_conv_create(&conv->conv, program->device, &conv->shape);
         if (status != COVER_OK) return fail_in(status, "%s", graph->parameters->rows[conv->row].name);
         conv->packed_offset = program->packed_bytes;
-        program->packed_bytes += aligned(cuda_conv_packed_bytes(conv->conv));
+        program->packed_bytes += round_up(cuda_conv_packed_bytes(conv->conv), ALIGNMENT);
     }
     return COVER_OK;
 }

@@ -21,13 +21,11 @@ cover_status find_ranges(struct range **ranges, int *count, struct training_stat
     return COVER_OK;
 }
 
-static size_t padded(size_t bytes) { return (bytes + 255) / 256 * 256; }
-
 static void measure(struct training_state *state) {
     const struct graph *graph = &state->model->graph;
     for (int i = 0; i < graph->inputs; i++) {
         state->input_offset[i] = state->input_bytes;
-        state->input_bytes += padded((size_t)state->samples * tensor_bytes(graph_tensor(graph, STORAGE_INPUT, i)));
+        state->input_bytes += round_up((size_t)state->samples * tensor_bytes(graph_tensor(graph, STORAGE_INPUT, i)), 256);
     }
     state->outcome_bytes = sizeof *state->outcome;
     for (int i = 0; i < state->model->terms; i++) {

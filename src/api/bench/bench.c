@@ -83,9 +83,12 @@ static cover_status read_options(cover_bench *bench, const cover_bench_options *
         return fail(COVER_ERROR_ARGUMENT, "bench: rounds is %d; use 1..%d", o->rounds, ROUNDS_MAX);
     if (o->brief && (o->html || o->layers))
         return fail(COVER_ERROR_ARGUMENT, "bench: brief measures no operations; leave it out for a page or for layers");
-    for (int i = 0; i < BENCH_PARTS; i++)
+    struct names names = {0};
+    for (int i = 0; i < BENCH_PARTS; i++) {
+        names_add(&names, bench_parts[i].name);
         if (strcmp(bench_parts[i].name, o->part) == 0) *part = &bench_parts[i];
-    return *part ? COVER_OK : fail(COVER_ERROR_ARGUMENT, "bench: part '%s' is not known; use step, mov, infer or sevr", o->part);
+    }
+    return *part ? COVER_OK : fail(COVER_ERROR_ARGUMENT, "bench: part '%s' is not known; use one of %s", o->part, names.text);
 }
 
 static cover_status default_settings(cover_bench *bench, const char *part) {

@@ -32,20 +32,15 @@ const struct task_judge *task_judge_of(const cover_context *context, const struc
 
 cover_status task_judge_named(const struct task_judge **out, const cover_context *context, const char *name) {
     const struct task_judge *judge;
-    char names[256] = "";
+    struct names names = {0};
     for (int i = 0; (judge = judge_at(context, i)); i++) {
-        const size_t used = strlen(names);
         if (strcmp(judge->kind->name, name) == 0) {
             *out = judge;
             return COVER_OK;
         }
-        snprintf(names + used, sizeof names - used, "%s%s",
-                 i == 0                     ? ""
-                 : judge_at(context, i + 1) ? ", "
-                                            : " or ",
-                 judge->kind->name);
+        names_add(&names, judge->kind->name);
     }
-    return fail(COVER_ERROR_ARGUMENT, "task '%s' is not known; use %s", name, names);
+    return fail(COVER_ERROR_ARGUMENT, "task '%s' is not known; use one of %s", name, names.text);
 }
 
 void task_figures_free(struct task_figures *figures, cover_context *context) {

@@ -60,6 +60,10 @@ static inline bool multiply(int64_t a, int64_t b, int64_t *product) {
     return a >= 0 && b >= 0 && !__builtin_mul_overflow(a, b, product);
 }
 
+/* The next multiple; that of what memory_alloc() aligns to, for pieces of one block. */
+static inline size_t round_up(size_t bytes, size_t multiple) { return (bytes + multiple - 1) / multiple * multiple; }
+static inline size_t line_up(size_t bytes) { return round_up(bytes, 64); }
+
 /* ---- a text that grows: for JSON, HTML, messages.  A failed growth is remembered; text_take reports it. */
 struct text {
     cover_context *context;
@@ -71,6 +75,15 @@ void text_add(struct text *text, const char *format, ...) PRINTF_LIKE(2, 3);
 void text_add_bytes(struct text *text, const void *bytes, size_t count);
 void text_add_json(struct text *text, const char *string); /* quoted and escaped */
 void text_free(struct text *text);
+/* Names for a message, with commas between; what does not fit becomes "...".  Starts from zeros. */
+struct names {
+    char text[512];
+    size_t length;
+    bool full;
+};
+void names_add(struct names *names, const char *name);
+/* Bytes of the UTF-8 character at c (Unicode 15, table 3-7); 0 when there is none. */
+size_t utf8_length(const unsigned char *c);
 /* Hand the characters over (release with memory_free); *out untouched on error. */
 cover_status text_take(struct text *text, char **out);
 

@@ -42,8 +42,7 @@ void text_add(struct text *text, const char *format, ...) {
     va_end(again);
 }
 
-/* Bytes of the UTF-8 character at c (Unicode 15, table 3-7); 0 when there is none. */
-static size_t utf8_length(const unsigned char *c) {
+size_t utf8_length(const unsigned char *c) {
     const size_t length = c[0] < 0x80                   ? 1
                           : c[0] >= 0xc2 && c[0] < 0xe0 ? 2
                           : (c[0] & 0xf0) == 0xe0       ? 3
@@ -54,6 +53,16 @@ static size_t utf8_length(const unsigned char *c) {
     if ((c[0] == 0xe0 && c[1] < 0xa0) || (c[0] == 0xed && c[1] > 0x9f)) return 0; /* overlong; surrogates */
     if ((c[0] == 0xf0 && c[1] < 0x90) || (c[0] == 0xf4 && c[1] > 0x8f)) return 0; /* overlong; past U+10FFFF */
     return length;
+}
+
+void names_add(struct names *names, const char *name) {
+    static const char more[] = ", ...";
+    if (names->full) return;
+    names->full = names->length + strlen(name) + 2 > sizeof names->text - sizeof more;
+    if (names->full) memcpy(names->text + names->length, more, sizeof more);
+    else
+        names->length += (size_t)snprintf(names->text + names->length, sizeof names->text - names->length, "%s%s",
+                                          names->length ? ", " : "", name);
 }
 
 /* File names may hold any bytes: what is no UTF-8 becomes U+FFFD, so that the JSON is always valid. */

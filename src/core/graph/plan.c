@@ -29,8 +29,6 @@ static void touch(struct block *blocks, const struct graph *graph, int tensor, i
     if (block->last < node) block->last = node;
 }
 
-static size_t aligned(size_t bytes, size_t alignment) { return (bytes + alignment - 1) / alignment * alignment; }
-
 /* Can the bytes of all tensors together be counted? */
 static bool fits(const struct graph *graph, int64_t samples) {
     int64_t sum = 0;
@@ -55,7 +53,7 @@ static void find_lifetimes(struct block *blocks, const struct graph *graph, size
     for (int t = 0; t < graph->tensor_count; t++) {
         const struct tensor *tensor = &graph->tensors[t];
         if (tensor->parent != ABSENT || !in_arena(tensor) || blocks[t].last < 0) continue;
-        blocks[t].bytes = aligned(samples * tensor_bytes(tensor), alignment);
+        blocks[t].bytes = round_up(samples * tensor_bytes(tensor), alignment);
         if (tensor->storage == STORAGE_RESULT) blocks[t].last = graph->node_count;
     }
 }
@@ -149,7 +147,7 @@ cover_status plan_create(struct plan *plan, const struct graph *graph, const siz
         plan->flops += (double)samples * node_flops(graph, &graph->nodes[n]);
         if (workspace_bytes[n])
             blocks[count++] =
-                (struct block){.bytes = aligned(workspace_bytes[n], alignment), .first = n, .last = n, .tensor = -1 - n};
+                (struct block){.bytes = round_up(workspace_bytes[n], alignment), .first = n, .last = n, .tensor = -1 - n};
     }
     plan->tensor_peak_bytes = peak(blocks, count, nodes);
     qsort(blocks, (size_t)count, sizeof *blocks, larger_first);

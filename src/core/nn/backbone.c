@@ -3,7 +3,6 @@
 
 #include "core/base/added.h"
 
-#include <stdio.h>
 #include <string.h>
 
 static const struct backbone *const rows[BACKBONES] = {
@@ -23,17 +22,16 @@ const struct backbone *backbone_of(const cover_context *context, const struct ne
 }
 
 cover_status backbone_find(const struct backbone **out, const cover_context *context, const char *name) {
-    char known[256] = "";
+    struct names known = {0};
     const struct backbone *row;
     for (int i = 0; (row = backbone_at(context, i)); i++) {
         if (strcmp(row->name, name) == 0) {
             *out = row;
             return COVER_OK;
         }
-        size_t used = strlen(known);
-        snprintf(known + used, sizeof known - used, "%s%s", i ? ", " : "", row->name);
+        names_add(&known, row->name);
     }
-    return fail(COVER_ERROR_UNSUPPORTED, "backbone '%.32s' is not known; this libcover has %s", name, known);
+    return fail(COVER_ERROR_UNSUPPORTED, "backbone '%.32s' is not known; this libcover has %s", name, known.text);
 }
 
 struct levels backbone_levels(const cover_context *context, const struct network_settings *settings) {

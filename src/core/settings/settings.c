@@ -258,21 +258,12 @@ static cover_status set_value(struct values *values, const cover_context *contex
 
 /* ---- the public handle */
 
-/* Presets of these scopes, with spaces between. */
-static void name_presets(struct text *names, unsigned scopes) {
+/* Presets of these scopes. */
+static struct names preset_names(unsigned scopes) {
+    struct names names = {0};
     for (int i = 0; i < PRESET_ROWS; i++)
-        if (preset_rows[i].preset && preset_rows[i].scope & scopes)
-            text_add(names, "%s%s", names->length ? " " : "", preset_rows[i].preset);
-}
-
-static cover_status unknown_preset(cover_context *context, const char *preset) {
-    struct text names = {.context = context};
-    name_presets(&names, SCOPE_BOTH);
-    const cover_status status = names.failed
-                                    ? COVER_ERROR_MEMORY
-                                    : fail(COVER_ERROR_ARGUMENT, "preset '%s' is not known; use one of %s", preset, names.data);
-    text_free(&names);
-    return status;
+        if (preset_rows[i].preset && preset_rows[i].scope & scopes) names_add(&names, preset_rows[i].preset);
+    return names;
 }
 
 static cover_status make_config(cover_config **out, cover_context *context, enum scope scope, const struct values *values) {
@@ -295,7 +286,8 @@ cover_status cover_config_create(cover_config **out, cover_context *context, con
     if (!preset) preset = "paper-2d";
     int start = 0;
     while (start < PRESET_ROWS && !(preset_rows[start].preset && strcmp(preset_rows[start].preset, preset) == 0)) start++;
-    if (start == PRESET_ROWS) return unknown_preset(context, preset);
+    if (start == PRESET_ROWS)
+        return fail(COVER_ERROR_ARGUMENT, "preset '%s' is not known; use one of %s", preset, preset_names(SCOPE_BOTH).text);
     cover_config *config;
     TRY(make_config(&config, context, preset_rows[start].scope, NULL));
     cover_status status = COVER_OK;
@@ -438,14 +430,9 @@ const char *cover_config_preset_scope(int index) {
 
 cover_status config_expect(const cover_config *config, bool task) {
     if ((config->scope == SCOPE_TASK) == task) return COVER_OK;
-    struct text names = {.context = config->context};
-    name_presets(&names, task ? SCOPE_TASK : SCOPE_PRETRAIN);
-    const cover_status status = names.failed
-                                    ? COVER_ERROR_MEMORY
-                                    : fail(COVER_ERROR_ARGUMENT, "these settings are for %s; start from a preset for %s: %s",
-                                           task ? "pretraining" : "fine-tuning", task ? "fine-tuning" : "pretraining", names.data);
-    text_free(&names);
-    return status;
+    return fail(COVER_ERROR_ARGUMENT, "these settings are for %s; start from a preset for %s: %s",
+                task ? "pretraining" : "fine-tuning", task ? "fine-tuning" : "pretraining",
+                preset_names(task ? SCOPE_TASK : SCOPE_PRETRAIN).text);
 }
 
 const struct settings *config_settings(const cover_config *config) { return &config->values.settings; }

@@ -75,7 +75,7 @@ static void blur(const struct look *look, float sigma) {
     if (radius == 0) return; /* the neighbours' weights are below 1e-13 */
     float *kernel = look->scratch;
     gaussian_kernel(kernel, (double)sigma, radius);
-    char *scratch = (char *)look->scratch + ((size_t)(radius + 1) * sizeof *kernel + 63) / 64 * 64;
+    char *scratch = (char *)look->scratch + line_up((size_t)(radius + 1) * sizeof *kernel);
     struct grid grid = {.ndim = look->draw->work.ndim};
     memcpy(grid.size, look->draw->crop.size, sizeof grid.size);
     for (int a = 0; a < grid.ndim; a++) {
@@ -96,7 +96,7 @@ size_t appearance_bytes(const struct settings *settings, const struct grid *crop
         if (a < crop->ndim - 1) bytes = (size + 2 * radius) * sizeof(float *) + size * width * sizeof(float);
         largest = bytes > largest ? bytes : largest;
     }
-    return largest + ((radius + 1) * sizeof(float) + 63) / 64 * 64;
+    return largest + line_up((radius + 1) * sizeof(float));
 }
 
 /* ---- contrast and brightness */

@@ -40,7 +40,7 @@ static size_t smoothing_layout(struct smoothing *room, char *memory, const struc
     };
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
         if (memory) *parts[i].part = memory + used;
-        used += (parts[i].bytes + 63) / 64 * 64;
+        used += line_up(parts[i].bytes);
     }
     return used;
 }

@@ -4,8 +4,6 @@
 
 #include "../features.h"
 
-static size_t aligned(size_t bytes) { return (bytes + 63) / 64 * 64; }
-
 struct conv_shape border_shape(const struct conv_shape *shape, unsigned takes) {
     struct conv_shape inner = *shape;
     if (!(takes & TAKES_BF16)) inner.x = inner.y = ELEMENT_F32;
@@ -20,7 +18,7 @@ static bool joins_x(const struct conv_shape *shape, const struct conv_shape *inn
 static bool converts_y(const struct conv_shape *shape, const struct conv_shape *inner) { return shape->y != inner->y; }
 
 static size_t dense_bytes(const struct conv_shape *shape, int64_t channels, enum element element) {
-    return aligned((size_t)(grid_pixels(&shape->grid) * channels) * element_bytes(element));
+    return line_up((size_t)(grid_pixels(&shape->grid) * channels) * element_bytes(element));
 }
 
 size_t border_bytes(const struct conv_shape *shape, enum conv_pass pass, unsigned takes) {
@@ -100,7 +98,7 @@ cover_status border_convolve(const struct prepared *prepared, const struct conv_
     const int64_t begin = rows.begin * row, end = rows.end * row;
     const int64_t in_begin = (rows.begin < reach ? 0 : rows.begin - reach) * row;
     const int64_t in_end = (rows.end + reach > all ? all : rows.end + reach) * row;
-    char *dense_x = (char *)scratch + aligned(prepared->scratch_bytes);
+    char *dense_x = (char *)scratch + line_up(prepared->scratch_bytes);
     char *dense_y = dense_x + (x_dense ? dense_bytes(shape, shape->c_in, inner->x) : 0);
     struct conv_source in[CONV_SOURCES] = {source[0]};
     struct conv_target out = {.data = {target->data[0]}};
@@ -126,7 +124,7 @@ cover_status border_grad_weights(const struct prepared *prepared, const struct c
     const struct conv_strips *strips = strips_of(prepared);
     const bool x_dense = joins_x(shape, inner, false), y_dense = converts_y(shape, inner);
     const int64_t pixels = grid_pixels(&shape->grid);
-    char *dense_x = (char *)scratch + aligned(prepared->scratch_bytes);
+    char *dense_x = (char *)scratch + line_up(prepared->scratch_bytes);
     char *dense_y = dense_x + (x_dense ? dense_bytes(shape, shape->c_in, inner->x) : 0);
     struct conv_source in[CONV_SOURCES] = {x[0]};
     if (x_dense) in[0] = (struct conv_source){.data = dense_x}, gather_x(strips, dense_x, inner->x, shape, x, 0, pixels);

@@ -46,8 +46,6 @@ struct conv {
     size_t packed_offset[CONV_PASSES], packed_bytes, scratch_bytes;
 };
 
-static size_t aligned(size_t bytes) { return (bytes + 63) / 64 * 64; }
-
 /* Sizes that no later product can overflow. */
 static cover_status check(const struct conv_shape *s) {
     int64_t pixels = 1, most = INT64_MAX / 1024, channels = s->c_in > s->c_out ? s->c_in : s->c_out, values;
@@ -118,8 +116,8 @@ static cover_status create(struct conv **out, cover_context *context, const stru
         }
         conv->passes = pass + 1;
         conv->packed_offset[pass] = conv->packed_bytes;
-        conv->packed_bytes += aligned(prepared->packed_bytes);
-        const size_t scratch = aligned(prepared->scratch_bytes) + border_bytes(&conv->shape, pass, prepared->form->takes);
+        conv->packed_bytes += line_up(prepared->packed_bytes);
+        const size_t scratch = line_up(prepared->scratch_bytes) + border_bytes(&conv->shape, pass, prepared->form->takes);
         if (scratch > conv->scratch_bytes) conv->scratch_bytes = scratch;
     }
     *out = conv;

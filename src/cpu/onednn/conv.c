@@ -196,12 +196,10 @@ done:
     return status;
 }
 
-static size_t aligned(size_t bytes) { return (bytes + 63) / 64 * 64; }
-
 /* Scratch of the weight gradient behind the primitives' own: the gradient as oneDNN makes it, in PyTorch's order, of the bias. */
 static size_t gradient_bytes(const struct state *state) {
-    return aligned(dnnl_memory_desc_get_size(state->weights)) + aligned(dnnl_memory_desc_get_size(state->plain)) +
-           (state->bias ? aligned(dnnl_memory_desc_get_size(state->bias)) : 0);
+    return line_up(dnnl_memory_desc_get_size(state->weights)) + line_up(dnnl_memory_desc_get_size(state->plain)) +
+           (state->bias ? line_up(dnnl_memory_desc_get_size(state->bias)) : 0);
 }
 
 static cover_status prepare_state(struct state *state, struct prepared *prepared, const_dnnl_primitive_attr_t attr) {
@@ -222,7 +220,7 @@ static cover_status prepare_state(struct state *state, struct prepared *prepared
         size_t bytes = dnnl_memory_desc_get_size(scratchpad(state->pieces[i].pass));
         if (bytes > state->own_bytes) state->own_bytes = bytes;
     }
-    prepared->scratch_bytes = aligned(state->own_bytes) + (weights ? gradient_bytes(state) : 0);
+    prepared->scratch_bytes = line_up(state->own_bytes) + (weights ? gradient_bytes(state) : 0);
     return COVER_OK;
 }
 
@@ -329,8 +327,8 @@ static cover_status grad_weights(const struct prepared *prepared, float *dw, flo
     const struct state *state = prepared->state;
     const struct conv_shape *s = &prepared->shape;
     const struct piece *piece = &state->pieces[FIRST];
-    char *made = (char *)scratch + aligned(state->own_bytes), *ordered = made + aligned(dnnl_memory_desc_get_size(state->weights));
-    char *bias = ordered + aligned(dnnl_memory_desc_get_size(state->plain));
+    char *made = (char *)scratch + line_up(state->own_bytes), *ordered = made + line_up(dnnl_memory_desc_get_size(state->weights));
+    char *bias = ordered + line_up(dnnl_memory_desc_get_size(state->plain));
     memset(scratch, 0, state->own_bytes); /* oneDNN multiplies what it finds there by zero, which does not help against NaN */
     TRY(RUN(state, piece->pass, {DNNL_ARG_SRC, piece->in, source->data}, {DNNL_ARG_DIFF_DST, piece->out, dy},
             {DNNL_ARG_DIFF_WEIGHTS, state->weights, made}, {DNNL_ARG_DIFF_BIAS, state->bias, bias},

@@ -29,7 +29,7 @@ void *arena_alloc(struct arena *arena, size_t bytes) {
         fail(COVER_ERROR_MEMORY, "out of memory: %zu bytes were asked for", bytes);
         return NULL;
     }
-    size_t need = (bytes + PIECE_ALIGNMENT - 1) / PIECE_ALIGNMENT * PIECE_ALIGNMENT;
+    size_t need = round_up(bytes, PIECE_ALIGNMENT);
     struct arena_block *block = arena->blocks;
     if (!block || block->capacity - block->used < need) {
         size_t capacity = need > BLOCK_BYTES / 4 ? need : BLOCK_BYTES;

@@ -1,20 +1,16 @@
 /* See stream.h.  gzip files may have several members one after the other (pigz, bgzip) and zeros behind the last. */
 #include "stream.h"
 
+#include "inflate.h"
+
 #include <string.h>
-
-/* deflate's best: 258 bytes from 2 bits. */
-enum { DEFLATE_RATIO = 1032 };
-
-static void *zlib_allocate(void *context, unsigned items, unsigned bytes) { return memory_alloc(context, (size_t)items * bytes); }
-static void zlib_release(void *context, void *memory) { memory_free(context, memory); }
 
 bool is_gzip(const uint8_t *head, size_t bytes) { return bytes >= 3 && head[0] == 0x1f && head[1] == 0x8b && head[2] == 8; }
 
 cover_status stream_open(struct stream *stream, cover_context *context, const uint8_t *bytes, size_t count) {
     *stream = (struct stream){.context = context, .bytes = bytes, .count = count};
     if (!is_gzip(bytes, count)) return COVER_OK;
-    stream->inflater.zalloc = zlib_allocate, stream->inflater.zfree = zlib_release, stream->inflater.opaque = context;
+    stream->inflater = zlib_stream(context);
     int result = inflateInit2(&stream->inflater, 15 + 16); /* gzip alone, window of any size */
     if (result == Z_MEM_ERROR) return COVER_ERROR_MEMORY;
     if (result != Z_OK) return fail(COVER_ERROR_INTERNAL, "zlib could not start: %d", result);

@@ -1,9 +1,10 @@
 /* ZIP archives for reading (APPNOTE.TXT 6.3, section numbers beside the code).  See zip.h. */
 #include "zip.h"
 
+#include "inflate.h"
+
 #include <stdlib.h>
 #include <string.h>
-#include <zlib.h>
 
 enum {
     LOCAL_BYTES = 30,
@@ -15,9 +16,7 @@ enum {
     EXTRA_ZIP64 = 1,
     FLAG_ENCRYPTED = 1,
     STORED = 0,
-    DEFLATED = 8,
-    DEFLATE_RATIO = 1032, /* no deflate stream unpacks to more */
-    PIECE_BYTES = 65536
+    DEFLATED = 8
 };
 static const uint32_t local_signature = 0x04034b50, central_signature = 0x02014b50, end_signature = 0x06054b50,
                       locator_signature = 0x07064b50, end64_signature = 0x06064b50;
@@ -137,42 +136,12 @@ const struct zip_entry *zip_find(const struct zip *zip, const char *name) {
     return bsearch(&key, zip->entries, (size_t)zip->count, sizeof key, by_name);
 }
 
-static voidpf inflate_alloc(voidpf context, uInt items, uInt bytes) { return memory_alloc(context, (size_t)items * bytes); }
-static void inflate_free(voidpf context, voidpf memory) { memory_free(context, memory); }
-
 static cover_status read_deflated(const struct zip *zip, cover_context *context, const struct zip_entry *entry, uint64_t offset,
                                   uint8_t *out) {
-    cover_status status = COVER_OK;
-    z_stream stream = {.zalloc = inflate_alloc, .zfree = inflate_free, .opaque = context};
-    uint64_t taken = 0, given = 0;
-    int result = Z_OK;
-    uint8_t *piece = memory_alloc(context, PIECE_BYTES);
-    if (!piece) return COVER_ERROR_MEMORY;
-    if (inflateInit2(&stream, -MAX_WBITS) != Z_OK) {
-        status = COVER_ERROR_MEMORY; /* the refused allocation has set the text */
-        goto done;
-    }
-    while (result == Z_OK) {
-        if (stream.avail_in == 0 && taken < entry->packed) {
-            uint64_t now = entry->packed - taken < PIECE_BYTES ? entry->packed - taken : PIECE_BYTES;
-            GO(source_read(zip->source, offset + taken, piece, now));
-            stream.next_in = piece, stream.avail_in = (uInt)now;
-            taken += now;
-        }
-        uint64_t room = entry->bytes - given < 1 << 30 ? entry->bytes - given : 1 << 30;
-        uint8_t beyond; /* one byte more than promised shows a lie */
-        stream.next_out = room ? out + given : &beyond, stream.avail_out = room ? (uInt)room : 1;
-        uInt before = stream.avail_out;
-        result = inflate(&stream, Z_NO_FLUSH);
-        if (room == 0 && stream.avail_out == 0) break;
-        given += room ? before - stream.avail_out : 0;
-    }
-    if (result == Z_MEM_ERROR) status = COVER_ERROR_MEMORY;
-    else if (result != Z_STREAM_END || given != entry->bytes) status = damaged(zip->source, "an entry does not unpack");
-done:
-    inflateEnd(&stream);
-    memory_free(context, piece);
-    return status;
+    const char *wrong;
+    uint64_t left;
+    TRY(source_inflate(out, entry->bytes, &wrong, &left, zip->source, context, offset, entry->packed, -MAX_WBITS));
+    return wrong ? damaged(zip->source, "an entry does not unpack") : COVER_OK;
 }
 
 static uint32_t checksum(const uint8_t *data, uint64_t bytes) {

@@ -5,13 +5,11 @@
 
 #include "core/base/convert.h"
 #include "core/base/tensor.h"
+#include "io/bytes/inflate.h"
 #include "io/bytes/seal.h"
 
 #include <math.h>
 #include <string.h>
-
-/* Deflate shrinks by at most 1032; more than that is a lie about the size. */
-enum { DEFLATE_RATIO = 1032 };
 
 cover_status cover_dataset_open(cover_dataset **out, cover_context *context, const char *path) {
     if (!out || !context || !path) return fail(COVER_ERROR_ARGUMENT, "dataset: NULL argument");

@@ -53,13 +53,11 @@ cover_status label_write(cover_context *context, const char *path, const struct 
 }
 
 static cover_status unknown_content(const struct image_source *source) {
-    char known[128] = "";
-    size_t length = 0;
-    for (int i = 0; image_formats[i]; i++)
-        length += (size_t)snprintf(known + length, sizeof known - length, "%s%s", i ? ", " : "", image_formats[i]->name);
+    struct names known = {0};
+    for (int i = 0; image_formats[i]; i++) names_add(&known, image_formats[i]->name);
     const struct image_format *named = image_format_of(source->path);
-    if (named) return fail(COVER_ERROR_FORMAT, "its name says %s, but its content is not; known are %s", named->name, known);
-    return fail(COVER_ERROR_UNSUPPORTED, "not an image that is known here (%s); convert it to one of them", known);
+    if (named) return fail(COVER_ERROR_FORMAT, "its name says %s, but its content is not; known are %s", named->name, known.text);
+    return fail(COVER_ERROR_UNSUPPORTED, "not an image that is known here (%s); convert it to one of them", known.text);
 }
 
 cover_status image_decode(struct image *image, cover_context *context, const char *path, const uint8_t *bytes, size_t count,

@@ -5,12 +5,10 @@
 #include "image.h"
 
 #include "core/base/files.h"
+#include "io/bytes/inflate.h"
 
 #include <png.h>
 #include <string.h>
-
-/* deflate's best: 258 bytes from 2 bits. */
-enum { DEFLATE_RATIO = 1032 };
 
 /* What libpng's callbacks need: where they read or write, and what went wrong. */
 struct png_job {

@@ -2,6 +2,8 @@
  * libtiff runs that was not meant. */
 #include "tiff_page.h"
 
+#include "io/bytes/inflate.h"
+
 #include <math.h>
 #include <string.h>
 
@@ -11,10 +13,14 @@ static const struct {
     const char *name;
     uint32_t ratio;
 } codecs[] = {
-    {COMPRESSION_NONE, "none", 1},          {COMPRESSION_LZW, "LZW", 4096},
-    {COMPRESSION_PACKBITS, "PackBits", 64}, {COMPRESSION_ADOBE_DEFLATE, "Deflate", 1032},
-    {COMPRESSION_DEFLATE, "Deflate", 1032}, {COMPRESSION_JPEG, "JPEG", 4096},
-    {COMPRESSION_LZMA, "LZMA", 16384},      {COMPRESSION_ZSTD, "Zstandard", 65536},
+    {COMPRESSION_NONE, "none", 1},
+    {COMPRESSION_LZW, "LZW", 4096},
+    {COMPRESSION_PACKBITS, "PackBits", 64},
+    {COMPRESSION_ADOBE_DEFLATE, "Deflate", DEFLATE_RATIO},
+    {COMPRESSION_DEFLATE, "Deflate", DEFLATE_RATIO},
+    {COMPRESSION_JPEG, "JPEG", 4096},
+    {COMPRESSION_LZMA, "LZMA", 16384},
+    {COMPRESSION_ZSTD, "Zstandard", 65536},
 };
 
 /* SampleFormat and BitsPerSample that are read. */

@@ -37,15 +37,8 @@ static bool name_is_sound(const char *name) {
     const unsigned char *c = (const unsigned char *)name;
     size_t length = strlen(name);
     if (length == 0 || length > TENSOR_NAME_MAX || strcmp(name, "__metadata__") == 0) return false;
-    while (*c) {
-        int more = *c < 0x80 ? 0 : *c >= 0xC2 && *c < 0xE0 ? 1 : (*c & 0xF0) == 0xE0 ? 2 : *c >= 0xF0 && *c < 0xF5 ? 3 : -1;
-        if (more < 0 || *c < 0x20 || *c == 0x7F) return false;
-        if ((*c == 0xE0 && c[1] < 0xA0) || (*c == 0xED && c[1] > 0x9F)) return false; /* overlong, surrogates */
-        if ((*c == 0xF0 && c[1] < 0x90) || (*c == 0xF4 && c[1] > 0x8F)) return false;
-        for (int i = 1; i <= more; i++)
-            if ((c[i] & 0xC0) != 0x80) return false;
-        c += more + 1;
-    }
+    for (size_t bytes; *c; c += bytes)
+        if (*c < 0x20 || *c == 0x7F || (bytes = utf8_length(c)) == 0) return false;
     return true;
 }
 

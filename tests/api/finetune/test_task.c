@@ -409,7 +409,7 @@ static const struct scene discs = {.kind = DISC}, patterns = {.kind = PATTERN}, 
 START_TEST(settings_are_refused_for_data_that_lack_what_the_task_needs) {
     unfit(patterns, "seg", NULL, COVER_ERROR_ARGUMENT, "no label maps", "labelsTr");
     unfit(discs, "cls", NULL, COVER_ERROR_ARGUMENT, "no classes", "a folder a class");
-    unfit(discs, "segment", NULL, COVER_ERROR_ARGUMENT, "'segment'", "use seg or cls");
+    unfit(discs, "segment", NULL, COVER_ERROR_ARGUMENT, "'segment'", "use one of seg, cls");
     unfit((struct scene){.kind = PATTERN, .classes = 1}, "cls", NULL, COVER_ERROR_ARGUMENT, "1 class", "needs at least 2");
 }
 END_TEST

@@ -450,6 +450,49 @@ START_TEST(json_arrays_and_long_texts_are_taken_whole_or_not) {
 }
 END_TEST
 
+START_TEST(names_in_a_message_end_in_dots_where_they_do_not_fit) {
+    struct names names = {0};
+    char long_name[301];
+    memset(long_name, 'n', sizeof long_name - 1), long_name[sizeof long_name - 1] = 0;
+    names_add(&names, "one");
+    ck_assert_str_eq(names.text, "one");
+    names_add(&names, "two");
+    ck_assert_str_eq(names.text, "one, two");
+    names_add(&names, long_name);
+    ck_assert_uint_eq(strlen(names.text), 310);
+    names_add(&names, long_name);
+    ck_assert_str_eq(names.text + 310, ", ...");
+    names_add(&names, "short");
+    ck_assert_str_eq(names.text + 310, ", ...");
+    struct names first = {0};
+    for (int i = 0; i < 600; i++) names_add(&first, "n");
+    ck_assert_uint_lt(strlen(first.text), sizeof first.text);
+    ck_assert_str_eq(first.text + strlen(first.text) - 8, ", n, ...");
+}
+END_TEST
+
+START_TEST(characters_of_UTF_8_are_told_from_other_bytes) {
+    static const struct {
+        const char *bytes;
+        size_t length;
+    } cases[] = {{"a", 1},
+                 {"\xc3\xa9", 2},
+                 {"\xe2\x80\x93", 3},
+                 {"\xf0\x9f\x99\x82", 4},
+                 {"\x80", 0},
+                 {"\xc0\x80", 0},
+                 {"\xc3", 0},
+                 {"\xc3x", 0},
+                 {"\xe0\x80\x80", 0},
+                 {"\xed\xa0\x80", 0},
+                 {"\xf0\x80\x80\x80", 0},
+                 {"\xf4\x90\x80\x80", 0},
+                 {"\xff", 0}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        ck_assert_uint_eq(utf8_length((const unsigned char *)cases[i].bytes), cases[i].length);
+}
+END_TEST
+
 int main(void) {
     Suite *suite = suite_create("base");
     TCase *tcase = tcase_create("base");
@@ -458,6 +501,8 @@ int main(void) {
     ADD(tcase, an_error_keeps_its_text_even_when_it_is_built_from_the_old_one);
     ADD(tcase, options_that_do_not_start_at_zero_start_alike_by_macro_and_by_function);
     ADD(tcase, the_version_of_the_headers_is_that_of_the_build);
+    ADD(tcase, names_in_a_message_end_in_dots_where_they_do_not_fit);
+    ADD(tcase, characters_of_UTF_8_are_told_from_other_bytes);
     ADD(tcase, every_status_has_a_name_and_a_text_of_its_own);
     ADD(tcase, unknown_options_at_the_end_of_a_struct_are_refused_only_when_set);
     ADD(tcase, bad_context_options_are_refused_with_a_remedy);
