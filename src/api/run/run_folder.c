@@ -4,7 +4,6 @@
 #include "core/base/files.h"
 #include "core/base/json.h"
 
-#include <dirent.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -52,17 +51,7 @@ done:
     return status;
 }
 
-void run_folder_clean(cover_context *context, const char *run) {
-    DIR *folder = opendir(run);
-    for (struct dirent *entry; folder && (entry = readdir(folder));) {
-        const char *mark = strstr(entry->d_name, ".tmp-");
-        if (!mark || mark[5] == 0 || mark[5 + strspn(mark + 5, "0123456789")] != 0) continue;
-        char *path = path_join(context, run, entry->d_name);
-        if (path) unlink(path);
-        memory_free(context, path);
-    }
-    if (folder) closedir(folder);
-}
+void run_folder_clean(cover_context *context, const char *run) { temporaries_remove(context, run, NULL); }
 
 cover_status run_folder_write(cover_context *context, const char *run, const char *name, const char *text) {
     char *path = text ? path_join(context, run, name) : NULL;

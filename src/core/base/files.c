@@ -2,6 +2,7 @@
 #include "files.h"
 #include "number.h"
 
+#include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -77,6 +78,20 @@ cover_status temporary_beside(char **name, int *descriptor, cover_context *conte
     }
     memory_free(context, temporary);
     return system_error(path, "cannot be written");
+}
+
+void temporaries_remove(cover_context *context, const char *folder, const char *name) {
+    DIR *entries = opendir(folder);
+    for (struct dirent *entry; entries && (entry = readdir(entries));) {
+        const char *mark = strstr(entry->d_name, ".tmp-");
+        if (!mark || mark[5] == 0 || mark[5 + strspn(mark + 5, "0123456789")] != 0) continue;
+        const size_t length = (size_t)(mark - entry->d_name);
+        if (name && (strlen(name) != length || memcmp(name, entry->d_name, length) != 0)) continue;
+        char *path = path_join(context, folder, entry->d_name);
+        if (path) unlink(path);
+        memory_free(context, path);
+    }
+    if (entries) closedir(entries);
 }
 
 cover_status replacement_begin(struct replacement *file, cover_context *context, const char *path) {

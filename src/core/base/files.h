@@ -11,6 +11,8 @@ cover_status file_replace(cover_context *context, const char *path, const void *
 /* A new file beside `path`, which nobody else has or can foresee (nor plant a link there): "path.tmp-NUMBER", open for reading and
  * writing.  *name is from memory_alloc(). */
 cover_status temporary_beside(char **name, int *descriptor, cover_context *context, const char *path);
+/* Remove such files of `name` in a folder, or with NULL of all its files, that a killed process has left.  For who alone writes them. */
+void temporaries_remove(cover_context *context, const char *folder, const char *name);
 /* The same for content that arrives in pieces: begin, write to fileno(stream) or stream, then commit or abandon. */
 struct replacement {
     char *path, *temporary;

@@ -131,6 +131,17 @@ static cover_status resume_or_start(struct pack_spool *spool, const uint8_t plan
     return take_over(spool);
 }
 
+/* What packs that were killed as they wrote the output have left beside it. */
+static cover_status remove_left(cover_context *context, const char *output) {
+    const char *name = path_name(output);
+    char *folder = memory_text(context, name == output ? "." : output);
+    if (!folder) return COVER_ERROR_MEMORY;
+    if (name != output) folder[name - output] = 0;
+    temporaries_remove(context, folder, name);
+    memory_free(context, folder);
+    return COVER_OK;
+}
+
 cover_status pack_spool_open(struct pack_spool *spool, cover_context *context, const char *output, int64_t count,
                              const uint8_t plan[SHA256_BYTES], bool resume) {
     const size_t length = strlen(output) + sizeof ".spool";
@@ -149,6 +160,7 @@ cover_status pack_spool_open(struct pack_spool *spool, cover_context *context, c
     if (flock(spool->descriptor, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)
         GO(fail(COVER_ERROR_IO, "%s: another pack is writing it", output));
     GO(resume_or_start(spool, plan, resume));
+    status = remove_left(context, output); /* the lock says that nobody writes them */
 done:
     if (status != COVER_OK) pack_spool_close(spool, true);
     return status;

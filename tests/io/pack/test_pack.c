@@ -5,6 +5,7 @@
 #include "io/dataset/dataset.h"
 #include "io/image/resample.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <math.h>
 #include <signal.h>
@@ -308,6 +309,27 @@ static void write_bad_and_good(void) {
     write_nifti(at("in/inf.nii"), 16, (int[]){1, 8, 8}, (double[]){1, 1, 1}, values);
 }
 
+/* Is a temporary file of the output there? */
+static bool left_beside(void) {
+    bool found = false;
+    DIR *entries = opendir(folder);
+    for (struct dirent *entry; entries && (entry = readdir(entries));) found |= strstr(entry->d_name, "out.h5.tmp-") != NULL;
+    closedir(entries);
+    return found;
+}
+
+START_TEST(what_a_killed_pack_has_left_is_removed_by_the_next) {
+    write_png(at("in/a.png"), 6, 5, 1, 1);
+    write_text(at("out.h5.tmp-18446744073709551615"), "half");
+    write_text(at("out.h5.tmp-1x"), "not ours");
+    write_text(at("other.h5.tmp-12"), "another's");
+    ck_assert(left_beside());
+    ck_assert_ok(pack(at("in"), at("out.h5"), NULL, NULL));
+    ck_assert(!file_exists(at("out.h5.tmp-18446744073709551615")));
+    ck_assert(file_exists(at("out.h5.tmp-1x")) && file_exists(at("other.h5.tmp-12")));
+}
+END_TEST
+
 START_TEST(every_image_that_cannot_be_used_is_listed_and_nothing_is_written) {
     static const char *const reasons[] = {"in/constant.png: constant image: every pixel is 7",
                                           "in/empty.png: the file is empty",
@@ -329,7 +351,7 @@ START_TEST(every_image_that_cannot_be_used_is_listed_and_nothing_is_written) {
     ck_assert_ok(file_read(context, at("out.h5"), 0, &bytes, &count));
     ck_assert_str_eq((char *)bytes, "precious");
     memory_free(context, bytes);
-    ck_assert(!file_exists(at("out.h5.spool")) && !file_exists(at("out.h5.tmp-pack")));
+    ck_assert(!file_exists(at("out.h5.spool")) && !left_beside());
 }
 END_TEST
 
@@ -520,7 +542,7 @@ START_TEST(killed_at_any_step_and_resumed_it_writes_the_same_file) {
         if (!finished) ck_assert_int_ge(number(summary, "resumed"), steps < 24 ? steps : 24);
         json_decref(summary);
         same_files(at("out.h5"), at("unbroken.h5"));
-        ck_assert(!file_exists(at("out.h5.spool")) && !file_exists(at("out.h5.tmp-pack")));
+        ck_assert(!file_exists(at("out.h5.spool")) && !left_beside());
         unlink(at("out.h5"));
     }
 }
@@ -651,7 +673,7 @@ START_TEST(a_full_disk_leaves_the_old_file_and_can_be_resumed) {
         ck_assert_ok(file_read(context, at("out.h5"), 0, &bytes, &count));
         ck_assert_str_eq((char *)bytes, "precious");
         memory_free(context, bytes);
-        ck_assert(!file_exists(at("out.h5.tmp-pack")));
+        ck_assert(!left_beside());
     }
     ck_assert_ok(pack(at("in"), at("out.h5"), &options, NULL));
     same_files(at("out.h5"), at("unbroken.h5"));
@@ -678,6 +700,7 @@ int main(void) {
     ADD(all, window_and_percentiles_clip_each_image);
     ADD(all, channels_become_grey_or_rgb_when_asked);
     ADD(all, options_out_of_range_are_refused_before_work_starts);
+    ADD(all, what_a_killed_pack_has_left_is_removed_by_the_next);
     ADD(all, every_image_that_cannot_be_used_is_listed_and_nothing_is_written);
     ADD(all, skip_bad_leaves_them_out_and_lists_them);
     ADD(all, what_is_no_file_is_listed_and_stops_nothing);

@@ -38,7 +38,8 @@ static int sync_folder(const char *file) {
 int study_write_whole(const struct study *study, const char *name, const char *text) {
     char path[PATH_BYTES], temporary[PATH_BYTES];
     if (path_of(path, study, name, "") != EXIT_OK || path_of(temporary, study, name, ".part") != EXIT_OK) return EXIT_FAILED;
-    int descriptor = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    unlink(temporary); /* a killed study's; the folder is locked, so nobody else writes it, and no planted link is followed */
+    int descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
     if (descriptor < 0) return complain(temporary);
     bool good = true;
     for (size_t left = strlen(text); left && good;) {
