@@ -113,8 +113,11 @@ END_TEST
 static void giving_up(cover_context *context, int rank, void *user) {
     (void)user;
     struct communicator *c = context->communicator;
-    if (rank == 2) c->abort(c, COVER_ERROR_DEVICE, "rank 2's device is gone");
     cover_status status = COVER_OK;
+    if (rank == 2) {
+        ck_assert_ok(cover_context_agree(context, COVER_OK)); /* then all others have joined */
+        c->abort(c, COVER_ERROR_DEVICE, "rank 2's device is gone");
+    }
     while ((status = cover_context_agree(context, COVER_OK)) == COVER_OK) {}
     ck_assert_int_eq(status, COVER_ERROR_DEVICE);
     ck_assert_str_eq(cover_error_text(), "rank 2's device is gone");
