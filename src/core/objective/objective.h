@@ -34,7 +34,7 @@ struct objective {
     const char *name;   /* in settings, checkpoints and weight files */
     const char *title;  /* on pages: "COVER" */
     const char *paper;  /* "Title, where, when", on pages; NULL = COVER's own */
-    const char *sample; /* a sample in messages and figures: "pair" */
+    const char *sample; /* a sample in messages and figures: "pair"; its plural has an s */
     const char *counts; /* what its samples count, in messages: "valid pixel in any pair" */
     model_builder *build;
     /* Images of this size are large enough, and not too large; else COVER_ERROR_SHAPE. */
