@@ -187,7 +187,7 @@ START_TEST(names_of_kinds_are_told) {
     cover_dataset *dataset = make_data((struct scene){.kind = PATTERN, .classes = 1}, NULL);
     cover_config *config;
     ck_assert_fails(cover_task_config(&config, context, dataset, "brightness", NULL), COVER_ERROR_ARGUMENT, "'brightness'",
-                    "seg or cls");
+                    "seg, cls");
     ck_assert_fails(cover_task_config(&config, context, dataset, "cls", NULL), COVER_ERROR_ARGUMENT,
                     "1 class; classification needs at least 2");
     context->added = rows;
