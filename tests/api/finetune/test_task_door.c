@@ -191,7 +191,7 @@ START_TEST(names_of_kinds_are_told) {
     ck_assert_fails(cover_task_config(&config, context, dataset, "cls", NULL), COVER_ERROR_ARGUMENT,
                     "1 class; classification needs at least 2");
     context->added = rows;
-    ck_assert_fails(cover_task_config(&config, context, dataset, "sizes", NULL), COVER_ERROR_ARGUMENT, "seg, cls or brightness");
+    ck_assert_fails(cover_task_config(&config, context, dataset, "sizes", NULL), COVER_ERROR_ARGUMENT, "seg, cls, brightness");
     cover_dataset_destroy(dataset);
 }
 END_TEST
