@@ -38,17 +38,18 @@ static void measure(struct training_state *state) {
     }
 }
 
-static struct training_bytes cuda_training_bytes(const struct training_state *state) {
+static struct engine_bytes cuda_training_bytes(const struct training_state *state) {
     const uint64_t flat = (uint64_t)state->trained_floats * sizeof(float);
-    struct training_bytes bytes = {.weights = (uint64_t)state->model->parameters.floats * sizeof(float),
-                                   .gradients = flat,
-                                   .optimiser = 2 * flat,
-                                   .arena = state->program->plan.arena_bytes,
-                                   .packed = state->program->packed_bytes,
-                                   .samples = TRAINING_SLOTS * (uint64_t)state->input_bytes,
-                                   .batch = batch_bytes(state)};
-    bytes.total = bytes.batch + bytes.weights + bytes.gradients + bytes.optimiser + bytes.arena + bytes.packed + bytes.samples +
-                  cuda_square_sum_workspace(state->trained_floats + GRADIENT_MARKS);
+    struct engine_bytes bytes = {.weights = (uint64_t)state->model->parameters.floats * sizeof(float),
+                                 .gradients = flat,
+                                 .optimiser = 2 * flat,
+                                 .arena_per_lane = state->program->plan.arena_bytes,
+                                 .packed = state->program->packed_bytes,
+                                 .samples = TRAINING_SLOTS * (uint64_t)state->input_bytes,
+                                 .batch = batch_bytes(state),
+                                 .lanes = 1};
+    bytes.total = bytes.batch + bytes.weights + bytes.gradients + bytes.optimiser + bytes.arena_per_lane + bytes.packed +
+                  bytes.samples + cuda_square_sum_workspace(state->trained_floats + GRADIENT_MARKS);
     return bytes;
 }
 

@@ -75,15 +75,16 @@ cover_status collective_broadcast(struct communicator *c, void *data, size_t byt
 
 /* ---- gathering: parts go round a ring, each rank passes on what it got last */
 
-cover_status collective_gather(struct communicator *c, void *data, const size_t *begin) {
+cover_status collective_gather(struct communicator *c, void *data, collective_begin *begin, const void *user) {
     for (int step = 0; c && step < c->ranks - 1; step++) {
         const int sends = (c->rank - step + c->ranks) % c->ranks, takes = (sends + c->ranks - 1) % c->ranks;
-        const size_t out = begin[sends + 1] - begin[sends], in = begin[takes + 1] - begin[takes], most = out > in ? out : in;
-        for (size_t at = 0; at < most; at += COMMUNICATOR_CHUNK) {
+        const size_t out = begin(user, sends + 1) - begin(user, sends), in = begin(user, takes + 1) - begin(user, takes);
+        char *from = (char *)data + begin(user, sends), *to = (char *)data + begin(user, takes);
+        for (size_t at = 0; at < out || at < in; at += COMMUNICATOR_CHUNK) {
             const size_t give = at < out ? out - at : 0, take = at < in ? in - at : 0;
-            TRY(c->exchange(c, give ? (c->rank + 1) % c->ranks : NOBODY, (char *)data + begin[sends] + (give ? at : 0),
+            TRY(c->exchange(c, give ? (c->rank + 1) % c->ranks : NOBODY, from + (give ? at : 0),
                             give < COMMUNICATOR_CHUNK ? give : COMMUNICATOR_CHUNK,
-                            take ? (c->rank + c->ranks - 1) % c->ranks : NOBODY, (char *)data + begin[takes] + (take ? at : 0),
+                            take ? (c->rank + c->ranks - 1) % c->ranks : NOBODY, to + (take ? at : 0),
                             take < COMMUNICATOR_CHUNK ? take : COMMUNICATOR_CHUNK));
         }
     }

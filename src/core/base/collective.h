@@ -19,8 +19,9 @@ enum { COLLECTIVE_DOUBLES = 32 };
 cover_status collective_sum_doubles(struct communicator *communicator, double *values, int count);
 /* Rank 0's bytes on every rank. */
 cover_status collective_broadcast(struct communicator *communicator, void *data, size_t bytes);
-/* Rank r's part of data, bytes begin[r] to begin[r + 1], on every rank; begin has an end for each rank and one more. */
-cover_status collective_gather(struct communicator *communicator, void *data, const size_t *begin);
+/* Rank r's part of data, bytes begin(user, r) to begin(user, r + 1), on every rank. */
+typedef size_t collective_begin(const void *user, int rank);
+cover_status collective_gather(struct communicator *communicator, void *data, collective_begin *begin, const void *user);
 /* Rank 0's text on every rank (memory_free).  Of several ranks only. */
 cover_status collective_broadcast_text(struct communicator *communicator, cover_context *context, const char *text, char **first);
 /* COVER_ERROR_RANK on every rank unless all have the same text: lines of "name=value".  The error names the first line that

@@ -12,7 +12,7 @@ double model_figures(const struct model *model, const double *sums, int64_t coun
 }
 
 bool model_has_gradient(const struct model *model, int parameter) {
-    return graph_has_gradient(&model->graph, parameter) || (model->links && graph_has_gradient(&model->batch, parameter));
+    return graph_has_gradient(&model->graph, parameter) || graph_has_gradient(&model->batch, parameter);
 }
 
 int model_inputs(const struct model *model) {

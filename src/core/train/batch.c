@@ -66,62 +66,60 @@ cover_status batch_pass_weights(struct batch_pass *pass, const struct engine *en
 
 /* ---- a step */
 
+/* A sample's rows of a link, image by image, to their places among those of the whole batch, or back from there. */
+static void copy_rows(const struct engine *engine, const struct link *link, char *all, char *own, int64_t index, bool back) {
+    const size_t part = part_bytes(engine, link);
+    const int images = link_rows(model_of(engine), link)->images;
+    for (int k = 0; k < images; k++) {
+        char *there = all + (size_t)(k * engine->share.batch + engine->share.first + index) * part, *here = own + (size_t)k * part;
+        memcpy(back ? here : there, back ? there : here, part);
+    }
+}
+
 void batch_pass_take(struct batch_pass *pass, const struct engine *engine, const struct run *run, int64_t index) {
-    const struct model *model = model_of(engine);
-    for (int i = 0; i < model->links; i++) {
-        const struct link *link = &model->link[i];
-        const char *rows = engine->executor->program_result(engine->program, run, link->result);
-        const size_t part = part_bytes(engine, link);
-        const int images = link_rows(model, link)->images;
-        for (int k = 0; k < images; k++)
-            memcpy((char *)pass->rows[i] + ((size_t)k * (size_t)engine->share.batch + (size_t)(engine->share.first + index)) * part,
-                   rows + (size_t)k * part, part);
+    for (int i = 0; i < model_of(engine)->links; i++) {
+        const struct link *link = &model_of(engine)->link[i];
+        const void *rows = engine->executor->program_result(engine->program, run, link->result);
+        copy_rows(engine, link, (char *)pass->rows[i], (char *)rows, index, false);
     }
 }
 
 void batch_pass_give(const struct batch_pass *pass, const struct engine *engine, float *const *back, int64_t index) {
-    const struct model *model = model_of(engine);
-    for (int i = 0; i < model->links; i++) {
-        const struct link *link = &model->link[i];
+    for (int i = 0; i < model_of(engine)->links; i++) {
+        const struct link *link = &model_of(engine)->link[i];
         if (link->back == ABSENT) continue;
-        const char *gradient = engine->executor->program_result(pass->program, &pass->run, link->gradient);
-        const size_t part = part_bytes(engine, link);
-        const int images = link_rows(model, link)->images;
-        for (int k = 0; k < images; k++)
-            memcpy((char *)back[i] + (size_t)k * part,
-                   gradient + ((size_t)k * (size_t)engine->share.batch + (size_t)(engine->share.first + index)) * part, part);
+        const void *gradient = engine->executor->program_result(pass->program, &pass->run, link->gradient);
+        copy_rows(engine, link, (char *)gradient, (char *)back[i], index, true);
     }
 }
 
-static cover_status gather(const struct batch_pass *pass, const struct engine *engine, size_t *begin) {
+/* Where the ranks' parts of an image begin. */
+struct blocks {
+    const struct engine *engine;
+    size_t part;
+};
+static size_t block_begin(const void *user, int rank) {
+    const struct blocks *blocks = user;
+    const int ranks = blocks->engine->share.with->ranks;
+    struct share share = {.first = blocks->engine->share.batch};
+    if (rank < ranks) (void)share_of(&share, rank, ranks, blocks->engine->share.batch); /* as each has joined with */
+    return (size_t)share.first * blocks->part;
+}
+
+static cover_status gather(const struct batch_pass *pass, const struct engine *engine) {
     const struct model *model = model_of(engine);
-    const int ranks = engine->share.with->ranks;
-    for (int i = 0; i < model->links; i++) {
-        const size_t part = part_bytes(engine, &model->link[i]);
+    for (int i = 0; engine->share.with && i < model->links; i++) {
+        const struct blocks blocks = {engine, part_bytes(engine, &model->link[i])};
         const int images = link_rows(model, &model->link[i])->images;
-        for (int rank = 0; rank < ranks; rank++) {
-            struct share share;
-            TRY(share_of(&share, rank, ranks, engine->share.batch));
-            begin[rank] = (size_t)share.first * part;
-        }
-        begin[ranks] = (size_t)engine->share.batch * part;
         for (int k = 0; k < images; k++)
-            TRY(collective_gather(engine->share.with, (char *)pass->rows[i] + (size_t)k * begin[ranks], begin));
+            TRY(collective_gather(engine->share.with, (char *)pass->rows[i] + (size_t)(k * engine->share.batch) * blocks.part,
+                                  block_begin, &blocks));
     }
     return COVER_OK;
 }
 
-static cover_status gather_all(const struct batch_pass *pass, const struct engine *engine) {
-    if (!engine->share.with) return COVER_OK;
-    size_t *begin = memory_alloc(engine->context, (size_t)(engine->share.with->ranks + 1) * sizeof *begin);
-    TRY(collective_agree(engine->share.with, begin ? COVER_OK : COVER_ERROR_MEMORY));
-    cover_status status = gather(pass, engine, begin);
-    memory_free(engine->context, begin);
-    return status;
-}
-
 cover_status batch_pass_run(struct batch_pass *pass, const struct engine *engine) {
-    TRY(gather_all(pass, engine));
+    TRY(gather(pass, engine));
     return run_once(engine->context, engine->executor, pass->program, &pass->run, pass->team);
 }
 

@@ -4,14 +4,7 @@
 #define COVER_TRAINING_H
 
 #include "core/base/communicator.h"
-#include "core/graph/executor.h"
-#include "core/graph/model.h"
-#include "core/method/sample.h"
-#include "core/settings/settings.h"
-
-struct training_bytes {
-    uint64_t weights, gradients, optimiser, arena, packed, samples, batch, total; /* of device memory */
-};
+#include "engine.h"
 
 struct training_step {
     const struct adam *adam;   /* the update that follows, NULL = none; its scale is 1 / count */
@@ -29,9 +22,9 @@ struct training {
     /* Plan for `samples` samples a step: nothing large is allocated. */
     cover_status (*create)(struct training_state **state, cover_context *context, const struct model *model,
                            const struct settings *settings, int64_t samples);
-    bool draws_views;                              /* of a pair, itself: a struct sample may be an image */
-    void (*destroy)(struct training_state *state); /* takes NULL */
-    struct training_bytes (*bytes)(const struct training_state *state);
+    bool draws_views;                                                 /* of a pair, itself: a struct sample may be an image */
+    void (*destroy)(struct training_state *state);                    /* takes NULL */
+    struct engine_bytes (*bytes)(const struct training_state *state); /* of device memory; one lane */
     cover_status (*allocate)(struct training_state *state);
     /* Train together with other ranks: gradients are sums over all of them, samples here are the batch's from `first` on.
      * COVER_ERROR_RANK when one is lost. */

@@ -156,6 +156,17 @@ cover_status engine_follow(struct engine *engine, const char *prefix, double mom
 
 cover_status engine_rows(struct engine *engine, int link, float *rows) { return engine->stepper->rows(engine, link, rows); }
 
+cover_status engine_back_inputs(float *back[MODEL_LINKS], struct run *run, const struct engine *engine) {
+    for (int i = 0; i < engine->model.links; i++) {
+        const struct link *link = &engine->model.link[i];
+        if (link->back == ABSENT) continue;
+        back[i] = memory_zero(engine->context, tensor_bytes(link_rows(&engine->model, link)));
+        if (!back[i]) return COVER_ERROR_MEMORY;
+        run->input[link->back] = back[i];
+    }
+    return COVER_OK;
+}
+
 /* ---- looking closer at one sample, by one thread */
 
 struct closer { /* a program of one sample, with a lane of its own */
@@ -170,13 +181,7 @@ static cover_status look_closer(struct closer *closer, struct engine *engine, co
     *closer = (struct closer){.session = {.context = context, .graph = &engine->model.graph, .team = 1}};
     closer->run.parameters = engine->weights;
     engine_set_inputs(&closer->run, &engine->model, sample);
-    for (int i = 0; i < engine->model.links; i++) {
-        const struct link *link = &engine->model.link[i];
-        if (link->back == ABSENT) continue;
-        closer->back[i] = memory_zero(context, tensor_bytes(link_rows(&engine->model, link)));
-        if (!closer->back[i]) return COVER_ERROR_MEMORY;
-        closer->run.input[link->back] = closer->back[i];
-    }
+    TRY(engine_back_inputs(closer->back, &closer->run, engine));
     if ((closer->lent = engine->stepper->lend(engine, &closer->session.program, &closer->run))) return COVER_OK;
     TRY(engine_fetch(engine));
     TRY(session_open(&closer->session, context, &engine->model.graph, engine->weights, 1));

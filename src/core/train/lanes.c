@@ -124,10 +124,14 @@ struct flat_buffer {
     float *values;
     int64_t floats;
 };
+/* Of that many floats those in a block. */
+static int64_t floats_in(int64_t floats, int64_t block) {
+    const int64_t left = floats - block * UPDATE_BLOCK;
+    return left < UPDATE_BLOCK ? left : UPDATE_BLOCK;
+}
 static void zero_block(void *data, int64_t block) {
     const struct flat_buffer *buffer = data;
-    int64_t left = buffer->floats - block * UPDATE_BLOCK;
-    memset(buffer->values + block * UPDATE_BLOCK, 0, (size_t)(left < UPDATE_BLOCK ? left : UPDATE_BLOCK) * sizeof(float));
+    memset(buffer->values + block * UPDATE_BLOCK, 0, (size_t)floats_in(buffer->floats, block) * sizeof(float));
 }
 /* Zeros for parameters, first touched by the threads that will work on them, so that pages lie near them. */
 static cover_status allocate_flat(float **made, const struct engine *engine, int64_t floats) {
@@ -143,19 +147,11 @@ static cover_status allocate_flat(float **made, const struct engine *engine, int
 /* What samples that meet need beside it. */
 static cover_status allocate_meeting(struct engine *engine) {
     struct step_state *state = engine->state;
-    const struct model *model = &engine->model;
     if (!state->pass.program) return COVER_OK;
     state->resting = engine->lanes == engine->batch;
     state->held = memory_zero(engine->context, (size_t)engine->batch * sizeof *state->held);
     if (!state->held) return COVER_ERROR_MEMORY;
-    for (int i = 0; i < engine->lanes; i++)
-        for (int k = 0; k < model->links; k++) {
-            struct lane *lane = &state->lanes[i];
-            if (model->link[k].back == ABSENT) continue;
-            lane->back[k] = memory_zero(engine->context, tensor_bytes(link_rows(model, &model->link[k])));
-            if (!lane->back[k]) return COVER_ERROR_MEMORY;
-            lane->run.input[model->link[k].back] = lane->back[k];
-        }
+    for (int i = 0; i < engine->lanes; i++) TRY(engine_back_inputs(state->lanes[i].back, &state->lanes[i].run, engine));
     return batch_pass_allocate(&state->pass, engine);
 }
 
@@ -443,8 +439,7 @@ static cover_status lanes_step(struct engine *engine, const struct sample_source
 /* ---- norm and update, over fixed blocks of the flat buffer */
 
 static int64_t block_floats(const struct engine *engine, int64_t block) {
-    int64_t left = engine->model.parameters.trained - block * UPDATE_BLOCK;
-    return left < UPDATE_BLOCK ? left : UPDATE_BLOCK;
+    return floats_in(engine->model.parameters.trained, block);
 }
 
 static void norm_worker(void *data, int64_t block) {
@@ -508,7 +503,7 @@ struct following {
 static void follow_block(void *data, int64_t block) {
     const struct following *following = data;
     const struct follow *range = &following->range;
-    const int64_t begin = block * UPDATE_BLOCK, left = range->count - begin, count = left < UPDATE_BLOCK ? left : UPDATE_BLOCK;
+    const int64_t begin = block * UPDATE_BLOCK, count = floats_in(range->count, block);
     float *held = following->engine->weights + range->to + begin;
     const float *that = following->engine->weights + range->from + begin;
     if (following->rate == 1) memcpy(held, that, (size_t)count * sizeof *held);

@@ -23,18 +23,7 @@ struct step_state {
 
 static const struct training *device_of(const struct engine *engine) { return engine->executor->training; }
 
-static struct engine_bytes resident_bytes(const struct engine *engine) {
-    struct training_bytes bytes = device_of(engine)->bytes(engine->state->training);
-    return (struct engine_bytes){.weights = bytes.weights,
-                                 .gradients = bytes.gradients,
-                                 .optimiser = bytes.optimiser,
-                                 .arena_per_lane = bytes.arena,
-                                 .packed = bytes.packed,
-                                 .samples = bytes.samples,
-                                 .batch = bytes.batch,
-                                 .total = bytes.total,
-                                 .lanes = 1};
-}
+static struct engine_bytes resident_bytes(const struct engine *engine) { return device_of(engine)->bytes(engine->state->training); }
 
 static cover_status resident_plan(struct engine *engine) {
     struct step_state *state = engine->state = memory_zero(engine->context, sizeof *state);

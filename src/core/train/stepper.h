@@ -34,6 +34,8 @@ extern const struct stepper stepper_lanes, stepper_resident;
 
 uint64_t engine_sample_bytes(const struct engine *engine); /* inputs of one sample */
 void engine_set_inputs(struct run *run, const struct model *model, const struct sample *sample);
+/* Memory for the gradients that links bring back to a sample, zeros, as inputs of the run; freed one by one. */
+cover_status engine_back_inputs(float *back[MODEL_LINKS], struct run *run, const struct engine *engine);
 struct adam engine_adam(const struct engine *engine, int64_t count, double lr); /* of the next update, not clipped */
 bool step_counts(const struct step_sums *sums, double norm);                    /* is there something to update from? */
 double tree_sum(const double *values, int64_t lo, int64_t hi);                  /* as gradients are added */
