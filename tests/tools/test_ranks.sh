@@ -74,6 +74,8 @@ pretrain 0 few.h5 -o run3 --steps 2 --ranks 3
 it 'an interrupted run saves, and goes on with another number of ranks as if nothing had happened'
 begin stopped --ranks 2
 kill -INT "$job"
+sleep 0.05
+kill -INT "$job" 2>/dev/null
 ended 130 20
 err 'to go on: .* --resume'
 [ "$(grep -c 'stopping after' "$tmp/err")" = 1 ] || wrong "not said once"

@@ -130,8 +130,8 @@ pretrain 1 other.h5 -o run --steps 8 --resume
 err 'dataset'
 holds cmp before run/weights.safetensors
 
-for signal in INT TERM; do
-    it "SIG$signal saves and exits with 130, and resume goes on"
+for signal in INT TERM HUP XCPU USR1; do
+    it "SIG$signal saves and exits with 130, even when it arrives twice, and resume goes on"
     # shellcheck disable=SC2086
     "$cover" pretrain $tiny few.h5 -o "stopped $signal" --steps 100000 >out 2>err &
     process=$!
@@ -140,6 +140,8 @@ for signal in INT TERM; do
         sleep 1
     done
     kill -$signal $process
+    sleep 0.002
+    kill -$signal $process 2>/dev/null
     status=0
     wait $process || status=$?
     last="kill -$signal" # shellcheck disable=SC2034 # for wrong()
@@ -150,6 +152,66 @@ for signal in INT TERM; do
     run 0 "$cover" pretrain few.h5 -o "stopped $signal" --steps $((steps + 1)) --resume
     err "going on after step $steps"
 done
+
+it 'a hang-up that is ignored, as nohup does it, stays ignored'
+# shellcheck disable=SC2086
+(trap '' HUP && exec "$cover" pretrain $tiny few.h5 -o deaf --steps 100000 >out 2>err) &
+process=$!
+for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30; do
+    test -s deaf/log.jsonl && break
+    sleep 0.2
+done
+kill -HUP $process
+sleep 0.3
+no_err 'stopping'
+kill -TERM $process
+status=0
+wait $process || status=$?
+[ $status = 130 ] || wrong "exit status $status"
+
+it 'a reader of the progress that has gone does not end the run'
+# shellcheck disable=SC2086
+{
+    sleep 0.2
+    "$cover" pretrain $tiny few.h5 -o unheard --steps 4 2>&1 >/dev/null
+    echo $? >status
+} | true
+[ "$(cat status)" = 0 ] || wrong "exit status $(cat status)"
+holds test -s unheard/weights.safetensors
+
+it 'a result that nobody reads is a failure, said at the end'
+# shellcheck disable=SC2086
+{
+    sleep 0.2
+    "$cover" pretrain $tiny few.h5 -o unread --steps 4 2>err
+    echo $? >status
+} | true
+cp err "$tmp/err" 2>/dev/null
+[ "$(cat status)" = 1 ] || wrong "exit status $(cat status)"
+err 'cover: standard output: '
+holds test -s unread/weights.safetensors
+
+it 'a second signal some time after the first stops at once, says what is lost, and is no 130'
+# a command that cannot end by itself: its standard output is full, and nobody reads it
+mkfifo full
+sleep 60 <full &
+reader=$!
+exec 3>full
+timeout 1 head -c 65536 /dev/zero >&3
+"$cover" info >&3 2>err &
+process=$!
+sleep 0.5
+kill -INT $process
+sleep 1.2
+kill -INT $process
+status=0
+wait $process || status=$?
+exec 3>&-
+kill $reader
+cp err "$tmp/err" 2>/dev/null
+[ $status = 3 ] || wrong "exit status $status"
+err '^stopping after what is in work'
+err '^stopped at once: what was not written yet is lost$'
 
 it 'check finds runs, weights, checkpoints and datasets whole'
 for file in run run/weights.safetensors run/checkpoint.h5 few.h5; do

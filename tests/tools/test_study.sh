@@ -130,7 +130,7 @@ cp tiny/few.h5 absent.h5
 run 0 "$cover" study fails.json
 holds grep -q '3 of 3 runs done' fails/table.html
 
-for signal in INT TERM; do
+for signal in INT TERM HUP; do
     it "SIG$signal lets the run in work save, and the same command line goes on"
     sed 's/"--steps", 2/"--steps", "{steps}", "--set", "log_every=1"/; s/\[0, 1, 2\]/[1]/' tiny.json >long.json
     "$cover" study long.json -o "long $signal" --define data=few --define steps=4000 >out 2>err &
@@ -140,6 +140,8 @@ for signal in INT TERM; do
         sleep 0.3
     done
     kill -$signal $process
+    sleep 0.002
+    kill -$signal $process 2>/dev/null
     status=0
     wait $process || status=$?
     last="kill -$signal"

@@ -12,7 +12,7 @@
 
 #define PRINTF_LIKE(text, first) __attribute__((format(printf, text, first)))
 
-enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_INTERRUPTED = 130 };
+enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_LOST = 3, EXIT_INTERRUPTED = 130 };
 
 /* ---- options */
 

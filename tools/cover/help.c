@@ -19,7 +19,7 @@ void help_overview(FILE *stream) {
     fputs("\n'cover VERB -h' tells all about a verb; 'cover --version' prints the version;\n"
           "'cover --completion bash|zsh|fish' and 'cover --manual' print what their names say.\n"
           "Results go to stdout, progress and messages to stderr.\n"
-          "Exit status: 0 done, 1 failed, 2 wrong use, 130 interrupted after saving.\n",
+          "Exit status: 0 done, 1 failed, 2 wrong use, 3 stopped at once and unsaved, 130 interrupted after saving.\n",
           stream);
 }
 

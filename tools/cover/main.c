@@ -1,34 +1,8 @@
-/* The command `cover`: finds the verb, makes context and settings from the common options, handles signals, runs. */
+/* The command `cover`: finds the verb, makes context and settings from the common options, runs. */
 #include "command.h"
+#include "signals.h"
 
-#include <signal.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
-
-static cover_context *volatile running; /* what a signal cancels */
-static bool below_a_bar;                /* its message begins a new line */
-static bool without_words;              /* another rank says them */
-
-/* The first signal asks the library to stop at its next safe point; the second one ends the process (SA_RESETHAND). */
-static void on_signal(int number) {
-    (void)number;
-    static const char words[] = "\nstopping after what is in work; once more stops at once\n";
-    const char *from = below_a_bar ? words : words + 1;
-    ssize_t written = without_words ? 0 : write(STDERR_FILENO, from, strlen(from));
-    (void)written;
-    if (running) cover_context_cancel(running);
-}
-
-static void catch_signals(const struct session *session) {
-    struct sigaction action = {.sa_handler = on_signal, .sa_flags = (int)(SA_RESETHAND | SA_RESTART)};
-    sigemptyset(&action.sa_mask);
-    running = session->context;
-    below_a_bar = session->progress.terminal;
-    without_words = session->progress.silent;
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
-}
 
 int make_config(struct session *session) {
     const char *preset = given(session, OPTION_PRESET) ? text_of(session, OPTION_PRESET) : session->verb->preset;
@@ -63,13 +37,15 @@ static int run_verb(const struct verb *verb, int argc, char **argv) {
     if (!verb->ranks || session.arguments.option[OPTION_RANKS].integer[0] == 1) ranks_leave();
     progress_begin(&session.progress, verb->name, given(&session, OPTION_QUIET));
     session.progress.silent = ranks_expected() > 0;
+    const bool works = status == EXIT_OK && !given(&session, OPTION_HELP);
+    if (works) signals_begin(&session);
     if (status == EXIT_OK) status = make_context(&session);
     if (status == EXIT_OK) status = make_config(&session);
-    if (status == EXIT_OK && given(&session, OPTION_HELP)) help_verb(stdout, verb, session.config, session.context);
+    if (status == EXIT_OK && !works) help_verb(stdout, verb, session.config, session.context);
     else if (status == EXIT_OK) {
-        catch_signals(&session);
+        signals_cancel(session.context);
         status = verb->run(&session);
-        running = NULL;
+        signals_cancel(NULL);
         progress_end(&session.progress);
     }
     cover_config_destroy(session.config);

@@ -104,7 +104,9 @@ void manual_write(FILE *stream, cover_context *context) {
     put_presets(stream, context);
     put_settings(stream, "PRETRAINING", "paper-2d", context);
     put_settings(stream, "FINE-TUNING", "seg-2d", context);
-    fputs(".SH \"EXIT STATUS\"\n0 done, 1 failed, 2 wrong use, 130 interrupted after saving.\n"
+    fputs(".SH \"EXIT STATUS\"\n0 done, 1 failed, 2 wrong use, 3 stopped at once by a second signal: what came after the last save "
+          "is lost,\n"
+          "130 interrupted by one of the signals INT, TERM, HUP, XCPU and USR1, after saving what there was.\n"
           ".SH NOTES\nNot a medical device: for research only.\n"
           ".SH \"SEE ALSO\"\nVector Contrastive Learning For Pixel\\-Wise Pre\\-Training In Medical Vision, ICCV 2025, "
           "arXiv 2506.20850.\n",

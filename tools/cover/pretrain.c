@@ -88,7 +88,8 @@ const struct verb verb_pretrain = {
               "l_zero is the vector loss of the zero field on the same truth, so l_vec / l_zero tells how much was "
               "learnt: 1 is nothing.\n"
               "Ctrl-C stops after the step in work, saves a checkpoint and exits with 130; --resume goes on from there, "
-              "bit for bit as if nothing had happened. A second Ctrl-C stops at once.\n"
+              "bit for bit as if nothing had happened. TERM, HUP, XCPU and USR1 do the same. A second Ctrl-C, a second or more "
+              "after the first, stops at once.\n"
               "--ranks N trains with N processes of this machine, each with --threads threads and its share of every batch; "
               "mpirun and srun do the same over many machines. 1, 2, 4, 8, ... ranks give the same bits.",
     .examples = {"cover pretrain chest.h5 -o run", "cover pretrain chest.h5 -o run --preset demo --steps 500 --seed 7",

@@ -1,14 +1,14 @@
 /* cover ... --ranks N: this command once more, N times, each process a rank.  Rank 0 has this terminal; what the others say is
  * kept, and shown when rank 0 could not say it.  Without --threads each rank is given its part of the processors.
  *
- * Signals go to all: the first asks them to stop together, a second one ends them.  Each is a process group of its own, so that
+ * Signals go to all: each of them knows what one more means.  Each is a process group of its own, so that
  * Ctrl-C reaches them through here, once; should this process be killed, Linux sends them SIGTERM, and they stop and save. */
 #include "ranks.h"
+#include "signals.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -48,12 +48,11 @@ static void on_signal(int number) { wanted = number; }
 static void on_suspend(int number) { (void)number, suspended = 1; }
 
 static void catch_signals(void) {
-    struct sigaction pass = {.sa_handler = on_signal}, suspend = {.sa_handler = on_suspend};
-    sigemptyset(&pass.sa_mask);
+    struct sigaction suspend = {.sa_handler = on_suspend};
     sigemptyset(&suspend.sa_mask);
-    sigaction(SIGINT, &pass, NULL);
-    sigaction(SIGTERM, &pass, NULL);
+    signals_catch(on_signal);
     sigaction(SIGTSTP, &suspend, NULL);
+    if (signals_asked()) wanted = SIGTERM; /* before there was anybody to pass it on to */
 }
 
 static void send_all(struct start *start, int number) {
@@ -81,8 +80,7 @@ static void take_processors(int rank, int ranks) {
 static void become(const struct start *start, int rank, pid_t parent, const sigset_t *mask, char *const environment[]) {
     struct sigaction action = {.sa_handler = SIG_DFL};
     sigemptyset(&action.sa_mask);
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
+    signals_release();
     sigaction(SIGTSTP, &action, NULL);
     setpgid(0, 0);
     int nothing = open("/dev/null", O_RDWR);
@@ -113,7 +111,7 @@ static char **make_environment(const struct start *start, int rank, char own[3][
 static bool start_child(struct start *start, int rank) {
     struct child *child = &start->child[rank];
     char own[3][128];
-    sigset_t both, before;
+    sigset_t before;
     if (rank > 0) {
         char path[] = "/tmp/cover-words-XXXXXX";
         child->words = mkostemp(path, O_CLOEXEC);
@@ -121,11 +119,7 @@ static bool start_child(struct start *start, int rank) {
         unlink(path);
     }
     char **environment = make_environment(start, rank, own);
-    sigemptyset(&both);
-    sigaddset(&both, SIGINT);
-    sigaddset(&both, SIGTERM);
-    sigaddset(&both, SIGTSTP);
-    sigprocmask(SIG_BLOCK, &both, &before);
+    signals_block(&before);
     pid_t parent = getpid();
     child->process = fork();
     if (child->process == 0) become(start, rank, parent, &before, environment);
@@ -201,7 +195,7 @@ static void show_words(const struct start *start, int rank) {
 
 /* A signal that nobody sent through here. */
 static bool was_killed(const struct child *child) {
-    return WIFSIGNALED(child->status) && !child->ours && WTERMSIG(child->status) != SIGINT && WTERMSIG(child->status) != SIGTERM;
+    return WIFSIGNALED(child->status) && !child->ours && !signals_asks_for_a_stop(WTERMSIG(child->status));
 }
 
 /* Rank 0 has said what went wrong, unless it could not: then the first rank that failed by itself does. */

@@ -111,7 +111,8 @@ static int move_aside(const struct study *study, const struct study_run *run) {
     return EXIT_OK;
 }
 
-/* Returns EXIT_OK, EXIT_FAILED (this run failed), EXIT_INTERRUPTED, or EXIT_USAGE when the study cannot go on. */
+/* Returns EXIT_OK, EXIT_FAILED (this run failed), EXIT_INTERRUPTED or EXIT_LOST (it did not save), or EXIT_USAGE when the study cannot
+ * go on. */
 static int execute(const struct study *study, struct study_run *run) {
     const struct verb *verb = verb_find(json_string_value(json_array_get(run->words, 0)));
     bool resume = run->state == STUDY_BEGUN && verb_takes(verb, OPTION_RESUME);
@@ -134,7 +135,8 @@ static int execute(const struct study *study, struct study_run *run) {
     if (status == EXIT_OK) fprintf(stderr, "cover study: %s: the result is not JSON: %s\n", run->id, error.text);
     bool interrupted = study_interrupted();
     if (write_state(study, run, interrupted ? "interrupted" : "failed", seconds, NULL) != EXIT_OK) return EXIT_USAGE;
-    return interrupted ? EXIT_INTERRUPTED : EXIT_FAILED;
+    if (!interrupted) return EXIT_FAILED;
+    return status == EXIT_INTERRUPTED ? EXIT_INTERRUPTED : EXIT_LOST;
 }
 
 /* ---- all runs */
@@ -195,7 +197,7 @@ static int run_all(struct study *study) {
     }
     if (!study_interrupted()) return failures ? EXIT_FAILED : EXIT_OK;
     fputs("cover study: interrupted; the same command line goes on\n", stderr);
-    return EXIT_INTERRUPTED;
+    return status == EXIT_LOST ? EXIT_LOST : EXIT_INTERRUPTED;
 }
 
 static int dry_run(const struct study *study) {

@@ -1,13 +1,14 @@
 /* One run of a study: `cover` once more, as a child process whose standard output is kept.  Called by study.c.
  *
  * The child is a process group of its own, so that Ctrl-C on a terminal reaches the study alone, which passes it on once:
- * the first signal lets the child save, as ever, and a second one ends it.  Should the study be killed, Linux sends the
+ * the child saves at the first signal, as ever, and knows what one more means.  Should the study be killed, Linux sends the
  * child SIGTERM, and it saves, too. */
 #include "study.h"
 
+#include "../signals.h"
+
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -24,21 +25,13 @@ static void pass_on(int number) {
     if (child > 0) kill(child, number);
 }
 
-void study_catch_signals(void) {
-    struct sigaction action = {.sa_handler = pass_on, .sa_flags = SA_RESTART};
-    sigemptyset(&action.sa_mask);
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
-}
+void study_catch_signals(void) { signals_catch(pass_on); }
 
-bool study_interrupted(void) { return signals_seen != 0; }
+bool study_interrupted(void) { return signals_seen || signals_asked(); }
 
 /* In the child, between fork and exec: async-signal-safe calls alone. */
 static void become(const char *const words[], int output, pid_t parent, const sigset_t *mask) {
-    struct sigaction action = {.sa_handler = SIG_DFL};
-    sigemptyset(&action.sa_mask);
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
+    signals_release();
     setpgid(0, 0);
     int nothing = open("/dev/null", O_RDONLY);
     if (nothing < 0 || dup2(nothing, STDIN_FILENO) < 0 || dup2(output, STDOUT_FILENO) < 0) _exit(127);
@@ -66,7 +59,7 @@ static char *read_all(FILE *stream) {
 }
 
 int study_execute(const char *const words[], char **output) {
-    sigset_t both, before;
+    sigset_t before;
     FILE *stream = tmpfile();
     int status = 0;
     *output = NULL;
@@ -74,10 +67,7 @@ int study_execute(const char *const words[], char **output) {
         fprintf(stderr, "cover study: a temporary file: %s\n", strerror(errno));
         return EXIT_FAILED;
     }
-    sigemptyset(&both);
-    sigaddset(&both, SIGINT);
-    sigaddset(&both, SIGTERM);
-    sigprocmask(SIG_BLOCK, &both, &before); /* until `child` is set */
+    signals_block(&before); /* until `child` is set */
     pid_t parent = getpid(), made = fork();
     if (made == 0) become(words, fileno(stream), parent, &before);
     child = made;
