@@ -27,6 +27,16 @@ static void to_float(float *values, const struct image *image, int64_t count) {
                                                 : ((const float *)image->data)[i];
 }
 
+/* The field is right all the same, but the network sees voxels: images that lie far apart or turned are as they are stored. */
+static void warn_of_frames(const struct match *match, const char *moving, const char *fixed) {
+    double a[3], b[3];
+    if (image_same_place(&match->moving, &match->fixed, a, b)) return;
+    log_line(match->context, COVER_LOG_WARNING,
+             "match: %s lies elsewhere than %s, a corner by %.3g mm; the field leads from one to the other, but they are compared "
+             "voxel by voxel, as they are stored",
+             moving, fixed, hypot(hypot(a[0] - b[0], a[1] - b[1]), a[2] - b[2]));
+}
+
 static cover_status check_images(struct match *match, const char *moving, const char *fixed) {
     const struct image *a = &match->moving, *b = &match->fixed;
     const struct settings *s = &match->matcher.settings;
@@ -42,6 +52,7 @@ static cover_status check_images(struct match *match, const char *moving, const 
                     moving, (long long)a->size[0], (long long)a->size[1], (long long)a->size[2], a->channels, fixed,
                     (long long)b->size[0], (long long)b->size[1], (long long)b->size[2], b->channels);
     match->grid = (struct grid){.ndim = b->dims, .size = {b->size[0], b->size[1], b->size[2]}};
+    warn_of_frames(match, moving, fixed);
     return COVER_OK;
 }
 
@@ -107,7 +118,7 @@ static cover_status write_warped(struct match *match, const char *path) {
     float *warped = memory_alloc(match->context, (size_t)grid_pixels(&match->grid) * sizeof *warped);
     if (!warped) return COVER_ERROR_MEMORY;
     cover_status status = warp(warped, match);
-    if (status == COVER_OK) status = nifti_write(match->context, path, warped, fixed->size, 0, fixed->spacing_mm, fixed->affine);
+    if (status == COVER_OK) status = nifti_write(match->context, path, warped, fixed);
     memory_free(match->context, warped);
     return status;
 }
@@ -156,7 +167,7 @@ cover_status cover_images_match(char **summary, cover_context *context, const ch
     GO(load_view(&match, &match.moving, 0, moving));
     GO(load_view(&match, &match.fixed, 1, fixed));
     GO(predict(&match));
-    GO(nifti_write(context, field, match.field, match.fixed.size, match.grid.ndim, match.fixed.spacing_mm, match.fixed.affine));
+    GO(nifti_write_field(context, field, match.field, &match.fixed, &match.moving));
     if (warped) GO(write_warped(&match, warped));
     if (summary) status = summarise(&match, seconds_now() - start, summary);
 done:

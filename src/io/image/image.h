@@ -15,6 +15,7 @@ struct image {
     int64_t size[3];      /* D, H, W; D = 1 in 2D */
     double spacing_mm[3]; /* D, H, W order; 0 = not known */
     double affine[12];    /* voxel (x, y, z) to world, 3x4 rows, RAS mm; all 0 = not known */
+    bool volume;          /* its file is one of three dimensions, of a single slice where dims is 2 */
     void *data;           /* channels last, D, H, W, C */
 };
 enum { IMAGE_MOST_CHANNELS = 16 };
@@ -76,12 +77,14 @@ cover_status label_write(cover_context *context, const char *path, const struct 
 /* Writers: PNG of 8-bit grey or RGB into memory (memory_free it); NIfTI-1 files, gzip when the path ends in .gz. */
 cover_status png_encode(cover_context *context, uint8_t **bytes, size_t *count, const uint8_t *pixels, int64_t height,
                         int64_t width, int channels);
-/* (D, H, W) float32, or with components > 0 a displacement field (D, H, W, components) in voxels, array-axis order
- * (2 components where D = 1, else 3), written as 5-D NIfTI, intent 1007, x y z in mm, LPS, as ITK and ANTs read it.
- * An affine of zeros (a PNG, or NIfTI without qform and sform) means ITK's frame for such images: axes along L, P, S,
- * origin 0, spacing_mm where it is known and 1 mm where not; so the field fits that image as ITK reads it. */
-cover_status nifti_write(cover_context *context, const char *path, const float *values, const int64_t size[3], int components,
-                         const double spacing_mm[3], const double affine[12]);
+/* (D, H, W) float32 with the size and the geometry of an image.  One without an affine (a PNG, or NIfTI without qform and sform)
+ * has ITK's frame for such images: axes along L, P, S, origin 0, spacing_mm where it is known and 1 mm where not. */
+cover_status nifti_write(cover_context *context, const char *path, const float *values, const struct image *like);
+/* The field that takes each point of `fixed`, where its file says that it lies, to its place in `moving`, where that one's file says
+ * that it lies: 5-D NIfTI, intent 1007, x y z in mm, LPS, as ITK and ANTs read it; x y alone of 2D files.  field: (D, H, W, dims),
+ * how many voxels further `moving` has what `fixed` has here, array-axis order; both images have one size. */
+cover_status nifti_write_field(cover_context *context, const char *path, const float *field, const struct image *fixed,
+                               const struct image *moving);
 /* The write_label of the formats whose writers are files of their own. */
 cover_status nifti_write_label(cover_context *context, const char *path, const struct image *label, const char *like);
 cover_status tiff_write_label(cover_context *context, const char *path, const struct image *label, const char *like);

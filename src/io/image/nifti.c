@@ -63,6 +63,7 @@ static cover_status read_sizes(struct image *image, struct voxels *voxels, const
         }
     }
     image->dims = image->size[0] > 1 ? 3 : 2;
+    image->volume = rank >= 3;
     for (int axis = 0; axis < 3; axis++) image->spacing_mm[2 - axis] = axis < (int)rank ? nifti_spacing(header, axis) : 0;
     return COVER_OK;
 }

@@ -58,13 +58,11 @@ static cover_status writer_end(struct writer *writer, cover_status status) {
 }
 
 /* The image's geometry; where there is none, ITK's frame for images without: LPS axes are -x, -y, z in RAS. */
-static void geometry(double world[12], double step[3], const double spacing_mm[3], const double affine[12]) {
-    bool known = false;
-    for (int i = 0; affine && i < 12; i++) known = known || affine[i] != 0;
-    memset(world, 0, 12 * sizeof *world);
-    if (known) memcpy(world, affine, 12 * sizeof *world);
+static void geometry(double world[12], double step[3], const struct image *image) {
+    const bool known = image_place_known(image);
+    memcpy(world, image->affine, sizeof image->affine);
     for (int axis = 0; axis < 3; axis++) {
-        double spacing = spacing_mm && spacing_mm[2 - axis] > 0 ? spacing_mm[2 - axis] : 1;
+        double spacing = image->spacing_mm[2 - axis] > 0 ? image->spacing_mm[2 - axis] : 1;
         if (!known) world[5 * axis] = axis < 2 ? -spacing : spacing;
         step[axis] = sqrt(world[axis] * world[axis] + world[4 + axis] * world[4 + axis] + world[8 + axis] * world[8 + axis]);
     }
@@ -96,13 +94,26 @@ static void fill_header(struct nifti_header *header, const int64_t size[3], cons
     for (int i = 0; i < 12; i++) nifti_put(header, NIFTI_SROW, i, world[i]);
 }
 
-/* Component `row` (x, y, z of LPS) of `count` displacements (z, y, x or y, x in voxels): world's 3x3 times the voxel
- * displacement is RAS, and L and P are its first two with the other sign. */
-static void to_lps(float *to, const float *field, size_t count, int components, int row, const double world[12]) {
-    double sign = row < 2 ? -1 : 1;
-    for (size_t i = 0; i < count; i++, field += components) {
-        double sum = 0;
-        for (int axis = 0; axis < components; axis++) sum += world[4 * row + axis] * field[components - 1 - axis];
+/* A displacement field on its way into a file. */
+struct field {
+    const float *voxels; /* (D, H, W, ndim), z, y, x or y, x */
+    int ndim;
+    const int64_t *size;
+    double moving[12]; /* voxel to world of the image that it leads into */
+    double apart[12];  /* the same less that of the image that it leads from */
+};
+
+/* Component `row` (x, y, z of LPS) of `count` displacements from pixel `first` on: from where FIXED has voxel v to where MOVING
+ * has v + u, so moving (v + u) - fixed v in RAS, and L and P are its first two with the other sign. */
+static void to_lps(float *to, const struct field *field, int64_t first, size_t count, int row) {
+    const double *moving = field->moving + 4 * row, *apart = field->apart + 4 * row, sign = row < 2 ? -1 : 1;
+    const float *u = field->voxels + first * field->ndim;
+    for (size_t i = 0; i < count; i++, u += field->ndim) {
+        const int64_t pixel = first + (int64_t)i, line = pixel / field->size[2];
+        const int64_t v[3] = {pixel % field->size[2], line % field->size[1], line / field->size[1]};
+        double sum = apart[3];
+        for (int axis = 0; axis < 3; axis++) sum += apart[axis] * (double)v[axis];
+        for (int axis = 0; axis < field->ndim; axis++) sum += moving[axis] * u[field->ndim - 1 - axis];
         to[i] = (float)(sign * sum);
     }
 }
@@ -112,12 +123,17 @@ static cover_status write_header(struct writer *writer, struct nifti_header *hea
     return writer_write(writer, header->bytes, VOXELS_AT, Z_NO_FLUSH);
 }
 
-static cover_status write_all(struct writer *writer, const float *values, const int64_t size[3], int components,
-                              const double spacing_mm[3], const double affine[12]) {
+/* A volume's dimensions are those of its file: ITK reads a single slice of a volume as 3D, and its field has three components. */
+static int rank_of(const struct image *image) { return image->size[0] > 1 || image->volume ? 3 : 2; }
+
+/* The values as they are, or the components of the field. */
+static cover_status write_all(struct writer *writer, const float *values, const struct field *field, const struct image *like) {
     struct nifti_header header;
     double world[12], step[3];
-    geometry(world, step, spacing_mm, affine);
-    struct contents contents = {components ? 5 : size[0] > 1 ? 3 : 2, components, 16, 32};
+    const int64_t *size = like->size;
+    geometry(world, step, like);
+    const int components = field ? rank_of(like) : 0;
+    struct contents contents = {components ? 5 : rank_of(like), components, 16, 32};
     fill_header(&header, size, &contents, world, step);
     TRY(write_header(writer, &header));
     const int64_t count = size[0] * size[1] * size[2];
@@ -125,8 +141,8 @@ static cover_status write_all(struct writer *writer, const float *values, const 
         for (int64_t done = 0; done < count; done += PIECE) {
             float piece[PIECE];
             size_t some = count - done < PIECE ? (size_t)(count - done) : PIECE;
-            if (components) to_lps(piece, values + done * components, some, components, row, world);
-            TRY(writer_write(writer, components ? piece : values + done, some * sizeof(float), Z_NO_FLUSH));
+            if (field) to_lps(piece, field, done, some, row);
+            TRY(writer_write(writer, field ? piece : values + done, some * sizeof(float), Z_NO_FLUSH));
         }
     }
     return writer_write(writer, NULL, 0, Z_FINISH);
@@ -140,16 +156,27 @@ static cover_status check_size(const char *path, const int64_t size[3]) {
     return COVER_OK;
 }
 
-cover_status nifti_write(cover_context *context, const char *path, const float *values, const int64_t size[3], int components,
-                         const double spacing_mm[3], const double affine[12]) {
-    TRY(check_size(path, size));
-    if (components && components != (size[0] > 1 ? 3 : 2))
-        return fail(COVER_ERROR_SHAPE, "%s: a displacement field of %d components in %d dimensions", path, components,
-                    size[0] > 1 ? 3 : 2);
+static cover_status write_file(cover_context *context, const char *path, const float *values, const struct field *field,
+                               const struct image *like) {
     struct writer writer;
+    TRY(check_size(path, like->size));
     cover_status status = writer_begin(&writer, context, path);
-    if (status == COVER_OK) status = write_all(&writer, values, size, components, spacing_mm, affine);
+    if (status == COVER_OK) status = write_all(&writer, values, field, like);
     return writer_end(&writer, status);
+}
+
+cover_status nifti_write(cover_context *context, const char *path, const float *values, const struct image *like) {
+    return write_file(context, path, values, NULL, like);
+}
+
+cover_status nifti_write_field(cover_context *context, const char *path, const float *voxels, const struct image *fixed,
+                               const struct image *moving) {
+    struct field field = {.voxels = voxels, .ndim = fixed->dims, .size = fixed->size};
+    double world[12], step[3];
+    geometry(world, step, fixed);
+    geometry(field.moving, step, moving);
+    for (int i = 0; i < 12; i++) field.apart[i] = field.moving[i] - world[i];
+    return write_file(context, path, NULL, &field, fixed);
 }
 
 /* ---- labels */
@@ -192,14 +219,14 @@ static void copy_geometry(struct nifti_header *header, const struct nifti_header
 cover_status nifti_write_label(cover_context *context, const char *path, const struct image *label, const char *like) {
     const bool small = label->dtype == COVER_U8;
     const size_t bytes = (size_t)(label->size[0] * label->size[1] * label->size[2]) * cover_dtype_bytes(label->dtype);
-    const struct contents contents = {label->size[0] > 1 ? 3 : 2, 0, small ? 2 : 512, small ? 8 : 16};
+    const struct contents contents = {rank_of(label), 0, small ? 2 : 512, small ? 8 : 16};
     struct nifti_header header, other;
     struct writer writer;
     double world[12], step[3];
     bool found = false;
     TRY(check_size(path, label->size));
     if (like) TRY(read_like(&other, &found, context, like));
-    geometry(world, step, label->spacing_mm, label->affine);
+    geometry(world, step, label);
     fill_header(&header, label->size, &contents, world, step);
     if (found) copy_geometry(&header, &other);
     cover_status status = writer_begin(&writer, context, path);

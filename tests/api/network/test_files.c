@@ -1,5 +1,6 @@
 /* Networks out of files, and image files through them: backbone and head of a run folder, cover_images_match(). */
 #include "../../fixture.h"
+#include "io/image/image.h"
 
 #include <libcover/cover.h>
 
@@ -63,6 +64,61 @@ START_TEST(two_image_files_are_matched_into_a_field_file) {
 }
 END_TEST
 
+/* A 64x64 image as NIfTI whose axes are those of the affine. */
+static const char *write_frame(const char *name, const double affine[12], int shift) {
+    static char paths[4][64];
+    static int next;
+    char *path = paths[next++ % 4];
+    static float values[64 * 64];
+    struct image image = {.dims = 2, .volume = true, .size = {1, 64, 64}};
+    memcpy(image.affine, affine, sizeof image.affine);
+    for (int y = 0; y < 64; y++)
+        for (int x = 0; x < 64; x++) values[64 * y + x] = (float)((x + shift) / 9 % 3 * 40 + y / 7 % 4 * 25);
+    snprintf(path, 64, "/tmp/cover-frame-%d-%s.nii", (int)getpid(), name);
+    ck_assert_ok(nifti_write(context, path, values, &image));
+    return path;
+}
+
+/* What the field says of a pixel of FIXED is where its --warped has taken the value from, whatever the frames are. */
+START_TEST(a_field_between_frames_says_where_the_warped_image_comes_from) {
+    static const double here[12] = {1, 0, 0, -30, 0, 1, 0, -20, 0, 0, 1, 5};
+    static const double frames[][12] = {{1, 0, 0, -30, 0, 1, 0, -20, 0, 0, 1, 5},
+                                        {1, 0, 0, -10, 0, 1, 0, -50, 0, 0, 1, 9},
+                                        {0, 2, 0, 8, -0.5, 0, 0, 3, 0, 0, 1, 5}};
+    char field[64], warped[64];
+    snprintf(field, sizeof field, "/tmp/cover-field-%d.nii", (int)getpid());
+    snprintf(warped, sizeof warped, "/tmp/cover-warped-%d.nii.gz", (int)getpid());
+    struct image first = {0}, whole = {0}, values = {0};
+    const char *fixed = write_frame("fixed", here, 0);
+    for (int f = 0; f < 3; f++) {
+        const double *to = frames[f];
+        const char *moving = write_frame("moving", to, 2);
+        ck_assert_ok(cover_images_match(NULL, context, DATA "/run", moving, fixed, field, warped));
+        ck_assert_ok(image_read(f ? &whole : &first, context, field, 0));
+        ck_assert_ok(image_read(&values, context, warped, 0));
+        ck_assert_int_eq(first.channels, 3);
+        ck_assert(values.volume && values.affine[3] == -30); /* on FIXED's grid */
+        if (f) { /* the network sees voxels, so it is the same displacement of them, and each point of it is another one of the world */
+            const float *a = first.data, *b = whole.data;
+            for (int p = 0; p < 64 * 64; p++) {
+                const double x = p % 64, y = p / 64 % 64, u[2] = {x - (double)a[3 * p], y - (double)a[3 * p + 1]};
+                for (int row = 0; row < 3; row++) {
+                    const double sign = row < 2 ? -1 : 1;
+                    const double from = here[4 * row] * x + here[4 * row + 1] * y + here[4 * row + 3];
+                    const double place = to[4 * row] * u[0] + to[4 * row + 1] * u[1] + to[4 * row + 3];
+                    ck_assert_double_eq_tol((double)b[3 * p + row], sign * (place - from), 1e-3);
+                }
+            }
+            image_free(&whole, context);
+        }
+        image_free(&values, context);
+        unlink(moving);
+    }
+    image_free(&first, context);
+    unlink(fixed), unlink(field), unlink(warped);
+}
+END_TEST
+
 int main(void) {
     Suite *suite = suite_create("network files");
     TCase *tcase = tcase_create("files");
@@ -72,5 +128,6 @@ int main(void) {
     ADD(tcase, a_backbone_of_a_run_has_its_settings);
     ADD(tcase, a_head_of_a_run_gives_each_parameter_by_its_name);
     ADD(tcase, two_image_files_are_matched_into_a_field_file);
+    ADD(tcase, a_field_between_frames_says_where_the_warped_image_comes_from);
     return run_suite(suite);
 }

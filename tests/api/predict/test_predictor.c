@@ -303,10 +303,10 @@ static void write_image(const char *name, cover_dtype dtype, int64_t depth, int6
     struct random_stream stream = random_stream(6, RANDOM_TEST, 0, what);
     int64_t count = depth * height * width;
     if (has_suffix(name, ".nii") || has_suffix(name, ".nii.gz")) {
-        static const double affine[12] = {0, -0.75, 0.1, 10, 0.5, 0, 0, 20, 0, 0.2, -2, 30};
+        const struct image like = {.size = {depth, height, width}, .affine = {0, -0.75, 0.1, 10, 0.5, 0, 0, 20, 0, 0.2, -2, 30}};
         float *values = malloc((size_t)count * sizeof *values);
         for (int64_t i = 0; i < count; i++) values[i] = random_uniform(&stream, 0, 1);
-        ck_assert_ok(nifti_write(context, at(name), values, (const int64_t[]){depth, height, width}, 0, NULL, affine));
+        ck_assert_ok(nifti_write(context, at(name), values, &like));
         free(values);
         return;
     }
@@ -423,7 +423,7 @@ START_TEST(what_cannot_be_used_is_listed_and_the_rest_is_done) {
     write_image("in/volume.nii", COVER_F32, 4, 20, 20, 1);
     float values[400];
     for (int i = 0; i < 400; i++) values[i] = i == 7 ? NAN : (float)i;
-    ck_assert_ok(nifti_write(context, at("in/nan.nii"), values, (const int64_t[]){1, 20, 20}, 0, NULL, NULL));
+    ck_assert_ok(nifti_write(context, at("in/nan.nii"), values, &(struct image){.size = {1, 20, 20}}));
     ck_assert_int_eq(predict("in", "out", 0), COVER_ERROR_FORMAT);
     for (int i = 0; i < 5; i++) ck_assert_msg(strstr(cover_error_text(), listed[i]), "'%s' in %s", listed[i], cover_error_text());
     ck_assert(file_exists(at("out/good.png")) && !file_exists(at("out/damaged.png")) && !file_exists(at("out/nan.nii")));
