@@ -1,260 +1,11 @@
 /* PyTorch files, torch.save() since 1.6 (a ZIP with NAME/data.pkl and NAME/data/KEY) and before (pickles, then
  * storages); torch/serialization.py states both.  Nothing is executed: see pickle.h.  Called through tensor_file.h. */
-#include "io/bytes/zip.h"
-#include "pickle.h"
-#include "tensor_file.h"
+#include "pth.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-    PICKLE_BYTES_MAX = 1 << 24, /* a thousand tensors need about 200 kB */
-    DEPTH_MAX = 16,
-    EXPANDED_MAX = 1 << 20 /* elements of a tensor that repeats its storage */
-};
-
-/* ---- what a file may name: tensors and their parts, and plain data that comes along in checkpoints */
-
-enum role { ROLE_DATA, ROLE_STORAGE, ROLE_DTYPE, ROLE_TENSOR, ROLE_PARAMETER };
-enum { UNTYPED = -1 };
-
-#define STORAGE(name, type)                                                                                                        \
-    {"torch", name, .role = ROLE_STORAGE, .detail = type}, { "torch.cuda", name, .role = ROLE_STORAGE, .detail = type }
-#define DTYPE(name, type)                                                                                                          \
-    { "torch", name, .role = ROLE_DTYPE, .detail = type }
-static const struct pickle_global globals[] = {
-    {"torch._utils", "_rebuild_tensor", .role = ROLE_TENSOR},
-    {"torch._utils", "_rebuild_tensor_v2", .role = ROLE_TENSOR},
-    {"torch._utils", "_rebuild_tensor_v3", .role = ROLE_TENSOR},
-    {"torch._utils", "_rebuild_parameter", .role = ROLE_PARAMETER},
-    {"torch._utils", "_rebuild_parameter_with_state", .role = ROLE_PARAMETER},
-    STORAGE("FloatStorage", TENSOR_F32),
-    STORAGE("DoubleStorage", TENSOR_F64),
-    STORAGE("HalfStorage", TENSOR_F16),
-    STORAGE("BFloat16Storage", TENSOR_BF16),
-    STORAGE("LongStorage", TENSOR_I64),
-    STORAGE("IntStorage", TENSOR_I32),
-    STORAGE("ShortStorage", TENSOR_I16),
-    STORAGE("CharStorage", TENSOR_I8),
-    STORAGE("ByteStorage", TENSOR_U8),
-    STORAGE("BoolStorage", TENSOR_BOOL),
-    {"torch.storage", "UntypedStorage", .role = ROLE_STORAGE, .detail = UNTYPED},
-    DTYPE("float32", TENSOR_F32),
-    DTYPE("float64", TENSOR_F64),
-    DTYPE("float16", TENSOR_F16),
-    DTYPE("bfloat16", TENSOR_BF16),
-    DTYPE("int64", TENSOR_I64),
-    DTYPE("int32", TENSOR_I32),
-    DTYPE("int16", TENSOR_I16),
-    DTYPE("int8", TENSOR_I8),
-    DTYPE("uint8", TENSOR_U8),
-    DTYPE("uint16", TENSOR_U16),
-    DTYPE("uint32", TENSOR_U32),
-    DTYPE("uint64", TENSOR_U64),
-    DTYPE("bool", TENSOR_BOOL),
-    {"collections", "OrderedDict", .mapping = true},
-    {"collections", "defaultdict", .mapping = true},
-    {"collections", "Counter", .mapping = true},
-    {"torch", "Size"},
-    {"torch", "device"},
-    {"argparse", "Namespace"},
-    {"pathlib", "PosixPath"},
-    {"pathlib", "PurePosixPath"},
-    {"pathlib", "WindowsPath"},
-    {"numpy", "dtype"},
-    {"numpy", "ndarray"},
-    {"numpy.core.multiarray", "scalar"},
-    {"numpy._core.multiarray", "scalar"},
-    {"numpy.core.multiarray", "_reconstruct"},
-    {"numpy._core.multiarray", "_reconstruct"},
-    {"_codecs", "encode"},
-    {"builtins", "set"},
-    {"builtins", "frozenset"},
-    {"builtins", "complex"},
-    {"builtins", "slice"},
-    {"builtins", "dict"},
-    {"builtins", "list"},
-    {"builtins", "int"},
-    {"builtins", "float"},
-    {"__builtin__", "set"},
-    {"__builtin__", "frozenset"},
-    {"__builtin__", "dict"},
-    {"__builtin__", "list"},
-    {NULL, NULL},
-};
-
-/* Where the tensors of interest are kept in a checkpoint, most telling first. */
-static const char *const wrappers[] = {"state_dict", "model_state_dict", "model_state", "model",
-                                       "net",        "network",          "module",      "weights"};
-
-struct storage {
-    const char *key;
-    enum tensor_type type;
-    int64_t elements;              /* as the pickle says */
-    uint64_t bytes;                /* as the file has */
-    const struct zip_entry *entry; /* NULL in the old form: */
-    uint64_t offset;
-};
-struct strided { /* one tensor, beside its entry */
-    struct storage storage;
-    int64_t offset, stride[TENSOR_RANK_MAX];
-};
-struct pth {
-    struct zip zip;
-    struct strided *tensors;
-    int64_t capacity;
-    void *loaded; /* the last storage read: neighbours often share one */
-    uint64_t loaded_at;
-};
-
-static cover_status damaged(const struct tensor_file *file, const char *what) {
-    return fail(COVER_ERROR_FORMAT, "%s: a damaged PyTorch file: %s", file->source.name, what);
-}
-
-/* ---- from values to tensors */
-
-static int role_of(const struct pickle_value *value, enum pickle_kind kind) {
-    return value && value->kind == kind ? value->object.global->role : -1;
-}
-
-static bool whole_number(const struct pickle_value *value, int64_t *number) {
-    if (!value || value->kind != PICKLE_INTEGER || value->integer < 0) return false;
-    *number = value->integer;
-    return true;
-}
-
-/* ('storage', torch.FloatStorage, key, location, elements[, view]); dtype: of _rebuild_tensor_v3, else NULL. */
-static cover_status read_storage(const struct tensor_file *file, struct storage *storage, const struct pickle_value *reference,
-                                 const struct pickle_value *dtype) {
-    if (!reference || reference->kind != PICKLE_PERSISTENT) return damaged(file, "a tensor without a storage");
-    const struct pickle_value *tuple = reference->object.argument, *class = pickle_item(tuple, 1), *key = pickle_item(tuple, 2),
-                              *view = pickle_item(tuple, 5);
-    if (!pickle_is_text(pickle_item(tuple, 0), "storage") || role_of(class, PICKLE_GLOBAL) != ROLE_STORAGE || !key ||
-        key->kind != PICKLE_TEXT || !whole_number(pickle_item(tuple, 4), &storage->elements))
-        return damaged(file, "a storage that is not described as PyTorch does");
-    if (view && view->kind != PICKLE_NONE)
-        return fail(COVER_ERROR_UNSUPPORTED,
-                    "%s: storages that are views of others (PyTorch before 0.4); save it again with "
-                    "a newer PyTorch",
-                    file->source.name);
-    int type = class->object.global->detail;
-    storage->key = key->text.data;
-    if (type == UNTYPED) {
-        if (role_of(dtype, PICKLE_GLOBAL) != ROLE_DTYPE) return damaged(file, "an untyped storage without a dtype");
-        type = dtype->object.global->detail;
-        storage->elements /= tensor_types[type].bytes;
-    }
-    storage->type = (enum tensor_type)type;
-    return COVER_OK;
-}
-
-/* The largest element that shape and strides reach must lie in the storage. */
-static cover_status check_reach(const struct tensor_file *file, const struct tensor_entry *entry, const struct strided *tensor) {
-    int64_t last = tensor->offset, step;
-    for (int axis = 0; axis < entry->rank && entry->elements > 0; axis++)
-        if (!multiply(entry->shape[axis] - 1, tensor->stride[axis], &step) || __builtin_add_overflow(last, step, &last))
-            last = INT64_MAX;
-    if (entry->elements > 0 && last >= tensor->storage.elements)
-        return fail(COVER_ERROR_FORMAT, "%s: tensor %.200s reaches beyond its storage of %lld elements", file->source.name,
-                    entry->name, (long long)tensor->storage.elements);
-    if (entry->elements > tensor->storage.elements && entry->elements > EXPANDED_MAX)
-        return fail(COVER_ERROR_UNSUPPORTED, "%s: tensor %.200s repeats its storage (stride 0); save it after .contiguous()",
-                    file->source.name, entry->name);
-    return COVER_OK;
-}
-
-static cover_status grow(struct tensor_file *file) {
-    struct pth *pth = file->state;
-    if (file->count < pth->capacity) return COVER_OK;
-    int64_t capacity = pth->capacity ? 2 * pth->capacity : 128;
-    struct tensor_entry *entries = arena_alloc(&file->arena, (size_t)capacity * sizeof *entries);
-    struct strided *tensors = arena_alloc(&file->arena, (size_t)capacity * sizeof *tensors);
-    if (!entries || !tensors) return COVER_ERROR_MEMORY;
-    if (file->count) {
-        memcpy(entries, file->entries, (size_t)file->count * sizeof *entries);
-        memcpy(tensors, pth->tensors, (size_t)file->count * sizeof *tensors);
-    }
-    file->entries = entries, pth->tensors = tensors, pth->capacity = capacity;
-    return COVER_OK;
-}
-
-/* _rebuild_tensor_v2(storage, offset, size, stride, requires_grad, hooks); v3 has a dtype at 6. */
-static cover_status add_tensor(struct tensor_file *file, const char *name, const struct pickle_value *object) {
-    TRY(grow(file));
-    struct pth *pth = file->state;
-    struct tensor_entry *entry = &file->entries[file->count];
-    struct strided *tensor = &pth->tensors[file->count];
-    const struct pickle_value *arguments = object->object.argument, *size = pickle_item(arguments, 2),
-                              *stride = pickle_item(arguments, 3), *dtype = pickle_item(arguments, 6);
-    *entry = (struct tensor_entry){.name = name, .place = (uint64_t)file->count};
-    *tensor = (struct strided){0};
-    TRY(read_storage(file, &tensor->storage, pickle_item(arguments, 0), dtype));
-    entry->type = tensor->storage.type;
-    if (!whole_number(pickle_item(arguments, 1), &tensor->offset) || !size || !stride || size->kind != PICKLE_TUPLE ||
-        stride->kind != PICKLE_TUPLE || size->sequence.count != stride->sequence.count)
-        return damaged(file, "a tensor that is not described as PyTorch does");
-    if (size->sequence.count > TENSOR_RANK_MAX)
-        return fail(COVER_ERROR_UNSUPPORTED, "%s: tensor %.200s: %zu axes, but at most %d are taken", file->source.name, name,
-                    size->sequence.count, TENSOR_RANK_MAX);
-    entry->rank = (int)size->sequence.count;
-    for (int axis = 0; axis < entry->rank; axis++)
-        if (!whole_number(pickle_item(size, (size_t)axis), &entry->shape[axis]) ||
-            !whole_number(pickle_item(stride, (size_t)axis), &tensor->stride[axis]))
-            return damaged(file, "a tensor with a size or stride that is no whole number >= 0");
-    TRY(tensor_entry_measure(entry, file->source.name));
-    TRY(check_reach(file, entry, tensor));
-    file->count++;
-    return COVER_OK;
-}
-
-/* The name of an item of a mapping, "prefix.key". */
-static cover_status item_name(struct tensor_file *file, const char **name, const char *prefix, const struct pickle_value *key) {
-    const char *dot = *prefix ? "." : "";
-    if (key->kind == PICKLE_INTEGER) {
-        *name = arena_print(&file->arena, "%s%s%lld", prefix, dot, (long long)key->integer);
-    } else {
-        if (strlen(prefix) + key->text.length > TENSOR_NAME_MAX || strlen(key->text.data) != key->text.length)
-            return damaged(file, "a name that is too long or holds a zero byte");
-        *name = arena_print(&file->arena, "%s%s%s", prefix, dot, key->text.data);
-    }
-    return *name ? COVER_OK : COVER_ERROR_MEMORY;
-}
-
-/* Every tensor below a mapping; what is no tensor is passed over. */
-static cover_status collect(struct tensor_file *file, struct pickle_value *mapping, const char *prefix, int depth) {
-    if (mapping->visited || depth > DEPTH_MAX) return COVER_OK;
-    mapping->visited = true;
-    for (size_t i = 0; i + 1 < mapping->sequence.count; i += 2) {
-        const struct pickle_value *key = mapping->sequence.items[i];
-        struct pickle_value *value = mapping->sequence.items[i + 1];
-        const char *name;
-        if (role_of(value, PICKLE_OBJECT) == ROLE_PARAMETER) value = pickle_item(value->object.argument, 0);
-        bool is_tensor = role_of(value, PICKLE_OBJECT) == ROLE_TENSOR;
-        if (!is_tensor && (!value || value->kind != PICKLE_MAPPING)) continue;
-        if (key->kind != PICKLE_TEXT && key->kind != PICKLE_INTEGER) continue;
-        TRY(item_name(file, &name, prefix, key));
-        if (is_tensor) TRY(add_tensor(file, name, value));
-        else TRY(collect(file, value, name, depth + 1));
-    }
-    return COVER_OK;
-}
-
-static cover_status collect_weights(struct tensor_file *file, struct pickle_value *value) {
-    for (size_t i = 0; i < sizeof wrappers / sizeof *wrappers; i++) {
-        struct pickle_value *inner = pickle_get(value, wrappers[i]);
-        if (!inner || inner->kind != PICKLE_MAPPING || inner->visited) continue;
-        value->visited = true; /* a mapping that wraps itself must end */
-        value = inner;
-        i = (size_t)-1;
-    }
-    if (value->kind == PICKLE_MAPPING) {
-        value->visited = false;
-        TRY(collect(file, value, "", 0));
-    }
-    if (file->count > 0) return COVER_OK;
-    return fail(COVER_ERROR_FORMAT, "%s: no tensors in it; a file of torch.save(model.state_dict(), FILE) is expected",
-                file->source.name);
-}
+enum { PICKLE_BYTES_MAX = 1 << 24 }; /* a thousand tensors need about 200 kB */
 
 /* ---- the form since PyTorch 1.6: a ZIP */
 
@@ -284,7 +35,7 @@ static cover_status check_byte_order(struct tensor_file *file, const char *folde
     if (!name) return COVER_ERROR_MEMORY;
     const struct zip_entry *entry = zip_find(&pth->zip, name);
     if (!entry) return COVER_OK; /* before PyTorch 2.1 */
-    if (entry->bytes > 16) return damaged(file, "its byteorder is neither little nor big");
+    if (entry->bytes > 16) return pth_damaged(file, "its byteorder is neither little nor big");
     TRY(read_entry(file, entry, &order));
     if (entry->bytes == 6 && memcmp(order, "little", 6) == 0) return COVER_OK;
     return fail(COVER_ERROR_UNSUPPORTED, "%s: its numbers are big-endian; save it again on a little-endian machine",
@@ -319,8 +70,8 @@ static cover_status open_zip(struct tensor_file *file) {
         return fail(COVER_ERROR_UNSUPPORTED, "%s: its data.pkl has %llu bytes, but at most %d are taken", file->source.name,
                     (unsigned long long)entry->bytes, PICKLE_BYTES_MAX);
     TRY(read_entry(file, entry, &data));
-    TRY(pickle_read(&pickle, &file->arena, file->source.name, globals, data, entry->bytes));
-    TRY(collect_weights(file, pickle.value));
+    TRY(pickle_read(&pickle, &file->arena, file->source.name, pth_globals, data, entry->bytes));
+    TRY(pth_collect(file, pickle.value));
     return place_in_zip(file, folder);
 }
 
@@ -341,7 +92,7 @@ static cover_status list_storages(struct tensor_file *file, const struct pickle 
     if (!storages) return COVER_ERROR_MEMORY;
     all = 0;
     for (const struct pickle_value *at = pickle->persistent; at; at = at->object.next)
-        TRY(read_storage(file, &storages[all++], at, NULL));
+        TRY(pth_read_storage(file, &storages[all++], at, NULL));
     qsort(storages, all, sizeof *storages, by_key);
     for (size_t i = 0; i < all; i++)
         if (kept == 0 || by_key(&storages[kept - 1], &storages[i]) != 0) storages[kept++] = storages[i];
@@ -359,21 +110,21 @@ static cover_status place_in_sequence(struct tensor_file *file, const struct pic
     for (size_t i = 0; pickle_item(keys, i); i++) {
         const struct pickle_value *key = pickle_item(keys, i);
         int64_t elements;
-        if (key->kind != PICKLE_TEXT) return damaged(file, "a storage key that is no text");
+        if (key->kind != PICKLE_TEXT) return pth_damaged(file, "a storage key that is no text");
         found = bsearch(&(struct storage){.key = key->text.data}, storages, count, sizeof *storages, by_key);
-        if (!found) return damaged(file, "a storage that no tensor uses");
+        if (!found) return pth_damaged(file, "a storage that no tensor uses");
         TRY(source_read(&file->source, at, &elements, sizeof elements));
-        if (elements != found->elements) return damaged(file, "a storage of another size than described");
+        if (elements != found->elements) return pth_damaged(file, "a storage of another size than described");
         found->offset = at + sizeof elements;
         found->bytes = (uint64_t)elements * (uint64_t)tensor_types[found->type].bytes;
         if ((uint64_t)elements > file->source.bytes || found->bytes > file->source.bytes - found->offset)
-            return damaged(file, "it ends within a storage");
+            return pth_damaged(file, "it ends within a storage");
         at = found->offset + found->bytes;
     }
     for (int64_t i = 0; i < file->count; i++) {
         struct storage *storage = &pth->tensors[i].storage;
         found = bsearch(storage, storages, count, sizeof *storages, by_key);
-        if (!found || found->offset == 0) return damaged(file, "the storage of a tensor is missing");
+        if (!found || found->offset == 0) return pth_damaged(file, "the storage of a tensor is missing");
         storage->offset = found->offset, storage->bytes = found->bytes;
     }
     return COVER_OK;
@@ -388,11 +139,11 @@ static cover_status open_sequence(struct tensor_file *file) {
     if (!data) return COVER_ERROR_MEMORY;
     TRY(source_read(&file->source, 0, data, bytes));
     for (int i = 0; i < PICKLES; i++) {
-        TRY(pickle_read(&pickles[i], &file->arena, file->source.name, globals, data + at, bytes - at));
+        TRY(pickle_read(&pickles[i], &file->arena, file->source.name, pth_globals, data + at, bytes - at));
         at += pickles[i].used;
     }
     int64_t version;
-    if (!whole_number(pickles[VERSION].value, &version) || version != 1001)
+    if (!pth_whole_number(pickles[VERSION].value, &version) || version != 1001)
         return fail(COVER_ERROR_UNSUPPORTED,
                     "%s: a form of PyTorch files that is not known; save it again with a newer "
                     "PyTorch",
@@ -401,7 +152,7 @@ static cover_status open_sequence(struct tensor_file *file) {
     if (!little || little->kind != PICKLE_BOOL || !little->integer)
         return fail(COVER_ERROR_UNSUPPORTED, "%s: its numbers are big-endian; save it again on a little-endian machine",
                     file->source.name);
-    TRY(collect_weights(file, pickles[VALUE].value));
+    TRY(pth_collect(file, pickles[VALUE].value));
     return place_in_sequence(file, &pickles[VALUE], pickles[KEYS].value, at);
 }
 
