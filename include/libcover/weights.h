@@ -17,6 +17,14 @@
 extern "C" {
 #endif
 
+/** Options of cover_weights_convert(); start from COVER_CONVERT_OPTIONS_INIT. */
+typedef struct cover_convert_options {
+    size_t struct_size;
+    const char *key; /**< only the tensors under this key, which is taken off their names: "state_dict_ema"; NULL = the weights, as
+                          far as the keys tell ("state_dict", "model", ...), else all */
+} cover_convert_options;
+#define COVER_CONVERT_OPTIONS_INIT COVER_SIZED(cover_convert_options)
+
 /** Convert a PyTorch file (torch.save(): ZIP or older) or safetensors file to safetensors.  Nothing in it is executed.
  *
  *  Tensors keep their values and types.  Names become those of the authors' current model: prefixes of wrappers
@@ -25,11 +33,14 @@ extern "C" {
  *
  *  @param input   ".pth", ".pt" or ".safetensors"; told apart by content
  *  @param output  ".safetensors"; replaced in one move
- *  @param[out] summary JSON {input, format, tensors, parameters, bytes, network}, network = null or {dims, channels,
- * widths, head, ...}; released with cover_text_release(); may be NULL
- *  @return COVER_OK; COVER_ERROR_FORMAT (damaged); COVER_ERROR_UNSUPPORTED names what the file asks Python to run, or a
+ *  @param options may be NULL
+ *  @param[out] summary JSON {input, format, tensors, parameters, bytes, network, left_out}, network = null or {dims, channels,
+ * widths, head, ...}, left_out = {KEY: tensors} of other weights beside those that were taken; released with cover_text_release(); may
+ * be NULL
+ *  @return COVER_OK; COVER_ERROR_FORMAT (damaged); COVER_ERROR_MISMATCH (nothing lies under the key); COVER_ERROR_UNSUPPORTED names what the file asks Python to run, or a
  * type that safetensors lacks; COVER_ERROR_IO; COVER_ERROR_ARGUMENT; COVER_ERROR_MEMORY */
-COVER_API cover_status cover_weights_convert(char **summary, cover_context *context, const char *input, const char *output);
+COVER_API cover_status cover_weights_convert(char **summary, cover_context *context, const char *input, const char *output,
+                                             const cover_convert_options *options);
 
 /** Write the weights of a run for others: safetensors (all, or the backbone alone) or ONNX (the backbone: input
  *  "image" (N, C, [D,] H, W), outputs "level0" .. "level4", coarse to full size; N and sizes free, sizes multiples of

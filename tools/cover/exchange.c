@@ -24,12 +24,15 @@ static int run_convert(struct session *session) {
         {"network.channels", "network's channels"},
         {"network.widths", "network's widths"},
         {"bytes", "size", UNIT_BYTES},
+        {"left_out", "left out (tensors)"},
         {"output", "written"},
         {0},
     };
     char *summary = NULL;
-    cover_status result =
-        cover_weights_convert(&summary, session->context, session->arguments.operands[0], text_of(session, OPTION_OUTPUT));
+    cover_convert_options options = COVER_CONVERT_OPTIONS_INIT;
+    options.key = text_of(session, OPTION_KEY);
+    cover_status result = cover_weights_convert(&summary, session->context, session->arguments.operands[0],
+                                                text_of(session, OPTION_OUTPUT), &options);
     if (result != COVER_OK) return failed(session, result);
     int status = print_result(session, summary, fields);
     cover_text_release(session->context, summary);
@@ -56,10 +59,14 @@ const struct verb verb_convert = {
     .operands = "FILE.pth",
     .operands_min = 1,
     .operands_max = 1,
-    .detail = "Reads what torch.save() wrote, the authors' checkpoints among it, with a reader of its own: nothing in the "
-              "file is executed. Values and types stay; prefixes of wrappers are taken off the names. A file that asks "
-              "Python to run something is refused, with the name of what it asks for.",
-    .examples = {"cover convert authors.pth -o authors.safetensors"},
+    .detail =
+        "Reads what torch.save() wrote, the authors' checkpoints among it, with a reader of its own: nothing in the "
+        "file is executed. Values and types stay; prefixes of wrappers are taken off the names. A file that asks "
+        "Python to run something is refused, with the name of what it asks for.\n"
+        "Of a training checkpoint the weights are taken, as far as its keys tell (state_dict, model, ...). Other weights beside "
+        "them, such as an average (state_dict_ema), are named as left out; --key takes those instead.",
+    .examples = {"cover convert authors.pth -o authors.safetensors",
+                 "cover convert timm.pth -o average.safetensors --key state_dict_ema"},
     .run = run_convert,
-    .options = {{OPTION_OUTPUT, "FILE.safetensors", "file to write", true}},
+    .options = {{OPTION_OUTPUT, "FILE.safetensors", "file to write", true}, {OPTION_KEY}},
 };

@@ -77,7 +77,22 @@ static cover_status open_zip(struct tensor_file *file) {
 
 /* ---- the older form: magic number, version, system, value and storage keys as pickles, then the storages */
 
-static const uint8_t old_magic[] = {0x80, 2, 0x8A, 10, 0x6C, 0xFC, 0x9C, 0x46, 0xF9, 0x20, 0x6A, 0xA8, 0x50, 0x19, '.'};
+/* The magic number as pickles of protocol 2 and later have it: LONG1 of ten bytes, in front of it protocol and, since 4, a frame. */
+static const uint8_t old_magic[] = {0x8A, 10, 0x6C, 0xFC, 0x9C, 0x46, 0xF9, 0x20, 0x6A, 0xA8, 0x50, 0x19, '.'};
+enum { PROTO = 0x80, FRAME = 0x95 };
+
+static bool has_old_magic(const uint8_t *head, size_t bytes) {
+    size_t at = 2;
+    if (bytes < at || head[0] != PROTO) return false;
+    if (bytes > at && head[at] == FRAME) at += 1 + sizeof(uint64_t);
+    return bytes >= at + sizeof old_magic && memcmp(head + at, old_magic, sizeof old_magic) == 0;
+}
+
+/* Protocols 0 and 1 have it as digits. */
+static bool has_magic_digits(const uint8_t *head, size_t bytes) {
+    static const char digits[] = "L119547037146038801333356L\n.";
+    return bytes >= sizeof digits - 1 && memcmp(head, digits, sizeof digits - 1) == 0;
+}
 
 static int by_key(const void *a, const void *b) {
     const struct storage *left = a, *right = b;
@@ -131,13 +146,16 @@ static cover_status place_in_sequence(struct tensor_file *file, const struct pic
 }
 
 static cover_status open_sequence(struct tensor_file *file) {
-    enum { VERSION, SYSTEM, VALUE, KEYS, PICKLES };
+    enum { MAGIC, VERSION, SYSTEM, VALUE, KEYS, PICKLES };
     struct pickle pickles[PICKLES];
-    size_t at = sizeof old_magic;
+    size_t at = 0;
     size_t bytes = file->source.bytes < PICKLE_BYTES_MAX ? (size_t)file->source.bytes : PICKLE_BYTES_MAX;
     uint8_t *data = arena_alloc(&file->arena, bytes);
     if (!data) return COVER_ERROR_MEMORY;
     TRY(source_read(&file->source, 0, data, bytes));
+    if (has_magic_digits(data, bytes))
+        return fail(COVER_ERROR_UNSUPPORTED,
+                    "%s: its pickles are of protocol 0 or 1; save it again with pickle_protocol=2 or higher", file->source.name);
     for (int i = 0; i < PICKLES; i++) {
         TRY(pickle_read(&pickles[i], &file->arena, file->source.name, pth_globals, data + at, bytes - at));
         at += pickles[i].used;
@@ -160,8 +178,7 @@ static cover_status open_sequence(struct tensor_file *file) {
 
 static bool detect(const uint8_t *head, size_t bytes, const char *path) {
     (void)path;
-    return (bytes >= 4 && memcmp(head, "PK\3\4", 4) == 0) ||
-           (bytes >= sizeof old_magic && memcmp(head, old_magic, sizeof old_magic) == 0);
+    return (bytes >= 4 && memcmp(head, "PK\3\4", 4) == 0) || has_old_magic(head, bytes) || has_magic_digits(head, bytes);
 }
 
 static cover_status open_file(struct tensor_file *file) {
@@ -211,6 +228,18 @@ static uint8_t *gather(uint8_t *out, const uint8_t *from, const struct tensor_en
     return out;
 }
 
+/* In place; of integers two's complement, as PyTorch does. */
+static void negate(uint8_t *values, enum tensor_type type, int64_t count) {
+    const bool real = type == TENSOR_F16 || type == TENSOR_BF16 || type == TENSOR_F32 || type == TENSOR_F64;
+    const size_t width = (size_t)tensor_types[type].bytes;
+    for (uint8_t *at = values; count > 0; count--, at += width) {
+        uint64_t bits = 0;
+        memcpy(&bits, at, width);
+        bits = real ? bits ^ UINT64_C(1) << (8 * width - 1) : 0 - bits;
+        memcpy(at, &bits, width);
+    }
+}
+
 static cover_status read_tensor(struct tensor_file *file, const struct tensor_entry *entry, void *out) {
     struct pth *pth = file->state;
     const struct strided *tensor = &pth->tensors[entry->place];
@@ -224,6 +253,7 @@ static cover_status read_tensor(struct tensor_file *file, const struct tensor_en
         contiguous = contiguous && (entry->shape[axis] == 1 || tensor->stride[axis] == dense);
     if (contiguous) memcpy(out, from, entry->bytes);
     else gather(out, from, entry, tensor, 0, width);
+    if (tensor->negative) negate(out, entry->type, entry->elements);
     return COVER_OK;
 }
 

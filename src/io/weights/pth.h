@@ -18,6 +18,7 @@ struct storage {
 struct strided { /* one tensor, beside its entry */
     struct storage storage;
     int64_t offset, stride[TENSOR_RANK_MAX];
+    bool negative; /* the values are the negative of those stored (torch._neg_view) */
 };
 struct pth {
     struct zip zip;

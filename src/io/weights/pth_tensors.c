@@ -13,15 +13,17 @@ enum {
 
 enum role { ROLE_DATA, ROLE_STORAGE, ROLE_DTYPE, ROLE_TENSOR, ROLE_PARAMETER };
 enum { UNTYPED = -1 };
+/* Which argument of a tensor's callable says what is still to be done to its values; _rebuild_tensor_v3 has the dtype before it. */
+enum { NO_METADATA = -1, METADATA_V2 = 6, METADATA_V3 = 7 };
 
 #define STORAGE(name, type)                                                                                                        \
     {"torch", name, .role = ROLE_STORAGE, .detail = type}, { "torch.cuda", name, .role = ROLE_STORAGE, .detail = type }
 #define DTYPE(name, type)                                                                                                          \
     { "torch", name, .role = ROLE_DTYPE, .detail = type }
 const struct pickle_global pth_globals[] = {
-    {"torch._utils", "_rebuild_tensor", .role = ROLE_TENSOR},
-    {"torch._utils", "_rebuild_tensor_v2", .role = ROLE_TENSOR},
-    {"torch._utils", "_rebuild_tensor_v3", .role = ROLE_TENSOR},
+    {"torch._utils", "_rebuild_tensor", .role = ROLE_TENSOR, .detail = NO_METADATA},
+    {"torch._utils", "_rebuild_tensor_v2", .role = ROLE_TENSOR, .detail = METADATA_V2},
+    {"torch._utils", "_rebuild_tensor_v3", .role = ROLE_TENSOR, .detail = METADATA_V3},
     {"torch._utils", "_rebuild_parameter", .role = ROLE_PARAMETER},
     {"torch._utils", "_rebuild_parameter_with_state", .role = ROLE_PARAMETER},
     STORAGE("FloatStorage", TENSOR_F32),
@@ -153,14 +155,35 @@ static cover_status grow(struct tensor_file *file) {
     return COVER_OK;
 }
 
-/* _rebuild_tensor_v2(storage, offset, size, stride, requires_grad, hooks); v3 has a dtype at 6. */
+static bool is_true(const struct pickle_value *value) { return value->kind == PICKLE_BOOL && value->integer; }
+
+/* {'neg': True}: the values are the negative of what is stored.  Whatever else is to be done to them is not done here. */
+static cover_status read_metadata(const struct tensor_file *file, const char *name, struct strided *tensor,
+                                  const struct pickle_value *metadata) {
+    if (!metadata || metadata->kind == PICKLE_NONE) return COVER_OK;
+    if (metadata->kind != PICKLE_MAPPING) return pth_damaged(file, "a tensor that is not described as PyTorch does");
+    for (size_t i = 0; i + 1 < metadata->sequence.count; i += 2) {
+        const struct pickle_value *key = metadata->sequence.items[i], *value = metadata->sequence.items[i + 1];
+        bool negative = pickle_is_text(key, "neg");
+        if (negative) tensor->negative = is_true(value);
+        else if (is_true(value) || value->kind != PICKLE_BOOL)
+            return fail(COVER_ERROR_UNSUPPORTED, "%s: tensor %.200s is a lazy view (%s) of what is stored; save it after .clone()",
+                        file->source.name, name, pickle_is_text(key, "conj") ? "conj" : "of a kind not known here");
+    }
+    if (tensor->negative && tensor->storage.type == TENSOR_BOOL) return pth_damaged(file, "the negative of true and false");
+    return COVER_OK;
+}
+
+/* _rebuild_tensor_v2(storage, offset, size, stride, requires_grad, hooks, metadata); v3 has a dtype before the metadata. */
 static cover_status add_tensor(struct tensor_file *file, const char *name, const struct pickle_value *object) {
     TRY(grow(file));
     struct pth *pth = file->state;
     struct tensor_entry *entry = &file->entries[file->count];
     struct strided *tensor = &pth->tensors[file->count];
+    const int metadata = object->object.global->detail;
     const struct pickle_value *arguments = object->object.argument, *size = pickle_item(arguments, 2),
-                              *stride = pickle_item(arguments, 3), *dtype = pickle_item(arguments, 6);
+                              *stride = pickle_item(arguments, 3),
+                              *dtype = metadata == METADATA_V3 ? pickle_item(arguments, METADATA_V3 - 1) : NULL;
     *entry = (struct tensor_entry){.name = name, .place = (uint64_t)file->count};
     *tensor = (struct strided){0};
     TRY(pth_read_storage(file, &tensor->storage, pickle_item(arguments, 0), dtype));
@@ -176,6 +199,7 @@ static cover_status add_tensor(struct tensor_file *file, const char *name, const
         if (!pth_whole_number(pickle_item(size, (size_t)axis), &entry->shape[axis]) ||
             !pth_whole_number(pickle_item(stride, (size_t)axis), &tensor->stride[axis]))
             return pth_damaged(file, "a tensor with a size or stride that is no whole number >= 0");
+    if (metadata != NO_METADATA) TRY(read_metadata(file, name, tensor, pickle_item(arguments, (size_t)metadata)));
     TRY(tensor_entry_measure(entry, file->source.name));
     TRY(check_reach(file, entry, tensor));
     file->count++;
@@ -193,6 +217,11 @@ static cover_status item_name(struct tensor_file *file, const char **name, const
         *name = arena_print(&file->arena, "%s%s%s", prefix, dot, key->text.data);
     }
     return *name ? COVER_OK : COVER_ERROR_MEMORY;
+}
+
+static bool is_weight(const struct pickle_value *value) {
+    const int role = role_of(value, PICKLE_OBJECT);
+    return role == ROLE_TENSOR || role == ROLE_PARAMETER;
 }
 
 /* Every tensor below a mapping; what is no tensor is passed over. */
@@ -214,18 +243,81 @@ static cover_status collect(struct tensor_file *file, struct pickle_value *mappi
     return COVER_OK;
 }
 
-cover_status pth_collect(struct tensor_file *file, struct pickle_value *value) {
+/* ---- which of a checkpoint's mappings are the weights */
+
+struct unwrapping {
+    struct pickle_value *holder; /* of what was taken, and of other things */
+    const char *prefix;          /* how it is reached from the outermost */
+};
+
+/* Tensors below a mapping under names alone: an optimiser's state has numbers for keys. */
+static int64_t count_tensors(struct pickle_value *mapping, int depth) {
+    int64_t tensors = 0;
+    if (mapping->visited || depth > DEPTH_MAX) return 0;
+    mapping->visited = true;
+    for (size_t i = 0; i + 1 < mapping->sequence.count; i += 2) {
+        struct pickle_value *value = mapping->sequence.items[i + 1];
+        if (mapping->sequence.items[i]->kind != PICKLE_TEXT || !value) continue;
+        if (is_weight(value)) tensors++;
+        else if (value->kind == PICKLE_MAPPING) tensors += count_tensors(value, depth + 1);
+    }
+    return tensors;
+}
+
+/* Room grows at each power of two. */
+static cover_status add_left_out(struct tensor_file *file, const struct tensor_set *set) {
+    if ((file->left_count & (file->left_count - 1)) == 0) {
+        struct tensor_set *sets = arena_alloc(&file->arena, (size_t)(2 * file->left_count + 1) * sizeof *sets);
+        if (!sets) return COVER_ERROR_MEMORY;
+        if (file->left_count) memcpy(sets, file->left_out, (size_t)file->left_count * sizeof *sets);
+        file->left_out = sets;
+    }
+    file->left_out[file->left_count++] = *set;
+    return COVER_OK;
+}
+
+/* Other mappings of tensors beside what was taken. */
+static cover_status note_left_out(struct tensor_file *file, const struct unwrapping *level) {
+    const struct pickle_value *holder = level->holder;
+    for (size_t i = 0; i + 1 < holder->sequence.count; i += 2) {
+        const struct pickle_value *key = holder->sequence.items[i];
+        struct pickle_value *value = holder->sequence.items[i + 1];
+        const char *name;
+        if (key->kind != PICKLE_TEXT || !value || value->kind != PICKLE_MAPPING) continue;
+        const int64_t tensors = count_tensors(value, 0);
+        if (tensors == 0) continue;
+        TRY(item_name(file, &name, level->prefix, key));
+        TRY(add_left_out(file, &(struct tensor_set){name, tensors}));
+    }
+    return COVER_OK;
+}
+
+/* The mapping in `value` that holds the weights, as far as wrappers tell; *levels of what was passed on the way. */
+static cover_status unwrap(struct tensor_file *file, struct pickle_value **value, struct unwrapping level[DEPTH_MAX], int *levels) {
+    const char *prefix = "";
+    *levels = 0;
     for (size_t i = 0; i < sizeof wrappers / sizeof *wrappers; i++) {
-        struct pickle_value *inner = pickle_get(value, wrappers[i]);
-        if (!inner || inner->kind != PICKLE_MAPPING || inner->visited) continue;
-        value->visited = true; /* a mapping that wraps itself must end */
-        value = inner;
+        struct pickle_value *inner = pickle_get(*value, wrappers[i]);
+        if (!inner || inner->kind != PICKLE_MAPPING || inner->visited || *levels == DEPTH_MAX) continue;
+        level[(*levels)++] = (struct unwrapping){*value, prefix};
+        prefix = arena_print(&file->arena, "%s%s%s", prefix, *prefix ? "." : "", wrappers[i]);
+        if (!prefix) return COVER_ERROR_MEMORY;
+        (*value)->visited = true; /* a mapping that wraps itself must end */
+        *value = inner;
         i = (size_t)-1;
     }
+    return COVER_OK;
+}
+
+cover_status pth_collect(struct tensor_file *file, struct pickle_value *value) {
+    struct unwrapping level[DEPTH_MAX];
+    int levels = 0;
+    if (!file->key) TRY(unwrap(file, &value, level, &levels));
     if (value->kind == PICKLE_MAPPING) {
         value->visited = false;
         TRY(collect(file, value, "", 0));
     }
+    for (int i = 0; i < levels; i++) TRY(note_left_out(file, &level[i]));
     if (file->count > 0) return COVER_OK;
     return fail(COVER_ERROR_FORMAT, "%s: no tensors in it; a file of torch.save(model.state_dict(), FILE) is expected",
                 file->source.name);

@@ -66,7 +66,48 @@ static cover_status index_names(struct tensor_file *file) {
     return COVER_OK;
 }
 
-static cover_status open_source(struct tensor_file **out, cover_context *context, const struct source *source) {
+static bool lies_under(const char *name, const char *key) {
+    const size_t length = strlen(key);
+    return strncmp(name, key, length) == 0 && name[length] == '.' && name[length + 1];
+}
+
+/* First parts of names, each once, in order: what a caller could have asked for. */
+static cover_status no_such_key(const struct tensor_file *file, const char *key) {
+    enum { LISTED_MAX = 20 };
+    struct text text = {.context = file->context};
+    const char *last = NULL;
+    int listed = 0;
+    for (int64_t i = 0; i < file->count; i++) {
+        const char *name = file->sorted[i]->name;
+        const size_t length = strcspn(name, ".");
+        if (!name[length] || (last && strncmp(last, name, length + 1) == 0)) continue;
+        if (listed++ < LISTED_MAX) text_add(&text, "%s%.*s", listed > 1 ? ", " : "", (int)length, name);
+        last = name;
+    }
+    if (listed > LISTED_MAX) text_add(&text, " and %d more", listed - LISTED_MAX);
+    cover_status status = text.failed ? COVER_ERROR_MEMORY
+                                      : fail(COVER_ERROR_MISMATCH, "%s: holds no tensors under '%.200s'; there are: %s",
+                                             file->source.name, key, listed ? text.data : "no keys");
+    text_free(&text);
+    return status;
+}
+
+/* Keep what lies under file->key. */
+static cover_status keep_key(struct tensor_file *file) {
+    int64_t kept = 0;
+    for (int64_t i = 0; i < file->count; i++) kept += lies_under(file->entries[i].name, file->key);
+    if (kept == 0) return no_such_key(file, file->key);
+    kept = 0;
+    for (int64_t i = 0; i < file->count; i++) {
+        if (!lies_under(file->entries[i].name, file->key)) continue;
+        file->entries[kept] = file->entries[i];
+        file->entries[kept++].name += strlen(file->key) + 1;
+    }
+    file->count = kept;
+    return index_names(file);
+}
+
+static cover_status open_source(struct tensor_file **out, cover_context *context, const struct source *source, const char *key) {
     cover_status status = COVER_OK;
     uint8_t head[64];
     size_t head_bytes = source->bytes < sizeof head ? (size_t)source->bytes : sizeof head;
@@ -80,7 +121,8 @@ static cover_status open_source(struct tensor_file **out, cover_context *context
     file->arena.context = context;
     file->source = *source;
     file->source.name = arena_text(&file->arena, source->name, strlen(source->name));
-    if (!file->source.name) {
+    if (key) file->key = arena_text(&file->arena, key, strlen(key));
+    if (!file->source.name || (key && !file->key)) {
         status = COVER_ERROR_MEMORY;
         goto done;
     }
@@ -93,6 +135,7 @@ static cover_status open_source(struct tensor_file **out, cover_context *context
     }
     GO(file->format->open(file));
     GO(index_names(file));
+    if (key) GO(keep_key(file));
     *out = file;
     file = NULL;
 done:
@@ -100,16 +143,20 @@ done:
     return status;
 }
 
-cover_status tensor_file_open(struct tensor_file **file, cover_context *context, const char *path) {
+cover_status tensor_file_open_under(struct tensor_file **file, cover_context *context, const char *path, const char *key) {
     struct source source;
     TRY(source_open(&source, path));
-    return open_source(file, context, &source);
+    return open_source(file, context, &source, key);
+}
+
+cover_status tensor_file_open(struct tensor_file **file, cover_context *context, const char *path) {
+    return tensor_file_open_under(file, context, path, NULL);
 }
 
 cover_status tensor_file_open_memory(struct tensor_file **file, cover_context *context, const char *name, const void *memory,
                                      uint64_t bytes) {
     struct source source = source_memory(name, memory, bytes);
-    return open_source(file, context, &source);
+    return open_source(file, context, &source, NULL);
 }
 
 void tensor_file_close(struct tensor_file *file) {

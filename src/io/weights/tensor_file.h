@@ -45,6 +45,12 @@ struct tensor_pair {
     const char *key, *value;
 };
 
+/* Weights that lie beside those that were taken: an average of them, another network. */
+struct tensor_set {
+    const char *key;
+    int64_t tensors;
+};
+
 struct tensor_file;
 struct tensor_format {
     const char *name; /* "safetensors" */
@@ -66,10 +72,16 @@ struct tensor_file {
     const struct tensor_entry **sorted; /* by name */
     int64_t metadata_count;
     struct tensor_pair *metadata;
+    const char *key; /* only what lies under it is taken, without it in the names; NULL = what the format takes for the weights */
+    int64_t left_count;
+    struct tensor_set *left_out;
     void *state; /* the format's own */
 };
 
 cover_status tensor_file_open(struct tensor_file **file, cover_context *context, const char *path);
+/* Only the tensors under a key: those whose names begin with KEY and a dot, which is taken off.  NULL = as tensor_file_open().
+ * COVER_ERROR_MISMATCH names the keys that there are. */
+cover_status tensor_file_open_under(struct tensor_file **file, cover_context *context, const char *path, const char *key);
 /* From memory that outlives the file; `name` stands for the path. */
 cover_status tensor_file_open_memory(struct tensor_file **file, cover_context *context, const char *name, const void *memory,
                                      uint64_t bytes);

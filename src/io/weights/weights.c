@@ -213,8 +213,29 @@ done:
     return status;
 }
 
-cover_status weights_open(struct tensor_file **file, cover_context *context, const char *path) {
-    return folder_exists(path) ? open_run(file, context, path) : tensor_file_open(file, context, path);
+/* Who trains on from an average, or from what was not averaged, should know. */
+static cover_status warn_left_out(const struct tensor_file *file) {
+    struct text text = {.context = file->context};
+    for (int64_t i = 0; i < file->left_count && i < LISTED_MAX; i++)
+        text_add(&text, "%s%.100s (%lld tensors)", i ? ", " : "", file->left_out[i].key, (long long)file->left_out[i].tensors);
+    if (file->left_count > LISTED_MAX) text_add(&text, " and %lld more", (long long)file->left_count - LISTED_MAX);
+    if (text.length && !text.failed)
+        log_line(file->context, COVER_LOG_WARNING,
+                 "%s: holds other weights that are left out: %s; convert it with their key to take them", file->source.name,
+                 text.data);
+    const cover_status status = text.failed ? COVER_ERROR_MEMORY : COVER_OK;
+    text_free(&text);
+    return status;
+}
+
+cover_status weights_open(struct tensor_file **out, cover_context *context, const char *path) {
+    if (folder_exists(path)) return open_run(out, context, path);
+    struct tensor_file *file;
+    TRY(tensor_file_open(&file, context, path));
+    cover_status status = warn_left_out(file);
+    if (status == COVER_OK) *out = file;
+    else tensor_file_close(file);
+    return status;
 }
 
 /* ---- writing */

@@ -144,7 +144,20 @@ static cover_status list_outputs(struct tensor_file *file, bool known, struct te
     return COVER_OK;
 }
 
-cover_status cover_weights_convert(char **summary, cover_context *context, const char *input, const char *output) {
+static void add_left_out(struct text *json, const struct tensor_file *file) {
+    text_add(json, "\"left_out\": {");
+    for (int64_t i = 0; i < file->left_count; i++) {
+        text_add(json, "%s", i ? ", " : "");
+        text_add_json(json, file->left_out[i].key);
+        text_add(json, ": %lld", (long long)file->left_out[i].tensors);
+    }
+    text_add(json, "}");
+}
+
+cover_status cover_weights_convert(char **summary, cover_context *context, const char *input, const char *output,
+                                   const cover_convert_options *given) {
+    cover_convert_options options = COVER_CONVERT_OPTIONS_INIT;
+    TRY(options_read(&options, sizeof options, given, "cover_convert_options"));
     if (!context || !input || !output) return fail(COVER_ERROR_ARGUMENT, "cover_weights_convert: an argument is NULL");
     if (!has_suffix(output, ".safetensors")) return fail(COVER_ERROR_ARGUMENT, "%s: the output must end in .safetensors", output);
     struct tensor_file *file = NULL;
@@ -158,7 +171,7 @@ cover_status cover_weights_convert(char **summary, cover_context *context, const
     int64_t count, pair_count;
     bool known;
     cover_status status = COVER_OK;
-    GO(tensor_file_open(&file, context, input));
+    GO(tensor_file_open_under(&file, context, input, options.key));
     GO(describe(&config, &known, &about, file));
     GO(list_outputs(file, known, &outputs, &count));
     if (about.head) {
@@ -172,6 +185,8 @@ cover_status cover_weights_convert(char **summary, cover_context *context, const
     add_totals(&json, file);
     text_add(&json, ", ");
     add_network(&json, config, known, about.head);
+    text_add(&json, ", ");
+    add_left_out(&json, file);
     text_add(&json, "}");
     GO(text_take(&json, &text));
     GO(safetensors_write(context, output, outputs, count, pairs, pair_count));

@@ -1,12 +1,15 @@
-/* Names of tensors as networks use them: those of the authors' current model.  Wrappers put prefixes before all names,
+/* Names of tensors as networks use them: those of the authors' current model.  Wrappers put prefixes before their names,
  * and the authors' first release called the head's parts otherwise.  See weights.h. */
 #include "weights.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-/* Taken off while every name begins with it: torch.nn.DataParallel, torch.compile(), modules that hold the model. */
+/* Taken off those that have it: torch.nn.DataParallel, torch.compile(), modules that hold the model (and a loss beside it). */
 static const char *const wrappers[] = {"module.", "_orig_mod.", "model.", "net.", "network."};
+
+/* What a network's own names begin with: nothing in front of them is left to take off. */
+static const char *const own[] = {"backbone.", "proj.", "projblock", "mov", "head."};
 
 /* The first release counts levels from full size; a NULL name is left out (buffers: the template of VEU's vectors). */
 static const struct {
@@ -19,17 +22,38 @@ static const struct {
 
 static bool begins(const char *name, const char *prefix) { return strncmp(name, prefix, strlen(prefix)) == 0; }
 
-/* Length of the wrappers' prefixes that all names share. */
-static size_t shared_prefix(const struct tensor_file *file) {
-    size_t length = 0;
-    for (size_t i = 0; i < sizeof wrappers / sizeof *wrappers && file->count > 0; i++) {
-        int64_t with = 0;
-        while (with < file->count && begins(file->sorted[with]->name + length, wrappers[i])) with++;
-        if (with < file->count) continue;
-        length += strlen(wrappers[i]);
-        i = (size_t)-1;
+struct prefix {
+    const char *text; /* a name that begins with it */
+    size_t length;
+};
+
+static bool has_prefix(const char *name, const struct prefix *prefix) { return strncmp(name, prefix->text, prefix->length) == 0; }
+
+static bool is_own(const char *name) {
+    for (size_t i = 0; i < sizeof own / sizeof *own; i++)
+        if (begins(name, own[i])) return true;
+    return false;
+}
+
+/* One wrapper more: the one that most of the names with this prefix have.  False at the network's own names, and where none has one. */
+static bool lengthen(struct prefix *prefix, const struct tensor_file *file) {
+    enum { WRAPPERS = sizeof wrappers / sizeof *wrappers };
+    struct prefix longer[WRAPPERS] = {{0}};
+    int64_t with[WRAPPERS] = {0};
+    size_t best = 0;
+    for (int64_t i = 0; i < file->count; i++) {
+        const char *name = file->sorted[i]->name;
+        if (!has_prefix(name, prefix)) continue;
+        if (is_own(name + prefix->length)) return false;
+        for (size_t w = 0; w < WRAPPERS; w++)
+            if (begins(name + prefix->length, wrappers[w]) && with[w]++ == 0)
+                longer[w] = (struct prefix){name, prefix->length + strlen(wrappers[w])};
     }
-    return length;
+    for (size_t w = 1; w < WRAPPERS; w++)
+        if (with[w] > with[best]) best = w;
+    if (with[best] == 0) return false;
+    *prefix = longer[best];
+    return true;
 }
 
 /* *used: the name in networks; NULL = left out. */
@@ -52,12 +76,13 @@ static int by_name(const void *a, const void *b) {
 
 cover_status weights_names(struct tensor_file *file, struct weights_name **out, int64_t *out_count) {
     int64_t count = 0;
-    size_t prefix = shared_prefix(file);
+    struct prefix prefix = {.text = ""};
     struct weights_name *names = arena_alloc(&file->arena, (size_t)file->count * sizeof *names);
     if (!names) return COVER_ERROR_MEMORY;
+    while (lengthen(&prefix, file)) {}
     for (int64_t i = 0; i < file->count; i++) {
-        const char *name;
-        TRY(replace(file, file->entries[i].name + prefix, &name));
+        const char *name = file->entries[i].name;
+        TRY(replace(file, name + (has_prefix(name, &prefix) ? prefix.length : 0), &name));
         if (name) names[count++] = (struct weights_name){name, &file->entries[i]};
     }
     qsort(names, (size_t)count, sizeof *names, by_name);

@@ -112,6 +112,17 @@ def deflate(source, target, limit=zipfile.ZIP64_LIMIT):
                 stream.write(old.read(entry))
 
 
+def averages():
+    """What timm, mmengine and others save: an average of the weights beside them, and an optimiser's state."""
+    model = torch.nn.Linear(3, 2)
+    optimizer = torch.optim.Adam(model.parameters(), 1e-3)
+    model(torch.ones(1, 3)).sum().backward()
+    optimizer.step()
+    return {"epoch": 3, "state_dict": {"a.weight": floats("weight", 2, 3), "a.bias": floats("bias", 2)},
+            "state_dict_ema": {"module": {"a.weight": floats("average", 2, 3), "a.bias": floats("bias", 2)}},
+            "optimizer": optimizer.state_dict(), "best": torch.tensor(0.5)}
+
+
 class Evil:
     def __init__(self, *call):
         self.call = call
@@ -133,6 +144,11 @@ if __name__ == "__main__":
     torch.save(types(), "types.pth")
     torch.save(strides(), "strides.pth")
     torch.save(strides(), "strides_old.pth", _use_new_zipfile_serialization=False)
+    torch.save(strides(), "strides_old_protocol4.pth", _use_new_zipfile_serialization=False, pickle_protocol=4)
+    torch.save({"w": floats("w", 3)}, "old_protocol1.pth", _use_new_zipfile_serialization=False, pickle_protocol=1)
+    torch.save({"lazy": torch._neg_view(-floats("lazy", 2, 3)), "whole": torch._neg_view(-integers("whole", 2, 3, dtype=torch.int16))},
+               "negative.pth")
+    torch.save(averages(), "averages.pth")
     for protocol in (2, 3, 4, 5):
         checkpoint(protocol)
     torch.save({"epoch": 1, "state_dict": unet(small, 1, 2)}, "unet2d.pth")

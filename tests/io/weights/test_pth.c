@@ -80,6 +80,54 @@ START_TEST(files_without_checksums_are_read) { check_strides(PTH("strides_withou
 END_TEST
 START_TEST(files_from_before_the_zip_form_are_read) { check_strides(PTH("strides_old")); }
 END_TEST
+START_TEST(files_from_before_the_zip_form_are_read_in_later_protocols) { check_strides(PTH("strides_old_protocol4")); }
+END_TEST
+
+START_TEST(files_in_the_first_protocols_are_told_apart) {
+    struct tensor_file *file;
+    ck_assert_int_eq(tensor_file_open(&file, test_context, PTH("old_protocol1")), COVER_ERROR_UNSUPPORTED);
+    ck_assert_ptr_nonnull(strstr(cover_error_text(), "protocol 0 or 1; save it again with pickle_protocol=2"));
+}
+END_TEST
+
+START_TEST(tensors_that_are_the_negative_of_what_is_stored_keep_their_sign) {
+    struct tensor_file *file;
+    float values[6];
+    ck_assert_ok(tensor_file_open(&file, test_context, PTH("negative")));
+    check_values(file, "lazy", "lazy", 6);
+    ck_assert_ok(tensor_read_f32(file, tensor_file_find(file, "whole"), values));
+    for (int i = 0; i < 6; i++) ck_assert(values[i] == (float)(i + 5));
+    tensor_file_close(file);
+}
+END_TEST
+
+START_TEST(weights_beside_those_that_are_taken_are_named) {
+    struct tensor_file *file;
+    ck_assert_ok(tensor_file_open(&file, test_context, PTH("averages")));
+    ck_assert_int_eq(file->count, 2);
+    check_values(file, "a.weight", "weight", 6);
+    ck_assert_int_eq(file->left_count, 1); /* neither an optimiser's state nor a single number */
+    ck_assert_str_eq(file->left_out[0].key, "state_dict_ema");
+    ck_assert_int_eq(file->left_out[0].tensors, 2);
+    tensor_file_close(file);
+    ck_assert_ok(tensor_file_open(&file, test_context, PTH("checkpoint_protocol2")));
+    ck_assert_int_eq(file->left_count, 0);
+    tensor_file_close(file);
+}
+END_TEST
+
+START_TEST(a_key_takes_the_tensors_below_it) {
+    struct tensor_file *file;
+    ck_assert_ok(tensor_file_open_under(&file, test_context, PTH("averages"), "state_dict_ema.module"));
+    ck_assert_int_eq(file->count, 2);
+    check_values(file, "a.weight", "average", 6);
+    ck_assert_int_eq(file->left_count, 0);
+    tensor_file_close(file);
+    ck_assert_int_eq(tensor_file_open_under(&file, test_context, PTH("averages"), "state_dict_em"), COVER_ERROR_MISMATCH);
+    ck_assert_ptr_nonnull(strstr(cover_error_text(), "under 'state_dict_em'; there are: optimizer, state_dict, state_dict_ema"));
+    ck_assert_int_eq(tensor_file_open_under(&file, test_context, PTH("averages"), ""), COVER_ERROR_MISMATCH);
+}
+END_TEST
 
 START_TEST(a_training_checkpoint_gives_its_weights_in_every_protocol) {
     static const char *const paths[] = {PTH("checkpoint_protocol2"), PTH("checkpoint_protocol3"), PTH("checkpoint_protocol4"),
@@ -140,9 +188,10 @@ START_TEST(a_file_truncated_at_any_length_is_an_error) {
 END_TEST
 
 START_TEST(any_byte_changed_is_an_error_or_harmless) {
-    static const char *const paths[] = {PTH("strides"), PTH("strides_old"), PTH("strides_deflated"), PTH("checkpoint_protocol4")};
+    static const char *const paths[] = {PTH("strides"),  PTH("strides_old"), PTH("strides_deflated"), PTH("checkpoint_protocol4"),
+                                        PTH("negative"), PTH("averages")};
     static const uint8_t flips[] = {0x01, 0x80, 0xFF};
-    for (int i = 0; i < 4; i++) {
+    for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
         size_t count;
         uint8_t *bytes = read_bytes(paths[i], &count);
         for (size_t at = 0; at < count; at++)
@@ -330,6 +379,35 @@ START_TEST(tensors_must_lie_in_their_storage) {
 }
 END_TEST
 
+/* A vector of two numbers, 1 and 2, whose last argument is this pickle. */
+static cover_status lazy_tensor(const char *metadata, size_t bytes) {
+    static const float values[2] = {1, 2};
+    struct text text = {.context = test_context};
+    text_add_bytes(&text, OLD_HEAD, sizeof OLD_HEAD - 1);
+    text_add(&text, "}U\1wctorch._utils\n_rebuild_tensor_v2\n((U\7storagectorch\nFloatStorage\nU\1kU\3cpuK\2tQ");
+    text_add_bytes(&text, "K\0K\2\x85K\1\x85\x89}", 10);
+    text_add_bytes(&text, metadata, bytes);
+    text_add_bytes(&text, "tRs.](U\1ke.\2\0\0\0\0\0\0\0", 19);
+    text_add_bytes(&text, values, sizeof values);
+    ck_assert(!text.failed);
+    cover_status status = read_all(test_context, text.data, text.length);
+    text_free(&text);
+    return status;
+}
+
+START_TEST(what_is_still_to_be_done_to_a_tensor_is_done_or_refused) {
+    ck_assert_ok(lazy_tensor("", 0));
+    ck_assert_ok(lazy_tensor("N", 1));
+    ck_assert_ok(lazy_tensor("}", 1));
+    ck_assert_ok(lazy_tensor("}U\3neg\x88s", 8));
+    ck_assert_ok(lazy_tensor("}U\4conj\x89s", 9));
+    ck_assert_int_eq(lazy_tensor("}U\4conj\x88s", 9), COVER_ERROR_UNSUPPORTED);
+    ck_assert_ptr_nonnull(strstr(cover_error_text(), "tensor w is a lazy view (conj)"));
+    ck_assert_int_eq(lazy_tensor("}U\3newK\1s", 9), COVER_ERROR_UNSUPPORTED);
+    ck_assert_int_eq(lazy_tensor("K\1", 2), COVER_ERROR_FORMAT);
+}
+END_TEST
+
 static const char *memory_path;
 static cover_status read_path(cover_context *context) {
     size_t count;
@@ -339,8 +417,8 @@ static cover_status read_path(cover_context *context) {
     return status;
 }
 START_TEST(refused_memory_is_reported_and_nothing_leaks) {
-    static const char *const paths[] = {PTH("strides"), PTH("strides_old"), PTH("strides_deflated"), PTH("types")};
-    for (int i = 0; i < 4; i++) {
+    static const char *const paths[] = {PTH("strides"), PTH("strides_old"), PTH("strides_deflated"), PTH("types"), PTH("averages")};
+    for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
         memory_path = paths[i];
         survive_refused_memory(read_path);
     }
@@ -358,6 +436,12 @@ int main(void) {
     ADD(tcase, records_of_archives_over_4_gib_are_read);
     ADD(tcase, files_without_checksums_are_read);
     ADD(tcase, files_from_before_the_zip_form_are_read);
+    ADD(tcase, files_from_before_the_zip_form_are_read_in_later_protocols);
+    ADD(tcase, files_in_the_first_protocols_are_told_apart);
+    ADD(tcase, tensors_that_are_the_negative_of_what_is_stored_keep_their_sign);
+    ADD(tcase, what_is_still_to_be_done_to_a_tensor_is_done_or_refused);
+    ADD(tcase, weights_beside_those_that_are_taken_are_named);
+    ADD(tcase, a_key_takes_the_tensors_below_it);
     ADD(tcase, a_training_checkpoint_gives_its_weights_in_every_protocol);
     ADD(tcase, a_pickle_that_would_run_a_command_is_refused_by_name);
     ADD(tcase, a_file_truncated_at_any_length_is_an_error);

@@ -151,7 +151,7 @@ END_TEST
 START_TEST(a_pytorch_file_loads_and_converts) {
     char *summary;
     check_loaded(PTH("unet2d"), NULL);
-    ck_assert_ok(cover_weights_convert(&summary, test_context, PTH("unet2d"), in_folder("c.safetensors")));
+    ck_assert_ok(cover_weights_convert(&summary, test_context, PTH("unet2d"), in_folder("c.safetensors"), NULL));
     ck_assert_ptr_nonnull(strstr(summary, "\"radius\": 2"));
     memory_free(test_context, summary);
     check_loaded(in_folder("c.safetensors"), NULL);
@@ -170,7 +170,7 @@ END_TEST
 START_TEST(other_files_are_converted_as_they_are) {
     struct tensor_file *file;
     char *summary;
-    ck_assert_ok(cover_weights_convert(&summary, test_context, PTH("types"), in_folder("t.safetensors")));
+    ck_assert_ok(cover_weights_convert(&summary, test_context, PTH("types"), in_folder("t.safetensors"), NULL));
     ck_assert_ptr_nonnull(strstr(summary, "\"network\": null"));
     memory_free(test_context, summary);
     ck_assert_ok(tensor_file_open(&file, test_context, in_folder("t.safetensors")));
@@ -178,8 +178,8 @@ START_TEST(other_files_are_converted_as_they_are) {
     ck_assert_int_eq(tensor_file_find(file, "bf16")->type, TENSOR_BF16);
     ck_assert_ptr_null(tensor_file_metadata(file, "format"));
     tensor_file_close(file);
-    ck_assert_int_eq(cover_weights_convert(NULL, test_context, PTH("types"), in_folder("t.pth")), COVER_ERROR_ARGUMENT);
-    ck_assert_int_eq(cover_weights_convert(NULL, test_context, PTH("evil_protocol4"), in_folder("e.safetensors")),
+    ck_assert_int_eq(cover_weights_convert(NULL, test_context, PTH("types"), in_folder("t.pth"), NULL), COVER_ERROR_ARGUMENT);
+    ck_assert_int_eq(cover_weights_convert(NULL, test_context, PTH("evil_protocol4"), in_folder("e.safetensors"), NULL),
                      COVER_ERROR_UNSUPPORTED);
     ck_assert(!file_exists(in_folder("e.safetensors")));
 }
@@ -201,6 +201,66 @@ START_TEST(names_of_the_first_release_and_of_wrappers_are_understood) {
     write_outputs(in_folder("old.safetensors"), outputs, net.parameters.count + 1);
     check_loaded(in_folder("old.safetensors"), NULL);
     free(outputs);
+}
+END_TEST
+
+/* All names behind `prefix`, and one more tensor. */
+static void write_wrapped(const char *path, const char *prefix, const char *more) {
+    static const int64_t shape[1] = {8};
+    static const float zeros[8];
+    struct tensor_output *outputs = as_outputs();
+    char names[256][100];
+    ck_assert_int_lt(net.parameters.count, 256);
+    for (int row = 0; row < net.parameters.count; row++) {
+        snprintf(names[row], sizeof names[row], "%s%s", prefix, outputs[row].name);
+        outputs[row].name = names[row];
+    }
+    outputs[net.parameters.count] = (struct tensor_output){more, TENSOR_F32, 1, shape, zeros, NULL, NULL};
+    write_outputs(path, outputs, net.parameters.count + 1);
+    free(outputs);
+}
+
+START_TEST(a_prefix_is_taken_off_those_that_have_it) {
+    static const char *const prefixes[] = {"model.", "module.model.", ""};
+    for (int i = 0; i < 3; i++) {
+        logged[0] = 0;
+        write_wrapped(in_folder("one.safetensors"), prefixes[i], "loss.weight");
+        check_fails(in_folder("one.safetensors"), false, COVER_ERROR_MISMATCH,
+                    "does not fit the network (option allow_partial takes what fits): 1 unexpected: loss.weight");
+        float *flat = malloc((size_t)net.parameters.floats * sizeof(float));
+        ck_assert_ok(load(in_folder("one.safetensors"), flat, true, NULL));
+        ck_assert_ptr_nonnull(strstr(logged, "1 skipped as unexpected: loss.weight"));
+        for (int row = 0; row < net.parameters.count; row++) {
+            const struct parameter *parameter = &net.parameters.rows[row];
+            ck_assert_mem_eq(flat + parameter->offset, net.flat + parameter->offset, (size_t)parameter->count * sizeof(float));
+        }
+        free(flat);
+    }
+    write_wrapped(in_folder("other.safetensors"), "", "model.weight"); /* the network's own names have nothing in front of them */
+    check_fails(in_folder("other.safetensors"), false, COVER_ERROR_MISMATCH, "1 unexpected: model.weight");
+}
+END_TEST
+
+START_TEST(weights_that_are_left_out_are_named_with_their_key) {
+    char *summary;
+    ck_assert_ok(cover_weights_convert(&summary, test_context, PTH("averages"), in_folder("a.safetensors"), NULL));
+    ck_assert_ptr_nonnull(strstr(summary, "\"left_out\": {\"state_dict_ema\": 2}"));
+    memory_free(test_context, summary);
+    cover_convert_options options = COVER_CONVERT_OPTIONS_INIT;
+    options.key = "state_dict_ema.module";
+    ck_assert_ok(cover_weights_convert(&summary, test_context, PTH("averages"), in_folder("a.safetensors"), &options));
+    ck_assert_ptr_nonnull(strstr(summary, "\"tensors\": 2"));
+    ck_assert_ptr_nonnull(strstr(summary, "\"left_out\": {}"));
+    memory_free(test_context, summary);
+    struct tensor_file *file;
+    float values[6];
+    ck_assert_ok(tensor_file_open(&file, test_context, in_folder("a.safetensors")));
+    ck_assert_ok(tensor_read_f32(file, tensor_file_find(file, "a.weight"), values));
+    ck_assert(values[0] == 5); /* 7 letters of "average", less 2 */
+    tensor_file_close(file);
+    ck_assert_str_eq(logged, "");
+    check_fails(PTH("averages"), true, COVER_ERROR_MISMATCH, "none of its tensors fits");
+    ck_assert_ptr_nonnull(strstr(logged, "left out: state_dict_ema (2 tensors)"));
 }
 END_TEST
 
@@ -332,7 +392,7 @@ START_TEST(info_tells_names_types_and_shapes) {
 END_TEST
 
 static cover_status convert_and_export(cover_context *context) {
-    cover_status status = cover_weights_convert(NULL, context, PTH("unet2d"), in_folder("m.safetensors"));
+    cover_status status = cover_weights_convert(NULL, context, PTH("unet2d"), in_folder("m.safetensors"), NULL);
     if (status == COVER_OK) status = cover_weights_export(context, in_folder("m.safetensors"), in_folder("m.onnx"), 0);
     if (status == COVER_OK) {
         char *info = NULL;
@@ -356,6 +416,8 @@ int main(void) {
     ADD(tcase, a_pytorch_file_loads_and_converts);
     ADD(tcase, other_files_are_converted_as_they_are);
     ADD(tcase, names_of_the_first_release_and_of_wrappers_are_understood);
+    ADD(tcase, a_prefix_is_taken_off_those_that_have_it);
+    ADD(tcase, weights_that_are_left_out_are_named_with_their_key);
     ADD(tcase, misfits_are_listed_by_name);
     ADD(tcase, long_lists_are_cut_and_counted);
     ADD(tcase, weights_that_are_not_numbers_are_refused);
