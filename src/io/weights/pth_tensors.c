@@ -1,4 +1,4 @@
-/* From what a pickle says to tensors: which of its values are weights, and where in which storage each lies (torch/_utils.py says how
+/* From what a pickle says to tensors: which of its values are weights, and where in which storage each lies (PyTorch's torch._utils says how
  * tensors are rebuilt).  Called by pth.c. */
 #include "pth.h"
 
