@@ -158,7 +158,7 @@ static cover_status reason(struct communicator *communicator) {
     cover_status status = ranks->status;
     memcpy(text, ranks->text, sizeof text);
     pthread_mutex_unlock(&ranks->lock);
-    return fail(status, "%s", text);
+    return fail_text(status, text);
 }
 
 /* A connection broke: rank 0 knows who it was first, and says so soon. */

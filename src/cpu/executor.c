@@ -43,7 +43,7 @@ static void note_error(struct program *program, cover_status status) {
 static cover_status noted_error(struct program *program) {
     cover_status status = program->status;
     program->status = COVER_OK;
-    return status == COVER_OK ? COVER_OK : fail(status, "%s", program->error);
+    return status == COVER_OK ? COVER_OK : fail_text(status, program->error);
 }
 
 static void create_convs(void *data, int worker) {

@@ -30,7 +30,7 @@ study tiny <<END
   {"id": "few", "command": ["pack", "{data}", "-o", "{out}/few.h5"]}],
  "tables": [{"title": "Ratio | all", "rows": ["loss"], "over": ["seed"], "value": {"ratio": "ratio", "steps": "steps"}, "digits": 2},
             {"title": "One seed", "where": {"seed": 1}, "columns": ["loss"], "value": "l_vec"},
-            {"title": "Gain", "columns": ["loss"], "over": ["seed"], "against": {"loss": "base"}, "value": "l_con"}]}
+            {"title": "Gain", "about": "=1+1 <script>alert(1)</script> [link](x) \`code\` *all*", "columns": ["loss"], "over": ["seed"], "against": {"loss": "base"}, "value": "l_con"}]}
 END
 
 it 'names that are not known are refused before anything runs'
@@ -85,6 +85,7 @@ err '^\[7/7\] full-2  ETA '
 [ "$("$json" result.steps <tiny/results/full-2.json)" = 2 ] || wrong 'no result'
 holds grep -qx '| base | 0\.[0-9]* ± [0-9.]* (3) | 2.00 ± 0.00 (3) |' tiny/table.md
 holds grep -qF '### Ratio \| all' tiny/table.md
+holds grep -qF '=1+1 &#60;script&#62;alert(1)&#60;/script&#62; \[link\](x) \`code\` \*all\*' tiny/table.md
 holds grep -q '^One seed,,base,1,[0-9.]*,,,,[0-9.]*$' tiny/table.csv
 holds grep -q '<title>tiny &#60;study&#62;</title>' tiny/table.html
 holds grep -q '7 of 7 runs done' tiny/table.html

@@ -26,8 +26,8 @@ static int run(struct session *session) {
         size_t index;
         json_t *error;
         const char *kind = json_string_value(json_object_get(report, "kind"));
-        if (ok) printf("%s: ok%s%s\n", path, kind ? ", a " : "", kind ? kind : "");
-        json_array_foreach(errors, index, error) printf("%s\n", json_string_value(error));
+        if (ok) say_to(stdout, "%s: ok%s%s\n", path, kind ? ", a " : "", kind ? kind : "");
+        json_array_foreach(errors, index, error) say_to(stdout, "%s\n", json_string_value(error));
     }
     json_decref(report);
     cover_text_release(session->context, text);

@@ -174,6 +174,10 @@ void run_say_resume(const struct session *session);
 /* Memory that was just asked for, or the end of the command. */
 void *need(void *memory);
 
+/* fprintf() for texts with foreign words in them: each %s as core/base/shown.h says.  And a word as a shell takes it. */
+void say_to(FILE *stream, const char *format, ...) PRINTF_LIKE(2, 3);
+void say_word(FILE *stream, const char *word);
+
 /* ---- saying what went wrong; each returns the exit status */
 int usage_error(const struct verb *verb, const char *format, ...) PRINTF_LIKE(2, 3);
 /* words.c: the library's error text in the words of the command, a verb's options for fields; until the next call. */

@@ -41,7 +41,7 @@ static void print_class_table(const json_t *result) {
     json_t *dice;
     printf("%-*s  %7s  %12d %%  %5s %s  missed\n", width, "class", "Dice", percent, "HD95", unit);
     json_object_foreach((json_t *)classes, name, dice) {
-        printf("%-*s", width, name);
+        say_to(stdout, "%-*s", width, name);
         print_figure(dice, 7, 4);
         print_interval(json_object_get(intervals, name));
         print_figure(json_object_get(hd95, name), 8, 2);
@@ -70,10 +70,10 @@ static void print_cases(const json_t *result) {
     }
     if (json_object_size(classes) > MOST_CLASSES) classes = NULL; /* the mean alone */
     printf("\n%-*s  %7s", width, "case", "mean");
-    json_object_foreach((json_t *)classes, name, value) printf("  %7.12s", name);
+    json_object_foreach((json_t *)classes, name, value) say_to(stdout, "  %7.12s", name);
     printf("   (Dice)\n");
     json_array_foreach((json_t *)cases, i, one) {
-        printf("%-*s", width, json_string_value(json_object_get(one, "case")));
+        say_to(stdout, "%-*s", width, json_string_value(json_object_get(one, "case")));
         print_figure(json_object_get(one, "mean_dice"), 7, 4);
         json_object_foreach((json_t *)classes, name, value)
             print_figure(json_object_get(json_object_get(one, "dice"), name), strlen(name) > 7 ? (int)strnlen(name, 12) : 7, 4);
@@ -97,7 +97,7 @@ static void print_scores(const json_t *result) {
     printf("\n\n%-*s  %7s%s\n", width, "class", "AUC", table ? "  cases of this class, by what they were taken for" : "");
     t = 0;
     json_object_foreach((json_t *)classes, name, auc) {
-        printf("%-*s", width, name);
+        say_to(stdout, "%-*s", width, name);
         print_figure(auc, 7, 4);
         row = json_array_get(table, t++);
         json_array_foreach(row, p, count) printf("  %6d", (int)json_integer_value(count));

@@ -55,7 +55,7 @@ static void print_value(const json_t *value, enum unit unit) {
     size_t index;
     json_t *member;
     int printed = 0;
-    if (json_is_string(value)) fputs(json_string_value(value), stdout);
+    if (json_is_string(value)) say_to(stdout, "%s", json_string_value(value));
     else if (json_is_number(value)) print_number(json_number_value(value), unit);
     else if (json_is_boolean(value)) fputs(json_is_true(value) ? "yes" : "no", stdout);
     else if (json_is_array(value) && unit == UNIT_LENGTH) print_grouped((double)json_array_size(value));
@@ -67,7 +67,7 @@ static void print_value(const json_t *value, enum unit unit) {
         }
     } else if (json_is_object(value)) {
         json_object_foreach((json_t *)value, key, member) {
-            printf("%s%s ", printed++ ? ", " : "", key);
+            say_to(stdout, "%s%s ", printed++ ? ", " : "", key);
             print_value(member, unit);
         }
     }

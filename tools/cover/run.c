@@ -27,7 +27,7 @@ int run_settings(struct session *session, const char *run) {
     cover_status result = cover_config_read_json(session->config, json);
     free(json);
     if (result != COVER_OK) {
-        fprintf(stderr, "cover %s: %s/config.json: %s\n", session->verb->name, run, library_words(session->verb));
+        say_to(stderr, "cover %s: %s/config.json: %s\n", session->verb->name, run, library_words(session->verb));
         return EXIT_FAILED;
     }
     return settings_apply(session, session->config);
@@ -36,16 +36,8 @@ int run_settings(struct session *session, const char *run) {
 void run_say_resume(const struct session *session) {
     fputs("to go on:", stderr);
     for (int i = 0; i < session->argc; i++) {
-        const char *word = session->argv[i];
-        bool plain =
-            *word && strspn(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./=,:+@%") == strlen(word);
-        if (plain) {
-            fprintf(stderr, " %s", word);
-            continue;
-        }
-        fputs(" '", stderr);
-        for (; *word; word++) fputs(*word == '\'' ? "'\\''" : (char[2]){*word, 0}, stderr);
-        fputc('\'', stderr);
+        fputc(' ', stderr);
+        say_word(stderr, session->argv[i]);
     }
     fprintf(stderr, "%s\n", given(session, OPTION_RESUME) ? "" : " --resume");
 }

@@ -1,6 +1,8 @@
 /* What the command says when something went wrong, and the nearest name to a mistyped one. */
 #include "command.h"
 
+#include "core/base/shown.h"
+
 #include <libcover/ranks.h>
 
 #include <stdarg.h>
@@ -13,14 +15,48 @@ void *need(void *memory) {
     exit(EXIT_FAILED);
 }
 
-int usage_error(const struct verb *verb, const char *format, ...) {
-    if (ranks_expected() > 0) return EXIT_USAGE; /* rank 0 has the same words, and says so */
+/* A word as a shell takes it; what would steer the terminal as $'\x1B', which bash, zsh and ksh know. */
+void say_word(FILE *stream, const char *word) {
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./=,:+@%";
+    if (*word && !word[strspn(word, plain)]) {
+        fputs(word, stream);
+        return;
+    }
+    bool steers = false;
+    for (const unsigned char *c = (const unsigned char *)word; *c && !steers;) {
+        const size_t length = utf8_length(c);
+        steers = length == 0 || character_steers(c, length);
+        c += length;
+    }
+    fputs(steers ? "$'" : "'", stream);
+    for (; *word && !steers; word++) fputs(*word == '\'' ? "'\\''" : (char[2]){*word, 0}, stream);
+    for (; *word; word++) {
+        const unsigned char c = (unsigned char)*word;
+        if (c == '\'' || c == '\\') fprintf(stream, "\\%c", c);
+        else if (c < 0x20 || c >= 0x7f) fprintf(stream, "\\x%02X", c);
+        else fputc(c, stream);
+    }
+    fputc('\'', stream);
+}
+
+void say_to(FILE *stream, const char *format, ...) {
+    char text[4096];
     va_list arguments;
     va_start(arguments, format);
-    fprintf(stderr, "cover%s%s: ", verb ? " " : "", verb ? verb->name : "");
-    vfprintf(stderr, format, arguments);
+    shown_print_list(text, sizeof text, format, arguments);
     va_end(arguments);
-    fprintf(stderr, "\n'cover%s%s -h' shows how it is used\n", verb ? " " : "", verb ? verb->name : "");
+    fputs(text, stream);
+}
+
+int usage_error(const struct verb *verb, const char *format, ...) {
+    if (ranks_expected() > 0) return EXIT_USAGE; /* rank 0 has the same words, and says so */
+    char text[4096];
+    va_list arguments;
+    va_start(arguments, format);
+    shown_print_list(text, sizeof text, format, arguments);
+    va_end(arguments);
+    const char *space = verb ? " " : "", *name = verb ? verb->name : "";
+    fprintf(stderr, "cover%s%s: %s\n'cover%s%s -h' shows how it is used\n", space, name, text, space, name);
     return EXIT_USAGE;
 }
 

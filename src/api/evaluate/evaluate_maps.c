@@ -208,7 +208,7 @@ static cover_status work_through(struct maps_job *job, cover_status (*each)(stru
     TRY(context_pool(job->evaluation->context, &pool));
     job->done = 0;
     pool_each(pool, job->cases.count, work_on, &work);
-    return job->failed == COVER_OK ? COVER_OK : fail(job->failed, "%s", job->failure);
+    return job->failed == COVER_OK ? COVER_OK : fail_text(job->failed, job->failure);
 }
 
 /* Without a list the labels that occur are the classes, and their numbers the names. */

@@ -102,8 +102,8 @@ static cover_status judge(struct job *job) {
     if (job->bad_count == 0) return COVER_OK;
     if (job->bad_count > LISTED) text_add(&job->bad, "\n  and %lld more (the log has all)", (long long)job->bad_count - LISTED);
     cover_status status = job->memory ? COVER_ERROR_MEMORY : COVER_ERROR_FORMAT;
-    return fail(status, "%lld of %lld images could not be predicted%s:%s", (long long)job->bad_count, (long long)job->cases.count,
-                job->written ? " (the others are done)" : "", job->bad.data ? job->bad.data : "");
+    return fail_list(status, &job->bad, "%lld of %lld images could not be predicted%s:", (long long)job->bad_count,
+                     (long long)job->cases.count, job->written ? " (the others are done)" : "");
 }
 
 static cover_status summarise(const struct job *job, double seconds, char **summary) {

@@ -3,6 +3,8 @@
 #ifndef COVER_BASE_H
 #define COVER_BASE_H
 
+#include "shown.h"
+
 #include <libcover/context.h>
 
 #include <pthread.h>
@@ -14,8 +16,11 @@
 
 #define PRINTF_LIKE(text, first) __attribute__((format(printf, text, first)))
 
-/* ---- errors: `return fail(COVER_ERROR_FORMAT, "%s: ...", path)`; TRY passes an error on. */
+/* ---- errors: `return fail(COVER_ERROR_FORMAT, "%s: ...", path)`; TRY passes an error on.  What is given for a %s may come from
+ * anywhere: it is shown as shown.h says, here and in log_line(); line breaks are the format's alone. */
 cover_status fail(cover_status status, const char *format, ...) PRINTF_LIKE(2, 3);
+/* Raise with a text that was put together by text_say(), or that an error had before: its line breaks are ours. */
+cover_status fail_text(cover_status status, const char *text);
 enum { ERROR_TEXT_BYTES = 4096 };
 char *error_slot(void); /* of this thread: what cover_error_text() shows */
 /* Put "prefix: " before the text of the error just raised; returns status. */
@@ -26,6 +31,7 @@ static inline cover_status as_given(cover_status given, cover_status returned) {
     return given;
 }
 #define fail(status, ...) as_given(status, fail(status, __VA_ARGS__))
+#define fail_text(status, text) as_given(status, fail_text(status, text))
 #define fail_in(status, ...) as_given(status, fail_in(status, __VA_ARGS__))
 #define TRY(call)                                                                                                                  \
     do {                                                                                                                           \
@@ -72,9 +78,13 @@ struct text {
     bool failed;
 };
 void text_add(struct text *text, const char *format, ...) PRINTF_LIKE(2, 3);
+void text_say(struct text *text, const char *format, ...) PRINTF_LIKE(2, 3); /* for people: each %s as in fail() */
 void text_add_bytes(struct text *text, const void *bytes, size_t count);
 void text_add_json(struct text *text, const char *string); /* quoted and escaped */
 void text_free(struct text *text);
+/* fail() with lines of text_say() behind what the format says. */
+cover_status fail_list(cover_status status, const struct text *lines, const char *format, ...) PRINTF_LIKE(3, 4);
+#define fail_list(status, lines, ...) as_given(status, fail_list(status, lines, __VA_ARGS__))
 /* Names for a message, with commas between; what does not fit becomes "...".  Starts from zeros. */
 struct names {
     char text[512];
@@ -82,8 +92,6 @@ struct names {
     bool full;
 };
 void names_add(struct names *names, const char *name);
-/* Bytes of the UTF-8 character at c (Unicode 15, table 3-7); 0 when there is none. */
-size_t utf8_length(const unsigned char *c);
 /* Hand the characters over (release with memory_free); *out untouched on error. */
 cover_status text_take(struct text *text, char **out);
 

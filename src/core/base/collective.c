@@ -117,7 +117,7 @@ cover_status collective_agree(struct communicator *c, cover_status own) {
     verdict.text[sizeof verdict.text - 1] = 0;
     if (speaker == c->rank) return own;
     bool known = verdict.status > COVER_OK && verdict.status <= COVER_ERROR_RANK;
-    return fail(known ? (cover_status)verdict.status : COVER_ERROR_RANK, "%s", verdict.text);
+    return fail_text(known ? (cover_status)verdict.status : COVER_ERROR_RANK, verdict.text);
 }
 
 /* ---- sums of long vectors: reduce by halves, then gather */

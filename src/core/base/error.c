@@ -40,21 +40,39 @@ cover_status(fail)(cover_status status, const char *format, ...) {
     char fresh[ERROR_TEXT_BYTES]; /* the arguments may point into the old text */
     va_list arguments;
     va_start(arguments, format);
-    number_print_list(fresh, sizeof fresh, format, arguments);
+    shown_print_list(fresh, sizeof fresh, format, arguments);
     va_end(arguments);
-    for (char *c = fresh; *c; c++) /* names from files may end up on a terminal: no control sequences */
-        if (((unsigned char)*c < 0x20 && *c != '\n') || *c == 0x7F) *c = '?';
+    shown_whole(fresh);
     memcpy(error_slot(), fresh, sizeof fresh);
     return status;
 }
 
-cover_status(fail_in)(cover_status status, const char *format, ...) {
-    char prefix[1024];
+cover_status(fail_text)(cover_status status, const char *text) {
+    char fresh[ERROR_TEXT_BYTES];
+    number_print(fresh, sizeof fresh, "%s", text);
+    shown_whole(fresh);
+    memcpy(error_slot(), fresh, sizeof fresh);
+    return status;
+}
+
+cover_status(fail_list)(cover_status status, const struct text *lines, const char *format, ...) {
+    char head[1024], whole[ERROR_TEXT_BYTES];
     va_list arguments;
     va_start(arguments, format);
-    number_print_list(prefix, sizeof prefix, format, arguments);
+    shown_print_list(head, sizeof head, format, arguments);
     va_end(arguments);
-    return fail(status, "%s: %s", prefix, error_slot());
+    number_print(whole, sizeof whole, "%s%s", head, lines->data ? lines->data : "");
+    return fail_text(status, whole);
+}
+
+cover_status(fail_in)(cover_status status, const char *format, ...) {
+    char prefix[1024], whole[ERROR_TEXT_BYTES];
+    va_list arguments;
+    va_start(arguments, format);
+    shown_print_list(prefix, sizeof prefix, format, arguments);
+    va_end(arguments);
+    number_print(whole, sizeof whole, "%s: %s", prefix, error_slot());
+    return fail_text(status, whole);
 }
 
 cover_status options_read(void *known, size_t known_bytes, const void *given, const char *what) {

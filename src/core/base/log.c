@@ -31,8 +31,9 @@ void log_line(cover_context *context, cover_log_level level, const char *format,
     char line[2048];
     va_list arguments;
     va_start(arguments, format);
-    number_print_list(line, sizeof line, format, arguments);
+    shown_print_list(line, sizeof line, format, arguments);
     va_end(arguments);
+    shown_whole(line);
     const struct callback_turn turn = callback_enter(context);
     if (!context->logging) {
         context->logging = true;

@@ -29,30 +29,31 @@ void text_add_bytes(struct text *text, const void *bytes, size_t count) {
     text->data[text->length] = 0;
 }
 
-void text_add(struct text *text, const char *format, ...) {
-    va_list arguments, again;
-    va_start(arguments, format);
+/* Printed twice: to measure and into its place. */
+static void add_list(struct text *text, int (*print)(char *text, size_t bytes, const char *format, va_list arguments),
+                     const char *format, va_list arguments) {
+    va_list again;
     va_copy(again, arguments);
-    int need = number_print_list(NULL, 0, format, arguments);
-    va_end(arguments);
+    const int need = print(NULL, 0, format, arguments);
     if (need >= 0 && reserve(text, (size_t)need)) {
-        number_print_list(text->data + text->length, (size_t)need + 1, format, again);
+        print(text->data + text->length, (size_t)need + 1, format, again);
         text->length += (size_t)need;
     }
     va_end(again);
 }
 
-size_t utf8_length(const unsigned char *c) {
-    const size_t length = c[0] < 0x80                   ? 1
-                          : c[0] >= 0xc2 && c[0] < 0xe0 ? 2
-                          : (c[0] & 0xf0) == 0xe0       ? 3
-                          : c[0] >= 0xf0 && c[0] < 0xf5 ? 4
-                                                        : 0;
-    for (size_t i = 1; i < length; i++)
-        if ((c[i] & 0xc0) != 0x80) return 0;
-    if ((c[0] == 0xe0 && c[1] < 0xa0) || (c[0] == 0xed && c[1] > 0x9f)) return 0; /* overlong; surrogates */
-    if ((c[0] == 0xf0 && c[1] < 0x90) || (c[0] == 0xf4 && c[1] > 0x8f)) return 0; /* overlong; past U+10FFFF */
-    return length;
+void text_add(struct text *text, const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    add_list(text, number_print_list, format, arguments);
+    va_end(arguments);
+}
+
+void text_say(struct text *text, const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    add_list(text, shown_print_list, format, arguments);
+    va_end(arguments);
 }
 
 void names_add(struct names *names, const char *name) {
@@ -65,13 +66,21 @@ void names_add(struct names *names, const char *name) {
                                           names->length ? ", " : "", name);
 }
 
-/* File names may hold any bytes: what is no UTF-8 becomes U+FFFD, so that the JSON is always valid. */
+/* Of a character of one to three bytes; none that steers has more. */
+static unsigned code_point(const unsigned char *c, size_t length) {
+    if (length == 1) return c[0];
+    if (length == 2) return (c[0] & 0x1fu) << 6 | (c[1] & 0x3fu);
+    return (c[0] & 0x0fu) << 12 | (c[1] & 0x3fu) << 6 | (c[2] & 0x3fu);
+}
+
+/* File names may hold any bytes: what is no UTF-8 becomes U+FFFD, so that the JSON is always valid; what would steer a terminal that
+ * shows the JSON is escaped. */
 void text_add_json(struct text *text, const char *string) {
     text_add_bytes(text, "\"", 1);
     for (const unsigned char *c = (const unsigned char *)string; *c;) {
         const size_t length = utf8_length(c);
         if (*c == '"' || *c == '\\') text_add(text, "\\%c", *c);
-        else if (*c < 0x20) text_add(text, "\\u%04x", *c);
+        else if (length > 0 && character_steers(c, length)) text_add(text, "\\u%04x", code_point(c, length));
         else if (length > 0) text_add_bytes(text, c, length);
         else text_add_bytes(text, "\xef\xbf\xbd", 3);
         c += length > 0 ? length : 1;

@@ -22,5 +22,5 @@ cover_status run_once(cover_context *context, const struct executor *executor, c
     atomic_store(&run->failed, 0);
     for (int i = 0; i < 2; i++) atomic_store(&run->taken[i], 0);
     pool_run(pool, once_worker, &once);
-    return run->status == COVER_OK ? COVER_OK : fail(run->status, "%s", run->error);
+    return run->status == COVER_OK ? COVER_OK : fail_text(run->status, run->error);
 }

@@ -56,7 +56,7 @@ cover_status session_time(const struct session *session, struct run *run, double
     TRY(context_pool(session->context, &pool));
     run->team = 1;
     pool_run(pool, timed_worker, &timed);
-    return run->status == COVER_OK ? COVER_OK : fail(run->status, "%s", run->error);
+    return run->status == COVER_OK ? COVER_OK : fail_text(run->status, run->error);
 }
 
 const void *session_result(const struct session *session, const struct run *run, int result) {

@@ -386,7 +386,7 @@ static cover_status run_leg(struct step_state *state, enum leg leg) {
     state->leg = leg, state->next = 0;
     for (int i = 0; i < state->engine->lanes; i++) state->lanes[i].index = -1;
     pool_run(pool, lane_worker, state);
-    return state->status == COVER_OK ? COVER_OK : fail(state->status, "%s", state->error);
+    return state->status == COVER_OK ? COVER_OK : fail_text(state->status, state->error);
 }
 
 /* Samples that a leg has left behind. */

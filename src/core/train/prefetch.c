@@ -157,7 +157,7 @@ static cover_status take(void *user, int64_t index, const struct sample **sample
     pthread_mutex_unlock(&prefetch->lock);
     *sample = &slot->sample;
     if (slot->status == COVER_OK) return COVER_OK;
-    cover_status status = fail(slot->status, "%s", slot->error); /* while the slot is ours */
+    cover_status status = fail_text(slot->status, slot->error); /* while the slot is ours */
     pthread_mutex_lock(&prefetch->lock);
     slot->state = SLOT_FREE;
     pthread_cond_broadcast(&prefetch->changed);

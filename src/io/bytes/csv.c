@@ -41,6 +41,7 @@ static cover_status read_value(struct reader *reader, char **value, char *end) {
     reader->at = *from ? from + 1 : from;
     if (*end == '\r' && *reader->at == '\n') reader->at++;
     *to = 0;
+    if (**value == '\'' && csv_is_formula(*value)) ++*value; /* as csv_put() wrote it */
     return COVER_OK;
 }
 

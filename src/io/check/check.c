@@ -24,7 +24,7 @@ void check_finding(struct check *check, const char *format, ...) {
     va_list arguments;
     if (check->found++ >= LISTED) return;
     va_start(arguments, format);
-    number_print_list(text, sizeof text, format, arguments);
+    shown_print_list(text, sizeof text, format, arguments);
     va_end(arguments);
     if (check->findings.length) text_add(&check->findings, ", ");
     text_add_json(&check->findings, text);

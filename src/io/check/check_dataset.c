@@ -168,7 +168,7 @@ cover_status check_dataset(struct check *check, const char *path) {
     pthread_mutex_init(&job.lock, NULL);
     GO(context_pool(check->context, &pool));
     pool_each(pool, dataset->directory.samples, check_one, &job);
-    if (job.failed != COVER_OK) GO(fail(job.failed, "%s", job.failure));
+    if (job.failed != COVER_OK) GO(fail_text(job.failed, job.failure));
     if (check->found == 0) GO(check_hashes(check, dataset));
     if (check->found == 0) GO(check_hdf5(check, dataset));
     char hash[SHA256_TEXT];

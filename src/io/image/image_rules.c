@@ -182,5 +182,5 @@ cover_status image_rules_read(struct image_rules *rules, const json_t *object, c
     rules->dims = (int)json_integer_value(dims), rules->channels = (int)json_integer_value(channels);
     for (int a = 0; a < 3; a++) rules->size[a] = (int64_t)size[a];
     const cover_status status = image_rules_check(rules, where);
-    return status == COVER_OK ? status : fail(COVER_ERROR_FORMAT, "%s", cover_error_text());
+    return status == COVER_OK ? status : fail_text(COVER_ERROR_FORMAT, cover_error_text());
 }

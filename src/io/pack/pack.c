@@ -68,7 +68,7 @@ static cover_status read_all(struct pack_job *job) {
     if (job->failed == COVER_ERROR_CANCELLED)
         return fail(COVER_ERROR_CANCELLED, "%s: packing was stopped after %lld of %lld images; resume goes on from there",
                     job->output, (long long)job->done, (long long)job->plan.count);
-    if (job->failed != COVER_OK) return fail(job->failed, "%s", job->failure);
+    if (job->failed != COVER_OK) return fail_text(job->failed, job->failure);
     qsort(job->bad, (size_t)job->bad_count, sizeof *job->bad, by_item);
     return COVER_OK;
 }

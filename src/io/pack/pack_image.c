@@ -92,7 +92,7 @@ cover_status pack_image(struct packed_sample *sample, cover_context *context, co
                         const struct pack_item *item) {
     struct image image = {0}, label = {0};
     *sample = (struct packed_sample){.label_max = -1};
-    if (item->unusable) return fail(COVER_ERROR_FORMAT, "%s", item->unusable);
+    if (item->unusable) return fail_text(COVER_ERROR_FORMAT, item->unusable);
     cover_status status = prepare(&image, &label, sample, context, rules, item);
     if (status == COVER_OK) status = store(sample, context, item, &image, &label);
     image_free(&image, context);

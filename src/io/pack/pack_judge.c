@@ -16,7 +16,7 @@ cover_status pack_judge_bad(struct pack_job *job) {
         const struct pack_bad *bad = &job->bad[i];
         const char *path = job->plan.items[bad->item].path;
         log_line(job->context, COVER_LOG_WARNING, "pack: %s: %s", path, bad->reason);
-        if (i < LISTED) text_add(&text, "\n  %s: %s", path, bad->reason);
+        if (i < LISTED) text_say(&text, "\n  %s: %s", path, bad->reason);
         memory = memory || bad->memory;
     }
     if (job->bad_count > LISTED) text_add(&text, "\n  and %lld more (the log has all)", (long long)job->bad_count - LISTED);
@@ -25,8 +25,8 @@ cover_status pack_judge_bad(struct pack_job *job) {
     if (memory) status = COVER_ERROR_MEMORY;
     else if (job->bad_count > 0 && (!job->options->skip_bad || none_left)) status = COVER_ERROR_FORMAT;
     if (status != COVER_OK)
-        fail(status, "%lld of %lld images cannot be used; nothing was written%s%s", (long long)job->bad_count,
-             (long long)job->plan.count, none_left || memory ? ":" : " (skip-bad leaves them out):", text.data ? text.data : "");
+        fail_list(status, &text, "%lld of %lld images cannot be used; nothing was written%s", (long long)job->bad_count,
+                  (long long)job->plan.count, none_left || memory ? ":" : " (skip-bad leaves them out):");
     text_free(&text);
     return status;
 }
@@ -53,11 +53,11 @@ static cover_status judge_variety(const struct pack_job *job, const struct varie
     if (kinds == 1) return COVER_OK;
     for (int k = 0; k < kinds; k++) {
         const struct variety *v = &varieties[k];
-        text_add(&text, "\n  %s %d in %lld %s:", what, v->value, (long long)v->count, v->count == 1 ? "image" : "images");
-        for (int e = 0; e < EXAMPLES && e < v->count; e++) text_add(&text, "%s %s", e ? "," : "", v->example[e]);
+        text_say(&text, "\n  %s %d in %lld %s:", what, v->value, (long long)v->count, v->count == 1 ? "image" : "images");
+        for (int e = 0; e < EXAMPLES && e < v->count; e++) text_say(&text, "%s %s", e ? "," : "", v->example[e]);
         if (v->count > EXAMPLES) text_add(&text, ", ...");
     }
-    fail(COVER_ERROR_SHAPE, "the images differ in %s; %s%s", what, remedy, text.data ? text.data : "");
+    fail_list(COVER_ERROR_SHAPE, &text, "the images differ in %s; %s", what, remedy);
     text_free(&text);
     return COVER_ERROR_SHAPE;
 }

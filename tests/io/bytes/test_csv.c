@@ -104,6 +104,42 @@ START_TEST(what_is_written_is_read_back) {
 }
 END_TEST
 
+START_TEST(no_value_is_a_formula_and_numbers_stay_numbers) {
+    static const struct {
+        const char *value, *cell;
+    } rows[] = {
+        {"=cmd|'/c calc'!A1", "'=cmd|'/c calc'!A1"},
+        {"@SUM(A1)", "'@SUM(A1)"},
+        {"+1+1.png", "'+1+1.png"},
+        {"-2-1", "'-2-1"},
+        {"\t=1", "\"'\t=1\""},
+        {"\r=1", "\"'\r=1\""},
+        {"=a,\"b\"", "\"'=a,\"\"b\"\"\""},
+        {"'=kept", "''=kept"},
+        {"'plain'", "'plain'"},
+        {"-0.25", "-0.25"},
+        {"+3", "+3"},
+        {"-1.5e-07", "-1.5e-07"},
+        {"-nan", "-nan"},
+        {"-inf", "-inf"},
+        {"-", "'-"},
+        {"-5e", "'-5e"},
+    };
+    enum { ROWS = sizeof rows / sizeof *rows };
+    struct text text = {.context = context};
+    for (int i = 0; i < ROWS; i++) {
+        const size_t before = text.length;
+        csv_add(&text, rows[i].value);
+        ck_assert_str_eq(text.data + before, rows[i].cell);
+        text_add(&text, "\n");
+    }
+    ck_assert_ok(read_text(text.data, text.length, false));
+    ck_assert_int_eq(csv.rows, ROWS);
+    for (int i = 0; i < ROWS; i++) ck_assert_str_eq(csv_cell(&csv, i, 0), rows[i].value);
+    text_free(&text);
+}
+END_TEST
+
 int main(void) {
     Suite *suite = suite_create("CSV");
     TCase *all = tcase_create("all");
@@ -113,6 +149,7 @@ int main(void) {
     ADD(all, what_is_no_even_table_is_refused);
     ADD(all, a_value_may_be_huge_but_a_line_has_bounds);
     ADD(all, what_is_written_is_read_back);
+    ADD(all, no_value_is_a_formula_and_numbers_stay_numbers);
     suite_add_tcase(suite, all);
     return run_suite(suite);
 }

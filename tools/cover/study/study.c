@@ -46,17 +46,9 @@ static void words_free(struct words *words) {
 }
 
 static void print_words(FILE *stream, const struct words *words) {
-    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./=,:+@%";
     for (int i = 0; i < words->count; i++) {
-        const char *word = words->word[i];
         if (i) fputc(' ', stream);
-        if (*word && !word[strspn(word, plain)]) {
-            fputs(word, stream);
-            continue;
-        }
-        fputc('\'', stream);
-        for (; *word; word++) fputs(*word == '\'' ? "'\\''" : (char[2]){*word, 0}, stream);
-        fputc('\'', stream);
+        say_word(stream, words->word[i]);
     }
     fputc('\n', stream);
 }
@@ -132,7 +124,7 @@ static int execute(const struct study *study, struct study_run *run) {
         run->state = STUDY_DONE;
         return status;
     }
-    if (status == EXIT_OK) fprintf(stderr, "cover study: %s: the result is not JSON: %s\n", run->id, error.text);
+    if (status == EXIT_OK) say_to(stderr, "cover study: %s: the result is not JSON: %s\n", run->id, error.text);
     bool interrupted = study_interrupted();
     if (write_state(study, run, interrupted ? "interrupted" : "failed", seconds, NULL) != EXIT_OK) return EXIT_USAGE;
     if (!interrupted) return EXIT_FAILED;
@@ -183,14 +175,14 @@ static int run_all(struct study *study) {
         const struct study_run *missing = missing_need(study, run);
         if (run->state == STUDY_DONE) continue;
         if (missing) {
-            fprintf(stderr, "cover study: %s: not run, as %s is not done\n", run->id, missing->id);
+            say_to(stderr, "cover study: %s: not run, as %s is not done\n", run->id, missing->id);
             failures++;
             continue;
         }
         say_which(study, run, i);
         status = execute(study, run);
         if (status == EXIT_FAILED) {
-            fprintf(stderr, "cover study: %s: failed; the others go on, and the next call tries it again\n", run->id);
+            say_to(stderr, "cover study: %s: failed; the others go on, and the next call tries it again\n", run->id);
             failures++;
         }
         if (status == EXIT_USAGE || study_write_tables(study) != EXIT_OK) return EXIT_FAILED;

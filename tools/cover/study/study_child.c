@@ -64,7 +64,7 @@ int study_execute(const char *const words[], char **output) {
     int status = 0;
     *output = NULL;
     if (!stream) {
-        fprintf(stderr, "cover study: a temporary file: %s\n", strerror(errno));
+        say_to(stderr, "cover study: a temporary file: %s\n", strerror(errno));
         return EXIT_FAILED;
     }
     signals_block(&before); /* until `child` is set */
@@ -73,7 +73,7 @@ int study_execute(const char *const words[], char **output) {
     child = made;
     sigprocmask(SIG_SETMASK, &before, NULL);
     if (made < 0) {
-        fprintf(stderr, "cover study: a process cannot be started: %s\n", strerror(errno));
+        say_to(stderr, "cover study: a process cannot be started: %s\n", strerror(errno));
         fclose(stream);
         return EXIT_FAILED;
     }

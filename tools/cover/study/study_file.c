@@ -2,6 +2,8 @@
  * as `cover` itself would, before anything runs.  Called by study.c. */
 #include "study.h"
 
+#include "core/base/shown.h"
+
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,12 +11,12 @@
 enum { RUNS_MAX = 10000, ID_BYTES = 128 };
 
 int study_refuse(const struct study *study, const char *format, ...) {
+    char text[2048];
     va_list arguments;
     va_start(arguments, format);
-    fprintf(stderr, "cover study: %s: ", study->path);
-    vfprintf(stderr, format, arguments);
+    shown_print_list(text, sizeof text, format, arguments);
     va_end(arguments);
-    fputc('\n', stderr);
+    say_to(stderr, "cover study: %s: %s\n", study->path, text);
     return EXIT_USAGE;
 }
 

@@ -13,7 +13,7 @@
 enum { PATH_BYTES = 4096 };
 
 static int complain(const char *path) {
-    fprintf(stderr, "cover study: %s: %s\n", path, strerror(errno));
+    say_to(stderr, "cover study: %s: %s\n", path, strerror(errno));
     return EXIT_FAILED;
 }
 
@@ -83,7 +83,7 @@ static int read_record(const struct study *study, struct study_run *run) {
     if (access(path, F_OK) != 0) return EXIT_OK;
     json_t *record = json_load_file(path, 0, &error), *needs = study_needs(study, run);
     if (!record) {
-        fprintf(stderr, "cover study: %s: %s; remove the file to run it again\n", path, error.text);
+        say_to(stderr, "cover study: %s: %s; remove the file to run it again\n", path, error.text);
         json_decref(needs);
         return EXIT_FAILED;
     }
@@ -117,8 +117,8 @@ int study_store_open(struct study *study, int *lock) {
         *lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
         if (*lock < 0) return complain(path);
         if (flock(*lock, LOCK_EX | LOCK_NB) != 0) {
-            fprintf(stderr, "cover study: %s: another study works in this folder; wait for it, or name another folder\n",
-                    study->out);
+            say_to(stderr, "cover study: %s: another study works in this folder; wait for it, or name another folder\n",
+                   study->out);
             return EXIT_FAILED;
         }
     }

@@ -24,10 +24,14 @@ static void put_html(FILE *page, const char *text) {
     }
 }
 
+/* Titles and names are words: neither tables, links and emphasis, nor HTML, which Markdown lets through. */
 static void put_markdown(FILE *page, const char *text) {
     for (; *text; text++) {
-        if (*text == '|') fputc('\\', page);
-        fputc(*text == '\n' ? ' ' : *text, page);
+        if (strchr("<>&", *text)) fprintf(page, "&#%d;", *text);
+        else {
+            if (strchr("\\`*[]|", *text)) fputc('\\', page);
+            fputc((unsigned char)*text < 0x20 ? ' ' : *text, page);
+        }
     }
 }
 
