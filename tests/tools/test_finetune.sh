@@ -125,6 +125,23 @@ finetune 0 scratch $seg --data run/dataset.h5 -o killed --steps 12 --set save_ev
 holds cmp whole/weights.safetensors killed/weights.safetensors
 holds cmp whole/checkpoint.h5 killed/checkpoint.h5
 
+it 'the time left is that of the steps, from the first one on, even when the data were packed before'
+"$cover" finetune scratch $seg --data raw -o timed --steps 100000 --set log_every=1 >out 2>err &
+process=$!
+for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+    test -s timed/log.jsonl && break
+    sleep 0.3
+done
+kill -INT $process
+wait $process
+cp err "$tmp/err" 2>/dev/null
+err '^8 images of 16x32x32; network unet of widths 8,.*; 100000 steps, batch 2, crop 16x16x16$'
+head -n 1 timed/log.jsonl >out
+sed -n 's/^finetune: 1\/100000 .*ETA //p' err | awk -v step="$(value seconds)" '{ n = split($0, part, /[: ]/)
+    left = / d / ? 86400 * part[1] + 3600 * part[3] : n == 3 ? 3600 * part[1] + 60 * part[2] + part[3] : 60 * part[1] + part[2]
+    want = 99999 * step; found = left > 0.9 * want - 3600 * (/ d /) && left < 1.1 * want } END { exit !found }' ||
+    wrong "not that of the first step, $(value seconds) s"
+
 it 'SIGINT saves and exits with 130, says how to go on, and --resume goes on'
 # shellcheck disable=SC2086
 "$cover" finetune scratch $seg --data run/dataset.h5 -o 'stopped here' --steps 100000 >out 2>err &

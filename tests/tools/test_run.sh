@@ -244,12 +244,12 @@ done
 
 it 'a crop larger than the images is refused before the work'
 run 1 "$cover" pretrain few.h5 -o never --preset demo --set work=0x0 --crop 512x512 --steps 1
-err '256|512'
+err '[0-9_]+\.png: 256x256 is smaller than crop=512x512; give --set work=512x512 to enlarge the images, or a crop within 256x256$'
 holds test ! -e never
 
 it 'a dataset of other dimensions is refused'
 run 1 "$cover" pretrain few.h5 -o never --preset paper-3d --steps 1
-err '2D|3D'
+err '2D images, but dims=3; use --preset paper-2d'
 holds test ! -e never
 
 it 'a run folder that cannot be made is said'
@@ -337,8 +337,20 @@ if command -v script >/dev/null; then
     TERM=xterm COVER="$cover" TINY="$tiny" script -qec '"$COVER" pretrain $TINY few.h5 -o shown --steps 6' /dev/null >out
     holds grep -q "$(printf '\r\033\[2K')pretrain " out
     holds grep -q '6/6' out
+    for columns in 100 80 40; do
+        it "with $columns columns the bar shows what is left to learn and the time left, and no line is longer"
+        # shellcheck disable=SC2016
+        TERM=xterm COVER="$cover" TINY="$tiny" script -qec "stty cols $columns"' && "$COVER" pretrain $TINY few.h5 -o shown'"$columns"' --steps 60' /dev/null | tr '\r' '\n' | grep -a '1/60' | head -n 1 |
+            sed 's/^.\[2K//' >out
+        holds grep -q '1/60.* l_vec/l_zero [0-9.]*  ETA [0-9]*:[0-9][0-9]$' out
+        [ "$(wc -m <out)" -le "$columns" ] || wrong "more than $columns columns: $(cat out)"
+    done
 else
     skip 'on a terminal progress is a bar, redrawn in place' 'no script'
 fi
+
+it 'before the first step a line says what there is to do'
+pretrain 0 few.h5 -o told --steps 1
+err '^3 images of 256x256, resized to 48x48; network unet of widths 8,8.*; 1 steps, batch 2, crop 32x32; [0-9.]+ MiB of memory$'
 
 finish

@@ -5,6 +5,7 @@
 
 #include <libcover/config.h>
 #include <libcover/context.h>
+#include <libcover/dataset.h>
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -78,10 +79,11 @@ struct arguments {
 enum { PROGRESS_FIGURES = 16 };
 struct progress {
     const char *title;
-    bool quiet, terminal, utf8, drawn; /* drawn: a bar stands on the last line */
-    bool silent;                       /* another rank says it all */
-    double started, shown, rate;       /* rate: units a second, smoothed */
-    int64_t shown_done;
+    bool quiet, terminal, utf8, drawn;                         /* drawn: a bar stands on the last line */
+    bool silent;                                               /* another rank says it all */
+    char phase[40];                                            /* of the work: a rate is that of one */
+    double begun, shown, rate;                                 /* begun: the phase; rate: units a second, smoothed */
+    int64_t shown_done;                                        /* -1 = nothing was shown of this phase */
     double figure[PROGRESS_FIGURES], loss, samples_per_second; /* smoothed */
     bool smoothing;
 };
@@ -168,6 +170,8 @@ int ranks_begin(struct session *session);
 char *run_file_end(const char *folder, const char *name, long most, bool whole);
 /* With --resume: the run's own settings into the session's config, where the command line says nothing else. */
 int run_settings(struct session *session, const char *run);
+/* A line before the first step: images, sizes, network, steps; what `more` says of it behind. */
+void run_say_begin(struct session *session, const cover_dataset *dataset, const char *more);
 /* The command line once more, quoted for a shell where it must be, with --resume. */
 void run_say_resume(const struct session *session);
 
@@ -215,7 +219,7 @@ int print_result(struct session *session, const char *json, const struct field *
 struct json_t;
 /* The same for an object made here, which it takes over. */
 int print_object(struct session *session, struct json_t *object, const struct field *fields);
-void print_seconds(char *text, size_t bytes, double seconds); /* "1:02:03" */
+void print_seconds(char *text, size_t bytes, double seconds); /* "1:02:03"; "2 d 3 h" */
 
 /* Words of `text` from column `indent` on, broken before `width`; the first line is already at `column`. */
 void print_wrapped(FILE *stream, const char *text, int column, int indent, int width);

@@ -90,6 +90,7 @@ static int train(struct session *session, cover_dataset *dataset, const char *in
     options.on_step = progress_on_task;
     options.user = &session->progress;
     char *json = NULL;
+    run_say_begin(session, dataset, "");
     cover_status result = cover_run_finetune(&json, session->context, dataset, session->config, init, folder, &options);
     if (result == COVER_OK) {
         int status = print_end(session, json);

@@ -3,10 +3,12 @@
 #include "command.h"
 
 #include <libcover/dataset.h>
+#include <libcover/plan.h>
 #include <libcover/ranks.h>
 #include <libcover/trainer.h>
 
 #include <jansson.h>
+#include <string.h>
 
 /* The figures of the log's last line, and the first quotient of two of them. */
 static int print_end(struct session *session, const char *run) {
@@ -38,17 +40,56 @@ static int print_end(struct session *session, const char *run) {
     return print_object(session, result, fields);
 }
 
+/* Where no preset was named, the first one for the dimensions of the images; what is wrong with the file is said when it is opened to be
+ * read. */
+static int choose_preset(struct session *session, const char *path, const char **chosen) {
+    cover_dataset *dataset = NULL;
+    cover_dataset_info info = COVER_DATASET_INFO_INIT;
+    if (cover_dataset_open(&dataset, session->context, path) == COVER_OK) cover_dataset_get_info(&info, dataset);
+    cover_dataset_destroy(dataset);
+    if (info.dims == 0 || info.dims == *cover_config_get(session->config, "dims") - '0') return EXIT_OK;
+    for (int i = 0; cover_config_preset_at(i); i++) {
+        cover_config *config = NULL;
+        const bool found = strcmp(cover_config_preset_scope(i), preset_scope(session->verb->preset)) == 0 &&
+                           cover_config_create(&config, session->context, cover_config_preset_at(i)) == COVER_OK &&
+                           *cover_config_get(config, "dims") - '0' == info.dims;
+        if (!found) {
+            cover_config_destroy(config);
+            continue;
+        }
+        *chosen = cover_config_preset_at(i);
+        cover_config_destroy(session->config);
+        session->config = config;
+        return settings_apply(session, config);
+    }
+    return EXIT_OK;
+}
+
 /* A run that goes on has settings of its own, in its folder, which rank 0 alone may see. */
-static int settings(struct session *session, const char *folder) {
-    int status = ranks_expected() == 0 ? run_settings(session, folder) : EXIT_OK;
+static int settings(struct session *session, const char *path, const char *folder, const char **chosen) {
+    const bool open = !given(session, OPTION_PRESET) && !given(session, OPTION_RESUME);
+    int status = open ? choose_preset(session, path, chosen) : EXIT_OK;
+    if (status == EXIT_OK && ranks_expected() == 0) status = run_settings(session, folder);
     if (status != EXIT_OK) return status;
     if (cover_config_validate(session->config) != COVER_OK) return usage_error(session->verb, "%s", library_words(session->verb));
     return EXIT_OK;
 }
 
+/* At once, since a first step may take minutes. */
+static void say_begin(struct session *session, const cover_dataset *dataset, const char *chosen) {
+    char more[128] = "";
+    cover_plan plan = COVER_PLAN_INIT;
+    if (cover_plan_compute(&plan, session->context, session->config, cover_context_ranks(session->context)) == COVER_OK) {
+        const bool large = plan.total_bytes >= 1u << 30;
+        snprintf(more, sizeof more, "; %.1f %s of memory%s%s", (double)plan.total_bytes / (large ? 0x1p30 : 0x1p20),
+                 large ? "GiB" : "MiB", chosen ? "; preset " : "", chosen ? chosen : "");
+    }
+    run_say_begin(session, dataset, more);
+}
+
 static int run(struct session *session) {
-    const char *path = session->arguments.operands[0], *folder = text_of(session, OPTION_OUTPUT);
-    int status = settings(session, folder);
+    const char *path = session->arguments.operands[0], *folder = text_of(session, OPTION_OUTPUT), *chosen = NULL;
+    int status = settings(session, path, folder, &chosen);
     if (status == EXIT_OK) status = ranks_begin(session);
     if (status != RANKS_GO_ON) return status;
     bool first = cover_context_rank(session->context) == 0;
@@ -61,6 +102,7 @@ static int run(struct session *session) {
         cover_dataset_destroy(dataset);
         return failed(session, result);
     }
+    if (first) say_begin(session, dataset, chosen);
     cover_pretrain_options pretrain = COVER_PRETRAIN_OPTIONS_INIT;
     pretrain.resume = given(session, OPTION_RESUME);
     pretrain.init = text_of(session, OPTION_INIT);

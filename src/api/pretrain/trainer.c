@@ -14,20 +14,34 @@ _Static_assert((int)COVER_FIGURES_MAX == (int)MODEL_TERMS, "a figure a term");
 
 /* ---- the dataset */
 
+/* The first sample that the objective does not take, by its name; the status of all together where each alone would do. */
+static cover_status refuse_sample(const struct objective *objective, const struct settings *settings, const cover_dataset *dataset,
+                                  const cover_dataset_info *info, cover_status refused) {
+    for (int64_t i = 0; i < info->samples; i++) {
+        cover_sample_info sample = COVER_SAMPLE_INFO_INIT;
+        TRY(cover_dataset_sample(&sample, dataset, i));
+        struct grid grid = {.ndim = info->dims, .size = {sample.size[0], sample.size[1], sample.size[2]}};
+        cover_status status = objective->accepts(settings, &grid, info->channels);
+        if (status != COVER_OK) return fail_in(status, "%s", sample.name);
+    }
+    return refused;
+}
+
 /* Refuse here, by the dataset's smallest image, what would fail in the middle of a run. */
-static cover_status check_dataset(const struct objective *objective, const struct settings *settings,
+static cover_status check_dataset(const struct objective *objective, const struct settings *settings, const cover_dataset *dataset,
                                   const cover_dataset_info *info) {
     if (info->samples < 1) return fail(COVER_ERROR_SHAPE, "the dataset is empty");
     if (info->dims != settings->network.dims)
-        return fail(COVER_ERROR_SHAPE, "the dataset has %dD images, but dims=%d; use a preset for %dD", info->dims,
+        return fail(COVER_ERROR_SHAPE, "the dataset has %dD images, but dims=%d; use preset=paper-%dd", info->dims,
                     (int)settings->network.dims, info->dims);
     if (info->channels != settings->network.channels)
         return fail(COVER_ERROR_SHAPE, "the dataset has %d channels, but channels=%d; set channels=%d, or pack such images",
                     info->channels, (int)settings->network.channels, info->channels);
     struct grid smallest = {.ndim = info->dims, .size = {info->min_size[0], info->min_size[1], info->min_size[2]}};
     struct grid largest = {.ndim = info->dims, .size = {info->max_size[0], info->max_size[1], info->max_size[2]}};
-    TRY(objective->accepts(settings, &smallest, info->channels));
-    return objective->accepts(settings, &largest, info->channels);
+    cover_status status = objective->accepts(settings, &smallest, info->channels);
+    if (status == COVER_OK) status = objective->accepts(settings, &largest, info->channels);
+    return status == COVER_ERROR_SHAPE ? refuse_sample(objective, settings, dataset, info, status) : status;
 }
 
 /* ---- the objective's hooks */
@@ -158,7 +172,7 @@ done:
 static cover_status create_here(cover_trainer **made, cover_context *context, cover_dataset *dataset, const cover_config *config,
                                 const cover_dataset_info *info) {
     const struct objective *objective = objective_of(context, &config_settings(config)->objective);
-    TRY(check_dataset(objective, config_settings(config), info));
+    TRY(check_dataset(objective, config_settings(config), dataset, info));
     TRY(create_bare(made, context, config, objective));
     core_data(&(*made)->core, dataset, info);
     return start(&(*made)->core);

@@ -18,9 +18,11 @@ cover_status sevr_accepts(const struct settings *settings, const struct grid *gr
     struct grid crop = settings_grid(&settings->views.crop, grid->ndim), work = work_grid(settings, grid);
     for (int i = 3 - grid->ndim; i < 3; i++)
         if (work.size[i] < crop.size[i]) {
-            char image_text[80], work_text[80], crop_text[80];
-            return fail(COVER_ERROR_SHAPE, "image: %s, at work size %s, is smaller than crop=%s; enlarge work or shrink crop",
-                        size_text(image_text, grid), size_text(work_text, &work), size_text(crop_text, &crop));
+            struct grid enough = work;
+            for (int k = 3 - grid->ndim; k < 3; k++) enough.size[k] = crop.size[k] > work.size[k] ? crop.size[k] : work.size[k];
+            char work_text[80], crop_text[80], enough_text[80];
+            return fail(COVER_ERROR_SHAPE, "%s is smaller than crop=%s; set work=%s to enlarge the images, or a crop within %s",
+                        size_text(work_text, &work), size_text(crop_text, &crop), size_text(enough_text, &enough), work_text);
         }
     return COVER_OK;
 }
