@@ -2,6 +2,8 @@
  * Called by the dataset writer. */
 #include "hdf5_sink.h"
 
+#include "seal.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>

@@ -16,8 +16,7 @@ enum {
     AT_BYTES = 48,
     AT_HASH = 56,
     AT_REST = 88,
-    AT_OWN_HASH = SEAL_BYTES - SHA256_BYTES,
-    FORMAT_BYTES = 16
+    AT_OWN_HASH = SEAL_BYTES - SHA256_BYTES
 };
 
 static void put(uint8_t *to, uint64_t value, int bytes) {
@@ -33,7 +32,7 @@ static uint64_t get(const uint8_t *from, int bytes) {
 void seal_encode(uint8_t block[SEAL_BYTES], const struct seal *seal) {
     memset(block, 0, SEAL_BYTES);
     memcpy(block, magic, sizeof magic);
-    memcpy(block + AT_FORMAT, seal->format, strnlen(seal->format, FORMAT_BYTES - 1));
+    memcpy(block + AT_FORMAT, seal->format, strnlen(seal->format, SEAL_FORMAT_BYTES - 1));
     put(block + AT_MAJOR, seal->major, 4);
     put(block + AT_MINOR, seal->minor, 4);
     put(block + AT_FILE_BYTES, seal->file_bytes, 8);
@@ -52,7 +51,7 @@ static cover_status seal_decode(struct seal *seal, const uint8_t block[SEAL_BYTE
     if (memcmp(block + AT_OWN_HASH, own, sizeof own) != 0)
         return fail(COVER_ERROR_FORMAT, "%s: the seal in its first %d bytes is damaged", path, SEAL_BYTES);
     memset(seal, 0, sizeof *seal);
-    memcpy(seal->format, block + AT_FORMAT, FORMAT_BYTES - 1);
+    memcpy(seal->format, block + AT_FORMAT, SEAL_FORMAT_BYTES - 1);
     seal->major = (unsigned)get(block + AT_MAJOR, 4);
     seal->minor = (unsigned)get(block + AT_MINOR, 4);
     seal->file_bytes = get(block + AT_FILE_BYTES, 8);
@@ -86,37 +85,41 @@ cover_status seal_read(struct seal *seal, const struct source *source, const cha
     return COVER_OK;
 }
 
-cover_status seal_verify(const struct seal *seal, cover_context *context, const struct source *source) {
-    const size_t piece = 1 << 20;
+cover_status seal_load(uint8_t **out, const struct seal *seal, cover_context *context, const struct source *source) {
+    enum { PIECE = 1 << 20 };
     cover_status status = COVER_OK;
     struct sha256 hash;
     uint8_t digest[SHA256_BYTES];
-    uint8_t *buffer = memory_alloc(context, piece);
-    if (!buffer) return COVER_ERROR_MEMORY;
+    uint8_t *content = memory_alloc(context, seal->bytes);
+    if (!content) return fail_in(COVER_ERROR_MEMORY, "%s", source->name);
     sha256_begin(&hash);
-    for (uint64_t done = 0; done < seal->bytes;) {
-        size_t now = seal->bytes - done < piece ? (size_t)(seal->bytes - done) : piece;
-        GO(source_read(source, seal->begin + done, buffer, now));
-        sha256_add(&hash, buffer, now);
-        done += now;
+    for (uint64_t done = 0, now; done < seal->bytes; done += now) {
+        now = seal->bytes - done < PIECE ? seal->bytes - done : PIECE;
+        GO(source_read(source, seal->begin + done, content + done, now));
+        sha256_add(&hash, content + done, now);
     }
     sha256_end(&hash, digest);
     if (memcmp(digest, seal->hash, sizeof digest) != 0)
-        status = fail(COVER_ERROR_FORMAT, "%s: damaged: its %s does not have the hash that its seal says", source->name,
-                      seal->begin == SEAL_BYTES ? "content" : "directory");
+        GO(fail(COVER_ERROR_FORMAT, "%s: damaged: its content does not have the hash that its seal says", source->name));
+    *out = content;
+    content = NULL;
 done:
-    memory_free(context, buffer);
+    memory_free(context, content);
     return status;
 }
 
-void seal_peek(const char *path, char format[16]) {
-    uint8_t block[AT_FORMAT + FORMAT_BYTES];
+void seal_format(char format[SEAL_FORMAT_BYTES], const uint8_t *head, size_t bytes) {
+    format[0] = 0;
+    if (bytes < AT_FORMAT + SEAL_FORMAT_BYTES || memcmp(head, magic, sizeof magic) != 0) return;
+    memcpy(format, head + AT_FORMAT, SEAL_FORMAT_BYTES - 1);
+    format[SEAL_FORMAT_BYTES - 1] = 0;
+}
+
+void seal_peek(const char *path, char format[SEAL_FORMAT_BYTES]) {
+    uint8_t head[AT_FORMAT + SEAL_FORMAT_BYTES];
     struct source source;
     format[0] = 0;
     if (source_open(&source, path) != COVER_OK) return;
-    if (source_read(&source, 0, block, sizeof block) == COVER_OK && memcmp(block, magic, sizeof magic) == 0) {
-        memcpy(format, block + AT_FORMAT, FORMAT_BYTES - 1);
-        format[FORMAT_BYTES - 1] = 0;
-    }
+    if (source_read(&source, 0, head, sizeof head) == COVER_OK) seal_format(format, head, sizeof head);
     source_close(&source);
 }

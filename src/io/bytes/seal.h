@@ -8,13 +8,13 @@
 #include "core/base/sha256.h"
 #include "source.h"
 
-enum { SEAL_BYTES = 512 };
+enum { SEAL_BYTES = 512, SEAL_FORMAT_BYTES = 16 };
 
 struct seal {
-    char format[16];       /* "dataset", "checkpoint" */
-    unsigned major, minor; /* a higher major cannot be read, a higher minor can */
-    uint64_t file_bytes;   /* length of the whole file, the seal included */
-    uint64_t begin, bytes; /* the sealed part */
+    char format[SEAL_FORMAT_BYTES]; /* "dataset", "checkpoint" */
+    unsigned major, minor;          /* a higher major cannot be read, a higher minor can */
+    uint64_t file_bytes;            /* length of the whole file, the seal included */
+    uint64_t begin, bytes;          /* the sealed part */
     uint8_t hash[SHA256_BYTES];
     uint8_t rest[SHA256_BYTES]; /* dataset: hash of all bytes behind the seal but for stored pixels; else 0 */
 };
@@ -23,9 +23,10 @@ void seal_encode(uint8_t block[SEAL_BYTES], const struct seal *seal);
 /* Read and check the seal of an open file: ours, undamaged, the format and major that the caller knows, the whole
  * length present, the sealed part inside.  Error texts begin with the path. */
 cover_status seal_read(struct seal *seal, const struct source *source, const char *format, unsigned major);
-/* Compare the sealed part with its hash, in pieces. */
-cover_status seal_verify(const struct seal *seal, cover_context *context, const struct source *source);
+/* The sealed part, whole, which has the hash that the seal says: read once (memory_free). */
+cover_status seal_load(uint8_t **content, const struct seal *seal, cover_context *context, const struct source *source);
 /* The format that a file's seal names, "" when it has none or cannot be read: for telling files apart. */
-void seal_peek(const char *path, char format[16]);
+void seal_format(char format[SEAL_FORMAT_BYTES], const uint8_t *head, size_t bytes);
+void seal_peek(const char *path, char format[SEAL_FORMAT_BYTES]);
 
 #endif

@@ -4,6 +4,7 @@
 #define COVER_CHECKPOINT_H
 
 #include "core/graph/parameters.h"
+#include "io/bytes/h5_tree.h"
 
 enum { CHECKPOINT_MAJOR = 1, CHECKPOINT_MINOR = 0 };
 
@@ -33,13 +34,14 @@ struct checkpoint {
  * content gives equal bytes.  COVER_ERROR_IO; COVER_ERROR_MEMORY. */
 cover_status checkpoint_write(cover_context *context, const char *path, const struct checkpoint *checkpoint);
 
-/* An open checkpoint whose seal, length and hash were right.  One thread at a time. */
+/* An open checkpoint whose seal, length and hash were right: the bytes that had the hash, and what they hold. */
 struct checkpoint_file {
     cover_context *context;
     char *path;
     int64_t step, updates, seed;
     char *config, *dataset_hash, *objective;
-    int64_t handle; /* hid_t */
+    uint8_t *content; /* behind the seal */
+    struct h5_tree tree;
 };
 cover_status checkpoint_open(struct checkpoint_file **file, cover_context *context, const char *path);
 void checkpoint_close(struct checkpoint_file *file); /* takes NULL */

@@ -2,9 +2,8 @@
  * disk, the last checkpoint is whole. */
 #include "network.h"
 
-#include "core/base/sha256.h"
-#include "io/bytes/hdf5.h"
-#include "io/bytes/seal.h"
+#include "../bytes/h5_image.h"
+
 #include "io/weights/checkpoint.h"
 
 #include <libcover/dataset.h>
@@ -203,37 +202,72 @@ START_TEST(a_higher_major_is_refused_and_a_higher_minor_read) {
 }
 END_TEST
 
-/* A sealed file whose array lives in another file, or is claimed but not there. */
-static cover_status save_crafted(bool external) {
-    struct hdf5_guard guard;
-    hid_t file;
-    hsize_t huge[2] = {1u << 20, 25000};
-    hdf5_begin(&guard);
-    ck_assert_ok(hdf5_image_create(&file));
-    ck_assert_ok(hdf5_write_text(file, "config", cover_config_json(net.config)));
-    ck_assert_ok(hdf5_write_text(file, "dataset_hash", ""));
-    ck_assert_ok(hdf5_write_text(file, "objective", "cover"));
-    for (int i = 0; i < 3; i++)
-        ck_assert_ok(hdf5_write(file, (const char *const[]){"step", "updates", "seed"}[i], COVER_I64, 0, NULL, &(int64_t){1}));
-    hid_t list = hdf5_parents_list(), space = H5Screate_simple(2, huge, NULL), array = -1;
+/* A checkpoint by libhdf5, sealed, whose one tensor is what `add` makes of it. */
+static void save_crafted(void (*add)(hid_t group)) {
+    static const char *const numbers[] = {"step", "updates", "seed"};
+    size_t bytes;
+    hid_t file = image_begin(H5F_LIBVER_EARLIEST);
+    image_text(file, "backbone", "unet"), image_text(file, "config", cover_config_json(net.config));
+    image_text(file, "dataset_hash", ""), image_text(file, "objective", "cover");
+    for (int i = 0; i < 3; i++) image_array(file, numbers[i], H5T_STD_I64LE, 0, NULL, &(int64_t){1});
     hid_t group = H5Gcreate2(file, "weights", H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
-    if (external) H5Lcreate_external("/etc/passwd", "/x", group, "x", list, H5P_DEFAULT);
-    else array = H5Dcreate2(group, "x", H5T_IEEE_F32LE, space, list, H5P_DEFAULT, H5P_DEFAULT); /* 100 GB */
-    if (array >= 0) H5Dclose(array);
-    H5Gclose(group), H5Sclose(space), H5Pclose(list);
-    cover_status status = hdf5_image_save(file, test_context, in_folder("x.h5"), "checkpoint", 1, 0);
-    H5Fclose(file);
-    hdf5_end(&guard);
-    return status;
+    add(group);
+    H5Gclose(group);
+    uint8_t *image = image_end(file, &bytes), *sealed = malloc(SEAL_BYTES + bytes);
+    struct seal seal = {"checkpoint", CHECKPOINT_MAJOR, CHECKPOINT_MINOR, SEAL_BYTES + bytes, SEAL_BYTES, bytes};
+    sha256(image, bytes, seal.hash);
+    seal_encode(sealed, &seal);
+    memcpy(sealed + SEAL_BYTES, image, bytes);
+    write_bytes(in_folder("x.h5"), sealed, SEAL_BYTES + bytes);
+    free(image), free(sealed);
 }
 
+static void add_nothing(hid_t group) { (void)group; }
+static void add_number(hid_t group) { image_array(group, "x", H5T_IEEE_F32LE, 1, (hsize_t[]){1}, &(float){7}); }
+static void add_bytes(hid_t group) { image_array(group, "x", H5T_STD_U8LE, 1, (hsize_t[]){1}, &(uint8_t){7}); }
+static void add_huge(hid_t group) { image_array(group, "x", H5T_IEEE_F32LE, 2, (hsize_t[]){1 << 20, 25000}, NULL); } /* 100 GB */
+static void add_link(hid_t group) { H5Lcreate_external("/etc/passwd", "/x", group, "x", H5P_DEFAULT, H5P_DEFAULT); }
+
 START_TEST(arrays_elsewhere_or_nowhere_are_refused) {
-    for (int external = 0; external < 2; external++) {
-        struct tensor_file *file;
-        ck_assert_ok(save_crafted(external));
-        ck_assert_int_eq(tensor_file_open(&file, test_context, in_folder("x.h5")), COVER_ERROR_FORMAT);
-        ck_assert_ptr_nonnull(strstr(cover_error_text(), "not stored as a checkpoint stores it"));
+    static const struct {
+        void (*add)(hid_t group);
+        const char *text;
+    } bad[] = {{add_nothing, "'weights' is missing"},
+               {add_bytes, "'weights/x' is not float32"},
+               {add_huge, "'weights/x' is not stored as a checkpoint stores it"},
+               {add_link, "'weights' is not stored as a checkpoint stores it"}};
+    struct tensor_file *file;
+    float value;
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        save_crafted(bad[i].add);
+        ck_assert_fails(tensor_file_open(&file, test_context, in_folder("x.h5")), COVER_ERROR_FORMAT, "x.h5", bad[i].text);
     }
+    save_crafted(add_number); /* what older versions wrote, by libhdf5 */
+    ck_assert_ok(tensor_file_open(&file, test_context, in_folder("x.h5")));
+    ck_assert_ok(tensor_read_f32(file, tensor_file_find(file, "x"), &value));
+    ck_assert(value == 7);
+    tensor_file_close(file);
+}
+END_TEST
+
+START_TEST(a_sealed_file_of_another_kind_or_part_is_refused) {
+    struct checkpoint_file *file;
+    size_t bytes;
+    struct seal seal = {"dataset", 1, 0, SEAL_BYTES, SEAL_BYTES, 0};
+    ck_assert_ok(save(test_context, in_folder("c.h5"), 5));
+    uint8_t *sealed = read_bytes(in_folder("c.h5"), &bytes);
+    seal.file_bytes = bytes, seal.bytes = bytes - SEAL_BYTES;
+    seal_encode(sealed, &seal);
+    write_bytes(in_folder("c.h5"), sealed, bytes);
+    ck_assert_fails(checkpoint_open(&file, test_context, in_folder("c.h5")), COVER_ERROR_FORMAT,
+                    "a COVER dataset, not a checkpoint");
+    strcpy(seal.format, "checkpoint");
+    seal.bytes--;
+    seal_encode(sealed, &seal);
+    write_bytes(in_folder("c.h5"), sealed, bytes);
+    ck_assert_fails(checkpoint_open(&file, test_context, in_folder("c.h5")), COVER_ERROR_FORMAT, "covers only a part of the file");
+    ck_assert_int_eq(checkpoint_open(&file, test_context, in_folder("none.h5")), COVER_ERROR_IO);
+    free(sealed);
 }
 END_TEST
 
@@ -341,6 +375,7 @@ int main(void) {
     ADD(tcase, truncated_or_changed_anywhere_is_an_error);
     ADD(tcase, a_higher_major_is_refused_and_a_higher_minor_read);
     ADD(tcase, arrays_elsewhere_or_nowhere_are_refused);
+    ADD(tcase, a_sealed_file_of_another_kind_or_part_is_refused);
     ADD(tcase, check_looks_at_weights_and_moments);
     ADD(tcase, killed_while_saving_the_last_checkpoint_is_whole);
     ADD(tcase, a_full_disk_leaves_the_last_checkpoint);
