@@ -98,6 +98,13 @@ finetune 0 run/weights.safetensors $seg --data run/dataset.h5 -o last --steps 2 
 holds grep -q '"trained": "last"' last/config.json
 holds grep -q '"last_k": 2' last/config.json
 
+it 'a run does not start from weights that were changed'
+cp run/weights.safetensors changed.safetensors
+holds dd if=run/dataset.h5 of=changed.safetensors bs=1 skip=100 seek=$(($(wc -c <changed.safetensors) - 4000)) count=16 conv=notrunc status=none
+finetune 1 changed.safetensors $seg --data run/dataset.h5 -o never --steps 1
+err 'are not those that were written'
+holds test ! -e never
+
 it 'an existing run is not touched without --resume'
 cp run/weights.safetensors before
 finetune 1 scratch $seg --data run/dataset.h5 -o run --steps 6

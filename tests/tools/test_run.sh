@@ -233,6 +233,15 @@ done
 run 1 "$cover" check nowhere --json
 [ "$(value ok)" = false ] || wrong 'ok?'
 
+it 'a changed value of weights is found and named, by who trains on from them, too'
+cp run/weights.safetensors changed.safetensors
+holds dd if=few.h5 of=changed.safetensors bs=1 skip=100 seek=$(($(wc -c <changed.safetensors) - 2000)) count=16 conv=notrunc status=none
+run 1 "$cover" check changed.safetensors
+out 'the values of [12] of [0-9]+ tensors are not those that were written, first '
+pretrain 1 few.h5 -o never --steps 1 --init changed.safetensors
+err 'are not those that were written'
+holds test ! -e never
+
 it 'what is no dataset is refused by name'
 : >empty.h5
 head -c 5000 few.h5 >half.h5

@@ -26,7 +26,9 @@ static int run(struct session *session) {
         size_t index;
         json_t *error;
         const char *kind = json_string_value(json_object_get(report, "kind"));
-        if (ok) say_to(stdout, "%s: ok%s%s\n", path, kind ? ", a " : "", kind ? kind : "");
+        const char *without =
+            json_is_false(json_object_get(report, "hash")) ? "; no hash in it, so that values may have changed" : "";
+        if (ok) say_to(stdout, "%s: ok%s%s%s\n", path, kind ? ", a " : "", kind ? kind : "", without);
         json_array_foreach(errors, index, error) say_to(stdout, "%s\n", json_string_value(error));
     }
     json_decref(report);

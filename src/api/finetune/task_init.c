@@ -1,5 +1,6 @@
 /* What a task starts from: settings that fit the data and the backbone, and the backbone's weights. */
 #include "core/nn/backbone.h"
+#include "io/weights/tensor_hash.h"
 #include "io/weights/weights.h"
 #include "judge.h"
 
@@ -190,6 +191,7 @@ cover_status task_load_backbone(cover_task *task, const char *init) {
     int64_t count;
     TRY(weights_open(&file, task->core.context, init));
     cover_status status;
+    GO(tensor_hash_verify(file, NULL));
     GO(config_of_weights(&stored, task->core.context, file));
     GO(check_network(task, stored, init));
     GO(weights_names(file, &names, &count));

@@ -2,6 +2,7 @@
 #include "trainer.h"
 
 #include "core/train/ranks.h"
+#include "io/weights/tensor_hash.h"
 #include "io/weights/weights.h"
 
 #include <libcover/ranks.h>
@@ -247,7 +248,8 @@ static cover_status init_weights(struct trainer_core *core, const char *path, bo
     struct tensor_file *file;
     TRY(weights_open(&file, core->context, path));
     struct weights_match match = {.allow_partial = allow_partial};
-    cover_status status = weights_load(core->engine->weights, &core->engine->model.parameters, file, &match);
+    cover_status status = tensor_hash_verify(file, NULL);
+    if (status == COVER_OK) status = weights_load(core->engine->weights, &core->engine->model.parameters, file, &match);
     tensor_file_close(file);
     return status == COVER_OK ? engine_weights_changed(core->engine) : status;
 }

@@ -1,5 +1,5 @@
 /* SHA-256 (FIPS 180-4), the plain form and one for the SHA extension of x86-64; both give the same bits.
- * Called by the seal of our HDF5 files, pack, the dataset reader and check. */
+ * Called by the seal of our HDF5 files, the hash of weight files, pack, the dataset reader and check. */
 #include "sha256.h"
 
 #include <stdatomic.h>

@@ -74,7 +74,8 @@ static cover_status check_tensor_file(struct check *check, const char *path) {
     struct tensor_file *file;
     cover_status status = tensor_file_open(&file, check->context, path);
     if (status != COVER_OK) return check_error(check, status);
-    status = check_values(check, file, path);
+    status = check_hash(check, file);
+    if (status == COVER_OK) status = check_values(check, file, path);
     if (status == COVER_OK) status = check_network(check, file);
     check->tensors += file->count;
     tensor_file_close(file);

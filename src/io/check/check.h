@@ -27,6 +27,8 @@ struct check_kind {
 
 cover_status check_dataset(struct check *check, const char *path);    /* check_dataset.c */
 cover_status check_checkpoint(struct check *check, const char *path); /* check_weights.c */
+/* The hash in a file of tensors; whether there is one becomes a fact. */
+cover_status check_hash(struct check *check, struct tensor_file *file);
 /* Weights that say that they are libcover's must be a whole network, or a whole backbone. */
 cover_status check_network(struct check *check, struct tensor_file *file);
 

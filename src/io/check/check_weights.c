@@ -5,10 +5,18 @@
 #include "core/method/cover.h"
 #include "core/method/supervised.h"
 #include "io/weights/checkpoint.h"
+#include "io/weights/tensor_hash.h"
 #include "io/weights/weights.h"
 
 #include <math.h>
 #include <string.h>
+
+cover_status check_hash(struct check *check, struct tensor_file *file) {
+    bool present;
+    const cover_status status = tensor_hash_verify(file, &present);
+    text_add(&check->facts, ", \"hash\": %s", present ? "true" : "false");
+    return check_error(check, status);
+}
 
 cover_status check_network(struct check *check, struct tensor_file *file) {
     const char *format = tensor_file_metadata(file, "format");

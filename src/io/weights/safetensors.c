@@ -5,6 +5,7 @@
 
 #include "core/base/files.h"
 #include "core/base/json.h"
+#include "tensor_hash.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -178,26 +179,55 @@ static uint64_t output_bytes(const struct tensor_output *tensor) {
     return bytes;
 }
 
+/* The values of a tensor: its data, or a copy of the entry's in *read, which memory_free() takes. */
+static cover_status values_of(const void **values, void **read, cover_context *context, const struct tensor_output *tensor) {
+    *read = NULL, *values = tensor->data;
+    if (tensor->data) return COVER_OK;
+    *values = *read = memory_alloc(context, tensor->entry->bytes);
+    if (!*read) return fail_in(COVER_ERROR_MEMORY, "tensor %s", tensor->name);
+    const cover_status status = tensor_read(tensor->file, tensor->entry, *read);
+    if (status != COVER_OK) memory_free(context, *read);
+    return status;
+}
+
+/* The metadata given, and a hash of it and of the tensors instead of one that a file had before. */
+static cover_status add_hash(struct arena *arena, const struct tensor_output *tensors, int64_t count,
+                             const struct tensor_pair **metadata, int64_t *metadata_count) {
+    struct hashed_tensor *hashed = arena_alloc(arena, (size_t)count * sizeof *hashed);
+    struct tensor_pair *pairs = arena_alloc(arena, (size_t)(*metadata_count + TENSOR_HASH_PAIRS) * sizeof *pairs);
+    int64_t used = 0;
+    if (!hashed || !pairs) return COVER_ERROR_MEMORY;
+    for (int64_t i = 0; i < count; i++) {
+        const void *values;
+        void *read;
+        TRY(values_of(&values, &read, arena->context, &tensors[i]));
+        hashed[i] = (struct hashed_tensor){tensors[i].name, tensors[i].type, tensors[i].rank, tensors[i].shape, {0}};
+        sha256(values, output_bytes(&tensors[i]), hashed[i].digest);
+        memory_free(arena->context, read);
+    }
+    for (int64_t i = 0; i < *metadata_count; i++)
+        if (!tensor_hash_owns((*metadata)[i].key)) pairs[used++] = (*metadata)[i];
+    TRY(tensor_hash_pairs(pairs + used, arena, hashed, count, pairs, used));
+    *metadata = pairs, *metadata_count = used + TENSOR_HASH_PAIRS;
+    return COVER_OK;
+}
+
 static void write_header(struct text *text, const struct tensor_output *tensors, int64_t count, const struct tensor_pair *metadata,
                          int64_t metadata_count) {
-    const char *comma = "";
     uint64_t position = 0;
     text_add(text, "{");
-    if (metadata_count > 0) {
-        text_add(text, "\"__metadata__\":{");
-        for (int64_t i = 0; i < metadata_count; i++) {
-            text_add(text, "%s", i ? "," : "");
-            text_add_json(text, metadata[i].key);
-            text_add(text, ":");
-            text_add_json(text, metadata[i].value);
-        }
-        text_add(text, "}");
-        comma = ",";
+    text_add(text, "\"__metadata__\":{");
+    for (int64_t i = 0; i < metadata_count; i++) {
+        text_add(text, "%s", i ? "," : "");
+        text_add_json(text, metadata[i].key);
+        text_add(text, ":");
+        text_add_json(text, metadata[i].value);
     }
-    for (int64_t i = 0; i < count; i++, comma = ",") {
+    text_add(text, "}");
+    for (int64_t i = 0; i < count; i++) {
         const struct tensor_output *tensor = &tensors[i];
         uint64_t bytes = output_bytes(tensor);
-        text_add(text, "%s", comma);
+        text_add(text, ",");
         text_add_json(text, tensor->name);
         text_add(text, ":{\"dtype\":\"%s\",\"shape\":[", tensor_types[tensor->type].name);
         for (int axis = 0; axis < tensor->rank; axis++) text_add(text, "%s%lld", axis ? "," : "", (long long)tensor->shape[axis]);
@@ -209,12 +239,11 @@ static void write_header(struct text *text, const struct tensor_output *tensors,
 }
 
 static cover_status write_tensor(struct replacement *file, cover_context *context, const struct tensor_output *tensor) {
-    if (tensor->data) return replacement_write(file, tensor->data, output_bytes(tensor));
-    void *values = memory_alloc(context, tensor->entry->bytes);
-    if (!values) return fail_in(COVER_ERROR_MEMORY, "tensor %s", tensor->name);
-    cover_status status = tensor_read(tensor->file, tensor->entry, values);
-    if (status == COVER_OK) status = replacement_write(file, values, tensor->entry->bytes);
-    memory_free(context, values);
+    const void *values;
+    void *read;
+    TRY(values_of(&values, &read, context, tensor));
+    const cover_status status = replacement_write(file, values, output_bytes(tensor));
+    memory_free(context, read);
     return status;
 }
 
@@ -223,7 +252,9 @@ cover_status safetensors_write(cover_context *context, const char *path, const s
     cover_status status = COVER_OK;
     struct replacement file = {.descriptor = -1};
     struct text text = {.context = context};
+    struct arena arena = {.context = context};
     char *header = NULL;
+    GO(add_hash(&arena, tensors, count, &metadata, &metadata_count));
     write_header(&text, tensors, count, metadata, metadata_count);
     uint64_t header_bytes = text.length;
     GO(text_take(&text, &header));
@@ -235,5 +266,6 @@ cover_status safetensors_write(cover_context *context, const char *path, const s
 done:
     replacement_abandon(&file, context);
     memory_free(context, header);
+    arena_free(&arena);
     return status;
 }

@@ -15,7 +15,8 @@ struct tensor_output {
     const struct tensor_entry *entry;
 };
 
-/* Write tensors and metadata in the order given; equal content gives equal bytes.  Replaces `path` in one move.
+/* Write tensors and metadata in the order given, and a hash of them behind the metadata (tensor_hash.h); equal content gives equal bytes.
+ * Replaces `path` in one move.
  * Names must be sound and differ, as those of parameter tables and tensor files do.  COVER_ERROR_IO; reading errors. */
 cover_status safetensors_write(cover_context *context, const char *path, const struct tensor_output *tensors, int64_t count,
                                const struct tensor_pair *metadata, int64_t metadata_count);

@@ -5,6 +5,7 @@
 #include "core/method/cover.h"
 #include "onnx_backbone.h"
 #include "safetensors.h"
+#include "tensor_hash.h"
 #include "weights.h"
 
 #include <string.h>
@@ -154,6 +155,16 @@ static void add_left_out(struct text *json, const struct tensor_file *file) {
     text_add(json, "}");
 }
 
+/* Damage must not get a hash of its own: all of the file is compared with the hash in it, whatever is taken of it. */
+static cover_status open_sound(struct tensor_file **out, cover_context *context, const char *input, const char *key) {
+    struct tensor_file *file;
+    TRY(tensor_file_open(&file, context, input));
+    const cover_status status = tensor_hash_verify(file, NULL);
+    if (status == COVER_OK && !key) *out = file;
+    else tensor_file_close(file);
+    return status == COVER_OK && key ? tensor_file_open_under(out, context, input, key) : status;
+}
+
 cover_status cover_weights_convert(char **summary, cover_context *context, const char *input, const char *output,
                                    const cover_convert_options *given) {
     cover_convert_options options = COVER_CONVERT_OPTIONS_INIT;
@@ -171,7 +182,7 @@ cover_status cover_weights_convert(char **summary, cover_context *context, const
     int64_t count, pair_count;
     bool known;
     cover_status status = COVER_OK;
-    GO(tensor_file_open_under(&file, context, input, options.key));
+    GO(open_sound(&file, context, input, options.key));
     GO(describe(&config, &known, &about, file));
     GO(list_outputs(file, known, &outputs, &count));
     if (about.head) {
@@ -227,6 +238,7 @@ cover_status cover_weights_export(cover_context *context, const char *source, co
     float *flat = NULL;
     cover_status status = COVER_OK;
     GO(weights_open(&file, context, source));
+    GO(tensor_hash_verify(file, NULL));
     GO(cover_config_create(&config, context, NULL));
     GO(weights_describe(config, &about, file));
     const char *only = onnx || backbone_only || !about.head ? "backbone." : NULL;

@@ -1,5 +1,6 @@
 /* cover_file_check(): a sound file of each kind is ok, and every damaged byte of a dataset is found. */
 #include "../files.h"
+#include "io/weights/safetensors.h"
 
 #include <fcntl.h>
 
@@ -90,6 +91,32 @@ START_TEST(a_run_folder_is_checked_file_by_file) {
 }
 END_TEST
 
+START_TEST(a_weight_file_says_whether_it_has_a_hash) {
+    static const float values[2] = {1, 2};
+    static const int64_t shape[1] = {2};
+    static const struct tensor_output output = {"w", TENSOR_F32, 1, shape, values, NULL, NULL};
+    uint8_t *bytes;
+    size_t count;
+    ck_assert_ok(safetensors_write(context, at("new.safetensors"), &output, 1, NULL, 0));
+    json_t *report = check(at("new.safetensors"));
+    ck_assert(json_is_true(json_object_get(report, "ok")) && json_is_true(json_object_get(report, "hash")));
+    json_decref(report);
+    ck_assert_ok(file_read(context, at("new.safetensors"), 0, &bytes, &count));
+    bytes[count - 2] ^= 1; /* still a finite number */
+    write_bytes(at("changed.safetensors"), bytes, count);
+    memory_free(context, bytes);
+    ck_assert_ptr_nonnull(
+        strstr(first_finding(at("changed.safetensors")), "the values of 1 of 1 tensors are not those that were written"));
+    static const char old[] = "{\"w\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}}";
+    uint8_t file[8 + sizeof old - 1 + 4] = {sizeof old - 1};
+    memcpy(file + 8, old, sizeof old - 1);
+    write_bytes(at("old.safetensors"), file, sizeof file);
+    report = check(at("old.safetensors"));
+    ck_assert(json_is_true(json_object_get(report, "ok")) && json_is_false(json_object_get(report, "hash")));
+    json_decref(report);
+}
+END_TEST
+
 START_TEST(other_files_are_said_to_be_none) {
     char *report = NULL;
     write_text(at("x.h5"), "");
@@ -109,6 +136,7 @@ int main(void) {
     ADD(all, a_sound_dataset_is_ok);
     ADD(all, every_damaged_byte_of_a_dataset_is_found);
     ADD(all, a_run_folder_is_checked_file_by_file);
+    ADD(all, a_weight_file_says_whether_it_has_a_hash);
     ADD(all, other_files_are_said_to_be_none);
     suite_add_tcase(suite, all);
     return run_suite(suite);

@@ -2,6 +2,9 @@
 #include "weights_test.h"
 
 #include "io/weights/safetensors.h"
+#include "io/weights/tensor_hash.h"
+
+#include <ctype.h>
 
 static const float three[] = {1.0f, -2.5f, 3e-39f};
 static const uint16_t halves[] = {0x3C00, 0xC000, 0x0001, 0x7C00, 0x8000};
@@ -55,7 +58,7 @@ START_TEST(what_is_written_is_read_back) {
         ck_assert_mem_eq(stored, outputs[i].data, entry->bytes);
     }
     ck_assert_ptr_null(tensor_file_find(file, "c"));
-    ck_assert_int_eq(file->metadata_count, 2);
+    ck_assert_int_eq(file->metadata_count, 2 + TENSOR_HASH_PAIRS);
     ck_assert_str_eq(tensor_file_metadata(file, "text"), metadata[1].value);
     ck_assert_ptr_null(tensor_file_metadata(file, "none"));
     tensor_file_close(file);
@@ -94,6 +97,81 @@ START_TEST(equal_tensors_give_equal_bytes_and_an_aligned_header) {
     ck_assert_int_eq(files_in_folder(), 2);
     free(first);
     free(second);
+}
+END_TEST
+
+static cover_status verify_bytes(const void *bytes, size_t count, bool *present) {
+    struct tensor_file *file;
+    TRY(tensor_file_open_memory(&file, test_context, "x.safetensors", bytes, count));
+    const cover_status status = tensor_hash_verify(file, present);
+    tensor_file_close(file);
+    return status;
+}
+
+START_TEST(any_changed_byte_is_found_by_the_hash) {
+    size_t count;
+    bool present;
+    ck_assert_ok(write_all(test_context, in_folder("a.safetensors")));
+    uint8_t *bytes = read_bytes(in_folder("a.safetensors"), &count);
+    ck_assert_ok(verify_bytes(bytes, count, &present));
+    ck_assert(present);
+    for (size_t at = 0; at < count; at++)
+        for (int flip = 1; flip < 256; flip += flip < 8 ? 1 : 31) {
+            const uint8_t was = bytes[at];
+            bytes[at] ^= (uint8_t)flip;
+            const cover_status status = verify_bytes(bytes, count, &present);
+            if (status == COVER_OK) /* one space for another between two words of the header */
+                ck_assert_msg(isspace(was) && isspace(bytes[at]), "byte %zu: %02x for %02x was not found", at, bytes[at], was);
+            else ck_assert(status == COVER_ERROR_FORMAT || status == COVER_ERROR_UNSUPPORTED);
+            bytes[at] = was;
+        }
+    free(bytes);
+}
+END_TEST
+
+START_TEST(the_hash_names_the_tensor_that_was_changed) {
+    size_t count;
+    ck_assert_ok(write_all(test_context, in_folder("a.safetensors")));
+    uint8_t *bytes = read_bytes(in_folder("a.safetensors"), &count);
+    uint8_t *doubles_at = memmem(bytes, count, doubles, sizeof doubles);
+    doubles_at[3] ^= 1;
+    ck_assert_int_eq(verify_bytes(bytes, count, NULL), COVER_ERROR_FORMAT);
+    ck_assert_ptr_nonnull(
+        strstr(cover_error_text(), "the values of 1 of 10 tensors are not those that were written, first doubles;"));
+    free(bytes);
+}
+END_TEST
+
+static void hash_of(char hash[SHA256_TEXT], const struct tensor_output *tensors, int count, const struct tensor_pair *pairs,
+                    int pair_count) {
+    struct tensor_file *file;
+    ck_assert_ok(safetensors_write(test_context, in_folder("h.safetensors"), tensors, count, pairs, pair_count));
+    ck_assert_ok(tensor_file_open(&file, test_context, in_folder("h.safetensors")));
+    strcpy(hash, tensor_file_metadata(file, "sha256"));
+    tensor_file_close(file);
+}
+
+START_TEST(the_hash_is_of_content_not_of_order) {
+    const struct tensor_output turned[2] = {outputs[1], outputs[0]};
+    const struct tensor_pair pairs[2] = {metadata[1], metadata[0]}, old[2] = {{"sha256", "of another file"}, metadata[0]};
+    char first[SHA256_TEXT], second[SHA256_TEXT];
+    hash_of(first, outputs, 2, metadata, 2);
+    hash_of(second, turned, 2, pairs, 2);
+    ck_assert_str_eq(first, second);
+    hash_of(second, outputs, 2, metadata, 1);
+    ck_assert_str_ne(first, second); /* the metadata count, too */
+    hash_of(first, outputs, 2, old, 2);
+    ck_assert_str_eq(first, second); /* but for a hash that was there before */
+}
+END_TEST
+
+START_TEST(files_without_a_hash_are_read) {
+    static const char text[] = "{\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]}} ";
+    uint8_t bytes[8 + sizeof text - 1 + 1] = {sizeof text - 1};
+    bool present = true;
+    memcpy(bytes + 8, text, sizeof text - 1);
+    ck_assert_ok(verify_bytes(bytes, sizeof bytes, &present));
+    ck_assert(!present);
 }
 END_TEST
 
@@ -250,6 +328,10 @@ int main(void) {
     ADD(tcase, what_is_written_is_read_back);
     ADD(tcase, every_type_converts_to_float);
     ADD(tcase, equal_tensors_give_equal_bytes_and_an_aligned_header);
+    ADD(tcase, any_changed_byte_is_found_by_the_hash);
+    ADD(tcase, the_hash_names_the_tensor_that_was_changed);
+    ADD(tcase, the_hash_is_of_content_not_of_order);
+    ADD(tcase, files_without_a_hash_are_read);
     ADD(tcase, golden_files_are_understood);
     ADD(tcase, a_file_truncated_at_any_length_is_an_error);
     ADD(tcase, a_header_byte_changed_to_anything_is_an_error_or_another_sound_file);

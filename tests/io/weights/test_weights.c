@@ -379,6 +379,26 @@ START_TEST(the_backbone_is_exported_alone) {
 }
 END_TEST
 
+START_TEST(damaged_weights_get_no_hash_of_their_own) {
+    write_network(in_folder("w.safetensors"), 3);
+    size_t count;
+    uint8_t *bytes = read_bytes(in_folder("w.safetensors"), &count);
+    bytes[count - 40000] ^= 1;
+    write_bytes(in_folder("d.safetensors"), bytes, count);
+    free(bytes);
+    cover_convert_options options = COVER_CONVERT_OPTIONS_INIT;
+    ck_assert_int_eq(cover_weights_convert(NULL, test_context, in_folder("d.safetensors"), in_folder("c.safetensors"), NULL),
+                     COVER_ERROR_FORMAT);
+    ck_assert_ptr_nonnull(strstr(cover_error_text(), "the values of 1 of "));
+    options.key = "backbone";
+    ck_assert_int_eq(cover_weights_convert(NULL, test_context, in_folder("d.safetensors"), in_folder("c.safetensors"), &options),
+                     COVER_ERROR_FORMAT);
+    ck_assert_int_eq(cover_weights_export(test_context, in_folder("d.safetensors"), in_folder("e.onnx"), 0), COVER_ERROR_FORMAT);
+    ck_assert(!file_exists(in_folder("c.safetensors")) && !file_exists(in_folder("e.onnx")));
+    ck_assert_ok(cover_weights_convert(NULL, test_context, in_folder("w.safetensors"), in_folder("c.safetensors"), &options));
+}
+END_TEST
+
 START_TEST(info_tells_names_types_and_shapes) {
     char *info;
     ck_assert_ok(cover_weights_info(&info, test_context, PTH("unet2d")));
@@ -424,6 +444,7 @@ int main(void) {
     ADD(tcase, metadata_of_a_newer_or_other_network_is_refused);
     ADD(tcase, claims_cost_no_more_memory_than_the_file_has);
     ADD(tcase, the_backbone_is_exported_alone);
+    ADD(tcase, damaged_weights_get_no_hash_of_their_own);
     ADD(tcase, info_tells_names_types_and_shapes);
     ADD(tcase, refused_memory_is_reported_and_nothing_leaks);
     suite_add_tcase(suite, tcase);
