@@ -30,13 +30,14 @@ typedef struct cover_pack_options {
     int channels;                /**< 1: convert to grey, 3: to RGB; 0 = what the files are */
     const char *split;           /**< CSV with columns file, patient, split, or nnU-Net's splits_final.json, ":K" behind
                                       it for fold K (docs/dataset.md); NULL = none */
-    int skip_bad;                /**< leave unusable images out (listed in the log) instead of failing */
+    int skip_bad;                /**< leave unusable images out (listed in the summary) instead of failing */
     int resume;                  /**< continue an interrupted pack of the same sources and options */
     cover_progress_fn *progress; /**< images done, of how many; may be NULL */
     void *user;
     const char *labels;   /**< CSV with columns file, label: classes joined by | (docs/dataset.md); NULL = none */
     const char *negative; /**< the label that means none of the classes, such as "No Finding"; NULL = no such */
     int spacing_median;   /**< resample to the median spacing of the images, axis by axis; not with spacing_mm */
+    int number_labels;    /**< number the values of label maps 0, 1, 2, ... in their order: for masks of 0 and 255 */
 } cover_pack_options;
 #define COVER_PACK_OPTIONS_INIT COVER_SIZED(cover_pack_options)
 

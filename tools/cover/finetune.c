@@ -160,6 +160,7 @@ const struct verb verb_finetune = {
                 {OPTION_SPLIT},
                 {OPTION_LABELS},
                 {OPTION_NEGATIVE},
+                {OPTION_NUMBER_LABELS},
                 {OPTION_SKIP_BAD},
                 {OPTION_SET},
                 {OPTION_RESUME, NULL, "go on from the run's checkpoint; without a checkpoint start anew"}},

@@ -10,6 +10,7 @@
 #include <string.h>
 
 enum { LABELS = 65536, MOST_UNNAMED = 256 };
+enum { EVAL_PREDICTION, EVAL_TRUTH, EVAL_SIDES };
 
 /* One label map as class indices. */
 struct map {
@@ -21,9 +22,10 @@ struct maps_job {
     struct evaluation *evaluation;
     struct eval_cases cases;
     struct eval_classes classes;
-    int32_t class_of[LABELS]; /* of each label; -1 = none */
-    bool occurs[LABELS];      /* without a list of names: labels seen in any map */
-    pthread_mutex_t lock;     /* of what follows, and of `occurs` */
+    int32_t class_of[LABELS];        /* of each label; -1 = none */
+    int foreground[EVAL_SIDES];      /* where both sides have one label only and not the same, these are one class; else 0 */
+    bool occurs[EVAL_SIDES][LABELS]; /* without a list of names: labels seen in any map of predictions, and of truth */
+    pthread_mutex_t lock;            /* of what follows, and of `occurs` */
     int64_t done, failed_at;
     cover_status failed;
     char failure[1024];
@@ -33,27 +35,15 @@ struct maps_job {
 
 /* ---- reading */
 
-/* Labels as whole numbers 0..65535. */
 static cover_status map_read(struct map *map, cover_context *context, const char *path) {
     *map = (struct map){0};
-    TRY(image_read(&map->image, context, path, 0));
+    TRY(label_map_read(&map->image, context, path));
     const struct image *image = &map->image;
     const int64_t pixels = image->size[0] * image->size[1] * image->size[2];
-    if (image->channels != 1)
-        return fail(COVER_ERROR_FORMAT, "%s: %d channels, but a label map has one; is it an image?", path, image->channels);
     map->label = memory_alloc(context, (size_t)pixels * sizeof *map->label);
     if (!map->label) return COVER_ERROR_MEMORY;
-    for (int64_t i = 0; i < pixels; i++) {
-        if (image->dtype != COVER_F32) {
-            map->label[i] = image->dtype == COVER_U8 ? ((uint8_t *)image->data)[i] : ((uint16_t *)image->data)[i];
-            continue;
-        }
-        const float value = ((float *)image->data)[i];
-        if (!(value >= 0 && value < LABELS) || value != floorf(value))
-            return fail(COVER_ERROR_FORMAT, "%s: voxel %lld is %g; labels are whole numbers from 0 to %d: is it an image?", path,
-                        (long long)i, (double)value, LABELS - 1);
-        map->label[i] = (uint16_t)value;
-    }
+    for (int64_t i = 0; i < pixels; i++)
+        map->label[i] = image->dtype == COVER_U8 ? ((uint8_t *)image->data)[i] : ((uint16_t *)image->data)[i];
     image_free(&map->image, context); /* its size, spacing and affine stay */
     return COVER_OK;
 }
@@ -165,7 +155,7 @@ static cover_status survey(struct maps_job *job, int64_t index) {
         const cover_status status = map_read(&map, context, paths[i]);
         pthread_mutex_lock(&job->lock);
         for (int64_t p = 0; status == COVER_OK && p < map.image.size[0] * map.image.size[1] * map.image.size[2]; p++)
-            job->occurs[map.label[p]] = true;
+            job->occurs[i][map.label[p]] = true;
         pthread_mutex_unlock(&job->lock);
         map_free(&map, context);
         TRY(status);
@@ -211,13 +201,50 @@ static cover_status work_through(struct maps_job *job, cover_status (*each)(stru
     return job->failed == COVER_OK ? COVER_OK : fail_text(job->failed, job->failure);
 }
 
+/* The labels of one side beside the background, and the last of them. */
+static int count_labels(const struct maps_job *job, int side, struct names *names, int *last) {
+    int count = 0;
+    for (int value = 1; value < LABELS; value++) {
+        char number[8];
+        if (!job->occurs[side][value]) continue;
+        snprintf(number, sizeof number, "%d", value);
+        names_add(names, number);
+        count++, *last = value;
+    }
+    return count;
+}
+
+/* Unnamed labels of the two sides must be the same ones, but for masks: 1 of the one and 255 of the other are both what is not
+ * background. */
+static cover_status check_common(struct maps_job *job) {
+    struct names names[EVAL_SIDES] = {0};
+    int counts[EVAL_SIDES], last[EVAL_SIDES] = {0};
+    for (int side = 0; side < EVAL_SIDES; side++) counts[side] = count_labels(job, side, &names[side], &last[side]);
+    for (int value = 1; value < LABELS; value++)
+        if (job->occurs[EVAL_PREDICTION][value] && job->occurs[EVAL_TRUTH][value]) return COVER_OK;
+    if (counts[EVAL_PREDICTION] == 0 || counts[EVAL_TRUTH] == 0) return COVER_OK;
+    if (counts[EVAL_PREDICTION] == 1 && counts[EVAL_TRUTH] == 1) {
+        memcpy(job->foreground, last, sizeof last);
+        job->occurs[EVAL_PREDICTION][last[EVAL_PREDICTION]] = false; /* the class has the number that truth gives it */
+        return COVER_OK;
+    }
+    return fail(COVER_ERROR_MISMATCH,
+                "%s holds the labels %s, but %s holds %s: they have none in common; save both with the same numbers",
+                job->evaluation->prediction, names[EVAL_PREDICTION].text, job->evaluation->truth, names[EVAL_TRUTH].text);
+}
+
+static bool occurs(const struct maps_job *job, int value) {
+    return job->occurs[EVAL_PREDICTION][value] || job->occurs[EVAL_TRUTH][value];
+}
+
 /* Without a list the labels that occur are the classes, and their numbers the names. */
 static cover_status name_by_value(struct maps_job *job) {
     struct arena *arena = job->evaluation->arena;
     struct eval_classes *classes = &job->classes;
     TRY(work_through(job, survey, "labels"));
+    TRY(check_common(job));
     int count = 1;
-    for (int value = 1; value < LABELS; value++) count += job->occurs[value];
+    for (int value = 1; value < LABELS; value++) count += occurs(job, value);
     if (count > MOST_UNNAMED)
         return fail(COVER_ERROR_FORMAT, "%s: %d different labels in these maps; are they images? If not, name the classes",
                     job->evaluation->truth, count);
@@ -226,7 +253,7 @@ static cover_status name_by_value(struct maps_job *job) {
     if (!classes->name || !classes->value) return COVER_ERROR_MEMORY;
     classes->name[0] = "background", classes->count = 1, classes->source = "the labels that occur";
     for (int value = 1; value < LABELS; value++) {
-        if (!job->occurs[value]) continue;
+        if (!occurs(job, value)) continue;
         classes->value[classes->count] = value;
         classes->name[classes->count] = arena_print(arena, "%d", value);
         if (!classes->name[classes->count++]) return COVER_ERROR_MEMORY;
@@ -241,6 +268,7 @@ static cover_status prepare(struct maps_job *job) {
     if (job->classes.count == 0) TRY(name_by_value(job));
     for (int value = 0; value < LABELS; value++) job->class_of[value] = -1;
     for (int c = 0; c < job->classes.count; c++) job->class_of[job->classes.value[c]] = c;
+    if (job->foreground[EVAL_TRUTH]) job->class_of[job->foreground[EVAL_PREDICTION]] = job->class_of[job->foreground[EVAL_TRUTH]];
     const int classes = job->classes.count - 1;
     TRY(eval_result_room(evaluation, classes, job->cases.count));
     cover_evaluation *result = evaluation->result;

@@ -60,30 +60,44 @@ static cover_status unknown_content(const struct image_source *source) {
     return fail(COVER_ERROR_UNSUPPORTED, "not an image that is known here (%s); convert it to one of them", known.text);
 }
 
-cover_status image_decode(struct image *image, cover_context *context, const char *path, const uint8_t *bytes, size_t count,
-                          uint64_t limit_bytes) {
-    const struct image_source source = {context, path, bytes, count, limit_bytes ? limit_bytes : DEFAULT_LIMIT, false};
-    if (count == 0) return fail(COVER_ERROR_FORMAT, "%s: the file is empty", path);
+static cover_status decode(struct image *image, const struct image_source *source) {
+    if (source->count == 0) return fail(COVER_ERROR_FORMAT, "%s: the file is empty", source->path);
     const struct image_format *format = NULL;
     for (int i = 0; image_formats[i] && !format; i++)
-        if (image_formats[i]->detect(bytes, count)) format = image_formats[i];
+        if (image_formats[i]->detect(source->bytes, source->count)) format = image_formats[i];
     struct image result = {.dims = 2, .channels = 1};
-    cover_status status = format ? format->read(&result, &source) : unknown_content(&source);
-    if (status != COVER_OK) return fail_in(status, "%s", path);
+    cover_status status = format ? format->read(&result, source) : unknown_content(source);
+    if (status != COVER_OK) return fail_in(status, "%s", source->path);
     *image = result;
     return COVER_OK;
 }
 
-cover_status image_read(struct image *image, cover_context *context, const char *path, uint64_t limit_bytes) {
-    if (!limit_bytes) limit_bytes = DEFAULT_LIMIT;
-    if (folder_exists(path)) return fail(COVER_ERROR_IO, "%s: is a folder, where an image file is needed", path);
+cover_status image_decode(struct image *image, cover_context *context, const char *path, const uint8_t *bytes, size_t count,
+                          uint64_t limit_bytes) {
+    const struct image_source source = {
+        .context = context, .path = path, .bytes = bytes, .count = count, .limit_bytes = limit_bytes ? limit_bytes : DEFAULT_LIMIT};
+    return decode(image, &source);
+}
+
+static cover_status read_file(struct image *image, struct image_source *source) {
     uint8_t *bytes;
-    size_t count;
-    uint64_t most = limit_bytes < UINT64_MAX - FILE_SLACK ? limit_bytes + FILE_SLACK : UINT64_MAX;
-    TRY(file_read(context, path, most, &bytes, &count));
-    cover_status status = image_decode(image, context, path, bytes, count, limit_bytes);
-    memory_free(context, bytes);
+    const uint64_t limit = source->limit_bytes, most = limit < UINT64_MAX - FILE_SLACK ? limit + FILE_SLACK : UINT64_MAX;
+    if (folder_exists(source->path)) return fail(COVER_ERROR_IO, "%s: is a folder, where an image file is needed", source->path);
+    TRY(file_read(source->context, source->path, most, &bytes, &source->count));
+    source->bytes = bytes;
+    cover_status status = decode(image, source);
+    memory_free(source->context, bytes);
     return status;
+}
+
+cover_status image_read(struct image *image, cover_context *context, const char *path, uint64_t limit_bytes) {
+    struct image_source source = {.context = context, .path = path, .limit_bytes = limit_bytes ? limit_bytes : DEFAULT_LIMIT};
+    return read_file(image, &source);
+}
+
+cover_status image_read_indices(struct image *image, cover_context *context, const char *path) {
+    struct image_source source = {.context = context, .path = path, .limit_bytes = DEFAULT_LIMIT, .indices = true};
+    return read_file(image, &source);
 }
 
 cover_status image_look(struct image *image, cover_context *context, const char *path) {
@@ -101,7 +115,8 @@ cover_status image_look(struct image *image, cover_context *context, const char 
         image_free(image, context);
         return COVER_OK;
     }
-    const struct image_source source = {context, path, head, count, DEFAULT_LIMIT, true};
+    const struct image_source source = {
+        .context = context, .path = path, .bytes = head, .count = count, .limit_bytes = DEFAULT_LIMIT, .header_only = true};
     status = nifti_format.read(image, &source);
     return status == COVER_OK ? status : fail_in(status, "%s", path);
 }

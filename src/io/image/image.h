@@ -16,6 +16,7 @@ struct image {
     double spacing_mm[3]; /* D, H, W order; 0 = not known */
     double affine[12];    /* voxel (x, y, z) to world, 3x4 rows, RAS mm; all 0 = not known */
     bool volume;          /* its file is one of three dimensions, of a single slice where dims is 2 */
+    bool lossy;           /* JPEG: values are near those that were meant */
     void *data;           /* channels last, D, H, W, C */
 };
 enum { IMAGE_MOST_CHANNELS = 16 };
@@ -28,6 +29,7 @@ struct image_source {
     size_t count;
     uint64_t limit_bytes; /* on the decoded size; never 0 here */
     bool header_only;     /* a reader that can leaves data NULL, and may have the first bytes of the file alone */
+    bool indices;         /* those of a palette are wanted, not its colours */
 };
 
 struct image_format {
@@ -48,6 +50,11 @@ const struct image_format *image_format_of(const char *path);
 const char *image_extension(const char *path);
 /* Read a file; the error text begins with the path.  limit_bytes bounds the decoded size (0 = 16 GiB). */
 cover_status image_read(struct image *image, cover_context *context, const char *path, uint64_t limit_bytes);
+/* A label map: one channel of u8, or of u16 where that is too small.  A palette's indices are the labels, numbers within 1e-3 of a
+ * whole one are that; JPEG and several channels are refused.  The error text begins with the path. */
+cover_status label_map_read(struct image *label, cover_context *context, const char *path);
+/* The first step of it: image_read() that leaves indices of a palette as they are. */
+cover_status image_read_indices(struct image *image, cover_context *context, const char *path);
 /* Size, spacing and affine of a file: data is NULL.  A NIfTI file's header is all that is read of it. */
 cover_status image_look(struct image *image, cover_context *context, const char *path);
 /* Several files as one image, their channels behind each other in the order given; all must be of one size and lie

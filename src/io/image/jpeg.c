@@ -99,7 +99,7 @@ static cover_status decode(struct jpeg_job *job, struct image *image, const stru
     if ((uint64_t)jpeg->image_width * jpeg->image_height / PIXELS_A_BYTE > source->count)
         return fail(COVER_ERROR_FORMAT, "the frame header says %u x %u pixels, which %zu bytes cannot hold", jpeg->image_width,
                     jpeg->image_height, source->count);
-    image->dtype = COVER_U8;
+    image->dtype = COVER_U8, image->lossy = true;
     image->size[0] = 1, image->size[1] = jpeg->image_height, image->size[2] = jpeg->image_width;
     size_t bytes;
     TRY(image_allocate(image, source, &bytes));

@@ -114,7 +114,7 @@ static cover_status decode(struct png_job *job, struct image *image) {
     if (kind == PNG_COLOR_TYPE_PALETTE) {
         if (!png_get_PLTE(png, info, &palette, &entries)) return fail(COVER_ERROR_FORMAT, "damaged PNG: no palette");
         png_set_packing(png);
-        image->channels = palette_is_grey(palette, entries) ? 1 : 3;
+        image->channels = job->source->indices || palette_is_grey(palette, entries) ? 1 : 3;
     } else {
         png_set_expand_gray_1_2_4_to_8(png);
         png_set_strip_alpha(png);
@@ -130,7 +130,7 @@ static cover_status decode(struct png_job *job, struct image *image) {
     size_t count = (size_t)width * height;
     if (palette) {
         read_rows(job, pixels + (size_t)(image->channels - 1) * count, width);
-        TRY(resolve_palette(pixels, count, image->channels, palette, entries));
+        if (!job->source->indices) TRY(resolve_palette(pixels, count, image->channels, palette, entries));
     } else {
         read_rows(job, pixels, bytes / height);
     }

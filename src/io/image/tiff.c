@@ -124,7 +124,7 @@ static cover_status survey(TIFF *tiff, const struct client *client, struct tiff_
     for (bool more = true; more; number++) {
         if (!tiff_page_is_copy(tiff)) {
             struct tiff_page page;
-            cover_status status = tiff_page_read(&page, tiff, client->source->count);
+            cover_status status = tiff_page_read(&page, tiff, client->source);
             if (status != COVER_OK) return number ? fail_in(status, "page %lld", (long long)number + 1) : status;
             if (client->complaint[0]) return damaged(client, "the tags");
             if (*pages == 0) *first = page;
@@ -147,7 +147,7 @@ static cover_status decode(struct image *image, TIFF *tiff, struct client *clien
     int64_t pages;
     size_t bytes;
     TRY(survey(tiff, client, &page, &pages));
-    image->dtype = page.dtype, image->channels = page.channels;
+    image->dtype = page.dtype, image->channels = page.channels, image->lossy = page.lossy;
     image->dims = pages > 1 ? 3 : 2;
     image->size[0] = pages;
     image->size[1] = page.upright_height, image->size[2] = page.upright_width;
@@ -158,7 +158,7 @@ static cover_status decode(struct image *image, TIFF *tiff, struct client *clien
     int64_t slice = 0;
     for (bool more = true; more;) {
         if (!tiff_page_is_copy(tiff)) {
-            TRY(tiff_page_read(&page, tiff, client->source->count));
+            TRY(tiff_page_read(&page, tiff, client->source));
             TRY(read_page(tiff, client, &page, (uint8_t *)image->data + (size_t)slice++ * (bytes / (size_t)pages)));
         }
         TRY(next_page(tiff, client, &more));

@@ -214,14 +214,22 @@ static cover_status check_pieces(struct tiff_page *page, TIFF *tiff, uint64_t fi
     return COVER_OK;
 }
 
-cover_status tiff_page_read(struct tiff_page *page, TIFF *tiff, uint64_t file_bytes) {
+/* Each index is its own colour. */
+static void keep_indices(struct tiff_page *page) {
+    for (int i = 0; i < 256; i++) page->colours[i][0] = (uint8_t)i;
+    page->channels = 1;
+}
+
+cover_status tiff_page_read(struct tiff_page *page, TIFF *tiff, const struct image_source *source) {
     uint32_t ratio = 1;
     memset(page, 0, sizeof *page);
     TRY(read_size(page, tiff));
     TRY(read_codec(tiff, &ratio));
     TRY(read_samples(page, tiff));
     TRY(read_colours(page, tiff));
-    return check_pieces(page, tiff, file_bytes, ratio);
+    if (page->palette && source->indices) keep_indices(page);
+    page->lossy = tag16(tiff, TIFFTAG_COMPRESSION, COMPRESSION_NONE) == COMPRESSION_JPEG;
+    return check_pieces(page, tiff, source->count, ratio);
 }
 
 bool tiff_pages_match(const struct tiff_page *a, const struct tiff_page *b) {

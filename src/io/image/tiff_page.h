@@ -18,7 +18,7 @@ struct tiff_page {
     enum sample sample; /* as stored; U8 when bits < 8 */
     int bits, samples;  /* of a sample, samples a pixel */
     int orientation;
-    bool tiled, separate, inverted, palette;
+    bool tiled, separate, inverted, palette, lossy;
     uint32_t piece_width, piece_height; /* of a tile; of a strip: width and rows */
     size_t row_bytes;                   /* one row of a strip or tile */
     uint8_t colours[256][3];            /* of a palette */
@@ -26,8 +26,8 @@ struct tiff_page {
 
 /* Reduced-size copies and transparency masks are no slices. */
 bool tiff_page_is_copy(TIFF *tiff);
-/* Read and judge the tags of the current page; file_bytes is the size of the whole file. */
-cover_status tiff_page_read(struct tiff_page *page, TIFF *tiff, uint64_t file_bytes);
+/* Read and judge the tags of the current page; source->count is the size of the whole file. */
+cover_status tiff_page_read(struct tiff_page *page, TIFF *tiff, const struct image_source *source);
 bool tiff_pages_match(const struct tiff_page *a, const struct tiff_page *b);
 
 /* Bytes that tiff_place_row() needs for `scratch`. */

@@ -18,14 +18,24 @@ static void stop(struct pack_job *job, cover_status status) {
     snprintf(job->failure, sizeof job->failure, "%s", cover_error_text());
 }
 
+/* "PATH: what": what is wrong with it; NULL when the text speaks of something else. */
+static const char *reason_of(const char *text, const char *path) {
+    char prefix[1024]; /* as error texts show it */
+    shown_print(prefix, sizeof prefix, "%s: ", path);
+    const size_t length = strlen(prefix);
+    return strncmp(text, prefix, length) == 0 ? text + length : NULL;
+}
+
+/* Readers begin with the path of the file: that one is to blame, be it a further channel or the label map. */
 static void note_bad(struct pack_job *job, int64_t item, bool memory) {
-    const char *reason = cover_error_text(), *path = job->plan.items[item].path;
-    /* readers begin with the path, which the list names anyway */
-    const size_t length = strlen(path);
-    if (strncmp(reason, path, length) == 0 && strncmp(reason + length, ": ", 2) == 0) reason += length + 2;
+    const struct pack_item *about = &job->plan.items[item];
+    const char *text = cover_error_text(), *path = about->path, *reason = reason_of(text, path);
+    for (int f = 1; f < about->file_count && !reason; f++) reason = reason_of(text, path = about->files[f]);
+    if (!reason && about->label) reason = reason_of(text, path = about->label);
+    if (!reason) path = about->path, reason = text;
     reason = arena_text(&job->reasons, reason, strlen(reason));
     if (!reason) stop(job, COVER_ERROR_MEMORY);
-    else job->bad[job->bad_count++] = (struct pack_bad){item, reason, memory};
+    else job->bad[job->bad_count++] = (struct pack_bad){item, path, reason, memory};
 }
 
 static void pack_one(void *data, int64_t index) {
@@ -88,7 +98,9 @@ static cover_status begin(struct pack_job *job, const char *const *sources, int 
     if (options->negative && !options->labels)
         return fail(COVER_ERROR_ARGUMENT, "pack: negative '%s' speaks of a labels file, but none was given", options->negative);
     TRY(pack_plan_create(&job->plan, job->context, sources, count, options));
-    return options->spacing_median ? pack_median_spacing(job) : COVER_OK;
+    if (options->spacing_median) TRY(pack_median_spacing(job));
+    /* whoever only looks would read all label maps; their names, sizes and times tell as much */
+    return options->number_labels && !job->plan.quiet ? pack_number_labels(job) : COVER_OK;
 }
 
 cover_status pack_digest(cover_context *context, const char *const *sources, int count, const cover_pack_options *options,

@@ -16,15 +16,16 @@ struct pack_item {
     const char *path;         /* the first file: for matching, messages */
     const char *const *files; /* one a channel (nnU-Net), or one for all channels */
     int file_count;
-    const char *label;      /* label map; NULL = none */
-    const char *class_name; /* NULL = none */
-    const char *patient;    /* NULL = not known */
-    const char *unusable;   /* a reason that is known already; NULL = none */
-    int channels;           /* that the source promises; 0 = none promised */
-    int label_classes;      /* label values must be below; 0 = not known */
-    int class_index;        /* of class_name; -1 = none */
-    bool multilabel;        /* class_set counts, and class_index does not: so in all items of a plan, or in none */
-    uint64_t class_set;     /* a bit a class */
+    const char *label;            /* label map; NULL = none */
+    const uint16_t *label_number; /* of each value of it (pack_numbers.c); NULL = itself */
+    const char *class_name;       /* NULL = none */
+    const char *patient;          /* NULL = not known */
+    const char *unusable;         /* a reason that is known already; NULL = none */
+    int channels;                 /* that the source promises; 0 = none promised */
+    int label_classes;            /* label values must be below; 0 = not known */
+    int class_index;              /* of class_name; -1 = none */
+    bool multilabel;              /* class_set counts, and class_index does not: so in all items of a plan, or in none */
+    uint64_t class_set;           /* a bit a class */
     cover_split split;
 };
 
@@ -42,6 +43,7 @@ struct pack_plan {
     int label_classes;        /* of nnU-Net sources; 0 = from the label maps */
     int ignore_label;         /* value behind the classes whose pixels count for nothing; -1 = none */
     struct text layouts;      /* JSON array of what the sources were */
+    struct text label_values; /* JSON array: the value that each label number stands for; empty = itself */
     bool quiet;               /* only looked at: no warnings, which the pack itself will give */
 };
 

@@ -3,47 +3,43 @@
 #include "io/image/image_pixels.h"
 #include "pack.h"
 
-#include <math.h>
 #include <string.h>
 
 /* ---- labels */
 
-static cover_status to_label(struct image *label, cover_context *context, int classes, struct packed_sample *sample) {
-    const int64_t count = values_of(label);
-    double most = 0;
-    for (int64_t i = 0; i < count; i++) {
-        const double value = value_at(label, i);
-        if (!(value >= 0 && value <= UINT16_MAX) || value != rint(value))
-            return fail(COVER_ERROR_FORMAT, "its label holds %g, which is no whole number from 0 to %d", value, UINT16_MAX);
+/* Numbers are smaller than their values, so the type holds them. */
+static void renumber(struct image *label, const uint16_t *number) {
+    for (int64_t i = 0, n = values_of(label); i < n; i++) {
+        if (label->dtype == COVER_U8) ((uint8_t *)label->data)[i] = (uint8_t)number[((uint8_t *)label->data)[i]];
+        else ((uint16_t *)label->data)[i] = number[((uint16_t *)label->data)[i]];
+    }
+}
+
+/* What values it holds, and that they are among those that may occur. */
+static cover_status look_through(const struct image *label, const struct pack_item *item, struct packed_sample *sample) {
+    int most = 0;
+    for (int64_t i = 0, n = values_of(label); i < n; i++) {
+        const int value = (int)value_at(label, i);
         if (value > most) most = value;
-        if (value < 256) sample->seen[(int)value / 64] |= (uint64_t)1 << (int)value % 64;
+        if (value < 256) sample->seen[value / 64] |= (uint64_t)1 << value % 64;
     }
-    if (classes > 0 && most >= classes)
-        return fail(COVER_ERROR_FORMAT, "its label holds %g, but dataset.json names labels up to %d", most, classes - 1);
-    sample->label_max = (int)most;
-    const cover_dtype dtype = most <= UINT8_MAX ? COVER_U8 : COVER_U16;
-    if (label->dtype == dtype) return COVER_OK;
-    void *data = memory_alloc(context, (size_t)count * cover_dtype_bytes(dtype));
-    if (!data) return COVER_ERROR_MEMORY;
-    for (int64_t i = 0; i < count; i++) {
-        if (dtype == COVER_U8) ((uint8_t *)data)[i] = (uint8_t)value_at(label, i);
-        else ((uint16_t *)data)[i] = (uint16_t)value_at(label, i);
-    }
-    memory_free(context, label->data);
-    label->data = data, label->dtype = dtype;
-    return COVER_OK;
+    sample->label_max = most;
+    if (item->label_classes == 0 || most < item->label_classes) return COVER_OK;
+    return fail(COVER_ERROR_FORMAT, "%s: it holds %d, but dataset.json names labels up to %d", item->label, most,
+                item->label_classes - 1);
 }
 
 static cover_status read_label(struct image *label, cover_context *context, const struct pack_item *item, const struct image *image,
                                struct packed_sample *sample) {
-    TRY(image_read(label, context, item->label, 0));
-    if (label->channels != 1) return fail(COVER_ERROR_SHAPE, "its label has %d channels; a label map has one", label->channels);
+    TRY(label_map_read(label, context, item->label));
     if (memcmp(label->size, image->size, sizeof label->size) != 0)
-        return fail(COVER_ERROR_SHAPE, "its label is %lldx%lldx%lld, but the image %lldx%lldx%lld", (long long)label->size[0],
-                    (long long)label->size[1], (long long)label->size[2], (long long)image->size[0], (long long)image->size[1],
-                    (long long)image->size[2]);
-    TRY(image_check_place(image, label, "its label"));
-    return to_label(label, context, item->label_classes, sample);
+        return fail(COVER_ERROR_SHAPE, "%s: it is %lldx%lldx%lld, but its image %s %lldx%lldx%lld", item->label,
+                    (long long)label->size[0], (long long)label->size[1], (long long)label->size[2], item->path,
+                    (long long)image->size[0], (long long)image->size[1], (long long)image->size[2]);
+    cover_status status = image_check_place(image, label, "it");
+    if (status != COVER_OK) return fail_in(status, "%s", item->label);
+    if (item->label_number) renumber(label, item->label_number);
+    return look_through(label, item, sample);
 }
 
 /* ---- all of it */

@@ -8,6 +8,7 @@
 /* An image that cannot be used. */
 struct pack_bad {
     int64_t item;
+    const char *path; /* of the file that is to blame: the image's, or its label's */
     const char *reason;
     bool memory; /* it may be well: memory was short */
 };
@@ -43,6 +44,10 @@ void pack_plan_hash(const struct pack_job *job, uint8_t digest[SHA256_BYTES]);
 /* ---- pack_spacing.c */
 /* Puts the median spacing of the plan's images into the rules. */
 cover_status pack_median_spacing(struct pack_job *job);
+
+/* ---- pack_numbers.c */
+/* Finds the values of all label maps and gives the plan's items their numbers. */
+cover_status pack_number_labels(struct pack_job *job);
 
 /* ---- pack_judge.c */
 /* Images that cannot be used are an error or, when asked for, left out; never those that only memory was short for. */

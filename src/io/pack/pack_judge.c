@@ -2,33 +2,44 @@
  * "Preparation").  Called by pack.c. */
 #include "pack_job.h"
 
+#include <stdio.h>
+
 enum {
-    LISTED = 20,    /* unusable images named in an error text; the log has all of them */
+    LISTED = 20,    /* unusable images that are named; the others are counted */
     VARIETIES = 16, /* different channel counts that are told apart */
     EXAMPLES = 5,   /* files named for each */
     SEEN_WORDS = 4  /* classes that are looked at for being empty, by 64 */
 };
 
-cover_status pack_judge_bad(struct pack_job *job) {
+/* Those that are left out are warnings; the summary has all of them. */
+static void warn_of_bad(const struct pack_job *job) {
+    const int64_t named = job->bad_count < LISTED ? job->bad_count : LISTED, more = job->bad_count - named;
+    for (int64_t i = 0; i < named; i++)
+        log_line(job->context, COVER_LOG_WARNING, "pack: left out: %s: %s", job->bad[i].path, job->bad[i].reason);
+    if (more > 0)
+        log_line(job->context, COVER_LOG_WARNING, "pack: left out: %lld more images; the summary names them", (long long)more);
+}
+
+/* One line an image, here or in the log, and a count of those beyond. */
+static cover_status refuse_bad(const struct pack_job *job, cover_status status, const char *remedy) {
     struct text text = {.context = job->context};
-    bool memory = false;
-    for (int64_t i = 0; i < job->bad_count; i++) {
-        const struct pack_bad *bad = &job->bad[i];
-        const char *path = job->plan.items[bad->item].path;
-        log_line(job->context, COVER_LOG_WARNING, "pack: %s: %s", path, bad->reason);
-        if (i < LISTED) text_say(&text, "\n  %s: %s", path, bad->reason);
-        memory = memory || bad->memory;
-    }
-    if (job->bad_count > LISTED) text_add(&text, "\n  and %lld more (the log has all)", (long long)job->bad_count - LISTED);
-    const bool none_left = job->bad_count == job->plan.count;
-    cover_status status = COVER_OK;
-    if (memory) status = COVER_ERROR_MEMORY;
-    else if (job->bad_count > 0 && (!job->options->skip_bad || none_left)) status = COVER_ERROR_FORMAT;
-    if (status != COVER_OK)
-        fail_list(status, &text, "%lld of %lld images cannot be used; nothing was written%s", (long long)job->bad_count,
-                  (long long)job->plan.count, none_left || memory ? ":" : " (skip-bad leaves them out):");
+    for (int64_t i = 0; i < job->bad_count && i < LISTED; i++) text_say(&text, "\n  %s: %s", job->bad[i].path, job->bad[i].reason);
+    if (job->bad_count > LISTED) text_add(&text, "\n  and %lld more", (long long)job->bad_count - LISTED);
+    fail_list(status, &text, "%lld of %lld images cannot be used; nothing was written%s:", (long long)job->bad_count,
+              (long long)job->plan.count, remedy);
     text_free(&text);
     return status;
+}
+
+cover_status pack_judge_bad(struct pack_job *job) {
+    bool memory = false;
+    for (int64_t i = 0; i < job->bad_count; i++) memory = memory || job->bad[i].memory;
+    if (job->bad_count == 0) return COVER_OK;
+    if (memory) return refuse_bad(job, COVER_ERROR_MEMORY, "");
+    if (job->bad_count == job->plan.count) return refuse_bad(job, COVER_ERROR_FORMAT, "");
+    if (!job->options->skip_bad) return refuse_bad(job, COVER_ERROR_FORMAT, " (option skip_bad leaves them out)");
+    warn_of_bad(job);
+    return COVER_OK;
 }
 
 /* The images that are well must agree in dims and channels.  One row a value that was seen: how often, and where. */
@@ -62,6 +73,8 @@ static cover_status judge_variety(const struct pack_job *job, const struct varie
     return COVER_ERROR_SHAPE;
 }
 
+static bool has_bit(const uint64_t *bits, int bit) { return bits[bit / 64] >> bit % 64 & 1; }
+
 /* Classes that some image has, a bit each. */
 static void note_classes(const struct spool_sample *sample, uint64_t seen[SEEN_WORDS]) {
     const int index = sample->row.class_index;
@@ -78,10 +91,37 @@ static void warn_of_empty_classes(const struct pack_job *job, const uint64_t see
         const char *name = NULL;
         if (job->label_count == 0) name = plan->class_names[c];
         else if (c < plan->label_classes) name = plan->value_names[c];
-        if (name && !(seen[c / 64] >> c % 64 & 1))
+        if (name && !has_bit(seen, c))
             log_line(job->context, COVER_LOG_WARNING, "pack: class %d (%s) is empty: no %s it", c, name,
                      job->label_count > 0 ? "label map holds" : "image has");
     }
+}
+
+/* Label maps that nobody named may hold any values, but each number up to the largest is a class.  Masks in black and white are an
+ * error: whoever trains on them has 256 classes, 254 of them empty.  Others with gaps are a warning. */
+static cover_status judge_values(const struct pack_job *job, const uint64_t seen[SEEN_WORDS], int label_max) {
+    struct names values = {0};
+    char number[8];
+    int count = 0;
+    if (job->plan.label_classes > 0 || job->plan.label_values.length || label_max >= 64 * SEEN_WORDS) return COVER_OK;
+    for (int value = 0; value <= label_max; value++)
+        if (has_bit(seen, value)) {
+            snprintf(number, sizeof number, "%d", value);
+            names_add(&values, number);
+            count++;
+        }
+    if (label_max == UINT8_MAX && count == 1 + has_bit(seen, 0))
+        return fail(COVER_ERROR_FORMAT,
+                    "the label maps hold %s alone, as masks in black and white do, but classes are counted 0, 1, 2, ...; option "
+                    "number_labels makes 255 class 1, or save the masks with 0 and 1",
+                    values.text);
+    if (2 * count <= label_max)
+        log_line(
+            job->context, COVER_LOG_WARNING,
+            "pack: the label maps hold %d of the values 0 to %d (%s), and each of these is a class; number_labels counts those "
+            "that occur",
+            count, label_max, values.text);
+    return COVER_OK;
 }
 
 /* How many classes there are: of the label maps, if there are any, else of the images; label_max is -1 without maps. */
@@ -125,6 +165,7 @@ cover_status pack_judge_good(struct pack_job *job) {
                       "ask for channels grey or rgb to convert them, or pack them apart:"));
     job->dims = dims[0].value, job->channels = channels[0].value;
     TRY(judge_classes(job, label_max));
+    if (label_max >= 0) TRY(judge_values(job, seen, label_max));
     warn_of_empty_classes(job, seen);
     return COVER_OK;
 }

@@ -27,7 +27,7 @@ void pack_plan_hash(const struct pack_job *job, uint8_t digest[SHA256_BYTES]) {
     sha256_add(&hash, &job->rules, sizeof job->rules); /* no padding: checked in the header */
     hash_text(&hash, job->plan.label_names);
     hash_text(&hash, job->plan.layouts.data);
-    const int32_t classes[] = {job->plan.classes, job->plan.multilabel};
+    const int32_t classes[] = {job->plan.classes, job->plan.multilabel, job->options->number_labels != 0};
     sha256_add(&hash, classes, sizeof classes);
     for (int c = 0; c < job->plan.classes; c++) hash_text(&hash, job->plan.class_names[c]);
     for (int64_t i = 0; i < job->plan.count; i++) {

@@ -57,8 +57,10 @@ static void describe(const struct pack_job *job, struct text *text) {
     text_add(text, "], \"ignore_label\": ");
     if (job->plan.ignore_label >= 0) text_add(text, "%d", job->plan.ignore_label);
     else text_add(text, "null");
-    text_add(text, ", \"multilabel\": %s, \"label_names\": %s}", job->plan.multilabel ? "true" : "false",
+    text_add(text, ", \"multilabel\": %s, \"label_names\": %s", job->plan.multilabel ? "true" : "false",
              job->plan.label_names ? job->plan.label_names : "null");
+    if (job->plan.label_values.length) text_add(text, ", \"label_values\": %s", job->plan.label_values.data);
+    text_add(text, "}");
 }
 
 cover_status pack_output(struct pack_job *job, struct dataset_directory *written, int64_t *bytes) {
@@ -108,7 +110,7 @@ cover_status pack_summary(const struct pack_job *job, const struct dataset_direc
              (long long)job->plan.ignored, (long long)job->spool.found, (long long)bytes, seconds, hash);
     for (int64_t i = 0; i < job->bad_count; i++) {
         text_add(&text, "%s{\"file\": ", i ? ", " : "");
-        text_add_json(&text, job->plan.items[job->bad[i].item].path);
+        text_add_json(&text, job->bad[i].path);
         text_add(&text, ", \"reason\": ");
         text_add_json(&text, job->bad[i].reason);
         text_add(&text, "}");

@@ -176,6 +176,7 @@ cover_status pack_plan_create(struct pack_plan *plan, cover_context *context, co
     *plan = (struct pack_plan){.context = context,
                                .arena = {.context = context},
                                .layouts = {.context = context},
+                               .label_values = {.context = context},
                                .ignore_label = -1,
                                .quiet = plan->quiet};
     for (int i = 0; i < count; i++) {
@@ -198,6 +199,7 @@ cover_status pack_plan_create(struct pack_plan *plan, cover_context *context, co
 void pack_plan_free(struct pack_plan *plan) {
     memory_free(plan->context, plan->items);
     text_free(&plan->layouts);
+    text_free(&plan->label_values);
     arena_free(&plan->arena);
     *plan = (struct pack_plan){.context = plan->context};
 }

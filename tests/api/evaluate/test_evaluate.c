@@ -116,6 +116,19 @@ START_TEST(classes_may_be_given_with_or_without_labels) {
 }
 END_TEST
 
+START_TEST(unnamed_labels_that_have_none_in_common_are_refused_but_for_masks) {
+    write_map(at("p.png"), "0011110022");
+    write_map(at("t.png"), "0033333044");
+    ck_assert_fails(evaluate(at("p.png"), at("t.png"), NULL), COVER_ERROR_MISMATCH, "holds the labels 1, 2, but ");
+    write_map(at("p.png"), "0011110000");
+    write_map(at("t.png"), "0099999900"); /* as masks of 0 and 255 */
+    json_t *result = evaluated(at("p.png"), at("t.png"), NULL);
+    NEAR(real(json_object_get(result, "classes"), "9"), 0.8);
+    ck_assert_uint_eq(json_object_size(json_object_get(result, "classes")), 1);
+    json_decref(result);
+}
+END_TEST
+
 START_TEST(pixels_to_ignore_count_for_neither_side) {
     write_text(at("ds/dataset.json"), "{\"labels\": {\"background\": 0, \"lung\": 1, \"ignore\": 2}}");
     write_map(at("ds/labelsTr/a.png"), "0011220000");
@@ -192,7 +205,7 @@ START_TEST(what_is_no_label_map_is_named) {
     write_nifti(at("float.nii"), 16, (int[3]){1, 1, 4}, (double[3]){1, 1, 1}, values);
     ck_assert_fails(evaluate(at("colour.png"), at("t.png"), NULL), COVER_ERROR_FORMAT, "colour.png: 3 channels");
     ck_assert_fails(evaluate(at("text.png"), at("t.png"), NULL), COVER_ERROR_FORMAT, "text.png");
-    ck_assert_fails(evaluate(at("float.nii"), at("t.png"), NULL), COVER_ERROR_FORMAT, "voxel 2 is 0.25");
+    ck_assert_fails(evaluate(at("float.nii"), at("t.png"), NULL), COVER_ERROR_FORMAT, "voxel 2 holds 0.25");
     ck_assert_fails(evaluate(at("empty.png"), at("empty.png"), NULL), COVER_ERROR_ARGUMENT, "background alone");
 }
 END_TEST
@@ -449,6 +462,7 @@ int main(void) {
     ADD(tcase, folders_are_matched_by_name_and_means_are_over_cases);
     ADD(tcase, a_dataset_its_labels_and_two_files_name_the_same_classes);
     ADD(tcase, classes_may_be_given_with_or_without_labels);
+    ADD(tcase, unnamed_labels_that_have_none_in_common_are_refused_but_for_masks);
     ADD(tcase, pixels_to_ignore_count_for_neither_side);
     ADD(tcase, cases_that_one_list_lacks_are_named);
     ADD(tcase, another_geometry_is_refused_with_both_values);

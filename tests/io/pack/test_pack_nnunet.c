@@ -249,7 +249,7 @@ START_TEST(a_label_map_that_lies_elsewhere_than_its_image_is_an_error_with_both_
     write_volumes(spacing, close, 1);
     ck_assert_ok(pack(at("raw"), at("out.h5"), NULL, NULL));
     write_volumes(spacing, far, 1);
-    ck_assert_fails(pack(at("raw"), at("out.h5"), NULL, NULL), COVER_ERROR_FORMAT, "its label lies elsewhere");
+    ck_assert_fails(pack(at("raw"), at("out.h5"), NULL, NULL), COVER_ERROR_FORMAT, "it lies elsewhere");
     ck_assert_ptr_nonnull(strstr(cover_error_text(), "its corner is at (17.5, 20, 30) mm, that of the image at (15, 20, 30) mm"));
     ck_assert_ptr_nonnull(strstr(cover_error_text(), "2, 1, 1.5 and 2, 1, 1 mm"));
 }
