@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 static void *default_allocate(void *user, size_t bytes, size_t alignment) {
     (void)user;
@@ -36,6 +37,17 @@ static int usable_processors(void) {
     return 1;
 }
 
+/* In a child of fork() the other ranks, the device and the threads are the parent's. */
+static void end(cover_context *context) {
+    if (context->communicator) context->communicator->destroy(context->communicator);
+    pool_destroy(context->pool);
+    if (!in_another_process(context)) context_device_close(context);
+    memory_free(context, context->info);
+    pthread_mutex_destroy(&context->callback_lock);
+    pthread_mutex_destroy(&context->pool_lock);
+    context->allocator.release(context->allocator.user, context);
+}
+
 cover_status cover_context_create(cover_context **out, const cover_context_options *given) {
     cover_context_options options = COVER_CONTEXT_OPTIONS_INIT;
     if (!out) return fail(COVER_ERROR_ARGUMENT, "cover_context_create: the out-parameter is NULL");
@@ -54,6 +66,9 @@ cover_status cover_context_create(cover_context **out, const cover_context_optio
     if (!context) return fail(COVER_ERROR_MEMORY, "out of memory: the context's %zu bytes were refused", sizeof *context);
     memset(context, 0, sizeof *context);
     context->allocator = allocator;
+    atomic_init(&context->holders, 1);
+    context->end = end;
+    context->process = getpid();
     context->log = options.log, context->log_user = options.log_user;
     context->threads = options.threads ? options.threads : usable_processors();
     context->memory_limit_bytes = options.memory_limit_bytes;
@@ -72,14 +87,7 @@ cover_status cover_context_create(cover_context **out, const cover_context_optio
 }
 
 void cover_context_destroy(cover_context *context) {
-    if (!context) return;
-    if (context->communicator) context->communicator->destroy(context->communicator);
-    pool_destroy(context->pool);
-    context_device_close(context);
-    memory_free(context, context->info);
-    pthread_mutex_destroy(&context->callback_lock);
-    pthread_mutex_destroy(&context->pool_lock);
-    context->allocator.release(context->allocator.user, context);
+    if (context) context_let_go(context);
 }
 
 void cover_context_cancel(cover_context *context) {

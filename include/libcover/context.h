@@ -58,7 +58,8 @@ typedef struct cover_context_options {
  *  driver or a library of it is missing or does not fit); COVER_ERROR_MEMORY */
 COVER_API cover_status cover_context_create(cover_context **context, const cover_context_options *options);
 
-/** Destroy a context after everything that was made with it; takes NULL. */
+/** Destroy a context; takes NULL.  Handles that were made with it keep it alive until they are destroyed, texts do not.
+ *  In a child of fork() it releases the memory that the child has of it and touches neither the parent's threads nor its files. */
 COVER_API void cover_context_destroy(cover_context *context);
 
 /** Ask running work to stop at its next safe point with COVER_ERROR_CANCELLED.  May be called from a signal

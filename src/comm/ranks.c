@@ -4,6 +4,7 @@
 #include "transport.h"
 
 #include "core/base/number.h"
+#include "core/base/threads.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -24,8 +25,7 @@ struct ranks {
     cover_context *context;
     struct transport *transport;
     struct peer *peers;
-    pthread_t thread;
-    bool started;
+    struct thread thread;
     atomic_int leaving, parted; /* parted: farewells have been exchanged */
     _Atomic double since;       /* when the exchange at work began, 0 = none is */
     pthread_mutex_t lock;       /* of the verdict */
@@ -180,6 +180,7 @@ static cover_status exchange(struct communicator *communicator, int to, const vo
     struct ranks *ranks = ranks_of(communicator);
     int gone = NOBODY;
     if (atomic_load(&communicator->failed)) return reason(communicator);
+    TRY(context_check_process(ranks->context));
     atomic_store(&ranks->since, seconds_now());
     cover_status status = ranks->transport->calls->exchange(ranks->transport, to, send, send_bytes, from, receive, receive_bytes,
                                                             &communicator->failed, &gone);
@@ -200,9 +201,11 @@ static void abort_all(struct communicator *communicator, cover_status status, co
 static void destroy(struct communicator *communicator) {
     struct ranks *ranks = ranks_of(communicator);
     atomic_store(&ranks->leaving, 1);
-    if (ranks->started) pthread_join(ranks->thread, NULL);
-    ranks->transport->calls->destroy(ranks->transport, atomic_load(&ranks->parted));
-    pthread_mutex_destroy(&ranks->lock);
+    if (!in_another_process(ranks->context)) { /* else the connections are the parent's, and go with this process */
+        thread_join(&ranks->thread);
+        ranks->transport->calls->destroy(ranks->transport, atomic_load(&ranks->parted));
+        pthread_mutex_destroy(&ranks->lock);
+    }
     memory_free(ranks->context, ranks->peers);
     memory_free(ranks->context, communicator->chunk);
     memory_free(ranks->context, ranks);
@@ -229,9 +232,8 @@ cover_status ranks_create(struct communicator **made, struct transport *transpor
     ranks->peers = memory_zero(context, (size_t)transport->ranks * sizeof *ranks->peers);
     ranks->communicator.chunk = memory_alloc(context, COMMUNICATOR_CHUNK);
     if (!ranks->peers || !ranks->communicator.chunk) goto done;
-    if (pthread_create(&ranks->thread, NULL, watch, ranks) != 0)
+    if (!thread_start(&ranks->thread, watch, ranks))
         GO(fail(COVER_ERROR_MEMORY, "the thread that watches over the other ranks could not be started"));
-    ranks->started = true;
     status = COVER_OK;
     *made = &ranks->communicator;
 done:

@@ -113,7 +113,7 @@ static cover_status default_settings(cover_bench *bench, const char *part) {
 
 cover_status cover_bench_run(cover_bench **out, cover_context *context, const cover_bench_options *options) {
     if (!context || !out) return fail(COVER_ERROR_ARGUMENT, "cover_bench_run: an argument is NULL");
-    cover_bench *bench = memory_zero(context, sizeof *bench);
+    cover_bench *bench = handle_make(context, sizeof *bench);
     if (!bench) return COVER_ERROR_MEMORY;
     bench->context = context;
     const struct bench_part *part = NULL;
@@ -133,5 +133,5 @@ void cover_bench_destroy(cover_bench *bench) {
     if (!bench) return;
     memory_free(bench->context, bench->figures.ops);
     memory_free(bench->context, bench->figures.layers);
-    memory_free(bench->context, bench);
+    handle_free(bench->context, bench);
 }

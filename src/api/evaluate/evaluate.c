@@ -71,7 +71,7 @@ cover_status cover_evaluation_compute(cover_evaluation **out, cover_context *con
             return fail(COVER_ERROR_IO, "%s: no such file or folder", operands[i]);
     struct evaluation evaluation = {
         .context = context, .options = COVER_EVALUATE_OPTIONS_INIT, .prediction = prediction, .truth = truth};
-    cover_evaluation *result = memory_zero(context, sizeof *result);
+    cover_evaluation *result = handle_make(context, sizeof *result);
     if (!result) return COVER_ERROR_MEMORY;
     result->context = context, result->arena.context = context;
     evaluation.result = result, evaluation.arena = &result->arena;
@@ -88,7 +88,7 @@ done:
 void cover_evaluation_destroy(cover_evaluation *evaluation) {
     if (!evaluation) return;
     arena_free(&evaluation->arena);
-    memory_free(evaluation->context, evaluation);
+    handle_free(evaluation->context, evaluation);
 }
 
 cover_status cover_evaluation_get_info(cover_evaluation_info *info, const cover_evaluation *evaluation) {

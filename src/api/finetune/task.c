@@ -127,7 +127,7 @@ static cover_status prepare_data(cover_task *task, const cover_dataset *dataset)
 cover_status cover_task_create(cover_task **out, cover_context *context, cover_dataset *dataset, const cover_config *config,
                                const char *init) {
     if (!out || !context || !dataset || !config) return fail(COVER_ERROR_ARGUMENT, "cover_task_create: an argument is NULL");
-    cover_task *task = memory_zero(context, sizeof *task);
+    cover_task *task = handle_make(context, sizeof *task);
     if (!task) return COVER_ERROR_MEMORY;
     task->about.context = context;
     task->score = task->best_score = NAN;
@@ -157,7 +157,7 @@ void cover_task_destroy(cover_task *task) {
     task_names_free(context, task->about.class_names, (int)task->core.settings.task.classes);
     memory_free(context, task->class_weights);
     memory_free(context, task->best);
-    memory_free(context, task);
+    handle_free(context, task);
 }
 
 const cover_config *cover_task_settings(const cover_task *task) { return task ? task->core.config : NULL; }

@@ -73,7 +73,7 @@ static void add_parameters(struct component *component, cover_status *status) {
 
 static cover_status create(cover_backbone **made, cover_context *context, const cover_config *config, bool fresh) {
     TRY(cover_config_validate(config));
-    cover_backbone *backbone = memory_zero(context, sizeof *backbone);
+    cover_backbone *backbone = handle_make(context, sizeof *backbone);
     if (!backbone) return COVER_ERROR_MEMORY;
     struct component *component = &backbone->component;
     cover_status status;
@@ -117,7 +117,7 @@ void cover_backbone_destroy(cover_backbone *backbone) {
     if (!backbone) return;
     cover_context *context = backbone->component.context;
     component_free(&backbone->component);
-    memory_free(context, backbone);
+    handle_free(context, backbone);
 }
 
 const cover_config *cover_backbone_config(const cover_backbone *backbone) { return backbone ? backbone->component.config : NULL; }
@@ -165,7 +165,7 @@ static int64_t layout_values(const struct tensor_layout *layout) {
 }
 
 static cover_status make_features(cover_features **made, struct component *component, const struct tensor_layout *x) {
-    cover_features *features = memory_zero(component->context, sizeof *features);
+    cover_features *features = handle_make(component->context, sizeof *features);
     if (!features) return COVER_ERROR_MEMORY;
     features->context = component->context;
     features->levels = levels_of(component);
@@ -326,5 +326,5 @@ int cover_features_stride(const cover_features *features, int level) {
 void cover_features_destroy(cover_features *features) {
     if (!features) return;
     for (int i = 0; i < LEVELS_MAX; i++) cover_tensor_destroy(features->level[i]);
-    memory_free(features->context, features);
+    handle_free(features->context, features);
 }

@@ -65,7 +65,7 @@ static cover_status add_parameters(struct component *component) {
 
 static cover_status create(cover_head **made, cover_context *context, const cover_config *config, bool fresh) {
     TRY(cover_config_validate(config));
-    cover_head *head = memory_zero(context, sizeof *head);
+    cover_head *head = handle_make(context, sizeof *head);
     if (!head) return COVER_ERROR_MEMORY;
     cover_status status;
     GO(component_create(&head->component, context, config));
@@ -107,7 +107,7 @@ void cover_head_destroy(cover_head *head) {
     if (!head) return;
     cover_context *context = head->component.context;
     component_free(&head->component);
-    memory_free(context, head);
+    handle_free(context, head);
 }
 
 /* ---- parameters */

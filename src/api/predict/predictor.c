@@ -47,7 +47,7 @@ static cover_status apply_options(cover_config *config, const cover_predictor_op
 cover_status cover_predictor_load(cover_predictor **out, cover_context *context, const char *path,
                                   const cover_predictor_options *options) {
     if (!out || !context || !path) return fail(COVER_ERROR_ARGUMENT, "cover_predictor_load: an argument is NULL");
-    cover_predictor *predictor = memory_zero(context, sizeof *predictor);
+    cover_predictor *predictor = handle_make(context, sizeof *predictor);
     if (!predictor) return COVER_ERROR_MEMORY;
     cover_status status;
     predictor->context = context;
@@ -70,7 +70,7 @@ void cover_predictor_destroy(cover_predictor *predictor) {
     memory_free(context, predictor->weights);
     parameters_free(&predictor->parameters);
     task_about_free(&predictor->about);
-    memory_free(context, predictor);
+    handle_free(context, predictor);
 }
 
 const cover_config *cover_predictor_config(const cover_predictor *predictor) { return predictor ? predictor->about.config : NULL; }

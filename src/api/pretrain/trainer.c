@@ -159,7 +159,7 @@ static cover_status begin(cover_trainer *trainer, cover_context *context, const 
 
 static cover_status create_bare(cover_trainer **made, cover_context *context, const cover_config *config,
                                 const struct objective *objective) {
-    cover_trainer *trainer = memory_zero(context, sizeof *trainer);
+    cover_trainer *trainer = handle_make(context, sizeof *trainer);
     if (!trainer) return COVER_ERROR_MEMORY;
     cover_status status;
     trainer->objective = objective, trainer->kind = kind_of(objective);
@@ -221,7 +221,7 @@ void cover_trainer_destroy(cover_trainer *trainer) {
     core_free(&trainer->core);
     memory_free(trainer->core.context, trainer->run.state);
     memory_free(trainer->core.context, trainer->maker);
-    memory_free(trainer->core.context, trainer);
+    handle_free(trainer->core.context, trainer);
 }
 
 /* ---- a step */

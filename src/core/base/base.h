@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #define PRINTF_LIKE(text, first) __attribute__((format(printf, text, first)))
 
@@ -58,6 +59,9 @@ void *memory_zero(cover_context *context, size_t bytes);
 void *memory_copy(cover_context *context, const void *source, size_t bytes);
 char *memory_text(cover_context *context, const char *text); /* strdup */
 void memory_free(cover_context *context, void *memory);      /* takes NULL */
+/* What a user holds: zeroed memory that keeps the context until it is freed, so that the context may be destroyed first. */
+void *handle_make(cover_context *context, size_t bytes);
+void handle_free(cover_context *context, void *handle);
 /* Room for `need` elements in an array of *capacity, which at least doubles as it grows; `array` is the address of its pointer.
  * False with the error set, and the array as it was. */
 bool array_grow(cover_context *context, void *array, int64_t *capacity, int64_t need, size_t element);
@@ -109,6 +113,12 @@ cover_status progress_call(cover_context *context, cover_progress_fn *progress, 
 bool cancelled(const cover_context *context);
 double seconds_now(void); /* monotonic */
 
+/* A child of fork() has the context's memory, but none of its threads: it may destroy what it has, and nothing else. */
+bool in_another_process(const cover_context *context);
+cover_status context_check_process(const cover_context *context); /* COVER_ERROR_UNSUPPORTED there */
+/* One holder less; the last one ends the context. */
+void context_let_go(cover_context *context);
+
 /* This context's threads (threads.h), started at the first call. */
 struct pool;
 cover_status context_pool(cover_context *context, struct pool **pool);
@@ -116,7 +126,10 @@ cover_status context_pool(cover_context *context, struct pool **pool);
 struct communicator; /* communicator.h */
 struct added_row;    /* added.h */
 
-struct cover_context { /* made in src/context.c */
+struct cover_context {                   /* made in src/context.c */
+    atomic_long holders;                 /* the user, until cover_context_destroy(), and each handle */
+    void (*end)(cover_context *context); /* when nobody holds it any more */
+    pid_t process;
     cover_allocator allocator;
     cover_log_fn *log;
     void *log_user;

@@ -60,9 +60,8 @@ cover_status cover_tensor_from_dlpack(cover_tensor **out, cover_context *context
 
 static void delete_handed_over(struct dl_managed_tensor *managed) {
     cover_tensor *tensor = managed->manager;
-    cover_context *context = tensor->context;
+    memory_free(tensor->context, managed);
     cover_tensor_destroy(tensor);
-    memory_free(context, managed);
 }
 
 cover_status cover_tensor_to_dlpack(void **out, cover_tensor *tensor) {

@@ -14,6 +14,8 @@ bool cancelled(const cover_context *context) {
 
 struct callback_turn callback_enter(cover_context *context) {
     const int self = (int)gettid();
+    if (in_another_process(context))
+        return (struct callback_turn){.nested = true}; /* the lock may be held by a thread of the parent */
     if (atomic_load(&context->callback_owner) == self) return (struct callback_turn){.nested = true};
     pthread_mutex_lock(&context->callback_lock);
     atomic_store(&context->callback_owner, self);

@@ -90,8 +90,9 @@ cover_status cover_tensor_adopt(cover_tensor **out, cover_context *context, cove
     int64_t bytes;
     TRY(describe(&tensor, context, dtype, rank, shape, strides, &bytes));
     tensor.data = tensor.held = data, tensor.release = release, tensor.user = user;
-    cover_tensor *made = memory_copy(context, &tensor, sizeof tensor);
+    cover_tensor *made = handle_make(context, sizeof tensor);
     if (!made) return COVER_ERROR_MEMORY;
+    *made = tensor;
     *out = made;
     return COVER_OK;
 }
@@ -99,7 +100,7 @@ cover_status cover_tensor_adopt(cover_tensor **out, cover_context *context, cove
 void cover_tensor_destroy(cover_tensor *tensor) {
     if (!tensor) return;
     if (tensor->release) tensor->release(tensor->user, tensor->held);
-    memory_free(tensor->context, tensor);
+    handle_free(tensor->context, tensor);
 }
 
 cover_dtype cover_tensor_dtype(const cover_tensor *tensor) { return tensor ? tensor->dtype : COVER_U8; }

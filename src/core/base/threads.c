@@ -3,12 +3,30 @@
 
 #include <limits.h>
 #include <linux/futex.h>
+#include <signal.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+bool thread_start(struct thread *thread, void *(*run)(void *argument), void *argument) {
+    static const int own[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS};
+    sigset_t all, before;
+    sigfillset(&all);
+    for (size_t i = 0; i < sizeof own / sizeof *own; i++) sigdelset(&all, own[i]);
+    pthread_sigmask(SIG_SETMASK, &all, &before); /* a thread begins with the mask of who starts it */
+    const bool started = pthread_create(&thread->thread, NULL, run, argument) == 0;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    thread->process = started ? getpid() : 0;
+    return started;
+}
+
+void thread_join(struct thread *thread) {
+    if (thread->process && thread->process == getpid()) pthread_join(thread->thread, NULL);
+    thread->process = 0;
+}
+
 struct worker {
     struct pool *pool;
-    pthread_t thread;
+    struct thread thread;
     int index;
 };
 
@@ -60,7 +78,7 @@ cover_status pool_create(struct pool **out, cover_context *context, int threads)
     for (; pool->threads < threads; pool->threads++) {
         struct worker *worker = &pool->workers[pool->threads];
         *worker = (struct worker){.pool = pool, .index = pool->threads};
-        if (pthread_create(&worker->thread, NULL, work, worker) != 0) {
+        if (!thread_start(&worker->thread, work, worker)) {
             pool_destroy(pool);
             return fail(COVER_ERROR_MEMORY, "thread %d of %d could not be started; ask for fewer threads", worker->index + 1,
                         threads);
@@ -72,15 +90,17 @@ cover_status pool_create(struct pool **out, cover_context *context, int threads)
 
 void pool_destroy(struct pool *pool) {
     if (!pool) return;
-    pthread_mutex_lock(&pool->lock);
-    pool->stop = true;
-    pthread_cond_broadcast(&pool->work);
-    pthread_mutex_unlock(&pool->lock);
-    for (int i = 0; i < pool->threads; i++) pthread_join(pool->workers[i].thread, NULL);
-    pthread_mutex_destroy(&pool->lock);
-    pthread_mutex_destroy(&pool->run_lock);
-    pthread_cond_destroy(&pool->work);
-    pthread_cond_destroy(&pool->finished);
+    if (!in_another_process(pool->context)) { /* where nobody holds the locks or waits */
+        pthread_mutex_lock(&pool->lock);
+        pool->stop = true;
+        pthread_cond_broadcast(&pool->work);
+        pthread_mutex_unlock(&pool->lock);
+        for (int i = 0; i < pool->threads; i++) thread_join(&pool->workers[i].thread);
+        pthread_mutex_destroy(&pool->lock);
+        pthread_mutex_destroy(&pool->run_lock);
+        pthread_cond_destroy(&pool->work);
+        pthread_cond_destroy(&pool->finished);
+    }
     memory_free(pool->context, pool->workers);
     memory_free(pool->context, pool);
 }
@@ -147,6 +167,7 @@ void team_wait(struct team_barrier *barrier) {
 
 cover_status context_pool(cover_context *context, struct pool **pool) {
     cover_status status = COVER_OK;
+    TRY(context_check_process(context));
     pthread_mutex_lock(&context->pool_lock);
     if (!context->pool) status = pool_create(&context->pool, context, context->threads);
     *pool = context->pool;

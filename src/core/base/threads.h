@@ -5,6 +5,15 @@
 
 #include "base.h"
 
+/* One thread.  It takes no signal of the host but those that its own faults raise; joining it in a child of fork(), which has not
+ * got it, does nothing.  Starts from zeros. */
+struct thread {
+    pthread_t thread;
+    pid_t process; /* 0 = not started */
+};
+bool thread_start(struct thread *thread, void *(*run)(void *argument), void *argument);
+void thread_join(struct thread *thread);
+
 struct pool;
 
 cover_status pool_create(struct pool **pool, cover_context *context, int threads);

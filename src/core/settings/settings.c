@@ -267,12 +267,12 @@ static struct names preset_names(unsigned scopes) {
 }
 
 static cover_status make_config(cover_config **out, cover_context *context, enum scope scope, const struct values *values) {
-    cover_config *config = memory_zero(context, sizeof *config);
+    cover_config *config = handle_make(context, sizeof *config);
     if (!config) return COVER_ERROR_MEMORY;
     config->context = context, config->scope = scope;
     config->whole = memory_zero(context, sizeof *config->whole);
     if (!config->whole) {
-        memory_free(context, config);
+        handle_free(context, config);
         return COVER_ERROR_MEMORY;
     }
     if (values) config->values = *values;
@@ -318,7 +318,7 @@ void cover_config_destroy(cover_config *config) {
     memory_free(config->context, config->whole->text);
     pthread_mutex_destroy(&config->whole->lock);
     memory_free(config->context, config->whole);
-    memory_free(config->context, config);
+    handle_free(config->context, config);
 }
 
 static cover_status unknown_setting(const cover_config *config, const char *name) {

@@ -1,6 +1,7 @@
 /* A ring of samples, filled in order by worker threads.  Called by the trainers. */
 #include "prefetch.h"
 
+#include "core/base/threads.h"
 #include "ranks.h"
 
 #include <stdio.h>
@@ -19,9 +20,8 @@ struct slot {
 
 struct worker {
     struct prefetch *prefetch;
-    pthread_t thread;
+    struct thread thread;
     void *scratch;
-    bool started;
 };
 
 struct prefetch {
@@ -89,6 +89,7 @@ static void *work(void *argument) {
 cover_status prefetch_create(struct prefetch **made, const struct engine *engine, const struct sample_maker *maker,
                              int64_t first_step, int64_t end) {
     cover_context *context = engine->context;
+    TRY(context_check_process(context));
     struct prefetch *prefetch = memory_zero(context, sizeof *prefetch);
     if (!prefetch) return COVER_ERROR_MEMORY;
     cover_status status = COVER_ERROR_MEMORY;
@@ -113,9 +114,8 @@ cover_status prefetch_create(struct prefetch **made, const struct engine *engine
         worker->prefetch = prefetch;
         if (own || !prefetch->images) GO(maker->worker_create(&worker->scratch, maker));
         if (own) continue;
-        if (pthread_create(&worker->thread, NULL, work, worker) != 0)
+        if (!thread_start(&worker->thread, work, worker))
             GO(fail(COVER_ERROR_MEMORY, "a thread that reads ahead could not be started"));
-        worker->started = true;
     }
     status = COVER_OK;
     *made = prefetch;
@@ -130,20 +130,25 @@ done:
 void prefetch_destroy(struct prefetch *prefetch) {
     if (!prefetch) return;
     cover_context *context = prefetch->context;
-    pthread_mutex_lock(&prefetch->lock);
-    prefetch->stop = true;
-    pthread_cond_broadcast(&prefetch->changed);
-    pthread_mutex_unlock(&prefetch->lock);
+    const bool ours = !in_another_process(context);
+    if (ours) {
+        pthread_mutex_lock(&prefetch->lock);
+        prefetch->stop = true;
+        pthread_cond_broadcast(&prefetch->changed);
+        pthread_mutex_unlock(&prefetch->lock);
+    }
     for (int i = 0; i < prefetch->worker_count; i++) {
-        if (prefetch->workers[i].started) pthread_join(prefetch->workers[i].thread, NULL);
+        thread_join(&prefetch->workers[i].thread);
         prefetch->maker->worker_destroy(prefetch->workers[i].scratch);
     }
     for (int i = 0; i < prefetch->slot_count; i++) memory_free(context, prefetch->slots[i].memory);
     memory_free(context, prefetch->redraw.memory);
     memory_free(context, prefetch->slots);
     memory_free(context, prefetch->workers);
-    pthread_mutex_destroy(&prefetch->lock);
-    pthread_cond_destroy(&prefetch->changed);
+    if (ours) {
+        pthread_mutex_destroy(&prefetch->lock);
+        pthread_cond_destroy(&prefetch->changed);
+    }
     memory_free(context, prefetch);
 }
 

@@ -17,7 +17,7 @@ struct cover_sevr {
 cover_status cover_sevr_create(cover_sevr **out, cover_context *context, const cover_config *config) {
     if (!out || !context || !config) return fail(COVER_ERROR_ARGUMENT, "cover_sevr_create: an argument is NULL");
     TRY(cover_config_validate(config));
-    cover_sevr *handle = memory_zero(context, sizeof *handle);
+    cover_sevr *handle = handle_make(context, sizeof *handle);
     if (!handle) return COVER_ERROR_MEMORY;
     handle->context = context, handle->settings = *config_settings(config);
     cover_status status = sevr_create(&handle->sevr, context, &handle->settings);
@@ -33,7 +33,7 @@ void cover_sevr_destroy(cover_sevr *handle) {
     if (!handle) return;
     sevr_destroy(handle->sevr);
     memory_free(handle->context, handle->image);
-    memory_free(handle->context, handle);
+    handle_free(handle->context, handle);
 }
 
 /* The image as float32, channels last, in memory of the handle. */

@@ -15,7 +15,7 @@ cover_status cover_dataset_open(cover_dataset **out, cover_context *context, con
     if (!out || !context || !path) return fail(COVER_ERROR_ARGUMENT, "dataset: NULL argument");
     cover_status status = COVER_OK;
     struct seal seal;
-    cover_dataset *dataset = memory_zero(context, sizeof *dataset);
+    cover_dataset *dataset = handle_make(context, sizeof *dataset);
     if (!dataset) return COVER_ERROR_MEMORY;
     dataset->context = context;
     dataset->source.descriptor = -1;
@@ -80,7 +80,7 @@ void cover_dataset_destroy(cover_dataset *dataset) {
     memory_free(dataset->context, dataset->directory_bytes);
     memory_free(dataset->context, (void *)dataset->row_verified);
     memory_free(dataset->context, dataset->path);
-    memory_free(dataset->context, dataset);
+    handle_free(dataset->context, dataset);
 }
 
 cover_status cover_dataset_get_info(cover_dataset_info *info, const cover_dataset *dataset) {
