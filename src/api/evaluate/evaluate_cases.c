@@ -103,13 +103,13 @@ static const char *inside(struct evaluation *evaluation, const char *folder, con
     return path && exists(path) ? path : NULL;
 }
 
-/* Where the labels lie: labelsTr or labelsTs of an nnU-Net dataset (whichever has the first prediction), labels/ beside
+/* Where the labels lie: labelsTr or labelsTs of an nnU-Net dataset (whichever has the first prediction), labels/ or masks/ beside
  * images/, or the folder itself. */
 static cover_status find_labels(struct eval_cases *labels, const char **folder, struct evaluation *evaluation, const char *first) {
-    static const char *const names[] = {"labelsTr", "labelsTs", "labels"};
+    static const char *const names[] = {"labelsTr", "labelsTs", "labels", "masks", "mask", "annotations", "gt"};
     cover_status status = COVER_OK;
     bool any = false;
-    for (int i = 0; i < 3; i++) {
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         const char *below = inside(evaluation, evaluation->truth, names[i], folder_exists, &status);
         TRY(status);
         if (!below) continue;

@@ -100,6 +100,13 @@ static cover_status check_data(const cover_task *task, const cover_dataset_info 
                     "the data is",
                     info->dims, info->channels, (int)s->network.dims, (int)s->network.channels);
     TRY(task->judge->check_data(&s->task, info));
+    const char *region = info->has_labels && task->kind->dense ? dataset_region(task->core.dataset) : NULL;
+    if (region)
+        return fail(
+            COVER_ERROR_UNSUPPORTED,
+            "dataset.json's label '%s' is a region of several values, and a pixel has one class here; give each value a name of "
+            "its own in dataset.json, and pack it again",
+            region);
     if (info->classes > s->task.classes)
         return fail(COVER_ERROR_SHAPE, "the dataset has %d classes, but classes=%d; set classes=%d", info->classes,
                     (int)s->task.classes, info->classes);

@@ -4,6 +4,7 @@
 
 #include "core/base/files.h"
 #include "core/base/number.h"
+#include "io/image/dicom.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -84,7 +85,8 @@ static cover_status add_folder(struct predict_cases *cases, const char *folder, 
     cover_status status = COVER_OK;
     bool apart = channels_apart(&files, channel_files);
     if (files.count == 0)
-        status = fail(COVER_ERROR_IO, "%s: there is no image in this folder (.png, .jpg, .tif, .nii, .nii.gz)", folder);
+        status = fail(COVER_ERROR_IO, "%s: there is no image in this folder (.png, .jpg, .tif, .nii, .nii.gz)%s", folder,
+                      files.dicom > 0 ? ": " DICOM_REMEDY : "");
     for (int64_t first = 0; first < files.count && status == COVER_OK;) {
         int count = apart ? group_size(&files, first) : 1;
         status = make_case(cases, folder, files.paths + first, count, apart);

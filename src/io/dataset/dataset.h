@@ -53,5 +53,7 @@ void dataset_classes_close(cover_dataset *dataset);
 /* The value that an entry of dataset.json's "labels" gives a name to: {"lung": 1}, {"lung": "1"}, or version 1's
  * {"1": "lung"}; *name is the name.  -1 for a region of several values and for what is no label. */
 int dataset_label_value(const char *key, const json_t *value, const char **name);
+/* The first class of dataset.json that is a region of several label values; NULL = there is none. */
+const char *dataset_region(const cover_dataset *dataset);
 
 #endif

@@ -48,6 +48,15 @@ static void find_names(cover_dataset *dataset) {
     }
 }
 
+const char *dataset_region(const cover_dataset *dataset) {
+    const char *key;
+    json_t *value;
+    json_object_foreach(json_object_get(dataset->about, "label_names"), key, value) {
+        if (json_array_size(value) > 1) return key;
+    }
+    return NULL;
+}
+
 cover_status dataset_classes_open(cover_dataset *dataset) {
     size_t bytes;
     json_error_t error;

@@ -1,6 +1,7 @@
 /* The table of image formats and what all of them share: which reader takes a file, the limits on size and memory.
  * Called by pack, predict and match; the readers (png.c, jpeg.c, tiff.c, nifti.c) call image_allocate(). */
 #include "image.h"
+#include "dicom.h"
 #include "io/bytes/source.h"
 
 #include "core/base/files.h"
@@ -54,6 +55,7 @@ cover_status label_write(cover_context *context, const char *path, const struct 
 
 static cover_status unknown_content(const struct image_source *source) {
     struct names known = {0};
+    if (dicom_detect(source->bytes, source->count)) return fail(COVER_ERROR_UNSUPPORTED, DICOM_REMEDY);
     for (int i = 0; image_formats[i]; i++) names_add(&known, image_formats[i]->name);
     const struct image_format *named = image_format_of(source->path);
     if (named) return fail(COVER_ERROR_FORMAT, "its name says %s, but its content is not; known are %s", named->name, known.text);

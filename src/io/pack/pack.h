@@ -7,9 +7,6 @@
 #include "io/dataset/dataset_format.h"
 #include "io/image/image_rules.h"
 
-/* "train", "val", "test"; -1 for another word. */
-int pack_split_of(const char *word);
-
 /* One sample to be: which files make it, and what is known without reading them. */
 struct pack_item {
     const char *name;         /* in the dataset */
@@ -35,16 +32,19 @@ struct pack_plan {
     struct pack_item *items;
     int64_t count, capacity;
     int64_t ignored;          /* files of other kinds */
+    int64_t dicom;            /* of them */
     const char **class_names; /* sorted; class_index counts them */
     int classes;
-    bool multilabel;          /* of the items */
-    const char *label_names;  /* JSON object NAME: value of nnU-Net sources; NULL = none */
-    const char **value_names; /* label_classes of them: which classes dataset.json names; NULL = not named */
-    int label_classes;        /* of nnU-Net sources; 0 = from the label maps */
-    int ignore_label;         /* value behind the classes whose pixels count for nothing; -1 = none */
-    struct text layouts;      /* JSON array of what the sources were */
-    struct text label_values; /* JSON array: the value that each label number stands for; empty = itself */
-    bool quiet;               /* only looked at: no warnings, which the pack itself will give */
+    bool multilabel;             /* of the items */
+    const char *label_names;     /* JSON object NAME: value of nnU-Net sources; NULL = none */
+    const char **value_names;    /* label_classes of them: which classes dataset.json names; NULL = not named */
+    int label_classes;           /* of nnU-Net sources; 0 = from the label maps */
+    int ignore_label;            /* value behind the classes whose pixels count for nothing; -1 = none */
+    struct text layouts;         /* JSON array of what the sources were */
+    struct text label_values;    /* JSON array: the value that each label number stands for; empty = itself */
+    cover_progress_fn *progress; /* while folders are walked; may be NULL */
+    void *user;
+    bool quiet; /* only looked at: no warnings, which the pack itself will give */
 };
 
 /* ---- pack_sources.c: the layouts */
@@ -64,12 +64,19 @@ int pack_plan_class(const struct pack_plan *plan, const char *name);
 struct pack_files {
     const char **paths; /* relative to the folder, sorted by bytes */
     int64_t count, capacity;
-    int64_t others; /* files that are no images by their name */
+    int64_t others;  /* files that are no images by their name */
+    int64_t dicom;   /* of them: DICOM */
+    int64_t outside; /* links out of the folder, and where the first of them leads */
+    const char *first_outside;
 };
-/* All images below a folder, in subfolders too; hidden files and folders are left out.  Texts live in the plan's
+/* All images below a folder, in subfolders too; hidden files and folders are left out, links are followed.  Texts live in the plan's
  * arena, `paths` until pack_files_free(). */
 cover_status pack_walk(struct pack_files *files, struct pack_plan *plan, const char *folder);
 void pack_files_free(struct pack_files *files, struct pack_plan *plan);
+
+/* ---- pack_once.c */
+/* Of several names of one file the first stays. */
+cover_status pack_once(struct pack_plan *plan);
 
 /* ---- one file a layout; prefix is "" or "SOURCE/" before the names */
 cover_status pack_nnunet(struct pack_plan *plan, const char *prefix, const char *folder);

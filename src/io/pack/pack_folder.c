@@ -1,175 +1,161 @@
-/* Folders that need no description file: splits and class folders, images/ beside labels/, and plain folders
+/* Folders that need no description file: splits and class folders, images beside their label maps, and plain folders
  * (docs/dataset.md, "Layouts").  Called by pack_sources.c. */
-#include "pack.h"
+#include "pack_pairs.h"
 
 #include "core/base/files.h"
 
-#include <stdlib.h>
 #include <string.h>
 
-int pack_split_of(const char *word) {
-    static const char *const words[] = {[COVER_SPLIT_TRAIN] = "train", [COVER_SPLIT_VAL] = "val", [COVER_SPLIT_TEST] = "test"};
-    for (int split = COVER_SPLIT_TRAIN; split <= COVER_SPLIT_TEST; split++)
-        if (strcmp(word, words[split]) == 0) return split;
-    return -1;
+/* The folders below which all images lie mean nothing: "data/" of data/train/a.png. */
+struct tree {
+    struct pack_plan *plan;
+    const char *prefix, *folder;
+    const struct pack_files *files;
+    size_t base;
+};
+
+static const char *inner(const struct tree *tree, int64_t i) { return tree->files->paths[i] + tree->base; }
+
+static const char *full_path(const struct tree *tree, const char *relative) {
+    return arena_print(&tree->plan->arena, "%s/%s", tree->folder, relative);
 }
 
-/* The first part of a relative path, in the plan's arena, and what follows it; NULL when there is only one part. */
-static const char *first_part(struct pack_plan *plan, const char *path, const char **rest) {
-    const char *slash = strchr(path, '/');
-    if (!slash) return NULL;
-    *rest = slash + 1;
-    return arena_text(&plan->arena, path, (size_t)(slash - path));
+static const char *second(const char *path) {
+    char word[PACK_WORD];
+    return pack_first_folder(path, word);
 }
 
-static bool begins_with(const char *path, const char *start) { return strncmp(path, start, strlen(start)) == 0; }
+/* ---- which layout is it? */
 
-static const char *full_path(struct pack_plan *plan, const char *folder, const char *relative) {
-    return arena_print(&plan->arena, "%s/%s", folder, relative);
-}
+/* What the images below the base say together. */
+struct look {
+    int64_t split, train;        /* that lie below a folder that is a split */
+    int64_t role[3], under[3];   /* below a folder with a role, and below a split and a folder with a role */
+    const char *no_split;        /* an image outside of all splits */
+    bool raw_images, raw_labels; /* nnU-Net's names */
+};
 
-/* ---- train|val|test/..., with or without class folders */
-
-static bool is_split_folder(const struct pack_files *files) {
-    for (int64_t i = 0; i < files->count; i++)
-        if (!begins_with(files->paths[i], "train/") && !begins_with(files->paths[i], "val/") &&
-            !begins_with(files->paths[i], "test/"))
-            return false;
-    return files->count > 0;
-}
-
-static cover_status add_splits(struct pack_plan *plan, const char *prefix, const char *folder, const struct pack_files *files,
-                               const char **layout) {
-    const char *direct = NULL, *in_class = NULL; /* an image of either kind */
-    for (int64_t i = 0; i < files->count; i++) {
-        const char *rest = strchr(files->paths[i], '/') + 1;
-        *(strchr(rest, '/') ? &in_class : &direct) = files->paths[i];
+static void look_at(struct look *look, const struct tree *tree) {
+    *look = (struct look){0};
+    for (int64_t i = 0; i < tree->files->count; i++) {
+        const char *path = inner(tree, i);
+        const int split = pack_path_split(path);
+        look->split += split >= 0, look->train += split == COVER_SPLIT_TRAIN;
+        if (split < 0 && !look->no_split) look->no_split = path;
+        look->role[pack_path_role(path)]++;
+        look->under[split < 0 ? PACK_NO_ROLE : pack_path_role(second(path))]++;
+        look->raw_images |= strncmp(path, "imagesTr/", 9) == 0, look->raw_labels |= strncmp(path, "labelsTr/", 9) == 0;
     }
+}
+
+/* Everything lies below one more folder. */
+static bool step_down(struct tree *tree) {
+    const char *first = inner(tree, 0), *slash = strchr(first, '/');
+    const size_t length = slash ? (size_t)(slash - first) + 1 : 0;
+    for (int64_t i = 1; i < tree->files->count; i++)
+        if (strncmp(inner(tree, i), first, length) != 0) return false;
+    tree->base += length;
+    return length > 0;
+}
+
+/* ---- SPLIT/..., with or without class folders */
+
+static cover_status add_splits(const struct tree *tree, const char **layout) {
+    struct pack_plan *plan = tree->plan;
+    const char *direct = NULL, *in_class = NULL; /* an image of either kind */
+    for (int64_t i = 0; i < tree->files->count; i++)
+        *(strchr(second(inner(tree, i)), '/') ? &in_class : &direct) = tree->files->paths[i];
     if (direct && in_class)
         return fail(COVER_ERROR_FORMAT, "%s: %s lies in a class folder, %s does not; put every image into SPLIT/CLASS/, or none",
-                    folder, in_class, direct);
+                    tree->folder, in_class, direct);
     *layout = in_class ? "class folders" : "split folders";
-    for (int64_t i = 0; i < files->count; i++) {
-        const char *rest = "", *below, *split = first_part(plan, files->paths[i], &rest);
-        const char *path = full_path(plan, folder, files->paths[i]);
-        if (!split || !path || !pack_plan_add_file(plan, prefix, files->paths[i], path)) return COVER_ERROR_MEMORY;
+    for (int64_t i = 0; i < tree->files->count; i++) {
+        const char *relative = tree->files->paths[i], *class_name = second(inner(tree, i)), *path = full_path(tree, relative);
+        if (!path || !pack_plan_add_file(plan, tree->prefix, relative, path)) return COVER_ERROR_MEMORY;
         struct pack_item *item = &plan->items[plan->count - 1];
-        item->split = (cover_split)pack_split_of(split);
+        item->split = (cover_split)pack_path_split(inner(tree, i));
         if (!in_class) continue;
-        item->class_name = first_part(plan, rest, &below);
+        item->class_name = arena_text(&plan->arena, class_name, strcspn(class_name, "/"));
         if (!item->class_name) return COVER_ERROR_MEMORY;
     }
     return COVER_OK;
 }
 
-/* ---- images/NAME beside labels/NAME */
+/* ---- images/NAME beside labels/NAME, and either of them below splits or with splits below it */
 
-static bool is_pair_folder(const struct pack_files *files) {
-    bool images = false, labels = false;
-    for (int64_t i = 0; i < files->count; i++) {
-        images = images || begins_with(files->paths[i], "images/");
-        labels = labels || begins_with(files->paths[i], "labels/");
+static cover_status add_pair_folders(const struct tree *tree, bool below_splits) {
+    struct pack_plan *plan = tree->plan;
+    const int64_t count = tree->files->count;
+    struct pack_pair *pairs = memory_zero(plan->context, (size_t)count * sizeof *pairs);
+    cover_status status = pairs ? COVER_OK : COVER_ERROR_MEMORY;
+    bool splits = !below_splits;
+    for (int64_t i = 0; i < count && splits; i++) splits = pack_path_split(second(inner(tree, i))) >= 0;
+    for (int64_t i = 0; i < count && status == COVER_OK; i++) {
+        const char *path = inner(tree, i), *role = below_splits ? second(path) : path;
+        struct pack_pair *pair = &pairs[i];
+        pair->relative = tree->files->paths[i], pair->path = full_path(tree, pair->relative), pair->role = pack_path_role(role);
+        pair->split = below_splits ? pack_path_split(path) : splits ? pack_path_split(second(path)) : COVER_SPLIT_NONE;
+        pair->folder = arena_text(&plan->arena, role, strcspn(role, "/"));
+        /* "train/a.png", whether it was images/train/a.png or train/images/a.png */
+        pair->name = below_splits ? arena_print(&plan->arena, "%.*s%s", (int)(role - path), path, second(role)) : second(role);
+        if (!pair->path || !pair->folder || !pair->name) status = COVER_ERROR_MEMORY;
     }
-    return images && labels;
-}
-
-/* Characters of a path before the extension of its image format. */
-static size_t stem_length(const char *path) {
-    size_t length = strlen(path);
-    if (has_suffix(path, ".gz")) length -= 3;
-    size_t at = length;
-    while (at > 0 && path[at - 1] != '.' && path[at - 1] != '/') at--;
-    return at > 0 && path[at - 1] == '.' ? at - 1 : length;
-}
-
-struct stem {
-    const char *path; /* relative to the folder */
-    const char *text; /* without labels/ or images/ and the extension */
-    bool used;
-};
-
-static int compare_stems(const void *a, const void *b) {
-    return strcmp(((const struct stem *)a)->text, ((const struct stem *)b)->text);
-}
-
-static cover_status add_pairs(struct pack_plan *plan, const char *prefix, const char *folder, const struct pack_files *files) {
-    cover_status status = COVER_OK;
-    const size_t start = strlen("images/"); /* as long as labels/ */
-    struct stem *labels = memory_alloc(plan->context, (size_t)files->count * sizeof *labels);
-    size_t count = 0;
-    if (!labels) return COVER_ERROR_MEMORY;
-    for (int64_t i = 0; i < files->count; i++) {
-        const char *path = files->paths[i];
-        if (begins_with(path, "images/")) continue;
-        if (!begins_with(path, "labels/")) {
-            status =
-                fail(COVER_ERROR_FORMAT, "%s: holds images/ and labels/, and beside them %s; move it into images/", folder, path);
-            goto done;
-        }
-        const char *text = arena_text(&plan->arena, path + start, stem_length(path) - start);
-        if (!text) {
-            status = COVER_ERROR_MEMORY;
-            goto done;
-        }
-        labels[count++] = (struct stem){.path = path, .text = text};
-    }
-    qsort(labels, count, sizeof *labels, compare_stems);
-    for (size_t i = 1; i < count; i++)
-        if (strcmp(labels[i - 1].text, labels[i].text) == 0) {
-            status = fail(COVER_ERROR_FORMAT, "%s: %s and %s are labels of the same image; remove one", folder, labels[i - 1].path,
-                          labels[i].path);
-            goto done;
-        }
-    for (int64_t i = 0; i < files->count && begins_with(files->paths[i], "images/"); i++) {
-        const char *relative = files->paths[i], *path = full_path(plan, folder, relative);
-        const struct stem wanted = {.text = arena_text(&plan->arena, relative + start, stem_length(relative) - start)};
-        if (!path || !wanted.text || !pack_plan_add_file(plan, prefix, relative + start, path)) {
-            status = COVER_ERROR_MEMORY;
-            goto done;
-        }
-        struct stem *label = bsearch(&wanted, labels, count, sizeof *labels, compare_stems);
-        if (!label) continue;
-        struct pack_item *item = &plan->items[plan->count - 1];
-        if (label->used) item->unusable = "shares its label with another image of the same name";
-        label->used = true;
-        item->label = full_path(plan, folder, label->path);
-        if (!item->label) {
-            status = COVER_ERROR_MEMORY;
-            goto done;
-        }
-    }
-    for (size_t i = 0; i < count; i++) {
-        if (labels[i].used) continue;
-        const char *path = full_path(plan, folder, labels[i].path);
-        if (!path || !pack_plan_add_file(plan, prefix, labels[i].path, path)) {
-            status = COVER_ERROR_MEMORY;
-            goto done;
-        }
-        plan->items[plan->count - 1].unusable = "a label without an image of the same name in images/";
-    }
-done:
-    memory_free(plan->context, labels);
+    if (status == COVER_OK) status = pack_pairs(plan, tree->prefix, tree->folder, pairs, count);
+    memory_free(plan->context, pairs);
     return status;
+}
+
+/* ---- all images of the folder */
+
+static cover_status add_plain(const struct tree *tree) {
+    for (int64_t i = 0; i < tree->files->count; i++) {
+        const char *relative = tree->files->paths[i], *path = full_path(tree, relative);
+        if (!path || !pack_plan_add_file(tree->plan, tree->prefix, relative, path)) return COVER_ERROR_MEMORY;
+    }
+    return pack_warn_of_twins(tree->plan, tree->folder, tree->files);
+}
+
+/* Adds them by the first level that means something; *found false when none does. */
+static cover_status add_known(struct tree *tree, const char **layout, bool *found) {
+    *found = true;
+    for (;;) {
+        struct look look;
+        look_at(&look, tree);
+        if (look.raw_images && look.raw_labels)
+            return fail(COVER_ERROR_FORMAT,
+                        "%s: holds imagesTr and labelsTr, but no dataset.json that says what is in them; add it, or name them "
+                        "images and labels",
+                        tree->folder);
+        if (look.role[PACK_IMAGES] && look.role[PACK_LABELS]) {
+            *layout = "images and labels";
+            return add_pair_folders(tree, false);
+        }
+        if (look.split == tree->files->count) {
+            if (!look.under[PACK_IMAGES] || !look.under[PACK_LABELS]) return add_splits(tree, layout);
+            *layout = "images and labels";
+            return add_pair_folders(tree, true);
+        }
+        if (look.train)
+            return fail(
+                COVER_ERROR_FORMAT,
+                "%s: holds a folder of training images, and beside it %s, which is in none of the splits train, val and test; "
+                "rename its folder, or give the folders one by one",
+                tree->folder, look.no_split);
+        if (!step_down(tree)) break;
+    }
+    *found = false;
+    return COVER_OK;
 }
 
 cover_status pack_folder(struct pack_plan *plan, const char *prefix, const char *folder, const char **layout) {
     struct pack_files files;
-    cover_status status;
+    bool found = false;
     TRY(pack_walk(&files, plan, folder));
-    plan->ignored += files.others;
-    if (is_split_folder(&files)) {
-        status = add_splits(plan, prefix, folder, &files, layout);
-    } else if (is_pair_folder(&files)) {
-        *layout = "images and labels";
-        status = add_pairs(plan, prefix, folder, &files);
-    } else {
-        *layout = "folder";
-        status = COVER_OK;
-        for (int64_t i = 0; status == COVER_OK && i < files.count; i++) {
-            const char *path = full_path(plan, folder, files.paths[i]);
-            if (!path || !pack_plan_add_file(plan, prefix, files.paths[i], path)) status = COVER_ERROR_MEMORY;
-        }
-    }
+    plan->ignored += files.others, plan->dicom += files.dicom;
+    struct tree tree = {.plan = plan, .prefix = prefix, .folder = folder, .files = &files};
+    *layout = "folder";
+    cover_status status = files.count > 0 ? add_known(&tree, layout, &found) : COVER_OK;
+    if (status == COVER_OK && !found) status = add_plain(&tree);
     pack_files_free(&files, plan);
     return status;
 }

@@ -21,7 +21,7 @@ static cover_status wrong(const struct nnunet *source, const char *field, const 
 static cover_status read_labels(struct nnunet *source, const json_t *labels) {
     struct pack_plan *plan = source->plan;
     int largest = -1, ignored = -1;
-    const char *key, *name;
+    const char *key, *name, *region = NULL;
     json_t *value, *part;
     size_t i;
     json_object_foreach((json_t *)labels, key, value) {
@@ -31,6 +31,7 @@ static cover_status read_labels(struct nnunet *source, const json_t *labels) {
                 if (number < 0 || name != key) return wrong(source, "labels", "holds a region with a value that is no label");
                 if (number > largest) largest = number;
             }
+            if (json_array_size(value) > 1 && !region) region = key;
             continue;
         }
         const int number = dataset_label_value(key, value, &name);
@@ -43,6 +44,11 @@ static cover_status read_labels(struct nnunet *source, const json_t *labels) {
         return fail(COVER_ERROR_FORMAT, "%s: \"labels\": ignore is %d, but it must be the highest label, and %d is used",
                     source->json, ignored, largest);
     if (ignored == 0) return wrong(source, "labels", "names nothing but what to ignore");
+    if (region && !plan->quiet)
+        log_line(plan->context, COVER_LOG_WARNING,
+                 "%s: \"labels\": '%s' is a region of several labels; the label maps are packed as they are, a class a label, and "
+                 "fine-tuning does not train regions",
+                 source->json, region);
     source->label_values = largest + 1;
     char *text = json_write(labels, JSON_COMPACT | JSON_SORT_KEYS);
     const char *kept = text ? arena_text(&plan->arena, text, strlen(text)) : NULL;
@@ -65,19 +71,28 @@ static cover_status read_labels(struct nnunet *source, const json_t *labels) {
     return COVER_OK;
 }
 
+/* Version 1 (the Medical Segmentation Decathlon's) says it by its files alone. */
+static const char *ending_of(const json_t *root) {
+    const json_t *given = json_object_get(root, "file_ending"), *first = json_array_get(json_object_get(root, "training"), 0);
+    if (given) return json_string_value(given);
+    const char *file = json_string_value(json_is_object(first) ? json_object_get(first, "image") : first);
+    return file && *image_extension(file) ? image_extension(file) : NULL;
+}
+
 static cover_status read_description(struct nnunet *source, const json_t *root) {
     const json_t *channels = json_object_get(root, "channel_names"), *labels = json_object_get(root, "labels");
-    const json_t *ending = json_object_get(root, "file_ending"), *cases = json_object_get(root, "dataset");
+    const json_t *cases = json_object_get(root, "dataset");
+    const char *ending = ending_of(root);
     if (!channels) channels = json_object_get(root, "modality"); /* version 1 */
     if (!json_is_object(root)) return fail(COVER_ERROR_FORMAT, "%s: not a JSON object", source->json);
     if (!json_is_object(channels) || json_object_size(channels) == 0 || json_object_size(channels) > MOST_CHANNELS)
         return wrong(source, "channel_names", "is missing or names no channels");
-    if (!json_is_string(ending) || json_string_value(ending)[0] != '.' || strchr(json_string_value(ending), '/'))
+    if (!ending || ending[0] != '.' || strchr(ending, '/'))
         return wrong(source, "file_ending", "is missing or no extension such as \".nii.gz\"");
     if (labels && !json_is_object(labels)) return wrong(source, "labels", "must map names to numbers");
     if (cases && !json_is_object(cases)) return wrong(source, "dataset", "must map cases to their images and label");
     source->channels = (int)json_object_size(channels);
-    const char *example = arena_print(&source->plan->arena, "x%s", json_string_value(ending));
+    const char *example = arena_print(&source->plan->arena, "x%s", ending);
     if (!example) return COVER_ERROR_MEMORY;
     source->ending = example + 1;
     if (!image_format_of(example))
@@ -87,7 +102,12 @@ static cover_status read_description(struct nnunet *source, const json_t *root) 
 }
 
 static cover_status list_cases(const struct nnunet *source, const json_t *root) {
-    const json_t *listed = json_object_get(root, "dataset");
+    const json_t *listed = json_object_get(root, "dataset"), *first = json_object_get(root, "training");
+    const json_t *last = json_object_get(root, "test");
+    if (!listed && json_array_size(first) > 0) { /* version 1 */
+        TRY(nnunet_version1_cases(source, "training", first, COVER_SPLIT_TRAIN));
+        return json_is_array(last) ? nnunet_version1_cases(source, "test", last, COVER_SPLIT_TEST) : COVER_OK;
+    }
     const char *training = arena_print(&source->plan->arena, "%s/imagesTr", source->folder);
     const char *test = arena_print(&source->plan->arena, "%s/imagesTs", source->folder);
     if (!training || !test) return COVER_ERROR_MEMORY;

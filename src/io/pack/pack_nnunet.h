@@ -20,5 +20,8 @@ struct nnunet {
 cover_status nnunet_folder_cases(const struct nnunet *source, const char *images, const char *labels, cover_split split);
 /* The cases of dataset.json's "dataset": {CASE: {"images": [FILE, ...], "label": FILE}}. */
 cover_status nnunet_listed_cases(const struct nnunet *source, const json_t *cases);
+/* Those of version 1's "training" and "test": [{"image": FILE, "label": FILE}, ...] or [FILE, ...], each file with all channels, or
+ * where there is none of that name CASE_0000.EXT, CASE_0001.EXT, ... */
+cover_status nnunet_version1_cases(const struct nnunet *source, const char *field, const json_t *cases, cover_split split);
 
 #endif

@@ -112,7 +112,7 @@ cover_status nnunet_folder_cases(const struct nnunet *source, const char *images
     const char *label_folder = arena_print(&plan->arena, "%s/%s", source->folder, labels);
     if (!image_folder || !label_folder) return COVER_ERROR_MEMORY;
     TRY(pack_walk(&files, plan, image_folder));
-    plan->ignored += files.others;
+    plan->ignored += files.others, plan->dicom += files.dicom;
     const int64_t before = plan->count;
     /* sorted names keep the channels of a case side by side and in order */
     for (int64_t first = 0, next; first < files.count; first = next) {
@@ -141,6 +141,7 @@ done:
 /* Absolute, or relative to dataset.json; NULL with the error set. */
 static const char *listed_path(const struct nnunet *source, const json_t *path) {
     const char *text = json_string_value(path);
+    while (strncmp(text, "./", 2) == 0) text += 2;
     return *text == '/' ? arena_text(&source->plan->arena, text, strlen(text))
                         : arena_print(&source->plan->arena, "%s/%s", source->folder, text);
 }
@@ -182,5 +183,54 @@ cover_status nnunet_listed_cases(const struct nnunet *source, const json_t *case
     json_object_foreach((json_t *)cases, name, entry) names[i++] = name;
     qsort(names, count, sizeof *names, compare_texts);
     for (i = 0; i < count; i++) TRY(add_listed_case(source, names[i], json_object_get(cases, names[i])));
+    return COVER_OK;
+}
+
+/* ---- version 1 */
+
+/* The files of a case: the one that is named, or its channels by number. */
+static cover_status version1_files(const struct nnunet *source, const char *path, const char ***files, int *count) {
+    struct arena *arena = &source->plan->arena;
+    const size_t stem = (size_t)(image_extension(path) - path);
+    *files = arena_alloc(arena, (size_t)source->channels * sizeof **files), *count = 1;
+    if (!*files) return COVER_ERROR_MEMORY;
+    (*files)[0] = path;
+    for (int c = 0; !file_exists(path) && c < source->channels; c++) {
+        const char *channel = arena_print(arena, "%.*s_%04d%s", (int)stem, path, c, path + stem);
+        if (!channel) return COVER_ERROR_MEMORY;
+        if (c == 0 && !file_exists(channel)) break; /* it is the one that is named that is missing */
+        (*files)[c] = channel, *count = c + 1;
+    }
+    return COVER_OK;
+}
+
+static cover_status add_version1_case(const struct nnunet *source, const json_t *image, const json_t *label, cover_split split) {
+    struct arena *arena = &source->plan->arena;
+    const char *path = listed_path(source, image), **files;
+    int count;
+    if (!path) return COVER_ERROR_MEMORY;
+    const char *file = path_name(path), *name = arena_text(arena, file, (size_t)(image_extension(path) - file));
+    if (!name) return COVER_ERROR_MEMORY;
+    TRY(version1_files(source, path, &files, &count));
+    struct pack_item *item = add_case(source, name, files, count, split);
+    if (!item) return COVER_ERROR_MEMORY;
+    for (int c = 0; c < count && !item->unusable; c++)
+        if (!file_exists(files[c])) TRY(unusable(item, arena_print(arena, "dataset.json lists it, but there is no such file")));
+    if (!label) return COVER_OK;
+    const char *map = listed_path(source, label);
+    return map ? find_label(source, item, map) : COVER_ERROR_MEMORY;
+}
+
+cover_status nnunet_version1_cases(const struct nnunet *source, const char *field, const json_t *cases, cover_split split) {
+    const json_t *entry;
+    size_t i;
+    json_array_foreach((json_t *)cases, i, entry) {
+        const json_t *image = json_is_object(entry) ? json_object_get(entry, "image") : entry,
+                     *label = json_object_get(entry, "label");
+        if (!json_is_string(image) || (label && !json_is_string(label)))
+            return fail(COVER_ERROR_FORMAT, "%s: \"%s\": entry %zu must have \"image\", a file, and may have \"label\", a file",
+                        source->json, field, i);
+        TRY(add_version1_case(source, image, label, split));
+    }
     return COVER_OK;
 }

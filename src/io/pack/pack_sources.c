@@ -4,6 +4,7 @@
 
 #include "core/base/files.h"
 #include "core/base/number.h"
+#include "io/image/dicom.h"
 
 #include <jansson.h>
 #include <stdio.h>
@@ -58,7 +59,7 @@ static bool lists_cases(const char *source) {
     const locale_t before = locale_enter();
     json_t *root = length > 0 && (size_t)length < sizeof path ? json_load_file(path, 0, NULL) : NULL;
     locale_leave(before);
-    const bool listed = json_is_object(json_object_get(root, "dataset"));
+    const bool listed = json_is_object(json_object_get(root, "dataset")) || json_is_array(json_object_get(root, "training"));
     json_decref(root);
     return listed;
 }
@@ -124,8 +125,8 @@ static cover_status add_source(struct pack_plan *plan, const char *given, bool s
     int l = 0;
     while (l < LAYOUTS && !layouts[l].detect(source)) l++;
     if (l == LAYOUTS)
-        return fail(COVER_ERROR_UNSUPPORTED, "%s: neither a folder, nor an image by its name, nor a collection file (.json)",
-                    source);
+        return fail(COVER_ERROR_UNSUPPORTED, "%s: neither a folder, nor an image by its name, nor a collection file (.json)%s",
+                    source, dicom_is_file(source) ? ": " DICOM_REMEDY : "");
     const char *name = layouts[l].name;
     const int64_t before = plan->count;
     TRY(layouts[l].list(plan, prefix, source, &name));
@@ -178,6 +179,8 @@ cover_status pack_plan_create(struct pack_plan *plan, cover_context *context, co
                                .layouts = {.context = context},
                                .label_values = {.context = context},
                                .ignore_label = -1,
+                               .progress = options->progress,
+                               .user = options->user,
                                .quiet = plan->quiet};
     for (int i = 0; i < count; i++) {
         if (!sources[i] || !*sources[i]) return fail(COVER_ERROR_ARGUMENT, "source %d is empty", i + 1);
@@ -185,8 +188,11 @@ cover_status pack_plan_create(struct pack_plan *plan, cover_context *context, co
     }
     if (plan->layouts.failed) return COVER_ERROR_MEMORY;
     if (plan->count == 0)
-        return fail(COVER_ERROR_ARGUMENT, "%s%s: no images found (%lld files of other kinds)", sources[0],
-                    count > 1 ? " and the other sources" : "", (long long)plan->ignored);
+        return fail(COVER_ERROR_ARGUMENT, "%s%s: no images found (%lld files of other kinds)%s", sources[0],
+                    count > 1 ? " and the other sources" : "", (long long)plan->ignored, plan->dicom > 0 ? ": " DICOM_REMEDY : "");
+    if (plan->dicom > 0 && !plan->quiet)
+        log_line(context, COVER_LOG_WARNING, "pack: %lld files are left out: " DICOM_REMEDY, (long long)plan->dicom);
+    TRY(pack_once(plan));
     if (options->labels) {
         bool splits;
         TRY(pack_labels_read(plan, options->labels, options->negative, &splits));

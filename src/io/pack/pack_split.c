@@ -1,6 +1,7 @@
 /* The CSV of patients and splits (docs/dataset.md, "Splits"): columns file, patient, split, label by name.  A patient
  * belongs to one split; without a split column patients are dealt out by their hash.  Called by pack_sources.c. */
 #include "pack_csv.h"
+#include "pack_roles.h"
 
 #include "core/base/number.h"
 
@@ -12,12 +13,6 @@ enum { TRAIN_PERCENT = 80, VAL_PERCENT = 10 };
 /* ---- splits: one a patient */
 
 static cover_status split_of(const struct pack_csv *csv, struct csv_row *row) {
-    static const struct {
-        const char *word;
-        cover_split split;
-    } words[] = {{"", COVER_SPLIT_NONE},          {"none", COVER_SPLIT_NONE}, {"train", COVER_SPLIT_TRAIN},
-                 {"training", COVER_SPLIT_TRAIN}, {"val", COVER_SPLIT_VAL},   {"valid", COVER_SPLIT_VAL},
-                 {"validation", COVER_SPLIT_VAL}, {"test", COVER_SPLIT_TEST}, {"testing", COVER_SPLIT_TEST}};
     if (csv->column[CSV_SPLIT] < 0) {
         const char *patient = row->value[CSV_PATIENT];
         uint8_t digest[SHA256_BYTES];
@@ -31,11 +26,12 @@ static cover_status split_of(const struct pack_csv *csv, struct csv_row *row) {
                                                              : COVER_SPLIT_TEST;
         return COVER_OK;
     }
-    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
-        if (same_word(row->value[CSV_SPLIT], words[i].word)) {
-            row->split = words[i].split;
-            return COVER_OK;
-        }
+    const char *word = row->value[CSV_SPLIT];
+    const int split = !*word || same_word(word, "none") ? COVER_SPLIT_NONE : pack_split_of(word);
+    if (split >= 0) {
+        row->split = (cover_split)split;
+        return COVER_OK;
+    }
     return fail(COVER_ERROR_FORMAT, "%s: line %lld: \"split\" is '%s'; use train, val or test", csv->path, (long long)row->line,
                 row->value[CSV_SPLIT]);
 }

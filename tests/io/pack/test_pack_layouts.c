@@ -151,6 +151,144 @@ START_TEST(images_and_labels_are_paired_by_name) {
 }
 END_TEST
 
+START_TEST(label_maps_have_many_names_and_splits_may_lie_above_or_below) {
+    static const char *const forms[][4] = {
+        {"images/%s", "masks/%s", "x.png", "0"},
+        {"Images/%s", "Annotations/%s", "x.png", "0"},
+        {"img/%s", "gt/%s", "x.png", "0"},
+        {"images/valid/%s", "masks/valid/%s", "valid/x.png", "2"},
+        {"valid/images/%s", "valid/masks/%s", "valid/x.png", "2"},
+        {"data/set/test/imgs/%s", "data/set/test/seg/%s", "test/x.png", "3"},
+    };
+    char text[64], path[128];
+    for (int f = 0; f < 6; f++) {
+        snprintf(path, sizeof path, "%d/%s", f, forms[f][0]);
+        write_png(at(path, "x.png"), 6, 5, 1, 1);
+        snprintf(path, sizeof path, "%d/%s", f, forms[f][1]);
+        write_label(at(path, "x.png"), 6, 5, 3);
+        ck_assert_ok(pack(at("%d", f), at("out.h5"), NULL, NULL));
+        cover_dataset *dataset = open_dataset(at("out.h5"));
+        snprintf(text, sizeof text, "%s split %s class -1 label 1", forms[f][2], forms[f][3]);
+        ck_assert_str_eq(told(dataset, 0), text);
+        cover_dataset_destroy(dataset);
+    }
+    write_label(at("0/annotations/x.png"), 6, 5, 3);
+    ck_assert_fails(pack(at("0"), at("out.h5"), NULL, NULL), COVER_ERROR_FORMAT, "holds label maps in annotations/ and in masks/");
+    write_label(at("4/valid/masks/lonely.png"), 6, 5, 3);
+    ck_assert_fails(pack(at("4"), at("out.h5"), NULL, NULL), COVER_ERROR_FORMAT, "lonely.png: a label without an image");
+    write_png(at("raw/imagesTr/x_0000.png"), 6, 5, 1, 1);
+    write_label(at("raw/labelsTr/x.png"), 6, 5, 3);
+    ck_assert_fails(pack(at("raw"), at("out.h5"), NULL, NULL), COVER_ERROR_FORMAT, "no dataset.json");
+}
+END_TEST
+
+START_TEST(a_folder_of_the_same_names_that_is_taken_for_images_is_a_warning) {
+    write_png(at("in/images/a.png"), 6, 5, 1, 1);
+    write_png(at("in/images/b.png"), 6, 5, 1, 2);
+    write_png(at("in/outlines/a.png"), 6, 5, 1, 3);
+    ck_assert_ok(pack(at("in"), at("out.h5"), NULL, NULL));
+    ck_assert_ptr_nonnull(strstr(logged, "1 images such as outlines/a.png have the name of one in the folder of images"));
+    logged[0] = 0;
+    rename(at("in/images"), at("in/first"));
+    ck_assert_ok(pack(at("in"), at("out.h5"), NULL, NULL)); /* two patients may have the same names */
+    ck_assert_str_eq(logged, "");
+}
+END_TEST
+
+START_TEST(splits_have_many_names_and_an_unknown_one_is_named) {
+    static const char *const words[] = {"valid", "validation", "dev", "Val"};
+    char text[64];
+    for (int w = 0; w < 4; w++) {
+        write_png(at("%d/train/ill/a.png", w), 6, 6, 1, 1);
+        write_png(at("%d/%s/well/b.png", w, words[w]), 6, 6, 1, 2);
+        ck_assert_ok(pack(at("%d", w), at("out.h5"), NULL, NULL));
+        cover_dataset *dataset = open_dataset(at("out.h5"));
+        const bool first = words[w][0] < 't'; /* names are sorted */
+        snprintf(text, sizeof text, "%s/well/b.png split 2 class 1 label 0", words[w]);
+        ck_assert_str_eq(told(dataset, first ? 0 : 1), text);
+        ck_assert_str_eq(told(dataset, first ? 1 : 0), "train/ill/a.png split 1 class 0 label 0");
+        cover_dataset_destroy(dataset);
+    }
+    write_png(at("0/holdout/ill/c.png"), 6, 6, 1, 3);
+    ck_assert_fails(pack(at("0"), at("out.h5"), NULL, NULL), COVER_ERROR_FORMAT,
+                    "beside it holdout/ill/c.png, which is in none of the splits");
+}
+END_TEST
+
+START_TEST(links_multiply_nothing_and_lead_nowhere_twice) {
+    enum { FOLDERS = 30 };
+    for (int i = 0; i < FOLDERS; i++) ck_assert_ok(folder_create(at("in/d%02d", i)));
+    for (int i = 0; i < FOLDERS; i++)
+        for (int j = 0; j < FOLDERS; j++) ck_assert_int_eq(symlink(at("in/d%02d", j), at("in/d%02d/l%02d", i, j)), 0);
+    write_png(at("in/d05/a.png"), 6, 6, 1, 1);
+    ck_assert_int_eq(symlink("a.png", at("in/d05/again.png")), 0);
+    ck_assert_int_eq(link(at("in/d05/a.png"), at("in/d07/hard.png")), 0);
+    json_t *summary;
+    ck_assert_ok(pack(at("in"), at("out.h5"), NULL, &summary));
+    ck_assert_int_eq(number(summary, "samples"), 1);
+    json_decref(summary);
+    ck_assert_ptr_nonnull(strstr(logged, "again.png is "));
+    ck_assert_ptr_nonnull(strstr(logged, "2 images are others by another name"));
+    cover_dataset *dataset = open_dataset(at("out.h5"));
+    ck_assert_str_eq(told(dataset, 0), "d05/a.png split 0 class -1 label 0"); /* the name that needs no link */
+    cover_dataset_destroy(dataset);
+    logged[0] = 0;
+    const char *twice[] = {at("in/d05/a.png"), at("in/d05/a.png")};
+    ck_assert_ok(cover_dataset_pack(NULL, context, twice, 2, at("out.h5"), NULL));
+    ck_assert_ptr_nonnull(strstr(logged, "by another name"));
+}
+END_TEST
+
+START_TEST(links_out_of_the_folder_are_followed_and_told) {
+    write_png(at("store/one.png"), 6, 6, 1, 1);
+    write_png(at("store/more/two.png"), 6, 6, 1, 2);
+    ck_assert_ok(folder_create(at("in")));
+    ck_assert_int_eq(symlink(at("store/one.png"), at("in/1.png")), 0);
+    ck_assert_int_eq(symlink("../store/more", at("in/2")), 0);
+    ck_assert_ok(pack(at("in"), at("out.h5"), NULL, NULL));
+    ck_assert_ptr_nonnull(strstr(logged, "in: 2 links lead out of this folder"));
+    cover_dataset *dataset = open_dataset(at("out.h5"));
+    ck_assert_str_eq(told(dataset, 0), "1.png split 0 class -1 label 0");
+    ck_assert_str_eq(told(dataset, 1), "2/two.png split 0 class -1 label 0");
+    cover_dataset_destroy(dataset);
+}
+END_TEST
+
+static int stop_the_walk(void *user, int64_t done, int64_t total, const char *what) {
+    (void)done;
+    return total == 0 && strcmp(what, "looking for images") == 0 && ++*(int *)user == 2;
+}
+
+START_TEST(a_walk_tells_how_far_it_is_and_can_be_stopped) {
+    cover_pack_options options = COVER_PACK_OPTIONS_INIT;
+    int calls = 0;
+    options.progress = stop_the_walk, options.user = &calls;
+    for (int i = 0; i < 3000; i++) write_text(at("in/%04d.txt", i), "");
+    ck_assert_int_eq(pack(at("in"), at("out.h5"), &options, NULL), COVER_ERROR_CANCELLED);
+    ck_assert_int_eq(calls, 2);
+    cover_context_cancel(context);
+    ck_assert_fails(pack(at("in"), at("out.h5"), NULL, NULL), COVER_ERROR_CANCELLED, "cancelled while its files were looked for");
+    cover_context_resume(context);
+}
+END_TEST
+
+START_TEST(dicom_is_named_with_what_to_do) {
+    char dicom[200] = {0};
+    memcpy(dicom + 128, "DICM", 4);
+    write_bytes(at("in/IM0001"), dicom, sizeof dicom);
+    write_text(at("in/b.dcm"), "x");
+    write_text(at("in/README"), "x");
+    ck_assert_fails(pack(at("in"), at("out.h5"), NULL, NULL), COVER_ERROR_ARGUMENT,
+                    "3 files of other kinds): DICOM is not read yet");
+    write_png(at("in/a.png"), 6, 6, 1, 1);
+    ck_assert_ok(pack(at("in"), at("out.h5"), NULL, NULL));
+    ck_assert_ptr_nonnull(strstr(logged, "2 files are left out: DICOM is not read yet; convert it to NIfTI with dcm2niix"));
+    ck_assert_fails(pack(at("in/b.dcm"), at("out.h5"), NULL, NULL), COVER_ERROR_UNSUPPORTED, "dcm2niix");
+    write_bytes(at("in/a.png"), dicom, sizeof dicom);
+    ck_assert_fails(pack(at("in"), at("out.h5"), NULL, NULL), COVER_ERROR_FORMAT, "a.png: DICOM is not read yet");
+}
+END_TEST
+
 START_TEST(a_collection_file_gives_images_and_patients) {
     write_png(at("data/x.png"), 6, 5, 1, 1);
     write_png(at("data/y.png"), 6, 5, 1, 2);
@@ -279,8 +417,8 @@ START_TEST(a_broken_csv_names_line_and_column) {
         {"name,patient\na,b\n", "names no column \"file\""},
         {"file,age\na,3\n", "neither a column \"patient\" nor \"split\""},
         {"file,split\nimg0.png\n", "line 2 has 1 values"},
-        {"file,split\nimg0.png,dev\n", "line 2: \"split\" is 'dev'; use train, val or test"},
-        {"file,split,label\nimg0.png,train,\"a\nb\"\nimg1.png,dev,c\n", "line 4: \"split\" is 'dev'"},
+        {"file,split\nimg0.png,other\n", "line 2: \"split\" is 'other'; use train, val or test"},
+        {"file,split,label\nimg0.png,train,\"a\nb\"\nimg1.png,other,c\n", "line 4: \"split\" is 'other'"},
         {"file,split\n,train\n", "line 2: \"file\" is empty"},
         {"file,patient\nimg0.png,\n", "line 2: \"patient\" is empty"},
         {"file,split\n\"img0.png,train\n", "line 2: a quote is not closed"},
@@ -434,6 +572,13 @@ int main(void) {
     ADD(all, split_folders_without_classes_keep_the_split);
     ADD(all, subfolders_of_a_plain_folder_are_no_classes);
     ADD(all, images_and_labels_are_paired_by_name);
+    ADD(all, label_maps_have_many_names_and_splits_may_lie_above_or_below);
+    ADD(all, a_folder_of_the_same_names_that_is_taken_for_images_is_a_warning);
+    ADD(all, splits_have_many_names_and_an_unknown_one_is_named);
+    ADD(all, links_multiply_nothing_and_lead_nowhere_twice);
+    ADD(all, links_out_of_the_folder_are_followed_and_told);
+    ADD(all, a_walk_tells_how_far_it_is_and_can_be_stopped);
+    ADD(all, dicom_is_named_with_what_to_do);
     ADD(all, a_collection_file_gives_images_and_patients);
     tcase_add_loop_test(all, a_broken_collection_file_says_where, 0, 6);
     ADD(all, sources_that_are_none_are_errors);

@@ -129,6 +129,8 @@ START_TEST(regions_and_version_1_labels_are_understood) {
     json_decref(summary);
     dataset = open_dataset(at("out.h5"));
     ck_assert_ptr_null(cover_dataset_class_name(dataset, 1));
+    ck_assert_ptr_nonnull(strstr(logged, "'whole' is a region of several labels"));
+    ck_assert_str_eq(dataset_region(dataset), "whole");
     ck_assert_str_eq(cover_dataset_class_name(dataset, 2), "core");
     cover_dataset_destroy(dataset);
 }
@@ -205,6 +207,38 @@ START_TEST(cases_may_be_listed_in_dataset_json) {
     ck_assert_fails(pack(at("raw"), at("out.h5"), NULL, NULL), COVER_ERROR_FORMAT, "masks/x.png is missing");
     write_text(at("raw/dataset.json"), ONE_CHANNEL "\"dataset\": {\"a\": {\"images\": []}}}");
     ck_assert_fails(pack(at("raw"), at("out.h5"), NULL, NULL), COVER_ERROR_FORMAT, "case a must have \"images\"");
+}
+END_TEST
+
+static const char decathlon[] = "{\"name\": \"Hippocampus\", \"tensorImageSize\": \"3D\", \"modality\": {\"0\": \"MRI\"}, "
+                                "\"labels\": {\"0\": \"background\", \"1\": \"Anterior\", \"2\": \"Posterior\"}, "
+                                "\"training\": [{\"image\": \"./imagesTr/h_007.nii\", \"label\": \"./labelsOther/h_007.nii\"}], "
+                                "\"test\": [\"./imagesTs/h_001.nii\"]}";
+
+START_TEST(the_medical_segmentation_decathlon_is_read_as_it_comes) {
+    const int size[3] = {3, 4, 5};
+    const double spacing[3] = {1, 1, 1};
+    uint8_t voxels[60];
+    for (int k = 0; k < 60; k++) voxels[k] = (uint8_t)(k * 3);
+    write_text(at("task/dataset.json"), decathlon);
+    write_nifti(at("task/imagesTr/h_007.nii"), 2, size, spacing, voxels);
+    write_nifti(at("task/imagesTs/h_001.nii"), 2, size, spacing, voxels);
+    write_nifti(at("task/labelsTr/h_007.nii"), 2, size, spacing, voxels); /* not the one that is listed */
+    for (int k = 0; k < 60; k++) voxels[k] = (uint8_t)(k % 3);
+    write_nifti(at("task/labelsOther/h_007.nii"), 2, size, spacing, voxels);
+    ck_assert_ok(pack(at("task"), at("out.h5"), NULL, NULL));
+    cover_dataset *dataset = open_dataset(at("out.h5"));
+    ck_assert_str_eq(told(dataset, 0), "h_007 split 1 class -1 label 1");
+    ck_assert_str_eq(told(dataset, 1), "h_001 split 3 class -1 label 0");
+    ck_assert_str_eq(cover_dataset_class_name(dataset, 2), "Posterior");
+    cover_dataset_destroy(dataset);
+    rename(at("task/imagesTr/h_007.nii"), at("task/imagesTr/h_007_0000.nii")); /* as nnU-Net's first version has them */
+    ck_assert_ok(pack(at("task"), at("out.h5"), NULL, NULL));
+    unlink(at("task/imagesTr/h_007_0000.nii"));
+    ck_assert_fails(pack(at("task"), at("out.h5"), NULL, NULL), COVER_ERROR_FORMAT,
+                    "h_007.nii: dataset.json lists it, but there is no");
+    write_text(at("task/dataset.json"), "{\"modality\": {\"0\": \"MRI\"}, \"training\": [{\"image\": \"a.png\"}, {\"label\": 3}]}");
+    ck_assert_fails(pack(at("task"), at("out.h5"), NULL, NULL), COVER_ERROR_FORMAT, "\"training\": entry 1 must have \"image\"");
 }
 END_TEST
 
@@ -350,6 +384,7 @@ int main(void) {
     ADD(all, without_a_label_to_ignore_there_is_none);
     ADD(all, a_class_that_no_label_map_holds_is_a_warning);
     ADD(all, cases_may_be_listed_in_dataset_json);
+    ADD(all, the_medical_segmentation_decathlon_is_read_as_it_comes);
     ADD(all, a_missing_channel_is_named_with_its_file);
     ADD(all, a_label_map_without_its_image_is_not_passed_over);
     ADD(all, a_label_map_that_lies_elsewhere_than_its_image_is_an_error_with_both_places);
