@@ -80,6 +80,7 @@ typedef struct cover_predict_options {
     int scores;                               /**< segmentation: also write CASE.npy, float32 (classes, [D,] H, W) */
     cover_progress_fn *progress;              /**< images done, of how many; may be NULL */
     void *user;
+    int skip_bad; /**< images that cannot be predicted are left out and listed in the summary, instead of failing */
 } cover_predict_options;
 #define COVER_PREDICT_OPTIONS_INIT COVER_SIZED(cover_predict_options)
 
@@ -88,10 +89,11 @@ typedef struct cover_predict_options {
  *  `input` is an image, a folder of images (folders in it too), a folder of nnU-Net's images (CASE_0000, CASE_0001, ... one
  *  channel each) or an nnU-Net raw dataset (its imagesTs, or imagesTr).  Segmentation writes OUTPUT/CASE.EXT in the image's
  *  own format, size, spacing, orientation and affine (JPEG, which would change labels, becomes PNG); classification writes
- *  OUTPUT/scores.csv: file, then a score a class.  Each file is replaced in one move.
+ *  OUTPUT/scores.csv: file, then a score a class, of the images done when the work ends early, too.  Each file is replaced in one
+ *  move; a folder that was made for results of which there are none is removed.
  *
- *  @param[out] summary JSON {task, images, written, seconds, output}, released with cover_text_release(); may be NULL
- *  @return COVER_OK; COVER_ERROR_FORMAT (COVER_ERROR_MEMORY when memory was short) lists images that could not be predicted,
+ *  @param[out] summary JSON {task, images, written, seconds, output, failed [{file, reason}]}, released with cover_text_release(); may be NULL
+ *  @return COVER_OK; COVER_ERROR_FORMAT (COVER_ERROR_MEMORY when memory was short) lists images that could not be predicted (unless skip_bad),
  *          each with its reason; nothing was written for them, the others are done; COVER_ERROR_ARGUMENT, COVER_ERROR_IO (also:
  *          a result could not be written, which
  *          ends the work); COVER_ERROR_MISMATCH; COVER_ERROR_CANCELLED */

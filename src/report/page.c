@@ -20,6 +20,12 @@ void html_add(struct text *html, const char *text) {
     }
 }
 
+void page_warn(struct text *html, const char *text) {
+    text_add(html, "<p class=\"warn\" role=\"note\">");
+    html_add(html, text);
+    text_add(html, "</p>");
+}
+
 /* ---- tiles */
 
 void page_tile(struct text *html, const char *name, const char *value) {

@@ -63,7 +63,13 @@ static void add_main_figure(struct text *html, const struct report_log *log, con
         html_add(html, figure->naive ? figure->naive : figure->over);
         text_add(html, below ? "." : "; below 1 something was learnt.");
     } else html_add(html, figure->note ? figure->note : title_of(figure));
-    text_add(html, "</p></div>");
+    text_add(html, "</p>");
+    if (figure->over && value > 1)
+        page_warn(html, "Worse than nothing: an answer that knows nothing is nearer to the truth. If the views below are empty or "
+                        "constant, the "
+                        "intensities are the matter (pack with a window or percentiles, or another normalise=). If they look "
+                        "right: more steps, a lower lr, clip=1.");
+    text_add(html, "</div>");
 }
 
 static void add_summary(struct text *html, const struct report_log *log, const struct figure_words *list, int count) {

@@ -120,6 +120,8 @@ void page_tile(struct text *html, const char *name, const char *value);
 void page_tile_number(struct text *html, const char *name, double value, const char *unit);
 void page_tile_time(struct text *html, const char *name, double seconds);
 /* How fast training was, named after its samples: "pairs a second". */
+/* A coloured note; plain text. */
+void page_warn(struct text *html, const char *text);
 void page_tile_speed(struct text *html, const struct report_log *log);
 
 /* One chart as inline SVG. */

@@ -82,6 +82,7 @@ static cover_status examples(struct text *html, const struct task_report *report
 const struct task_section task_section_cls = {
     .noun = "classification",
     .figure = "AUC, mean over the classes",
+    .nothing = 0.5,
     .main_figure = mean_auc,
     .tile = accuracy_tile,
     .loss = {"Training loss", "Cross-entropy of the training batches.", {{"loss", "loss", "a"}}},

@@ -37,6 +37,11 @@ static cover_status add_summary(struct text *html, const void *data) {
     if (known && isfinite(figure.low))
         text_add(html, "<p class=\"soft\">%.3f to %.3f in 95&thinsp;%% of 2000 bootstrap draws of the %lld validation cases.</p>",
                  figure.low, figure.high, (long long)figure.count);
+    if (known && figure.mean <= section->nothing)
+        page_warn(html,
+                  "No better than nothing. If the predictions below are empty: more steps, more labelled cases, another lr, or a "
+                  "crop that sees more of what is looked for; if the images look empty, their intensities are the matter (pack "
+                  "with a window or percentiles).");
     text_add(html, "</div>");
     add_tiles(html, report);
     return COVER_OK;

@@ -10,6 +10,7 @@
 struct task_section {
     const char *noun;   /* in the head of the page: "segmentation" */
     const char *figure; /* the name of the main one: "mean Dice" */
+    double nothing;     /* its value for one who knows nothing */
     int first_class;    /* 1: class 0 is background, and nothing is shown of it */
 
     /* NULL members leave out what they would draw; those of cases are asked with cases alone. */

@@ -220,6 +220,22 @@ START_TEST(a_run_without_pairs_or_log_still_has_a_page) {
 }
 END_TEST
 
+START_TEST(a_ratio_above_one_is_warned_of) {
+    struct report report = {.run = "run", .figure = words(), .log = make_log(30)};
+    char *html = write_page(&report);
+    ck_assert_int_eq(count_of(html, "class=\"warn\""), 0);
+    memory_free(context, html);
+    report_log_free(&report.log, context);
+    report.log = (struct report_log){0};
+    add_line(&report.log, 10, (double[FIGURES]){5, 8, 1, 7, 2, 1e-4, 0.25, 8});
+    ck_assert_ok(report_log_divide(&report.log, context, words()));
+    html = write_page(&report);
+    ck_assert_ptr_nonnull(strstr(html, "class=\"warn\" role=\"note\">Worse than nothing"));
+    memory_free(context, html);
+    report_log_free(&report.log, context);
+}
+END_TEST
+
 START_TEST(hostile_figures_make_a_finite_page) {
     static const double values[] = {0, -1, 1e30, -1e30, NAN, 1e-300, 5e-324};
     struct report report = {.run = "run", .figure = _i % 2 ? words() : NULL};
@@ -296,6 +312,7 @@ int main(void) {
     ADD(log, quotients_are_of_steps_that_have_both_and_something_to_divide_by);
     tcase_add_loop_test(page, a_page_is_well_formed_and_opens_nothing_outside_itself, 0, 3);
     ADD(page, a_run_without_pairs_or_log_still_has_a_page);
+    ADD(page, a_ratio_above_one_is_warned_of);
     tcase_add_loop_test(page, hostile_figures_make_a_finite_page, 0, 14);
     ADD(page, nan_pixels_and_fields_do_no_harm);
     ADD(page, each_refused_allocation_is_reported_and_leaks_nothing);

@@ -216,6 +216,18 @@ START_TEST(missing_parts_are_left_out) {
 }
 END_TEST
 
+START_TEST(what_is_no_better_than_nothing_is_warned_of) {
+    struct task_report report = make_report(true, 2);
+    char *html = write_page(&report);
+    ck_assert_int_eq(count_of(html, "class=\"warn\""), 0);
+    memory_free(context, html);
+    for (int i = 0; i < CASES * MOST_CLASSES; i++) dice[i] = 0;
+    html = write_page(&report);
+    ck_assert_int_eq(count_of(html, "class=\"warn\""), 1);
+    memory_free(context, html);
+}
+END_TEST
+
 START_TEST(a_kind_that_shows_nothing_of_its_own_has_a_page) {
     static const struct task_section bare = {.noun = "sizes", .figure = "mean error"};
     struct task_report report = make_report(true, 2);
@@ -295,6 +307,7 @@ int main(void) {
     ADD(tcase, an_outline_goes_around_its_pixels);
     ADD(tcase, a_page_of_classification_holds_confusion_and_curves);
     ADD(tcase, missing_parts_are_left_out);
+    ADD(tcase, what_is_no_better_than_nothing_is_warned_of);
     ADD(tcase, a_kind_that_shows_nothing_of_its_own_has_a_page);
     ADD(tcase, cases_are_shown_from_the_lowest_dice_to_the_highest);
     ADD(tcase, cases_taken_for_another_class_are_shown_first);

@@ -167,6 +167,26 @@ steps=$(tail -n 1 'stopped here/log.jsonl' | "$json" step)
 run 0 "$cover" finetune scratch --task seg --data run/dataset.h5 -o 'stopped here' --steps $((steps + 1)) --resume
 err "going on after step $steps"
 
+it 'predictions that find nothing are a warning, and a note in the report'
+finetune 0 scratch $seg --data run/dataset.h5 -o nothing --steps 2 --set lr=30
+err '^warning: mean Dice is 0: no better than nothing\. .* nothing/report\.html has a note$'
+holds grep -q 'class="warn"' nothing/report.html
+
+it 'images that cannot be predicted are listed once, and in the result as JSON'
+mkdir some && cp raw/imagesTr/case_1_0000.nii some/ && head -c 400 raw/imagesTr/case_2_0000.nii >some/case_2_0000.nii
+run 1 "$cover" predict run -i some -o labels
+err '^warning: predict: .*case_2_0000\.nii: '
+err '^cover predict: 1 of 2 images could not be predicted; the others are done$'
+[ "$(grep -c case_2 "$tmp/err")" = 1 ] || wrong 'listed more than once'
+out '^predicted +1$'
+run 1 "$cover" predict run -i some -o labels --json
+[ "$(value written)" = 1 ] || wrong 'not one'
+case $(value failed.0.file) in *some/case_2_0000.nii) ;; *) wrong 'not that file' ;; esac
+value failed.0.reason >/dev/null
+run 1 "$cover" predict run -i some/case_2_0000.nii -o no-labels
+no_out .
+holds test ! -e no-labels
+
 it 'wrong use is refused before anything is written'
 run 2 "$cover" finetune scratch --task seg -o never --steps 1
 err '--data DATA is missing'

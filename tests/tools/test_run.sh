@@ -84,7 +84,7 @@ it 'the result comes as JSON, and nothing else on stdout'
 pretrain 0 few.h5 -o run-json --steps 1 --json --quiet
 [ "$(value steps)" = 1 ] || wrong 'not one step'
 value ratio >/dev/null
-no_err .
+no_err '^[^w]' # a warning of what one step has learnt
 
 it 'a run on the CPU opens no module and none of its libraries'
 LD_DEBUG=files LD_DEBUG_OUTPUT=$tmp/loaded
@@ -116,6 +116,7 @@ tail -n 1 parts/log.jsonl >out
 
 it 'resume without a checkpoint starts anew'
 pretrain 0 few.h5 -o fresh --steps 1 --resume
+err '^warning: fresh: there is no checkpoint to resume from; starting anew$'
 
 it 'an existing run is not touched without --resume'
 cp run/weights.safetensors before
@@ -129,6 +130,18 @@ err 'radius'
 pretrain 1 other.h5 -o run --steps 8 --resume
 err 'dataset'
 holds cmp before run/weights.safetensors
+
+it 'a run whose schedule ends cannot be made longer, and that is said'
+pretrain 0 few.h5 -o ended --steps 3 --set schedule=cosine
+pretrain 1 few.h5 -o ended --steps 4 --set schedule=cosine --resume
+err 'the run was made with steps=3, not 4: its schedule ends there; start a new run from its weights'
+
+it 'a result that is worse than nothing is a warning, and a note in the report'
+pretrain 0 few.h5 -o worse --steps 12 --set lr=100
+err '^warning: l_vec / l_zero is [0-9.]+: an answer that knows nothing is nearer'
+holds grep -q 'class="warn"' worse/report.html
+pretrain 0 few.h5 -o better --steps 200 --set lr=1e-3 --quiet
+no_err warning
 
 for signal in INT TERM HUP XCPU USR1; do
     it "SIG$signal saves and exits with 130, even when it arrives twice, and resume goes on"

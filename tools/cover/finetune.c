@@ -58,7 +58,10 @@ static int make_settings(struct session *session, const cover_dataset *dataset, 
 /* The figures of the best validation, whatever the kind of task calls them; some have better words than their names. */
 static int print_end(struct session *session, const char *json) {
     enum { HEAD = 6, FIGURES = 8 };
-    static const struct field words[] = {{"mean_dice", "mean Dice"}, {"auc", "mean AUC"}, {0}};
+    static const struct {
+        struct field field;
+        double nothing; /* what one who knows nothing gets */
+    } words[] = {{{"mean_dice", "mean Dice"}, 0}, {{"auc", "mean AUC"}, 0.5}, {{0}, 0}};
     struct field fields[HEAD + FIGURES + 1] = {
         {"run", "run folder"},
         {"train_cases", "training cases", UNIT_COUNT},
@@ -73,13 +76,24 @@ static int print_end(struct session *session, const char *json) {
     const char *name;
     json_object_foreach(json_object_get(result, "best"), name, value) {
         if (!json_is_number(value) || strcmp(name, "step") == 0 || count == FIGURES) continue;
-        const struct field *known = words;
-        while (known->path && strcmp(known->path, name) != 0) known++;
+        size_t known = 0;
+        while (words[known].field.path && strcmp(words[known].field.path, name) != 0) known++;
         snprintf(path[count], sizeof path[count], "best.%s", name);
-        fields[HEAD + count] = (struct field){path[count], known->path ? known->label : path[count] + strlen("best.")};
+        const char *label = words[known].field.label;
+        fields[HEAD + count] = (struct field){path[count], label ? label : path[count] + strlen("best.")};
         count++;
     }
     const int status = print_result(session, json, fields);
+    for (size_t i = 0; i < sizeof words / sizeof *words && words[i].field.path; i++) {
+        const char *key = words[i].field.path;
+        const json_t *best = json_object_get(json_object_get(result, "best"), key);
+        if (json_is_number(best) && json_number_value(best) <= words[i].nothing)
+            fprintf(stderr,
+                    "warning: %s is %.3g: no better than nothing. More steps, more labelled cases, another learning rate (--set "
+                    "lr=...) or "
+                    "a larger --crop may help; %s/report.html has a note\n",
+                    words[i].field.label, json_number_value(best), text_of(session, OPTION_OUTPUT));
+    }
     json_decref(result);
     return status;
 }

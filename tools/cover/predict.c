@@ -4,6 +4,24 @@
 #include <libcover/dataset.h>
 #include <libcover/predictor.h>
 
+#include <jansson.h>
+
+/* What came of it; images that failed have been named, as they did. */
+static int print_end(struct session *session, const char *summary, const struct field *fields) {
+    json_t *result = json_loads(summary, 0, NULL);
+    const int64_t failures = (int64_t)json_array_size(json_object_get(result, "failed"));
+    const bool some = json_integer_value(json_object_get(result, "written")) > 0;
+    int status = some || given(session, OPTION_JSON) ? print_result(session, summary, fields) : EXIT_OK;
+    if (failures) {
+        progress_end(&session->progress);
+        fprintf(stderr, "cover predict: %lld of %lld images could not be predicted%s\n", (long long)failures,
+                (long long)json_integer_value(json_object_get(result, "images")), some ? "; the others are done" : "");
+        status = EXIT_FAILED;
+    }
+    json_decref(result);
+    return status;
+}
+
 static int run(struct session *session) {
     static const struct field fields[] = {
         {"task", "task"},
@@ -24,13 +42,14 @@ static int run(struct session *session) {
     predictor.precision = text_of(session, OPTION_PRECISION);
     options.predictor = &predictor;
     options.scores = given(session, OPTION_SCORES);
+    options.skip_bad = 1;
     options.progress = progress_on_work;
     options.user = &session->progress;
     char *summary = NULL;
     cover_status result = cover_images_predict(&summary, session->context, session->arguments.operands[0],
                                                text_of(session, OPTION_INPUT), text_of(session, OPTION_OUTPUT), &options);
     if (result != COVER_OK) return failed(session, result);
-    int status = print_result(session, summary, fields);
+    int status = print_end(session, summary, fields);
     cover_text_release(session->context, summary);
     return status;
 }

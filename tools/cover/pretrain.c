@@ -37,7 +37,14 @@ static int print_end(struct session *session, const char *run) {
     }
     fields[used++] = (struct field){"weights", "weights"};
     fields[used++] = (struct field){"report", "report"};
-    return print_object(session, result, fields);
+    const double ratio = json_number_value(json_object_get(result, "ratio"));
+    const int printed = print_object(session, result, fields);
+    if (ratio > 1)
+        fprintf(stderr,
+                "warning: %s is %.3g: an answer that knows nothing is nearer to the truth. More steps, a lower learning rate "
+                "(--set lr=...) or other intensities may help; %s has a note\n",
+                quotient, ratio, report);
+    return printed;
 }
 
 /* Where no preset was named, the first one for the dimensions of the images; what is wrong with the file is said when it is opened to be

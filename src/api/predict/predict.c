@@ -4,8 +4,11 @@
 #include "output.h"
 #include "predictor.h"
 
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { LISTED = 20 /* unusable images named in an error text; the log has all of them */ };
 
@@ -16,8 +19,10 @@ struct job {
     struct predict_cases cases;
     const struct task_output *output;
     struct output_files files;
-    struct text bad; /* lines about what cannot be used */
+    struct text bad;    /* lines about what cannot be used */
+    struct text failed; /* the same as JSON, [{file, reason}] without the brackets */
     int64_t bad_count, written;
+    size_t made; /* where in the folder's path begins what was not there before */
     bool memory; /* an image that may be well: memory was short */
 };
 
@@ -48,10 +53,17 @@ done:
     return status;
 }
 
-static void note_bad(struct job *job, cover_status status) {
+static void note_bad(struct job *job, const struct predict_case *item, cover_status status) {
     job->memory = job->memory || status == COVER_ERROR_MEMORY;
-    log_line(job->context, COVER_LOG_WARNING, "predict: %s", cover_error_text());
-    if (job->bad_count++ < LISTED) text_add(&job->bad, "\n  %s", cover_error_text());
+    const bool listed = job->bad_count < LISTED, skip = job->options.skip_bad;
+    if (listed || !skip) log_line(job->context, COVER_LOG_WARNING, "predict: %s", cover_error_text());
+    if (listed) text_add(&job->bad, "\n  %s", cover_error_text());
+    text_add(&job->failed, "%s{\"file\": ", job->bad_count ? ", " : "");
+    text_add_json(&job->failed, item->files[0]);
+    text_add(&job->failed, ", \"reason\": ");
+    text_add_json(&job->failed, cover_error_text());
+    text_add(&job->failed, "}");
+    job->bad_count++;
 }
 
 static cover_status predict_all(struct job *job) {
@@ -60,7 +72,7 @@ static cover_status predict_all(struct job *job) {
         cover_status status = predict_case(job, &job->cases.cases[i], &bad);
         if (status == COVER_ERROR_CANCELLED || (status != COVER_OK && !bad)) return status;
         if (status == COVER_OK) job->written++;
-        else note_bad(job, status);
+        else note_bad(job, &job->cases.cases[i], status);
         TRY(progress_call(job->context, job->options.progress, job->options.user, i + 1, job->cases.count, "image"));
     }
     return COVER_OK;
@@ -83,11 +95,35 @@ static cover_status check_apart(const char *input, const char *output) {
     return status;
 }
 
+/* Where in the path begins what is not there yet; its length when all is. */
+static size_t missing_from(const char *path) {
+    size_t length = strlen(path);
+    for (size_t at = 1; at <= length; at++) {
+        char before[PATH_MAX];
+        if ((at < length && path[at] != '/') || at >= sizeof before) continue;
+        snprintf(before, sizeof before, "%.*s", (int)at, path);
+        if (!folder_exists(before)) return at;
+    }
+    return length + 1;
+}
+
+/* No folder stays that was made for results of which there are none. */
+static void remove_made(const struct job *job) {
+    char path[PATH_MAX];
+    if (job->written || !job->made || snprintf(path, sizeof path, "%s", job->files.folder) >= (int)sizeof path) return;
+    for (size_t at = strlen(path); at >= job->made && at > 0; at--) {
+        if (path[at] && path[at] != '/') continue;
+        path[at] = 0;
+        if (rmdir(path) != 0) return;
+    }
+}
+
 static cover_status begin(struct job *job, const char *task, const char *input) {
     TRY(cover_predictor_load(&job->predictor, job->context, task, job->options.predictor));
     const struct task_about *about = predictor_about(job->predictor);
     const struct settings *settings = predictor_settings(job->predictor);
     TRY(predict_cases_create(&job->cases, job->context, input, about->rules.channels ? 1 : (int)settings->network.channels));
+    job->made = missing_from(job->files.folder);
     TRY(folder_create(job->files.folder));
     TRY(check_apart(input, job->files.folder));
     job->files.settings = settings, job->files.class_names = (const char *const *)about->class_names;
@@ -96,10 +132,21 @@ static cover_status begin(struct job *job, const char *task, const char *input) 
     return job->output->begin ? job->output->begin(&job->files) : COVER_OK;
 }
 
-static cover_status end(struct job *job) { return job->output->end && job->written > 0 ? job->output->end(&job->files) : COVER_OK; }
+/* A kind's one file for all images is written, whatever has ended the work: what was done is kept. */
+static cover_status end(struct job *job, cover_status ended) {
+    if (!job->output->end || job->written == 0) return ended;
+    if (ended == COVER_OK) return job->output->end(&job->files);
+    char why[ERROR_TEXT_BYTES];
+    snprintf(why, sizeof why, "%s", cover_error_text());
+    if (!job->files.rows.failed) job->output->end(&job->files);
+    return fail_text(ended, why);
+}
 
 static cover_status judge(struct job *job) {
-    if (job->bad_count == 0) return COVER_OK;
+    if (job->bad_count > LISTED && job->options.skip_bad)
+        log_line(job->context, COVER_LOG_WARNING, "predict: and %lld more (the summary has all)",
+                 (long long)job->bad_count - LISTED);
+    if (job->bad_count == 0 || job->options.skip_bad) return COVER_OK;
     if (job->bad_count > LISTED) text_add(&job->bad, "\n  and %lld more (the log has all)", (long long)job->bad_count - LISTED);
     cover_status status = job->memory ? COVER_ERROR_MEMORY : COVER_ERROR_FORMAT;
     return fail_list(status, &job->bad, "%lld of %lld images could not be predicted%s:", (long long)job->bad_count,
@@ -108,11 +155,12 @@ static cover_status judge(struct job *job) {
 
 static cover_status summarise(const struct job *job, double seconds, char **summary) {
     struct text text = {.context = job->context};
+    if (job->failed.failed) return COVER_ERROR_MEMORY;
     text_add(&text, "{\"task\": \"%s\", \"classes\": %lld, \"images\": %lld, \"written\": %lld, \"seconds\": %.4f, \"output\": ",
              predictor_kind(job->predictor)->noun, (long long)predictor_settings(job->predictor)->task.classes,
              (long long)job->cases.count, (long long)job->written, seconds);
     text_add_json(&text, job->files.folder);
-    text_add(&text, "}");
+    text_add(&text, ", \"failed\": [%s]}", job->failed.data ? job->failed.data : "");
     return text_take(&text, summary);
 }
 
@@ -122,17 +170,19 @@ cover_status cover_images_predict(char **summary, cover_context *context, const 
     struct job job = {.context = context,
                       .options = COVER_PREDICT_OPTIONS_INIT,
                       .files = {.context = context, .folder = output, .rows.context = context},
-                      .bad.context = context};
+                      .bad.context = context,
+                      .failed.context = context};
     double start = seconds_now();
     TRY(options_read(&job.options, sizeof job.options, given, "cover_predict_options"));
     cover_status status;
     GO(begin(&job, task, input));
-    GO(predict_all(&job));
-    GO(end(&job));
+    GO(end(&job, predict_all(&job)));
     GO(judge(&job));
     if (summary) status = summarise(&job, seconds_now() - start, summary);
 done:
+    remove_made(&job);
     text_free(&job.bad);
+    text_free(&job.failed);
     text_free(&job.files.rows);
     predict_cases_free(&job.cases);
     cover_predictor_destroy(job.predictor);

@@ -39,7 +39,11 @@ static cover_status begin(struct run_job *job) {
         TRY(core_load(job->core, job->checkpoint));
         job->saved = job->core->step;
         if (job->writes) log_line(job->context, COVER_LOG_INFO, "%s: going on after step %lld", job->run, (long long)job->saved);
-    } else if (job->kind->fresh) TRY(job->kind->fresh(job));
+    } else {
+        if (job->writes && job->resume)
+            log_line(job->context, COVER_LOG_WARNING, "%s: there is no checkpoint to resume from; starting anew", job->run);
+        if (job->kind->fresh) TRY(job->kind->fresh(job));
+    }
     return run_by_writer(job, open_folder);
 }
 

@@ -458,7 +458,13 @@ cover_status config_resumes(const cover_config *config, const char *path, const 
         const char *name = rows[i].key.name;
         if (!(rows[i].scope & config->scope)) continue;
         const char *was = stored->values.text[i], *is = config->values.text[i];
-        if (strcmp(was, is) != 0 && !may_change(&rows[i], &config->values.settings))
+        if (strcmp(was, is) == 0 || may_change(&rows[i], &config->values.settings)) continue;
+        if (rows[i].resume == RESUME_LONGER)
+            status = fail(COVER_ERROR_MISMATCH,
+                          "%s: the run was made with %s=%s, not %s: its schedule ends there; start a new run from "
+                          "its weights",
+                          path, name, was, is);
+        else
             status = fail(COVER_ERROR_MISMATCH,
                           "%s: the run was made with %s=%s, not %s; resume it with the same settings, or start a "
                           "new run",

@@ -449,6 +449,60 @@ START_TEST(classification_writes_a_table_of_scores) {
 }
 END_TEST
 
+static int stop_after_one(void *user, int64_t done, int64_t total, const char *what) {
+    (void)user, (void)total, (void)what;
+    return done == 1;
+}
+
+START_TEST(a_table_of_scores_holds_what_was_done_before_the_stop) {
+    cover_predict_options options = COVER_PREDICT_OPTIONS_INIT;
+    uint8_t *csv;
+    size_t count;
+    write_task("cls-2d", small_2d, NULL);
+    ck_assert_ok(folder_create(at("in")));
+    write_image("in/a.png", COVER_U8, 1, 40, 30, 1);
+    write_image("in/b.png", COVER_U8, 1, 40, 30, 2);
+    options.progress = stop_after_one;
+    ck_assert_int_eq(cover_images_predict(NULL, context, at("TASK.safetensors"), at("in"), at("out"), &options),
+                     COVER_ERROR_CANCELLED);
+    ck_assert_ptr_nonnull(strstr(cover_error_text(), "cancelled"));
+    ck_assert_ok(file_read(context, at("out/scores.csv"), 4096, &csv, &count));
+    ck_assert(strstr((char *)csv, "\na.png,0.") && !strstr((char *)csv, "b.png"));
+    memory_free(context, csv);
+}
+END_TEST
+
+START_TEST(where_bad_images_are_skipped_the_summary_has_them) {
+    cover_predict_options options = COVER_PREDICT_OPTIONS_INIT;
+    char *summary;
+    write_task("seg-2d", small_2d, NULL);
+    ck_assert_ok(folder_create(at("in")));
+    write_image("in/good.png", COVER_U8, 1, 40, 30, 1);
+    ck_assert_ok(file_replace(context, at("in/bad.png"), "\x89PNG\r\n\x1a\n", 8));
+    options.skip_bad = 1;
+    ck_assert_ok(cover_images_predict(&summary, context, at("TASK.safetensors"), at("in"), at("out"), &options));
+    const char *failed = strstr(summary, "\"failed\": [{\"file\": \"");
+    ck_assert_msg(failed && strstr(failed, "in/bad.png\", \"reason\": \"") && strstr(summary, "\"written\": 1"), "%s", summary);
+    cover_text_release(context, summary);
+    ck_assert(file_exists(at("out/good.png")));
+}
+END_TEST
+
+START_TEST(no_folder_is_left_for_results_of_which_there_are_none) {
+    write_task("seg-2d", small_2d, NULL);
+    ck_assert_ok(folder_create(at("in")));
+    ck_assert_ok(folder_create(at("there")));
+    ck_assert_ok(file_replace(context, at("in/bad.png"), "\x89PNG\r\n\x1a\n", 8));
+    ck_assert_int_eq(predict("in", "not/there", 0), COVER_ERROR_FORMAT);
+    ck_assert_ptr_nonnull(strstr(cover_error_text(), "1 of 1 images could not be predicted:"));
+    ck_assert(!folder_exists(at("not")));
+    ck_assert_int_eq(predict("in", "there/not", 0), COVER_ERROR_FORMAT);
+    ck_assert(folder_exists(at("there")) && !folder_exists(at("there/not")));
+    ck_assert_int_eq(predict("in", "there", 0), COVER_ERROR_FORMAT);
+    ck_assert(folder_exists(at("there")));
+}
+END_TEST
+
 START_TEST(killed_in_the_middle_no_label_is_half_written) {
     write_task("seg-2d", (const char *[]){"crop", "32x32", "work", "64x64", NULL}, NULL);
     ck_assert_ok(folder_create(at("in")));
@@ -544,6 +598,9 @@ int main(void) {
     ADD(tcase, numbered_images_of_a_one_channel_task_stay_apart);
     ADD(tcase, what_cannot_be_used_is_listed_and_the_rest_is_done);
     ADD(tcase, classification_writes_a_table_of_scores);
+    ADD(tcase, a_table_of_scores_holds_what_was_done_before_the_stop);
+    ADD(tcase, where_bad_images_are_skipped_the_summary_has_them);
+    ADD(tcase, no_folder_is_left_for_results_of_which_there_are_none);
     ADD(tcase, refused_memory_is_reported_and_nothing_leaks);
     ADD(tcase, killed_in_the_middle_no_label_is_half_written);
     suite_add_tcase(suite, tcase);
