@@ -174,6 +174,7 @@ const struct verb verb_finetune = {
                 {OPTION_SPLIT},
                 {OPTION_LABELS},
                 {OPTION_NEGATIVE},
+                {OPTION_ORIENTATION},
                 {OPTION_NUMBER_LABELS},
                 {OPTION_SKIP_BAD},
                 {OPTION_SET},

@@ -47,6 +47,7 @@ int pack_options_read(struct session *session, cover_pack_options *pack) {
     pack->negative = text_of(session, OPTION_NEGATIVE);
     if (status == EXIT_OK && pack->negative && !pack->labels)
         status = usage_error(session->verb, "--negative speaks of the file of --labels; give that too");
+    pack->orientation = text_of(session, OPTION_ORIENTATION);
     pack->number_labels = given(session, OPTION_NUMBER_LABELS);
     pack->skip_bad = given(session, OPTION_SKIP_BAD);
     pack->resume = given(session, OPTION_RESUME);
@@ -115,6 +116,7 @@ const struct verb verb_pack = {
                 {OPTION_SPLIT},
                 {OPTION_LABELS},
                 {OPTION_NEGATIVE},
+                {OPTION_ORIENTATION},
                 {OPTION_NUMBER_LABELS},
                 {OPTION_SKIP_BAD},
                 {OPTION_RESUME}},

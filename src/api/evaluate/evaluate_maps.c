@@ -9,13 +9,14 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { LABELS = 65536, MOST_UNNAMED = 256 };
+enum { LABELS = 65536, MOST_UNNAMED = 256, MOST_WARNED = 20 };
 enum { EVAL_PREDICTION, EVAL_TRUTH, EVAL_SIDES };
 
 /* One label map as class indices. */
 struct map {
     struct image image;
     uint16_t *label;
+    double printed_mm[3]; /* what its resolution for printing would make of a pixel; 0 = none */
 };
 
 struct maps_job {
@@ -30,6 +31,7 @@ struct maps_job {
     cover_status failed;
     char failure[1024];
     bool no_spacing;
+    int64_t odd;     /* things to warn of */
     double *figures; /* [cases][Dice, HD95][classes without the background] */
 };
 
@@ -45,6 +47,10 @@ static cover_status map_read(struct map *map, cover_context *context, const char
     for (int64_t i = 0; i < pixels; i++)
         map->label[i] = image->dtype == COVER_U8 ? ((uint8_t *)image->data)[i] : ((uint16_t *)image->data)[i];
     image_free(&map->image, context); /* its size, spacing and affine stay */
+    if (map->image.printed) {         /* dots an inch of paper are no distance in what is seen */
+        memcpy(map->printed_mm, map->image.spacing_mm, sizeof map->printed_mm);
+        memset(map->image.spacing_mm, 0, sizeof map->image.spacing_mm);
+    }
     return COVER_OK;
 }
 
@@ -83,6 +89,21 @@ static cover_status same_grid(const struct image *prediction, const struct image
                 who->prediction, who->truth, hypot(hypot(corner[0] - other[0], corner[1] - other[1]), corner[2] - other[2]));
 }
 
+/* What is odd about the files of a case: some dozen such lines, and a count at the end. */
+static void warn(struct maps_job *job, const struct eval_case *who, const struct map *prediction, const struct map *truth) {
+    cover_context *context = job->evaluation->context;
+    const double *a = prediction->printed_mm, *b = truth->printed_mm;
+    pthread_mutex_lock(&job->lock);
+    if (prediction->image.note[0] && job->odd++ < MOST_WARNED)
+        log_line(context, COVER_LOG_WARNING, "eval: %s: %s", who->prediction, prediction->image.note);
+    if (truth->image.note[0] && job->odd++ < MOST_WARNED)
+        log_line(context, COVER_LOG_WARNING, "eval: %s: %s", who->truth, truth->image.note);
+    if ((a[1] != b[1] || a[2] != b[2]) && a[1] > 0 && b[1] > 0 && job->odd++ < MOST_WARNED)
+        log_line(context, COVER_LOG_WARNING, "eval: %s has %g x %g dpi, %s %g x %g: for printing; distances count pixels",
+                 who->prediction, 25.4 / a[2], 25.4 / a[1], who->truth, 25.4 / b[2], 25.4 / b[1]);
+    pthread_mutex_unlock(&job->lock);
+}
+
 /* ---- one case */
 
 static cover_status to_classes(struct map *map, const struct maps_job *job, const char *path) {
@@ -117,6 +138,7 @@ static cover_status judge(struct maps_job *job, int64_t index) {
     GO(map_read(&prediction, context, who->prediction));
     GO(map_read(&truth, context, who->truth));
     GO(same_grid(&prediction.image, &truth.image, who));
+    warn(job, who, &prediction, &truth);
     pass_over(&prediction, &truth, job->classes.ignored);
     GO(to_classes(&prediction, job, who->prediction));
     GO(to_classes(&truth, job, who->truth));
@@ -290,6 +312,9 @@ cover_status evaluate_maps(struct evaluation *evaluation) {
     pthread_mutex_init(&job->lock, NULL);
     cover_status status = prepare(job);
     if (status == COVER_OK) status = work_through(job, judge, "cases");
+    if (job->odd > MOST_WARNED)
+        log_line(evaluation->context, COVER_LOG_WARNING, "eval: the same or the like of %lld more files",
+                 (long long)job->odd - MOST_WARNED);
     evaluation->result->info.spacing_known = !job->no_spacing;
     if (status == COVER_OK) status = eval_maps_summarise(evaluation);
     pthread_mutex_destroy(&job->lock);

@@ -17,6 +17,8 @@ struct image {
     double affine[12];    /* voxel (x, y, z) to world, 3x4 rows, RAS mm; all 0 = not known */
     bool volume;          /* its file is one of three dimensions, of a single slice where dims is 2 */
     bool lossy;           /* JPEG: values are near those that were meant */
+    bool printed;         /* spacing_mm is a resolution for printing (dpi of an 8-bit TIFF), hardly that of what is seen */
+    char note[200];       /* what is odd about the file, for whoever reads it to say once; "" = nothing */
     void *data;           /* channels last, D, H, W, C */
 };
 enum { IMAGE_MOST_CHANNELS = 16 };
@@ -65,6 +67,10 @@ bool image_place_known(const struct image *image);
 /* Are the corners of two images of one size within a tenth of a voxel, where both say where they lie?  corner_a, corner_b: those
  * furthest apart. */
 bool image_same_place(const struct image *a, const struct image *b, double corner_a[3], double corner_b[3]);
+/* Take a single slice for what is wanted: a 2D image, or a volume where its file is one. */
+void image_take_dims(struct image *image, int dims);
+/* Three channels that are equal everywhere become one: grey that a program has saved as RGB.  False, and nothing is changed, else. */
+bool image_drop_equal_channels(struct image *image);
 /* Images of one size may be of different patients or orientations: where both say where they lie, each corner must be in
  * the same place within a tenth of a voxel; `what` names the other one. */
 cover_status image_check_place(const struct image *image, const struct image *other, const char *what);

@@ -54,7 +54,27 @@ cover_status image_check_place(const struct image *image, const struct image *ot
                 image->spacing_mm[0], image->spacing_mm[1], image->spacing_mm[2]);
 }
 
+/* ---- dimensions */
+
+void image_take_dims(struct image *image, int dims) {
+    if (image->size[0] == 1 && (dims == 2 || (dims == 3 && image->volume))) image->dims = dims;
+}
+
 /* ---- channels */
+
+bool image_drop_equal_channels(struct image *image) {
+    const size_t element = cover_dtype_bytes(image->dtype);
+    const int64_t pixels = pixels_of(image);
+    char *data = image->data;
+    if (image->channels != 3) return false;
+    for (int64_t i = 0; i < pixels; i++) {
+        const char *pixel = data + (size_t)i * 3 * element;
+        if (memcmp(pixel, pixel + element, 2 * element) != 0) return false;
+    }
+    for (int64_t i = 0; i < pixels; i++) memmove(data + (size_t)i * element, data + (size_t)i * 3 * element, element);
+    image->channels = 1;
+    return true;
+}
 
 /* Put `part` behind the channels of `whole`. */
 static cover_status add_channels(struct image *whole, const struct image *part, cover_context *context, const char *path) {

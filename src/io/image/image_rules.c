@@ -6,12 +6,13 @@
 #include "resample.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 /* ---- checks and conversions, each in one pass */
 
 static cover_status check_dims(struct image *image, int dims) {
-    if (dims == 2 && image->dims == 3 && image->size[0] == 1) image->dims = 2; /* one slice is a 2D image */
+    image_take_dims(image, dims);
     if (dims == 0 || dims == image->dims) return COVER_OK;
     return fail(COVER_ERROR_SHAPE, "%dD image (%lldx%lldx%lld), but %dD was asked for; convert it, or leave dims alone",
                 image->dims, (long long)image->size[0], (long long)image->size[1], (long long)image->size[2], dims);
@@ -84,12 +85,24 @@ cover_status image_rules_size(const struct image_rules *rules, const struct imag
     return COVER_OK;
 }
 
+/* ---- axes */
+
+struct turn image_rules_turn(const struct image_rules *rules, const struct image *image) {
+    static const struct turn none = {{0, 1, 2}, {false}};
+    char code[ORIENTATION_BYTES];
+    return rules->orient && orientation_of(image, code) ? turn_to(code, rules->orientation) : none;
+}
+
 /* ---- all of it */
 
 cover_status image_rules_apply(const struct image_rules *rules, cover_context *context, struct image *image, struct image *label) {
     int64_t size[3];
     TRY(check_dims(image, rules->dims));
     TRY(check_finite(image));
+    const struct turn turn = image_rules_turn(rules, image);
+    TRY(image_turn(image, context, &turn));
+    if (label) label->dims = image->dims;
+    if (label) TRY(image_turn(label, context, &turn));
     if (rules->channels == 1) TRY(to_grey(image));
     if (rules->channels == 3) TRY(to_rgb(image, context));
     TRY(image_check_varies(image, ""));
@@ -108,6 +121,9 @@ void image_rules_of_options(struct image_rules *rules, const cover_pack_options 
     memcpy(rules->spacing_mm, options->spacing_mm, sizeof rules->spacing_mm);
     memcpy(rules->window, options->window, sizeof rules->window);
     memcpy(rules->percentile, options->percentile, sizeof rules->percentile);
+    if (!options->orientation) return;
+    snprintf(rules->orientation, sizeof rules->orientation, "%s", options->orientation);
+    rules->orient = true;
 }
 
 cover_status image_rules_check(const struct image_rules *rules, const char *where) {
@@ -135,6 +151,10 @@ cover_status image_rules_check(const struct image_rules *rules, const char *wher
     if (cut && !(percentile[0] >= 0 && percentile[0] < percentile[1] && percentile[1] <= 100))
         return fail(COVER_ERROR_ARGUMENT, "%s: percentiles %g..%g; use rising numbers from 0 to 100", where, percentile[0],
                     percentile[1]);
+    const char *orientation = rules->orientation;
+    if ((*orientation || rules->orient) && !orientation_known(orientation))
+        return fail(COVER_ERROR_ARGUMENT, "%s: orientation '%s'; use where x, y and z lead, such as RAS or LPS", where,
+                    orientation);
     if (windowed && cut) return fail(COVER_ERROR_ARGUMENT, "%s: window and percentile were both given; use one of them", where);
     return COVER_OK;
 }
@@ -153,6 +173,7 @@ void image_rules_write(const struct image_rules *rules, struct text *text) {
     add_numbers(text, "spacing_mm", rules->spacing_mm, 3);
     add_numbers(text, "window", rules->window, 2);
     add_numbers(text, "percentile", rules->percentile, 2);
+    text_add(text, ", \"orientation\": \"%s\", \"orient\": %s", rules->orientation, rules->orient ? "true" : "false");
 }
 
 /* A list of `count` numbers; false when it is anything else. */
@@ -179,6 +200,9 @@ cover_status image_rules_read(struct image_rules *rules, const json_t *object, c
     else if (!read_numbers(rules->percentile, object, "percentile", 2)) wrong = "percentile";
     if (wrong)
         return fail(COVER_ERROR_FORMAT, "%s: \"%s\" of its image rules is missing or no number of the right form", where, wrong);
+    const char *orientation = json_string_value(json_object_get(object, "orientation")); /* files of 0.1.0 have none */
+    snprintf(rules->orientation, sizeof rules->orientation, "%s", orientation ? orientation : "");
+    rules->orient = json_is_true(json_object_get(object, "orient"));
     rules->dims = (int)json_integer_value(dims), rules->channels = (int)json_integer_value(channels);
     for (int a = 0; a < 3; a++) rules->size[a] = (int64_t)size[a];
     const cover_status status = image_rules_check(rules, where);

@@ -4,7 +4,7 @@
 #ifndef COVER_IMAGE_RULES_H
 #define COVER_IMAGE_RULES_H
 
-#include "image.h"
+#include "orient.h"
 
 #include <jansson.h>
 #include <libcover/dataset.h>
@@ -16,8 +16,10 @@ struct image_rules {
     double spacing_mm[3]; /* D, H, W; 0 = keep; never together with size */
     double window[2];     /* clipped to when [1] > [0] */
     double percentile[2]; /* of each image's own values, clipped to when [1] > [0]; never together with window */
+    char orientation[7];  /* "RAS": of all images that say where they lie; "" = they differ, or none does */
+    bool orient;          /* images are brought to it */
 };
-_Static_assert(sizeof(struct image_rules) == 2 * 4 + 3 * 8 + 7 * 8, "no padding: pack hashes the bytes");
+_Static_assert(sizeof(struct image_rules) == 2 * 4 + 3 * 8 + 7 * 8 + 8, "no padding: pack hashes the bytes");
 
 void image_rules_of_options(struct image_rules *rules, const cover_pack_options *options);
 /* COVER_ERROR_ARGUMENT when a value is out of range or two exclude each other; the text begins with "where: ". */
@@ -26,6 +28,8 @@ cover_status image_rules_check(const struct image_rules *rules, const char *wher
 /* Apply them in the order of docs/dataset.md; a label map (one channel, of the image's size; may be NULL) is resampled
  * along.  On failure the error text is the reason, without the path, and both images can still be freed. */
 cover_status image_rules_apply(const struct image_rules *rules, cover_context *context, struct image *image, struct image *label);
+/* How an image is turned for them; none where it says nothing of its place, or nothing was asked for. */
+struct turn image_rules_turn(const struct image_rules *rules, const struct image *image);
 /* The grid that an image of this size and spacing is resampled to. */
 cover_status image_rules_size(const struct image_rules *rules, const struct image *image, int64_t size[3]);
 

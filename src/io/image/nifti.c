@@ -2,6 +2,8 @@
  * The file's order is x fastest, which is our D, H, W as it stands.  A fourth dimension (or the fifth, of vectors)
  * gives channels.  Header before voxels, sizes before memory.  A row of image_formats. */
 #include "image.h"
+
+#include "core/base/number.h"
 #include "io/bytes/stream.h"
 #include "nifti_header.h"
 
@@ -140,6 +142,26 @@ static cover_status read_volume(struct image *image, const struct voxels *voxels
     return COVER_OK;
 }
 
+/* Two statements of how large a voxel is may differ: then the sform counts, since it alone says where voxels lie; so spacing and affine
+ * are of one mind everywhere. */
+static void agree(struct image *image, const struct nifti_header *header) {
+    static const double RELATIVE = 1e-3;
+    const double *affine = image->affine;
+    double step[3], said[3];
+    bool differ = false;
+    if (nifti_get(header, NIFTI_SFORM_CODE, 0) <= 0 || !image_place_known(image)) return;
+    for (int axis = 0; axis < 3; axis++) {
+        step[axis] = hypot(hypot(affine[axis], affine[4 + axis]), affine[8 + axis]), said[axis] = image->spacing_mm[2 - axis];
+        differ = differ || (step[axis] > 0 && said[axis] > 0 && fabs(step[axis] - said[axis]) > RELATIVE * step[axis]);
+    }
+    if (!differ) return;
+    for (int axis = 0; axis < 3; axis++)
+        if (step[axis] > 0 && said[axis] > 0) image->spacing_mm[2 - axis] = step[axis];
+    number_print(image->note, sizeof image->note,
+                 "its sform says voxels of %.6g x %.6g x %.6g mm (x, y, z), its pixdim %.6g x %.6g x %.6g mm; the sform counts",
+                 step[0], step[1], step[2], said[0], said[1], said[2]);
+}
+
 static cover_status decode(struct image *image, const struct image_source *source, struct stream *stream) {
     struct nifti_header header;
     struct voxels voxels = {0};
@@ -148,6 +170,7 @@ static cover_status decode(struct image *image, const struct image_source *sourc
     TRY(read_sizes(image, &voxels, &header));
     TRY(read_type(image, &voxels, &header));
     TRY(nifti_affine(&header, image->affine));
+    agree(image, &header);
     if (source->header_only) return COVER_OK;
     TRY(find_voxels(&voxels, image, &header, stream));
     TRY(image_allocate(image, source, &bytes));

@@ -1,7 +1,7 @@
 /* TIFF through libtiff (TIFF 6.0, BigTIFF): strips and tiles, 1 to 64 bits, grey, RGB, palette, either planar layout.
  * Several pages of one kind are the slices of a volume; reduced-size copies and masks among them are passed over.
  * The tags of a page are judged in tiff_page.c before anything is allocated.  A row of image_formats. */
-#include "tiff_page.h"
+#include "tiff_stack.h"
 
 #include "core/base/number.h"
 
@@ -110,6 +110,24 @@ done:
     return status;
 }
 
+/* The current page, a slice of its own or some channels of one. */
+static cover_status place_page(struct image *image, TIFF *tiff, struct client *client, const struct tiff_page *page,
+                               const struct tiff_stack *stack, int64_t number) {
+    cover_context *context = client->source->context;
+    const size_t pixels = (size_t)(image->size[1] * image->size[2]), element = cover_dtype_bytes(image->dtype);
+    const size_t kept = element * (size_t)page->channels, whole = element * (size_t)image->channels;
+    int64_t channel, slice;
+    tiff_stack_place(stack, number, &channel, &slice);
+    uint8_t *to = (uint8_t *)image->data + (size_t)slice * pixels * whole + (size_t)channel * kept;
+    if (stack->channels == 1) return read_page(tiff, client, page, to);
+    uint8_t *own = memory_alloc(context, pixels * kept);
+    if (!own) return COVER_ERROR_MEMORY;
+    cover_status status = read_page(tiff, client, page, own);
+    for (size_t i = 0; i < pixels && status == COVER_OK; i++) memcpy(to + i * whole, own + i * kept, kept);
+    memory_free(context, own);
+    return status;
+}
+
 /* Go to the next page; *more is false after the last one. */
 static cover_status next_page(TIFF *tiff, const struct client *client, bool *more) {
     *more = !TIFFLastDirectory(tiff);
@@ -117,8 +135,9 @@ static cover_status next_page(TIFF *tiff, const struct client *client, bool *mor
     return COVER_OK;
 }
 
-/* The first page, and how many there are: all must be alike. */
-static cover_status survey(TIFF *tiff, const struct client *client, struct tiff_page *first, int64_t *pages) {
+/* The first page and what it says of all, and how many there are: all must be alike. */
+static cover_status survey(TIFF *tiff, const struct client *client, struct tiff_page *first, int64_t *pages,
+                           struct tiff_stack *stack) {
     int64_t number = 0;
     *pages = 0;
     for (bool more = true; more; number++) {
@@ -127,7 +146,10 @@ static cover_status survey(TIFF *tiff, const struct client *client, struct tiff_
             cover_status status = tiff_page_read(&page, tiff, client->source);
             if (status != COVER_OK) return number ? fail_in(status, "page %lld", (long long)number + 1) : status;
             if (client->complaint[0]) return damaged(client, "the tags");
-            if (*pages == 0) *first = page;
+            if (*pages == 0) {
+                *first = page;
+                TRY(tiff_stack_read(stack, tiff, &page));
+            }
             if (!tiff_pages_match(first, &page))
                 return fail(COVER_ERROR_UNSUPPORTED,
                             "page %lld is %u x %u with %d channels of %s, but the first is %u x %u with %d of %s; "
@@ -144,22 +166,28 @@ static cover_status survey(TIFF *tiff, const struct client *client, struct tiff_
 
 static cover_status decode(struct image *image, TIFF *tiff, struct client *client) {
     struct tiff_page page;
+    struct tiff_stack stack;
     int64_t pages;
     size_t bytes;
-    TRY(survey(tiff, client, &page, &pages));
-    image->dtype = page.dtype, image->channels = page.channels, image->lossy = page.lossy;
-    image->dims = pages > 1 ? 3 : 2;
-    image->size[0] = pages;
+    TRY(survey(tiff, client, &page, &pages, &stack));
+    TRY(tiff_stack_judge(&stack, pages, page.channels));
+    image->dtype = page.dtype, image->channels = (int)stack.channels * page.channels, image->lossy = page.lossy;
+    image->size[0] = stack.slices * stack.frames;
+    image->dims = image->size[0] > 1 ? 3 : 2;
+    image->printed = page.printed && page.dtype == COVER_U8;
+    if (stack.frames > 1)
+        snprintf(image->note, sizeof image->note, "%s says %lld frames in time; they are taken for the slices of a volume",
+                 stack.writer, (long long)stack.frames);
     image->size[1] = page.upright_height, image->size[2] = page.upright_width;
     image->spacing_mm[1] = page.spacing_mm[0], image->spacing_mm[2] = page.spacing_mm[1];
     TRY(image_allocate(image, client->source, &bytes));
 
     if (!TIFFSetDirectory(tiff, 0)) return damaged(client, "the first page");
-    int64_t slice = 0;
+    int64_t number = 0;
     for (bool more = true; more;) {
         if (!tiff_page_is_copy(tiff)) {
             TRY(tiff_page_read(&page, tiff, client->source));
-            TRY(read_page(tiff, client, &page, (uint8_t *)image->data + (size_t)slice++ * (bytes / (size_t)pages)));
+            TRY(place_page(image, tiff, client, &page, &stack, number++));
         }
         TRY(next_page(tiff, client, &more));
     }

@@ -75,6 +75,7 @@ static cover_status read_size(struct tiff_page *page, TIFF *tiff) {
         float pixels_a_unit = 0;
         bool given = TIFFGetField(tiff, tags[axis], &pixels_a_unit) && isfinite(pixels_a_unit) && pixels_a_unit > 0;
         page->spacing_mm[transposed ? 1 - axis : axis] = given ? unit_mm / pixels_a_unit : 0;
+        page->printed = page->printed || (given && unit == RESUNIT_INCH);
     }
     return COVER_OK;
 }

@@ -12,6 +12,7 @@ struct tiff_page {
     uint32_t width, height;                 /* as stored */
     uint32_t upright_width, upright_height; /* after the orientation tag */
     double spacing_mm[2];                   /* upright height, width; 0 = not known */
+    bool printed;                           /* it is a resolution in dots an inch */
     cover_dtype dtype;
     int channels; /* kept of a pixel: 1 or 3 */
 

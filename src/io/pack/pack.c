@@ -38,6 +38,13 @@ static void note_bad(struct pack_job *job, int64_t item, bool memory) {
     else job->bad[job->bad_count++] = (struct pack_bad){item, path, reason, memory};
 }
 
+static void note_odd(struct pack_job *job, int64_t item, const struct packed_sample *sample) {
+    const char *text = arena_text(&job->reasons, sample->note, strlen(sample->note));
+    if (!text || !array_grow(job->context, &job->notes, &job->note_room, job->note_count + 1, sizeof *job->notes))
+        stop(job, COVER_ERROR_MEMORY);
+    else job->notes[job->note_count++] = (struct pack_note){item, sample->noted, text};
+}
+
 static void pack_one(void *data, int64_t index) {
     struct pack_job *job = data;
     struct packed_sample sample;
@@ -53,6 +60,7 @@ static void pack_one(void *data, int64_t index) {
     }
     pthread_mutex_lock(&job->lock);
     if (usable != COVER_OK) note_bad(job, index, usable == COVER_ERROR_MEMORY);
+    else if (sample.noted) note_odd(job, index, &sample);
     if (status != COVER_OK) stop(job, status);
     job->done++;
     if (job->failed == COVER_OK) {
@@ -68,6 +76,11 @@ static int by_item(const void *a, const void *b) {
     return x->item < y->item ? -1 : x->item > y->item;
 }
 
+static int by_noted(const void *a, const void *b) {
+    const struct pack_note *x = a, *y = b;
+    return x->item < y->item ? -1 : x->item > y->item;
+}
+
 static cover_status read_all(struct pack_job *job) {
     struct pool *pool;
     TRY(context_pool(job->context, &pool));
@@ -75,6 +88,8 @@ static cover_status read_all(struct pack_job *job) {
     if (!job->bad) return COVER_ERROR_MEMORY;
     job->done = job->spool.found;
     pool_each(pool, job->plan.count, pack_one, job);
+    if (job->note_count > 0) qsort(job->notes, (size_t)job->note_count, sizeof *job->notes, by_noted);
+    pack_say_notes(job); /* also when it was stopped: a resume will not read these images again */
     if (job->failed == COVER_ERROR_CANCELLED)
         return fail(COVER_ERROR_CANCELLED, "%s: packing was stopped after %lld of %lld images; resume goes on from there",
                     job->output, (long long)job->done, (long long)job->plan.count);
@@ -152,6 +167,7 @@ done:
     pack_plan_free(&job.plan);
     arena_free(&job.reasons);
     memory_free(context, job.bad);
+    memory_free(context, job.notes);
     memory_free(context, job.good);
     pthread_mutex_destroy(&job.lock);
     return status;

@@ -100,6 +100,8 @@ struct packed_sample {
     int label_max;       /* largest label value; -1 = no label */
     uint64_t seen[4];    /* bit v = the label map holds value v, below 256 */
     void *image, *label; /* stored bytes, memory_free() */
+    const char *noted;   /* the file that is odd, and why; NULL = none */
+    char note[200];
 };
 /* On failure the error text is the reason, without the path. */
 cover_status pack_image(struct packed_sample *sample, cover_context *context, const struct image_rules *rules,

@@ -53,6 +53,9 @@ static cover_status prepare(struct image *image, struct image *label, struct pac
                     "channels grey or rgb to convert",
                     image->channels, item->file_count, item->file_count == 1 ? "file" : "files", item->channels);
     if (item->label) TRY(read_label(label, context, item, image, sample));
+    const bool of_label = item->label && label->note[0] && !image->note[0];
+    if (image->note[0] || of_label) sample->noted = of_label ? item->label : item->path;
+    memcpy(sample->note, of_label ? label->note : image->note, sizeof sample->note);
     return image_rules_apply(rules, context, image, item->label ? label : NULL);
 }
 

@@ -13,6 +13,12 @@ struct pack_bad {
     bool memory; /* it may be well: memory was short */
 };
 
+/* An image that is used although something is odd about it. */
+struct pack_note {
+    int64_t item;
+    const char *path, *text;
+};
+
 struct pack_job {
     cover_context *context;
     const cover_pack_options *options;
@@ -24,6 +30,8 @@ struct pack_job {
     struct arena reasons;
     struct pack_bad *bad;
     int64_t bad_count, done;
+    struct pack_note *notes;
+    int64_t note_count, note_room;
     cover_status failed; /* what stops the whole job */
     char failure[1024];
     /* after reading */
@@ -50,6 +58,8 @@ cover_status pack_median_spacing(struct pack_job *job);
 cover_status pack_number_labels(struct pack_job *job);
 
 /* ---- pack_judge.c */
+/* Warnings about images that are used: some dozen and a count. */
+void pack_say_notes(const struct pack_job *job);
 /* Images that cannot be used are an error or, when asked for, left out; never those that only memory was short for. */
 cover_status pack_judge_bad(struct pack_job *job);
 /* The others must agree in dims and channels; finds good, label_count, dims, channels and classes. */

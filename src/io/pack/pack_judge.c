@@ -3,6 +3,7 @@
 #include "pack_job.h"
 
 #include <stdio.h>
+#include <string.h>
 
 enum {
     LISTED = 20,    /* unusable images that are named; the others are counted */
@@ -10,6 +11,13 @@ enum {
     EXAMPLES = 5,   /* files named for each */
     SEEN_WORDS = 4  /* classes that are looked at for being empty, by 64 */
 };
+
+void pack_say_notes(const struct pack_job *job) {
+    const int64_t said = job->note_count < LISTED ? job->note_count : LISTED, more = job->note_count - said;
+    for (int64_t i = 0; i < said; i++)
+        log_line(job->context, COVER_LOG_WARNING, "pack: %s: %s", job->notes[i].path, job->notes[i].text);
+    if (more > 0) log_line(job->context, COVER_LOG_WARNING, "pack: the same or the like of %lld more images", (long long)more);
+}
 
 /* Those that are left out are warnings; the summary has all of them. */
 static void warn_of_bad(const struct pack_job *job) {
@@ -74,6 +82,49 @@ static cover_status judge_variety(const struct pack_job *job, const struct varie
 }
 
 static bool has_bit(const uint64_t *bits, int bit) { return bits[bit / 64] >> bit % 64 & 1; }
+
+/* Which ways images are stored that say where they lie. */
+struct orientations {
+    struct {
+        char code[ORIENTATION_BYTES];
+        int64_t count;
+        const char *example;
+    } each[48]; /* there are no more */
+    int kinds;
+};
+
+static void count_orientation(struct orientations *orientations, const struct dataset_row *row, const char *path) {
+    struct image image = {0};
+    char code[ORIENTATION_BYTES];
+    int k = 0;
+    memcpy(image.affine, row->affine, sizeof image.affine);
+    if (!orientation_of(&image, code)) return;
+    while (k < orientations->kinds && memcmp(orientations->each[k].code, code, sizeof code) != 0) k++;
+    if (k == orientations->kinds) {
+        memcpy(orientations->each[k].code, code, sizeof code);
+        orientations->each[k].example = path, orientations->kinds++;
+    }
+    orientations->each[k].count++;
+}
+
+/* A network sees voxels: bodies that are stored otherwise are mirrored or turned for it. */
+static void judge_orientations(struct pack_job *job, const struct orientations *orientations) {
+    struct names names = {0};
+    char text[256];
+    if (job->rules.orient) return;
+    if (orientations->kinds == 1) memcpy(job->rules.orientation, orientations->each[0].code, ORIENTATION_BYTES);
+    if (orientations->kinds < 2) return;
+    for (int k = 0; k < orientations->kinds; k++) {
+        snprintf(text, sizeof text, "%s (%lld, such as %s)", orientations->each[k].code, (long long)orientations->each[k].count,
+                 orientations->each[k].example);
+        names_add(&names, text);
+    }
+    log_line(
+        job->context, COVER_LOG_WARNING,
+        "pack: the images are stored in %d orientations, so a network sees some of them mirrored or turned: %s; orientation brings "
+        "them to one, such as RAS",
+        orientations->kinds, names.text);
+}
 
 /* Classes that some image has, a bit each. */
 static void note_classes(const struct spool_sample *sample, uint64_t seen[SEEN_WORDS]) {
@@ -147,6 +198,7 @@ cover_status pack_judge_good(struct pack_job *job) {
     struct variety dims[VARIETIES], channels[VARIETIES];
     int dims_kinds = 0, channels_kinds = 0, label_max = -1;
     uint64_t seen[SEEN_WORDS] = {0};
+    struct orientations orientations = {.kinds = 0};
     job->good = memory_alloc(job->context, (size_t)job->plan.count * sizeof *job->good);
     if (!job->good) return COVER_ERROR_MEMORY;
     for (int64_t i = 0; i < job->plan.count; i++) {
@@ -159,11 +211,14 @@ cover_status pack_judge_good(struct pack_job *job) {
         count_value(channels, &channels_kinds, sample.channels, job->plan.items[i].path);
         if (sample.label_max > label_max) label_max = sample.label_max;
         note_classes(&sample, seen);
+        count_orientation(&orientations, &sample.row, job->plan.items[i].path);
     }
-    TRY(judge_variety(job, dims, dims_kinds, "dims", "pack them apart, or ask for dims 2 or 3 with skip-bad:"));
+    TRY(judge_variety(job, dims, dims_kinds, "dims",
+                      "pack them apart, or ask for dims 3, for which a volume of a single slice is one, or for dims 2:"));
     TRY(judge_variety(job, channels, channels_kinds, "channels",
                       "ask for channels grey or rgb to convert them, or pack them apart:"));
     job->dims = dims[0].value, job->channels = channels[0].value;
+    judge_orientations(job, &orientations);
     TRY(judge_classes(job, label_max));
     if (label_max >= 0) TRY(judge_values(job, seen, label_max));
     warn_of_empty_classes(job, seen);

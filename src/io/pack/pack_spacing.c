@@ -20,6 +20,8 @@ static void look_at(void *data, int64_t index) {
     const cover_status status = image_look(&image, survey->job->context, item->files[0]);
     if (status == COVER_ERROR_MEMORY) atomic_store(&survey->short_of_memory, true);
     if (status != COVER_OK) return; /* what cannot be read is reported when it is packed */
+    const struct turn turn = image_rules_turn(&survey->job->rules, &image);
+    image_turn_geometry(&image, &turn);
     for (int a = image.dims == 2 && image.size[0] == 1; a < 3; a++) survey->spacing_mm[index][a] = image.spacing_mm[a];
 }
 

@@ -197,6 +197,42 @@ START_TEST(hd95_counts_millimetres) {
 }
 END_TEST
 
+/* An 8-bit TIFF of a square at column `x`, with a resolution in dots an inch, or a centimetre. */
+static void write_tiff(const char *path, int x, double spacing_mm, bool inch) {
+    uint8_t labels[100] = {0}, *bytes;
+    size_t count, at = 0;
+    struct image image = {.dtype = COVER_U8, .dims = 2, .channels = 1, .size = {1, 10, 10}, .data = labels};
+    for (int y = 3; y < 6; y++) memset(labels + 10 * y + x, 1, 3);
+    image.spacing_mm[1] = image.spacing_mm[2] = spacing_mm;
+    ck_assert_ok(label_write(context, path, &image, NULL));
+    if (!inch) return;
+    ck_assert_ok(file_read(context, path, 1 << 20, &bytes, &count));
+    const uint8_t unit[] = {296 & 255, 296 >> 8, 3, 0, 1, 0, 0, 0, 3};
+    while (at + sizeof unit < count && memcmp(bytes + at, unit, sizeof unit) != 0) at++;
+    ck_assert_uint_lt(at + sizeof unit, count);
+    bytes[at + 8] = 2;
+    write_bytes(path, bytes, count);
+    memory_free(context, bytes);
+}
+
+START_TEST(a_resolution_for_printing_is_no_distance) {
+    write_tiff(at("p.tif"), 2, 0.3, true);
+    write_tiff(at("t.tif"), 4, 0.7, true);
+    json_t *result = evaluated(at("p.tif"), at("t.tif"), NULL);
+    NEAR(real(result, "mean_hd95"), 2); /* pixels */
+    ck_assert(json_is_false(json_object_get(result, "spacing_known")));
+    json_decref(result);
+    ck_assert_ptr_nonnull(strstr(logged, "for printing; distances count pixels"));
+    write_tiff(at("p.tif"), 2, 0.5, false); /* by whoever measured it */
+    write_tiff(at("t.tif"), 4, 0.5, false);
+    result = evaluated(at("p.tif"), at("t.tif"), NULL);
+    NEAR(real(result, "mean_hd95"), 1);
+    json_decref(result);
+    write_tiff(at("t.tif"), 4, 0.7, false);
+    ck_assert_fails(evaluate(at("p.tif"), at("t.tif"), NULL), COVER_ERROR_MISMATCH, "resample one to the other");
+}
+END_TEST
+
 START_TEST(what_is_no_label_map_is_named) {
     write_map(at("t.png"), "0011"), write_map(at("empty.png"), "0000");
     write_png(at("colour.png"), 1, 4, 3, 1);
@@ -467,6 +503,7 @@ int main(void) {
     ADD(tcase, cases_that_one_list_lacks_are_named);
     ADD(tcase, another_geometry_is_refused_with_both_values);
     ADD(tcase, hd95_counts_millimetres);
+    ADD(tcase, a_resolution_for_printing_is_no_distance);
     ADD(tcase, what_is_no_label_map_is_named);
     ADD(tcase, threads_change_neither_figures_nor_errors);
     ADD(tcase, a_row_a_case_is_written_as_csv);

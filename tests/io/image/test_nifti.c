@@ -276,11 +276,31 @@ START_TEST(units_become_millimetres) {
             struct nifti_spec spec = volume(version, false, 0, room);
             const double mm = units[u].mm;
             spec.units = units[u].code, spec.sform_code = 1;
-            spec.srow[0] = 3, spec.srow[5] = 4, spec.srow[10] = 5, spec.srow[3] = -7;
+            spec.srow[0] = 0.5, spec.srow[5] = 0.75, spec.srow[10] = 2, spec.srow[3] = -7;
             struct image image = with_geometry(&spec);
             ck_assert(image.spacing_mm[0] == 2 * mm && image.spacing_mm[2] == 0.5 * mm);
-            ck_assert_affine(image, (const double[12]){3 * mm, 0, 0, -7 * mm, 0, 4 * mm, 0, 0, 0, 0, 5 * mm, 0});
+            ck_assert_affine(image, (const double[12]){0.5 * mm, 0, 0, -7 * mm, 0, 0.75 * mm, 0, 0, 0, 0, 2 * mm, 0});
         }
+}
+END_TEST
+
+START_TEST(an_sform_of_another_scale_than_pixdim_counts_and_is_noted) {
+    uint64_t room[SIZE_OF_ALL];
+    struct nifti_spec spec = volume(1, false, 0, room);
+    spec.sform_code = 1;
+    spec.srow[0] = -2, spec.srow[6] = 3, spec.srow[9] = 4; /* y and z change places */
+    struct image image = with_geometry(&spec);
+    ck_assert(image.spacing_mm[2] == 2 && image.spacing_mm[1] == 4 && image.spacing_mm[0] == 3);
+    ck_assert_ptr_nonnull(strstr(image.note, "sform says voxels of 2 x 4 x 3 mm (x, y, z), its pixdim 0.5 x 0.75 x 2 mm"));
+    image_free(&image, context);
+    spec.srow[0] = 0.5 * 1.0005, spec.srow[6] = 2, spec.srow[9] = 0.75; /* rounding */
+    image = with_geometry(&spec);
+    ck_assert(image.spacing_mm[2] == 0.5 && !image.note[0]);
+    image_free(&image, context);
+    memset(spec.srow, 0, sizeof spec.srow); /* no place at all */
+    image = with_geometry(&spec);
+    ck_assert(image.spacing_mm[2] == 0.5 && !image.note[0]);
+    image_free(&image, context);
 }
 END_TEST
 
@@ -472,9 +492,9 @@ RUN_IO_TESTS("io nifti", every_type_version_and_byte_order_gives_the_same_values
              nan_voxels_stay_nan, rgb_gives_three_channels_and_drops_alpha, a_fourth_or_fifth_dimension_becomes_channels,
              series_and_double_extra_dimensions_are_refused, trailing_ones_are_dropped,
              sform_goes_before_qform_and_without_both_the_affine_is_unknown, a_half_turn_survives_the_rounding_of_its_quaternion,
-             units_become_millimetres, unknown_geometry_is_zero_and_broken_geometry_an_error,
-             gzip_members_follow_each_other_and_zeros_pad, a_gzip_bomb_behind_a_small_volume_is_refused,
-             a_bomb_that_its_header_declares_is_bounded_by_the_limit, gzip_of_something_else_is_refused_as_that,
-             every_truncated_nifti_is_refused, every_changed_byte_of_a_nifti_is_survived, refused_memory_leaks_nothing,
-             wrong_fields_are_named, a_header_of_100_gigabytes_in_a_kilobyte_is_refused, sizes_whose_product_overflows_are_refused,
-             voxels_may_start_behind_extensions)
+             units_become_millimetres, an_sform_of_another_scale_than_pixdim_counts_and_is_noted,
+             unknown_geometry_is_zero_and_broken_geometry_an_error, gzip_members_follow_each_other_and_zeros_pad,
+             a_gzip_bomb_behind_a_small_volume_is_refused, a_bomb_that_its_header_declares_is_bounded_by_the_limit,
+             gzip_of_something_else_is_refused_as_that, every_truncated_nifti_is_refused, every_changed_byte_of_a_nifti_is_survived,
+             refused_memory_leaks_nothing, wrong_fields_are_named, a_header_of_100_gigabytes_in_a_kilobyte_is_refused,
+             sizes_whose_product_overflows_are_refused, voxels_may_start_behind_extensions)

@@ -39,7 +39,8 @@ struct tiff_spec {
     int unit; /* of resolution */
     float x_resolution, y_resolution;
     const uint16_t *palette; /* 3 tables of 2^bits */
-    const char *mode;        /* "wl" little-endian, "wb" big-endian, "w8" BigTIFF */
+    const char *description;
+    const char *mode; /* "wl" little-endian, "wb" big-endian, "w8" BigTIFF */
     int predictor;
     uint16_t extra; /* kind of the last sample, with `has_extra` */
     bool has_extra, subsampled;
@@ -66,6 +67,7 @@ static void set_tags(TIFF *tiff, const struct tiff_spec *spec) {
         const size_t entries = (size_t)1 << (spec->bits ? spec->bits : 8);
         TIFFSetField(tiff, TIFFTAG_COLORMAP, spec->palette, spec->palette + entries, spec->palette + 2 * entries);
     }
+    if (spec->description) TIFFSetField(tiff, TIFFTAG_IMAGEDESCRIPTION, spec->description);
     if (spec->unit) TIFFSetField(tiff, TIFFTAG_RESOLUTIONUNIT, spec->unit);
     if (spec->x_resolution > 0) TIFFSetField(tiff, TIFFTAG_XRESOLUTION, spec->x_resolution);
     if (spec->y_resolution > 0) TIFFSetField(tiff, TIFFTAG_YRESOLUTION, spec->y_resolution);
@@ -344,6 +346,106 @@ START_TEST(equal_pages_are_slices_and_reduced_copies_are_passed_over) {
 }
 END_TEST
 
+/* A 4x5 stack of so many pages with this description. */
+static struct bytes described(uint32_t pages, int samples, const char *description) {
+    return tiff_file(&(struct tiff_spec){.width = 5, .height = 4, .pages = pages, .samples = samples, .description = description},
+                     noise, 20 * (samples ? (size_t)samples : 1));
+}
+
+#define OME(order, c, z, t, data)                                                                                                  \
+    "<?xml version=\"1.0\"?><OME><Image><Pixels DimensionOrder=\"XY" order "\" SizeC=\"" #c "\" SizeZ=\"" #z "\" SizeT=\"" #t      \
+    "\" SizeX=\"5\" SizeY=\"4\">" data "</Pixels></Image></OME>"
+
+START_TEST(pages_are_channels_or_slices_as_the_file_says) {
+    static const struct {
+        const char *description;
+        uint32_t pages;
+        int channels, slices;
+        char order[4]; /* page of (slice 1, channel 0), of (slice 0, channel 1) */
+    } cases[] = {
+        {"", 3, 1, 3, "1-"},
+        {"ImageJ=1.53t\nimages=3\nslices=3\nloop=false\n", 3, 1, 3, "1-"},
+        {"ImageJ=1.53t\nimages=3\nchannels=3\nmode=composite\n", 3, 3, 1, "-1"},
+        {"ImageJ=1.53t\nimages=6\nchannels=2\nslices=3\nhyperstack=true\n", 6, 2, 3, "21"},
+        {"ImageJ=1.53t\nimages=4\nframes=4\n", 4, 1, 4, "1-"},
+        {OME("CZT", 3, 1, 1, ""), 3, 3, 1, "-1"},
+        {OME("ZCT", 2, 3, 1, "<TiffData IFD=\"4\" FirstC=\"1\" FirstZ=\"1\"/>"), 6, 2, 3, "13"},
+        {OME("ZTC", 2, 1, 3, "<TiffData/>"), 6, 2, 3, "13"},
+        {OME("CZT", 1, 1, 1, ""), 3, 1, 3, "1-"}, /* says less than there is */
+        {"{\"shape\": [3, 4, 5]}", 3, 1, 3, "1-"},
+        {"{\"shape\": [2, 3, 4, 5], \"axes\": \"CZYX\"}", 6, 2, 3, "13"},
+        {"{\"shape\": [3, 2, 4, 5], \"axes\": \"ZCYX\"}", 6, 2, 3, "21"},
+        {"{\"shape\": [3, 2, 4, 5], \"axes\": \"QQYX\"}", 6, 1, 6, "1-"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const int channels = cases[i].channels, slices = cases[i].slices;
+        struct bytes file = described(cases[i].pages, 0, cases[i].description);
+        struct image image = decoded(&file);
+        ck_assert_shape(&image, COVER_U8, slices > 1 ? 3 : 2, channels, slices, 4, 5);
+        const uint8_t *values = image.data;
+        for (int p = 0; p < 20; p++) {
+            ck_assert_uint_eq(values[p * channels], noise[p]);
+            if (slices > 1) ck_assert_uint_eq(values[(20 + p) * channels], noise[20 * (cases[i].order[0] - '0') + p]);
+            if (channels > 1) ck_assert_uint_eq(values[p * channels + 1], noise[20 * (cases[i].order[1] - '0') + p]);
+        }
+        const bool frames = strstr(cases[i].description, "frames=4") || strstr(cases[i].description, "SizeT=\"3\"");
+        ck_assert_int_eq(strstr(image.note, "frames in time") != NULL, frames);
+        image_free(&image, context);
+        bytes_free(&file);
+    }
+}
+END_TEST
+
+START_TEST(images_that_are_not_pages_are_missed) {
+    static const struct {
+        const char *description;
+        uint32_t pages;
+        const char *part;
+    } cases[] = {
+        {"ImageJ=1.53t\nimages=3\nslices=3\n", 1,
+         "ImageJ's description says 3 images, but 2 of them are not where TIFF keeps pages"},
+        {OME("CZT", 3, 2, 1, ""), 3, "its OME-XML says 6 images, but 3 of them"},
+        {"{\"shape\": [3, 4, 5], \"truncated\": true}", 1, "says 3 images, but 2"},
+        {"ImageJ=1.53t\nimages=6\nslices=3\nframes=2\n", 6, "says 2 frames of 3 slices; split the series"},
+        {"ImageJ=1.53t\nimages=17\nchannels=17\n", 17, "says 17 channels; at most 16"},
+        {OME("ABC", 3, 1, 1, ""), 3, "no DimensionOrder"},
+        {OME("CZT", 3, 1, 1, "<TiffData IFD=\"0\" FirstC=\"2\"/>"), 3, "lists its pages one by one"},
+        {OME("CZT", -3, 1, 1, ""), 3, "it is damaged"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct bytes file = described(cases[i].pages, 0, cases[i].description);
+        struct image image;
+        ck_assert_int_ne(decode_exactly(&image, file.data, file.count), COVER_OK);
+        ck_assert_msg(strstr(cover_error_text(), cases[i].part) != NULL, "%s: %s", cases[i].description, cover_error_text());
+        bytes_free(&file);
+    }
+}
+END_TEST
+
+START_TEST(colours_of_a_page_are_no_channels_of_their_own) {
+    struct bytes file = described(2, 3, OME("CZT", 3, 2, 1, ""));
+    struct image image = decoded(&file);
+    ck_assert_shape(&image, COVER_U8, 3, 3, 2, 4, 5);
+    ck_assert_mem_eq(image.data, noise, 120);
+    image_free(&image, context);
+    bytes_free(&file);
+}
+END_TEST
+
+/* MetaMorph's UIC2 has as many entries as there are planes: here made of the resolution, another rational number. */
+START_TEST(planes_of_metamorph_that_are_not_pages_are_missed) {
+    struct bytes file =
+        tiff_file(&(struct tiff_spec){.width = 5, .height = 4, .mode = "wl", .x_resolution = 7, .y_resolution = 7}, noise, 0);
+    const uint8_t resolution[8] = {282 & 255, 282 >> 8, 5, 0, 1, 0, 0, 0}, planes[8] = {33629 & 255, 33629 >> 8, 5, 0, 2, 0, 0, 0};
+    size_t at = 0;
+    while (at + 8 < file.count && memcmp(file.data + at, resolution, 8) != 0) at++;
+    ck_assert_uint_lt(at + 8, file.count);
+    memcpy(file.data + at, planes, 8);
+    ck_assert_refused(&file, COVER_ERROR_UNSUPPORTED, "MetaMorph's tag UIC2 says 2 images, but 1 of them");
+    bytes_free(&file);
+}
+END_TEST
+
 START_TEST(pages_that_differ_are_refused) {
     struct sink sink = {0};
     TIFF *tiff = TIFFClientOpen("memory", "w", &sink, sink_read, sink_write, sink_seek, sink_close, sink_size, NULL, NULL);
@@ -513,7 +615,9 @@ RUN_IO_TESTS("io tiff", handlers_of_the_process_stay_in_place_and_are_not_called
              strips_tiles_planes_codecs_and_byte_orders_give_the_same_pixels, the_number_types_keep_their_values,
              few_bits_are_expanded_and_white_is_zero_inverted, a_palette_is_resolved_and_one_of_greys_gives_one_channel,
              each_orientation_is_turned_upright, resolution_becomes_spacing_when_it_has_a_unit,
-             equal_pages_are_slices_and_reduced_copies_are_passed_over, pages_that_differ_are_refused,
+             equal_pages_are_slices_and_reduced_copies_are_passed_over, pages_are_channels_or_slices_as_the_file_says,
+             images_that_are_not_pages_are_missed, colours_of_a_page_are_no_channels_of_their_own,
+             planes_of_metamorph_that_are_not_pages_are_missed, pages_that_differ_are_refused,
              jpeg_inside_tiff_is_read_and_its_damage_seen, unsupported_kinds_are_refused_by_name, every_truncated_tiff_is_refused,
              every_changed_byte_of_a_tiff_is_survived, refused_memory_leaks_nothing,
              tags_that_promise_more_than_the_file_holds_are_refused, a_strip_outside_the_file_is_refused,
