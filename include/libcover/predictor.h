@@ -29,6 +29,8 @@ typedef struct cover_predictor_options {
     double overlap;         /**< share of a window that the next one covers again, 0..0.9; below 0 = the task's */
     int64_t keep_component; /**< drop connected components of fewer pixels; below 0 = the task's, 0 = keep all */
     const char *precision;  /**< feature maps as "fp32" or "bf16"; NULL = the task's */
+    int channels;           /**< 1: images of colours become grey, 3: grey ones RGB; the task's number; 0 = the task's way.  Colours
+                                 that are all grey need no conversion */
 } cover_predictor_options;
 /** All as the task says.  The macro calls it with sizeof; programs in other languages pass the size of their struct. */
 COVER_API void cover_predictor_options_init(cover_predictor_options *options, size_t struct_size);

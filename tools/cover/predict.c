@@ -5,6 +5,7 @@
 #include <libcover/predictor.h>
 
 #include <jansson.h>
+#include <string.h>
 
 /* What came of it; images that failed have been named, as they did. */
 static int print_end(struct session *session, const char *summary, const struct field *fields) {
@@ -40,6 +41,7 @@ static int run(struct session *session) {
     if (overlap->given) predictor.overlap = overlap->number[0];
     predictor.mirror = text_of(session, OPTION_MIRROR);
     predictor.precision = text_of(session, OPTION_PRECISION);
+    if (given(session, OPTION_CHANNELS)) predictor.channels = strcmp(text_of(session, OPTION_CHANNELS), "rgb") == 0 ? 3 : 1;
     options.predictor = &predictor;
     options.scores = given(session, OPTION_SCORES);
     options.skip_bad = 1;
@@ -73,5 +75,6 @@ const struct verb verb_predict = {
                 {OPTION_OUTPUT, "DIR", "folder to write to", true},
                 {OPTION_MIRROR},
                 {OPTION_OVERLAP},
+                {OPTION_CHANNELS},
                 {OPTION_SCORES}},
 };

@@ -38,8 +38,13 @@ static void warn_of_frames(const struct match *match, const char *moving, const 
 }
 
 static cover_status check_images(struct match *match, const char *moving, const char *fixed) {
-    const struct image *a = &match->moving, *b = &match->fixed;
+    struct image *images[] = {&match->moving, &match->fixed};
+    const struct image *a = images[0], *b = images[1];
     const struct settings *s = &match->matcher.settings;
+    for (int i = 0; i < 2; i++) {
+        image_take_dims(images[i], (int)s->network.dims);
+        if (s->network.channels == 1) image_drop_equal_channels(images[i]);
+    }
     if (b->dims != s->network.dims)
         return fail(COVER_ERROR_SHAPE, "%s: a %dD image, but the network was trained on %dD ones", fixed, b->dims,
                     (int)s->network.dims);
@@ -161,6 +166,8 @@ cover_status cover_images_match(char **summary, cover_context *context, const ch
     GO(matcher_open(&match.matcher, context, weights));
     GO(image_read(&match.moving, context, moving, 0));
     GO(image_read(&match.fixed, context, fixed, 0));
+    if (match.moving.note[0]) log_line(context, COVER_LOG_WARNING, "match: %s: %s", moving, match.moving.note);
+    if (match.fixed.note[0]) log_line(context, COVER_LOG_WARNING, "match: %s: %s", fixed, match.fixed.note);
     GO(check_images(&match, moving, fixed));
     struct grid padded = border_padded(&match.grid, backbone_of(context, &match.matcher.settings.network)->multiple);
     GO(matcher_prepare(&match.matcher, &padded));

@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { LISTED = 20 /* unusable images named in an error text; the log has all of them */ };
+enum { LISTED = 20 /* unusable images that are named, and odd ones; the others are counted */ };
 
 struct job {
     cover_context *context;
@@ -21,12 +21,27 @@ struct job {
     struct output_files files;
     struct text bad;    /* lines about what cannot be used */
     struct text failed; /* the same as JSON, [{file, reason}] without the brackets */
-    int64_t bad_count, written;
+    int64_t bad_count, odd_count, written;
     size_t made; /* where in the folder's path begins what was not there before */
     bool memory; /* an image that may be well: memory was short */
 };
 
 /* ---- one image */
+
+/* What is odd about an image that is predicted all the same. */
+static void warn(struct job *job, const struct predict_case *item, const struct image *image) {
+    const struct image_rules *rules = &predictor_about(job->predictor)->rules;
+    char code[ORIENTATION_BYTES];
+    if (image->note[0] && job->odd_count++ < LISTED)
+        log_line(job->context, COVER_LOG_WARNING, "predict: %s: %s", item->files[0], image->note);
+    if (!rules->orientation[0] || rules->orient || !orientation_of(image, code) || strcmp(code, rules->orientation) == 0) return;
+    if (job->odd_count++ < LISTED)
+        log_line(
+            job->context, COVER_LOG_WARNING,
+            "predict: %s: it is stored as %s, the training images as %s: it is mirrored or turned for the network; store it alike, "
+            "or train with an orientation",
+            item->files[0], code, rules->orientation);
+}
 
 /* *bad: the image is to blame, not what became of its result. */
 static cover_status predict_case(struct job *job, const struct predict_case *item, bool *bad) {
@@ -37,6 +52,7 @@ static cover_status predict_case(struct job *job, const struct predict_case *ite
     *bad = true;
     if (item->unusable) return fail(COVER_ERROR_FORMAT, "%s: %s", item->files[0], item->unusable);
     GO(image_read_files(&image, job->context, item->files, item->file_count));
+    warn(job, item, &image);
     GO(predictor_scores(job->predictor, &image, &count));
     if (job->options.scores || job->output->scores) {
         scores = memory_alloc(job->context, (size_t)count * sizeof *scores);
@@ -55,8 +71,8 @@ done:
 
 static void note_bad(struct job *job, const struct predict_case *item, cover_status status) {
     job->memory = job->memory || status == COVER_ERROR_MEMORY;
-    const bool listed = job->bad_count < LISTED, skip = job->options.skip_bad;
-    if (listed || !skip) log_line(job->context, COVER_LOG_WARNING, "predict: %s", cover_error_text());
+    const bool listed = job->bad_count < LISTED, skip = job->options.skip_bad; /* else the error says it */
+    if (listed && skip) log_line(job->context, COVER_LOG_WARNING, "predict: %s", cover_error_text());
     if (listed) text_add(&job->bad, "\n  %s", cover_error_text());
     text_add(&job->failed, "%s{\"file\": ", job->bad_count ? ", " : "");
     text_add_json(&job->failed, item->files[0]);
@@ -122,13 +138,15 @@ static cover_status begin(struct job *job, const char *task, const char *input) 
     TRY(cover_predictor_load(&job->predictor, job->context, task, job->options.predictor));
     const struct task_about *about = predictor_about(job->predictor);
     const struct settings *settings = predictor_settings(job->predictor);
-    TRY(predict_cases_create(&job->cases, job->context, input, about->rules.channels ? 1 : (int)settings->network.channels));
+    job->output = task_output_of(job->context, &settings->task);
+    /* scores that are asked for are files named after the image, whatever its format; those of an image are rows of one file */
+    TRY(predict_cases_create(&job->cases, job->context, input, about->rules.channels ? 1 : (int)settings->network.channels,
+                             job->options.scores && !job->output->scores));
     job->made = missing_from(job->files.folder);
     TRY(folder_create(job->files.folder));
     TRY(check_apart(input, job->files.folder));
     job->files.settings = settings, job->files.class_names = (const char *const *)about->class_names;
     job->files.arena = &job->cases.plan.arena;
-    job->output = task_output_of(job->context, &settings->task);
     return job->output->begin ? job->output->begin(&job->files) : COVER_OK;
 }
 
@@ -147,7 +165,7 @@ static cover_status judge(struct job *job) {
         log_line(job->context, COVER_LOG_WARNING, "predict: and %lld more (the summary has all)",
                  (long long)job->bad_count - LISTED);
     if (job->bad_count == 0 || job->options.skip_bad) return COVER_OK;
-    if (job->bad_count > LISTED) text_add(&job->bad, "\n  and %lld more (the log has all)", (long long)job->bad_count - LISTED);
+    if (job->bad_count > LISTED) text_add(&job->bad, "\n  and %lld more", (long long)job->bad_count - LISTED);
     cover_status status = job->memory ? COVER_ERROR_MEMORY : COVER_ERROR_FORMAT;
     return fail_list(status, &job->bad, "%lld of %lld images could not be predicted%s:", (long long)job->bad_count,
                      (long long)job->cases.count, job->written ? " (the others are done)" : "");

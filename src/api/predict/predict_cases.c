@@ -135,7 +135,7 @@ static int compare_results(const void *a, const void *b) {
 }
 
 /* Two images may not give one result: the later one is left out. */
-static cover_status find_doubles(struct predict_cases *cases) {
+static cover_status find_doubles(struct predict_cases *cases, bool by_name) {
     cover_context *context = cases->plan.context;
     struct predict_case **sorted = memory_alloc(context, (size_t)cases->count * sizeof *sorted);
     if (!sorted) return COVER_ERROR_MEMORY;
@@ -144,7 +144,8 @@ static cover_status find_doubles(struct predict_cases *cases) {
     cover_status status = COVER_OK;
     for (int64_t i = 1; i < cases->count && status == COVER_OK; i++) {
         const struct predict_case *before = sorted[i - 1];
-        if (strcmp(before->name, sorted[i]->name) != 0 || strcmp(before->extension, sorted[i]->extension) != 0) continue;
+        if (strcmp(before->name, sorted[i]->name) != 0 || (!by_name && strcmp(before->extension, sorted[i]->extension) != 0))
+            continue;
         sorted[i]->unusable =
             arena_print(&cases->plan.arena, "its result would have the name of that of %s; rename one of them", before->files[0]);
         if (!sorted[i]->unusable) status = COVER_ERROR_MEMORY;
@@ -153,7 +154,8 @@ static cover_status find_doubles(struct predict_cases *cases) {
     return status;
 }
 
-cover_status predict_cases_create(struct predict_cases *cases, cover_context *context, const char *input, int channel_files) {
+cover_status predict_cases_create(struct predict_cases *cases, cover_context *context, const char *input, int channel_files,
+                                  bool by_name) {
     *cases = (struct predict_cases){.plan = {.context = context, .arena = {.context = context}}};
     char *json = path_join(context, input, "dataset.json");
     cover_status status = COVER_ERROR_MEMORY;
@@ -162,7 +164,7 @@ cover_status predict_cases_create(struct predict_cases *cases, cover_context *co
     else if (json && file_exists(input)) status = add_file(cases, input, channel_files);
     else if (json) status = fail(COVER_ERROR_IO, "%s: there is no such image or folder", input);
     memory_free(context, json);
-    if (status == COVER_OK) status = find_doubles(cases);
+    if (status == COVER_OK) status = find_doubles(cases, by_name);
     if (status != COVER_OK) predict_cases_free(cases);
     return status;
 }

@@ -19,8 +19,10 @@ struct predict_cases {
     int64_t count, capacity;
 };
 
-/* input: a file or a folder.  channel_files: how many files may make one image at most (1 where one file has all channels). */
-cover_status predict_cases_create(struct predict_cases *cases, cover_context *context, const char *input, int channel_files);
+/* input: a file or a folder.  channel_files: how many files may make one image at most (1 where one file has all channels).  by_name:
+ * results are told apart by their names without extension. */
+cover_status predict_cases_create(struct predict_cases *cases, cover_context *context, const char *input, int channel_files,
+                                  bool by_name);
 void predict_cases_free(struct predict_cases *cases);
 
 #endif

@@ -44,6 +44,18 @@ static cover_status apply_options(cover_config *config, const cover_predictor_op
     return options.keep_component >= 0 ? cover_config_set(config, "keep_component", number) : COVER_OK;
 }
 
+/* Images as the network takes them, where packing had nothing to convert. */
+static cover_status apply_channels(cover_predictor *predictor, const cover_predictor_options *given) {
+    cover_predictor_options options = COVER_PREDICTOR_OPTIONS_INIT;
+    TRY(options_read(&options, sizeof options, given, "cover_predictor_options"));
+    if (options.channels == 0) return COVER_OK;
+    if (options.channels != predictor->settings.network.channels)
+        return fail(COVER_ERROR_ARGUMENT, "option channels makes images of %d channel%s, but the task was trained on %d",
+                    options.channels, options.channels == 1 ? "" : "s", (int)predictor->settings.network.channels);
+    predictor->about.rules.channels = options.channels;
+    return COVER_OK;
+}
+
 cover_status cover_predictor_load(cover_predictor **out, cover_context *context, const char *path,
                                   const cover_predictor_options *options) {
     if (!out || !context || !path) return fail(COVER_ERROR_ARGUMENT, "cover_predictor_load: an argument is NULL");
@@ -55,6 +67,7 @@ cover_status cover_predictor_load(cover_predictor **out, cover_context *context,
     GO(apply_options(predictor->about.config, options));
     predictor->settings = *config_settings(predictor->about.config);
     predictor->kind = task_kind_of(context, &predictor->settings.task);
+    GO(apply_channels(predictor, options));
     GO(inference_create(&predictor->inference, context, &predictor->settings, &predictor->parameters));
     GO(inference_weights(predictor->inference, predictor->weights));
     *out = predictor;
@@ -81,18 +94,20 @@ const char *cover_predictor_class_name(const cover_predictor *predictor, int ind
 
 /* ---- into the network */
 
-static cover_status check_image(const cover_predictor *predictor, const struct image *image) {
+static cover_status check_image(const cover_predictor *predictor, struct image *image) {
     const struct settings *settings = &predictor->settings;
+    image_take_dims(image, (int)settings->network.dims);
+    if (settings->network.channels == 1) image_drop_equal_channels(image);
     if (image->dims != settings->network.dims)
         return fail(COVER_ERROR_SHAPE, "a %dD image (%lldx%lldx%lld), but the task was trained on %dD ones", image->dims,
                     (long long)image->size[0], (long long)image->size[1], (long long)image->size[2], (int)settings->network.dims);
     int rule = predictor->about.rules.channels;
     if (rule ? image->channels != 1 && image->channels != 3 : image->channels != settings->network.channels)
         return fail(COVER_ERROR_SHAPE,
-                    "%d channel%s, but the task was trained on %d%s; convert the image, or give its channels "
-                    "as CASE_0000, CASE_0001, ...",
+                    "%d channel%s, but the task was trained on %d%s; %s or give its channels as CASE_0000, CASE_0001, ...",
                     image->channels, image->channels == 1 ? "" : "s", rule ? rule : (int)settings->network.channels,
-                    rule ? " (grey and RGB are converted)" : "");
+                    rule ? " (grey and RGB are converted)" : "",
+                    rule || settings->network.channels != 1 ? "convert the image," : "use channels=grey to convert colours,");
     return COVER_OK;
 }
 
@@ -124,6 +139,23 @@ static cover_status label_create(const cover_predictor *predictor, struct image 
     return label->data ? COVER_OK : COVER_ERROR_MEMORY;
 }
 
+/* The map of an image that was turned for the network lies as the turned one does, and is turned back with its scores. */
+static cover_status turn_results(const struct image *turned, struct image *label, float *scores, cover_context *context,
+                                 const struct turn *back, int64_t classes) {
+    const int64_t pixels = turned->size[0] * turned->size[1] * turned->size[2];
+    for (int64_t c = 0; scores && c < classes; c++) {
+        struct image plane = *turned;
+        plane.dtype = COVER_F32, plane.channels = 1;
+        plane.data = memory_copy(context, scores + c * pixels, (size_t)pixels * sizeof *scores);
+        if (!plane.data) return COVER_ERROR_MEMORY;
+        const cover_status status = image_turn(&plane, context, back);
+        if (status == COVER_OK) memcpy(scores + c * pixels, plane.data, (size_t)pixels * sizeof *scores);
+        image_free(&plane, context);
+        TRY(status);
+    }
+    return image_turn(label, context, back);
+}
+
 cover_status predictor_scores(const cover_predictor *predictor, const struct image *image, int64_t *count) {
     *count = predictor->settings.task.classes;
     bool fits = true;
@@ -135,12 +167,16 @@ cover_status predictor_scores(const cover_predictor *predictor, const struct ima
 cover_status predictor_image(cover_predictor *predictor, struct image *image, float *scores, struct image *label) {
     cover_context *context = predictor->context;
     const struct task_output *output = task_output_of(context, &predictor->settings.task);
+    const struct turn turn = image_rules_turn(&predictor->about.rules, image), back = turn_back(&turn);
+    const bool turned = predictor->kind->dense && !turn_is_none(&turn);
     struct image map = *image; /* size and geometry as they came */
     struct grid grid;
     float *values = NULL, *predicted = NULL;
     cover_status status;
     map.data = NULL;
+    if (turned) image_turn_geometry(&map, &turn);
     if (output->shape) output->shape(&map, &predictor->settings.task);
+    const struct image shape = map;
     GO(prepare(predictor, &values, &grid, image));
     image_free(image, context);
     predicted = memory_alloc(context, (size_t)inference_scores(predictor->inference, &grid) * sizeof *predicted);
@@ -150,6 +186,7 @@ cover_status predictor_image(cover_predictor *predictor, struct image *image, fl
     values = NULL;
     GO(label_create(predictor, &map));
     GO(output->label(&map, scores, context, &predictor->settings.task, predicted, &grid));
+    if (turned) GO(turn_results(&shape, &map, scores, context, &back, predictor->settings.task.classes));
     if (label) *label = map, map.data = NULL;
 done:
     image_free(image, context);

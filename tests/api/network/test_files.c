@@ -1,5 +1,6 @@
 /* Networks out of files, and image files through them: backbone and head of a run folder, cover_images_match(). */
 #include "../../fixture.h"
+#include "core/base/files.h"
 #include "io/image/image.h"
 
 #include <libcover/cover.h>
@@ -79,6 +80,30 @@ static const char *write_frame(const char *name, const double affine[12], int sh
     return path;
 }
 
+START_TEST(images_that_are_grey_as_rgb_are_matched_as_grey) {
+    char field[64], grey[64], rgb[64];
+    uint8_t pixels[64 * 64 * 3], *bytes;
+    size_t count;
+    snprintf(field, sizeof field, "/tmp/cover-field-%d.nii", (int)getpid());
+    snprintf(grey, sizeof grey, "/tmp/cover-grey-%d.png", (int)getpid());
+    snprintf(rgb, sizeof rgb, "/tmp/cover-rgb-%d.png", (int)getpid());
+    for (int i = 0; i < 64 * 64; i++) pixels[i] = (uint8_t)(i / 64 / 9 * 40 + i % 64 / 11 * 30);
+    ck_assert_ok(png_encode(context, &bytes, &count, pixels, 64, 64, 1));
+    ck_assert_ok(file_replace(context, grey, bytes, count));
+    memory_free(context, bytes);
+    for (int spread = 0; spread < 2; spread++) {
+        for (int i = 0; i < 3 * 64 * 64; i++)
+            pixels[i] = (uint8_t)(i / 3 / 64 / 9 * 40 + i / 3 % 64 / 11 * 30 + (spread && i % 3 == 1));
+        ck_assert_ok(png_encode(context, &bytes, &count, pixels, 64, 64, 3));
+        ck_assert_ok(file_replace(context, rgb, bytes, count));
+        memory_free(context, bytes);
+        ck_assert_int_eq(cover_images_match(NULL, context, DATA "/run", rgb, grey, field, NULL),
+                         spread ? COVER_ERROR_SHAPE : COVER_OK);
+    }
+    unlink(field), unlink(grey), unlink(rgb);
+}
+END_TEST
+
 /* What the field says of a pixel of FIXED is where its --warped has taken the value from, whatever the frames are. */
 START_TEST(a_field_between_frames_says_where_the_warped_image_comes_from) {
     static const double here[12] = {1, 0, 0, -30, 0, 1, 0, -20, 0, 0, 1, 5};
@@ -128,6 +153,7 @@ int main(void) {
     ADD(tcase, a_backbone_of_a_run_has_its_settings);
     ADD(tcase, a_head_of_a_run_gives_each_parameter_by_its_name);
     ADD(tcase, two_image_files_are_matched_into_a_field_file);
+    ADD(tcase, images_that_are_grey_as_rgb_are_matched_as_grey);
     ADD(tcase, a_field_between_frames_says_where_the_warped_image_comes_from);
     return run_suite(suite);
 }

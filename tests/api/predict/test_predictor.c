@@ -433,6 +433,147 @@ START_TEST(what_cannot_be_used_is_listed_and_the_rest_is_done) {
 }
 END_TEST
 
+static char told[8192];
+static void take_log(void *user, cover_log_level level, const char *line) {
+    (void)user, (void)level;
+    strncat(told, line, sizeof told - strlen(told) - 1);
+}
+
+/* A context that keeps what it is told. */
+static void listen(void) {
+    cover_context_options options = COVER_CONTEXT_OPTIONS_INIT;
+    cover_predictor_destroy(predictor);
+    predictor = NULL;
+    cover_context_destroy(context);
+    options.threads = 2, options.log = take_log;
+    told[0] = 0;
+    ck_assert_ok(cover_context_create(&context, &options));
+}
+
+START_TEST(each_bad_image_is_told_once_and_an_empty_folder_goes_away) {
+    listen();
+    write_task("seg-2d", small_2d, NULL);
+    ck_assert_ok(folder_create(at("in")));
+    ck_assert_ok(file_replace(context, at("in/damaged.png"), "\x89PNG\r\n\x1a\n", 8));
+    ck_assert_int_eq(predict("in", "out", 0), COVER_ERROR_FORMAT);
+    ck_assert_ptr_nonnull(strstr(cover_error_text(), "damaged.png: "));
+    ck_assert_str_eq(told, "");
+    ck_assert(!folder_exists(at("out")));
+}
+END_TEST
+
+START_TEST(two_images_of_one_name_have_two_labels_but_no_two_arrays_of_scores) {
+    write_task("seg-2d", small_2d, NULL);
+    ck_assert_ok(folder_create(at("in")));
+    write_image("in/a.png", COVER_U8, 1, 40, 30, 1);
+    write_image("in/a.tif", COVER_U8, 1, 20, 30, 1);
+    ck_assert_ok(predict("in", "out", 0));
+    ck_assert(file_exists(at("out/a.png")) && file_exists(at("out/a.tif")));
+    ck_assert_int_eq(predict("in", "scores", 1), COVER_ERROR_FORMAT);
+    ck_assert_ptr_nonnull(strstr(cover_error_text(), "a.tif: its result would have the name of that of "));
+    ck_assert(file_exists(at("scores/a.npy")) && !file_exists(at("scores/a.tif")));
+}
+END_TEST
+
+static void write_colours(const char *name, int spread) {
+    uint8_t pixels[40 * 30 * 3], *bytes;
+    size_t count;
+    for (int i = 0; i < 40 * 30 * 3; i++) pixels[i] = (uint8_t)(i / 3 * 7 % 200 + i % 3 * spread);
+    ck_assert_ok(png_encode(context, &bytes, &count, pixels, 40, 30, 3));
+    ck_assert_ok(file_replace(context, at(name), bytes, count));
+    memory_free(context, bytes);
+}
+
+START_TEST(grey_that_was_saved_as_rgb_is_grey_and_colours_are_converted_when_asked) {
+    cover_predict_options options = COVER_PREDICT_OPTIONS_INIT;
+    cover_predictor_options how = COVER_PREDICTOR_OPTIONS_INIT;
+    write_task("seg-2d", small_2d, NULL);
+    ck_assert_ok(folder_create(at("in")));
+    write_colours("in/grey.png", 0);
+    ck_assert_ok(predict("in", "out", 0));
+    write_colours("in/grey.png", 20);
+    ck_assert_int_eq(predict("in", "out", 0), COVER_ERROR_FORMAT);
+    ck_assert_ptr_nonnull(strstr(cover_error_text(), "3 channels, but the task was trained on 1; use channels=grey"));
+    options.predictor = &how, how.channels = 1;
+    ck_assert_ok(cover_images_predict(NULL, context, at("TASK.safetensors"), at("in"), at("out"), &options));
+    how.channels = 3;
+    ck_assert_int_eq(cover_images_predict(NULL, context, at("TASK.safetensors"), at("in"), at("out"), &options),
+                     COVER_ERROR_ARGUMENT);
+}
+END_TEST
+
+/* The file with its x axis stored the other way round: the same image. */
+static void write_mirrored(const char *name, const char *from) {
+    struct image image;
+    const struct turn turn = {{0, 1, 2}, {true, false, false}};
+    ck_assert_ok(image_read(&image, context, at(from), 0));
+    ck_assert_ok(image_turn(&image, context, &turn));
+    ck_assert_ok(nifti_write(context, at(name), image.data, &image));
+    image_free(&image, context);
+}
+
+static void same_map(const char *name, const char *mirrored) {
+    struct image a, b;
+    const struct turn turn = {{0, 1, 2}, {true, false, false}};
+    ck_assert_ok(image_read(&a, context, at(name), 0));
+    ck_assert_ok(image_read(&b, context, at(mirrored), 0));
+    ck_assert_ok(image_turn(&b, context, &turn));
+    ck_assert_mem_eq(a.size, b.size, sizeof a.size);
+    ck_assert_mem_eq(a.data, b.data, (size_t)(a.size[0] * a.size[1] * a.size[2]));
+    image_free(&a, context);
+    image_free(&b, context);
+}
+
+START_TEST(an_image_that_is_stored_otherwise_is_turned_as_in_training_or_told) {
+    static const char *const volume[] = {"crop", "16x16x16", "keep_component", "0", NULL};
+    struct image_rules rules = {.orientation = "SAR", .orient = true}; /* another one than the files': axes change places */
+    listen();
+    write_task("seg-3d", volume, &rules);
+    ck_assert_ok(folder_create(at("in")));
+    write_image("in/a.nii", COVER_F32, 8, 18, 12, 1);
+    write_mirrored("in/b.nii", "in/a.nii");
+    ck_assert_ok(predict("in", "out", 1));
+    ck_assert_str_eq(told, "");
+    same_map("out/a.nii", "out/b.nii");
+    uint8_t *npy;
+    size_t count;
+    ck_assert_ok(file_read(context, at("out/a.npy"), 1 << 20, &npy, &count));
+    ck_assert_ptr_nonnull(memmem(npy, 128, "(3, 8, 18, 12)", 14));
+    /* the likeliest class of each voxel is that of the label map */
+    struct image label;
+    ck_assert_ok(image_read(&label, context, at("out/a.nii"), 0));
+    const int64_t pixels = 8 * 18 * 12;
+    const float *scores = (const float *)(void *)(npy + count - 3 * (size_t)pixels * sizeof(float));
+    int64_t wrong = 0;
+    for (int64_t p = 0; p < pixels; p++) {
+        int best = 0;
+        for (int c = 1; c < 3; c++)
+            if (scores[c * pixels + p] > scores[best * pixels + p]) best = c;
+        wrong += ((const uint8_t *)label.data)[p] != best;
+    }
+    ck_assert_int_eq(wrong, 0);
+    image_free(&label, context);
+    memory_free(context, npy);
+    rules.orient = false;
+    write_task("seg-3d", volume, &rules);
+    ck_assert_ok(predict("in", "out", 0));
+    ck_assert_ptr_nonnull(strstr(told, "a.nii: it is stored as "));
+    ck_assert_ptr_nonnull(strstr(told, "the training images as SAR"));
+}
+END_TEST
+
+START_TEST(a_single_slice_of_a_volume_is_one_for_a_task_of_volumes) {
+    const struct image like = {.size = {1, 20, 20}, .volume = true};
+    float values[400];
+    for (int i = 0; i < 400; i++) values[i] = (float)i;
+    write_task("seg-3d", small_3d, NULL);
+    ck_assert_ok(folder_create(at("in")));
+    ck_assert_ok(nifti_write(context, at("in/a.nii"), values, &like));
+    ck_assert_ok(predict("in", "out", 0));
+    ck_assert(file_exists(at("out/a.nii")));
+}
+END_TEST
+
 START_TEST(classification_writes_a_table_of_scores) {
     uint8_t *csv;
     size_t count;
@@ -597,6 +738,11 @@ int main(void) {
     ADD(tcase, channels_in_files_of_their_own_are_one_case);
     ADD(tcase, numbered_images_of_a_one_channel_task_stay_apart);
     ADD(tcase, what_cannot_be_used_is_listed_and_the_rest_is_done);
+    ADD(tcase, each_bad_image_is_told_once_and_an_empty_folder_goes_away);
+    ADD(tcase, two_images_of_one_name_have_two_labels_but_no_two_arrays_of_scores);
+    ADD(tcase, grey_that_was_saved_as_rgb_is_grey_and_colours_are_converted_when_asked);
+    ADD(tcase, an_image_that_is_stored_otherwise_is_turned_as_in_training_or_told);
+    ADD(tcase, a_single_slice_of_a_volume_is_one_for_a_task_of_volumes);
     ADD(tcase, classification_writes_a_table_of_scores);
     ADD(tcase, a_table_of_scores_holds_what_was_done_before_the_stop);
     ADD(tcase, where_bad_images_are_skipped_the_summary_has_them);
