@@ -60,7 +60,8 @@ const char *cover_context_info(cover_context *context) {
     text_add(&text, "{\"version\": \"%s\", \"backends\": [\"cpu\"%s], \"cpu_features\": ", cover_version(),
              cuda ? ", \"cuda\"" : "");
     add_words(&text, context->cpu_features_text);
-    text_add(&text, ", \"threads\": %d, \"libraries\": ", context->threads);
+    text_add(&text, ", \"threads\": %d, \"memory_limit\": %llu, \"libraries\": ", context->threads,
+             (unsigned long long)context->memory_limit_bytes);
     add_libraries(&text);
     if (cuda) add_cuda(&text, context);
     text_add(&text, "}\n");

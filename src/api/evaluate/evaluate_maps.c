@@ -2,6 +2,7 @@
  * thread.  Called by evaluate.c; evaluate_result.c sums up. */
 #include "evaluate.h"
 
+#include "core/base/memory.h"
 #include "core/base/threads.h"
 #include "io/image/image.h"
 
@@ -42,7 +43,7 @@ static cover_status map_read(struct map *map, cover_context *context, const char
     TRY(label_map_read(&map->image, context, path));
     const struct image *image = &map->image;
     const int64_t pixels = image->size[0] * image->size[1] * image->size[2];
-    map->label = memory_alloc(context, (size_t)pixels * sizeof *map->label);
+    map->label = memory_within(context, (size_t)pixels * sizeof *map->label);
     if (!map->label) return COVER_ERROR_MEMORY;
     for (int64_t i = 0; i < pixels; i++)
         map->label[i] = image->dtype == COVER_U8 ? ((uint8_t *)image->data)[i] : ((uint16_t *)image->data)[i];
@@ -220,6 +221,11 @@ static cover_status work_through(struct maps_job *job, cover_status (*each)(stru
     TRY(context_pool(job->evaluation->context, &pool));
     job->done = 0;
     pool_each(pool, job->cases.count, work_on, &work);
+    if (job->failed == COVER_ERROR_MEMORY &&
+        job->evaluation->context->memory_limit_bytes) { /* one by one they may keep to the limit */
+        job->failed = COVER_OK, job->done = 0;
+        for (int64_t i = 0; i < job->cases.count && job->failed == COVER_OK; i++) work_on(&work, i);
+    }
     return job->failed == COVER_OK ? COVER_OK : fail_text(job->failed, job->failure);
 }
 

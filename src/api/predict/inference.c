@@ -4,6 +4,7 @@
 
 #include "api/network/border.h"
 #include "api/network/component.h"
+#include "core/base/memory.h"
 #include "core/method/supervised.h"
 
 #include <math.h>
@@ -12,6 +13,7 @@
 struct inference {
     struct component component; /* its weights belong to the caller */
     const struct task_kind *kind;
+    bool limited; /* its windows are part of what the memory limit counts */
 };
 
 /* The windows along one axis of an image. */
@@ -204,6 +206,8 @@ done:
     return status;
 }
 
+void inference_limit(struct inference *inference) { inference->limited = true; }
+
 void inference_destroy(struct inference *inference) {
     if (!inference) return;
     cover_context *context = inference->component.context;
@@ -249,6 +253,9 @@ cover_status inference_run(struct inference *inference, float *scores, const flo
     GO(sweep_windows(&sweep, grid));
     struct grid window = {.ndim = grid->ndim, .size = {sweep.axis[0].window, sweep.axis[1].window, sweep.axis[2].window}};
     GO(component_prepare(&sweep.prepared, component, build_task, &window, 1));
+    const struct session *session = &sweep.prepared->session;
+    const uint64_t arena = component->context->executor->program_plan(session->program)->arena_bytes;
+    if (inference->limited) GO(memory_room(component->context, arena));
     memset(scores, 0, (size_t)inference_scores(inference, grid) * sizeof *scores);
     status = run_jobs(&sweep);
 done:

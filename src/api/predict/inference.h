@@ -12,6 +12,9 @@ struct inference; /* programs by size, shared by all calls; the weights are the 
  * only compared with what the settings say. */
 cover_status inference_create(struct inference **inference, cover_context *context, const struct settings *settings,
                               const struct parameters *parameters);
+/* What it takes beside what is in use already must keep to the context's memory limit: of a predictor, not of validation, which the plan
+ * of training knows nothing of. */
+void inference_limit(struct inference *inference);
 void inference_destroy(struct inference *inference); /* takes NULL */
 
 /* Take these weights (flat), which must stay as they are until the next call.  Not while another thread runs. */

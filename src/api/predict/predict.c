@@ -1,6 +1,7 @@
 /* Prediction of image files (include/libcover/predictor.h): each read, predicted and written in its own format and geometry.
  * An image that cannot be used is listed and left out; a result that cannot be written ends the work. */
 #include "core/base/files.h"
+#include "core/base/memory.h"
 #include "output.h"
 #include "predictor.h"
 
@@ -55,7 +56,7 @@ static cover_status predict_case(struct job *job, const struct predict_case *ite
     warn(job, item, &image);
     GO(predictor_scores(job->predictor, &image, &count));
     if (job->options.scores || job->output->scores) {
-        scores = memory_alloc(job->context, (size_t)count * sizeof *scores);
+        scores = memory_within(job->context, (size_t)count * sizeof *scores);
         GO(scores ? COVER_OK : COVER_ERROR_MEMORY);
     }
     status = predictor_image(job->predictor, &image, scores, &label);

@@ -2,6 +2,7 @@
 #include "predictor.h"
 
 #include "core/base/convert.h"
+#include "core/base/memory.h"
 #include "core/base/number.h"
 #include "core/base/tensor.h"
 #include "core/views/augment.h"
@@ -69,6 +70,7 @@ cover_status cover_predictor_load(cover_predictor **out, cover_context *context,
     predictor->kind = task_kind_of(context, &predictor->settings.task);
     GO(apply_channels(predictor, options));
     GO(inference_create(&predictor->inference, context, &predictor->settings, &predictor->parameters));
+    inference_limit(predictor->inference);
     GO(inference_weights(predictor->inference, predictor->weights));
     *out = predictor;
 done:
@@ -120,7 +122,7 @@ static cover_status prepare(cover_predictor *predictor, float **values, struct g
     int64_t count = grid_pixels(grid) * image->channels;
     const float integer_max = (float)dtype_integer_max(image->dtype);
     if (image->dtype != COVER_F32) {
-        float *converted = memory_alloc(context, (size_t)count * sizeof *converted);
+        float *converted = memory_within(context, (size_t)count * sizeof *converted);
         if (!converted) return COVER_ERROR_MEMORY;
         convert_run(converted, COVER_F32, 1, image->data, image->dtype, 1, count);
         memory_free(context, image->data);
@@ -135,8 +137,10 @@ static cover_status label_create(const cover_predictor *predictor, struct image 
     int64_t pixels = label->size[0] * label->size[1] * label->size[2];
     label->dtype = predictor->settings.task.classes <= 256 ? COVER_U8 : COVER_U16;
     label->channels = 1;
-    label->data = memory_zero(predictor->context, (size_t)pixels * cover_dtype_bytes(label->dtype));
-    return label->data ? COVER_OK : COVER_ERROR_MEMORY;
+    label->data = memory_within(predictor->context, (size_t)pixels * cover_dtype_bytes(label->dtype));
+    if (!label->data) return COVER_ERROR_MEMORY;
+    memset(label->data, 0, (size_t)pixels * cover_dtype_bytes(label->dtype));
+    return COVER_OK;
 }
 
 /* The map of an image that was turned for the network lies as the turned one does, and is turned back with its scores. */
@@ -154,6 +158,14 @@ static cover_status turn_results(const struct image *turned, struct image *label
         TRY(status);
     }
     return image_turn(label, context, back);
+}
+
+/* What is made of the scores is known before the network has worked for minutes: planes of two classes at the image's own size, the
+ * numbers of the classes, and the map. */
+static cover_status check_room(const cover_predictor *predictor, const struct image *map) {
+    const uint64_t each = 2 * sizeof(float) + 2 * sizeof(uint16_t);
+    if (!predictor->kind->dense) return COVER_OK;
+    return memory_room(predictor->context, (uint64_t)(map->size[0] * map->size[1] * map->size[2]) * each);
 }
 
 cover_status predictor_scores(const cover_predictor *predictor, const struct image *image, int64_t *count) {
@@ -179,8 +191,9 @@ cover_status predictor_image(cover_predictor *predictor, struct image *image, fl
     const struct image shape = map;
     GO(prepare(predictor, &values, &grid, image));
     image_free(image, context);
-    predicted = memory_alloc(context, (size_t)inference_scores(predictor->inference, &grid) * sizeof *predicted);
+    predicted = memory_within(context, (size_t)inference_scores(predictor->inference, &grid) * sizeof *predicted);
     GO(predicted ? COVER_OK : COVER_ERROR_MEMORY);
+    GO(check_room(predictor, &map));
     GO(inference_run(predictor->inference, predicted, values, &grid));
     memory_free(context, values);
     values = NULL;
@@ -207,7 +220,7 @@ static cover_status image_of_tensor(struct image *image, cover_context *context,
         image->size[a] = layout->grid.size[a];
         if (spacing_mm && a >= 3 - image->dims) image->spacing_mm[a] = spacing_mm[a];
     }
-    image->data = memory_alloc(context, (size_t)(pixels * channels) * cover_dtype_bytes(dtype));
+    image->data = memory_within(context, (size_t)(pixels * channels) * cover_dtype_bytes(dtype));
     if (!image->data) return COVER_ERROR_MEMORY;
     cover_tensor *last; /* our channels-last memory in the tensor's order */
     int64_t strides[COVER_MAX_RANK] = {1};

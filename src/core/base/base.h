@@ -139,8 +139,9 @@ struct cover_context {                   /* made in src/context.c */
     atomic_int cancel_requested;
     int threads;
     uint64_t memory_limit_bytes;
-    unsigned cpu_features;      /* enum cpu_feature of cpu/features.h, capped by options.isa */
-    char cpu_features_text[64]; /* the same in words */
+    _Atomic uint64_t memory_now, memory_most; /* bytes in use, and the most so far: memory.h */
+    unsigned cpu_features;                    /* enum cpu_feature of cpu/features.h, capped by options.isa */
+    char cpu_features_text[64];               /* the same in words */
     pthread_mutex_t pool_lock;
     const struct executor *executor; /* graph/executor.h */
     struct device *device;           /* of that executor, NULL on the CPU */

@@ -1,12 +1,15 @@
 /* Graph, program, arena, run, result: the way that every pass outside training takes. */
 #include "session.h"
 
+#include "core/base/memory.h"
+
 static cover_status check_memory(const struct session *session) {
     uint64_t bytes = session->context->executor->program_plan(session->program)->arena_bytes;
     uint64_t limit = session->context->memory_limit_bytes;
+    char need[MEMORY_WORDS], most[MEMORY_WORDS];
     if (limit == 0 || bytes <= limit) return COVER_OK;
-    return fail(COVER_ERROR_MEMORY, "this size needs %.2f GiB, the memory limit is %.2f GiB", (double)bytes / 0x1p30,
-                (double)limit / 0x1p30);
+    return fail(COVER_ERROR_MEMORY, "this size needs %s, the memory limit is %s", memory_words(need, bytes),
+                memory_words(most, limit));
 }
 
 cover_status session_open(struct session *session, cover_context *context, const struct graph *graph, const float *weights,

@@ -1,5 +1,6 @@
 /* Stored pixels of the dataset file: HDF5's shuffle and deflate filters, without libhdf5, so that any number of threads
  * expand at once (docs/dataset.md, "Stored pixels").  Called by the dataset reader, pack and check. */
+#include "core/base/memory.h"
 #include "dataset_format.h"
 #include "io/bytes/inflate.h"
 
@@ -24,8 +25,8 @@ cover_status dataset_compress(cover_context *context, const void *pixels, uint64
     if (deflateInit(&stream, DATASET_DEFLATE_LEVEL) != Z_OK) return fail(COVER_ERROR_MEMORY, "zlib: out of memory");
     const uint64_t bound = deflateBound(&stream, bytes);
     uint64_t taken = 0, given = 0;
-    out = memory_alloc(context, bound);
-    if (element > 1) shuffled = memory_alloc(context, bytes);
+    out = memory_within(context, bound);
+    if (element > 1) shuffled = memory_within(context, bytes);
     if (!out || (element > 1 && !shuffled)) {
         status = COVER_ERROR_MEMORY;
         goto done;

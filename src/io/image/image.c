@@ -5,10 +5,13 @@
 #include "io/bytes/source.h"
 
 #include "core/base/files.h"
+#include "core/base/memory.h"
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
+/* Of one image where the context has no limit and the machine has more. */
 static const uint64_t DEFAULT_LIMIT = (uint64_t)16 << 30;
 /* A file may be larger than its pixels by headers, padding and incompressible parts. */
 static const uint64_t FILE_SLACK = (uint64_t)64 << 20;
@@ -53,6 +56,14 @@ cover_status label_write(cover_context *context, const char *path, const struct 
     return format->write_label(context, path, label, like);
 }
 
+/* What one image may unpack to. */
+static uint64_t limit_of(const cover_context *context, uint64_t given) {
+    if (given) return given;
+    if (context->memory_limit_bytes) return context->memory_limit_bytes;
+    const uint64_t left = memory_left(context);
+    return left < DEFAULT_LIMIT ? left : DEFAULT_LIMIT;
+}
+
 static cover_status unknown_content(const struct image_source *source) {
     struct names known = {0};
     if (dicom_detect(source->bytes, source->count)) return fail(COVER_ERROR_UNSUPPORTED, DICOM_REMEDY);
@@ -77,7 +88,7 @@ static cover_status decode(struct image *image, const struct image_source *sourc
 cover_status image_decode(struct image *image, cover_context *context, const char *path, const uint8_t *bytes, size_t count,
                           uint64_t limit_bytes) {
     const struct image_source source = {
-        .context = context, .path = path, .bytes = bytes, .count = count, .limit_bytes = limit_bytes ? limit_bytes : DEFAULT_LIMIT};
+        .context = context, .path = path, .bytes = bytes, .count = count, .limit_bytes = limit_of(context, limit_bytes)};
     return decode(image, &source);
 }
 
@@ -85,6 +96,9 @@ static cover_status read_file(struct image *image, struct image_source *source) 
     uint8_t *bytes;
     const uint64_t limit = source->limit_bytes, most = limit < UINT64_MAX - FILE_SLACK ? limit + FILE_SLACK : UINT64_MAX;
     if (folder_exists(source->path)) return fail(COVER_ERROR_IO, "%s: is a folder, where an image file is needed", source->path);
+    struct stat about;
+    if (stat(source->path, &about) == 0 && memory_room(source->context, (uint64_t)about.st_size) != COVER_OK)
+        return fail_in(COVER_ERROR_MEMORY, "%s", source->path);
     TRY(file_read(source->context, source->path, most, &bytes, &source->count));
     source->bytes = bytes;
     cover_status status = decode(image, source);
@@ -93,12 +107,12 @@ static cover_status read_file(struct image *image, struct image_source *source) 
 }
 
 cover_status image_read(struct image *image, cover_context *context, const char *path, uint64_t limit_bytes) {
-    struct image_source source = {.context = context, .path = path, .limit_bytes = limit_bytes ? limit_bytes : DEFAULT_LIMIT};
+    struct image_source source = {.context = context, .path = path, .limit_bytes = limit_of(context, limit_bytes)};
     return read_file(image, &source);
 }
 
 cover_status image_read_indices(struct image *image, cover_context *context, const char *path) {
-    struct image_source source = {.context = context, .path = path, .limit_bytes = DEFAULT_LIMIT, .indices = true};
+    struct image_source source = {.context = context, .path = path, .limit_bytes = limit_of(context, 0), .indices = true};
     return read_file(image, &source);
 }
 
@@ -118,7 +132,7 @@ cover_status image_look(struct image *image, cover_context *context, const char 
         return COVER_OK;
     }
     const struct image_source source = {
-        .context = context, .path = path, .bytes = head, .count = count, .limit_bytes = DEFAULT_LIMIT, .header_only = true};
+        .context = context, .path = path, .bytes = head, .count = count, .limit_bytes = limit_of(context, 0), .header_only = true};
     status = nifti_format.read(image, &source);
     return status == COVER_OK ? status : fail_in(status, "%s", path);
 }
@@ -142,7 +156,7 @@ cover_status image_allocate(struct image *image, const struct image_source *sour
                     "%lld x %lld x %lld (D, H, W) with %d channels of %s would take more than the limit of %llu bytes",
                     (long long)size[0], (long long)size[1], (long long)size[2], image->channels, cover_dtype_name(image->dtype),
                     (unsigned long long)source->limit_bytes);
-    image->data = memory_alloc(source->context, (size_t)total);
+    image->data = memory_within(source->context, (size_t)total);
     if (!image->data) return COVER_ERROR_MEMORY;
     *bytes = (size_t)total;
     return COVER_OK;

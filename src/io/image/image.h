@@ -50,7 +50,8 @@ extern const struct image_format png_format, jpeg_format, tiff_format, nifti_for
 const struct image_format *image_format_of(const char *path);
 /* Where the extension begins by which image_format_of() takes the path; its end when no format does. */
 const char *image_extension(const char *path);
-/* Read a file; the error text begins with the path.  limit_bytes bounds the decoded size (0 = 16 GiB). */
+/* Read a file; the error text begins with the path.  limit_bytes bounds the decoded size; 0 = the context's limit, without one 16 GiB
+ * or what the machine has.  Whatever it is, all images and decoders of the context together keep to the context's limit. */
 cover_status image_read(struct image *image, cover_context *context, const char *path, uint64_t limit_bytes);
 /* A label map: one channel of u8, or of u16 where that is too small.  A palette's indices are the labels, numbers within 1e-3 of a
  * whole one are that; JPEG and several channels are refused.  The error text begins with the path. */

@@ -3,6 +3,7 @@
 #include "image_pixels.h"
 
 #include "core/base/convert.h"
+#include "core/base/memory.h"
 
 #include <math.h>
 #include <string.h>
@@ -91,7 +92,7 @@ static cover_status add_channels(struct image *whole, const struct image *part, 
     int64_t values, bytes;
     if (!multiply(pixels, both.channels, &values) || !multiply(values, (int64_t)element, &bytes))
         return fail(COVER_ERROR_SHAPE, "%d channels of this size are too large", both.channels);
-    both.data = memory_alloc(context, (size_t)bytes);
+    both.data = memory_within(context, (size_t)bytes);
     if (!both.data) return COVER_ERROR_MEMORY;
     const struct image *const parts[] = {whole, part};
     char *to = both.data;

@@ -3,6 +3,7 @@
  * pack_options.c, prediction and the task file. */
 #include "image_pixels.h"
 
+#include "core/base/memory.h"
 #include "resample.h"
 
 #include <math.h>
@@ -52,7 +53,7 @@ static cover_status to_rgb(struct image *image, cover_context *context) {
     if (image->channels != 1)
         return fail(COVER_ERROR_SHAPE, "%d channels cannot be made RGB; leave the channels option out", image->channels);
     if (!multiply(pixels, 3 * (int64_t)element, &bytes)) return fail(COVER_ERROR_SHAPE, "too large for three channels");
-    char *data = memory_alloc(context, (size_t)bytes);
+    char *data = memory_within(context, (size_t)bytes);
     if (!data) return COVER_ERROR_MEMORY;
     for (int64_t i = 0; i < 3 * pixels; i++)
         memcpy(data + (size_t)i * element, (const char *)image->data + (size_t)(i / 3) * element, element);
@@ -108,8 +109,8 @@ cover_status image_rules_apply(const struct image_rules *rules, cover_context *c
     TRY(image_check_varies(image, ""));
     TRY(image_clip(image, context, rules));
     TRY(image_rules_size(rules, image, size));
-    TRY(resample_linear(image, context, size));
-    if (label) TRY(resample_nearest(label, context, size));
+    TRY(resample_linear_within(image, context, size));
+    if (label) TRY(resample_nearest_within(label, context, size));
     return image_check_varies(image, " once resampled");
 }
 

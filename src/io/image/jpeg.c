@@ -3,6 +3,8 @@
  * that a camera may note beside the pixels (Exif) is not applied.  A row of image_formats. */
 #include "image.h"
 
+#include "core/base/memory.h"
+
 #include <stdio.h> /* jpeglib.h needs it */
 
 #include <jerror.h>
@@ -20,6 +22,7 @@ struct jpeg_job {
     struct jpeg_progress_mgr progress;
     jmp_buf leave;
     cover_status status;
+    uint64_t reserved; /* in the context's account, for libjpeg */
 };
 
 /* libjpeg's errors that do not mean damage. */
@@ -85,6 +88,20 @@ static cover_status set_colours(struct jpeg_decompress_struct *jpeg, struct imag
     }
 }
 
+/* What libjpeg takes for itself is counted before it does: of scans that follow each other all coefficients, else some rows. */
+static cover_status reserve(struct jpeg_job *job, cover_context *context) {
+    struct jpeg_decompress_struct *jpeg = &job->jpeg;
+    uint64_t bytes = 0;
+    for (int c = 0; c < jpeg->num_components; c++) {
+        const jpeg_component_info *component = &jpeg->comp_info[c];
+        const uint64_t rows = jpeg_has_multiple_scans(jpeg) ? component->height_in_blocks : 4 * (uint64_t)component->v_samp_factor;
+        bytes += rows * component->width_in_blocks * DCTSIZE2 * sizeof(JCOEF);
+    }
+    TRY(memory_reserve(context, bytes));
+    job->reserved = bytes;
+    return COVER_OK;
+}
+
 /* Everything that may leave by longjmp; the caller releases. */
 static cover_status decode(struct jpeg_job *job, struct image *image, const struct image_source *source) {
     struct jpeg_decompress_struct *jpeg = &job->jpeg;
@@ -104,6 +121,7 @@ static cover_status decode(struct jpeg_job *job, struct image *image, const stru
     size_t bytes;
     TRY(image_allocate(image, source, &bytes));
 
+    TRY(reserve(job, source->context));
     jpeg_start_decompress(jpeg);
     JSAMPLE *pixels = image->data;
     size_t row_bytes = bytes / jpeg->image_height;
@@ -126,6 +144,7 @@ static cover_status read_jpeg(struct image *image, const struct image_source *so
     job.errors.output_message = on_output;
     cover_status status = decode(&job, image, source);
     jpeg_destroy_decompress(&job.jpeg);
+    memory_unreserve(source->context, job.reserved);
     if (status != COVER_OK) image_free(image, source->context);
     return status;
 }

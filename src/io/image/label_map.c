@@ -2,6 +2,8 @@
  * with the file's own name.  Called by pack and evaluation. */
 #include "image_pixels.h"
 
+#include "core/base/memory.h"
+
 #include <math.h>
 
 /* Files hold labels as floats, or as integers with a slope: rounding may have moved them by so much. */
@@ -42,7 +44,7 @@ static cover_status to_whole(struct image *label, cover_context *context) {
     }
     const cover_dtype dtype = most <= UINT8_MAX ? COVER_U8 : COVER_U16;
     if (label->dtype == dtype) return COVER_OK;
-    void *data = memory_alloc(context, (size_t)count * cover_dtype_bytes(dtype));
+    void *data = memory_within(context, (size_t)count * cover_dtype_bytes(dtype));
     if (!data) return COVER_ERROR_MEMORY;
     for (int64_t i = 0; i < count; i++) {
         const double whole = rint(value_at(label, i));

@@ -1,6 +1,8 @@
 /* See orient.h.  Codes are those of nibabel (aff2axcodes). */
 #include "orient.h"
 
+#include "core/base/memory.h"
+
 #include <math.h>
 #include <string.h>
 
@@ -86,7 +88,7 @@ cover_status image_turn(struct image *image, cover_context *context, const struc
         return fail(COVER_ERROR_UNSUPPORTED, "a slice of another plane than the orientation that was asked for; pack it apart");
     struct image turned = *image;
     image_turn_geometry(&turned, turn);
-    char *to = turned.data = memory_alloc(context, (size_t)(old[0] * old[1] * old[2]) * pixel);
+    char *to = turned.data = memory_within(context, (size_t)(old[0] * old[1] * old[2]) * pixel);
     if (!to) return COVER_ERROR_MEMORY;
     int64_t start = 0, step[3]; /* in the old image, of the new one's x, y, z */
     for (int i = 0; i < 3; i++) {

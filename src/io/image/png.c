@@ -5,6 +5,7 @@
 #include "image.h"
 
 #include "core/base/files.h"
+#include "core/base/memory.h"
 #include "io/bytes/inflate.h"
 
 #include <png.h>
@@ -24,7 +25,7 @@ struct png_job {
 
 static void *png_allocate(png_structp png, png_alloc_size_t bytes) {
     struct png_job *job = png_get_mem_ptr(png);
-    void *memory = memory_alloc(job->context, bytes);
+    void *memory = job->source ? memory_within(job->context, bytes) : memory_alloc(job->context, bytes);
     if (!memory) job->status = COVER_ERROR_MEMORY;
     return memory;
 }
@@ -142,7 +143,7 @@ static cover_status read_png(struct image *image, const struct image_source *sou
     struct png_job job = {.context = source->context, .source = source};
     job.png = png_create_read_struct_2(PNG_LIBPNG_VER_STRING, &job, on_error, on_warning, &job, png_allocate, png_release);
     job.info = job.png ? png_create_info_struct(job.png) : NULL;
-    cover_status status = job.info ? decode(&job, image) : fail(COVER_ERROR_MEMORY, "libpng could not start");
+    cover_status status = job.info ? decode(&job, image) : COVER_ERROR_MEMORY;
     png_destroy_read_struct(&job.png, &job.info, NULL);
     if (status != COVER_OK) image_free(image, source->context);
     return status;
@@ -185,8 +186,7 @@ static cover_status encode_all(cover_context *context, uint8_t **bytes, size_t *
     struct png_job job = {.context = context};
     job.png = png_create_write_struct_2(PNG_LIBPNG_VER_STRING, &job, on_error, on_warning, &job, png_allocate, png_release);
     job.info = job.png ? png_create_info_struct(job.png) : NULL;
-    cover_status status =
-        job.info ? encode(&job, pixels, height, width, channels, bits) : fail(COVER_ERROR_MEMORY, "png: libpng could not start");
+    cover_status status = job.info ? encode(&job, pixels, height, width, channels, bits) : COVER_ERROR_MEMORY;
     png_destroy_write_struct(&job.png, &job.info);
     if (status != COVER_OK) {
         memory_free(context, job.written);

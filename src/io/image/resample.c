@@ -4,9 +4,12 @@
 #include "resample.h"
 
 #include "core/base/convert.h"
+#include "core/base/memory.h"
 
 #include <math.h>
 #include <string.h>
+
+typedef void *allocator(cover_context *context, size_t bytes); /* memory_alloc or memory_within */
 
 /* Weights of all outputs of an axis: output i takes count[i] pixels from first[i]. */
 struct weights {
@@ -67,6 +70,11 @@ static void apply(float *to, const float *from, const struct weights *weights, i
         }
 }
 
+static int64_t weights_bytes(int64_t n, int64_t m) {
+    const double step = (double)n / (double)m;
+    return m * (2 * (int64_t)sizeof(int64_t) + (2 * (int64_t)ceil(step > 1 ? step : 1) + 1) * (int64_t)sizeof(float));
+}
+
 static int64_t elements(const int64_t size[3], int channels) { return size[0] * size[1] * size[2] * channels; }
 
 /* Check that the result can be held in float32 while we work. */
@@ -107,19 +115,42 @@ static void order_axes(int order[3], const int64_t from[3], const int64_t to[3])
         }
 }
 
-cover_status resample_linear(struct image *image, cover_context *context, const int64_t size[3]) {
+/* Is there room for the fullest moment of the passes?  Asked before the first: the last may be a thousand times as large. */
+static cover_status check_room(const struct image *image, cover_context *context, const int order[3], const int64_t size[3]) {
+    int64_t now[3] = {image->size[0], image->size[1], image->size[2]},
+            most = elements(now, image->channels) * (int64_t)sizeof(float);
+    for (int pass = 0; pass < 3; pass++) {
+        const int axis = order[pass];
+        const int64_t before = elements(now, image->channels) * (int64_t)sizeof(float),
+                      weights = weights_bytes(now[axis], size[axis]);
+        if (now[axis] == size[axis]) continue;
+        now[axis] = size[axis];
+        const int64_t moment = before + elements(now, image->channels) * (int64_t)sizeof(float) + weights;
+        if (moment > most) most = moment;
+    }
+    const int64_t last = elements(size, image->channels) * (int64_t)(sizeof(float) + cover_dtype_bytes(image->dtype));
+    if (image->dtype != COVER_F32 && last > most) most = last;
+    cover_status status = memory_room(context, (uint64_t)most);
+    if (status == COVER_OK) return status;
+    return fail_in(status, "resampling %lldx%lldx%lld to %lldx%lldx%lld", (long long)image->size[0], (long long)image->size[1],
+                   (long long)image->size[2], (long long)size[0], (long long)size[1], (long long)size[2]);
+}
+
+static cover_status linear(struct image *image, cover_context *context, const int64_t size[3], allocator *allocate) {
     cover_status status = COVER_OK;
     struct weights weights = {0};
     int64_t now[3] = {image->size[0], image->size[1], image->size[2]}, count = elements(now, image->channels);
     int order[3];
     if (memcmp(now, size, sizeof now) == 0) return COVER_OK;
     TRY(check(image, size));
-    float *pixels = memory_alloc(context, (size_t)count * sizeof *pixels), *next = NULL;
+    order_axes(order, now, size);
+    if (allocate == memory_within) TRY(check_room(image, context, order, size));
+    float *pixels = allocate(context, (size_t)count * sizeof *pixels), *next = NULL;
     void *data = NULL;
     if (!pixels) return COVER_ERROR_MEMORY;
     convert_run(pixels, COVER_F32, 1, image->data, image->dtype, 1, count);
-    order_axes(order, now, size);
     for (int pass = 0; pass < 3; pass++) {
+        if (cancelled(context)) GO(fail(COVER_ERROR_CANCELLED, "cancelled"));
         const int axis = order[pass];
         const int64_t n = now[axis], m = size[axis];
         if (n == m) continue;
@@ -127,7 +158,7 @@ cover_status resample_linear(struct image *image, cover_context *context, const 
         for (int a = 0; a < axis; a++) outer *= now[a];
         for (int a = axis + 1; a < 3; a++) inner *= now[a];
         GO(weights_create(&weights, context, n, m));
-        next = memory_alloc(context, (size_t)(outer * m * inner) * sizeof *next);
+        next = allocate(context, (size_t)(outer * m * inner) * sizeof *next);
         GO(next ? COVER_OK : COVER_ERROR_MEMORY);
         apply(next, pixels, &weights, outer, n, m, inner);
         weights_free(&weights, context);
@@ -139,7 +170,7 @@ cover_status resample_linear(struct image *image, cover_context *context, const 
         data = pixels, pixels = NULL;
     } else {
         count = elements(size, image->channels);
-        data = memory_alloc(context, (size_t)count * cover_dtype_bytes(image->dtype));
+        data = allocate(context, (size_t)count * cover_dtype_bytes(image->dtype));
         GO(data ? COVER_OK : COVER_ERROR_MEMORY);
         convert_run(data, image->dtype, 1, pixels, COVER_F32, 1, count);
     }
@@ -153,11 +184,11 @@ done:
     return status;
 }
 
-cover_status resample_nearest(struct image *image, cover_context *context, const int64_t size[3]) {
+static cover_status nearest(struct image *image, cover_context *context, const int64_t size[3], allocator *allocate) {
     if (memcmp(image->size, size, sizeof image->size) == 0) return COVER_OK;
     TRY(check(image, size));
     const size_t pixel = cover_dtype_bytes(image->dtype) * (size_t)image->channels;
-    char *data = memory_alloc(context, (size_t)elements(size, 1) * pixel), *to = data;
+    char *data = allocate(context, (size_t)elements(size, 1) * pixel), *to = data;
     if (!data) return COVER_ERROR_MEMORY;
     double step[3];
     for (int a = 0; a < 3; a++) step[a] = (double)image->size[a] / (double)size[a];
@@ -177,4 +208,17 @@ cover_status resample_nearest(struct image *image, cover_context *context, const
     image->data = data;
     describe(image, size);
     return COVER_OK;
+}
+
+cover_status resample_linear(struct image *image, cover_context *context, const int64_t size[3]) {
+    return linear(image, context, size, memory_alloc);
+}
+cover_status resample_nearest(struct image *image, cover_context *context, const int64_t size[3]) {
+    return nearest(image, context, size, memory_alloc);
+}
+cover_status resample_linear_within(struct image *image, cover_context *context, const int64_t size[3]) {
+    return linear(image, context, size, memory_within);
+}
+cover_status resample_nearest_within(struct image *image, cover_context *context, const int64_t size[3]) {
+    return nearest(image, context, size, memory_within);
 }

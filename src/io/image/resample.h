@@ -9,5 +9,8 @@
  * extent in the world.  On failure the image is as it was. */
 cover_status resample_linear(struct image *image, cover_context *context, const int64_t size[3]);
 cover_status resample_nearest(struct image *image, cover_context *context, const int64_t size[3]);
+/* The same within the context's memory limit; what cannot be is refused before the first step. */
+cover_status resample_linear_within(struct image *image, cover_context *context, const int64_t size[3]);
+cover_status resample_nearest_within(struct image *image, cover_context *context, const int64_t size[3]);
 
 #endif

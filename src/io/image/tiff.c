@@ -3,6 +3,7 @@
  * The tags of a page are judged in tiff_page.c before anything is allocated.  A row of image_formats. */
 #include "tiff_stack.h"
 
+#include "core/base/memory.h"
 #include "core/base/number.h"
 
 #include <stdio.h>
@@ -97,9 +98,10 @@ static cover_status read_page(TIFF *tiff, struct client *client, const struct ti
     const bool upright = page->orientation == ORIENTATION_TOPLEFT;
     const size_t page_bytes = (size_t)page->width * page->height * cover_dtype_bytes(page->dtype) * (size_t)page->channels;
     cover_status status = COVER_ERROR_MEMORY;
-    uint8_t *encoded = memory_alloc(context, page->row_bytes * page->piece_height);
-    uint8_t *row = encoded ? memory_alloc(context, tiff_row_room(page)) : NULL;
-    uint8_t *pixels = !row ? NULL : upright ? slice : memory_alloc(context, page_bytes);
+    TRY(memory_reserve(context, page->largest_piece));
+    uint8_t *encoded = memory_within(context, page->row_bytes * page->piece_height);
+    uint8_t *row = encoded ? memory_within(context, tiff_row_room(page)) : NULL;
+    uint8_t *pixels = !row ? NULL : upright ? slice : memory_within(context, page_bytes);
     if (!pixels) goto done;
     GO(read_pieces(tiff, client, page, pixels, encoded, row));
     if (!upright) tiff_turn(page, slice, pixels);
@@ -107,6 +109,7 @@ done:
     if (!upright) memory_free(context, pixels);
     memory_free(context, row);
     memory_free(context, encoded);
+    memory_unreserve(context, page->largest_piece);
     return status;
 }
 
@@ -120,7 +123,7 @@ static cover_status place_page(struct image *image, TIFF *tiff, struct client *c
     tiff_stack_place(stack, number, &channel, &slice);
     uint8_t *to = (uint8_t *)image->data + (size_t)slice * pixels * whole + (size_t)channel * kept;
     if (stack->channels == 1) return read_page(tiff, client, page, to);
-    uint8_t *own = memory_alloc(context, pixels * kept);
+    uint8_t *own = memory_within(context, pixels * kept);
     if (!own) return COVER_ERROR_MEMORY;
     cover_status status = read_page(tiff, client, page, own);
     for (size_t i = 0; i < pixels && status == COVER_OK; i++) memcpy(to + i * whole, own + i * kept, kept);
@@ -200,7 +203,8 @@ static cover_status read_tiff(struct image *image, const struct image_source *so
     if (!options) return fail(COVER_ERROR_MEMORY, "libtiff could not start");
     TIFFOpenOptionsSetErrorHandlerExtR(options, on_error, &client);
     TIFFOpenOptionsSetWarningHandlerExtR(options, on_warning, &client);
-    TIFFOpenOptionsSetMaxSingleMemAlloc(options, source->limit_bytes < INT64_MAX ? (tmsize_t)source->limit_bytes : 0);
+    const uint64_t left = memory_left(source->context), most = left < source->limit_bytes ? left : source->limit_bytes;
+    TIFFOpenOptionsSetMaxSingleMemAlloc(options, most < INT64_MAX ? (tmsize_t)most : 0);
     /* m: no memory map; c: strips as they are in the file, not cut smaller */
     TIFF *tiff = TIFFClientOpenExt(source->path, "rmc", &client, client_read, client_write, client_seek, client_close, client_size,
                                    NULL, NULL, options);

@@ -209,6 +209,7 @@ static cover_status check_pieces(struct tiff_page *page, TIFF *tiff, uint64_t fi
             return fail(COVER_ERROR_FORMAT, "%s %llu has %llu bytes at %llu, but the file has %llu; it is truncated or damaged",
                         page->tiled ? "tile" : "strip", (unsigned long long)i, (unsigned long long)bytes,
                         (unsigned long long)offset, (unsigned long long)file_bytes);
+        if (bytes > page->largest_piece) page->largest_piece = bytes;
         stored += bytes; /* cannot wrap: fewer than 2^32 pieces of a file in memory */
     }
     if (unpacked / ratio > stored) return too_large(page, stored);

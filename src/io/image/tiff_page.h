@@ -22,6 +22,7 @@ struct tiff_page {
     bool tiled, separate, inverted, palette, lossy;
     uint32_t piece_width, piece_height; /* of a tile; of a strip: width and rows */
     size_t row_bytes;                   /* one row of a strip or tile */
+    uint64_t largest_piece;             /* as it is stored: libtiff keeps it in memory of its own */
     uint8_t colours[256][3];            /* of a palette */
 };
 

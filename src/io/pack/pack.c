@@ -71,6 +71,17 @@ static void pack_one(void *data, int64_t index) {
     pthread_mutex_unlock(&job->lock);
 }
 
+/* Images that passed the memory limit together may keep to it alone. */
+static void again_alone(struct pack_job *job) {
+    int64_t left = job->bad_count;
+    job->bad_count = 0;
+    for (int64_t i = 0; i < left; i++) {
+        const struct pack_bad bad = job->bad[i];
+        if (bad.memory && job->failed == COVER_OK) job->done--, pack_one(job, bad.item);
+        else job->bad[job->bad_count++] = bad;
+    }
+}
+
 static int by_item(const void *a, const void *b) {
     const struct pack_bad *x = a, *y = b;
     return x->item < y->item ? -1 : x->item > y->item;
@@ -88,6 +99,7 @@ static cover_status read_all(struct pack_job *job) {
     if (!job->bad) return COVER_ERROR_MEMORY;
     job->done = job->spool.found;
     pool_each(pool, job->plan.count, pack_one, job);
+    if (job->context->memory_limit_bytes) again_alone(job);
     if (job->note_count > 0) qsort(job->notes, (size_t)job->note_count, sizeof *job->notes, by_noted);
     pack_say_notes(job); /* also when it was stopped: a resume will not read these images again */
     if (job->failed == COVER_ERROR_CANCELLED)

@@ -42,6 +42,25 @@ static cover_status read_label(struct image *label, cover_context *context, cons
     return look_through(label, item, sample);
 }
 
+/* ---- sizes */
+
+/* What a stored image may have is known before anything is resampled. */
+static cover_status check_stored(const struct image *image, const struct image_rules *rules) {
+    struct image like = *image;
+    const struct turn turn = image_rules_turn(rules, image);
+    struct dataset_row row = {.dtype = (uint8_t)dataset_dtype_code(image->dtype)};
+    int64_t size[3];
+    uint64_t bytes;
+    image_take_dims(&like, rules->dims);
+    image_turn_geometry(&like, &turn);
+    TRY(image_rules_size(rules, &like, size));
+    for (int a = 0; a < 3; a++) row.size[a] = size[a] > UINT32_MAX ? UINT32_MAX : (uint32_t)size[a];
+    if (dataset_image_bytes(&row, rules->channels ? rules->channels : image->channels, &bytes)) return COVER_OK;
+    return fail(COVER_ERROR_SHAPE,
+                "%lldx%lldx%lld would be 4 GiB or more once packed; choose another size or spacing (are its units right?)",
+                (long long)size[0], (long long)size[1], (long long)size[2]);
+}
+
 /* ---- all of it */
 
 static cover_status prepare(struct image *image, struct image *label, struct packed_sample *sample, cover_context *context,
@@ -53,6 +72,7 @@ static cover_status prepare(struct image *image, struct image *label, struct pac
                     "channels grey or rgb to convert",
                     image->channels, item->file_count, item->file_count == 1 ? "file" : "files", item->channels);
     if (item->label) TRY(read_label(label, context, item, image, sample));
+    TRY(check_stored(image, rules));
     const bool of_label = item->label && label->note[0] && !image->note[0];
     if (image->note[0] || of_label) sample->noted = of_label ? item->label : item->path;
     memcpy(sample->note, of_label ? label->note : image->note, sizeof sample->note);

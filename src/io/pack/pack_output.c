@@ -3,6 +3,7 @@
 #include "pack_job.h"
 
 #include "core/base/files.h"
+#include "core/base/memory.h"
 #include "io/dataset/dataset_write.h"
 
 #include <errno.h>
@@ -106,6 +107,7 @@ cover_status pack_summary(const struct pack_job *job, const struct dataset_direc
     text_add(&text, ", \"min_size\": [%lld, %lld, %lld], \"max_size\": [%lld, %lld, %lld]", (long long)written->min_size[0],
              (long long)written->min_size[1], (long long)written->min_size[2], (long long)written->max_size[0],
              (long long)written->max_size[1], (long long)written->max_size[2]);
+    text_add(&text, ", \"most_memory\": %llu", (unsigned long long)memory_most(job->context));
     text_add(&text, ", \"skipped\": %lld, \"resumed\": %lld, \"bytes\": %lld, \"seconds\": %.3f, \"hash\": \"%s\", \"bad\": [",
              (long long)job->plan.ignored, (long long)job->spool.found, (long long)bytes, seconds, hash);
     for (int64_t i = 0; i < job->bad_count; i++) {

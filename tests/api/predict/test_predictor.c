@@ -3,6 +3,7 @@
 #include "../../check_main.h"
 #include "api/predict/small_components.h"
 #include "core/base/files.h"
+#include "core/base/memory.h"
 #include "core/base/philox.h"
 #include "core/method/supervised.h"
 #include "io/image/image.h"
@@ -574,6 +575,27 @@ START_TEST(a_single_slice_of_a_volume_is_one_for_a_task_of_volumes) {
 }
 END_TEST
 
+START_TEST(an_image_and_what_is_made_of_it_keep_to_the_memory_limit) {
+    uint64_t most = 0;
+    write_task("seg-3d", small_3d, NULL);
+    ck_assert_ok(folder_create(at("in")));
+    write_image("in/a.nii", COVER_F32, 40, 64, 64, 1);
+    for (int part = 0; part < 3; part++) { /* without a limit, with plenty, with too little */
+        cover_context_options options = COVER_CONTEXT_OPTIONS_INIT;
+        cover_predictor_destroy(predictor);
+        predictor = NULL;
+        cover_context_destroy(context);
+        options.threads = 2, options.memory_limit_bytes = part == 0 ? 0 : part == 1 ? 2 * most : most * 3 / 4;
+        ck_assert_ok(cover_context_create(&context, &options));
+        ck_assert_int_eq(predict("in", "out", 1), part < 2 ? COVER_OK : COVER_ERROR_MEMORY);
+        if (part == 0) most = memory_most(context);
+    }
+    ck_assert_ptr_nonnull(strstr(cover_error_text(), "a.nii: "));
+    ck_assert_ptr_nonnull(strstr(cover_error_text(), "raise option memory_limit"));
+    ck_assert_uint_le(memory_most(context), most * 3 / 4);
+}
+END_TEST
+
 START_TEST(classification_writes_a_table_of_scores) {
     uint8_t *csv;
     size_t count;
@@ -743,6 +765,7 @@ int main(void) {
     ADD(tcase, grey_that_was_saved_as_rgb_is_grey_and_colours_are_converted_when_asked);
     ADD(tcase, an_image_that_is_stored_otherwise_is_turned_as_in_training_or_told);
     ADD(tcase, a_single_slice_of_a_volume_is_one_for_a_task_of_volumes);
+    ADD(tcase, an_image_and_what_is_made_of_it_keep_to_the_memory_limit);
     ADD(tcase, classification_writes_a_table_of_scores);
     ADD(tcase, a_table_of_scores_holds_what_was_done_before_the_stop);
     ADD(tcase, where_bad_images_are_skipped_the_summary_has_them);
