@@ -11,6 +11,7 @@
 #ifndef LIBCOVER_WEIGHTS_H
 #define LIBCOVER_WEIGHTS_H
 
+#include <libcover/config.h>
 #include <libcover/context.h>
 
 #ifdef __cplusplus
@@ -59,6 +60,14 @@ COVER_API cover_status cover_weights_export(cover_context *context, const char *
  * with cover_text_release()
  *  @return COVER_OK; COVER_ERROR_FORMAT; COVER_ERROR_UNSUPPORTED; COVER_ERROR_IO; COVER_ERROR_MEMORY */
 COVER_API cover_status cover_weights_info(char **info, cover_context *context, const char *path);
+
+/** Settings for pretraining on from weights: those of paper-2d or paper-3d, but for the network (dims, channels, backbone, widths), its
+ *  head (heads, head_dim, radius, coordinates, pyramid) and `normalise`, which are as the file says; the log says which.
+ *
+ *  @param path weight file, checkpoint or run folder
+ *  @return COVER_OK; COVER_ERROR_MISMATCH (no network of COVER); COVER_ERROR_FORMAT; COVER_ERROR_UNSUPPORTED; COVER_ERROR_IO;
+ *  COVER_ERROR_MEMORY */
+COVER_API cover_status cover_weights_config(cover_config **config, cover_context *context, const char *path);
 
 #ifdef __cplusplus
 }

@@ -312,6 +312,19 @@ holds test -s net.onnx
 run 1 "$cover" export run -o net.txt
 run 1 "$cover" export nowhere -o net.onnx
 
+it 'a run from weights takes their network, unless another is asked for'
+run 0 "$cover" pretrain few.h5 -o taken --init run --steps 1 --crop 32x32 --set work=48x48 --batch 2
+for setting in '"widths": "8,8,8,8,8,8,8,8,8"' '"heads": "1,1,1,1,1"' '"radius": 1'; do
+    holds grep -q "$setting" taken/config.json
+done
+run 1 "$cover" pretrain few.h5 -o never --init run --steps 1 --preset demo
+err 'weights of a network of widths=8,8,8,8,8,8,8,8,8, but the settings say 8,16,32,64,128,64,32,16,8 '
+err 'double_conv.1.weight \(8 in the file, 16 in the network\) and 67 more$'
+[ "$(wc -c <"$tmp/err")" -lt 1000 ] || wrong 'a long text'
+run 1 "$cover" pretrain few.h5 -o never --init run --steps 1 --crop 32x32 --set work=48x48 --batch 2 --set heads=2,1,1,1,1
+err 'heads=1,1,1,1,1, but the settings say 2,1,1,1,1 '
+holds test ! -e never
+
 it 'a run can start from the weights of another'
 pretrain 0 few.h5 -o second --steps 1 --init run
 pretrain 1 few.h5 -o third --steps 1 --init run --set radius=1 --set head_dim=4

@@ -6,6 +6,7 @@
 #include <libcover/plan.h>
 #include <libcover/ranks.h>
 #include <libcover/trainer.h>
+#include <libcover/weights.h>
 
 #include <jansson.h>
 #include <string.h>
@@ -72,10 +73,22 @@ static int choose_preset(struct session *session, const char *path, const char *
     return EXIT_OK;
 }
 
-/* A run that goes on has settings of its own, in its folder, which rank 0 alone may see. */
+/* The network that the weights to start from are of. */
+static int take_network(struct session *session) {
+    cover_config *config;
+    cover_status result = cover_weights_config(&config, session->context, text_of(session, OPTION_INIT));
+    if (result != COVER_OK) return failed(session, result);
+    cover_config_destroy(session->config);
+    session->config = config;
+    return settings_apply(session, config);
+}
+
+/* A run that goes on has settings of its own in its folder, and weights have some in their file; rank 0 alone may see these. */
 static int settings(struct session *session, const char *path, const char *folder, const char **chosen) {
     const bool open = !given(session, OPTION_PRESET) && !given(session, OPTION_RESUME);
-    int status = open ? choose_preset(session, path, chosen) : EXIT_OK;
+    int status = EXIT_OK;
+    if (open && !given(session, OPTION_INIT)) status = choose_preset(session, path, chosen);
+    else if (open && ranks_expected() == 0) status = take_network(session);
     if (status == EXIT_OK && ranks_expected() == 0) status = run_settings(session, folder);
     if (status != EXIT_OK) return status;
     if (cover_config_validate(session->config) != COVER_OK) return usage_error(session->verb, "%s", library_words(session->verb));
@@ -103,7 +116,8 @@ static int run(struct session *session) {
 
     cover_dataset *dataset = NULL;
     cover_status result = COVER_OK;
-    if (given(session, OPTION_RESUME)) result = cover_context_share_config(session->context, session->config);
+    if (given(session, OPTION_RESUME) || given(session, OPTION_INIT))
+        result = cover_context_share_config(session->context, session->config);
     if (result == COVER_OK) result = cover_context_agree(session->context, cover_dataset_open(&dataset, session->context, path));
     if (result != COVER_OK) {
         cover_dataset_destroy(dataset);
@@ -156,7 +170,9 @@ const struct verb verb_pretrain = {
                 {OPTION_RESUME, NULL,
                  "go on from the run's checkpoint, with the run's settings unless --preset is given; without a checkpoint "
                  "start anew"},
-                {OPTION_INIT},
+                {OPTION_INIT, NULL,
+                 "start from these weights: safetensors file or run folder; unless --preset is given, settings of the network, its "
+                 "head and normalise are theirs"},
                 {OPTION_ALLOW_PARTIAL, NULL, "with --init: take the weights that fit and say which did not"},
                 {OPTION_RANKS},
                 {OPTION_DEADLINE}},

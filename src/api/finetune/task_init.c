@@ -194,6 +194,7 @@ cover_status task_load_backbone(cover_task *task, const char *init) {
     GO(tensor_hash_verify(file, NULL));
     GO(config_of_weights(&stored, task->core.context, file));
     GO(check_network(task, stored, init));
+    GO(weights_say_left_out(file));
     GO(weights_names(file, &names, &count));
     const struct parameters *parameters = &task->core.engine->model.parameters;
     for (int i = 0; i < parameters->count; i++) {

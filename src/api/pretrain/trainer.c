@@ -244,12 +244,31 @@ cover_status cover_trainer_load(cover_trainer *trainer, const char *path) {
     return core_load(&trainer->core, path);
 }
 
+/* In front of the tensors that do not fit: the setting that makes theirs another network. */
+static cover_status say_why(cover_status status, const struct trainer_core *core, struct tensor_file *file, const char *misfits) {
+    struct weights_about about;
+    cover_config *stored;
+    TRY(cover_config_copy(&stored, core->config));
+    const bool known = weights_describe(stored, &about, file) == COVER_OK;
+    const char *name = known ? weights_differ_in(core->config, stored, about.head) : NULL;
+    if (name)
+        fail(status,
+             "weights of a network of %s=%s, but the settings say %s (give neither a preset nor %s, and the weights decide): %s",
+             name, cover_config_get(stored, name), cover_config_get(core->config, name), name, misfits);
+    else fail(status, "%s", misfits);
+    cover_config_destroy(stored);
+    return status;
+}
+
 static cover_status init_weights(struct trainer_core *core, const char *path, bool allow_partial) {
     struct tensor_file *file;
     TRY(weights_open(&file, core->context, path));
     struct weights_match match = {.allow_partial = allow_partial};
     cover_status status = tensor_hash_verify(file, NULL);
     if (status == COVER_OK) status = weights_load(core->engine->weights, &core->engine->model.parameters, file, &match);
+    char *misfits = status == COVER_ERROR_MISMATCH ? memory_text(core->context, cover_error_text()) : NULL;
+    if (misfits) status = say_why(status, core, file, misfits);
+    memory_free(core->context, misfits);
     tensor_file_close(file);
     return status == COVER_OK ? engine_weights_changed(core->engine) : status;
 }

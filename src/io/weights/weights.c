@@ -8,29 +8,29 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LISTED_MAX = 20 };
+enum { LISTED_MAX = 20, LISTED_IN_ERROR = 3 };
 
 static bool begins(const char *name, const char *prefix) { return !prefix || strncmp(name, prefix, strlen(prefix)) == 0; }
 
-/* ---- lists of names for messages: the first 20, and how many more */
+/* ---- lists of names for messages: the first few, and how many more */
 
 struct listing {
     struct text text;
-    int64_t count;
+    int64_t count, most;
 };
 
 static void list_name(struct listing *list, const char *name) {
-    if (list->count++ < LISTED_MAX) text_add(&list->text, "%s%.100s", list->count == 1 ? "" : ", ", name);
+    if (list->count++ < list->most) text_add(&list->text, "%s%.100s", list->count == 1 ? "" : ", ", name);
 }
 
 static void list_shape(struct listing *list, int rank, const int64_t *shape) {
-    if (list->count > LISTED_MAX) return;
+    if (list->count > list->most) return;
     for (int axis = 0; axis < rank; axis++) text_add(&list->text, "%s%lld", axis ? "x" : "", (long long)shape[axis]);
     if (rank == 0) text_add(&list->text, "one number");
 }
 
 static void list_end(struct listing *list) {
-    if (list->count > LISTED_MAX) text_add(&list->text, " and %lld more", (long long)list->count - LISTED_MAX);
+    if (list->count > list->most) text_add(&list->text, " and %lld more", (long long)(list->count - list->most));
 }
 
 /* ---- matching */
@@ -56,11 +56,11 @@ static void match_parameter(struct matching *matching, const struct parameter *r
     } else if (!same_shape(row, found->entry)) {
         struct listing *list = &matching->lists[MISSHAPED];
         list_name(list, row->name);
-        if (list->count <= LISTED_MAX) text_add(&list->text, " (");
+        if (list->count <= list->most) text_add(&list->text, " (");
         list_shape(list, found->entry->rank, found->entry->shape);
-        if (list->count <= LISTED_MAX) text_add(&list->text, " in the file, ");
+        if (list->count <= list->most) text_add(&list->text, " in the file, ");
         list_shape(list, row->rank, row->shape);
-        if (list->count <= LISTED_MAX) text_add(&list->text, " in the network)");
+        if (list->count <= list->most) text_add(&list->text, " in the network)");
     } else {
         matching->found[index] = found->entry;
         matching->matched++;
@@ -132,6 +132,20 @@ static cover_status read_matched(float *flat, const struct matching *matching, c
     return COVER_OK;
 }
 
+cover_status weights_say_left_out(const struct tensor_file *file) {
+    struct text text = {.context = file->context};
+    for (int64_t i = 0; i < file->left_count && i < LISTED_MAX; i++)
+        text_add(&text, "%s%.100s (%lld tensors)", i ? ", " : "", file->left_out[i].key, (long long)file->left_out[i].tensors);
+    if (file->left_count > LISTED_MAX) text_add(&text, " and %lld more", (long long)file->left_count - LISTED_MAX);
+    if (text.length && !text.failed)
+        log_line(file->context, COVER_LOG_WARNING,
+                 "%s: holds other weights that are left out: %s; convert it with their key to take them", file->source.name,
+                 text.data);
+    const cover_status status = text.failed ? COVER_ERROR_MEMORY : COVER_OK;
+    text_free(&text);
+    return status;
+}
+
 /* A new buffer with the file's values over those of `base` (NULL = zeros): all or nothing, never a mixture. */
 static cover_status load(float **out, const float *base, const struct parameters *parameters, struct tensor_file *file,
                          const struct weights_match *match) {
@@ -140,9 +154,12 @@ static cover_status load(float **out, const float *base, const struct parameters
     const size_t bytes = (size_t)parameters->floats * sizeof *base;
     struct matching matching = {0};
     float *fresh = NULL;
-    for (int kind = 0; kind < MISFITS; kind++) matching.lists[kind].text.context = context;
+    for (int kind = 0; kind < MISFITS; kind++)
+        matching.lists[kind] =
+            (struct listing){.text = {.context = context}, .most = match->allow_partial ? LISTED_MAX : LISTED_IN_ERROR};
     matching.found = memory_zero(context, (size_t)parameters->count * sizeof *matching.found);
     if (!matching.found) return COVER_ERROR_MEMORY;
+    GO(weights_say_left_out(file));
     GO(match_names(&matching, parameters, file, match->only));
     GO(report_misfits(&matching, parameters, file, match->allow_partial));
     fresh = base ? memory_copy(context, base, bytes) : memory_zero(context, bytes);
@@ -213,29 +230,8 @@ done:
     return status;
 }
 
-/* Who trains on from an average, or from what was not averaged, should know. */
-static cover_status warn_left_out(const struct tensor_file *file) {
-    struct text text = {.context = file->context};
-    for (int64_t i = 0; i < file->left_count && i < LISTED_MAX; i++)
-        text_add(&text, "%s%.100s (%lld tensors)", i ? ", " : "", file->left_out[i].key, (long long)file->left_out[i].tensors);
-    if (file->left_count > LISTED_MAX) text_add(&text, " and %lld more", (long long)file->left_count - LISTED_MAX);
-    if (text.length && !text.failed)
-        log_line(file->context, COVER_LOG_WARNING,
-                 "%s: holds other weights that are left out: %s; convert it with their key to take them", file->source.name,
-                 text.data);
-    const cover_status status = text.failed ? COVER_ERROR_MEMORY : COVER_OK;
-    text_free(&text);
-    return status;
-}
-
-cover_status weights_open(struct tensor_file **out, cover_context *context, const char *path) {
-    if (folder_exists(path)) return open_run(out, context, path);
-    struct tensor_file *file;
-    TRY(tensor_file_open(&file, context, path));
-    cover_status status = warn_left_out(file);
-    if (status == COVER_OK) *out = file;
-    else tensor_file_close(file);
-    return status;
+cover_status weights_open(struct tensor_file **file, cover_context *context, const char *path) {
+    return folder_exists(path) ? open_run(file, context, path) : tensor_file_open(file, context, path);
 }
 
 /* ---- writing */

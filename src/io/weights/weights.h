@@ -35,6 +35,12 @@ cover_status weights_describe(cover_config *config, struct weights_about *about,
 /* The same as a config of its own, for any number of dims. */
 cover_status config_of_weights(cover_config **config, cover_context *context, struct tensor_file *file);
 
+/* Of the settings that shape a network's tensors the first one that differs, by name; NULL = none does.  head: those of the head too. */
+const char *weights_differ_in(const cover_config *config, const cover_config *other, bool head);
+
+/* A warning that names other weights in the file, for who takes some: one may be an average of the other. */
+cover_status weights_say_left_out(const struct tensor_file *file);
+
 struct weights_match {
     const char *only;   /* tensors of the file whose names begin otherwise are not looked at: "backbone."; NULL = all are */
     bool allow_partial; /* take what fits and log the rest, instead of COVER_ERROR_MISMATCH */

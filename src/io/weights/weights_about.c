@@ -6,6 +6,8 @@
 #include "core/base/files.h"
 #include "core/method/cover.h"
 
+#include <libcover/weights.h>
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -216,6 +218,47 @@ cover_status weights_describe(cover_config *config, struct weights_about *about,
     const char *step = tensor_file_metadata(file, "step");
     if (about) *about = (struct weights_about){.head = head, .step = step ? strtoll(step, NULL, 10) : -1};
     return COVER_OK;
+}
+
+/* Everything that weights say of a network, for people. */
+static cover_status say_settings(const cover_config *config, const struct tensor_file *file) {
+    const struct kept kept = kept_settings(chosen(config), true);
+    struct text text = {.context = file->context};
+    for (int i = 0; i < kept.count; i++)
+        text_add(&text, "%s%s=%s", i ? " " : "", kept.name[i], cover_config_get(config, kept.name[i]));
+    if (!text.failed) log_line(file->context, COVER_LOG_INFO, "%s: settings of its network: %s", file->source.name, text.data);
+    const cover_status status = text.failed ? COVER_ERROR_MEMORY : COVER_OK;
+    text_free(&text);
+    return status;
+}
+
+cover_status cover_weights_config(cover_config **config, cover_context *context, const char *path) {
+    if (!config || !context || !path) return fail(COVER_ERROR_ARGUMENT, "cover_weights_config: an argument is NULL");
+    struct tensor_file *file;
+    cover_config *made;
+    TRY(weights_open(&file, context, path));
+    cover_status status = config_of_weights(&made, context, file);
+    if (status == COVER_OK) {
+        status = say_settings(made, file);
+        if (status == COVER_OK) *config = made;
+        else cover_config_destroy(made);
+    }
+    tensor_file_close(file);
+    return status;
+}
+
+const char *weights_differ_in(const cover_config *config, const cover_config *other, bool head) {
+    static const char *const of_head[] = {"heads", "head_dim"};
+    const struct backbone *backbone = chosen(other);
+    const char *names[BACKBONE_SETTINGS + 5] = {"dims", "channels", "backbone"};
+    int count = 3;
+    for (int i = 0; i < BACKBONE_SETTINGS && backbone->settings[i]; i++) names[count++] = backbone->settings[i];
+    for (int i = 0; head && i < 2; i++) names[count++] = of_head[i];
+    for (int i = 0; i < count; i++) {
+        const char *left = cover_config_get(config, names[i]), *right = cover_config_get(other, names[i]);
+        if (!left || !right || strcmp(left, right) != 0) return names[i];
+    }
+    return NULL;
 }
 
 cover_status config_of_weights(cover_config **made, cover_context *context, struct tensor_file *file) {

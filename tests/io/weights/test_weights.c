@@ -298,9 +298,35 @@ START_TEST(long_lists_are_cut_and_counted) {
     }
     write_outputs(in_folder("many.safetensors"), outputs, net.parameters.count);
     char expected[64];
-    snprintf(expected, sizeof expected, " and %d more", net.parameters.count - 1 - 20);
+    snprintf(expected, sizeof expected, " and %d more", net.parameters.count - 1 - 3);
     check_fails(in_folder("many.safetensors"), false, COVER_ERROR_MISMATCH, expected);
+    ck_assert_uint_lt(strlen(cover_error_text()), 600);
+    float *flat = malloc((size_t)net.parameters.floats * sizeof(float));
+    ck_assert_ok(load(in_folder("many.safetensors"), flat, true, NULL));
+    snprintf(expected, sizeof expected, " and %d more", net.parameters.count - 1 - 20);
+    ck_assert_ptr_nonnull(strstr(logged, expected)); /* what is skipped may be long */
+    free(flat);
     free(outputs);
+}
+END_TEST
+
+START_TEST(settings_of_the_network_come_from_its_weights) {
+    cover_config *config;
+    write_network(in_folder("w.safetensors"), 7);
+    ck_assert_ok(cover_weights_config(&config, test_context, in_folder("w.safetensors")));
+    ck_assert_ptr_null(weights_differ_in(config, net.config, true));
+    ck_assert_str_eq(cover_config_get(config, "coordinates"), "exact");
+    ck_assert_str_eq(cover_config_get(config, "batch"), "24"); /* the rest is paper-2d's */
+    ck_assert_ptr_nonnull(strstr(logged, "widths=8,8,8,8,8,8,8,8,8"));
+    ck_assert_ok(cover_config_set(config, "heads", "1,1,1,1,1"));
+    ck_assert_str_eq(weights_differ_in(config, net.config, true), "heads");
+    ck_assert_ptr_null(weights_differ_in(config, net.config, false));
+    cover_config_destroy(config);
+    ck_assert_ok(cover_weights_config(&config, test_context, PTH("backbone3d")));
+    ck_assert_str_eq(cover_config_get(config, "dims"), "3");
+    ck_assert_str_eq(cover_config_get(config, "crop"), "128x128x128");
+    cover_config_destroy(config);
+    ck_assert_int_eq(cover_weights_config(&config, test_context, PTH("types")), COVER_ERROR_MISMATCH);
 }
 END_TEST
 
@@ -440,6 +466,7 @@ int main(void) {
     ADD(tcase, weights_that_are_left_out_are_named_with_their_key);
     ADD(tcase, misfits_are_listed_by_name);
     ADD(tcase, long_lists_are_cut_and_counted);
+    ADD(tcase, settings_of_the_network_come_from_its_weights);
     ADD(tcase, weights_that_are_not_numbers_are_refused);
     ADD(tcase, metadata_of_a_newer_or_other_network_is_refused);
     ADD(tcase, claims_cost_no_more_memory_than_the_file_has);
