@@ -47,11 +47,14 @@ COVER_API cover_status cover_weights_convert(char **summary, cover_context *cont
  *  "image" (N, C, [D,] H, W), outputs "level0" .. "level4", coarse to full size; N and sizes free, sizes multiples of
  * 16).
  *
+ *  A fine-tuned task is written whole, with its head; as ONNX with one output, "scores": (N, classes, [D,] H, W), or of a classification
+ *  (N, classes).  What an ONNX network must be given stands in its metadata.
+ *
  *  @param source        run folder (the later of weights.safetensors and checkpoint.h5), checkpoint, or weight file
  *  @param output        ".safetensors" or ".onnx"; equal weights give equal bytes; replaced in one move
- *  @param backbone_only 1: leave the projections of the levels out (ONNX never has them)
+ *  @param backbone_only 1: the backbone alone: no projections of the levels (ONNX never has them), no head of a task
  *  @return COVER_OK; COVER_ERROR_MISMATCH lists tensors that are missing for a network of COVER; COVER_ERROR_ARGUMENT
- *  (another suffix); COVER_ERROR_FORMAT; COVER_ERROR_IO; COVER_ERROR_MEMORY */
+ *  (another suffix); COVER_ERROR_UNSUPPORTED (a task whose scores ONNX has no operator for); COVER_ERROR_FORMAT; COVER_ERROR_IO; COVER_ERROR_MEMORY */
 COVER_API cover_status cover_weights_export(cover_context *context, const char *source, const char *output, int backbone_only);
 
 /** What a weight file, checkpoint or run folder holds, without reading its values.

@@ -98,6 +98,20 @@ finetune 0 run/weights.safetensors $seg --data run/dataset.h5 -o last --steps 2 
 holds grep -q '"trained": "last"' last/config.json
 holds grep -q '"last_k": 2' last/config.json
 
+it 'export keeps the head, or leaves it out where that is asked for'
+run 0 "$cover" export run -o whole.safetensors
+holds cmp whole.safetensors run/weights.safetensors
+run 0 "$cover" export run -o whole.onnx
+holds grep -q scores whole.onnx
+run 0 "$cover" export run -o bare.safetensors --backbone-only
+holds sh -c '! grep -q head.weight bare.safetensors'
+run 0 "$cover" export run -o bare.onnx --backbone-only
+holds grep -q level4 bare.onnx
+run 0 "$cover" export pictures -o pictures.onnx # a classification, which has no decoder
+run 0 "$cover" convert run/weights.safetensors -o again.safetensors
+holds grep -q '"objective":"task"' again.safetensors
+run 0 "$cover" predict again.safetensors -i raw/imagesTr/case_1_0000.nii -o again
+
 it 'a run does not start from weights that were changed'
 cp run/weights.safetensors changed.safetensors
 holds dd if=run/dataset.h5 of=changed.safetensors bs=1 skip=100 seek=$(($(wc -c <changed.safetensors) - 4000)) count=16 conv=notrunc status=none

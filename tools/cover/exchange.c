@@ -45,10 +45,14 @@ const struct verb verb_export = {
     .operands = "RUN",
     .operands_min = 1,
     .operands_max = 1,
-    .detail = "RUN is a run folder (the later of weights.safetensors and checkpoint.h5 is taken), a checkpoint or a weight "
-              "file. A .safetensors file has the parameter names of the authors' PyTorch code; an .onnx file holds the "
-              "backbone, with an image as input and the levels of features as outputs.",
-    .examples = {"cover export run/ -o weights.safetensors", "cover export run/ -o backbone.onnx"},
+    .detail =
+        "RUN is a run folder (the later of weights.safetensors and checkpoint.h5 is taken), a checkpoint or a weight "
+        "file. A .safetensors file has the parameter names of the authors' PyTorch code; an .onnx file holds the "
+        "backbone, with an image as input and the levels of features as outputs. Of a fine-tuned task either holds the whole "
+        "network, and the output of an .onnx file is `scores`, the probabilities of the classes. What the image must be stands in "
+        "the file (docs/weights.md).",
+    .examples = {"cover export run/ -o weights.safetensors", "cover export run/ -o backbone.onnx",
+                 "cover export lungs/ -o lungs.onnx"},
     .run = run_export,
     .options = {{OPTION_OUTPUT, "FILE", "file to write, .safetensors or .onnx", true}, {OPTION_BACKBONE_ONLY}},
 };

@@ -16,6 +16,8 @@ static void scores(float *logits, int classes, const struct task_settings *task)
     for (int c = 0; c < classes && task->multilabel; c++) logits[c] = 1 / (1 + expf(-logits[c]));
 }
 
+static enum score_form form(const struct task_settings *task) { return task->multilabel ? SCORES_SIGMOID : SCORES_SOFTMAX; }
+
 static cover_status draw(float *image, float *target, const struct task_case *one) {
     TRY(one->reader->target(one->reader->user, one->index, target, (int)targets(&one->settings->task)));
     return task_case_draw(image, NULL, one, NULL);
@@ -44,6 +46,7 @@ const struct task_kind task_kind_cls = {
     .targets = targets,
     .loss = loss,
     .scores = scores,
+    .form = form,
     .draw = draw,
     .count = count,
 };

@@ -18,6 +18,13 @@ struct task_case {
     int64_t number;          /* of the sample in the run */
 };
 
+/* What scores() of a kind computes. */
+enum score_form {
+    SCORES_OTHER,
+    SCORES_SOFTMAX, /* of exclusive classes */
+    SCORES_SIGMOID  /* of each class */
+};
+
 struct task_kind {
     const char *name, *noun; /* "seg", "segmentation" */
     bool dense;              /* a result a pixel, of the whole network; else one an image, of its encoder, pooled */
@@ -33,6 +40,8 @@ struct task_kind {
     int (*loss)(struct graph *graph, int logits, int target, int weights, const struct task_settings *task);
     /* Logits of one place become what is shown to people, in place. */
     void (*scores)(float *logits, int classes, const struct task_settings *task);
+    /* Which form that is, for other programs (ONNX); NULL = one of its own. */
+    enum score_form (*form)(const struct task_settings *task);
 
     /* The image as the network sees it and what it is to say of it: views.crop pixels, channels last, and the target's. */
     cover_status (*draw)(float *image, float *target, const struct task_case *one);

@@ -36,6 +36,11 @@ static cover_status count(double *found, const struct task_case *one) {
     return status;
 }
 
+static enum score_form form(const struct task_settings *task) {
+    (void)task;
+    return SCORES_SOFTMAX;
+}
+
 const struct task_kind task_kind_seg = {
     .name = "seg",
     .noun = "segmentation",
@@ -47,6 +52,7 @@ const struct task_kind task_kind_seg = {
     .targets = targets,
     .loss = loss,
     .scores = softmax_scores,
+    .form = form,
     .draw = draw,
     .count = count,
 };

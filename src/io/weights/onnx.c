@@ -17,6 +17,7 @@ struct walk {
     const struct graph *graph;
     int dims;
     const struct node *node;
+    bool doubled; /* a node refers to the constant of this name */
 };
 
 /* What a tensor is called: an output and the image by their names, all else by where it was made. */
@@ -24,7 +25,7 @@ static struct name name_of(const struct walk *walk, int tensor) {
     struct name name;
     for (int i = 0; i < walk->network->outputs; i++)
         if (walk->network->output[i] == tensor) {
-            snprintf(name.text, sizeof name.text, "%s", walk->network->output_name[i]);
+            snprintf(name.text, sizeof name.text, "%s%s", walk->network->output_name[i], walk->network->tail ? ".raw" : "");
             return name;
         }
     const struct tensor *t = &walk->graph->tensors[tensor];
@@ -158,7 +159,10 @@ static void write_max_pool2(struct walk *walk) {
     onnx_node_end(&walk->file);
 }
 
-static void write_upsample(struct walk *walk) { resize(walk, input_name(walk, 0), output_name(walk), "doubled", "half_pixel"); }
+static void write_upsample(struct walk *walk) {
+    resize(walk, input_name(walk, 0), output_name(walk), "doubled", "half_pixel");
+    walk->doubled = true;
+}
 
 static void write_resize_corners(struct walk *walk) {
     struct name output = output_name(walk), scales = with(output, "scales"), resized = with(output, "resized"),
@@ -209,7 +213,26 @@ static void write_output(struct walk *walk, int index) {
         else snprintf(text[i], sizeof text[i], "%s/%lld", axes[axis], (long long)stride);
         size[i] = of == 1 ? NULL : text[i];
     }
-    onnx_value(&walk->file, true, walk->network->output_name[index], output->channels, walk->dims, size);
+    onnx_value(&walk->file, true, walk->network->output_name[index], output->channels,
+               walk->network->tail & ONNX_FLAT ? 0 : walk->dims, size);
+}
+
+/* From what the graph gives to what the file gives. */
+static void write_tail(struct walk *walk, int index) {
+    const unsigned tail = walk->network->tail;
+    struct name output, raw = name_of(walk, walk->network->output[index]);
+    snprintf(output.text, sizeof output.text, "%s", walk->network->output_name[index]);
+    const bool activated = tail & (ONNX_SOFTMAX | ONNX_SIGMOID);
+    if (tail & ONNX_FLAT) {
+        struct name flat = activated ? with(output, "flat") : output;
+        simple(walk, "Flatten", raw.text, NULL, flat.text);
+        raw = flat;
+    }
+    if (!activated) return;
+    onnx_node_begin(&walk->file, tail & ONNX_SOFTMAX ? "Softmax" : "Sigmoid", output.text);
+    onnx_node_input(&walk->file, raw.text);
+    if (tail & ONNX_SOFTMAX) onnx_node_integer(&walk->file, "axis", 1);
+    onnx_node_end(&walk->file);
 }
 
 static cover_status has_form(const struct walk *walk) {
@@ -229,18 +252,20 @@ static void write_network(struct walk *walk) {
     size_t rank = 2 + (size_t)walk->dims;
     onnx_value(&walk->file, false, "image", walk->graph->tensors[0].channels, walk->dims, axes + 3 - walk->dims);
     for (int i = 0; i < walk->network->outputs; i++) write_output(walk, i);
-    onnx_constant(&walk->file, "doubled", ONNX_FLOAT, (int64_t)rank, doubled, rank * sizeof *doubled);
     onnx_constant(&walk->file, "by_channel", ONNX_INT64, (int64_t)rank, spread, rank * sizeof *spread);
     for (int n = 0; n < walk->graph->node_count && walk->file.status == COVER_OK; n++) {
         walk->node = &walk->graph->nodes[n];
         if ((walk->file.status = has_form(walk)) == COVER_OK) writers[walk->node->op](walk);
     }
+    if (walk->doubled) onnx_constant(&walk->file, "doubled", ONNX_FLOAT, (int64_t)rank, doubled, rank * sizeof *doubled);
+    for (int i = 0; i < walk->network->outputs && walk->network->tail; i++) write_tail(walk, i);
 }
 
 cover_status onnx_write(cover_context *context, const char *path, const struct onnx_network *network) {
     struct walk walk = {.network = network, .graph = network->graph, .dims = network->graph->tensors[0].grid.ndim};
     cover_status status;
     GO(onnx_begin(&walk.file, context, network->parameters, network->flat, network->name));
+    for (int i = 0; i < network->abouts; i++) onnx_property(&walk.file, network->about[i].key, network->about[i].value);
     write_network(&walk);
     GO(onnx_end(&walk.file, path));
 done:

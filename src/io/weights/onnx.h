@@ -1,5 +1,5 @@
 /* ONNX export of any network (github.com/onnx/onnx: onnx.proto, Operators.md): a walk over the nodes of its graph, each written by
- * its operation's row.  Called by cover_weights_export(). */
+ * its operation's row.  Called by onnx_backbone.c and onnx_task.c. */
 #ifndef COVER_ONNX_H
 #define COVER_ONNX_H
 
@@ -7,11 +7,22 @@
 
 enum { ONNX_OUTPUTS = 8 };
 
+/* What is done to every output behind the graph: it becomes (N, channels) where it is one pixel whatever the image's size; its
+ * channels are exclusive classes, or classes each for itself. */
+enum onnx_tail { ONNX_FLAT = 1, ONNX_SOFTMAX = 2, ONNX_SIGMOID = 4 };
+
+struct onnx_about { /* a text of the model's metadata */
+    const char *key, *value;
+};
+
 struct onnx_network {
     const char *name;
     const struct graph *graph;         /* forward alone, over one image, with float32 features; its first input is the image */
     int outputs, output[ONNX_OUTPUTS]; /* tensors of the graph */
     char output_name[ONNX_OUTPUTS][16];
+    unsigned tail; /* enum onnx_tail */
+    const struct onnx_about *about;
+    int abouts;
     const struct parameters *parameters; /* where the values of its parameters are, by name */
     const float *flat;
 };

@@ -6,7 +6,7 @@
 #include "core/settings/settings.h"
 
 /* Outputs "level0", "level1", ..., coarse to full size.  Errors: those of onnx_write(). */
-cover_status onnx_write_backbone(cover_context *context, const char *path, const struct network_settings *settings,
+cover_status onnx_write_backbone(cover_context *context, const char *path, const cover_config *config,
                                  const struct parameters *parameters, const float *flat);
 
 #endif

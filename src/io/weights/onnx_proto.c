@@ -56,7 +56,7 @@ enum { ATTRIBUTE_NAME = 1, ATTRIBUTE_F = 2, ATTRIBUTE_I = 3, ATTRIBUTE_S = 4, AT
 enum { TYPE_FLOAT = 1, TYPE_INT = 2, TYPE_STRING = 3, TYPE_INTS = 7 };
 enum { TENSOR_DIMS = 1, TENSOR_DATA_TYPE = 2, TENSOR_NAME = 8, TENSOR_RAW_DATA = 9 };
 enum { GRAPH_NODE = 1, GRAPH_NAME = 2, GRAPH_INITIALIZER = 5, GRAPH_INPUT = 11, GRAPH_OUTPUT = 12 };
-enum { MODEL_IR_VERSION = 1, MODEL_PRODUCER = 2, MODEL_GRAPH = 7, MODEL_OPERATOR_SET = 8 };
+enum { MODEL_IR_VERSION = 1, MODEL_PRODUCER = 2, MODEL_GRAPH = 7, MODEL_OPERATOR_SET = 8, MODEL_METADATA = 14 };
 
 static struct text message(const struct onnx_file *file) { return (struct text){.context = file->context}; }
 
@@ -94,6 +94,13 @@ void onnx_node_integers(struct onnx_file *file, const char *name, int64_t value,
     struct text attribute = begin_attribute(file, name, TYPE_INTS);
     for (int i = 0; i < count; i++) add_integer(&attribute, ATTRIBUTE_INTS, value);
     add_message(&file->node, NODE_ATTRIBUTE, &attribute);
+}
+
+void onnx_property(struct onnx_file *file, const char *key, const char *value) {
+    struct text pair = message(file);
+    add_string(&pair, 1, key);
+    add_string(&pair, 2, value);
+    add_message(&file->properties, MODEL_METADATA, &pair);
 }
 
 void onnx_constant(struct onnx_file *file, const char *name, int type, int64_t count, const void *data, size_t bytes) {
@@ -175,6 +182,8 @@ static cover_status write_model(struct onnx_file *file, const char *path) {
     add_string(&model, MODEL_PRODUCER, "libcover");
     add_integer(&set, 2, OPERATOR_SET);
     add_message(&model, MODEL_OPERATOR_SET, &set);
+    if (file->properties.failed) model.failed = true;
+    else if (file->properties.length) text_add_bytes(&model, file->properties.data, file->properties.length);
     add_key(&model, MODEL_GRAPH, BYTES);
     add_varint(&model, graph_bytes);
     if (model.failed) {
@@ -208,7 +217,7 @@ done:
 cover_status onnx_begin(struct onnx_file *file, cover_context *context, const struct parameters *parameters, const float *flat,
                         const char *name) {
     *file = (struct onnx_file){.context = context, .parameters = parameters, .flat = flat};
-    file->graph = message(file);
+    file->graph = message(file), file->properties = message(file);
     file->used = memory_zero(context, (size_t)parameters->count * sizeof *file->used);
     if (!file->used) return COVER_ERROR_MEMORY;
     add_string(&file->graph, GRAPH_NAME, name);
@@ -223,5 +232,6 @@ cover_status onnx_end(struct onnx_file *file, const char *path) {
 void onnx_free(struct onnx_file *file) {
     text_free(&file->node);
     text_free(&file->graph);
+    text_free(&file->properties);
     memory_free(file->context, file->used);
 }

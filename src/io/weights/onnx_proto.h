@@ -12,6 +12,7 @@ struct onnx_file {
     const struct parameters *parameters; /* what the file can hold */
     const float *flat;
     struct text graph, node; /* fields of GraphProto so far; the node at work */
+    struct text properties;  /* fields of ModelProto: what the file says of itself */
     bool *used;              /* a parameter each; their values stay out of memory */
     cover_status status;     /* first error; what follows is without effect */
 };
@@ -32,6 +33,9 @@ void onnx_node_integer(struct onnx_file *file, const char *name, int64_t value);
 void onnx_node_integers(struct onnx_file *file, const char *name, int64_t value, int count); /* the same `count` times */
 void onnx_node_string(struct onnx_file *file, const char *name, const char *value);
 void onnx_node_end(struct onnx_file *file);
+
+/* A text by name among the model's metadata. */
+void onnx_property(struct onnx_file *file, const char *key, const char *value);
 
 /* A constant of rank 1, stored in the graph. */
 void onnx_constant(struct onnx_file *file, const char *name, int type, int64_t count, const void *data, size_t bytes);

@@ -192,7 +192,7 @@ cover_status weights_read(float **flat, const struct parameters *parameters, str
 
 /* ---- run folders */
 
-static int64_t step_of(const struct tensor_file *file) {
+int64_t weights_step(const struct tensor_file *file) {
     const char *step = tensor_file_metadata(file, "step");
     return step ? strtoll(step, NULL, 10) : -1;
 }
@@ -215,7 +215,7 @@ static cover_status open_run(struct tensor_file **file, cover_context *context, 
     if (file_exists(weights_path)) GO(tensor_file_open(&weights, context, weights_path));
     if (file_exists(checkpoint_path)) GO(tensor_file_open(&checkpoint, context, checkpoint_path));
     bool best = weights && tensor_file_metadata(weights, "task");
-    if (!weights || (!best && checkpoint && step_of(checkpoint) > step_of(weights))) {
+    if (!weights || (!best && checkpoint && weights_step(checkpoint) > weights_step(weights))) {
         *file = checkpoint;
         checkpoint = NULL;
     } else {

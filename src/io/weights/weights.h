@@ -23,6 +23,9 @@ cover_status weights_names(struct tensor_file *file, struct weights_name **names
  * steps; of a fine-tuning run weights.safetensors, which holds the best. */
 cover_status weights_open(struct tensor_file **file, cover_context *context, const char *path);
 
+/* Steps behind the weights, as the metadata say; -1 = not known. */
+int64_t weights_step(const struct tensor_file *file);
+
 struct weights_about {
     bool head;    /* the projections of the levels are there, not the backbone alone */
     int64_t step; /* updates behind the weights; -1 = not known */

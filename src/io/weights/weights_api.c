@@ -1,9 +1,8 @@
-/* The public calls on weight files: convert, export, info (libcover/weights.h). */
+/* Public calls on weight files: convert and info (libcover/weights.h). */
 #include <libcover/weights.h>
 
 #include "core/base/files.h"
-#include "core/method/cover.h"
-#include "onnx_backbone.h"
+#include "core/nn/backbone.h"
 #include "safetensors.h"
 #include "tensor_hash.h"
 #include "weights.h"
@@ -105,6 +104,11 @@ done:
 
 /* ---- convert */
 
+static bool is_ours(const struct tensor_file *file) {
+    const char *format = tensor_file_metadata(file, "format");
+    return format && strcmp(format, "libcover") == 0 && tensor_file_metadata(file, "objective");
+}
+
 /* Our metadata when it is a network of ours; then the file's own pairs whose keys are free. */
 static cover_status merge_metadata(struct tensor_file *file, const cover_config *config, bool known,
                                    const struct weights_about *about, struct tensor_pair **out, int64_t *out_count) {
@@ -115,6 +119,8 @@ static cover_status merge_metadata(struct tensor_file *file, const cover_config 
     if (!pairs) return COVER_ERROR_MEMORY;
     if (count) memcpy(pairs, ours, (size_t)count * sizeof *pairs);
     *out_count = count;
+    for (int64_t i = 0; i < count; i++) /* a task's weights stay a task's */
+        if (strcmp(pairs[i].key, "objective") == 0 && is_ours(file)) pairs[i].value = tensor_file_metadata(file, "objective");
     for (int64_t i = 0; i < file->metadata_count; i++) {
         bool taken = false;
         for (int64_t k = 0; k < count; k++) taken = taken || strcmp(ours[k].key, file->metadata[i].key) == 0;
@@ -209,48 +215,6 @@ done:
     memory_free(context, text);
     text_free(&json);
     memory_free(context, grid.values);
-    cover_config_destroy(config);
-    tensor_file_close(file);
-    return status;
-}
-
-/* ---- export */
-
-/* The rows of a network that are exported: all, or those of the backbone. */
-static cover_status keep_rows(struct parameters *kept, const struct parameters *all, const char *only) {
-    for (int i = 0, row; i < all->count; i++) {
-        const struct parameter *from = &all->rows[i];
-        if (only && strncmp(from->name, only, strlen(only)) != 0) continue;
-        TRY(parameters_add(kept, from->name, from->rank, from->shape, from->fan_in, from->init, &row));
-    }
-    return COVER_OK;
-}
-
-cover_status cover_weights_export(cover_context *context, const char *source, const char *output, int backbone_only) {
-    if (!context || !source || !output) return fail(COVER_ERROR_ARGUMENT, "cover_weights_export: an argument is NULL");
-    bool onnx = has_suffix(output, ".onnx");
-    if (!onnx && !has_suffix(output, ".safetensors"))
-        return fail(COVER_ERROR_ARGUMENT, "%s: the output must end in .safetensors or .onnx", output);
-    struct tensor_file *file = NULL;
-    cover_config *config = NULL;
-    struct weights_about about = {0};
-    struct parameters all = {.context = context}, kept = {.context = context};
-    float *flat = NULL;
-    cover_status status = COVER_OK;
-    GO(weights_open(&file, context, source));
-    GO(tensor_hash_verify(file, NULL));
-    GO(cover_config_create(&config, context, NULL));
-    GO(weights_describe(config, &about, file));
-    const char *only = onnx || backbone_only || !about.head ? "backbone." : NULL;
-    GO(pair_parameters(&all, context, config_settings(config)));
-    GO(keep_rows(&kept, &all, only));
-    GO(weights_read(&flat, &kept, file, only));
-    if (onnx) GO(onnx_write_backbone(context, output, &config_settings(config)->network, &kept, flat));
-    else GO(weights_write(context, output, &kept, flat, config, only, about.step));
-done:
-    memory_free(context, flat);
-    parameters_free(&kept);
-    parameters_free(&all);
     cover_config_destroy(config);
     tensor_file_close(file);
     return status;

@@ -26,7 +26,7 @@ assert library.cover_context_create(ctypes.byref(context), None) == 0
 
 def call(name, *arguments):
     encoded = [a.encode() if isinstance(a, str) else a for a in arguments]
-    status = getattr(library, name)(context, *encoded)
+    status = getattr(library, name)(*encoded)
     assert status == 0, library.cover_error_text().decode()
 
 
@@ -39,8 +39,8 @@ def compare(dims, channels, widths, size):
     with tempfile.TemporaryDirectory() as folder:
         pth, weights, exported = (os.path.join(folder, name) for name in ("m.pth", "m.safetensors", "m.onnx"))
         torch.save({"state_dict": model.state_dict()}, pth)
-        call("cover_weights_convert", pth, weights, None)
-        call("cover_weights_export", weights, exported, 0)
+        call("cover_weights_convert", None, context, pth, weights, None)
+        call("cover_weights_export", context, weights, exported, 0)
         onnx.checker.check_model(onnx.load(exported), full_check=True)
         session = onnxruntime.InferenceSession(exported, providers=["CPUExecutionProvider"])
     for batch, factor in ((1, 1), (2, 2)):

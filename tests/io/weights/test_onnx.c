@@ -1,9 +1,13 @@
 /* ONNX export: the file is sound protobuf, the graph is complete and in order, and the initializers are the weights.
- * (That onnxruntime computes what the reference computes was checked by hand: tests/io/weights/onnx_check.py.) */
+ * (That onnxruntime computes what the reference computes is checked by hand: tests/io/weights/onnx_check.py; what predict computes, by
+ * tests/tools/test_onnx.sh.) */
 #include "network.h"
+
+#include "core/method/supervised.h"
 
 #include "io/weights/onnx.h"
 #include "io/weights/onnx_backbone.h"
+#include "io/weights/onnx_task.h"
 
 /* ---- just enough protobuf to read it back */
 
@@ -138,7 +142,7 @@ static void read_graph(struct message graph, const struct network *net) {
 }
 
 static cover_status write_onnx(cover_context *context, const struct network *net, const char *path) {
-    return onnx_write_backbone(context, path, &config_settings(net->config)->network, &net->parameters, net->flat);
+    return onnx_write_backbone(context, path, net->config, &net->parameters, net->flat);
 }
 
 static void check_model(const char *dims) {
@@ -197,6 +201,87 @@ START_TEST(a_missing_or_mis_shaped_parameter_is_named) {
 }
 END_TEST
 
+/* The text behind a key of metadata_props, "" when there is none. */
+static const char *property(struct message model, const char *key) {
+    static char text[512];
+    struct field field, part;
+    text[0] = 0;
+    while (next(&model, &field)) {
+        if (field.number != 14) continue;
+        char *name = NULL, *value = NULL;
+        while (next(&field.data, &part))
+            if (part.number == 1) name = as_text(part.data);
+            else value = as_text(part.data);
+        if (strcmp(name, key) == 0) snprintf(text, sizeof text, "%s", value);
+        free(name);
+        free(value);
+    }
+    return text;
+}
+
+/* The last node of the graph and its output; what the graph gives. */
+static void check_end(struct message model, const char *operator, const char * output, int64_t rank) {
+    struct field field;
+    struct message graph = {0}, last = {0}, value = {0};
+    int results = 0;
+    while (next(&model, &field))
+        if (field.number == 7) graph = field.data;
+    while (next(&graph, &field)) {
+        if (field.number == 1) last = field.data;
+        if (field.number == 12) value = field.data, results++;
+    }
+    ck_assert_int_eq(results, 1);
+    while (next(&last, &field)) {
+        char *text = field.wire == 2 ? as_text(field.data) : NULL;
+        if (field.number == 2) ck_assert_str_eq(text, output);
+        if (field.number == 4) ck_assert_str_eq(text, operator);
+        free(text);
+    }
+    ck_assert(next(&value, &field) && field.number == 1 && memcmp(field.data.at, output, strlen(output)) == 0);
+    ck_assert(next(&value, &field) && field.number == 2); /* type { tensor { element, shape { dim ... } } } */
+    struct message tensor = field.data;
+    ck_assert(next(&tensor, &field));
+    tensor = field.data;
+    ck_assert(next(&tensor, &field) && field.number == 1 && next(&tensor, &field) && field.number == 2);
+    for (struct message shape = field.data; next(&shape, &field);) rank--;
+    ck_assert_int_eq(rank, 0);
+}
+
+static void check_task(const char *preset, const char *multilabel, const char *operator, int64_t rank, const char *says) {
+    char *names[3] = {(char *)"none", (char *)"left \"lung\"", (char *)"c\xc5\x93ur"};
+    struct task_about about = {.context = test_context, .class_names = names};
+    struct parameters parameters;
+    ck_assert_ok(cover_config_create(&about.config, test_context, preset));
+    ck_assert_ok(cover_config_set(about.config, "widths", "8,8,8,8,8,8,8,8,8"));
+    ck_assert_ok(cover_config_set(about.config, "classes", "3"));
+    ck_assert_ok(cover_config_set(about.config, "multilabel", multilabel));
+    ck_assert_ok(task_parameters(&parameters, test_context, config_settings(about.config)));
+    float *flat = memory_zero(test_context, (size_t)parameters.floats * sizeof *flat);
+    ck_assert_ok(onnx_write_task(test_context, in_folder("t.onnx"), &about, &parameters, flat));
+    size_t count;
+    uint8_t *bytes = read_bytes(in_folder("t.onnx"), &count);
+    const struct message model = {bytes, bytes + count};
+    check_end(model, operator, "scores", rank);
+    ck_assert_str_eq(property(model, "classes"), "[\"none\", \"left \\\"lung\\\"\", \"c\xc5\x93ur\"]");
+    ck_assert_str_eq(property(model, "normalise"), "range");
+    ck_assert_str_eq(property(model, "multiple"), "16");
+    ck_assert_str_eq(property(model, "libcover"), cover_version());
+    ck_assert_ptr_nonnull(strstr(property(model, "input"), "sizes are multiples of 16; intensities: (x - min) / (max - min)"));
+    ck_assert_ptr_nonnull(strstr(property(model, "output"), says));
+    free(bytes);
+    memory_free(test_context, flat);
+    parameters_free(&parameters);
+    cover_config_destroy(about.config);
+}
+
+START_TEST(a_task_ends_in_its_probabilities_and_says_what_it_must_be_given) {
+    check_task("seg-2d", "off", "Softmax", 4, "scores (N, classes, height, width)");
+    check_task("seg-3d", "off", "Softmax", 5, "scores (N, classes, depth, height, width)");
+    check_task("cls-2d", "off", "Softmax", 2, "scores (N, classes): probabilities; of the classes one holds");
+    check_task("cls-3d", "on", "Sigmoid", 2, "each class for itself");
+}
+END_TEST
+
 int main(void) {
     Suite *suite = suite_create("ONNX");
     TCase *tcase = tcase_create("ONNX");
@@ -205,6 +290,7 @@ int main(void) {
     ADD(tcase, the_2d_graph_is_complete_and_in_order);
     ADD(tcase, the_3d_graph_is_complete_and_in_order);
     ADD(tcase, equal_weights_give_equal_bytes);
+    ADD(tcase, a_task_ends_in_its_probabilities_and_says_what_it_must_be_given);
     ADD(tcase, a_missing_or_mis_shaped_parameter_is_named);
     suite_add_tcase(suite, tcase);
     return run_suite(suite);
