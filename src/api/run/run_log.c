@@ -53,7 +53,7 @@ cover_status run_log_open(struct run_log *log, cover_context *context, const cha
     if (flock(log->descriptor, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)
         GO(fail(COVER_ERROR_IO, "%s: another process is training in this folder; wait for it, or name another folder", run));
     GO(drop_later(log, step));
-    GO(events_open(&log->events, context, run, step));
+    log->run = run, log->done = step;
 done:
     if (status != COVER_OK) run_log_close(log);
     return status;
@@ -123,6 +123,7 @@ cover_status run_log_flush(struct run_log *log) {
     for (int i = 0; i < log->values; i++)
         scalars[i] = (struct event_scalar){log->value[i].tag, log->value[i].sum / (double)log->value[i].count};
     GO(write_line(log, scalars));
+    if (!log->events) GO(events_open(&log->events, log->context, log->run, log->done ? log->done + 1 : 0));
     GO(events_append(log->events, log->step, scalars, log->values));
 done:
     forget_values(log);

@@ -15,16 +15,18 @@ struct run_log {
     cover_context *context;
     char *path;
     int descriptor;
-    struct events *events;
-    int64_t step; /* of the values below; 0 = nothing to write */
+    const char *run;       /* the caller's; the folder */
+    int64_t done;          /* the step that the run goes on after; 0 = it is new */
+    struct events *events; /* NULL before the first line: a run with nothing left to do leaves no file */
+    int64_t step;          /* of the values below; 0 = nothing to write */
     struct run_value *value;
     int values;
     int64_t capacity;
     bool failed; /* a value found no memory: the next flush says so */
 };
 
-/* Open run/log.jsonl and drop what it says of steps after `step` (a resumed run makes them again).  The open log locks the
- * folder: COVER_ERROR_IO when another process trains in it. */
+/* Open run/log.jsonl and drop what it says of steps after `step` (a resumed run makes them again); TensorBoard will drop the same.
+ * `run` lives as long as the log.  The open log locks the folder: COVER_ERROR_IO when another process trains in it. */
 cover_status run_log_open(struct run_log *log, cover_context *context, const char *run, int64_t step);
 /* A value of a step; the line will hold its mean since the line before. */
 void run_log_add(struct run_log *log, int64_t step, const char *tag, double value);
