@@ -257,13 +257,13 @@ INLINE void read_many(element *y, const element *src, const struct tile *tile, i
 }
 
 static void read_tile(element *y, const element *src, const struct tile *tile, const struct frame *frame, int64_t count) {
-#ifndef ELEMENT_IS_BF16 /* fields are floats */
-    if (frame->few) {
-        if (tile->corners == 4) read_few(y, src, tile, 4, frame, count);
-        else read_few(y, src, tile, 8, frame, count);
+    if (sizeof *y == sizeof(float) && frame->few) { /* fields are floats */
+        void *fields = y;
+        const void *from = src;
+        if (tile->corners == 4) read_few(fields, from, tile, 4, frame, count);
+        else read_few(fields, from, tile, 8, frame, count);
         return;
     }
-#endif
     if (tile->corners == 4) read_many(y, src, tile, 4, frame->channels, count);
     else read_many(y, src, tile, 8, frame->channels, count);
 }
@@ -420,13 +420,12 @@ static void grad_tile(struct products *products, float *dsrc, const element *dy,
     struct corner_arrays arrays;
     spill(&arrays, tile, band);
     if (products && (!frame->few || count < LANES)) memset(products, 0, sizeof *products);
-#ifndef ELEMENT_IS_BF16
-    if (frame->few) {
-        if (tile->corners == 4) grad_few(products, dsrc, dy, src, &arrays, 4, frame, count);
-        else grad_few(products, dsrc, dy, src, &arrays, 8, frame, count);
+    if (sizeof *src == sizeof(float) && frame->few) {
+        const void *gradient = dy, *from = src;
+        if (tile->corners == 4) grad_few(products, dsrc, gradient, from, &arrays, 4, frame, count);
+        else grad_few(products, dsrc, gradient, from, &arrays, 8, frame, count);
         return;
     }
-#endif
     if (tile->corners == 4) grad_many(products, dsrc, dy, src, &arrays, 4, frame, count);
     else grad_many(products, dsrc, dy, src, &arrays, 8, frame, count);
 }
