@@ -35,7 +35,7 @@ typedef struct cover_convert_options {
  *  @param input   ".pth", ".pt" or ".safetensors"; told apart by content
  *  @param output  ".safetensors"; replaced in one move
  *  @param options may be NULL
- *  @param[out] summary JSON {input, format, tensors, parameters, bytes, network, left_out}, network = null or {dims, channels,
+ *  @param[out] summary JSON {input, output, format, tensors, parameters, bytes, network, left_out}, network = null or {dims, channels,
  * widths, head, ...}, left_out = {KEY: tensors} of other weights beside those that were taken; released with cover_text_release(); may
  * be NULL
  *  @return COVER_OK; COVER_ERROR_FORMAT (damaged); COVER_ERROR_MISMATCH (nothing lies under the key); COVER_ERROR_UNSUPPORTED names what the file asks Python to run, or a

@@ -5,6 +5,7 @@
 #include "core/method/cover.h"
 #include "core/method/supervised.h"
 #include "io/weights/checkpoint.h"
+#include "io/weights/task_file.h"
 #include "io/weights/tensor_hash.h"
 #include "io/weights/weights.h"
 
@@ -18,23 +19,45 @@ cover_status check_hash(struct check *check, struct tensor_file *file) {
     return check_error(check, status);
 }
 
-cover_status check_network(struct check *check, struct tensor_file *file) {
-    const char *format = tensor_file_metadata(file, "format");
-    struct parameters parameters = {.context = check->context};
+/* A whole network, or a whole backbone; of a task's checkpoint, whose settings check_content() compares, only the size. */
+static cover_status check_pretrained(struct check *check, struct tensor_file *file) {
+    struct parameters all = {.context = check->context}, kept = {.context = check->context};
+    const char *objective = tensor_file_metadata(file, "objective");
     struct weights_about about;
     cover_config *config = NULL;
     float *flat = NULL;
-    cover_status status = COVER_OK;
-    if (!format || strcmp(format, "libcover") != 0) return COVER_OK;
+    cover_status status;
     GO(cover_config_create(&config, check->context, NULL));
     GO(weights_describe(config, &about, file));
-    GO(pair_parameters(&parameters, check->context, config_settings(config)));
-    if (about.head) GO(weights_read(&flat, &parameters, file, NULL));
+    if (objective && strcmp(objective, OBJECTIVE_OF_TASKS) == 0) goto done;
+    GO(pair_parameters(&all, check->context, config_settings(config)));
+    GO(weights_rows(&kept, &all, about.head ? NULL : "backbone."));
+    GO(weights_read(&flat, &kept, file, NULL));
 done:
     memory_free(check->context, flat);
-    parameters_free(&parameters);
+    parameters_free(&kept);
+    parameters_free(&all);
     cover_config_destroy(config);
-    return check_error(check, status);
+    return status;
+}
+
+/* The network with its head, and all that prediction must know. */
+static cover_status check_task(struct check *check, const char *path) {
+    struct task_about about;
+    struct parameters parameters;
+    float *flat;
+    TRY(task_weights_read(&about, &parameters, &flat, check->context, path));
+    memory_free(check->context, flat);
+    parameters_free(&parameters);
+    task_about_free(&about);
+    return COVER_OK;
+}
+
+cover_status check_network(struct check *check, struct tensor_file *file) {
+    const char *format = tensor_file_metadata(file, "format");
+    if (!format || strcmp(format, "libcover") != 0) return COVER_OK;
+    if (tensor_file_metadata(file, "task")) return check_error(check, check_task(check, file->source.name));
+    return check_error(check, check_pretrained(check, file));
 }
 
 /* Values of one kind, each parameter; v holds means of squares, so it has no negative numbers. */

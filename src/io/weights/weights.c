@@ -190,6 +190,15 @@ cover_status weights_read(float **flat, const struct parameters *parameters, str
     return load(flat, NULL, parameters, file, &(struct weights_match){.only = only});
 }
 
+cover_status weights_rows(struct parameters *kept, const struct parameters *all, const char *only) {
+    for (int i = 0, row; i < all->count; i++) {
+        const struct parameter *from = &all->rows[i];
+        if (begins(from->name, only))
+            TRY(parameters_add(kept, from->name, from->rank, from->shape, from->fan_in, from->init, &row));
+    }
+    return COVER_OK;
+}
+
 /* ---- run folders */
 
 int64_t weights_step(const struct tensor_file *file) {

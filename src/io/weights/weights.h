@@ -57,6 +57,9 @@ cover_status weights_load(float *flat, const struct parameters *parameters, stru
  * cost no more memory than the file has bytes. */
 cover_status weights_read(float **flat, const struct parameters *parameters, struct tensor_file *file, const char *only);
 
+/* The rows of a network whose names begin with `only`; NULL = all. */
+cover_status weights_rows(struct parameters *kept, const struct parameters *all, const char *only);
+
 /* Write weights as safetensors: rows whose names begin with `only` (NULL = all, and the authors' buffer mov.grid), in
  * the table's order, with metadata.  step < 0 = not known.  Equal weights and settings give equal bytes. */
 cover_status weights_write(cover_context *context, const char *path, const struct parameters *parameters, const float *flat,

@@ -198,6 +198,8 @@ cover_status cover_weights_convert(char **summary, cover_context *context, const
     GO(merge_metadata(file, config, known, &about, &pairs, &pair_count));
     text_add(&json, "{\"input\": ");
     text_add_json(&json, input);
+    text_add(&json, ", \"output\": ");
+    text_add_json(&json, output);
     text_add(&json, ", \"format\": \"%s\", \"tensors\": %lld, ", file->format->name, (long long)count);
     add_totals(&json, file);
     text_add(&json, ", ");

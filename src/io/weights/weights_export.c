@@ -12,16 +12,6 @@
 
 #include <string.h>
 
-/* The rows of a network that are exported: all, or those of the backbone. */
-static cover_status keep_rows(struct parameters *kept, const struct parameters *all, const char *only) {
-    for (int i = 0, row; i < all->count; i++) {
-        const struct parameter *from = &all->rows[i];
-        if (only && strncmp(from->name, only, strlen(only)) != 0) continue;
-        TRY(parameters_add(kept, from->name, from->rank, from->shape, from->fan_in, from->init, &row));
-    }
-    return COVER_OK;
-}
-
 /* Is it the file of a fine-tuned task?  Files of 0.1.0 name another objective there. */
 static bool holds_task(const struct tensor_file *file) {
     const char *objective = tensor_file_metadata(file, "objective");
@@ -54,7 +44,7 @@ static cover_status export_network(cover_context *context, struct tensor_file *f
     GO(weights_describe(config, &about, file));
     const char *only = onnx || backbone_only || !about.head ? "backbone." : NULL;
     GO(pair_parameters(&all, context, config_settings(config)));
-    GO(keep_rows(&kept, &all, only));
+    GO(weights_rows(&kept, &all, only));
     GO(weights_read(&flat, &kept, file, only));
     if (onnx) GO(onnx_write_backbone(context, output, config, &kept, flat));
     else GO(weights_write(context, output, &kept, flat, config, only, about.step));

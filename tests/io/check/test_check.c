@@ -1,6 +1,10 @@
 /* cover_file_check(): a sound file of each kind is ok, and every damaged byte of a dataset is found. */
 #include "../files.h"
+#include "core/method/supervised.h"
 #include "io/weights/safetensors.h"
+#include "io/weights/task_file.h"
+
+#include <libcover/weights.h>
 
 #include <fcntl.h>
 
@@ -117,6 +121,45 @@ START_TEST(a_weight_file_says_whether_it_has_a_hash) {
 }
 END_TEST
 
+/* The file without one of its tensors, sound otherwise. */
+static void write_without(const char *path, const char *from, const char *missing) {
+    struct tensor_file *file;
+    struct tensor_output outputs[256];
+    int64_t count = 0;
+    ck_assert_ok(tensor_file_open(&file, context, from));
+    ck_assert_int_lt(file->count, 256);
+    for (int64_t i = 0; i < file->count; i++) {
+        const struct tensor_entry *entry = &file->entries[i];
+        if (strcmp(entry->name, missing) != 0)
+            outputs[count++] = (struct tensor_output){entry->name, entry->type, entry->rank, entry->shape, NULL, file, entry};
+    }
+    ck_assert_int_eq(count, file->count - 1);
+    ck_assert_ok(safetensors_write(context, path, outputs, count, file->metadata, file->metadata_count));
+    tensor_file_close(file);
+}
+
+START_TEST(weights_that_lack_a_tensor_are_no_whole_network) {
+    struct task_about about = {.context = context, .class_names = (char *[2]){(char *)"none", (char *)"disc"}};
+    struct parameters parameters;
+    ck_assert_ok(cover_config_create(&about.config, context, "seg-2d"));
+    ck_assert_ok(cover_config_set(about.config, "widths", "8,8,8,8,8,8,8,8,8"));
+    ck_assert_ok(cover_config_set(about.config, "classes", "2"));
+    ck_assert_ok(task_parameters(&parameters, context, config_settings(about.config)));
+    float *flat = memory_zero(context, (size_t)parameters.floats * sizeof *flat);
+    ck_assert_ok(task_weights_write(context, at("task.safetensors"), &parameters, flat, &about, 1));
+    ck_assert_str_eq(first_finding(at("task.safetensors")), "");
+    write_without(at("headless.safetensors"), at("task.safetensors"), "head.bias");
+    ck_assert_ptr_nonnull(strstr(first_finding(at("headless.safetensors")), "1 missing: head.bias"));
+    ck_assert_ok(cover_weights_export(context, at("task.safetensors"), at("bare.safetensors"), 1));
+    ck_assert_str_eq(first_finding(at("bare.safetensors")), "");
+    write_without(at("less.safetensors"), at("bare.safetensors"), "backbone.up4.conv.double_conv.4.bias");
+    ck_assert_ptr_nonnull(strstr(first_finding(at("less.safetensors")), "1 missing: backbone.up4.conv.double_conv.4.bias"));
+    memory_free(context, flat);
+    parameters_free(&parameters);
+    cover_config_destroy(about.config);
+}
+END_TEST
+
 START_TEST(other_files_are_said_to_be_none) {
     char *report = NULL;
     write_text(at("x.h5"), "");
@@ -137,6 +180,7 @@ int main(void) {
     ADD(all, every_damaged_byte_of_a_dataset_is_found);
     ADD(all, a_run_folder_is_checked_file_by_file);
     ADD(all, a_weight_file_says_whether_it_has_a_hash);
+    ADD(all, weights_that_lack_a_tensor_are_no_whole_network);
     ADD(all, other_files_are_said_to_be_none);
     suite_add_tcase(suite, all);
     return run_suite(suite);
