@@ -69,6 +69,9 @@ if [ -f "$libraries/libdnnl.so.3" ]; then
     holds test -s "$(find "$tmp/moved" -path '*libcover/onednn/LICENSE')"
 fi
 
+it 'the bill of materials is installed in both its forms'
+for form in spdx cdx; do holds test -s "$(find "$tmp/moved" -path "*doc/libcover/sbom.$form.json")"; done
+
 # built PACKAGE-FOLDER RUNTIME-FOLDER: compile the program by pkg-config alone and run it
 built() {
     flags=$(PKG_CONFIG_PATH=$1 PKG_CONFIG_SYSROOT_DIR=$3 pkg-config --cflags --libs cover) || wrong 'pkg-config failed'
