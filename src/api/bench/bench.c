@@ -40,8 +40,14 @@ static bool enough(const cover_bench *bench, double total) {
     return rounds >= ROUNDS_MAX || (rounds >= ROUNDS_MIN && total >= enough_seconds);
 }
 
+#if __has_attribute(noclone)
+#define KEEP_APART __attribute__((noinline, noclone))
+#else
+#define KEEP_APART __attribute__((noinline))
+#endif
+
 /* A function of its own, so that callgrind can count from here on: bench/instructions.sh names it. */
-__attribute__((noinline, noclone)) static cover_status bench_round(double *spent, cover_status (*part)(void *data), void *data) {
+KEEP_APART static cover_status bench_round(double *spent, cover_status (*part)(void *data), void *data) {
     double start = seconds_now();
     cover_status status = part(data);
     *spent = seconds_now() - start;

@@ -44,7 +44,7 @@ struct row {
 
 /* A row's choices: the names, each behind a bar, of which the first is passed over. */
 #define CHOICE_NAME(value, name) "|" name
-#define CHOICE_NAMES(list) (list(CHOICE_NAME) + 1)
+#define CHOICE_NAMES(list) (&(list(CHOICE_NAME))[1])
 #define NO_CHOICES(CHOICE) "|"
 /* Those of settings that choose a table's row. */
 #define BACKBONE(name) "|" #name

@@ -84,7 +84,7 @@ static inline void read_row(float *out, const uint16_t *label, int ignore, const
 static void read_row_still(float *out, const uint16_t *label, int ignore, const struct axis axis[3], const int64_t size[3],
                            const float start[3], int64_t count) {
     int64_t iz, iy, ix;
-    bool outside = !place_of(&iz, start[0], axis[0]) | !place_of(&iy, start[1], axis[1]);
+    const bool in_z = place_of(&iz, start[0], axis[0]), in_y = place_of(&iy, start[1], axis[1]), outside = !in_z || !in_y;
     label += (iz * size[1] + iy) * size[2];
     for (int64_t x = 0; x < count; x++) {
         bool inside = place_of(&ix, start[2] + (float)x, axis[2]) && !outside;
