@@ -30,6 +30,7 @@ struct scene {
     int64_t samples, size;
     uint64_t variant;
     int nan_case;            /* 1 + the case with a pixel that is NaN */
+    int regions;             /* dataset.json names a region of two labels */
     int ignore_rows;         /* the label's first rows are of the value to ignore */
     int odd_case, odd_value; /* 1 + the case whose label is this value throughout */
     int (*class_of)(int64_t i);
@@ -181,8 +182,8 @@ static inline cover_dataset *make_data(struct scene scene, const char *path) {
     snprintf(about, sizeof about,
              "{\"options\": {\"dims\": %d, \"channels\": 0, \"size\": [0, 0, 0], \"spacing_mm\": [0, 0, 0], "
              "\"window\": [0, 0], \"percentile\": [0, 0]}, \"class_names\": [\"rows\", \"columns\", \"plain\"], \"label_names\": "
-             "{\"background\": 0, \"disc\": 1, \"core\": 2}, \"ignore_label\": %d}",
-             scene.dims, scene.ignore_rows ? scene.classes : -1);
+             "{\"background\": 0, \"disc\": %s, \"core\": 2}, \"ignore_label\": %d}",
+             scene.dims, scene.regions ? "[1, 2]" : "1", scene.ignore_rows ? scene.classes : -1);
     struct dataset_content content = {.samples = scene.samples,
                                       .dims = scene.dims,
                                       .channels = scene.channels,

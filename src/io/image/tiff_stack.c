@@ -7,7 +7,9 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { LARGEST_COUNT = 1 << 24, TAG_STK_PLANES = 33629, TAG_IMAGE_DEPTH = 32997 };
+/* So that the product of three of them fits int64_t. */
+enum { LARGEST_COUNT = 1 << 20 };
+enum { TAG_STK_PLANES = 33629, TAG_IMAGE_DEPTH = 32997 };
 
 static const char *description_of(TIFF *tiff) {
     char *text = NULL;
@@ -110,7 +112,7 @@ static void read_shape(struct tiff_stack *stack, const char *text, const struct 
         at += strspn(at, "0123456789") - 1;
     }
     const int64_t of_page = (int64_t)page->width * page->height * page->samples;
-    if (product % of_page) return; /* of another image than this one */
+    if (product == 0 || product % of_page) return; /* of another image than this one */
     stack->writer = "its description", stack->images = product / of_page;
     named = named ? named + strlen("\"axes\": \"") : "";
     char order[4] = "";

@@ -557,6 +557,17 @@ START_TEST(configs_and_checkpoints_of_other_jobs_are_refused) {
 }
 END_TEST
 
+START_TEST(regions_of_several_labels_are_not_trained_in_silence) {
+    cover_dataset *dataset = make_data((struct scene){.kind = DISC, .classes = 3, .regions = 1}, NULL);
+    cover_config *config = make_config(dataset, "seg", NULL, "");
+    cover_task *task = NULL;
+    ck_assert_fails(cover_task_create(&task, context, dataset, config, NULL), COVER_ERROR_UNSUPPORTED,
+                    "label 'disc' is a region of several values");
+    cover_config_destroy(config);
+    cover_dataset_destroy(dataset);
+}
+END_TEST
+
 START_TEST(a_plan_above_the_memory_limit_is_refused) {
     cover_dataset *dataset = make_data(discs, NULL);
     cover_config *config = make_config(dataset, "seg", NULL, "widths=64,64,64,64,64,64,64,64,64");
@@ -735,6 +746,7 @@ int main(void) {
     ADD(tcase, a_pixel_that_is_no_number_stops_the_step_and_names_the_case);
     ADD(tcase, weights_that_are_no_numbers_stop_the_step_and_name_the_tensor);
     ADD(tcase, configs_and_checkpoints_of_other_jobs_are_refused);
+    ADD(tcase, regions_of_several_labels_are_not_trained_in_silence);
     ADD(tcase, a_plan_above_the_memory_limit_is_refused);
     ADD(tcase, a_run_folder_holds_all_and_is_not_overwritten);
     ADD(tcase, a_cancelled_run_goes_on_to_the_same_end);
