@@ -6,7 +6,7 @@
 #   make deps       installs what the build and the tests need
 #   make check-quick  the tests that are over in seconds
 #   make format     lays out the sources as .clang-format says
-#   make check      every test; the last line is "N passed, N failed, N skipped"
+#   make check      every test, and build/test-report.md; the last line is "N passed, N failed, N skipped"
 MESON ?= meson
 PYTHON ?= python3
 PREFIX ?= /usr/local

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Count single tests in the log of `meson test` and print "N passed, N failed, N skipped" as the last line, above it what
-failed, and what was skipped and why.
+failed, and what was skipped and why.  BUILD/test-report.md says the same with all that belongs to it (summary_report.py).
 
 Usage: summary.py BUILD
 A Check program counts its test functions, a TAP script its lines, any other program one.  A program that crashed, ran
@@ -11,6 +11,9 @@ import json
 import re
 import sys
 from pathlib import Path
+
+sys.dont_write_bytecode = True
+import summary_report
 
 CHECK = re.compile(r"^\d+%: Checks: (\d+), Failures: (\d+), Errors: (\d+)", re.MULTILINE)
 TAP = re.compile(r"^(not )?ok\b(.*)$", re.MULTILINE)
@@ -53,21 +56,20 @@ def reasons(test):
 
 
 def main():
-    log = Path(sys.argv[1]) / "meson-logs" / "testlog.json"
-    totals, bad, skipped = [0, 0, 0], [], []
-    lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.exists() else []
-    for line in filter(None, lines):
-        test = json.loads(line)
-        counts = count(test)
-        totals = [total + more for total, more in zip(totals, counts)]
-        if counts[1]:
-            bad.append(f"  {test['name']}: {test['result'].lower()}, {counts[1]} failed")
-        if counts[2]:
-            skipped += reasons(test)
+    build = Path(sys.argv[1])
+    path = build / "meson-logs" / "testlog.json"
+    text = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
+    tests = [json.loads(line) for line in filter(None, text.splitlines())]
+    log = [(test, count(test)) for test in tests]
+    totals = [sum(counts[column] for _, counts in log) for column in range(3)]
+    bad = [f"  {test['name']}: {test['result'].lower()}, {counts[1]} failed" for test, counts in log if counts[1]]
+    skipped = [reason for test, counts in log if counts[2] for reason in reasons(test)]
+    last = f"{totals[0]} passed, {totals[1]} failed, {totals[2]} skipped"
+    summary_report.write(build, log, skipped, bad, last)
     for title, lines in ("skipped:", skipped), ("failed:", bad):
         if lines:
             print(title, *lines, sep="\n")
-    print(f"{totals[0]} passed, {totals[1]} failed, {totals[2]} skipped")
+    print(last)
     return 1 if totals[1] or not totals[0] else 0
 
 

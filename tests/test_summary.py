@@ -8,15 +8,18 @@ import unittest
 from pathlib import Path
 
 SUMMARY = Path(__file__).parent / "summary.py"
+FIELDS = ("name", "result", "stdout", "duration")
 
 
-def summary(*tests):
-    """(exit status, lines) for programs given as (name, result, stdout)."""
+def summary(*tests, report=None):
+    """(exit status, lines) for programs given as (name, result, stdout, seconds); report: a list that gets the report's lines."""
     with tempfile.TemporaryDirectory() as build:
         log = Path(build) / "meson-logs" / "testlog.json"
         log.parent.mkdir()
-        log.write_text("".join(json.dumps(dict(zip(("name", "result", "stdout"), test))) + "\n" for test in tests))
+        log.write_text("".join(json.dumps(dict(zip(FIELDS, test))) + "\n" for test in tests))
         run = subprocess.run([sys.executable, SUMMARY, build], capture_output=True, text=True)
+        if report is not None:
+            report += (Path(build) / "test-report.md").read_text().splitlines()
         return run.returncode, run.stdout.splitlines()
 
 
@@ -37,6 +40,23 @@ class Summary(unittest.TestCase):
     def test_a_skipped_program_is_named_with_its_last_words(self):
         self.assertEqual(summary(("ok", "OK", ""), ("cudnn", "SKIP", "looking\nskipped: no cuDNN\n"), ("mute", "SKIP", ""))[1],
                          ["skipped:", "  cudnn: no cuDNN", "  mute: it did not say why", "1 passed, 0 failed, 2 skipped"])
+
+    def test_the_report_says_the_same_with_machine_and_programs(self):
+        report = []
+        _, lines = summary(("p / graph", "OK", "100%: Checks: 7, Failures: 0, Errors: 0", 1.25),
+                           ("p:slow / crash | burn", "TIMEOUT", "", 60), ("cudnn", "SKIP", "no cuDNN", 0), report=report)
+        self.assertEqual(report[-1], lines[-1])
+        for line in ("| graph | ok | 7 | 0 | 0 | 1.2 |", "| crash \\| burn | timeout | 0 | 1 | 0 | 60.0 |",
+                     "- p:slow / crash | burn: timeout, 1 failed", "- cudnn: no cuDNN"):
+            self.assertIn(line, report)
+        for key in "version", "commit", "date", "processor", "memory", "kernel", "compiler", "options", "sanitizer":
+            self.assertTrue(any(line.startswith(f"| {key} | ") for line in report), key)
+
+    def test_the_report_has_each_requirement_with_its_result(self):
+        report = []
+        summary(("p / api nulls", "OK", "ok 1 - a\n", 1), ("p / api exports", "FAIL", "not ok 1 - b\n", 1), report=report)
+        rows = {line.split(" | ")[0]: line.split(" | ")[-1] for line in report if line.startswith("| REQ-")}
+        self.assertEqual((rows["| REQ-HOST-1"], rows["| REQ-HOST-2"], rows["| REQ-HOST-3"]), ("passed |", "failed |", "not run |"))
 
     def test_nothing_run_is_a_failure(self):
         self.assertEqual(summary(), (1, ["0 passed, 0 failed, 0 skipped"]))

@@ -18,7 +18,7 @@ for name in $(grep -oE '`[a-z.A-Z_]+/[^ `]*`|`[A-Z]+\.md`' CONTRIBUTING.md | tr 
 done
 
 it 'every link to a file leads somewhere'
-for page in README.md CONTRIBUTING.md CHANGELOG.md docs/*.md examples/data/README.md; do
+for page in README.md CONTRIBUTING.md CHANGELOG.md SECURITY.md KNOWN_ANOMALIES.md docs/*.md examples/data/README.md; do
     for link in $(grep -oE '\]\([^)#]+' "$page" | sed 's/^](//' | grep -v '^http'); do
         holds test -e "$(dirname "$page")/$link"
     done
