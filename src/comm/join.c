@@ -73,6 +73,8 @@ int cover_context_ranks(const cover_context *context) {
 
 cover_status cover_context_agree(cover_context *context, cover_status own) {
     if (!context) return fail(COVER_ERROR_ARGUMENT, "cover_context_agree: the context is NULL");
+    if ((int)own < 0 || (int)own >= cover_status_count())
+        return fail(COVER_ERROR_ARGUMENT, "cover_context_agree: %d is no status of libcover %s", (int)own, cover_version());
     return collective_agree(context->communicator, own);
 }
 

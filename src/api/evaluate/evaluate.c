@@ -22,7 +22,8 @@ static cover_status read_options(cover_evaluate_options *options, const cover_ev
     TRY(options_read(options, sizeof *options, given, "cover_evaluate_options"));
     if (options->resamples == 0) options->resamples = BOOTSTRAP_RESAMPLES;
     if (options->confidence == 0) options->confidence = 0.95;
-    if (options->resamples < 1) return fail(COVER_ERROR_ARGUMENT, "resamples is %d; use 1 or more", options->resamples);
+    if (options->resamples < 1 || options->resamples > BOOTSTRAP_MOST)
+        return fail(COVER_ERROR_ARGUMENT, "resamples is %d; use 1..%d", options->resamples, BOOTSTRAP_MOST);
     if (!(options->confidence > 0 && options->confidence < 1))
         return fail(COVER_ERROR_ARGUMENT, "confidence is %g; it must be between 0 and 1", options->confidence);
     return COVER_OK;

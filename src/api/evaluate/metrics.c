@@ -260,9 +260,9 @@ cover_status cover_interval_bootstrap(cover_interval *interval, cover_context *c
     struct interval found;
     if (!interval || !context || !values || count < 0)
         return fail(COVER_ERROR_ARGUMENT, "cover_interval_bootstrap: an argument is NULL, or count is negative");
-    if (resamples < 0 || count > UINT32_MAX)
-        return fail(COVER_ERROR_ARGUMENT, "cover_interval_bootstrap: %d resamples of %lld values; use 1 or more of less than 2^32",
-                    resamples, (long long)count);
+    if (resamples < 0 || resamples > BOOTSTRAP_MOST || count > UINT32_MAX)
+        return fail(COVER_ERROR_ARGUMENT, "cover_interval_bootstrap: %d resamples of %lld values; use 1..%d of less than 2^32",
+                    resamples, (long long)count, BOOTSTRAP_MOST);
     TRY(check_confidence(&confidence));
     TRY(bootstrap_interval(&found, context, values, count, resamples ? resamples : BOOTSTRAP_RESAMPLES, confidence, seed));
     write_interval(interval, &found);

@@ -134,6 +134,7 @@ cover_status cover_backbone_get(cover_tensor **value, const cover_backbone *back
     return component_get(value, &backbone->component, COMPONENT_WEIGHTS, name);
 }
 cover_status cover_backbone_set(cover_backbone *backbone, const char *name, const cover_tensor *value) {
+    if (!backbone) return fail(COVER_ERROR_ARGUMENT, "cover_backbone_set: the backbone is NULL");
     return component_set(&backbone->component, name, value);
 }
 cover_status cover_backbone_gradient(cover_tensor **gradient, const cover_backbone *backbone, const char *name) {

@@ -168,7 +168,7 @@ void component_zero_gradient(struct component *component) {
 cover_status component_set(struct component *component, const char *name, const cover_tensor *value) {
     const struct parameter *row;
     cover_tensor *target;
-    if (!value) return fail(COVER_ERROR_ARGUMENT, "the value is NULL");
+    if (!name || !value) return fail(COVER_ERROR_ARGUMENT, "the name or the value is NULL");
     TRY(find(component, name, &row));
     TRY(cover_tensor_wrap(&target, component->context, COVER_F32, row->rank, row->shape, NULL, component->weights + row->offset));
     cover_status status = cover_tensor_copy(target, value);

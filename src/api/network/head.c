@@ -122,6 +122,7 @@ cover_status cover_head_get(cover_tensor **value, const cover_head *head, const 
     return component_get(value, &head->component, COMPONENT_WEIGHTS, name);
 }
 cover_status cover_head_set(cover_head *head, const char *name, const cover_tensor *value) {
+    if (!head) return fail(COVER_ERROR_ARGUMENT, "cover_head_set: the head is NULL");
     return component_set(&head->component, name, value);
 }
 cover_status cover_head_gradient(cover_tensor **gradient, const cover_head *head, const char *name) {

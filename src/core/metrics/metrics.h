@@ -98,7 +98,7 @@ double student_quantile(double confidence, double freedom);
  * when one side is constant. */
 void pearson(double *r, double *p, const double *x, const double *y, int64_t count);
 
-enum { BOOTSTRAP_RESAMPLES = 2000 }; /* unless asked otherwise */
+enum { BOOTSTRAP_RESAMPLES = 2000, BOOTSTRAP_MOST = 1000000 }; /* unless asked otherwise; at most */
 /* One resample: drawn[i] of `count` draws with replacement, which depend on (seed, resample, count) alone. */
 void bootstrap_draw(uint32_t *drawn, int64_t count, uint64_t seed, uint32_t resample);
 /* The bounds from the figures of all resamples, which it sorts; NaN when there are none. */
