@@ -1,0 +1,96 @@
+#!/usr/bin/env python3
+"""Draws the seeds of the fuzzers: small files of each kind that a parser reads.  Needs Pillow and NumPy for JPEG and TIFF.
+
+Usage: make.py COVER FOLDER_OF_0.1.0      run in tests/fuzz/corpus; what is there already is kept.
+"""
+import gzip
+import json
+import struct
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy
+from PIL import Image
+
+COVER, OLD = sys.argv[1], Path(sys.argv[2])
+HERE = Path(".")
+
+
+def put(folder, name, data):
+    path = HERE / folder / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(data if isinstance(data, bytes) else data.encode())
+
+
+def nifti(shape, dtype, code, big=False, units=2, dim0=None):
+    end = ">" if big else "<"
+    values = (numpy.arange(numpy.prod(shape)) % 100).astype(numpy.dtype(dtype).newbyteorder(end)).reshape(shape, order="F")
+    dim = [dim0 or len(shape), *shape] + [1] * (7 - len(shape))
+    head = struct.pack(end + "i10s18sihcB", 348, b"", b"", 0, 0, b"r", 0) + struct.pack(end + "8h", *dim) + struct.pack(end + "3f4h", 0, 0, 0, 0, code,
+        values.itemsize * 8, 0) + struct.pack(end + "8f", 1, 1, 2, 3, 1, 1, 1, 1) + struct.pack(end + "3fhcB4f2i", 352, 1, 0, 0, b"\0", units, 0, 0, 0, 0, 0, 0)
+    head += b"\0" * 104 + struct.pack(end + "2h6f12f", 1, 1, 0, 0, 0, 0, 0, 0, 1, 0, 0, 4, 0, 2, 0, 5, 0, 0, 3, 6) + b"\0" * 16 + b"n+1\0"
+    assert len(head) == 348, len(head)
+    return head + b"\0" * 4 + values.tobytes(order="F")
+
+
+grey = (numpy.arange(20 * 24) % 251).astype(numpy.uint8).reshape(20, 24)
+with tempfile.TemporaryDirectory() as scratch:
+    def image(name, picture, **more):
+        path = Path(scratch) / name
+        picture.save(path, **more)
+        put("image", name, path.read_bytes())
+    image("grey.png", Image.fromarray(grey))
+    image("grey16.png", Image.fromarray(grey.astype(numpy.uint16) * 200))
+    image("rgb.png", Image.fromarray(numpy.stack([grey] * 3, 2)))
+    image("palette.png", Image.fromarray(grey % 4).convert("P"))
+    image("grey.jpg", Image.fromarray(grey))
+    image("rgb.jpg", Image.fromarray(numpy.stack([grey] * 3, 2)), progressive=True)
+    for kind in "raw", "tiff_lzw", "tiff_deflate", "packbits":
+        image(kind + ".tif", Image.fromarray(grey), compression=kind)
+    image("stack.tif", Image.fromarray(grey), save_all=True, append_images=[Image.fromarray(grey)] * 2)
+    put("image", "volume.nii", nifti((6, 5, 4), "i2", 4))
+    put("image", "big.nii", nifti((6, 5, 4), "f4", 16, big=True))
+    put("image", "channels.nii", nifti((4, 4, 3, 2), "u1", 2))
+    put("image", "volume.nii.gz", gzip.compress(nifti((5, 5, 5), "u1", 2), mtime=0))
+
+    for i in range(2):
+        Image.fromarray(numpy.roll(numpy.tile(grey, (2, 2))[:32, :32], i * 5, 0)).save(Path(scratch) / f"i{i}.png")
+    subprocess.run([COVER, "pack", "i0.png", "i1.png", "-o", "d.h5", "-q"], cwd=scratch, check=True)
+    put("dataset", "plain.h5", (Path(scratch) / "d.h5").read_bytes())
+    for name in "labels.h5", "classes.h5", "volumes.h5":
+        data = (OLD / name).read_bytes()
+        if len(data) < 100000:
+            put("dataset", name, data)
+
+def safetensors(header, body=b""):
+    text = header if isinstance(header, bytes) else json.dumps(header).encode()
+    return struct.pack("<Q", len(text)) + text + body
+put("tensor_file", "two.safetensors", safetensors({"a": {"dtype": "F32", "shape": [2, 2], "data_offsets": [0, 16]},
+    "b": {"dtype": "BF16", "shape": [3], "data_offsets": [16, 22]}, "__metadata__": {"format": "pt", "k": "v"}}, bytes(range(22))))
+put("tensor_file", "empty.safetensors", safetensors({}))
+for path in sorted((OLD.parent / "pth").glob("*.pth")):
+    if path.stat().st_size < 6000:
+        put("tensor_file", path.name, path.read_bytes())
+
+put("csv", "scores.csv", "file,a,b\nx.png,0.25,0.75\n\"y,z.png\",1e-3,\"0.5\"\n'=1,-1,+2\n")
+put("csv", "semicolon.csv", "\ufefffile;label\r\na.png;1\r\n\"b \"\"q\"\"\";2\r\n")
+put("csv", "tabs.csv", "file\tpatient\r\"one\ntwo\"\tp1\r\r")
+for kind, name, text in (
+        (0, "labels.csv", "file,label,patient,split\ni0.png,bright,p1,train\ni1.png,dark|bright,p2,val\n"),
+        (0, "nih.csv", "Image Index,Finding Labels\ni0.png,Mass|Nodule\ni1.png,No Finding\n"),
+        (1, "split.csv", "file,patient,split\ni0.png,p1,train\ni1.png,p2,test\n"),
+        (2, "dataset2.json", json.dumps({"channel_names": {"0": "X"}, "labels": {"background": 0, "a": 1, "ignore": 2}, "file_ending": ".png", "numTraining": 2})),
+        (2, "regions.json", json.dumps({"channel_names": {"0": "X"}, "labels": {"background": 0, "whole": [1, 2], "core": 2}, "regions_class_order": [1, 2], "file_ending": ".png"})),
+        (2, "decathlon.json", json.dumps({"modality": {"0": "MRI"}, "labels": {"0": "background", "1": "a"}, "numTraining": 2, "training": [{"image": "./imagesTr/c0_0000.png", "label": "./labelsTr/c0.png"}], "test": []})),
+        (3, "collection.json", json.dumps({"collection_index": "x", "collection_name": "y", "datasets": {"a": {"name": "a", "subjects": {"s": {"sessions": {"t": {"images": [{"image_path": "plain/i0.png", "modality": "T1"}]}}}}}}})),
+        (4, "folds.json", json.dumps([{"train": ["i0"], "val": ["i1"]}, {"train": ["i1"], "val": ["i0"]}])),
+        (5, "spool", "COVER spool 2\n" + "\0" * 48)):
+    put("pack", name, bytes([kind]) + text.encode())
+for flags, name, text in ((4 | 8, "demo.json", '{"lr": 0.001, "widths": [8,8,8,8,8,8,8,8,8], "crop": [32, 32], "schedule": "cosine", "steps": 3}'),
+                          (5, "task.json", '{"task": "seg", "classes": 2, "crop": "64x64", "val": 2}'), (8, "one", "widths=8,8,16,16,16,16,16,8,8"),
+                          (2, "three", "rotate_degrees=1e2"), (1, "task", "class_weights=1,2.5")):
+    put("config", name, bytes([flags]) + text.encode())
+put("log", "pretrain.jsonl", '{"step": 1, "loss": 2.5, "l_vec": 1e-3, "seconds": 0.25}\n{"step": 2, "loss": null, "lr": 0.001}\n{"step": 2, "loss": 1}\n')
+put("log", "finetune.jsonl", '{"step": 4, "loss": 1.5, "val.mean_dice": 0.5, "val.dice.a b": 0.25}\n{"step": 8, "lo')
