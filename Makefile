@@ -6,6 +6,9 @@
 #   make deps       installs what the build and the tests need
 #   make check-quick  the tests that are over in seconds
 #   make format     lays out the sources as .clang-format says
+#   make check-faults  failing calls, refused memory, kills and a soak over the whole command; FAULT_FLAGS="--every 50" for a slice
+#   make fuzz       a million changed inputs for each parser (clang); FUZZ_RUNS=10000 for a slice
+#   make coverage   which lines and branches the tests reach (gcov)
 #   make check      every test, and build/test-report.md; the last line is "N passed, N failed, N skipped"
 MESON ?= meson
 PYTHON ?= python3
@@ -14,7 +17,7 @@ PREFIX ?= /usr/local
 MESON_FLAGS ?=
 TEST_FLAGS ?=
 
-.PHONY: all demo check check-quick check-gpu install bench bench-compare deps format asan tsan clean
+.PHONY: all demo check check-quick check-faults check-gpu fuzz coverage install bench bench-compare deps format asan tsan clean
 
 all: build/build.ninja
 	@ninja -C build
@@ -42,6 +45,24 @@ check-quick: all
 	@rm -f build/meson-logs/testlog.json
 	@$(MESON) test -C build --no-rebuild --print-errorlogs --no-suite slow $(TEST_FLAGS) || true
 	@$(PYTHON) tests/summary.py build
+
+FAULT_FLAGS ?=
+check-faults: all
+	@ninja -C build tests/faults/cycle tests/faults/libfault.so tests/faults/libshort_memory.so
+	@$(PYTHON) tests/faults/all.py build --report build/faults.md $(FAULT_FLAGS)
+
+# A finding is left in build-fuzz/findings.  AddressSanitizer and UndefinedBehaviorSanitizer watch.
+FUZZ_RUNS ?= 1000000
+fuzz:
+	@[ -f build-fuzz/build.ninja ] || CC=clang CXX=clang++ $(MESON) setup build-fuzz -Dfuzz=true -Dbuildtype=debugoptimized \
+	    -Db_sanitize=address,undefined -Db_lundef=false -Donednn=disabled -Dcuda=disabled -Dmpi=disabled $(MESON_FLAGS)
+	@sh tests/fuzz/run.sh build-fuzz $(FUZZ_RUNS)
+
+coverage:
+	@[ -f build-coverage/build.ninja ] || $(MESON) setup build-coverage -Dbuildtype=debug -Db_coverage=true -Dcuda=disabled $(MESON_FLAGS)
+	@ninja -C build-coverage
+	@$(MESON) test -C build-coverage --no-rebuild $(TEST_FLAGS) >build-coverage/tests.log || true
+	@$(PYTHON) scripts/coverage.py build-coverage
 
 # On a machine with a GPU; CHECK_FLAGS="--parts test,golden" runs some parts alone.
 check-gpu: all
@@ -90,4 +111,4 @@ demo.h5: $(wildcard examples/data/images/*.png)
 	@build/cover pack examples/data/images -o $@
 
 clean:
-	@rm -rf build build-asan build-tsan demo.h5 demo-run
+	@rm -rf build build-asan build-tsan build-fuzz build-coverage demo.h5 demo-run
