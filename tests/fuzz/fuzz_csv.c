@@ -8,7 +8,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     struct text again = {.context = context};
     struct csv csv;
     const char *path = fuzz_put("a.csv", data, size);
-    if (csv_read(&csv, context, path, false) != COVER_OK) return require(strncmp(cover_error_text(), path, strlen(path)) == 0, "text"), 0;
+    if (csv_read(&csv, context, path, false) != COVER_OK)
+        return require(strncmp(cover_error_text(), path, strlen(path)) == 0, "text"), 0;
     for (int64_t row = 0; row < csv.rows; row++)
         for (int64_t column = 0; column < csv_values(&csv, row); column++) {
             if (column) text_add(&again, ",");

@@ -14,7 +14,8 @@ static void seal_pages(uint8_t *file, const struct seal *seal, uint64_t size) {
     uint8_t *hash = file + seal->begin + DATASET_HEAD_BYTES + directory.about_bytes;
     const struct {
         uint64_t at, bytes;
-    } tables[2] = {{directory.rows_offset, (uint64_t)directory.samples * DATASET_ROW_BYTES}, {directory.names_offset, directory.names_bytes}};
+    } tables[2] = {{directory.rows_offset, (uint64_t)directory.samples * DATASET_ROW_BYTES},
+                   {directory.names_offset, directory.names_bytes}};
     for (int t = 0; t < 2; t++)
         for (uint64_t at = 0; at < tables[t].bytes; at += DATASET_PAGE_BYTES, hash += SHA256_BYTES) {
             const uint64_t left = tables[t].bytes - at;
@@ -44,14 +45,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     free(file);
     if (!sealed) return 0;
     if (cover_file_check(&report, context, path) == COVER_OK) cover_text_release(context, report);
-    if (cover_dataset_open(&dataset, context, path) != COVER_OK) return require(strstr(cover_error_text(), "a.h5") != NULL, "text"), 0;
+    if (cover_dataset_open(&dataset, context, path) != COVER_OK)
+        return require(strstr(cover_error_text(), "a.h5") != NULL, "text"), 0;
     cover_dataset_info info = COVER_DATASET_INFO_INIT;
     require(cover_dataset_get_info(&info, dataset) == COVER_OK, "its info");
     for (int c = -1; c <= info.classes && c < 20; c++) (void)cover_dataset_class_name(dataset, c);
     for (int64_t i = 0; i < info.samples && i < 16; i++) {
         cover_sample_info sample = COVER_SAMPLE_INFO_INIT;
         cover_tensor *tensor;
-        if (cover_dataset_sample(&sample, dataset, i) == COVER_OK) require(strlen(sample.name) + strlen(sample.patient) < 10000, "a name");
+        if (cover_dataset_sample(&sample, dataset, i) == COVER_OK)
+            require(strlen(sample.name) + strlen(sample.patient) < 10000, "a name");
         if (cover_dataset_read(&tensor, dataset, i) == COVER_OK) cover_tensor_destroy(tensor);
         if (cover_dataset_read_label(&tensor, dataset, i) == COVER_OK) cover_tensor_destroy(tensor);
     }
