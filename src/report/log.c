@@ -106,13 +106,12 @@ bool report_is_clockwork(const char *name) {
 }
 
 static cover_status read_line(struct report_log *log, cover_context *context, const char *line, size_t length) {
-    json_error_t error;
-    json_t *object = json_read(line, length, 0, &error), *value;
-    const json_t *step = json_object_get(object, "step");
+    json_t *object, *value;
     const char *name;
-    cover_status status = COVER_OK;
-    if (!object) status = fail(COVER_ERROR_FORMAT, "%s", error.text);
-    else if (!json_is_integer(step) || json_integer_value(step) < 0 || json_integer_value(step) > STEP_MAX)
+    cover_status status = json_read(&object, "the line", line, length);
+    const json_t *step = json_object_get(object, "step");
+    if (status != COVER_OK) goto done;
+    if (!json_is_integer(step) || json_integer_value(step) < 0 || json_integer_value(step) > STEP_MAX)
         status = fail(COVER_ERROR_FORMAT, "not an object with a step of 0 or more");
     else {
         GO(report_log_line(log, context, (double)json_integer_value(step)));

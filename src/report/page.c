@@ -93,14 +93,16 @@ void page_curves_end(struct text *html, const struct report_log *log) {
 
 static void add_settings(struct text *html, const char *config_json) {
     if (!config_json) return;
-    json_t *config = json_read(config_json, strlen(config_json), 0, NULL), *value;
+    json_t *config, *value;
     const char *name;
+    if (json_read(&config, "settings", config_json, strlen(config_json)) == COVER_ERROR_MEMORY) html->failed = true;
     text_add(html, "<h2>Settings</h2><dl class=\"settings\">");
     json_object_foreach(config, name, value) {
         char *text = json_is_string(value) ? NULL : json_write(value, JSON_ENCODE_ANY | JSON_REAL_PRECISION(9));
         text_add(html, "<div><dt>");
         html_add(html, name);
         text_add(html, "</dt><dd>");
+        if (!text && !json_is_string(value)) html->failed = true;
         html_add(html, text ? text : json_is_string(value) ? json_string_value(value) : "");
         text_add(html, "</dd></div>");
         free(text);

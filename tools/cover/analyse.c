@@ -1,9 +1,9 @@
 /* cover analyse KIND: what the paper looks at beside scores (docs/analysis.md).  A kind is a row of the table below. */
 #include "command.h"
+#include "json_text.h"
 
 #include <libcover/analysis.h>
 
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -47,7 +47,7 @@ static int print_table(struct session *session, const char *json, const char *li
     static const struct field none[] = {{0}};
     if (given(session, OPTION_JSON)) return print_result(session, json, none);
     progress_end(&session->progress);
-    json_t *object = json_loads(json, 0, NULL), *row;
+    json_t *object = json_of(json, NULL), *row;
     size_t i;
     for (const struct field *column = columns; column->path; column++) printf("%14s", column->label);
     putchar('\n');

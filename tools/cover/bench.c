@@ -1,10 +1,10 @@
 /* cover bench: what this machine does, and how far each operation is from what it could do. */
 #include "command.h"
+#include "json_text.h"
 
 #include <libcover/bench.h>
 #include <libcover/dataset.h>
 
-#include <jansson.h>
 #include <string.h>
 
 static double number(const json_t *object, const char *key) { return json_number_value(json_object_get(object, key)); }
@@ -46,7 +46,7 @@ static void print_rows(const json_t *rows, bool layers) {
 }
 
 static void print_tables(const char *json) {
-    json_t *result = json_loads(json, 0, NULL);
+    json_t *result = json_of(json, NULL);
     const json_t *peak = json_object_get(result, "peak");
     if (peak) {
         const json_t *layers = json_object_get(result, "layers");

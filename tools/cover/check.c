@@ -1,9 +1,8 @@
 /* cover check: is this file, or run folder, whole? */
 #include "command.h"
+#include "json_text.h"
 
 #include <libcover/dataset.h>
-
-#include <jansson.h>
 
 /* A file that cannot even be read is a finding, too: with --json there is always an object to read. */
 static int print_unreadable(struct session *session, cover_status result, const struct field *fields) {
@@ -18,7 +17,7 @@ static int run(struct session *session) {
     char *text = NULL;
     cover_status result = cover_file_check(&text, session->context, path);
     if (result != COVER_OK) return print_unreadable(session, result, fields);
-    json_t *report = json_loads(text, 0, NULL);
+    json_t *report = json_of(text, NULL);
     bool ok = json_is_true(json_object_get(report, "ok"));
     print_result(session, text, fields);
     if (!given(session, OPTION_JSON)) {

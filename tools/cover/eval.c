@@ -1,9 +1,9 @@
 /* cover eval: predictions against labels, or one evaluation against another. */
 #include "command.h"
+#include "json_text.h"
 
 #include <libcover/evaluate.h>
 
-#include <jansson.h>
 #include <math.h>
 #include <string.h>
 
@@ -111,7 +111,7 @@ static int print_evaluation(struct session *session, const char *json) {
     static const struct field fields[] = {{"count", "cases", UNIT_COUNT}, {0}};
     const int status = print_result(session, json, fields);
     if (given(session, OPTION_JSON) || status != EXIT_OK) return status;
-    json_t *result = json_loads(json, 0, NULL);
+    json_t *result = json_of(json, NULL);
     printf("\n");
     if (json_object_get(result, "mean_dice")) {
         print_class_table(result);

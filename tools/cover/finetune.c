@@ -1,11 +1,11 @@
 /* cover finetune: a pretrained backbone and a new head on labelled images.  The run folder is the library's work; here are data,
  * settings, progress and last words. */
 #include "command.h"
+#include "json_text.h"
 
 #include <libcover/dataset.h>
 #include <libcover/task.h>
 
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -72,7 +72,7 @@ static int print_end(struct session *session, const char *json) {
     };
     char path[FIGURES][64];
     int count = 0;
-    json_t *result = json_loads(json, 0, NULL), *value;
+    json_t *result = json_of(json, NULL), *value;
     const char *name;
     json_object_foreach(json_object_get(result, "best"), name, value) {
         if (!json_is_number(value) || strcmp(name, "step") == 0 || count == FIGURES) continue;

@@ -1,15 +1,15 @@
 /* cover predict: label maps or class scores of images, by a fine-tuned task. */
 #include "command.h"
+#include "json_text.h"
 
 #include <libcover/dataset.h>
 #include <libcover/predictor.h>
 
-#include <jansson.h>
 #include <string.h>
 
 /* What came of it; images that failed have been named, as they did. */
 static int print_end(struct session *session, const char *summary, const struct field *fields) {
-    json_t *result = json_loads(summary, 0, NULL);
+    json_t *result = json_of(summary, NULL);
     const int64_t failures = (int64_t)json_array_size(json_object_get(result, "failed"));
     const bool some = json_integer_value(json_object_get(result, "written")) > 0;
     int status = some || given(session, OPTION_JSON) ? print_result(session, summary, fields) : EXIT_OK;

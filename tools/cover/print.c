@@ -1,7 +1,7 @@
 /* Results on stdout: a JSON object of the library for people, or as it is. */
 #include "command.h"
+#include "json_text.h"
 
-#include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -99,10 +99,10 @@ int print_result(struct session *session, const char *json, const struct field *
         if (!length || json[length - 1] != '\n') putchar('\n');
         return EXIT_OK;
     }
-    json_error_t error;
-    json_t *object = json_loads(json, 0, &error);
+    struct json_fault fault;
+    json_t *object = json_of(json, &fault);
     if (!object) {
-        fprintf(stderr, "cover %s: the result is not JSON: %s\n", session->verb->name, error.text);
+        fprintf(stderr, "cover %s: the result is not JSON: %s\n", session->verb->name, fault.what);
         return EXIT_FAILED;
     }
     int width = 0;

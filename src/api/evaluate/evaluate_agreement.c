@@ -18,14 +18,8 @@ struct side {
 };
 
 static cover_status read_side(struct side *side, cover_context *context, const char *path) {
-    uint8_t *bytes;
-    size_t count;
-    json_error_t error;
     side->path = path;
-    TRY(file_read(context, path, LARGEST_RESULT, &bytes, &count));
-    side->root = json_read((const char *)bytes, count, 0, &error);
-    memory_free(context, bytes);
-    if (!side->root) return fail(COVER_ERROR_FORMAT, "%s: line %d: not JSON: %s", path, error.line, error.text);
+    TRY(json_file_read(&side->root, context, path, LARGEST_RESULT));
     const json_t *best = json_object_get(side->root, "best"); /* of a fine-tuning run: its best validation */
     side->figures = best ? best : side->root;
     side->cases = json_object_get(side->figures, "cases");
@@ -62,8 +56,8 @@ static cover_status pair_up(const json_t **pairs, const struct side sides[2]) {
     if (!by_name) return fail(COVER_ERROR_MEMORY, "%s: out of memory", sides[1].path);
     json_array_foreach((json_t *)sides[1].cases, i, one) {
         const char *name = case_name(one);
-        if (!name || json_object_set(by_name, name, one) != 0)
-            GO(fail(COVER_ERROR_FORMAT, "%s: case %zu has no name", sides[1].path, i + 1));
+        if (!name) GO(fail(COVER_ERROR_FORMAT, "%s: case %zu has no name", sides[1].path, i + 1));
+        if (json_object_set(by_name, name, one) != 0) GO(fail(COVER_ERROR_MEMORY, "%s: out of memory", sides[1].path));
     }
     json_array_foreach((json_t *)sides[0].cases, i, one) {
         const char *name = case_name(one);

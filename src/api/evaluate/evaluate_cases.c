@@ -243,13 +243,8 @@ static cover_status read_labels(struct eval_classes *classes, struct evaluation 
 }
 
 static cover_status read_description(struct eval_classes *classes, struct evaluation *evaluation, const char *path) {
-    uint8_t *bytes;
-    size_t count;
-    json_error_t error;
-    TRY(file_read(evaluation->context, path, LARGEST_JSON, &bytes, &count));
-    json_t *root = json_read((const char *)bytes, count, 0, &error);
-    memory_free(evaluation->context, bytes);
-    if (!root) return fail(COVER_ERROR_FORMAT, "%s: line %d: not JSON: %s", path, error.line, error.text);
+    json_t *root;
+    TRY(json_file_read(&root, evaluation->context, path, LARGEST_JSON));
     const cover_status status = read_labels(classes, evaluation, path, json_object_get(root, "labels"));
     json_decref(root);
     return status;

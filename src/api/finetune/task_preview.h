@@ -13,7 +13,7 @@ enum { TASK_PREVIEW_CASES = 6 };
 cover_status task_preview_write(cover_task *task, const char *path);
 
 /* Is this the config.json of fine-tuning? */
-bool task_report_is_one(const char *config_json);
+cover_status task_report_is_one(bool *found, const char *config_json);
 /* Write the page of a fine-tuning run; parts that are not there yet are left out. */
 cover_status task_report_run(cover_context *context, const char *run, const char *config_json, const char *log_path,
                              const char *preview_path, const char *path);

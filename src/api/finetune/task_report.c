@@ -47,11 +47,12 @@ static void free_parts(struct parts *parts) {
     json_decref(parts->result);
 }
 
-bool task_report_is_one(const char *config_json) {
-    json_t *config = json_read(config_json, strlen(config_json), 0, NULL);
-    bool found = json_is_string(json_object_get(config, "task"));
+cover_status task_report_is_one(bool *found, const char *config_json) {
+    json_t *config;
+    const cover_status status = json_read(&config, "config.json", config_json, strlen(config_json));
+    *found = json_is_string(json_object_get(config, "task"));
     json_decref(config);
-    return found;
+    return status == COVER_ERROR_MEMORY ? status : COVER_OK;
 }
 
 /* ---- result.json */
@@ -102,13 +103,8 @@ static cover_status allocate(struct parts *parts, bool multilabel) {
 }
 
 static cover_status read_result(struct parts *parts, const char *path) {
-    uint8_t *text;
-    size_t bytes;
-    json_error_t error;
     if (!file_exists(path)) return COVER_OK; /* still in training */
-    TRY(file_read(parts->context, path, RESULT_LIMIT, &text, &bytes));
-    parts->result = json_read((const char *)text, bytes, 0, &error);
-    memory_free(parts->context, text);
+    TRY(json_file_read(&parts->result, parts->context, path, RESULT_LIMIT));
     const json_t *best = json_object_get(parts->result, "best"), *cases = json_object_get(best, "cases");
     const json_t *names = json_object_get(parts->result, "class_names");
     const char *task = json_string_value(json_object_get(parts->result, "task"));
@@ -198,7 +194,7 @@ cover_status task_report_run(cover_context *context, const char *run, const char
     cover_status status = COVER_ERROR_MEMORY;
     char *result = path_join(context, run, "result.json");
     if (!result) goto done;
-    parts.config = json_read(config_json, strlen(config_json), 0, NULL);
+    GO(json_read(&parts.config, "config.json", config_json, strlen(config_json)));
     GO(task_judge_named(&parts.judge, context, json_string_value(json_object_get(parts.config, "task"))));
     parts.report.section = parts.judge->section;
     GO(report_log_read(&parts.report.log, context, log_path));

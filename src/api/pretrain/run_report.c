@@ -132,12 +132,14 @@ cover_status cover_report_write(cover_context *context, const char *run, const c
     struct parts parts = {.context = context};
     cover_status status = COVER_ERROR_MEMORY;
     size_t bytes;
+    bool task;
     parts.config_path = path_join(context, run, "config.json");
     parts.log_path = path_join(context, run, "log.jsonl");
     parts.preview_path = path_join(context, run, "preview.safetensors");
     if (!parts.config_path || !parts.log_path || !parts.preview_path) goto done;
     GO(file_read(context, parts.config_path, SETTINGS_LIMIT, &parts.config_json, &bytes));
-    if (task_report_is_one((const char *)parts.config_json)) {
+    GO(task_report_is_one(&task, (const char *)parts.config_json));
+    if (task) {
         status = task_report_run(context, run, (const char *)parts.config_json, parts.log_path, parts.preview_path, path);
         goto done;
     }

@@ -42,7 +42,8 @@ cover_status run_folder_objective(const struct objective **objective, cover_cont
     *objective = NULL;
     if (!path) return COVER_ERROR_MEMORY;
     if (file_exists(path)) GO(file_read(context, path, CONFIG_LIMIT, &text, &bytes));
-    if (text) json = json_read((const char *)text, bytes, 0, NULL);
+    status = text ? json_read(&json, path, (const char *)text, bytes) : COVER_OK;
+    if (status == COVER_ERROR_MEMORY) goto done;
     status = objective_in(objective, context, json);
 done:
     json_decref(json);

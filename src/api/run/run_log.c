@@ -15,20 +15,21 @@
 enum { LOG_LIMIT = 1 << 30 };
 
 /* Bytes of the whole lines up to `step`. */
-static size_t kept_bytes(const char *text, size_t bytes, int64_t step) {
-    size_t kept = 0;
+static cover_status kept_bytes(size_t *kept, const char *path, const char *text, size_t bytes, int64_t step) {
+    *kept = 0;
     for (size_t at = 0; at < bytes;) {
         const char *newline = memchr(text + at, '\n', bytes - at);
         if (!newline) break; /* a line cut short by a crash */
         size_t end = (size_t)(newline - text) + 1;
-        json_t *line = json_read(text + at, end - at, 0, NULL);
+        json_t *line;
+        if (json_read(&line, path, text + at, end - at) == COVER_ERROR_MEMORY) return COVER_ERROR_MEMORY;
         json_t *number = json_object_get(line, "step");
         bool keep = json_is_integer(number) && json_integer_value(number) <= step;
         json_decref(line);
         if (!keep) break;
-        kept = at = end;
+        *kept = at = end;
     }
-    return kept;
+    return COVER_OK;
 }
 
 static cover_status cannot_write(const struct run_log *log) {
@@ -39,8 +40,10 @@ static cover_status drop_later(struct run_log *log, int64_t step) {
     uint8_t *text;
     size_t bytes;
     TRY(file_read(log->context, log->path, LOG_LIMIT, &text, &bytes));
-    size_t kept = kept_bytes((const char *)text, bytes, step);
+    size_t kept;
+    const cover_status status = kept_bytes(&kept, log->path, (const char *)text, bytes, step);
     memory_free(log->context, text);
+    if (status != COVER_OK) return status;
     return kept == bytes || ftruncate(log->descriptor, (off_t)kept) == 0 ? COVER_OK : cannot_write(log);
 }
 

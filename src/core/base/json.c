@@ -1,15 +1,27 @@
 /* JSON in and out by Jansson, which follows the locale.  Called wherever the library reads or writes JSON. */
 #include "json.h"
 
+#include "files.h"
 #include "number.h"
 
 #include <math.h>
 
-json_t *json_read(const char *text, size_t bytes, size_t flags, json_error_t *error) {
-    const locale_t before = locale_enter();
-    json_t *value = json_loadb(text, bytes, flags, error);
-    locale_leave(before);
-    return value;
+cover_status json_read(json_t **value, const char *name, const char *text, size_t bytes) {
+    struct json_fault fault;
+    *value = json_parse(text, bytes, &fault);
+    if (*value) return COVER_OK;
+    if (fault.memory) return fail(COVER_ERROR_MEMORY, "%s: out of memory", name);
+    return fail(COVER_ERROR_FORMAT, "%s: not sound JSON: line %d, column %d: %s", name, fault.line, fault.column, fault.what);
+}
+
+cover_status json_file_read(json_t **value, cover_context *context, const char *path, uint64_t limit_bytes) {
+    uint8_t *bytes;
+    size_t count;
+    *value = NULL;
+    TRY(file_read(context, path, limit_bytes, &bytes, &count));
+    const cover_status status = json_read(value, path, (const char *)bytes, count);
+    memory_free(context, bytes);
+    return status;
 }
 
 char *json_write(const json_t *value, size_t flags) {

@@ -3,11 +3,14 @@
 #define COVER_JSON_H
 
 #include "base.h"
+#include "json_parse.h"
 
-#include <jansson.h>
-
-/* As json_loadb() and json_dumps(); `error` may be NULL. */
-json_t *json_read(const char *text, size_t bytes, size_t flags, json_error_t *error);
+/* The object or array that the text is (json_parse.h); NULL on error, which is COVER_ERROR_FORMAT and begins with "NAME: not sound JSON: line",
+ * or COVER_ERROR_MEMORY. */
+cover_status json_read(json_t **value, const char *name, const char *text, size_t bytes);
+/* The same of a whole file, also COVER_ERROR_IO; error over limit_bytes. */
+cover_status json_file_read(json_t **value, cover_context *context, const char *path, uint64_t limit_bytes);
+/* As json_dumps(). */
 char *json_write(const json_t *value, size_t flags); /* free() */
 /* NaN when it is no number, or NULL. */
 double json_number_or_nan(const json_t *value);

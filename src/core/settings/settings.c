@@ -387,9 +387,8 @@ static cover_status json_value_text(struct text *out, const struct row *row, con
 
 cover_status cover_config_read_json(cover_config *config, const char *json) {
     if (!config || !json) return fail(COVER_ERROR_ARGUMENT, "cover_config_read_json: an argument is NULL");
-    json_error_t error;
-    json_t *object = json_read(json, strlen(json), JSON_REJECT_DUPLICATES, &error);
-    if (!object) return fail(COVER_ERROR_FORMAT, "settings: line %d: %s", error.line, error.text);
+    json_t *object;
+    TRY(json_read(&object, "settings", json, strlen(json)));
     struct text text = {.context = config->context};
     struct values *values = memory_copy(config->context, &config->values, sizeof *values); /* all or nothing */
     cover_status status = values ? COVER_OK : COVER_ERROR_MEMORY;

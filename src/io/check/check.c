@@ -94,16 +94,11 @@ static bool is_run_folder(cover_context *context, const char *path) {
 enum { LARGEST_JSON = 1 << 28 };
 
 static cover_status check_json(struct check *check, const char *path) {
-    uint8_t *bytes;
-    size_t count;
-    json_error_t error;
-    cover_status status = file_read(check->context, path, LARGEST_JSON, &bytes, &count);
+    json_t *root;
+    const cover_status status = json_file_read(&root, check->context, path, LARGEST_JSON);
     if (status != COVER_OK) return check_error(check, status);
-    json_t *root = json_read((const char *)bytes, count, 0, &error);
-    if (!root) check_finding(check, "%s: line %d: not JSON: %s", path, error.line, error.text);
-    else if (!json_is_object(root)) check_finding(check, "%s: not a JSON object", path);
+    if (!json_is_object(root)) check_finding(check, "%s: not a JSON object", path);
     json_decref(root);
-    memory_free(check->context, bytes);
     return COVER_OK;
 }
 
@@ -116,14 +111,15 @@ static cover_status check_lines(struct check *check, const char *path) {
     const char *at = (const char *)bytes, *end = at + count;
     int64_t line = 1;
     for (const char *stop; (stop = memchr(at, '\n', (size_t)(end - at))) != NULL; at = stop + 1, line++) {
-        json_error_t error;
-        json_t *object = json_read(at, (size_t)(stop - at), 0, &error);
+        json_t *object;
+        status = json_read(&object, path, at, (size_t)(stop - at));
+        if (status == COVER_ERROR_MEMORY) break;
         if (!json_is_object(object)) check_finding(check, "%s: line %lld: not a JSON object", path, (long long)line);
         json_decref(object);
     }
     text_add(&check->facts, ", \"log_lines\": %lld", (long long)(line - 1));
     memory_free(check->context, bytes);
-    return COVER_OK;
+    return status == COVER_ERROR_MEMORY ? status : COVER_OK;
 }
 
 static bool is_checkpoint_name(const char *name) { return strncmp(name, "checkpoint", 10) == 0 && has_suffix(name, ".h5"); }

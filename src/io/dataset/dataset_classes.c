@@ -59,11 +59,8 @@ const char *dataset_region(const cover_dataset *dataset) {
 
 cover_status dataset_classes_open(cover_dataset *dataset) {
     size_t bytes;
-    json_error_t error;
     const char *text = dataset_about(dataset, &bytes);
-    dataset->about = json_read(text, bytes, 0, &error);
-    if (!dataset->about && json_error_code(&error) == json_error_out_of_memory)
-        return fail(COVER_ERROR_MEMORY, "%s: out of memory", dataset->path);
+    if (json_read(&dataset->about, dataset->path, text, bytes) == COVER_ERROR_MEMORY) return COVER_ERROR_MEMORY;
     const json_t *ignore = json_object_get(dataset->about, "ignore_label");
     const bool ignores =
         dataset->directory.has_labels && json_is_integer(ignore) && json_integer_value(ignore) == dataset->directory.classes;

@@ -98,17 +98,12 @@ static cover_status visit_dataset(struct place *place, const char *name, const j
 }
 
 cover_status pack_collection(struct pack_plan *plan, const char *prefix, const char *json) {
-    uint8_t *bytes;
-    size_t count;
-    json_error_t error;
+    json_t *root;
     const char *slash = strrchr(json, '/');
     struct place place = {.plan = plan, .json = json, .prefix = prefix};
     place.folder = slash ? arena_text(&plan->arena, json, (size_t)(slash - json)) : ".";
     if (!place.folder) return COVER_ERROR_MEMORY;
-    TRY(file_read(plan->context, json, LARGEST_JSON, &bytes, &count));
-    json_t *root = json_read((const char *)bytes, count, 0, &error);
-    memory_free(plan->context, bytes);
-    if (!root) return fail(COVER_ERROR_FORMAT, "%s: line %d: not JSON: %s", json, error.line, error.text);
+    TRY(json_file_read(&root, plan->context, json, LARGEST_JSON));
     const char *name = json_string_value(json_object_get(root, "collection_name"));
     place.collection = name ? name : "";
     cover_status status = each_member(&place, root, "datasets", "the collection", visit_dataset);

@@ -99,16 +99,12 @@ bool pack_is_folds(const char *path) {
 }
 
 cover_status pack_folds_read(struct pack_plan *plan, const char *given) {
-    uint8_t *bytes;
-    size_t count, length;
-    json_error_t error;
+    json_t *root;
+    size_t length;
     struct fold fold = {.index = fold_of(given, &length)};
     fold.path = arena_text(&plan->arena, given, length);
     if (!fold.path) return COVER_ERROR_MEMORY;
-    TRY(file_read(plan->context, fold.path, LARGEST_JSON, &bytes, &count));
-    json_t *root = json_read((const char *)bytes, count, 0, &error);
-    memory_free(plan->context, bytes);
-    if (!root) return fail(COVER_ERROR_FORMAT, "%s: line %d: not JSON: %s", fold.path, error.line, error.text);
+    TRY(json_file_read(&root, plan->context, fold.path, LARGEST_JSON));
     cover_status status = read_fold(&fold, &plan->arena, root);
     if (status == COVER_OK) apply(&fold, plan->context, plan);
     json_decref(root);

@@ -124,14 +124,9 @@ static cover_status list_cases(const struct nnunet *source, const json_t *root) 
 cover_status pack_nnunet(struct pack_plan *plan, const char *prefix, const char *folder) {
     struct nnunet source = {
         .plan = plan, .prefix = prefix, .folder = folder, .json = arena_print(&plan->arena, "%s/dataset.json", folder)};
-    uint8_t *bytes;
-    size_t count;
-    json_error_t error;
+    json_t *root;
     if (!source.json) return COVER_ERROR_MEMORY;
-    TRY(file_read(plan->context, source.json, LARGEST_JSON, &bytes, &count));
-    json_t *root = json_read((const char *)bytes, count, JSON_REJECT_DUPLICATES, &error);
-    memory_free(plan->context, bytes);
-    if (!root) return fail(COVER_ERROR_FORMAT, "%s: line %d: not JSON: %s", source.json, error.line, error.text);
+    TRY(json_file_read(&root, plan->context, source.json, LARGEST_JSON));
     cover_status status = read_description(&source, root);
     if (status == COVER_OK) status = list_cases(&source, root);
     json_decref(root);

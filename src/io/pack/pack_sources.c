@@ -3,13 +3,14 @@
 #include "pack.h"
 
 #include "core/base/files.h"
-#include "core/base/number.h"
+#include "core/base/json.h"
 #include "io/image/dicom.h"
 
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+enum { LARGEST_JSON = 1 << 26 };
 
 struct pack_item *pack_plan_add(struct pack_plan *plan) {
     if (plan->count == plan->capacity) {
@@ -40,7 +41,7 @@ bool pack_plan_add_file(struct pack_plan *plan, const char *prefix, const char *
 
 struct layout {
     const char *name;
-    bool (*detect)(const char *source);
+    bool (*detect)(cover_context *context, const char *source);
     /* May put a closer name into *name. */
     cover_status (*list)(struct pack_plan *plan, const char *prefix, const char *source, const char **name);
 };
@@ -52,27 +53,30 @@ static bool holds(const char *source, const char *name, bool (*exists)(const cha
     return length > 0 && (size_t)length < sizeof path && exists(path);
 }
 
-/* dataset.json may list its cases itself: then there is no imagesTr. */
-static bool lists_cases(const char *source) {
-    char path[4096 + 32];
-    const int length = snprintf(path, sizeof path, "%s/dataset.json", source);
-    const locale_t before = locale_enter();
-    json_t *root = length > 0 && (size_t)length < sizeof path ? json_load_file(path, 0, NULL) : NULL;
-    locale_leave(before);
-    const bool listed = json_is_object(json_object_get(root, "dataset")) || json_is_array(json_object_get(root, "training"));
+/* dataset.json may list its cases itself: then there is no imagesTr.  When there is no memory to tell, its reader will say so. */
+static bool lists_cases(cover_context *context, const char *source) {
+    json_t *root = NULL;
+    char *path = path_join(context, source, "dataset.json");
+    const cover_status status = path ? json_file_read(&root, context, path, LARGEST_JSON) : COVER_ERROR_MEMORY;
+    const bool listed = status == COVER_ERROR_MEMORY || json_is_object(json_object_get(root, "dataset")) ||
+                        json_is_array(json_object_get(root, "training"));
     json_decref(root);
+    memory_free(context, path);
     return listed;
 }
 
-static bool is_nnunet(const char *source) {
-    return holds(source, "dataset.json", file_exists) && (holds(source, "imagesTr", folder_exists) || lists_cases(source));
+static bool is_nnunet(cover_context *context, const char *source) {
+    return holds(source, "dataset.json", file_exists) && (holds(source, "imagesTr", folder_exists) || lists_cases(context, source));
 }
 static cover_status list_nnunet(struct pack_plan *plan, const char *prefix, const char *source, const char **name) {
     (void)name;
     return pack_nnunet(plan, prefix, source);
 }
 
-static bool is_description(const char *source) { return file_exists(source) && strcmp(path_name(source), "dataset.json") == 0; }
+static bool is_description(cover_context *context, const char *source) {
+    (void)context;
+    return file_exists(source) && strcmp(path_name(source), "dataset.json") == 0;
+}
 static cover_status list_description(struct pack_plan *plan, const char *prefix, const char *source, const char **name) {
     (void)name;
     const char *slash = strrchr(source, '/');
@@ -80,25 +84,37 @@ static cover_status list_description(struct pack_plan *plan, const char *prefix,
     return folder ? pack_nnunet(plan, prefix, *folder ? folder : "/") : COVER_ERROR_MEMORY;
 }
 
-static bool is_collection(const char *source) { return file_exists(source) && has_suffix(source, ".json"); }
+static bool is_collection(cover_context *context, const char *source) {
+    (void)context;
+    return file_exists(source) && has_suffix(source, ".json");
+}
 static cover_status list_collection(struct pack_plan *plan, const char *prefix, const char *source, const char **name) {
     (void)name;
     return pack_collection(plan, prefix, source);
 }
 
-static bool is_collection_folder(const char *source) { return holds(source, "pretrain_data.json", file_exists); }
+static bool is_collection_folder(cover_context *context, const char *source) {
+    (void)context;
+    return holds(source, "pretrain_data.json", file_exists);
+}
 static cover_status list_collection_folder(struct pack_plan *plan, const char *prefix, const char *source, const char **name) {
     (void)name;
     const char *json = arena_print(&plan->arena, "%s/pretrain_data.json", source);
     return json ? pack_collection(plan, prefix, json) : COVER_ERROR_MEMORY;
 }
 
-static bool is_folder(const char *source) { return folder_exists(source); }
+static bool is_folder(cover_context *context, const char *source) {
+    (void)context;
+    return folder_exists(source);
+}
 static cover_status list_folder(struct pack_plan *plan, const char *prefix, const char *source, const char **name) {
     return pack_folder(plan, prefix, source, name);
 }
 
-static bool is_image(const char *source) { return file_exists(source) && image_format_of(source) != NULL; }
+static bool is_image(cover_context *context, const char *source) {
+    (void)context;
+    return file_exists(source) && image_format_of(source) != NULL;
+}
 static cover_status list_image(struct pack_plan *plan, const char *prefix, const char *source, const char **name) {
     (void)prefix, (void)name;
     return pack_plan_add_file(plan, "", path_name(source), source) ? COVER_OK : COVER_ERROR_MEMORY;
@@ -123,7 +139,7 @@ static cover_status add_source(struct pack_plan *plan, const char *given, bool s
     if (!source || !prefix) return COVER_ERROR_MEMORY;
     if (!file_exists(source) && !folder_exists(source)) return fail(COVER_ERROR_IO, "%s: no such file or folder", source);
     int l = 0;
-    while (l < LAYOUTS && !layouts[l].detect(source)) l++;
+    while (l < LAYOUTS && !layouts[l].detect(plan->context, source)) l++;
     if (l == LAYOUTS)
         return fail(COVER_ERROR_UNSUPPORTED, "%s: neither a folder, nor an image by its name, nor a collection file (.json)%s",
                     source, dicom_is_file(source) ? ": " DICOM_REMEDY : "");

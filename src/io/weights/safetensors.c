@@ -137,7 +137,6 @@ static cover_status read_header(struct tensor_file *file, json_t *header, uint64
 static cover_status open_file(struct tensor_file *file) {
     cover_status status = COVER_OK;
     json_t *header = NULL;
-    json_error_t error;
     uint64_t header_bytes;
     TRY(source_read(&file->source, 0, &header_bytes, PREFIX_BYTES));
     if (header_bytes > file->source.bytes - PREFIX_BYTES)
@@ -151,13 +150,9 @@ static cover_status open_file(struct tensor_file *file) {
     char *text = memory_alloc(file->context, header_bytes);
     if (!text) return fail_in(COVER_ERROR_MEMORY, "%s", file->source.name);
     GO(source_read(&file->source, PREFIX_BYTES, text, header_bytes));
-    header = json_read(text, header_bytes, JSON_REJECT_DUPLICATES, &error);
-    if (!json_is_object(header)) {
-        status = header ? fail(COVER_ERROR_FORMAT, "%s: its header is not a JSON object", file->source.name)
-                        : fail(COVER_ERROR_FORMAT, "%s: its header is not sound JSON: byte %d: %s", file->source.name,
-                               error.position, error.text);
-        goto done;
-    }
+    status = json_read(&header, "its header", text, header_bytes);
+    if (status != COVER_OK) GO(fail_in(status, "%s", file->source.name));
+    if (!json_is_object(header)) GO(fail(COVER_ERROR_FORMAT, "%s: its header is not a JSON object", file->source.name));
     GO(read_header(file, header, PREFIX_BYTES + header_bytes));
 done:
     json_decref(header);

@@ -41,7 +41,7 @@ static cover_status read_settings(struct task_about *about, const json_t *object
     if (!json_is_object(object)) return fail(COVER_ERROR_FORMAT, "task: \"settings\" is missing");
     TRY(cover_config_create(&about->config, about->context, "seg-2d")); /* every value is in the object */
     char *text = json_write(object, JSON_COMPACT);
-    if (!text) return fail(COVER_ERROR_MEMORY, "task: its settings could not be copied");
+    if (!text) return fail(COVER_ERROR_MEMORY, "task: out of memory");
     cover_status status = cover_config_read_json(about->config, text);
     free(text);
     if (status == COVER_OK) status = cover_config_validate(about->config);
@@ -56,7 +56,7 @@ static cover_status read_name(struct task_about *about, json_t *seen, size_t ind
     for (const char *c = name; *c; c++)
         if ((unsigned char)*c < ' ') return fail(COVER_ERROR_FORMAT, "task: the name of class %zu holds control characters", index);
     if (json_object_get(seen, name)) return fail(COVER_ERROR_FORMAT, "task: two classes are named '%s'", name);
-    if (json_object_set_new(seen, name, json_true()) != 0) return COVER_ERROR_MEMORY;
+    if (json_object_set_new(seen, name, json_true()) != 0) return fail(COVER_ERROR_MEMORY, "task: out of memory");
     about->class_names[index] = memory_text(about->context, name);
     return about->class_names[index] ? COVER_OK : COVER_ERROR_MEMORY;
 }
@@ -66,8 +66,9 @@ static cover_status read_names(struct task_about *about, const json_t *names) {
     if (!json_is_array(names) || json_array_size(names) != classes)
         return fail(COVER_ERROR_FORMAT, "task: \"classes\" must be a list of %zu names", classes);
     about->class_names = memory_zero(about->context, classes * sizeof *about->class_names);
+    if (!about->class_names) return COVER_ERROR_MEMORY;
     json_t *seen = json_object();
-    cover_status status = about->class_names && seen ? COVER_OK : COVER_ERROR_MEMORY;
+    cover_status status = seen ? COVER_OK : fail(COVER_ERROR_MEMORY, "task: out of memory");
     for (size_t i = 0; i < classes && status == COVER_OK; i++) status = read_name(about, seen, i, json_array_get(names, i));
     json_decref(seen);
     return status;
@@ -85,11 +86,11 @@ static cover_status read_rules(struct task_about *about, const json_t *object) {
 }
 
 cover_status task_about_read(struct task_about *about, cover_context *context, const char *json) {
-    cover_status status;
-    json_error_t error;
     struct task_about fresh = {.context = context};
-    json_t *object = json_read(json, strlen(json), JSON_REJECT_DUPLICATES, &error);
-    if (!json_is_object(object)) GO(fail(COVER_ERROR_FORMAT, "task: %s", object ? "a JSON object is expected" : error.text));
+    json_t *object;
+    cover_status status = json_read(&object, "task", json, strlen(json));
+    if (status != COVER_OK) goto done;
+    if (!json_is_object(object)) GO(fail(COVER_ERROR_FORMAT, "task: a JSON object is expected"));
     GO(read_settings(&fresh, json_object_get(object, "settings")));
     GO(read_names(&fresh, json_object_get(object, "classes")));
     GO(read_rules(&fresh, json_object_get(object, "rules")));

@@ -162,7 +162,9 @@ START_TEST(a_kind_of_ones_own_trains_resumes_reports_and_predicts) {
     char *summary;
     for (options.resume = 0; options.resume < 2; options.resume++) {
         ck_assert_ok(cover_run_finetune(&summary, context, dataset, config, NULL, at("run"), &options));
-        json_t *result = json_read(summary, strlen(summary), 0, NULL), *best = json_object_get(result, "best");
+        json_t *result;
+        ck_assert_ok(json_read(&result, "the summary", summary, strlen(summary)));
+        const json_t *best = json_object_get(result, "best");
         ck_assert_str_eq(json_string_value(json_object_get(result, "task")), "brightness");
         ck_assert_double_gt(json_number_value(json_object_get(best, "nearness")), 0.5);
         ck_assert(json_is_number(

@@ -323,7 +323,7 @@ START_TEST(a_broken_collection_file_says_where) {
     static const struct {
         const char *json, *part;
     } cases[] = {
-        {"{", "not JSON"},
+        {"{", "not sound JSON"},
         {"[]", "the collection has no \"datasets\""},
         {"{\"datasets\": {\"d\": {}}}", "dataset d has no \"subjects\""},
         {"{\"datasets\": {\"d\": {\"subjects\": {\"s\": {}}}}}", "dataset d, subject s has no \"sessions\""},

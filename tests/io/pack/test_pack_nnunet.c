@@ -92,8 +92,8 @@ START_TEST(a_broken_dataset_json_names_the_field) {
         const char *json, *part;
         cover_status status;
     } cases[] = {
-        {"", "not JSON", COVER_ERROR_FORMAT},
-        {"{\"channel_names\": ", "not JSON", COVER_ERROR_FORMAT},
+        {"", "not sound JSON", COVER_ERROR_FORMAT},
+        {"{\"channel_names\": ", "not sound JSON", COVER_ERROR_FORMAT},
         {"[]", "not a JSON object", COVER_ERROR_FORMAT},
         {"{\"file_ending\": \".png\"}", "\"channel_names\" is missing", COVER_ERROR_FORMAT},
         {"{\"channel_names\": {}, \"file_ending\": \".png\"}", "\"channel_names\" is missing", COVER_ERROR_FORMAT},

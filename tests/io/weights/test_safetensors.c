@@ -269,7 +269,7 @@ START_TEST(lying_headers_are_refused_with_their_reason) {
     refuse("{\"__metadata__\":[]}", 0, COVER_ERROR_FORMAT, "object of strings");
     refuse("{\"a\":[]}", 0, COVER_ERROR_FORMAT, "dtype is missing");
     refuse("[]", 0, COVER_ERROR_FORMAT, "not a JSON object");
-    refuse("{} x", 0, COVER_ERROR_FORMAT, "not sound JSON");
+    refuse("{} x", 0, COVER_ERROR_FORMAT, "its header: not sound JSON");
 }
 END_TEST
 
@@ -289,7 +289,7 @@ START_TEST(json_nested_a_million_deep_is_refused) {
     memcpy(header, "{\"a\":", 5);
     memset(header + 5, '[', DEEP);
     header[DEEP + 5] = 0;
-    refuse(header, 0, COVER_ERROR_FORMAT, "not sound JSON");
+    refuse(header, 0, COVER_ERROR_FORMAT, "its header: not sound JSON");
     free(header);
 }
 END_TEST

@@ -116,15 +116,15 @@ static int execute(const struct study *study, struct study_run *run) {
     int status = study_execute((const char *const *)words.word, &output);
     words_free(&words);
     double seconds = before + now() - started;
-    json_error_t error;
-    json_t *result = status == EXIT_OK ? json_loads(output, 0, &error) : NULL;
+    struct json_fault fault;
+    json_t *result = status == EXIT_OK ? json_of(output, &fault) : NULL;
     free(output);
     if (result) {
         status = write_state(study, run, "done", seconds, result) == EXIT_OK ? EXIT_OK : EXIT_USAGE;
         run->state = STUDY_DONE;
         return status;
     }
-    if (status == EXIT_OK) say_to(stderr, "cover study: %s: the result is not JSON: %s\n", run->id, error.text);
+    if (status == EXIT_OK) say_to(stderr, "cover study: %s: the result is not JSON: %s\n", run->id, fault.what);
     bool interrupted = study_interrupted();
     if (write_state(study, run, interrupted ? "interrupted" : "failed", seconds, NULL) != EXIT_OK) return EXIT_USAGE;
     if (!interrupted) return EXIT_FAILED;

@@ -4,8 +4,7 @@
 #define COVER_STUDY_H
 
 #include "../command.h"
-
-#include <jansson.h>
+#include "../json_text.h"
 
 enum study_state {
     STUDY_WAITING, /* never begun, or begun with another command line */

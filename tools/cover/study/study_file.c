@@ -254,11 +254,11 @@ static int put_in_order(struct study *study, int index, int depth, int *placed) 
 }
 
 int study_read(struct study *study) {
-    json_error_t error;
+    struct json_fault fault;
     int status, placed = 0;
-    study->file = json_load_file(study->path, JSON_REJECT_DUPLICATES, &error);
-    if (!study->file && error.line < 0) return study_refuse(study, "%s", error.text);
-    if (!study->file) return study_refuse(study, "line %d, column %d: %s", error.line, error.column, error.text);
+    study->file = json_of_file(study->path, &fault);
+    if (!study->file && fault.line == 0) return study_refuse(study, "%s", fault.what);
+    if (!study->file) return study_refuse(study, "line %d, column %d: %s", fault.line, fault.column, fault.what);
     status = check_shape(study);
     if (status == EXIT_OK) status = check_variables(study);
     for (int row = 0; status == EXIT_OK && row < (int)json_array_size(study_member(study, "runs")); row++) {

@@ -77,13 +77,13 @@ int study_write_record(const struct study *study, const struct study_run *run) {
 /* In the order of execution: whether a run is done depends on whether its needs are. */
 static int read_record(const struct study *study, struct study_run *run) {
     char path[PATH_BYTES], name[PATH_BYTES];
-    json_error_t error;
+    struct json_fault fault;
     snprintf(name, sizeof name, "results/%s", run->id);
     if (path_of(path, study, name, ".json") != EXIT_OK) return EXIT_FAILED;
     if (access(path, F_OK) != 0) return EXIT_OK;
-    json_t *record = json_load_file(path, 0, &error), *needs = study_needs(study, run);
+    json_t *record = json_of_file(path, &fault), *needs = study_needs(study, run);
     if (!record) {
-        say_to(stderr, "cover study: %s: %s; remove the file to run it again\n", path, error.text);
+        say_to(stderr, "cover study: %s: %s; remove the file to run it again\n", path, fault.what);
         json_decref(needs);
         return EXIT_FAILED;
     }
