@@ -92,6 +92,11 @@ static bool native_is_little(void) {
     return *(const uint8_t *)&one == 1;
 }
 
+/* libpng made no job: there was no memory, whose refusal has set the text, or it is another version than that of its header. */
+static cover_status not_started(const struct png_job *job) {
+    return job->status != COVER_OK ? job->status : fail(COVER_ERROR_INTERNAL, "libpng could not start");
+}
+
 /* Everything that may leave by longjmp; the caller releases. */
 static cover_status decode(struct png_job *job, struct image *image) {
     png_structp png = job->png;
@@ -143,7 +148,7 @@ static cover_status read_png(struct image *image, const struct image_source *sou
     struct png_job job = {.context = source->context, .source = source};
     job.png = png_create_read_struct_2(PNG_LIBPNG_VER_STRING, &job, on_error, on_warning, &job, png_allocate, png_release);
     job.info = job.png ? png_create_info_struct(job.png) : NULL;
-    cover_status status = job.info ? decode(&job, image) : COVER_ERROR_MEMORY;
+    cover_status status = job.info ? decode(&job, image) : not_started(&job);
     png_destroy_read_struct(&job.png, &job.info, NULL);
     if (status != COVER_OK) image_free(image, source->context);
     return status;
@@ -186,7 +191,7 @@ static cover_status encode_all(cover_context *context, uint8_t **bytes, size_t *
     struct png_job job = {.context = context};
     job.png = png_create_write_struct_2(PNG_LIBPNG_VER_STRING, &job, on_error, on_warning, &job, png_allocate, png_release);
     job.info = job.png ? png_create_info_struct(job.png) : NULL;
-    cover_status status = job.info ? encode(&job, pixels, height, width, channels, bits) : COVER_ERROR_MEMORY;
+    cover_status status = job.info ? encode(&job, pixels, height, width, channels, bits) : not_started(&job);
     png_destroy_write_struct(&job.png, &job.info);
     if (status != COVER_OK) {
         memory_free(context, job.written);

@@ -49,13 +49,16 @@ static int on_error(TIFF *tiff, void *user, const char *module, const char *form
     return 1; /* dealt with: the handlers of the process are not called */
 }
 
-/* Warnings are about tags that do not matter here, but for those of libjpeg: they mean that pixels are missing. */
+/* Warnings are about tags that do not matter here, but for those of libjpeg (they mean that pixels are missing) and of a tag that there
+ * was no memory for. */
 static int on_warning(TIFF *tiff, void *user, const char *module, const char *format, va_list arguments) {
-    if (module && strcmp(module, "JPEGLib") == 0) return on_error(tiff, user, module, format, arguments);
+    if ((module && strcmp(module, "JPEGLib") == 0) || tiff_speaks_of_memory(format))
+        return on_error(tiff, user, module, format, arguments);
     return 1;
 }
 
 static cover_status damaged(const struct client *client, const char *what) {
+    if (tiff_speaks_of_memory(client->complaint)) return fail(COVER_ERROR_MEMORY, "out of memory: %s", client->complaint);
     return fail(COVER_ERROR_FORMAT, "%s: %s; the file is truncated or damaged", what,
                 client->complaint[0] ? client->complaint : "libtiff gives no reason");
 }
@@ -200,7 +203,7 @@ static cover_status decode(struct image *image, TIFF *tiff, struct client *clien
 static cover_status read_tiff(struct image *image, const struct image_source *source) {
     struct client client = {.source = source};
     TIFFOpenOptions *options = TIFFOpenOptionsAlloc();
-    if (!options) return fail(COVER_ERROR_MEMORY, "libtiff could not start");
+    if (!options) return fail(COVER_ERROR_MEMORY, "out of memory: libtiff could not start");
     TIFFOpenOptionsSetErrorHandlerExtR(options, on_error, &client);
     TIFFOpenOptionsSetWarningHandlerExtR(options, on_warning, &client);
     const uint64_t left = memory_left(source->context), most = left < source->limit_bytes ? left : source->limit_bytes;

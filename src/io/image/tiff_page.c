@@ -291,3 +291,11 @@ void tiff_turn(const struct tiff_page *page, uint8_t *upright, const uint8_t *st
             memcpy(upright, stored + (row * page->width + column) * bytes, bytes);
         }
 }
+
+bool tiff_speaks_of_memory(const char *complaint) {
+    static const char *const words[] = {"ut of memory",       "o space for",  "ailed to allocate", "annot allocate",
+                                        "nsufficient memory", "nough memory", "nable to allocate", "alloc(sizeof"};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (strstr(complaint, words[i])) return true;
+    return false;
+}

@@ -32,6 +32,9 @@ bool tiff_page_is_copy(TIFF *tiff);
 cover_status tiff_page_read(struct tiff_page *page, TIFF *tiff, const struct image_source *source);
 bool tiff_pages_match(const struct tiff_page *a, const struct tiff_page *b);
 
+/* libtiff and its codecs have no code for short memory, only words: is this complaint about it? */
+bool tiff_speaks_of_memory(const char *complaint);
+
 /* Bytes that tiff_place_row() needs for `scratch`. */
 size_t tiff_row_room(const struct tiff_page *page);
 /* `columns` pixels of one decoded row, to `pixels` (channels last). */

@@ -2,17 +2,17 @@
  * replaced in one move.  The write_label of tiff.c's row. */
 #include "core/base/files.h"
 #include "core/base/number.h"
-#include "image.h"
+#include "tiff_page.h"
 
 #include <stdio.h>
 #include <string.h>
-#include <tiffio.h>
 
 /* The file in memory, as libtiff's client, and the first complaint. */
 struct client {
     cover_context *context;
     uint8_t *bytes;
     uint64_t count, capacity, at;
+    bool refused; /* was memory? */
     char complaint[256];
 };
 
@@ -33,6 +33,7 @@ static tmsize_t client_write(thandle_t handle, void *from, tmsize_t bytes) {
     if (end > client->capacity) {
         uint64_t capacity = 2 * end + 4096;
         uint8_t *larger = memory_zero(client->context, capacity);
+        client->refused = client->refused || !larger;
         if (!larger) return -1;
         if (client->count) memcpy(larger, client->bytes, client->count);
         memory_free(client->context, client->bytes);
@@ -93,7 +94,7 @@ static bool write_page(TIFF *tiff, const struct image *label, int64_t page) {
 
 static cover_status write_pages(struct client *client, const char *path, const struct image *label) {
     TIFFOpenOptions *options = TIFFOpenOptionsAlloc();
-    if (!options) return fail(COVER_ERROR_MEMORY, "libtiff could not start");
+    if (!options) return fail(COVER_ERROR_MEMORY, "%s: out of memory: libtiff could not start", path);
     TIFFOpenOptionsSetErrorHandlerExtR(options, on_error, client);
     TIFFOpenOptionsSetWarningHandlerExtR(options, on_warning, client);
     /* BigTIFF where 32 bits of offsets might not do, whatever deflate saves */
@@ -105,7 +106,9 @@ static cover_status write_pages(struct client *client, const char *path, const s
     for (int64_t page = 0; written && page < label->size[0]; page++) written = write_page(tiff, label, page);
     if (tiff) TIFFClose(tiff);
     if (written && !client->complaint[0]) return COVER_OK;
-    return fail(COVER_ERROR_IO, "%s: %s", path, client->complaint[0] ? client->complaint : "libtiff gives no reason");
+    const bool memory = client->refused || tiff_speaks_of_memory(client->complaint);
+    return fail(memory ? COVER_ERROR_MEMORY : COVER_ERROR_INTERNAL, "%s: %s%s", path, memory ? "out of memory: " : "",
+                client->complaint[0] ? client->complaint : "libtiff gives no reason");
 }
 
 cover_status tiff_write_label(cover_context *context, const char *path, const struct image *label, const char *like) {
