@@ -53,6 +53,11 @@ EXCEPTIONS = {
 SHARED_PARTS = {
     ("cuda/sevr.c", "core/views/sevr_parts.h"): "the host's half of SeVR on a device draws what the CPU draws",
 }
+# Calls that only these files make, for all others.
+ONE_FILE = {
+    r"H5(?:[ADGFOT]open\w*|Literate\w*|[LO]visit\w*)": ("io/bytes/hdf5.c", "io/bytes/hdf5_sink.c"),
+    r"json_load\w*": (),
+}
 SOURCES = {".c", ".h", ".cu", ".cuh", ".def"}
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.MULTILINE)
 HEAD = re.compile(r"\A\s*/\*.*?\*/", re.DOTALL)
@@ -182,6 +187,14 @@ class House:
                     if callers and not any(self.uses(caller, path) for caller in callers):
                         self.say(path, f"its head says that {name} calls it, which has nothing of it")
 
+    def calls(self):
+        """What is dangerous or must be the same everywhere is called in one place."""
+        for path, text in self.files.items():
+            plain = COMMENT.sub("", text)
+            for call, allowed in ONE_FILE.items():
+                found = re.search(rf"\b(?:{call})\s*\(", plain)
+                if found and path.as_posix() not in allowed:
+                    self.say(path, f"calls {found[0]}), which only {' and '.join(allowed) or 'nobody'} may")
 
     def texts(self):
         """The library has no command line: its texts name fields of options, settings and functions (words.c translates)."""
@@ -210,6 +223,7 @@ def main():
     house = House(Path(sys.argv[1]))
     house.circles(house.arrows())
     house.heads()
+    house.calls()
     house.texts()
     for line in house.wrong:
         print(line)

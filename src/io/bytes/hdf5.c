@@ -34,19 +34,24 @@ void hdf5_end(struct hdf5_guard *guard) {
     pthread_mutex_unlock(&lock);
 }
 
+struct reason {
+    char text[256];
+    bool memory;
+};
+
 /* The first record of an upward walk is the innermost: where the trouble began. */
 static herr_t innermost(unsigned index, const H5E_error2_t *record, void *data) {
-    if (index == 0 && record->desc) {
-        char *text = data;
-        strncpy(text, record->desc, 255);
-    }
+    struct reason *reason = data;
+    if (index == 0 && record->desc) strncpy(reason->text, record->desc, sizeof reason->text - 1);
+    if (record->maj_num == H5E_RESOURCE && record->min_num == H5E_NOSPACE) reason->memory = true;
     return 0;
 }
 
 cover_status hdf5_fail(cover_status status, const char *path, const char *what) {
-    char text[256] = "no reason given";
-    H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, innermost, text);
-    return fail(status, "%s: %s: HDF5: %s", path, what, text);
+    struct reason reason = {"no reason given"};
+    H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, innermost, &reason);
+    if (reason.memory) return fail(COVER_ERROR_MEMORY, "%s: out of memory in libhdf5: %s", path, reason.text);
+    return fail(status, "%s: %s: HDF5: %s", path, what, reason.text);
 }
 
 hid_t hdf5_plain_dataset_list(void) {
@@ -58,17 +63,27 @@ hid_t hdf5_plain_dataset_list(void) {
     return list;
 }
 
-hid_t hdf5_open(const char *path) {
-    hid_t access = H5Pcreate(H5P_FILE_ACCESS), opened = -1;
-    if (access >= 0) {
-        H5Pset_fclose_degree(access, H5F_CLOSE_STRONG);
-#if H5_VERSION_GE(1, 10, 7)
-        H5Pset_file_locking(access, false, true); /* files are only ever replaced whole; some file systems cannot lock */
-#endif
-        opened = H5Fopen(path, H5F_ACC_RDONLY, access);
-        H5Pclose(access);
+static bool links_are_hard(hid_t file, const char *path) {
+    char part[256];
+    const size_t length = strlen(path);
+    for (size_t i = 1; i <= length && length < sizeof part; i++) {
+        H5L_info_t about;
+        if (path[i] != '/' && path[i] != 0) continue;
+        memcpy(part, path, i);
+        part[i] = 0;
+        if (H5Lget_info(file, part, &about, H5P_DEFAULT) < 0 || about.type != H5L_TYPE_HARD) return false;
     }
-    return opened;
+    return length > 0 && length < sizeof part;
+}
+
+hid_t hdf5_open_array(hid_t file, const char *path) {
+    if (!links_are_hard(file, path)) return -1;
+    const hid_t array = H5Dopen2(file, path, H5P_DEFAULT), list = array < 0 ? -1 : H5Dget_create_plist(array);
+    const bool chunked = list >= 0 && H5Pget_layout(list) == H5D_CHUNKED;
+    if (list >= 0) H5Pclose(list);
+    if (chunked) return array;
+    if (array >= 0) H5Dclose(array);
+    return -1;
 }
 
 hid_t hdf5_type(cover_dtype dtype) {

@@ -26,6 +26,7 @@ static H5FD_t *sink_open(const char *name, unsigned flags, hid_t access, haddr_t
     struct sink_file *file = given ? calloc(1, sizeof *file) : NULL;
     if (!file) return NULL;
     file->sink = given->sink;
+    file->written = given->sink->end;
     return &file->base;
 }
 
@@ -120,15 +121,33 @@ static const H5FD_class_t sink_class = {
     .fl_map = H5FD_FLMAP_DICHOTOMY,
 };
 
-cover_status hdf5_sink_create(hid_t *file, struct hdf5_sink *sink) {
+/* A list that says: through this driver, and everything closed with the file. */
+static hid_t access_by(struct hdf5_sink *sink) {
     const struct sink_access carried = {sink};
-    hid_t creation = H5Pcreate(H5P_FILE_CREATE), access = H5Pcreate(H5P_FILE_ACCESS), created = -1;
+    hid_t access = H5Pcreate(H5P_FILE_ACCESS);
     sink->driver = H5FDregister(&sink_class);
+    if (sink->driver >= 0 && access >= 0 && H5Pset_driver(access, sink->driver, &carried) >= 0 &&
+        H5Pset_fclose_degree(access, H5F_CLOSE_STRONG) >= 0)
+        return access;
+    if (access >= 0) H5Pclose(access);
+    return -1;
+}
+
+cover_status hdf5_sink_open(hid_t *file, struct hdf5_sink *sink, const char *path) {
+    const hid_t access = access_by(sink), opened = access >= 0 ? H5Fopen("cover sink", H5F_ACC_RDONLY, access) : -1;
+    cover_status status = COVER_OK;
+    if (opened < 0) status = hdf5_fail(COVER_ERROR_FORMAT, path, "cannot be opened as HDF5");
+    if (access >= 0) H5Pclose(access);
+    if (opened < 0 && sink->driver >= 0) H5FDunregister(sink->driver);
+    if (opened >= 0) *file = opened;
+    return status;
+}
+
+cover_status hdf5_sink_create(hid_t *file, struct hdf5_sink *sink) {
+    hid_t creation = H5Pcreate(H5P_FILE_CREATE), access = access_by(sink), created = -1;
     /* The 1.10 format: checksums on metadata, and a chunk index whose look-up does not grow with the samples. */
-    if (sink->driver >= 0 && creation >= 0 && access >= 0 && H5Pset_driver(access, sink->driver, &carried) >= 0 &&
-        H5Pset_fclose_degree(access, H5F_CLOSE_STRONG) >= 0 &&
-        H5Pset_libver_bounds(access, H5F_LIBVER_V110, H5F_LIBVER_V110) >= 0 && H5Pset_userblock(creation, SEAL_BYTES) >= 0 &&
-        H5Pset_obj_track_times(creation, false) >= 0)
+    if (creation >= 0 && access >= 0 && H5Pset_libver_bounds(access, H5F_LIBVER_V110, H5F_LIBVER_V110) >= 0 &&
+        H5Pset_userblock(creation, SEAL_BYTES) >= 0 && H5Pset_obj_track_times(creation, false) >= 0)
         created = H5Fcreate("cover sink", H5F_ACC_TRUNC, creation, access);
     if (creation >= 0) H5Pclose(creation);
     if (access >= 0) H5Pclose(access);
@@ -145,6 +164,6 @@ cover_status hdf5_sink_close(hid_t file, struct hdf5_sink *sink, const char *pat
     cover_status status = COVER_OK;
     if (H5Fclose(file) < 0) status = hdf5_fail(COVER_ERROR_INTERNAL, path, "cannot be closed");
     H5FDunregister(sink->driver);
-    if (sink->error) return fail(COVER_ERROR_IO, "%s: cannot be written: %s", path, strerror(sink->error));
+    if (sink->error) return fail(COVER_ERROR_IO, "%s: cannot be read or written: %s", path, strerror(sink->error));
     return status;
 }

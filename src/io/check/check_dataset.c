@@ -3,7 +3,7 @@
 #include "check.h"
 
 #include "core/base/threads.h"
-#include "io/bytes/hdf5.h"
+#include "io/bytes/hdf5_sink.h"
 #include "io/bytes/seal.h"
 #include "io/dataset/dataset.h"
 
@@ -115,7 +115,7 @@ static hid_t array_of(struct view *view, const struct dataset_row *row, bool lab
     if (view->array >= 0 && strcmp(name, view->name) == 0) return view->array;
     if (view->array >= 0) H5Dclose(view->array);
     memcpy(view->name, name, sizeof name);
-    return view->array = H5Dopen2(view->file, name, H5P_DEFAULT);
+    return view->array = hdf5_open_array(view->file, name);
 }
 
 static cover_status check_chunk(struct view *view, const struct dataset_row *row, bool label) {
@@ -130,9 +130,12 @@ static cover_status check_chunk(struct view *view, const struct dataset_row *row
     GO(ours && theirs ? COVER_OK : COVER_ERROR_MEMORY);
     GO(source_read(&dataset->source, offset, ours, bytes));
     const hid_t array = array_of(view, row, label);
-    if (array < 0 || H5Dget_chunk_storage_size(array, at, &stored) < 0 || stored != bytes ||
-        H5Dread_chunk(array, H5P_DEFAULT, at, &filters, theirs) < 0 || filters != 0 || memcmp(ours, theirs, bytes) != 0)
-        status = fail(COVER_ERROR_FORMAT, "%s: HDF5 array %s, row %llu: libhdf5 sees other bytes than the table says",
+    const bool known = array >= 0 && H5Dget_chunk_storage_size(array, at, &stored) >= 0;
+    const bool read = known && stored == bytes && H5Dread_chunk(array, H5P_DEFAULT, at, &filters, theirs) >= 0;
+    if (!read && hdf5_fail(COVER_ERROR_FORMAT, dataset->path, view->name) == COVER_ERROR_MEMORY) status = COVER_ERROR_MEMORY;
+    else if (!read || filters != 0 || memcmp(ours, theirs, bytes) != 0)
+        status = fail(COVER_ERROR_FORMAT,
+                      "%s: HDF5 array %s, row %llu: libhdf5 sees other bytes than the table says, or a link to elsewhere",
                       dataset->path, view->name, (unsigned long long)at[0]);
 done:
     memory_free(dataset->context, ours);
@@ -143,9 +146,10 @@ done:
 static cover_status check_hdf5(struct check *check, const cover_dataset *dataset) {
     cover_status status = COVER_OK;
     struct hdf5_guard guard;
+    struct hdf5_sink sink = {.descriptor = dataset->source.descriptor, .end = dataset->source.bytes};
+    struct view view = {.dataset = dataset, .file = -1, .array = -1};
     hdf5_begin(&guard);
-    struct view view = {.dataset = dataset, .file = hdf5_open(dataset->path), .array = -1};
-    if (view.file < 0) status = hdf5_fail(COVER_ERROR_FORMAT, dataset->path, "cannot be opened as HDF5");
+    status = hdf5_sink_open(&view.file, &sink, dataset->path);
     for (int label = 0; label < 2; label++)
         for (int64_t i = 0; status == COVER_OK && i < dataset->directory.samples; i++) {
             struct dataset_row row;
@@ -154,7 +158,8 @@ static cover_status check_hdf5(struct check *check, const cover_dataset *dataset
             if (status == COVER_OK && (!label || row.label_dtype != DATASET_NO_LABEL)) status = check_chunk(&view, &row, label);
         }
     if (view.array >= 0) H5Dclose(view.array);
-    if (view.file >= 0) H5Fclose(view.file);
+    const cover_status closed = view.file >= 0 ? hdf5_sink_close(view.file, &sink, dataset->path) : COVER_OK;
+    if (status == COVER_OK) status = closed;
     hdf5_end(&guard);
     return check_error(check, status);
 }

@@ -3,6 +3,7 @@
 #include "dataset_writer.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -80,7 +81,7 @@ static hid_t create_group(hid_t file, const char *name) {
 }
 
 /* An array (count, [D,] H, W[, C]) below group, one chunk a sample. */
-static hid_t create_array(const struct dataset_writer *writer, hid_t group, const struct dataset_key *kind, int64_t count,
+static hid_t create_array(const struct dataset_writer *writer, const char *group, const struct dataset_key *kind, int64_t count,
                           int channels) {
     const int dims = writer->content->dims;
     hsize_t sizes[COVER_MAX_RANK] = {(hsize_t)count}, chunk[COVER_MAX_RANK] = {1};
@@ -88,12 +89,13 @@ static hid_t create_array(const struct dataset_writer *writer, hid_t group, cons
     int axes = 1;
     for (int a = 3 - dims; a < 3; a++) sizes[axes] = chunk[axes] = kind->size[a], axes++;
     if (channels > 1) sizes[axes] = chunk[axes] = (hsize_t)channels, axes++;
-    char name[DATASET_KIND_TEXT];
-    dataset_kind(name, kind->dtype, dims, kind->size);
+    char kind_name[DATASET_KIND_TEXT], name[sizeof kind_name + 16];
+    dataset_kind(kind_name, kind->dtype, dims, kind->size);
+    snprintf(name, sizeof name, "%s/%s", group, kind_name);
     hid_t creation = hdf5_plain_dataset_list(), space = H5Screate_simple(axes, sizes, NULL), array = -1;
     if (creation >= 0 && space >= 0 && H5Pset_chunk(creation, axes, chunk) >= 0 &&
         (H5Tget_size(type) == 1 || H5Pset_shuffle(creation) >= 0) && H5Pset_deflate(creation, DATASET_DEFLATE_LEVEL) >= 0)
-        array = H5Dcreate2(group, name, type, space, H5P_DEFAULT, creation, H5P_DEFAULT);
+        array = H5Dcreate2(writer->file, name, type, space, H5P_DEFAULT, creation, H5P_DEFAULT);
     if (space >= 0) H5Sclose(space);
     if (creation >= 0) H5Pclose(creation);
     return array;
@@ -123,16 +125,14 @@ static cover_status write_chunks(struct dataset_writer *writer, hid_t array, con
 }
 
 /* One array; libhdf5's lock is given back now and then, and never held while the caller's progress runs. */
-static cover_status write_array(struct dataset_writer *writer, const char *group_name, const struct dataset_key *keys,
-                                int64_t count, int channels, bool label) {
+static cover_status write_array(struct dataset_writer *writer, const char *group, const struct dataset_key *keys, int64_t count,
+                                int channels, bool label) {
     enum { BATCH = 256 };
     const struct dataset_content *content = writer->content;
     cover_status status = COVER_OK;
     struct hdf5_guard guard;
     hdf5_begin(&guard);
-    hid_t group = H5Gopen2(writer->file, group_name, H5P_DEFAULT);
-    hid_t array = group >= 0 ? create_array(writer, group, keys, count, channels) : -1;
-    if (group >= 0) H5Gclose(group);
+    hid_t array = create_array(writer, group, keys, count, channels);
     if (array < 0) status = hdf5_fail(COVER_ERROR_INTERNAL, writer->path, "an array cannot be created");
     for (int64_t first = 0; status == COVER_OK && first < count; first += BATCH) {
         const int64_t now = count - first < BATCH ? count - first : BATCH;

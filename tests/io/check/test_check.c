@@ -1,6 +1,9 @@
 /* cover_file_check(): a sound file of each kind is ok, and every damaged byte of a dataset is found. */
 #include "../files.h"
 #include "core/method/supervised.h"
+#include "io/bytes/hdf5.h"
+#include "io/bytes/seal.h"
+#include "io/dataset/dataset.h"
 #include "io/weights/safetensors.h"
 #include "io/weights/task_file.h"
 
@@ -63,6 +66,80 @@ START_TEST(every_damaged_byte_of_a_dataset_is_found) {
     }
     close(descriptor);
     memory_free(context, bytes);
+}
+END_TEST
+
+/* ---- datasets of somebody who can compute hashes */
+
+/* Seal it again after a change that left tables and pixels where they were. */
+static void seal_again(const struct dataset_extent *extents, int64_t count) {
+    struct dataset_extent sorted[16];
+    struct source source;
+    struct seal seal;
+    uint8_t block[SEAL_BYTES];
+    ck_assert_ok(source_open(&source, at("data.h5")));
+    ck_assert_ok(source_read(&source, 0, block, sizeof block));
+    struct source head = source_memory("head", block, sizeof block);
+    memcpy(&head.bytes, block + 32, sizeof head.bytes); /* the length that it had */
+    ck_assert_ok(seal_read(&seal, &head, DATASET_FORMAT, DATASET_MAJOR));
+    seal.file_bytes = source.bytes;
+    memcpy(sorted, extents, (size_t)count * sizeof *sorted);
+    ck_assert_ok(dataset_rest_hash(seal.rest, context, &source, sorted, count));
+    source_close(&source);
+    seal_encode(block, &seal);
+    const int descriptor = open(at("data.h5"), O_WRONLY);
+    ck_assert_int_eq(pwrite(descriptor, block, sizeof block, 0), sizeof block);
+    close(descriptor);
+}
+
+static int64_t pixels_of(struct dataset_extent *extents) {
+    cover_dataset *dataset;
+    int64_t count = 0;
+    ck_assert_ok(cover_dataset_open(&dataset, context, at("data.h5")));
+    for (int64_t i = 0; i < dataset->directory.samples; i++) {
+        struct dataset_row row;
+        ck_assert_ok(dataset_row(dataset, i, &row));
+        extents[count++] = (struct dataset_extent){row.image_offset, row.image_bytes};
+        if (row.label_bytes > 0) extents[count++] = (struct dataset_extent){row.label_offset, row.label_bytes};
+    }
+    cover_dataset_destroy(dataset);
+    return count;
+}
+
+static const char array_name[] = "images/u8_6x9";
+static void link_nowhere(hid_t file) {
+    ck_assert_int_ge(H5Lcreate_hard(file, "kept", file, array_name, H5P_DEFAULT, H5P_DEFAULT), 0);
+}
+static void link_fifo(hid_t file) { H5Lcreate_external(at("fifo"), "/x", file, array_name, H5P_DEFAULT, H5P_DEFAULT); }
+static void link_soft(hid_t file) { H5Lcreate_soft("/kept", file, array_name, H5P_DEFAULT, H5P_DEFAULT); }
+static void link_virtual(hid_t file) {
+    hid_t list = H5Pcreate(H5P_DATASET_CREATE), space = H5Screate_simple(3, (hsize_t[]){3, 6, 9}, NULL);
+    H5Pset_virtual(list, space, at("fifo"), "/x", space);
+    hid_t array = H5Dcreate2(file, array_name, H5T_STD_U8LE, space, H5P_DEFAULT, list, H5P_DEFAULT);
+    ck_assert_int_ge(array, 0);
+    H5Dclose(array), H5Sclose(space), H5Pclose(list);
+}
+
+/* A FIFO without a writer would hold an open() for ever: a test that ends shows that none was tried. */
+START_TEST(links_of_a_hostile_dataset_are_not_followed) {
+    static const struct {
+        void (*link)(hid_t file);
+        const char *finding;
+    } hostile[] = {{link_nowhere, ""}, {link_fifo, "u8_6x9"}, {link_soft, "u8_6x9"}, {link_virtual, "u8_6x9"}};
+    ck_assert_int_eq(mkfifo(at("fifo"), 0600), 0);
+    for (size_t i = 0; i < sizeof hostile / sizeof *hostile; i++) {
+        struct dataset_extent extents[16];
+        make_dataset();
+        const int64_t count = pixels_of(extents);
+        hid_t file = H5Fopen(at("data.h5"), H5F_ACC_RDWR, H5P_DEFAULT);
+        ck_assert_int_ge(file, 0);
+        ck_assert_int_ge(H5Lmove(file, array_name, file, "kept", H5P_DEFAULT, H5P_DEFAULT), 0);
+        hostile[i].link(file);
+        H5Fclose(file);
+        seal_again(extents, count);
+        const char *finding = first_finding(at("data.h5"));
+        ck_assert_msg(*hostile[i].finding ? strstr(finding, hostile[i].finding) != NULL : *finding == 0, "%zu: %s", i, finding);
+    }
 }
 END_TEST
 
@@ -178,6 +255,7 @@ int main(void) {
     tcase_set_timeout(all, 180);
     ADD(all, a_sound_dataset_is_ok);
     ADD(all, every_damaged_byte_of_a_dataset_is_found);
+    ADD(all, links_of_a_hostile_dataset_are_not_followed);
     ADD(all, a_run_folder_is_checked_file_by_file);
     ADD(all, a_weight_file_says_whether_it_has_a_hash);
     ADD(all, weights_that_lack_a_tensor_are_no_whole_network);
