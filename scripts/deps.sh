@@ -62,7 +62,7 @@ have_onednn() {
 needed() {
     cat <<'TABLE'
 gcc libc6-dev|a C compiler and the C library's headers|compiles "#include <stdio.h>"
-g++|a C++ compiler (tests: the emulator of CUDA)|have_command "${CXX:-c++}"
+g++|a C++ compiler (the border to oneDNN; tests: the emulator of CUDA)|have_command "${CXX:-c++}"
 pkg-config|pkg-config|have_command pkg-config
 meson|Meson 1.0 or newer|have_meson
 ninja-build|Ninja|have_command ninja

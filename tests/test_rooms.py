@@ -58,7 +58,7 @@ ONE_FILE = {
     r"H5(?:[ADGFOT]open\w*|Literate\w*|[LO]visit\w*)": ("io/bytes/hdf5.c", "io/bytes/hdf5_sink.c"),
     r"json_load\w*": (),
 }
-SOURCES = {".c", ".h", ".cu", ".cuh", ".def"}
+SOURCES = {".c", ".cpp", ".h", ".cu", ".cuh", ".def"}
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.MULTILINE)
 HEAD = re.compile(r"\A\s*/\*.*?\*/", re.DOTALL)
 NAME = re.compile(r"[\w./-]*\w\.(?:c|h|cu|cuh|def|cc|md|py|sh|map)\b")

@@ -6,9 +6,10 @@
 #include "../conv/form.h"
 
 #include "../features.h"
+#include "border.h"
 
-#include <oneapi/dnnl/dnnl.h>
 #include <oneapi/dnnl/dnnl_debug.h>
+#include <stdlib.h>
 #include <string.h>
 
 #if DNNL_CPU_RUNTIME == DNNL_RUNTIME_OMP
@@ -55,6 +56,16 @@ static cover_status translate(const char *what, dnnl_status_t status) {
 }
 #define DNNL(what, call) GO(translate(what, call))
 
+/* oneDNN does not always survive it when memory is refused (it uses what new gave without a look, and throws in what may not throw),
+ * so a shortage is to meet us first: more than it wants is asked for and given back. */
+enum { PREPARE_BYTES = 32 << 20, RUN_BYTES = 16 << 10 };
+static cover_status find_room(size_t bytes) {
+    void *volatile room = malloc(bytes); /* volatile: or the compiler knows that nobody looks at it */
+    const bool found = room != NULL;
+    free(room);
+    return found ? COVER_OK : fail(COVER_ERROR_MEMORY, "out of memory: oneDNN would have no room of %zu bytes", bytes);
+}
+
 /* ---- preparing */
 
 static dnnl_data_type_t type_of(enum element element) { return element == ELEMENT_BF16 ? dnnl_bf16 : dnnl_f32; }
@@ -62,14 +73,14 @@ static dnnl_data_type_t type_of(enum element element) { return element == ELEMEN
 static dnnl_status_t describe_image(dnnl_memory_desc_t *desc, const struct conv_shape *s, int64_t rows, int64_t channels) {
     dnnl_dims_t dims = {1, channels, rows};
     for (int a = 1; a < s->grid.ndim; a++) dims[2 + a] = grid_axis(&s->grid, a);
-    return dnnl_memory_desc_create_with_tag(desc, s->grid.ndim + 2, dims, type_of(s->x),
-                                            s->grid.ndim == 2 ? dnnl_nhwc : dnnl_ndhwc);
+    return onednn_memory_desc_create_with_tag(desc, s->grid.ndim + 2, dims, type_of(s->x),
+                                              s->grid.ndim == 2 ? dnnl_nhwc : dnnl_ndhwc);
 }
 
 static dnnl_status_t describe_weights(dnnl_memory_desc_t *desc, const struct conv_shape *s, dnnl_data_type_t type,
                                       dnnl_format_tag_t tag) {
     dnnl_dims_t dims = {s->c_out, s->c_in, s->kernel, s->kernel, s->kernel};
-    return dnnl_memory_desc_create_with_tag(desc, s->grid.ndim + 2, dims, type, tag);
+    return onednn_memory_desc_create_with_tag(desc, s->grid.ndim + 2, dims, type, tag);
 }
 static dnnl_format_tag_t plain_tag(const struct conv_shape *s) { return s->grid.ndim == 2 ? dnnl_oihw : dnnl_oidhw; }
 
@@ -85,7 +96,7 @@ static const_dnnl_memory_desc_t scratchpad(const_dnnl_primitive_t primitive) {
 static cover_status refuse_reference(const_dnnl_primitive_desc_t desc) {
     const char *name = "";
     cover_status status;
-    DNNL("name its kernel", dnnl_primitive_desc_query(desc, dnnl_query_impl_info_str, 0, &name));
+    DNNL("name its kernel", onednn_primitive_desc_query(desc, dnnl_query_impl_info_str, 0, &name));
     if (strncmp(name, "ref", 3) == 0) DNNL("serve this convolution fast", dnnl_unimplemented);
 done:
     return status;
@@ -107,16 +118,16 @@ static cover_status prepare_piece(struct piece *piece, const struct state *state
     DNNL("describe its output", describe_image(&piece->out, s, piece->rows, turned ? s->c_in : s->c_out));
     /* the data gradient needs the forward description as a hint */
     DNNL("prepare a convolution",
-         dnnl_convolution_forward_primitive_desc_create(&forward, state->engine, dnnl_forward_training, dnnl_convolution_direct,
-                                                        turned ? piece->out : piece->in, layout, state->bias,
-                                                        turned ? piece->in : piece->out, ones, zeros, before, behind, attr));
+         onednn_convolution_forward_primitive_desc_create(&forward, state->engine, dnnl_forward_training, dnnl_convolution_direct,
+                                                          turned ? piece->out : piece->in, layout, state->bias,
+                                                          turned ? piece->in : piece->out, ones, zeros, before, behind, attr));
     if (turned)
         DNNL("prepare a data gradient",
-             dnnl_convolution_backward_data_primitive_desc_create(&backward, state->engine, dnnl_convolution_direct, piece->out,
-                                                                  layout, piece->in, ones, zeros, before, behind, forward, attr));
+             onednn_convolution_backward_data_primitive_desc_create(&backward, state->engine, dnnl_convolution_direct, piece->out,
+                                                                    layout, piece->in, ones, zeros, before, behind, forward, attr));
     dnnl_primitive_desc_t desc = turned ? backward : forward;
     GO(refuse_reference(desc));
-    DNNL("create a convolution", dnnl_primitive_create(&piece->pass, desc));
+    DNNL("create a convolution", onednn_primitive_create(&piece->pass, desc));
 done:
     dnnl_primitive_desc_destroy(backward);
     dnnl_primitive_desc_destroy(forward);
@@ -134,7 +145,7 @@ static cover_status prepare_pieces(struct state *state, const struct prepared *p
     DNNL("describe weights", describe_weights(&any, s, type_of(s->x), dnnl_format_tag_any));
     DNNL("describe weights", describe_weights(&state->plain, s, dnnl_f32, plain_tag(s)));
     if (s->bias && prepared->pass == CONV_FORWARD)
-        DNNL("describe a bias", dnnl_memory_desc_create_with_tag(&state->bias, 1, (dnnl_dims_t){s->c_out}, dnnl_f32, dnnl_a));
+        DNNL("describe a bias", onednn_memory_desc_create_with_tag(&state->bias, 1, (dnnl_dims_t){s->c_out}, dnnl_f32, dnnl_a));
     for (int slab = 0; slab < s->slabs; slab++) {
         struct piece *piece = piece_of(state, s, slab);
         const struct conv_slab rows = conv_slab(s, slab);
@@ -154,8 +165,8 @@ static cover_status prepare_reorder(struct state *state, const_dnnl_memory_desc_
                                     const_dnnl_primitive_attr_t attr) {
     dnnl_primitive_desc_t desc = NULL;
     cover_status status;
-    DNNL("prepare a reorder", dnnl_reorder_primitive_desc_create(&desc, from, state->engine, to, state->engine, attr));
-    DNNL("create a reorder", dnnl_primitive_create(&state->reorder, desc));
+    DNNL("prepare a reorder", onednn_reorder_primitive_desc_create(&desc, from, state->engine, to, state->engine, attr));
+    DNNL("create a reorder", onednn_primitive_create(&state->reorder, desc));
 done:
     dnnl_primitive_desc_destroy(desc);
     return status;
@@ -175,17 +186,17 @@ static cover_status prepare_weights(struct state *state, const struct prepared *
     DNNL("describe weights", describe_weights(&any_gradient, s, dnnl_f32, dnnl_format_tag_any));
     DNNL("describe weights", describe_weights(&state->plain, s, dnnl_f32, plain_tag(s)));
     if (s->bias)
-        DNNL("describe a bias", dnnl_memory_desc_create_with_tag(&state->bias, 1, (dnnl_dims_t){s->c_out}, dnnl_f32, dnnl_a));
+        DNNL("describe a bias", onednn_memory_desc_create_with_tag(&state->bias, 1, (dnnl_dims_t){s->c_out}, dnnl_f32, dnnl_a));
     DNNL("describe its input", describe_image(&piece->in, s, piece->rows, s->c_in));
     DNNL("describe its output", describe_image(&piece->out, s, piece->rows, s->c_out));
-    DNNL("prepare a convolution",
-         dnnl_convolution_forward_primitive_desc_create(&forward, state->engine, dnnl_forward_training, dnnl_convolution_direct,
-                                                        piece->in, any, state->bias, piece->out, ones, zeros, reach, reach, attr));
-    DNNL("prepare a weight gradient", dnnl_convolution_backward_weights_primitive_desc_create(
+    DNNL("prepare a convolution", onednn_convolution_forward_primitive_desc_create(
+                                      &forward, state->engine, dnnl_forward_training, dnnl_convolution_direct, piece->in, any,
+                                      state->bias, piece->out, ones, zeros, reach, reach, attr));
+    DNNL("prepare a weight gradient", onednn_convolution_backward_weights_primitive_desc_create(
                                           &backward, state->engine, dnnl_convolution_direct, piece->in, any_gradient, state->bias,
                                           piece->out, ones, zeros, reach, reach, forward, attr));
     GO(refuse_reference(backward));
-    DNNL("create a convolution", dnnl_primitive_create(&piece->pass, backward));
+    DNNL("create a convolution", onednn_primitive_create(&piece->pass, backward));
     state->weights = dnnl_primitive_desc_query_md(description(piece->pass), dnnl_query_diff_weights_md, 0);
     GO(prepare_reorder(state, state->weights, state->plain, attr));
 done:
@@ -228,15 +239,16 @@ static cover_status prepare(struct prepared *prepared) {
     const struct conv_shape *s = &prepared->shape;
     const bool half = s->x == ELEMENT_BF16, fast = prepared->context->cpu_features & (CPU_AVX512_BF16 | CPU_AMX_BF16);
     if (s->x != s->y || (half && !fast) || (!half && prepared->pass == CONV_GRAD_WEIGHTS)) return COVER_ERROR_UNSUPPORTED;
+    TRY(find_room(PREPARE_BYTES));
     struct state *state = prepared->state = memory_zero(prepared->context, sizeof *state);
     if (!state) return COVER_ERROR_MEMORY;
     int threads = hold_threads();
     dnnl_primitive_attr_t attr = NULL;
     cover_status status;
-    DNNL("create an engine", dnnl_engine_create(&state->engine, dnnl_cpu, 0));
-    DNNL("set attributes", dnnl_primitive_attr_create(&attr));
-    DNNL("set attributes", dnnl_primitive_attr_set_scratchpad_mode(attr, dnnl_scratchpad_mode_user));
-    DNNL("set attributes", dnnl_primitive_attr_set_fpmath_mode(attr, dnnl_fpmath_mode_strict));
+    DNNL("create an engine", onednn_engine_create(&state->engine, dnnl_cpu, 0));
+    DNNL("set attributes", onednn_primitive_attr_create(&attr));
+    DNNL("set attributes", onednn_primitive_attr_set_scratchpad_mode(attr, dnnl_scratchpad_mode_user));
+    DNNL("set attributes", onednn_primitive_attr_set_fpmath_mode(attr, dnnl_fpmath_mode_strict));
     status = prepare_state(state, prepared, attr);
 done:
     dnnl_primitive_attr_destroy(attr);
@@ -276,17 +288,19 @@ static cover_status run(const struct state *state, const_dnnl_primitive_t primit
     enum { MOST = 8 };
     dnnl_exec_arg_t arguments[MOST];
     dnnl_stream_t stream = NULL;
+    TRY(find_room(RUN_BYTES));
     int used = 0, threads = hold_threads();
     cover_status status;
-    DNNL("create a stream", dnnl_stream_create(&stream, state->engine, dnnl_stream_default_flags));
+    DNNL("create a stream", onednn_stream_create(&stream, state->engine, dnnl_stream_default_flags));
     for (int i = 0; i < count; i++) {
         if (!operands[i].desc || dnnl_memory_desc_get_size(operands[i].desc) == 0) continue;
         arguments[used].arg = operands[i].argument;
-        DNNL("wrap memory", dnnl_memory_create(&arguments[used].memory, operands[i].desc, state->engine, (void *)operands[i].data));
+        DNNL("wrap memory",
+             onednn_memory_create(&arguments[used].memory, operands[i].desc, state->engine, (void *)operands[i].data));
         used++;
     }
-    DNNL("run", dnnl_primitive_execute(primitive, stream, used, arguments));
-    DNNL("finish", dnnl_stream_wait(stream));
+    DNNL("run", onednn_primitive_execute(primitive, stream, used, arguments));
+    DNNL("finish", onednn_stream_wait(stream));
 done:
     while (used > 0) dnnl_memory_destroy(arguments[--used].memory);
     dnnl_stream_destroy(stream);
