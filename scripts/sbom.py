@@ -57,7 +57,7 @@ ROWS = {
     "gcc-runtime": dict(title="GCC runtime libraries", supplier="Free Software Foundation",
                         licence="GPL-3.0-or-later WITH GCC-exception-3.1", purl="pkg:generic/gcc@{}", cpe="gnu:gcc",
                         files=["libgomp", "libgcc_s", "libstdc++", "libatomic", "libasan", "libubsan", "libtsan"], loaded=ALWAYS,
-                        used="OpenMP for oneDNN, C++ for oneDNN and the CUDA module", by=[("libcover", LINK)]),
+                        used="OpenMP and C++ for oneDNN, C++ for the CUDA module", by=[("libcover", LINK)]),
     "glibc": dict(title="GNU C Library", supplier="Free Software Foundation", licence="LGPL-2.1-or-later",
                   purl="pkg:generic/glibc@{}", cpe="gnu:glibc", files=["libc", "libm", "libmvec", "libpthread", "libdl", "librt",
                   "ld-linux-x86-64"], loaded=ALWAYS, used="everything", by=[("libcover", LINK), ("cover", LINK)]),
