@@ -60,8 +60,9 @@ const char *cover_context_info(cover_context *context) {
     text_add(&text, "{\"version\": \"%s\", \"backends\": [\"cpu\"%s], \"cpu_features\": ", cover_version(),
              cuda ? ", \"cuda\"" : "");
     add_words(&text, context->cpu_features_text);
-    text_add(&text, ", \"threads\": %d, \"memory_limit\": %llu, \"libraries\": ", context->threads,
-             (unsigned long long)context->memory_limit_bytes);
+    text_add(&text, ", \"threads\": %d", context->threads);
+    if (context->memory_limit_bytes) text_add(&text, ", \"memory_limit\": %llu", (unsigned long long)context->memory_limit_bytes);
+    text_add(&text, ", \"libraries\": ");
     add_libraries(&text);
     if (cuda) add_cuda(&text, context);
     text_add(&text, "}\n");

@@ -7,6 +7,7 @@ static int run(struct session *session) {
         {"backends", "backends"},
         {"cpu_features", "CPU features"},
         {"threads", "threads"},
+        {"memory_limit", "memory limit", UNIT_BYTES},
         {"libraries", "libraries"},
         {"cuda", "CUDA"},
         {0},

@@ -68,9 +68,10 @@ static cover_status prepare(struct image *image, struct image *label, struct pac
     TRY(image_read_files(image, context, item->files, item->file_count));
     if (item->channels > 0 && rules->channels == 0 && image->channels != item->channels)
         return fail(COVER_ERROR_SHAPE,
-                    "%d channels in %d %s, but dataset.json names %d; add what is missing, correct channel_names, or pass "
+                    "%d %s in %d %s, but dataset.json names %d; add what is missing, correct channel_names, or pass "
                     "channels grey or rgb to convert",
-                    image->channels, item->file_count, item->file_count == 1 ? "file" : "files", item->channels);
+                    image->channels, image->channels == 1 ? "channel" : "channels", item->file_count,
+                    item->file_count == 1 ? "file" : "files", item->channels);
     if (item->label) TRY(read_label(label, context, item, image, sample));
     TRY(check_stored(image, rules));
     const bool of_label = item->label && label->note[0] && !image->note[0];

@@ -138,6 +138,25 @@ done:
 
 /* ---- listed in dataset.json */
 
+/* A description may list files from anywhere: whoever packs a stranger's dataset hears of it. */
+static void tell_outside(const struct nnunet *source, int64_t before) {
+    const struct pack_plan *plan = source->plan;
+    const size_t length = strlen(source->folder);
+    const char *first = NULL;
+    int64_t count = 0;
+    for (int64_t i = before; i < plan->count; i++) {
+        const struct pack_item *item = &plan->items[i];
+        for (int f = 0; f <= item->file_count; f++) {
+            const char *path = f < item->file_count ? item->files[f] : item->label;
+            if (!path || (strncmp(path, source->folder, length) == 0 && !strstr(path + length, "/../"))) continue;
+            if (count++ == 0) first = path;
+        }
+    }
+    if (count > 0 && !plan->quiet)
+        log_line(plan->context, COVER_LOG_INFO, "%s: %lld files that it lists lie outside of its folder; the first is %s",
+                 source->json, (long long)count, first);
+}
+
 /* Absolute, or relative to dataset.json; NULL with the error set. */
 static const char *listed_path(const struct nnunet *source, const json_t *path) {
     const char *text = json_string_value(path);
@@ -182,7 +201,9 @@ cover_status nnunet_listed_cases(const struct nnunet *source, const json_t *case
     if (!names) return COVER_ERROR_MEMORY;
     json_object_foreach((json_t *)cases, name, entry) names[i++] = name;
     qsort(names, count, sizeof *names, compare_texts);
+    const int64_t before = source->plan->count;
     for (i = 0; i < count; i++) TRY(add_listed_case(source, names[i], json_object_get(cases, names[i])));
+    tell_outside(source, before);
     return COVER_OK;
 }
 
@@ -222,6 +243,7 @@ static cover_status add_version1_case(const struct nnunet *source, const json_t 
 }
 
 cover_status nnunet_version1_cases(const struct nnunet *source, const char *field, const json_t *cases, cover_split split) {
+    const int64_t before = source->plan->count;
     const json_t *entry;
     size_t i;
     json_array_foreach((json_t *)cases, i, entry) {
@@ -232,5 +254,6 @@ cover_status nnunet_version1_cases(const struct nnunet *source, const char *fiel
                         source->json, field, i);
         TRY(add_version1_case(source, image, label, split));
     }
+    tell_outside(source, before);
     return COVER_OK;
 }

@@ -75,8 +75,7 @@ START_TEST(a_broken_nnunet_dataset_names_case_and_remedy) {
     ck_assert_ptr_nonnull(strstr(cover_error_text(), "raw/imagesTr/case_01_0000.png is missing"));
     unlink(at("raw/imagesTr/case_01_0001.png"));
     write_png(at("raw/imagesTr/case_01_0000.png"), 6, 6, 1, 9);
-    ck_assert_fails(pack(at("raw"), at("out.h5"), NULL, NULL), COVER_ERROR_FORMAT,
-                    "1 channels in 1 file, but dataset.json names 2");
+    ck_assert_fails(pack(at("raw"), at("out.h5"), NULL, NULL), COVER_ERROR_FORMAT, "1 channel in 1 file, but dataset.json names 2");
     write_png(at("raw/imagesTr/case_01_0001.png"), 7, 6, 1, 9);
     ck_assert_fails(pack(at("raw"), at("out.h5"), NULL, NULL), COVER_ERROR_FORMAT, "but the channels before it are 1x6x6");
     write_png(at("raw/imagesTr/case_01_0001.png"), 6, 6, 1, 9);
@@ -193,7 +192,7 @@ START_TEST(cases_may_be_listed_in_dataset_json) {
     snprintf(json, sizeof json,
              ONE_CHANNEL "\"labels\": {\"background\": 0, \"lung\": 1}, \"dataset\": {"
                          "\"case_y\": {\"images\": [\"y.png\"], \"label\": \"masks/x.png\"}, "
-                         "\"case_x\": {\"images\": [\"%s\"], \"label\": \"masks/x.png\"}}}",
+                         "\"case_x\": {\"images\": [\"%s\"], \"label\": \"./masks/x.png\"}}}",
              at("else/x.png"));
     write_text(at("raw/dataset.json"), json);
     ck_assert_ok(pack(at("raw"), at("out.h5"), NULL, NULL));
@@ -201,6 +200,7 @@ START_TEST(cases_may_be_listed_in_dataset_json) {
     ck_assert_str_eq(told(dataset, 0), "case_x split 1 class -1 label 1");
     ck_assert_str_eq(told(dataset, 1), "case_y split 1 class -1 label 1");
     cover_dataset_destroy(dataset);
+    ck_assert_ptr_nonnull(strstr(logged, "1 files that it lists lie outside of its folder; the first is "));
     unlink(at("raw/y.png"));
     ck_assert_fails(pack(at("raw"), at("out.h5"), NULL, NULL), COVER_ERROR_FORMAT, "case case_y has no channel 0000: ");
     unlink(at("raw/masks/x.png"));
