@@ -264,6 +264,9 @@ for file in nowhere.h5 empty.h5 half.h5 "$1" few; do
     holds test ! -e never
 done
 
+pretrain 1 few/ -o never --steps 1
+err '^cover pretrain: few/ is a folder; pack it first: cover pack few -o few\.h5$'
+
 it 'a crop larger than the images is refused before the work'
 run 1 "$cover" pretrain few.h5 -o never --preset demo --set work=0x0 --crop 512x512 --steps 1
 err '[0-9_]+\.png: 256x256 is smaller than crop=512x512; give --set work=512x512 to enlarge the images, or a crop within 256x256$'

@@ -127,6 +127,10 @@ err 'absent: failed'
 err 'after: not run, as absent is not done'
 [ "$("$json" state <fails/results/absent.json)" = failed ] || wrong 'not failed'
 [ "$("$json" state <fails/results/info.json)" = done ] || wrong 'not done'
+run 1 "$cover" study fails.json --json
+[ "$(value done)" = 1 ] && [ "$(value failed.1)" = after ] || wrong 'not those'
+run 1 "$cover" study nowhere.json
+err '^cover study: nowhere.json: cannot be opened: No such file or directory$'
 cp tiny/few.h5 absent.h5
 run 0 "$cover" study fails.json
 holds grep -q '3 of 3 runs done' fails/table.html

@@ -193,6 +193,27 @@ else
     skip 'bash completes verbs and options' 'no bash'
 fi
 
+it 'with --json wrong use is an object on stdout, too'
+for verb in $verbs; do
+    run 2 "$cover" "$verb" --json --no-such-option
+    [ "$(value error.status)" = COVER_ERROR_ARGUMENT ] || wrong "$verb: not that status"
+    value error.message >/dev/null
+done
+run 2 "$cover" ifno --json
+[ "$(value error.message)" = "no verb 'ifno'; did you mean info?" ] || wrong 'not that message'
+
+it 'with --json every verb that fails prints one object on stdout'
+cd "$tmp" || exit 99
+for words in 'pack nowhere -o x.h5' 'pretrain nowhere.h5 -o x' 'finetune scratch --data nowhere -o x' 'predict nowhere -i nowhere -o x' \
+    'eval nowhere nowhere' 'match nowhere nowhere nowhere -o x.nii' 'export nowhere -o x.onnx' 'convert nowhere -o x.safetensors' \
+    'report nowhere -o x.html' 'analyse dispersion nowhere nowhere' 'analyse curves nowhere -o x.html' 'study nowhere.json'; do
+    # shellcheck disable=SC2086
+    run 1 "$cover" $words --json
+    case $(value error.status) in COVER_ERROR_IO | COVER_ERROR_FORMAT) ;; *) wrong "$words: $(cat "$tmp/out")" ;; esac
+    case $(value error.message) in *nowhere*) ;; *) wrong "$words: $(cat "$tmp/out")" ;; esac
+    [ "$(wc -l <"$tmp/out")" = 1 ] || wrong "$words: not one line"
+done
+
 it 'an unknown shell is wrong use'
 run 2 "$cover" --completion tcsh
 

@@ -182,7 +182,12 @@ void *need(void *memory);
 void say_to(FILE *stream, const char *format, ...) PRINTF_LIKE(2, 3);
 void say_word(FILE *stream, const char *word);
 
-/* ---- saying what went wrong; each returns the exit status */
+/* ---- saying what went wrong; each returns the exit status.  With --json a failure is an object on stdout, too, unless the verb has
+ * printed its own: {"error": {"status", "message"}}. */
+void answer_as_json(bool wanted);
+bool answer_begin(void); /* the verb's own; false when there is one already */
+/* What no call of the library has said: "cover VERB: ...", EXIT_FAILED. */
+int refuse(const struct verb *verb, cover_status status, const char *format, ...) PRINTF_LIKE(3, 4);
 int usage_error(const struct verb *verb, const char *format, ...) PRINTF_LIKE(2, 3);
 /* words.c: the library's error text in the words of the command, a verb's options for fields; until the next call. */
 const char *library_words(const struct verb *verb);

@@ -98,7 +98,15 @@ static int dispatch(int argc, char **argv) {
     return verb ? run_verb(verb, argc, argv) : unknown_verb(word);
 }
 
+/* Known before the words are read, since one of them may be wrong. */
+static bool has_word(int argc, char **argv, const char *word) {
+    for (int i = 2; i < argc && strcmp(argv[i], "--") != 0; i++)
+        if (strcmp(argv[i], word) == 0) return true;
+    return false;
+}
+
 int main(int argc, char **argv) {
+    answer_as_json(has_word(argc, argv, "--json"));
     int status = dispatch(argc, argv);
     if (fflush(stdout) != 0 || ferror(stdout)) {
         perror("cover: standard output");

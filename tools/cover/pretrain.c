@@ -10,6 +10,7 @@
 
 #include <jansson.h>
 #include <string.h>
+#include <sys/stat.h>
 
 /* The figures of the log's last line, and the first quotient of two of them. */
 static int print_end(struct session *session, const char *run) {
@@ -85,6 +86,11 @@ static int take_network(struct session *session) {
 
 /* A run that goes on has settings of its own in its folder, and weights have some in their file; rank 0 alone may see these. */
 static int settings(struct session *session, const char *path, const char *folder, const char **chosen) {
+    struct stat about;
+    const int length = (int)strlen(path) - (path[0] && path[strlen(path) - 1] == '/');
+    if (stat(path, &about) == 0 && S_ISDIR(about.st_mode))
+        return refuse(session->verb, COVER_ERROR_FORMAT, "%s is a folder; pack it first: cover pack %.*s -o %.*s.h5", path, length,
+                      path, length, path);
     const bool open = !given(session, OPTION_PRESET) && !given(session, OPTION_RESUME);
     int status = EXIT_OK;
     if (open && !given(session, OPTION_INIT)) status = choose_preset(session, path, chosen);

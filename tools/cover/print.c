@@ -94,6 +94,7 @@ static const json_t *lookup(const json_t *object, const char *path) {
 int print_result(struct session *session, const char *json, const struct field *fields) {
     progress_end(&session->progress);
     if (given(session, OPTION_JSON)) {
+        if (!answer_begin()) return EXIT_OK;
         size_t length = strlen(json);
         fputs(json, stdout);
         if (!length || json[length - 1] != '\n') putchar('\n');
@@ -101,10 +102,7 @@ int print_result(struct session *session, const char *json, const struct field *
     }
     struct json_fault fault;
     json_t *object = json_of(json, &fault);
-    if (!object) {
-        fprintf(stderr, "cover %s: the result is not JSON: %s\n", session->verb->name, fault.what);
-        return EXIT_FAILED;
-    }
+    if (!object) return refuse(session->verb, COVER_ERROR_INTERNAL, "the result is not JSON: %s", fault.what);
     int width = 0;
     for (const struct field *field = fields; field->path; field++)
         if (says_something(lookup(object, field->path), field->unit) && (int)strlen(field->label) > width)

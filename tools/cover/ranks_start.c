@@ -201,12 +201,13 @@ static bool was_killed(const struct child *child) {
 /* Rank 0 has said what went wrong, unless it could not: then the first rank that failed by itself does. */
 static int last_words(const struct start *start) {
     int speaker = start->first, worst = EXIT_OK;
+    if (exit_of(&start->child[0]) >= 0) answer_begin(); /* its result or its error is on stdout */
     for (int rank = 0; rank < start->ranks; rank++) {
         const struct child *child = &start->child[rank];
         if (child->status) worst = start->failed ? EXIT_FAILED : EXIT_INTERRUPTED;
         if (!was_killed(child)) continue;
-        fprintf(stderr, "cover %s: rank %d (process %ld) was killed by signal %d (%s)\n", start->session->verb->name, rank,
-                (long)child->process, WTERMSIG(child->status), strsignal(WTERMSIG(child->status)));
+        refuse(start->session->verb, COVER_ERROR_RANK, "rank %d (process %ld) was killed by signal %d (%s)", rank,
+               (long)child->process, WTERMSIG(child->status), strsignal(WTERMSIG(child->status)));
         show_words(start, rank);
     }
     if (exit_of(&start->child[0]) > 0) return exit_of(&start->child[0]);
@@ -234,7 +235,7 @@ int ranks_start(struct session *session, int ranks) {
     strcpy(start->folder, "/tmp/cover-XXXXXX");
     int status = EXIT_FAILED;
     if (!mkdtemp(start->folder)) {
-        fprintf(stderr, "cover %s: a folder in /tmp: %s\n", session->verb->name, strerror(errno));
+        status = refuse(session->verb, COVER_ERROR_IO, "a folder in /tmp: %s", strerror(errno));
         goto done;
     }
     snprintf(start->address, sizeof start->address, "%s/ranks", start->folder);
@@ -244,7 +245,7 @@ int ranks_start(struct session *session, int ranks) {
             start->child[rank].ended = false;
             continue;
         }
-        fprintf(stderr, "cover %s: rank %d cannot be started: %s\n", session->verb->name, rank, strerror(errno));
+        refuse(session->verb, COVER_ERROR_IO, "rank %d cannot be started: %s", rank, strerror(errno));
         start->failed = now(), start->first = rank;
         end_others(start, SIGTERM);
         break;

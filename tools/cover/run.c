@@ -26,10 +26,7 @@ int run_settings(struct session *session, const char *run) {
     if (!json) return EXIT_OK; /* nothing there yet: the run starts anew */
     cover_status result = cover_config_read_json(session->config, json);
     free(json);
-    if (result != COVER_OK) {
-        say_to(stderr, "cover %s: %s/config.json: %s\n", session->verb->name, run, library_words(session->verb));
-        return EXIT_FAILED;
-    }
+    if (result != COVER_OK) return refuse(session->verb, result, "%s/config.json: %s", run, library_words(session->verb));
     return settings_apply(session, session->config);
 }
 

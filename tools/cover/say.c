@@ -5,13 +5,35 @@
 
 #include <libcover/ranks.h>
 
+#include <jansson.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
+/* ---- failures as JSON */
+
+static bool as_json, answered;
+
+void answer_as_json(bool wanted) { as_json = wanted; }
+bool answer_begin(void) {
+    const bool first = !answered;
+    answered = true;
+    return first;
+}
+
+/* The first failure is the one that others follow from. */
+static void answer_error(cover_status status, const char *message) {
+    if (!as_json || !answer_begin()) return;
+    json_t *object = json_pack("{s:{s:s, s:s}}", "error", "status", cover_status_name(status), "message", message);
+    if (!object || json_dumpf(object, stdout, 0) != 0) printf("{\"error\": {\"status\": \"%s\"}}", cover_status_name(status));
+    putchar('\n');
+    json_decref(object);
+}
+
 void *need(void *memory) {
     if (memory) return memory;
     fputs("cover: out of memory\n", stderr);
+    if (as_json && !answered) puts("{\"error\": {\"status\": \"COVER_ERROR_MEMORY\", \"message\": \"out of memory\"}}");
     exit(EXIT_FAILED);
 }
 
@@ -57,7 +79,20 @@ int usage_error(const struct verb *verb, const char *format, ...) {
     va_end(arguments);
     const char *space = verb ? " " : "", *name = verb ? verb->name : "";
     fprintf(stderr, "cover%s%s: %s\n'cover%s%s -h' shows how it is used\n", space, name, text, space, name);
+    answer_error(COVER_ERROR_ARGUMENT, text);
     return EXIT_USAGE;
+}
+
+int refuse(const struct verb *verb, cover_status status, const char *format, ...) {
+    if (ranks_expected() > 0) return EXIT_FAILED;
+    char text[4096];
+    va_list arguments;
+    va_start(arguments, format);
+    shown_print_list(text, sizeof text, format, arguments);
+    va_end(arguments);
+    fprintf(stderr, "cover %s: %s\n", verb->name, text);
+    answer_error(status, text);
+    return EXIT_FAILED;
 }
 
 int failed(struct session *session, cover_status status) {
@@ -66,12 +101,11 @@ int failed(struct session *session, cover_status status) {
     const char *text = library_words(session->verb), *name = session->verb->name;
     size_t length = strlen(name);
     if (strncmp(text, name, length) == 0 && strncmp(text + length, ": ", 2) == 0) text += length + 2;
-    if (status == COVER_ERROR_CANCELLED) {
-        fprintf(stderr, "cover %s: interrupted\n", name);
-        return EXIT_INTERRUPTED;
-    }
-    fprintf(stderr, "cover %s: %s\n", name, *text ? text : cover_status_name(status));
-    return EXIT_FAILED;
+    if (!*text) text = cover_status_name(status);
+    answer_error(status, text);
+    const bool interrupted = status == COVER_ERROR_CANCELLED;
+    fprintf(stderr, "cover %s: %s\n", name, interrupted ? "interrupted" : text);
+    return interrupted ? EXIT_INTERRUPTED : EXIT_FAILED;
 }
 
 /* Edit distance with swaps of neighbours (optimal string alignment). */

@@ -76,12 +76,17 @@ static double seconds_before(const struct study_run *run) {
     return run->state == STUDY_BEGUN ? json_number_value(json_object_get(run->record, "seconds")) : 0;
 }
 
+/* `result`: what the run printed, which the record takes over; of a run that failed that is its error. */
 static int write_state(const struct study *study, struct study_run *run, const char *state, double seconds, json_t *result) {
     json_t *record = json_pack("{s:s, s:s, s:O, s:o, s:O, s:f, s:o}", "id", run->id, "state", state, "command", run->identity,
                                "needs", study_needs(study, run), "values", run->values, "seconds", seconds, "finished",
                                strcmp(state, "done") == 0 ? time_of_day() : json_null());
     need(record);
-    if (result) json_object_set_new(record, "result", result);
+    if (result) {
+        const bool failed = json_object_get(result, "error") != NULL;
+        json_object_set(record, failed ? "error" : "result", failed ? json_object_get(result, "error") : result);
+        json_decref(result);
+    }
     json_decref(run->record);
     run->record = record;
     return study_write_record(study, run);
@@ -117,16 +122,16 @@ static int execute(const struct study *study, struct study_run *run) {
     words_free(&words);
     double seconds = before + now() - started;
     struct json_fault fault;
-    json_t *result = status == EXIT_OK ? json_of(output, &fault) : NULL;
+    json_t *result = output ? json_of(output, &fault) : NULL;
     free(output);
-    if (result) {
+    if (result && status == EXIT_OK) {
         status = write_state(study, run, "done", seconds, result) == EXIT_OK ? EXIT_OK : EXIT_USAGE;
         run->state = STUDY_DONE;
         return status;
     }
     if (status == EXIT_OK) say_to(stderr, "cover study: %s: the result is not JSON: %s\n", run->id, fault.what);
     bool interrupted = study_interrupted();
-    if (write_state(study, run, interrupted ? "interrupted" : "failed", seconds, NULL) != EXIT_OK) return EXIT_USAGE;
+    if (write_state(study, run, interrupted ? "interrupted" : "failed", seconds, result) != EXIT_OK) return EXIT_USAGE;
     if (!interrupted) return EXIT_FAILED;
     return status == EXIT_INTERRUPTED ? EXIT_INTERRUPTED : EXIT_LOST;
 }
@@ -188,7 +193,7 @@ static int run_all(struct study *study) {
         if (status == EXIT_USAGE || study_write_tables(study) != EXIT_OK) return EXIT_FAILED;
     }
     if (!study_interrupted()) return failures ? EXIT_FAILED : EXIT_OK;
-    fputs("cover study: interrupted; the same command line goes on\n", stderr);
+    refuse(&verb_study, COVER_ERROR_CANCELLED, "interrupted; the same command line goes on");
     return status == EXIT_LOST ? EXIT_LOST : EXIT_INTERRUPTED;
 }
 
@@ -203,24 +208,30 @@ static int dry_run(const struct study *study) {
     return EXIT_OK;
 }
 
-static int print_end(struct study *study) {
+/* What is done, and which runs are not; a table that cannot be written has been said. */
+static void print_end(struct study *study, int *status) {
     static const struct field fields[] = {{"name", "study"},
                                           {"runs", "runs", UNIT_COUNT},
                                           {"done", "done", UNIT_COUNT},
+                                          {"failed", "not done"},
                                           {"seconds", "time", UNIT_SECONDS},
                                           {"table", "table"},
                                           {0}};
     double seconds = 0;
     int done = 0;
-    for (int i = 0; i < study->runs; i++)
-        if (study->run[i].state == STUDY_DONE)
-            done++, seconds += json_number_value(json_object_get(study->run[i].record, "seconds"));
+    json_t *failed = need(json_array());
+    for (int i = 0; i < study->runs; i++) {
+        const struct study_run *run = &study->run[study->order[i]];
+        if (run->state == STUDY_DONE) done++, seconds += json_number_value(json_object_get(run->record, "seconds"));
+        else json_array_append_new(failed, json_string(run->id));
+    }
     char table[4096];
     snprintf(table, sizeof table, "%s/table.html", study->out);
-    return print_object(study->session,
-                        json_pack("{s:O, s:i, s:i, s:f, s:s}", "name", study_member(study, "name"), "runs", study->runs, "done",
-                                  done, "seconds", seconds, "table", table),
-                        fields);
+    const int printed = print_object(study->session,
+                                     json_pack("{s:O, s:i, s:i, s:f, s:s, s:o}", "name", study_member(study, "name"), "runs",
+                                               study->runs, "done", done, "seconds", seconds, "table", table, "failed", failed),
+                                     fields);
+    if (*status == EXIT_OK) *status = printed;
 }
 
 /* ---- the verb */
@@ -260,7 +271,7 @@ static int run(struct session *session) {
     else if (status == EXIT_OK) {
         study_catch_signals();
         status = run_all(&study);
-        if (status == EXIT_OK) status = print_end(&study);
+        if (status == EXIT_OK || status == EXIT_FAILED) print_end(&study, &status);
     }
     if (lock >= 0) close(lock);
     study_free(&study);

@@ -6,6 +6,8 @@
 #include "../command.h"
 #include "../json_text.h"
 
+extern const struct verb verb_study;
+
 enum study_state {
     STUDY_WAITING, /* never begun, or begun with another command line */
     STUDY_BEGUN,   /* begun and not ended: interrupted, or failed */

@@ -64,8 +64,7 @@ int study_execute(const char *const words[], char **output) {
     int status = 0;
     *output = NULL;
     if (!stream) {
-        say_to(stderr, "cover study: a temporary file: %s\n", strerror(errno));
-        return EXIT_FAILED;
+        return refuse(&verb_study, COVER_ERROR_IO, "a temporary file: %s", strerror(errno));
     }
     signals_block(&before); /* until `child` is set */
     pid_t parent = getpid(), made = fork();
@@ -73,7 +72,7 @@ int study_execute(const char *const words[], char **output) {
     child = made;
     sigprocmask(SIG_SETMASK, &before, NULL);
     if (made < 0) {
-        say_to(stderr, "cover study: a process cannot be started: %s\n", strerror(errno));
+        refuse(&verb_study, COVER_ERROR_IO, "a process cannot be started: %s", strerror(errno));
         fclose(stream);
         return EXIT_FAILED;
     }

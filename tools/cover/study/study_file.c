@@ -4,9 +4,11 @@
 
 #include "core/base/shown.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { RUNS_MAX = 10000, ID_BYTES = 128 };
 
@@ -16,7 +18,7 @@ int study_refuse(const struct study *study, const char *format, ...) {
     va_start(arguments, format);
     shown_print_list(text, sizeof text, format, arguments);
     va_end(arguments);
-    say_to(stderr, "cover study: %s: %s\n", study->path, text);
+    refuse(study->session->verb, COVER_ERROR_FORMAT, "%s: %s", study->path, text);
     return EXIT_USAGE;
 }
 
@@ -256,6 +258,8 @@ static int put_in_order(struct study *study, int index, int depth, int *placed) 
 int study_read(struct study *study) {
     struct json_fault fault;
     int status, placed = 0;
+    if (access(study->path, R_OK) != 0)
+        return refuse(study->session->verb, COVER_ERROR_IO, "%s: cannot be opened: %s", study->path, strerror(errno));
     study->file = json_of_file(study->path, &fault);
     if (!study->file && fault.line == 0) return study_refuse(study, "%s", fault.what);
     if (!study->file) return study_refuse(study, "line %d, column %d: %s", fault.line, fault.column, fault.what);

@@ -12,10 +12,7 @@
 
 enum { PATH_BYTES = 4096 };
 
-static int complain(const char *path) {
-    say_to(stderr, "cover study: %s: %s\n", path, strerror(errno));
-    return EXIT_FAILED;
-}
+static int complain(const char *path) { return refuse(&verb_study, COVER_ERROR_IO, "%s: %s", path, strerror(errno)); }
 
 static int path_of(char path[PATH_BYTES], const struct study *study, const char *name, const char *ending) {
     if (snprintf(path, PATH_BYTES, "%s/%s%s", study->out, name, ending) < PATH_BYTES) return EXIT_OK;
@@ -83,9 +80,8 @@ static int read_record(const struct study *study, struct study_run *run) {
     if (access(path, F_OK) != 0) return EXIT_OK;
     json_t *record = json_of_file(path, &fault), *needs = study_needs(study, run);
     if (!record) {
-        say_to(stderr, "cover study: %s: %s; remove the file to run it again\n", path, fault.what);
         json_decref(needs);
-        return EXIT_FAILED;
+        return refuse(&verb_study, COVER_ERROR_FORMAT, "%s: %s; remove the file to run it again", path, fault.what);
     }
     run->record = record;
     const char *state = json_string_value(json_object_get(record, "state"));
@@ -116,11 +112,9 @@ int study_store_open(struct study *study, int *lock) {
         if (create_folders(path) != EXIT_OK || path_of(path, study, "results/.lock", "") != EXIT_OK) return EXIT_FAILED;
         *lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
         if (*lock < 0) return complain(path);
-        if (flock(*lock, LOCK_EX | LOCK_NB) != 0) {
-            say_to(stderr, "cover study: %s: another study works in this folder; wait for it, or name another folder\n",
-                   study->out);
-            return EXIT_FAILED;
-        }
+        if (flock(*lock, LOCK_EX | LOCK_NB) != 0)
+            return refuse(&verb_study, COVER_ERROR_IO,
+                          "%s: another study works in this folder; wait for it, or name another folder", study->out);
     }
     for (int i = 0; i < study->runs; i++)
         if (read_record(study, &study->run[study->order[i]]) != EXIT_OK) return EXIT_FAILED;
