@@ -32,7 +32,9 @@ out '^parameters +7,881,712$'
 
 it 'a plan above the memory limit is refused'
 run 1 "$cover" plan --memory-limit 20M
-err 'memory limit'
+err 'memory limit is 20\.0 MiB'
+run 1 "$cover" plan --memory-limit 5
+err 'memory limit is 5 bytes'
 
 it 'settings that do not fit are wrong use'
 run 2 "$cover" plan --crop 100x100
@@ -351,8 +353,12 @@ it 'report writes the page again, and refuses what is no run'
 run 0 "$cover" report run -o again.html
 out '^report +again\.html$'
 holds grep -q '</html>' again.html
+cp again.html first.html && rm run/report.html
+run 0 "$cover" report run/
+out '^report +run/report\.html$'
+holds cmp first.html run/report.html
 run 1 "$cover" report few -o never.html
-err 'few/'
+err '^cover report: few: not a run folder: there is no few/config\.json$'
 holds test ! -e never.html
 
 it 'report of a run that has saved nothing yet has curves alone, and damage is named'

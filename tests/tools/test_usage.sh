@@ -36,14 +36,59 @@ done
 it 'the help of no verb breaks the line length'
 for verb in $verbs; do
     "$cover" "$verb" -h >"$tmp/help"
-    holds awk 'length > 110 { exit 1 }' "$tmp/help"
+    holds awk 'length > 80 { exit 1 }' "$tmp/help"
 done
+if command -v script >/dev/null; then
+    for columns in 50 100; do
+        # shellcheck disable=SC2016
+        TERM=xterm COVER="$cover" script -qec "stty cols $columns"' && "$COVER" pretrain -h' /dev/null | tr -d '\r' >"$tmp/help"
+        holds awk -v columns="$columns" 'length > columns { exit 1 }' "$tmp/help"
+    done
+    holds awk 'length > 80 { wide = 1 } END { exit !wide }' "$tmp/help"
+fi
+
+it 'an example that is broken to fit is still one command for the shell'
+"$cover" pretrain -h | sed -n '/^examples:/,$p' | sed 1d >"$tmp/examples"
+sed 's/^  cover pretrain/echo; printf "%s "/' "$tmp/examples" >"$tmp/examples.sh"
+run 0 sh "$tmp/examples.sh"
+out '^brain\.h5 -o run3d --preset paper-3d --crop 96x96x96 --set lr=2e-4 -t 8 $'
 
 it 'a mistyped verb is answered with the nearest one'
 run 2 "$cover" ifno
 err "no verb 'ifno'; did you mean info\?"
 run 2 "$cover" help ifno
 err 'did you mean info'
+
+it 'words of other tools are answered with ours'
+run 2 "$cover" train
+err "no verb 'train'; did you mean pretrain .* or finetune"
+run 2 "$cover" infer
+err 'did you mean predict\?'
+run 0 "$cover" -V
+out '^cover [0-9]'
+run 0 "$cover" version
+out '^cover [0-9]'
+for pair in '--epochs|--steps N' '--gpu|--device cuda' '--learning-rate|--set lr=VALUE' '--num-workers|--threads N' '--batch_size|--batch N'; do
+    run 2 "$cover" pretrain x.h5 -o x "${pair%|*}" 5
+    err "no option ${pair%|*}; did you mean ${pair#*|}\?"
+done
+run 2 "$cover" pretrain x.h5 -o x --set learning_rate=1
+err "no setting 'learning_rate'; did you mean lr\?"
+run 2 "$cover" pretrain x.h5 -o x --set batchsize=1
+err 'did you mean batch\?'
+run 2 "$cover" pretrain x.h5 -o x --set num_workers=1
+err 'did you mean --threads N\?'
+
+it 'a long option with one dash is said'
+run 2 "$cover" pretrain x.h5 -o x -steps 5
+err '-steps: write --steps$'
+
+it 'a preset of the other kind is refused, and those of the verb are listed'
+run 2 "$cover" plan --preset seg-2d
+err "preset 'seg-2d' is one of fine-tuning.*; there are paper-2d, .*demo$"
+run 2 "$cover" plan --preset xyzzy
+err "no preset 'xyzzy'; there are paper-2d"
+no_err 'seg-2d'
 
 it 'a word that is near to nothing gets no suggestion'
 run 2 "$cover" xyzzyxyzzy
@@ -146,6 +191,7 @@ for verb in $verbs; do
         holds grep -q -e "^\(-., \)\{0,1\}$option" "$tmp/plain"
     done
 done
+for section in ENVIRONMENT FILES '"EXIT STATUS'; do holds grep -q "^.SH $section" "$tmp/plain"; done
 for setting in dims widths radius crop batch lr seed inpaint_probability; do holds grep -q "^.B $setting$" "$tmp/plain"; done
 
 if command -v groff >/dev/null; then
@@ -183,12 +229,19 @@ source "$1"
 COMP_WORDS=(cover in) COMP_CWORD=1; _cover; echo "${COMPREPLY[@]}"
 COMP_WORDS=(cover info --thr) COMP_CWORD=2; _cover; echo "${COMPREPLY[@]}"
 COMP_WORDS=(cover info --isa a) COMP_CWORD=3; _cover; echo "${COMPREPLY[@]}"
+COMP_WORDS=(cover help ana) COMP_CWORD=2; _cover; echo "${COMPREPLY[@]}"
+COMP_WORDS=(cover analyse ts) COMP_CWORD=2; _cover; echo "${COMPREPLY[@]}"
+COMP_WORDS=(cover plan --preset '') COMP_CWORD=3; _cover; echo "${COMPREPLY[@]}"
 EOF
     "$cover" --completion bash >"$tmp/completion"
     run 0 bash "$tmp/complete.bash" "$tmp/completion"
     out '^info$'
     out '^--threads$'
     out '^avx2 avx512 avx512_bf16$'
+    out '^analyse$'
+    out '^tsne$'
+    out '^paper-2d .*demo'
+    no_out 'seg-2d'
 else
     skip 'bash completes verbs and options' 'no bash'
 fi

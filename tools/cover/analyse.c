@@ -147,6 +147,7 @@ const struct verb verb_analyse = {
     .name = "analyse",
     .summary = "features in the plane, dispersion, cost of the head, curves of runs",
     .operands = "KIND ...",
+    .kinds = "tsne|dispersion|flops|curves",
     .operands_min = 1,
     .operands_max = -1,
     .detail = "tsne WEIGHTS DATA: features of pixels of labelled images in the plane by t-SNE, labels as colours, written as "

@@ -120,6 +120,7 @@ struct verb_option {
 struct verb {
     const char *name, *summary;
     const char *operands; /* "SRC..." */
+    const char *kinds;    /* what its first operand may be, joined by |; NULL = anything */
     int operands_min, operands_max;
     const char *detail;      /* paragraphs for -h and the man page */
     const char *examples[4]; /* command lines */
@@ -193,6 +194,11 @@ int usage_error(const struct verb *verb, const char *format, ...) PRINTF_LIKE(2,
 const char *library_words(const struct verb *verb);
 /* The library's error text, so. */
 int failed(struct session *session, cover_status status);
+
+/* hints.c: a word of other tools in ours.  The verbs for it, or NULL; how a verb takes an option or, with `setting`, a setting that is known
+ * by this name elsewhere, or false. */
+const char *hint_verb(const char *word);
+bool hint_name(char *text, size_t bytes, const struct verb *verb, const char *word, bool setting);
 
 /* The nearest of some names to a mistyped word; offer them all, then ask. */
 struct nearest {

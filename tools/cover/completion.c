@@ -4,19 +4,25 @@
 
 #include <string.h>
 
+/* Words that are joined by |. */
+static void put_words(FILE *stream, const char *words, const char *before, const char *after) {
+    for (size_t span; *words; words += span + (words[span] == '|')) {
+        span = strcspn(words, "|");
+        fprintf(stream, "%s%.*s%s", before, (int)span, words, after);
+    }
+}
+
 /* What may stand behind an option, as words; "" = a file name or nothing that could be listed. */
 static void put_values(FILE *stream, const struct option *option, const char *before, const char *after) {
     const char *values = option->kind == KIND_CHOICE || option->kind == KIND_TEXT ? option->values : "";
     for (int i = 0; option->kind == KIND_SETTING && cover_config_key_at(i); i++)
         if (strcmp(cover_config_key_at(i)->name, option->setting) == 0) values = cover_config_key_at(i)->choices;
-    if (option->kind == KIND_PRESET)
-        for (int i = 0; cover_config_preset_at(i); i++) fprintf(stream, "%s%s%s", before, cover_config_preset_at(i), after);
+    for (int i = 0; option->kind == KIND_PRESET && cover_config_preset_at(i); i++) /* fine-tuning takes none */
+        if (strcmp(cover_config_preset_scope(i), "pretrain") == 0)
+            fprintf(stream, "%s%s%s", before, cover_config_preset_at(i), after);
     if (option->kind == KIND_ASSIGNMENT)
         for (int i = 0; cover_config_key_at(i); i++) fprintf(stream, "%s%s=%s", before, cover_config_key_at(i)->name, after);
-    for (size_t span; *values; values += span + (values[span] == '|')) {
-        span = strcspn(values, "|");
-        fprintf(stream, "%s%.*s%s", before, (int)span, values, after);
-    }
+    put_words(stream, values, before, after);
 }
 
 static bool has_values(const struct option *option) {
@@ -46,9 +52,27 @@ static void write_bash(FILE *stream) {
           "        words='",
           stream);
     for (int i = 0; verbs[i]; i++) fprintf(stream, "%s ", verbs[i]->name);
-    fputs("--help --version'\n"
+    fputs("help --help --version'\n"
           "        COMPREPLY=($(compgen -W \"$words\" -- \"$word\"))\n"
           "        return\n"
+          "    fi\n"
+          "    if [ \"$COMP_CWORD\" -eq 2 ]; then\n"
+          "        case ${COMP_WORDS[1]} in\n"
+          "        help) words='",
+          stream);
+    for (int i = 0; verbs[i]; i++) fprintf(stream, "%s%s", i ? " " : "", verbs[i]->name);
+    fputs("' ;;\n", stream);
+    for (int i = 0; verbs[i]; i++) {
+        if (!verbs[i]->kinds) continue;
+        fprintf(stream, "        %s) words='", verbs[i]->name);
+        put_words(stream, verbs[i]->kinds, "", " ");
+        fputs("' ;;\n", stream);
+    }
+    fputs("        esac\n"
+          "        if [ -n \"$words\" ] && [ \"${word#-}\" = \"$word\" ]; then\n"
+          "            COMPREPLY=($(compgen -W \"$words\" -- \"$word\"))\n"
+          "            return\n"
+          "        fi\n"
           "    fi\n"
           "    case $before in\n",
           stream);
@@ -126,13 +150,19 @@ static void write_zsh(FILE *stream) {
         put_zsh_text(stream, verbs[i]->summary);
         fputs("'\n", stream);
     }
-    fputs("    )\n    if (( CURRENT == 2 )); then\n        _describe verb names\n        return\n    fi\n"
-          "    local verb=$words[2]\n    shift words\n    (( CURRENT-- ))\n    case $verb in\n",
-          stream);
+    fputs(
+        "    )\n    if (( CURRENT == 2 )) || [[ $words[2] == help ]]; then\n        _describe verb names\n        return\n    fi\n"
+        "    local verb=$words[2]\n    shift words\n    (( CURRENT-- ))\n    case $verb in\n",
+        stream);
     for (int v = 0; verbs[v]; v++) {
         fprintf(stream, "    %s)\n        _arguments -s", verbs[v]->name);
         for (int i = OPTION_END + 1; i < OPTION_COUNT; i++)
             if (verb_takes(verbs[v], options[i].id)) put_zsh_option(stream, verbs[v], &options[i]);
+        if (verbs[v]->kinds) {
+            fputs(" \\\n            '1:kind:(", stream);
+            put_words(stream, verbs[v]->kinds, "", " ");
+            fputs(")'", stream);
+        }
         fputs(verbs[v]->operands_max == 0 ? " ;;\n" : " \\\n            '*:file:_files' ;;\n", stream);
     }
     fputs("    esac\n}\n_cover \"$@\"\n", stream);
@@ -150,8 +180,17 @@ static void put_fish_text(FILE *stream, const char *text) {
 }
 
 static void write_fish(FILE *stream) {
-    fputs("# fish completion of cover, written by `cover --completion fish`\n", stream);
+    fputs("# fish completion of cover, written by `cover --completion fish`\n"
+          "complete -c cover -n '__fish_seen_subcommand_from help' -f -a '",
+          stream);
+    for (int v = 0; verbs[v]; v++) fprintf(stream, "%s%s", v ? " " : "", verbs[v]->name);
+    fputs("'\n", stream);
     for (int v = 0; verbs[v]; v++) {
+        if (verbs[v]->kinds) {
+            fprintf(stream, "complete -c cover -n '__fish_seen_subcommand_from %s' -a '", verbs[v]->name);
+            put_words(stream, verbs[v]->kinds, "", " ");
+            fputs("'\n", stream);
+        }
         fprintf(stream, "complete -c cover -n __fish_use_subcommand -f -a %s -d ", verbs[v]->name);
         put_fish_text(stream, verbs[v]->summary);
         fputc('\n', stream);

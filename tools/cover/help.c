@@ -7,20 +7,52 @@
 
 static int text_width(void) {
     struct winsize window;
-    int width = ioctl(STDOUT_FILENO, TIOCGWINSZ, &window) == 0 && window.ws_col > 0 ? window.ws_col : 100;
-    return width < 60 ? 60 : width > 110 ? 110 : width;
+    int width = ioctl(STDOUT_FILENO, TIOCGWINSZ, &window) == 0 && window.ws_col > 0 ? window.ws_col : 80;
+    return width < 40 ? 40 : width > 110 ? 110 : width;
+}
+
+/* Where what is said of a name begins: beside it, or below where there is no room for both. */
+static int said_at(int column, int width) { return width < column + 30 ? 8 : column; }
+
+static void say_beside(FILE *stream, int length, int column, const char *text, int width) {
+    const int at = said_at(column, width);
+    if (length + 2 > at) fprintf(stream, "\n%*s", at, "");
+    else fprintf(stream, "%*s", at - length, "");
+    print_wrapped(stream, text, at, at, width);
+}
+
+/* A command line, to be copied: a line that goes on says so to the shell. */
+static void print_command(FILE *stream, const char *line, int width) {
+    int column = 2;
+    fputs("  ", stream);
+    for (bool begun = false; *line; begun = true) {
+        int length = (int)strcspn(line, " ");
+        for (const char *quote = memchr(line, '"', (size_t)length); quote && line[length]; quote = NULL) /* a quoted word is one */
+            length = (int)(strchr(quote + 1, '"') ? strchr(quote + 1, '"') + 1 - line : length);
+        if (begun && column + 1 + length + 2 > width) {
+            fputs(" \\\n     ", stream);
+            column = 5;
+        }
+        column += fprintf(stream, "%s%.*s", begun ? " " : "", length, line);
+        line += length;
+        line += *line == ' ';
+    }
+    fputc('\n', stream);
 }
 
 void help_overview(FILE *stream) {
     fputs("cover: vector contrastive pixel-wise pretraining for medical images\n\n"
           "usage: cover VERB [operands and options]\n\nverbs:\n",
           stream);
-    for (int i = 0; verbs[i]; i++) fprintf(stream, "  %-10s  %s\n", verbs[i]->name, verbs[i]->summary);
-    fputs("\n'cover VERB -h' tells all about a verb; 'cover --version' prints the version;\n"
-          "'cover --completion bash|zsh|fish' and 'cover --manual' print what their names say.\n"
-          "Results go to stdout, progress and messages to stderr.\n"
-          "Exit status: 0 done, 1 failed, 2 wrong use, 3 stopped at once and unsaved, 130 interrupted after saving.\n",
-          stream);
+    const int width = text_width();
+    for (int i = 0; verbs[i]; i++) say_beside(stream, fprintf(stream, "  %s", verbs[i]->name), 14, verbs[i]->summary, width);
+    fputc('\n', stream);
+    print_wrapped(
+        stream,
+        "'cover VERB -h' tells all about a verb; 'cover --version' prints the version; 'cover --completion bash|zsh|fish' and "
+        "'cover --manual' print what their names say. Results go to stdout, progress and messages to stderr.\n"
+        "Exit status: 0 done, 1 failed, 2 wrong use, 3 stopped at once and unsaved, 130 interrupted after saving.",
+        0, 0, width);
 }
 
 static void print_option(FILE *stream, const struct verb *verb, const struct option *option, int width) {
@@ -30,9 +62,7 @@ static void print_option(FILE *stream, const struct verb *verb, const struct opt
     const char *argument = option_argument(verb, option);
     int length = snprintf(head, sizeof head, "  %s--%s%s%s", letter, option->name, *argument ? " " : "", argument);
     fputs(head, stream);
-    if (length + 2 > COLUMN) fprintf(stream, "\n%*s", COLUMN, "");
-    else fprintf(stream, "%*s", COLUMN - length, "");
-    print_wrapped(stream, option_help(verb, option), COLUMN, COLUMN, width);
+    say_beside(stream, length, COLUMN, option_help(verb, option), width);
 }
 
 /* The preset of a scope whose values are the defaults. */
@@ -70,29 +100,28 @@ static void print_settings(FILE *stream, const char *preset, const cover_config 
         char text[1024];
         if (strcmp(cover_config_preset_scope(i), preset_scope(preset)) != 0) continue;
         preset_differences(text, sizeof text, context, cover_config_preset_at(i));
-        fprintf(stream, "  %-13s ", cover_config_preset_at(i));
-        print_wrapped(stream, text, 16, 16, width);
+        say_beside(stream, fprintf(stream, "  %s", cover_config_preset_at(i)), 16, text, width);
     }
-    fputs("\nsettings (--set NAME=VALUE; with the value that this command line gives):\n", stream);
+    fputc('\n', stream);
+    print_wrapped(stream, "settings (--set NAME=VALUE; with the value that this command line gives):", 0, 0, width);
     for (int i = 0; cover_config_key_at(i); i++) {
         const cover_config_key *key = cover_config_key_at(i);
         const char *value = cover_config_get(config, key->name);
         if (!value) continue; /* not one of this verb's */
-        int length = fprintf(stream, "  %-22s  %s", key->name, value);
-        if (length > 40) length = fprintf(stream, "\n") * 0;
-        fprintf(stream, "%*s", 42 - length, "");
+        int length = width < 72 ? fprintf(stream, "  %s  %s", key->name, value) : fprintf(stream, "  %-22s  %s", key->name, value);
         /* the choices stand in the order in which the help explains them */
         char text[512];
         bool several = strchr(key->choices, '|') != NULL;
         snprintf(text, sizeof text, "%s%s%s", several ? key->choices : "", several ? ": " : "", key->help);
-        print_wrapped(stream, text, 42, 42, width);
+        say_beside(stream, length, 42, text, width);
     }
 }
 
 void help_verb(FILE *stream, const struct verb *verb, const cover_config *config, cover_context *context) {
     int width = text_width();
-    fprintf(stream, "cover %s: %s\n\nusage: cover %s%s%s", verb->name, verb->summary, verb->name, *verb->operands ? " " : "",
-            verb->operands);
+    fprintf(stream, "cover %s: ", verb->name);
+    print_wrapped(stream, verb->summary, (int)strlen(verb->name) + 8, 2, width);
+    fprintf(stream, "\nusage: cover %s%s%s", verb->name, *verb->operands ? " " : "", verb->operands);
     for (const struct verb_option *row = verb->options; row->id != OPTION_END; row++)
         if (row->required) fprintf(stream, " -%c %s", options[row->id].letter, option_argument(verb, &options[row->id]));
     fputs(" [options]\n\n", stream);
@@ -105,5 +134,5 @@ void help_verb(FILE *stream, const struct verb *verb, const cover_config *config
         if (options[i].common) print_option(stream, verb, &options[i], width);
     if (verb->preset) print_settings(stream, verb->preset, config, context, width);
     fputs("\nexamples:\n", stream);
-    for (int i = 0; i < 4 && verb->examples[i]; i++) fprintf(stream, "  %s\n", verb->examples[i]);
+    for (int i = 0; i < 4 && verb->examples[i]; i++) print_command(stream, verb->examples[i], width);
 }

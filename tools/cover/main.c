@@ -4,15 +4,30 @@
 
 #include <string.h>
 
+/* One that is unknown, or of the other scope: this verb's are listed. */
+static int wrong_preset(struct session *session, const char *preset) {
+    const char *scope = preset_scope(session->verb->preset);
+    char list[512] = "";
+    size_t used = 0;
+    struct nearest nearest = {.word = preset};
+    for (int i = 0; cover_config_preset_at(i) && used < sizeof list; i++) {
+        if (strcmp(cover_config_preset_scope(i), scope) != 0) continue;
+        nearest_offer(&nearest, cover_config_preset_at(i));
+        used += (size_t)snprintf(list + used, sizeof list - used, "%s%s", used ? ", " : "", cover_config_preset_at(i));
+    }
+    const bool other = *preset_scope(preset) != 0;
+    if (*nearest.best)
+        return usage_error(session->verb, "no preset '%s'; did you mean %s? There are %s", preset, nearest.best, list);
+    return usage_error(session->verb, "%s '%s'%s; there are %s", other ? "preset" : "no preset", preset,
+                       other ? " is one of fine-tuning, which finetune chooses by its data" : "", list);
+}
+
 int make_config(struct session *session) {
     const char *preset = given(session, OPTION_PRESET) ? text_of(session, OPTION_PRESET) : session->verb->preset;
+    if (given(session, OPTION_PRESET) && strcmp(preset_scope(preset), preset_scope(session->verb->preset)) != 0)
+        return wrong_preset(session, preset);
     cover_status result = cover_config_create(&session->config, session->context, preset);
-    if (result == COVER_OK) return settings_apply(session, session->config);
-    struct nearest nearest = {.word = preset ? preset : ""};
-    for (int i = 0; cover_config_preset_at(i); i++) nearest_offer(&nearest, cover_config_preset_at(i));
-    if (result != COVER_ERROR_ARGUMENT) return failed(session, result);
-    return usage_error(session->verb, "%s%s%s%s", library_words(session->verb), *nearest.best ? "; did you mean " : "",
-                       nearest.best, *nearest.best ? "?" : "");
+    return result == COVER_OK ? settings_apply(session, session->config) : failed(session, result);
 }
 
 static int make_context(struct session *session) {
@@ -65,6 +80,8 @@ static int write_manual(void) {
 static int unknown_verb(const char *word) {
     struct nearest nearest = {.word = word};
     for (int i = 0; verbs[i]; i++) nearest_offer(&nearest, verbs[i]->name);
+    const char *hint = hint_verb(word);
+    if (hint) return usage_error(NULL, "no verb '%s'; did you mean %s?", word, hint);
     if (*word == '-') return usage_error(NULL, "'%s': the verb comes first: cover VERB %s ...", word, word);
     return usage_error(NULL, "no verb '%s'%s%s%s", word, *nearest.best ? "; did you mean " : "", nearest.best,
                        *nearest.best ? "?" : "");
@@ -85,7 +102,7 @@ static int dispatch(int argc, char **argv) {
         char *words[] = {argv[0], argv[2], "-h"};
         return verb_find(argv[2]) ? run_verb(verb_find(argv[2]), 3, words) : unknown_verb(argv[2]);
     }
-    if (strcmp(word, "--version") == 0) {
+    if (strcmp(word, "--version") == 0 || strcmp(word, "-V") == 0 || strcmp(word, "version") == 0) {
         printf("cover %s\n", cover_version());
         return EXIT_OK;
     }

@@ -140,7 +140,7 @@ static const struct {
     [KIND_FILE] = {read_text, "a file name"},
     [KIND_COUNT] = {read_count, "a whole number in ", true},
     [KIND_BYTES] = {read_bytes, "a number of bytes such as 512M or 4G"},
-    [KIND_SIZE] = {read_size, "sizes joined by x, such as 384 or 256x256 or 64x128x128"},
+    [KIND_SIZE] = {read_size, "sizes of 1 and more joined by x, such as 384 or 256x256 or 64x128x128"},
     [KIND_NUMBERS] = {read_numbers, "one to three numbers joined by commas"},
     [KIND_CHOICE] = {read_choice, "one of ", true},
     [KIND_PRESET] = {read_text, "the name of a preset"},
@@ -168,6 +168,8 @@ static int read_value(struct arguments *arguments, const struct verb *verb, cons
 
 static int unknown_option(const struct verb *verb, const char *name) {
     struct nearest nearest = {.word = name};
+    char hint[128];
+    if (hint_name(hint, sizeof hint, verb, name, false)) return usage_error(verb, "no option --%s; did you mean %s?", name, hint);
     for (int i = OPTION_END + 1; i < OPTION_COUNT; i++)
         if (verb_takes(verb, options[i].id)) nearest_offer(&nearest, options[i].name);
     if (*nearest.best) return usage_error(verb, "no option --%s; did you mean --%s?", name, nearest.best);
@@ -211,6 +213,10 @@ static int read_long(struct arguments *arguments, const struct verb *verb, const
 
 /* -q, -o FILE, -oFILE, -qo FILE */
 static int read_letters(struct arguments *arguments, const struct verb *verb, const char *letters, struct words *words) {
+    const size_t length = strcspn(letters, "=");
+    for (int i = OPTION_END + 1; i < OPTION_COUNT; i++)
+        if (strlen(options[i].name) == length && strncmp(options[i].name, letters, length) == 0 && verb_takes(verb, options[i].id))
+            return usage_error(verb, "-%s: write --%s", letters, letters);
     for (; *letters; letters++) {
         const struct option *option = NULL;
         for (int i = OPTION_END + 1; i < OPTION_COUNT && !option; i++)
@@ -269,6 +275,9 @@ int settings_apply(const struct session *session, cover_config *config) {
         const struct assignment *assignment = &session->arguments.assignments[i];
         if (!cover_config_get(config, assignment->name)) {
             struct nearest nearest = {.word = assignment->name};
+            char hint[128];
+            if (hint_name(hint, sizeof hint, session->verb, assignment->name, true))
+                return usage_error(session->verb, "no setting '%s'; did you mean %s?", assignment->name, hint);
             for (int row = 0; cover_config_key_at(row); row++)
                 if (cover_config_get(config, cover_config_key_at(row)->name))
                     nearest_offer(&nearest, cover_config_key_at(row)->name);

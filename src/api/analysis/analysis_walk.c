@@ -61,8 +61,9 @@ cover_status walk_open(struct walk *walk, cover_context *context, const char *we
     cover_dataset_info info = COVER_DATASET_INFO_INIT;
     TRY(cover_dataset_get_info(&info, walk->dataset));
     if (info.dims != walk->settings.network.dims || info.channels != walk->settings.network.channels)
-        return fail(COVER_ERROR_SHAPE, "%s: %dD images with %d channels, but the network takes %dD with %d", data, info.dims,
-                    info.channels, (int)walk->settings.network.dims, (int)walk->settings.network.channels);
+        return fail(COVER_ERROR_SHAPE, "%s: %dD images with %d channel%s, but the network takes %dD with %d", data, info.dims,
+                    info.channels, info.channels == 1 ? "" : "s", (int)walk->settings.network.dims,
+                    (int)walk->settings.network.channels);
     return choose(walk, info.samples, data);
 }
 

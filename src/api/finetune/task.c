@@ -96,9 +96,9 @@ static cover_status check_data(const cover_task *task, const cover_dataset_info 
     const struct settings *s = &task->core.settings;
     if (info->dims != s->network.dims || info->channels != s->network.channels)
         return fail(COVER_ERROR_SHAPE,
-                    "the dataset has %dD images of %d channels, the settings say dims=%d and channels=%d; set them as "
+                    "the dataset has %dD images of %d channel%s, the settings say dims=%d and channels=%d; set them as "
                     "the data is",
-                    info->dims, info->channels, (int)s->network.dims, (int)s->network.channels);
+                    info->dims, info->channels, info->channels == 1 ? "" : "s", (int)s->network.dims, (int)s->network.channels);
     TRY(task->judge->check_data(&s->task, info));
     const char *region = info->has_labels && task->kind->dense ? dataset_region(task->core.dataset) : NULL;
     if (region)

@@ -73,9 +73,9 @@ static cover_status take_backbone(cover_config *config, cover_context *context, 
                       init, (int)backbone->network.dims, info->dims);
     else if (backbone->network.channels != info->channels && backbone->network.channels != 1)
         status = fail(COVER_ERROR_MISMATCH,
-                      "%s: a network of %d channels, but the images have %d; pack them so, or pretrain on "
+                      "%s: a network of %d channel%s, but the images have %d; pack them so, or pretrain on "
                       "such images",
-                      init, (int)backbone->network.channels, info->channels);
+                      init, (int)backbone->network.channels, backbone->network.channels == 1 ? "" : "s", info->channels);
     if (status == COVER_OK) status = take_settings(config, stored);
     if (status == COVER_OK) status = cover_config_set(config, "normalise", cover_config_get(stored, "normalise"));
     cover_config_destroy(stored);

@@ -152,8 +152,8 @@ cover_status cover_backbone_zero_gradient(cover_backbone *backbone) {
 static cover_status check_input(struct tensor_layout *layout, const struct component *component, const cover_tensor *x) {
     TRY(tensor_layout(layout, x, (int)component->settings.network.dims, "x"));
     if (layout->channels != component->settings.network.channels)
-        return fail(COVER_ERROR_SHAPE, "x has %lld channels, but the network takes %d", (long long)layout->channels,
-                    (int)component->settings.network.channels);
+        return fail(COVER_ERROR_SHAPE, "x has %lld channel%s, but the network takes %d", (long long)layout->channels,
+                    layout->channels == 1 ? "" : "s", (int)component->settings.network.channels);
     return COVER_OK;
 }
 

@@ -127,8 +127,7 @@ static cover_status take_samples(struct parts *parts, const char *run) {
     return COVER_OK;
 }
 
-cover_status cover_report_write(cover_context *context, const char *run, const char *path) {
-    if (!context || !run || !path) return fail(COVER_ERROR_ARGUMENT, "cover_report_write: an argument is NULL");
+static cover_status write_page(cover_context *context, const char *run, const char *path) {
     struct parts parts = {.context = context};
     cover_status status = COVER_ERROR_MEMORY;
     size_t bytes;
@@ -137,6 +136,7 @@ cover_status cover_report_write(cover_context *context, const char *run, const c
     parts.log_path = path_join(context, run, "log.jsonl");
     parts.preview_path = path_join(context, run, "preview.safetensors");
     if (!parts.config_path || !parts.log_path || !parts.preview_path) goto done;
+    if (!file_exists(parts.config_path)) GO(fail(COVER_ERROR_IO, "%s: not a run folder: there is no %s", run, parts.config_path));
     GO(file_read(context, parts.config_path, SETTINGS_LIMIT, &parts.config_json, &bytes));
     GO(task_report_is_one(&task, (const char *)parts.config_json));
     if (task) {
@@ -154,5 +154,16 @@ cover_status cover_report_write(cover_context *context, const char *run, const c
     status = report_page_write(context, path, &parts.report);
 done:
     free_parts(&parts);
+    return status;
+}
+
+/* The page is called as the folder is, which "run/" does not say in its last part. */
+cover_status cover_report_write(cover_context *context, const char *run, const char *path) {
+    if (!context || !run || !path) return fail(COVER_ERROR_ARGUMENT, "cover_report_write: an argument is NULL");
+    char *folder = memory_text(context, run);
+    if (!folder) return COVER_ERROR_MEMORY;
+    for (size_t length = strlen(folder); length > 1 && folder[length - 1] == '/'; length--) folder[length - 1] = 0;
+    cover_status status = write_page(context, folder, path);
+    memory_free(context, folder);
     return status;
 }

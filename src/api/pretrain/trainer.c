@@ -36,8 +36,8 @@ static cover_status check_dataset(const struct objective *objective, const struc
         return fail(COVER_ERROR_SHAPE, "the dataset has %dD images, but dims=%d; use preset=paper-%dd", info->dims,
                     (int)settings->network.dims, info->dims);
     if (info->channels != settings->network.channels)
-        return fail(COVER_ERROR_SHAPE, "the dataset has %d channels, but channels=%d; set channels=%d, or pack such images",
-                    info->channels, (int)settings->network.channels, info->channels);
+        return fail(COVER_ERROR_SHAPE, "the dataset has %d channel%s, but channels=%d; set channels=%d, or pack such images",
+                    info->channels, info->channels == 1 ? "" : "s", (int)settings->network.channels, info->channels);
     struct grid smallest = {.ndim = info->dims, .size = {info->min_size[0], info->min_size[1], info->min_size[2]}};
     struct grid largest = {.ndim = info->dims, .size = {info->max_size[0], info->max_size[1], info->max_size[2]}};
     cover_status status = objective->accepts(settings, &smallest, info->channels);

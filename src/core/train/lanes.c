@@ -5,6 +5,8 @@
 #include "ranks.h"
 #include "stepper.h"
 
+#include "core/base/memory.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -114,10 +116,10 @@ static cover_status lanes_plan(struct engine *engine) {
         total = lanes_bytes(engine).total;
         if (!limit || total <= limit) return COVER_OK;
     }
+    char needed[MEMORY_WORDS], allowed[MEMORY_WORDS];
     return fail(COVER_ERROR_MEMORY,
-                "the plan needs %.2f GiB with one lane, the memory limit is %.2f GiB; "
-                "use a smaller crop or widths, or raise the limit",
-                (double)total / 0x1p30, (double)limit / 0x1p30);
+                "the plan needs %s with one lane, the memory limit is %s; use a smaller crop or widths, or raise the limit",
+                memory_words(needed, total), memory_words(allowed, limit));
 }
 
 struct flat_buffer {

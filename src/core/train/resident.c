@@ -3,6 +3,8 @@
 #include "ranks.h"
 #include "stepper.h"
 
+#include "core/base/memory.h"
+
 #include "device.h"
 
 #include <stdio.h>
@@ -31,12 +33,11 @@ static cover_status resident_plan(struct engine *engine) {
     engine->lanes = engine->team = 1, engine->holds = 1;
     TRY(device_of(engine)->create(&state->training, engine->context, &engine->model, &engine->settings, engine->batch));
     uint64_t total = resident_bytes(engine).total, limit = engine->context->memory_limit_bytes;
-    if (limit && total > limit)
-        return fail(COVER_ERROR_MEMORY,
-                    "the plan needs %.2f GiB on the device, the memory limit is %.2f GiB; use a smaller batch, "
-                    "crop or widths, or raise the limit",
-                    (double)total / 0x1p30, (double)limit / 0x1p30);
-    return COVER_OK;
+    if (!limit || total <= limit) return COVER_OK;
+    char needed[MEMORY_WORDS], allowed[MEMORY_WORDS];
+    return fail(COVER_ERROR_MEMORY,
+                "the plan needs %s on the device, the memory limit is %s; use a smaller batch, crop or widths, or raise the limit",
+                memory_words(needed, total), memory_words(allowed, limit));
 }
 
 static cover_status resident_allocate(struct engine *engine) {
