@@ -12,6 +12,9 @@ trap 'rm -rf "$tmp"' EXIT
 trap 'exit 130' INT TERM
 cases=0 sentence=
 
+# Before a command: a hang-up does what it does by default, even below nohup, which a shell cannot undo.
+heard= && env --default-signal=HUP true 2>/dev/null && heard='env --default-signal=HUP'
+
 close_case() {
     [ -n "$sentence" ] || return 0
     if [ "$broken" = 0 ]; then

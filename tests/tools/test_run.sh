@@ -148,7 +148,7 @@ no_err warning
 for signal in INT TERM HUP XCPU USR1; do
     it "SIG$signal saves and exits with 130, even when it arrives twice, and resume goes on"
     # shellcheck disable=SC2086
-    "$cover" pretrain $tiny few.h5 -o "stopped $signal" --steps 100000 >out 2>err &
+    $heard "$cover" pretrain $tiny few.h5 -o "stopped $signal" --steps 100000 >out 2>err &
     process=$!
     for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30; do
         test -s "stopped $signal/log.jsonl" && break

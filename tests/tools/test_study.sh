@@ -138,7 +138,7 @@ holds grep -q '3 of 3 runs done' fails/table.html
 for signal in INT TERM HUP; do
     it "SIG$signal lets the run in work save, and the same command line goes on"
     sed 's/"--steps", 2/"--steps", "{steps}", "--set", "log_every=1"/; s/\[0, 1, 2\]/[1]/' tiny.json >long.json
-    "$cover" study long.json -o "long $signal" --define data=few --define steps=4000 >out 2>err &
+    $heard "$cover" study long.json -o "long $signal" --define data=few --define steps=4000 >out 2>err &
     process=$!
     for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30; do
         test -s "long $signal/base-1/log.jsonl" && break
