@@ -161,6 +161,37 @@ static void add_heading(struct text *html, const struct chart *chart, const stru
     text_add(html, "</figcaption>");
 }
 
+static double value_at(const struct chart_line *line, double step) {
+    for (int64_t i = 0; i < line->count; i++)
+        if (line->step[i] == step) return line->value[i];
+    return NAN;
+}
+
+/* Some of the values, for who does not see the curves: rows are steps of the longest line. */
+static void add_values(struct text *html, const struct chart_line *lines, int count) {
+    enum { ROWS = 12 };
+    const struct chart_line *longest = &lines[0];
+    for (int c = 1; c < count; c++)
+        if (lines[c].count > longest->count) longest = &lines[c];
+    const int64_t rows = longest->count < ROWS ? longest->count : ROWS;
+    text_add(html, "<details><summary>Values</summary><div class=\"wide\"><table><tr class=\"at\"><th>step</th>");
+    for (int c = 0; c < count; c++) {
+        text_add(html, "<th>");
+        html_add(html, lines[c].name);
+        text_add(html, "</th>");
+    }
+    for (int64_t r = 0; r < rows; r++) {
+        const double step = longest->step[rows > 1 ? r * (longest->count - 1) / (rows - 1) : 0];
+        text_add(html, "</tr><tr class=\"at\"><th>%.15g</th>", step);
+        for (int c = 0; c < count; c++) {
+            const double value = value_at(&lines[c], step);
+            if (isfinite(value)) text_add(html, "<td>%.4g</td>", value);
+            else text_add(html, "<td>\xe2\x80\x93</td>");
+        }
+    }
+    text_add(html, "</tr></table></div></details>");
+}
+
 /* What all lines need of the plane; false when there is nothing to draw. */
 static bool find_axes(struct axes *axes, const struct chart *chart, const struct chart_line *lines, int count) {
     struct points points;
@@ -191,6 +222,12 @@ void chart_lines(struct text *html, const struct chart *chart, const struct char
     add_heading(html, chart, lines, count);
     text_add(html, "<svg viewBox=\"0 0 %d %d\" role=\"img\" aria-label=\"", WIDTH, HEIGHT);
     html_add(html, chart->title);
+    for (int c = 0; c < count; c++) {
+        const double last = last_value(&lines[c]);
+        text_add(html, c ? ", " : ": ");
+        html_add(html, lines[c].name);
+        if (isfinite(last)) text_add(html, " %.4g at the end", last);
+    }
     text_add(html, "\">");
     add_axes(html, &axes);
     if (chart->mark_step > 0)
@@ -200,7 +237,7 @@ void chart_lines(struct text *html, const struct chart *chart, const struct char
         smooth(&points);
         if (!chart->exact) add_line(html, &axes, &points, points.value, lines[c].colour, "raw");
         add_line(html, &axes, &points, chart->exact ? points.value : points.smooth, lines[c].colour, "line");
-        if (chart->dots) add_dots(html, &axes, &points, lines[c].colour);
+        if (chart->dots || points.count == 1) add_dots(html, &axes, &points, lines[c].colour);
     }
     text_add(html, "</svg>");
     if (chart->note) {
@@ -208,6 +245,7 @@ void chart_lines(struct text *html, const struct chart *chart, const struct char
         html_add(html, chart->note);
         text_add(html, "</p>");
     }
+    add_values(html, lines, count);
     text_add(html, "</figure>");
 }
 

@@ -124,7 +124,7 @@ void page_begin(struct text *html, const char *kicker, const char *run, const ch
         html_add(html, dataset);
         text_add(html, "</p>");
     }
-    text_add(html, "</header>");
+    text_add(html, "</header><main>");
 }
 
 cover_status page_end(struct text *html, const char *path, const char *paper) {
@@ -132,7 +132,7 @@ cover_status page_end(struct text *html, const char *path, const char *paper) {
         "Vector Contrastive Learning For Pixel-Wise Pre-Training In Medical Vision, ICCV 2025, arXiv 2506.20850";
     cover_context *context = html->context;
     char *page = NULL;
-    text_add(html, "<footer><p>Written by libcover %s. For research; not a medical device. Method: ", cover_version());
+    text_add(html, "</main><footer><p>Written by libcover %s. For research; not a medical device. Method: ", cover_version());
     html_add(html, paper ? paper : own);
     text_add(html, ".</p></footer></body></html>\n");
     size_t bytes = html->length;

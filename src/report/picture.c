@@ -80,8 +80,11 @@ static cover_status add_address(struct text *html, const uint8_t *pixels, int64_
     return COVER_OK;
 }
 
-static cover_status add_picture(struct text *html, const uint8_t *pixels, int64_t height, int64_t width, int channels) {
-    text_add(html, "<img alt=\"\" width=\"%lld\" height=\"%lld\" src=\"", (long long)width, (long long)height);
+static cover_status add_picture(struct text *html, const char *alt, const uint8_t *pixels, int64_t height, int64_t width,
+                                int channels) {
+    text_add(html, "<img alt=\"");
+    html_add(html, alt);
+    text_add(html, "\" width=\"%lld\" height=\"%lld\" src=\"", (long long)width, (long long)height);
     TRY(add_address(html, pixels, height, width, channels));
     text_add(html, "\">");
     return COVER_OK;
@@ -128,13 +131,13 @@ static uint8_t *shown_pixels(cover_context *context, const float *data, int64_t 
     return pixels;
 }
 
-cover_status picture_image(struct text *html, const float *data, const struct grid *grid, int channels, const struct plane *plane,
-                           struct window window) {
+cover_status picture_image(struct text *html, const char *alt, const float *data, const struct grid *grid, int channels,
+                           const struct plane *plane, struct window window) {
     struct slice slice = {0};
     TRY(slice_take(&slice, html->context, data, grid, channels, plane));
     uint8_t *pixels = shown_pixels(html->context, slice.data, slice.height * slice.width, channels, window);
     cover_status status =
-        pixels ? add_picture(html, pixels, slice.height, slice.width, shown_channels(channels)) : COVER_ERROR_MEMORY;
+        pixels ? add_picture(html, alt, pixels, slice.height, slice.width, shown_channels(channels)) : COVER_ERROR_MEMORY;
     memory_free(html->context, pixels);
     memory_free(html->context, slice.data);
     return status;
@@ -156,8 +159,9 @@ cover_status picture_slice(float **values, int64_t size[2], cover_context *conte
     return COVER_OK;
 }
 
-cover_status picture_difference(struct text *html, const float *a, struct window a_window, const float *b, struct window b_window,
-                                const float *mask, const struct grid *grid, int channels, const struct plane *plane) {
+cover_status picture_difference(struct text *html, const char *alt, const float *a, struct window a_window, const float *b,
+                                struct window b_window, const float *mask, const struct grid *grid, int channels,
+                                const struct plane *plane) {
     static const float OUTSIDE = 0.22f;
     cover_context *context = html->context;
     struct slice one = {0}, two = {0}, valid = {0};
@@ -176,7 +180,7 @@ cover_status picture_difference(struct text *html, const float *a, struct window
             sum += fabsf(windowed(one.data[i * channels + c], a_window) - windowed(two.data[i * channels + c], b_window));
         pixels[i] = to_byte(valid.data[i] > 0.5f ? sum / (float)shown : OUTSIDE);
     }
-    status = add_picture(html, pixels, one.height, one.width, 1);
+    status = add_picture(html, alt, pixels, one.height, one.width, 1);
 done:
     memory_free(context, pixels);
     memory_free(context, one.data);
@@ -211,7 +215,7 @@ static void field_colour(uint8_t rgb[3], float down, float right) {
     rgb[2] = to_byte(srgb(-0.0041960863f * l - 0.7034186147f * m + 1.7076147010f * s));
 }
 
-cover_status picture_field(struct text *html, const float *field, const float *mask, const struct grid *grid,
+cover_status picture_field(struct text *html, const char *alt, const float *field, const float *mask, const struct grid *grid,
                            const struct plane *plane, float rim) {
     cover_context *context = html->context;
     struct slice vectors = {0}, valid = {0};
@@ -229,7 +233,7 @@ cover_status picture_field(struct text *html, const float *field, const float *m
         if (mask && !(valid.data[i] > 0.5f))
             for (int c = 0; c < 3; c++) pixels[3 * i + c] = (uint8_t)((pixels[3 * i + c] + 4 * 168) / 5);
     }
-    status = add_picture(html, pixels, vectors.height, vectors.width, 3);
+    status = add_picture(html, alt, pixels, vectors.height, vectors.width, 3);
 done:
     memory_free(context, pixels);
     memory_free(context, vectors.data);
@@ -244,7 +248,8 @@ cover_status picture_wheel(struct text *html) {
         for (int x = 0; x < WHEEL_SIDE; x++)
             field_colour(&pixels[3 * (y * WHEEL_SIDE + x)], (2.0f * (float)y + 1) / WHEEL_SIDE - 1,
                          (2.0f * (float)x + 1) / WHEEL_SIDE - 1);
-    cover_status status = add_picture(html, pixels, WHEEL_SIDE, WHEEL_SIDE, 3);
+    cover_status status = add_picture(html, "the colours of vectors: of all directions, and of lengths from 0 to the rim", pixels,
+                                      WHEEL_SIDE, WHEEL_SIDE, 3);
     memory_free(html->context, pixels);
     return status;
 }

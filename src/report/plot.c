@@ -86,6 +86,11 @@ static void add_series(struct text *svg, const struct plot *plot, const struct f
         text_add(svg, plot->dots ? "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"3\"/>" : "%.1f,%.1f ", x_of(frame, x), y_of(frame, y));
     }
     text_add(svg, plot->dots ? "</g>" : "\"/>");
+    if (plot->dots || series->count != 1) return; /* a line of one point draws nothing */
+    const double x = series->x[0], y = y_value(plot, series->y[0]);
+    if (isfinite(x) && isfinite(y))
+        text_add(svg, "<circle fill=\"#%02x%02x%02x\" cx=\"%.1f\" cy=\"%.1f\" r=\"3\"/>", rgb[0], rgb[1], rgb[2], x_of(frame, x),
+                 y_of(frame, y));
 }
 
 void plot_add(struct text *html, const struct plot *plot, const struct plot_series *series, int count) {
@@ -127,11 +132,11 @@ void plot_page_begin(struct text *html, const char *title, const char *lead) {
     html_add(html, title);
     text_add(html, "</h1><p>");
     html_add(html, lead);
-    text_add(html, "</p></header>");
+    text_add(html, "</p></header><main>");
 }
 
 void plot_page_end(struct text *html) {
-    text_add(html, "<footer><p>Written by libcover %s.</p></footer></body></html>\n", cover_version());
+    text_add(html, "</main><footer><p>Written by libcover %s.</p></footer></body></html>\n", cover_version());
 }
 
 /* ---- PNG */

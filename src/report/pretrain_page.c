@@ -127,7 +127,7 @@ static cover_status add_sample(struct text *html, const struct report_sample *sa
             const struct report_picture *picture = &sample->picture[i];
             if (picture_planes(planes, &picture->grid) <= p) continue;
             text_add(html, "<figure>");
-            TRY(picture_image(html, picture->values, &picture->grid, picture->channels, &planes[p],
+            TRY(picture_image(html, picture->name, picture->values, &picture->grid, picture->channels, &planes[p],
                               picture_window(picture->values, &picture->grid, picture->channels)));
             text_add(html, "<figcaption>");
             html_add(html, picture->name);

@@ -14,7 +14,18 @@ struct pair_pictures { /* what the pictures of one pair share */
     struct window moving, fixed;
     enum coordinates coordinates;
     float rim;
+    int number; /* from 1 */
 };
+
+enum { ALT = 256 };
+PRINTF_LIKE(3, 4) static const char *alt_text(char text[ALT], const struct pair_pictures *with, const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    int used = number_print_list(text, ALT, format, arguments);
+    va_end(arguments);
+    if (used >= 0 && used < ALT) number_print(text + used, (size_t)(ALT - used), ", pair %d", with->number);
+    return text;
+}
 
 static double field_error(const struct report_pair *pair, const float *field) {
     double sum = 0, count = 0;
@@ -91,6 +102,7 @@ static cover_status add_plane(struct text *html, const struct pair_pictures *wit
         const float *image;
     } differences[] = {{"difference before", pair->moving}, {"difference after", by_prediction}};
 
+    char alt[ALT];
     text_add(html, "<div class=\"row four\">");
     for (int i = 0; i < 8; i++) { /* first row: views and fields; second row: warped and differences */
         begin_figure(html);
@@ -98,14 +110,17 @@ static cover_status add_plane(struct text *html, const struct pair_pictures *wit
         if (i % 4 < 2) {
             int k = i / 4 * 2 + i % 4;
             caption = images[k].caption;
-            TRY(picture_image(html, images[k].image, grid, pair->channels, plane, images[k].window));
+            TRY(picture_image(html, alt_text(alt, with, "%s", caption), images[k].image, grid, pair->channels, plane,
+                              images[k].window));
         } else if (i < 4) {
             caption = fields[i - 2].caption;
-            TRY(picture_field(html, fields[i - 2].field, pair->mask, grid, plane, with->rim));
+            if (i == 2) alt_text(alt, with, "%s, on average %.2f px long", caption, field_error(pair, NULL));
+            else alt_text(alt, with, "%s, on average %.2f px from the true one", caption, field_error(pair, pair->predicted));
+            TRY(picture_field(html, alt, fields[i - 2].field, pair->mask, grid, plane, with->rim));
         } else {
             caption = differences[i - 6].caption;
-            TRY(picture_difference(html, pair->fixed, with->fixed, differences[i - 6].image, with->moving, pair->mask, grid,
-                                   pair->channels, plane));
+            TRY(picture_difference(html, alt_text(alt, with, "%s", caption), pair->fixed, with->fixed, differences[i - 6].image,
+                                   with->moving, pair->mask, grid, pair->channels, plane));
         }
         end_figure(html, caption);
     }
@@ -113,7 +128,7 @@ static cover_status add_plane(struct text *html, const struct pair_pictures *wit
     return COVER_OK;
 }
 
-static cover_status add_pair(struct text *html, const struct pair_pictures *with, int number) {
+static cover_status add_pair(struct text *html, const struct pair_pictures *with) {
     static const char *const plane_names[] = {"slice across the first axis", "slice across the second axis",
                                               "slice across the third axis"};
     const struct report_pair *pair = with->pair;
@@ -125,7 +140,7 @@ static cover_status add_pair(struct text *html, const struct pair_pictures *with
     with->kernels->warp(by_truth, pair->moving, pair->truth, &pair->grid, pair->channels, with->coordinates, 0, 1);
     with->kernels->warp(by_prediction, pair->moving, pair->predicted, &pair->grid, pair->channels, with->coordinates, 0, 1);
 
-    text_add(html, "<div class=\"pair\"><h3>Pair %d", number);
+    text_add(html, "<div class=\"pair\"><h3>Pair %d", with->number);
     if (pair->name) {
         text_add(html, " &middot; ");
         html_add(html, pair->name);
@@ -149,7 +164,8 @@ done:
 /* ---- the levels of one pair: a column a level, rows for field, warped image and difference */
 
 struct level_column {
-    char caption[80];
+    char name[32];
+    double error; /* of its field, NaN = the truth itself */
     const float *field;
     float *own; /* the level's field at full size, when it is not */
     float *warped;
@@ -168,9 +184,9 @@ static cover_status fill_column(struct level_column *column, const struct pair_p
         float scale = (float)full->size[2] / (float)level->grid.size[2];
         with->kernels->resize_corners(column->own, level->field, &level->grid, full, ndim, scale, 0, 1);
         column->field = column->own;
-        number_print(column->caption, sizeof column->caption, "level %d \xc2\xb7 error %.2f px", index,
-                     field_error(pair, column->field));
-    } else snprintf(column->caption, sizeof column->caption, "truth");
+        snprintf(column->name, sizeof column->name, "level %d", index);
+        column->error = field_error(pair, column->field);
+    } else snprintf(column->name, sizeof column->name, "truth"), column->error = NAN;
     column->warped = memory_alloc(context, (size_t)(pixels * pair->channels) * sizeof(float));
     if (!column->warped) return COVER_ERROR_MEMORY;
     with->kernels->warp(column->warped, pair->moving, column->field, full, pair->channels, with->coordinates, 0, 1);
@@ -178,6 +194,7 @@ static cover_status fill_column(struct level_column *column, const struct pair_p
 }
 
 static cover_status add_levels(struct text *html, const struct pair_pictures *with) {
+    static const char *const rows[] = {"field", "moving view by it", "difference"};
     const struct report_pair *pair = with->pair;
     struct level_column column[REPORT_LEVELS_MAX + 1] = {0};
     struct plane planes[3];
@@ -189,14 +206,18 @@ static cover_status add_levels(struct text *html, const struct pair_pictures *wi
     for (int row = 0; row < 3; row++) {
         text_add(html, "<div class=\"row\" style=\"grid-template-columns:repeat(%d,1fr)\">", columns);
         for (int i = 0; i < columns; i++) {
+            char caption[80], alt[ALT];
+            const bool known = row == 0 && isfinite(column[i].error);
+            if (known) number_print(caption, sizeof caption, "%s, %s: error %.2f px", rows[row], column[i].name, column[i].error);
+            else snprintf(caption, sizeof caption, "%s, %s", rows[row], column[i].name);
+            alt_text(alt, with, "%s", caption);
             begin_figure(html);
-            if (row == 0) GO(picture_field(html, column[i].field, pair->mask, &pair->grid, planes, with->rim));
-            else if (row == 1) GO(picture_image(html, column[i].warped, &pair->grid, pair->channels, planes, with->moving));
+            if (row == 0) GO(picture_field(html, alt, column[i].field, pair->mask, &pair->grid, planes, with->rim));
+            else if (row == 1) GO(picture_image(html, alt, column[i].warped, &pair->grid, pair->channels, planes, with->moving));
             else
-                GO(picture_difference(html, pair->fixed, with->fixed, column[i].warped, with->moving, pair->mask, &pair->grid,
+                GO(picture_difference(html, alt, pair->fixed, with->fixed, column[i].warped, with->moving, pair->mask, &pair->grid,
                                       pair->channels, planes));
-            if (row == 2) end_figure(html, column[i].caption);
-            else text_add(html, "</figure>");
+            end_figure(html, caption);
         }
         text_add(html, "</div>");
     }
@@ -230,8 +251,9 @@ cover_status report_pairs(struct text *html, const void *data) {
                                      .moving = picture_window(pair->moving, &pair->grid, pair->channels),
                                      .fixed = picture_window(pair->fixed, &pair->grid, pair->channels),
                                      .coordinates = report->coordinates,
-                                     .rim = rim};
-        TRY(add_pair(html, &with, p + 1));
+                                     .rim = rim,
+                                     .number = p + 1};
+        TRY(add_pair(html, &with));
         if (p > 0 || pair->levels == 0) continue;
         text_add(html, "<h3>Pair 1 through the pyramid<small>field, moving view by it, difference to the fixed view</small>"
                        "</h3>");

@@ -149,7 +149,7 @@ void chart_lines(struct text *html, const struct chart *chart, const struct char
 void page_curves_begin(struct text *html, const char *more);
 void page_curves_end(struct text *html, const struct report_log *log);
 
-/* Pictures of a pair as <img> with the PNG inside. */
+/* Pictures of a pair as <img> with the PNG inside; `alt`: what it shows, for who does not see it. */
 
 /* The slice of a volume (or all of an image) that is shown. */
 struct plane {
@@ -164,14 +164,15 @@ struct window {
 /* For qsort() of floats. */
 int picture_order(const void *a, const void *b);
 struct window picture_window(const float *data, const struct grid *grid, int channels);
-cover_status picture_image(struct text *html, const float *data, const struct grid *grid, int channels, const struct plane *plane,
-                           struct window window);
+cover_status picture_image(struct text *html, const char *alt, const float *data, const struct grid *grid, int channels,
+                           const struct plane *plane, struct window window);
 /* Angle = hue, length = saturation, `rim` pixels = full; outside the mask greyed. */
-cover_status picture_field(struct text *html, const float *field, const float *mask, const struct grid *grid,
+cover_status picture_field(struct text *html, const char *alt, const float *field, const float *mask, const struct grid *grid,
                            const struct plane *plane, float rim);
 /* |a - b| of the windowed images, black = equal. */
-cover_status picture_difference(struct text *html, const float *a, struct window a_window, const float *b, struct window b_window,
-                                const float *mask, const struct grid *grid, int channels, const struct plane *plane);
+cover_status picture_difference(struct text *html, const char *alt, const float *a, struct window a_window, const float *b,
+                                struct window b_window, const float *mask, const struct grid *grid, int channels,
+                                const struct plane *plane);
 cover_status picture_wheel(struct text *html);
 /* The address (data:...) of a whole 2D image. */
 cover_status picture_address(struct text *html, const float *data, int64_t height, int64_t width, int channels,

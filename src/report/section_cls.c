@@ -68,7 +68,7 @@ static cover_status examples(struct text *html, const struct task_report *report
         struct plane planes[3];
         picture_planes(planes, &example->grid);
         text_add(html, "<figure>");
-        TRY(picture_image(html, example->image, &example->grid, example->channels, planes,
+        TRY(picture_image(html, example->name ? example->name : "case", example->image, &example->grid, example->channels, planes,
                           picture_window(example->image, &example->grid, example->channels)));
         text_add(html, "<figcaption>");
         html_add(html, example->name ? example->name : "case");

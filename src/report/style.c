@@ -39,7 +39,7 @@ const char report_style[] =
     ".chart figcaption{display:flex;flex-wrap:wrap;align-items:baseline;gap:0 "
     ".9rem;font-size:.85rem;margin-bottom:.2rem}"
     ".chart figcaption b{color:var(--ink);font-weight:600;margin-right:auto}"
-    ".chart p{font-size:.78rem;line-height:1.4;margin:0}"
+    ".chart p{font-size:.78rem;line-height:1.4;margin:0}.chart details{margin-top:.2rem;font-size:.78rem}"
     ".key::before{content:'';display:inline-block;width:.9em;height:.2em;border-radius:1px;background:currentColor;"
     "vertical-align:.28em;margin-right:.4em}"
     ".key i{font-style:normal;color:var(--ink)}"

@@ -170,8 +170,11 @@ static void add_difference(struct text *svg, const struct label_slice *truth, co
 /* ---- panels */
 
 /* The first panel holds the picture, the others show it again. */
-static void begin_panel(struct text *html, const int64_t size[2], int picture) {
-    text_add(html, "<figure class=\"over\"><svg viewBox=\"0 0 %lld %lld\" role=\"img\">", (long long)size[1], (long long)size[0]);
+static void begin_panel(struct text *html, const int64_t size[2], int picture, const char *what, const char *name) {
+    text_add(html, "<figure class=\"over\"><svg viewBox=\"0 0 %lld %lld\" role=\"img\" aria-label=\"%s, ", (long long)size[1],
+             (long long)size[0], what);
+    html_add(html, name ? name : "case");
+    text_add(html, "\">");
     if (picture >= 0) text_add(html, "<use href=\"#picture-%d\"/>", picture);
 }
 static void end_panel(struct text *html, const char *caption) {
@@ -186,20 +189,20 @@ static cover_status add_plane(struct text *html, const struct task_report *repor
     const struct label_slice truth = {size[0], size[1], plane->truth}, predicted = {size[0], size[1], plane->predicted};
     const int first = report->section->first_class;
     text_add(html, "<div class=\"row four\">");
-    begin_panel(html, size, -1);
+    begin_panel(html, size, -1, "image", plane->name);
     text_add(html, "<image id=\"picture-%d\" width=\"%lld\" height=\"%lld\" href=\"", picture, (long long)size[1],
              (long long)size[0]);
     TRY(picture_address(html, plane->image, size[0], size[1], plane->channels,
                         picture_window(plane->image, &plane->grid, plane->channels)));
     text_add(html, "\"/>");
     end_panel(html, "image");
-    begin_panel(html, size, picture);
+    begin_panel(html, size, picture, "truth", plane->name);
     for (int c = first; c < report->classes; c++) add_outline(html, &truth, c, first);
     end_panel(html, "truth");
-    begin_panel(html, size, picture);
+    begin_panel(html, size, picture, "prediction", plane->name);
     for (int c = first; c < report->classes; c++) add_outline(html, &predicted, c, first);
     end_panel(html, "prediction");
-    begin_panel(html, size, picture);
+    begin_panel(html, size, picture, "where they differ", plane->name);
     for (int kind = MISSED; kind <= OTHER; kind++) add_difference(html, &truth, &predicted, (enum difference)kind);
     end_panel(html, "where they differ");
     text_add(html, "</div>");

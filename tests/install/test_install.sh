@@ -17,6 +17,15 @@ int main(void) {
 }
 PROGRAM
 
+it 'as a subproject of another it is found by its name, without its tests'
+mkdir -p "$tmp/host/subprojects" && ln -s "$source" "$tmp/host/subprojects/libcover"
+printf "project('program', 'c')\nexecutable('program', 'program.c', dependencies: dependency('cover', fallback: 'libcover'))\n" \
+    >"$tmp/host/meson.build"
+cp "$tmp/program.c" "$tmp/host"
+run 0 "$MESON" setup "$tmp/host/build" "$tmp/host" -Dlibcover:cuda=disabled -Dlibcover:mpi=disabled
+run 0 "$MESON" introspect "$tmp/host/build" --tests
+out '^\[\]$'
+
 it 'an install goes under DESTDIR'
 run 0 env DESTDIR="$tmp/root" "$MESON" install -C "$build" --no-rebuild
 command=$(find "$tmp/root" -type f -name cover -path '*bin/cover')

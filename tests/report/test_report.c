@@ -197,6 +197,11 @@ START_TEST(a_page_is_well_formed_and_opens_nothing_outside_itself) {
     ck_assert_int_eq(count_of(html, "<img "), pictures[_i]);
     ck_assert_int_eq(count_of(html, "src=\"data:image/png;base64,iVBORw0KGgo"), pictures[_i]);
     ck_assert_int_eq(count_of(html, "<svg"), 6);
+    ck_assert_int_eq(count_of(html, "alt=\"\""), 0);
+    ck_assert_int_eq(count_of(html, "<img alt=\"predicted field, on average "), _i == 2 ? 3 : 1);
+    ck_assert_int_eq(count_of(html, "<figcaption>"), pictures[_i] - 1 + 6); /* of all but the wheel, and of the curves */
+    ck_assert(count_of(html, "<main>") == 1 && count_of(html, "<summary>Values</summary>") == 6);
+    ck_assert_ptr_nonnull(strstr(html, "<tr class=\"at\"><th>300</th><td>0.1333</td><td>8</td>"));
     ck_assert_int_eq(count_of(html, "href"), 0);
     ck_assert_int_eq(count_of(html, "http"), 0);
     ck_assert_int_eq(count_of(html, "<script"), 0);
@@ -214,7 +219,8 @@ START_TEST(a_run_without_pairs_or_log_still_has_a_page) {
     ck_assert_int_eq(count_of(html, "<h1>&#60;run&#62;</h1>"), 1);
     memory_free(context, html);
     html = write_page(&one_row);
-    ck_assert_int_eq(count_of(html, "<polyline"), 13); /* seven curves, raw and smoothed but for the learning rate */
+    ck_assert_int_eq(count_of(html, "<polyline"), 13);          /* seven curves, raw and smoothed but for the learning rate */
+    ck_assert_int_eq(count_of(html, "<circle class=\"dot"), 7); /* a line of one point draws nothing */
     memory_free(context, html);
     report_log_free(&one_row.log, context);
 }

@@ -32,7 +32,7 @@ out '^parameters +7,881,712$'
 
 it 'a plan above the memory limit is refused'
 run 1 "$cover" plan --memory-limit 20M
-err 'memory limit is 20\.0 MiB'
+err 'memory limit is 20 MiB'
 run 1 "$cover" plan --memory-limit 5
 err 'memory limit is 5 bytes'
 

@@ -13,10 +13,17 @@ static const double passes_seconds = 1; /* short graphs are run again so long */
 
 /* ---- rows */
 
-static double tensors_bytes(const struct graph *graph, const int *tensors, int count) {
+/* What a node reads and writes, each tensor once.  A normalised tensor is written nowhere; a normalisation whose sums a convolution has
+ * given does not read what it normalises. */
+static double node_bytes(const struct graph *graph, const struct node *node) {
+    const bool given = node->op == OP_norm_act && node->input[4] != ABSENT;
     double bytes = 0;
-    for (int i = 0; i < count; i++)
-        if (tensors[i] != ABSENT) bytes += (double)tensor_bytes(&graph->tensors[tensors[i]]);
+    for (int i = given; i < NODE_INPUTS; i++)
+        if (node->input[i] != ABSENT) bytes += (double)tensor_bytes(&graph->tensors[node->input[i]]);
+    for (int i = 0; i < NODE_OUTPUTS; i++) {
+        const struct tensor *output = node->output[i] != ABSENT ? &graph->tensors[node->output[i]] : NULL;
+        if (output && output->storage != STORAGE_NORMALISED) bytes += (double)tensor_bytes(output);
+    }
     return bytes;
 }
 
@@ -42,7 +49,7 @@ static bool is_convolution(enum op op) { return op == OP_conv || op == OP_conv_g
 
 static void fill_layer(struct bench_row *row, const struct graph *graph, const struct node *node, double seconds) {
     *row = (struct bench_row){.op = op_rows[node->op].name, .count = 1, .seconds = seconds, .flops = node_flops(graph, node)};
-    row->bytes = tensors_bytes(graph, node->input, NODE_INPUTS) + tensors_bytes(graph, node->output, NODE_OUTPUTS);
+    row->bytes = node_bytes(graph, node);
     row->bf16 =
         is_convolution(node->op) && (has_bf16(graph, node->input, NODE_INPUTS) || has_bf16(graph, node->output, NODE_OUTPUTS));
     snprintf(row->layer, sizeof row->layer, "%s", layer_of(graph, node));

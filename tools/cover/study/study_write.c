@@ -189,7 +189,7 @@ static void write_html(FILE *page, const struct study *study) {
     put_html(page, json_string_value(study_member(study, "name")));
     fputs("</h1><p>", page);
     put_html(page, about ? about : "");
-    fprintf(page, "</p><p>%d of %d runs done.</p></header>", done, study->runs);
+    fprintf(page, "</p><p>%d of %d runs done.</p></header><main>", done, study->runs);
     for (size_t t = 0; t < json_array_size(tables); t++) {
         struct study_table table;
         study_table_make(&table, study, json_array_get(tables, t));
@@ -198,7 +198,7 @@ static void write_html(FILE *page, const struct study *study) {
     }
     put_runs(page, study);
     fprintf(page,
-            "<footer><p>Mean &plusmn; half of the 95&thinsp;%% confidence interval (Student&rsquo;s t), number of runs in "
+            "</main><footer><p>Mean &plusmn; half of the 95&thinsp;%% confidence interval (Student&rsquo;s t), number of runs in "
             "brackets; differences are taken run by run. libcover %s.</p></footer></body></html>\n",
             cover_version());
 }
