@@ -8,7 +8,7 @@ cd "$project" || exit 99
 
 it 'the table of verbs in README is that of the command'
 sed -n 's/^| `\([a-z]*\)` |.*/\1/p' README.md | sort >"$tmp/readme"
-"$cover" -h | sed -n '/^verbs:/,/^$/s/^  \([a-z]*\) .*/\1/p' | sort >"$tmp/verbs"
+"$cover" -h | sed -n '/^verbs:/,/^$/s/^  \([a-z][a-z]*\) .*/\1/p' | sort >"$tmp/verbs"
 last='cover -h'
 holds cmp "$tmp/readme" "$tmp/verbs"
 

@@ -3,7 +3,7 @@
 . "$(dirname "$0")/lib.sh"
 
 "$cover" -h >"$tmp/overview"
-verbs=$(sed -n '/^verbs:/,/^$/s/^  \([a-z]*\) .*/\1/p' "$tmp/overview")
+verbs=$(sed -n '/^verbs:/,/^$/s/^  \([a-z][a-z]*\) .*/\1/p' "$tmp/overview")
 
 it 'without a verb the overview goes to stderr'
 run 2 "$cover"
