@@ -29,10 +29,9 @@ static const char *second(const char *path) {
 
 /* What the images below the base say together. */
 struct look {
-    int64_t split, train;        /* that lie below a folder that is a split */
-    int64_t role[3], under[3];   /* below a folder with a role, and below a split and a folder with a role */
-    const char *no_split;        /* an image outside of all splits */
-    bool raw_images, raw_labels; /* nnU-Net's names */
+    int64_t split, train;      /* that lie below a folder that is a split */
+    int64_t role[3], under[3]; /* below a folder with a role, and below a split and a folder with a role */
+    const char *no_split;      /* an image outside of all splits */
 };
 
 static void look_at(struct look *look, const struct tree *tree) {
@@ -44,8 +43,19 @@ static void look_at(struct look *look, const struct tree *tree) {
         if (split < 0 && !look->no_split) look->no_split = path;
         look->role[pack_path_role(path)]++;
         look->under[split < 0 ? PACK_NO_ROLE : pack_path_role(second(path))]++;
-        look->raw_images |= strncmp(path, "imagesTr/", 9) == 0, look->raw_labels |= strncmp(path, "labelsTr/", 9) == 0;
     }
+}
+
+/* nnU-Net's folders without the dataset.json that says what is in them, or with it further down: an image in one of them, NULL = none. */
+static const char *find_raw(const struct tree *tree) {
+    bool images = false;
+    const char *label = NULL;
+    for (int64_t i = 0; i < tree->files->count; i++) {
+        const char *path = tree->files->paths[i], *at = strstr(path, "labelsTr/"), *image = strstr(path, "imagesTr/");
+        if (at && (at == path || at[-1] == '/') && !label) label = path;
+        images |= image && (image == path || image[-1] == '/');
+    }
+    return images ? label : NULL;
 }
 
 /* Everything lies below one more folder. */
@@ -112,20 +122,25 @@ static cover_status add_plain(const struct tree *tree) {
         const char *relative = tree->files->paths[i], *path = full_path(tree, relative);
         if (!path || !pack_plan_add_file(tree->plan, tree->prefix, relative, path)) return COVER_ERROR_MEMORY;
     }
-    return pack_warn_of_twins(tree->plan, tree->folder, tree->files);
+    return pack_warn_of_labels(tree->plan, tree->folder, tree->files);
 }
 
 /* Adds them by the first level that means something; *found false when none does. */
 static cover_status add_known(struct tree *tree, const char **layout, bool *found) {
+    const char *raw = find_raw(tree);
+    if (raw && strncmp(raw, "labelsTr/", 9) == 0)
+        return fail(COVER_ERROR_FORMAT,
+                    "%s: holds imagesTr and labelsTr, but no dataset.json that says what is in them; add it, or name them images "
+                    "and labels",
+                    tree->folder);
+    if (raw)
+        return fail(COVER_ERROR_FORMAT,
+                    "%s: %s lies in an nnU-Net raw dataset further down; give each folder with a dataset.json itself", tree->folder,
+                    raw);
     *found = true;
     for (;;) {
         struct look look;
         look_at(&look, tree);
-        if (look.raw_images && look.raw_labels)
-            return fail(COVER_ERROR_FORMAT,
-                        "%s: holds imagesTr and labelsTr, but no dataset.json that says what is in them; add it, or name them "
-                        "images and labels",
-                        tree->folder);
         if (look.role[PACK_IMAGES] && look.role[PACK_LABELS]) {
             *layout = "images and labels";
             return add_pair_folders(tree, false);

@@ -95,7 +95,27 @@ done:
     return status;
 }
 
-cover_status pack_warn_of_twins(const struct pack_plan *plan, const char *source, const struct pack_files *files) {
+/* Folders of label maps where none are looked for: below each patient's, say. */
+static bool warn_of_depth(const struct pack_plan *plan, const char *source, const struct pack_files *files) {
+    int64_t images = 0, labels = 0;
+    const char *first = NULL;
+    for (int64_t i = 0; i < files->count; i++) {
+        const char *path = files->paths[i];
+        images += pack_path_has_role(path, PACK_IMAGES);
+        if (!pack_path_has_role(path, PACK_LABELS)) continue;
+        if (labels++ == 0) first = path;
+    }
+    if (images == 0 || labels == 0) return false;
+    if (!plan->quiet)
+        log_line(plan->context, COVER_LOG_WARNING,
+                 "pack: %s: %lld files such as %s look like label maps, but become images: label maps are looked for in one folder "
+                 "beside the one of images (images/, labels/)",
+                 source, (long long)labels, first);
+    return true;
+}
+
+cover_status pack_warn_of_labels(const struct pack_plan *plan, const char *source, const struct pack_files *files) {
+    if (warn_of_depth(plan, source, files)) return COVER_OK;
     struct stem *stems = memory_alloc(plan->context, (size_t)(files->count + 1) * sizeof *stems);
     char word[PACK_WORD];
     size_t images = 0;

@@ -16,7 +16,8 @@ struct pack_pair {
 /* Each image becomes an item, with the label map of its name. */
 cover_status pack_pairs(struct pack_plan *plan, const char *prefix, const char *source, const struct pack_pair *files,
                         int64_t count);
-/* A plain folder may hold label maps by a name that is not known: a warning where a folder beside images/ holds the same names. */
-cover_status pack_warn_of_twins(const struct pack_plan *plan, const char *source, const struct pack_files *files);
+/* A plain folder may hold label maps: a warning where some of its folders have the names of theirs, or where one beside images/, of any
+ * name, holds the same names. */
+cover_status pack_warn_of_labels(const struct pack_plan *plan, const char *source, const struct pack_files *files);
 
 #endif

@@ -49,3 +49,9 @@ enum pack_role pack_path_role(const char *path) {
         if (same_word(word, roles[i].word)) return roles[i].role;
     return PACK_NO_ROLE;
 }
+
+bool pack_path_has_role(const char *path, enum pack_role role) {
+    for (; strchr(path, '/'); path = strchr(path, '/') + 1)
+        if (pack_path_role(path) == role) return true;
+    return false;
+}

@@ -15,5 +15,7 @@ const char *pack_first_folder(const char *path, char word[PACK_WORD]);
 /* What the first folder of a path means. */
 int pack_path_split(const char *path);
 enum pack_role pack_path_role(const char *path);
+/* Does any folder of the path mean this? */
+bool pack_path_has_role(const char *path, enum pack_role role);
 
 #endif

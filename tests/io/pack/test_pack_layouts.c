@@ -179,6 +179,11 @@ START_TEST(label_maps_have_many_names_and_splits_may_lie_above_or_below) {
     write_png(at("raw/imagesTr/x_0000.png"), 6, 5, 1, 1);
     write_label(at("raw/labelsTr/x.png"), 6, 5, 3);
     ck_assert_fails(pack(at("raw"), at("out.h5"), NULL, NULL), COVER_ERROR_FORMAT, "no dataset.json");
+    write_png(at("all/one/imagesTr/x_0000.png"), 6, 5, 1, 1);
+    write_label(at("all/one/labelsTr/x.png"), 6, 5, 3);
+    write_png(at("all/two/imagesTr/y_0000.png"), 6, 5, 1, 1);
+    ck_assert_fails(pack(at("all"), at("out.h5"), NULL, NULL), COVER_ERROR_FORMAT,
+                    "one/labelsTr/x.png lies in an nnU-Net raw dataset");
 }
 END_TEST
 
@@ -188,6 +193,11 @@ START_TEST(a_folder_of_the_same_names_that_is_taken_for_images_is_a_warning) {
     write_png(at("in/outlines/a.png"), 6, 5, 1, 3);
     ck_assert_ok(pack(at("in"), at("out.h5"), NULL, NULL));
     ck_assert_ptr_nonnull(strstr(logged, "1 images such as outlines/a.png have the name of one in the folder of images"));
+    logged[0] = 0;
+    write_png(at("deep/p1/images/a.png"), 6, 5, 1, 1);
+    write_png(at("deep/p2/Masks/a.png"), 6, 5, 1, 2);
+    ck_assert_ok(pack(at("deep"), at("out.h5"), NULL, NULL));
+    ck_assert_ptr_nonnull(strstr(logged, "1 files such as p2/Masks/a.png look like label maps, but become images"));
     logged[0] = 0;
     rename(at("in/images"), at("in/first"));
     ck_assert_ok(pack(at("in"), at("out.h5"), NULL, NULL)); /* two patients may have the same names */
