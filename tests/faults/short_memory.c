@@ -1,8 +1,10 @@
 /* The N-th allocation of the whole process fails, in whatever library: malloc, calloc, realloc and what aligns.  For LD_PRELOAD, told by the
- * environment: SHORT_AT=N (0 = none), SHORT_STICKY=1 (and all behind it), SHORT_COUNT=FILE (gets the number seen).  Needs glibc.
+ * environment: SHORT_AT=N (0 = none), SHORT_STICKY=1 (and all behind it), SHORT_COUNT=FILE (gets the number seen), SHORT_TRAP=1 (a debugger stops
+ * there).  Needs glibc.
  * Called by malloc_faults.py. */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -41,6 +43,7 @@ static bool refused(void) {
     if (!counting) return false;
     const long number = atomic_fetch_add(&seen, 1) + 1;
     if (!fail_at || number < fail_at || (number > fail_at && !sticky)) return false;
+    if (getenv("SHORT_TRAP")) raise(SIGTRAP);
     errno = ENOMEM;
     return true;
 }

@@ -28,6 +28,7 @@ char *json_write(const json_t *value, size_t flags) {
     const locale_t before = locale_enter();
     char *text = json_dumps(value, flags);
     locale_leave(before);
+    if (!text) fail(COVER_ERROR_MEMORY, "out of memory: a JSON text was refused");
     return text;
 }
 
