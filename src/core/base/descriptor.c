@@ -109,6 +109,12 @@ bool path_make_folder(const char *path) {
     return result == 0;
 }
 
+bool path_remove_folder(const char *path) {
+    int result;
+    AGAIN(result, rmdir(path));
+    return result == 0;
+}
+
 DIR *path_list(const char *folder) {
     const int descriptor = descriptor_open(folder, O_RDONLY | O_DIRECTORY);
     DIR *entries = descriptor < 0 ? NULL : fdopendir(descriptor);

@@ -28,6 +28,7 @@ enum descriptor_lock descriptor_lock(int descriptor);
 bool path_rename(const char *from, const char *to);
 bool path_remove(const char *path);
 bool path_make_folder(const char *path);
-DIR *path_list(const char *folder); /* NULL = refused; closedir() ends it */
+bool path_remove_folder(const char *path); /* if it is empty */
+DIR *path_list(const char *folder);        /* NULL = refused; closedir() ends it */
 
 #endif
