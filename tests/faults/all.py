@@ -22,6 +22,7 @@ def main():
     parser.add_argument("--parts", default="memory,io,malloc,kill,soak,studies")
     parser.add_argument("--every", type=int, default=1)
     parser.add_argument("--report")
+    parser.add_argument("--without", default="", help="commands that malloc leaves out: those that enter oneDNN and libhdf5")
     given = parser.parse_args()
     build = Path(given.build).resolve()
     faults, cover, every = build / "tests/faults", build / "cover", given.every
@@ -33,9 +34,9 @@ def main():
                    ("the same, and all behind it", [faults / "cycle", "refuse", images, work, 100 * every, 0, "sticky"])],
         "io": [("each call of the file system fails", [*python, HERE / "io_faults.py", cover, faults / "libfault.so", "--every", every])],
         "malloc": [("allocations of the whole process fail", [*python, HERE / "malloc_faults.py", cover, faults / "libshort_memory.so",
-                                                              "--samples", max(30, 300 // every)]),
-                   ("the same, and all behind it", [*python, HERE / "malloc_faults.py", cover, faults / "libshort_memory.so", "--sticky",
-                                                    "--samples", max(15, 60 // every)])],
+                                                              "--without", given.without, "--samples", max(24, 300 // every)]),
+                   ("the same, and all behind it", [*python, HERE / "malloc_faults.py", cover, faults / "libshort_memory.so", "--sticky", "--without", given.without,
+                                                    "--samples", max(9, 60 // every)])],
         "kill": [("SIGKILL", [*python, HERE / "kills.py", cover, "--points", max(3, 50 // every)]),
                  ("SIGTERM", [*python, HERE / "kills.py", cover, "--points", max(3, 20 // every), "--signal", "TERM"])],
         "soak": [("3,000 steps and predictions", [faults / "cycle", "soak", images, work, 3000 // every if every < 10 else 300])],

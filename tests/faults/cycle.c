@@ -211,7 +211,7 @@ static int remove_one(const char *path, const struct stat *about, int kind, stru
 static int temporaries;
 static int count_temporary(const char *path, const struct stat *about, int kind, struct FTW *where) {
     (void)about, (void)kind;
-    temporaries += strstr(path + where->base, ".tmp") != NULL;
+    temporaries += strncmp(path + where->base, ".cover-", 7) == 0;
     return 0;
 }
 

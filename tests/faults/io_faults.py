@@ -22,6 +22,7 @@ ERRORS = {
     "flock": ["EINTR", "ENOLCK"], "close": ["EIO"], "unlink": ["EACCES"],
 }
 NO_FAILURE = {"EINTR", "SHORT"}
+TEMPORARY = re.compile(r"\.cover-[0-9a-f]{16}$")
 # What the C library and its loader open for themselves; sources of randomness: nobody names them, and nothing depends on them.
 FOREIGN = re.compile(r"^(/proc|/sys|/dev|/etc|/usr|/lib)")
 
@@ -64,7 +65,9 @@ class Tries:
         if not said:
             return "fails without a word", True
         name = Path(path).name
-        known = name in said or re.sub(r"\.?tmp.*", "", name) in said or Path(path).parent.name in said or FOREIGN.match(path)
+        known = name in said or Path(path).parent.name in said or FOREIGN.match(path)
+        if TEMPORARY.match(name) or call == "fsyncdir": # the file that is to stand there is named
+            known = any(Path(output).name in said for output in [*command.outputs, *command.keep, *command.work])
         if not known and command.args[0] != "check":
             return f"does not name {path}: {said[-200:]}", True
         for kept in command.keep:

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The N-th allocation of a whole process fails, in our code or in a library's, for a sample of all N.
 
-Usage: malloc_faults.py COVER libshort_memory.so [--samples N] [--seed N] [--sticky] [--only COMMAND,...] [--json FILE]
+Usage: malloc_faults.py COVER libshort_memory.so [--samples N] [--seed N] [--sticky] [--only COMMAND,...] [--without COMMAND,...] [--json FILE]
 What is right: no signal, no exit of a library, no hang; status 0 with the right bytes, or a failure that speaks of memory, not of a damaged
 file, and leaves no temporary file.
 """
@@ -52,13 +52,14 @@ def main():
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--sticky", action="store_true")
     parser.add_argument("--only", default="")
+    parser.add_argument("--without", default="")
     parser.add_argument("--json")
     given = parser.parse_args()
     library, draw, tries, wrong = str(Path(given.library).resolve()), random.Random(given.seed), 0, 0
     stage, tap = Stage(given.cover, threads=2), Tap()
     try:
         for name, command in COMMANDS.items():
-            if given.only and name not in given.only.split(","):
+            if (given.only and name not in given.only.split(",")) or name in given.without.split(","):
                 continue
             stage.fresh()
             _, seen = disturbed(stage, library, command, 0, False)

@@ -137,7 +137,7 @@ class Stage:
 
     def left_over(self):
         """Temporary files, as paths."""
-        return sorted(str(path.relative_to(self.work)) for path in self.work.rglob("*") if ".tmp" in path.name)
+        return sorted(str(path.relative_to(self.work)) for path in self.work.rglob("*") if path.name.startswith(".cover-"))
 
     def close(self):
         shutil.rmtree(self.root, ignore_errors=True)

@@ -40,12 +40,13 @@ cover_status weights_metadata(struct arena *arena, struct tensor_pair **out, int
     char *updates = arena_print(arena, "%lld", (long long)step);
     const struct backbone *backbone = chosen(config);
     const struct kept kept = kept_settings(backbone, head);
-    const char *objective = cover_config_get(config, "objective");
+    const char *chosen_objective = cover_config_get(config, "objective");
+    const char *objective = chosen_objective ? arena_text(arena, chosen_objective, strlen(chosen_objective)) : OBJECTIVE_OF_TASKS;
     int64_t used = 0;
-    if (!pairs || !version || !updates) return COVER_ERROR_MEMORY;
+    if (!pairs || !version || !updates || !objective) return COVER_ERROR_MEMORY;
     pairs[used++] = (struct tensor_pair){"format", "libcover"};
     pairs[used++] = (struct tensor_pair){"version", version};
-    pairs[used++] = (struct tensor_pair){"objective", objective ? objective : OBJECTIVE_OF_TASKS};
+    pairs[used++] = (struct tensor_pair){"objective", objective};
     pairs[used++] = (struct tensor_pair){"backbone", backbone->name};
     pairs[used++] = (struct tensor_pair){"normalisation", backbone->normalisation};
     for (int i = 0; i < kept.count; i++) {

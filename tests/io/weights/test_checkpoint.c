@@ -133,6 +133,7 @@ START_TEST(a_checkpoint_serves_as_weights) {
     ck_assert(about.head && about.step == 5);
     ck_assert_str_eq(cover_config_get(config, "widths"), "8,8,8,8,8,8,8,8,8");
     ck_assert_str_eq(cover_config_get(config, "coordinates"), "exact");
+    ck_assert_str_eq(tensor_file_metadata(file, "objective"), "cover"); /* which outlives the settings that it is from */
     ck_assert_ok(weights_read(&flat, &net.parameters, file, NULL));
     ck_assert_mem_eq(flat, net.flat, (size_t)net.parameters.floats * sizeof *flat);
     memory_free(test_context, flat);
