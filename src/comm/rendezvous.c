@@ -1,172 +1,25 @@
 /* How ranks find each other by sockets.  All come to rank 0's address and say who they are; when all are there, rank 0 answers
  * each with the addresses of all, or with what is wrong, and every rank connects to those below it.
  *
- * An address is the path of a socket on this machine, or host:port.  Between machines nothing is encrypted, and whoever reaches
+ * Between machines nothing is encrypted, and whoever reaches
  * the port can disturb the run: for networks that are trusted. */
-#include "socket.h"
+#include "meeting.h"
 
 #include <errno.h>
-#include <netdb.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
-enum { PROTOCOL = 1, LOOK_MS = 50 };
+enum { PROTOCOL = 1 };
 static const double HELLO_SECONDS = 3, MESH_SECONDS = 20; /* for what a peer that has come sends at once */
-static const char MAGIC[8] = "COVRANK";
+static const char MAGIC[MAGIC_BYTES] = "COVRANK";
 
-struct endpoint {
-    union {
-        struct sockaddr any;
-        struct sockaddr_un local;
-        struct sockaddr_in six_or_four;
-        struct sockaddr_storage storage;
-    };
-    uint32_t bytes;
-};
-
-struct hello {
-    char magic[sizeof MAGIC];
-    int32_t protocol, rank, ranks, pid;
-    char version[32], host[64];
-    struct endpoint endpoint; /* where it takes connections */
-};
 struct answer {
     int32_t status;
     char text[1020];
 };
-
-struct meeting {
-    struct sockets *sockets;
-    const struct rendezvous *given;
-    struct endpoint home; /* rank 0's */
-    int listener;
-    char path[sizeof((struct sockaddr_un *)0)->sun_path]; /* of the listener's socket, "" = none */
-    struct hello *hellos;                                 /* of each rank */
-    double end;
-};
-
-/* ---- little helpers: every wait ends with its time, or when the context is cancelled */
-
-static cover_status wait_for(struct meeting *meeting, int descriptor, short events, double end, const char *what) {
-    for (;;) {
-        struct pollfd wait = {.fd = descriptor, .events = events};
-        if (poll(&wait, 1, LOOK_MS) > 0) return COVER_OK;
-        if (cancelled(meeting->sockets->transport.context))
-            return fail(COVER_ERROR_CANCELLED, "meeting the other ranks: cancelled");
-        if (seconds_now() > end) return fail(COVER_ERROR_RANK, "%s: no answer in time", what);
-    }
-}
-
-static cover_status move_all(struct meeting *meeting, int descriptor, void *data, size_t bytes, bool out, double end,
-                             const char *what) {
-    for (char *at = data; bytes;) {
-        ssize_t moved = out ? send(descriptor, at, bytes, MSG_NOSIGNAL | MSG_DONTWAIT) : recv(descriptor, at, bytes, MSG_DONTWAIT);
-        if (moved > 0) {
-            at += moved, bytes -= (size_t)moved;
-            continue;
-        }
-        if (moved < 0 && errno == EINTR) continue;
-        if (moved == 0 || (errno != EAGAIN && errno != EWOULDBLOCK))
-            return fail(COVER_ERROR_RANK, "%s: the connection ended%s%s", what, moved ? ": " : "", moved ? strerror(errno) : "");
-        TRY(wait_for(meeting, descriptor, out ? POLLOUT : POLLIN, end, what));
-    }
-    return COVER_OK;
-}
-
-static cover_status open_socket(int *descriptor, int family) {
-    *descriptor = socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    return *descriptor >= 0 ? COVER_OK : fail(COVER_ERROR_IO, "a socket cannot be made: %s", strerror(errno));
-}
-
-static void set_up(int descriptor, int family) {
-    int one = 1, room = 1 << 20;
-    if (family != AF_UNIX) setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-    else setsockopt(descriptor, SOL_SOCKET, SO_SNDBUF, &room, sizeof room);
-}
-
-/* ---- addresses */
-
-static cover_status local_endpoint(struct endpoint *endpoint, const char *path, const char *suffix) {
-    *endpoint = (struct endpoint){.local = {.sun_family = AF_UNIX}, .bytes = sizeof endpoint->local};
-    int length = snprintf(endpoint->local.sun_path, sizeof endpoint->local.sun_path, "%s%s", path, suffix);
-    if (length >= (int)sizeof endpoint->local.sun_path)
-        return fail(COVER_ERROR_ARGUMENT, "%s: the path of a socket has at most %zu characters", path,
-                    sizeof endpoint->local.sun_path - 5);
-    return COVER_OK;
-}
-
-static cover_status resolve(struct endpoint *endpoint, const char *address, bool listens) {
-    const char *colon = strrchr(address, ':');
-    char host[256];
-    if (address[0] == '/') return local_endpoint(endpoint, address, "");
-    if (!colon || colon == address || !colon[1])
-        return fail(COVER_ERROR_ARGUMENT, "address '%s': give host:port, or the absolute path of a socket on this machine",
-                    address);
-    snprintf(host, sizeof host, "%.*s", (int)(colon - address), address);
-    size_t length = strlen(host);
-    bool brackets = host[0] == '[' && host[length - 1] == ']'; /* [::1]:29400 */
-    if (brackets) host[length - 1] = 0;
-    const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = listens ? AI_PASSIVE : 0};
-    struct addrinfo *found;
-    int error = getaddrinfo(host + brackets, colon + 1, &hints, &found);
-    if (error) return fail(COVER_ERROR_ARGUMENT, "address '%s': %s", address, gai_strerror(error));
-    *endpoint = (struct endpoint){.bytes = found->ai_addrlen};
-    memcpy(&endpoint->storage, found->ai_addr, found->ai_addrlen);
-    freeaddrinfo(found);
-    return COVER_OK;
-}
-
-static void remove_socket(const char *path) {
-    struct stat about;
-    if (lstat(path, &about) == 0 && S_ISSOCK(about.st_mode)) unlink(path);
-}
-
-static cover_status listen_at(struct meeting *meeting, struct endpoint *endpoint) {
-    int family = endpoint->any.sa_family, one = 1;
-    TRY(open_socket(&meeting->listener, family));
-    if (family == AF_UNIX) remove_socket(endpoint->local.sun_path); /* left by a process that was killed */
-    else setsockopt(meeting->listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
-    if (bind(meeting->listener, &endpoint->any, endpoint->bytes) != 0 || listen(meeting->listener, SOCKET_RANKS) != 0)
-        return fail(COVER_ERROR_IO, "rank %d cannot listen at its address%s%s: %s", meeting->given->rank,
-                    family == AF_UNIX ? " " : "", family == AF_UNIX ? endpoint->local.sun_path : "", strerror(errno));
-    if (family == AF_UNIX) memcpy(meeting->path, endpoint->local.sun_path, sizeof meeting->path);
-    socklen_t bytes = sizeof endpoint->storage;
-    if (family != AF_UNIX && getsockname(meeting->listener, &endpoint->any, &bytes) == 0) endpoint->bytes = bytes;
-    return COVER_OK;
-}
-
-static cover_status connect_to(struct meeting *meeting, int *descriptor, const struct endpoint *endpoint, double end,
-                               const char *what) {
-    const struct timespec nap = {.tv_nsec = 20000000};
-    for (;;) {
-        int error = 0;
-        socklen_t bytes = sizeof error;
-        TRY(open_socket(descriptor, endpoint->any.sa_family));
-        if (connect(*descriptor, &endpoint->any, endpoint->bytes) == 0) break;
-        error = errno;
-        if (error == EINPROGRESS) {
-            TRY(wait_for(meeting, *descriptor, POLLOUT, end, what));
-            getsockopt(*descriptor, SOL_SOCKET, SO_ERROR, &error, &bytes);
-            if (!error) break;
-        }
-        close(*descriptor);
-        *descriptor = -1;
-        if (cancelled(meeting->sockets->transport.context))
-            return fail(COVER_ERROR_CANCELLED, "meeting the other ranks: cancelled");
-        if (seconds_now() > end) return fail(COVER_ERROR_RANK, "%s cannot be reached: %s", what, strerror(error));
-        nanosleep(&nap, NULL); /* it may not listen yet */
-    }
-    set_up(*descriptor, endpoint->any.sa_family);
-    return COVER_OK;
-}
 
 /* Another user of this machine has no business here. */
 static bool is_ours(int descriptor, int family) {
@@ -186,7 +39,7 @@ static cover_status accept_one(struct meeting *meeting, int *descriptor, double 
         if (is_ours(*descriptor, family)) break;
         close(*descriptor);
     }
-    set_up(*descriptor, family);
+    socket_set_up(*descriptor, family);
     return COVER_OK;
 }
 
@@ -280,10 +133,10 @@ static cover_status come(struct meeting *meeting, struct hello *own) {
     const char *rank0 = "rank 0";
     struct answer answer;
     char suffix[32];
-    TRY(connect_to(meeting, &channel->descriptor, &meeting->home, meeting->end, rank0));
+    TRY(endpoint_connect(meeting, &channel->descriptor, &meeting->home, meeting->end, rank0));
     if (meeting->home.any.sa_family == AF_UNIX) {
         snprintf(suffix, sizeof suffix, ".%d-%d", own->rank, (int)gettid()); /* a name of its own, whoever else calls itself so */
-        TRY(local_endpoint(&own->endpoint, meeting->home.local.sun_path, suffix));
+        TRY(endpoint_local(&own->endpoint, meeting->home.local.sun_path, suffix));
     } else { /* the address by which this machine reaches rank 0, any port */
         socklen_t bytes = sizeof own->endpoint.storage;
         if (getsockname(channel->descriptor, &own->endpoint.any, &bytes) != 0)
@@ -291,7 +144,7 @@ static cover_status come(struct meeting *meeting, struct hello *own) {
         own->endpoint.bytes = bytes;
         own->endpoint.six_or_four.sin_port = 0; /* in the same place in an IPv6 address */
     }
-    TRY(listen_at(meeting, &own->endpoint));
+    TRY(endpoint_listen(meeting, &own->endpoint));
     double end = meeting->end + HELLO_SECONDS;
     TRY(move_all(meeting, channel->descriptor, own, sizeof *own, true, end, rank0));
     TRY(move_all(meeting, channel->descriptor, &answer, sizeof answer, false, end, rank0));
@@ -311,7 +164,7 @@ static cover_status connect_below(struct meeting *meeting, double end) {
             return fail(COVER_ERROR_RANK, "rank %d has sent no address", rank);
         char what[32];
         snprintf(what, sizeof what, "rank %d", rank);
-        TRY(connect_to(meeting, &meeting->sockets->data[rank], rank ? &other->endpoint : &meeting->home, end, what));
+        TRY(endpoint_connect(meeting, &meeting->sockets->data[rank], rank ? &other->endpoint : &meeting->home, end, what));
         TRY(move_all(meeting, meeting->sockets->data[rank], &own, sizeof own, true, end, what));
     }
     return COVER_OK;
@@ -338,9 +191,9 @@ static cover_status accept_above(struct meeting *meeting, double end) {
 static cover_status meet(struct meeting *meeting) {
     struct hello own;
     introduce(&own, meeting->given);
-    TRY(resolve(&meeting->home, meeting->given->address, own.rank == 0));
+    TRY(endpoint_resolve(&meeting->home, meeting->given->address, own.rank == 0));
     if (own.rank == 0) {
-        TRY(listen_at(meeting, &meeting->home));
+        TRY(endpoint_listen(meeting, &meeting->home));
         meeting->hellos[0] = own;
         TRY(receive_all(meeting));
     } else TRY(come(meeting, &own));
