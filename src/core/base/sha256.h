@@ -1,5 +1,5 @@
 /* SHA-256 (FIPS 180-4): content hashes of datasets and checkpoints.  Detects damage and tells datasets apart; it signs
- * nothing.  Called by the seal of our HDF5 files, the hash of weight files, pack, the dataset reader and check. */
+ * nothing (hmac.h does).  Called by the seal of our HDF5 files, the hash of weight files, pack, the dataset reader, check and hmac.c. */
 #ifndef COVER_SHA256_H
 #define COVER_SHA256_H
 
