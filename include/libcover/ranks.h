@@ -29,17 +29,20 @@ typedef struct cover_ranks_options {
     const char *transport;   /**< "socket" (default when NULL) or "mpi" */
     int rank, ranks;         /**< this process among all, 0..ranks-1; with mpi 0, 0 = as MPI says */
     const char *address;     /**< sockets: rank 0's, the same on all: host:port, or the absolute path of a socket on one machine.
-                                  Nothing is encrypted: for trusted networks */
+                                  Nothing is encrypted: for trusted networks (SECURITY.md) */
     double deadline_seconds; /**< a rank that gives no sign of life for so long is lost; 0 = 120 */
     double join_seconds;     /**< how long ranks wait for each other at the beginning; 0 = 120 */
     const char *module;      /**< absolute path of the module of MPI; NULL = libcover-mpi.so beside libcover.so */
+    const char *token; /**< sockets: the secret of this run, the same on all ranks, by which they know each other: 64 hexadecimal
+                                  digits (32 random bytes), or any text; NULL = whoever reaches the address may take part.  It is
+                                  never sent */
 } cover_ranks_options;
 #define COVER_RANKS_OPTIONS_INIT COVER_SIZED(cover_ranks_options)
 
 /** Meet the other ranks.  MPI is initialised only if it is not, and then finalised by cover_context_destroy(); a caller that
  *  initialised it needs MPI_THREAD_SERIALIZED, and makes no call of MPI while the context lives.
  *  @return COVER_OK; COVER_ERROR_ARGUMENT; COVER_ERROR_RANK on every rank when one does not come, or has another version, another
- *  number of ranks or another instruction set (context option isa); COVER_ERROR_UNSUPPORTED: no MPI here; COVER_ERROR_CANCELLED */
+ *  token, number of ranks or another instruction set (context option isa); COVER_ERROR_UNSUPPORTED: no MPI here; COVER_ERROR_CANCELLED */
 COVER_API cover_status cover_context_join(cover_context *context, const cover_ranks_options *options);
 
 /** This rank, 0 for a context that has not joined. */

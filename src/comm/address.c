@@ -1,8 +1,9 @@
 /* Sockets of a meeting: addresses, a listener, connections, and bytes that arrive in time or not at all.  An address is the path of
- * a socket on this machine, or host:port.  Called by rendezvous.c. */
+ * a socket on this machine, or host:port.  Called by rendezvous.c and door.c. */
 #include "meeting.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -12,8 +13,6 @@
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
-
-enum { LOOK_MS = 50 };
 
 cover_status wait_for(struct meeting *meeting, int descriptor, short events, double end, const char *what) {
     for (;;) {
@@ -40,12 +39,21 @@ cover_status move_all(struct meeting *meeting, int descriptor, void *data, size_
     return COVER_OK;
 }
 
+/* The standard descriptors are other people's, even where they are closed. */
+static int above_standard(int descriptor) {
+    if (descriptor < 0 || descriptor > STDERR_FILENO) return descriptor;
+    int above = fcntl(descriptor, F_DUPFD_CLOEXEC, STDERR_FILENO + 1), error = errno;
+    close(descriptor);
+    errno = error;
+    return above;
+}
+
 static cover_status open_socket(int *descriptor, int family) {
-    *descriptor = socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    *descriptor = above_standard(socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
     return *descriptor >= 0 ? COVER_OK : fail(COVER_ERROR_IO, "a socket cannot be made: %s", strerror(errno));
 }
 
-void socket_set_up(int descriptor, int family) {
+static void set_up(int descriptor, int family) {
     int one = 1, room = 1 << 20;
     if (family != AF_UNIX) setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
     else setsockopt(descriptor, SOL_SOCKET, SO_SNDBUF, &room, sizeof room);
@@ -111,7 +119,7 @@ cover_status endpoint_connect(struct meeting *meeting, int *descriptor, const st
         TRY(open_socket(descriptor, endpoint->any.sa_family));
         if (connect(*descriptor, &endpoint->any, endpoint->bytes) == 0) break;
         error = errno;
-        if (error == EINPROGRESS) {
+        if (error == EINPROGRESS || error == EINTR) {
             TRY(wait_for(meeting, *descriptor, POLLOUT, end, what));
             getsockopt(*descriptor, SOL_SOCKET, SO_ERROR, &error, &bytes);
             if (!error) break;
@@ -123,6 +131,44 @@ cover_status endpoint_connect(struct meeting *meeting, int *descriptor, const st
         if (seconds_now() > end) return fail(COVER_ERROR_RANK, "%s cannot be reached: %s", what, strerror(error));
         nanosleep(&nap, NULL); /* it may not listen yet */
     }
-    socket_set_up(*descriptor, endpoint->any.sa_family);
+    set_up(*descriptor, endpoint->any.sa_family);
     return COVER_OK;
+}
+
+bool endpoint_is_inside(const struct endpoint *endpoint) {
+    const struct in6_addr *six = &endpoint->six.sin6_addr;
+    switch (endpoint->any.sa_family) {
+    case AF_UNIX:
+        return true;
+    case AF_INET:
+        return ntohl(endpoint->six_or_four.sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
+    case AF_INET6:
+        return IN6_IS_ADDR_LOOPBACK(six) || (IN6_IS_ADDR_V4MAPPED(six) && six->s6_addr[12] == IN_LOOPBACKNET);
+    default:
+        return false;
+    }
+}
+
+/* Another user of this machine has no business here. */
+static bool is_ours(int descriptor, int family) {
+    struct ucred peer;
+    socklen_t bytes = sizeof peer;
+    if (family != AF_UNIX) return true;
+    return getsockopt(descriptor, SOL_SOCKET, SO_PEERCRED, &peer, &bytes) == 0 && peer.uid == geteuid();
+}
+
+int endpoint_accept(const struct meeting *meeting) {
+    const int family = meeting->home.any.sa_family;
+    int descriptor;
+    do descriptor = accept4(meeting->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    while (descriptor < 0 && (errno == EINTR || errno == ECONNABORTED));
+    descriptor = above_standard(descriptor);
+    if (descriptor < 0) return -1;
+    if (is_ours(descriptor, family)) {
+        set_up(descriptor, family);
+        return descriptor;
+    }
+    close(descriptor);
+    errno = EAGAIN;
+    return -1;
 }

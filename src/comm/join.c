@@ -52,6 +52,7 @@ cover_status cover_context_join(cover_context *context, const cover_ranks_option
     const struct rendezvous rendezvous = {.rank = options.rank,
                                           .ranks = options.ranks,
                                           .address = options.address,
+                                          .token = options.token,
                                           .module = options.module,
                                           .join_seconds = options.join_seconds};
     struct transport *transport;

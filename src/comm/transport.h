@@ -36,7 +36,7 @@ struct transport {
 
 struct rendezvous {
     int rank, ranks;
-    const char *address, *module;
+    const char *address, *token, *module;
     double join_seconds;
 };
 /* Meet the other ranks; COVER_ERROR_RANK when they do not come, or one does not belong here. */

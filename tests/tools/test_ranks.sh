@@ -98,6 +98,7 @@ done
 
 it 'when a rank is stopped the others end after the deadline with an error that names it'
 begin halted --ranks 2 --deadline 2
+tr '\0' '\n' <"/proc/$(rank_process 1)/environ" | grep -Eqx 'COVER_TOKEN=[0-9a-f]{64}' || wrong 'its ranks have no token'
 kill -STOP "$(rank_process 1)"
 ended 1 4
 err 'rank 1 \(process [0-9]+ on .*\) has given no sign of life for 2 seconds'
@@ -136,6 +137,27 @@ esac
 it 'a rank with another dataset is refused'
 data=other.h5
 differs 'rank 1 has dataset=content [0-9a-f]+, but rank 0 has content [0-9a-f]+'
+
+it 'a rank with another token is refused, both sides say what to set, and the true rank joins'
+data='' last='by hand with tokens'
+rm -rf both
+(COVER_TOKEN=ours && export COVER_TOKEN && by_hand 0 few.h5 -o both --steps 2) >/dev/null 2>"$tmp/err0" &
+first=$!
+(COVER_TOKEN=theirs && export COVER_TOKEN && by_hand 1 few.h5 -o both --steps 2) >"$tmp/out" 2>"$tmp/err" &&
+    wrong 'a rank with another token went on'
+err 'rank 1 \(process [0-9]+ on .*\) has another token than rank 0; .*COVER_TOKEN'
+(COVER_TOKEN=ours && export COVER_TOKEN && by_hand 1 few.h5 -o both --steps 2) >"$tmp/out" 2>"$tmp/err" ||
+    wrong 'the true rank was refused'
+wait "$first" || wrong 'rank 0 has failed'
+holds grep -Eq 'another token than rank 0; .*COVER_TOKEN' "$tmp/err0"
+holds test -f both/weights.safetensors
+
+it 'an empty token is refused'
+COVER_TOKEN=
+export COVER_TOKEN
+run 1 by_hand 0 few.h5 -o empty --steps 2
+unset COVER_TOKEN COVER_RANK COVER_RANKS COVER_ADDRESS
+err 'the token is an empty text'
 
 it 'with --ranks 1 a process trains alone, whatever has started it'
 COVER_RANK=1 COVER_RANKS=2 COVER_ADDRESS=$tmp/meet

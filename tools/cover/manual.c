@@ -112,6 +112,8 @@ void manual_write(FILE *stream, cover_context *context) {
           "is, and "
           "where rank 0 listens (a host and\nport, or the path of a socket); \\fB\\-\\-ranks\\fR sets them, any launcher may. "
           "\\fBCOVER_LOCAL_RANK\\fR is its number on its machine.\n"
+          ".TP\n.B COVER_TOKEN\nThe secret of these processes, the same for all, by which they know each other: 64 hexadecimal "
+          "digits or any text.\n"
           ".TP\n.BR OMPI_COMM_WORLD_RANK \", \" PMI_RANK \", \" SLURM_PROCID\nThe same, with their like, of mpirun and srun.\n"
           ".TP\n.B CUDA_VISIBLE_DEVICES\nThe GPUs that there are.\n"
           ".TP\n.BR LC_ALL \", \" LC_CTYPE \", \" LANG\nWhether the bar may be drawn with UTF\\-8; numbers are written alike in "

@@ -1,5 +1,6 @@
-/* Which rank this process is, and joining the others.  A launcher says so by environment variables: COVER_RANK, COVER_RANKS and
- * COVER_ADDRESS for sockets, as --ranks sets them and any launcher may; those of mpirun and srun for MPI (docs/cluster.md). */
+/* Which rank this process is, and joining the others.  A launcher says so by environment variables: COVER_RANK, COVER_RANKS,
+ * COVER_ADDRESS and COVER_TOKEN for sockets, as --ranks sets them and any launcher may; those of mpirun and srun for MPI
+ * (docs/cluster.md). */
 #include "ranks.h"
 
 #include <libcover/ranks.h>
@@ -83,7 +84,7 @@ int ranks_begin(struct session *session) {
                            launcher->ranks, options.ranks);
     if (!launcher) return wanted->given && wanted->integer[0] > 1 ? ranks_start(session, (int)wanted->integer[0]) : RANKS_GO_ON;
     options.transport = launcher->transport;
-    options.address = getenv(ADDRESS_VARIABLE);
+    options.address = getenv(ADDRESS_VARIABLE), options.token = getenv(TOKEN_VARIABLE);
     if (deadline->given) options.deadline_seconds = deadline->number[0];
     cover_status result = cover_context_join(session->context, &options);
     return result == COVER_OK ? RANKS_GO_ON : failed(session, result);

@@ -9,6 +9,7 @@
 #define RANK_VARIABLE "COVER_RANK"
 #define RANKS_VARIABLE "COVER_RANKS"
 #define ADDRESS_VARIABLE "COVER_ADDRESS"
+#define TOKEN_VARIABLE "COVER_TOKEN"
 
 /* Run this command as `ranks` processes and wait for them; the exit status. */
 int ranks_start(struct session *session, int ranks);

@@ -12,11 +12,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/random.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
-enum { MOST = 512, WORDS = 8192 };
+enum { MOST = 512, WORDS = 8192, TOKEN_BYTES = 32, VARIABLES = 4, VARIABLE_BYTES = 128 };
 static const double TERM_SECONDS = 1, KILL_SECONDS = 30; /* for the others, after a rank has failed */
 
 struct child {
@@ -30,7 +31,7 @@ struct start {
     struct session *session;
     int ranks;
     struct child child[MOST];
-    char folder[64], address[80];
+    char folder[64], address[80], token[2 * TOKEN_BYTES + 1];
     double failed; /* when the first rank failed, 0 = none has */
     int first;     /* that rank */
 };
@@ -94,23 +95,39 @@ static void become(const struct start *start, int rank, pid_t parent, const sigs
     _exit(127);
 }
 
-/* Ours, with three variables more. */
-static char **make_environment(const struct start *start, int rank, char own[3][128]) {
+/* Nobody but these ranks has it. */
+static bool make_token(char text[2 * TOKEN_BYTES + 1]) {
+    unsigned char random[TOKEN_BYTES];
+    ssize_t made;
+    do made = getrandom(random, sizeof random, 0);
+    while (made < 0 && errno == EINTR);
+    if (made != TOKEN_BYTES) return false;
+    for (int i = 0; i < TOKEN_BYTES; i++) snprintf(text + 2 * i, 3, "%02x", random[i]);
+    return true;
+}
+
+/* Ours, with what a rank is told in place of what may be there. */
+static char **make_environment(const struct start *start, int rank, char own[VARIABLES][VARIABLE_BYTES]) {
     extern char **environ;
-    int count = 0;
+    int count = 0, kept = 0;
+    snprintf(own[0], VARIABLE_BYTES, RANK_VARIABLE "=%d", rank);
+    snprintf(own[1], VARIABLE_BYTES, RANKS_VARIABLE "=%d", start->ranks);
+    snprintf(own[2], VARIABLE_BYTES, ADDRESS_VARIABLE "=%s", start->address);
+    snprintf(own[3], VARIABLE_BYTES, TOKEN_VARIABLE "=%s", start->token);
     while (environ[count]) count++;
-    char **made = need(calloc((size_t)count + 4, sizeof *made));
-    snprintf(own[0], 128, RANK_VARIABLE "=%d", rank);
-    snprintf(own[1], 128, RANKS_VARIABLE "=%d", start->ranks);
-    snprintf(own[2], 128, ADDRESS_VARIABLE "=%s", start->address);
-    memcpy(made, environ, (size_t)count * sizeof *made);
-    for (int i = 0; i < 3; i++) made[count + i] = own[i];
+    char **made = need(calloc((size_t)count + VARIABLES + 1, sizeof *made));
+    for (int i = 0; i < count; i++) {
+        bool ours = false;
+        for (int j = 0; j < VARIABLES; j++) ours = ours || strncmp(environ[i], own[j], strcspn(own[j], "=") + 1) == 0;
+        if (!ours) made[kept++] = environ[i];
+    }
+    for (int i = 0; i < VARIABLES; i++) made[kept++] = own[i];
     return made;
 }
 
 static bool start_child(struct start *start, int rank) {
     struct child *child = &start->child[rank];
-    char own[3][128];
+    char own[VARIABLES][VARIABLE_BYTES];
     sigset_t before;
     if (rank > 0) {
         char path[] = "/tmp/cover-words-XXXXXX";
@@ -236,6 +253,11 @@ int ranks_start(struct session *session, int ranks) {
     int status = EXIT_FAILED;
     if (!mkdtemp(start->folder)) {
         status = refuse(session->verb, COVER_ERROR_IO, "a folder in /tmp: %s", strerror(errno));
+        goto done;
+    }
+    if (!make_token(start->token)) {
+        fprintf(stderr, "cover %s: the system gives no random numbers: %s\n", session->verb->name, strerror(errno));
+        rmdir(start->folder);
         goto done;
     }
     snprintf(start->address, sizeof start->address, "%s/ranks", start->folder);
