@@ -2,10 +2,11 @@
  * summary.proto of TensorFlow, Protocol Buffers encoding. */
 #include "events.h"
 
+#include "core/base/descriptor.h"
 #include "core/base/files.h"
+#include "core/base/journal.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -13,8 +14,7 @@
 
 struct events {
     cover_context *context;
-    char *path;
-    int descriptor;
+    struct journal records;
 };
 
 /* ---- protocol buffers: a field is a key (number << 3 | wire type) and a value */
@@ -75,16 +75,6 @@ static uint32_t crc32c(const uint8_t *bytes, size_t count) {
 
 static uint32_t masked(uint32_t crc) { return (crc >> 15 | crc << 17) + 0xa282ead8u; }
 
-static cover_status write_all(const struct events *events, const char *data, size_t bytes) {
-    while (bytes) {
-        ssize_t written = write(events->descriptor, data, bytes);
-        if (written < 0 && errno == EINTR) continue;
-        if (written < 0) return fail(COVER_ERROR_IO, "%s: cannot be written: %s", events->path, strerror(errno));
-        data += written, bytes -= (size_t)written;
-    }
-    return COVER_OK;
-}
-
 /* Frame one message and write it; takes the message over. */
 static cover_status write_record(struct events *events, struct text *message) {
     struct text record = {.context = events->context};
@@ -95,7 +85,7 @@ static cover_status write_record(struct events *events, struct text *message) {
         put_little(&record, masked(crc32c((const uint8_t *)message->data, message->length)), 4);
     }
     cover_status status = COVER_ERROR_MEMORY; /* the refused allocation has set the text */
-    if (!record.failed && !message->failed) status = write_all(events, record.data, record.length);
+    if (!record.failed && !message->failed) status = journal_add(&events->records, record.data, record.length);
     text_free(&record);
     text_free(message);
     return status;
@@ -124,21 +114,20 @@ static cover_status create_file(struct events *events, const char *folder) {
     for (int attempt = 0; attempt < 1000; attempt++) {
         snprintf(name, sizeof name, "events.out.tfevents.%010lld.%s.%ld.%d", (long long)time(NULL), *host ? host : "host",
                  (long)getpid(), attempt);
-        memory_free(events->context, events->path);
-        events->path = path_join(events->context, folder, name);
-        if (!events->path) return COVER_ERROR_MEMORY;
-        events->descriptor = open(events->path, O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC, 0666);
-        if (events->descriptor >= 0) return COVER_OK;
+        char *path = path_join(events->context, folder, name);
+        if (!path) return COVER_ERROR_MEMORY;
+        if (journal_open(&events->records, events->context, path, O_WRONLY | O_CREAT | O_EXCL)) return COVER_OK;
         if (errno != EEXIST) break;
+        journal_close(&events->records);
     }
-    return fail(COVER_ERROR_IO, "%s: cannot be written: %s", events->path, strerror(errno));
+    return fail(COVER_ERROR_IO, "%s: cannot be written: %s", events->records.path ? events->records.path : folder, strerror(errno));
 }
 
 cover_status events_open(struct events **out, cover_context *context, const char *folder, int64_t first_step) {
     static const char version[] = "brain.Event:2";
     struct events *events = memory_zero(context, sizeof *events);
     if (!events) return COVER_ERROR_MEMORY;
-    *events = (struct events){.context = context, .descriptor = -1};
+    *events = (struct events){.context = context, .records.descriptor = -1};
     cover_status status;
     struct text event;
     GO(create_file(events, folder));
@@ -154,7 +143,7 @@ cover_status events_open(struct events **out, cover_context *context, const char
     *out = events;
     return COVER_OK;
 done:
-    (void)events_close(events); /* the first error is the one to report */
+    events_close(events);
     return status;
 }
 
@@ -174,12 +163,10 @@ cover_status events_append(struct events *events, int64_t step, const struct eve
     return write_record(events, &event);
 }
 
-cover_status events_close(struct events *events) {
-    if (!events) return COVER_OK;
-    cover_status status = COVER_OK;
-    if (events->descriptor >= 0 && close(events->descriptor) != 0)
-        status = fail(COVER_ERROR_IO, "%s: cannot be written: %s", events->path, strerror(errno));
-    memory_free(events->context, events->path);
+cover_status events_flush(struct events *events) { return events ? journal_flush(&events->records) : COVER_OK; }
+
+void events_close(struct events *events) {
+    if (!events) return;
+    journal_close(&events->records);
     memory_free(events->context, events);
-    return status;
 }

@@ -14,8 +14,9 @@ struct event_scalar {
 /* Begin a new events.out.tfevents.* file in a folder.  first_step > 0: the run goes on with this step, and TensorBoard
  * drops what earlier files say of it and of later ones. */
 cover_status events_open(struct events **events, cover_context *context, const char *folder, int64_t first_step);
-/* One event with all scalars of a step, in one write. */
+/* One event with all scalars of a step; what the disk refuses waits for the next, with a warning. */
 cover_status events_append(struct events *events, int64_t step, const struct event_scalar *scalars, int count);
-cover_status events_close(struct events *events); /* takes NULL */
+cover_status events_flush(struct events *events); /* COVER_ERROR_IO when something still waits; takes NULL */
+void events_close(struct events *events);         /* takes NULL */
 
 #endif

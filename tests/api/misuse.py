@@ -23,7 +23,7 @@ RIGHT = {
 }
 TEXT = {"preset": '"demo"', "name": '"seed"', "value": '"1"', "json": '"{}"', "task": '"seg"', "init": '"scratch"', "data": "DATA_FILE",
         "weights": "WEIGHTS_FILE", "source": "WEIGHTS_FILE"}
-WRONG_TEXTS = ["NULL", '""', "endless", '"\\x1b]0;x\\x07\\n\\xff"', '"/proc/self/mem"', '"/nowhere/at/all"', "DEVICE", "PIPE"]
+WRONG_TEXTS = ["NULL", '""', "endless", '"\\x1b]0;x\\x07\\n\\xff"', '"/proc/self/mem"', '"/dev/null/at/all"', "DEVICE", "PIPE"]
 WRONG = {"int": ["-1", "INT_MAX", "INT_MIN"], "int64_t": ["-1", "INT64_MAX", "INT64_MIN"], "double": ["NAN", "INFINITY", "-1"],
          "cover_dtype": ["(cover_dtype)99", "(cover_dtype)-1"], "cover_status": ["(cover_status)99", "(cover_status)-1"],
          "const int64_t *": ["NULL", "huge_sizes", "negative_sizes"], "const double *": ["NULL", "odd_numbers"],

@@ -117,7 +117,7 @@ static char *content(const char *run, const char *file, bool fold, size_t *bytes
     return text;
 }
 
-static void same_file(const char *file, bool fold) {
+static void files_alike(const char *file, bool fold) {
     size_t a, b;
     char *one = content("point", file, fold, &a), *other = content("comma", file, fold, &b);
     ck_assert_msg(a == b && memcmp(one, other, a) == 0, "%s differs", file);
@@ -130,9 +130,9 @@ START_TEST(a_run_is_the_same_files_with_a_point_and_with_a_comma) {
     write_blobs(context, images, 4, 1, 48, 56);
     work("point", "C");
     work("comma", getenv("TEST_LOCALE"));
-    same_file(".h5", false);
-    same_file("/config.json", false);
-    same_file("/weights.safetensors", false);
+    files_alike(".h5", false);
+    files_alike("/config.json", false);
+    files_alike("/weights.safetensors", false);
     size_t bytes;
     char *log = content("comma", "/log.jsonl", false, &bytes);
     for (char *line = strtok(log, "\n"); line; line = strtok(NULL, "\n")) {

@@ -161,6 +161,7 @@ for signal in INT TERM HUP XCPU USR1; do
     wait $process || status=$?
     last="kill -$signal" # shellcheck disable=SC2034 # for wrong()
     [ $status = 130 ] || wrong "exit status $status"
+    err '^cover pretrain: interrupted; stopped .*: stopped after step [0-9]+ of 100000; checkpoint\.h5 is saved$'
     err '^to go on: .* -o .stopped .* --resume$'
     holds test -s "stopped $signal/checkpoint.h5"
     steps=$(tail -n 1 "stopped $signal/log.jsonl" | "$json" step)

@@ -2,7 +2,9 @@
 #include "command.h"
 #include "signals.h"
 
+#include <fcntl.h>
 #include <string.h>
+#include <unistd.h>
 
 /* One that is unknown, or of the other scope: this verb's are listed. */
 static int wrong_preset(struct session *session, const char *preset) {
@@ -122,7 +124,15 @@ static bool has_word(int argc, char **argv, const char *word) {
     return false;
 }
 
+/* A scheduler or a daemon may start us without them: the first files opened would take their numbers, and what is printed.  Messages are
+ * dropped then; results on standard output stay an error, since nobody can write there. */
+static void open_standard(void) {
+    for (int number = STDIN_FILENO; number <= STDERR_FILENO; number++)
+        if (fcntl(number, F_GETFD) < 0) (void)!open("/dev/null", number == STDERR_FILENO ? O_WRONLY : O_RDONLY);
+}
+
 int main(int argc, char **argv) {
+    open_standard();
     answer_as_json(has_word(argc, argv, "--json"));
     int status = dispatch(argc, argv);
     if (fflush(stdout) != 0 || ferror(stdout)) {

@@ -95,6 +95,11 @@ int refuse(const struct verb *verb, cover_status status, const char *format, ...
     return EXIT_FAILED;
 }
 
+static bool ends_with(const char *text, const char *end) {
+    const size_t length = strlen(text), bytes = strlen(end);
+    return length >= bytes && strcmp(text + length - bytes, end) == 0;
+}
+
 int failed(struct session *session, cover_status status) {
     progress_end(&session->progress);
     if (!cover_context_speaks(session->context)) return status == COVER_ERROR_CANCELLED ? EXIT_INTERRUPTED : EXIT_FAILED;
@@ -103,8 +108,9 @@ int failed(struct session *session, cover_status status) {
     if (strncmp(text, name, length) == 0 && strncmp(text + length, ": ", 2) == 0) text += length + 2;
     if (!*text) text = cover_status_name(status);
     answer_error(status, text);
-    const bool interrupted = status == COVER_ERROR_CANCELLED;
-    fprintf(stderr, "cover %s: %s\n", name, interrupted ? "interrupted" : text);
+    const bool interrupted = status == COVER_ERROR_CANCELLED, more = !interrupted || !ends_with(text, "cancelled");
+    fprintf(stderr, "cover %s: %s%s%s\n", name, interrupted ? "interrupted" : "", interrupted && more ? "; " : "",
+            more ? text : "");
     return interrupted ? EXIT_INTERRUPTED : EXIT_FAILED;
 }
 

@@ -2,6 +2,7 @@
 #include "border.h"
 #include "core/base/convert.h"
 #include "core/base/files.h"
+#include "core/base/memory.h"
 #include "core/views/intensity.h"
 #include "io/image/image.h"
 #include "matcher.h"
@@ -66,7 +67,7 @@ static cover_status load_view(struct match *match, const struct image *image, in
     const struct settings *s = &match->matcher.settings;
     int64_t pixels = grid_pixels(&match->grid), channels = image->channels;
     struct intensity intensity;
-    float *values = memory_alloc(match->context, (size_t)(pixels * channels) * sizeof *values);
+    float *values = memory_within(match->context, (size_t)(pixels * channels) * sizeof *values);
     if (!values) return COVER_ERROR_MEMORY;
     to_float(values, image, pixels * channels);
     cover_status status = image_intensity(&intensity, values, &match->grid, (int)channels, s->views.normalise,
@@ -86,7 +87,7 @@ static cover_status load_view(struct match *match, const struct image *image, in
 static cover_status predict(struct match *match) {
     int ndim = match->grid.ndim;
     TRY(matcher_run(&match->matcher));
-    match->field = memory_alloc(match->context, (size_t)(grid_pixels(&match->grid) * ndim) * sizeof *match->field);
+    match->field = memory_within(match->context, (size_t)(grid_pixels(&match->grid) * ndim) * sizeof *match->field);
     if (!match->field) return COVER_ERROR_MEMORY;
     border_copy(match->field, &match->grid, matcher_field(&match->matcher), &match->matcher.grid, ndim);
     return COVER_OK;
@@ -120,7 +121,7 @@ static cover_status write_warped(struct match *match, const char *path) {
     const struct image *fixed = &match->fixed;
     if (fixed->channels != 1)
         return fail(COVER_ERROR_UNSUPPORTED, "%s: a warped image of %d channels cannot be written as NIfTI", path, fixed->channels);
-    float *warped = memory_alloc(match->context, (size_t)grid_pixels(&match->grid) * sizeof *warped);
+    float *warped = memory_within(match->context, (size_t)grid_pixels(&match->grid) * sizeof *warped);
     if (!warped) return COVER_ERROR_MEMORY;
     cover_status status = warp(warped, match);
     if (status == COVER_OK) status = nifti_write(match->context, path, warped, fixed);
@@ -171,6 +172,7 @@ cover_status cover_images_match(char **summary, cover_context *context, const ch
     GO(check_images(&match, moving, fixed));
     struct grid padded = border_padded(&match.grid, backbone_of(context, &match.matcher.settings.network)->multiple);
     GO(matcher_prepare(&match.matcher, &padded));
+    GO(memory_room(context, 1)); /* is there any left, beside the maps of the network? */
     GO(load_view(&match, &match.moving, 0, moving));
     GO(load_view(&match, &match.fixed, 1, fixed));
     GO(predict(&match));

@@ -1,5 +1,6 @@
 /* Prediction of image files (include/libcover/predictor.h): each read, predicted and written in its own format and geometry.
  * An image that cannot be used is listed and left out; a result that cannot be written ends the work. */
+#include "core/base/descriptor.h"
 #include "core/base/files.h"
 #include "core/base/memory.h"
 #include "output.h"
@@ -9,7 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 enum { LISTED = 20 /* unusable images that are named, and odd ones; the others are counted */ };
 
@@ -131,7 +131,7 @@ static void remove_made(const struct job *job) {
     for (size_t at = strlen(path); at >= job->made && at > 0; at--) {
         if (path[at] && path[at] != '/') continue;
         path[at] = 0;
-        if (rmdir(path) != 0) return;
+        if (!path_remove_folder(path)) return;
     }
 }
 
@@ -146,6 +146,7 @@ static cover_status begin(struct job *job, const char *task, const char *input) 
     job->made = missing_from(job->files.folder);
     TRY(folder_create(job->files.folder));
     TRY(check_apart(input, job->files.folder));
+    TRY(temporaries_remove(job->context, job->files.folder));
     job->files.settings = settings, job->files.class_names = (const char *const *)about->class_names;
     job->files.arena = &job->cases.plan.arena;
     return job->output->begin ? job->output->begin(&job->files) : COVER_OK;

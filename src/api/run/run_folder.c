@@ -5,7 +5,6 @@
 #include "core/base/json.h"
 
 #include <string.h>
-#include <unistd.h>
 
 cover_status run_folder_unused(cover_context *context, const char *run) {
     static const char *const traces[] = {"config.json", "checkpoint.h5", "log.jsonl", "weights.safetensors"};
@@ -51,8 +50,6 @@ done:
     memory_free(context, path);
     return status;
 }
-
-void run_folder_clean(cover_context *context, const char *run) { temporaries_remove(context, run, NULL); }
 
 cover_status run_folder_write(cover_context *context, const char *run, const char *name, const char *text) {
     char *path = text ? path_join(context, run, name) : NULL;

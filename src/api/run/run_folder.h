@@ -10,8 +10,6 @@ cover_status run_folder_unused(cover_context *context, const char *run);
 /* The objective that the run's config.json names: the table's first where it names none, NULL where it is no pretraining or the name is
  * not known here. */
 cover_status run_folder_objective(const struct objective **objective, cover_context *context, const char *run);
-/* Remove temporary files of writers that were killed.  The log's lock says that nobody writes there now. */
-void run_folder_clean(cover_context *context, const char *run);
 /* Replace a text file of the folder; NULL text = memory ran out. */
 cover_status run_folder_write(cover_context *context, const char *run, const char *name, const char *text);
 

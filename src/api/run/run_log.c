@@ -1,16 +1,14 @@
 /* log.jsonl and events of a run. */
 #include "run_log.h"
 
+#include "core/base/descriptor.h"
 #include "core/base/files.h"
 #include "core/base/json.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
-#include <unistd.h>
 
 enum { LOG_LIMIT = 1 << 30 };
 
@@ -33,32 +31,36 @@ static cover_status kept_bytes(size_t *kept, const char *path, const char *text,
 }
 
 static cover_status cannot_write(const struct run_log *log) {
-    return fail(COVER_ERROR_IO, "%s: cannot be written: %s", log->path, strerror(errno));
+    return fail(COVER_ERROR_IO, "%s: cannot be written: %s", log->lines.path, strerror(errno));
 }
 
 static cover_status drop_later(struct run_log *log, int64_t step) {
     uint8_t *text;
     size_t bytes;
-    TRY(file_read(log->context, log->path, LOG_LIMIT, &text, &bytes));
+    TRY(file_read(log->context, log->lines.path, LOG_LIMIT, &text, &bytes));
     size_t kept;
-    const cover_status status = kept_bytes(&kept, log->path, (const char *)text, bytes, step);
+    const cover_status status = kept_bytes(&kept, log->lines.path, (const char *)text, bytes, step);
     memory_free(log->context, text);
     if (status != COVER_OK) return status;
-    return kept == bytes || ftruncate(log->descriptor, (off_t)kept) == 0 ? COVER_OK : cannot_write(log);
+    return kept == bytes || descriptor_cut(log->lines.descriptor, kept) ? COVER_OK : cannot_write(log);
 }
 
 cover_status run_log_open(struct run_log *log, cover_context *context, const char *run, int64_t step) {
     cover_status status = COVER_ERROR_MEMORY;
-    *log = (struct run_log){.context = context, .descriptor = -1};
-    if (!(log->path = path_join(context, run, "log.jsonl"))) goto done;
-    log->descriptor = open(log->path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
-    if (log->descriptor < 0) GO(cannot_write(log));
-    if (flock(log->descriptor, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)
+    *log = (struct run_log){.context = context, .lines.descriptor = -1};
+    char *path = path_join(context, run, "log.jsonl");
+    if (!path) goto done;
+    if (!journal_open(&log->lines, context, path, O_WRONLY | O_CREAT)) GO(cannot_write(log));
+    const enum descriptor_lock lock = descriptor_lock(log->lines.descriptor);
+    if (lock == LOCK_OF_ANOTHER)
         GO(fail(COVER_ERROR_IO, "%s: another process is training in this folder; wait for it, or name another folder", run));
+    if (lock == LOCK_IMPOSSIBLE)
+        log_line(context, COVER_LOG_WARNING, "%s: cannot be locked (%s): let no other process train in this folder", path,
+                 strerror(errno));
     GO(drop_later(log, step));
     log->run = run, log->done = step;
 done:
-    if (status != COVER_OK) run_log_close(log);
+    if (status != COVER_OK) run_log_abandon(log);
     return status;
 }
 
@@ -95,7 +97,7 @@ void run_log_set(struct run_log *log, int64_t step, const char *tag, double numb
     if (value) value->sum = number, value->count = 1;
 }
 
-static cover_status write_line(const struct run_log *log, const struct event_scalar *scalars) {
+static cover_status write_line(struct run_log *log, const struct event_scalar *scalars) {
     struct text line = {.context = log->context};
     char *text = NULL;
     text_add(&line, "{\"step\": %lld", (long long)log->step);
@@ -107,12 +109,9 @@ static cover_status write_line(const struct run_log *log, const struct event_sca
     }
     text_add(&line, "}\n");
     TRY(text_take(&line, &text));
-    size_t bytes = strlen(text);
-    ssize_t written = write(log->descriptor, text, bytes); /* one write: a line is there or not */
+    const cover_status status = journal_add(&log->lines, text, strlen(text));
     memory_free(log->context, text);
-    if (written != (ssize_t)bytes)
-        return fail(COVER_ERROR_IO, "%s: cannot be written: %s", log->path, written < 0 ? strerror(errno) : "disk full");
-    return COVER_OK;
+    return status;
 }
 
 cover_status run_log_flush(struct run_log *log) {
@@ -120,7 +119,7 @@ cover_status run_log_flush(struct run_log *log) {
     if (log->values == 0 && !log->failed) return COVER_OK;
     struct event_scalar *scalars = memory_alloc(log->context, (size_t)log->values * sizeof *scalars);
     if (!scalars || log->failed) {
-        status = fail(COVER_ERROR_MEMORY, "%s: no memory for its next line", log->path);
+        status = fail(COVER_ERROR_MEMORY, "%s: no memory for its next line", log->lines.path);
         goto done;
     }
     for (int i = 0; i < log->values; i++)
@@ -136,13 +135,18 @@ done:
 }
 
 cover_status run_log_close(struct run_log *log) {
-    cover_status status = log->events ? events_close(log->events) : COVER_OK;
-    if (log->descriptor >= 0) close(log->descriptor);
+    cover_status status = journal_flush(&log->lines);
+    if (status == COVER_OK) status = events_flush(log->events);
+    run_log_abandon(log);
+    return status;
+}
+
+void run_log_abandon(struct run_log *log) {
+    events_close(log->events);
     if (log->context) {
         forget_values(log);
         memory_free(log->context, log->value);
     }
-    memory_free(log->context, log->path);
-    *log = (struct run_log){.descriptor = -1};
-    return status;
+    journal_close(&log->lines);
+    *log = (struct run_log){.lines.descriptor = -1};
 }

@@ -3,6 +3,7 @@
 #ifndef COVER_RUN_LOG_H
 #define COVER_RUN_LOG_H
 
+#include "core/base/journal.h"
 #include "report/events.h"
 
 struct run_value {
@@ -13,8 +14,7 @@ struct run_value {
 
 struct run_log {
     cover_context *context;
-    char *path;
-    int descriptor;
+    struct journal lines;  /* log.jsonl */
     const char *run;       /* the caller's; the folder */
     int64_t done;          /* the step that the run goes on after; 0 = it is new */
     struct events *events; /* NULL before the first line: a run with nothing left to do leaves no file */
@@ -32,8 +32,11 @@ cover_status run_log_open(struct run_log *log, cover_context *context, const cha
 void run_log_add(struct run_log *log, int64_t step, const char *tag, double value);
 /* A value that stands for itself: the last one given goes into the line. */
 void run_log_set(struct run_log *log, int64_t step, const char *tag, double value);
-/* Write the line of what was added; nothing when nothing was. */
+/* Write the line of what was added; nothing when nothing was.  A line that the disk refuses waits for the next, with a warning. */
 cover_status run_log_flush(struct run_log *log);
+/* COVER_ERROR_IO when lines are still refused; the log is closed all the same. */
 cover_status run_log_close(struct run_log *log);
+/* Close it after an error, which is the one to tell; takes one that is not open. */
+void run_log_abandon(struct run_log *log);
 
 #endif

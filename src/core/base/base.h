@@ -137,6 +137,7 @@ struct cover_context {                   /* made in src/context.c */
     atomic_int callback_owner; /* thread number of who is inside of a callback, 0 = nobody */
     bool logging;              /* inside of the log callback */
     atomic_int cancel_requested;
+    atomic_bool told_unsynced; /* that a result cannot be synced; said once */
     int threads;
     uint64_t memory_limit_bytes;
     _Atomic uint64_t memory_now, memory_most; /* bytes in use, and the most so far: memory.h */

@@ -167,7 +167,7 @@ void convert_run(void *target, cover_dtype to, int64_t target_stride, const void
     }
     bool integers = rows[from].take && rows[to].put;
     read_fn *read = integers ? rows[from].take : to == COVER_BF16 ? rows[from].read_odd : rows[from].read;
-    write_fn *write = integers ? rows[to].put : rows[to].write;
+    write_fn *put = integers ? rows[to].put : rows[to].write;
     int64_t wide[BLOCK]; /* or as many floats */
     for (int64_t done = 0; done < count; done += BLOCK) {
         int64_t block = count - done < BLOCK ? count - done : BLOCK;
@@ -176,6 +176,6 @@ void convert_run(void *target, cover_dtype to, int64_t target_stride, const void
             continue; /* the common way in: no copy in between */
         }
         read(wide, (const char *)source + done * source_stride * from_bytes, source_stride, block);
-        write((char *)target + done * target_stride * to_bytes, target_stride, wide, block);
+        put((char *)target + done * target_stride * to_bytes, target_stride, wide, block);
     }
 }

@@ -48,7 +48,7 @@ static herr_t innermost(unsigned index, const H5E_error2_t *record, void *data) 
 }
 
 cover_status hdf5_fail(cover_status status, const char *path, const char *what) {
-    struct reason reason = {"no reason given"};
+    struct reason reason = {"no reason given; memory may be short"};
     H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, innermost, &reason);
     if (reason.memory) return fail(COVER_ERROR_MEMORY, "%s: out of memory in libhdf5: %s", path, reason.text);
     return fail(status, "%s: %s: HDF5: %s", path, what, reason.text);

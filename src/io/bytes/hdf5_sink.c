@@ -2,12 +2,12 @@
  * Called by the dataset writer. */
 #include "hdf5_sink.h"
 
+#include "core/base/descriptor.h"
 #include "seal.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 struct sink_file {
     H5FD_t base; /* libhdf5's part comes first */
@@ -62,17 +62,10 @@ static haddr_t sink_written(const H5FD_t *base, H5FD_mem_t type) {
 static herr_t sink_read(H5FD_t *base, H5FD_mem_t type, hid_t transfer, haddr_t at, size_t bytes, void *data) {
     (void)type, (void)transfer;
     struct hdf5_sink *sink = ((struct sink_file *)base)->sink;
-    char *to = data;
-    while (bytes > 0) {
-        ssize_t got = pread(sink->descriptor, to, bytes, (off_t)at);
-        if (got < 0 && errno == EINTR) continue;
-        if (got < 0 && !sink->error) sink->error = errno;
-        if (got <= 0) {
-            memset(to, 0, bytes); /* never written, or refused: the writer stops at the next look at sink->error */
-            break;
-        }
-        to += got, at += (haddr_t)got, bytes -= (size_t)got;
-    }
+    int64_t got = descriptor_read_at(sink->descriptor, data, bytes, at);
+    if (got < 0 && !sink->error) sink->error = errno;
+    if (got < 0) got = 0;                               /* refused: the writer stops at the next look at sink->error */
+    memset((char *)data + got, 0, bytes - (size_t)got); /* never written */
     return 0;
 }
 
@@ -80,22 +73,16 @@ static herr_t sink_write(H5FD_t *base, H5FD_mem_t type, hid_t transfer, haddr_t 
     (void)transfer;
     struct sink_file *file = (struct sink_file *)base;
     struct hdf5_sink *sink = file->sink;
-    const char *from = data;
     if (type == H5FD_MEM_DRAW) sink->raw_offset = at, sink->raw_bytes = bytes;
     if (at + bytes > file->written) file->written = at + bytes;
-    while (bytes > 0 && !sink->error) {
-        ssize_t put = pwrite(sink->descriptor, from, bytes, (off_t)at);
-        if (put < 0 && errno == EINTR) continue;
-        if (put <= 0) sink->error = put < 0 ? errno : EIO;
-        else from += put, at += (haddr_t)put, bytes -= (size_t)put;
-    }
+    if (!sink->error && !descriptor_write_at(sink->descriptor, data, bytes, at)) sink->error = errno;
     return 0;
 }
 
 static herr_t sink_truncate(H5FD_t *base, hid_t transfer, hbool_t closing) {
     (void)transfer, (void)closing;
     struct sink_file *file = (struct sink_file *)base;
-    if (!file->sink->error && ftruncate(file->sink->descriptor, (off_t)file->allocated) != 0) file->sink->error = errno;
+    if (!file->sink->error && !descriptor_cut(file->sink->descriptor, file->allocated)) file->sink->error = errno;
     file->written = file->allocated;
     return 0;
 }

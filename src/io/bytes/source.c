@@ -1,11 +1,11 @@
 /* Bytes to read from an open file or from memory.  See source.h. */
 #include "source.h"
 
+#include "core/base/descriptor.h"
+
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 static cover_status system_error(const char *name, const char *doing) {
     return fail(COVER_ERROR_IO, "%s: %s: %s", name, doing, strerror(errno));
@@ -13,13 +13,13 @@ static cover_status system_error(const char *name, const char *doing) {
 
 cover_status source_open(struct source *source, const char *path) {
     struct stat about;
-    int descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a FIFO must not stop us here */
+    int descriptor = descriptor_open(path, O_RDONLY | O_NONBLOCK); /* a FIFO must not stop us here */
     if (descriptor < 0) return system_error(path, "cannot be opened");
     cover_status status = COVER_OK;
     if (fstat(descriptor, &about) != 0) status = system_error(path, "cannot be examined");
     else if (!S_ISREG(about.st_mode)) status = fail(COVER_ERROR_IO, "%s: not a regular file", path);
     if (status != COVER_OK) {
-        close(descriptor);
+        descriptor_close(descriptor);
         return status;
     }
     *source = (struct source){.name = path, .descriptor = descriptor, .bytes = (uint64_t)about.st_size};
@@ -31,7 +31,7 @@ struct source source_memory(const char *name, const void *memory, uint64_t bytes
 }
 
 void source_close(struct source *source) {
-    if (source->descriptor >= 0) close(source->descriptor);
+    if (source->descriptor >= 0) descriptor_close(source->descriptor);
     *source = (struct source){.descriptor = -1};
 }
 
@@ -43,13 +43,8 @@ cover_status source_read(const struct source *source, uint64_t offset, void *out
         if (bytes) memcpy(out, source->memory + offset, bytes);
         return COVER_OK;
     }
-    uint8_t *to = out;
-    while (bytes > 0) {
-        ssize_t got = pread(source->descriptor, to, bytes, (off_t)offset);
-        if (got < 0 && errno == EINTR) continue;
-        if (got < 0) return system_error(source->name, "cannot be read");
-        if (got == 0) return fail(COVER_ERROR_IO, "%s: became shorter while it was read", source->name);
-        to += got, offset += (uint64_t)got, bytes -= (uint64_t)got;
-    }
+    const int64_t got = descriptor_read_at(source->descriptor, out, bytes, offset);
+    if (got < 0) return system_error(source->name, "cannot be read");
+    if ((uint64_t)got < bytes) return fail(COVER_ERROR_IO, "%s: became shorter while it was read", source->name);
     return COVER_OK;
 }

@@ -2,11 +2,12 @@
  * the directory, and the seal last.  Called by pack. */
 #include "dataset_writer.h"
 
+#include "core/base/descriptor.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 static int compare_keys(const void *a, const void *b) {
     const struct dataset_key *x = a, *y = b;
@@ -177,11 +178,8 @@ static cover_status hash_rest(struct dataset_writer *writer, struct seal *seal) 
 static cover_status write_seal(const struct dataset_writer *writer, const struct seal *seal) {
     uint8_t block[SEAL_BYTES];
     seal_encode(block, seal);
-    ssize_t written;
-    do written = pwrite(writer->sink.descriptor, block, sizeof block, 0);
-    while (written < 0 && errno == EINTR);
-    if (written != (ssize_t)sizeof block)
-        return fail(COVER_ERROR_IO, "%s: cannot be written: %s", writer->path, strerror(written < 0 ? errno : ENOSPC));
+    if (!descriptor_write_at(writer->sink.descriptor, block, sizeof block, 0))
+        return fail(COVER_ERROR_IO, "%s: cannot be written: %s", writer->path, strerror(errno));
     return COVER_OK;
 }
 

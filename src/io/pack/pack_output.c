@@ -6,8 +6,6 @@
 #include "core/base/memory.h"
 #include "io/dataset/dataset_write.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>

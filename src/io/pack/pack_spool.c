@@ -2,15 +2,13 @@
  * Called by pack.c. */
 #include "pack_spool.h"
 
+#include "core/base/descriptor.h"
 #include "core/base/files.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
-#include <unistd.h>
 #include <zlib.h>
 
 /* The file is read by the library that wrote it, on the machine that wrote it: plain structs, a version in the magic.
@@ -48,13 +46,7 @@ static cover_status read_at(const struct pack_spool *spool, uint64_t offset, voi
 }
 
 static cover_status write_at(const struct pack_spool *spool, const void *data, uint64_t bytes, uint64_t offset) {
-    const char *from = data;
-    while (bytes > 0) {
-        const ssize_t written = pwrite(spool->descriptor, from, bytes, (off_t)offset);
-        if (written < 0 && errno == EINTR) continue;
-        if (written <= 0) return refused(spool, "cannot be written");
-        from += written, offset += (uint64_t)written, bytes -= (uint64_t)written;
-    }
+    if (!descriptor_write_at(spool->descriptor, data, bytes, offset)) return refused(spool, "cannot be written");
     return COVER_OK;
 }
 
@@ -62,7 +54,7 @@ static cover_status start_anew(struct pack_spool *spool, const uint8_t plan[SHA2
     struct spool_head head;
     memcpy(head.magic, spool_magic, sizeof head.magic);
     memcpy(head.plan, plan, sizeof head.plan);
-    if (ftruncate(spool->descriptor, 0) != 0) return refused(spool, "cannot be written");
+    if (!descriptor_cut(spool->descriptor, 0)) return refused(spool, "cannot be written");
     TRY(write_at(spool, &head, sizeof head, 0));
     spool->end = sizeof head;
     return COVER_OK;
@@ -107,7 +99,7 @@ static cover_status take_over(struct pack_spool *spool) {
         spool->found += spool->offsets[record.item] == 0;
         spool->offsets[record.item] = offset;
     }
-    if (ftruncate(spool->descriptor, (off_t)offset) != 0) GO(refused(spool, "cannot be written"));
+    if (!descriptor_cut(spool->descriptor, offset)) GO(refused(spool, "cannot be written"));
     spool->end = offset;
 done:
     memory_free(spool->context, piece);
@@ -131,17 +123,6 @@ static cover_status resume_or_start(struct pack_spool *spool, const uint8_t plan
     return take_over(spool);
 }
 
-/* What packs that were killed as they wrote the output have left beside it. */
-static cover_status remove_left(cover_context *context, const char *output) {
-    const char *name = path_name(output);
-    char *folder = memory_text(context, name == output ? "." : output);
-    if (!folder) return COVER_ERROR_MEMORY;
-    if (name != output) folder[name - output] = 0;
-    temporaries_remove(context, folder, name);
-    memory_free(context, folder);
-    return COVER_OK;
-}
-
 cover_status pack_spool_open(struct pack_spool *spool, cover_context *context, const char *output, int64_t count,
                              const uint8_t plan[SHA256_BYTES], bool resume) {
     const size_t length = strlen(output) + sizeof ".spool";
@@ -155,12 +136,14 @@ cover_status pack_spool_open(struct pack_spool *spool, cover_context *context, c
         goto done;
     }
     snprintf(spool->path, length, "%s.spool", output);
-    spool->descriptor = open(spool->path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0666);
+    spool->descriptor = descriptor_open(spool->path, O_RDWR | O_CREAT | O_NOFOLLOW);
     if (spool->descriptor < 0) GO(fail(COVER_ERROR_IO, "%s: cannot be written: %s", output, strerror(errno)));
-    if (flock(spool->descriptor, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)
-        GO(fail(COVER_ERROR_IO, "%s: another pack is writing it", output));
+    const enum descriptor_lock lock = descriptor_lock(spool->descriptor);
+    if (lock == LOCK_OF_ANOTHER) GO(fail(COVER_ERROR_IO, "%s: another pack is writing it", output));
+    if (lock == LOCK_IMPOSSIBLE)
+        log_line(context, COVER_LOG_WARNING, "%s: cannot be locked (%s): let no other pack write it", spool->path, strerror(errno));
     GO(resume_or_start(spool, plan, resume));
-    status = remove_left(context, output); /* the lock says that nobody writes them */
+    status = temporaries_remove_beside(context, output);
 done:
     if (status != COVER_OK) pack_spool_close(spool, true);
     return status;
@@ -210,8 +193,8 @@ cover_status pack_spool_stored(const struct pack_spool *spool, int64_t item, boo
 
 void pack_spool_close(struct pack_spool *spool, bool keep) {
     if (spool->descriptor >= 0) {
-        if (!keep) unlink(spool->path);
-        close(spool->descriptor); /* gives the lock back */
+        if (!keep) path_remove(spool->path);
+        descriptor_close(spool->descriptor); /* gives the lock back */
     }
     pthread_mutex_destroy(&spool->lock);
     memory_free(spool->context, spool->offsets);

@@ -3,10 +3,10 @@
  * Called by the layouts of pack, evaluation and prediction. */
 #include "pack.h"
 
+#include "core/base/descriptor.h"
 #include "core/base/files.h"
 #include "io/image/dicom.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -126,7 +126,7 @@ done:
 static cover_status list_folder(struct walk *walk, struct list *folders, const char *full, const char *relative) {
     struct arena *arena = &walk->plan->arena;
     cover_status status = COVER_OK;
-    DIR *directory = opendir(full);
+    DIR *directory = path_list(full);
     if (!directory) return fail(COVER_ERROR_IO, "%s: cannot be listed: %s", full, strerror(errno));
     errno = 0;
     for (struct dirent *entry; (entry = readdir(directory)); errno = 0) {

@@ -1,6 +1,7 @@
 /* Networks out of files, and image files through them: backbone and head of a run folder, cover_images_match(). */
 #include "../../fixture.h"
 #include "core/base/files.h"
+#include "core/base/memory.h"
 #include "io/image/image.h"
 
 #include <libcover/cover.h>
@@ -104,6 +105,24 @@ START_TEST(images_that_are_grey_as_rgb_are_matched_as_grey) {
 }
 END_TEST
 
+START_TEST(a_match_keeps_to_the_memory_limit) {
+    cover_context_options options = COVER_CONTEXT_OPTIONS_INIT;
+    cover_context *own;
+    char field[64];
+    uint64_t most = 0;
+    snprintf(field, sizeof field, "/tmp/cover-field-%d.nii", (int)getpid());
+    for (int part = 0; part < 3; part++) { /* without a limit, with enough, with too little */
+        options.threads = 2, options.memory_limit_bytes = part == 0 ? 0 : part == 1 ? 2 * most : most / 2;
+        ck_assert_ok(cover_context_create(&own, &options));
+        cover_status status = cover_images_match(NULL, own, DATA "/run", DATA "/moving.png", DATA "/fixed.png", field, NULL);
+        ck_assert_int_eq(status, part < 2 ? COVER_OK : COVER_ERROR_MEMORY);
+        if (part == 0) most = memory_most(own);
+        cover_context_destroy(own);
+    }
+    unlink(field);
+}
+END_TEST
+
 /* What the field says of a pixel of FIXED is where its --warped has taken the value from, whatever the frames are. */
 START_TEST(a_field_between_frames_says_where_the_warped_image_comes_from) {
     static const double here[12] = {1, 0, 0, -30, 0, 1, 0, -20, 0, 0, 1, 5};
@@ -154,6 +173,7 @@ int main(void) {
     ADD(tcase, a_head_of_a_run_gives_each_parameter_by_its_name);
     ADD(tcase, two_image_files_are_matched_into_a_field_file);
     ADD(tcase, images_that_are_grey_as_rgb_are_matched_as_grey);
+    ADD(tcase, a_match_keeps_to_the_memory_limit);
     ADD(tcase, a_field_between_frames_says_where_the_warped_image_comes_from);
     return run_suite(suite);
 }

@@ -380,21 +380,6 @@ START_TEST(a_callback_may_call_the_library) {
 }
 END_TEST
 
-START_TEST(a_file_planted_at_a_temporary_name_is_not_written) {
-    char *name, *again;
-    int one, two;
-    const char *path = "/tmp/cover-base-victim";
-    ck_assert_ok(temporary_beside(&name, &one, context, path));
-    ck_assert_ok(temporary_beside(&again, &two, context, path));
-    ck_assert_str_ne(name, again);
-    ck_assert_int_eq(strncmp(name, "/tmp/cover-base-victim.tmp-", 27), 0);
-    close(one), close(two);
-    unlink(name), unlink(again);
-    memory_free(context, name), memory_free(context, again);
-    ck_assert_int_eq(temporary_beside(&name, &one, context, "/nosuch/folder/file"), COVER_ERROR_IO);
-}
-END_TEST
-
 START_TEST(an_array_grows_and_keeps_what_it_had) {
     int *values = NULL;
     int64_t capacity = 0;
@@ -518,7 +503,6 @@ int main(void) {
     ADD(tcase, a_config_knows_the_settings_of_its_kind_alone);
     ADD(tcase, wrong_settings_say_what_is_taken);
     ADD(tcase, a_callback_may_call_the_library);
-    ADD(tcase, a_file_planted_at_a_temporary_name_is_not_written);
     ADD(tcase, an_array_grows_and_keeps_what_it_had);
     ADD(tcase, texts_of_a_config_live_until_it_changes);
     ADD(tcase, json_arrays_and_long_texts_are_taken_whole_or_not);

@@ -487,14 +487,14 @@ END_TEST
 
 START_TEST(a_folder_takes_one_trainer_at_a_time_and_loses_leftovers) {
     ck_assert_ok(pretrain(context, data_path, in_folder("run"), 0));
-    ck_assert_ok(file_replace(context, in_folder("run/checkpoint.h5.tmp-123"), "half", 4));
+    ck_assert_ok(file_replace(context, in_folder("run/.cover-0123456789abcdef"), "half", 4));
     int log = open(in_folder("run/log.jsonl"), O_RDONLY);
     ck_assert_int_eq(flock(log, LOCK_EX), 0);
     ck_assert_int_eq(pretrain(context, data_path, in_folder("run"), 1), COVER_ERROR_IO);
     ck_assert_ptr_nonnull(strstr(cover_error_text(), "another process"));
     close(log);
     ck_assert_ok(pretrain(context, data_path, in_folder("run"), 1));
-    ck_assert(!file_exists(in_folder("run/checkpoint.h5.tmp-123")));
+    ck_assert(!file_exists(in_folder("run/.cover-0123456789abcdef")));
 }
 END_TEST
 

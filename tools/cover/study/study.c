@@ -100,10 +100,7 @@ static int move_aside(const struct study *study, const struct study_run *run) {
     int number = 1;
     do snprintf(to, sizeof to, number > 1 ? "%s.old%d" : "%s.old", from, number);
     while (access(to, F_OK) == 0 && ++number < 10000);
-    if (rename(from, to) != 0) {
-        perror(from);
-        return EXIT_FAILED;
-    }
+    if (study_move(from, to) != EXIT_OK) return EXIT_FAILED;
     progress_say(&study->session->progress, "%s: what an earlier command line wrote is now %s", run->id, to);
     return EXIT_OK;
 }

@@ -61,6 +61,7 @@ char *study_value_name(const json_t *value);
 /* study_store.c: results/ID.json */
 int study_store_open(struct study *study, int *lock); /* folders, the lock, the records of earlier */
 int study_write_whole(const struct study *study, const char *name, const char *text); /* file of the folder, in one move */
+int study_move(const char *from, const char *to);
 int study_write_record(const struct study *study, const struct study_run *run);
 /* What a record must say of its needs to be the same run: {id: when it was finished}. */
 json_t *study_needs(const struct study *study, const struct study_run *run);

@@ -20,36 +20,61 @@ static int path_of(char path[PATH_BYTES], const struct study *study, const char 
     return complain(study->out);
 }
 
-static int sync_folder(const char *file) {
+/* A call that a signal interrupts before it has done anything is made again. */
+#define AGAIN(result, call)                                                                                                        \
+    do (result) = (call);                                                                                                          \
+    while ((result) < 0 && errno == EINTR)
+
+static bool write_whole(int descriptor, const char *text) {
+    for (size_t left = strlen(text); left;) {
+        ssize_t written;
+        AGAIN(written, write(descriptor, text, left));
+        if (written <= 0) return false;
+        text += written, left -= (size_t)written;
+    }
+    return true;
+}
+
+/* What a file system does not know how to do is no failure of the disk. */
+static bool synced(int descriptor) {
+    int result;
+    AGAIN(result, fsync(descriptor));
+    return result == 0 || errno == EINVAL || errno == ENOTSUP || errno == ENOSYS || errno == EROFS;
+}
+
+/* The file is in place by then: a folder that cannot be synced is a disk's failure, or none. */
+static bool folder_synced(const char *file) {
     char folder[PATH_BYTES];
+    int descriptor;
     snprintf(folder, sizeof folder, "%s", file);
     char *slash = strrchr(folder, '/');
     if (slash) *slash = 0;
-    int descriptor = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (descriptor < 0) return -1;
-    int status = fsync(descriptor);
+    AGAIN(descriptor, open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (descriptor < 0) return errno != EIO;
+    const bool good = synced(descriptor) || errno != EIO;
     close(descriptor);
-    return status;
+    return good;
+}
+
+int study_move(const char *from, const char *to) {
+    int result;
+    AGAIN(result, rename(from, to));
+    return result == 0 ? EXIT_OK : complain(from);
 }
 
 int study_write_whole(const struct study *study, const char *name, const char *text) {
     char path[PATH_BYTES], temporary[PATH_BYTES];
-    if (path_of(path, study, name, "") != EXIT_OK || path_of(temporary, study, name, ".part") != EXIT_OK) return EXIT_FAILED;
+    int descriptor;
+    if (path_of(path, study, name, "") != EXIT_OK || path_of(temporary, study, "results/.part", "") != EXIT_OK) return EXIT_FAILED;
     unlink(temporary); /* a killed study's; the folder is locked, so nobody else writes it, and no planted link is followed */
-    int descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
+    AGAIN(descriptor, open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666));
     if (descriptor < 0) return complain(temporary);
-    bool good = true;
-    for (size_t left = strlen(text); left && good;) {
-        ssize_t written = write(descriptor, text, left);
-        good = written > 0 || (written < 0 && errno == EINTR);
-        if (written > 0) text += written, left -= (size_t)written;
-    }
-    good = good && fsync(descriptor) == 0;
-    good = close(descriptor) == 0 && good;
-    if (good && rename(temporary, path) == 0 && sync_folder(path) == 0) return EXIT_OK;
-    int status = complain(path);
+    bool good = write_whole(descriptor, text) && synced(descriptor);
+    good = (close(descriptor) == 0 || errno == EINTR) && good;
+    if (!good) complain(path);
+    else if (study_move(temporary, path) == EXIT_OK) return folder_synced(path) ? EXIT_OK : complain(path);
     unlink(temporary);
-    return status;
+    return EXIT_FAILED;
 }
 
 json_t *study_needs(const struct study *study, const struct study_run *run) {
@@ -99,7 +124,9 @@ static int create_folders(const char *path) {
     for (size_t i = 1;; i++) {
         if (path[i] != '/' && path[i]) continue;
         snprintf(part, sizeof part, "%.*s", (int)i, path);
-        if (mkdir(part, 0777) != 0 && errno != EEXIST) return complain(part);
+        int made;
+        AGAIN(made, mkdir(part, 0777));
+        if (made != 0 && errno != EEXIST) return complain(part);
         if (!path[i]) return EXIT_OK;
     }
 }
@@ -110,11 +137,16 @@ int study_store_open(struct study *study, int *lock) {
     if (path_of(path, study, "results", "") != EXIT_OK) return EXIT_FAILED;
     if (!given(study->session, OPTION_DRY_RUN)) {
         if (create_folders(path) != EXIT_OK || path_of(path, study, "results/.lock", "") != EXIT_OK) return EXIT_FAILED;
-        *lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+        int locked;
+        AGAIN(*lock, open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666));
         if (*lock < 0) return complain(path);
-        if (flock(*lock, LOCK_EX | LOCK_NB) != 0)
+        AGAIN(locked, flock(*lock, LOCK_EX | LOCK_NB));
+        if (locked != 0 && errno == EWOULDBLOCK)
             return refuse(&verb_study, COVER_ERROR_IO,
                           "%s: another study works in this folder; wait for it, or name another folder", study->out);
+        if (locked != 0)
+            progress_say(&study->session->progress, "%s: cannot be locked (%s): let no other study work in this folder", path,
+                         strerror(errno));
     }
     for (int i = 0; i < study->runs; i++)
         if (read_record(study, &study->run[study->order[i]]) != EXIT_OK) return EXIT_FAILED;
