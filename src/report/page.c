@@ -98,14 +98,15 @@ static void add_settings(struct text *html, const char *config_json) {
     if (json_read(&config, "settings", config_json, strlen(config_json)) == COVER_ERROR_MEMORY) html->failed = true;
     text_add(html, "<h2>Settings</h2><dl class=\"settings\">");
     json_object_foreach(config, name, value) {
-        char *text = json_is_string(value) ? NULL : json_write(value, JSON_ENCODE_ANY | JSON_REAL_PRECISION(9));
+        struct text text = {.context = html->context};
+        if (!json_is_string(value)) text_add_value(&text, value);
+        html->failed = html->failed || text.failed;
         text_add(html, "<div><dt>");
         html_add(html, name);
         text_add(html, "</dt><dd>");
-        if (!text && !json_is_string(value)) html->failed = true;
-        html_add(html, text ? text : json_is_string(value) ? json_string_value(value) : "");
+        html_add(html, text.data ? text.data : json_is_string(value) ? json_string_value(value) : "");
         text_add(html, "</dd></div>");
-        free(text);
+        text_free(&text);
     }
     json_decref(config);
     text_add(html, "</dl>");

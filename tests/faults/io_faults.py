@@ -121,6 +121,8 @@ def main():
                 more, happened = tries.sweep(name, command, call)
                 findings += more
                 tried += happened
+            if not tries.number:
+                findings.append(f"nothing was counted: is {given.library} there?")
             tap.line(f"{name}: {tried} calls that fail once", findings)
         if given.json:
             Path(given.json).write_text(json.dumps({"tries": tries.tries, "right": tries.right}))

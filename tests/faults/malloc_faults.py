@@ -65,7 +65,7 @@ def main():
             _, seen = disturbed(stage, library, command, 0, False)
             first = given.samples // 3 # the start, where libraries set themselves up, whole; of the rest a sample
             sample = sorted({*range(1, min(seen, first) + 1), *draw.sample(range(1, seen + 1), min(seen, given.samples - first))})
-            findings = {}
+            findings = {} if seen else {f"nothing was counted: is {library} there?": [0]}
             for at in sample:
                 finding = judge(stage, library, command, at, given.sticky)
                 if finding:

@@ -2,9 +2,10 @@
 #include "json.h"
 
 #include "files.h"
-#include "number.h"
 
 #include <math.h>
+#include <stdlib.h>
+#include <string.h>
 
 cover_status json_read(json_t **value, const char *name, const char *text, size_t bytes) {
     struct json_fault fault;
@@ -24,12 +25,52 @@ cover_status json_file_read(json_t **value, cover_context *context, const char *
     return status;
 }
 
-char *json_write(const json_t *value, size_t flags) {
-    const locale_t before = locale_enter();
-    char *text = json_dumps(value, flags);
-    locale_leave(before);
-    if (!text) fail(COVER_ERROR_MEMORY, "out of memory: a JSON text was refused");
-    return text;
+static int by_name(const void *a, const void *b) { return strcmp(*(const char *const *)a, *(const char *const *)b); }
+
+static void add_object(struct text *text, const json_t *object) {
+    const size_t count = json_object_size(object);
+    const char **names = memory_alloc(text->context, count * sizeof *names), *name;
+    json_t *value;
+    size_t found = 0;
+    text->failed = text->failed || !names;
+    if (!names) return;
+    json_object_foreach((json_t *)(uintptr_t)object, name, value) names[found++] = name;
+    qsort(names, found, sizeof *names, by_name);
+    text_add(text, "{");
+    for (size_t i = 0; i < found; i++) {
+        text_add(text, i ? "," : "");
+        text_add_json(text, names[i]);
+        text_add(text, ":");
+        text_add_value(text, json_object_get(object, names[i]));
+    }
+    text_add(text, "}");
+    memory_free(text->context, names);
+}
+
+void text_add_value(struct text *text, const json_t *value) {
+    switch (json_typeof(value)) {
+    case JSON_OBJECT:
+        add_object(text, value);
+        break;
+    case JSON_ARRAY:
+        for (size_t i = 0; i < json_array_size(value); i++) {
+            text_add(text, i ? "," : "[");
+            text_add_value(text, json_array_get(value, i));
+        }
+        text_add(text, json_array_size(value) ? "]" : "[]");
+        break;
+    case JSON_STRING:
+        text_add_json(text, json_string_value(value));
+        break;
+    case JSON_INTEGER:
+        text_add(text, "%lld", (long long)json_integer_value(value));
+        break;
+    case JSON_REAL:
+        text_add_number(text, json_real_value(value), 9);
+        break;
+    default:
+        text_add(text, json_is_true(value) ? "true" : json_is_false(value) ? "false" : "null");
+    }
 }
 
 double json_number_or_nan(const json_t *value) { return json_is_number(value) ? json_number_value(value) : NAN; }

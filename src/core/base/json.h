@@ -10,8 +10,8 @@
 cover_status json_read(json_t **value, const char *name, const char *text, size_t bytes);
 /* The same of a whole file, also COVER_ERROR_IO; error over limit_bytes. */
 cover_status json_file_read(json_t **value, cover_context *context, const char *path, uint64_t limit_bytes);
-/* As json_dumps(). */
-char *json_write(const json_t *value, size_t flags); /* free(); NULL with the error set */
+/* A value in its shortest form, members of objects by name.  Not Jansson's writer, which leaves a word out when memory is short. */
+void text_add_value(struct text *text, const json_t *value);
 /* NaN when it is no number, or NULL. */
 double json_number_or_nan(const json_t *value);
 /* `digits` significant ones; what is not finite is null. */

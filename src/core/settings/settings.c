@@ -373,7 +373,7 @@ static cover_status json_value_text(struct text *out, const struct row *row, con
     if (json_is_string(value)) text_add(out, "%s", json_string_value(value));
     else if (json_is_integer(value)) text_add(out, "%lld", (long long)json_integer_value(value));
     else if (json_is_real(value)) text_add(out, "%.17g", json_real_value(value));
-    else if (json_is_array(value)) {
+    else if (json_is_array(value) && (row->kind == KIND_LIST || row->kind == KIND_SIZE)) {
         text_add(out, "%s", "");
         for (size_t i = 0; i < json_array_size(value); i++) {
             const json_t *item = json_array_get(value, i);
@@ -381,33 +381,40 @@ static cover_status json_value_text(struct text *out, const struct row *row, con
                 return fail(COVER_ERROR_ARGUMENT, "%s: value %zu of the array is no whole number", row->key.name, i + 1);
             text_add(out, "%s%lld", !i ? "" : row->kind == KIND_SIZE ? "x" : ",", (long long)json_integer_value(item));
         }
-    } else return fail(COVER_ERROR_ARGUMENT, "%s: give text, a number or an array", row->key.name);
+    } else
+        return fail(COVER_ERROR_ARGUMENT, "%s: give text%s", row->key.name,
+                    row->kind == KIND_LIST || row->kind == KIND_SIZE ? ", a number or an array" : " or a number");
     return out->failed ? COVER_ERROR_MEMORY : COVER_OK;
 }
 
-cover_status cover_config_read_json(cover_config *config, const char *json) {
-    if (!config || !json) return fail(COVER_ERROR_ARGUMENT, "cover_config_read_json: an argument is NULL");
-    json_t *object;
-    TRY(json_read(&object, "settings", json, strlen(json)));
+cover_status config_read_object(cover_config *config, const json_t *object) {
     struct text text = {.context = config->context};
     struct values *values = memory_copy(config->context, &config->values, sizeof *values); /* all or nothing */
     cover_status status = values ? COVER_OK : COVER_ERROR_MEMORY;
     if (values && !json_is_object(object)) status = fail(COVER_ERROR_FORMAT, "settings: a JSON object is expected");
     const char *name;
     json_t *value;
-    json_object_foreach(object, name, value) {
+    json_object_foreach((json_t *)(uintptr_t)object, name, value) {
         const struct row *row = find_row(config, name);
         if (status == COVER_OK && !row) status = unknown_setting(config, name);
         if (status == COVER_OK) status = json_value_text(&text, row, value);
         if (status == COVER_OK) status = set_value(values, config->context, row, text.data);
     }
-    json_decref(object);
     text_free(&text);
     if (status == COVER_OK) {
         config->values = *values;
         changed(config);
     }
     memory_free(config->context, values);
+    return status;
+}
+
+cover_status cover_config_read_json(cover_config *config, const char *json) {
+    if (!config || !json) return fail(COVER_ERROR_ARGUMENT, "cover_config_read_json: an argument is NULL");
+    json_t *object;
+    TRY(json_read(&object, "settings", json, strlen(json)));
+    const cover_status status = config_read_object(config, object);
+    json_decref(object);
     return status;
 }
 

@@ -47,6 +47,9 @@ static inline enum element settings_features(const struct network_settings *sett
 }
 const struct settings *config_settings(const cover_config *config);
 cover_context *config_context(const cover_config *config);
+struct json_t; /* Jansson's */
+/* cover_config_read_json() of a value that was read before. */
+cover_status config_read_object(cover_config *config, const struct json_t *object);
 bool config_is_task(const cover_config *config); /* else of pretraining */
 /* Refuse a config of the other kind: pretraining (false) or a task (true). */
 cover_status config_expect(const cover_config *config, bool task);

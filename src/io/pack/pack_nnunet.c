@@ -50,9 +50,10 @@ static cover_status read_labels(struct nnunet *source, const json_t *labels) {
                  "fine-tuning does not train regions",
                  source->json, region);
     source->label_values = largest + 1;
-    char *text = json_write(labels, JSON_COMPACT | JSON_SORT_KEYS);
-    const char *kept = text ? arena_text(&plan->arena, text, strlen(text)) : NULL;
-    free(text);
+    struct text text = {.context = plan->context};
+    text_add_value(&text, labels);
+    const char *kept = text.failed ? NULL : arena_text(&plan->arena, text.data, text.length);
+    text_free(&text);
     if (!kept) return fail(COVER_ERROR_MEMORY, "%s: out of memory", source->json);
     if (plan->label_names && strcmp(plan->label_names, kept) != 0)
         return fail(COVER_ERROR_MISMATCH, "%s: \"labels\" is %s, but another source has %s; pack them apart", source->json, kept,

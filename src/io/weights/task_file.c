@@ -40,10 +40,7 @@ cover_status task_about_write(struct text *text, const struct task_about *about)
 static cover_status read_settings(struct task_about *about, const json_t *object) {
     if (!json_is_object(object)) return fail(COVER_ERROR_FORMAT, "task: \"settings\" is missing");
     TRY(cover_config_create(&about->config, about->context, "seg-2d")); /* every value is in the object */
-    char *text = json_write(object, JSON_COMPACT);
-    if (!text) return fail(COVER_ERROR_MEMORY, "task: out of memory");
-    cover_status status = cover_config_read_json(about->config, text);
-    free(text);
+    cover_status status = config_read_object(about->config, object);
     if (status == COVER_OK) status = cover_config_validate(about->config);
     return status == COVER_OK || status == COVER_ERROR_MEMORY ? status : fail(COVER_ERROR_FORMAT, "task: %s", cover_error_text());
 }

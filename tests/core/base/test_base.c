@@ -422,6 +422,8 @@ START_TEST(json_arrays_and_long_texts_are_taken_whole_or_not) {
     ck_assert_ptr_nonnull(strstr(cover_error_text(), "work: value 1 of the array is no whole number"));
     ck_assert_int_eq(cover_config_read_json(config, "{\"work\": [512, 512.5]}"), COVER_ERROR_ARGUMENT);
     ck_assert_int_eq(cover_config_read_json(config, "{\"work\": []}"), COVER_ERROR_ARGUMENT);
+    ck_assert_int_eq(cover_config_read_json(config, "{\"lr\": [1]}"), COVER_ERROR_ARGUMENT);
+    ck_assert_ptr_nonnull(strstr(cover_error_text(), "lr: give text or a number"));
     snprintf(json, sizeof json, "{\"batch\": 5, \"widths\": [8%0400d]}", 0); /* its digits go on behind any buffer */
     ck_assert_int_ne(cover_config_read_json(config, json), COVER_OK);
     while (strlen(widths) < 590) strcat(widths, ",8");

@@ -176,6 +176,22 @@ START_TEST(short_memory_is_never_a_fault_of_the_text) {
 }
 END_TEST
 
+START_TEST(a_value_is_written_whole_or_not_at_all) {
+    static const char json[] = "{\"z\": [1, 2.5, true, null, []], \"a\\n\": {\"k\": \"v\"}, \"m\": {}, \"big\": 9007199254740993}";
+    cover_context *context;
+    struct text text;
+    json_t *value;
+    ck_assert_ok(cover_context_create(&context, NULL));
+    ck_assert_ok(json_read(&value, "x", json, strlen(json)));
+    text = (struct text){.context = context};
+    text_add_value(&text, value);
+    ck_assert_str_eq(text.data, "{\"a\\u000a\":{\"k\":\"v\"},\"big\":9007199254740993,\"m\":{},\"z\":[1,2.5,true,null,[]]}");
+    text_free(&text);
+    json_decref(value);
+    cover_context_destroy(context);
+}
+END_TEST
+
 int main(void) {
     Suite *suite = suite_create("JSON");
     TCase *all = tcase_create("all");
@@ -185,6 +201,7 @@ int main(void) {
     ADD(all, faults_say_where_and_what_was_expected);
     ADD(all, depth_has_a_limit);
     ADD(all, the_librarys_error_names_the_text);
+    ADD(all, a_value_is_written_whole_or_not_at_all);
     ADD(all, short_memory_is_never_a_fault_of_the_text);
     suite_add_tcase(suite, all);
     return run_suite(suite);
