@@ -43,7 +43,8 @@ typedef struct cover_pack_options {
 #define COVER_PACK_OPTIONS_INIT COVER_SIZED(cover_pack_options)
 
 /** Pack sources (folders, nnU-Net raw datasets, class folders, collection files, single images) into one file.
- *  Work in progress lies in "OUTPUT.spool" beside the output, which is replaced in one move at the end.
+ *  Work in progress lies in "OUTPUT.spool" beside the output, which is replaced in one move at the end if it is a dataset or empty;
+ *  any other file there is COVER_ERROR_ARGUMENT.
  *  @param[out] summary JSON (samples, skipped, bad, bytes, ...), released with cover_text_release(); may be NULL
  *  @return COVER_OK; COVER_ERROR_FORMAT lists each unusable image with its reason, and nothing is written;
  *          COVER_ERROR_SHAPE when channels or dims differ, in the same way; COVER_ERROR_ARGUMENT; COVER_ERROR_MISMATCH

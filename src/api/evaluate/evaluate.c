@@ -78,6 +78,7 @@ cover_status cover_evaluation_compute(cover_evaluation **out, cover_context *con
     evaluation.result = result, evaluation.arena = &result->arena;
     cover_status status;
     GO(read_options(&evaluation.options, options));
+    for (int i = 0; evaluation.options.csv && i < 2; i++) GO(output_is_not(evaluation.options.csv, operands[i]));
     GO(evaluate(&evaluation));
     if (evaluation.options.csv) GO(write_csv(result, evaluation.options.csv));
     *out = result;

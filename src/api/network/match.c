@@ -150,8 +150,10 @@ static cover_status summarise(const struct match *match, double seconds, char **
     return text_take(&text, summary);
 }
 
-static cover_status check_output(const char *path) {
-    if (!path || has_suffix(path, ".nii") || has_suffix(path, ".nii.gz")) return COVER_OK;
+static cover_status check_output(const char *path, const char *const sources[3]) {
+    if (!path) return COVER_OK;
+    for (int i = 0; i < 3; i++) TRY(output_is_not(path, sources[i]));
+    if (has_suffix(path, ".nii") || has_suffix(path, ".nii.gz")) return COVER_OK;
     return fail(COVER_ERROR_ARGUMENT, "%s: name the output .nii or .nii.gz", path);
 }
 
@@ -162,8 +164,10 @@ cover_status cover_images_match(char **summary, cover_context *context, const ch
     struct match match = {.context = context};
     double start = seconds_now();
     cover_status status;
-    GO(check_output(field));
-    GO(check_output(warped));
+    const char *const sources[] = {weights, moving, fixed};
+    GO(check_output(field, sources));
+    GO(check_output(warped, sources));
+    GO(temporaries_remove_beside(context, field));
     GO(matcher_open(&match.matcher, context, weights));
     GO(image_read(&match.moving, context, moving, 0));
     GO(image_read(&match.fixed, context, fixed, 0));

@@ -127,6 +127,18 @@ static cover_status take_samples(struct parts *parts, const char *run) {
     return COVER_OK;
 }
 
+/* The page is made of these, and of what a run is worth. */
+static cover_status check_output(cover_context *context, const char *run, const char *output) {
+    static const char *const names[] = {"config.json", "log.jsonl", "preview.safetensors", "checkpoint.h5", "weights.safetensors"};
+    cover_status status = COVER_OK;
+    for (size_t i = 0; status == COVER_OK && i < sizeof names / sizeof *names; i++) {
+        char *path = path_join(context, run, names[i]);
+        status = path ? output_is_not(output, path) : COVER_ERROR_MEMORY;
+        memory_free(context, path);
+    }
+    return status == COVER_OK ? temporaries_remove_beside(context, output) : status;
+}
+
 static cover_status write_page(cover_context *context, const char *run, const char *path) {
     struct parts parts = {.context = context};
     cover_status status = COVER_ERROR_MEMORY;
@@ -137,6 +149,7 @@ static cover_status write_page(cover_context *context, const char *run, const ch
     parts.preview_path = path_join(context, run, "preview.safetensors");
     if (!parts.config_path || !parts.log_path || !parts.preview_path) goto done;
     if (!file_exists(parts.config_path)) GO(fail(COVER_ERROR_IO, "%s: not a run folder: there is no %s", run, parts.config_path));
+    GO(check_output(context, run, path));
     GO(file_read(context, parts.config_path, SETTINGS_LIMIT, &parts.config_json, &bytes));
     GO(task_report_is_one(&task, (const char *)parts.config_json));
     if (task) {

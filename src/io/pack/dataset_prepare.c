@@ -2,6 +2,7 @@
  * sizes and times of all files, options) and the content hash of what came out.  Called by fine-tuning and evaluation.
  */
 
+#include "core/base/descriptor.h"
 #include "core/base/files.h"
 #include "pack_job.h"
 
@@ -49,6 +50,7 @@ static cover_status pack_now(cover_dataset **dataset, const struct cache *cache,
     char key[KEY_BYTES + 1];
     log_line(cache->context, COVER_LOG_INFO, "%s: packing it into %s, once", path, cache->dataset);
     options->resume = 1;
+    if (!pack_may_replace(cache->dataset)) path_remove(cache->dataset); /* damaged; the folder is ours */
     cover_status status = cover_dataset_pack(NULL, cache->context, &path, 1, cache->dataset, options);
     if (status == COVER_ERROR_MISMATCH) { /* what was interrupted was another pack */
         options->resume = 0;

@@ -4,10 +4,12 @@
 
 #include "core/base/files.h"
 #include "core/base/threads.h"
+#include "io/bytes/seal.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 /* ---- reading on all threads */
 
@@ -110,10 +112,22 @@ static cover_status read_all(struct pack_job *job) {
     return COVER_OK;
 }
 
+bool pack_may_replace(const char *output) {
+    char format[SEAL_FORMAT_BYTES];
+    struct stat about;
+    if (stat(output, &about) != 0 || about.st_size == 0) return true;
+    seal_peek(output, format);
+    return strcmp(format, DATASET_FORMAT) == 0;
+}
+
 static cover_status check_output(const char *output) {
     const size_t length = strlen(output);
     if (length == 0 || output[length - 1] == '/' || folder_exists(output))
         return fail(COVER_ERROR_ARGUMENT, "%s: is a folder, where the dataset file's name is needed", length ? output : "''");
+    TRY(output_takes_file(output));
+    if (!pack_may_replace(output))
+        return fail(COVER_ERROR_ARGUMENT,
+                    "%s: is there already and no dataset, so it is not replaced; name another file, or remove it", output);
     return COVER_OK;
 }
 

@@ -45,6 +45,9 @@ struct pack_job {
 cover_status pack_digest(cover_context *context, const char *const *sources, int count, const cover_pack_options *options,
                          uint8_t digest[SHA256_BYTES]);
 
+/* A slip of the hand must not cost a file that is no dataset. */
+bool pack_may_replace(const char *output);
+
 /* ---- pack_options.c */
 /* SHA-256 of everything that decides what the file will be: a resume wants the same. */
 void pack_plan_hash(const struct pack_job *job, uint8_t digest[SHA256_BYTES]);

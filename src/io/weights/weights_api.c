@@ -188,6 +188,8 @@ cover_status cover_weights_convert(char **summary, cover_context *context, const
     int64_t count, pair_count;
     bool known;
     cover_status status = COVER_OK;
+    GO(output_is_not(output, input));
+    GO(temporaries_remove_beside(context, output));
     GO(open_sound(&file, context, input, options.key));
     GO(describe(&config, &known, &about, file));
     GO(list_outputs(file, known, &outputs, &count));

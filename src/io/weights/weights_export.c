@@ -63,6 +63,8 @@ cover_status cover_weights_export(cover_context *context, const char *source, co
     struct tensor_file *file;
     TRY(weights_open(&file, context, source));
     cover_status status;
+    GO(output_is_not(output, file->source.name));
+    GO(temporaries_remove_beside(context, output));
     GO(tensor_hash_verify(file, NULL));
     if (!backbone_only && holds_task(file))
         GO(export_task(context, source, output, tensor_file_metadata(file, "task") ? weights_step(file) : -1));

@@ -329,6 +329,27 @@ START_TEST(what_a_killed_pack_has_left_is_removed_by_the_next) {
 }
 END_TEST
 
+/* A dataset at the output's name, and once more to compare with. */
+static void pack_old(void) {
+    write_png(at("old/a.png"), 6, 5, 1, 1);
+    ck_assert_ok(pack(at("old"), at("out.h5"), NULL, NULL));
+    ck_assert_ok(pack(at("old"), at("old.h5"), NULL, NULL));
+}
+
+START_TEST(what_is_no_dataset_is_not_replaced) {
+    write_png(at("in/a.png"), 6, 5, 1, 1);
+    write_text(at("notes.txt"), "precious");
+    ck_assert_fails(pack(at("in"), at("notes.txt"), NULL, NULL), COVER_ERROR_ARGUMENT,
+                    "notes.txt: is there already and no dataset");
+    ck_assert_fails(pack(at("in"), at("in/a.png"), NULL, NULL), COVER_ERROR_ARGUMENT, "in/a.png: is there already");
+    ck_assert_fails(pack(at("in"), "/dev/null", NULL, NULL), COVER_ERROR_ARGUMENT, "/dev/null: is a device");
+    ck_assert(!file_exists(at("notes.txt.spool")));
+    write_text(at("empty.h5"), "");
+    ck_assert_ok(pack(at("in"), at("empty.h5"), NULL, NULL));
+    ck_assert_ok(pack(at("in"), at("empty.h5"), NULL, NULL));
+}
+END_TEST
+
 START_TEST(every_image_that_cannot_be_used_is_listed_and_nothing_is_written) {
     static const char *const reasons[] = {"in/constant.png: constant image: every pixel is 7",
                                           "in/empty.png: the file is empty",
@@ -338,18 +359,14 @@ START_TEST(every_image_that_cannot_be_used_is_listed_and_nothing_is_written) {
                                           "in/nan.nii: 1 of 64 values are NaN or infinite",
                                           "in/inf.nii: 1 of 64 values are NaN or infinite"};
     write_bad_and_good();
-    write_text(at("out.h5"), "precious");
+    pack_old();
     ck_assert_fails(pack(at("in"), at("out.h5"), NULL, NULL), COVER_ERROR_FORMAT,
                     "7 of 9 images cannot be used; nothing was written");
     for (size_t i = 0; i < sizeof reasons / sizeof *reasons; i++) {
         ck_assert_msg(strstr(cover_error_text(), reasons[i]) != NULL, "%s is not in: %s", reasons[i], cover_error_text());
         ck_assert_ptr_null(strstr(logged, reasons[i])); /* once is enough */
     }
-    uint8_t *bytes;
-    size_t count;
-    ck_assert_ok(file_read(context, at("out.h5"), 0, &bytes, &count));
-    ck_assert_str_eq((char *)bytes, "precious");
-    memory_free(context, bytes);
+    same_files(at("out.h5"), at("old.h5"));
     ck_assert(!file_exists(at("out.h5.spool")) && !left_beside());
 }
 END_TEST
@@ -677,7 +694,7 @@ END_TEST
 
 START_TEST(a_full_disk_leaves_the_old_file_and_can_be_resumed) {
     write_many(20);
-    write_text(at("out.h5"), "precious");
+    pack_old();
     ck_assert_ok(pack(at("in"), at("unbroken.h5"), NULL, NULL));
     struct stat about;
     stat(at("unbroken.h5"), &about);
@@ -692,11 +709,7 @@ START_TEST(a_full_disk_leaves_the_old_file_and_can_be_resumed) {
         ck_assert_fails(pack(at("in"), at("out.h5"), &options, NULL), COVER_ERROR_IO, "File too large");
         limit.rlim_cur = limit.rlim_max;
         setrlimit(RLIMIT_FSIZE, &limit);
-        uint8_t *bytes;
-        size_t count;
-        ck_assert_ok(file_read(context, at("out.h5"), 0, &bytes, &count));
-        ck_assert_str_eq((char *)bytes, "precious");
-        memory_free(context, bytes);
+        same_files(at("out.h5"), at("old.h5"));
         ck_assert(!left_beside());
     }
     ck_assert_ok(pack(at("in"), at("out.h5"), &options, NULL));
@@ -725,6 +738,7 @@ int main(void) {
     ADD(all, channels_become_grey_or_rgb_when_asked);
     ADD(all, options_out_of_range_are_refused_before_work_starts);
     ADD(all, what_a_killed_pack_has_left_is_removed_by_the_next);
+    ADD(all, what_is_no_dataset_is_not_replaced);
     ADD(all, every_image_that_cannot_be_used_is_listed_and_nothing_is_written);
     ADD(all, skip_bad_leaves_them_out_and_lists_them);
     ADD(all, each_bad_image_is_told_once_and_many_are_counted);
