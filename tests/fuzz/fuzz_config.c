@@ -7,7 +7,7 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (size < 1) return 0;
     const char *preset = data[0] & 1 ? "seg-2d" : data[0] & 2 ? "paper-3d" : "demo";
-    cover_config *config, *again;
+    cover_config *config = NULL, *again = NULL;
     char *text = malloc(size);
     require(text && cover_config_create(&config, fuzz_context(), preset) == COVER_OK, "a config");
     memcpy(text, data + 1, size - 1), text[size - 1] = 0;
