@@ -2,6 +2,7 @@
 #include "json.h"
 
 #include "files.h"
+#include "number.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -47,6 +48,14 @@ static void add_object(struct text *text, const json_t *object) {
     memory_free(text->context, names);
 }
 
+/* Short where that is exact; with a point, so that it stays a real number. */
+static void add_real(struct text *text, double value) {
+    char number[40];
+    number_print(number, sizeof number, "%.9g", value);
+    if (number_read(number, NULL) != value) number_print(number, sizeof number, "%.17g", value);
+    text_add(text, "%s%s", number, number[strcspn(number, ".e")] ? "" : ".0");
+}
+
 void text_add_value(struct text *text, const json_t *value) {
     switch (json_typeof(value)) {
     case JSON_OBJECT:
@@ -66,7 +75,7 @@ void text_add_value(struct text *text, const json_t *value) {
         text_add(text, "%lld", (long long)json_integer_value(value));
         break;
     case JSON_REAL:
-        text_add_number(text, json_real_value(value), 9);
+        add_real(text, json_real_value(value));
         break;
     default:
         text_add(text, json_is_true(value) ? "true" : json_is_false(value) ? "false" : "null");

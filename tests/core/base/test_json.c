@@ -177,7 +177,8 @@ START_TEST(short_memory_is_never_a_fault_of_the_text) {
 END_TEST
 
 START_TEST(a_value_is_written_whole_or_not_at_all) {
-    static const char json[] = "{\"z\": [1, 2.5, true, null, []], \"a\\n\": {\"k\": \"v\"}, \"m\": {}, \"big\": 9007199254740993}";
+    static const char json[] = "{\"z\": [1, 2.5, 2.0, 0.1, 1e300, 0.12345678901234567, true, null, []], \"a\\n\": {\"k\": \"v\"}, "
+                               "\"m\": {}, \"big\": 9007199254740993}";
     cover_context *context;
     struct text text;
     json_t *value;
@@ -185,7 +186,8 @@ START_TEST(a_value_is_written_whole_or_not_at_all) {
     ck_assert_ok(json_read(&value, "x", json, strlen(json)));
     text = (struct text){.context = context};
     text_add_value(&text, value);
-    ck_assert_str_eq(text.data, "{\"a\\u000a\":{\"k\":\"v\"},\"big\":9007199254740993,\"m\":{},\"z\":[1,2.5,true,null,[]]}");
+    ck_assert_str_eq(text.data, "{\"a\\u000a\":{\"k\":\"v\"},\"big\":9007199254740993,\"m\":{},\"z\":[1,2.5,2.0,0.1,1e+300,0."
+                                "12345678901234566,true,null,[]]}");
     text_free(&text);
     json_decref(value);
     cover_context_destroy(context);

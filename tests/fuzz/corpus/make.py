@@ -88,7 +88,7 @@ for kind, name, text in (
         (4, "folds.json", json.dumps([{"train": ["i0"], "val": ["i1"]}, {"train": ["i1"], "val": ["i0"]}])),
         (5, "spool", "COVER spool 2\n" + "\0" * 48)):
     put("pack", name, bytes([kind]) + text.encode())
-for flags, name, text in ((4 | 8, "demo.json", '{"lr": 0.001, "widths": [8,8,8,8,8,8,8,8,8], "crop": [32, 32], "schedule": "cosine", "steps": 3}'),
+for flags, name, text in ((4 | 0xf8, "demo.json", '{"lr": 0.001, "widths": [8,8,8,8,8,8,8,8,8], "crop": [32, 32], "schedule": "cosine", "steps": 3}'),
                           (5, "task.json", '{"task": "seg", "classes": 2, "crop": "64x64", "val": 2}'), (8, "one", "widths=8,8,16,16,16,16,16,8,8"),
                           (2, "three", "rotate_degrees=1e2"), (1, "task", "class_weights=1,2.5")):
     put("config", name, bytes([flags]) + text.encode())
