@@ -13,6 +13,7 @@ esac
 
 # Where to look for oneDNN; the same folder as the option onednn_root of meson_options.txt.
 ONEDNN_ROOT=.deps/onednn
+ONNXRUNTIME_ROOT=.deps/onnxruntime
 ONEDNN_VERSION=2023.2.0
 ONEDNN_WHEELS="
 onednn_cpu_gomp-$ONEDNN_VERSION-py2.py3-none-manylinux1_x86_64.whl=2f22a54d6a890ed14bfa185d42a4be65d8b5b1df85dc1f0f3a9abe31620416fb
@@ -153,6 +154,16 @@ fetch_onednn() {
     say "oneDNN is in $ONEDNN_ROOT"
 }
 
+# ---- onnxruntime, which reads the networks that are exported: for tests, so what is not to be had is no failure
+fetch_onnxruntime() {
+    python=$(python_with_pip) || return 1
+    say "installing onnxruntime and NumPy into $ONNXRUNTIME_ROOT, for tests"
+    rm -rf "$ONNXRUNTIME_ROOT.new"
+    $python -m pip --quiet --disable-pip-version-check install --only-binary=:all: --no-cache-dir --target "$ONNXRUNTIME_ROOT.new" \
+        onnxruntime numpy >&2 || return 1
+    mv "$ONNXRUNTIME_ROOT.new" "$ONNXRUNTIME_ROOT"
+}
+
 packages=$(missing needed package)
 if [ -n "$packages" ]; then
     if is_debian; then
@@ -168,6 +179,8 @@ fi
 have_onednn || fetch_onednn
 
 if [ "$tests" = yes ]; then
+    [ -d "$ONNXRUNTIME_ROOT" ] || python3 -c 'import numpy, onnxruntime' 2>/dev/null || fetch_onnxruntime ||
+        say "onnxruntime could not be installed: tests that compare with it will be skipped"
     packages=$(missing tested package)
     if [ -n "$packages" ]; then
         if is_debian && install_packages "$packages"; then

@@ -6,7 +6,7 @@ source=$3
 python=$(python3 -c 'import sys; print(sys.executable)') || { skip 'make deps' 'there is no python3'; finish; exit 0; }
 
 # A project of scripts/ alone, and a system that has the tools named here and nothing else.
-mkdir -p "$tmp/project" "$tmp/bin"
+mkdir -p "$tmp/project/.deps/onnxruntime" "$tmp/bin" # which is there already
 cp -r "$source/scripts" "$tmp/project/"
 for tool in sh uname dirname cat grep printf cut rm mkdir mv env; do ln -s "$(command -v $tool)" "$tmp/bin/$tool"; done
 stub() { # stub NAME 'what it does': each call is noted, too
@@ -59,6 +59,14 @@ deps 0 debian
 no_err .
 deps 2 debian --test
 err 'usage'
+
+it 'onnxruntime that cannot be had is said, and stops nothing'
+rmdir "$tmp/project/.deps/onnxruntime"
+stub python3 'case "$*" in *onnxruntime*) exit 1 ;; esac; exec '"$python"' "$@"'
+deps 0 debian --tests
+err 'onnxruntime could not be installed: tests that compare with it will be skipped'
+mkdir "$tmp/project/.deps/onnxruntime"
+stub python3 'exec '"$python"' "$@"'
 
 it 'Debian gets just the packages that are missing, and is told'
 stub pkg-config 'case $2 in libtiff-4 | check) exit 1 ;; esac'

@@ -3,6 +3,8 @@
 . "$(dirname "$0")/lib.sh"
 project=$(absolute "$3")
 python=${PYTHON:-python3}
+wheels=$(absolute "$3")/.deps/onnxruntime # where make deps puts it
+[ ! -d "$wheels" ] || export PYTHONPATH="$wheels${PYTHONPATH:+:$PYTHONPATH}"
 cd "$tmp" || exit 99
 
 seg_page='the Python program of docs/weights.md gives the scores of predict'

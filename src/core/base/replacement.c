@@ -197,14 +197,15 @@ static void warn_unsynced(cover_context *context, const char *path, const char *
              what, strerror(reason));
 }
 
-/* The rename itself must reach the disk: sync the folder that holds the name. */
+/* The rename itself must reach the disk: sync the folder that holds the name.  The file is in place: no memory may be refused here. */
 static cover_status sync_folder(const struct replacement *file, cover_context *context) {
-    char *folder = folder_of(context, file->target);
-    if (!folder) return COVER_ERROR_MEMORY;
+    char folder[4096]; /* a longer path could not have been opened */
+    const char *slash = strrchr(file->target, '/');
+    snprintf(folder, sizeof folder, "%.*s", !slash || slash == file->target ? 1 : (int)(slash - file->target),
+             slash ? file->target : ".");
     const int descriptor = descriptor_open(folder, O_RDONLY | O_DIRECTORY);
     const int reason = descriptor < 0 || !descriptor_sync(descriptor) ? errno : 0;
     if (descriptor >= 0) descriptor_close(descriptor);
-    memory_free(context, folder);
     if (reason == EIO)
         return fail(COVER_ERROR_IO, "%s: is in place, but its folder cannot be synced: %s", file->path, strerror(reason));
     if (reason) warn_unsynced(context, file->path, "its folder", reason);
