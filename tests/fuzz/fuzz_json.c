@@ -8,7 +8,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     char *own = malloc(size ? size : 1); /* its own: a sanitizer sees a step over its end */
     require(own != NULL, "memory");
     memcpy(own, data, size);
-    json_t *value = json_parse(own, size, &fault), *again;
+    json_t *value = json_parse(own, size, &fault), *again = NULL;
     free(own);
     if (!value) return require(!fault.memory && fault.line >= 1 && fault.column >= 1 && *fault.what, "a place and a reason"), 0;
     struct text text = {.context = fuzz_context()};
