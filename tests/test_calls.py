@@ -54,7 +54,6 @@ GROUPS = [
     Group("its file of tools/cover: the command writes no files but these", ["tools"], plain_call(
         r"open(?:at)?(?:64)?|creat|fopen|fdopen|freopen|tmpfile|mk[od]?[ds]?temps?|p?write(?:v|64)?|fsync|fdatasync|rename(?:at2?)?|"
         r"f?truncate(?:64)?|flock|lockf|mkdir(?:at)?|opendir|fdopendir|link(?:at)?|symlink(?:at)?"), {
-            "tools/cover/study/study_store.c": "the folder of a study",
             "tools/cover/study/study_child.c": "/dev/null, between fork and exec",
             "tools/cover/ranks_start.c": "the folder of sockets; /dev/null, between fork and exec",
             "tools/cover/main.c": "/dev/null for standard descriptors that are closed",

@@ -2,12 +2,11 @@
  * any point goes on from there.  Called by study.c and study_write.c. */
 #include "study.h"
 
+#include "core/base/descriptor.h"
+
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 enum { PATH_BYTES = 4096 };
@@ -20,60 +19,38 @@ static int path_of(char path[PATH_BYTES], const struct study *study, const char 
     return complain(study->out);
 }
 
-/* A call that a signal interrupts before it has done anything is made again. */
-#define AGAIN(result, call)                                                                                                        \
-    do (result) = (call);                                                                                                          \
-    while ((result) < 0 && errno == EINTR)
-
-static bool write_whole(int descriptor, const char *text) {
-    for (size_t left = strlen(text); left;) {
-        ssize_t written;
-        AGAIN(written, write(descriptor, text, left));
-        if (written <= 0) return false;
-        text += written, left -= (size_t)written;
-    }
-    return true;
-}
-
 /* What a file system does not know how to do is no failure of the disk. */
 static bool synced(int descriptor) {
-    int result;
-    AGAIN(result, fsync(descriptor));
-    return result == 0 || errno == EINVAL || errno == ENOTSUP || errno == ENOSYS || errno == EROFS;
+    return descriptor_sync(descriptor) || errno == EINVAL || errno == ENOTSUP || errno == ENOSYS || errno == EROFS;
 }
 
 /* The file is in place by then: a folder that cannot be synced is a disk's failure, or none. */
 static bool folder_synced(const char *file) {
     char folder[PATH_BYTES];
-    int descriptor;
     snprintf(folder, sizeof folder, "%s", file);
     char *slash = strrchr(folder, '/');
     if (slash) *slash = 0;
-    AGAIN(descriptor, open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    const int descriptor = descriptor_open(folder, O_RDONLY | O_DIRECTORY);
     if (descriptor < 0) return errno != EIO;
     const bool good = synced(descriptor) || errno != EIO;
-    close(descriptor);
+    descriptor_close(descriptor);
     return good;
 }
 
-int study_move(const char *from, const char *to) {
-    int result;
-    AGAIN(result, rename(from, to));
-    return result == 0 ? EXIT_OK : complain(from);
-}
+int study_move(const char *from, const char *to) { return path_rename(from, to) ? EXIT_OK : complain(from); }
 
 int study_write_whole(const struct study *study, const char *name, const char *text) {
     char path[PATH_BYTES], temporary[PATH_BYTES];
-    int descriptor;
+    const size_t bytes = strlen(text);
     if (path_of(path, study, name, "") != EXIT_OK || path_of(temporary, study, "results/.part", "") != EXIT_OK) return EXIT_FAILED;
-    unlink(temporary); /* a killed study's; the folder is locked, so nobody else writes it, and no planted link is followed */
-    AGAIN(descriptor, open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666));
+    path_remove(temporary); /* a killed study's; the folder is locked, so nobody else writes it, and no planted link is followed */
+    const int descriptor = descriptor_open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW);
     if (descriptor < 0) return complain(temporary);
-    bool good = write_whole(descriptor, text) && synced(descriptor);
-    good = (close(descriptor) == 0 || errno == EINTR) && good;
+    bool good = descriptor_write(descriptor, text, bytes) == bytes && synced(descriptor);
+    good = descriptor_close(descriptor) && good;
     if (!good) complain(path);
     else if (study_move(temporary, path) == EXIT_OK) return folder_synced(path) ? EXIT_OK : complain(path);
-    unlink(temporary);
+    path_remove(temporary);
     return EXIT_FAILED;
 }
 
@@ -124,9 +101,7 @@ static int create_folders(const char *path) {
     for (size_t i = 1;; i++) {
         if (path[i] != '/' && path[i]) continue;
         snprintf(part, sizeof part, "%.*s", (int)i, path);
-        int made;
-        AGAIN(made, mkdir(part, 0777));
-        if (made != 0 && errno != EEXIST) return complain(part);
+        if (!path_make_folder(part) && errno != EEXIST) return complain(part);
         if (!path[i]) return EXIT_OK;
     }
 }
@@ -137,14 +112,13 @@ int study_store_open(struct study *study, int *lock) {
     if (path_of(path, study, "results", "") != EXIT_OK) return EXIT_FAILED;
     if (!given(study->session, OPTION_DRY_RUN)) {
         if (create_folders(path) != EXIT_OK || path_of(path, study, "results/.lock", "") != EXIT_OK) return EXIT_FAILED;
-        int locked;
-        AGAIN(*lock, open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666));
+        *lock = descriptor_open(path, O_RDWR | O_CREAT);
         if (*lock < 0) return complain(path);
-        AGAIN(locked, flock(*lock, LOCK_EX | LOCK_NB));
-        if (locked != 0 && errno == EWOULDBLOCK)
+        const enum descriptor_lock locked = descriptor_lock(*lock);
+        if (locked == LOCK_OF_ANOTHER)
             return refuse(&verb_study, COVER_ERROR_IO,
                           "%s: another study works in this folder; wait for it, or name another folder", study->out);
-        if (locked != 0)
+        if (locked == LOCK_IMPOSSIBLE)
             progress_say(&study->session->progress, "%s: cannot be locked (%s): let no other study work in this folder", path,
                          strerror(errno));
     }
