@@ -1,11 +1,12 @@
 /* A value of a CSV file, see csv_put.h.  Called by csv.c and by `cover study`. */
 #include "csv_put.h"
 
+#include "core/base/number.h"
+
 #include <string.h>
 
-static bool is_digit_here(char c) { return c >= '0' && c <= '9'; }
 static const char *digits_end(const char *c) {
-    while (is_digit_here(*c)) c++;
+    while (is_digit(*c)) c++;
     return c;
 }
 
@@ -13,12 +14,12 @@ static const char *digits_end(const char *c) {
 static bool is_number(const char *c) {
     if (*c == '+' || *c == '-') c++;
     if (strcmp(c, "inf") == 0 || strcmp(c, "nan") == 0) return true;
-    if (!is_digit_here(*c)) return false;
+    if (!is_digit(*c)) return false;
     c = digits_end(c);
     if (*c == '.') c = digits_end(c + 1);
     if (*c == 'e') {
         if (*++c == '+' || *c == '-') c++;
-        if (!is_digit_here(*c)) return false;
+        if (!is_digit(*c)) return false;
         c = digits_end(c);
     }
     return *c == 0;
