@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The whole fault programme, part by part, and a table of what was tried.
 
-Usage: all.py BUILD [--parts memory,io,malloc,kill,soak] [--every N] [--report FILE]
+Usage: all.py BUILD [--parts memory,io,malloc,kill,soak,studies] [--every N] [--report FILE] [--without COMMAND,...]
 Everything takes some hours on two processors; --every N takes every N-th fault.  The tests run small slices of the same programs.
 """
 import argparse

@@ -1,13 +1,12 @@
 #!/usr/bin/env python3
 """Each call of the file system that a command makes fails once, with each error that it may give.
 
-Usage: io_faults.py COVER libfault.so [--every N] [--offset K] [--only COMMAND,...] [--json FILE]
+Usage: io_faults.py COVER libfault.so [--every N] [--offset K] [--only COMMAND,...]
 N > 1 tries every N-th fault, from the K-th on.  What is right: no crash and no hang; status 0 with the bytes of an undisturbed run, or a
 failure that names the file, leaves what was there before and no temporary file, and can be gone on from to the same bytes.  A call
 that was interrupted (EINTR) or did only half (SHORT) is no failure at all.
 """
 import argparse
-import json
 import re
 import sys
 import subprocess
@@ -108,7 +107,6 @@ def main():
     parser.add_argument("--every", type=int, default=1)
     parser.add_argument("--offset", type=int, default=0)
     parser.add_argument("--only", default="")
-    parser.add_argument("--json")
     given = parser.parse_args()
     stage, tap = Stage(given.cover), Tap()
     try:
@@ -124,8 +122,6 @@ def main():
             if not tries.number:
                 findings.append(f"nothing was counted: is {given.library} there?")
             tap.line(f"{name}: {tried} calls that fail once", findings)
-        if given.json:
-            Path(given.json).write_text(json.dumps({"tries": tries.tries, "right": tries.right}))
         print(f"# {tries.tries} tries, {tries.tries - tries.right} findings")
     finally:
         stage.close()

@@ -1,18 +1,16 @@
 #!/usr/bin/env python3
 """A process is killed at random moments, some again while they go on; then the same command with --resume ends with the same bytes.
 
-Usage: kills.py COVER [--points N] [--signal KILL] [--seed N] [--json FILE]
+Usage: kills.py COVER [--points N] [--signal KILL] [--seed N]
 What is right: every checkpoint that is there is whole at every moment; what is gone on from ends with the bytes of a run that nobody
 disturbed; nothing temporary is left when it is done.  With TERM the status is 130 and the work done is kept.
 """
 import argparse
-import json
 import random
 import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 from stage import COMMANDS, SMALL, Command, Stage, Tap, digest
 
@@ -69,7 +67,6 @@ def main():
     parser.add_argument("--points", type=int, default=50, help="tries a command")
     parser.add_argument("--signal", default="KILL")
     parser.add_argument("--seed", type=int, default=5)
-    parser.add_argument("--json")
     given = parser.parse_args()
     number, draw, total, wrong = getattr(signal, "SIG" + given.signal), random.Random(given.seed), 0, 0
     stage, tap = Stage(given.cover, threads=2), Tap()
@@ -87,8 +84,6 @@ def main():
                 kills += sent
             total, wrong = total + kills, wrong + len(findings)
             tap.line(f"{name}: SIG{given.signal} at {kills} moments of {given.points} tries", findings)
-        if given.json:
-            Path(given.json).write_text(json.dumps({"tries": total, "right": total - wrong}))
         print(f"# {total} signals, {wrong} findings")
     finally:
         stage.close()

@@ -1,12 +1,11 @@
 #!/usr/bin/env python3
 """The N-th allocation of a whole process fails, in our code or in a library's, for a sample of all N.
 
-Usage: malloc_faults.py COVER libshort_memory.so [--samples N] [--seed N] [--sticky] [--only COMMAND,...] [--without COMMAND,...] [--json FILE]
+Usage: malloc_faults.py COVER libshort_memory.so [--samples N] [--seed N] [--sticky] [--only COMMAND,...] [--without COMMAND,...]
 What is right: no signal, no exit of a library, no hang; status 0 with the right bytes, or a failure that speaks of memory, not of a damaged
 file, and leaves no temporary file.
 """
 import argparse
-import json
 import random
 import subprocess
 import sys
@@ -53,7 +52,6 @@ def main():
     parser.add_argument("--sticky", action="store_true")
     parser.add_argument("--only", default="")
     parser.add_argument("--without", default="")
-    parser.add_argument("--json")
     given = parser.parse_args()
     library, draw, tries, wrong = str(Path(given.library).resolve()), random.Random(given.seed), 0, 0
     stage, tap = Stage(given.cover, threads=2), Tap()
@@ -73,8 +71,6 @@ def main():
             tries, wrong = tries + len(sample), wrong + sum(map(len, findings.values()))
             tap.line(f"{name}: {len(sample)} of {seen} allocations fail once" + (" and for ever" if given.sticky else ""),
                      [f"{finding} (N = {', '.join(map(str, at[:8]))}{', ...' if len(at) > 8 else ''})" for finding, at in findings.items()])
-        if given.json:
-            Path(given.json).write_text(json.dumps({"tries": tries, "right": tries - wrong}))
         print(f"# {tries} tries, {wrong} findings")
     finally:
         stage.close()
