@@ -120,7 +120,7 @@ static cover_status create_file(struct events *events, const char *folder) {
         if (errno != EEXIST) break;
         journal_close(&events->records);
     }
-    return fail(COVER_ERROR_IO, "%s: cannot be written: %s", events->records.path ? events->records.path : folder, strerror(errno));
+    return fail_system(events->records.path ? events->records.path : folder, "cannot be written");
 }
 
 cover_status events_open(struct events **out, cover_context *context, const char *folder, int64_t first_step) {

@@ -30,9 +30,7 @@ static cover_status kept_bytes(size_t *kept, const char *path, const char *text,
     return COVER_OK;
 }
 
-static cover_status cannot_write(const struct run_log *log) {
-    return fail(COVER_ERROR_IO, "%s: cannot be written: %s", log->lines.path, strerror(errno));
-}
+static cover_status cannot_write(const struct run_log *log) { return fail_system(log->lines.path, "cannot be written"); }
 
 static cover_status drop_later(struct run_log *log, int64_t step) {
     uint8_t *text;

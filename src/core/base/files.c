@@ -10,7 +10,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-static cover_status system_error(const char *path, const char *doing) {
+cover_status fail_system(const char *path, const char *doing) {
     return fail(COVER_ERROR_IO, "%s: %s: %s", path, doing, strerror(errno));
 }
 
@@ -19,9 +19,9 @@ cover_status file_read(cover_context *context, const char *path, uint64_t limit_
     uint8_t *data = NULL;
     struct stat about;
     int descriptor = descriptor_open(path, O_RDONLY | O_NONBLOCK); /* a FIFO without a writer must not block */
-    if (descriptor < 0) return system_error(path, "cannot be opened");
+    if (descriptor < 0) return fail_system(path, "cannot be opened");
     if (fstat(descriptor, &about) != 0) {
-        status = system_error(path, "cannot be examined");
+        status = fail_system(path, "cannot be examined");
         goto done;
     }
     if (!S_ISREG(about.st_mode)) {
@@ -40,7 +40,7 @@ cover_status file_read(cover_context *context, const char *path, uint64_t limit_
     }
     const int64_t have = descriptor_read(descriptor, data, (size_t)about.st_size); /* less: the reader of the format will say so */
     if (have < 0) {
-        status = system_error(path, "cannot be read");
+        status = fail_system(path, "cannot be read");
         goto done;
     }
     data[have] = 0;
@@ -60,7 +60,7 @@ cover_status folder_create(const char *path) {
         if (path[i] != '/' && path[i] != 0) continue;
         memcpy(part, path, i);
         part[i] = 0;
-        if (!path_make_folder(part) && errno != EEXIST) return system_error(part, "cannot be created");
+        if (!path_make_folder(part) && errno != EEXIST) return fail_system(part, "cannot be created");
     }
     return folder_exists(path) ? COVER_OK : fail(COVER_ERROR_IO, "%s: exists and is not a folder", path);
 }

@@ -4,6 +4,9 @@
 
 #include "base.h"
 
+/* COVER_ERROR_IO: "PATH: cannot be opened: what errno says". */
+cover_status fail_system(const char *path, const char *doing);
+
 /* Read a whole file; error over limit_bytes.  data has one NUL byte behind its end. */
 cover_status file_read(cover_context *context, const char *path, uint64_t limit_bytes, uint8_t **data, size_t *bytes);
 

@@ -10,10 +10,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static cover_status refused(const char *path, const char *doing) {
-    return fail(COVER_ERROR_IO, "%s: %s: %s", path, doing, strerror(errno));
-}
-
 static char *folder_of(cover_context *context, const char *path) {
     const size_t length = (size_t)(path_name(path) - path);
     char *folder = memory_text(context, length ? path : ".");
@@ -58,7 +54,7 @@ static cover_status create_temporary(char **name, int *descriptor, cover_context
     }
     *descriptor = -1;
     memory_free(context, temporary);
-    return refused(path, "cannot be written");
+    return fail_system(path, "cannot be written");
 }
 
 cover_status temporary_beside(char **name, int *descriptor, cover_context *context, const char *path) {
@@ -103,7 +99,7 @@ static cover_status follow(char **path, cover_context *context) {
     for (int links = 0; lstat(*path, &about) == 0 && S_ISLNK(about.st_mode); links++) {
         const ssize_t bytes = readlink(*path, to, sizeof to - 1);
         if (links == MOST) errno = ELOOP;
-        if (bytes < 0 || links == MOST) return refused(*path, "cannot be written");
+        if (bytes < 0 || links == MOST) return fail_system(*path, "cannot be written");
         to[bytes] = 0;
         if (strncmp(to, "/proc/", 6) == 0)
             return fail(COVER_ERROR_ARGUMENT, "%s: stands for an open file, which cannot be replaced; name a file", *path);
@@ -124,7 +120,7 @@ static cover_status not_a_file(const char *path, mode_t mode) {
 
 cover_status output_takes_file(const char *path) {
     struct stat about;
-    if (stat(path, &about) != 0) return errno == ENOENT ? COVER_OK : refused(path, "cannot be written");
+    if (stat(path, &about) != 0) return errno == ENOENT ? COVER_OK : fail_system(path, "cannot be written");
     return S_ISREG(about.st_mode) ? COVER_OK : not_a_file(path, about.st_mode);
 }
 
@@ -143,7 +139,7 @@ cover_status output_is_not(const char *output, const char *source) {
 static cover_status open_device(struct replacement *file) {
     struct stat about;
     file->descriptor = descriptor_open(file->path, O_WRONLY | O_NONBLOCK);
-    if (file->descriptor < 0 || fstat(file->descriptor, &about) != 0) return refused(file->path, "cannot be written");
+    if (file->descriptor < 0 || fstat(file->descriptor, &about) != 0) return fail_system(file->path, "cannot be written");
     if (!S_ISCHR(about.st_mode)) return not_a_file(file->path, about.st_mode);
     fcntl(file->descriptor, F_SETFL, 0);
     return COVER_OK;
@@ -170,7 +166,7 @@ done:
 }
 
 cover_status replacement_write(struct replacement *file, const void *data, size_t bytes) {
-    return descriptor_write(file->descriptor, data, bytes) == bytes ? COVER_OK : refused(file->path, "cannot be written");
+    return descriptor_write(file->descriptor, data, bytes) == bytes ? COVER_OK : fail_system(file->path, "cannot be written");
 }
 
 static bool give(int descriptor, uid_t owner, gid_t group) { return fchown(descriptor, owner, group) == 0; }
@@ -179,13 +175,13 @@ static bool give(int descriptor, uid_t owner, gid_t group) { return fchown(descr
 static cover_status take_over_rights(const struct replacement *file) {
     struct stat old, fresh;
     if (!file->replaces || stat(file->target, &old) != 0) return COVER_OK;
-    if (fstat(file->descriptor, &fresh) != 0) return refused(file->path, "cannot be examined");
+    if (fstat(file->descriptor, &fresh) != 0) return fail_system(file->path, "cannot be examined");
     mode_t mode = old.st_mode & 0777;
     if (fresh.st_uid != old.st_uid) give(file->descriptor, old.st_uid, (gid_t)-1); /* only root may */
     if (fresh.st_gid != old.st_gid && !give(file->descriptor, (uid_t)-1, old.st_gid))
         mode = (mode & ~(mode_t)070) | (mode & 07) << 3;
     if ((fresh.st_mode & 0777) == mode || fchmod(file->descriptor, mode) == 0) return COVER_OK;
-    return errno == EPERM || errno == ENOTSUP || errno == ENOSYS ? COVER_OK : refused(file->path, "its mode cannot be kept");
+    return errno == EPERM || errno == ENOTSUP || errno == ENOSYS ? COVER_OK : fail_system(file->path, "its mode cannot be kept");
 }
 
 /* What a file system does not know how to do is no failure of the disk. */
@@ -216,11 +212,11 @@ static cover_status sync_folder(const struct replacement *file, cover_context *c
 static cover_status move_into_place(struct replacement *file, cover_context *context) {
     TRY(take_over_rights(file));
     const int unsynced = descriptor_sync(file->descriptor) ? 0 : errno;
-    if (unsynced && !unsupported(unsynced)) return refused(file->path, "cannot be written");
+    if (unsynced && !unsupported(unsynced)) return fail_system(file->path, "cannot be written");
     const int lock = fcntl(file->descriptor, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
-    cover_status status = descriptor_close(file->descriptor) ? COVER_OK : refused(file->path, "cannot be written");
+    cover_status status = descriptor_close(file->descriptor) ? COVER_OK : fail_system(file->path, "cannot be written");
     file->descriptor = lock;
-    if (status == COVER_OK && !path_rename(file->temporary, file->target)) status = refused(file->path, "cannot be replaced");
+    if (status == COVER_OK && !path_rename(file->temporary, file->target)) status = fail_system(file->path, "cannot be replaced");
     TRY(status);
     memory_free(context, file->temporary);
     file->temporary = NULL;
@@ -232,7 +228,7 @@ cover_status replacement_commit(struct replacement *file, cover_context *context
     cover_status status = COVER_OK;
     if (file->temporary) status = move_into_place(file, context);
     else {
-        if (!descriptor_close(file->descriptor)) status = refused(file->path, "cannot be written");
+        if (!descriptor_close(file->descriptor)) status = fail_system(file->path, "cannot be written");
         file->descriptor = -1;
     }
     replacement_abandon(file, context);

@@ -2,21 +2,17 @@
 #include "source.h"
 
 #include "core/base/descriptor.h"
+#include "core/base/files.h"
 
-#include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
-
-static cover_status system_error(const char *name, const char *doing) {
-    return fail(COVER_ERROR_IO, "%s: %s: %s", name, doing, strerror(errno));
-}
 
 cover_status source_open(struct source *source, const char *path) {
     struct stat about;
     int descriptor = descriptor_open(path, O_RDONLY | O_NONBLOCK); /* a FIFO must not stop us here */
-    if (descriptor < 0) return system_error(path, "cannot be opened");
+    if (descriptor < 0) return fail_system(path, "cannot be opened");
     cover_status status = COVER_OK;
-    if (fstat(descriptor, &about) != 0) status = system_error(path, "cannot be examined");
+    if (fstat(descriptor, &about) != 0) status = fail_system(path, "cannot be examined");
     else if (!S_ISREG(about.st_mode)) status = fail(COVER_ERROR_IO, "%s: not a regular file", path);
     if (status != COVER_OK) {
         descriptor_close(descriptor);
@@ -44,7 +40,7 @@ cover_status source_read(const struct source *source, uint64_t offset, void *out
         return COVER_OK;
     }
     const int64_t got = descriptor_read_at(source->descriptor, out, bytes, offset);
-    if (got < 0) return system_error(source->name, "cannot be read");
+    if (got < 0) return fail_system(source->name, "cannot be read");
     if ((uint64_t)got < bytes) return fail(COVER_ERROR_IO, "%s: became shorter while it was read", source->name);
     return COVER_OK;
 }

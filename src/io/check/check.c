@@ -11,7 +11,6 @@
 #include <libcover/dataset.h>
 
 #include <dirent.h>
-#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -140,7 +139,7 @@ static cover_status check_run_folder(struct check *check, const char *path) {
     cover_status status = COVER_OK;
     struct dirent **entries = NULL;
     int checkpoints = 0, weights = 0, count = scandir(path, &entries, NULL, alphasort);
-    if (count < 0) return check_error(check, fail(COVER_ERROR_IO, "%s: cannot be listed: %s", path, strerror(errno)));
+    if (count < 0) return check_error(check, fail_system(path, "cannot be listed"));
     for (int i = 0; i < count; i++) {
         const char *name = entries[i]->d_name;
         char *file = path_join(check->context, path, name);

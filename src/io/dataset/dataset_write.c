@@ -3,8 +3,8 @@
 #include "dataset_writer.h"
 
 #include "core/base/descriptor.h"
+#include "core/base/files.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -179,7 +179,7 @@ static cover_status write_seal(const struct dataset_writer *writer, const struct
     uint8_t block[SEAL_BYTES];
     seal_encode(block, seal);
     if (!descriptor_write_at(writer->sink.descriptor, block, sizeof block, 0))
-        return fail(COVER_ERROR_IO, "%s: cannot be written: %s", writer->path, strerror(errno));
+        return fail_system(writer->path, "cannot be written");
     return COVER_OK;
 }
 

@@ -28,9 +28,7 @@ struct spool_record {
 };
 enum { RECORD_MARK = 0x44524352, CHECKED_FROM = offsetof(struct spool_record, item) };
 
-static cover_status refused(const struct pack_spool *spool, const char *doing) {
-    return fail(COVER_ERROR_IO, "%s: %s: %s", spool->path, doing, strerror(errno));
-}
+static cover_status refused(const struct pack_spool *spool, const char *doing) { return fail_system(spool->path, doing); }
 
 static uint32_t checksum(uint32_t start, const void *data, uint64_t bytes) {
     return bytes > 0 ? (uint32_t)crc32_z(start, data, bytes) : start;
@@ -137,7 +135,7 @@ cover_status pack_spool_open(struct pack_spool *spool, cover_context *context, c
     }
     snprintf(spool->path, length, "%s.spool", output);
     spool->descriptor = descriptor_open(spool->path, O_RDWR | O_CREAT | O_NOFOLLOW);
-    if (spool->descriptor < 0) GO(fail(COVER_ERROR_IO, "%s: cannot be written: %s", output, strerror(errno)));
+    if (spool->descriptor < 0) GO(fail_system(output, "cannot be written"));
     const enum descriptor_lock lock = descriptor_lock(spool->descriptor);
     if (lock == LOCK_OF_ANOTHER) GO(fail(COVER_ERROR_IO, "%s: another pack is writing it", output));
     if (lock == LOCK_IMPOSSIBLE)

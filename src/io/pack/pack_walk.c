@@ -127,7 +127,7 @@ static cover_status list_folder(struct walk *walk, struct list *folders, const c
     struct arena *arena = &walk->plan->arena;
     cover_status status = COVER_OK;
     DIR *directory = path_list(full);
-    if (!directory) return fail(COVER_ERROR_IO, "%s: cannot be listed: %s", full, strerror(errno));
+    if (!directory) return fail_system(full, "cannot be listed");
     errno = 0;
     for (struct dirent *entry; (entry = readdir(directory)); errno = 0) {
         if (entry->d_name[0] == '.') continue;
@@ -135,7 +135,7 @@ static cover_status list_folder(struct walk *walk, struct list *folders, const c
                                       : arena_text(arena, entry->d_name, strlen(entry->d_name));
         GO(below ? take(walk, folders, below) : COVER_ERROR_MEMORY);
     }
-    if (errno != 0) status = fail(COVER_ERROR_IO, "%s: cannot be listed: %s", full, strerror(errno));
+    if (errno != 0) status = fail_system(full, "cannot be listed");
 done:
     closedir(directory);
     return status;
@@ -150,7 +150,7 @@ static cover_status walk_folder(struct walk *walk, const char *relative, int dep
     cover_status status = COVER_OK;
     char *full = *relative ? path_join(context, walk->folder, relative) : memory_text(context, walk->folder);
     if (!full) return COVER_ERROR_MEMORY;
-    if (stat(full, &about) != 0) GO(fail(COVER_ERROR_IO, "%s: cannot be listed: %s", full, strerror(errno)));
+    if (stat(full, &about) != 0) GO(fail_system(full, "cannot be listed"));
     GO(enter(&walk->places, context, &about, &fresh));
     if (!fresh) goto done;
     if (depth > DEEPEST) GO(fail(COVER_ERROR_IO, "%s: more than %d folders deep", full, DEEPEST));
