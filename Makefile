@@ -59,7 +59,8 @@ fuzz:
 	@sh tests/fuzz/run.sh build-fuzz $(FUZZ_RUNS)
 
 coverage:
-	@[ -f build-coverage/build.ninja ] || $(MESON) setup build-coverage -Dbuildtype=debug -Db_coverage=true -Dcuda=disabled $(MESON_FLAGS)
+	@[ -f build-coverage/build.ninja ] || $(MESON) setup build-coverage -Ddebug=true -Doptimization=1 -Dwerror=false \
+	    -Db_coverage=true -Dcuda=disabled $(MESON_FLAGS)
 	@ninja -C build-coverage
 	@$(MESON) test -C build-coverage --no-rebuild $(TEST_FLAGS) >build-coverage/tests.log || true
 	@$(PYTHON) scripts/coverage.py build-coverage

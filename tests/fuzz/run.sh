@@ -9,7 +9,6 @@ here=$(cd "$(dirname "$0")" && pwd)
 one() {
     name=$1 log=$build/fuzz-$1.log
     corpus=$here/corpus/$name work=$build/corpus-$name
-    [ -d "$corpus" ] || corpus=$here/../data/0.1.0/run
     mkdir -p "$work"
     start=$(date +%s)
     if "$build/tests/fuzz/fuzz_$name" -runs="$runs" -seed=1 -max_len=300000 -timeout=20 -rss_limit_mb=3000 \

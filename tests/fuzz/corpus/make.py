@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Draws the seeds of the fuzzers: small files of each kind that a parser reads.  Needs Pillow and NumPy for JPEG and TIFF.
 
-Usage: make.py COVER FOLDER_OF_0.1.0      run in tests/fuzz/corpus; what is there already is kept.
+Usage: make.py BUILD FOLDER_OF_0.1.0      run in tests/fuzz/corpus; what is there already is kept.
 """
 import gzip
 import json
@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy
 from PIL import Image
 
-COVER, OLD = sys.argv[1], Path(sys.argv[2])
+COVER, SEED, OLD = Path(sys.argv[1]) / "cover", Path(sys.argv[1]) / "tests/fuzz/checkpoint_seed", Path(sys.argv[2])
 HERE = Path(".")
 
 
@@ -63,6 +63,10 @@ with tempfile.TemporaryDirectory() as scratch:
         data = (OLD / name).read_bytes()
         if len(data) < 100000:
             put("dataset", name, data)
+
+(HERE / "checkpoint").mkdir(exist_ok=True)
+for run in "run", "seg":
+    subprocess.run([SEED, OLD / run / "checkpoint.h5", HERE / "checkpoint" / f"{run}.h5"], check=True)
 
 def safetensors(header, body=b""):
     text = header if isinstance(header, bytes) else json.dumps(header).encode()
