@@ -37,6 +37,21 @@ extern "C" {
 COVER_API cover_status cover_images_match(char **summary, cover_context *context, const char *weights, const char *moving,
                                           const char *fixed, const char *field, const char *warped);
 
+/** What else may be wanted of a match. */
+typedef struct cover_match_options {
+    size_t struct_size;
+    const char *warped; /**< as above */
+    int channels; /**< 1: images of colours become grey, 3: grey ones RGB; the network's number; 0 = as they are.  Colours that
+                             are equal count as grey all the same, where the network takes one channel */
+} cover_match_options;
+#define COVER_MATCH_OPTIONS_INIT COVER_SIZED(cover_match_options)
+
+/** The same with options.
+ *  @param options NULL for defaults
+ *  @return as above; COVER_ERROR_ARGUMENT (channels that are not the network's, one file for both results) */
+COVER_API cover_status cover_images_match_with(char **summary, cover_context *context, const char *weights, const char *moving,
+                                               const char *fixed, const char *field, const cover_match_options *options);
+
 #ifdef __cplusplus
 }
 #endif

@@ -4,6 +4,8 @@
 #include <libcover/dataset.h>
 #include <libcover/match.h>
 
+#include <string.h>
+
 static int run(struct session *session) {
     static const struct field fields[] = {
         {"size", "size", UNIT_SIZE},
@@ -15,8 +17,11 @@ static int run(struct session *session) {
     };
     const char **operand = session->arguments.operands;
     char *summary = NULL;
-    cover_status result = cover_images_match(&summary, session->context, operand[0], operand[1], operand[2],
-                                             text_of(session, OPTION_OUTPUT), text_of(session, OPTION_WARPED));
+    cover_match_options options = COVER_MATCH_OPTIONS_INIT;
+    options.warped = text_of(session, OPTION_WARPED);
+    if (given(session, OPTION_CHANNELS)) options.channels = strcmp(text_of(session, OPTION_CHANNELS), "rgb") == 0 ? 3 : 1;
+    cover_status result = cover_images_match_with(&summary, session->context, operand[0], operand[1], operand[2],
+                                                  text_of(session, OPTION_OUTPUT), &options);
     if (result != COVER_OK) return failed(session, result);
     int status = print_result(session, summary, fields);
     cover_text_release(session->context, summary);
@@ -34,5 +39,5 @@ const struct verb verb_match = {
               "intent 1007, components x y z in mm, LPS, as ITK and ANTs read it.",
     .examples = {"cover match run/ a.png b.png -o field.nii.gz --warped a-on-b.nii.gz"},
     .run = run,
-    .options = {{OPTION_OUTPUT, "FIELD.nii.gz", "field to write, .nii or .nii.gz", true}, {OPTION_WARPED}},
+    .options = {{OPTION_OUTPUT, "FIELD.nii.gz", "field to write, .nii or .nii.gz", true}, {OPTION_WARPED}, {OPTION_CHANNELS}},
 };

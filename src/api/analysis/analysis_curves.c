@@ -20,6 +20,7 @@ struct run_curves {
 
 struct curves {
     cover_context *context;
+    const char *output;
     struct run_curves run[PLOT_COLOURS];
     int count;
     char figure[FIGURES_MAX][FIGURE_NAME];
@@ -49,6 +50,7 @@ static cover_status take_run(struct curves *curves, const char *folder) {
     char *path = path_join(curves->context, folder, "log.jsonl");
     if (!path) return COVER_ERROR_MEMORY;
     cover_status status;
+    GO(output_is_not(curves->output, path));
     GO(report_log_read(&run->log, curves->context, path));
     GO(run_folder_objective(&objective, curves->context, folder));
     const struct figure_words *words = objective ? objective->figure : NULL;
@@ -154,7 +156,7 @@ cover_status cover_analysis_curves(char **json, cover_context *context, const ch
         return fail(COVER_ERROR_ARGUMENT, "curves of %d runs: give 1 to %d", count, PLOT_COLOURS);
     if (!has_suffix(path, ".html") && !has_suffix(path, ".csv"))
         return fail(COVER_ERROR_ARGUMENT, "%s: give a name that ends in .html or .csv", path);
-    struct curves curves = {.context = context};
+    struct curves curves = {.context = context, .output = path};
     cover_status status = COVER_OK;
     while (curves.count < count && status == COVER_OK) status = take_run(&curves, runs[curves.count]);
     if (status == COVER_OK) status = write_file(&curves, path);

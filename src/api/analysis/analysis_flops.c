@@ -109,8 +109,7 @@ static cover_status write_file(cover_context *context, const char *path, const s
     struct text text = {.context = context};
     char *data = NULL;
     if (has_suffix(path, ".html")) add_page(&text, table);
-    else if (has_suffix(path, ".csv")) add_csv(&text, table);
-    else return fail(COVER_ERROR_ARGUMENT, "%s: give a name that ends in .html or .csv", path);
+    else add_csv(&text, table);
     cover_status status = text_take(&text, &data);
     if (status == COVER_OK) status = file_replace(context, path, data, strlen(data));
     memory_free(context, data);
@@ -121,6 +120,8 @@ static cover_status write_file(cover_context *context, const char *path, const s
 cover_status cover_analysis_flops(char **json, cover_context *context, const cover_config *config, const char *path) {
     if (!context || !config || !json) return fail(COVER_ERROR_ARGUMENT, "cover_analysis_flops: an argument is NULL");
     struct table table;
+    if (path && !has_suffix(path, ".html") && !has_suffix(path, ".csv"))
+        return fail(COVER_ERROR_ARGUMENT, "%s: give a name that ends in .html or .csv", path);
     TRY(cover_config_validate(config));
     TRY(config_expect(config, false));
     const struct settings *settings = config_settings(config);

@@ -200,6 +200,8 @@ cover_status cover_analysis_tsne(char **summary, cover_context *context, const c
     cover_status status;
     while (writer < count && !has_suffix(path, writers[writer].ending)) writer++;
     if (writer == count) return fail(COVER_ERROR_ARGUMENT, "%s: give a name that ends in .html, .png or .csv", path);
+    GO(output_is_not(path, weights));
+    GO(output_is_not(path, data));
     GO(cover_analysis_features(&picture.features, &picture.labels, context, weights, data, features));
     picture.count = cover_tensor_shape(picture.features)[0];
     GO(cover_points_tsne(&picture.plane, &kl, context, picture.features, tsne));

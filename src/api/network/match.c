@@ -4,7 +4,7 @@
 #include "core/base/files.h"
 #include "core/base/memory.h"
 #include "core/views/intensity.h"
-#include "io/image/image.h"
+#include "io/image/image_rules.h"
 #include "matcher.h"
 
 #include <libcover/match.h>
@@ -26,6 +26,21 @@ static void to_float(float *values, const struct image *image, int64_t count) {
         values[i] = image->dtype == COVER_U8    ? (float)((const uint8_t *)image->data)[i]
                     : image->dtype == COVER_U16 ? (float)((const uint16_t *)image->data)[i]
                                                 : ((const float *)image->data)[i];
+}
+
+static cover_status check_channels(const struct match *match, int channels) {
+    const int wanted = (int)match->matcher.settings.network.channels;
+    if (channels == 0 || channels == wanted) return COVER_OK;
+    return fail(COVER_ERROR_ARGUMENT, "option channels makes images of %d channel%s, but the network takes %d", channels,
+                channels == 1 ? "" : "s", wanted);
+}
+
+static cover_status read_image(const struct match *match, struct image *image, const char *path, int channels) {
+    const struct image_rules rules = {.channels = channels};
+    TRY(image_read(image, match->context, path, 0));
+    if (image->note[0]) log_line(match->context, COVER_LOG_WARNING, "match: %s: %s", path, image->note);
+    const cover_status status = channels ? image_rules_apply(&rules, match->context, image, NULL) : COVER_OK;
+    return status == COVER_OK ? status : fail_in(status, "%s", path);
 }
 
 /* The field is right all the same, but the network sees voxels: images that lie far apart or turned are as they are stored. */
@@ -50,7 +65,8 @@ static cover_status check_images(struct match *match, const char *moving, const 
         return fail(COVER_ERROR_SHAPE, "%s: a %dD image, but the network was trained on %dD ones", fixed, b->dims,
                     (int)s->network.dims);
     if (b->channels != s->network.channels)
-        return fail(COVER_ERROR_SHAPE, "%s: %d channels, but the network takes %d", fixed, b->channels, (int)s->network.channels);
+        return fail(COVER_ERROR_SHAPE, "%s: %d channels, but the network takes %d%s", fixed, b->channels, (int)s->network.channels,
+                    s->network.channels == 1 && b->channels == 3 ? "; use channels=grey to convert colours" : "");
     if (a->dims != b->dims || a->channels != b->channels || memcmp(a->size, b->size, sizeof a->size) != 0)
         return fail(COVER_ERROR_SHAPE,
                     "%s: %lldx%lldx%lld with %d channels, but %s has %lldx%lldx%lld with %d; resample one "
@@ -159,20 +175,29 @@ static cover_status check_output(const char *path, const char *const sources[3])
 
 cover_status cover_images_match(char **summary, cover_context *context, const char *weights, const char *moving, const char *fixed,
                                 const char *field, const char *warped) {
+    const cover_match_options options = {.struct_size = sizeof options, .warped = warped};
+    return cover_images_match_with(summary, context, weights, moving, fixed, field, &options);
+}
+
+cover_status cover_images_match_with(char **summary, cover_context *context, const char *weights, const char *moving,
+                                     const char *fixed, const char *field, const cover_match_options *given) {
     if (!context || !weights || !moving || !fixed || !field)
         return fail(COVER_ERROR_ARGUMENT, "cover_images_match: an argument is NULL");
+    cover_match_options options = COVER_MATCH_OPTIONS_INIT;
+    TRY(options_read(&options, sizeof options, given, "cover_match_options"));
+    const char *const warped = options.warped;
     struct match match = {.context = context};
     double start = seconds_now();
     cover_status status;
     const char *const sources[] = {weights, moving, fixed};
     GO(check_output(field, sources));
     GO(check_output(warped, sources));
+    GO(outputs_differ(context, field, warped));
     GO(temporaries_remove_beside(context, field));
     GO(matcher_open(&match.matcher, context, weights));
-    GO(image_read(&match.moving, context, moving, 0));
-    GO(image_read(&match.fixed, context, fixed, 0));
-    if (match.moving.note[0]) log_line(context, COVER_LOG_WARNING, "match: %s: %s", moving, match.moving.note);
-    if (match.fixed.note[0]) log_line(context, COVER_LOG_WARNING, "match: %s: %s", fixed, match.fixed.note);
+    GO(check_channels(&match, options.channels));
+    GO(read_image(&match, &match.moving, moving, options.channels));
+    GO(read_image(&match, &match.fixed, fixed, options.channels));
     GO(check_images(&match, moving, fixed));
     struct grid padded = border_padded(&match.grid, backbone_of(context, &match.matcher.settings.network)->multiple);
     GO(matcher_prepare(&match.matcher, &padded));

@@ -36,6 +36,8 @@ cover_status output_takes_file(const char *path);
 /* A result must not replace what it is made of; NULL = no source. */
 cover_status output_is_not(const char *output, const char *source);
 bool same_file(const char *a, const char *b); /* by any name */
+/* Two results need two files, which need not be there yet; NULL = not wanted. */
+cover_status outputs_differ(cover_context *context, const char *a, const char *b);
 
 /* ---- folders and paths */
 cover_status folder_create(const char *path); /* with parents; exists = OK */

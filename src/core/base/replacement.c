@@ -135,6 +135,29 @@ cover_status output_is_not(const char *output, const char *source) {
                 output, source);
 }
 
+cover_status outputs_differ(cover_context *context, const char *a, const char *b) {
+    if (!a || !b) return COVER_OK;
+    cover_status status;
+    const char *const given[] = {a, b};
+    char *path[2] = {NULL}, *folder[2] = {NULL};
+    for (int i = 0; i < 2; i++) {
+        path[i] = memory_text(context, given[i]);
+        GO(path[i] ? COVER_OK : COVER_ERROR_MEMORY);
+        GO(follow(&path[i], context));
+        folder[i] = folder_of(context, path[i]);
+        GO(folder[i] ? COVER_OK : COVER_ERROR_MEMORY);
+    }
+    struct stat about;
+    const bool device = stat(a, &about) == 0 && S_ISCHR(about.st_mode); /* takes any number of them */
+    const bool one = strcmp(path_name(path[0]), path_name(path[1])) == 0 && same_file(folder[0], folder[1]);
+    status = !device && (one || same_file(a, b))
+                 ? fail(COVER_ERROR_ARGUMENT, "%s: two results would be written there; name two files", b)
+                 : COVER_OK;
+done:
+    for (int i = 0; i < 2; i++) memory_free(context, path[i]), memory_free(context, folder[i]);
+    return status;
+}
+
 /* Characters may go to a device, /dev/null for one: there is nothing to replace. */
 static cover_status open_device(struct replacement *file) {
     struct stat about;

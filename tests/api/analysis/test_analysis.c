@@ -304,6 +304,9 @@ START_TEST(curves_are_those_of_the_logs) {
     cover_text_release(context, text);
     ck_assert_ok(cover_analysis_curves(NULL, context, runs, 2, at("curves.html")));
     ck_assert_fails(cover_analysis_curves(NULL, context, runs, 0, at("curves.html")), COVER_ERROR_ARGUMENT, "1 to 10");
+    ck_assert_int_eq(symlink("two/log.jsonl", at("link.csv")), 0);
+    ck_assert_fails(cover_analysis_curves(NULL, context, runs, 2, at("link.csv")), COVER_ERROR_ARGUMENT,
+                    "link.csv: is what the result is made of");
     write_text(at("two/log.jsonl"), "{\"step\": 5, \"loss\": 1}\nhello\n");
     ck_assert_fails(cover_analysis_curves(NULL, context, runs, 2, at("curves.html")), COVER_ERROR_FORMAT, "two/log.jsonl: line 2");
     runs[1] = absent;

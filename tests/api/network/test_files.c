@@ -101,7 +101,31 @@ START_TEST(images_that_are_grey_as_rgb_are_matched_as_grey) {
         ck_assert_int_eq(cover_images_match(NULL, context, DATA "/run", rgb, grey, field, NULL),
                          spread ? COVER_ERROR_SHAPE : COVER_OK);
     }
+    cover_match_options options = COVER_MATCH_OPTIONS_INIT;
+    options.channels = 1; /* colours that differ */
+    ck_assert_ok(cover_images_match_with(NULL, context, DATA "/run", rgb, grey, field, &options));
+    options.channels = 3;
+    ck_assert_fails(cover_images_match_with(NULL, context, DATA "/run", rgb, grey, field, &options), COVER_ERROR_ARGUMENT,
+                    "channels makes images of 3 channels, but the network takes 1");
     unlink(field), unlink(grey), unlink(rgb);
+}
+END_TEST
+
+START_TEST(field_and_warped_image_are_two_files_by_any_name) {
+    char folder[] = "/tmp/cover-two-XXXXXX", field[64], other[64], link[64];
+    ck_assert_ptr_nonnull(mkdtemp(folder));
+    snprintf(field, sizeof field, "%s/field.nii", folder), snprintf(link, sizeof link, "%s/link.nii", folder);
+    snprintf(other, sizeof other, "%s/../%s/field.nii", folder, path_name(folder));
+    ck_assert_int_eq(symlink("field.nii", link), 0);
+    const char *const same[] = {field, other, link};
+    for (int written = 0; written < 2; written++) { /* before there is a file, and after */
+        for (int i = 0; i < 3; i++)
+            ck_assert_fails(cover_images_match(NULL, context, DATA "/run", DATA "/moving.png", DATA "/fixed.png", field, same[i]),
+                            COVER_ERROR_ARGUMENT, "two results would be written there");
+        ck_assert_int_eq(file_exists(field), written);
+        ck_assert_ok(cover_images_match(NULL, context, DATA "/run", DATA "/moving.png", DATA "/fixed.png", field, NULL));
+    }
+    unlink(field), unlink(link), rmdir(folder);
 }
 END_TEST
 
@@ -173,6 +197,7 @@ int main(void) {
     ADD(tcase, a_head_of_a_run_gives_each_parameter_by_its_name);
     ADD(tcase, two_image_files_are_matched_into_a_field_file);
     ADD(tcase, images_that_are_grey_as_rgb_are_matched_as_grey);
+    ADD(tcase, field_and_warped_image_are_two_files_by_any_name);
     ADD(tcase, a_match_keeps_to_the_memory_limit);
     ADD(tcase, a_field_between_frames_says_where_the_warped_image_comes_from);
     return run_suite(suite);
