@@ -19,6 +19,9 @@ extern "C" {
 
 typedef struct cover_dataset cover_dataset;
 
+/** An image that cannot be used, and why; the texts live as long as the call. */
+typedef void cover_unusable_fn(void *user, const char *file, const char *reason);
+
 /** Options of cover_dataset_pack(); sizes 0 and NULL strings mean "as it comes". */
 typedef struct cover_pack_options {
     size_t struct_size;
@@ -39,6 +42,10 @@ typedef struct cover_pack_options {
     int spacing_median;      /**< resample to the median spacing of the images, axis by axis; not with spacing_mm */
     const char *orientation; /**< where x, y and z of the voxels are to lead, such as "RAS"; NULL = as they are stored */
     int number_labels;       /**< number the values of label maps 0, 1, 2, ... in their order: for masks of 0 and 255 */
+    cover_unusable_fn
+        *unusable; /**< hears of each image that cannot be used, when all were tried, on the thread of the call, whether
+                                      the call then fails or not; may be NULL */
+    void *unusable_user;
 } cover_pack_options;
 #define COVER_PACK_OPTIONS_INIT COVER_SIZED(cover_pack_options)
 

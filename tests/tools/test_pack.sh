@@ -44,6 +44,12 @@ err 'broken/short\.png: .*truncated'
 holds test ! -e broken.h5
 no_out .
 
+it 'as JSON every bad image of a pack that fails is in the object of the error'
+run 1 "$cover" pack broken -o broken.h5 --json
+[ "$(value error.status)" = COVER_ERROR_FORMAT ] || wrong 'another status'
+[ "$(value bad.0.file)" = broken/short.png ] || wrong 'not the first bad image'
+value bad.1.reason | grep -q PNG || wrong 'not the reason of the second'
+
 it 'with --skip-bad the others are packed and the bad ones counted'
 run 0 "$cover" pack broken -o broken.h5 --skip-bad
 out '^samples +3$'

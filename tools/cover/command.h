@@ -101,12 +101,14 @@ void progress_on_task(void *user, const struct cover_task_report *report, int64_
 
 /* ---- verbs */
 
+struct json_t;
 struct session {
     const struct verb *verb;
     struct arguments arguments;
     cover_context *context;
     cover_config *config; /* preset and settings as given */
     struct progress progress;
+    struct json_t *bad; /* images that cannot be used, [{file, reason}]; NULL = none was */
     int argc;
     char **argv; /* the command line, to say how to resume */
 };
@@ -155,7 +157,8 @@ struct cover_pack_options;
 int pack_options_read(struct session *session, struct cover_pack_options *pack);
 
 /* ---- ranks.c: processes that train together.  Which one this is comes from a launcher: cover itself, mpirun, srun. */
-int ranks_expected(void); /* this rank, as the launcher says; 0 when there is none */
+int ranks_expected(void);                         /* this rank, as the launcher says; 0 when there is none */
+bool ranks_starts(const struct session *session); /* does this process start the ranks, of which 0 will say it all? */
 void ranks_leave(void); /* this process works for itself, whatever the launcher says: verbs that do not train in ranks, --ranks 1 */
 int ranks_threads(void); /* this rank's part of the processors, where mpirun or srun has not told them apart; 0 = as ever */
 /* The device of this process: a rank's GPU, where "cuda" leaves that open, is that of its number on this machine, of those that
@@ -192,7 +195,7 @@ int refuse(const struct verb *verb, cover_status status, const char *format, ...
 int usage_error(const struct verb *verb, const char *format, ...) PRINTF_LIKE(2, 3);
 /* words.c: the library's error text in the words of the command, a verb's options for fields; until the next call. */
 const char *library_words(const struct verb *verb);
-/* The library's error text, so. */
+/* The library's error text, so; with --json the object has session->bad, too, where there is any. */
 int failed(struct session *session, cover_status status);
 
 /* hints.c: a word of other tools in ours.  The verbs for it, or NULL; how a verb takes an option or, with `setting`, a setting that is known
@@ -227,7 +230,6 @@ struct field {
 };
 /* A JSON object for people (the fields that it has, aligned) or, with --json, as it is. */
 int print_result(struct session *session, const char *json, const struct field *fields);
-struct json_t;
 /* The same for an object made here, which it takes over. */
 int print_object(struct session *session, struct json_t *object, const struct field *fields);
 void print_seconds(char *text, size_t bytes, double seconds); /* "1:02:03"; "2 d 3 h" */

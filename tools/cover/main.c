@@ -3,6 +3,7 @@
 #include "signals.h"
 
 #include <fcntl.h>
+#include <jansson.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -53,7 +54,7 @@ static int run_verb(const struct verb *verb, int argc, char **argv) {
     int status = arguments_read(&session.arguments, verb, argc - 2, argv + 2);
     if (!verb->ranks || session.arguments.option[OPTION_RANKS].integer[0] == 1) ranks_leave();
     progress_begin(&session.progress, verb->name, given(&session, OPTION_QUIET));
-    session.progress.silent = ranks_expected() > 0;
+    session.progress.silent = ranks_expected() > 0 || ranks_starts(&session);
     const bool works = status == EXIT_OK && !given(&session, OPTION_HELP);
     if (works) signals_begin(&session);
     if (status == EXIT_OK) status = make_context(&session);
@@ -67,6 +68,7 @@ static int run_verb(const struct verb *verb, int argc, char **argv) {
     }
     cover_config_destroy(session.config);
     cover_context_destroy(session.context);
+    json_decref(session.bad);
     arguments_free(&session.arguments);
     return status;
 }

@@ -3,6 +3,7 @@
 
 #include <libcover/dataset.h>
 
+#include <jansson.h>
 #include <string.h>
 
 /* One number counts for every axis; otherwise the last axis given is the width. */
@@ -26,6 +27,13 @@ static int read_range(const struct session *session, enum option_id id, double l
                            high < 1e30 ? ", both in 0..100" : "");
     range[0] = value->number[0], range[1] = value->number[1];
     return EXIT_OK;
+}
+
+/* `user` is the session. */
+static void keep_unusable(void *user, const char *file, const char *reason) {
+    struct session *session = user;
+    if (!session->bad) session->bad = need(json_array());
+    json_array_append_new(session->bad, need(json_pack("{s:s, s:s}", "file", file, "reason", reason)));
 }
 
 int pack_options_read(struct session *session, cover_pack_options *pack) {
@@ -53,6 +61,7 @@ int pack_options_read(struct session *session, cover_pack_options *pack) {
     pack->resume = given(session, OPTION_RESUME);
     pack->progress = progress_on_work;
     pack->user = &session->progress;
+    pack->unusable = keep_unusable, pack->unusable_user = session;
     return status;
 }
 

@@ -22,9 +22,10 @@ bool answer_begin(void) {
 }
 
 /* The first failure is the one that others follow from. */
-static void answer_error(cover_status status, const char *message) {
+static void answer_error(cover_status status, const char *message, json_t *bad) {
     if (!as_json || !answer_begin()) return;
-    json_t *object = json_pack("{s:{s:s, s:s}}", "error", "status", cover_status_name(status), "message", message);
+    json_t *object =
+        json_pack("{s:{s:s, s:s}, s:O*}", "error", "status", cover_status_name(status), "message", message, "bad", bad);
     if (!object || json_dumpf(object, stdout, 0) != 0) printf("{\"error\": {\"status\": \"%s\"}}", cover_status_name(status));
     putchar('\n');
     json_decref(object);
@@ -79,7 +80,7 @@ int usage_error(const struct verb *verb, const char *format, ...) {
     va_end(arguments);
     const char *space = verb ? " " : "", *name = verb ? verb->name : "";
     fprintf(stderr, "cover%s%s: %s\n'cover%s%s -h' shows how it is used\n", space, name, text, space, name);
-    answer_error(COVER_ERROR_ARGUMENT, text);
+    answer_error(COVER_ERROR_ARGUMENT, text, NULL);
     return EXIT_USAGE;
 }
 
@@ -91,7 +92,7 @@ int refuse(const struct verb *verb, cover_status status, const char *format, ...
     shown_print_list(text, sizeof text, format, arguments);
     va_end(arguments);
     fprintf(stderr, "cover %s: %s\n", verb->name, text);
-    answer_error(status, text);
+    answer_error(status, text, NULL);
     return EXIT_FAILED;
 }
 
@@ -107,7 +108,7 @@ int failed(struct session *session, cover_status status) {
     size_t length = strlen(name);
     if (strncmp(text, name, length) == 0 && strncmp(text + length, ": ", 2) == 0) text += length + 2;
     if (!*text) text = cover_status_name(status);
-    answer_error(status, text);
+    answer_error(status, text, session->bad);
     const bool interrupted = status == COVER_ERROR_CANCELLED, more = !interrupted || !ends_with(text, "cancelled");
     fprintf(stderr, "cover %s: %s%s%s\n", name, interrupted ? "interrupted" : "", interrupted && more ? "; " : "",
             more ? text : "");

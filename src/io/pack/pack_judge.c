@@ -39,10 +39,20 @@ static cover_status refuse_bad(const struct pack_job *job, cover_status status, 
     return status;
 }
 
+/* A program that shows a list wants all of them, not the lines of a text. */
+static void tell_bad(const struct pack_job *job) {
+    if (!job->options->unusable) return;
+    const struct callback_turn turn = callback_enter(job->context);
+    for (int64_t i = 0; i < job->bad_count; i++)
+        job->options->unusable(job->options->unusable_user, job->bad[i].path, job->bad[i].reason);
+    callback_leave(job->context, turn);
+}
+
 cover_status pack_judge_bad(struct pack_job *job) {
     bool memory = false;
     for (int64_t i = 0; i < job->bad_count; i++) memory = memory || job->bad[i].memory;
     if (job->bad_count == 0) return COVER_OK;
+    tell_bad(job);
     if (memory) return refuse_bad(job, COVER_ERROR_MEMORY, "");
     if (job->bad_count == job->plan.count) return refuse_bad(job, COVER_ERROR_FORMAT, "");
     if (!job->options->skip_bad) return refuse_bad(job, COVER_ERROR_FORMAT, " (option skip_bad leaves them out)");

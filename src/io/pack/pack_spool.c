@@ -6,6 +6,7 @@
 #include "core/base/files.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -121,19 +122,32 @@ static cover_status resume_or_start(struct pack_spool *spool, const uint8_t plan
     return take_over(spool);
 }
 
+/* "OUTPUT.spool"; where a name cannot be so long, "spool-" and the hash of it. */
+static char *spool_path(cover_context *context, const char *output) {
+    const size_t name = strlen(path_name(output)), folder = strlen(output) - name;
+    const size_t bytes = folder + name + sizeof ".spool-" + SHA256_TEXT;
+    char hash[SHA256_TEXT], *path = memory_alloc(context, bytes);
+    uint8_t digest[SHA256_BYTES];
+    if (path && name + strlen(".spool") <= NAME_MAX) snprintf(path, bytes, "%s.spool", output);
+    else if (path) {
+        sha256(path_name(output), name, digest);
+        sha256_text(digest, hash);
+        snprintf(path, bytes, "%.*sspool-%s", (int)folder, output, hash);
+    }
+    return path;
+}
+
 cover_status pack_spool_open(struct pack_spool *spool, cover_context *context, const char *output, int64_t count,
                              const uint8_t plan[SHA256_BYTES], bool resume) {
-    const size_t length = strlen(output) + sizeof ".spool";
     cover_status status = COVER_OK;
     *spool = (struct pack_spool){.context = context, .descriptor = -1, .count = count};
     pthread_mutex_init(&spool->lock, NULL);
-    spool->path = memory_alloc(context, length);
+    spool->path = spool_path(context, output);
     spool->offsets = memory_zero(context, (size_t)count * sizeof *spool->offsets);
     if (!spool->path || !spool->offsets) {
         status = COVER_ERROR_MEMORY;
         goto done;
     }
-    snprintf(spool->path, length, "%s.spool", output);
     spool->descriptor = descriptor_open(spool->path, O_RDWR | O_CREAT | O_NOFOLLOW);
     if (spool->descriptor < 0) GO(fail_system(output, "cannot be written"));
     const enum descriptor_lock lock = descriptor_lock(spool->descriptor);

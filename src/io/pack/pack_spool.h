@@ -24,7 +24,7 @@ struct spool_sample {
     uint64_t seen[4];
 };
 
-/* Open OUTPUT.spool for `count` items.  `plan` is the hash of everything that decides the result: with resume, records
+/* Open OUTPUT.spool (spool-HASH for a name that leaves no room) for `count` items.  `plan` is the hash of everything that decides the result: with resume, records
  * of the same plan are kept; of another plan, COVER_ERROR_MISMATCH. */
 cover_status pack_spool_open(struct pack_spool *spool, cover_context *context, const char *output, int64_t count,
                              const uint8_t plan[SHA256_BYTES], bool resume);

@@ -309,6 +309,17 @@ static void write_bad_and_good(void) {
     write_nifti(at("in/inf.nii"), 16, (int[]){1, 8, 8}, (double[]){1, 1, 1}, values);
 }
 
+static int found;
+static int count_file(const char *path, const struct stat *about, int kind, struct FTW *where) {
+    (void)path, (void)about, (void)where;
+    return found += kind == FTW_F, 0;
+}
+static int files_below(const char *path) {
+    found = 0;
+    nftw(path, count_file, 16, FTW_PHYS);
+    return found;
+}
+
 /* Is a temporary file of the output there? */
 static bool left_beside(void) {
     bool found = false;
@@ -368,6 +379,35 @@ START_TEST(every_image_that_cannot_be_used_is_listed_and_nothing_is_written) {
     }
     same_files(at("out.h5"), at("old.h5"));
     ck_assert(!file_exists(at("out.h5.spool")) && !left_beside());
+}
+END_TEST
+
+/* Counts in *user; the reasons are those of the text. */
+static void hear_of(void *user, const char *file, const char *reason) {
+    ck_assert(strncmp(file, folder, strlen(folder)) == 0 && *reason);
+    ++*(int *)user;
+}
+
+START_TEST(every_image_that_cannot_be_used_is_told_to_who_listens_whether_it_fails_or_not) {
+    int heard = 0;
+    cover_pack_options options = COVER_PACK_OPTIONS_INIT;
+    options.unusable = hear_of, options.unusable_user = &heard;
+    write_bad_and_good();
+    ck_assert_int_eq(pack(at("in"), at("out.h5"), &options, NULL), COVER_ERROR_FORMAT);
+    ck_assert_int_eq(heard, 7);
+    options.skip_bad = 1;
+    ck_assert_ok(pack(at("in"), at("out.h5"), &options, NULL));
+    ck_assert_int_eq(heard, 14);
+}
+END_TEST
+
+START_TEST(an_output_may_have_the_longest_name) {
+    char name[NAME_MAX + 1];
+    memset(name, 'n', NAME_MAX), strcpy(name + NAME_MAX - 3, ".h5");
+    write_png(at("in/a.png"), 6, 5, 1, 1);
+    for (int less = 0; less < 8; less++) /* on both sides of what leaves room for .spool */
+        ck_assert_ok(pack(at("in"), at("%s", name + less), NULL, NULL));
+    ck_assert_int_eq(files_below(folder), 1 + 8); /* no spool is left */
 }
 END_TEST
 
@@ -740,6 +780,8 @@ int main(void) {
     ADD(all, what_a_killed_pack_has_left_is_removed_by_the_next);
     ADD(all, what_is_no_dataset_is_not_replaced);
     ADD(all, every_image_that_cannot_be_used_is_listed_and_nothing_is_written);
+    ADD(all, every_image_that_cannot_be_used_is_told_to_who_listens_whether_it_fails_or_not);
+    ADD(all, an_output_may_have_the_longest_name);
     ADD(all, skip_bad_leaves_them_out_and_lists_them);
     ADD(all, each_bad_image_is_told_once_and_many_are_counted);
     ADD(all, what_is_no_file_is_listed_and_stops_nothing);
