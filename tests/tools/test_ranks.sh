@@ -67,6 +67,10 @@ done
 it 'there is one progress, that of rank 0'
 [ "$(grep -c '6/6' "$tmp/err")" = 1 ] || wrong "not one last line of progress"
 
+it 'what is said of the weights that ranks start from is said once'
+run 0 "$cover" pretrain few.h5 -o begun --init one/weights.safetensors --steps 1 --batch 5 --crop 32x32 --set work=48x48 --ranks 2
+[ "$(grep -c 'settings of its network' "$tmp/err")" = 1 ] || wrong 'not once'
+
 it 'three ranks train, and say once that their bits are their own'
 pretrain 0 few.h5 -o run3 --steps 2 --ranks 3
 [ "$(grep -c 'not the same bits' "$tmp/err")" = 1 ] || wrong "not said once"

@@ -46,6 +46,12 @@ int ranks_expected(void) {
     return launched(&rank, &ranks) ? rank : 0;
 }
 
+bool ranks_starts(const struct session *session) {
+    const struct value *wanted = &session->arguments.option[OPTION_RANKS];
+    int rank, ranks;
+    return session->verb->ranks && wanted->given && wanted->integer[0] > 1 && !launched(&rank, &ranks);
+}
+
 int ranks_threads(void) {
     cpu_set_t usable;
     int rank, ranks, local, part;
@@ -59,11 +65,10 @@ int ranks_threads(void) {
 
 const char *ranks_device(const struct session *session) {
     static char text[32];
-    const struct value *wanted = &session->arguments.option[OPTION_RANKS];
     const char *device = session->arguments.option[OPTION_DEVICE].text;
     int rank, ranks, local;
     const struct launcher *launcher = launched(&rank, &ranks);
-    if (!launcher && session->verb->ranks && wanted->given && wanted->integer[0] > 1) return "cpu";
+    if (ranks_starts(session)) return "cpu";
     if (!launcher || !device || strcmp(device, "cuda") != 0) return device;
     if (!number_of(launcher->local, &local)) local = rank;
     const char *visible = getenv("CUDA_VISIBLE_DEVICES");
@@ -82,7 +87,7 @@ int ranks_begin(struct session *session) {
     if (wanted->given && launcher && wanted->integer[0] != options.ranks)
         return usage_error(session->verb, "--ranks %s, but %s says %d; leave --ranks to the launcher", wanted->text,
                            launcher->ranks, options.ranks);
-    if (!launcher) return wanted->given && wanted->integer[0] > 1 ? ranks_start(session, (int)wanted->integer[0]) : RANKS_GO_ON;
+    if (!launcher) return ranks_starts(session) ? ranks_start(session, (int)wanted->integer[0]) : RANKS_GO_ON;
     options.transport = launcher->transport;
     options.address = getenv(ADDRESS_VARIABLE), options.token = getenv(TOKEN_VARIABLE);
     if (deadline->given) options.deadline_seconds = deadline->number[0];
