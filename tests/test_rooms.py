@@ -13,7 +13,7 @@ from pathlib import Path
 
 # A room, and the rooms that its files may include headers of, beside its own and those in folders under it.  Lowest first.
 CORE = "core/base core/settings core/graph core/nn core/views core/method core/train core/objective core/metrics"
-FILES = "io/bytes io/image io/dataset io/weights io/pack io/check"
+FILES = "io/bytes io/image io/dicom io/dataset io/weights io/pack io/check"
 ROOMS = {
     "core/base": "",
     "core/settings": "core/base",
@@ -29,6 +29,7 @@ ROOMS = {
     "comm": "core/base",
     "io/bytes": CORE,
     "io/image": CORE + " io/bytes",
+    "io/dicom": CORE + " io/bytes io/image",
     "io/dataset": CORE + " io/bytes io/image",
     "io/weights": CORE + " io/bytes io/image",
     "io/pack": CORE + " io/bytes io/image io/dataset",
