@@ -21,7 +21,7 @@ struct dicom_codec {
     cover_status (*decode)(const struct dicom_frame *frame, struct dicom_decoded *decoded);
 };
 
-extern const struct dicom_codec dicom_rle;
+extern const struct dicom_codec dicom_rle, dicom_jpeg;
 
 static inline size_t dicom_pixels(const struct dicom_frame_shape *shape) { return (size_t)shape->rows * (size_t)shape->columns; }
 
