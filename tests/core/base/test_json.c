@@ -117,6 +117,9 @@ START_TEST(faults_say_where_and_what_was_expected) {
         {"[1e400]", 1, 2, "a number that is too large"},
         {"[NaN]", 1, 2, "a value is expected, not 'NaN]'"},
         {"[nul]", 1, 2, "a value is expected, not 'nul]'"},
+        {"[1e", 1, 2, "a number is expected, not '1e'"},
+        {"[1e+", 1, 2, "a number is expected, not '1e+'"},
+        {"[\"\\ud83d\\n\"]", 1, 3, "no escape that JSON has"},
         {"[\x1b[2J]", 1, 2, "a value is expected, not '\\x1B[2J]'"},
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
@@ -128,6 +131,7 @@ START_TEST(faults_say_where_and_what_was_expected) {
         ck_assert(!fault.memory);
         free(own);
     }
+    ck_assert(!json_parse("[\"\\\0\"]", 6, &fault) && strcmp(fault.what, "no escape that JSON has") == 0);
 }
 END_TEST
 

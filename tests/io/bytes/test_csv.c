@@ -31,7 +31,7 @@ START_TEST(every_ending_of_lines_and_every_separator_is_read) {
     } cases[] = {
         {"a,b\n1,\"x \"\"y\"\"\"\n", 2}, {"a,b\r\n1,\"x \"\"y\"\"\"\r\n", 2},
         {"a,b\r1,\"x \"\"y\"\"\"", 2},   {"\xef\xbb\xbf\"a\";\"b\"\n\n\r\n1;\"x \"\"y\"\"\"\n", 4},
-        {"a\tb\n 1 \t x \"y\" \n", 2},
+        {"a\tb\n 1 \t x \"y\" \n", 2},   {"a,b\r\r\r1,\"x \"\"y\"\"\"", 4},
     };
     ck_assert_ok(read_text(cases[_i].text, strlen(cases[_i].text), true));
     ck_assert(csv.rows == 2 && csv.columns == 2 && csv.line[1] == cases[_i].last);
@@ -86,8 +86,9 @@ START_TEST(a_value_may_be_huge_but_a_line_has_bounds) {
 END_TEST
 
 START_TEST(what_is_written_is_read_back) {
-    static const char *const values[] = {"plain",     "",           " ends with spaces ", "a,b",        "a;b\tc", "\"",
-                                         "say \"x\"", "line\nline", "return\rline\r\n",   "\xc3\xa9\"", "\"\"\"", "x"};
+    static const char *const values[] = {"plain",     "",           " ends with spaces ", "a,b",   "a;b\tc",     "\"",
+                                         "say \"x\"", "line\nline", "return\rline\r\n",   "ends ", "\xc3\xa9\"", "\"\"\"",
+                                         "x"};
     enum { COUNT = sizeof values / sizeof *values };
     struct text text = {.context = context};
     for (int row = 0; row < 2; row++)
@@ -120,6 +121,7 @@ START_TEST(no_value_is_a_formula_and_numbers_stay_numbers) {
         {"-0.25", "-0.25"},
         {"+3", "+3"},
         {"-1.5e-07", "-1.5e-07"},
+        {"-1.5e+07", "-1.5e+07"},
         {"-nan", "-nan"},
         {"-inf", "-inf"},
         {"-", "'-"},
@@ -144,7 +146,7 @@ int main(void) {
     Suite *suite = suite_create("CSV");
     TCase *all = tcase_create("all");
     tcase_add_checked_fixture(all, setup, teardown);
-    tcase_add_loop_test(all, every_ending_of_lines_and_every_separator_is_read, 0, 5);
+    tcase_add_loop_test(all, every_ending_of_lines_and_every_separator_is_read, 0, 6);
     tcase_add_loop_test(all, the_line_of_an_error_counts_lines_within_quotes, 0, 3);
     ADD(all, what_is_no_even_table_is_refused);
     ADD(all, a_value_may_be_huge_but_a_line_has_bounds);

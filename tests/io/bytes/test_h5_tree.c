@@ -301,6 +301,28 @@ START_TEST(everything_else_is_refused_by_name) {
 }
 END_TEST
 
+static uint8_t *put(uint8_t *to, uint64_t value, size_t bytes) { return memcpy(to, &value, bytes), to + bytes; }
+
+/* An object header whose piece ends in a word that it goes on at its own begin. */
+START_TEST(parts_that_name_each_other_in_a_circle_are_refused) {
+    enum { BYTES = 4096, HEADER = 96, PIECE = 200, LENGTH = 3800 };
+    static uint8_t image[BYTES];
+    struct h5_tree tree = {.arena = {.context = context}};
+    uint64_t bytes;
+    ck_assert_ok(h5_tree_write(context, path, "checkpoint", 1, 0, some, SOME));
+    uint8_t *content = load(&bytes);
+    memcpy(image, content, H5_SUPERBLOCK_BYTES);
+    memory_free(context, content);
+    put(image + 64, HEADER, 8);
+    put(image + HEADER, 1, 8), put(image + HEADER + 8, 24, 8);
+    put(put(put(put(image + HEADER + 16, H5_CONTINUATION, 2), 16, 6), PIECE, 8), LENGTH, 8);
+    put(put(image + PIECE, H5_NIL, 2), LENGTH - 8 - 24, 6);
+    put(put(put(put(image + PIECE + LENGTH - 24, H5_CONTINUATION, 2), 16, 6), PIECE, 8), LENGTH, 8);
+    ck_assert_fails(h5_tree_read(&tree, "x.h5", image, BYTES), COVER_ERROR_FORMAT, "name each other in a circle");
+    h5_tree_free(&tree);
+}
+END_TEST
+
 /* Each byte of the structures becomes others: an answer or an error, all of what is answered can be read, and none is cut short. */
 START_TEST(damaged_structures_never_reach_outside_of_the_file) {
     uint64_t bytes, sum = 0;
@@ -341,6 +363,7 @@ int main(void) {
     ADD(all, groups_of_thousands_go_both_ways);
     ADD(all, what_libhdf5_makes_of_its_defaults_is_read);
     ADD(all, everything_else_is_refused_by_name);
+    ADD(all, parts_that_name_each_other_in_a_circle_are_refused);
     ADD(all, damaged_structures_never_reach_outside_of_the_file);
     suite_add_tcase(suite, all);
     return run_suite(suite);

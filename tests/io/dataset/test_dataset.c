@@ -350,6 +350,92 @@ START_TEST(a_lying_row_is_refused_before_memory_is_asked_for) {
 }
 END_TEST
 
+/* The same, but the head of the directory or the seal lies. */
+static void lie_no_samples(struct dataset_directory *head) { head->samples = 0; }
+static void lie_many_samples(struct dataset_directory *head) { head->samples = INT64_MAX; }
+static void lie_dims(struct dataset_directory *head) { head->dims = 4; }
+static void lie_no_channels(struct dataset_directory *head) { head->channels = 0; }
+static void lie_many_channels(struct dataset_directory *head) { head->channels = 65537; }
+static void lie_classes(struct dataset_directory *head) { head->classes = 65537; }
+static void lie_no_set(struct dataset_directory *head) { head->multilabel = true, head->classes = 0; }
+static void lie_large_set(struct dataset_directory *head) { head->multilabel = true, head->classes = 65; }
+static void lie_set_of_maps(struct dataset_directory *head) { head->multilabel = true, head->classes = 2, head->has_labels = true; }
+static void lie_no_size(struct dataset_directory *head) { head->min_size[1] = 0; }
+static void lie_sizes(struct dataset_directory *head) { head->min_size[1] = head->max_size[1] + 1; }
+static void lie_large_size(struct dataset_directory *head) { head->max_size[2] = (int64_t)UINT32_MAX + 1; }
+static void lie_deep(struct dataset_directory *head) { head->max_size[0] = 2; }
+static void lie_rows(struct dataset_directory *head) { head->rows_offset = UINT64_MAX; }
+static void lie_rows_end(struct dataset_directory *head) { head->rows_offset = 1u << 20; }
+static void lie_names(struct dataset_directory *head) { head->names_bytes = UINT64_MAX; }
+static void lie_about(struct dataset_directory *head) { head->about_bytes = UINT64_MAX; }
+static void lie_hashes(struct dataset_directory *head) { head->about_bytes--; }
+static const struct {
+    void (*lie)(struct dataset_directory *head);
+    const char *text;
+} head_lies[] = {
+    {lie_no_samples, "says 0 samples"},
+    {lie_many_samples, "samples, which"},
+    {lie_dims, "says dims 4"},
+    {lie_no_channels, "channels 0"},
+    {lie_many_channels, "channels 65537"},
+    {lie_classes, "classes 65537"},
+    {lie_no_set, "sets of 0 classes"},
+    {lie_large_set, "sets of 65 classes"},
+    {lie_set_of_maps, "sets of 2 classes"},
+    {lie_no_size, "on axis 1"},
+    {lie_sizes, "on axis 1"},
+    {lie_large_size, "on axis 2"},
+    {lie_deep, "on axis 0"},
+    {lie_rows, "bytes outside the file"},
+    {lie_rows_end, "bytes outside the file"},
+    {lie_names, "bytes outside the file"},
+    {lie_about, "bytes outside the file"},
+    {lie_hashes, "but should have"},
+};
+
+START_TEST(a_directory_or_a_seal_that_lies_is_refused_with_its_reason) {
+    struct synthetic s = {.samples = 2, .dims = 2, .channels = 1, .sizes = 1};
+    uint8_t *bytes;
+    size_t count;
+    struct seal seal;
+    cover_dataset *dataset;
+    s.context = context;
+    ck_assert_ok(synthetic_write(&s, path));
+    ck_assert_ok(file_read(context, path, 0, &bytes, &count));
+    const struct source source = source_memory("forged", bytes, count);
+    ck_assert_ok(seal_read(&seal, &source, DATASET_FORMAT, DATASET_MAJOR));
+    struct dataset_directory sound, head;
+    ck_assert_ok(dataset_directory_decode(&sound, bytes + seal.begin, seal.bytes, count, "forged"));
+    for (size_t i = 0; i < sizeof head_lies / sizeof *head_lies; i++) {
+        head = sound;
+        head_lies[i].lie(&head);
+        dataset_directory_encode(bytes + seal.begin, &head);
+        sha256(bytes + seal.begin, seal.bytes, seal.hash);
+        seal_encode(bytes, &seal);
+        write_bytes(bytes, count);
+        ck_assert_fails(cover_dataset_open(&dataset, context, path), COVER_ERROR_FORMAT, path, head_lies[i].text);
+    }
+    dataset_directory_encode(bytes + seal.begin, &sound);
+    const struct {
+        uint64_t begin, bytes, file_bytes;
+        const char *text;
+    } seals[] = {{SEAL_BYTES - 1, 1, count, "its seal names bytes outside the file"},
+                 {count + 1, 0, count, "its seal names bytes outside the file"},
+                 {count - 8, 9, count, "its seal names bytes outside the file"},
+                 {seal.begin, 9, count, "fewer than a head takes"},
+                 {seal.begin, seal.bytes, count - 1, "longer than it was written"},
+                 {seal.begin, seal.bytes, count + 1, "truncated"}};
+    for (size_t i = 0; i < sizeof seals / sizeof *seals; i++) {
+        seal.begin = seals[i].begin, seal.bytes = seals[i].bytes, seal.file_bytes = seals[i].file_bytes;
+        if (seal.begin < count) sha256(bytes + seal.begin, seal.bytes < count - seal.begin ? seal.bytes : 0, seal.hash);
+        seal_encode(bytes, &seal);
+        write_bytes(bytes, count);
+        ck_assert_fails(cover_dataset_open(&dataset, context, path), COVER_ERROR_FORMAT, path, seals[i].text);
+    }
+    memory_free(context, bytes);
+}
+END_TEST
+
 START_TEST(other_files_are_not_datasets) {
     write_bytes("", 0);
     ck_assert_int_eq(read_all(), COVER_ERROR_FORMAT);
@@ -409,6 +495,7 @@ int main(void) {
     tcase_add_checked_fixture(all, setup, teardown);
     tcase_set_timeout(all, 120);
     tcase_add_loop_test(all, every_dtype_and_dimension_survives_the_round_trip, 0, sizeof kinds / sizeof *kinds);
+    ADD(all, a_directory_or_a_seal_that_lies_is_refused_with_its_reason);
     ADD(all, floats_for_training_are_the_packed_values);
     ADD(all, names_of_samples_live_as_long_as_the_dataset);
     ADD(all, several_threads_read_at_once);

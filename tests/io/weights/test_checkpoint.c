@@ -251,6 +251,73 @@ START_TEST(arrays_elsewhere_or_nowhere_are_refused) {
 }
 END_TEST
 
+/* What a checkpoint must have, `other` without it, with it as another kind, or with what it may not be. */
+START_TEST(a_checkpoint_without_one_of_its_parts_or_with_another_kind_of_it_is_refused) {
+    const char *const config = cover_config_json(net.config);
+    const struct h5_array sound[] = {{"backbone", true, COVER_U8, .data = "unet", .bytes = 4},
+                                     {"config", true, COVER_U8, .data = config, .bytes = strlen(config)},
+                                     {"dataset_hash", true, COVER_U8, .data = "0", .bytes = 1},
+                                     {"objective", true, COVER_U8, .data = "cover", .bytes = 5},
+                                     {"step", false, COVER_I64, .data = &(int64_t){1}, .bytes = 8},
+                                     {"updates", false, COVER_I64, .data = &(int64_t){1}, .bytes = 8},
+                                     {"seed", false, COVER_I64, .data = &(int64_t){1}, .bytes = 8},
+                                     {"state/row", false, COVER_F32, 1, {1}, &(float){1}, 4},
+                                     {"weights", false, COVER_F32, .data = &(float){1}, .bytes = 4},
+                                     {"weightsx", false, COVER_F32, .data = &(float){1}, .bytes = 4}};
+    enum { PARTS = 7, ALL = sizeof sound / sizeof *sound };
+    struct checkpoint_file *file;
+    struct tensor_file *tensors;
+    struct h5_array parts[ALL];
+    char text[64];
+    uint8_t *data;
+    int64_t count;
+    for (int part = 0; part < PARTS; part++)
+        for (int other = 0; other < 4; other++) { /* left out; a text, a row, a number of another type */
+            if (other == 1 && sound[part].is_text) continue;
+            const struct h5_array others[] = {
+                {"z", false, COVER_U8, .data = "z", .bytes = 1},
+                {sound[part].path, true, COVER_U8, .data = "text", .bytes = 4},
+                {sound[part].path, false, COVER_I64, 1, {1}, &(int64_t){1}, 8},
+                {sound[part].path, false, COVER_I32, .data = &(int32_t){1}, .bytes = 4},
+            };
+            memcpy(parts, sound, sizeof parts);
+            parts[part] = others[other];
+            ck_assert_ok(h5_tree_write(test_context, in_folder("c.h5"), "checkpoint", 1, 0, parts, ALL));
+            snprintf(text, sizeof text, "'%s' is missing or no", sound[part].path);
+            ck_assert_fails(checkpoint_open(&file, test_context, in_folder("c.h5")), COVER_ERROR_FORMAT, "c.h5", text);
+        }
+    ck_assert_ok(h5_tree_write(test_context, in_folder("c.h5"), "checkpoint", 1, 0, sound, ALL));
+    ck_assert_ok(checkpoint_open(&file, test_context, in_folder("c.h5")));
+    ck_assert_fails(checkpoint_read_state(file, "row", &data, &count), COVER_ERROR_FORMAT, "'state/row' is no row of bytes");
+    checkpoint_close(file);
+    ck_assert_fails(tensor_file_open(&tensors, test_context, in_folder("c.h5")), COVER_ERROR_FORMAT, "'weights' is missing");
+    memcpy(parts, sound, sizeof parts);
+    parts[0].data = "tree";
+    ck_assert_ok(h5_tree_write(test_context, in_folder("c.h5"), "checkpoint", 1, 0, parts, ALL));
+    ck_assert_fails(checkpoint_open(&file, test_context, in_folder("c.h5")), COVER_ERROR_UNSUPPORTED, "c.h5", "tree");
+    memcpy(parts, sound, sizeof parts);
+    parts[1].data = "{\"lr\": 1e", parts[1].bytes = 9;
+    parts[8].path = "weights/x";
+    ck_assert_ok(h5_tree_write(test_context, in_folder("c.h5"), "checkpoint", 1, 0, parts, ALL));
+    ck_assert_fails(tensor_file_open(&tensors, test_context, in_folder("c.h5")), COVER_ERROR_FORMAT, "c.h5: config: ");
+}
+END_TEST
+
+START_TEST(an_array_of_another_shape_is_of_another_network) {
+    struct checkpoint_file *file;
+    ck_assert_ok(save(test_context, in_folder("c.h5"), 5));
+    ck_assert_ok(checkpoint_open(&file, test_context, in_folder("c.h5")));
+    struct parameter *row = &net.parameters.rows[1];
+    row->shape[0]++;
+    ck_assert_fails(checkpoint_read(file, &net.parameters, net.flat, NULL, NULL), COVER_ERROR_MISMATCH, row->name,
+                    "has another type or shape than expected");
+    row->shape[0]--, row->rank++;
+    ck_assert_int_eq(checkpoint_read(file, &net.parameters, net.flat, NULL, NULL), COVER_ERROR_MISMATCH);
+    row->rank--;
+    checkpoint_close(file);
+}
+END_TEST
+
 START_TEST(a_sealed_file_of_another_kind_or_part_is_refused) {
     struct checkpoint_file *file;
     size_t bytes;
@@ -376,6 +443,8 @@ int main(void) {
     ADD(tcase, truncated_or_changed_anywhere_is_an_error);
     ADD(tcase, a_higher_major_is_refused_and_a_higher_minor_read);
     ADD(tcase, arrays_elsewhere_or_nowhere_are_refused);
+    ADD(tcase, a_checkpoint_without_one_of_its_parts_or_with_another_kind_of_it_is_refused);
+    ADD(tcase, an_array_of_another_shape_is_of_another_network);
     ADD(tcase, a_sealed_file_of_another_kind_or_part_is_refused);
     ADD(tcase, check_looks_at_weights_and_moments);
     ADD(tcase, killed_while_saving_the_last_checkpoint_is_whole);

@@ -265,6 +265,12 @@ START_TEST(lying_headers_are_refused_with_their_reason) {
            2, COVER_ERROR_FORMAT, "duplicate");
     refuse("{\"\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]}}", 1, COVER_ERROR_FORMAT, "empty");
     refuse("{\"a\\u001b[2J\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]}}", 1, COVER_ERROR_FORMAT, "printable");
+    refuse("{\"a\":{\"dtype\":\"F32\",\"data_offsets\":[0,4]}}", 4, COVER_ERROR_FORMAT, "shape is missing");
+    refuse("{\"a\":{\"dtype\":\"F32\",\"shape\":{},\"data_offsets\":[0,4]}}", 4, COVER_ERROR_FORMAT, "shape is missing");
+    refuse("{\"a\":{\"dtype\":\"F32\",\"shape\":[1]}}", 4, COVER_ERROR_FORMAT, "two whole numbers");
+    refuse("{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4,8]}}", 4, COVER_ERROR_FORMAT, "two whole numbers");
+    refuse("{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0.0,4]}}", 4, COVER_ERROR_FORMAT, "two whole numbers");
+    refuse("{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,\"4\"]}}", 4, COVER_ERROR_FORMAT, "two whole numbers");
     refuse("{\"__metadata__\":{\"a\":1}}", 0, COVER_ERROR_FORMAT, "not a string");
     refuse("{\"__metadata__\":[]}", 0, COVER_ERROR_FORMAT, "object of strings");
     refuse("{\"a\":[]}", 0, COVER_ERROR_FORMAT, "dtype is missing");
@@ -280,6 +286,32 @@ START_TEST(a_header_length_beyond_the_file_is_refused) {
         ck_assert_int_eq(open_bytes(test_context, bytes, sizeof bytes), COVER_ERROR_FORMAT);
         ck_assert_ptr_nonnull(strstr(cover_error_text(), "only 8 follow"));
     }
+}
+END_TEST
+
+START_TEST(a_header_larger_than_any_that_is_written_is_refused) {
+    const char *path = in_folder("x.safetensors");
+    const uint64_t header = 100000001;
+    struct tensor_file *file;
+    write_bytes(path, &header, sizeof header);
+    ck_assert_int_eq(truncate(path, (off_t)(sizeof header + header)), 0); /* a hole */
+    ck_assert_fails(tensor_file_open(&file, test_context, path), COVER_ERROR_FORMAT, "a header of 100000001 bytes, but at most");
+}
+END_TEST
+
+START_TEST(keys_of_many_tensors_are_listed_and_counted) {
+    static char names[25][16];
+    struct tensor_output many[25];
+    struct tensor_file *file;
+    for (int i = 0; i < 25; i++) {
+        snprintf(names[i], sizeof names[i], i ? "k%02d.x" : "k00.", i);
+        many[i] = (struct tensor_output){names[i], TENSOR_F32, 1, shape3, three};
+    }
+    ck_assert_ok(safetensors_write(test_context, in_folder("a.safetensors"), many, 25, NULL, 0));
+    ck_assert_fails(tensor_file_open_under(&file, test_context, in_folder("a.safetensors"), "none"), COVER_ERROR_MISMATCH,
+                    "there are: k00, k01, ", "k19 and 5 more");
+    ck_assert_fails(tensor_file_open_under(&file, test_context, in_folder("a.safetensors"), "k00"), COVER_ERROR_MISMATCH,
+                    "holds no tensors under 'k00'"); /* nothing behind its dot */
 }
 END_TEST
 
@@ -325,6 +357,8 @@ int main(void) {
     TCase *tcase = tcase_create("safetensors");
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_set_timeout(tcase, 60);
+    ADD(tcase, a_header_larger_than_any_that_is_written_is_refused);
+    ADD(tcase, keys_of_many_tensors_are_listed_and_counted);
     ADD(tcase, what_is_written_is_read_back);
     ADD(tcase, every_type_converts_to_float);
     ADD(tcase, equal_tensors_give_equal_bytes_and_an_aligned_header);
