@@ -2,10 +2,13 @@
 """Which lines and branches of src/ and tools/ the tests reached, by room; the files that are furthest from all of them.
 
 Usage: coverage.py BUILD [--below PERCENT] [--file PATH]     BUILD was configured with -Db_coverage=true, and its tests ran.
---file lists the lines of one file that were not reached, and those with a branch that was not taken.  Called by `make coverage`.
+A branch that only a failing call takes (TRY, GO, COVER_ERROR_MEMORY) and that was not taken is counted beside the others: tests/faults
+lets those calls fail.  --file lists the lines of one file that were not reached, and those with a branch that was not taken.
+Called by `make coverage`.
 """
 import argparse
 import json
+import re
 import subprocess
 import sys
 from collections import defaultdict
@@ -42,10 +45,14 @@ def gather(build):
     return files
 
 
-def count(lines):
-    """lines, reached, branches, taken"""
+FAILING = re.compile(r"\b(?:TRY|GO)\(|COVER_ERROR_MEMORY")
+
+
+def count(lines, text):
+    """lines, reached, branches, taken, and those that are not taken since a call did not fail"""
+    failing = sum(min(taken.count(False), len(FAILING.findall(text[number - 1]))) for number, (times, taken) in lines.items() if times)
     return (len(lines), sum(1 for times, _ in lines.values() if times), sum(len(taken) for _, taken in lines.values()),
-            sum(sum(taken) for _, taken in lines.values()))
+            sum(sum(taken) for _, taken in lines.values()), failing)
 
 
 def percent(part, whole):
@@ -53,9 +60,10 @@ def percent(part, whole):
 
 
 def table(rows, width):
-    print(f"{'':{width}} {'lines':>6} {'%':>6}  {'branches':>8} {'%':>6}")
-    for name, (lines, reached, branches, taken) in rows:
-        print(f"{name:{width}} {lines:6d} {percent(reached, lines)}  {branches:8d} {percent(taken, branches)}")
+    print(f"{'':{width}} {'lines':>6} {'%':>6}  {'branches':>8} {'%':>6}  {'failing calls':>13} {'% of others':>11}")
+    for name, (lines, reached, branches, taken, failing) in rows:
+        print(f"{name:{width}} {lines:6d} {percent(reached, lines)}  {branches:8d} {percent(taken, branches)}  {failing:13d} "
+              f"{percent(taken, branches - failing):>11}")
 
 
 def main():
@@ -65,21 +73,22 @@ def main():
     parser.add_argument("--file")
     given = parser.parse_args()
     files = gather(given.build.resolve())
+    text = {path: Path(given.build.parent / path).read_text().splitlines() for path in files}
     if given.file:
-        text = Path(given.build.parent / given.file).read_text().splitlines()
         for number, (times, taken) in sorted(files[given.file].items()):
             if not times or not all(taken):
-                print(f"{number:5d} {'line  ' if not times else 'branch'} {text[number - 1]}")
+                print(f"{number:5d} {'line  ' if not times else 'branch'} {text[given.file][number - 1]}")
         return 0
-    rooms = defaultdict(lambda: (0, 0, 0, 0))
-    for path, lines in files.items():
-        rooms[str(Path(path).parent)] = tuple(map(sum, zip(rooms[str(Path(path).parent)], count(lines))))
-    rows = sorted(rooms.items()) + [("all", tuple(map(sum, zip(*rooms.values()))) if rooms else (0, 0, 0, 0))]
+    counts = {path: count(lines, text[path]) for path, lines in files.items()}
+    rooms = defaultdict(lambda: (0,) * 5)
+    for path, counted in counts.items():
+        rooms[str(Path(path).parent)] = tuple(map(sum, zip(rooms[str(Path(path).parent)], counted)))
+    rows = sorted(rooms.items()) + [("all", tuple(map(sum, zip(*rooms.values()))) if rooms else (0,) * 5)]
     table(rows, max(len(name) for name, _ in rows))
-    far = sorted(((path, count(lines)) for path, lines in files.items()), key=lambda row: row[1][3] / (row[1][2] or 1))
-    far = [row for row in far if row[1][2] and 100 * row[1][3] / row[1][2] < given.below]
+    share = {path: 100 * taken / (branches - failing) for path, (_, _, branches, taken, failing) in counts.items() if branches > failing}
+    far = [(path, counts[path]) for path in sorted(share, key=share.get) if share[path] < given.below]
     if far:
-        print(f"\nfiles with less than {given.below:g} % of their branches taken")
+        print(f"\nfiles with less than {given.below:g} % of their other branches taken")
         table(far, max(len(path) for path, _ in far))
     return 0 if files else 1
 
