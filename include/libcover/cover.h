@@ -18,6 +18,7 @@
 #include <libcover/config.h>
 #include <libcover/context.h>
 #include <libcover/dataset.h>
+#include <libcover/dicom.h>
 #include <libcover/evaluate.h>
 #include <libcover/figure.h>
 #include <libcover/head.h>

@@ -31,10 +31,23 @@ void source_close(struct source *source) {
     *source = (struct source){.descriptor = -1};
 }
 
+static cover_status read_by(const struct source *source, uint64_t offset, uint8_t *out, uint64_t bytes) {
+    while (bytes > 0) {
+        const int64_t got = source->read(source->user, offset, out, bytes);
+        if (got < 0) return fail(COVER_ERROR_IO, "its reader has failed at offset %llu", (unsigned long long)offset);
+        if (got == 0 || (uint64_t)got > bytes)
+            return fail(COVER_ERROR_IO, "its reader gave %lld of %llu bytes at offset %llu", (long long)got,
+                        (unsigned long long)bytes, (unsigned long long)offset);
+        out += got, offset += (uint64_t)got, bytes -= (uint64_t)got;
+    }
+    return COVER_OK;
+}
+
 cover_status source_read(const struct source *source, uint64_t offset, void *out, uint64_t bytes) {
     if (offset > source->bytes || bytes > source->bytes - offset)
         return fail(COVER_ERROR_FORMAT, "%s: truncated: %llu bytes are needed at offset %llu, but the file ends at %llu",
                     source->name, (unsigned long long)bytes, (unsigned long long)offset, (unsigned long long)source->bytes);
+    if (source->read) return read_by(source, offset, out, bytes);
     if (source->descriptor < 0) {
         if (bytes) memcpy(out, source->memory + offset, bytes);
         return COVER_OK;
