@@ -28,11 +28,13 @@ typedef int64_t cover_read_fn(void *user, uint64_t offset, void *to, uint64_t by
 /** How series become volumes. */
 typedef struct cover_dicom_options {
     size_t struct_size;
-    double spacing_tolerance; /**< share of a step by which a slice may be off its place, 0 = 0.01; at least 0.02 mm */
-    const char *tilt;         /**< of a tilted gantry: "refuse" (NULL), or "resample" onto an upright grid */
-    const char *padding;      /**< pixels of Pixel Padding Value: "lowest" of the others (NULL), or "keep" */
-    const char *window;       /**< NULL = values as they were measured; "header" = the first window of the header, 0 to 255 */
-    int skip_bad;             /**< volumes are read although objects of their series could not be */
+    double spacing_tolerance;    /**< share of a step by which a slice may be off its place, 0 = 0.01; at least 0.02 mm */
+    const char *tilt;            /**< of a tilted gantry: "refuse" (NULL), or "resample" onto an upright grid */
+    const char *padding;         /**< pixels of Pixel Padding Value: "lowest" of the others (NULL), or "keep" */
+    const char *window;          /**< NULL = values as they were measured; "header" = the first window of the header, 0 to 255 */
+    int skip_bad;                /**< volumes are read although objects of their series could not be */
+    cover_progress_fn *progress; /**< headers read, of how many; may be NULL */
+    void *user;
 } cover_dicom_options;
 #define COVER_DICOM_OPTIONS_INIT COVER_SIZED(cover_dicom_options)
 
@@ -83,6 +85,15 @@ COVER_API cover_status cover_dicom_volume(const cover_dicom *set, int index, cov
  *          COVER_ERROR_CANCELLED */
 COVER_API cover_status cover_dicom_read(const cover_dicom *set, int index, cover_tensor **image, double spacing_mm[3],
                                         double affine[12]);
+
+/** Which volume is meant.  @param which "3": the third (from 1); "SeriesNumber=3", "Modality=CT": the only one of these; NULL: the only one
+ *  that can be read, localizers aside
+ *  @return COVER_OK; COVER_ERROR_ARGUMENT: none is, or several are, which the text lists; the refusal of the only one (COVER_ERROR_FORMAT) */
+COVER_API cover_status cover_dicom_find(const cover_dicom *set, const char *which, int *index);
+
+/** Write a volume as NIfTI-1 (.nii, .nii.gz), float32, in one move: sform and qform, both with code 1, are its affine.
+ *  @return as cover_dicom_read(); COVER_ERROR_IO; COVER_ERROR_UNSUPPORTED for colour */
+COVER_API cover_status cover_dicom_write_nifti(const cover_dicom *set, int index, const char *path);
 
 /** What the set has, as JSON: {volumes [{number, modality, size, spacing_mm, ...}], unreadable [...], others, files}. */
 COVER_API cover_status cover_dicom_report(const cover_dicom *set, char **json);

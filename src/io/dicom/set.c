@@ -6,13 +6,12 @@
 #include "core/base/files.h"
 #include "core/base/memory.h"
 #include "io/bytes/walk.h"
-#include "io/image/orient.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 static const cover_dicom_options defaults = COVER_DICOM_OPTIONS_INIT;
-enum { HEAD = 132 };
+enum { HEAD = 132, TELL_EVERY = 64 };
 
 /* ---- the set */
 
@@ -219,7 +218,11 @@ static int compare(const void *a, const void *b) { return strcmp(*(const char *c
 static cover_status add_folder(struct cover_dicom *set, const char *folder) {
     struct arena arena = {.context = set->context};
     struct files files = {.set = set};
-    const struct walk_visitor visitor = {.visit = visit, .user = &files, .doing = "looking for DICOM"};
+    const struct walk_visitor visitor = {.visit = visit,
+                                         .user = &files,
+                                         .progress = set->options.progress,
+                                         .progress_user = set->options.user,
+                                         .doing = "looking for DICOM"};
     cover_status status;
     GO(walk(set->context, &arena, folder, &visitor));
     if (files.count > 0) qsort(files.paths, (size_t)files.count, sizeof *files.paths, compare);
@@ -232,6 +235,8 @@ static cover_status add_folder(struct cover_dicom *set, const char *folder) {
         memory_free(set->context, path);
         if (status != COVER_OK && !bad) goto done;
         if (cancelled(set->context)) GO(fail(COVER_ERROR_CANCELLED, "cancelled while DICOM headers were read"));
+        if (i > 0 && i % TELL_EVERY == 0)
+            GO(progress_call(set->context, set->options.progress, set->options.user, i, files.count, "DICOM header"));
     }
     status = COVER_OK;
 done:
@@ -295,7 +300,7 @@ static cover_status refuse_incomplete(struct cover_dicom *set) {
         struct text text = {.context = set->context};
         text_say(
             &text,
-            "%lld of its images, or of no known series, cannot be read (%s); send them again, or option skip_bad leaves them out",
+            "%lld of its images, or of no known series, cannot be read (%s); send them again, or set skip_bad to leave them out",
             (long long)lost, set->bad[first].text);
         TRY(text_take(&text, &volume->refusal));
     }
@@ -322,12 +327,12 @@ cover_status dicom_set_check(const struct cover_dicom *set, int index) {
     return COVER_OK;
 }
 
-static void size_of(const struct dicom_volume *volume, int64_t size[3]) {
+void dicom_size_of(const struct dicom_volume *volume, int64_t size[3]) {
     const struct dicom_frame_shape *shape = &volume->slices[0]->object->shape;
     size[0] = volume->count, size[1] = shape->rows, size[2] = shape->columns;
 }
 
-static int images_of(const struct dicom_volume *volume) {
+int dicom_images_of(const struct dicom_volume *volume) {
     int images = 0;
     for (int i = 0; i < volume->count; i++) images += i == 0 || volume->slices[i]->object != volume->slices[i - 1]->object;
     return images;
@@ -341,12 +346,12 @@ cover_status cover_dicom_volume(const cover_dicom *set, int index, cover_dicom_v
     cover_dicom_volume_info known = {.struct_size = sizeof known,
                                      .modality = object->modality,
                                      .refusal = volume->refusal,
-                                     .images = images_of(volume),
+                                     .images = dicom_images_of(volume),
                                      .volume = !volume->images,
                                      .channels = volume->channels,
                                      .transfer_syntax = object->tree.syntax,
                                      .duplicates = volume->duplicates};
-    size_of(volume, known.size);
+    dicom_size_of(volume, known.size);
     memcpy(known.spacing_mm, volume->spacing_mm, sizeof known.spacing_mm);
     memcpy(known.affine, volume->affine, sizeof known.affine);
     report_write(info, &known, sizeof known);
@@ -382,56 +387,4 @@ cover_status cover_dicom_value(const cover_dicom *set, int index, int image, uin
     const struct dicom_tree *tree = &volume->slices[image]->object->tree;
     *bytes = dicom_bytes(tree, dicom_find(tree, NULL, tag), count);
     return COVER_OK;
-}
-
-/* ---- what it has */
-
-static const char *orientation_text(const struct dicom_volume *volume, char code[ORIENTATION_BYTES]) {
-    struct image image = {0};
-    memcpy(image.affine, volume->affine, sizeof image.affine);
-    if (volume->images || !orientation_of(&image, code)) return "";
-    return code;
-}
-
-static void report_volume(struct text *text, const struct dicom_volume *volume, int number) {
-    const struct dicom_object *object = volume->slices[0]->object;
-    char code[ORIENTATION_BYTES];
-    int64_t size[3], series_number = 0;
-    bool present;
-    size_of(volume, size);
-    text_add(text, "%s{\"number\": %d, \"modality\": ", number > 1 ? ", " : "", number);
-    text_add_json(text, object->modality);
-    if (dicom_integer(&object->tree, dicom_find(&object->tree, NULL, TAG_SERIES_NUMBER), &series_number, &present) == COVER_OK &&
-        present)
-        text_add(text, ", \"series_number\": %lld", (long long)series_number);
-    text_add(text, ", \"kind\": \"%s\", \"images\": %d, \"size\": [%lld, %lld, %lld], \"channels\": %d",
-             volume->images ? "images" : "volume", images_of(volume), (long long)size[0], (long long)size[1], (long long)size[2],
-             volume->channels);
-    text_add(text, ", \"spacing_mm\": [%.9g, %.9g, %.9g]", volume->spacing_mm[0], volume->spacing_mm[1], volume->spacing_mm[2]);
-    if (volume->images) text_add(text, ", \"spacing_at\": \"%s\"", dicom_spacing_names[volume->spacing_at]);
-    text_add(text, ", \"orientation\": \"%s\", \"affine\": [", orientation_text(volume, code));
-    for (int i = 0; i < 12; i++) text_add(text, "%s%.9g", i ? ", " : "", volume->affine[i]);
-    text_add(text, "], \"transfer_syntax\": ");
-    text_add_json(text, object->tree.syntax);
-    text_add(text, ", \"localizer\": %s, \"inverted\": %s, \"duplicates\": %d, \"refused\": ", volume->localizer ? "true" : "false",
-             object->inverted ? "true" : "false", volume->duplicates);
-    if (volume->refusal) text_add_json(text, volume->refusal);
-    else text_add(text, "null");
-    text_add(text, "}");
-}
-
-cover_status cover_dicom_report(const cover_dicom *set, char **json) {
-    if (!set || !json) return fail(COVER_ERROR_ARGUMENT, "set or json is NULL");
-    if (!set->grouped) return fail(COVER_ERROR_ARGUMENT, "call cover_dicom_volumes() first");
-    struct text text = {.context = set->context};
-    text_add(&text, "{\"objects\": %lld, \"others\": %lld, \"files\": %lld, \"volumes\": [", (long long)set->counts.objects,
-             (long long)set->counts.others, (long long)set->counts.files);
-    for (int i = 0; i < set->volume_count; i++) report_volume(&text, &set->volumes[i], i + 1);
-    text_add(&text, "], \"unreadable\": [");
-    for (int64_t i = 0; i < set->bad_count; i++) {
-        text_add(&text, "%s", i ? ", " : "");
-        text_add_json(&text, set->bad[i].text);
-    }
-    text_add(&text, "]}");
-    return text_take(&text, json);
 }

@@ -116,5 +116,10 @@ cover_status dicom_volume_image(struct image *image, struct cover_dicom *set, in
 
 /* ---- set.c */
 cover_status dicom_set_check(const struct cover_dicom *set, int index); /* COVER_ERROR_ARGUMENT */
+void dicom_size_of(const struct dicom_volume *volume, int64_t size[3]);
+int dicom_images_of(const struct dicom_volume *volume); /* objects of it */
+
+/* ---- report.c: COVER_ERROR_ARGUMENT "2 series WHAT: 2 (CT, ...), 4 (CT, ...)" */
+cover_status dicom_several(const struct cover_dicom *set, const int *indices, int count, const char *what);
 
 #endif

@@ -301,12 +301,8 @@ cover_status dicom_group(struct cover_dicom *set) {
 
 const char *dicom_series_name(const struct cover_dicom *set, int index, char name[DICOM_SERIES_BYTES]) {
     const struct dicom_volume *volume = &set->volumes[index];
-    const struct dicom_object *last = NULL;
-    int images = 0;
-    for (int i = 0; i < volume->count; i++) {
-        images += volume->slices[i]->object != last;
-        last = volume->slices[i]->object;
-    }
-    number_print(name, DICOM_SERIES_BYTES, "series %d (%s, %d image%s)", index + 1, last->modality, images, images == 1 ? "" : "s");
+    const int images = dicom_images_of(volume);
+    number_print(name, DICOM_SERIES_BYTES, "series %d (%s, %d image%s)", index + 1, volume->slices[0]->object->modality, images,
+                 images == 1 ? "" : "s");
     return name;
 }

@@ -74,6 +74,42 @@ struct contents {
     int datatype, bits;
 };
 
+/* The quaternion of a frame whose axes are orthogonal (nifti1.h, method 2); of another nothing is said: it could not hold a shear. */
+static void put_qform(struct nifti_header *header, const double world[12], const double step[3]) {
+    double r[3][3];
+    for (int row = 0; row < 3; row++)
+        for (int axis = 0; axis < 3; axis++) r[row][axis] = world[4 * row + axis] / step[axis];
+    for (int a = 0; a < 3; a++) {
+        const int b = (a + 1) % 3;
+        if (!(fabs(r[0][a] * r[0][b] + r[1][a] * r[1][b] + r[2][a] * r[2][b]) < 1e-6)) return;
+    }
+    const double determinant = r[0][0] * (r[1][1] * r[2][2] - r[1][2] * r[2][1]) -
+                               r[0][1] * (r[1][0] * r[2][2] - r[1][2] * r[2][0]) +
+                               r[0][2] * (r[1][0] * r[2][1] - r[1][1] * r[2][0]);
+    const double handed = determinant < 0 ? -1 : 1;
+    for (int row = 0; row < 3; row++) r[row][2] *= handed;
+    /* from the largest of the four components, so that none is divided by little */
+    const double squares[4] = {1 + r[0][0] + r[1][1] + r[2][2], 1 + r[0][0] - r[1][1] - r[2][2], 1 - r[0][0] + r[1][1] - r[2][2],
+                               1 - r[0][0] - r[1][1] + r[2][2]};
+    int most = 0;
+    for (int i = 1; i < 4; i++)
+        if (squares[i] > squares[most]) most = i;
+    const double twice = sqrt(squares[most]), off[3] = {r[2][1] - r[1][2], r[0][2] - r[2][0], r[1][0] - r[0][1]};
+    double q[4]; /* a, b, c, d */
+    q[most] = twice / 2;
+    for (int i = 0; i < 3; i++) {
+        if (most == 0) q[i + 1] = off[i] / (2 * twice);
+        else if (i + 1 == most) q[0] = off[i] / (2 * twice);
+        else q[i + 1] = (r[most - 1][i] + r[i][most - 1]) / (2 * twice);
+    }
+    nifti_put(header, NIFTI_PIXDIM, 0, handed);
+    nifti_put(header, NIFTI_QFORM_CODE, 0, 1);
+    for (int i = 0; i < 3; i++) {
+        nifti_put(header, NIFTI_QUATERN, i, q[0] < 0 ? -q[i + 1] : q[i + 1]); /* a is not written, and not below 0 */
+        nifti_put(header, NIFTI_QOFFSET, i, world[4 * i + 3]);
+    }
+}
+
 static void fill_header(struct nifti_header *header, const int64_t size[3], const struct contents *contents, const double world[12],
                         const double step[3]) {
     *header = (struct nifti_header){.version = 1};
@@ -90,8 +126,9 @@ static void fill_header(struct nifti_header *header, const int64_t size[3], cons
     nifti_put(header, NIFTI_OFFSET, 0, VOXELS_AT);
     nifti_put(header, NIFTI_SLOPE, 0, 1);
     nifti_put(header, NIFTI_UNITS, 0, NIFTI_UNITS_MM);
-    nifti_put(header, NIFTI_SFORM_CODE, 0, 1); /* the image's own frame; no qform: it could not hold a shear */
+    nifti_put(header, NIFTI_SFORM_CODE, 0, 1); /* the image's own frame, twice: readers differ in which they take */
     for (int i = 0; i < 12; i++) nifti_put(header, NIFTI_SROW, i, world[i]);
+    put_qform(header, world, step);
 }
 
 /* A displacement field on its way into a file. */
