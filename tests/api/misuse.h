@@ -16,11 +16,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static char folder[64], paths[8][4096], endless[100000];
+static char folder[64], paths[9][4096], endless[100000];
 static const char *data_folder;
 #define DATA_FILE paths[0]
 #define WEIGHTS_FILE paths[1]
 #define FREE_PATH paths[2] /* nothing is there, its folder can be written */
+#define SLICE paths[8]     /* of DICOM */
 #define DEVICE paths[6]    /* like /dev/null where we may make one, else a folder */
 #define PIPE paths[7]      /* that nobody reads or writes */
 
@@ -32,6 +33,11 @@ static const cover_figure some_figures[4] = {{"loss", 1, NULL}, {"a", 2, NULL}, 
 static double numbers_out[4096];
 static int64_t sizes_out[4096];
 static int count_out;
+static size_t size_out;
+static inline int64_t read_ends(void *user, uint64_t offset, void *to, uint64_t bytes) {
+    (void)user, (void)offset, (void)to, (void)bytes;
+    return 0;
+}
 static void *out;
 static const cover_tensor *some_tensors[16];
 
@@ -86,6 +92,8 @@ MADE(cover_sevr, sevr, MUST(cover_sevr_create(&made, make_context(), make_config
 MADE(cover_evaluation, evaluation, MUST(cover_evaluation_compute(&made, make_context(), paths[5], paths[5], NULL));)
 MADE(cover_bench, bench, cover_bench_options options = COVER_BENCH_OPTIONS_INIT; options.part = "infer"; options.brief = 1;
      MUST(cover_bench_run(&made, make_context(), &options));)
+MADE(cover_dicom, dicom, MUST(cover_dicom_create(&made, make_context(), NULL)); MUST(cover_dicom_add_path(made, SLICE));
+     MUST(cover_dicom_volumes(made, &count_out));)
 
 /* No success without a text. */
 static inline int said(cover_status status) { return status != COVER_OK && !*cover_error_text() ? 71 : 0; }
@@ -104,6 +112,7 @@ static void begin(int count, char **word) {
     snprintf(paths[3], sizeof paths[3], "%s/labels.h5", data_folder);
     snprintf(paths[4], sizeof paths[4], "%s/seg/weights.safetensors", data_folder);
     snprintf(paths[5], sizeof paths[5], "%s/../hippocampus_label.nii.gz", data_folder);
+    snprintf(SLICE, sizeof SLICE, "%s/../dicom/slice.dcm", data_folder);
     snprintf(DEVICE, sizeof DEVICE, "%s/device", folder);
     snprintf(PIPE, sizeof PIPE, "%s/pipe", folder);
     if (mknod(DEVICE, S_IFCHR | 0666, makedev(1, 3)) != 0 && mkdir(DEVICE, 0777) != 0) exit(2);

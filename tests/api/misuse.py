@@ -19,7 +19,8 @@ RIGHT = {
     "const int64_t *": "some_sizes", "const double *": "some_numbers", "double *": "numbers_out", "int64_t *": "sizes_out", "int *": "&count_out",
     "char *": "NULL", "void *": "NULL", "const void *": "some_numbers", "cover_dtype": "COVER_F32", "cover_status": "COVER_OK",
     "double": "0.5", "uint64_t": "1", "uint32_t": "1", "size_t": "sizeof(size_t)", "int": "1", "int64_t": "1", "callback": "NULL",
-    "const cover_figure *": "some_figures",
+    "const cover_figure *": "some_figures", "cover_dicom *": "make_dicom()", "const cover_dicom *": "make_dicom()", "size_t *": "&size_out",
+    "cover_read_fn *": "read_ends", "const void **": "(void *)&out",
 }
 TEXT = {"preset": '"demo"', "name": '"seed"', "value": '"1"', "json": '"{}"', "task": '"seg"', "init": '"scratch"', "data": "DATA_FILE",
         "weights": "WEIGHTS_FILE", "source": "WEIGHTS_FILE"}
@@ -33,6 +34,7 @@ LEFT_OUT = {("cover_predictor_options_init", "SIZE_MAX"), ("cover_feature_option
             # a count says how many elements the caller has: a wrong one is not for us to see
             ("cover_values_pearson", "INT64_MAX"), ("cover_interval_bootstrap", "INT64_MAX"), ("cover_interval_student", "INT64_MAX"),
             ("cover_dataset_pack", "INT_MAX"), ("cover_analysis_curves", "INT_MAX"), ("cover_figure_value", "INT_MAX"),
+            ("cover_dicom_add_bytes", "SIZE_MAX"),
             # a whole measurement takes minutes
             ("cover_bench_run", "NULL"), ("cover_bench_run", "(void *)of_size(cover_bench_options, 9)")}
 
