@@ -1,6 +1,6 @@
 /* The bytes of a DICOM object become a tree (PS3.5, 7; PS3.10, 7).  Nothing is believed: each length is compared with what is left in its
  * item, its sequence and the object before a byte of it is read (R4), nesting has a bound and costs no stack (R5), tags ascend (R7).
- * Called by object.c, dicomdir.c and deidentify.c. */
+ * Called by object.c and dicomdir.c. */
 #include "input.h"
 #include "tree.h"
 

@@ -296,13 +296,16 @@ static cover_status refuse_incomplete(struct cover_dicom *set) {
                 if (first < 0) first = b;
                 lost++;
             }
-        if (lost == 0 || volume->refusal || volume->images) continue;
+        if (lost == 0 || volume->images) continue;
         struct text text = {.context = set->context};
         text_say(
             &text,
             "%lld of its images, or of no known series, cannot be read (%s); send them again, or set skip_bad to leave them out",
             (long long)lost, set->bad[first].text);
-        TRY(text_take(&text, &volume->refusal));
+        char *refusal;
+        TRY(text_take(&text, &refusal));
+        memory_free(set->context, volume->refusal); /* a gap, which it may explain */
+        volume->refusal = refusal;
     }
     return COVER_OK;
 }
