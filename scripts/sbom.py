@@ -34,6 +34,9 @@ ROWS = {
     "libcover-cuda": dict(title="libcover-cuda", supplier="The libcover authors", licence="Apache-2.0",
                           purl="pkg:generic/libcover@{}#lib/libcover-cuda.so", files=[], loaded="when a context asks for a GPU",
                           used="computing on GPUs", by=[("libcover", OPENED)]),
+    "libcover-codecs": dict(title="libcover-codecs", supplier="The libcover authors", licence="Apache-2.0",
+                            purl="pkg:generic/libcover@{}#lib/libcover-codecs.so", files=[], loaded="when a DICOM image of JPEG-LS "
+                            "or JPEG 2000 is read", used="decoding them", by=[("libcover", OPENED)]),
     "libpng": dict(title="libpng", supplier="PNG Reference Library Authors", licence="libpng-2.0", purl="pkg:generic/libpng@{}",
                    cpe="libpng:libpng", files=["libpng"], loaded=ALWAYS, used="PNG images that are read and written",
                    by=[("libcover", LINK)]),
@@ -64,6 +67,12 @@ ROWS = {
     "openmpi": dict(title="Open MPI", supplier="The Open MPI Project", licence="BSD-3-Clause-Open-MPI",
                     purl="pkg:generic/openmpi@{}", cpe="open-mpi:open_mpi", files=["libmpi", "libopen-rte", "libopen-pal"],
                     loaded="by libcover-mpi.so alone", used="ranks by MPI", by=[("libcover-mpi", LINK)]),
+    "charls": dict(title="CharLS", supplier="Team CharLS", licence="BSD-3-Clause", purl="pkg:github/team-charls/charls@{}",
+                   cpe="charls_project:charls", files=["libcharls"], loaded="by libcover-codecs.so alone", used="JPEG-LS of DICOM",
+                   by=[("libcover-codecs", LINK)]),
+    "openjpeg": dict(title="OpenJPEG", supplier="The OpenJPEG Project", licence="BSD-2-Clause",
+                     purl="pkg:github/uclouvain/openjpeg@v{}", cpe="uclouvain:openjpeg", files=["libopenjp2"],
+                     loaded="by libcover-codecs.so alone", used="JPEG 2000 and HTJ2K of DICOM", by=[("libcover-codecs", LINK)]),
     "cuda-runtime": dict(title="CUDA runtime", supplier="NVIDIA Corporation", licence="LicenseRef-NVIDIA-CUDA-EULA",
                          purl="pkg:generic/cuda-cudart@{}", files=[], loaded="within libcover-cuda.so", used="computing on GPUs",
                          by=[("libcover-cuda", STATIC)]),
@@ -74,7 +83,7 @@ ROWS = {
                  loaded="opened by libcover-cuda.so with several ranks", used="sums over GPUs", by=[("libcover-cuda", OPENED)],
                  note="version of the headers; the one that is there when it runs counts"),
 }
-OURS = ["libcover", "cover", "libcover-mpi", "libcover-cuda"]
+OURS = ["libcover", "cover", "libcover-mpi", "libcover-codecs", "libcover-cuda"]
 LICENCES = {  # of licences that SPDX's list does not have: where they are
     "LicenseRef-NVIDIA-CUDA-EULA": "End User License Agreement of the CUDA Toolkit: https://docs.nvidia.com/cuda/eula/",
     "LicenseRef-NVIDIA-cuDNN-SLA": "Software License Agreement of cuDNN: https://docs.nvidia.com/deeplearning/cudnn/",

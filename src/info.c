@@ -2,6 +2,9 @@
  * It stands at the top of the tree because it asks every layer. */
 #include "devices.h"
 
+#include "io/dicom/codec.h"
+#include "io/dicom/codecs.h"
+
 #include <hdf5.h>
 #include <jansson.h>
 #include <jpeglib.h>
@@ -45,6 +48,20 @@ static void add_libraries(struct text *text) {
              tiff ? tiff : "", zlibVersion(), jansson_version_str());
 }
 
+/* The transfer syntaxes that are read here, and what decodes those that are compressed. */
+static void add_dicom(struct text *text) {
+    const bool whole = dicom_codecs_found();
+    const struct dicom_syntax *syntax;
+    text_add(text, ", \"dicom\": {\"syntaxes\": [");
+    for (int i = 0, told = 0; (syntax = dicom_syntax_at(i)) != NULL; i++)
+        if (syntax->kind < DICOM_REFUSED && (whole || syntax->kind < DICOM_JPEG_LS))
+            text_add(text, "%s\"%s\"", told++ ? ", " : "", syntax->uid);
+    text_add(text, "], \"codecs\": {\"rle\": \"libcover\", \"lossless jpeg\": \"libcover\", \"jpeg\": \"libjpeg, %s\"",
+             dicom_jpeg_bits());
+    if (whole) text_add(text, ", \"jpeg-ls\": \"libcover-codecs.so\", \"jpeg 2000\": \"libcover-codecs.so\"");
+    text_add(text, "}}");
+}
+
 static void add_cuda(struct text *text, const cover_context *context) {
     text_add(text, ", \"cuda\": {");
     if (context->device) context->executor->device_describe(context->device, text);
@@ -64,6 +81,7 @@ const char *cover_context_info(cover_context *context) {
     if (context->memory_limit_bytes) text_add(&text, ", \"memory_limit\": %llu", (unsigned long long)context->memory_limit_bytes);
     text_add(&text, ", \"libraries\": ");
     add_libraries(&text);
+    add_dicom(&text);
     if (cuda) add_cuda(&text, context);
     text_add(&text, "}\n");
     return text_take(&text, &context->info) == COVER_OK ? context->info : NULL;

@@ -16,7 +16,7 @@ from unittest import mock
 
 SCRIPT, SPDX_FILE, CDX_FILE, COVER, *FILES = sys.argv[1:]
 SPDX, CDX = json.loads(Path(SPDX_FILE).read_text()), json.loads(Path(CDX_FILE).read_text())
-KNOWN = {"Apache-2.0", "libpng-2.0", "IJG", "BSD-3-Clause", "Zlib", "libtiff", "MIT", "GPL-3.0-or-later", "GCC-exception-3.1",
+KNOWN = {"Apache-2.0", "libpng-2.0", "IJG", "BSD-3-Clause", "BSD-2-Clause", "Zlib", "libtiff", "MIT", "GPL-3.0-or-later", "GCC-exception-3.1",
          "LGPL-2.1-or-later", "BSD-3-Clause-Open-MPI"}  # of SPDX's list
 DATE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 WORDS = ["libcover=1.2.3", "cover=1.2.3", "zlib=1.3", "glibc=2.36", "cudnn=9.1.0", "libcover-cuda=1.2.3"]

@@ -72,7 +72,7 @@ COVER_API void cover_context_resume(cover_context *context);
 /** Worker threads of this context. */
 COVER_API int cover_context_threads(const cover_context *context);
 
-/** Version, backends, CPU features, threads and libraries as one JSON object (the command's `info --json`).
+/** Version, backends, CPU features, threads, libraries and what is decoded of DICOM, as one JSON object (the command's `info --json`).
  *  Owned by the context, valid until it is destroyed. */
 COVER_API const char *cover_context_info(cover_context *context);
 

@@ -155,7 +155,7 @@ run 0 "$cover" info -qt 1 --json
 
 it 'info is JSON with its keys'
 run 0 "$cover" info --json
-for key in version backends.0 cpu_features.0 threads libraries.hdf5; do value $key >/dev/null; done
+for key in version backends.0 cpu_features.0 threads libraries.hdf5 dicom.syntaxes.4 dicom.codecs.rle; do value $key >/dev/null; done
 
 it 'a cap on the instruction set shows in info'
 run 0 "$cover" info --json --isa plain

@@ -9,6 +9,7 @@ static int run(struct session *session) {
         {"threads", "threads"},
         {"memory_limit", "memory limit", UNIT_BYTES},
         {"libraries", "libraries"},
+        {"dicom", "DICOM"},
         {"cuda", "CUDA"},
         {0},
     };
@@ -21,7 +22,8 @@ const struct verb verb_info = {
     .summary = "version, backends, CPU features, libraries",
     .operands = "",
     .detail = "Prints the version, the backends that are installed, the CPU features that are used (--isa caps them), "
-              "the number of threads, and the versions of the libraries it stands on; with --device cuda the GPU, too.",
+              "the number of threads, the versions of the libraries it stands on, and the transfer syntaxes of DICOM that it "
+              "decodes; with --device cuda the GPU, too.",
     .examples = {"cover info", "cover info --json", "cover info --device cuda"},
     .run = run,
 };

@@ -56,6 +56,9 @@ const struct dicom_syntax *dicom_syntax_at(int index);
 /* The syntax of a data set that is to be read, or the refusal of what is unknown or not read. */
 cover_status dicom_syntax_find(const struct dicom_syntax **syntax, const char *uid);
 
+/* "8 bits", or more where libjpeg reads them. */
+const char *dicom_jpeg_bits(void);
+
 /* Bytes that a decoded frame takes: rows x columns x samples values of 8, 16 or 32 bits; a pixel of 1 bit is a value of 8. */
 uint64_t dicom_frame_bytes(const struct dicom_frame_shape *shape);
 /* Does the codestream's own header say what the data set's does, and can so few bytes hold it?  Before memory is taken for the frame. */

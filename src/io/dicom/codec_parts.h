@@ -21,7 +21,7 @@ struct dicom_codec {
     cover_status (*decode)(const struct dicom_frame *frame, struct dicom_decoded *decoded);
 };
 
-extern const struct dicom_codec dicom_rle, dicom_jpeg;
+extern const struct dicom_codec dicom_rle, dicom_jpeg, dicom_jpeg_2000;
 
 static inline size_t dicom_pixels(const struct dicom_frame_shape *shape) { return (size_t)shape->rows * (size_t)shape->columns; }
 
@@ -29,5 +29,12 @@ static inline size_t dicom_pixels(const struct dicom_frame_shape *shape) { retur
 static inline int dicom_word(const struct dicom_frame_shape *shape) {
     return shape->bits_allocated == 1 ? 1 : shape->bits_allocated / 8;
 }
+
+/* Where a codec puts samples that may be narrower than the frame's words, `sample` bytes each: at the end of the frame. */
+void *dicom_narrow_samples(const struct dicom_frame *frame, int sample, size_t *bytes);
+/* From there to words. */
+void dicom_spread_samples(const struct dicom_frame *frame, int sample);
+/* A plane a sample, in words, to samples of a pixel together. */
+cover_status dicom_join_planes(const struct dicom_frame *frame);
 
 #endif

@@ -9,10 +9,9 @@ struct process {
 };
 
 static const struct process processes[] = {
-    {JPEG_SOF0, dct_jpeg_check, dct_jpeg_decode},
-    {JPEG_SOF1, dct_jpeg_check, dct_jpeg_decode},
-    {JPEG_SOF2, dct_jpeg_check, dct_jpeg_decode},
-    {JPEG_SOF3, lossless_jpeg_check, lossless_jpeg_decode},
+    {JPEG_SOF0, dct_jpeg_check, dct_jpeg_decode}, {JPEG_SOF1, dct_jpeg_check, dct_jpeg_decode},
+    {JPEG_SOF2, dct_jpeg_check, dct_jpeg_decode}, {JPEG_SOF3, lossless_jpeg_check, lossless_jpeg_decode},
+    {JPEG_SOF55, jpeg_ls_check, jpeg_ls_decode},
 };
 
 static cover_status find(const struct process **process, struct jpeg_header *header, const struct dicom_frame *frame) {

@@ -56,5 +56,7 @@ cover_status dct_jpeg_check(const struct jpeg_header *header, const struct dicom
 cover_status dct_jpeg_decode(const struct jpeg_header *header, const struct dicom_frame *frame, struct dicom_decoded *decoded);
 cover_status lossless_jpeg_check(const struct jpeg_header *header, const struct dicom_frame *frame);
 cover_status lossless_jpeg_decode(const struct jpeg_header *header, const struct dicom_frame *frame, struct dicom_decoded *decoded);
+cover_status jpeg_ls_check(const struct jpeg_header *header, const struct dicom_frame *frame);
+cover_status jpeg_ls_decode(const struct jpeg_header *header, const struct dicom_frame *frame, struct dicom_decoded *decoded);
 
 #endif
