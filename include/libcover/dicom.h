@@ -105,6 +105,40 @@ COVER_API cover_status cover_dicom_report(const cover_dicom *set, char **json);
 COVER_API cover_status cover_dicom_value(const cover_dicom *set, int index, int image, uint32_t tag, const void **bytes,
                                          size_t *count);
 
+/* ---- objects that leave */
+
+/** Bytes of an object, in their order.  @return 0 = taken; other values end the call */
+typedef int cover_write_fn(void *user, const void *bytes, size_t count);
+
+/** What an object says of where it comes from.  Texts are ASCII; of others the characters become '?'. */
+typedef struct cover_seg_options {
+    size_t struct_size;
+    const char *type; /**< "binary" (NULL), "labelmap" or "fractional" */
+    const char *const
+        *class_names; /**< `classes` of them, the first is the background; NULL = those of `segments`, in their order */
+    int classes;
+    const char
+        *segments;    /**< JSON {class: {category, type, modifier, region: [value, scheme, meaning], rgb: [r, g, b]}}, or NULL */
+    const char *task; /**< its name; NULL = "label map" */
+    const char *description;    /**< of the series; NULL = the task's name */
+    const char *weights_sha256; /**< of the network's weights, hexadecimal; NULL = none */
+    const char *time;           /**< ISO 8601, "2026-11-30T12:00:00+01:00"; NULL = now */
+    const char *uid_root;       /**< identifiers begin with it; NULL = 2.25, and are UUIDs */
+    int empty_frames;           /**< frames where a segment has no pixels, too */
+    int series_number;          /**< 0 = 100 + the source's; of reports 200, of secondary captures 300 */
+} cover_seg_options;
+#define COVER_SEG_OPTIONS_INIT COVER_SIZED(cover_seg_options)
+
+/** A label map of a volume as DICOM Segmentation: explicit little endian, each frame with the place of its source image, text for text.
+ *  Identifiers and every byte are a function of the sources, the label map and the options.  The object is read again and compared with
+ *  the label map, voxel by voxel in patient coordinates, before a byte of it is handed out.
+ *  @param label COVER_U8 or COVER_U16 (D, H, W): one plane a slice of the volume in its order, 0 = background, k = class k; of type
+ *         "fractional" COVER_F32 (classes, D, H, W), probabilities
+ *  @return COVER_OK; COVER_ERROR_ARGUMENT; COVER_ERROR_SHAPE; COVER_ERROR_FORMAT (the volume is refused); COVER_ERROR_UNSUPPORTED (too
+ *          large for one object); COVER_ERROR_IO (write() said no); COVER_ERROR_INTERNAL (the comparison failed); COVER_ERROR_MEMORY */
+COVER_API cover_status cover_dicom_write_seg(const cover_dicom *set, int index, const cover_tensor *label,
+                                             const cover_seg_options *options, cover_write_fn *write, void *user);
+
 #ifdef __cplusplus
 }
 #endif

@@ -264,6 +264,16 @@ cover_status dicom_frame_stored(struct dicom_stored *stored, struct dicom_work *
     return status;
 }
 
+cover_status dicom_frame_bits(const uint8_t **bits, int *first, struct dicom_work *work, const struct dicom_object *object,
+                              int frame, const uint8_t *inflated) {
+    struct source source;
+    TRY(dicom_object_open(object, &source));
+    const cover_status status = read_native(work, object, &source, frame, inflated, first);
+    dicom_object_close(object, &source);
+    *bits = work->raw;
+    return status;
+}
+
 cover_status dicom_frames_equal(cover_context *context, const struct dicom_frame *a, const struct dicom_frame *b, bool *equal) {
     struct dicom_work work[2] = {{.context = context}, {.context = context}};
     struct dicom_stored stored[2] = {0};

@@ -99,6 +99,9 @@ struct dicom_stored {
 /* inflated: the whole pixel data of a deflated object, or NULL. */
 cover_status dicom_frame_stored(struct dicom_stored *stored, struct dicom_work *work, const struct dicom_object *object, int frame,
                                 const uint8_t *inflated);
+/* Native pixels of one bit: where the frame's first is, bit *first of *bits, the lowest first; in work until the next call. */
+cover_status dicom_frame_bits(const uint8_t **bits, int *first, struct dicom_work *work, const struct dicom_object *object,
+                              int frame, const uint8_t *inflated);
 /* The pixel data of a deflated object, memory_free(). */
 cover_status dicom_inflate_pixels(uint8_t **pixels, cover_context *context, const struct dicom_object *object);
 /* Have two frames the same stored values? */

@@ -1,0 +1,125 @@
+/* DICOM objects that tests make for themselves, by the library's own writer: slices of a volume in any orientation, classic or as one
+ * multi-frame object, and images that do not say where they lie. */
+#ifndef COVER_DICOM_MADE_H
+#define COVER_DICOM_MADE_H
+
+#include "../../fixture.h"
+
+#include "core/base/tensor.h"
+#include "io/dicom/seg_read.h"
+
+#include <libcover/cover.h>
+
+#include <math.h>
+
+/* 7 x 6 pixels: bits of a frame do not end with a byte. */
+enum { DEPTH = 5, ROWS = 7, COLUMNS = 6, PLANE = ROWS * COLUMNS, VOXELS = DEPTH * PLANE };
+static const double SPACING[3] = {2.5, 0.75, 0.5}; /* between slices, rows, columns */
+
+struct bytes_made {
+    uint8_t *data;
+    size_t count, room;
+};
+static int take_bytes(void *user, const void *bytes, size_t count) {
+    struct bytes_made *made = user;
+    if (made->room < made->count + count) made->data = realloc(made->data, made->room = 2 * (made->count + count));
+    if (count) memcpy(made->data + made->count, bytes, count);
+    made->count += count;
+    return 0;
+}
+
+/* How a volume lies: unit vectors along a row and along a column, and whether its objects come from the far end. */
+struct pose {
+    double row[3], column[3];
+    bool backwards;
+};
+static void normal_of(const struct pose *pose, double normal[3]) {
+    const double *r = pose->row, *c = pose->column;
+    for (int i = 0; i < 3; i++) normal[i] = r[(i + 1) % 3] * c[(i + 2) % 3] - r[(i + 2) % 3] * c[(i + 1) % 3];
+}
+/* Patient coordinates of a voxel (d ascending along the normal), LPS. */
+static void place_of(const struct pose *pose, double d, double y, double x, double place[3]) {
+    double normal[3];
+    normal_of(pose, normal);
+    for (int k = 0; k < 3; k++)
+        place[k] = -10.25 + 3 * k + normal[k] * SPACING[0] * d + pose->column[k] * SPACING[1] * y + pose->row[k] * SPACING[2] * x;
+}
+/* One of the 48 orders of axes, directions and objects. */
+static struct pose pose_of(int which) {
+    struct pose pose = {.backwards = which % 2};
+    const int row = which / 2 % 6, column = which / 12;
+    pose.row[row / 2] = row % 2 ? -1 : 1;
+    pose.column[(row / 2 + 1 + column / 2) % 3] = column % 2 ? -1 : 1;
+    return pose;
+}
+static struct pose oblique_pose(void) {
+    const double a = 0.3, b = 0.2;
+    return (struct pose){.row = {cos(a), sin(a), 0}, .column = {-sin(a) * cos(b), cos(a) * cos(b), sin(b)}};
+}
+
+static void put_who(struct dicom_put *put, const char *modality, int instance) {
+    char uid[64];
+    snprintf(uid, sizeof uid, "1.2.3.4.%d", instance);
+    put_text(put, TAG_CHARACTER_SET, "CS", "ISO_IR 192");
+    put_text(put, TAG_IMAGE_TYPE, "CS", "ORIGINAL\\PRIMARY");
+    put_text(put, TAG_SOP_CLASS, "UI", "1.2.840.10008.5.1.4.1.1.2");
+    put_text(put, TAG_SOP_INSTANCE, "UI", uid);
+    put_text(put, TAG_STUDY_DATE, "DA", "20200229");
+    put_text(put, TAG_MODALITY, "CS", modality);
+    put_text(put, TAG_PATIENT_NAME, "PN", "M\xc3\xbcller^Anna");
+    put_text(put, TAG_PATIENT_ID, "LO", "P 17");
+    put_text(put, TAG_STUDY_UID, "UI", "1.2.3.1");
+    put_text(put, TAG_SERIES_UID, "UI", "1.2.3.2");
+    put_integer(put, TAG_SERIES_NUMBER, 4);
+    put_integer(put, TAG_INSTANCE_NUMBER, instance);
+}
+static void put_pixels_of(struct dicom_put *put, int frames) {
+    put_short(put, TAG_SAMPLES, 1);
+    put_text(put, TAG_PHOTOMETRIC, "CS", "MONOCHROME2");
+    put_integer(put, TAG_FRAMES, frames);
+    put_short(put, TAG_ROWS, ROWS);
+    put_short(put, TAG_COLUMNS, COLUMNS);
+    put_short(put, TAG_BITS_ALLOCATED, 16);
+    put_short(put, TAG_BITS_STORED, 16);
+    put_short(put, TAG_HIGH_BIT, 15);
+    put_short(put, TAG_REPRESENTATION, 0);
+}
+static const uint16_t *some_pixels(void) {
+    static uint16_t pixels[VOXELS];
+    for (int i = 0; i < VOXELS; i++) pixels[i] = (uint16_t)(i * 7);
+    return pixels;
+}
+static void add_made(cover_dicom *set, struct dicom_put *put) {
+    struct bytes_made made = {0};
+    ck_assert_ok(put_end_object(put));
+    ck_assert_ok(put_send(put, take_bytes, &made));
+    ck_assert_ok(cover_dicom_add_bytes(set, made.data, made.count, 0));
+    free(made.data);
+    put_free(put);
+}
+static void put_cosines(struct dicom_put *put, const struct pose *pose) {
+    double cosines[6];
+    memcpy(cosines, pose->row, sizeof pose->row);
+    memcpy(cosines + 3, pose->column, sizeof pose->column);
+    put_decimals(put, TAG_ORIENTATION, cosines, 6);
+}
+static void begin_made(struct dicom_put *put) { put_begin(put, context, "1.2.840.10008.5.1.4.1.1.2", "1.2.3.4.5"); }
+
+static void add_classic(cover_dicom *set, const struct pose *pose) {
+    for (int i = 0; i < DEPTH; i++) {
+        const int d = pose->backwards ? DEPTH - 1 - i : i;
+        struct dicom_put put;
+        double place[3];
+        place_of(pose, d, 0, 0, place);
+        begin_made(&put);
+        put_who(&put, "CT", i + 1);
+        put_decimals(&put, TAG_POSITION, place, 3);
+        put_cosines(&put, pose);
+        put_text(&put, TAG_FRAME_OF_REFERENCE, "UI", "1.2.3.3");
+        put_pixels_of(&put, 1);
+        put_decimals(&put, TAG_PIXEL_SPACING, SPACING + 1, 2);
+        put_pixels(&put, "OW", some_pixels() + d * PLANE, 2 * PLANE);
+        /* Pixel Spacing stands before Bits Allocated */
+        add_made(set, &put);
+    }
+}
