@@ -73,12 +73,13 @@ static void put_who(struct dicom_put *put, const char *modality, int instance) {
     put_integer(put, TAG_SERIES_NUMBER, 4);
     put_integer(put, TAG_INSTANCE_NUMBER, instance);
 }
-static void put_pixels_of(struct dicom_put *put, int frames) {
+static void put_pixels_of(struct dicom_put *put, int frames, bool spaced) {
     put_short(put, TAG_SAMPLES, 1);
     put_text(put, TAG_PHOTOMETRIC, "CS", "MONOCHROME2");
     put_integer(put, TAG_FRAMES, frames);
     put_short(put, TAG_ROWS, ROWS);
     put_short(put, TAG_COLUMNS, COLUMNS);
+    if (spaced) put_decimals(put, TAG_PIXEL_SPACING, SPACING + 1, 2);
     put_short(put, TAG_BITS_ALLOCATED, 16);
     put_short(put, TAG_BITS_STORED, 16);
     put_short(put, TAG_HIGH_BIT, 15);
@@ -116,10 +117,90 @@ static void add_classic(cover_dicom *set, const struct pose *pose) {
         put_decimals(&put, TAG_POSITION, place, 3);
         put_cosines(&put, pose);
         put_text(&put, TAG_FRAME_OF_REFERENCE, "UI", "1.2.3.3");
-        put_pixels_of(&put, 1);
-        put_decimals(&put, TAG_PIXEL_SPACING, SPACING + 1, 2);
+        put_pixels_of(&put, 1, true);
         put_pixels(&put, "OW", some_pixels() + d * PLANE, 2 * PLANE);
-        /* Pixel Spacing stands before Bits Allocated */
         add_made(set, &put);
     }
 }
+
+/* The same as one object, its frames in the order of a shuffle. */
+static void add_enhanced(cover_dicom *set, const struct pose *pose) {
+    static const int order[2][DEPTH] = {{3, 0, 4, 1, 2}, {2, 4, 0, 3, 1}};
+    uint16_t pixels[VOXELS];
+    struct dicom_put put;
+    double place[3];
+    begin_made(&put);
+    put_who(&put, "CT", 1);
+    put_text(&put, TAG_FRAME_OF_REFERENCE, "UI", "1.2.3.3");
+    put_pixels_of(&put, DEPTH, false);
+    put_open(&put, TAG_SHARED_GROUPS);
+    put_open(&put, TAG_PLANE_ORIENTATION);
+    put_cosines(&put, pose);
+    put_close(&put);
+    put_open(&put, TAG_PIXEL_MEASURES);
+    put_text(&put, TAG_SLICE_THICKNESS, "DS", "2.0");
+    put_decimals(&put, TAG_PIXEL_SPACING, SPACING + 1, 2);
+    put_close(&put);
+    put_close(&put);
+    put_sequence(&put, TAG_FRAME_GROUPS);
+    for (int i = 0; i < DEPTH; i++) {
+        const int d = order[pose->backwards][i];
+        memcpy(pixels + i * PLANE, some_pixels() + d * PLANE, 2 * PLANE);
+        place_of(pose, d, 0, 0, place);
+        put_item(&put);
+        put_open(&put, TAG_PLANE_POSITION);
+        put_decimals(&put, TAG_POSITION, place, 3);
+        put_close(&put);
+        put_end(&put);
+    }
+    put_end(&put);
+    put_pixels(&put, "OW", pixels, sizeof pixels);
+    add_made(set, &put);
+}
+
+/* A radiograph, or with more frames a cine. */
+static void add_image(cover_dicom *set, int frames) {
+    struct dicom_put put;
+    begin_made(&put);
+    put_who(&put, "DX", 1);
+    put_pixels_of(&put, frames, true);
+    put_pixels(&put, "OW", some_pixels(), 2 * PLANE * (uint64_t)frames);
+    add_made(set, &put);
+}
+
+static cover_dicom *new_set(void) {
+    cover_dicom *set = NULL;
+    ck_assert_ok(cover_dicom_create(&set, context, NULL));
+    return set;
+}
+static void end_adding(cover_dicom *set) {
+    int count;
+    ck_assert_ok(cover_dicom_volumes(set, &count));
+    ck_assert_int_eq(count, 1);
+}
+
+/* A tensor over memory that is not copied. */
+static cover_tensor *view(cover_dtype dtype, int rank, int64_t depth, int64_t classes, const void *data) {
+    const int64_t shape[4] = {classes, depth, ROWS, COLUMNS};
+    cover_tensor *tensor = NULL;
+    ck_assert_ok(cover_tensor_view(&tensor, context, dtype, rank, shape + 4 - rank, NULL, data));
+    return tensor;
+}
+
+static const char *const class_names[] = {"background", "left lung", "mass", "thing"};
+static cover_seg_options some_options(void) {
+    cover_seg_options options = COVER_SEG_OPTIONS_INIT;
+    options.class_names = class_names;
+    options.classes = 4;
+    options.task = "lungs";
+    options.time = "2026-11-30T12:00:00+01:00";
+    return options;
+}
+
+/* A parsed object over bytes that stay. */
+static void parse_made(struct dicom_object *object, const struct bytes_made *made) {
+    *object = (struct dicom_object){.tree.context = context, .source = source_memory("", made->data, made->count)};
+    ck_assert_ok(dicom_object_read(object, context));
+}
+
+#endif
