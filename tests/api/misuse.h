@@ -38,6 +38,10 @@ static inline int64_t read_ends(void *user, uint64_t offset, void *to, uint64_t 
     (void)user, (void)offset, (void)to, (void)bytes;
     return 0;
 }
+static inline int write_ends(void *user, const void *bytes, size_t count) {
+    (void)user, (void)bytes, (void)count;
+    return 1;
+}
 static void *out;
 static const cover_tensor *some_tensors[16];
 

@@ -20,7 +20,7 @@ RIGHT = {
     "char *": "NULL", "void *": "NULL", "const void *": "some_numbers", "cover_dtype": "COVER_F32", "cover_status": "COVER_OK",
     "double": "0.5", "uint64_t": "1", "uint32_t": "1", "size_t": "sizeof(size_t)", "int": "1", "int64_t": "1", "callback": "NULL",
     "const cover_figure *": "some_figures", "cover_dicom *": "make_dicom()", "const cover_dicom *": "make_dicom()", "size_t *": "&size_out",
-    "cover_read_fn *": "read_ends", "const void **": "(void *)&out",
+    "cover_read_fn *": "read_ends", "cover_write_fn *": "write_ends", "const void **": "(void *)&out",
 }
 TEXT = {"preset": '"demo"', "name": '"seed"', "value": '"1"', "json": '"{}"', "task": '"seg"', "init": '"scratch"', "data": "DATA_FILE",
         "weights": "WEIGHTS_FILE", "source": "WEIGHTS_FILE"}

@@ -245,13 +245,13 @@ void put_as_source(const struct dicom_put *put, struct source *source) {
     source->user = (void *)put;
 }
 
-cover_status put_send(const struct dicom_put *put, cover_write_fn *write, void *user) {
+cover_status put_send(const struct dicom_put *put, cover_write_fn *take, void *user) {
     const int odd = put->pixel_bytes % 2;
     struct callback_turn turn = callback_enter(put->context);
-    int refused = write(user, put->bytes, (size_t)put->count);
-    if (!refused && put->pixel_bytes > 0) refused = write(user, put->pixels, (size_t)put->pixel_bytes);
-    if (!refused && odd) refused = write(user, "", 1);
+    int refused = take(user, put->bytes, (size_t)put->count);
+    if (!refused && put->pixel_bytes > 0) refused = take(user, put->pixels, (size_t)put->pixel_bytes);
+    if (!refused && odd) refused = take(user, "", 1);
     callback_leave(put->context, turn);
-    if (refused) return fail(COVER_ERROR_IO, "write() has not taken the object (%d)", refused);
+    if (refused) return fail(COVER_ERROR_IO, "the object was not taken: write gave %d", refused);
     return COVER_OK;
 }

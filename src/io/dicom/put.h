@@ -58,6 +58,6 @@ void put_pixels(struct dicom_put *put, const char vr[3], const void *pixels, uin
 
 /* The whole object: to be read again, and handed out. */
 void put_as_source(const struct dicom_put *put, struct source *source);
-cover_status put_send(const struct dicom_put *put, cover_write_fn *write, void *user);
+cover_status put_send(const struct dicom_put *put, cover_write_fn *take, void *user);
 
 #endif
