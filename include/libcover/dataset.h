@@ -10,7 +10,7 @@
 #ifndef LIBCOVER_DATASET_H
 #define LIBCOVER_DATASET_H
 
-#include <libcover/context.h>
+#include <libcover/dicom.h>
 #include <libcover/tensor.h>
 
 #ifdef __cplusplus
@@ -37,15 +37,19 @@ typedef struct cover_pack_options {
     int resume;                  /**< continue an interrupted pack of the same sources and options */
     cover_progress_fn *progress; /**< images done, of how many; may be NULL */
     void *user;
-    const char *labels;      /**< CSV with columns file, label: classes joined by | (docs/dataset.md); NULL = none */
-    const char *negative;    /**< the label that means none of the classes, such as "No Finding"; NULL = no such */
-    int spacing_median;      /**< resample to the median spacing of the images, axis by axis; not with spacing_mm */
-    const char *orientation; /**< where x, y and z of the voxels are to lead, such as "RAS"; NULL = as they are stored */
-    int number_labels;       /**< number the values of label maps 0, 1, 2, ... in their order: for masks of 0 and 255 */
+    const char *labels;   /**< CSV with columns file, label: classes joined by | (docs/dataset.md); NULL = none */
+    const char *negative; /**< the label that means none of the classes, such as "No Finding"; NULL = no such */
+    int spacing_median;   /**< resample to the median spacing of the images, axis by axis; not with spacing_mm */
+    const char *
+        orientation; /**< where x, y and z of the voxels are to lead, such as "RAS"; "stored" = as they are; NULL = "LPS" where DICOM
+                                  volumes are among them, else "stored" */
+    int number_labels; /**< number the values of label maps 0, 1, 2, ... in their order: for masks of 0 and 255 */
     cover_unusable_fn
         *unusable; /**< hears of each image that cannot be used, when all were tried, on the thread of the call, whether
                                       the call then fails or not; may be NULL */
     void *unusable_user;
+    const cover_dicom_options *dicom; /**< how DICOM series become volumes; NULL = defaults */
+    const char *series;               /**< of DICOM those alone: as cover_dicom_find() takes it; NULL = all */
 } cover_pack_options;
 #define COVER_PACK_OPTIONS_INIT COVER_SIZED(cover_pack_options)
 

@@ -13,6 +13,7 @@
 #define LIBCOVER_PREDICTOR_H
 
 #include <libcover/config.h>
+#include <libcover/dicom.h>
 #include <libcover/tensor.h>
 
 #ifdef __cplusplus
@@ -75,6 +76,15 @@ COVER_API const char *cover_predictor_class_name(const cover_predictor *predicto
 COVER_API cover_status cover_predictor_run(cover_tensor **label, cover_tensor **scores, cover_predictor *predictor,
                                            const cover_tensor *image, const double *spacing_mm);
 
+/** Predict a volume, or an image without a place, of a set of DICOM objects.
+ *  @param      index  as cover_dicom_volume() takes it
+ *  @param[out] label  segmentation: (D, H, W), one plane a source image, in its rows and columns; else as cover_predictor_run();
+ *                     NULL = not wanted
+ *  @param[out] scores (classes, D, H, W), or (classes); NULL = not wanted
+ *  @return as cover_predictor_run() and cover_dicom_read() */
+COVER_API cover_status cover_predictor_run_dicom(cover_tensor **label, cover_tensor **scores, cover_predictor *predictor,
+                                                 const cover_dicom *set, int index);
+
 /** Options of cover_images_predict(). */
 typedef struct cover_predict_options {
     size_t struct_size;
@@ -83,6 +93,9 @@ typedef struct cover_predict_options {
     cover_progress_fn *progress;              /**< images done, of how many; may be NULL */
     void *user;
     int skip_bad; /**< images that cannot be predicted are left out and listed in the summary, instead of failing */
+    const cover_dicom_options *dicom; /**< how DICOM series become volumes; NULL = defaults */
+    const char *series; /**< of DICOM those alone: as cover_dicom_find() takes it, or "all"; NULL = the only one that fits */
+    const char *as;     /**< what is written for DICOM: "dicom-seg", "nifti", joined by commas; NULL = "dicom-seg" */
 } cover_predict_options;
 #define COVER_PREDICT_OPTIONS_INIT COVER_SIZED(cover_predict_options)
 

@@ -129,7 +129,7 @@ struct verb {
     const char *preset;      /* takes --set, and starts from this preset: the help lists settings; NULL = none */
     bool ranks;              /* trains in ranks */
     int (*run)(struct session *session);
-    struct verb_option options[24]; /* OPTION_END ends them; the common ones go without saying */
+    struct verb_option options[32]; /* OPTION_END ends them; the common ones go without saying */
 };
 extern const struct verb *const verbs[]; /* NULL ends them */
 const struct verb *verb_find(const char *name);
@@ -152,9 +152,12 @@ int make_config(struct session *session);
 static inline bool given(const struct session *session, enum option_id id) { return session->arguments.option[id].given; }
 static inline const char *text_of(const struct session *session, enum option_id id) { return session->arguments.option[id].text; }
 
-/* pack.c: the options of packing that a verb takes; progress goes to the session's.  EXIT_OK, or EXIT_USAGE with the reason said. */
-struct cover_pack_options;
-int pack_options_read(struct session *session, struct cover_pack_options *pack);
+/* pack.c: the options of packing that a verb takes, with those for DICOM; progress goes to the session's.  EXIT_OK, or EXIT_USAGE with the
+ * reason said. */
+int pack_options_read(struct session *session, cover_pack_options *pack, cover_dicom_options *dicom);
+
+/* dicom.c: how series become volumes, as the verb's options say; the same. */
+int dicom_options_read(struct session *session, cover_dicom_options *dicom);
 
 /* ---- ranks.c: processes that train together.  Which one this is comes from a launcher: cover itself, mpirun, srun. */
 int ranks_expected(void);                         /* this rank, as the launcher says; 0 when there is none */

@@ -10,7 +10,7 @@
 
 enum { WIDTH = 79 };
 
-static int set_options(struct session *session, cover_dicom_options *dicom) {
+int dicom_options_read(struct session *session, cover_dicom_options *dicom) {
     const struct value *tolerance = &session->arguments.option[OPTION_SPACING_TOLERANCE];
     if (tolerance->given && (tolerance->count != 1 || !(tolerance->number[0] > 0 && tolerance->number[0] <= 1)))
         return usage_error(session->verb, "--spacing-tolerance %s: give a share of a step, 0 to 1", tolerance->text);
@@ -27,7 +27,7 @@ static int set_options(struct session *session, cover_dicom_options *dicom) {
 static cover_dicom *open_set(struct session *session, int *count, int *status) {
     cover_dicom_options dicom = COVER_DICOM_OPTIONS_INIT;
     cover_dicom *set = NULL;
-    *status = set_options(session, &dicom);
+    *status = dicom_options_read(session, &dicom);
     if (*status != EXIT_OK) return NULL;
     cover_status result = cover_dicom_create(&set, session->context, &dicom);
     if (result == COVER_OK) result = cover_dicom_add_path(set, session->arguments.operands[1]);

@@ -120,8 +120,9 @@ static int run(struct session *session) {
     const char *init = session->arguments.operands[0], *folder = text_of(session, OPTION_OUTPUT);
     cover_dataset *dataset = NULL;
     cover_pack_options pack = COVER_PACK_OPTIONS_INIT;
+    cover_dicom_options dicom = COVER_DICOM_OPTIONS_INIT;
     int status = check_options(session);
-    if (status == EXIT_OK) status = pack_options_read(session, &pack);
+    if (status == EXIT_OK) status = pack_options_read(session, &pack, &dicom);
     if (status != EXIT_OK) return status;
     cover_status result = cover_dataset_prepare(&dataset, session->context, text_of(session, OPTION_DATA), folder, &pack);
     if (result != COVER_OK) return failed(session, result);
@@ -175,6 +176,10 @@ const struct verb verb_finetune = {
                 {OPTION_LABELS},
                 {OPTION_NEGATIVE},
                 {OPTION_ORIENTATION},
+                {OPTION_SERIES, NULL, "of DICOM series these alone: a number of 'cover dicom ls', SeriesNumber=N or Modality=CT"},
+                {OPTION_TILT},
+                {OPTION_SPACING_TOLERANCE},
+                {OPTION_PADDING},
                 {OPTION_NUMBER_LABELS},
                 {OPTION_SKIP_BAD},
                 {OPTION_SET},

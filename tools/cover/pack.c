@@ -36,11 +36,14 @@ static void keep_unusable(void *user, const char *file, const char *reason) {
     json_array_append_new(session->bad, need(json_pack("{s:s, s:s}", "file", file, "reason", reason)));
 }
 
-int pack_options_read(struct session *session, cover_pack_options *pack) {
+int pack_options_read(struct session *session, cover_pack_options *pack, cover_dicom_options *dicom) {
     const struct value *size = &session->arguments.option[OPTION_SIZE];
     if (size->given && size->count == 1) return usage_error(session->verb, "--size %s: give HxW or DxHxW", size->text);
     for (int i = 0; i < size->count; i++) pack->size[3 - size->count + i] = size->integer[i];
-    int status = read_spacing(session, pack->spacing_mm);
+    int status = dicom_options_read(session, dicom);
+    pack->dicom = dicom;
+    pack->series = text_of(session, OPTION_SERIES);
+    if (status == EXIT_OK) status = read_spacing(session, pack->spacing_mm);
     pack->spacing_median = given(session, OPTION_SPACING) && session->arguments.option[OPTION_SPACING].count == 0;
     if (status == EXIT_OK) status = read_range(session, OPTION_WINDOW, -1e38, 1e38, pack->window);
     if (status == EXIT_OK) status = read_range(session, OPTION_PERCENTILE, 0, 100, pack->percentile);
@@ -84,7 +87,8 @@ static int run(struct session *session) {
         {0},
     };
     cover_pack_options pack = COVER_PACK_OPTIONS_INIT;
-    int status = pack_options_read(session, &pack);
+    cover_dicom_options dicom = COVER_DICOM_OPTIONS_INIT;
+    int status = pack_options_read(session, &pack, &dicom);
     if (status != EXIT_OK) return status;
     char *summary = NULL;
     cover_status result = cover_dataset_pack(&summary, session->context, session->arguments.operands,
@@ -107,7 +111,8 @@ const struct verb verb_pack = {
     .operands_max = -1,
     .detail = "Reads folders (and the folders in them) of PNG, JPEG, TIFF and NIfTI images, nnU-Net raw datasets "
               "(dataset.json, imagesTr, labelsTr), class folders (train/val/test/CLASS), collection files "
-              "(pretrain_data.json) and single images, and writes one HDF5 file. Pixels keep their type unless --size, "
+              "(pretrain_data.json), single images and DICOM (docs/dicom.md), and writes one HDF5 file. Pixels keep their type "
+              "unless --size, "
               "--spacing, --window or --percentile change them; what was done is recorded in the file.\n"
               "Files of other kinds are ignored and counted. An image that cannot be used is listed with its reason; "
               "then nothing is written and the exit status is 1, unless --skip-bad.",
@@ -128,5 +133,9 @@ const struct verb verb_pack = {
                 {OPTION_ORIENTATION},
                 {OPTION_NUMBER_LABELS},
                 {OPTION_SKIP_BAD},
+                {OPTION_SERIES, NULL, "of DICOM series these alone: a number of 'cover dicom ls', SeriesNumber=N or Modality=CT"},
+                {OPTION_TILT},
+                {OPTION_SPACING_TOLERANCE},
+                {OPTION_PADDING},
                 {OPTION_RESUME}},
 };

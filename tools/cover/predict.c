@@ -36,6 +36,9 @@ static int run(struct session *session) {
     const struct value *overlap = &session->arguments.option[OPTION_OVERLAP];
     cover_predictor_options predictor = COVER_PREDICTOR_OPTIONS_INIT;
     cover_predict_options options = COVER_PREDICT_OPTIONS_INIT;
+    cover_dicom_options dicom = COVER_DICOM_OPTIONS_INIT;
+    const int usage = dicom_options_read(session, &dicom);
+    if (usage != EXIT_OK) return usage;
     if (overlap->given && (overlap->count != 1 || !(overlap->number[0] >= 0 && overlap->number[0] <= 0.9)))
         return usage_error(session->verb, "--overlap %s: give a share of a window, 0 to 0.9", overlap->text);
     if (overlap->given) predictor.overlap = overlap->number[0];
@@ -45,6 +48,9 @@ static int run(struct session *session) {
     options.predictor = &predictor;
     options.scores = given(session, OPTION_SCORES);
     options.skip_bad = 1;
+    options.dicom = &dicom;
+    options.series = text_of(session, OPTION_SERIES);
+    options.as = text_of(session, OPTION_AS);
     options.progress = progress_on_work;
     options.user = &session->progress;
     char *summary = NULL;
@@ -64,7 +70,8 @@ const struct verb verb_predict = {
     .operands_max = 1,
     .detail =
         "TASK is a run folder of fine-tuning or its weights.safetensors. IN is an image, a folder of images, a folder of "
-        "nnU-Net's images (CASE_0000, CASE_0001, ...: one channel each) or an nnU-Net raw dataset. What was done to the "
+        "nnU-Net's images (CASE_0000, CASE_0001, ...: one channel each), an nnU-Net raw dataset, or DICOM: a file, a DICOMDIR, a "
+        "folder. What was done to the "
         "training images when they were packed is done again.\n"
         "Segmentation writes DIR/CASE.EXT in the image's own format, size, spacing and orientation; JPEG becomes PNG. "
         "Classification writes DIR/scores.csv. An image that cannot be used is listed with its reason and left out; the others "
@@ -76,5 +83,11 @@ const struct verb verb_predict = {
                 {OPTION_MIRROR},
                 {OPTION_OVERLAP},
                 {OPTION_CHANNELS},
-                {OPTION_SCORES}},
+                {OPTION_SCORES},
+                {OPTION_AS},
+                {OPTION_SERIES, NULL, "of several DICOM series: a number of 'cover dicom ls', SeriesNumber=N, Modality=CT, or all"},
+                {OPTION_TILT},
+                {OPTION_SPACING_TOLERANCE},
+                {OPTION_PADDING},
+                {OPTION_SKIP_BAD, NULL, "predict DICOM volumes although images of their series cannot be read"}},
 };

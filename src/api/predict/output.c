@@ -40,7 +40,7 @@ cover_status output_csv_begin(struct output_files *files) {
 cover_status output_csv_row(struct output_files *files, const struct predict_case *item, const struct image *label,
                             const float *scores) {
     (void)label;
-    const char *path = arena_print(files->arena, "%s%s", item->name, image_extension(item->files[0]));
+    const char *path = arena_print(files->arena, "%s%s", item->name, item->volume ? "" : image_extension(item->files[0]));
     if (!path) return COVER_ERROR_MEMORY;
     csv_add(&files->rows, path);
     for (int64_t c = 0; c < files->settings->task.classes; c++) text_add(&files->rows, ",%.9g", (double)scores[c]);

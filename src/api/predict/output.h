@@ -14,6 +14,8 @@ struct output_files {
     const char *const *class_names;
     const char *folder;  /* of the results */
     struct arena *arena; /* for paths */
+    cover_dicom *dicom;  /* what the cases with a volume are of; NULL = none are */
+    const char *as;      /* the formats that are wanted of those, joined by commas; NULL = the usual one */
     struct text rows;    /* a kind's that writes one file for all images */
     int64_t written;     /* images */
 };

@@ -1,7 +1,7 @@
 /* Segmentation's answer: the class of each pixel at the image's own size, small components dropped; a label map in the image's format, and
  * if wanted the scores as CASE.npy.  A row of output.h. */
 #include "core/base/files.h"
-#include "output.h"
+#include "output_dicom.h"
 #include "scores.h"
 #include "small_components.h"
 
@@ -65,6 +65,7 @@ static cover_status write_map(struct output_files *files, const struct predict_c
     if (!path || !npy) return COVER_ERROR_MEMORY;
     TRY(make_folder(files, path));
     if (scores) TRY(write_npy(files, npy, scores, files->settings->task.classes, label));
+    if (item->volume) return output_dicom_write(files, item, label, scores);
     return label_write(files->context, path, label, item->files[0]);
 }
 

@@ -3,7 +3,7 @@
 #include "core/base/descriptor.h"
 #include "core/base/files.h"
 #include "core/base/memory.h"
-#include "output.h"
+#include "output_dicom.h"
 #include "predictor.h"
 
 #include <limits.h>
@@ -44,6 +44,10 @@ static void warn(struct job *job, const struct predict_case *item, const struct 
             item->files[0], code, rules->orientation);
 }
 
+static int volume_index(const struct job *job, const struct predict_case *item) {
+    return (int)(item->volume - job->cases.plan.dicom->volumes);
+}
+
 /* *bad: the image is to blame, not what became of its result. */
 static cover_status predict_case(struct job *job, const struct predict_case *item, bool *bad) {
     struct image image = {0}, label = {0};
@@ -52,7 +56,8 @@ static cover_status predict_case(struct job *job, const struct predict_case *ite
     cover_status status;
     *bad = true;
     if (item->unusable) return fail(COVER_ERROR_FORMAT, "%s: %s", item->files[0], item->unusable);
-    GO(image_read_files(&image, job->context, item->files, item->file_count));
+    if (item->volume) GO(dicom_volume_image(&image, job->cases.plan.dicom, volume_index(job, item), item->frame, false));
+    else GO(image_read_files(&image, job->context, item->files, item->file_count));
     warn(job, item, &image);
     GO(predictor_scores(job->predictor, &image, &count));
     if (job->options.scores || job->output->scores) {
@@ -142,13 +147,17 @@ static cover_status begin(struct job *job, const char *task, const char *input) 
     job->output = task_output_of(job->context, &settings->task);
     /* scores that are asked for are files named after the image, whatever its format; those of an image are rows of one file */
     TRY(predict_cases_create(&job->cases, job->context, input, about->rules.channels ? 1 : (int)settings->network.channels,
-                             job->options.scores && !job->output->scores));
+                             job->options.scores && !job->output->scores, job->options.dicom));
+    if (job->cases.plan.dicom)
+        TRY(predict_cases_of_dicom(&job->cases, job->options.series, (int)settings->network.dims,
+                                   about->rules.channels ? 0 : (int)settings->network.channels));
     job->made = missing_from(job->files.folder);
     TRY(folder_create(job->files.folder));
     TRY(check_apart(input, job->files.folder));
     TRY(temporaries_remove(job->context, job->files.folder));
     job->files.settings = settings, job->files.class_names = (const char *const *)about->class_names;
     job->files.arena = &job->cases.plan.arena;
+    job->files.dicom = job->cases.plan.dicom, job->files.as = job->options.as;
     return job->output->begin ? job->output->begin(&job->files) : COVER_OK;
 }
 
@@ -194,6 +203,7 @@ cover_status cover_images_predict(char **summary, cover_context *context, const 
                       .failed.context = context};
     double start = seconds_now();
     TRY(options_read(&job.options, sizeof job.options, given, "cover_predict_options"));
+    TRY(output_dicom_check(job.options.as));
     cover_status status;
     GO(begin(&job, task, input));
     GO(end(&job, predict_all(&job)));

@@ -4,7 +4,7 @@
 
 #include "core/base/files.h"
 #include "core/base/number.h"
-#include "io/image/dicom.h"
+#include "io/dicom/identity.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -84,9 +84,14 @@ static cover_status add_folder(struct predict_cases *cases, const char *folder, 
     TRY(pack_walk(&files, &cases->plan, folder));
     cover_status status = COVER_OK;
     bool apart = channels_apart(&files, channel_files);
-    if (files.count == 0)
-        status = fail(COVER_ERROR_IO, "%s: there is no image in this folder (.png, .jpg, .tif, .nii, .nii.gz)%s", folder,
-                      files.dicom > 0 ? ": " DICOM_REMEDY : "");
+    if (files.count == 0 && files.dicom > 0) status = pack_dicom_add(&cases->plan, folder);
+    else if (files.count == 0)
+        status = fail(COVER_ERROR_IO, "%s: there is no image in this folder (.png, .jpg, .tif, .nii, .nii.gz, DICOM)", folder);
+    else if (files.dicom > 0)
+        log_line(cases->plan.context, COVER_LOG_WARNING,
+                 "%s: beside its images are %lld DICOM files, which are left out; give them a folder of "
+                 "their own",
+                 folder, (long long)files.dicom);
     for (int64_t first = 0; first < files.count && status == COVER_OK;) {
         int count = apart ? group_size(&files, first) : 1;
         status = make_case(cases, folder, files.paths + first, count, apart);
@@ -155,12 +160,16 @@ static cover_status find_doubles(struct predict_cases *cases, bool by_name) {
 }
 
 cover_status predict_cases_create(struct predict_cases *cases, cover_context *context, const char *input, int channel_files,
-                                  bool by_name) {
-    *cases = (struct predict_cases){.plan = {.context = context, .arena = {.context = context}}};
+                                  bool by_name, const cover_dicom_options *dicom) {
+    bool is_dicom = false;
+    *cases = (struct predict_cases){.plan = {.context = context, .arena = {.context = context}}, .pack.dicom = dicom};
+    cases->plan.options = &cases->pack;
     char *json = path_join(context, input, "dataset.json");
     cover_status status = COVER_ERROR_MEMORY;
     if (json && folder_exists(input))
         status = file_exists(json) ? add_dataset(cases, input, channel_files) : add_folder(cases, input, channel_files);
+    else if (json && file_exists(input) && !image_format_of(input) && dicom_is_file(input, &is_dicom) == COVER_OK && is_dicom)
+        status = pack_dicom_add(&cases->plan, input);
     else if (json && file_exists(input)) status = add_file(cases, input, channel_files);
     else if (json) status = fail(COVER_ERROR_IO, "%s: there is no such image or folder", input);
     memory_free(context, json);
@@ -169,9 +178,74 @@ cover_status predict_cases_create(struct predict_cases *cases, cover_context *co
     return status;
 }
 
+/* ---- DICOM */
+
+static cover_status add_volume(struct predict_cases *cases, const struct dicom_identity *identity, int index, int frame) {
+    struct arena *arena = &cases->plan.arena;
+    const struct dicom_volume *volume = &cases->plan.dicom->volumes[index];
+    char series[DICOM_SERIES_BYTES];
+    struct predict_case *item = add_case(cases);
+    const char **files = arena_alloc(arena, sizeof *files);
+    if (!item || !files) return COVER_ERROR_MEMORY;
+    dicom_series_name(cases->plan.dicom, index, series);
+    files[0] = arena_text(arena, series, strlen(series));
+    *item = (struct predict_case){.files = files, .file_count = 1, .volume = volume, .frame = frame, .extension = ""};
+    item->name = frame < 0 ? arena_print(arena, "P%04d_S%02d", identity->patient, identity->series)
+                           : arena_print(arena, "P%04d_S%02d_%04d", identity->patient, identity->series, frame + 1);
+    if (volume->refusal) item->unusable = arena_text(arena, volume->refusal, strlen(volume->refusal));
+    return files[0] && item->name && (item->unusable || !volume->refusal) ? COVER_OK : COVER_ERROR_MEMORY;
+}
+
+static bool fits(const struct cover_dicom *set, int index, int dims, int channels) {
+    struct image image;
+    const struct dicom_volume *volume = &set->volumes[index];
+    dicom_volume_look(&image, set, index, volume->images ? 0 : -1);
+    image_take_dims(&image, dims);
+    return image.dims == dims && (channels == 0 || image.channels == channels) && !volume->localizer;
+}
+
+/* Without a word the only one that fits; where none does the only one there is, so that it is said what is wrong with it. */
+static cover_status choose(bool *chosen, const struct cover_dicom *set, const char *series, int dims, int channels) {
+    int *indices = memory_alloc(set->context, ((size_t)set->volume_count + 1) * sizeof *indices), count = 0, only;
+    cover_status status = COVER_OK;
+    if (!indices) return COVER_ERROR_MEMORY;
+    for (int i = 0; i < set->volume_count; i++) {
+        const bool meant = series ? strcmp(series, "all") == 0 || dicom_is_meant(set, i, series) : fits(set, i, dims, channels);
+        if (meant) chosen[i] = true, indices[count++] = i;
+    }
+    if (!series && count > 1) status = dicom_several(set, indices, count, "fit this task");
+    if (count == 0) status = cover_dicom_find(set, series, &only);
+    if (count == 0 && status == COVER_OK) chosen[only] = true;
+    memory_free(set->context, indices);
+    return status;
+}
+
+cover_status predict_cases_of_dicom(struct predict_cases *cases, const char *series, int dims, int channels) {
+    struct cover_dicom *set = cases->plan.dicom;
+    struct dicom_identity *identities = NULL;
+    bool *chosen = NULL;
+    int count;
+    cover_status status;
+    GO(cover_dicom_volumes(set, &count));
+    GO(dicom_identities(&identities, set));
+    chosen = memory_zero(set->context, (size_t)count + 1);
+    GO(chosen ? COVER_OK : COVER_ERROR_MEMORY);
+    GO(choose(chosen, set, series, dims, channels));
+    for (int i = 0; i < count; i++) {
+        const bool frames = set->volumes[i].images && set->volumes[i].count > 1;
+        for (int frame = frames ? 0 : -1; chosen[i] && frame < (frames ? set->volumes[i].count : 0); frame++)
+            GO(add_volume(cases, &identities[i], i, frame));
+    }
+done:
+    memory_free(set->context, identities);
+    memory_free(set->context, chosen);
+    return status;
+}
+
 void predict_cases_free(struct predict_cases *cases) {
     if (!cases->plan.context) return;
     memory_free(cases->plan.context, cases->cases);
+    cover_dicom_destroy(cases->plan.dicom);
     arena_free(&cases->plan.arena);
     *cases = (struct predict_cases){0};
 }

@@ -97,12 +97,15 @@ cover_status dicom_check_values(const struct cover_dicom *set, const struct dico
 /* ---- one slice */
 
 struct reading {
-    struct cover_dicom *set;
+    const struct cover_dicom *set;
     const struct dicom_volume *volume;
+    const struct dicom_frame **slices; /* of it */
+    int count;
     struct image *image;
     int64_t values; /* of a slice */
     atomic_int next;
-    uint8_t *inflated;    /* of the one deflated object of several frames, or NULL */
+    const struct dicom_object *deflated; /* one of several frames, inflated once; NULL = none */
+    uint8_t *inflated;
     pthread_mutex_t lock; /* what is below */
     cover_status status;
     int failed; /* the slice */
@@ -170,14 +173,14 @@ static void mark_padding(struct reading *reading, float *to, const int32_t *stor
 }
 
 static cover_status read_slice(struct reading *reading, struct dicom_work *work, int index) {
-    const struct dicom_frame *slice = reading->volume->slices[index];
+    const struct dicom_frame *slice = reading->slices[index];
     const struct dicom_object *object = slice->object;
     struct image *image = reading->image;
     struct dicom_stored stored;
     struct rescale rescale;
     void *to = (uint8_t *)image->data + (size_t)index * (size_t)reading->values * cover_dtype_bytes(image->dtype);
     TRY(read_rescale(&rescale, reading->set, object, slice->frame));
-    TRY(dicom_frame_stored(&stored, work, object, slice->frame, reading->inflated));
+    TRY(dicom_frame_stored(&stored, work, object, slice->frame, object == reading->deflated ? reading->inflated : NULL));
     if (stored.count != reading->values) return fail(COVER_ERROR_INTERNAL, "a slice of another size");
     const bool keep = reading->set->options.padding && strcmp(reading->set->options.padding, "keep") == 0;
     if (!stored.values || keep) rescale.padded = false;
@@ -201,7 +204,7 @@ static void worker(void *data, int number) {
     struct reading *reading = data;
     struct dicom_work work = {.context = reading->set->context};
     (void)number;
-    for (int index; (index = atomic_fetch_add(&reading->next, 1)) < reading->volume->count;) {
+    for (int index; (index = atomic_fetch_add(&reading->next, 1)) < reading->count;) {
         const cover_status status = cancelled(reading->set->context) ? COVER_ERROR_CANCELLED : read_slice(reading, &work, index);
         if (status == COVER_OK) continue;
         pthread_mutex_lock(&reading->lock);
@@ -218,25 +221,25 @@ static void worker(void *data, int number) {
 /* ---- the whole */
 
 /* u8 and u16 stay what they are, unless something is done to them (R19). */
-static cover_status choose_type(struct image *image, const struct cover_dicom *set, const struct dicom_volume *volume) {
+static cover_status choose_type(const struct reading *reading) {
     int bits = 1;
-    bool plain = volume->tilt_degrees == 0;
-    for (int i = 0; i < volume->count && plain; i++) {
-        const struct dicom_object *object = volume->slices[i]->object;
+    bool plain = reading->volume->tilt_degrees == 0;
+    for (int i = 0; i < reading->count && plain; i++) {
+        const struct dicom_object *object = reading->slices[i]->object;
         struct rescale rescale;
-        TRY(read_rescale(&rescale, set, object, volume->slices[i]->frame));
+        TRY(read_rescale(&rescale, reading->set, object, reading->slices[i]->frame));
         plain = !rescale.given && !rescale.padded && rescale.window[1] == 0 && !object->shape.is_signed && !object->floating;
         if (object->photometric == PHOTOMETRIC_PALETTE) bits = 16; /* unless its tables say less */
         else if (object->shape.bits_stored > bits) bits = object->shape.bits_stored;
     }
-    image->dtype = !plain || bits > 16 ? COVER_F32 : bits > 8 ? COVER_U16 : COVER_U8;
+    reading->image->dtype = !plain || bits > 16 ? COVER_F32 : bits > 8 ? COVER_U16 : COVER_U8;
     return COVER_OK;
 }
 
 static void fill_padding(struct reading *reading) {
     const float smallest = isfinite(reading->smallest) ? reading->smallest : 0;
     float *values = reading->image->data;
-    const int64_t count = reading->values * reading->volume->count;
+    const int64_t count = reading->values * reading->count;
     if (reading->padded > 0)
         for (int64_t i = 0; i < count; i++)
             if (isnan(values[i])) values[i] = smallest;
@@ -277,13 +280,8 @@ static cover_status straighten(struct reading *reading) {
     return COVER_OK;
 }
 
-static void describe(struct image *image, const struct reading *reading) {
+static void note_odd(struct image *image, const struct reading *reading) {
     const struct dicom_volume *volume = reading->volume;
-    const struct dicom_object *object = volume->slices[0]->object;
-    memcpy(image->spacing_mm, volume->spacing_mm, sizeof image->spacing_mm);
-    memcpy(image->affine, volume->affine, sizeof image->affine);
-    image->volume = !volume->images;
-    image->lossy = object->syntax->may_be_lossy || dicom_text_is(&object->tree, dicom_find(&object->tree, NULL, TAG_LOSSY), "01");
     size_t at = 0;
     if (volume->duplicates)
         at += (size_t)number_print(image->note, sizeof image->note, "%d doubles of its slices were left out", volume->duplicates);
@@ -292,45 +290,62 @@ static void describe(struct image *image, const struct reading *reading) {
                      at ? "; " : "", (long long)reading->padded);
 }
 
-static cover_status run(struct reading *reading) {
+static cover_status run(struct reading *reading, bool alone) {
     struct pool *pool;
     char series[DICOM_SERIES_BYTES], name[DICOM_NAME_BYTES];
     TRY(context_pool(reading->set->context, &pool));
-    pool_run(pool, worker, reading);
+    if (alone) worker(reading, 0);
+    else pool_run(pool, worker, reading);
     if (reading->status != COVER_OK) {
-        (void)fail_text(reading->status, reading->text);
         if (reading->status == COVER_ERROR_CANCELLED) return fail(COVER_ERROR_CANCELLED, "cancelled while slices were read");
+        (void)fail_text(reading->status, reading->text);
         return fail_in(reading->status, "%s, %s",
                        dicom_series_name(reading->set, (int)(reading->volume - reading->set->volumes), series),
-                       dicom_object_name(reading->volume->slices[reading->failed]->object, name));
+                       dicom_object_name(reading->slices[reading->failed]->object, name));
     }
     fill_padding(reading);
     return reading->volume->tilt_degrees > 0 ? straighten(reading) : COVER_OK;
 }
 
-cover_status dicom_volume_image(struct image *image, struct cover_dicom *set, int index) {
+void dicom_volume_look(struct image *image, const struct cover_dicom *set, int index, int frame) {
+    const struct dicom_volume *volume = &set->volumes[index];
+    const struct dicom_object *first = volume->slices[0]->object;
+    const int count = frame < 0 ? volume->count : 1;
+    *image = (struct image){.dims = count > 1 ? 3 : 2,
+                            .channels = volume->channels,
+                            .size = {count, first->shape.rows, first->shape.columns},
+                            .volume = !volume->images,
+                            .lossy = first->syntax->may_be_lossy ||
+                                     dicom_text_is(&first->tree, dicom_find(&first->tree, NULL, TAG_LOSSY), "01")};
+    memcpy(image->spacing_mm, volume->spacing_mm, sizeof image->spacing_mm);
+    memcpy(image->affine, volume->affine, sizeof image->affine);
+}
+
+cover_status dicom_volume_image(struct image *image, const struct cover_dicom *set, int index, int frame, bool alone) {
     const struct dicom_volume *volume = &set->volumes[index];
     const struct dicom_object *first = volume->slices[0]->object;
     const struct image_source limits = {.context = set->context, .limit_bytes = memory_left(set->context)};
     char series[DICOM_SERIES_BYTES];
     size_t bytes;
     if (volume->refusal) return fail(COVER_ERROR_FORMAT, "%s: %s", dicom_series_name(set, index, series), volume->refusal);
-    *image = (struct image){.dims = volume->count > 1 && !volume->images ? 3 : 2,
-                            .channels = volume->channels,
-                            .size = {volume->count, first->shape.rows, first->shape.columns}};
-    if (volume->images && volume->count > 1) image->dims = 3;
+    dicom_volume_look(image, set, index, frame);
     struct reading reading = {.set = set,
                               .volume = volume,
+                              .slices = volume->slices + (frame < 0 ? 0 : frame),
+                              .count = frame < 0 ? volume->count : 1,
                               .image = image,
                               .values = (int64_t)first->shape.rows * first->shape.columns * volume->channels,
                               .smallest = INFINITY};
     cover_status status;
     pthread_mutex_init(&reading.lock, NULL);
-    GO(choose_type(image, set, volume));
+    GO(choose_type(&reading));
     GO(image_allocate(image, &limits, &bytes));
-    if (first->tree.deflated && first->frames > 1) GO(dicom_inflate_pixels(&reading.inflated, set->context, first));
-    GO(run(&reading));
-    describe(image, &reading);
+    if (first->tree.deflated && reading.count > 1 && first->frames > 1) {
+        GO(dicom_inflate_pixels(&reading.inflated, set->context, first));
+        reading.deflated = first;
+    }
+    GO(run(&reading, alone));
+    note_odd(image, &reading);
 done:
     memory_free(set->context, reading.inflated);
     pthread_mutex_destroy(&reading.lock);

@@ -61,7 +61,7 @@ cover_status cover_dicom_report(const cover_dicom *set, char **json) {
 
 /* ---- which one */
 
-static bool is_meant(const struct cover_dicom *set, int index, const char *which) {
+bool dicom_is_meant(const struct cover_dicom *set, int index, const char *which) {
     const struct dicom_volume *volume = &set->volumes[index];
     const struct dicom_object *object = volume->slices[0]->object;
     static const struct {
@@ -106,7 +106,7 @@ cover_status cover_dicom_find(const cover_dicom *set, const char *which, int *in
     int *meant = memory_alloc(set->context, (size_t)set->volume_count * sizeof *meant), count = 0;
     if (!meant) return COVER_ERROR_MEMORY;
     for (int i = 0; i < set->volume_count; i++)
-        if (is_meant(set, i, which)) meant[count++] = i;
+        if (dicom_is_meant(set, i, which)) meant[count++] = i;
     char name[DICOM_SERIES_BYTES];
     cover_status status = COVER_OK;
     if (count == 1) *index = meant[0];
@@ -141,7 +141,7 @@ cover_status cover_dicom_write_nifti(const cover_dicom *set, int index, const ch
     if (!set || !path) return fail(COVER_ERROR_ARGUMENT, "set or path is NULL");
     TRY(context_check_process(set->context));
     TRY(dicom_set_check(set, index));
-    TRY(dicom_volume_image(&image, (struct cover_dicom *)set, index));
+    TRY(dicom_volume_image(&image, set, index, -1, false));
     cover_status status = floats_of(&image, set->context);
     if (status == COVER_OK) status = nifti_write(set->context, path, image.data, &image);
     image_free(&image, set->context);

@@ -175,7 +175,7 @@ cover_status cover_dicom_add_reader(cover_dicom *set, cover_read_fn *read, uint6
 
 /* ---- files */
 
-static cover_status is_dicom(const char *path, bool *is) {
+cover_status dicom_is_file(const char *path, bool *is) {
     uint8_t head[HEAD];
     struct source source;
     TRY(source_open(&source, path));
@@ -203,7 +203,7 @@ static cover_status visit(void *user, const char *relative, const char *path, bo
     bool is;
     (void)linked;
     if (!about || !S_ISREG(about->st_mode)) return COVER_OK;
-    if (is_dicom(path, &is) != COVER_OK || !is) {
+    if (dicom_is_file(path, &is) != COVER_OK || !is) {
         files->set->counts.files++;
         return COVER_OK;
     }
@@ -256,7 +256,7 @@ cover_status cover_dicom_add_path(cover_dicom *set, const char *path) {
     if (!set || !path) return fail(COVER_ERROR_ARGUMENT, "set or path is NULL");
     TRY(may_add(set));
     if (folder_exists(path)) return add_folder(set, path);
-    TRY(is_dicom(path, &is));
+    TRY(dicom_is_file(path, &is));
     if (!is) return fail(COVER_ERROR_FORMAT, "%s: not DICOM", path);
     if (dicomdir_is_one(path)) return dicomdir_list(set->context, path, add_listed, set);
     const cover_status status = add_file(set, path, &bad);
@@ -368,7 +368,7 @@ cover_status cover_dicom_read(const cover_dicom *set, int index, cover_tensor **
     if (!set || !image) return fail(COVER_ERROR_ARGUMENT, "set or image is NULL");
     TRY(context_check_process(set->context));
     TRY(dicom_set_check(set, index));
-    TRY(dicom_volume_image(&read, (struct cover_dicom *)set, index));
+    TRY(dicom_volume_image(&read, set, index, -1, false));
     const int64_t shape[4] = {read.size[0], read.size[1], read.size[2], read.channels};
     const cover_status status = cover_tensor_adopt(image, set->context, read.dtype, read.channels > 1 ? 4 : 3, shape, NULL,
                                                    read.data, release_image, set->context);

@@ -114,15 +114,20 @@ void dicom_ybr_to_rgb(int32_t *values, int64_t pixels, int bits);
 /* ---- read.c */
 /* Slope, intercept, tables and padding of an object, before its pixels are read. */
 cover_status dicom_check_values(const struct cover_dicom *set, const struct dicom_object *object);
-/* A volume as an image: values by R19 to R21, geometry; not turned to another orientation.  COVER_ERROR_FORMAT for one that is refused. */
-cover_status dicom_volume_image(struct image *image, struct cover_dicom *set, int index);
+/* A volume as an image: values by R19 to R21, geometry; not turned to another orientation.  COVER_ERROR_FORMAT for one that is refused.
+ * frame: of images without a place the one that is meant, -1 = all.  alone: by this thread, which may be a worker of the context. */
+cover_status dicom_volume_image(struct image *image, const struct cover_dicom *set, int index, int frame, bool alone);
+/* The same without its pixels: size, spacing, affine. */
+void dicom_volume_look(struct image *image, const struct cover_dicom *set, int index, int frame);
 
 /* ---- set.c */
 cover_status dicom_set_check(const struct cover_dicom *set, int index); /* COVER_ERROR_ARGUMENT */
+cover_status dicom_is_file(const char *path, bool *is);                 /* by what is in it */
 void dicom_size_of(const struct dicom_volume *volume, int64_t size[3]);
 int dicom_images_of(const struct dicom_volume *volume); /* objects of it */
 
 /* ---- report.c: COVER_ERROR_ARGUMENT "2 series WHAT: 2 (CT, ...), 4 (CT, ...)" */
+bool dicom_is_meant(const struct cover_dicom *set, int index, const char *which); /* as cover_dicom_find() takes it */
 cover_status dicom_several(const struct cover_dicom *set, const int *indices, int count, const char *what);
 
 #endif

@@ -108,11 +108,11 @@ static cover_status check_even(const struct cover_dicom *set, struct dicom_volum
 static void place_grid(struct dicom_volume *volume, const double step[3]) {
     const struct dicom_frame *first = volume->slices[0];
     for (int k = 0; k < 3; k++) {
-        const double sign = k < 2 ? -1 : 1; /* LPS to RAS */
-        volume->affine[4 * k] = sign * first->row[k] * first->spacing[1];
-        volume->affine[4 * k + 1] = sign * first->column[k] * first->spacing[0];
-        volume->affine[4 * k + 2] = sign * step[k];
-        volume->affine[4 * k + 3] = sign * first->position[k];
+        const double sign = k < 2 ? -1 : 1; /* LPS to RAS; and no -0: what is equal has equal bytes */
+        volume->affine[4 * k] = sign * first->row[k] * first->spacing[1] + 0.0;
+        volume->affine[4 * k + 1] = sign * first->column[k] * first->spacing[0] + 0.0;
+        volume->affine[4 * k + 2] = sign * step[k] + 0.0;
+        volume->affine[4 * k + 3] = sign * first->position[k] + 0.0;
     }
     volume->spacing_mm[0] = sqrt(dicom_dot(step, step));
     volume->spacing_mm[1] = first->spacing[0], volume->spacing_mm[2] = first->spacing[1];

@@ -1,7 +1,6 @@
 /* The table of image formats and what all of them share: which reader takes a file, the limits on size and memory.
  * Called by pack, predict and match; the readers (png.c, jpeg.c, tiff.c, nifti.c) call image_allocate(). */
 #include "image.h"
-#include "dicom.h"
 #include "io/bytes/source.h"
 
 #include "core/base/files.h"
@@ -66,7 +65,9 @@ static uint64_t limit_of(const cover_context *context, uint64_t given) {
 
 static cover_status unknown_content(const struct image_source *source) {
     struct names known = {0};
-    if (dicom_detect(source->bytes, source->count)) return fail(COVER_ERROR_UNSUPPORTED, DICOM_REMEDY);
+    if (source->count >= 132 && memcmp(source->bytes + 128, "DICM", 4) == 0)
+        return fail(COVER_ERROR_UNSUPPORTED, "DICOM is taken as a study by pack and predict, not as a file here; "
+                                             "cover_dicom_write_nifti() makes NIfTI of it");
     for (int i = 0; image_formats[i]; i++) names_add(&known, image_formats[i]->name);
     const struct image_format *named = image_format_of(source->path);
     if (named) return fail(COVER_ERROR_FORMAT, "its name says %s, but its content is not; known are %s", named->name, known.text);

@@ -122,7 +122,7 @@ void image_rules_of_options(struct image_rules *rules, const cover_pack_options 
     memcpy(rules->spacing_mm, options->spacing_mm, sizeof rules->spacing_mm);
     memcpy(rules->window, options->window, sizeof rules->window);
     memcpy(rules->percentile, options->percentile, sizeof rules->percentile);
-    if (!options->orientation) return;
+    if (!options->orientation || strcmp(options->orientation, "stored") == 0) return;
     snprintf(rules->orientation, sizeof rules->orientation, "%s", options->orientation);
     rules->orient = true;
 }

@@ -74,7 +74,7 @@ void image_turn_geometry(struct image *image, const struct turn *turn) {
         image->spacing_mm[2 - i] = old.spacing_mm[2 - axis];
         for (int row = 0; row < 3 && known; row++) {
             const double step = old.affine[4 * row + axis];
-            image->affine[4 * row + i] = turn->flip[i] ? -step : step;
+            image->affine[4 * row + i] = turn->flip[i] ? 0 - step : step; /* no -0: what is equal has equal bytes */
             if (turn->flip[i]) image->affine[4 * row + 3] += step * (double)(old.size[2 - axis] - 1);
         }
     }

@@ -55,7 +55,7 @@ static void pack_one(void *data, int64_t index) {
     pthread_mutex_unlock(&job->lock);
     if (stopped || pack_spool_has(&job->spool, index)) return;
     cover_status status = COVER_OK;
-    const cover_status usable = pack_image(&sample, job->context, &job->rules, &job->plan.items[index]);
+    const cover_status usable = pack_image(&sample, job, &job->plan.items[index]);
     if (usable == COVER_OK) {
         status = pack_spool_append(&job->spool, index, &sample);
         packed_sample_free(&sample, job->context);
@@ -139,6 +139,10 @@ static cover_status begin(struct pack_job *job, const char *const *sources, int 
     if (options->negative && !options->labels)
         return fail(COVER_ERROR_ARGUMENT, "pack: negative '%s' speaks of a labels file, but none was given", options->negative);
     TRY(pack_plan_create(&job->plan, job->context, sources, count, options));
+    if (!options->orientation && pack_dicom_has_volumes(&job->plan)) { /* whatever axes their scanners use */
+        memcpy(job->rules.orientation, "LPS", 4);
+        job->rules.orient = true;
+    }
     if (options->spacing_median) TRY(pack_median_spacing(job));
     /* whoever only looks would read all label maps; their names, sizes and times tell as much */
     return options->number_labels && !job->plan.quiet ? pack_number_labels(job) : COVER_OK;

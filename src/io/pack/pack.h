@@ -5,6 +5,7 @@
 
 #include "io/bytes/arena.h"
 #include "io/dataset/dataset_format.h"
+#include "io/dicom/set.h"
 #include "io/image/image_rules.h"
 
 /* One sample to be: which files make it, and what is known without reading them. */
@@ -13,16 +14,18 @@ struct pack_item {
     const char *path;         /* the first file: for matching, messages */
     const char *const *files; /* one a channel (nnU-Net), or one for all channels */
     int file_count;
-    const char *label;            /* label map; NULL = none */
-    const uint16_t *label_number; /* of each value of it (pack_numbers.c); NULL = itself */
-    const char *class_name;       /* NULL = none */
-    const char *patient;          /* NULL = not known */
-    const char *unusable;         /* a reason that is known already; NULL = none */
-    int channels;                 /* that the source promises; 0 = none promised */
-    int label_classes;            /* label values must be below; 0 = not known */
-    int class_index;              /* of class_name; -1 = none */
-    bool multilabel;              /* class_set counts, and class_index does not: so in all items of a plan, or in none */
-    uint64_t class_set;           /* a bit a class */
+    const struct dicom_volume *volume; /* of plan->dicom, instead of files; NULL = files */
+    int frame;                         /* of images without a place: the one that is meant; -1 = all slices */
+    const char *label;                 /* label map; NULL = none */
+    const uint16_t *label_number;      /* of each value of it (pack_numbers.c); NULL = itself */
+    const char *class_name;            /* NULL = none */
+    const char *patient;               /* NULL = not known */
+    const char *unusable;              /* a reason that is known already; NULL = none */
+    int channels;                      /* that the source promises; 0 = none promised */
+    int label_classes;                 /* label values must be below; 0 = not known */
+    int class_index;                   /* of class_name; -1 = none */
+    bool multilabel;                   /* class_set counts, and class_index does not: so in all items of a plan, or in none */
+    uint64_t class_set;                /* a bit a class */
     cover_split split;
 };
 
@@ -31,8 +34,9 @@ struct pack_plan {
     struct arena arena; /* all texts below */
     struct pack_item *items;
     int64_t count, capacity;
-    int64_t ignored;          /* files of other kinds */
-    int64_t dicom;            /* of them */
+    int64_t ignored;    /* files of other kinds */
+    cover_dicom *dicom; /* all DICOM of the sources; NULL = there is none */
+    const cover_pack_options *options;
     const char **class_names; /* sorted; class_index counts them */
     int classes;
     bool multilabel;             /* of the items */
@@ -65,7 +69,7 @@ struct pack_files {
     const char **paths; /* relative to the folder, sorted by bytes */
     int64_t count, capacity;
     int64_t others;  /* files that are no images by their name */
-    int64_t dicom;   /* of them: DICOM */
+    int64_t dicom;   /* of them: DICOM, by what is in them */
     int64_t outside; /* links out of the folder, and where the first of them leads */
     const char *first_outside;
 };
@@ -82,6 +86,12 @@ cover_status pack_once(struct pack_plan *plan);
 cover_status pack_nnunet(struct pack_plan *plan, const char *prefix, const char *folder);
 cover_status pack_collection(struct pack_plan *plan, const char *prefix, const char *json);
 cover_status pack_folder(struct pack_plan *plan, const char *prefix, const char *folder, const char **layout);
+
+/* ---- pack_dicom.c: all that a file or folder has, into plan->dicom; then a sample a volume, or a frame where there is none */
+cover_status pack_dicom_add(struct pack_plan *plan, const char *path);
+cover_status pack_dicom_items(struct pack_plan *plan);
+bool pack_dicom_has_volumes(const struct pack_plan *plan); /* slices that lie in a patient */
+void pack_dicom_hash(struct sha256 *hash, const struct pack_plan *plan, const struct pack_item *item);
 
 /* ---- pack_split.c: the CSV of patients and splits */
 cover_status pack_split_read(struct pack_plan *plan, const char *csv);
@@ -104,8 +114,8 @@ struct packed_sample {
     char note[200];
 };
 /* On failure the error text is the reason, without the path. */
-cover_status pack_image(struct packed_sample *sample, cover_context *context, const struct image_rules *rules,
-                        const struct pack_item *item);
+struct pack_job;
+cover_status pack_image(struct packed_sample *sample, const struct pack_job *job, const struct pack_item *item);
 void packed_sample_free(struct packed_sample *sample, cover_context *context);
 
 #endif

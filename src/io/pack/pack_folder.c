@@ -166,11 +166,15 @@ cover_status pack_folder(struct pack_plan *plan, const char *prefix, const char 
     struct pack_files files;
     bool found = false;
     TRY(pack_walk(&files, plan, folder));
-    plan->ignored += files.others, plan->dicom += files.dicom;
+    plan->ignored += files.others - files.dicom;
     struct tree tree = {.plan = plan, .prefix = prefix, .folder = folder, .files = &files};
     *layout = "folder";
     cover_status status = files.count > 0 ? add_known(&tree, layout, &found) : COVER_OK;
     if (status == COVER_OK && !found) status = add_plain(&tree);
+    if (status == COVER_OK && files.dicom > 0) {
+        status = pack_dicom_add(plan, folder);
+        if (files.count == 0) *layout = "DICOM";
+    }
     pack_files_free(&files, plan);
     return status;
 }

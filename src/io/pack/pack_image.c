@@ -1,7 +1,7 @@
 /* One item of a plan becomes a stored sample: its files read and checked, the rules applied (image_rules.h), the result
  * hashed and compressed.  Called by pack.c on its worker threads. */
 #include "io/image/image_pixels.h"
-#include "pack.h"
+#include "pack_job.h"
 
 #include <string.h>
 
@@ -64,8 +64,11 @@ static cover_status check_stored(const struct image *image, const struct image_r
 /* ---- all of it */
 
 static cover_status prepare(struct image *image, struct image *label, struct packed_sample *sample, cover_context *context,
-                            const struct image_rules *rules, const struct pack_item *item) {
-    TRY(image_read_files(image, context, item->files, item->file_count));
+                            const struct pack_job *job, const struct pack_item *item) {
+    const struct image_rules *rules = &job->rules;
+    const struct cover_dicom *dicom = job->plan.dicom;
+    if (item->volume) TRY(dicom_volume_image(image, dicom, (int)(item->volume - dicom->volumes), item->frame, true));
+    else TRY(image_read_files(image, context, item->files, item->file_count));
     if (item->channels > 0 && rules->channels == 0 && image->channels != item->channels)
         return fail(COVER_ERROR_SHAPE,
                     "%d %s in %d %s, but dataset.json names %d; add what is missing, correct channel_names, or pass "
@@ -108,12 +111,12 @@ static cover_status store(struct packed_sample *sample, cover_context *context, 
     return COVER_OK;
 }
 
-cover_status pack_image(struct packed_sample *sample, cover_context *context, const struct image_rules *rules,
-                        const struct pack_item *item) {
+cover_status pack_image(struct packed_sample *sample, const struct pack_job *job, const struct pack_item *item) {
+    cover_context *context = job->context;
     struct image image = {0}, label = {0};
     *sample = (struct packed_sample){.label_max = -1};
     if (item->unusable) return fail_text(COVER_ERROR_FORMAT, item->unusable);
-    cover_status status = prepare(&image, &label, sample, context, rules, item);
+    cover_status status = prepare(&image, &label, sample, context, job, item);
     if (status == COVER_OK) status = store(sample, context, item, &image, &label);
     image_free(&image, context);
     image_free(&label, context);

@@ -112,7 +112,7 @@ cover_status nnunet_folder_cases(const struct nnunet *source, const char *images
     const char *label_folder = arena_print(&plan->arena, "%s/%s", source->folder, labels);
     if (!image_folder || !label_folder) return COVER_ERROR_MEMORY;
     TRY(pack_walk(&files, plan, image_folder));
-    plan->ignored += files.others, plan->dicom += files.dicom;
+    plan->ignored += files.others;
     const int64_t before = plan->count;
     /* sorted names keep the channels of a case side by side and in order */
     for (int64_t first = 0, next; first < files.count; first = next) {

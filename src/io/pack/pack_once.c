@@ -45,13 +45,14 @@ cover_status pack_once(struct pack_plan *plan) {
     if (!found) return COVER_ERROR_MEMORY;
     for (int64_t i = 0; i < plan->count; i++) {
         struct stat about;
-        if (stat(plan->items[i].path, &about) == 0) found[count++] = (struct identity){about.st_dev, about.st_ino, i};
+        if (plan->items[i].files && stat(plan->items[i].path, &about) == 0)
+            found[count++] = (struct identity){about.st_dev, about.st_ino, i};
     }
     const int64_t again = mark(plan, found, count);
     memory_free(plan->context, found);
     if (again == 0) return COVER_OK;
     for (int64_t i = 0; i < plan->count; i++)
-        if (plan->items[i].file_count > 0) plan->items[kept++] = plan->items[i];
+        if (plan->items[i].file_count > 0 || !plan->items[i].files) plan->items[kept++] = plan->items[i];
     plan->count = kept;
     if (again > 1 && !plan->quiet)
         log_line(plan->context, COVER_LOG_WARNING, "pack: %lld images are others by another name and were left out",

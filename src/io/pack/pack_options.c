@@ -35,6 +35,7 @@ void pack_plan_hash(const struct pack_job *job, uint8_t digest[SHA256_BYTES]) {
         const char *const texts[] = {item->name, item->class_name, item->patient, item->unusable};
         for (int t = 0; t < 4; t++) hash_text(&hash, texts[t]);
         for (int f = 0; f < item->file_count; f++) hash_file(&hash, item->files[f]);
+        if (item->volume) pack_dicom_hash(&hash, &job->plan, item);
         hash_file(&hash, item->label);
         sha256_add(&hash, &item->class_set, sizeof item->class_set);
         const int32_t facts[] = {(int32_t)item->split, item->channels, item->label_classes};

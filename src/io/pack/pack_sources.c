@@ -4,7 +4,6 @@
 
 #include "core/base/files.h"
 #include "core/base/json.h"
-#include "io/image/dicom.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -120,6 +119,16 @@ static cover_status list_image(struct pack_plan *plan, const char *prefix, const
     return pack_plan_add_file(plan, "", path_name(source), source) ? COVER_OK : COVER_ERROR_MEMORY;
 }
 
+static bool is_dicom(cover_context *context, const char *source) {
+    bool is;
+    (void)context;
+    return file_exists(source) && dicom_is_file(source, &is) == COVER_OK && is;
+}
+static cover_status list_dicom(struct pack_plan *plan, const char *prefix, const char *source, const char **name) {
+    (void)prefix, (void)name;
+    return pack_dicom_add(plan, source);
+}
+
 static const struct layout layouts[] = {
     {"nnU-Net raw dataset", is_nnunet, list_nnunet},
     {"nnU-Net raw dataset", is_description, list_description},
@@ -127,6 +136,7 @@ static const struct layout layouts[] = {
     {"collection file", is_collection_folder, list_collection_folder},
     {"folder", is_folder, list_folder},
     {"image", is_image, list_image},
+    {"DICOM", is_dicom, list_dicom},
 };
 enum { LAYOUTS = sizeof layouts / sizeof *layouts };
 
@@ -141,14 +151,17 @@ static cover_status add_source(struct pack_plan *plan, const char *given, bool s
     int l = 0;
     while (l < LAYOUTS && !layouts[l].detect(plan->context, source)) l++;
     if (l == LAYOUTS)
-        return fail(COVER_ERROR_UNSUPPORTED, "%s: neither a folder, nor an image by its name, nor a collection file (.json)%s",
-                    source, dicom_is_file(source) ? ": " DICOM_REMEDY : "");
+        return fail(COVER_ERROR_UNSUPPORTED,
+                    "%s: neither a folder, nor an image by its name, nor DICOM, nor a collection file (.json)", source);
     const char *name = layouts[l].name;
-    const int64_t before = plan->count;
+    const int64_t before = plan->count, objects = plan->dicom ? plan->dicom->counts.objects : 0;
     TRY(layouts[l].list(plan, prefix, source, &name));
     text_add(&plan->layouts, "%s{\"path\": ", plan->layouts.length ? ", " : "");
     text_add_json(&plan->layouts, source);
-    text_add(&plan->layouts, ", \"layout\": \"%s\", \"images\": %lld}", name, (long long)(plan->count - before));
+    text_add(&plan->layouts, ", \"layout\": \"%s\", \"images\": %lld", name, (long long)(plan->count - before));
+    if (plan->dicom && plan->dicom->counts.objects > objects)
+        text_add(&plan->layouts, ", \"dicom_objects\": %lld", (long long)(plan->dicom->counts.objects - objects));
+    text_add(&plan->layouts, "}");
     return COVER_OK;
 }
 
@@ -197,17 +210,17 @@ cover_status pack_plan_create(struct pack_plan *plan, cover_context *context, co
                                .ignore_label = -1,
                                .progress = options->progress,
                                .user = options->user,
+                               .options = options,
                                .quiet = plan->quiet};
     for (int i = 0; i < count; i++) {
         if (!sources[i] || !*sources[i]) return fail(COVER_ERROR_ARGUMENT, "source %d is empty", i + 1);
         TRY(add_source(plan, sources[i], count > 1));
     }
     if (plan->layouts.failed) return COVER_ERROR_MEMORY;
+    TRY(pack_dicom_items(plan));
     if (plan->count == 0)
-        return fail(COVER_ERROR_ARGUMENT, "%s%s: no images found (%lld files of other kinds)%s", sources[0],
-                    count > 1 ? " and the other sources" : "", (long long)plan->ignored, plan->dicom > 0 ? ": " DICOM_REMEDY : "");
-    if (plan->dicom > 0 && !plan->quiet)
-        log_line(context, COVER_LOG_WARNING, "pack: %lld files are left out: " DICOM_REMEDY, (long long)plan->dicom);
+        return fail(COVER_ERROR_ARGUMENT, "%s%s: no images found (%lld files of other kinds)", sources[0],
+                    count > 1 ? " and the other sources" : "", (long long)plan->ignored);
     TRY(pack_once(plan));
     if (options->labels) {
         bool splits;
@@ -220,6 +233,7 @@ cover_status pack_plan_create(struct pack_plan *plan, cover_context *context, co
 
 void pack_plan_free(struct pack_plan *plan) {
     memory_free(plan->context, plan->items);
+    cover_dicom_destroy(plan->dicom);
     text_free(&plan->layouts);
     text_free(&plan->label_values);
     arena_free(&plan->arena);

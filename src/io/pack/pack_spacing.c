@@ -17,7 +17,10 @@ static void look_at(void *data, int64_t index) {
     const struct pack_item *item = &survey->job->plan.items[index];
     struct image image;
     if (item->unusable || cancelled(survey->job->context)) return;
-    const cover_status status = image_look(&image, survey->job->context, item->files[0]);
+    cover_status status = COVER_OK;
+    const struct cover_dicom *dicom = survey->job->plan.dicom;
+    if (item->volume) dicom_volume_look(&image, dicom, (int)(item->volume - dicom->volumes), item->frame);
+    else status = image_look(&image, survey->job->context, item->files[0]);
     if (status == COVER_ERROR_MEMORY) atomic_store(&survey->short_of_memory, true);
     if (status != COVER_OK) return; /* what cannot be read is reported when it is packed */
     const struct turn turn = image_rules_turn(&survey->job->rules, &image);

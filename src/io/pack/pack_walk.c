@@ -3,7 +3,7 @@
 #include "pack.h"
 
 #include "io/bytes/walk.h"
-#include "io/image/dicom.h"
+#include "io/dicom/set.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -34,7 +34,8 @@ static cover_status visit(void *user, const char *relative, const char *path, bo
     if (folder) return COVER_OK;
     if (!image) {
         files->others++;
-        if (about && S_ISREG(about->st_mode)) files->dicom += dicom_is_file(path);
+        bool dicom;
+        if (about && S_ISREG(about->st_mode) && dicom_is_file(path, &dicom) == COVER_OK) files->dicom += dicom;
         return COVER_OK;
     }
     if (!array_grow(images->plan->context, &files->paths, &files->capacity, files->count + 1, sizeof *files->paths))

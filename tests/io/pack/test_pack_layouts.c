@@ -282,20 +282,21 @@ START_TEST(a_walk_tells_how_far_it_is_and_can_be_stopped) {
 }
 END_TEST
 
-START_TEST(dicom_is_named_with_what_to_do) {
+START_TEST(dicom_is_known_by_what_is_in_it_and_what_is_damaged_is_told) {
     char dicom[200] = {0};
     memcpy(dicom + 128, "DICM", 4);
     write_bytes(at("in/IM0001"), dicom, sizeof dicom);
     write_text(at("in/b.dcm"), "x");
     write_text(at("in/README"), "x");
-    ck_assert_fails(pack(at("in"), at("out.h5"), NULL, NULL), COVER_ERROR_ARGUMENT,
-                    "3 files of other kinds): DICOM is not read yet");
+    ck_assert_fails(pack(at("in"), at("out.h5"), NULL, NULL), COVER_ERROR_FORMAT, "1 of 1 images cannot be used",
+                    "image 1 (sha256 ");
     write_png(at("in/a.png"), 6, 6, 1, 1);
-    ck_assert_ok(pack(at("in"), at("out.h5"), NULL, NULL));
-    ck_assert_ptr_nonnull(strstr(logged, "2 files are left out: DICOM is not read yet; convert it to NIfTI with dcm2niix"));
-    ck_assert_fails(pack(at("in/b.dcm"), at("out.h5"), NULL, NULL), COVER_ERROR_UNSUPPORTED, "dcm2niix");
+    ck_assert_fails(pack(at("in"), at("out.h5"), NULL, NULL), COVER_ERROR_FORMAT, "1 of 2 images cannot be used",
+                    "image 1 (sha256 ");
+    ck_assert_fails(pack(at("in/b.dcm"), at("out.h5"), NULL, NULL), COVER_ERROR_UNSUPPORTED, "nor DICOM");
+    unlink(at("in/IM0001"));
     write_bytes(at("in/a.png"), dicom, sizeof dicom);
-    ck_assert_fails(pack(at("in"), at("out.h5"), NULL, NULL), COVER_ERROR_FORMAT, "a.png: DICOM is not read yet");
+    ck_assert_fails(pack(at("in"), at("out.h5"), NULL, NULL), COVER_ERROR_FORMAT, "a.png: DICOM is taken as a study");
 }
 END_TEST
 
@@ -588,7 +589,7 @@ int main(void) {
     ADD(all, links_multiply_nothing_and_lead_nowhere_twice);
     ADD(all, links_out_of_the_folder_are_followed_and_told);
     ADD(all, a_walk_tells_how_far_it_is_and_can_be_stopped);
-    ADD(all, dicom_is_named_with_what_to_do);
+    ADD(all, dicom_is_known_by_what_is_in_it_and_what_is_damaged_is_told);
     ADD(all, a_collection_file_gives_images_and_patients);
     tcase_add_loop_test(all, a_broken_collection_file_says_where, 0, 6);
     ADD(all, sources_that_are_none_are_errors);

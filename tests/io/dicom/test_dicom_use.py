@@ -1,0 +1,183 @@
+#!/usr/bin/env python3
+"""DICOM where images are used: packed and predicted, through the command.
+
+Usage: test_dicom_use.py COVER CASES TASK     TASK: a segmentation of 2D images of one channel.
+"""
+import gzip
+import itertools
+import json
+import shutil
+import struct
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+COVER, SERIES, TASK = sys.argv[1], Path(sys.argv[2]) / "series", sys.argv[3]
+HERE = Path(tempfile.mkdtemp(prefix="cover-dicom-use-"))
+
+
+def cover(*words):
+    return subprocess.run([COVER, *map(str, words)], capture_output=True, text=True)
+
+
+def pack(*words):
+    ran = cover("pack", *words, "-o", HERE / "data.h5", "-q", "--json")
+    assert ran.returncode == 0, ran.stderr
+    return json.loads(ran.stdout)
+
+
+def fresh(name):
+    folder = HERE / name
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    return folder
+
+
+# ---- a volume of our own, so that it can be written in any way
+
+def element(group, number, kind, value):
+    value += (b"\0" if kind in ("UI", "OB", "OW") else b" ") * (len(value) % 2)
+    head = struct.pack("<HH2s", group, number, kind.encode())
+    return head + (struct.pack("<HI", 0, len(value)) if kind in ("OB", "OW") else struct.pack("<H", len(value))) + value
+
+
+def text(*values):
+    return "\\".join(str(v) for v in values).encode()
+
+
+def write_slice(path, number, rows, columns, spacing, position, orientation, values):
+    meta = element(2, 0x10, "UI", b"1.2.840.10008.1.2.1")
+    body = b"".join([
+        element(8, 0x16, "UI", b"1.2.840.10008.5.1.4.1.1.2"), element(8, 0x18, "UI", f"2.25.9.{number}".encode()),
+        element(8, 0x60, "CS", b"CT"), element(0x10, 0x20, "LO", b"SOMEBODY"), element(0x20, 0xd, "UI", b"2.25.7"),
+        element(0x20, 0xe, "UI", b"2.25.8"), element(0x20, 0x32, "DS", text(*position)), element(0x20, 0x37, "DS", text(*orientation)),
+        element(0x20, 0x52, "UI", b"2.25.6"), element(0x28, 2, "US", struct.pack("<H", 1)), element(0x28, 4, "CS", b"MONOCHROME2"),
+        element(0x28, 0x10, "US", struct.pack("<H", rows)), element(0x28, 0x11, "US", struct.pack("<H", columns)),
+        element(0x28, 0x30, "DS", text(*spacing)), element(0x28, 0x100, "US", struct.pack("<H", 16)),
+        element(0x28, 0x101, "US", struct.pack("<H", 12)), element(0x28, 0x102, "US", struct.pack("<H", 11)),
+        element(0x28, 0x103, "US", struct.pack("<H", 0)), element(0x7fe0, 0x10, "OW", struct.pack(f"<{len(values)}H", *values))])
+    path.write_bytes(bytes(128) + b"DICM" + meta + body)
+
+
+def write_volume(folder, order, signs):
+    """The same voxels in LPS, with axes in another order and direction: columns along order[0], rows along order[1], slices order[2]."""
+    size, spacing, origin = (5, 7, 6), (0.75, 1.5, 2.5), (-3.0, 4.0, 10.0)  # of x, y, z: exact in binary
+    along = [[float(signs[k]) if axis == order[k] else 0.0 for axis in range(3)] for k in range(3)]
+    width, height, depth = (size[axis] for axis in order)
+    for s in range(depth):
+        corner, values = list(origin), []
+        for k, index in ((0, 0), (1, 0), (2, s)):
+            axis = order[k]
+            corner[axis] += spacing[axis] * (index if signs[k] > 0 else size[axis] - 1 - index)
+        for r in range(height):
+            for c in range(width):
+                voxel = [0, 0, 0]
+                for k, index in ((0, c), (1, r), (2, s)):
+                    voxel[order[k]] = index if signs[k] > 0 else size[order[k]] - 1 - index
+                values.append(voxel[0] + 10 * voxel[1] + 100 * voxel[2])
+        write_slice(folder / f"{s}", s, height, width, (spacing[order[1]], spacing[order[0]]), corner, along[0] + along[1], values)
+
+
+# ---- packing
+
+def r32_48_rewritings_of_one_volume_are_one_sample():
+    hashes = set()
+    for order in itertools.permutations(range(3)):
+        for signs in itertools.product((1, -1), repeat=3):
+            folder = fresh("rewritten")
+            write_volume(folder, order, signs)
+            hashes.add(pack(folder)["hash"])
+    assert len(hashes) == 1, f"{len(hashes)} different samples"
+
+
+def r32_as_it_is_stored_on_demand():
+    stored, turned = (pack(SERIES / "ct_coronal", *words) for words in (("--orientation", "stored"), ()))
+    assert stored["max_size"] == [24, 40, 32] and stored["hash"] != turned["hash"], (stored, turned)
+
+
+def r21_both_polarities_of_a_radiograph_pack_to_equal_bytes():
+    assert pack(SERIES / "cr_monochrome1")["hash"] == pack(SERIES / "cr_monochrome2")["hash"]
+
+
+def p2_a_patient_is_one_wherever_his_studies_lie():
+    first = pack(SERIES / "ct", SERIES / "ct_coronal")
+    again = pack(SERIES / "ct_coronal", SERIES / "ct")
+    assert first["samples"] == 2 and first["hash"] == again["hash"]
+
+
+def images_of_other_formats_are_packed_beside_dicom():
+    folder = fresh("both")
+    shutil.copytree(SERIES / "ct", folder / "study")
+    ran = cover("dicom", "volume", SERIES / "ct", "-o", folder / "ct.nii.gz", "-q")
+    assert ran.returncode == 0, ran.stderr
+    assert pack(folder)["samples"] == 2
+
+
+def a_volume_that_is_refused_is_told_and_left_out():
+    ran = cover("pack", SERIES / "ct_gap", SERIES / "ct", "-o", HERE / "no.h5", "-q", "--json")
+    assert ran.returncode == 1 and not (HERE / "no.h5").exists()
+    bad = json.loads(ran.stdout)["bad"]
+    assert bad[0]["file"] == "series 2 (CT, 23 images)" and bad[0]["reason"].startswith("1 image is missing"), bad
+    assert pack(SERIES / "ct_gap", SERIES / "ct", "--skip-bad")["samples"] == 1
+
+
+def frames_without_a_place_are_samples_of_their_own():
+    assert pack(SERIES / "us_cine")["samples"] == 12
+
+
+# ---- predicting
+
+def predict(source, output, *words):
+    return cover("predict", TASK, "-i", source, "-o", output, "-q", "--json", *words)
+
+
+def a_prediction_of_dicom_is_that_of_the_image_it_holds():
+    output = fresh("labels")
+    ran = predict(SERIES / "cr_monochrome2", output, "--as", "nifti")
+    assert ran.returncode == 0, ran.stderr
+    image = HERE / "image.nii.gz"
+    assert cover("dicom", "volume", SERIES / "cr_monochrome2", "-o", image, "-q").returncode == 0
+    assert predict(image, fresh("other")).returncode == 0
+    labels = [gzip.decompress(path.read_bytes())[352:] for path in (output / "P0001_S01.nii.gz", HERE / "other/image.nii.gz")]
+    assert labels[0] == labels[1]
+
+
+def several_series_that_fit_are_listed_and_one_is_chosen():
+    output = fresh("several")
+    folder = fresh("two")
+    for i, name in enumerate(("cr_monochrome1", "dx_none")):
+        shutil.copytree(SERIES / name, folder / str(i))
+    ran = predict(folder, output)
+    assert ran.returncode == 1 and "2 series fit this task: 1 (CR, 1 image, 64x48), 2 (DX, 1 image, 64x48)" in ran.stderr, ran.stderr
+    assert "--series" in ran.stderr
+    ran = predict(folder, output, "--series", "Modality=DX", "--as", "nifti")
+    assert ran.returncode == 0 and len(list(output.iterdir())) == 1, ran.stderr
+    ran = predict(folder, fresh("all"), "--series", "all", "--as", "nifti")
+    assert ran.returncode == 0 and json.loads(ran.stdout)["written"] == 2, ran.stderr
+
+
+def what_does_not_fit_the_task_is_said():
+    ran = predict(SERIES / "ct", fresh("no"))
+    assert ran.returncode == 1 and "trained on 2D ones" in ran.stderr, ran.stderr
+    ran = predict(SERIES / "ct", fresh("no"), "--as", "tea")
+    assert ran.returncode == 1 and 'as "tea": known are' in ran.stderr, ran.stderr
+
+
+TESTS = [a for a in list(globals().values()) if callable(a) and getattr(a, "__module__", "") == "__main__" and
+         a.__name__ not in ("cover", "pack", "fresh", "element", "text", "write_slice", "write_volume", "predict")]
+
+
+def main():
+    print(f"1..{len(TESTS)}")
+    for number, test in enumerate(TESTS, 1):
+        try:
+            test()
+            print(f"ok {number} - {test.__name__}")
+        except AssertionError as error:
+            print(f"not ok {number} - {test.__name__}")
+            print("\n".join("# " + line for line in str(error).splitlines()))
+    shutil.rmtree(HERE)
+
+
+main()
