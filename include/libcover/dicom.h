@@ -138,6 +138,20 @@ typedef struct cover_seg_options {
  *          large for one object); COVER_ERROR_IO (write() said no); COVER_ERROR_INTERNAL (the comparison failed); COVER_ERROR_MEMORY */
 COVER_API cover_status cover_dicom_write_seg(const cover_dicom *set, int index, const cover_tensor *label,
                                              const cover_seg_options *options, cover_write_fn *write, void *user);
+/** The same from a label map's file (NIfTI, PNG, TIFF), whose axes are brought to those of the volume where it says where it lies, into a
+ *  file, in one move.
+ *  @return also COVER_ERROR_SHAPE, COVER_ERROR_FORMAT: of another size, in another place; COVER_ERROR_UNSUPPORTED of a tilted volume */
+COVER_API cover_status cover_dicom_write_seg_file(const cover_dicom *set, int index, const char *label,
+                                                  const cover_seg_options *options, const char *output);
+/** The volumes of its segments as Comprehensive 3D SR (TID 1500), which names the segmentation that the same label map and options give.
+ *  @param options their time is not NULL
+ *  @return the same; COVER_ERROR_UNSUPPORTED also for images without a place or a thickness */
+COVER_API cover_status cover_dicom_write_sr(const cover_dicom *set, int index, const cover_tensor *label,
+                                            const cover_seg_options *options, cover_write_fn *write, void *user);
+/** The images with the segments' outlines drawn in, as RGB Secondary Capture, in the first window of the header, else from the first to the
+ *  last hundredth of the values.  @return as cover_dicom_write_seg() */
+COVER_API cover_status cover_dicom_write_sc(const cover_dicom *set, int index, const cover_tensor *label,
+                                            const cover_seg_options *options, cover_write_fn *write, void *user);
 
 #ifdef __cplusplus
 }

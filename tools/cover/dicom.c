@@ -6,6 +6,7 @@
 
 #include <libcover/dicom.h>
 
+#include <stdlib.h>
 #include <string.h>
 
 enum { WIDTH = 79 };
@@ -23,14 +24,14 @@ int dicom_options_read(struct session *session, cover_dicom_options *dicom) {
     return EXIT_OK;
 }
 
-/* What the second operand has; NULL = it was said why not, and *status is the exit status. */
-static cover_dicom *open_set(struct session *session, int *count, int *status) {
+/* What a path has; NULL = it was said why not, and *status is the exit status. */
+static cover_dicom *open_set(struct session *session, const char *path, int *count, int *status) {
     cover_dicom_options dicom = COVER_DICOM_OPTIONS_INIT;
     cover_dicom *set = NULL;
     *status = dicom_options_read(session, &dicom);
     if (*status != EXIT_OK) return NULL;
     cover_status result = cover_dicom_create(&set, session->context, &dicom);
-    if (result == COVER_OK) result = cover_dicom_add_path(set, session->arguments.operands[1]);
+    if (result == COVER_OK) result = cover_dicom_add_path(set, path);
     if (result == COVER_OK) result = cover_dicom_volumes(set, count);
     if (result == COVER_OK) return set;
     *status = failed(session, result);
@@ -121,7 +122,7 @@ static void print_table(struct session *session, const cover_dicom *set, const j
 static int run_ls(struct session *session) {
     int count, status;
     char *json = NULL;
-    cover_dicom *set = open_set(session, &count, &status);
+    cover_dicom *set = open_set(session, session->arguments.operands[1], &count, &status);
     if (!set) return status;
     cover_status result = cover_dicom_report(set, &json);
     if (result != COVER_OK) {
@@ -148,12 +149,56 @@ static int run_volume(struct session *session) {
     static const struct field fields[] = {{"output", "written"}, {0}};
     const char *output = text_of(session, OPTION_OUTPUT);
     int count, index, status;
-    cover_dicom *set = open_set(session, &count, &status);
+    cover_dicom *set = open_set(session, session->arguments.operands[1], &count, &status);
     if (!set) return status;
     cover_status result = cover_dicom_find(set, text_of(session, OPTION_SERIES), &index);
     if (result == COVER_OK) result = cover_dicom_write_nifti(set, index, output);
     status = result == COVER_OK ? print_object(session, json_pack("{s:s}", "output", output), fields) : failed(session, result);
     cover_dicom_destroy(set);
+    return status;
+}
+
+/* ---- seg */
+
+/* The text of --segments, free(); NULL = it was said why not, or none was given. */
+static char *segments_text(struct session *session, int *status) {
+    const char *path = text_of(session, OPTION_SEGMENTS);
+    struct json_fault fault;
+    *status = EXIT_OK;
+    if (!path) return NULL;
+    json_t *read = json_of_file(path, &fault);
+    char *text = read ? need(json_dumps(read, JSON_COMPACT)) : NULL; /* in the order of the file */
+    json_decref(read);
+    if (!text && fault.line > 0)
+        *status = usage_error(session->verb, "--segments %s: line %d, column %d: %s", path, fault.line, fault.column, fault.what);
+    else if (!text) *status = usage_error(session->verb, "--segments %s: %s", path, fault.what);
+    return text;
+}
+
+static int run_seg(struct session *session) {
+    static const struct field fields[] = {{"output", "written"}, {0}};
+    const char *source = text_of(session, OPTION_SOURCE), *output = text_of(session, OPTION_OUTPUT);
+    cover_seg_options options = COVER_SEG_OPTIONS_INIT;
+    int count, index, status;
+    if (!source) return usage_error(session->verb, "--source DIR is missing: the DICOM images that the label map was made from");
+    if (!given(session, OPTION_SEGMENTS)) return usage_error(session->verb, "--segments FILE is missing: it names the classes");
+    char *segments = segments_text(session, &status);
+    cover_dicom *set = segments ? open_set(session, source, &count, &status) : NULL;
+    if (set) {
+        options.type = text_of(session, OPTION_SEG_TYPE);
+        options.segments = segments;
+        options.description = text_of(session, OPTION_DESCRIPTION);
+        options.time = text_of(session, OPTION_TIME);
+        options.uid_root = text_of(session, OPTION_UID_ROOT);
+        options.empty_frames = given(session, OPTION_EMPTY_FRAMES);
+        options.series_number =
+            given(session, OPTION_SERIES_NUMBER) ? (int)session->arguments.option[OPTION_SERIES_NUMBER].integer[0] : 0;
+        cover_status result = cover_dicom_find(set, text_of(session, OPTION_SERIES), &index);
+        if (result == COVER_OK) result = cover_dicom_write_seg_file(set, index, session->arguments.operands[1], &options, output);
+        status = result == COVER_OK ? print_object(session, json_pack("{s:s}", "output", output), fields) : failed(session, result);
+    }
+    cover_dicom_destroy(set);
+    free(segments);
     return status;
 }
 
@@ -166,6 +211,7 @@ static const struct kind {
 } kinds[] = {
     {"ls", false, run_ls},
     {"volume", true, run_volume},
+    {"seg", true, run_seg},
 };
 
 static int run(struct session *session) {
@@ -179,29 +225,40 @@ static int run(struct session *session) {
             return usage_error(verb, "-o FILE is missing: it says where the result goes");
         return kinds[i].run(session);
     }
-    return usage_error(verb, "no 'cover dicom %s'%s%s%s", name, *nearest.best ? "; did you mean " : ": give ls or volume",
+    return usage_error(verb, "no 'cover dicom %s'%s%s%s", name, *nearest.best ? "; did you mean " : ": give ls, volume or seg",
                        nearest.best, *nearest.best ? "?" : "");
 }
 
 const struct verb verb_dicom = {
     .name = "dicom",
-    .summary = "DICOM: what is there, and volumes as NIfTI",
+    .summary = "DICOM: what is there, volumes as NIfTI, label maps as DICOM",
     .operands = "KIND IN",
-    .kinds = "ls|volume",
+    .kinds = "ls|volume|seg",
     .operands_min = 2,
     .operands_max = 2,
     .detail =
         "IN is a DICOM file, a folder with all below it, or a DICOMDIR. Files are known by what is in them, whatever their names.\n"
         "ls IN: the volumes, and images without a place, with size, spacing, axes, transfer syntax, and what is wrong with those "
         "that are refused. Nothing that identifies a person is shown without --phi.\n"
-        "volume IN: one volume as NIfTI (.nii, .nii.gz), as training and prediction see it: for eyes and for other programs.",
-    .examples = {"cover dicom ls study/", "cover dicom ls study/ --json", "cover dicom volume study/ -o ct.nii.gz --series 2"},
+        "volume IN: one volume as NIfTI (.nii, .nii.gz), as training and prediction see it: for eyes and for other programs.\n"
+        "seg LABEL: a label map of a volume of --source as DICOM Segmentation; --segments names its classes 1, 2, ... in their "
+        "order.",
+    .examples = {"cover dicom ls study/", "cover dicom ls study/ --json", "cover dicom volume study/ -o ct.nii.gz --series 2",
+                 "cover dicom seg label.nii.gz --source study/ --segments lungs.json -o lungs.dcm"},
     .run = run,
-    .options = {{OPTION_OUTPUT, "FILE", "volume: the file to write, .nii or .nii.gz"},
+    .options = {{OPTION_OUTPUT, "FILE", "volume, seg: the file to write"},
                 {OPTION_SERIES},
                 {OPTION_TILT},
                 {OPTION_SPACING_TOLERANCE},
                 {OPTION_PADDING},
                 {OPTION_SKIP_BAD, NULL, "read volumes although images of their series cannot be read"},
+                {OPTION_SOURCE},
+                {OPTION_SEGMENTS},
+                {OPTION_SEG_TYPE},
+                {OPTION_EMPTY_FRAMES},
+                {OPTION_SERIES_NUMBER},
+                {OPTION_DESCRIPTION},
+                {OPTION_UID_ROOT},
+                {OPTION_TIME},
                 {OPTION_PHI}},
 };

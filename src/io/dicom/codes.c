@@ -182,7 +182,7 @@ static cover_status read_colour(uint8_t rgb[3], const json_t *entry, const char 
     return COVER_OK;
 }
 
-static cover_status read_entry(struct dicom_segment *segment, uint8_t rgb[3], const json_t *entry, const char *class) {
+static cover_status read_entry(struct dicom_segment *segment, const json_t *entry, const char *class) {
     static const char *const fields[] = {"category", "type", "modifier", "region", "rgb", NULL};
     struct dicom_code *const codes[] = {&segment->category, &segment->type, &segment->modifier, &segment->region};
     const char *key;
@@ -200,26 +200,25 @@ static cover_status read_entry(struct dicom_segment *segment, uint8_t rgb[3], co
     for (int i = 0; i < 4; i++) TRY(read_code(codes[i], entry, class, fields[i]));
     if (segment->type.value[0] && !segment->category.value[0])
         return fail(COVER_ERROR_ARGUMENT, "segments: \"%s\" has a type but no category", class);
-    return read_colour(rgb, entry, class);
+    return read_colour(segment->rgb, entry, class);
 }
 
 /* ---- the whole */
 
 static cover_status make_one(struct dicom_segment *segment, cover_context *context, const char *name, const json_t *entry,
                              int index) {
-    uint8_t rgb[3];
-    memcpy(rgb, colours[index % COLOURS], sizeof rgb);
+    memcpy(segment->rgb, colours[index % COLOURS], sizeof segment->rgb);
     dicom_clean_text(segment->label, sizeof segment->label, name);
     if (!segment->label[0]) snprintf(segment->label, sizeof segment->label, "class %d", index + 1);
     by_name(segment, name);
-    if (entry) TRY(read_entry(segment, rgb, entry, name));
+    if (entry) TRY(read_entry(segment, entry, name));
     if (!segment->type.value[0]) {
         make_private(segment, name);
         log_line(context, COVER_LOG_WARNING,
                  "class \"%s\" has no code: its segments get the private scheme 99COVER; give it one by the setting segments",
                  name);
     }
-    to_lab(segment->lab, rgb);
+    to_lab(segment->lab, segment->rgb);
     return COVER_OK;
 }
 

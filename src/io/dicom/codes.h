@@ -11,7 +11,8 @@ struct dicom_code {
 struct dicom_segment {
     char label[65];
     struct dicom_code category, type, modifier, region;
-    uint16_t lab[3]; /* colour, as Recommended Display CIELab Value has it */
+    uint8_t rgb[3];
+    uint16_t lab[3]; /* the same colour, as Recommended Display CIELab Value has it */
 };
 
 /* Segments of the classes behind the background, in their order: memory_free().  names NULL: those of the JSON, which then stand for 1, 2,

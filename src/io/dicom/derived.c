@@ -121,7 +121,7 @@ void derived_put_head(struct dicom_put *put, const struct dicom_job *job, const 
     put_text(put, TAG_MODEL, "LO", job->task);
 }
 
-static void put_equipment(struct dicom_put *put, const struct dicom_job *job) {
+void derived_put_equipment(struct dicom_put *put, const struct dicom_job *job) {
     char text[160];
     const char *sha = job->options.weights_sha256;
     snprintf(text, sizeof text, "%s%s; not for diagnostic use", sha ? "weights sha256:" : "no weights", sha ? sha : "");
@@ -156,7 +156,6 @@ void derived_put_patient(struct dicom_put *put, const struct dicom_job *job) {
         put_copy(put, job, patient[i].tag, patient[i].vr, patient[i].empty);
     put_text(put, TAG_SERIAL_NUMBER, "LO", job->serial);
     put_text(put, TAG_SOFTWARE, "LO", COVER_VERSION);
-    put_equipment(put, job);
 }
 
 static int64_t series_number(const struct dicom_job *job, int added) {
@@ -177,6 +176,7 @@ void derived_put_series(struct dicom_put *put, const struct dicom_job *job, cons
     put_integer(put, TAG_INSTANCE_NUMBER, 1);
     if (!placed) {
         if (object->image_type) put_copy(put, job, TAG_PATIENT_ORIENTATION, "CS", true); /* an image that says nothing else of it */
+        if (object->conversion) put_copy(put, job, TAG_LATERALITY, "CS", true);
         return;
     }
     put_copy(put, job, TAG_FRAME_OF_REFERENCE, "UI", true);

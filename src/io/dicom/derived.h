@@ -36,7 +36,8 @@ struct dicom_derived { /* an object of a job */
 };
 /* Elements of a group or two each, in this order; what else belongs between them is the writer's. */
 void derived_put_head(struct dicom_put *put, const struct dicom_job *job, const struct dicom_derived *object); /* to (0008,1090) */
-void derived_put_patient(struct dicom_put *put, const struct dicom_job *job);                                  /* 0010 and 0018 */
+void derived_put_patient(struct dicom_put *put, const struct dicom_job *job);   /* 0010, to (0018,1020) */
+void derived_put_equipment(struct dicom_put *put, const struct dicom_job *job); /* (0018,a001) */
 void derived_put_series(struct dicom_put *put, const struct dicom_job *job, const struct dicom_derived *object,
                         bool placed); /* 0020 */
 /* Referenced Series Sequence: every instance that the volume was made of. */

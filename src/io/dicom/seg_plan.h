@@ -1,5 +1,5 @@
 /* A label map on its way into a DICOM Segmentation: which frames there are (R41), their pixels (R42, R45), and what the object is called.
- * Called by seg_write.c. */
+ * Called by seg_write.c, sr_write.c and sc_write.c. */
 #ifndef COVER_DICOM_SEG_PLAN_H
 #define COVER_DICOM_SEG_PLAN_H
 

@@ -253,6 +253,7 @@ static cover_status put_object(struct dicom_put *put, const struct seg_plan *pla
     derived_put_head(put, job, &plan->object);
     derived_put_references(put, job);
     derived_put_patient(put, job);
+    derived_put_equipment(put, job);
     derived_put_series(put, job, &plan->object, placed);
     put_dimensions(put, plan);
     put_image(put, plan);

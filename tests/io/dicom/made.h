@@ -20,7 +20,7 @@ struct bytes_made {
     uint8_t *data;
     size_t count, room;
 };
-static int take_bytes(void *user, const void *bytes, size_t count) {
+static inline int take_bytes(void *user, const void *bytes, size_t count) {
     struct bytes_made *made = user;
     if (made->room < made->count + count) made->data = realloc(made->data, made->room = 2 * (made->count + count));
     if (count) memcpy(made->data + made->count, bytes, count);
@@ -33,31 +33,31 @@ struct pose {
     double row[3], column[3];
     bool backwards;
 };
-static void normal_of(const struct pose *pose, double normal[3]) {
+static inline void normal_of(const struct pose *pose, double normal[3]) {
     const double *r = pose->row, *c = pose->column;
     for (int i = 0; i < 3; i++) normal[i] = r[(i + 1) % 3] * c[(i + 2) % 3] - r[(i + 2) % 3] * c[(i + 1) % 3];
 }
 /* Patient coordinates of a voxel (d ascending along the normal), LPS. */
-static void place_of(const struct pose *pose, double d, double y, double x, double place[3]) {
+static inline void place_of(const struct pose *pose, double d, double y, double x, double place[3]) {
     double normal[3];
     normal_of(pose, normal);
     for (int k = 0; k < 3; k++)
         place[k] = -10.25 + 3 * k + normal[k] * SPACING[0] * d + pose->column[k] * SPACING[1] * y + pose->row[k] * SPACING[2] * x;
 }
 /* One of the 48 orders of axes, directions and objects. */
-static struct pose pose_of(int which) {
+static inline struct pose pose_of(int which) {
     struct pose pose = {.backwards = which % 2};
     const int row = which / 2 % 6, column = which / 12;
     pose.row[row / 2] = row % 2 ? -1 : 1;
     pose.column[(row / 2 + 1 + column / 2) % 3] = column % 2 ? -1 : 1;
     return pose;
 }
-static struct pose oblique_pose(void) {
+static inline struct pose oblique_pose(void) {
     const double a = 0.3, b = 0.2;
     return (struct pose){.row = {cos(a), sin(a), 0}, .column = {-sin(a) * cos(b), cos(a) * cos(b), sin(b)}};
 }
 
-static void put_who(struct dicom_put *put, const char *modality, int instance) {
+static inline void put_who(struct dicom_put *put, const char *modality, int instance) {
     char uid[64];
     snprintf(uid, sizeof uid, "1.2.3.4.%d", instance);
     put_text(put, TAG_CHARACTER_SET, "CS", "ISO_IR 192");
@@ -73,7 +73,7 @@ static void put_who(struct dicom_put *put, const char *modality, int instance) {
     put_integer(put, TAG_SERIES_NUMBER, 4);
     put_integer(put, TAG_INSTANCE_NUMBER, instance);
 }
-static void put_pixels_of(struct dicom_put *put, int frames, bool spaced) {
+static inline void put_pixels_of(struct dicom_put *put, int frames, bool spaced) {
     put_short(put, TAG_SAMPLES, 1);
     put_text(put, TAG_PHOTOMETRIC, "CS", "MONOCHROME2");
     put_integer(put, TAG_FRAMES, frames);
@@ -85,12 +85,12 @@ static void put_pixels_of(struct dicom_put *put, int frames, bool spaced) {
     put_short(put, TAG_HIGH_BIT, 15);
     put_short(put, TAG_REPRESENTATION, 0);
 }
-static const uint16_t *some_pixels(void) {
+static inline const uint16_t *some_pixels(void) {
     static uint16_t pixels[VOXELS];
     for (int i = 0; i < VOXELS; i++) pixels[i] = (uint16_t)(i * 7);
     return pixels;
 }
-static void add_made(cover_dicom *set, struct dicom_put *put) {
+static inline void add_made(cover_dicom *set, struct dicom_put *put) {
     struct bytes_made made = {0};
     ck_assert_ok(put_end_object(put));
     ck_assert_ok(put_send(put, take_bytes, &made));
@@ -98,15 +98,15 @@ static void add_made(cover_dicom *set, struct dicom_put *put) {
     free(made.data);
     put_free(put);
 }
-static void put_cosines(struct dicom_put *put, const struct pose *pose) {
+static inline void put_cosines(struct dicom_put *put, const struct pose *pose) {
     double cosines[6];
     memcpy(cosines, pose->row, sizeof pose->row);
     memcpy(cosines + 3, pose->column, sizeof pose->column);
     put_decimals(put, TAG_ORIENTATION, cosines, 6);
 }
-static void begin_made(struct dicom_put *put) { put_begin(put, context, "1.2.840.10008.5.1.4.1.1.2", "1.2.3.4.5"); }
+static inline void begin_made(struct dicom_put *put) { put_begin(put, context, "1.2.840.10008.5.1.4.1.1.2", "1.2.3.4.5"); }
 
-static void add_classic(cover_dicom *set, const struct pose *pose) {
+static inline void add_classic(cover_dicom *set, const struct pose *pose) {
     for (int i = 0; i < DEPTH; i++) {
         const int d = pose->backwards ? DEPTH - 1 - i : i;
         struct dicom_put put;
@@ -124,7 +124,7 @@ static void add_classic(cover_dicom *set, const struct pose *pose) {
 }
 
 /* The same as one object, its frames in the order of a shuffle. */
-static void add_enhanced(cover_dicom *set, const struct pose *pose) {
+static inline void add_enhanced(cover_dicom *set, const struct pose *pose) {
     static const int order[2][DEPTH] = {{3, 0, 4, 1, 2}, {2, 4, 0, 3, 1}};
     uint16_t pixels[VOXELS];
     struct dicom_put put;
@@ -159,7 +159,7 @@ static void add_enhanced(cover_dicom *set, const struct pose *pose) {
 }
 
 /* A radiograph, or with more frames a cine. */
-static void add_image(cover_dicom *set, int frames) {
+static inline void add_image(cover_dicom *set, int frames) {
     struct dicom_put put;
     begin_made(&put);
     put_who(&put, "DX", 1);
@@ -168,19 +168,19 @@ static void add_image(cover_dicom *set, int frames) {
     add_made(set, &put);
 }
 
-static cover_dicom *new_set(void) {
+static inline cover_dicom *new_set(void) {
     cover_dicom *set = NULL;
     ck_assert_ok(cover_dicom_create(&set, context, NULL));
     return set;
 }
-static void end_adding(cover_dicom *set) {
+static inline void end_adding(cover_dicom *set) {
     int count;
     ck_assert_ok(cover_dicom_volumes(set, &count));
     ck_assert_int_eq(count, 1);
 }
 
 /* A tensor over memory that is not copied. */
-static cover_tensor *view(cover_dtype dtype, int rank, int64_t depth, int64_t classes, const void *data) {
+static inline cover_tensor *view(cover_dtype dtype, int rank, int64_t depth, int64_t classes, const void *data) {
     const int64_t shape[4] = {classes, depth, ROWS, COLUMNS};
     cover_tensor *tensor = NULL;
     ck_assert_ok(cover_tensor_view(&tensor, context, dtype, rank, shape + 4 - rank, NULL, data));
@@ -188,7 +188,7 @@ static cover_tensor *view(cover_dtype dtype, int rank, int64_t depth, int64_t cl
 }
 
 static const char *const class_names[] = {"background", "left lung", "mass", "thing"};
-static cover_seg_options some_options(void) {
+static inline cover_seg_options some_options(void) {
     cover_seg_options options = COVER_SEG_OPTIONS_INIT;
     options.class_names = class_names;
     options.classes = 4;
@@ -198,7 +198,7 @@ static cover_seg_options some_options(void) {
 }
 
 /* A parsed object over bytes that stay. */
-static void parse_made(struct dicom_object *object, const struct bytes_made *made) {
+static inline void parse_made(struct dicom_object *object, const struct bytes_made *made) {
     *object = (struct dicom_object){.tree.context = context, .source = source_memory("", made->data, made->count)};
     ck_assert_ok(dicom_object_read(object, context));
 }

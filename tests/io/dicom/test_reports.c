@@ -1,0 +1,207 @@
+/* What leaves beside a segmentation: reports of its segments' volumes (R46), and the images with their outlines as secondary captures. */
+#include "made.h"
+
+#include "core/base/files.h"
+#include "io/image/orient.h"
+
+struct job {
+    cover_dicom *set;
+    uint8_t labels[VOXELS];
+    cover_tensor *label;
+    cover_seg_options options;
+};
+static void begin_job(struct job *job, bool image) {
+    const struct pose pose = oblique_pose();
+    *job = (struct job){.set = new_set(), .options = some_options()};
+    if (image) add_image(job->set, DEPTH);
+    else add_classic(job->set, &pose);
+    end_adding(job->set);
+    for (int i = 0; i < VOXELS; i++) job->labels[i] = (uint8_t)(i % 11 < 3 ? i % 11 + 1 : 0);
+    job->label = view(COVER_U8, 3, DEPTH, 0, job->labels);
+}
+static void end_job(struct job *job) {
+    cover_tensor_destroy(job->label);
+    cover_dicom_destroy(job->set);
+}
+
+typedef cover_status writer(const cover_dicom *set, int index, const cover_tensor *label, const cover_seg_options *options,
+                            cover_write_fn *write, void *user);
+struct made_object {
+    struct bytes_made made;
+    struct dicom_object object;
+};
+static void make(struct made_object *out, struct job *job, writer *write) {
+    *out = (struct made_object){0};
+    ck_assert_ok(write(job->set, 0, job->label, &job->options, take_bytes, &out->made));
+    parse_made(&out->object, &out->made);
+}
+static void drop(struct made_object *out) {
+    dicom_object_free(&out->object);
+    free(out->made.data);
+}
+
+/* The n-th element of a tag, at any depth. */
+static const struct dicom_node *nth(const struct made_object *in, uint32_t tag, int n) {
+    const struct dicom_tree *tree = &in->object.tree;
+    for (int64_t i = 0; i < tree->count; i++)
+        if (tree->nodes[i].tag == tag && n-- == 0) return &tree->nodes[i];
+    return NULL;
+}
+static bool is(const struct made_object *in, const struct dicom_node *node, const char *text) {
+    return dicom_text_is(&in->object.tree, node, text);
+}
+static void same_text(const struct made_object *a, const struct dicom_node *x, const struct made_object *b,
+                      const struct dicom_node *y) {
+    char text[65];
+    ck_assert_int_gt(dicom_text(&b->object.tree, y, text, sizeof text), 0);
+    ck_assert(is(a, x, text));
+}
+
+START_TEST(R46_a_report_has_the_volume_of_each_segment_and_names_its_segmentation) {
+    struct job job;
+    struct made_object seg, report;
+    begin_job(&job, false);
+    make(&seg, &job, cover_dicom_write_seg);
+    make(&report, &job, cover_dicom_write_sr);
+    ck_assert(is(&report, nth(&report, TAG_SOP_CLASS, 0), "1.2.840.10008.5.1.4.1.1.88.34"));
+    ck_assert(is(&report, nth(&report, TAG_MODALITY, 0), "SR"));
+    ck_assert(is(&report, nth(&report, TAG_TEMPLATE_ID, 0), "1500"));
+    ck_assert(is(&report, nth(&report, TAG_PATIENT_ID, 0), "P 17"));
+    ck_assert(!is(&report, nth(&report, TAG_SERIES_UID, 0), job.set->objects[0]->series_uid));
+    const struct dicom_tree *tree = &report.object.tree;
+    int group = 0;
+    for (; nth(&report, TAG_NUMERIC_VALUE, group); group++) {
+        int voxels = 0;
+        double value;
+        bool present;
+        uint16_t number;
+        for (int i = 0; i < VOXELS; i++) voxels += job.labels[i] == group + 1;
+        ck_assert_ok(dicom_vector(tree, nth(&report, TAG_NUMERIC_VALUE, group), &value, 1, &present));
+        ck_assert_double_eq_tol(value, voxels * SPACING[0] * SPACING[1] * SPACING[2], 1e-6);
+        ck_assert(is(&report, nth(&report, TAG_TEMPLATE_ID, group + 1), "1411"));
+        ck_assert_ok(dicom_short(tree, nth(&report, TAG_REFERENCED_SEGMENT, group), &number, &present));
+        ck_assert_int_eq(number, group + 1);
+        const struct dicom_node *reference = nth(&report, TAG_REFERENCED_SEGMENT, group);
+        while (reference->tag != TAG_REFERENCED_INSTANCE) reference--;
+        same_text(&report, reference, &seg, nth(&seg, TAG_SOP_INSTANCE, 0));
+        /* of each group: its tracking UID, then that of the source series; the device's is before them */
+        same_text(&report, nth(&report, TAG_UID_VALUE, 1 + 2 * group), &seg, nth(&seg, TAG_TRACKING_UID, group));
+        ck_assert(is(&report, nth(&report, TAG_UID_VALUE, 2 + 2 * group), "1.2.3.2"));
+    }
+    ck_assert_int_eq(group, 3);
+    drop(&seg);
+    drop(&report);
+    end_job(&job);
+}
+END_TEST
+
+START_TEST(R46_what_cannot_be_measured_is_refused) {
+    struct job job;
+    struct bytes_made made = {0};
+    begin_job(&job, true);
+    ck_assert_fails(cover_dicom_write_sr(job.set, 0, job.label, &job.options, take_bytes, &made), COVER_ERROR_UNSUPPORTED,
+                    "series 1 (DX", "volumes cannot be measured");
+    end_job(&job);
+    begin_job(&job, false);
+    job.options.time = NULL;
+    ck_assert_fails(cover_dicom_write_sr(job.set, 0, job.label, &job.options, take_bytes, &made), COVER_ERROR_ARGUMENT,
+                    "time is NULL");
+    ck_assert_int_eq(made.count, 0);
+    end_job(&job);
+}
+END_TEST
+
+/* Inside of a segment and outside of all: grey.  At its border: its colour. */
+static void check_capture(struct job *job, const struct made_object *capture) {
+    static const uint8_t colours[3][3] = {{230, 25, 75}, {60, 180, 75}, {0, 130, 200}};
+    struct dicom_work work = {.context = context};
+    int coloured = 0, grey = 0;
+    ck_assert_int_eq(capture->object.frames, DEPTH);
+    for (int d = 0; d < DEPTH; d++) {
+        struct dicom_stored stored;
+        ck_assert_ok(dicom_frame_stored(&stored, &work, &capture->object, d, NULL));
+        ck_assert_int_eq(stored.channels, 3);
+        for (int i = 0; i < PLANE; i++) {
+            const int32_t *rgb = stored.values + 3 * i;
+            const uint8_t *label = job->labels + d * PLANE + i;
+            const int y = i / COLUMNS, x = i % COLUMNS;
+            const bool inside = y > 0 && y < ROWS - 1 && x > 0 && x < COLUMNS - 1 && label[-1] == *label && label[1] == *label &&
+                                label[-COLUMNS] == *label && label[COLUMNS] == *label;
+            const bool outline = *label && !inside;
+            for (int c = 0; c < 3 && outline; c++) ck_assert_int_eq(rgb[c], colours[*label - 1][c]);
+            if (!outline) ck_assert(rgb[0] == rgb[1] && rgb[1] == rgb[2]);
+            coloured += outline, grey += !outline;
+        }
+    }
+    ck_assert_int_gt(coloured, 0);
+    ck_assert_int_gt(grey, 0);
+    dicom_work_free(&work);
+}
+
+START_TEST(a_capture_has_the_outlines_of_the_segments_in_their_colours) {
+    for (int image = 0; image < 2; image++) {
+        struct job job;
+        struct made_object capture;
+        begin_job(&job, image);
+        for (int i = 0; i < VOXELS; i++)
+            job.labels[i] = i % PLANE / COLUMNS < 4 ? 1 + i / PLANE % 2 : 0; /* large ones, with an inside */
+        make(&capture, &job, cover_dicom_write_sc);
+        check_capture(&job, &capture);
+        ck_assert(is(&capture, nth(&capture, TAG_MODALITY, 0), "OT")); /* which no route sends back to be predicted */
+        ck_assert(is(&capture, nth(&capture, TAG_SOP_CLASS, 0), "1.2.840.10008.5.1.4.1.1.7.4"));
+        drop(&capture);
+        end_job(&job);
+    }
+}
+END_TEST
+
+START_TEST(a_label_map_of_a_file_is_brought_to_its_images) {
+    struct job job;
+    char path[128], output[128];
+    struct made_object seg;
+    uint8_t *written;
+    size_t count;
+    begin_job(&job, false);
+    make(&seg, &job, cover_dicom_write_seg);
+    static const char *const codes[] = {"RAS", "LPS", "SAL", "PIR"};
+    for (int i = 0; i < 4; i++) {
+        const struct dicom_volume *volume = &job.set->volumes[0];
+        struct image label = {.dtype = COVER_U8, .dims = 3, .channels = 1, .size = {DEPTH, ROWS, COLUMNS}};
+        char from[ORIENTATION_BYTES];
+        label.data = memory_copy(context, job.labels, VOXELS);
+        memcpy(label.affine, volume->affine, sizeof label.affine);
+        memcpy(label.spacing_mm, volume->spacing_mm, sizeof label.spacing_mm);
+        ck_assert(orientation_of(&label, from));
+        const struct turn turn = turn_to(from, codes[i]);
+        ck_assert_ok(image_turn(&label, context, &turn));
+        snprintf(path, sizeof path, "%s/label.nii", folder);
+        snprintf(output, sizeof output, "%s/label.dcm", folder);
+        ck_assert_ok(label_write(context, path, &label, NULL));
+        ck_assert_ok(cover_dicom_write_seg_file(job.set, 0, path, &job.options, output));
+        ck_assert_ok(file_read(context, output, 1 << 20, &written, &count));
+        ck_assert_int_eq(count, seg.made.count);
+        ck_assert_int_eq(memcmp(written, seg.made.data, count), 0);
+        memory_free(context, written);
+        label.affine[3] += 5; /* elsewhere */
+        ck_assert_int_eq(remove(output), 0);
+        ck_assert_ok(label_write(context, path, &label, NULL));
+        ck_assert_fails(cover_dicom_write_seg_file(job.set, 0, path, &job.options, output), COVER_ERROR_SHAPE, "its images");
+        ck_assert(!file_exists(output)); /* R38 */
+        image_free(&label, context);
+    }
+    drop(&seg);
+    end_job(&job);
+}
+END_TEST
+
+int main(void) {
+    Suite *suite = suite_create("reports");
+    TCase *all = tcase_create("all");
+    tcase_add_checked_fixture(all, with_folder, without_folder);
+    ADD(all, R46_a_report_has_the_volume_of_each_segment_and_names_its_segmentation);
+    ADD(all, R46_what_cannot_be_measured_is_refused);
+    ADD(all, a_capture_has_the_outlines_of_the_segments_in_their_colours);
+    ADD(all, a_label_map_of_a_file_is_brought_to_its_images);
+    suite_add_tcase(suite, all);
+    return run_suite(suite);
+}
