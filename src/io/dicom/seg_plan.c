@@ -145,18 +145,21 @@ done:
 
 /* ---- their pixels */
 
-uint8_t seg_bits_of(const void *labels, cover_dtype dtype, int64_t first, int count, int segment) {
+/* Are eight labels the segment's?  The first is the lowest bit. */
+static inline uint8_t eight_bits(const uint8_t *labels, uint64_t segment) {
+    const uint64_t low = 0x7f7f7f7f7f7f7f7f;
+    uint64_t word;
+    memcpy(&word, labels, 8);
+    word ^= 0x0101010101010101 * segment; /* bytes that are 0 now are the segment's; their top bits are brought together */
+    word = ~(((word & low) + low) | word | low) >> 7;
+    return (uint8_t)(word * 0x0102040810204080 >> 56);
+}
+
+static uint8_t few_bits(const struct seg_plan *plan, int64_t first, int count, int segment) {
     uint8_t bits = 0;
-    if (dtype == COVER_U8 && count == 8) {
-        const uint64_t ones = 0x0101010101010101, low = 0x7f7f7f7f7f7f7f7f;
-        uint64_t word;
-        memcpy(&word, (const uint8_t *)labels + first, 8);
-        word ^= ones * (uint64_t)segment; /* bytes that are 0 now are the segment's; their top bits are brought together */
-        word = ~(((word & low) + low) | word | low) >> 7;
-        return (uint8_t)(word * 0x0102040810204080 >> 56);
-    }
     for (int i = 0; i < count; i++) {
-        const int label = dtype == COVER_U8 ? ((const uint8_t *)labels)[first + i] : ((const uint16_t *)labels)[first + i];
+        const int label =
+            plan->dtype == COVER_U8 ? ((const uint8_t *)plan->labels)[first + i] : ((const uint16_t *)plan->labels)[first + i];
         bits = (uint8_t)(bits | (label == segment) << i);
     }
     return bits;
@@ -164,11 +167,18 @@ uint8_t seg_bits_of(const void *labels, cover_dtype dtype, int64_t first, int co
 
 /* Bits run on over the frames, the first of a byte is its lowest (R42). */
 static void fill_bits(struct seg_plan *plan) {
+    const int64_t count = plan->slice_pixels;
     for (int f = 0; f < plan->frame_count; f++) {
-        const int64_t first = plan->frames[f].slice * plan->slice_pixels, begin = f * plan->slice_pixels;
-        for (int64_t i = 0; i < plan->slice_pixels; i += 8) {
-            const int count = plan->slice_pixels - i < 8 ? (int)(plan->slice_pixels - i) : 8;
-            const unsigned bits = seg_bits_of(plan->labels, plan->dtype, first + i, count, plan->frames[f].segment);
+        const int64_t first = plan->frames[f].slice * count, begin = f * count;
+        const int segment = plan->frames[f].segment;
+        if (plan->dtype == COVER_U8 && segment <= UINT8_MAX && count % 8 == 0) {
+            const uint8_t *labels = (const uint8_t *)plan->labels + first;
+            uint8_t *to = plan->pixels + begin / 8;
+            for (int64_t i = 0; i < count / 8; i++) to[i] = eight_bits(labels + 8 * i, (uint64_t)segment);
+            continue;
+        }
+        for (int64_t i = 0; i < count; i += 8) {
+            const unsigned bits = few_bits(plan, first + i, count - i < 8 ? (int)(count - i) : 8, segment);
             const int64_t at = begin + i;
             const unsigned shifted = bits << at % 8;
             plan->pixels[at / 8] |= (uint8_t)shifted;

@@ -32,8 +32,7 @@ cover_status seg_plan_begin(struct seg_plan *plan, const cover_dicom *set, int i
                             const cover_seg_options *options);
 void seg_plan_end(struct seg_plan *plan);
 
-/* The value of eight pixels as bits, the first the lowest: are they `segment`? */
-uint8_t seg_bits_of(const void *labels, cover_dtype dtype, int64_t first, int count, int segment);
+/* round(255 p) */
 uint8_t seg_fraction_of(float probability);
 
 #endif

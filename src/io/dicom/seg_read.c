@@ -342,6 +342,27 @@ done:
 
 /* ---- our own, before it leaves (R37) */
 
+/* Blocks are so short that sums of bytes do not overflow: then they are vectors. */
+static void compare_mask(int64_t *wrong, int64_t *nonzero, const uint8_t *mask, const struct seg_plan *plan, int64_t first,
+                         int segment) {
+    enum { BLOCK = 128 };
+    const uint8_t *labels = (const uint8_t *)plan->labels + first, wanted = (uint8_t)segment;
+    const uint16_t *words = (const uint16_t *)plan->labels + first;
+    const bool bytes = plan->dtype == COVER_U8, beyond = bytes && segment > UINT8_MAX; /* no byte can be that label */
+    for (int64_t begin = 0; begin < plan->slice_pixels; begin += BLOCK) {
+        const int64_t end = begin + BLOCK < plan->slice_pixels ? begin + BLOCK : plan->slice_pixels;
+        uint8_t different = 0, marked = 0;
+        for (int64_t i = begin; i < end; i++) marked = (uint8_t)(marked + mask[i]);
+        if (beyond) different = marked;
+        else if (bytes)
+            for (int64_t i = begin; i < end; i++)
+                different = (uint8_t)(different + (uint8_t)(mask[i] != (uint8_t)(labels[i] == wanted)));
+        else
+            for (int64_t i = begin; i < end; i++) different = (uint8_t)(different + (mask[i] != (words[i] == segment)));
+        *wrong += different, *nonzero += marked;
+    }
+}
+
 /* Pixels that are not what the plan has there, of one frame; *set: those that are not 0. */
 static cover_status compare_frame(int64_t *wrong, int64_t *nonzero, struct dicom_seg *seg, struct dicom_work *work, int f,
                                   const struct seg_plan *plan, uint8_t *mask) {
@@ -350,20 +371,8 @@ static cover_status compare_frame(int64_t *wrong, int64_t *nonzero, struct dicom
     const int64_t first = seg->frames[f].slice * count;
     const int32_t *values;
     if (plan->type == SEG_BINARY) {
-        const uint8_t *labels = (const uint8_t *)plan->labels + first;
-        const uint16_t *words = (const uint16_t *)plan->labels + first;
-        int64_t off = 0, ones = 0;
         TRY(mask_of(seg, work, f, mask));
-        for (int64_t begin = 0; begin < count; begin += 128) { /* sums of bytes that cannot overflow, so that they are vectors */
-            const int64_t end = begin + 128 < count ? begin + 128 : count;
-            uint8_t different = 0, marked = 0;
-            if (plan->dtype == COVER_U8)
-                for (int64_t i = begin; i < end; i++) different += mask[i] != (labels[i] == segment), marked += mask[i];
-            else
-                for (int64_t i = begin; i < end; i++) different += mask[i] != (words[i] == segment), marked += mask[i];
-            off += different, ones += marked;
-        }
-        *wrong += off, *nonzero += ones;
+        compare_mask(wrong, nonzero, mask, plan, first, segment);
         return COVER_OK;
     }
     TRY(stored_of(seg, work, f, &values));

@@ -501,6 +501,12 @@ START_TEST(R45_many_classes_are_a_label_map_of_16_bits) {
     ck_assert_int_eq(memcmp(read, labels, sizeof labels), 0);
     memory_free(context, read);
     dicom_seg_close(&seg);
+    cover_tensor_destroy(at.label); /* in bytes, of which none can be the last classes */
+    at.label = view(COVER_U8, 3, DEPTH, 0, at.labels);
+    at.labels[9] = 255;
+    at.options.type = "binary", at.options.empty_frames = 1;
+    write_case(&at);
+    ck_assert_int_eq(at.object.frames, (CLASSES - 1) * DEPTH);
     end_case(&at);
 }
 END_TEST
