@@ -51,7 +51,7 @@ static cover_status read_images(struct picture *picture) {
     set.options.window = window ? "header" : NULL;
     picture->negative = volume.slices[0]->object->photometric == PHOTOMETRIC_DARK_HIGH && !volume.slices[0]->object->inverted;
     picture->low = 0, picture->high = 255;
-    TRY(dicom_volume_image(&picture->image, &set, 0));
+    TRY(dicom_volume_image(&picture->image, &set, 0, -1, false));
     if (volume.channels == 1 && !window) picture->high = picture->low = NAN; /* by percentiles */
     else if (picture->image.dtype == COVER_U16) picture->high = (double)(1u << volume.slices[0]->object->shape.bits_stored) - 1;
     return COVER_OK;
