@@ -95,7 +95,10 @@ typedef struct cover_predict_options {
     int skip_bad; /**< images that cannot be predicted are left out and listed in the summary, instead of failing */
     const cover_dicom_options *dicom; /**< how DICOM series become volumes; NULL = defaults */
     const char *series; /**< of DICOM those alone: as cover_dicom_find() takes it, or "all"; NULL = the only one that fits */
-    const char *as;     /**< what is written for DICOM: "dicom-seg", "nifti", joined by commas; NULL = "dicom-seg" */
+    const char *as;     /**< what is written for DICOM: "dicom-seg", "dicom-sr", "dicom-sc", "nifti", joined by commas;
+                                           NULL = "dicom-seg" */
+    const cover_seg_options *seg; /**< of such objects: type, segments, time, ...; class names, task and weights are the task's own;
+                                           NULL = defaults */
 } cover_predict_options;
 #define COVER_PREDICT_OPTIONS_INIT COVER_SIZED(cover_predict_options)
 

@@ -73,7 +73,8 @@ const struct verb verb_predict = {
         "nnU-Net's images (CASE_0000, CASE_0001, ...: one channel each), an nnU-Net raw dataset, or DICOM: a file, a DICOMDIR, a "
         "folder. What was done to the "
         "training images when they were packed is done again.\n"
-        "Segmentation writes DIR/CASE.EXT in the image's own format, size, spacing and orientation; JPEG becomes PNG. "
+        "Segmentation writes DIR/CASE.EXT in the image's own format, size, spacing and orientation; JPEG becomes PNG, of DICOM it "
+        "becomes a DICOM Segmentation (--as). "
         "Classification writes DIR/scores.csv. An image that cannot be used is listed with its reason and left out; the others "
         "are predicted, and the exit status is 1.",
     .examples = {"cover predict lungs/ -i new-xrays/ -o masks/", "cover predict hippo/ -i case.nii.gz -o out/ --mirror all"},

@@ -37,8 +37,7 @@ cover_status output_csv_begin(struct output_files *files) {
     return files->rows.failed ? COVER_ERROR_MEMORY : COVER_OK;
 }
 
-cover_status output_csv_row(struct output_files *files, const struct predict_case *item, const struct image *label,
-                            const float *scores) {
+cover_status output_csv_row(struct output_files *files, const struct predict_case *item, struct image *label, const float *scores) {
     (void)label;
     const char *path = arena_print(files->arena, "%s%s", item->name, item->volume ? "" : image_extension(item->files[0]));
     if (!path) return COVER_ERROR_MEMORY;

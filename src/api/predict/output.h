@@ -3,6 +3,7 @@
 #ifndef COVER_PREDICT_OUTPUT_H
 #define COVER_PREDICT_OUTPUT_H
 
+#include "core/base/sha256.h"
 #include "core/method/task_kind.h"
 #include "io/image/image.h"
 #include "predict_cases.h"
@@ -12,12 +13,16 @@ struct output_files {
     cover_context *context;
     const struct settings *settings;
     const char *const *class_names;
-    const char *folder;  /* of the results */
-    struct arena *arena; /* for paths */
-    cover_dicom *dicom;  /* what the cases with a volume are of; NULL = none are */
-    const char *as;      /* the formats that are wanted of those, joined by commas; NULL = the usual one */
-    struct text rows;    /* a kind's that writes one file for all images */
-    int64_t written;     /* images */
+    const char *folder;    /* of the results */
+    struct arena *arena;   /* for paths */
+    cover_dicom *dicom;    /* what the cases with a volume are of; NULL = none are */
+    const char *as;        /* the formats that are wanted of those, joined by commas; NULL = the usual one */
+    bool scores;           /* CASE.npy is wanted */
+    cover_seg_options seg; /* of DICOM objects, as the caller gave them */
+    const char *task;      /* what they call it */
+    char weights_sha256[SHA256_TEXT];
+    struct text rows; /* a kind's that writes one file for all images */
+    int64_t written;  /* images */
 };
 
 struct task_output {
@@ -31,8 +36,7 @@ struct task_output {
     /* Into files.  begin and end may be NULL; end comes when something was written. */
     bool scores; /* always asked for, else as the caller wants */
     cover_status (*begin)(struct output_files *files);
-    cover_status (*write)(struct output_files *files, const struct predict_case *item, const struct image *label,
-                          const float *scores);
+    cover_status (*write)(struct output_files *files, const struct predict_case *item, struct image *label, const float *scores);
     cover_status (*end)(struct output_files *files);
 };
 
@@ -45,8 +49,7 @@ const struct task_output *task_output_of(const cover_context *context, const str
 void label_set(struct image *label, int64_t pixel, int64_t value);
 /* An image's row of scores.csv, and the file: file, then a score a class. */
 cover_status output_csv_begin(struct output_files *files);
-cover_status output_csv_row(struct output_files *files, const struct predict_case *item, const struct image *label,
-                            const float *scores);
+cover_status output_csv_row(struct output_files *files, const struct predict_case *item, struct image *label, const float *scores);
 cover_status output_csv_end(struct output_files *files);
 
 #endif

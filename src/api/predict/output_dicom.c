@@ -1,45 +1,115 @@
 /* See output_dicom.h. */
 #include "output_dicom.h"
 
+#include "core/base/files.h"
+
 #include <string.h>
 
-/* A label map beside its volume: in the volume's own grid, which a NIfTI file says twice. */
-static cover_status write_nifti(struct output_files *files, const struct predict_case *item, const char *path,
-                                const struct image *label, const float *scores) {
-    (void)item, (void)scores;
-    return label_write(files->context, path, label, NULL);
+struct result {
+    struct output_files *files;
+    const struct predict_case *item;
+    const struct image *label;
+    const float *scores;
+    const char *path;
+};
+
+/* A label map in the grid that the network saw, which a NIfTI file says twice. */
+static cover_status write_nifti(const struct result *result) {
+    return label_write(result->files->context, result->path, result->label, NULL);
 }
+
+/* ---- objects */
+
+static int take(void *user, const void *bytes, size_t count) { return replacement_write(user, bytes, count) != COVER_OK; }
+
+typedef cover_status write_object(const cover_dicom *set, int index, const cover_tensor *label, const cover_seg_options *options,
+                                  cover_write_fn *write, void *user);
+
+/* Labels, or of fractional segmentations the probabilities. */
+static cover_status make_tensor(cover_tensor **tensor, const struct result *result, bool fractional) {
+    const struct image *label = result->label;
+    const int64_t classes = result->files->settings->task.classes;
+    const int64_t shape[4] = {classes, label->size[0], label->size[1], label->size[2]};
+    return cover_tensor_view(tensor, result->files->context, fractional ? COVER_F32 : label->dtype, fractional ? 4 : 3,
+                             fractional ? shape : shape + 1, NULL, fractional ? (const void *)result->scores : label->data);
+}
+
+static cover_status write_file(const struct result *result, write_object *write, bool may_be_fractional) {
+    struct output_files *files = result->files;
+    const char *const type = files->seg.type;
+    cover_seg_options options = files->seg;
+    struct replacement file = {.descriptor = -1};
+    cover_tensor *tensor = NULL;
+    cover_status status;
+    options.class_names = files->class_names, options.classes = (int)files->settings->task.classes;
+    options.task = files->task, options.weights_sha256 = files->weights_sha256;
+    GO(make_tensor(&tensor, result, may_be_fractional && type && strcmp(type, "fractional") == 0));
+    GO(replacement_begin(&file, files->context, result->path));
+    GO(write(files->dicom, (int)(result->item->volume - files->dicom->volumes), tensor, &options, take, &file));
+    GO(replacement_commit(&file, files->context));
+done:
+    replacement_abandon(&file, files->context);
+    cover_tensor_destroy(tensor);
+    return status;
+}
+
+static cover_status write_seg(const struct result *result) { return write_file(result, cover_dicom_write_seg, true); }
+
+/* ---- the table: the first is the usual one; objects lie on the slices as they were sent, and come behind */
 
 static const struct format {
     const char *name, *extension;
-    cover_status (*write)(struct output_files *files, const struct predict_case *item, const char *path, const struct image *label,
-                          const float *scores);
+    bool object;
+    cover_status (*write)(const struct result *result);
 } formats[] = {
-    {"nifti", ".nii.gz", write_nifti},
+    {"dicom-seg", ".seg.dcm", true, write_seg},
+    {"nifti", ".nii.gz", false, write_nifti},
 };
 enum { FORMATS = sizeof formats / sizeof *formats };
-static const char usual[] = "nifti";
 
-static const struct format *format_of(const char *word, size_t length) {
-    for (int f = 0; f < FORMATS; f++)
-        if (strlen(formats[f].name) == length && strncmp(formats[f].name, word, length) == 0) return &formats[f];
-    return NULL;
+static const char *next_word(const char *word) {
+    const char *comma = strchr(word, ',');
+    return comma ? comma + 1 : NULL;
+}
+
+static bool is_word(const char *word, const struct format *format) {
+    const size_t length = strlen(format->name);
+    return strcspn(word, ",") == length && strncmp(word, format->name, length) == 0;
+}
+
+static bool is_wanted(const char *as, const struct format *format) {
+    if (!as) return format == formats;
+    for (const char *word = as; word; word = next_word(word))
+        if (is_word(word, format)) return true;
+    return false;
 }
 
 cover_status output_dicom_check(const char *as) {
     struct names names = {0};
     for (int f = 0; f < FORMATS; f++) names_add(&names, formats[f].name);
-    for (const char *word = as; word; word = strchr(word, ',') ? strchr(word, ',') + 1 : NULL)
-        if (!format_of(word, strcspn(word, ","))) return fail(COVER_ERROR_ARGUMENT, "as \"%s\": known are %s", as, names.text);
+    for (const char *word = as; word; word = next_word(word)) {
+        int f = 0;
+        while (f < FORMATS && !is_word(word, &formats[f])) f++;
+        if (f == FORMATS) return fail(COVER_ERROR_ARGUMENT, "as \"%s\": known are %s", as, names.text);
+    }
     return COVER_OK;
 }
 
-cover_status output_dicom_write(struct output_files *files, const struct predict_case *item, const struct image *label,
+bool output_dicom_scores(const struct output_files *files) {
+    return files->seg.type && strcmp(files->seg.type, "fractional") == 0 && is_wanted(files->as, &formats[0]);
+}
+
+cover_status output_dicom_write(struct output_files *files, const struct predict_case *item, struct image *label,
                                 const float *scores) {
-    for (const char *word = files->as ? files->as : usual; word; word = strchr(word, ',') ? strchr(word, ',') + 1 : NULL) {
-        const struct format *format = format_of(word, strcspn(word, ","));
-        const char *path = arena_print(files->arena, "%s/%s%s", files->folder, item->name, format->extension);
-        TRY(path ? format->write(files, item, path, label, scores) : COVER_ERROR_MEMORY);
-    }
+    struct result result = {.files = files, .item = item, .label = label, .scores = scores};
+    bool sent = item->volume->tilt_degrees == 0; /* the label lies on the slices as they were sent */
+    for (int objects = 0; objects < 2; objects++)
+        for (int f = 0; f < FORMATS; f++) {
+            if (formats[f].object != (objects == 1) || !is_wanted(files->as, &formats[f])) continue;
+            if (objects && !sent) TRY(dicom_tilt_back(label, files->context, item->volume));
+            sent = sent || objects;
+            result.path = arena_print(files->arena, "%s/%s%s", files->folder, item->name, formats[f].extension);
+            TRY(result.path ? formats[f].write(&result) : COVER_ERROR_MEMORY);
+        }
     return COVER_OK;
 }

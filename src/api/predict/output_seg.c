@@ -58,13 +58,13 @@ static cover_status make_folder(const struct output_files *files, const char *pa
     return status;
 }
 
-static cover_status write_map(struct output_files *files, const struct predict_case *item, const struct image *label,
+static cover_status write_map(struct output_files *files, const struct predict_case *item, struct image *label,
                               const float *scores) {
     const char *path = arena_print(files->arena, "%s/%s%s", files->folder, item->name, item->extension);
     const char *npy = arena_print(files->arena, "%s/%s.npy", files->folder, item->name);
     if (!path || !npy) return COVER_ERROR_MEMORY;
     TRY(make_folder(files, path));
-    if (scores) TRY(write_npy(files, npy, scores, files->settings->task.classes, label));
+    if (files->scores) TRY(write_npy(files, npy, scores, files->settings->task.classes, label));
     if (item->volume) return output_dicom_write(files, item, label, scores);
     return label_write(files->context, path, label, item->files[0]);
 }

@@ -44,32 +44,46 @@ static void warn(struct job *job, const struct predict_case *item, const struct 
             item->files[0], code, rules->orientation);
 }
 
-static int volume_index(const struct job *job, const struct predict_case *item) {
-    return (int)(item->volume - job->cases.plan.dicom->volumes);
+static cover_status predict_files(struct job *job, const struct predict_case *item, struct image *label, float **scores) {
+    struct image image = {0};
+    int64_t count;
+    cover_status status;
+    GO(image_read_files(&image, job->context, item->files, item->file_count));
+    warn(job, item, &image);
+    GO(predictor_scores(job->predictor, &image, &count));
+    if (job->options.scores || job->output->scores) {
+        *scores = memory_within(job->context, (size_t)count * sizeof **scores);
+        GO(*scores ? COVER_OK : COVER_ERROR_MEMORY);
+    }
+    status = predictor_image(job->predictor, &image, *scores, label);
+    if (status != COVER_OK) GO(fail_in(status, "%s", item->files[0]));
+done:
+    image_free(&image, job->context);
+    return status;
+}
+
+static cover_status predict_volume(struct job *job, const struct predict_case *item, struct image *label, float **scores) {
+    const struct cover_dicom *set = job->cases.plan.dicom;
+    const bool wanted = job->options.scores || job->output->scores || output_dicom_scores(&job->files);
+    struct image image;
+    const cover_status status =
+        predictor_volume(job->predictor, set, (int)(item->volume - set->volumes), wanted ? scores : NULL, label, &image);
+    if (status == COVER_OK) warn(job, item, &image);
+    /* readers have said which series and image it is */
+    return status == COVER_OK || strncmp(cover_error_text(), "series ", 7) == 0 ? status : fail_in(status, "%s", item->files[0]);
 }
 
 /* *bad: the image is to blame, not what became of its result. */
 static cover_status predict_case(struct job *job, const struct predict_case *item, bool *bad) {
-    struct image image = {0}, label = {0};
+    struct image label = {0};
     float *scores = NULL;
-    int64_t count;
-    cover_status status;
     *bad = true;
     if (item->unusable) return fail(COVER_ERROR_FORMAT, "%s: %s", item->files[0], item->unusable);
-    if (item->volume) GO(dicom_volume_image(&image, job->cases.plan.dicom, volume_index(job, item), item->frame, false));
-    else GO(image_read_files(&image, job->context, item->files, item->file_count));
-    warn(job, item, &image);
-    GO(predictor_scores(job->predictor, &image, &count));
-    if (job->options.scores || job->output->scores) {
-        scores = memory_within(job->context, (size_t)count * sizeof *scores);
-        GO(scores ? COVER_OK : COVER_ERROR_MEMORY);
+    cover_status status = (item->volume ? predict_volume : predict_files)(job, item, &label, &scores);
+    if (status == COVER_OK) {
+        *bad = false;
+        status = job->output->write(&job->files, item, &label, scores);
     }
-    status = predictor_image(job->predictor, &image, scores, &label);
-    if (status != COVER_OK) GO(fail_in(status, "%s", item->files[0]));
-    *bad = false;
-    status = job->output->write(&job->files, item, &label, scores);
-done:
-    image_free(&image, job->context);
     image_free(&label, job->context);
     memory_free(job->context, scores);
     return status;
@@ -140,6 +154,16 @@ static void remove_made(const struct job *job) {
     }
 }
 
+/* What objects call the task: the folder of its run, or its file. */
+static const char *task_name(struct job *job, const char *task) {
+    size_t length = strlen(task);
+    while (length > 1 && task[length - 1] == '/') length--;
+    const char *whole = arena_text(&job->cases.plan.arena, task, length);
+    if (whole && strcmp(path_name(whole), "weights.safetensors") == 0 && path_name(whole) > whole + 1)
+        whole = arena_text(&job->cases.plan.arena, whole, (size_t)(path_name(whole) - whole) - 1);
+    return whole ? path_name(whole) : NULL;
+}
+
 static cover_status begin(struct job *job, const char *task, const char *input) {
     TRY(cover_predictor_load(&job->predictor, job->context, task, job->options.predictor));
     const struct task_about *about = predictor_about(job->predictor);
@@ -158,6 +182,12 @@ static cover_status begin(struct job *job, const char *task, const char *input) 
     job->files.settings = settings, job->files.class_names = (const char *const *)about->class_names;
     job->files.arena = &job->cases.plan.arena;
     job->files.dicom = job->cases.plan.dicom, job->files.as = job->options.as;
+    job->files.scores = job->options.scores;
+    if (job->cases.plan.dicom) {
+        predictor_weights_hash(job->predictor, job->files.weights_sha256);
+        if (job->options.seg) TRY(options_read(&job->files.seg, sizeof job->files.seg, job->options.seg, "cover_seg_options"));
+        job->files.task = task_name(job, task);
+    }
     return job->output->begin ? job->output->begin(&job->files) : COVER_OK;
 }
 
@@ -198,7 +228,7 @@ cover_status cover_images_predict(char **summary, cover_context *context, const 
     if (!context || !task || !input || !output) return fail(COVER_ERROR_ARGUMENT, "cover_images_predict: an argument is NULL");
     struct job job = {.context = context,
                       .options = COVER_PREDICT_OPTIONS_INIT,
-                      .files = {.context = context, .folder = output, .rows.context = context},
+                      .files = {.context = context, .folder = output, .rows.context = context, .seg = COVER_SEG_OPTIONS_INIT},
                       .bad.context = context,
                       .failed.context = context};
     double start = seconds_now();

@@ -180,7 +180,7 @@ cover_status predict_cases_create(struct predict_cases *cases, cover_context *co
 
 /* ---- DICOM */
 
-static cover_status add_volume(struct predict_cases *cases, const struct dicom_identity *identity, int index, int frame) {
+static cover_status add_volume(struct predict_cases *cases, const struct dicom_identity *identity, int index) {
     struct arena *arena = &cases->plan.arena;
     const struct dicom_volume *volume = &cases->plan.dicom->volumes[index];
     char series[DICOM_SERIES_BYTES];
@@ -189,9 +189,8 @@ static cover_status add_volume(struct predict_cases *cases, const struct dicom_i
     if (!item || !files) return COVER_ERROR_MEMORY;
     dicom_series_name(cases->plan.dicom, index, series);
     files[0] = arena_text(arena, series, strlen(series));
-    *item = (struct predict_case){.files = files, .file_count = 1, .volume = volume, .frame = frame, .extension = ""};
-    item->name = frame < 0 ? arena_print(arena, "P%04d_S%02d", identity->patient, identity->series)
-                           : arena_print(arena, "P%04d_S%02d_%04d", identity->patient, identity->series, frame + 1);
+    *item = (struct predict_case){.files = files, .file_count = 1, .volume = volume, .extension = ""};
+    item->name = arena_print(arena, "P%04d_S%02d", identity->patient, identity->series);
     if (volume->refusal) item->unusable = arena_text(arena, volume->refusal, strlen(volume->refusal));
     return files[0] && item->name && (item->unusable || !volume->refusal) ? COVER_OK : COVER_ERROR_MEMORY;
 }
@@ -231,11 +230,8 @@ cover_status predict_cases_of_dicom(struct predict_cases *cases, const char *ser
     chosen = memory_zero(set->context, (size_t)count + 1);
     GO(chosen ? COVER_OK : COVER_ERROR_MEMORY);
     GO(choose(chosen, set, series, dims, channels));
-    for (int i = 0; i < count; i++) {
-        const bool frames = set->volumes[i].images && set->volumes[i].count > 1;
-        for (int frame = frames ? 0 : -1; chosen[i] && frame < (frames ? set->volumes[i].count : 0); frame++)
-            GO(add_volume(cases, &identities[i], i, frame));
-    }
+    for (int i = 0; i < count; i++)
+        if (chosen[i]) GO(add_volume(cases, &identities[i], i));
 done:
     memory_free(set->context, identities);
     memory_free(set->context, chosen);

@@ -11,7 +11,6 @@ struct predict_case {
     const char *const *files; /* one, or one a channel */
     int file_count;
     const struct dicom_volume *volume; /* of plan.dicom, and files[0] is how it is called; NULL = files */
-    int frame;                         /* of images without a place: the one that is meant; -1 = all slices */
     const char *unusable;              /* a reason known already; NULL = none */
 };
 

@@ -7,7 +7,6 @@
 #include "core/base/tensor.h"
 #include "core/views/augment.h"
 #include "inference.h"
-#include "io/dicom/set.h"
 #include "output.h"
 
 #include <stdio.h>
@@ -26,6 +25,13 @@ struct cover_predictor {
 const struct settings *predictor_settings(const cover_predictor *predictor) { return &predictor->settings; }
 const struct task_kind *predictor_kind(const cover_predictor *predictor) { return predictor->kind; }
 const struct task_about *predictor_about(const cover_predictor *predictor) { return &predictor->about; }
+cover_context *predictor_context(const cover_predictor *predictor) { return predictor->context; }
+
+void predictor_weights_hash(const cover_predictor *predictor, char text[SHA256_TEXT]) {
+    uint8_t digest[SHA256_BYTES];
+    sha256(predictor->weights, (size_t)predictor->parameters.total * sizeof *predictor->weights, digest);
+    sha256_text(digest, text);
+}
 
 /* ---- life */
 
@@ -258,69 +264,6 @@ static cover_status label_tensor(cover_tensor **tensor, cover_context *context, 
     TRY(cover_tensor_create(tensor, context, label->dtype, rank, label->size + 3 - rank));
     memcpy(cover_tensor_data(*tensor), label->data, (size_t)pixels * cover_dtype_bytes(label->dtype));
     return COVER_OK;
-}
-
-/* (D, H, W) even of one plane. */
-static cover_status volume_tensor(cover_tensor **tensor, cover_context *context, cover_dtype dtype, int64_t classes,
-                                  const int64_t size[3]) {
-    const int64_t shape[4] = {classes, size[0], size[1], size[2]};
-    return cover_tensor_create(tensor, context, dtype, classes ? 4 : 3, classes ? shape : shape + 1);
-}
-
-/* A volume at once; images without a place one by one, each into its plane. */
-static cover_status predict_planes(cover_predictor *predictor, const struct cover_dicom *set, int index, int frame, int64_t planes,
-                                   cover_tensor **label, cover_tensor **scores) {
-    cover_context *context = predictor->context;
-    const int64_t classes = predictor->settings.task.classes;
-    struct image image = {0}, map = {0};
-    float *values = NULL;
-    int64_t count, size[3];
-    cover_status status;
-    GO(dicom_volume_image(&image, set, index, frame, false));
-    GO(predictor_scores(predictor, &image, &count));
-    memcpy(size, image.size, sizeof size);
-    if (frame >= 0) size[0] = planes;
-    if (scores) values = memory_within(context, (size_t)count * sizeof *values);
-    GO(scores && !values ? COVER_ERROR_MEMORY : COVER_OK);
-    GO(predictor_image(predictor, &image, values, &map));
-    if (!predictor->kind->dense) {
-        if (label) GO(label_tensor(label, context, &map));
-        if (scores) GO(cover_tensor_create(scores, context, COVER_F32, 1, &classes));
-        if (scores) memcpy(cover_tensor_data(*scores), values, (size_t)count * sizeof *values);
-        goto done;
-    }
-    const int64_t plane = size[1] * size[2], own = frame < 0 ? size[0] * plane : plane, begin = frame < 0 ? 0 : frame * plane;
-    const size_t bytes = cover_dtype_bytes(map.dtype);
-    if (label && !*label) GO(volume_tensor(label, context, map.dtype, 0, size));
-    if (label) memcpy((uint8_t *)cover_tensor_data(*label) + (size_t)begin * bytes, map.data, (size_t)own * bytes);
-    if (scores && !*scores) GO(volume_tensor(scores, context, COVER_F32, classes, size));
-    for (int64_t c = 0; scores && c < classes; c++)
-        memcpy((float *)cover_tensor_data(*scores) + c * size[0] * plane + begin, values + c * own, (size_t)own * sizeof *values);
-done:
-    image_free(&image, context);
-    image_free(&map, context);
-    memory_free(context, values);
-    return status;
-}
-
-cover_status cover_predictor_run_dicom(cover_tensor **label_out, cover_tensor **scores_out, cover_predictor *predictor,
-                                       const cover_dicom *set, int index) {
-    if (!predictor || !set) return fail(COVER_ERROR_ARGUMENT, "cover_predictor_run_dicom: an argument is NULL");
-    TRY(dicom_set_check(set, index));
-    const struct dicom_volume *volume = &set->volumes[index];
-    const bool each = volume->images && volume->count > 1 && predictor->settings.network.dims == 2;
-    if (each && !predictor->kind->dense)
-        return fail(COVER_ERROR_SHAPE, "%d images in one object, where the task says something of one", volume->count);
-    cover_tensor *label = NULL, *scores = NULL;
-    cover_status status = COVER_OK;
-    for (int frame = each ? 0 : -1; frame < (each ? volume->count : 0) && status == COVER_OK; frame++)
-        status =
-            predict_planes(predictor, set, index, frame, volume->count, label_out ? &label : NULL, scores_out ? &scores : NULL);
-    if (status == COVER_OK && label_out) *label_out = label, label = NULL;
-    if (status == COVER_OK && scores_out) *scores_out = scores, scores = NULL;
-    cover_tensor_destroy(label);
-    cover_tensor_destroy(scores);
-    return status;
 }
 
 cover_status cover_predictor_run(cover_tensor **label_out, cover_tensor **scores_out, cover_predictor *predictor,

@@ -245,41 +245,6 @@ static void fill_padding(struct reading *reading) {
             if (isnan(values[i])) values[i] = smallest;
 }
 
-/* Each slice onto the grid that stands upright: linear in its plane, the lowest value from outside (R31). */
-static cover_status straighten(struct reading *reading) {
-    const struct dicom_volume *volume = reading->volume;
-    const struct dicom_frame *first = volume->slices[0];
-    const int64_t height = reading->image->size[1], width = reading->image->size[2], channels = reading->image->channels;
-    float *all = reading->image->data, lowest = all[0];
-    float *copy = memory_within(reading->set->context, (size_t)reading->values * sizeof *copy);
-    if (!copy) return COVER_ERROR_MEMORY;
-    for (int64_t i = 1; i < reading->values * volume->count; i++) lowest = all[i] < lowest ? all[i] : lowest;
-    for (int d = 1; d < volume->count; d++) {
-        float *slice = all + d * reading->values;
-        double off[3];
-        for (int k = 0; k < 3; k++) off[k] = volume->slices[d]->position[k] - first->position[k];
-        const double dx = dicom_dot(off, first->row) / first->spacing[1], dy = dicom_dot(off, first->column) / first->spacing[0];
-        memcpy(copy, slice, (size_t)reading->values * sizeof *copy);
-        for (int64_t y = 0; y < height; y++)
-            for (int64_t x = 0; x < width; x++) {
-                const double sx = (double)x - dx, sy = (double)y - dy, x0 = floor(sx), y0 = floor(sy);
-                for (int64_t c = 0; c < channels; c++) {
-                    double sum = 0;
-                    for (int corner = 0; corner < 4; corner++) {
-                        const double cx = x0 + corner % 2, cy = y0 + corner / 2;
-                        const double weight = (1 - fabs(sx - cx)) * (1 - fabs(sy - cy));
-                        const bool inside = cx >= 0 && cy >= 0 && cx < (double)width && cy < (double)height;
-                        if (weight > 0)
-                            sum += weight * (inside ? copy[((int64_t)cy * width + (int64_t)cx) * channels + c] : lowest);
-                    }
-                    slice[(y * width + x) * channels + c] = (float)sum;
-                }
-            }
-    }
-    memory_free(reading->set->context, copy);
-    return COVER_OK;
-}
-
 static void note_odd(struct image *image, const struct reading *reading) {
     const struct dicom_volume *volume = reading->volume;
     size_t at = 0;
@@ -304,7 +269,7 @@ static cover_status run(struct reading *reading, bool alone) {
                        dicom_object_name(reading->slices[reading->failed]->object, name));
     }
     fill_padding(reading);
-    return reading->volume->tilt_degrees > 0 ? straighten(reading) : COVER_OK;
+    return reading->volume->tilt_degrees > 0 ? dicom_straighten(reading->image, reading->set->context, reading->volume) : COVER_OK;
 }
 
 void dicom_volume_look(struct image *image, const struct cover_dicom *set, int index, int frame) {

@@ -120,6 +120,12 @@ cover_status dicom_volume_image(struct image *image, const struct cover_dicom *s
 /* The same without its pixels: size, spacing, affine. */
 void dicom_volume_look(struct image *image, const struct cover_dicom *set, int index, int frame);
 
+/* ---- tilt.c */
+/* Of float32, each slice onto the upright grid: linear in its plane, the lowest value from outside. */
+cover_status dicom_straighten(struct image *image, cover_context *context, const struct dicom_volume *volume);
+/* A label map of the upright grid onto the slices as they were sent: nearest, 0 from outside. */
+cover_status dicom_tilt_back(struct image *label, cover_context *context, const struct dicom_volume *volume);
+
 /* ---- set.c */
 cover_status dicom_set_check(const struct cover_dicom *set, int index); /* COVER_ERROR_ARGUMENT */
 cover_status dicom_is_file(const char *path, bool *is);                 /* by what is in it */

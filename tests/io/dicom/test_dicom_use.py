@@ -157,6 +157,23 @@ def several_series_that_fit_are_listed_and_one_is_chosen():
     assert ran.returncode == 0 and json.loads(ran.stdout)["written"] == 2, ran.stderr
 
 
+def the_usual_result_is_a_segmentation_of_the_same_study():
+    output = fresh("seg")
+    assert predict(SERIES / "cr_monochrome2", output).returncode == 0
+    result = output / "P0001_S01.seg.dcm"
+    assert list(output.iterdir()) == [result] and b"1.2.840.10008.5.1.4.1.1.66.4" in result.read_bytes()
+    report = json.loads(cover("dicom", "ls", result, "--json", "-q").stdout)
+    assert report["objects"] == 1 and not report["unreadable"] and not report["volumes"], report
+
+
+def images_of_one_object_are_frames_of_one_segmentation():
+    output = fresh("cine")
+    assert predict(SERIES / "us_cine", output, "--as", "dicom-seg,nifti").returncode == 0
+    assert sorted(path.name for path in output.iterdir()) == ["P0001_S01.nii.gz", "P0001_S01.seg.dcm"]
+    header = gzip.decompress((output / "P0001_S01.nii.gz").read_bytes())[:352]
+    assert struct.unpack("<4h", header[40:48]) == (3, 32, 40, 12)
+
+
 def what_does_not_fit_the_task_is_said():
     ran = predict(SERIES / "ct", fresh("no"))
     assert ran.returncode == 1 and "trained on 2D ones" in ran.stderr, ran.stderr
