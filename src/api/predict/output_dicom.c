@@ -34,7 +34,7 @@ static cover_status make_tensor(cover_tensor **tensor, const struct result *resu
                              fractional ? shape : shape + 1, NULL, fractional ? (const void *)result->scores : label->data);
 }
 
-static cover_status write_file(const struct result *result, write_object *write, bool may_be_fractional) {
+static cover_status write_file(const struct result *result, write_object *put, bool may_be_fractional) {
     struct output_files *files = result->files;
     const char *const type = files->seg.type;
     cover_seg_options options = files->seg;
@@ -45,7 +45,7 @@ static cover_status write_file(const struct result *result, write_object *write,
     options.task = files->task, options.weights_sha256 = files->weights_sha256;
     GO(make_tensor(&tensor, result, may_be_fractional && type && strcmp(type, "fractional") == 0));
     GO(replacement_begin(&file, files->context, result->path));
-    GO(write(files->dicom, (int)(result->item->volume - files->dicom->volumes), tensor, &options, take, &file));
+    GO(put(files->dicom, (int)(result->item->volume - files->dicom->volumes), tensor, &options, take, &file));
     GO(replacement_commit(&file, files->context));
 done:
     replacement_abandon(&file, files->context);
