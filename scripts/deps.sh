@@ -14,6 +14,7 @@ esac
 # Where to look for oneDNN; the same folder as the option onednn_root of meson_options.txt.
 ONEDNN_ROOT=.deps/onednn
 ONNXRUNTIME_ROOT=.deps/onnxruntime
+HIGHDICOM_ROOT=.deps/highdicom
 ONEDNN_VERSION=2023.2.0
 ONEDNN_WHEELS="
 onednn_cpu_gomp-$ONEDNN_VERSION-py2.py3-none-manylinux1_x86_64.whl=2f22a54d6a890ed14bfa185d42a4be65d8b5b1df85dc1f0f3a9abe31620416fb
@@ -90,6 +91,8 @@ groff-base|groff (the man page)|have_command groff
 clang-format-14|clang-format 14 (the layout of the sources)|have_command clang-format-14 || clang-format --version | grep -q ' version 14[.]'
 bsdutils|script (progress on a terminal)|have_command script
 cmake|CMake (find_package against an install)|have_command cmake
+dicom3tools|dciodvfy and dcentvfy (DICOM objects that are written)|have_command dciodvfy && have_command dcentvfy
+dcmtk|DCMTK (DICOM objects that are written)|have_command dcmdump && have_command dsrdump
 TABLE
 }
 
@@ -112,6 +115,20 @@ is_debian() {
     )
 }
 
+# While packages are installed no service of theirs starts, unless the machine has a rule of its own (deb-systemd-invoke asks this file).
+POLICY=${POLICY_RC_D:-/usr/sbin/policy-rc.d}
+forbidden=no
+forbid_services() {
+    [ ! -e "$POLICY" ] || return 0
+    trap allow_services EXIT
+    # shellcheck disable=SC2016 # $0 is that of the inner sh
+    if $root sh -c 'printf "#!/bin/sh\nexit 101\n" >"$0" && chmod 755 "$0"' "$POLICY"; then forbidden=yes; fi
+}
+allow_services() {
+    if [ "$forbidden" = yes ]; then $root rm -f "$POLICY"; fi
+    forbidden=no
+}
+
 # install_packages PACKAGES: says why when it fails
 install_packages() {
     packages=$1
@@ -122,8 +139,12 @@ install_packages() {
     fi
     say "installing by apt-get: $packages"
     $root apt-get -qq update || say "apt-get update failed; trying with the package lists that are here"
+    forbid_services
+    installed=yes
     # shellcheck disable=SC2086 # words on purpose
-    $root env DEBIAN_FRONTEND=noninteractive apt-get -qq -y install --no-install-recommends $packages >&2 || {
+    $root env DEBIAN_FRONTEND=noninteractive apt-get -qq -y install --no-install-recommends $packages >&2 || installed=no
+    allow_services
+    [ $installed = yes ] || {
         say "apt-get could not install them (no network?); install by hand and run 'make deps' again: $packages"
         return 1
     }
@@ -165,6 +186,16 @@ fetch_onnxruntime() {
     mv "$ONNXRUNTIME_ROOT.new" "$ONNXRUNTIME_ROOT"
 }
 
+# ---- highdicom, which reads the DICOM objects that are written: for tests, too
+fetch_highdicom() {
+    python=$(python_with_pip) || return 1
+    say "installing highdicom and what it needs into $HIGHDICOM_ROOT, for tests"
+    rm -rf "$HIGHDICOM_ROOT.new"
+    $python -m pip --quiet --disable-pip-version-check install --only-binary=:all: --no-cache-dir --target "$HIGHDICOM_ROOT.new" \
+        highdicom >&2 || return 1
+    mv "$HIGHDICOM_ROOT.new" "$HIGHDICOM_ROOT"
+}
+
 packages=$(missing needed package)
 if [ -n "$packages" ]; then
     if is_debian; then
@@ -182,6 +213,8 @@ have_onednn || fetch_onednn
 if [ "$tests" = yes ]; then
     [ -d "$ONNXRUNTIME_ROOT" ] || python3 -c 'import numpy, onnxruntime' 2>/dev/null || fetch_onnxruntime ||
         say "onnxruntime could not be installed: tests that compare with it will be skipped"
+    [ -d "$HIGHDICOM_ROOT" ] || python3 -c 'import highdicom' 2>/dev/null || fetch_highdicom ||
+        say "highdicom could not be installed: tests that compare with it will be skipped"
     packages=$(missing tested package)
     if [ -n "$packages" ]; then
         if is_debian && install_packages "$packages"; then

@@ -6,9 +6,9 @@ source=$3
 python=$(python3 -c 'import sys; print(sys.executable)') || { skip 'make deps' 'there is no python3'; finish; exit 0; }
 
 # A project of scripts/ alone, and a system that has the tools named here and nothing else.
-mkdir -p "$tmp/project/.deps/onnxruntime" "$tmp/bin" # which is there already
+mkdir -p "$tmp/project/.deps/onnxruntime" "$tmp/project/.deps/highdicom" "$tmp/bin" # which is there already
 cp -r "$source/scripts" "$tmp/project/"
-for tool in sh uname dirname cat grep printf cut rm mkdir mv env; do ln -s "$(command -v $tool)" "$tmp/bin/$tool"; done
+for tool in sh uname dirname cat grep printf cut rm mkdir mv chmod env; do ln -s "$(command -v $tool)" "$tmp/bin/$tool"; done
 stub() { # stub NAME 'what it does': each call is noted, too
     printf '#!/bin/sh\necho "%s $*" >>"%s/calls"\n%s\n' "$1" "$tmp" "$2" >"$tmp/bin/$1"
     chmod +x "$tmp/bin/$1"
@@ -16,7 +16,7 @@ stub() { # stub NAME 'what it does': each call is noted, too
 deps() { # deps STATUS ID-OF-THE-SYSTEM [--tests]
     : >"$tmp/calls"
     echo "ID=$2" >"$tmp/os-release"
-    run "$1" env -i PATH="$tmp/bin" OS_RELEASE="$tmp/os-release" sh "$tmp/project/scripts/deps.sh" ${3+"$3"}
+    run "$1" env -i PATH="$tmp/bin" OS_RELEASE="$tmp/os-release" POLICY_RC_D="$tmp/policy-rc.d" sh "$tmp/project/scripts/deps.sh" ${3+"$3"}
 }
 called() { grep -Eq -e "$1" "$tmp/calls" || wrong "was not called: $1"; }
 not_called() { if grep -Eq -e "$1" "$tmp/calls"; then wrong "was called: $1"; fi; }
@@ -39,11 +39,24 @@ no_err .
 not_called apt-get
 
 it 'with --tests, what tests would be skipped without is installed, too'
-for tool in mpicc mpirun fish groff script cmake clang-format-14; do stub $tool ''; done
+for tool in mpicc mpirun fish groff script cmake clang-format-14 dciodvfy dcentvfy dcmdump dsrdump; do stub $tool ''; done
 deps 0 debian --tests
 called '^apt-get .*install .* zsh$'
 not_called 'fish'
 err 'installing by apt-get: zsh'
+
+it 'no service starts while packages are installed, and a rule of the machine stays'
+stub apt-get 'case "$*" in *install*) sh "'"$tmp"'/policy-rc.d"; echo "services: $?" >>"'"$tmp"'/calls" ;; esac'
+deps 0 debian --tests
+called '^services: 101$'
+holds test ! -e "$tmp/policy-rc.d"
+echo 'exit 7' >"$tmp/policy-rc.d"
+deps 0 debian --tests
+called '^services: 7$'
+holds test -e "$tmp/policy-rc.d"
+rm "$tmp/policy-rc.d"
+stub apt-get 'exit 0'
+deps 0 debian --tests
 
 it 'what tests need and cannot be had is named, and stops nothing'
 err 'missing, so that tests of these will be skipped:'
@@ -66,6 +79,14 @@ stub python3 'case "$*" in *onnxruntime*) exit 1 ;; esac; exec '"$python"' "$@"'
 deps 0 debian --tests
 err 'onnxruntime could not be installed: tests that compare with it will be skipped'
 mkdir "$tmp/project/.deps/onnxruntime"
+stub python3 'exec '"$python"' "$@"'
+
+it 'highdicom that cannot be had is said, and stops nothing'
+rmdir "$tmp/project/.deps/highdicom"
+stub python3 'case "$*" in *highdicom*) exit 1 ;; esac; exec '"$python"' "$@"'
+deps 0 debian --tests
+err 'highdicom could not be installed: tests that compare with it will be skipped'
+mkdir "$tmp/project/.deps/highdicom"
 stub python3 'exec '"$python"' "$@"'
 
 it 'Debian gets just the packages that are missing, and is told'
@@ -96,6 +117,7 @@ it 'an ordinary user goes through sudo'
 stub sudo 'exec "$@"'
 deps 1 debian
 called '^sudo env .*apt-get .*install .*libtiff-dev'
+holds test ! -e "$tmp/policy-rc.d"
 rm "$tmp/bin/sudo"
 stub id 'echo 0'
 stub pkg-config 'exit 0'
