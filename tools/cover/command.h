@@ -158,6 +158,8 @@ int pack_options_read(struct session *session, cover_pack_options *pack, cover_d
 
 /* dicom.c: how series become volumes, as the verb's options say; the same. */
 int dicom_options_read(struct session *session, cover_dicom_options *dicom);
+/* What DICOM objects that leave say, as the verb's options have it; *segments: free(). */
+int seg_options_read(struct session *session, cover_seg_options *options, char **segments);
 
 /* ---- ranks.c: processes that train together.  Which one this is comes from a launcher: cover itself, mpirun, srun. */
 int ranks_expected(void);                         /* this rank, as the launcher says; 0 when there is none */

@@ -39,6 +39,35 @@ static cover_dicom *open_set(struct session *session, const char *path, int *cou
     return NULL;
 }
 
+/* The text of --segments, free(); NULL = it was said why not, or none was given. */
+static char *segments_text(struct session *session, int *status) {
+    const char *path = text_of(session, OPTION_SEGMENTS);
+    struct json_fault fault;
+    *status = EXIT_OK;
+    if (!path) return NULL;
+    json_t *read = json_of_file(path, &fault);
+    char *text = read ? need(json_dumps(read, JSON_COMPACT)) : NULL; /* in the order of the file */
+    json_decref(read);
+    if (!text && fault.line > 0)
+        *status = usage_error(session->verb, "--segments %s: line %d, column %d: %s", path, fault.line, fault.column, fault.what);
+    else if (!text) *status = usage_error(session->verb, "--segments %s: %s", path, fault.what);
+    return text;
+}
+
+int seg_options_read(struct session *session, cover_seg_options *options, char **segments) {
+    const struct value *number = &session->arguments.option[OPTION_SERIES_NUMBER];
+    int status;
+    *segments = segments_text(session, &status);
+    options->segments = *segments;
+    options->type = text_of(session, OPTION_SEG_TYPE);
+    options->description = text_of(session, OPTION_DESCRIPTION);
+    options->time = text_of(session, OPTION_TIME);
+    options->uid_root = text_of(session, OPTION_UID_ROOT);
+    options->empty_frames = given(session, OPTION_EMPTY_FRAMES);
+    options->series_number = number->given ? (int)number->integer[0] : 0;
+    return status;
+}
+
 /* ---- ls */
 
 /* What --phi asks for: by the names of the standard's keywords. */
@@ -160,21 +189,6 @@ static int run_volume(struct session *session) {
 
 /* ---- seg */
 
-/* The text of --segments, free(); NULL = it was said why not, or none was given. */
-static char *segments_text(struct session *session, int *status) {
-    const char *path = text_of(session, OPTION_SEGMENTS);
-    struct json_fault fault;
-    *status = EXIT_OK;
-    if (!path) return NULL;
-    json_t *read = json_of_file(path, &fault);
-    char *text = read ? need(json_dumps(read, JSON_COMPACT)) : NULL; /* in the order of the file */
-    json_decref(read);
-    if (!text && fault.line > 0)
-        *status = usage_error(session->verb, "--segments %s: line %d, column %d: %s", path, fault.line, fault.column, fault.what);
-    else if (!text) *status = usage_error(session->verb, "--segments %s: %s", path, fault.what);
-    return text;
-}
-
 static int run_seg(struct session *session) {
     static const struct field fields[] = {{"output", "written"}, {0}};
     const char *source = text_of(session, OPTION_SOURCE), *output = text_of(session, OPTION_OUTPUT);
@@ -182,17 +196,10 @@ static int run_seg(struct session *session) {
     int count, index, status;
     if (!source) return usage_error(session->verb, "--source DIR is missing: the DICOM images that the label map was made from");
     if (!given(session, OPTION_SEGMENTS)) return usage_error(session->verb, "--segments FILE is missing: it names the classes");
-    char *segments = segments_text(session, &status);
-    cover_dicom *set = segments ? open_set(session, source, &count, &status) : NULL;
+    char *segments = NULL;
+    status = seg_options_read(session, &options, &segments);
+    cover_dicom *set = status == EXIT_OK ? open_set(session, source, &count, &status) : NULL;
     if (set) {
-        options.type = text_of(session, OPTION_SEG_TYPE);
-        options.segments = segments;
-        options.description = text_of(session, OPTION_DESCRIPTION);
-        options.time = text_of(session, OPTION_TIME);
-        options.uid_root = text_of(session, OPTION_UID_ROOT);
-        options.empty_frames = given(session, OPTION_EMPTY_FRAMES);
-        options.series_number =
-            given(session, OPTION_SERIES_NUMBER) ? (int)session->arguments.option[OPTION_SERIES_NUMBER].integer[0] : 0;
         cover_status result = cover_dicom_find(set, text_of(session, OPTION_SERIES), &index);
         if (result == COVER_OK) result = cover_dicom_write_seg_file(set, index, session->arguments.operands[1], &options, output);
         status = result == COVER_OK ? print_object(session, json_pack("{s:s}", "output", output), fields) : failed(session, result);

@@ -5,6 +5,7 @@
 #include <libcover/dataset.h>
 #include <libcover/predictor.h>
 
+#include <stdlib.h>
 #include <string.h>
 
 /* What came of it; images that failed have been named, as they did. */
@@ -37,8 +38,11 @@ static int run(struct session *session) {
     cover_predictor_options predictor = COVER_PREDICTOR_OPTIONS_INIT;
     cover_predict_options options = COVER_PREDICT_OPTIONS_INIT;
     cover_dicom_options dicom = COVER_DICOM_OPTIONS_INIT;
-    const int usage = dicom_options_read(session, &dicom);
-    if (usage != EXIT_OK) return usage;
+    cover_seg_options seg = COVER_SEG_OPTIONS_INIT;
+    char *segments = NULL;
+    int status = dicom_options_read(session, &dicom);
+    if (status == EXIT_OK) status = seg_options_read(session, &seg, &segments);
+    if (status != EXIT_OK) return status;
     if (overlap->given && (overlap->count != 1 || !(overlap->number[0] >= 0 && overlap->number[0] <= 0.9)))
         return usage_error(session->verb, "--overlap %s: give a share of a window, 0 to 0.9", overlap->text);
     if (overlap->given) predictor.overlap = overlap->number[0];
@@ -51,13 +55,15 @@ static int run(struct session *session) {
     options.dicom = &dicom;
     options.series = text_of(session, OPTION_SERIES);
     options.as = text_of(session, OPTION_AS);
+    options.seg = &seg;
     options.progress = progress_on_work;
     options.user = &session->progress;
     char *summary = NULL;
     cover_status result = cover_images_predict(&summary, session->context, session->arguments.operands[0],
                                                text_of(session, OPTION_INPUT), text_of(session, OPTION_OUTPUT), &options);
+    free(segments);
     if (result != COVER_OK) return failed(session, result);
-    int status = print_end(session, summary, fields);
+    status = print_end(session, summary, fields);
     cover_text_release(session->context, summary);
     return status;
 }
@@ -86,6 +92,13 @@ const struct verb verb_predict = {
                 {OPTION_CHANNELS},
                 {OPTION_SCORES},
                 {OPTION_AS},
+                {OPTION_SEGMENTS},
+                {OPTION_SEG_TYPE},
+                {OPTION_EMPTY_FRAMES},
+                {OPTION_SERIES_NUMBER},
+                {OPTION_DESCRIPTION},
+                {OPTION_UID_ROOT},
+                {OPTION_TIME},
                 {OPTION_SERIES, NULL, "of several DICOM series: a number of 'cover dicom ls', SeriesNumber=N, Modality=CT, or all"},
                 {OPTION_TILT},
                 {OPTION_SPACING_TOLERANCE},

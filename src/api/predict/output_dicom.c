@@ -2,7 +2,9 @@
 #include "output_dicom.h"
 
 #include "core/base/files.h"
+#include "io/dicom/moment.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 struct result {
@@ -54,6 +56,8 @@ done:
 }
 
 static cover_status write_seg(const struct result *result) { return write_file(result, cover_dicom_write_seg, true); }
+static cover_status write_sr(const struct result *result) { return write_file(result, cover_dicom_write_sr, false); }
+static cover_status write_sc(const struct result *result) { return write_file(result, cover_dicom_write_sc, false); }
 
 /* ---- the table: the first is the usual one; objects lie on the slices as they were sent, and come behind */
 
@@ -63,6 +67,8 @@ static const struct format {
     cover_status (*write)(const struct result *result);
 } formats[] = {
     {"dicom-seg", ".seg.dcm", true, write_seg},
+    {"dicom-sr", ".sr.dcm", true, write_sr},
+    {"dicom-sc", ".sc.dcm", true, write_sc},
     {"nifti", ".nii.gz", false, write_nifti},
 };
 enum { FORMATS = sizeof formats / sizeof *formats };
@@ -93,6 +99,18 @@ cover_status output_dicom_check(const char *as) {
         if (f == FORMATS) return fail(COVER_ERROR_ARGUMENT, "as \"%s\": known are %s", as, names.text);
     }
     return COVER_OK;
+}
+
+/* One time for all objects of a job, so that a report names the segmentation beside it. */
+cover_status output_dicom_begin(struct output_files *files) {
+    struct moment now;
+    if (files->seg.time) return COVER_OK;
+    moment_now(&now);
+    const int zone = abs(now.zone);
+    files->seg.time =
+        arena_print(files->arena, "%04d-%02d-%02dT%02d:%02d:%02d.%06d%c%02d:%02d", now.year, now.month, now.day, now.hour,
+                    now.minute, now.second, now.microsecond, now.zone < 0 ? '-' : '+', zone / 60, zone % 60);
+    return files->seg.time ? COVER_OK : COVER_ERROR_MEMORY;
 }
 
 bool output_dicom_scores(const struct output_files *files) {

@@ -187,6 +187,7 @@ static cover_status begin(struct job *job, const char *task, const char *input) 
         predictor_weights_hash(job->predictor, job->files.weights_sha256);
         if (job->options.seg) TRY(options_read(&job->files.seg, sizeof job->files.seg, job->options.seg, "cover_seg_options"));
         job->files.task = task_name(job, task);
+        TRY(output_dicom_begin(&job->files));
     }
     return job->output->begin ? job->output->begin(&job->files) : COVER_OK;
 }
