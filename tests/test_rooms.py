@@ -33,7 +33,7 @@ ROOMS = {
     "io/dataset": CORE + " io/bytes io/image",
     "io/weights": CORE + " io/bytes io/image",
     "io/pack": CORE + " io/bytes io/image io/dicom io/dataset",
-    "io/check": CORE + " io/bytes io/image io/dataset io/weights",
+    "io/check": CORE + " io/bytes io/image io/dicom io/dataset io/weights",
     "report": "core/base core/settings core/metrics io/image",
     "api/run": " ".join((CORE, FILES, "report")),
     "api/network": " ".join((CORE, FILES)),

@@ -125,7 +125,7 @@ COVER_API cover_status cover_dataset_read(cover_tensor **image, const cover_data
 /** Read its label map ([D,] H, W), COVER_U8 or COVER_U16.  COVER_ERROR_ARGUMENT when it has none. */
 COVER_API cover_status cover_dataset_read_label(cover_tensor **label, const cover_dataset *dataset, int64_t index);
 
-/** Verify a dataset, checkpoint, run folder or weight file completely.
+/** Verify a dataset, checkpoint, run folder, weight file, DICOM object or folder of DICOM completely.
  *  @param[out] report JSON {ok, errors [...]}, released with cover_text_release()
  *  @return COVER_OK when it could be looked at, whatever was found: see "ok"; COVER_ERROR_IO when there is no such file;
  *          COVER_ERROR_MEMORY; COVER_ERROR_CANCELLED */

@@ -153,6 +153,11 @@ COVER_API cover_status cover_dicom_write_sr(const cover_dicom *set, int index, c
 COVER_API cover_status cover_dicom_write_sc(const cover_dicom *set, int index, const cover_tensor *label,
                                             const cover_seg_options *options, cover_write_fn *write, void *user);
 
+/** cover_file_check() (dataset.h) of a segmentation, of any writer, which is compared with the images that it was made of, too: each frame
+ *  must lie on the image that it names.
+ *  @param source a file, a folder or a DICOMDIR with the images  @return as cover_file_check(); COVER_ERROR_FORMAT: no DICOM */
+COVER_API cover_status cover_dicom_check(char **report, cover_context *context, const char *path, const char *source);
+
 #ifdef __cplusplus
 }
 #endif

@@ -3,6 +3,7 @@
 #include "json_text.h"
 
 #include <libcover/dataset.h>
+#include <libcover/dicom.h>
 
 /* A file that cannot even be read is a finding, too: with --json there is always an object to read. */
 static int print_unreadable(struct session *session, cover_status result, const struct field *fields) {
@@ -15,7 +16,9 @@ static int run(struct session *session) {
     static const struct field fields[] = {{0}};
     const char *path = session->arguments.operands[0];
     char *text = NULL;
-    cover_status result = cover_file_check(&text, session->context, path);
+    const char *source = text_of(session, OPTION_SOURCE);
+    cover_status result =
+        source ? cover_dicom_check(&text, session->context, path, source) : cover_file_check(&text, session->context, path);
     if (result != COVER_OK) return print_unreadable(session, result, fields);
     json_t *report = json_of(text, NULL);
     bool ok = json_is_true(json_object_get(report, "ok"));
@@ -37,12 +40,15 @@ static int run(struct session *session) {
 
 const struct verb verb_check = {
     .name = "check",
-    .summary = "verify a dataset, checkpoint, run folder or weight file",
+    .summary = "verify a dataset, checkpoint, run folder, weight file or DICOM",
     .operands = "FILE",
     .operands_min = 1,
     .operands_max = 1,
     .detail = "Reads everything in the file, compares it with the hashes recorded there, and lists what is damaged. The "
-              "exit status is 0 when the file is whole, 1 when it is not.",
-    .examples = {"cover check chest.h5", "cover check run/ --json"},
+              "exit status is 0 when the file is whole, 1 when it is not. FILE may be a folder of DICOM; of a DICOM Segmentation "
+              "each frame is "
+              "compared with the image of --source that it names, and where it lies.",
+    .examples = {"cover check chest.h5", "cover check run/ --json", "cover check lungs.seg.dcm --source study/"},
     .run = run,
+    .options = {{OPTION_SOURCE}},
 };

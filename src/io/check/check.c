@@ -1,5 +1,5 @@
 /* cover_file_check(): is a file what it says, all of it?  The table of kinds, run folders and files of tensors; datasets are
- * in check_dataset.c, checkpoints and networks in check_weights.c.  Called by `cover check`. */
+ * in check_dataset.c, checkpoints and networks in check_weights.c, DICOM in check_dicom.c.  Called by `cover check`. */
 #include "check.h"
 
 #include "core/base/files.h"
@@ -9,6 +9,7 @@
 #include "io/weights/tensor_file.h"
 
 #include <libcover/dataset.h>
+#include <libcover/dicom.h>
 
 #include <dirent.h>
 #include <math.h>
@@ -166,6 +167,11 @@ static bool is_dataset(cover_context *context, const char *path) {
     return strcmp(format, "dataset") == 0;
 }
 
+static bool is_folder(cover_context *context, const char *path) {
+    (void)context;
+    return folder_exists(path);
+}
+
 static bool is_anything(cover_context *context, const char *path) {
     (void)context, (void)path;
     return true;
@@ -173,22 +179,28 @@ static bool is_anything(cover_context *context, const char *path) {
 
 static cover_status check_unknown(struct check *check, const char *path) {
     check_finding(check,
-                  "%s: neither a dataset, a checkpoint, a run folder nor a weight file (its first bytes are not a COVER "
+                  "%s: neither a dataset, a checkpoint, a run folder, a weight file nor DICOM (its first bytes are not a COVER "
                   "seal, and its name does not end in .safetensors, .pth or .pt)",
                   path);
     return COVER_OK;
 }
 
+static cover_status check_folder(struct check *check, const char *path) {
+    bool any = true;
+    TRY(check_error(check, check_dicom_folder(check, path, &any)));
+    return any ? COVER_OK : check_unknown(check, path);
+}
+
 static const struct check_kind kinds[] = {
     {"dataset", is_dataset, check_dataset},          {"run folder", is_run_folder, check_run_folder},
     {"checkpoint", is_checkpoint, check_checkpoint}, {"weight file", is_tensor_file, check_tensor_file},
+    {"DICOM object", check_is_dicom, check_dicom},   {"folder", is_folder, check_folder},
     {"unknown", is_anything, check_unknown},
 };
 
-cover_status cover_file_check(char **report, cover_context *context, const char *path) {
-    if (!context || !path || !report) return fail(COVER_ERROR_ARGUMENT, "check: NULL argument");
+static cover_status check_path(char **report, cover_context *context, const char *path, const char *source) {
     if (!file_exists(path) && !folder_exists(path)) return fail(COVER_ERROR_IO, "%s: no such file or folder", path);
-    struct check check = {.context = context, .findings = {.context = context}, .facts = {.context = context}};
+    struct check check = {.context = context, .findings = {.context = context}, .facts = {.context = context}, .source = source};
     struct text text = {.context = context};
     cover_status status = COVER_OK;
     int k = 0;
@@ -206,4 +218,15 @@ done:
     text_free(&check.findings);
     text_free(&check.facts);
     return status;
+}
+
+cover_status cover_file_check(char **report, cover_context *context, const char *path) {
+    if (!context || !path || !report) return fail(COVER_ERROR_ARGUMENT, "check: NULL argument");
+    return check_path(report, context, path, NULL);
+}
+
+cover_status cover_dicom_check(char **report, cover_context *context, const char *path, const char *source) {
+    if (!context || !path || !report || !source) return fail(COVER_ERROR_ARGUMENT, "check: NULL argument");
+    if (!check_is_dicom(context, path)) return fail(COVER_ERROR_FORMAT, "%s: not DICOM", path);
+    return check_path(report, context, path, source);
 }

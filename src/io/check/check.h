@@ -10,6 +10,7 @@ struct check {
     cover_context *context;
     struct text findings; /* JSON strings, separated by commas */
     struct text facts;    /* members of the report beside "ok" and "errors": `, "samples": 12` */
+    const char *source;   /* images that a segmentation is compared with, or NULL */
     int64_t tensors;      /* in all files of tensors */
     int64_t found;
 };
@@ -27,6 +28,10 @@ struct check_kind {
 
 cover_status check_dataset(struct check *check, const char *path);    /* check_dataset.c */
 cover_status check_checkpoint(struct check *check, const char *path); /* check_weights.c */
+bool check_is_dicom(cover_context *context, const char *path);        /* check_dicom.c */
+cover_status check_dicom(struct check *check, const char *path);
+/* *any: there was DICOM in it at all. */
+cover_status check_dicom_folder(struct check *check, const char *path, bool *any);
 /* The hash in a file of tensors; whether there is one becomes a fact. */
 cover_status check_hash(struct check *check, struct tensor_file *file);
 /* Weights that say that they are libcover's must be a whole network, or a whole backbone. */

@@ -340,6 +340,40 @@ done:
     return status;
 }
 
+/* ---- which one */
+
+bool dicom_seg_is_of(const struct dicom_object *object, const struct dicom_volume *volume) {
+    const struct dicom_tree *tree = &object->tree, *theirs = &volume->slices[0]->object->tree;
+    char own[65], other[65];
+    bool named = false;
+    for (int64_t i = 0; i < tree->count; i++) {
+        if (tree->nodes[i].tag != TAG_REFERENCED_INSTANCE) continue;
+        dicom_text(tree, &tree->nodes[i], own, sizeof own);
+        named = true;
+        for (int d = 0; d < volume->count; d++)
+            if (strcmp(volume->slices[d]->object->sop_uid, own) == 0) return true;
+    }
+    dicom_text(tree, dicom_find(tree, NULL, TAG_FRAME_OF_REFERENCE), own, sizeof own);
+    dicom_text(theirs, dicom_find(theirs, NULL, TAG_FRAME_OF_REFERENCE), other, sizeof other);
+    return !named && own[0] && strcmp(own, other) == 0;
+}
+
+cover_status dicom_seg_find(const struct dicom_object **found, const struct cover_dicom *set, int index) {
+    char series[DICOM_SERIES_BYTES];
+    int count = 0;
+    *found = NULL;
+    for (int64_t i = 0; i < set->count; i++) {
+        const struct dicom_object *object = set->objects[i];
+        if (object->kind != DICOM_SEGMENTATION || !dicom_seg_is_of(object, &set->volumes[index])) continue;
+        if (*found && strcmp((*found)->sop_uid, object->sop_uid) == 0) continue; /* it came twice */
+        *found = object;
+        count++;
+    }
+    if (count < 2) return COVER_OK;
+    return fail(COVER_ERROR_FORMAT, "%s: %d segmentations are of it, and nothing says which one counts; leave one there",
+                dicom_series_name(set, index, series), count);
+}
+
 /* ---- our own, before it leaves (R37) */
 
 /* Blocks are so short that sums of bytes do not overflow: then they are vectors. */

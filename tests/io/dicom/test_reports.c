@@ -194,6 +194,55 @@ START_TEST(a_label_map_of_a_file_is_brought_to_its_images) {
 }
 END_TEST
 
+/* What is found in an object, or a folder, beside the images of a source. */
+static char *found_in(const char *path, const char *source) {
+    char *report = NULL;
+    ck_assert_ok(source ? cover_dicom_check(&report, context, path, source) : cover_file_check(&report, context, path));
+    return report;
+}
+static void check_says(const char *path, const char *source, const char *words) {
+    char *report = found_in(path, source);
+    ck_assert_msg(strstr(report, words) != NULL, "no %s in %s", words, report);
+    cover_text_release(context, report);
+}
+
+START_TEST(check_compares_a_segmentation_with_its_images) {
+    struct job job;
+    struct made_object seg;
+    char path[128], images[128], file[192];
+    begin_job(&job, false);
+    make(&seg, &job, cover_dicom_write_seg);
+    snprintf(path, sizeof path, "%s/seg.dcm", folder);
+    snprintf(images, sizeof images, "%s/images", folder);
+    ck_assert_ok(file_replace(context, path, seg.made.data, seg.made.count));
+    ck_assert_ok(folder_create(images));
+    for (int64_t i = 0; i < job.set->count; i++) {
+        snprintf(file, sizeof file, "%s/%lld", images, (long long)i);
+        ck_assert_ok(file_replace(context, file, job.set->objects[i]->source.memory, job.set->objects[i]->source.bytes));
+    }
+    check_says(path, NULL, "\"ok\": true");
+    check_says(path, images, "\"segments\": 3");
+    check_says(path, images, "\"ok\": true");
+    check_says(images, NULL, "\"objects\": 5, \"volumes\": 1");
+    /* a frame that says it lies elsewhere: a digit of the first position */
+    const struct dicom_node *position = dicom_of_frame(&seg.object, 0, TAG_PLANE_POSITION, TAG_POSITION);
+    seg.made.data[position->at + 1] ^= 1;
+    ck_assert_ok(file_replace(context, path, seg.made.data, seg.made.count));
+    check_says(path, NULL, "\"ok\": true");
+    check_says(path, images, "frame 1 does not lie where the image is that it names");
+    /* an image is not there; an object that is cut */
+    seg.made.data[position->at + 1] ^= 1;
+    ck_assert_ok(file_replace(context, path, seg.made.data, seg.made.count));
+    ck_assert_int_eq(remove(file), 0);
+    check_says(path, images, "names an image that series 1 (CT, 4 images) does not have");
+    ck_assert_ok(file_replace(context, path, seg.made.data, seg.made.count - 2));
+    check_says(path, NULL, "bytes");
+    check_says(path, NULL, "\"ok\": false");
+    drop(&seg);
+    end_job(&job);
+}
+END_TEST
+
 int main(void) {
     Suite *suite = suite_create("reports");
     TCase *all = tcase_create("all");
@@ -202,6 +251,7 @@ int main(void) {
     ADD(all, R46_what_cannot_be_measured_is_refused);
     ADD(all, a_capture_has_the_outlines_of_the_segments_in_their_colours);
     ADD(all, a_label_map_of_a_file_is_brought_to_its_images);
+    ADD(all, check_compares_a_segmentation_with_its_images);
     suite_add_tcase(suite, all);
     return run_suite(suite);
 }

@@ -560,7 +560,7 @@ struct mistake {
     const char *frame_of_reference, *referenced; /* UID of the image; NULL = none */
     double off;                                  /* mm along the normal */
     int segments[2], numbers[2];                 /* of the frames; of the segments */
-    const char *type;
+    const char *type, *instance;
 };
 static void make_other(struct bytes_made *made, const struct mistake *mistake) {
     struct dicom_put put;
@@ -568,7 +568,7 @@ static void make_other(struct bytes_made *made, const struct mistake *mistake) {
     const struct pose pose = pose_of(0);
     put_begin(&put, context, SEGMENTATION_CLASS, "1.9");
     put_text(&put, TAG_SOP_CLASS, "UI", SEGMENTATION_CLASS);
-    put_text(&put, TAG_SOP_INSTANCE, "UI", "1.9");
+    put_text(&put, TAG_SOP_INSTANCE, "UI", mistake->instance);
     put_text(&put, TAG_FRAME_OF_REFERENCE, "UI", mistake->frame_of_reference);
     put_short(&put, TAG_SAMPLES, 1);
     put_text(&put, TAG_PHOTOMETRIC, "CS", "MONOCHROME2");
@@ -624,7 +624,7 @@ static void make_other(struct bytes_made *made, const struct mistake *mistake) {
     put_free(&put);
 }
 
-static const struct mistake sound = {ROWS, "1.2.3.3", "1.2.3.4.2", 0, {1, 1}, {1, 2}, "BINARY"};
+static const struct mistake sound = {ROWS, "1.2.3.3", "1.2.3.4.2", 0, {1, 1}, {1, 2}, "BINARY", "1.9"};
 
 static cover_status read_other(const struct mistake *mistake, const cover_dicom *set, uint8_t labels[VOXELS]) {
     struct bytes_made made = {0};
@@ -693,6 +693,34 @@ START_TEST(R48_what_does_not_fit_is_refused) {
     other.type = "WORDS";
     ck_assert_fails(read_other(&other, at.set, labels), COVER_ERROR_UNSUPPORTED, "\"WORDS\"");
     end_case(&at);
+}
+END_TEST
+
+START_TEST(R48_the_segmentation_of_a_volume_is_found_among_its_images) {
+    const struct pose pose = pose_of(0);
+    for (int form = 0; form < 4; form++) {
+        struct mistake other = sound;
+        struct bytes_made made = {0};
+        const struct dicom_object *found = NULL;
+        cover_dicom *set = new_set();
+        add_classic(set, &pose);
+        if (form == 1) other.referenced = NULL;        /* of the same frame of reference */
+        if (form == 2) other.referenced = "1.2.3.4.9"; /* of other images */
+        make_other(&made, &other);
+        ck_assert_ok(cover_dicom_add_bytes(set, made.data, made.count, 0));
+        if (form == 3) {
+            made.count = 0, other.instance = "1.10";
+            make_other(&made, &other);
+            ck_assert_ok(cover_dicom_add_bytes(set, made.data, made.count, 0));
+        }
+        end_adding(set);
+        if (form == 3)
+            ck_assert_fails(dicom_seg_find(&found, set, 0), COVER_ERROR_FORMAT, "series 1 (CT, 5 images): 2 segmentations");
+        else ck_assert_ok(dicom_seg_find(&found, set, 0));
+        ck_assert_int_eq(found != NULL, form != 2);
+        cover_dicom_destroy(set);
+        free(made.data);
+    }
 }
 END_TEST
 
@@ -792,6 +820,7 @@ int main(void) {
     ADD(all, wrong_calls_say_what_is_wrong);
     ADD(all, R48_frames_go_to_the_image_they_name_else_to_their_place);
     ADD(all, R48_what_does_not_fit_is_refused);
+    ADD(all, R48_the_segmentation_of_a_volume_is_found_among_its_images);
     ADD(all, R36_what_is_out_of_order_is_an_internal_error);
     ADD(all, R36_values_are_even_and_lengths_are_there);
     ADD(all, R36_decimals_have_16_characters_and_their_value);
