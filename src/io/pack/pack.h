@@ -14,18 +14,19 @@ struct pack_item {
     const char *path;         /* the first file: for matching, messages */
     const char *const *files; /* one a channel (nnU-Net), or one for all channels */
     int file_count;
-    const struct dicom_volume *volume; /* of plan->dicom, instead of files; NULL = files */
-    int frame;                         /* of images without a place: the one that is meant; -1 = all slices */
-    const char *label;                 /* label map; NULL = none */
-    const uint16_t *label_number;      /* of each value of it (pack_numbers.c); NULL = itself */
-    const char *class_name;            /* NULL = none */
-    const char *patient;               /* NULL = not known */
-    const char *unusable;              /* a reason that is known already; NULL = none */
-    int channels;                      /* that the source promises; 0 = none promised */
-    int label_classes;                 /* label values must be below; 0 = not known */
-    int class_index;                   /* of class_name; -1 = none */
-    bool multilabel;                   /* class_set counts, and class_index does not: so in all items of a plan, or in none */
-    uint64_t class_set;                /* a bit a class */
+    const struct dicom_volume *volume;       /* of plan->dicom, instead of files; NULL = files */
+    int frame;                               /* of images without a place: the one that is meant; -1 = all slices */
+    const struct dicom_object *segmentation; /* of the volume, instead of a label map's file; NULL = none */
+    const char *label;                       /* label map; NULL = none */
+    const uint16_t *label_number;            /* of each value of it (pack_numbers.c); NULL = itself */
+    const char *class_name;                  /* NULL = none */
+    const char *patient;                     /* NULL = not known */
+    const char *unusable;                    /* a reason that is known already; NULL = none */
+    int channels;                            /* that the source promises; 0 = none promised */
+    int label_classes;                       /* label values must be below; 0 = not known */
+    int class_index;                         /* of class_name; -1 = none */
+    bool multilabel;                         /* class_set counts, and class_index does not: so in all items of a plan, or in none */
+    uint64_t class_set;                      /* a bit a class */
     cover_split split;
 };
 

@@ -1,7 +1,7 @@
 /* DICOM among the sources of a pack: one set of all of it, so that a patient is one wherever his studies lie; a sample a volume, or a frame
  * where there is none (docs/dicom.md).  Names are P0001/S01, and nothing else that is stored or said tells who it is.
  * Called by pack_sources.c and pack_folder.c. */
-#include "pack.h"
+#include "pack_segments.h"
 
 #include "io/dicom/identity.h"
 
@@ -68,6 +68,7 @@ cover_status pack_dicom_items(struct pack_plan *plan) {
     cover_status status = cover_dicom_volumes(plan->dicom, &count);
     if (status == COVER_OK) status = dicom_identities(&identities, plan->dicom);
     if (status == COVER_OK) status = add_items(plan, identities, count);
+    if (status == COVER_OK) status = pack_segments(plan);
     memory_free(plan->context, identities);
     return status;
 }
@@ -93,4 +94,8 @@ void pack_dicom_hash(struct sha256 *hash, const struct pack_plan *plan, const st
         sha256_add(hash, &slice->frame, sizeof slice->frame);
     }
     sha256_add(hash, &item->frame, sizeof item->frame);
+    const struct dicom_object *label = item->segmentation;
+    if (!label) return;
+    sha256_add(hash, label->sop_uid, sizeof label->sop_uid);
+    sha256_add(hash, label->tree.bytes, (size_t)label->tree.kept);
 }

@@ -2,6 +2,7 @@
  * hashed and compressed.  Called by pack.c on its worker threads. */
 #include "io/image/image_pixels.h"
 #include "pack_job.h"
+#include "pack_segments.h"
 
 #include <string.h>
 
@@ -29,15 +30,17 @@ static cover_status look_through(const struct image *label, const struct pack_it
                 item->label_classes - 1);
 }
 
-static cover_status read_label(struct image *label, cover_context *context, const struct pack_item *item, const struct image *image,
-                               struct packed_sample *sample) {
-    TRY(label_map_read(label, context, item->label));
+static cover_status read_label(struct image *label, cover_context *context, const struct pack_plan *plan,
+                               const struct pack_item *item, const struct image *image, struct packed_sample *sample) {
+    const char *name = item->label ? item->label : "its segmentation";
+    if (item->segmentation) TRY(pack_segments_read(label, context, plan, item));
+    else TRY(label_map_read(label, context, item->label));
     if (memcmp(label->size, image->size, sizeof label->size) != 0)
-        return fail(COVER_ERROR_SHAPE, "%s: it is %lldx%lldx%lld, but its image %s %lldx%lldx%lld", item->label,
-                    (long long)label->size[0], (long long)label->size[1], (long long)label->size[2], item->path,
-                    (long long)image->size[0], (long long)image->size[1], (long long)image->size[2]);
+        return fail(COVER_ERROR_SHAPE, "%s: it is %lldx%lldx%lld, but its image %s %lldx%lldx%lld", name, (long long)label->size[0],
+                    (long long)label->size[1], (long long)label->size[2], item->path, (long long)image->size[0],
+                    (long long)image->size[1], (long long)image->size[2]);
     cover_status status = image_check_place(image, label, "it");
-    if (status != COVER_OK) return fail_in(status, "%s", item->label);
+    if (status != COVER_OK) return fail_in(status, "%s", name);
     if (item->label_number) renumber(label, item->label_number);
     return look_through(label, item, sample);
 }
@@ -75,12 +78,13 @@ static cover_status prepare(struct image *image, struct image *label, struct pac
                     "channels grey or rgb to convert",
                     image->channels, image->channels == 1 ? "channel" : "channels", item->file_count,
                     item->file_count == 1 ? "file" : "files", item->channels);
-    if (item->label) TRY(read_label(label, context, item, image, sample));
+    const bool labelled = item->label || item->segmentation;
+    if (labelled) TRY(read_label(label, context, &job->plan, item, image, sample));
     TRY(check_stored(image, rules));
     const bool of_label = item->label && label->note[0] && !image->note[0];
     if (image->note[0] || of_label) sample->noted = of_label ? item->label : item->path;
     memcpy(sample->note, of_label ? label->note : image->note, sizeof sample->note);
-    return image_rules_apply(rules, context, image, item->label ? label : NULL);
+    return image_rules_apply(rules, context, image, labelled ? label : NULL);
 }
 
 static cover_status store(struct packed_sample *sample, cover_context *context, const struct pack_item *item,

@@ -4,6 +4,8 @@
 
 #include "core/base/base.h"
 #include "core/base/files.h"
+#include "core/base/sha256.h"
+#include "io/dicom/seg_read.h"
 
 #include <libcover/dicom.h>
 
@@ -226,6 +228,46 @@ START_TEST(an_object_keeps_to_the_memory_limit) {
 }
 END_TEST
 
+/* ---- segmentations of another writer */
+
+START_TEST(segmentations_of_another_writer_are_the_labels_they_say) {
+    static const struct {
+        const char *name, *series, *sha256;
+    } cases[] = {
+        {"binary", "ct", "fc1f6cc1a527fe984182a422ec170c80ad8b0da37833afe72634f447baa5d52c"},
+        {"binary_all_frames", "ct", "fc1f6cc1a527fe984182a422ec170c80ad8b0da37833afe72634f447baa5d52c"},
+        {"binary_column_negated", "ct_column_negated", "1022452cf773cfaedbaff34ac43da2ebeb9f99a7db21ad1847ef796080ee1582"},
+        {"binary_oblique", "ct_oblique", "1a5d184b0991092c3ab0d7164d6bc8253658649081ff1b9bef6de0f85fdc1c9f"},
+        {"labelmap", "ct", "fc1f6cc1a527fe984182a422ec170c80ad8b0da37833afe72634f447baa5d52c"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char path[1024], text[SHA256_TEXT];
+        uint8_t digest[SHA256_BYTES];
+        cover_dicom *set = set_of(NULL);
+        struct dicom_seg seg;
+        cover_dtype dtype;
+        void *labels;
+        int volumes;
+        snprintf(path, sizeof path, "%s/series/%s", CASES, cases[i].series);
+        ck_assert_ok(cover_dicom_add_path(set, path));
+        snprintf(path, sizeof path, "%s/seg/%s.dcm", CASES, cases[i].name);
+        ck_assert_ok(cover_dicom_add_path(set, path));
+        ck_assert_ok(cover_dicom_volumes(set, &volumes));
+        ck_assert_int_eq(volumes, 1);
+        ck_assert_ok(dicom_seg_open(&seg, context, set->objects[set->count - 1]));
+        ck_assert_ok(dicom_seg_labels(&labels, &dtype, &seg, set, 0));
+        ck_assert_int_eq(dtype, COVER_U8);
+        const struct dicom_frame_shape *shape = &set->volumes[0].slices[0]->object->shape;
+        sha256(labels, (size_t)set->volumes[0].count * (size_t)shape->rows * (size_t)shape->columns, digest);
+        sha256_text(digest, text);
+        ck_assert_str_eq(text, cases[i].sha256);
+        memory_free(context, labels);
+        dicom_seg_close(&seg);
+        cover_dicom_destroy(set);
+    }
+}
+END_TEST
+
 /* ---- hostile */
 
 static const char *const forms[] = {"ct",        "ct_implicit", "ct_bigendian",   "ct_deflated", "ct_rle",
@@ -289,6 +331,7 @@ int main(void) {
     ADD(tcase, misuse_is_an_argument_error);
     ADD(tcase, any_number_of_threads_gives_the_same_bits);
     ADD(tcase, an_object_keeps_to_the_memory_limit);
+    ADD(tcase, segmentations_of_another_writer_are_the_labels_they_say);
     tcase_add_loop_test(tcase, an_object_that_ends_anywhere_is_refused, 0, sizeof forms / sizeof *forms);
     tcase_add_loop_test(tcase, an_object_with_any_byte_changed_is_read_or_refused, 0, sizeof forms / sizeof *forms);
     suite_add_tcase(suite, tcase);

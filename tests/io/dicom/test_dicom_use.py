@@ -126,6 +126,21 @@ def frames_without_a_place_are_samples_of_their_own():
     assert pack(SERIES / "us_cine")["samples"] == 12
 
 
+def r48_a_segmentation_is_the_labels_of_the_volume_that_it_lies_on():
+    for name in ("binary", "labelmap"):
+        folder = fresh("labelled")
+        for i, path in enumerate(sorted((SERIES / "ct").iterdir())):
+            shutil.copy(path, folder / f"other names {i}")
+        shutil.copy(SERIES.parent / "seg" / f"{name}.dcm", folder / "a")
+        report = pack(folder)
+        assert report["labels"] == 1 and report["classes"] == 3, report
+    folder = fresh("foreign")
+    shutil.copytree(SERIES / "ct", folder / "ct")
+    shutil.copy(SERIES.parent / "seg/binary_oblique.dcm", folder)
+    ran = cover("pack", folder, "-o", HERE / "no.h5", "-q")
+    assert ran.returncode == 1 and "a segmentation: none of its images is here" in ran.stderr, ran.stderr
+
+
 # ---- predicting
 
 def predict(source, output, *words):
