@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 /* A call that a signal interrupts before it has done anything is made again. */
@@ -89,6 +90,19 @@ enum descriptor_lock descriptor_lock(int descriptor) {
     int result;
     AGAIN(result, flock(descriptor, LOCK_EX | LOCK_NB));
     return result == 0 ? LOCK_OURS : errno == EWOULDBLOCK ? LOCK_OF_ANOTHER : LOCK_IMPOSSIBLE;
+}
+
+enum descriptor_lock descriptor_lock_within(int descriptor, double seconds) {
+    static const struct timespec pause = {.tv_nsec = 2000000};
+    struct timespec begun, now;
+    enum descriptor_lock lock;
+    clock_gettime(CLOCK_MONOTONIC, &begun);
+    while ((lock = descriptor_lock(descriptor)) == LOCK_OF_ANOTHER) {
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        if ((double)(now.tv_sec - begun.tv_sec) + 1e-9 * (double)(now.tv_nsec - begun.tv_nsec) > seconds) break;
+        nanosleep(&pause, NULL);
+    }
+    return lock;
 }
 
 bool path_rename(const char *from, const char *to) {

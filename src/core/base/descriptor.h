@@ -24,6 +24,8 @@ bool descriptor_cut(int descriptor, uint64_t bytes); /* the file ends there */
 /* For this process alone, until the descriptor is closed: whatever ends the process gives the lock back. */
 enum descriptor_lock { LOCK_OURS, LOCK_OF_ANOTHER, LOCK_IMPOSSIBLE /* the file system has no locks */ };
 enum descriptor_lock descriptor_lock(int descriptor);
+/* The same, waiting for another to give it back, so long at most. */
+enum descriptor_lock descriptor_lock_within(int descriptor, double seconds);
 
 bool path_rename(const char *from, const char *to);
 bool path_remove(const char *path);

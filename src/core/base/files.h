@@ -20,8 +20,11 @@ struct replacement {
     char *path, *target, *temporary; /* as given; behind all links; NULL for a device */
     int descriptor;
     bool replaces; /* something that was there */
+    bool private;
 };
 cover_status replacement_begin(struct replacement *file, cover_context *context, const char *path);
+/* For what its owner alone may read, mode 0600, whatever the mode of a file that it replaces. */
+cover_status replacement_begin_private(struct replacement *file, cover_context *context, const char *path);
 cover_status replacement_write(struct replacement *file, const void *data, size_t bytes);
 cover_status replacement_commit(struct replacement *file, cover_context *context);
 void replacement_abandon(struct replacement *file, cover_context *context);

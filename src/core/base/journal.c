@@ -5,9 +5,12 @@
 #include <errno.h>
 #include <string.h>
 
+void journal_take(struct journal *journal, cover_context *context, char *path, int descriptor) {
+    *journal = (struct journal){.path = path, .waiting.context = context, .descriptor = descriptor};
+}
+
 bool journal_open(struct journal *journal, cover_context *context, char *path, int flags) {
-    *journal = (struct journal){.path = path, .waiting.context = context};
-    journal->descriptor = descriptor_open(path, flags | O_APPEND);
+    journal_take(journal, context, path, descriptor_open(path, flags | O_APPEND));
     return journal->descriptor >= 0;
 }
 
@@ -40,6 +43,17 @@ cover_status journal_add(struct journal *journal, const void *record, size_t byt
 cover_status journal_flush(struct journal *journal) {
     if (write_waiting(journal)) return COVER_OK;
     return fail(COVER_ERROR_IO, "%s: cannot be written: %s; its end is missing", journal->path, strerror(errno));
+}
+
+cover_status journal_commit(struct journal *journal) {
+    TRY(journal_flush(journal));
+    if (descriptor_sync(journal->descriptor)) return COVER_OK;
+    return fail(COVER_ERROR_IO, "%s: cannot be written: %s", journal->path, strerror(errno));
+}
+
+void journal_forget(struct journal *journal, uint64_t bytes) {
+    journal->waiting.length = journal->written = 0;
+    descriptor_cut(journal->descriptor, bytes);
 }
 
 void journal_close(struct journal *journal) {

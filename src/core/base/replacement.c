@@ -170,10 +170,10 @@ static cover_status open_device(struct replacement *file) {
 
 /* ---- begin, write, commit */
 
-cover_status replacement_begin(struct replacement *file, cover_context *context, const char *path) {
+static cover_status begin(struct replacement *file, cover_context *context, const char *path, bool private) {
     struct stat about;
     cover_status status;
-    *file = (struct replacement){.descriptor = -1};
+    *file = (struct replacement){.descriptor = -1, .private = private};
     file->path = memory_text(context, path), file->target = memory_text(context, path);
     GO(file->path && file->target ? COVER_OK : COVER_ERROR_MEMORY);
     file->replaces = stat(path, &about) == 0;
@@ -181,11 +181,18 @@ cover_status replacement_begin(struct replacement *file, cover_context *context,
     else {
         GO(output_takes_file(path));
         GO(follow(&file->target, context));
-        GO(create_temporary(&file->temporary, &file->descriptor, context, file->target, file->replaces));
+        GO(create_temporary(&file->temporary, &file->descriptor, context, file->target, file->replaces || private));
     }
 done:
     if (status != COVER_OK) replacement_abandon(file, context);
     return status;
+}
+
+cover_status replacement_begin(struct replacement *file, cover_context *context, const char *path) {
+    return begin(file, context, path, false);
+}
+cover_status replacement_begin_private(struct replacement *file, cover_context *context, const char *path) {
+    return begin(file, context, path, true);
 }
 
 cover_status replacement_write(struct replacement *file, const void *data, size_t bytes) {
@@ -197,7 +204,7 @@ static bool give(int descriptor, uid_t owner, gid_t group) { return fchown(descr
 /* Who may read the old file may read the new one, and nobody else.  A group that we may not give has the rights of all others. */
 static cover_status take_over_rights(const struct replacement *file) {
     struct stat old, fresh;
-    if (!file->replaces || stat(file->target, &old) != 0) return COVER_OK;
+    if (file->private || !file->replaces || stat(file->target, &old) != 0) return COVER_OK;
     if (fstat(file->descriptor, &fresh) != 0) return fail_system(file->path, "cannot be examined");
     mode_t mode = old.st_mode & 0777;
     if (fresh.st_uid != old.st_uid) give(file->descriptor, old.st_uid, (gid_t)-1); /* only root may */
