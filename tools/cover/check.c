@@ -5,6 +5,8 @@
 #include <libcover/dataset.h>
 #include <libcover/dicom.h>
 
+#include <string.h>
+
 /* A file that cannot even be read is a finding, too: with --json there is always an object to read. */
 static int print_unreadable(struct session *session, cover_status result, const struct field *fields) {
     if (given(session, OPTION_JSON) && result != COVER_ERROR_CANCELLED)
@@ -30,7 +32,8 @@ static int run(struct session *session) {
         const char *kind = json_string_value(json_object_get(report, "kind"));
         const char *without =
             json_is_false(json_object_get(report, "hash")) ? "; no hash in it, so that values may have changed" : "";
-        if (ok) say_to(stdout, "%s: ok%s%s%s\n", path, kind ? ", a " : "", kind ? kind : "", without);
+        const char *article = !kind ? "" : strchr("aeiou", *kind) ? ", an " : ", a ";
+        if (ok) say_to(stdout, "%s: ok%s%s%s\n", path, article, kind ? kind : "", without);
         json_array_foreach(errors, index, error) say_to(stdout, "%s\n", json_string_value(error));
     }
     json_decref(report);
@@ -40,7 +43,7 @@ static int run(struct session *session) {
 
 const struct verb verb_check = {
     .name = "check",
-    .summary = "verify a dataset, checkpoint, run folder, weight file or DICOM",
+    .summary = "verify a dataset, checkpoint, run folder, weight file, DICOM or audit",
     .operands = "FILE",
     .operands_min = 1,
     .operands_max = 1,

@@ -1,11 +1,13 @@
 /* cover_file_check(): is a file what it says, all of it?  The table of kinds, run folders and files of tensors; datasets are
- * in check_dataset.c, checkpoints and networks in check_weights.c, DICOM in check_dicom.c.  Called by `cover check`. */
+ * in check_dataset.c, checkpoints and networks in check_weights.c, DICOM in check_dicom.c, audits in check_audit.c.  Called by
+ * `cover check`. */
 #include "check.h"
 
 #include "core/base/files.h"
 #include "core/base/json.h"
 #include "core/base/number.h"
 #include "io/bytes/seal.h"
+#include "io/dicom/audit.h"
 #include "io/weights/tensor_file.h"
 
 #include <libcover/dataset.h>
@@ -172,16 +174,22 @@ static bool is_folder(cover_context *context, const char *path) {
     return folder_exists(path);
 }
 
+static bool is_audit(cover_context *context, const char *path) {
+    (void)context;
+    return audit_is_one(path);
+}
+
 static bool is_anything(cover_context *context, const char *path) {
     (void)context, (void)path;
     return true;
 }
 
 static cover_status check_unknown(struct check *check, const char *path) {
-    check_finding(check,
-                  "%s: neither a dataset, a checkpoint, a run folder, a weight file nor DICOM (its first bytes are not a COVER "
-                  "seal, and its name does not end in .safetensors, .pth or .pt)",
-                  path);
+    check_finding(
+        check,
+        "%s: neither a dataset, a checkpoint, a run folder, a weight file, DICOM nor an audit (its first bytes are not a COVER "
+        "seal, and its name does not end in .safetensors, .pth or .pt)",
+        path);
     return COVER_OK;
 }
 
@@ -192,9 +200,13 @@ static cover_status check_folder(struct check *check, const char *path) {
 }
 
 static const struct check_kind kinds[] = {
-    {"dataset", is_dataset, check_dataset},          {"run folder", is_run_folder, check_run_folder},
-    {"checkpoint", is_checkpoint, check_checkpoint}, {"weight file", is_tensor_file, check_tensor_file},
-    {"DICOM object", check_is_dicom, check_dicom},   {"folder", is_folder, check_folder},
+    {"dataset", is_dataset, check_dataset},
+    {"run folder", is_run_folder, check_run_folder},
+    {"checkpoint", is_checkpoint, check_checkpoint},
+    {"weight file", is_tensor_file, check_tensor_file},
+    {"DICOM object", check_is_dicom, check_dicom},
+    {"folder", is_folder, check_folder},
+    {"audit", is_audit, check_audit},
     {"unknown", is_anything, check_unknown},
 };
 

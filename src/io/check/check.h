@@ -32,6 +32,7 @@ bool check_is_dicom(cover_context *context, const char *path);        /* check_d
 cover_status check_dicom(struct check *check, const char *path);
 /* *any: there was DICOM in it at all. */
 cover_status check_dicom_folder(struct check *check, const char *path, bool *any);
+cover_status check_audit(struct check *check, const char *path); /* check_audit.c */
 /* The hash in a file of tensors; whether there is one becomes a fact. */
 cover_status check_hash(struct check *check, struct tensor_file *file);
 /* Weights that say that they are libcover's must be a whole network, or a whole backbone. */

@@ -1,18 +1,16 @@
 /* See identity.h. */
 #include "identity.h"
 
+#include "uid.h"
+
+#include "core/base/files.h"
+#include "io/bytes/csv.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { VALUE = 257 };
-
-/* A text with its length before it, so that no two lists of texts are alike. */
-static void add_text(struct sha256 *hash, const char *text) {
-    const uint64_t length = strlen(text);
-    sha256_add(hash, &length, sizeof length);
-    sha256_add(hash, text, length);
-}
 
 void dicom_patient(const struct dicom_object *object, uint8_t patient[SHA256_BYTES]) {
     const struct dicom_tree *tree = &object->tree;
@@ -21,10 +19,10 @@ void dicom_patient(const struct dicom_object *object, uint8_t patient[SHA256_BYT
     sha256_begin(&hash);
     if (dicom_text(tree, dicom_find(tree, NULL, TAG_PATIENT_ID), id, sizeof id) > 0) {
         dicom_text(tree, dicom_find(tree, NULL, TAG_PATIENT_ISSUER), issuer, sizeof issuer);
-        add_text(&hash, id);
-        add_text(&hash, issuer);
+        dicom_hash_text(&hash, id);
+        dicom_hash_text(&hash, issuer);
     } else {
-        add_text(&hash, object->study_uid);
+        dicom_hash_text(&hash, object->study_uid);
     }
     sha256_end(&hash, patient);
 }
@@ -57,9 +55,9 @@ static void hash_volume(const struct dicom_volume *volume, const char **uids, ui
     for (int i = 0; i < volume->count; i++) uids[i] = volume->slices[i]->object->sop_uid;
     qsort(uids, (size_t)volume->count, sizeof *uids, by_text);
     sha256_begin(&hash);
-    add_text(&hash, volume->slices[0]->object->study_uid);
-    add_text(&hash, volume->slices[0]->object->series_uid);
-    for (int i = 0; i < volume->count; i++) add_text(&hash, uids[i]);
+    dicom_hash_text(&hash, volume->slices[0]->object->study_uid);
+    dicom_hash_text(&hash, volume->slices[0]->object->series_uid);
+    for (int i = 0; i < volume->count; i++) dicom_hash_text(&hash, uids[i]);
     sha256_end(&hash, digest);
 }
 
@@ -103,4 +101,34 @@ cover_status dicom_identities(struct dicom_identity **identities, const struct c
     memory_free(context, places);
     memory_free(context, uids);
     return enough ? COVER_OK : COVER_ERROR_MEMORY;
+}
+
+/* ---- the link */
+
+static void add_value(struct text *text, const struct dicom_object *object, uint32_t tag) {
+    char value[VALUE];
+    dicom_text(&object->tree, dicom_find(&object->tree, NULL, tag), value, sizeof value);
+    text_add(text, ",");
+    csv_add(text, value);
+}
+
+cover_status dicom_link_write(const struct cover_dicom *set, const struct dicom_identity *identities, const char *path) {
+    static const uint32_t tags[] = {TAG_PATIENT_ID, TAG_PATIENT_ISSUER, TAG_STUDY_UID, TAG_SERIES_UID};
+    struct text text = {.context = set->context};
+    struct replacement file;
+    cover_status status;
+    text_add(&text, "name,patient_id,issuer,study,series\n");
+    for (int i = 0; i < set->volume_count; i++) {
+        text_add(&text, "%s", identities[i].name);
+        for (size_t t = 0; t < sizeof tags / sizeof *tags; t++) add_value(&text, set->volumes[i].slices[0]->object, tags[t]);
+        text_add(&text, "\n");
+    }
+    if (text.failed) GO(COVER_ERROR_MEMORY);
+    GO(replacement_begin_private(&file, set->context, path));
+    status = replacement_write(&file, text.data, text.length);
+    if (status == COVER_OK) status = replacement_commit(&file, set->context);
+    else replacement_abandon(&file, set->context);
+done:
+    text_free(&text);
+    return status;
 }

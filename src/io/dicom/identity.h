@@ -1,5 +1,6 @@
 /* Who is who without saying who (P2): volumes are called P0001/S01, patients and their volumes in the order of a hash of UIDs, so that
- * neither the order nor the names of files tell or change anything.  Called by pack and predict. */
+ * neither the order nor the names of files tell or change anything; and the one file that says more, which only its owner reads.
+ * Called by pack, prediction and deidentify_object.c. */
 #ifndef COVER_DICOM_IDENTITY_H
 #define COVER_DICOM_IDENTITY_H
 
@@ -20,5 +21,8 @@ cover_status dicom_identities(struct dicom_identity **identities, const struct c
 
 /* Whom an object is of: SHA-256 of Patient ID and its issuer; where there is no ID, of the study's UID. */
 void dicom_patient(const struct dicom_object *object, uint8_t patient[SHA256_BYTES]);
+
+/* name,patient_id,issuer,study,series of each volume, as CSV with mode 0600, in one move. */
+cover_status dicom_link_write(const struct cover_dicom *set, const struct dicom_identity *identities, const char *path);
 
 #endif

@@ -2,7 +2,6 @@
 #include "object.h"
 
 #include "core/base/files.h"
-#include "core/base/sha256.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -26,25 +25,40 @@ void dicom_object_close(const struct dicom_object *object, struct source *source
     if (object->path) source_close(source);
 }
 
+static cover_status hash_source(const struct source *source, uint8_t digest[SHA256_BYTES]) {
+    uint8_t piece[HASH_PIECE];
+    struct sha256 hash;
+    sha256_begin(&hash);
+    for (uint64_t at = 0; at < source->bytes;) {
+        const size_t bytes = source->bytes - at < sizeof piece ? (size_t)(source->bytes - at) : sizeof piece;
+        TRY(source_read(source, at, piece, bytes));
+        sha256_add(&hash, piece, bytes);
+        at += bytes;
+    }
+    sha256_end(&hash, digest);
+    return COVER_OK;
+}
+
+cover_status dicom_object_hash(const struct dicom_object *object, uint8_t digest[SHA256_BYTES], uint64_t *bytes) {
+    struct source source;
+    TRY(dicom_object_open(object, &source));
+    *bytes = source.bytes;
+    const cover_status status = hash_source(&source, digest);
+    dicom_object_close(object, &source);
+    return status;
+}
+
 const char *dicom_object_name(const struct dicom_object *object, char name[DICOM_NAME_BYTES]) {
-    uint8_t piece[HASH_PIECE], digest[SHA256_BYTES];
+    uint8_t digest[SHA256_BYTES];
     char text[SHA256_TEXT], before[ERROR_TEXT_BYTES];
     struct source source;
-    struct sha256 hash;
     snprintf(name, DICOM_NAME_BYTES, "image %d", object->number);
     snprintf(before, sizeof before, "%s", error_slot());
     if (dicom_object_open(object, &source) == COVER_OK) {
-        sha256_begin(&hash);
-        uint64_t at = source.bytes <= HASH_MOST ? 0 : source.bytes + 1;
-        while (at < source.bytes) {
-            const size_t bytes = source.bytes - at < sizeof piece ? (size_t)(source.bytes - at) : sizeof piece;
-            if (source_read(&source, at, piece, bytes) != COVER_OK) break;
-            sha256_add(&hash, piece, bytes);
-            at += bytes;
+        if (source.bytes <= HASH_MOST && hash_source(&source, digest) == COVER_OK) {
+            sha256_text(digest, text);
+            snprintf(name, DICOM_NAME_BYTES, "image %d (sha256 %.8s)", object->number, text);
         }
-        sha256_end(&hash, digest);
-        sha256_text(digest, text);
-        if (at == source.bytes) snprintf(name, DICOM_NAME_BYTES, "image %d (sha256 %.8s)", object->number, text);
         dicom_object_close(object, &source);
     }
     memcpy(error_slot(), before, strlen(before) + 1);

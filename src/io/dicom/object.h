@@ -6,6 +6,8 @@
 #include "codec.h"
 #include "tree.h"
 
+#include "core/base/sha256.h"
+
 enum dicom_kind { DICOM_IMAGE, DICOM_SEGMENTATION, DICOM_OTHER /* it has no pixels, or such as are no image (R3) */ };
 enum dicom_photometric {
     PHOTOMETRIC_DARK_HIGH, /* MONOCHROME1 */
@@ -44,6 +46,8 @@ void dicom_object_free(struct dicom_object *object);
 /* The file again, for as long as its pixels are read; nothing for one in memory.  Each open is ended by one close. */
 cover_status dicom_object_open(const struct dicom_object *object, struct source *source);
 void dicom_object_close(const struct dicom_object *object, struct source *source);
+/* Of all its bytes, and how many they are. */
+cover_status dicom_object_hash(const struct dicom_object *object, uint8_t digest[SHA256_BYTES], uint64_t *bytes);
 /* "image 17 (sha256 3f2a91c4)": how messages name it, without a path or a UID; the hash is that of its bytes. */
 enum { DICOM_NAME_BYTES = 48 };
 const char *dicom_object_name(const struct dicom_object *object, char name[DICOM_NAME_BYTES]);

@@ -63,7 +63,7 @@ static cover_status cut_short(uint32_t tag) {
 
 /* ---- one element */
 
-static bool has_long_form(const char vr[2]) {
+bool dicom_has_long_form(const char vr[2]) {
     static const char short_forms[] = "AE AS AT CS DA DS DT FL FD IS LO LT PN SH SL SS ST TM UI UL US";
     for (const char *known = short_forms; *known; known += known[2] ? 3 : 2)
         if (memcmp(known, vr, 2) == 0) return false;
@@ -90,7 +90,7 @@ static cover_status read_header(struct parser *parser, struct element *element) 
             return fail(COVER_ERROR_FORMAT, "%s has no value representation; is it what its transfer syntax says?",
                         dicom_tag_name(name, element->tag));
         element->length = dicom_u16(tree, here + 6);
-        if (has_long_form(element->vr)) {
+        if (dicom_has_long_form(element->vr)) {
             if (present < 12) return cut_short(element->tag);
             element->length = dicom_u32(tree, here + 8), bytes = 12;
         }

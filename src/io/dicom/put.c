@@ -1,12 +1,13 @@
 /* See put.h. */
 #include "put.h"
 
+#include "uid.h"
+
 #include "core/base/number.h"
 
 #include <string.h>
 
 /* Of this library, as other implementations see it (PS3.10, 7.1). */
-static const char IMPLEMENTATION[] = "2.25.245112980379084402836994803426844322558";
 
 enum { PREAMBLE = 128, DECIMAL_MOST = 16 };
 
@@ -197,8 +198,8 @@ void put_begin(struct dicom_put *put, cover_context *context, const char *sop_cl
     put_text(put, TAG_META_CLASS, "UI", sop_class);
     put_text(put, TAG_META_INSTANCE, "UI", sop_instance);
     put_text(put, TAG_TRANSFER_SYNTAX, "UI", "1.2.840.10008.1.2.1");
-    put_text(put, TAG_IMPLEMENTATION_UID, "UI", IMPLEMENTATION);
-    put_text(put, TAG_IMPLEMENTATION_NAME, "SH", "LIBCOVER_" COVER_VERSION);
+    put_text(put, TAG_IMPLEMENTATION_UID, "UI", DICOM_IMPLEMENTATION_UID);
+    put_text(put, TAG_IMPLEMENTATION_NAME, "SH", DICOM_IMPLEMENTATION_NAME);
     if (put->status == COVER_OK) store(put->bytes + begin - 4, (uint64_t)(put->count - begin), 4);
 }
 

@@ -38,6 +38,8 @@ bool dicom_is_one(const uint8_t *head, size_t bytes);
 /* dicom_tree_free() after success and after failure; error texts do not name the source. */
 cover_status dicom_parse(struct dicom_tree *tree, cover_context *context, const struct source *source);
 void dicom_tree_free(struct dicom_tree *tree);
+/* Explicit VR: has an element of this one a length of 4 bytes? */
+bool dicom_has_long_form(const char vr[2]);
 
 /* An element of the data set, or of an item; NULL = it is not there. */
 const struct dicom_node *dicom_find(const struct dicom_tree *tree, const struct dicom_node *item, uint32_t tag);

@@ -24,16 +24,13 @@ static size_t print_decimal(char *to, unsigned __int128 number, int most) {
     return (size_t)count;
 }
 
-void dicom_uid(char uid[UID_BYTES], const struct sha256 *hash, const char *root, const char *purpose, int number) {
-    struct sha256 own = *hash;
-    uint8_t digest[SHA256_BYTES];
+void dicom_uid_of(char uid[UID_BYTES], const uint8_t digest[SHA256_BYTES], const char *root) {
     unsigned __int128 value = 0;
-    dicom_hash_text(&own, purpose);
-    sha256_add(&own, &(int64_t){number}, sizeof(int64_t));
-    sha256_end(&own, digest);
-    digest[6] = (uint8_t)((digest[6] & 0x0f) | 0x80); /* version 8 */
-    digest[8] = (uint8_t)((digest[8] & 0x3f) | 0x80); /* variant */
-    for (int i = 0; i < UUID_BYTES; i++) value = value << 8 | digest[i];
+    uint8_t number[UUID_BYTES];
+    memcpy(number, digest, sizeof number);
+    number[6] = (uint8_t)((number[6] & 0x0f) | 0x80); /* version 8 */
+    number[8] = (uint8_t)((number[8] & 0x3f) | 0x80); /* variant */
+    for (int i = 0; i < UUID_BYTES; i++) value = value << 8 | number[i];
     const char *prefix = root ? root : "2.25";
     size_t length = strlen(prefix);
     memcpy(uid, prefix, length);
@@ -41,6 +38,15 @@ void dicom_uid(char uid[UID_BYTES], const struct sha256 *hash, const char *root,
     const int left = UID_BYTES - 1 - (int)length;
     length += print_decimal(uid + length, value, left < DIGITS_MOST ? left : DIGITS_MOST);
     uid[length] = 0;
+}
+
+void dicom_uid(char uid[UID_BYTES], const struct sha256 *hash, const char *root, const char *purpose, int number) {
+    struct sha256 own = *hash;
+    uint8_t digest[SHA256_BYTES];
+    dicom_hash_text(&own, purpose);
+    sha256_add(&own, &(int64_t){number}, sizeof(int64_t));
+    sha256_end(&own, digest);
+    dicom_uid_of(uid, digest, root);
 }
 
 cover_status dicom_check_root(const char *root) {
