@@ -15,6 +15,7 @@ esac
 ONEDNN_ROOT=.deps/onednn
 ONNXRUNTIME_ROOT=.deps/onnxruntime
 HIGHDICOM_ROOT=.deps/highdicom
+ANONYMIZER_ROOT=.deps/dicom_anonymizer
 ONEDNN_VERSION=2023.2.0
 ONEDNN_WHEELS="
 onednn_cpu_gomp-$ONEDNN_VERSION-py2.py3-none-manylinux1_x86_64.whl=2f22a54d6a890ed14bfa185d42a4be65d8b5b1df85dc1f0f3a9abe31620416fb
@@ -196,6 +197,16 @@ fetch_highdicom() {
     mv "$HIGHDICOM_ROOT.new" "$HIGHDICOM_ROOT"
 }
 
+# ---- dicom-anonymizer, whose table of PS3.15 ours is compared with
+fetch_anonymizer() {
+    python=$(python_with_pip) || return 1
+    say "installing dicom-anonymizer into $ANONYMIZER_ROOT, for tests"
+    rm -rf "$ANONYMIZER_ROOT.new"
+    $python -m pip --quiet --disable-pip-version-check install --no-deps --only-binary=:all: --no-cache-dir --target "$ANONYMIZER_ROOT.new" \
+        'dicom-anonymizer>=2.1' >&2 || return 1
+    mv "$ANONYMIZER_ROOT.new" "$ANONYMIZER_ROOT"
+}
+
 packages=$(missing needed package)
 if [ -n "$packages" ]; then
     if is_debian; then
@@ -215,6 +226,8 @@ if [ "$tests" = yes ]; then
         say "onnxruntime could not be installed: tests that compare with it will be skipped"
     [ -d "$HIGHDICOM_ROOT" ] || python3 -c 'import highdicom' 2>/dev/null || fetch_highdicom ||
         say "highdicom could not be installed: tests that compare with it will be skipped"
+    [ -d "$ANONYMIZER_ROOT" ] || fetch_anonymizer ||
+        say "dicom-anonymizer could not be installed: tests that compare with it will be skipped"
     packages=$(missing tested package)
     if [ -n "$packages" ]; then
         if is_debian && install_packages "$packages"; then

@@ -158,6 +158,32 @@ COVER_API cover_status cover_dicom_write_sc(const cover_dicom *set, int index, c
  *  @param source a file, a folder or a DICOMDIR with the images  @return as cover_file_check(); COVER_ERROR_FORMAT: no DICOM */
 COVER_API cover_status cover_dicom_check(char **report, cover_context *context, const char *path, const char *source);
 
+/** What de-identification keeps, and does beside. */
+typedef struct cover_deidentify_options {
+    size_t struct_size;
+    const char *key;      /**< file with at least 16 secret bytes; needed: who has it can tell who is who, and nobody else */
+    const char *dates;    /**< "remove" (NULL); "shift" by a number of days that is a patient's own; or "keep" */
+    const char *retain;   /**< "patient", "device", "institution", "uids", joined by commas: attributes that stay; NULL = none */
+    int accept_burned_in; /**< take what may show a name as it is: Burned In Annotation YES, ultrasound, secondary captures, reports,
+                                      documents */
+    int skip_bad;         /**< leave out (listed in the summary) what cannot be de-identified instead of failing */
+    const char *audit;    /**< file of JSON lines that gets the start and the end of this job; NULL = none */
+    const char *audit_key;       /**< key of its hashes; NULL = "AUDIT.key", which is made */
+    cover_progress_fn *progress; /**< objects written, of how many; may be NULL */
+    void *user;
+} cover_deidentify_options;
+#define COVER_DEIDENTIFY_OPTIONS_INIT COVER_SIZED(cover_deidentify_options)
+
+/** De-identify DICOM objects: PS3.15's Basic Application Level Confidentiality Profile with the options chosen (docs/dicom.md), in the transfer
+ *  syntax in which they came, pixels untouched.  With the same key the same object becomes the same, in any call.  Files are
+ *  OUTPUT/STUDY/SERIES/INSTANCE.dcm by their new UIDs, with mode 0600, each complete or absent.
+ *  @param[out] summary JSON (written, bytes, duplicates, files, left_out), released with cover_text_release(); may be NULL
+ *  @param input a file, a DICOMDIR or a folder  @param output a folder outside of it, which is made
+ *  @return COVER_OK; COVER_ERROR_FORMAT lists what cannot be de-identified, and nothing is written; COVER_ERROR_ARGUMENT (a key that is too
+ *          short, an output in the input); COVER_ERROR_IO; COVER_ERROR_MEMORY; COVER_ERROR_CANCELLED */
+COVER_API cover_status cover_dicom_deidentify(char **summary, cover_context *context, const char *input, const char *output,
+                                              const cover_deidentify_options *options);
+
 #ifdef __cplusplus
 }
 #endif

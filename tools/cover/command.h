@@ -128,6 +128,7 @@ struct verb {
     const char *examples[4]; /* command lines */
     const char *preset;      /* takes --set, and starts from this preset: the help lists settings; NULL = none */
     bool ranks;              /* trains in ranks */
+    bool people;             /* opens images, which may say whose they are: leaves no core dump */
     int (*run)(struct session *session);
     struct verb_option options[32]; /* OPTION_END ends them; the common ones go without saying */
 };
@@ -160,6 +161,9 @@ int pack_options_read(struct session *session, cover_pack_options *pack, cover_d
 int dicom_options_read(struct session *session, cover_dicom_options *dicom);
 /* What DICOM objects that leave say, as the verb's options have it; *segments: free(). */
 int seg_options_read(struct session *session, cover_seg_options *options, char **segments);
+
+/* dicom_deidentify.c: one of the kinds of dicom.c. */
+int dicom_deidentify(struct session *session);
 
 /* ---- ranks.c: processes that train together.  Which one this is comes from a launcher: cover itself, mpirun, srun. */
 int ranks_expected(void);                         /* this rank, as the launcher says; 0 when there is none */

@@ -219,6 +219,7 @@ static const struct kind {
     {"ls", false, run_ls},
     {"volume", true, run_volume},
     {"seg", true, run_seg},
+    {"deidentify", true, dicom_deidentify},
 };
 
 static int run(struct session *session) {
@@ -229,18 +230,19 @@ static int run(struct session *session) {
         nearest_offer(&nearest, kinds[i].name);
         if (strcmp(kinds[i].name, name) != 0) continue;
         if (kinds[i].output && !given(session, OPTION_OUTPUT))
-            return usage_error(verb, "-o FILE is missing: it says where the result goes");
+            return usage_error(verb, "-o PATH is missing: it says where the result goes");
         return kinds[i].run(session);
     }
-    return usage_error(verb, "no 'cover dicom %s'%s%s%s", name, *nearest.best ? "; did you mean " : ": give ls, volume or seg",
-                       nearest.best, *nearest.best ? "?" : "");
+    return usage_error(verb, "no 'cover dicom %s'%s%s%s", name,
+                       *nearest.best ? "; did you mean " : ": give ls, volume, seg or deidentify", nearest.best,
+                       *nearest.best ? "?" : "");
 }
 
 const struct verb verb_dicom = {
     .name = "dicom",
-    .summary = "DICOM: what is there, volumes as NIfTI, label maps as DICOM",
+    .summary = "DICOM: what is there, volumes as NIfTI, label maps as DICOM, de-identification",
     .operands = "KIND IN",
-    .kinds = "ls|volume|seg",
+    .kinds = "ls|volume|seg|deidentify",
     .operands_min = 2,
     .operands_max = 2,
     .detail =
@@ -249,11 +251,16 @@ const struct verb verb_dicom = {
         "that are refused. Nothing that identifies a person is shown without --phi.\n"
         "volume IN: one volume as NIfTI (.nii, .nii.gz), as training and prediction see it: for eyes and for other programs.\n"
         "seg LABEL: a label map of a volume of --source as DICOM Segmentation; --segments names its classes 1, 2, ... in their "
-        "order.",
-    .examples = {"cover dicom ls study/", "cover dicom ls study/ --json", "cover dicom volume study/ -o ct.nii.gz --series 2",
-                 "cover dicom seg label.nii.gz --source study/ --segments lungs.json -o lungs.dcm"},
+        "order.\n"
+        "deidentify IN: all objects without what says whose they are, as DICOM's Basic Application Level Confidentiality Profile "
+        "has it (PS3.15, Table E.1-1), in the transfer syntax in which they came, pixels untouched: OUT/STUDY/SERIES/INSTANCE.dcm "
+        "by new UIDs, which are a function of the old ones and of the key. What may show a name in its pixels or texts is refused.",
+    .examples = {"cover dicom ls study/", "cover dicom volume study/ -o ct.nii.gz --series 2",
+                 "cover dicom seg label.nii.gz --source study/ --segments lungs.json -o lungs.dcm",
+                 "cover dicom deidentify study/ -o out/ --key secret.key --dates shift"},
+    .people = true,
     .run = run,
-    .options = {{OPTION_OUTPUT, "FILE", "volume, seg: the file to write"},
+    .options = {{OPTION_OUTPUT, "PATH", "volume, seg: the file to write; deidentify: the folder"},
                 {OPTION_SERIES},
                 {OPTION_TILT},
                 {OPTION_SPACING_TOLERANCE},
@@ -267,5 +274,11 @@ const struct verb verb_dicom = {
                 {OPTION_DESCRIPTION},
                 {OPTION_UID_ROOT},
                 {OPTION_TIME},
-                {OPTION_PHI}},
+                {OPTION_PHI},
+                {OPTION_KEY, "FILE", "deidentify: at least 16 secret bytes, from which new UIDs, names and dates follow"},
+                {OPTION_DATES},
+                {OPTION_RETAIN},
+                {OPTION_ACCEPT_BURNED_IN},
+                {OPTION_AUDIT},
+                {OPTION_AUDIT_KEY}},
 };

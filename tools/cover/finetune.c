@@ -156,6 +156,7 @@ const struct verb verb_finetune = {
                  "cover finetune weights.safetensors --task cls --data pneumonia/ -o linear --linear",
                  "cover finetune scratch --task seg --data chest.h5 -o baseline --fold 2/5"},
     .preset = "seg-2d",
+    .people = true,
     .run = run,
     .options = {{OPTION_OUTPUT, "RUN", "run folder to write", true},
                 {OPTION_TASK},

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <jansson.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 /* One that is unknown, or of the other scope: this verb's are listed. */
@@ -57,6 +58,7 @@ static int run_verb(const struct verb *verb, int argc, char **argv) {
     session.progress.silent = ranks_expected() > 0 || ranks_starts(&session);
     const bool works = status == EXIT_OK && !given(&session, OPTION_HELP);
     if (works) signals_begin(&session);
+    if (works && verb->people) prctl(PR_SET_DUMPABLE, 0);
     if (status == EXIT_OK) status = make_context(&session);
     if (status == EXIT_OK) status = make_config(&session);
     if (status == EXIT_OK && !works) help_verb(stdout, verb, session.config, session.context);

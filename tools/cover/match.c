@@ -38,6 +38,7 @@ const struct verb verb_match = {
               "dimensions and of one size. The field takes each point of FIXED to its place in MOVING: a 5-D NIfTI file, "
               "intent 1007, components x y z in mm, LPS, as ITK and ANTs read it.",
     .examples = {"cover match run/ a.png b.png -o field.nii.gz --warped a-on-b.nii.gz"},
+    .people = true,
     .run = run,
     .options = {{OPTION_OUTPUT, "FIELD.nii.gz", "field to write, .nii or .nii.gz", true}, {OPTION_WARPED}, {OPTION_CHANNELS}},
 };

@@ -119,6 +119,7 @@ const struct verb verb_pack = {
     .examples = {"cover pack xrays/ -o chest.h5", "cover pack Dataset004_Hippocampus -o hippo.h5 --spacing 1",
                  "cover pack ct/ -o lung.h5 --window -1000,400 --split patients.csv",
                  "cover pack xrays/ -o findings.h5 --labels labels.csv --negative \"No Finding\""},
+    .people = true,
     .run = run,
     .options = {{OPTION_OUTPUT, "DATA.h5", "dataset file to write", true},
                 {OPTION_SIZE, "HxW", "resize every image to HxW, or DxHxW in 3D"},

@@ -84,6 +84,7 @@ const struct verb verb_predict = {
         "Classification writes DIR/scores.csv. An image that cannot be used is listed with its reason and left out; the others "
         "are predicted, and the exit status is 1.",
     .examples = {"cover predict lungs/ -i new-xrays/ -o masks/", "cover predict hippo/ -i case.nii.gz -o out/ --mirror all"},
+    .people = true,
     .run = run,
     .options = {{OPTION_INPUT, NULL, NULL, true},
                 {OPTION_OUTPUT, "DIR", "folder to write to", true},

@@ -166,6 +166,7 @@ const struct verb verb_pretrain = {
                  "cover pretrain chest.h5 -o run --resume --ranks 2"},
     .preset = "paper-2d",
     .ranks = true,
+    .people = true,
     .run = run,
     .options = {{OPTION_OUTPUT, "RUN", "run folder to write", true},
                 {OPTION_PRESET},
