@@ -32,7 +32,8 @@ static cover_status read_segments(struct dicom_seg *seg) {
     if (count == 0) return fail(COVER_ERROR_FORMAT, "it has no segments (0062,0002)");
     if (count > UINT16_MAX) return fail(COVER_ERROR_FORMAT, "it has %lld segments", (long long)count);
     seg->segments = memory_zero(seg->context, (size_t)count * sizeof *seg->segments);
-    if (!seg->segments) return COVER_ERROR_MEMORY;
+    seg->by_number = memory_zero(seg->context, (UINT16_MAX + 1) * sizeof *seg->by_number);
+    if (!seg->segments || !seg->by_number) return COVER_ERROR_MEMORY;
     for (const struct dicom_node *item = dicom_first(tree, sequence); item; item = dicom_next(tree, sequence, item)) {
         struct dicom_read_segment *segment = &seg->segments[seg->segment_count];
         const struct dicom_node *type = dicom_first(tree, dicom_find(tree, item, TAG_SEGMENT_TYPE));
@@ -41,23 +42,14 @@ static cover_status read_segments(struct dicom_seg *seg) {
         TRY(dicom_short(tree, dicom_find(tree, item, TAG_SEGMENT_NUMBER), &number, &present));
         if (!present) return fail(COVER_ERROR_FORMAT, "segment %d has no number (0062,0004)", seg->segment_count + 1);
         if (number == 0 && seg->type == SEG_LABEL_MAP) continue; /* the background may stand there, too */
-        for (int i = 0; i < seg->segment_count; i++)
-            if (seg->segments[i].number == number) return fail(COVER_ERROR_FORMAT, "it has two segments of number %d", number);
+        if (seg->by_number[number]) return fail(COVER_ERROR_FORMAT, "it has two segments of number %d", number);
         segment->number = number;
         dicom_text(tree, dicom_find(tree, item, TAG_SEGMENT_LABEL), segment->label, sizeof segment->label);
         if (type) dicom_text(tree, dicom_find(tree, type, TAG_CODE_VALUE), segment->value, sizeof segment->value);
         if (type) dicom_text(tree, dicom_find(tree, type, TAG_CODE_SCHEME), segment->scheme, sizeof segment->scheme);
-        seg->segment_count++;
+        seg->by_number[number] = (uint16_t)++seg->segment_count;
     }
     return COVER_OK;
-}
-
-/* 1 + index of the segment with a number; 0: there is none.  Numbers from 1 without gaps are the rule. */
-static int segment_of(const struct dicom_seg *seg, int number) {
-    if (number >= 1 && number <= seg->segment_count && seg->segments[number - 1].number == number) return number;
-    for (int i = 0; i < seg->segment_count; i++)
-        if (seg->segments[i].number == number) return i + 1;
-    return 0;
 }
 
 static cover_status read_frames(struct dicom_seg *seg) {
@@ -71,7 +63,7 @@ static cover_status read_frames(struct dicom_seg *seg) {
         seg->frames[f] = (struct seg_frame){.slice = -1};
         if (seg->type == SEG_LABEL_MAP) continue;
         TRY(dicom_short(tree, dicom_of_frame(object, f, TAG_SEGMENT_IDENTIFICATION, TAG_REFERENCED_SEGMENT), &number, &present));
-        seg->frames[f].segment = present ? segment_of(seg, number) : 0;
+        seg->frames[f].segment = present ? seg->by_number[number] : 0;
         if (seg->frames[f].segment == 0)
             return fail(COVER_ERROR_FORMAT, "frame %d is of segment %d (0062,000b), which it does not have", f + 1, number);
     }
@@ -100,6 +92,7 @@ cover_status dicom_seg_open(struct dicom_seg *seg, cover_context *context, const
 
 void dicom_seg_close(struct dicom_seg *seg) {
     memory_free(seg->context, seg->segments);
+    memory_free(seg->context, seg->by_number);
     memory_free(seg->context, seg->frames);
     memory_free(seg->context, seg->inflated);
     *seg = (struct dicom_seg){.context = seg->context};
@@ -155,19 +148,28 @@ static double distance_of(const struct dicom_frame *frame, const struct dicom_fr
     return worst;
 }
 
-static cover_status find_place(const struct dicom_seg *seg, const struct dicom_volume *volume, int f, int hint, int *slice,
-                               bool *placed) {
-    const struct dicom_frame_shape *shape = &seg->object->shape;
+/* The slice that is nearest along the normal. */
+static int nearest_slice(const struct dicom_volume *volume, double along) {
+    int low = 0, high = volume->count - 1;
+    while (low < high) {
+        const int middle = (low + high) / 2;
+        if (volume->slices[middle]->along < along) low = middle + 1;
+        else high = middle;
+    }
+    return low > 0 && along - volume->slices[low - 1]->along < volume->slices[low]->along - along ? low - 1 : low;
+}
+
+static cover_status find_place(const struct dicom_seg *seg, const struct dicom_volume *volume, int f, int *slice, bool *placed) {
     struct dicom_frame frame = {.object = (struct dicom_object *)seg->object, .frame = f};
-    const double step = volume->spacing_mm[0] > 0 ? volume->spacing_mm[0] : 1;
+    double normal[3];
     *slice = -1;
     TRY(dicom_place(&frame));
     *placed = frame.placed;
     if (!frame.placed || volume->images) return COVER_OK;
-    for (int i = 0; i < volume->count && *slice < 0; i++) {
-        const int at = (hint + i) % volume->count;
-        if (distance_of(&frame, volume->slices[at], shape, step) <= PLACE_TOLERANCE) *slice = at;
-    }
+    dicom_normal(volume->slices[0], normal);
+    const int nearest = nearest_slice(volume, dicom_dot(frame.position, normal));
+    const double step = volume->spacing_mm[0] > 0 ? volume->spacing_mm[0] : 1;
+    if (distance_of(&frame, volume->slices[nearest], &seg->object->shape, step) <= PLACE_TOLERANCE) *slice = nearest;
     return COVER_OK;
 }
 
@@ -195,7 +197,7 @@ cover_status dicom_seg_place(struct dicom_seg *seg, const struct cover_dicom *se
         int by_name, by_place;
         bool named, placed;
         TRY(find_reference(seg, volume, f, hint, &by_name, &named));
-        TRY(find_place(seg, volume, f, by_name >= 0 ? by_name : hint, &by_place, &placed));
+        TRY(find_place(seg, volume, f, &by_place, &placed));
         if (named && by_name < 0) return fail(COVER_ERROR_FORMAT, "frame %d names an image that %s does not have", f + 1, series);
         if (by_name >= 0 && placed && !volume->images && by_place != by_name)
             return fail(COVER_ERROR_FORMAT, "frame %d does not lie where the image is that it names (slice %d of %s)", f + 1,
@@ -281,7 +283,7 @@ static cover_status copy_map(struct dicom_seg *seg, struct dicom_work *work, int
     for (int64_t i = 0; i < count; i++) {
         if (values[i] != last) {
             last = values[i];
-            segment = last == 0 ? 0 : segment_of(seg, last);
+            segment = last > 0 && last <= UINT16_MAX ? seg->by_number[last] : 0;
             if (last != 0 && segment == 0)
                 return fail(COVER_ERROR_FORMAT, "frame %d holds %d, which is none of its segments", frame + 1, last);
         }
@@ -292,14 +294,24 @@ static cover_status copy_map(struct dicom_seg *seg, struct dicom_work *work, int
     return COVER_OK;
 }
 
+/* A label map has one frame an image. */
+static cover_status check_one_each(const struct dicom_seg *seg, int slices) {
+    int *taken = memory_zero(seg->context, (size_t)slices * sizeof *taken);
+    cover_status status = taken ? COVER_OK : COVER_ERROR_MEMORY;
+    for (int f = 0; f < seg->object->frames && status == COVER_OK; f++) {
+        int *frame = &taken[seg->frames[f].slice];
+        if (*frame) status = fail(COVER_ERROR_FORMAT, "frames %d and %d lie on one image", *frame, f + 1);
+        *frame = f + 1;
+    }
+    memory_free(seg->context, taken);
+    return status;
+}
+
 static cover_status read_frame(struct dicom_seg *seg, struct dicom_work *work, int f, void *map, cover_dtype dtype, uint8_t *mask,
                                int64_t count) {
     void *to = (uint8_t *)map + (size_t)(seg->frames[f].slice * count) * cover_dtype_bytes(dtype);
     int64_t overlaps = 0;
     if (seg->type == SEG_LABEL_MAP) {
-        for (int before = 0; before < f; before++)
-            if (seg->frames[before].slice == seg->frames[f].slice)
-                return fail(COVER_ERROR_FORMAT, "frames %d and %d lie on one image", before + 1, f + 1);
         return copy_map(seg, work, f, to, dtype, count);
     }
     TRY(mask_of(seg, work, f, mask));
@@ -320,6 +332,7 @@ cover_status dicom_seg_labels(void **labels, cover_dtype *dtype, struct dicom_se
     if (seg->type == SEG_FRACTIONAL)
         return fail(COVER_ERROR_UNSUPPORTED, "it is FRACTIONAL: BINARY and LABELMAP are labels, probabilities are not");
     GO(dicom_seg_place(seg, set, index));
+    if (seg->type == SEG_LABEL_MAP) GO(check_one_each(seg, set->volumes[index].count));
     *dtype = seg->segment_count < 256 ? COVER_U8 : COVER_U16;
     if (!multiply(count, set->volumes[index].count, &bytes) || !multiply(bytes, (int64_t)cover_dtype_bytes(*dtype), &bytes))
         GO(fail(COVER_ERROR_MEMORY, "more voxels than memory"));

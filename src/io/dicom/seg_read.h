@@ -16,6 +16,7 @@ struct dicom_seg {
     enum seg_type type;
     struct dicom_read_segment *segments; /* in the order of the object, without a background */
     int segment_count;
+    uint16_t *by_number;        /* 1 + index of the segment with a number, 0 = there is none; of 65536 */
     struct seg_frame *frames;   /* segment: 1 + its index above, 0 of a label map; slice: -1 until it is placed */
     int referenced, positioned; /* frames that were placed so */
     uint8_t *inflated;          /* pixels of a deflated object, once they are read */

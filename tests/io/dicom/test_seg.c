@@ -724,6 +724,66 @@ START_TEST(R48_the_segmentation_of_a_volume_is_found_among_its_images) {
 }
 END_TEST
 
+/* Refused or read, as it may be; nothing worse. */
+START_TEST(R48_a_segmentation_with_any_byte_changed_or_cut_anywhere_is_read_or_refused) {
+    static const char *const types[] = {"binary", "labelmap"};
+    struct seg_case at;
+    begin_case(&at);
+    const struct pose pose = pose_of(0);
+    fill_labels(at.labels, &pose);
+    at.options.type = types[_i % 2];
+    write_case(&at);
+    uint8_t *copy = malloc(at.made.count);
+    for (size_t i = 132; i < at.made.count; i++) {
+        struct dicom_object object = {.tree.context = context};
+        struct dicom_seg seg = {.context = context};
+        void *read = NULL;
+        cover_dtype dtype;
+        memcpy(copy, at.made.data, at.made.count);
+        if (_i < 2) copy[i] = (uint8_t)(i % 3 == 0 ? copy[i] ^ 1 : i % 3 == 1 ? 0xff : copy[i] + 7);
+        object.source = source_memory("", copy, _i < 2 ? at.made.count : i);
+        cover_status status = dicom_object_read(&object, context);
+        if (status == COVER_OK) status = dicom_seg_open(&seg, context, &object);
+        if (status == COVER_OK) status = dicom_seg_labels(&read, &dtype, &seg, at.set, 0);
+        ck_assert(status == COVER_OK || status == COVER_ERROR_FORMAT || status == COVER_ERROR_UNSUPPORTED ||
+                  status == COVER_ERROR_MEMORY);
+        ck_assert(_i < 2 || status != COVER_OK);
+        if (status == COVER_OK) memory_free(context, read);
+        dicom_seg_close(&seg);
+        dicom_object_free(&object);
+    }
+    free(copy);
+    end_case(&at);
+}
+END_TEST
+
+START_TEST(R48_a_label_map_has_one_frame_an_image) {
+    struct seg_case at;
+    begin_case(&at);
+    at.labels[0] = at.labels[PLANE] = 1;
+    at.options.type = "labelmap";
+    write_case(&at);
+    struct dicom_seg seg;
+    void *read;
+    cover_dtype dtype;
+    ck_assert_int_eq(at.object.frames, 2);
+    /* the second frame names what the first names, and lies there */
+    for (int k = 0; k < 2; k++) {
+        const uint32_t tags[2][2] = {{TAG_PLANE_POSITION, TAG_POSITION}, {TAG_DERIVATION_IMAGES, TAG_SOURCE_IMAGES}};
+        const struct dicom_node *first = dicom_of_frame(&at.object, 0, tags[k][0], tags[k][1]);
+        const struct dicom_node *second = dicom_of_frame(&at.object, 1, tags[k][0], tags[k][1]);
+        ck_assert_int_eq(first->length, second->length);
+        memcpy(at.made.data + second->at, at.made.data + first->at, first->length);
+    }
+    dicom_object_free(&at.object);
+    parse_made(&at.object, &at.made);
+    ck_assert_ok(dicom_seg_open(&seg, context, &at.object));
+    ck_assert_fails(dicom_seg_labels(&read, &dtype, &seg, at.set, 0), COVER_ERROR_FORMAT, "frames 1 and 2 lie on one image");
+    dicom_seg_close(&seg);
+    end_case(&at);
+}
+END_TEST
+
 /* ---- the writer of data sets */
 
 START_TEST(R36_what_is_out_of_order_is_an_internal_error) {
@@ -820,6 +880,8 @@ int main(void) {
     ADD(all, wrong_calls_say_what_is_wrong);
     ADD(all, R48_frames_go_to_the_image_they_name_else_to_their_place);
     ADD(all, R48_what_does_not_fit_is_refused);
+    ADD(all, R48_a_label_map_has_one_frame_an_image);
+    tcase_add_loop_test(all, R48_a_segmentation_with_any_byte_changed_or_cut_anywhere_is_read_or_refused, 0, 4);
     ADD(all, R48_the_segmentation_of_a_volume_is_found_among_its_images);
     ADD(all, R36_what_is_out_of_order_is_an_internal_error);
     ADD(all, R36_values_are_even_and_lengths_are_there);
