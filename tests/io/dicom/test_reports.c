@@ -243,6 +243,75 @@ START_TEST(check_compares_a_segmentation_with_its_images) {
 }
 END_TEST
 
+/* ---- short memory */
+
+struct short_memory {
+    long left, live; /* allocations until one fails, below 0 = none does; those that are not released */
+};
+static void *allocate(void *user, size_t bytes, size_t alignment) {
+    struct short_memory *memory = user;
+    if (memory->left == 0) return NULL;
+    if (memory->left > 0) memory->left--;
+    memory->live++;
+    return aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment);
+}
+static void release(void *user, void *block) {
+    struct short_memory *memory = user;
+    if (block) memory->live--;
+    free(block);
+}
+
+static cover_status labels_of(const struct job *job, const struct bytes_made *made) {
+    struct dicom_object object = {.tree.context = context, .source = source_memory("", made->data, made->count)};
+    struct dicom_seg seg = {.context = context};
+    void *labels = NULL;
+    cover_dtype dtype;
+    cover_status status = dicom_object_read(&object, context);
+    if (status == COVER_OK) status = dicom_seg_open(&seg, context, &object);
+    if (status == COVER_OK) status = dicom_seg_labels(&labels, &dtype, &seg, job->set, 0);
+    memory_free(context, labels);
+    dicom_seg_close(&seg);
+    dicom_object_free(&object);
+    return status;
+}
+
+START_TEST(every_allocation_that_fails_is_an_error_and_leaks_nothing) {
+    static writer *const writers[] = {cover_dicom_write_seg, cover_dicom_write_sr, cover_dicom_write_sc, NULL};
+    struct short_memory memory = {-1, 0};
+    const cover_allocator allocator = {allocate, release, &memory};
+    cover_context_options options = COVER_CONTEXT_OPTIONS_INIT;
+    struct bytes_made seg = {0};
+    struct job job;
+    cover_context *own = context;
+    options.allocator = &allocator, options.threads = 1;
+    ck_assert_ok(cover_context_create(&context, &options));
+    begin_job(&job, false);
+    ck_assert_ok(cover_dicom_write_seg(job.set, 0, job.label, &job.options, take_bytes, &seg));
+    struct pool *pool;
+    ck_assert_ok(context_pool(context, &pool)); /* stays */
+    for (size_t w = 0; w < sizeof writers / sizeof *writers; w++) {
+        const long live = memory.live;
+        cover_status status = COVER_ERROR_MEMORY;
+        for (long failing = 0; status != COVER_OK; failing++) {
+            struct bytes_made made = {0};
+            memory.left = failing;
+            status = writers[w] ? writers[w](job.set, 0, job.label, &job.options, take_bytes, &made) : labels_of(&job, &seg);
+            ck_assert_msg(status == COVER_OK || status == COVER_ERROR_MEMORY, "%s", cover_error_text());
+            ck_assert(status == COVER_OK || made.count == 0);
+            ck_assert_int_eq(memory.live, live);
+            ck_assert_int_lt(failing, 10000);
+            free(made.data);
+        }
+        memory.left = -1;
+    }
+    end_job(&job);
+    free(seg.data);
+    cover_context_destroy(context);
+    ck_assert_int_eq(memory.live, 0);
+    context = own;
+}
+END_TEST
+
 int main(void) {
     Suite *suite = suite_create("reports");
     TCase *all = tcase_create("all");
@@ -252,6 +321,7 @@ int main(void) {
     ADD(all, a_capture_has_the_outlines_of_the_segments_in_their_colours);
     ADD(all, a_label_map_of_a_file_is_brought_to_its_images);
     ADD(all, check_compares_a_segmentation_with_its_images);
+    ADD(all, every_allocation_that_fails_is_an_error_and_leaks_nothing);
     suite_add_tcase(suite, all);
     return run_suite(suite);
 }
