@@ -86,11 +86,19 @@ static cover_status find_percentiles(struct picture *picture, int64_t count) {
     return COVER_OK;
 }
 
-static uint8_t shade_of(const struct picture *picture, int64_t i) {
-    const double width = picture->high > picture->low ? picture->high - picture->low : 1;
-    const double share = (value_at(&picture->image, i) - picture->low) / width;
-    const double shown = !(share > 0) ? 0 : share > 1 ? 255 : rint(255 * share);
-    return (uint8_t)(picture->negative ? 255 - shown : shown);
+/* `count` values from the first one on, as they are shown. */
+static void shade(uint8_t *restrict to, const struct picture *picture, int64_t first, int64_t count) {
+    const float low = (float)picture->low, width = (float)(picture->high > picture->low ? picture->high - picture->low : 1);
+    const uint8_t negative = picture->negative ? 255 : 0;
+    float block[256];
+    for (int64_t begin = 0; begin < count; begin += 256) {
+        const int64_t some = count - begin < 256 ? count - begin : 256, at = first + begin;
+        for (int64_t i = 0; i < some; i++) block[i] = (float)value_at(&picture->image, at + i);
+        for (int64_t i = 0; i < some; i++) {
+            const float shown = 255 * (block[i] - low) / width + 0.5f;
+            to[begin + i] = (uint8_t)((uint8_t)(shown > 0 ? shown < 255 ? shown : 255 : 0) ^ negative);
+        }
+    }
 }
 
 /* ---- outlines */
@@ -119,20 +127,24 @@ static bool is_outline(const struct seg_plan *plan, int64_t slice, int64_t y, in
     return false;
 }
 
-static void draw(struct picture *picture) {
+static cover_status draw(struct picture *picture) {
     const struct seg_plan *plan = picture->plan;
-    const int64_t columns = plan->job.volume->slices[0]->object->shape.columns, channels = picture->image.channels;
-    const int64_t voxels = plan->slice_pixels * plan->job.volume->count;
-    for (int64_t i = 0; i < voxels; i++) {
-        uint8_t *to = picture->pixels + 3 * i;
-        const int64_t slice = i / plan->slice_pixels, y = i % plan->slice_pixels / columns, x = i % columns;
-        const int class = class_at(plan, i);
-        if (class > 0 && is_outline(plan, slice, y, x, class)) {
-            memcpy(to, plan->job.segments[class - 1].rgb, 3);
-            continue;
+    const int64_t rows = plan->job.volume->slices[0]->object->shape.rows, columns = plan->slice_pixels / rows;
+    const int64_t channels = picture->image.channels;
+    uint8_t *row = memory_alloc(plan->job.context, (size_t)(columns * channels));
+    if (!row) return COVER_ERROR_MEMORY;
+    for (int64_t line = 0; line < rows * plan->job.volume->count; line++) {
+        uint8_t *to = picture->pixels + 3 * line * columns;
+        shade(row, picture, line * columns * channels, columns * channels);
+        for (int64_t x = 0; x < columns; x++, to += 3) {
+            const int class = class_at(plan, line * columns + x);
+            if (class > 0 && is_outline(plan, line / rows, line % rows, x, class)) memcpy(to, plan->job.segments[class - 1].rgb, 3);
+            else if (channels == 3) memcpy(to, row + 3 * x, 3);
+            else to[0] = to[1] = to[2] = row[x];
         }
-        for (int64_t c = 0; c < 3; c++) to[c] = shade_of(picture, channels == 3 ? 3 * i + c : i);
     }
+    memory_free(plan->job.context, row);
+    return COVER_OK;
 }
 
 static cover_status make_picture(struct picture *picture) {
@@ -142,8 +154,7 @@ static cover_status make_picture(struct picture *picture) {
     picture->bytes = 3 * (uint64_t)voxels;
     picture->pixels = memory_within(picture->plan->job.context, picture->bytes);
     if (!picture->pixels) return COVER_ERROR_MEMORY;
-    draw(picture);
-    return COVER_OK;
+    return draw(picture);
 }
 
 /* ---- the object */
