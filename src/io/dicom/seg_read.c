@@ -6,7 +6,7 @@
 #include <math.h>
 #include <string.h>
 
-static const double PLACE_TOLERANCE = 0.01; /* of a step, or of a pixel */
+static const double PLACE_TOLERANCE = 0.01; /* of a step */
 
 /* ---- segments */
 
@@ -129,11 +129,10 @@ static cover_status find_reference(const struct dicom_seg *seg, const struct dic
     return COVER_OK;
 }
 
-/* What a slice is away from a frame at the most, in shares of a step and of a pixel, over the corners of the image. */
+/* What a slice is away from a frame at the most, in shares of a step, over the corners of the image. */
 static double distance_of(const struct dicom_frame *frame, const struct dicom_frame *slice, const struct dicom_frame_shape *shape,
                           double step) {
     double worst = 0;
-    const double unit = fmin(step, fmin(slice->spacing[0], slice->spacing[1]));
     for (int corner = 0; corner < 4; corner++) {
         const double y = corner / 2 ? shape->rows - 1 : 0, x = corner % 2 ? shape->columns - 1 : 0;
         double squares = 0;
@@ -143,7 +142,7 @@ static double distance_of(const struct dicom_frame *frame, const struct dicom_fr
                                x * (frame->row[k] * frame->spacing[1] - slice->row[k] * slice->spacing[1]);
             squares += off * off;
         }
-        worst = fmax(worst, sqrt(squares) / unit);
+        worst = fmax(worst, sqrt(squares) / step);
     }
     return worst;
 }
@@ -353,7 +352,7 @@ done:
     return status;
 }
 
-/* ---- which one */
+/* ---- is it of these images? */
 
 bool dicom_seg_is_of(const struct dicom_object *object, const struct dicom_volume *volume) {
     const struct dicom_tree *tree = &object->tree, *theirs = &volume->slices[0]->object->tree;
@@ -369,22 +368,6 @@ bool dicom_seg_is_of(const struct dicom_object *object, const struct dicom_volum
     dicom_text(tree, dicom_find(tree, NULL, TAG_FRAME_OF_REFERENCE), own, sizeof own);
     dicom_text(theirs, dicom_find(theirs, NULL, TAG_FRAME_OF_REFERENCE), other, sizeof other);
     return !named && own[0] && strcmp(own, other) == 0;
-}
-
-cover_status dicom_seg_find(const struct dicom_object **found, const struct cover_dicom *set, int index) {
-    char series[DICOM_SERIES_BYTES];
-    int count = 0;
-    *found = NULL;
-    for (int64_t i = 0; i < set->count; i++) {
-        const struct dicom_object *object = set->objects[i];
-        if (object->kind != DICOM_SEGMENTATION || !dicom_seg_is_of(object, &set->volumes[index])) continue;
-        if (*found && strcmp((*found)->sop_uid, object->sop_uid) == 0) continue; /* it came twice */
-        *found = object;
-        count++;
-    }
-    if (count < 2) return COVER_OK;
-    return fail(COVER_ERROR_FORMAT, "%s: %d segmentations are of it, and nothing says which one counts; leave one there",
-                dicom_series_name(set, index, series), count);
 }
 
 /* ---- our own, before it leaves (R37) */

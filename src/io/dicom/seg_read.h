@@ -1,5 +1,5 @@
 /* DICOM Segmentations that are read (R48): of any writer, BINARY and LABELMAP as labels, and our own before they leave (R37).
- * Called by seg_write.c. */
+ * Called by seg_write.c, check_dicom.c and pack_segments.c. */
 #ifndef COVER_DICOM_SEG_READ_H
 #define COVER_DICOM_SEG_READ_H
 
@@ -34,8 +34,6 @@ cover_status dicom_seg_labels(void **labels, cover_dtype *dtype, struct dicom_se
 
 /* Is it of this volume: does it name one of its images, or, where it names none, is its frame of reference the same? */
 bool dicom_seg_is_of(const struct dicom_object *object, const struct dicom_volume *volume);
-/* The segmentation in a set that is of a volume; NULL = there is none.  COVER_ERROR_FORMAT where there are several. */
-cover_status dicom_seg_find(const struct dicom_object **found, const struct cover_dicom *set, int index);
 
 /* The object that was put, read again: the same label map, voxel by voxel in patient coordinates? */
 cover_status seg_verify(const struct seg_plan *plan, const struct dicom_put *put);
