@@ -35,7 +35,8 @@ const struct verb verb_match = {
     .operands_min = 3,
     .operands_max = 3,
     .detail = "WEIGHTS is a run folder, a checkpoint or a safetensors file; MOVING and FIXED are images of the network's "
-              "dimensions and of one size. The field takes each point of FIXED to its place in MOVING: a 5-D NIfTI file, "
+              "dimensions and of one size; of DICOM a folder with one volume. The field takes each point of FIXED to its place in "
+              "MOVING: a 5-D NIfTI file, "
               "intent 1007, components x y z in mm, LPS, as ITK and ANTs read it.",
     .examples = {"cover match run/ a.png b.png -o field.nii.gz --warped a-on-b.nii.gz"},
     .people = true,

@@ -4,6 +4,7 @@
 #include "core/base/files.h"
 #include "core/base/memory.h"
 #include "core/views/intensity.h"
+#include "io/dicom/set.h"
 #include "io/image/image_rules.h"
 #include "matcher.h"
 
@@ -37,7 +38,7 @@ static cover_status check_channels(const struct match *match, int channels) {
 
 static cover_status read_image(const struct match *match, struct image *image, const char *path, int channels) {
     const struct image_rules rules = {.channels = channels};
-    TRY(image_read(image, match->context, path, 0));
+    TRY(dicom_or_image_read(image, match->context, path));
     if (image->note[0]) log_line(match->context, COVER_LOG_WARNING, "match: %s: %s", path, image->note);
     const cover_status status = channels ? image_rules_apply(&rules, match->context, image, NULL) : COVER_OK;
     return status == COVER_OK ? status : fail_in(status, "%s", path);

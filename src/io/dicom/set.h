@@ -120,6 +120,9 @@ cover_status dicom_volume_image(struct image *image, const struct cover_dicom *s
 /* The same without its pixels: size, spacing, affine. */
 void dicom_volume_look(struct image *image, const struct cover_dicom *set, int index, int frame);
 
+/* ---- one_image.c: the image of a file, or the only volume of DICOM; the error text begins with the path */
+cover_status dicom_or_image_read(struct image *image, cover_context *context, const char *path);
+
 /* ---- tilt.c */
 /* Of float32, each slice onto the upright grid: linear in its plane, the lowest value from outside. */
 cover_status dicom_straighten(struct image *image, cover_context *context, const struct dicom_volume *volume);

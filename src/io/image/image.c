@@ -66,7 +66,7 @@ static uint64_t limit_of(const cover_context *context, uint64_t given) {
 static cover_status unknown_content(const struct image_source *source) {
     struct names known = {0};
     if (source->count >= 132 && memcmp(source->bytes + 128, "DICM", 4) == 0)
-        return fail(COVER_ERROR_UNSUPPORTED, "DICOM is taken as a study by pack and predict, not as a file here; "
+        return fail(COVER_ERROR_UNSUPPORTED, "DICOM is taken as a study by pack, predict and match, not as a file here; "
                                              "cover_dicom_write_nifti() makes NIfTI of it");
     for (int i = 0; image_formats[i]; i++) names_add(&known, image_formats[i]->name);
     const struct image_format *named = image_format_of(source->path);

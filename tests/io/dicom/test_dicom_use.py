@@ -196,6 +196,15 @@ def what_does_not_fit_the_task_is_said():
     assert ran.returncode == 1 and 'as "tea": known are' in ran.stderr, ran.stderr
 
 
+def two_studies_are_matched():
+    run = Path(TASK).parent / "run"
+    folders = [SERIES / name for name in ("cr_monochrome1", "cr_monochrome2")]
+    ran = cover("match", run, *folders, "-o", HERE / "field.nii.gz", "-q")
+    assert ran.returncode == 0, ran.stderr
+    ran = cover("match", run, SERIES / "mixed", folders[1], "-o", HERE / "field.nii.gz", "-q")
+    assert ran.returncode == 1 and "3 series are there" in ran.stderr, ran.stderr
+
+
 TESTS = [a for a in list(globals().values()) if callable(a) and getattr(a, "__module__", "") == "__main__" and
          a.__name__ not in ("cover", "pack", "fresh", "element", "text", "write_slice", "write_volume", "predict")]
 
