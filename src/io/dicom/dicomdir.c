@@ -127,26 +127,31 @@ static cover_status list(struct directory *directory) {
     return follow(directory, read_offset(directory, NULL, TAG_DIRECTORY_FIRST));
 }
 
-cover_status dicomdir_list(cover_context *context, const char *path, cover_status (*take)(void *user, const char *path),
-                           void *user) {
-    struct directory directory = {.context = context, .take = take, .user = user};
-    struct source source;
-    char folder[PATH_MAX], *real = NULL;
-    TRY(source_open(&source, path));
-    source.name = "DICOMDIR";
-    const int length = (int)(path_name(path) - path);
-    cover_status status = dicom_parse(&directory.tree, context, &source);
-    source_close(&source);
-    if (status != COVER_OK) goto done;
-    if (snprintf(folder, sizeof folder, "%.*s", length ? length : 1, length ? path : ".") >= PATH_MAX ||
-        !(real = realpath(folder, NULL)))
-        GO(fail(COVER_ERROR_IO, "the folder of the DICOMDIR cannot be found"));
-    directory.folder = real;
-    status = list(&directory);
-done:
-    free(real);
+cover_status dicomdir_read(cover_context *context, const struct source *source, const char *folder,
+                           cover_status (*take)(void *user, const char *path), void *user) {
+    struct directory directory = {.context = context, .folder = folder, .take = take, .user = user};
+    cover_status status = dicom_parse(&directory.tree, context, source);
+    if (status == COVER_OK) status = list(&directory);
     memory_free(context, directory.records);
     memory_free(context, directory.visited);
     dicom_tree_free(&directory.tree);
+    return status;
+}
+
+cover_status dicomdir_list(cover_context *context, const char *path, cover_status (*take)(void *user, const char *path),
+                           void *user) {
+    struct source source;
+    char folder[PATH_MAX], *real;
+    const int length = (int)(path_name(path) - path);
+    if (snprintf(folder, sizeof folder, "%.*s", length ? length : 1, length ? path : ".") >= PATH_MAX ||
+        !(real = realpath(folder, NULL)))
+        return fail(COVER_ERROR_IO, "the folder of the DICOMDIR cannot be found");
+    cover_status status = source_open(&source, path);
+    if (status == COVER_OK) {
+        source.name = "DICOMDIR";
+        status = dicomdir_read(context, &source, real, take, user);
+        source_close(&source);
+    }
+    free(real);
     return status;
 }
