@@ -1,7 +1,7 @@
 #!/bin/sh
 # Each example does what its first comment says, on the demo's images.  TAP on stdout.
-# usage: run.sh COVER EXAMPLE-PRETRAIN EXAMPLE-FEATURES EXAMPLE-MATCH EXAMPLE-EMBED|none IMAGES EXAMPLE-SEGMENT MAKE-TASK EXAMPLE-FINETUNE
-cover=$1 pretrain=$2 features=$3 match=$4 embed=$5 images=$6 segment=$7 make_task=$8 finetune=$9
+# usage: run.sh COVER EXAMPLE-PRETRAIN EXAMPLE-FEATURES EXAMPLE-MATCH EXAMPLE-EMBED|none IMAGES EXAMPLE-SEGMENT MAKE-TASK EXAMPLE-FINETUNE EXAMPLE-HOSPITAL DICOM-CASES
+cover=$1 pretrain=$2 features=$3 match=$4 embed=$5 images=$6 segment=$7 make_task=$8 finetune=$9 hospital=${10} cases=${11}
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 number=0
@@ -17,7 +17,7 @@ check() { # check NAME COMMAND...
 says() { pattern=$1; shift; "$@" >"$work/said" && grep -q "$pattern" "$work/said" || { cat "$work/said"; return 1; }; }
 fails() { pattern=$1; shift; ! "$@" 2>"$work/said" >/dev/null && grep -q "$pattern" "$work/said"; }
 
-echo 1..17
+echo 1..21
 mkdir "$work/images"
 for image in $(ls "$images" | grep png | head -n 10); do cp "$images/$image" "$work/images"; done
 check 'images are packed' "$cover" pack "$work/images" -o "$work/data.h5" --quiet
@@ -47,3 +47,10 @@ check 'all labels are there, and their scores' test "$(ls "$work/labels" | grep 
 echo damaged >"$work/images/damaged.png"
 check 'predict lists what it cannot use, and does the rest' fails 'damaged.png: .*' "$cover" predict "$work/task.safetensors" -i "$work/images" -o "$work/more"
 check 'check finds the example weights sound' "$cover" check "$work/weights.safetensors"
+check 'hospital.c gives a segmentation of objects in memory' says '1 objects in, one segmentation' \
+    "$hospital" "$work/task.safetensors" "$work/seg.dcm" "$cases"/series/cr_monochrome2/*
+check 'hospital.c gives the same bytes again' sh -c '"$1" "$2" "$3" "$4"/* && cmp "$3" "$5"' - \
+    "$hospital" "$work/task.safetensors" "$work/again.dcm" "$cases/series/cr_monochrome2" "$work/seg.dcm"
+check 'the result of hospital.c is a DICOM object' says '"objects": 1' "$cover" dicom ls "$work/seg.dcm" --json --quiet
+check 'hospital.c says why objects are refused, and gives nothing' sh -c '! "$1" "$2" "$3" "$4" 2>"$5" && grep -q "object 1: .*" "$5" && [ ! -e "$3" ]' - \
+    "$hospital" "$work/task.safetensors" "$work/none.dcm" "$cases/hostile/cut_4.dcm" "$work/said"
