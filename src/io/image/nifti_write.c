@@ -175,9 +175,10 @@ static cover_status write_all(struct writer *writer, const float *values, const 
     TRY(write_header(writer, &header));
     const int64_t count = size[0] * size[1] * size[2];
     for (int row = 0; row < (components ? components : 1); row++) {
-        for (int64_t done = 0; done < count; done += PIECE) {
+        const int64_t most = field ? PIECE : MOST_AT_ONCE / (int64_t)sizeof(float);
+        for (int64_t done = 0; done < count; done += most) {
             float piece[PIECE];
-            size_t some = count - done < PIECE ? (size_t)(count - done) : PIECE;
+            const size_t some = (size_t)(count - done < most ? count - done : most);
             if (field) to_lps(piece, field, done, some, row);
             TRY(writer_write(writer, field ? piece : values + done, some * sizeof(float), Z_NO_FLUSH));
         }
