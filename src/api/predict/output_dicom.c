@@ -2,6 +2,7 @@
 #include "output_dicom.h"
 
 #include "core/base/files.h"
+#include "core/base/memory.h"
 #include "io/dicom/moment.h"
 
 #include <stdlib.h>
@@ -27,7 +28,11 @@ static int take(void *user, const void *bytes, size_t count) { return replacemen
 typedef cover_status write_object(const cover_dicom *set, int index, const cover_tensor *label, const cover_seg_options *options,
                                   cover_write_fn *write, void *user);
 
-/* Labels, or of fractional segmentations the probabilities. */
+static bool is_fractional(const struct output_files *files) {
+    return files->seg.type && strcmp(files->seg.type, "fractional") == 0;
+}
+
+/* Labels, or the probabilities of a fractional segmentation, of what reports on it, and of what shows it. */
 static cover_status make_tensor(cover_tensor **tensor, const struct result *result, bool fractional) {
     const struct image *label = result->label;
     const int64_t classes = result->files->settings->task.classes;
@@ -36,16 +41,15 @@ static cover_status make_tensor(cover_tensor **tensor, const struct result *resu
                              fractional ? shape : shape + 1, NULL, fractional ? (const void *)result->scores : label->data);
 }
 
-static cover_status write_file(const struct result *result, write_object *put, bool may_be_fractional) {
+static cover_status write_file(const struct result *result, write_object *put) {
     struct output_files *files = result->files;
-    const char *const type = files->seg.type;
     cover_seg_options options = files->seg;
     struct replacement file = {.descriptor = -1};
     cover_tensor *tensor = NULL;
     cover_status status;
     options.class_names = files->class_names, options.classes = (int)files->settings->task.classes;
     options.task = files->task, options.weights_sha256 = files->weights_sha256;
-    GO(make_tensor(&tensor, result, may_be_fractional && type && strcmp(type, "fractional") == 0));
+    GO(make_tensor(&tensor, result, is_fractional(files)));
     GO(replacement_begin(&file, files->context, result->path));
     GO(put(files->dicom, (int)(result->item->volume - files->dicom->volumes), tensor, &options, take, &file));
     GO(replacement_commit(&file, files->context));
@@ -55,9 +59,9 @@ done:
     return status;
 }
 
-static cover_status write_seg(const struct result *result) { return write_file(result, cover_dicom_write_seg, true); }
-static cover_status write_sr(const struct result *result) { return write_file(result, cover_dicom_write_sr, false); }
-static cover_status write_sc(const struct result *result) { return write_file(result, cover_dicom_write_sc, false); }
+static cover_status write_seg(const struct result *result) { return write_file(result, cover_dicom_write_seg); }
+static cover_status write_sr(const struct result *result) { return write_file(result, cover_dicom_write_sr); }
+static cover_status write_sc(const struct result *result) { return write_file(result, cover_dicom_write_sc); }
 
 /* ---- the table: the first is the usual one; objects lie on the slices as they were sent, and come behind */
 
@@ -114,20 +118,44 @@ cover_status output_dicom_begin(struct output_files *files) {
 }
 
 bool output_dicom_scores(const struct output_files *files) {
-    return files->seg.type && strcmp(files->seg.type, "fractional") == 0 && is_wanted(files->as, &formats[0]);
+    bool objects = false;
+    for (int f = 0; f < FORMATS; f++) objects = objects || (formats[f].object && is_wanted(files->as, &formats[f]));
+    return objects && is_fractional(files);
+}
+
+/* The label, and where they are written the probabilities, onto the slices as they were sent (R31). */
+static cover_status send_back(struct result *result, struct image *label, float **moved) {
+    cover_context *context = result->files->context;
+    const int64_t voxels = label->size[0] * label->size[1] * label->size[2], classes = result->files->settings->task.classes;
+    TRY(dicom_tilt_back(label, context, result->item->volume));
+    if (!is_fractional(result->files) || !result->scores) return COVER_OK;
+    *moved = memory_within(context, (size_t)(classes * voxels) * sizeof **moved);
+    if (!*moved) return COVER_ERROR_MEMORY;
+    memcpy(*moved, result->scores, (size_t)(classes * voxels) * sizeof **moved);
+    for (int64_t k = 0; k < classes; k++) {
+        struct image plane = *label;
+        plane.dtype = COVER_F32, plane.data = *moved + k * voxels;
+        TRY(dicom_tilt_back(&plane, context, result->item->volume));
+    }
+    result->scores = *moved;
+    return COVER_OK;
 }
 
 cover_status output_dicom_write(struct output_files *files, const struct predict_case *item, struct image *label,
                                 const float *scores) {
     struct result result = {.files = files, .item = item, .label = label, .scores = scores};
     bool sent = item->volume->tilt_degrees == 0; /* the label lies on the slices as they were sent */
+    cover_status status = COVER_OK;
+    float *moved = NULL;
     for (int objects = 0; objects < 2; objects++)
         for (int f = 0; f < FORMATS; f++) {
             if (formats[f].object != (objects == 1) || !is_wanted(files->as, &formats[f])) continue;
-            if (objects && !sent) TRY(dicom_tilt_back(label, files->context, item->volume));
+            if (objects && !sent) GO(send_back(&result, label, &moved));
             sent = sent || objects;
             result.path = arena_print(files->arena, "%s/%s%s", files->folder, item->name, formats[f].extension);
-            TRY(result.path ? formats[f].write(&result) : COVER_ERROR_MEMORY);
+            GO(result.path ? formats[f].write(&result) : COVER_ERROR_MEMORY);
         }
-    return COVER_OK;
+done:
+    memory_free(files->context, moved);
+    return status;
 }

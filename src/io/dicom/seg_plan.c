@@ -93,14 +93,18 @@ static int mark_labels(const struct seg_plan *plan, int slice, bool *present) {
     return largest;
 }
 
-uint8_t seg_fraction_of(float probability) { return (uint8_t)rintf(255 * probability); }
+uint8_t seg_fraction_of(float probability) {
+    return (uint8_t)rintf(255 * (probability < 0 ? 0 : probability > 1 ? 1 : probability));
+}
+
+static const float ROUNDING = 1e-3f; /* by which a mean of windows may leave 0 .. 1 */
 
 static cover_status mark_fractions(const struct seg_plan *plan, int slice, bool *present) {
     const int64_t depth = plan->job.volume->count;
     for (int k = 1; k <= plan->job.segment_count; k++) {
         const float *values = (const float *)plan->labels + (k * depth + slice) * plan->slice_pixels;
         for (int64_t i = 0; i < plan->slice_pixels; i++) {
-            if (!(values[i] >= 0 && values[i] <= 1))
+            if (!(values[i] >= -ROUNDING && values[i] <= 1 + ROUNDING))
                 return fail(COVER_ERROR_ARGUMENT, "label holds %g: probabilities of 0 to 1 are needed", values[i]);
             present[k] = present[k] || seg_fraction_of(values[i]) > 0;
         }

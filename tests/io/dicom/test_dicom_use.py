@@ -181,6 +181,15 @@ def the_usual_result_is_a_segmentation_of_the_same_study():
     assert report["objects"] == 1 and not report["unreadable"] and not report["volumes"], report
 
 
+def r45_probabilities_are_written_and_shown():
+    output = fresh("fractional")
+    ran = predict(SERIES / "cr_monochrome2", output, "--as", "dicom-seg,dicom-sc,nifti", "--seg-type", "fractional")
+    assert ran.returncode == 0, ran.stderr
+    assert sorted(path.name for path in output.iterdir()) == ["P0001_S01.nii.gz", "P0001_S01.sc.dcm", "P0001_S01.seg.dcm"]
+    assert b"PROBABILITY" in (output / "P0001_S01.seg.dcm").read_bytes()
+    assert predict(SERIES / "cr_monochrome2", fresh("shown"), "--as", "dicom-sc", "--seg-type", "fractional").returncode == 0
+
+
 def images_of_one_object_are_frames_of_one_segmentation():
     output = fresh("cine")
     assert predict(SERIES / "us_cine", output, "--as", "dicom-seg,nifti").returncode == 0

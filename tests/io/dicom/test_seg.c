@@ -460,7 +460,7 @@ START_TEST(R45_fractions_are_rounded_of_255) {
     struct dicom_work work = {.context = context};
     struct dicom_stored stored;
     begin_case(&at);
-    p[VOXELS] = 0.5f, p[VOXELS + 1] = 1, p[VOXELS + 2] = 0.001f, p[VOXELS + 3] = 0.25f;
+    p[VOXELS] = 0.5f, p[VOXELS + 1] = 1.00001f, p[VOXELS + 2] = 0.001f, p[VOXELS + 3] = 0.25f;
     at.options.type = "fractional";
     cover_tensor_destroy(at.label);
     at.label = view(COVER_F32, 4, DEPTH, 4, p);
