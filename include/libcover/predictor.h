@@ -54,6 +54,9 @@ COVER_API void cover_predictor_destroy(cover_predictor *predictor);
 
 /** The task's settings, options included; owned by the predictor. */
 COVER_API const cover_config *cover_predictor_config(const cover_predictor *predictor);
+/** Codes of its classes, as cover_seg_options.segments (dicom.h) takes them; NULL = none were given when it was trained.  Owned by the
+ *  predictor. */
+COVER_API const char *cover_predictor_segments(const cover_predictor *predictor);
 /** Number of classes; of segmentation with the background, class 0. */
 COVER_API int cover_predictor_classes(const cover_predictor *predictor);
 /** Name of a class; NULL past the end.  Owned by the predictor. */

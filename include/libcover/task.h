@@ -86,6 +86,7 @@ typedef struct cover_finetune_options {
     int resume; /**< continue from the run's checkpoint; without one start anew */
     void (*on_step)(void *user, const cover_task_report *report, int64_t steps); /**< after each step, may be NULL */
     void *user;
+    const char *segments; /**< codes of the classes for DICOM, as cover_seg_options (dicom.h) has them; NULL = by their names */
 } cover_finetune_options;
 #define COVER_FINETUNE_OPTIONS_INIT COVER_SIZED(cover_finetune_options)
 

@@ -161,6 +161,8 @@ int pack_options_read(struct session *session, cover_pack_options *pack, cover_d
 int dicom_options_read(struct session *session, cover_dicom_options *dicom);
 /* What DICOM objects that leave say, as the verb's options have it; *segments: free(). */
 int seg_options_read(struct session *session, cover_seg_options *options, char **segments);
+/* The JSON of --segments alone, free(); NULL = none was given, or it was said what is wrong, and *status is not EXIT_OK. */
+char *segments_text(struct session *session, int *status);
 
 /* dicom_deidentify.c: one of the kinds of dicom.c. */
 int dicom_deidentify(struct session *session);

@@ -39,8 +39,7 @@ static cover_dicom *open_set(struct session *session, const char *path, int *cou
     return NULL;
 }
 
-/* The text of --segments, free(); NULL = it was said why not, or none was given. */
-static char *segments_text(struct session *session, int *status) {
+char *segments_text(struct session *session, int *status) {
     const char *path = text_of(session, OPTION_SEGMENTS);
     struct json_fault fault;
     *status = EXIT_OK;

@@ -98,8 +98,9 @@ static int print_end(struct session *session, const char *json) {
     return status;
 }
 
-static int train(struct session *session, cover_dataset *dataset, const char *init, const char *folder) {
+static int train(struct session *session, cover_dataset *dataset, const char *init, const char *folder, const char *segments) {
     cover_finetune_options options = COVER_FINETUNE_OPTIONS_INIT;
+    options.segments = segments;
     options.resume = given(session, OPTION_RESUME);
     options.on_step = progress_on_task;
     options.user = &session->progress;
@@ -123,12 +124,13 @@ static int run(struct session *session) {
     cover_dicom_options dicom = COVER_DICOM_OPTIONS_INIT;
     int status = check_options(session);
     if (status == EXIT_OK) status = pack_options_read(session, &pack, &dicom);
+    char *segments = status == EXIT_OK ? segments_text(session, &status) : NULL;
     if (status != EXIT_OK) return status;
     cover_status result = cover_dataset_prepare(&dataset, session->context, text_of(session, OPTION_DATA), folder, &pack);
-    if (result != COVER_OK) return failed(session, result);
-    status = make_settings(session, dataset, init, folder);
-    if (status == EXIT_OK) status = train(session, dataset, init, folder);
+    status = result == COVER_OK ? make_settings(session, dataset, init, folder) : failed(session, result);
+    if (status == EXIT_OK) status = train(session, dataset, init, folder, segments);
     cover_dataset_destroy(dataset);
+    free(segments);
     return status;
 }
 
@@ -181,6 +183,7 @@ const struct verb verb_finetune = {
                 {OPTION_TILT},
                 {OPTION_SPACING_TOLERANCE},
                 {OPTION_PADDING},
+                {OPTION_SEGMENTS},
                 {OPTION_NUMBER_LABELS},
                 {OPTION_SKIP_BAD},
                 {OPTION_SET},

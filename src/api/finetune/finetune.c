@@ -21,6 +21,7 @@ struct finetuning {
 static cover_status create(struct run_job *job) {
     struct finetuning *run = (struct finetuning *)job;
     TRY(cover_task_create(&run->task, job->context, run->dataset, run->config, run->init));
+    if (run->options.segments) TRY(task_take_segments(run->task, run->options.segments));
     job->core = &run->task->core, job->measured = &run->task->validated;
     return COVER_OK;
 }

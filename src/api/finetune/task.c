@@ -1,7 +1,9 @@
 /* The public task: cases, network, steps, validation, files (include/libcover/task.h). */
 #include "judge.h"
 
+#include "core/base/json.h"
 #include "core/views/augment.h"
+#include "io/dicom/codes.h"
 #include "io/weights/checkpoint.h"
 
 #include <math.h>
@@ -153,6 +155,21 @@ done:
     return status;
 }
 
+cover_status task_take_segments(cover_task *task, const char *json) {
+    cover_context *context = task->core.context;
+    struct text text = {.context = context};
+    struct dicom_segment *segments;
+    json_t *object;
+    int count;
+    TRY(dicom_segments_make(&segments, &count, context, (const char *const *)task->about.class_names,
+                            (int)task->core.settings.task.classes, json));
+    memory_free(context, segments);
+    TRY(json_read(&object, "segments", json, strlen(json)));
+    text_add_value(&text, object);
+    json_decref(object);
+    return text_take(&text, &task->about.segments);
+}
+
 void cover_task_destroy(cover_task *task) {
     if (!task) return;
     cover_context *context = task->core.context;
@@ -162,6 +179,7 @@ void cover_task_destroy(cover_task *task) {
     task_figures_free(&task->best_figures, context);
     split_free(&task->split);
     task_names_free(context, task->about.class_names, (int)task->core.settings.task.classes);
+    memory_free(context, task->about.segments);
     memory_free(context, task->class_weights);
     memory_free(context, task->best);
     handle_free(context, task);

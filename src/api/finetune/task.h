@@ -46,6 +46,9 @@ bool task_from_scratch(const char *init);
 /* settings.standardise: set the layer before the head by what its inputs are now. */
 cover_status task_measure_features(cover_task *task);
 
+/* Codes of its classes for DICOM, checked. */
+cover_status task_take_segments(cover_task *task, const char *json);
+
 /* Validation with the weights of now; fills task->figures and returns the score that "best" goes by. */
 cover_status task_figures_compute(cover_task *task, double *score);
 /* Of the validation cases: classes, or with multilabel flags (cases, classes); the other is NULL.  memory_free both. */

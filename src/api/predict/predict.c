@@ -186,6 +186,7 @@ static cover_status begin(struct job *job, const char *task, const char *input) 
     if (job->cases.plan.dicom) {
         predictor_weights_hash(job->predictor, job->files.weights_sha256);
         if (job->options.seg) TRY(options_read(&job->files.seg, sizeof job->files.seg, job->options.seg, "cover_seg_options"));
+        if (!job->files.seg.segments) job->files.seg.segments = about->segments;
         job->files.task = task_name(job, task);
         TRY(output_dicom_begin(&job->files));
     }

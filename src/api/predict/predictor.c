@@ -95,6 +95,7 @@ void cover_predictor_destroy(cover_predictor *predictor) {
     handle_free(context, predictor);
 }
 
+const char *cover_predictor_segments(const cover_predictor *predictor) { return predictor ? predictor->about.segments : NULL; }
 const cover_config *cover_predictor_config(const cover_predictor *predictor) { return predictor ? predictor->about.config : NULL; }
 int cover_predictor_classes(const cover_predictor *predictor) { return predictor ? (int)predictor->settings.task.classes : 0; }
 const char *cover_predictor_class_name(const cover_predictor *predictor, int index) {

@@ -222,9 +222,21 @@ static cover_status make_one(struct dicom_segment *segment, cover_context *conte
     return COVER_OK;
 }
 
+/* A name that is no class is a slip of the pen, or of another task. */
+static void warn_of_strangers(cover_context *context, const char *const *names, int count, const json_t *json) {
+    const char *key;
+    json_t *entry;
+    json_object_foreach((json_t *)json, key, entry) {
+        int i = 0;
+        while (i < count && strcmp(names[i], key) != 0) i++;
+        if (i == count) log_line(context, COVER_LOG_WARNING, "segments: \"%s\" is no class of this task", key);
+    }
+}
+
 static cover_status make_all(struct dicom_segment *segments, int count, cover_context *context, const char *const *names,
                              const json_t *json) {
     if (names) {
+        warn_of_strangers(context, names, count, json);
         for (int i = 0; i < count; i++)
             TRY(make_one(&segments[i], context, names[i], json ? json_object_get(json, names[i]) : NULL, i));
         return COVER_OK;

@@ -17,6 +17,7 @@ void task_about_free(struct task_about *about) {
     int64_t classes = about->config && about->class_names ? config_settings(about->config)->task.classes : 0;
     for (int64_t c = 0; c < classes; c++) memory_free(about->context, about->class_names[c]);
     memory_free(about->context, about->class_names);
+    memory_free(about->context, about->segments);
     cover_config_destroy(about->config);
     *about = (struct task_about){0};
 }
@@ -33,7 +34,9 @@ cover_status task_about_write(struct text *text, const struct task_about *about)
     }
     text_add(text, "], \"rules\": {");
     image_rules_write(&about->rules, text);
-    text_add(text, "}}");
+    text_add(text, "}");
+    if (about->segments) text_add(text, ", \"segments\": %s", about->segments);
+    text_add(text, "}");
     return text->failed ? COVER_ERROR_MEMORY : COVER_OK;
 }
 
@@ -82,6 +85,15 @@ static cover_status read_rules(struct task_about *about, const json_t *object) {
     return COVER_OK;
 }
 
+/* What it says is looked at where it is used. */
+static cover_status read_segments(struct task_about *about, const json_t *object) {
+    struct text text = {.context = about->context};
+    if (!object) return COVER_OK;
+    if (!json_is_object(object)) return fail(COVER_ERROR_FORMAT, "task: \"segments\" must be an object");
+    text_add_value(&text, object);
+    return text_take(&text, &about->segments);
+}
+
 cover_status task_about_read(struct task_about *about, cover_context *context, const char *json) {
     struct task_about fresh = {.context = context};
     json_t *object;
@@ -91,6 +103,7 @@ cover_status task_about_read(struct task_about *about, cover_context *context, c
     GO(read_settings(&fresh, json_object_get(object, "settings")));
     GO(read_names(&fresh, json_object_get(object, "classes")));
     GO(read_rules(&fresh, json_object_get(object, "rules")));
+    GO(read_segments(&fresh, json_object_get(object, "segments")));
     *about = fresh;
 done:
     if (status != COVER_OK) task_about_free(&fresh);

@@ -1,5 +1,5 @@
 /* Weight files of a fine-tuned task: safetensors under the authors' names plus `head.*`, and what prediction must know, in one
- * metadata entry "task": JSON {settings {...}, classes [names], rules {...}} (docs/weights.md).  Called by fine-tuning and
+ * metadata entry "task": JSON {settings {...}, classes [names], rules {...}, segments {...}} (docs/weights.md).  Called by fine-tuning and
  * the predictor. */
 #ifndef COVER_TASK_FILE_H
 #define COVER_TASK_FILE_H
@@ -14,6 +14,7 @@ struct task_about {
     cover_context *context;
     cover_config *config;     /* of scope task: network, classes, crop, work, normalise, overlap, mirror, ... */
     char **class_names;       /* config's `classes` of them */
+    char *segments;           /* codes of the classes for DICOM, a JSON object as dicom/codes.h takes it; NULL = none were given */
     struct image_rules rules; /* what was done to the images when the dataset was packed, to be done again */
 };
 void task_about_free(struct task_about *about);

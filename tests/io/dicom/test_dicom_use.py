@@ -11,6 +11,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import zlib
 from pathlib import Path
 
 COVER, SERIES, TASK = sys.argv[1], Path(sys.argv[2]) / "series", sys.argv[3]
@@ -32,6 +33,14 @@ def fresh(name):
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     return folder
+
+
+def write_png(path, width, height, value):
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+    rows = b"".join(b"\0" + bytes(int(value(x, y)) for x in range(width)) for y in range(height))
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)) +
+                     chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b""))
 
 
 # ---- a volume of our own, so that it can be written in any way
@@ -181,6 +190,28 @@ def the_usual_result_is_a_segmentation_of_the_same_study():
     assert report["objects"] == 1 and not report["unreadable"] and not report["volumes"], report
 
 
+def r44_codes_come_with_the_task():
+    folder, codes = fresh("codes"), HERE / "codes.json"
+    for part in "imagesTr", "labelsTr":
+        (folder / part).mkdir()
+    for case in range(4):
+        write_png(folder / f"imagesTr/c{case}_0000.png", 64, 64, lambda x, y: (x * 3 + y + case) % 256)
+        write_png(folder / f"labelsTr/c{case}.png", 64, 64, lambda x, y: x > 20 + case)
+    (folder / "dataset.json").write_text(json.dumps({"channel_names": {"0": "x"}, "labels": {"background": 0, "square": 1}, "numTraining": 4,
+                                                     "file_ending": ".png"}))
+    codes.write_text(json.dumps({"square": {"category": ["C1", "99ME", "Kind"], "type": ["T1", "99ME", "My own square"]}}))
+    train = ["finetune", "scratch", "--task", "seg", "--data", folder, "-q", "--steps", 2, "--set", "val_every=1", "--set", "folds=2", "--set",
+             "warmup=0", "--set", "widths=8,8,16,16,24,16,16,8,8", "--segments", codes]
+    ran = cover(*train, "-o", HERE / "task")
+    assert ran.returncode == 0, ran.stderr
+    ran = cover("predict", HERE / "task", "-i", SERIES / "cr_monochrome2", "-o", fresh("coded"), "-q")
+    assert ran.returncode == 0, ran.stderr
+    assert b"My own square" in (HERE / "coded/P0001_S01.seg.dcm").read_bytes()
+    codes.write_text(json.dumps({"square": {"type": ["T1", "ME", "x"]}}))
+    ran = cover(*train, "-o", HERE / "no-task")
+    assert ran.returncode == 1 and 'unknown scheme "ME"' in ran.stderr, ran.stderr
+
+
 def r45_probabilities_are_written_and_shown():
     output = fresh("fractional")
     ran = predict(SERIES / "cr_monochrome2", output, "--as", "dicom-seg,dicom-sc,nifti", "--seg-type", "fractional")
@@ -215,7 +246,7 @@ def two_studies_are_matched():
 
 
 TESTS = [a for a in list(globals().values()) if callable(a) and getattr(a, "__module__", "") == "__main__" and
-         a.__name__ not in ("cover", "pack", "fresh", "element", "text", "write_slice", "write_volume", "predict")]
+         a.__name__ not in ("cover", "pack", "fresh", "element", "text", "write_slice", "write_volume", "write_png", "predict")]
 
 
 def main():
