@@ -102,6 +102,11 @@ typedef struct cover_predict_options {
                                            NULL = "dicom-seg" */
     const cover_seg_options *seg; /**< of such objects: type, segments, time, ...; class names, task and weights are the task's own;
                                            NULL = defaults */
+    const char
+        *audit; /**< of DICOM: a file of JSON lines that gets a start and an end of each volume's job, before its results are moved
+                                into place; the job fails where it cannot be written (docs/dicom.md); NULL = none */
+    const char *audit_key; /**< the key of its hashes; NULL = AUDIT.key, which is made */
+    const char *link;      /**< of DICOM: a CSV, of mode 0600, that says whose P0001_S01 is; NULL = none */
 } cover_predict_options;
 #define COVER_PREDICT_OPTIONS_INIT COVER_SIZED(cover_predict_options)
 

@@ -56,6 +56,9 @@ static int run(struct session *session) {
     options.series = text_of(session, OPTION_SERIES);
     options.as = text_of(session, OPTION_AS);
     options.seg = &seg;
+    options.audit = text_of(session, OPTION_AUDIT);
+    options.audit_key = text_of(session, OPTION_AUDIT_KEY);
+    options.link = text_of(session, OPTION_LINK);
     options.progress = progress_on_work;
     options.user = &session->progress;
     char *summary = NULL;
@@ -100,6 +103,9 @@ const struct verb verb_predict = {
                 {OPTION_DESCRIPTION},
                 {OPTION_UID_ROOT},
                 {OPTION_TIME},
+                {OPTION_AUDIT},
+                {OPTION_AUDIT_KEY},
+                {OPTION_LINK},
                 {OPTION_SERIES, NULL, "of several DICOM series: a number of 'cover dicom ls', SeriesNumber=N, Modality=CT, or all"},
                 {OPTION_TILT},
                 {OPTION_SPACING_TOLERANCE},

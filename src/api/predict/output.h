@@ -5,6 +5,7 @@
 
 #include "core/base/sha256.h"
 #include "core/method/task_kind.h"
+#include "io/dicom/audit.h"
 #include "io/image/image.h"
 #include "predict_cases.h"
 
@@ -21,8 +22,12 @@ struct output_files {
     cover_seg_options seg; /* of DICOM objects, as the caller gave them */
     const char *task;      /* what they call it */
     char weights_sha256[SHA256_TEXT];
-    struct text rows; /* a kind's that writes one file for all images */
-    int64_t written;  /* images */
+    struct audit audit;
+    struct audit_job job; /* of the case at hand */
+    bool once;            /* its objects have the time of its first start */
+    const char *facts;    /* what decides about results, beside input and weights */
+    struct text rows;     /* a kind's that writes one file for all images */
+    int64_t written;      /* images */
 };
 
 struct task_output {

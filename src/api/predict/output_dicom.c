@@ -1,10 +1,13 @@
 /* See output_dicom.h. */
 #include "output_dicom.h"
 
+#include "core/base/descriptor.h"
 #include "core/base/files.h"
 #include "core/base/memory.h"
+#include "io/dicom/identity.h"
 #include "io/dicom/moment.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,12 +16,12 @@ struct result {
     const struct predict_case *item;
     const struct image *label;
     const float *scores;
-    const char *path;
+    struct replacement *file; /* of it */
 };
 
 /* A label map in the grid that the network saw, which a NIfTI file says twice. */
 static cover_status write_nifti(const struct result *result) {
-    return label_write(result->files->context, result->path, result->label, NULL);
+    return nifti_put_label(result->files->context, result->file, result->label);
 }
 
 /* ---- objects */
@@ -41,27 +44,25 @@ static cover_status make_tensor(cover_tensor **tensor, const struct result *resu
                              fractional ? shape : shape + 1, NULL, fractional ? (const void *)result->scores : label->data);
 }
 
-static cover_status write_file(const struct result *result, write_object *put) {
+static int index_of(const struct output_files *files, const struct predict_case *item) {
+    return (int)(item->volume - files->dicom->volumes);
+}
+
+static cover_status put_object(const struct result *result, write_object *put) {
     struct output_files *files = result->files;
     cover_seg_options options = files->seg;
-    struct replacement file = {.descriptor = -1};
-    cover_tensor *tensor = NULL;
-    cover_status status;
+    cover_tensor *tensor;
     options.class_names = files->class_names, options.classes = (int)files->settings->task.classes;
     options.task = files->task, options.weights_sha256 = files->weights_sha256;
-    GO(make_tensor(&tensor, result, is_fractional(files)));
-    GO(replacement_begin(&file, files->context, result->path));
-    GO(put(files->dicom, (int)(result->item->volume - files->dicom->volumes), tensor, &options, take, &file));
-    GO(replacement_commit(&file, files->context));
-done:
-    replacement_abandon(&file, files->context);
+    TRY(make_tensor(&tensor, result, is_fractional(files)));
+    const cover_status status = put(files->dicom, index_of(files, result->item), tensor, &options, take, result->file);
     cover_tensor_destroy(tensor);
     return status;
 }
 
-static cover_status write_seg(const struct result *result) { return write_file(result, cover_dicom_write_seg); }
-static cover_status write_sr(const struct result *result) { return write_file(result, cover_dicom_write_sr); }
-static cover_status write_sc(const struct result *result) { return write_file(result, cover_dicom_write_sc); }
+static cover_status write_seg(const struct result *result) { return put_object(result, cover_dicom_write_seg); }
+static cover_status write_sr(const struct result *result) { return put_object(result, cover_dicom_write_sr); }
+static cover_status write_sc(const struct result *result) { return put_object(result, cover_dicom_write_sc); }
 
 /* ---- the table: the first is the usual one; objects lie on the slices as they were sent, and come behind */
 
@@ -105,10 +106,36 @@ cover_status output_dicom_check(const char *as) {
     return COVER_OK;
 }
 
+/* ---- the work */
+
+/* All that decides about results, as a text: a job that is run again has the same. */
+static const char *facts_of(const struct output_files *files, const cover_predict_options *options) {
+    const cover_seg_options *seg = &files->seg;
+    const cover_dicom_options *dicom = &files->dicom->options;
+    const cover_predictor_options *predictor = options->predictor;
+    const char *words[] = {files->as,
+                           seg->type,
+                           seg->segments,
+                           seg->description,
+                           seg->uid_root,
+                           files->task,
+                           dicom->tilt,
+                           dicom->padding,
+                           dicom->window,
+                           predictor ? predictor->mirror : NULL,
+                           predictor ? predictor->precision : NULL};
+    const char *text = "";
+    for (size_t i = 0; text && i < sizeof words / sizeof *words; i++)
+        text = arena_print(files->arena, "%s%s\n", text, words[i] ? words[i] : "");
+    return text ? arena_print(files->arena, "%s%d %d %g %d %g %d", text, seg->empty_frames, seg->series_number,
+                              dicom->spacing_tolerance, dicom->skip_bad, predictor ? predictor->overlap : 0,
+                              predictor ? predictor->channels : 0)
+                : NULL;
+}
+
 /* One time for all objects of a job, so that a report names the segmentation beside it. */
-cover_status output_dicom_begin(struct output_files *files) {
+static cover_status say_now(struct output_files *files) {
     struct moment now;
-    if (files->seg.time) return COVER_OK;
     moment_now(&now);
     const int zone = abs(now.zone);
     files->seg.time =
@@ -117,45 +144,117 @@ cover_status output_dicom_begin(struct output_files *files) {
     return files->seg.time ? COVER_OK : COVER_ERROR_MEMORY;
 }
 
+cover_status output_dicom_begin(struct output_files *files, const cover_predict_options *options) {
+    struct dicom_identity *identities = NULL;
+    files->as = options->as;
+    files->facts = facts_of(files, options);
+    if (!files->facts) return COVER_ERROR_MEMORY;
+    files->once = files->seg.time && strcmp(files->seg.time, "once") == 0;
+    if (files->once && !options->audit)
+        return fail(COVER_ERROR_ARGUMENT, "time once is that of the first start in the audit; name its file by option audit");
+    if (!files->seg.time) TRY(say_now(files));
+    TRY(audit_open(&files->audit, files->context, options->audit, options->audit_key));
+    if (!options->link) return COVER_OK;
+    cover_status status = dicom_identities(&identities, files->dicom);
+    if (status == COVER_OK) status = dicom_link_write(files->dicom, identities, options->link);
+    memory_free(files->context, identities);
+    return status;
+}
+
+void output_dicom_end(struct output_files *files) {
+    if (files->audit.context) audit_close(&files->audit);
+}
+
 bool output_dicom_scores(const struct output_files *files) {
     bool objects = false;
     for (int f = 0; f < FORMATS; f++) objects = objects || (formats[f].object && is_wanted(files->as, &formats[f]));
     return objects && is_fractional(files);
 }
 
-/* The label, and where they are written the probabilities, onto the slices as they were sent (R31). */
-static cover_status send_back(struct result *result, struct image *label, float **moved) {
-    cover_context *context = result->files->context;
-    const int64_t voxels = label->size[0] * label->size[1] * label->size[2], classes = result->files->settings->task.classes;
-    TRY(dicom_tilt_back(label, context, result->item->volume));
-    if (!is_fractional(result->files) || !result->scores) return COVER_OK;
-    *moved = memory_within(context, (size_t)(classes * voxels) * sizeof **moved);
-    if (!*moved) return COVER_ERROR_MEMORY;
-    memcpy(*moved, result->scores, (size_t)(classes * voxels) * sizeof **moved);
-    for (int64_t k = 0; k < classes; k++) {
-        struct image plane = *label;
-        plane.dtype = COVER_F32, plane.data = *moved + k * voxels;
-        TRY(dicom_tilt_back(&plane, context, result->item->volume));
-    }
-    result->scores = *moved;
+cover_status output_dicom_start(struct output_files *files, const struct predict_case *item) {
+    files->job = (struct audit_job){.verb = "predict", .weights = files->weights_sha256, .options = files->facts};
+    if (!files->audit.path) return COVER_OK;
+    TRY(audit_volume(&files->job, files->dicom, index_of(files, item)));
+    TRY(audit_start(&files->audit, &files->job));
+    if (files->once) files->seg.time = files->job.first;
     return COVER_OK;
 }
 
-cover_status output_dicom_write(struct output_files *files, const struct predict_case *item, struct image *label,
-                                const float *scores) {
-    struct result result = {.files = files, .item = item, .label = label, .scores = scores};
-    bool sent = item->volume->tilt_degrees == 0; /* the label lies on the slices as they were sent */
+cover_status output_dicom_failed(struct output_files *files, const struct predict_case *item, cover_status status) {
+    char reason[ERROR_TEXT_BYTES];
+    const struct audit_end end = {
+        .status = item->unusable || status == COVER_ERROR_FORMAT || status == COVER_ERROR_SHAPE ? "refused" : "failed",
+        .reason = reason};
+    snprintf(reason, sizeof reason, "%s", cover_error_text());
+    if (files->audit.path) TRY(audit_end(&files->audit, &files->job, &end));
+    return fail_text(status, reason);
+}
+
+cover_status output_dicom_done(struct output_files *files) {
+    const struct audit_end end = {.status = "ok"};
+    return files->audit.path ? audit_end(&files->audit, &files->job, &end) : COVER_OK;
+}
+
+/* What was written so far, read again. */
+static cover_status look_again(struct audit_output *output, const struct replacement *file) {
+    uint8_t piece[1 << 14], digest[SHA256_BYTES];
+    struct sha256 hash;
+    int64_t got;
+    sha256_begin(&hash);
+    for (output->bytes = 0; (got = descriptor_read_at(file->descriptor, piece, sizeof piece, output->bytes)) > 0;) {
+        sha256_add(&hash, piece, (size_t)got);
+        output->bytes += (uint64_t)got;
+    }
+    if (got < 0) return fail_system(file->path, "cannot be read");
+    sha256_end(&hash, digest);
+    sha256_text(digest, output->sha256);
+    return COVER_OK;
+}
+
+/* The label, and where they are written the probabilities, onto the slices as they were sent (R31). */
+static cover_status send_back(const float **scores, float **moved, const struct output_files *files, const struct predict_case *item,
+                              struct image *label) {
+    const int64_t voxels = label->size[0] * label->size[1] * label->size[2], classes = files->settings->task.classes;
+    TRY(dicom_tilt_back(label, files->context, item->volume));
+    if (!is_fractional(files) || !*scores) return COVER_OK;
+    *moved = memory_within(files->context, (size_t)(classes * voxels) * sizeof **moved);
+    if (!*moved) return COVER_ERROR_MEMORY;
+    memcpy(*moved, *scores, (size_t)(classes * voxels) * sizeof **moved);
+    for (int64_t k = 0; k < classes; k++) {
+        struct image plane = *label;
+        plane.dtype = COVER_F32, plane.data = *moved + k * voxels;
+        TRY(dicom_tilt_back(&plane, files->context, item->volume));
+    }
+    *scores = *moved;
+    return COVER_OK;
+}
+
+/* Complete, beside their places; then the audit says so; then they are moved. */
+cover_status output_dicom_write(struct output_files *files, const struct predict_case *item, struct image *label, const float *scores) {
+    struct replacement staged[FORMATS];
+    struct audit_output outputs[FORMATS];
+    const struct audit_check compared = {.name = "compared", .ok = true}; /* objects have been read again, voxel by voxel (R37) */
+    bool sent = item->volume->tilt_degrees == 0;                          /* the label lies on the slices as they were sent */
+    int count = 0, done_with = 0;
     cover_status status = COVER_OK;
     float *moved = NULL;
     for (int objects = 0; objects < 2; objects++)
         for (int f = 0; f < FORMATS; f++) {
             if (formats[f].object != (objects == 1) || !is_wanted(files->as, &formats[f])) continue;
-            if (objects && !sent) GO(send_back(&result, label, &moved));
+            if (objects && !sent) GO(send_back(&scores, &moved, files, item, label));
             sent = sent || objects;
-            result.path = arena_print(files->arena, "%s/%s%s", files->folder, item->name, formats[f].extension);
-            GO(result.path ? formats[f].write(&result) : COVER_ERROR_MEMORY);
+            const char *path = arena_print(files->arena, "%s/%s%s", files->folder, item->name, formats[f].extension);
+            GO(path ? replacement_begin_private(&staged[count], files->context, path) : COVER_ERROR_MEMORY);
+            outputs[count].as = formats[f].name;
+            const struct result result = {files, item, label, scores, &staged[count++]};
+            GO(formats[f].write(&result));
+            if (files->audit.path) GO(look_again(&outputs[count - 1], &staged[count - 1]));
         }
+    const struct audit_end end = {.status = "ok", .checks = &compared, .check_count = 1, .outputs = outputs, .output_count = count};
+    if (files->audit.path) GO(audit_end(&files->audit, &files->job, &end));
+    for (; done_with < count && status == COVER_OK; done_with++) status = replacement_commit(&staged[done_with], files->context);
 done:
+    for (int i = done_with; i < count; i++) replacement_abandon(&staged[i], files->context);
     memory_free(files->context, moved);
     return status;
 }

@@ -77,13 +77,17 @@ static cover_status predict_volume(struct job *job, const struct predict_case *i
 static cover_status predict_case(struct job *job, const struct predict_case *item, bool *bad) {
     struct image label = {0};
     float *scores = NULL;
+    *bad = false;
+    if (item->volume) TRY(output_dicom_start(&job->files, item));
     *bad = true;
-    if (item->unusable) return fail(COVER_ERROR_FORMAT, "%s: %s", item->files[0], item->unusable);
-    cover_status status = (item->volume ? predict_volume : predict_files)(job, item, &label, &scores);
+    cover_status status = item->unusable ? fail(COVER_ERROR_FORMAT, "%s: %s", item->files[0], item->unusable)
+                                         : (item->volume ? predict_volume : predict_files)(job, item, &label, &scores);
     if (status == COVER_OK) {
         *bad = false;
         status = job->output->write(&job->files, item, &label, scores);
+        if (status == COVER_OK && item->volume && !predictor_kind(job->predictor)->dense) status = output_dicom_done(&job->files);
     }
+    if (status != COVER_OK && item->volume) status = output_dicom_failed(&job->files, item, status);
     image_free(&label, job->context);
     memory_free(job->context, scores);
     return status;
@@ -181,14 +185,14 @@ static cover_status begin(struct job *job, const char *task, const char *input) 
     TRY(temporaries_remove(job->context, job->files.folder));
     job->files.settings = settings, job->files.class_names = (const char *const *)about->class_names;
     job->files.arena = &job->cases.plan.arena;
-    job->files.dicom = job->cases.plan.dicom, job->files.as = job->options.as;
+    job->files.dicom = job->cases.plan.dicom;
     job->files.scores = job->options.scores;
     if (job->cases.plan.dicom) {
         predictor_weights_hash(job->predictor, job->files.weights_sha256);
         if (job->options.seg) TRY(options_read(&job->files.seg, sizeof job->files.seg, job->options.seg, "cover_seg_options"));
         if (!job->files.seg.segments) job->files.seg.segments = about->segments;
         job->files.task = task_name(job, task);
-        TRY(output_dicom_begin(&job->files));
+        TRY(output_dicom_begin(&job->files, &job->options));
     }
     return job->output->begin ? job->output->begin(&job->files) : COVER_OK;
 }
@@ -246,6 +250,7 @@ done:
     text_free(&job.bad);
     text_free(&job.failed);
     text_free(&job.files.rows);
+    output_dicom_end(&job.files);
     predict_cases_free(&job.cases);
     cover_predictor_destroy(job.predictor);
     return status;

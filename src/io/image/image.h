@@ -101,6 +101,9 @@ cover_status nifti_write_field(cover_context *context, const char *path, const f
                                const struct image *moving);
 /* The write_label of the formats whose writers are files of their own. */
 cover_status nifti_write_label(cover_context *context, const char *path, const struct image *label, const char *like);
+/* The same, compressed, into a file that the caller has begun and will commit. */
+struct replacement;
+cover_status nifti_put_label(cover_context *context, struct replacement *file, const struct image *label);
 cover_status tiff_write_label(cover_context *context, const char *path, const struct image *label, const char *like);
 
 #endif

@@ -25,14 +25,17 @@ struct writer {
 static void *zlib_allocate(void *context, unsigned items, unsigned bytes) { return memory_alloc(context, (size_t)items * bytes); }
 static void zlib_release(void *context, void *memory) { memory_free(context, memory); }
 
+static cover_status writer_deflates(struct writer *writer) {
+    z_stream *z = &writer->deflater;
+    z->zalloc = zlib_allocate, z->zfree = zlib_release, z->opaque = writer->context;
+    if (deflateInit2(z, 4, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY) != Z_OK) return COVER_ERROR_MEMORY;
+    writer->gzip = true;
+    return COVER_OK;
+}
+
 static cover_status writer_begin(struct writer *writer, cover_context *context, const char *path) {
     *writer = (struct writer){.context = context, .file.descriptor = -1};
-    if (has_suffix(path, ".gz")) {
-        z_stream *z = &writer->deflater;
-        z->zalloc = zlib_allocate, z->zfree = zlib_release, z->opaque = context;
-        if (deflateInit2(z, 4, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY) != Z_OK) return COVER_ERROR_MEMORY;
-        writer->gzip = true;
-    }
+    if (has_suffix(path, ".gz")) TRY(writer_deflates(writer));
     return replacement_begin(&writer->file, context, path);
 }
 
@@ -254,25 +257,41 @@ static void copy_geometry(struct nifti_header *header, const struct nifti_header
     nifti_put(header, NIFTI_DIM, 0, rank < 2 ? 2 : rank > 3 ? 3 : rank);
 }
 
-cover_status nifti_write_label(cover_context *context, const char *path, const struct image *label, const char *like) {
+/* Header and voxels of a label map, into a writer that was begun. */
+static cover_status put_label(struct writer *writer, const struct image *label, const struct nifti_header *like) {
     const bool small = label->dtype == COVER_U8;
     const size_t bytes = (size_t)(label->size[0] * label->size[1] * label->size[2]) * cover_dtype_bytes(label->dtype);
     const struct contents contents = {rank_of(label), 0, small ? 2 : 512, small ? 8 : 16};
-    struct nifti_header header, other;
-    struct writer writer;
+    struct nifti_header header;
     double world[12], step[3];
+    geometry(world, step, label);
+    fill_header(&header, label->size, &contents, world, step);
+    if (like) copy_geometry(&header, like);
+    TRY(write_header(writer, &header));
+    for (size_t done = 0, some; done < bytes; done += some) {
+        some = bytes - done < MOST_AT_ONCE ? bytes - done : MOST_AT_ONCE;
+        TRY(writer_write(writer, (const char *)label->data + done, some, Z_NO_FLUSH));
+    }
+    return writer_write(writer, NULL, 0, Z_FINISH);
+}
+
+cover_status nifti_write_label(cover_context *context, const char *path, const struct image *label, const char *like) {
+    struct nifti_header other;
+    struct writer writer;
     bool found = false;
     TRY(check_size(path, label->size));
     if (like) TRY(read_like(&other, &found, context, like));
-    geometry(world, step, label);
-    fill_header(&header, label->size, &contents, world, step);
-    if (found) copy_geometry(&header, &other);
     cover_status status = writer_begin(&writer, context, path);
-    if (status == COVER_OK) status = write_header(&writer, &header);
-    for (size_t done = 0, some; status == COVER_OK && done < bytes; done += some) {
-        some = bytes - done < MOST_AT_ONCE ? bytes - done : MOST_AT_ONCE;
-        status = writer_write(&writer, (const char *)label->data + done, some, Z_NO_FLUSH);
-    }
-    if (status == COVER_OK) status = writer_write(&writer, NULL, 0, Z_FINISH);
+    if (status == COVER_OK) status = put_label(&writer, label, found ? &other : NULL);
     return writer_end(&writer, status);
+}
+
+cover_status nifti_put_label(cover_context *context, struct replacement *file, const struct image *label) {
+    struct writer writer = {.context = context, .file = *file};
+    TRY(check_size(path_name(file->path), label->size));
+    cover_status status = writer_deflates(&writer);
+    if (status == COVER_OK) status = put_label(&writer, label, NULL);
+    if (writer.gzip) deflateEnd(&writer.deflater);
+    *file = writer.file;
+    return status;
 }

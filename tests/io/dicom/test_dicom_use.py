@@ -236,6 +236,45 @@ def what_does_not_fit_the_task_is_said():
     assert ran.returncode == 1 and 'as "tea": known are' in ran.stderr, ran.stderr
 
 
+def p5_each_job_is_in_the_audit_and_the_chain_holds():
+    audit = fresh("audit") / "audit.jsonl"
+    folder = fresh("mixed")
+    for i, name in enumerate(("cr_monochrome2", "ct_gap")):
+        shutil.copytree(SERIES / name, folder / str(i))
+    ran = predict(folder, fresh("audited"), "--series", "all", "--as", "dicom-seg,nifti", "--audit", audit)
+    assert ran.returncode == 1, ran.stderr
+    lines = [json.loads(line) for line in audit.read_text().splitlines()]
+    assert sorted((line["event"], line.get("status")) for line in lines) == [
+        ("end", "ok"), ("end", "refused"), ("start", None), ("start", None)], lines
+    done = [line for line in lines if line.get("status") == "ok"][0]
+    assert [output["as"] for output in done["output"]] == ["nifti", "dicom-seg"], done
+    assert "CANARY" not in audit.read_text() and "19010203" not in audit.read_text() and "1.2.826" not in audit.read_text()
+    assert audit.stat().st_mode & 0o777 == 0o600
+    assert cover("check", audit, "-q").returncode == 0
+    audit.write_text(audit.read_text().replace('"refused"', '"ok"', 1))
+    assert cover("check", audit, "-q").returncode == 1
+    ran = predict(folder, fresh("audited"), "--series", "1", "--audit", "/nowhere/audit.jsonl")
+    assert ran.returncode == 1 and not list((HERE / "audited").iterdir()), ran.stderr
+
+
+def r35_a_job_that_is_run_again_gives_the_same_object():
+    audit = fresh("once") / "audit.jsonl"
+    words = ("--time", "once", "--audit", audit)
+    assert predict(SERIES / "cr_monochrome2", fresh("first"), *words).returncode == 0
+    assert predict(SERIES / "cr_monochrome2", fresh("again"), *words).returncode == 0
+    results = [(HERE / name / "P0001_S01.seg.dcm").read_bytes() for name in ("first", "again")]
+    assert results[0] == results[1]
+    assert "option audit" not in (ran := predict(SERIES / "cr_monochrome2", fresh("first"), "--time", "once")).stderr and ran.returncode == 1
+
+
+def p3_results_and_the_link_are_for_their_owner():
+    output = fresh("own")
+    link = output / "link.csv"
+    assert predict(SERIES / "cr_monochrome2", output / "out", "--link", link).returncode == 0
+    assert [path.stat().st_mode & 0o777 for path in (link, output / "out/P0001_S01.seg.dcm")] == [0o600, 0o600]
+    assert "P0001/S01,CANARYPID" in link.read_text(), link.read_text()
+
+
 def two_studies_are_matched():
     run = Path(TASK).parent / "run"
     folders = [SERIES / name for name in ("cr_monochrome1", "cr_monochrome2")]
