@@ -212,8 +212,8 @@ static cover_status look_again(struct audit_output *output, const struct replace
 }
 
 /* The label, and where they are written the probabilities, onto the slices as they were sent (R31). */
-static cover_status send_back(const float **scores, float **moved, const struct output_files *files, const struct predict_case *item,
-                              struct image *label) {
+static cover_status send_back(const float **scores, float **moved, const struct output_files *files,
+                              const struct predict_case *item, struct image *label) {
     const int64_t voxels = label->size[0] * label->size[1] * label->size[2], classes = files->settings->task.classes;
     TRY(dicom_tilt_back(label, files->context, item->volume));
     if (!is_fractional(files) || !*scores) return COVER_OK;
@@ -230,7 +230,8 @@ static cover_status send_back(const float **scores, float **moved, const struct 
 }
 
 /* Complete, beside their places; then the audit says so; then they are moved. */
-cover_status output_dicom_write(struct output_files *files, const struct predict_case *item, struct image *label, const float *scores) {
+cover_status output_dicom_write(struct output_files *files, const struct predict_case *item, struct image *label,
+                                const float *scores) {
     struct replacement staged[FORMATS];
     struct audit_output outputs[FORMATS];
     const struct audit_check compared = {.name = "compared", .ok = true}; /* objects have been read again, voxel by voxel (R37) */
