@@ -1,5 +1,5 @@
 /* What the segments of a task are called in DICOM (R44): codes from the task's JSON, else from the class's name by codes.def, else a
- * private one, with a warning.  Called by the writers of this room. */
+ * private one, with a warning.  Called by the writers of this room and by fine-tuning. */
 #ifndef COVER_DICOM_CODES_H
 #define COVER_DICOM_CODES_H
 

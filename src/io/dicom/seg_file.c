@@ -41,7 +41,7 @@ static int append(void *user, const void *bytes, size_t count) { return replacem
 static cover_status write_file(const cover_dicom *set, int index, const cover_tensor *label, const cover_seg_options *options,
                                const char *output) {
     struct replacement file;
-    TRY(replacement_begin(&file, set->context, output));
+    TRY(replacement_begin_private(&file, set->context, output));
     const cover_status status = cover_dicom_write_seg(set, index, label, options, append, &file);
     if (status == COVER_OK) return replacement_commit(&file, set->context);
     replacement_abandon(&file, set->context);

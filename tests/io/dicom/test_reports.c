@@ -4,6 +4,8 @@
 #include "core/base/files.h"
 #include "io/image/orient.h"
 
+#include <sys/stat.h>
+
 struct job {
     cover_dicom *set;
     uint8_t labels[VOXELS];
@@ -179,6 +181,9 @@ START_TEST(a_label_map_of_a_file_is_brought_to_its_images) {
         ck_assert_ok(label_write(context, path, &label, NULL));
         ck_assert_ok(cover_dicom_write_seg_file(job.set, 0, path, &job.options, output));
         ck_assert_ok(file_read(context, output, 1 << 20, &written, &count));
+        struct stat about;
+        ck_assert_int_eq(stat(output, &about), 0);
+        ck_assert_int_eq(about.st_mode & 0777, 0600); /* P3: for their owner alone */
         ck_assert_int_eq(count, seg.made.count);
         ck_assert_int_eq(memcmp(written, seg.made.data, count), 0);
         memory_free(context, written);
