@@ -151,9 +151,26 @@ static const struct {
     {TAG_IDENTITY_REMOVED, "CS", false},    {TAG_DEIDENTIFICATION_METHOD, "LO", false},
 };
 
+/* How the source was made free of names: by codes. */
+static void put_method_codes(struct dicom_put *put, const struct dicom_job *job) {
+    static const uint32_t parts[] = {TAG_CODE_VALUE, TAG_CODE_SCHEME, TAG_CODE_MEANING};
+    static const char vrs[][3] = {"SH", "SH", "LO"};
+    const struct dicom_tree *tree = job->source;
+    const struct dicom_node *codes = dicom_find(tree, NULL, TAG_DEIDENTIFICATION_CODES);
+    if (!dicom_first(tree, codes)) return;
+    put_sequence(put, TAG_DEIDENTIFICATION_CODES);
+    for (const struct dicom_node *item = dicom_first(tree, codes); item; item = dicom_next(tree, codes, item)) {
+        put_item(put);
+        for (int i = 0; i < 3; i++) put_source(put, parts[i], vrs[i], tree, dicom_find(tree, item, parts[i]), true);
+        put_end(put);
+    }
+    put_end(put);
+}
+
 void derived_put_patient(struct dicom_put *put, const struct dicom_job *job) {
     for (size_t i = 0; i < sizeof patient / sizeof *patient; i++)
         put_copy(put, job, patient[i].tag, patient[i].vr, patient[i].empty);
+    put_method_codes(put, job);
     put_text(put, TAG_SERIAL_NUMBER, "LO", job->serial);
     put_text(put, TAG_SOFTWARE, "LO", COVER_VERSION);
 }

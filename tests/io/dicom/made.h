@@ -68,6 +68,8 @@ static inline void put_who(struct dicom_put *put, const char *modality, int inst
     put_text(put, TAG_MODALITY, "CS", modality);
     put_text(put, TAG_PATIENT_NAME, "PN", "M\xc3\xbcller^Anna");
     put_text(put, TAG_PATIENT_ID, "LO", "P 17");
+    put_text(put, TAG_IDENTITY_REMOVED, "CS", "YES");
+    put_code(put, TAG_DEIDENTIFICATION_CODES, "113100", "DCM", "Basic Application Confidentiality Profile");
     put_text(put, TAG_STUDY_UID, "UI", "1.2.3.1");
     put_text(put, TAG_SERIES_UID, "UI", "1.2.3.2");
     put_integer(put, TAG_SERIES_NUMBER, 4);

@@ -277,6 +277,10 @@ START_TEST(R39_patient_and_study_are_the_sources_bytes_and_the_rest_is_ours) {
     ck_assert(text_is(&at, TAG_STUDY_DATE, "20200229"));
     ck_assert(text_is(&at, TAG_STUDY_UID, "1.2.3.1"));
     ck_assert(text_is(&at, TAG_FRAME_OF_REFERENCE, "1.2.3.3"));
+    ck_assert(text_is(&at, TAG_IDENTITY_REMOVED, "YES"));
+    const struct dicom_tree *tree = &at.object.tree;
+    const struct dicom_node *method = dicom_first(tree, dicom_find(tree, NULL, TAG_DEIDENTIFICATION_CODES));
+    ck_assert(method && dicom_text_is(tree, dicom_find(tree, method, TAG_CODE_VALUE), "113100"));
     ck_assert_ptr_nonnull(dicom_find(&at.object.tree, NULL, TAG_ACCESSION)); /* empty, as the source has none */
     ck_assert(text_is(&at, TAG_CONTENT_DATE, "20261130"));
     ck_assert(text_is(&at, TAG_CONTENT_TIME, "120000"));
