@@ -50,6 +50,9 @@ typedef struct cover_pack_options {
     void *unusable_user;
     const cover_dicom_options *dicom; /**< how DICOM series become volumes; NULL = defaults */
     const char *series;               /**< of DICOM those alone: as cover_dicom_find() takes it; NULL = all */
+    const char *audit;                /**< file of JSON lines that gets the start and the end of this job; NULL = none */
+    const char *audit_key;            /**< key of its hashes; NULL = "AUDIT.key", which is made */
+    const char *link;                 /**< of DICOM: a CSV, mode 0600, that says whose P0001/S01 is; NULL = none */
 } cover_pack_options;
 #define COVER_PACK_OPTIONS_INIT COVER_SIZED(cover_pack_options)
 

@@ -8,6 +8,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 enum { WIDTH = 79 };
 
@@ -223,6 +224,7 @@ static const struct kind {
 
 static int run(struct session *session) {
     const struct verb *verb = session->verb;
+    umask(077); /* what is made of DICOM is its owner's alone */
     const char *name = session->arguments.operands[0];
     struct nearest nearest = {.word = name};
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {

@@ -90,6 +90,9 @@ static int run(struct session *session) {
     cover_dicom_options dicom = COVER_DICOM_OPTIONS_INIT;
     int status = pack_options_read(session, &pack, &dicom);
     if (status != EXIT_OK) return status;
+    pack.audit = text_of(session, OPTION_AUDIT);
+    pack.audit_key = text_of(session, OPTION_AUDIT_KEY);
+    pack.link = text_of(session, OPTION_LINK);
     char *summary = NULL;
     cover_status result = cover_dataset_pack(&summary, session->context, session->arguments.operands,
                                              session->arguments.operand_count, text_of(session, OPTION_OUTPUT), &pack);
@@ -138,5 +141,8 @@ const struct verb verb_pack = {
                 {OPTION_TILT},
                 {OPTION_SPACING_TOLERANCE},
                 {OPTION_PADDING},
+                {OPTION_AUDIT},
+                {OPTION_AUDIT_KEY},
+                {OPTION_LINK},
                 {OPTION_RESUME}},
 };

@@ -243,6 +243,21 @@ cover_status audit_volume(struct audit_job *job, const struct cover_dicom *set, 
     return status;
 }
 
+cover_status audit_set(struct audit_job *job, const struct cover_dicom *set) {
+    cover_status status = COVER_OK;
+    uint8_t *hashes = memory_within(set->context, (size_t)(set->count + 1) * SHA256_BYTES);
+    if (!hashes) return COVER_ERROR_MEMORY;
+    for (int64_t i = 0; status == COVER_OK && i < set->count; i++) {
+        uint64_t bytes = 0;
+        status = dicom_object_hash(set->objects[i], hashes + i * SHA256_BYTES, &bytes);
+        job->bytes += bytes;
+    }
+    job->images = set->count;
+    if (status == COVER_OK) audit_hashes(job, hashes, set->count);
+    memory_free(set->context, hashes);
+    return status;
+}
+
 static void add_hash(struct text *text, const char *name, const uint8_t digest[SHA256_BYTES], const char *kind) {
     char hex[SHA256_TEXT];
     sha256_text(digest, hex);

@@ -10,7 +10,7 @@
  *     audit_end(&audit, &job, &end);                   then it is moved into its place
  *     audit_close(&audit);
  *
- * Called by deidentify.c; the lines are read by check_audit.c. */
+ * Called by deidentify.c, pack_audit.c and prediction; the lines are read by check_audit.c. */
 #ifndef COVER_DICOM_AUDIT_H
 #define COVER_DICOM_AUDIT_H
 
@@ -47,6 +47,8 @@ struct audit_job {
 };
 /* What goes in: a volume; a job starts from zeros.  The texts are the set's. */
 cover_status audit_volume(struct audit_job *job, const struct cover_dicom *set, int index);
+/* The same for all objects of a set. */
+cover_status audit_set(struct audit_job *job, const struct cover_dicom *set);
 /* sha256 and bytes of a list of hashes, SHA256_BYTES each, which are sorted. */
 void audit_hashes(struct audit_job *job, uint8_t *hashes, int64_t count);
 

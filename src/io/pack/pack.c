@@ -180,7 +180,8 @@ cover_status cover_dataset_pack(char **summary, cover_context *context, const ch
     GO(begin(&job, sources, count));
     uint8_t digest[SHA256_BYTES];
     pack_plan_hash(&job, digest);
-    GO(pack_spool_open(&job.spool, context, output, job.plan.count, digest, options.resume));
+    GO(pack_audit_start(&job, digest));
+    GO(pack_spool_open(&job.spool, context, output, job.plan.count, digest, options.resume, job.plan.dicom != NULL));
     keep = true;
     GO(read_all(&job));
     status = pack_judge_bad(&job);
@@ -193,6 +194,8 @@ cover_status cover_dataset_pack(char **summary, cover_context *context, const ch
     keep = false;
     if (summary) status = pack_summary(&job, &written, bytes, seconds_now() - started, summary);
 done:
+    if (status != COVER_OK) status = pack_audit_failed(&job, status);
+    audit_close(&job.audit);
     if (job.spool.descriptor >= 0) pack_spool_close(&job.spool, keep);
     pack_plan_free(&job.plan);
     arena_free(&job.reasons);

@@ -5,6 +5,8 @@
 #include "pack.h"
 #include "pack_spool.h"
 
+#include "io/dicom/audit.h"
+
 /* An image that cannot be used. */
 struct pack_bad {
     int64_t item;
@@ -26,6 +28,9 @@ struct pack_job {
     const char *output;
     struct pack_plan plan;
     struct pack_spool spool;
+    struct audit audit;
+    struct audit_job about;
+    char plan_hash[SHA256_TEXT];
     pthread_mutex_t lock; /* of all below */
     struct arena reasons;
     struct pack_bad *bad;
@@ -47,6 +52,13 @@ cover_status pack_digest(cover_context *context, const char *const *sources, int
 
 /* A slip of the hand must not cost a file that is no dataset. */
 bool pack_may_replace(const char *output);
+
+/* ---- pack_audit.c */
+cover_status pack_audit_start(struct pack_job *job, const uint8_t plan[SHA256_BYTES]);
+/* The dataset is complete, beside its place. */
+cover_status pack_audit_end(struct pack_job *job, const struct dataset_directory *written, int64_t bytes);
+/* Returns the status, with the text that it had. */
+cover_status pack_audit_failed(struct pack_job *job, cover_status status);
 
 /* ---- pack_options.c */
 /* SHA-256 of everything that decides what the file will be: a resume wants the same. */

@@ -81,9 +81,10 @@ cover_status pack_output(struct pack_job *job, struct dataset_directory *written
                                             .user = job,
                                             .progress = job->options->progress,
                                             .progress_user = job->options->user};
-    GO(replacement_begin(&file, job->context, job->output));
+    GO((job->plan.dicom ? replacement_begin_private : replacement_begin)(&file, job->context, job->output));
     GO(dataset_write(job->context, file.descriptor, job->output, &content, written));
     *bytes = fstat(file.descriptor, &facts) == 0 ? (int64_t)facts.st_size : 0;
+    GO(pack_audit_end(job, written, *bytes));
     GO(replacement_commit(&file, job->context));
 done:
     replacement_abandon(&file, job->context);

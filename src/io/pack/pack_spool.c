@@ -138,7 +138,7 @@ static char *spool_path(cover_context *context, const char *output) {
 }
 
 cover_status pack_spool_open(struct pack_spool *spool, cover_context *context, const char *output, int64_t count,
-                             const uint8_t plan[SHA256_BYTES], bool resume) {
+                             const uint8_t plan[SHA256_BYTES], bool resume, bool private) {
     cover_status status = COVER_OK;
     *spool = (struct pack_spool){.context = context, .descriptor = -1, .count = count};
     pthread_mutex_init(&spool->lock, NULL);
@@ -148,7 +148,7 @@ cover_status pack_spool_open(struct pack_spool *spool, cover_context *context, c
         status = COVER_ERROR_MEMORY;
         goto done;
     }
-    spool->descriptor = descriptor_open(spool->path, O_RDWR | O_CREAT | O_NOFOLLOW);
+    spool->descriptor = (private ? descriptor_open_private : descriptor_open)(spool->path, O_RDWR | O_CREAT | O_NOFOLLOW);
     if (spool->descriptor < 0) GO(fail_system(output, "cannot be written"));
     const enum descriptor_lock lock = descriptor_lock(spool->descriptor);
     if (lock == LOCK_OF_ANOTHER) GO(fail(COVER_ERROR_IO, "%s: another pack is writing it", output));

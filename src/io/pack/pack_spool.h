@@ -27,7 +27,7 @@ struct spool_sample {
 /* Open OUTPUT.spool (spool-HASH for a name that leaves no room) for `count` items.  `plan` is the hash of everything that decides the result: with resume, records
  * of the same plan are kept; of another plan, COVER_ERROR_MISMATCH. */
 cover_status pack_spool_open(struct pack_spool *spool, cover_context *context, const char *output, int64_t count,
-                             const uint8_t plan[SHA256_BYTES], bool resume);
+                             const uint8_t plan[SHA256_BYTES], bool resume, bool private);
 static inline bool pack_spool_has(const struct pack_spool *spool, int64_t item) { return spool->offsets[item] != 0; }
 cover_status pack_spool_append(struct pack_spool *spool, int64_t item, const struct packed_sample *sample);
 cover_status pack_spool_sample(const struct pack_spool *spool, int64_t item, struct spool_sample *sample);

@@ -168,30 +168,59 @@ def p3_no_core_is_dumped_of_a_command_that_opens_images():
     """The bit that says whether a core was written; where the machine writes none of anybody, there is nothing to see."""
     folder = fresh("core")
 
-    def dumps(words):
+    def dumps(words, delay):
         def limits():
             import resource
             resource.setrlimit(resource.RLIMIT_CORE, (resource.RLIM_INFINITY, resource.getrlimit(resource.RLIMIT_CORE)[1]))
         running = subprocess.Popen(words, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, preexec_fn=limits)
-        time.sleep(0.15)
-        running.send_signal(signal.SIGQUIT)
+        time.sleep(delay)
+        os.kill(running.pid, signal.SIGQUIT)  # not send_signal(), which may find that it is done, and take its status
         _, status = os.waitpid(running.pid, 0)
         return os.WIFSIGNALED(status), os.WIFSIGNALED(status) and os.WCOREDUMP(status)
-    killed, dumped = dumps(["sleep", "5"])
+    killed, dumped = dumps(["sleep", "5"], 0.1)
     if not (killed and dumped):
         return "no process of this machine leaves a core"
     many = fresh("many")
     for number, series in enumerate(sorted(SERIES.glob("ct*")) * 4):
         shutil.copytree(series, many / str(number))
-    killed, dumped = dumps([COVER, "dicom", "ls", str(many)])
-    if not killed:
+    for delay in (0.1, 0.05, 0.02, 0.1, 0.05, 0.02):  # once it has begun, before it is done
+        killed, dumped = dumps([COVER, "dicom", "ls", str(many)], delay)
+        if killed:
+            break
+    else:
         return "the command was done before the signal"
     assert not dumped, "a core was dumped"
     return None
 
 
+def the_audit_holds_every_pack_and_the_link_says_who_is_who():
+    folder = fresh("audit")
+    audit = folder / "audit.jsonl"
+    words = ["pack", SERIES / "ct", SERIES / "mr_signed12", "-o", folder / "data.h5", "--audit", audit]
+    cover(*words, "--link", folder / "link.csv", status=0)
+    cover("pack", SERIES / "ct_gap", "-o", folder / "no.h5", "--audit", audit, status=1)
+    cover("pack", SERIES / "ct", "-o", folder / "no.h5", "--audit", folder / "nowhere" / "audit.jsonl", status=1)
+    assert not (folder / "no.h5").exists()
+    lines = [json.loads(line) for line in audit.read_text().splitlines()]
+    assert [(line["event"], line.get("status")) for line in lines] == [("start", None), ("end", "ok"), ("start", None), ("end", "refused")]
+    assert lines[1]["output"][0]["as"] == "dataset" and "1 image is missing" in lines[3]["reason"], lines
+    assert json.loads(cover("check", audit, "--json", status=0).stdout)["jobs"] == 2
+    link = (folder / "link.csv").read_text().splitlines()
+    assert len(link) == 3 and all("CANARY" in line for line in link[1:]), link
+    (folder / "link.csv").unlink()
+    for output in ("first", "again"):
+        cover("predict", TASK, "-i", SERIES / "cr_monochrome1", "-o", folder / output, "--time", "once", "--audit", audit, status=0)
+    first, again = (folder / output / "P0001_S01.seg.dcm" for output in ("first", "again"))
+    assert first.read_bytes() == again.read_bytes()
+    cover("check", audit, status=0)
+    look(folder)
+
+
 def outputs_are_for_their_owner_alone():
     folder = fresh("modes")
+    cover("pack", SERIES / "ct", "-o", folder / "data.h5", "--link", folder / "link.csv", status=0)
+    cover("dicom", "volume", SERIES / "ct", "-o", folder / "ct.nii", status=0)
+    cover("predict", TASK, "-i", SERIES / "cr_monochrome1", "-o", folder / "labels", "--as", "nifti,dicom-seg", status=0)
     cover("dicom", "deidentify", SERIES / "ct", "-o", folder / "out", "--key", key(), "--audit", folder / "audit.jsonl", status=0)
     for path in folder.rglob("*"):
         if path.is_file():
@@ -232,7 +261,8 @@ def p4_pydicom_reads_what_is_left():
 TESTS = [the_cases_hold_what_is_looked_for, p1_lists_and_volumes_say_nothing, p1_phi_shows_it_to_who_asks,
          p1_hostile_files_are_refused_without_a_word_of_them, p4_de_identified_objects_hold_nothing,
          p1_packed_trained_and_predicted_there_is_nothing_left, p1_what_is_killed_leaves_nothing_of_a_person,
-         p3_no_core_is_dumped_of_a_command_that_opens_images, outputs_are_for_their_owner_alone, p4_pydicom_reads_what_is_left]
+         p3_no_core_is_dumped_of_a_command_that_opens_images, the_audit_holds_every_pack_and_the_link_says_who_is_who,
+         outputs_are_for_their_owner_alone, p4_pydicom_reads_what_is_left]
 
 if __name__ == "__main__":
     print(f"1..{len(TESTS)}")
