@@ -135,25 +135,40 @@ static bool same_name(const struct entry *a, const struct entry *b) {
            strcmp(a->name.instance, b->name.instance) == 0;
 }
 
-/* Of objects that are there twice one is kept; two under one UID are not guessed about. */
+/* *other: the first of entries begin .. end - 1 that is not the same bytes as the first of all; end when none is. */
+static cover_status find_other(const struct call *call, int64_t begin, int64_t end, int64_t *other) {
+    uint8_t first[SHA256_BYTES], hash[SHA256_BYTES];
+    uint64_t bytes;
+    *other = end;
+    if (end - begin < 2) return COVER_OK;
+    TRY(dicom_object_hash(call->entries[begin].object, first, &bytes));
+    for (int64_t i = end - 1; i > begin; i--) {
+        TRY(dicom_object_hash(call->entries[i].object, hash, &bytes));
+        if (memcmp(first, hash, sizeof first) != 0) *other = i;
+    }
+    return COVER_OK;
+}
+
+/* Of objects that are there twice one is kept; of different ones under one UID nobody knows which is meant. */
 static cover_status drop_doubles(struct call *call) {
     int64_t kept = 0;
-    for (int64_t i = 0; i < call->count; i++) {
-        if (kept > 0 && same_name(&call->entries[kept - 1], &call->entries[i])) {
-            uint8_t one[SHA256_BYTES], other[SHA256_BYTES];
-            uint64_t bytes;
-            TRY(dicom_object_hash(call->entries[kept - 1].object, one, &bytes));
-            TRY(dicom_object_hash(call->entries[i].object, other, &bytes));
-            if (memcmp(one, other, sizeof one) != 0)
-                return fail(COVER_ERROR_FORMAT, "image %d and image %d have one SOP Instance UID, and are not the same",
-                            call->entries[kept - 1].object->number, call->entries[i].object->number);
-            call->duplicates++;
-        } else {
-            call->entries[kept++] = call->entries[i];
+    for (int64_t begin = 0, end; begin < call->count; begin = end) {
+        int64_t other;
+        for (end = begin + 1; end < call->count && same_name(&call->entries[begin], &call->entries[end]);) end++;
+        TRY(find_other(call, begin, end, &other));
+        if (other == end) {
+            call->duplicates += end - begin - 1;
+            call->entries[kept++] = call->entries[begin];
+            continue;
         }
+        const cover_status status =
+            fail(COVER_ERROR_FORMAT, "image %d and image %d have one SOP Instance UID, and are not the same",
+                 call->entries[begin].object->number, call->entries[other].object->number);
+        if (!call->options.skip_bad) return status;
+        leave_out(call, cover_error_text());
     }
     call->count = kept;
-    return COVER_OK;
+    return kept > 0 ? COVER_OK : fail(COVER_ERROR_FORMAT, "no object is left to be de-identified");
 }
 
 static cover_status look(struct call *call, const char *input) {

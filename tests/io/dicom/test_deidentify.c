@@ -563,6 +563,15 @@ START_TEST(two_objects_of_one_uid_are_one_or_are_refused) {
     save(&object, at("in/b.dcm"));
     ck_assert_fails(cover_dicom_deidentify(NULL, context, at("in"), at("out"), &options), COVER_ERROR_FORMAT,
                     "image 1 and image 2");
+    cover_deidentify_options skip = options;
+    skip.skip_bad = 1;
+    object.bytes[0] = 'y'; /* a third, of another UID: it alone is left */
+    memcpy(memmem(object.bytes, object.count, "1.2.3.4", 7), "1.2.3.6", 7);
+    save(&object, at("in/c.dcm"));
+    ck_assert_ok(cover_dicom_deidentify(&summary, context, at("in"), at("rest"), &skip));
+    ck_assert_ptr_nonnull(strstr(summary, "\"written\": 1"));
+    ck_assert_ptr_nonnull(strstr(summary, "image 1 and image 2"));
+    cover_text_release(context, summary);
 }
 END_TEST
 
