@@ -62,6 +62,7 @@ PRETRAIN = ["pretrain", "d.h5", "--preset", "demo", "--steps", "6", "--set", "sa
             "--set", "radius=1", *SMALL]
 FINETUNE = ["finetune", "run", "--data", "s.h5", "--task", "seg", "--steps", "6", "--set", "save_every=2", "--set", "val_every=3", *SMALL]
 CLASSES = ["finetune", "run", "--data", "c.h5", "--task", "cls", "--steps", "2", "--set", "val=2", *SMALL]
+STUDY = ["predict", "task", "-i", "study", "--time", "2026-11-30T12:00:00Z", "--as", "dicom-seg,nifti"]
 # Labels and scores of the three test images.
 PREDICTED = {f"new/t{i}.png": f"predicted/t{i}.png" for i in range(3)}
 COMMANDS = {
@@ -82,6 +83,10 @@ COMMANDS = {
                      {"field.nii.gz": "field.nii.gz"}, keep=["field.nii.gz"]),
     "eval": Command(["eval", "predicted", "predicted", "--csv", "cases.csv"], {"cases.csv": "cases.csv"}, keep=["cases.csv"]),
     "check": Command(["check", "d.h5"], keep=["d.h5"]),
+    "pack study": Command(["pack", "study", "-o", "new.h5"], {"new.h5": "study.h5"}, again=["--resume"], work=["new.h5", "new.h5.spool"]),
+    "predict study": Command([*STUDY, "-o", "new"], {"new/P0001_S01.seg.dcm": "labelled/P0001_S01.seg.dcm"}, again=[], work=["new"]),
+    "dicom volume": Command(["dicom", "volume", "study", "-o", "study.nii.gz"], {"study.nii.gz": "study.nii.gz"}, keep=["study.nii.gz"]),
+    "dicom deidentify": Command(["dicom", "deidentify", "study", "-o", "new", "--key", "key"], again=[], work=["new"]),
     "check run": Command(["check", "run"], keep=["run/checkpoint.h5"]),
 }
 
@@ -95,12 +100,16 @@ class Stage:
         self.base, self.work = self.root / "base", self.root / "work"
         self.base.mkdir()
         draw_images(self.base / "images")
+        (self.base / "study").mkdir()
+        shutil.copy(Path(__file__).parent.parent / "data/dicom/slice.dcm", self.base / "study")
+        (self.base / "key").write_bytes(bytes(range(32)))
         half = [*PRETRAIN, "-o", "half"]
         for args in (["pack", "images/plain", "-o", "d.h5"], ["pack", "images/seg", "-o", "s.h5"], ["pack", "images/cls", "-o", "c.h5"],
                      [*PRETRAIN, "-o", "run"], [*FINETUNE, "-o", "task"], [*CLASSES, "-o", "classes"],
                      ["predict", "task", "-i", "images/seg/imagesTs", "-o", "predicted"],
-                     ["predict", "classes", "-i", "images/plain", "-o", "scored"], *(c.args for n, c in COMMANDS.items()
-                     if n in ("report", "export", "export task", "convert", "match", "eval"))):
+                     ["predict", "classes", "-i", "images/plain", "-o", "scored"], [*STUDY, "-o", "labelled"],
+                     ["pack", "study", "-o", "study.h5"], *(c.args for n, c in COMMANDS.items()
+                     if n in ("report", "export", "export task", "convert", "match", "eval", "dicom volume"))):
             self.must(args)
         self.interrupted(half)
         self.good = {name: digest(self.base / name) for command in COMMANDS.values()

@@ -19,6 +19,10 @@ int dicom_options_read(struct session *session, cover_dicom_options *dicom) {
     dicom->spacing_tolerance = tolerance->given ? tolerance->number[0] : 0;
     dicom->tilt = text_of(session, OPTION_TILT);
     dicom->padding = text_of(session, OPTION_PADDING);
+    const struct value *window = &session->arguments.option[OPTION_WINDOW];
+    if (window->given && window->count > 0 && !verb_takes(session->verb, OPTION_PERCENTILE)) /* numbers are for packing */
+        return usage_error(session->verb, "--window %s: 'header' is taken here", window->text);
+    if (window->given && window->count == 0) dicom->window = "header";
     dicom->skip_bad = given(session, OPTION_SKIP_BAD);
     dicom->progress = progress_on_work;
     dicom->user = &session->progress;
@@ -266,6 +270,7 @@ const struct verb verb_dicom = {
                 {OPTION_TILT},
                 {OPTION_SPACING_TOLERANCE},
                 {OPTION_PADDING},
+                {OPTION_WINDOW, "header", "volume: values in the first window of the header, 0 to 255"},
                 {OPTION_SKIP_BAD, NULL, "read volumes although images of their series cannot be read"},
                 {OPTION_SOURCE},
                 {OPTION_SEGMENTS},

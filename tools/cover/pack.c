@@ -45,7 +45,7 @@ int pack_options_read(struct session *session, cover_pack_options *pack, cover_d
     pack->series = text_of(session, OPTION_SERIES);
     if (status == EXIT_OK) status = read_spacing(session, pack->spacing_mm);
     pack->spacing_median = given(session, OPTION_SPACING) && session->arguments.option[OPTION_SPACING].count == 0;
-    if (status == EXIT_OK) status = read_range(session, OPTION_WINDOW, -1e38, 1e38, pack->window);
+    if (status == EXIT_OK && !dicom->window) status = read_range(session, OPTION_WINDOW, -1e38, 1e38, pack->window);
     if (status == EXIT_OK) status = read_range(session, OPTION_PERCENTILE, 0, 100, pack->percentile);
     if (status == EXIT_OK && given(session, OPTION_WINDOW) && given(session, OPTION_PERCENTILE))
         status = usage_error(session->verb, "--window and --percentile exclude each other");

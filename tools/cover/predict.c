@@ -110,5 +110,6 @@ const struct verb verb_predict = {
                 {OPTION_TILT},
                 {OPTION_SPACING_TOLERANCE},
                 {OPTION_PADDING},
+                {OPTION_WINDOW, "header", "DICOM in the first window of its header, 0 to 255, as the training images were"},
                 {OPTION_SKIP_BAD, NULL, "predict DICOM volumes although images of their series cannot be read"}},
 };

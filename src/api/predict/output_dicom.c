@@ -26,7 +26,18 @@ static cover_status write_nifti(const struct result *result) {
 
 /* ---- objects */
 
-static int take(void *user, const void *bytes, size_t count) { return replacement_write(user, bytes, count) != COVER_OK; }
+/* Where an object's bytes go, and why they could not. */
+struct taker {
+    struct replacement *file;
+    cover_status status;
+    char text[ERROR_TEXT_BYTES];
+};
+static int take(void *user, const void *bytes, size_t count) {
+    struct taker *taker = user;
+    taker->status = replacement_write(taker->file, bytes, count);
+    if (taker->status != COVER_OK) snprintf(taker->text, sizeof taker->text, "%s", cover_error_text());
+    return taker->status != COVER_OK;
+}
 
 typedef cover_status write_object(const cover_dicom *set, int index, const cover_tensor *label, const cover_seg_options *options,
                                   cover_write_fn *write, void *user);
@@ -55,9 +66,10 @@ static cover_status put_object(const struct result *result, write_object *put) {
     options.class_names = files->class_names, options.classes = (int)files->settings->task.classes;
     options.task = files->task, options.weights_sha256 = files->weights_sha256;
     TRY(make_tensor(&tensor, result, is_fractional(files)));
-    const cover_status status = put(files->dicom, index_of(files, result->item), tensor, &options, take, result->file);
+    struct taker taker = {.file = result->file};
+    const cover_status status = put(files->dicom, index_of(files, result->item), tensor, &options, take, &taker);
     cover_tensor_destroy(tensor);
-    return status;
+    return taker.status != COVER_OK ? fail_text(taker.status, taker.text) : status;
 }
 
 static cover_status write_seg(const struct result *result) { return put_object(result, cover_dicom_write_seg); }

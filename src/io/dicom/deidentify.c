@@ -273,7 +273,9 @@ static cover_status write_into(struct call *call, const struct entry *entry, con
 static cover_status write_file(struct call *call, const struct entry *entry, const char *path) {
     struct source source;
     struct replacement file;
-    TRY(dicom_object_open(entry->object, &source));
+    char which[DICOM_NAME_BYTES];
+    const cover_status opened = dicom_object_open(entry->object, &source);
+    if (opened != COVER_OK) return fail_in(opened, "%s", dicom_object_name(entry->object, which));
     cover_status status = replacement_begin_private(&file, call->context, path);
     if (status == COVER_OK) {
         status = write_into(call, entry, &source, &file);

@@ -12,11 +12,19 @@ static const uint32_t PADDING_MOST = 1 << 16;          /* zeros behind native pi
 
 /* ---- its bytes */
 
+cover_status dicom_without_path(cover_status status, const char *path) {
+    char shown[1024], text[ERROR_TEXT_BYTES];
+    shown_print(shown, sizeof shown, "%s: ", path);
+    const size_t length = strncmp(cover_error_text(), shown, strlen(shown)) == 0 ? strlen(shown) : 0;
+    snprintf(text, sizeof text, "the file %s", cover_error_text() + length);
+    return length ? fail_text(status, text) : fail(status, "the file cannot be read");
+}
+
 cover_status dicom_object_open(const struct dicom_object *object, struct source *source) {
     *source = object->source;
     if (!object->path) return COVER_OK;
-    if (source_open(source, object->path) != COVER_OK)
-        return fail(COVER_ERROR_IO, "the file cannot be opened"); /* without its path */
+    const cover_status status = source_open(source, object->path);
+    if (status != COVER_OK) return dicom_without_path(status, object->path);
     source->name = "";
     return COVER_OK;
 }

@@ -48,6 +48,8 @@ cover_status dicom_object_open(const struct dicom_object *object, struct source 
 void dicom_object_close(const struct dicom_object *object, struct source *source);
 /* Of all its bytes, and how many they are. */
 cover_status dicom_object_hash(const struct dicom_object *object, uint8_t digest[SHA256_BYTES], uint64_t *bytes);
+/* The error just raised begins with a path below what was given: without it. */
+cover_status dicom_without_path(cover_status status, const char *path);
 /* "image 17 (sha256 3f2a91c4)": how messages name it, without a path or a UID; the hash is that of its bytes. */
 enum { DICOM_NAME_BYTES = 48 };
 const char *dicom_object_name(const struct dicom_object *object, char name[DICOM_NAME_BYTES]);

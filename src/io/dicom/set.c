@@ -200,10 +200,10 @@ struct files {
 
 static cover_status visit(void *user, const char *relative, const char *path, bool linked, const struct stat *about) {
     struct files *files = user;
-    bool is;
+    bool is = true; /* what cannot be read may be a slice: it is told with those that are damaged */
     (void)linked;
-    if (!about || !S_ISREG(about->st_mode)) return COVER_OK;
-    if (dicom_is_file(path, &is) != COVER_OK || !is) {
+    if (about && !S_ISREG(about->st_mode)) return COVER_OK;
+    if (about && dicom_is_file(path, &is) == COVER_OK && !is) {
         files->set->counts.files++;
         return COVER_OK;
     }

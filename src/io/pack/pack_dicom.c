@@ -49,7 +49,7 @@ static cover_status add_items(struct pack_plan *plan, const struct dicom_identit
     const int64_t before = plan->count;
     for (int i = 0; i < count; i++) {
         const struct dicom_volume *volume = &plan->dicom->volumes[i];
-        if (series && !dicom_is_meant(plan->dicom, i, series)) continue;
+        if (series && strcmp(series, "all") != 0 && !dicom_is_meant(plan->dicom, i, series)) continue;
         const bool frames = volume->images && volume->count > 1 && !volume->refusal;
         for (int frame = frames ? 0 : -1; frame < (frames ? volume->count : 0); frame++)
             TRY(add_item(plan, &identities[i], i, frame));

@@ -121,6 +121,14 @@ def r3_objects_without_an_image_are_counted():
     assert "no image" in refusal(hostile("no_pixels.dcm"))
 
 
+def r3_a_file_that_cannot_be_read_refuses_what_may_miss_it():
+    folder = HERE / "missing"
+    shutil.copytree(CASES / "series/ct", folder)
+    (folder / "lost").symlink_to("/nowhere/at/all")
+    assert "cannot be read (image" in refusal(folder) and "/nowhere" not in refusal(folder)
+    volume(folder, "--skip-bad")
+
+
 def r4_a_length_is_compared_with_the_bytes_left():
     says("pixels_short.dcm", "image 1 (sha256 40cb7a0f): pixel data ends early: 2558 of 2560 bytes")
     says("pixels_long.dcm", "3072 bytes, where 2560")
@@ -188,6 +196,12 @@ def r19_slope_and_tables_are_those_of_the_slice_or_frame():
         as_expected(name)
     equal_to("ct_voi", "ct_implicit")
     says("slope_zero.dcm", "Rescale Slope (0028,1053) is 0")
+
+
+def r19_a_window_is_applied_on_demand_alone():
+    plain, shown = (floats(volume(CASES / "series/ct_voi", *words)[0]) for words in ((), ("--window", "header")))
+    assert min(shown) >= 0 and max(shown) <= 255 and plain != shown
+    assert len(set(shown)) > 2, set(shown)
 
 
 def r20_padding_becomes_the_smallest_other_value():
