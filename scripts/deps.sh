@@ -85,7 +85,7 @@ TABLE
 tested() {
     cat <<'TABLE'
 libopenmpi-dev openmpi-bin|Open MPI (ranks by mpirun)|have_command mpicc && have_command mpirun
-libcharls-dev libopenjp2-7-dev|CharLS and OpenJPEG (JPEG-LS and JPEG 2000 of DICOM)|have_library charls libcharls-dev && have_library libopenjp2 libopenjp2-7-dev
+libopenjp2-7-dev|OpenJPEG (JPEG 2000 of DICOM)|have_library libopenjp2 libopenjp2-7-dev
 zsh|zsh (its completion)|have_command zsh
 fish|fish (its completion)|have_command fish
 groff-base|groff (the man page)|have_command groff

@@ -35,8 +35,8 @@ ROWS = {
                           purl="pkg:generic/libcover@{}#lib/libcover-cuda.so", files=[], loaded="when a context asks for a GPU",
                           used="computing on GPUs", by=[("libcover", OPENED)]),
     "libcover-codecs": dict(title="libcover-codecs", supplier="The libcover authors", licence="Apache-2.0",
-                            purl="pkg:generic/libcover@{}#lib/libcover-codecs.so", files=[], loaded="when a DICOM image of JPEG-LS "
-                            "or JPEG 2000 is read", used="decoding them", by=[("libcover", OPENED)]),
+                            purl="pkg:generic/libcover@{}#lib/libcover-codecs.so", files=[], loaded="when a DICOM image of JPEG 2000 "
+                            "is read", used="decoding it", by=[("libcover", OPENED)]),
     "libpng": dict(title="libpng", supplier="PNG Reference Library Authors", licence="libpng-2.0", purl="pkg:generic/libpng@{}",
                    cpe="libpng:libpng", files=["libpng"], loaded=ALWAYS, used="PNG images that are read and written",
                    by=[("libcover", LINK)]),
@@ -67,9 +67,6 @@ ROWS = {
     "openmpi": dict(title="Open MPI", supplier="The Open MPI Project", licence="BSD-3-Clause-Open-MPI",
                     purl="pkg:generic/openmpi@{}", cpe="open-mpi:open_mpi", files=["libmpi", "libopen-rte", "libopen-pal"],
                     loaded="by libcover-mpi.so alone", used="ranks by MPI", by=[("libcover-mpi", LINK)]),
-    "charls": dict(title="CharLS", supplier="Team CharLS", licence="BSD-3-Clause", purl="pkg:github/team-charls/charls@{}",
-                   cpe="charls_project:charls", files=["libcharls"], loaded="by libcover-codecs.so alone", used="JPEG-LS of DICOM",
-                   by=[("libcover-codecs", LINK)]),
     "openjpeg": dict(title="OpenJPEG", supplier="The OpenJPEG Project", licence="BSD-2-Clause",
                      purl="pkg:github/uclouvain/openjpeg@v{}", cpe="uclouvain:openjpeg", files=["libopenjp2"],
                      loaded="by libcover-codecs.so alone", used="JPEG 2000 and HTJ2K of DICOM", by=[("libcover-codecs", LINK)]),

@@ -54,11 +54,13 @@ static void add_dicom(struct text *text) {
     const struct dicom_syntax *syntax;
     text_add(text, ", \"dicom\": {\"syntaxes\": [");
     for (int i = 0, told = 0; (syntax = dicom_syntax_at(i)) != NULL; i++)
-        if (syntax->kind < DICOM_REFUSED && (whole || syntax->kind < DICOM_JPEG_LS))
+        if (syntax->kind < DICOM_REFUSED && (whole || syntax->kind < DICOM_JPEG_2000))
             text_add(text, "%s\"%s\"", told++ ? ", " : "", syntax->uid);
-    text_add(text, "], \"codecs\": {\"rle\": \"libcover\", \"lossless jpeg\": \"libcover\", \"jpeg\": \"libjpeg, %s\"",
+    text_add(text,
+             "], \"codecs\": {\"rle\": \"libcover\", \"lossless jpeg\": \"libcover\", \"jpeg-ls\": \"libcover\", \"jpeg\": "
+             "\"libjpeg, %s\"",
              dicom_jpeg_bits());
-    if (whole) text_add(text, ", \"jpeg-ls\": \"libcover-codecs.so\", \"jpeg 2000\": \"libcover-codecs.so\"");
+    if (whole) text_add(text, ", \"jpeg 2000\": \"libcover-codecs.so\"");
     text_add(text, "}}");
 }
 

@@ -34,7 +34,7 @@ static inline int dicom_word(const struct dicom_frame_shape *shape) {
 void *dicom_narrow_samples(const struct dicom_frame *frame, int sample, size_t *bytes);
 /* From there to words. */
 void dicom_spread_samples(const struct dicom_frame *frame, int sample);
-/* A plane a sample, in words, to samples of a pixel together. */
-cover_status dicom_join_planes(const struct dicom_frame *frame);
+/* A line of one component, its samples shifted to the left by `point`. */
+void dicom_put_line(const struct dicom_frame *frame, const uint16_t *line, int component, int row, int point);
 
 #endif

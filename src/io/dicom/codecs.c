@@ -19,8 +19,8 @@ cover_status dicom_codecs_open_file(const struct codecs_module **module, const c
     if (!file_exists(path)) return fail(COVER_ERROR_UNSUPPORTED, "%s needs %s, which is not beside libcover.so", what, MODULE_FILE);
     void *handle = dlopen(path, OPENED_AS);
     if (!handle)
-        return fail(COVER_ERROR_UNSUPPORTED, "%s needs %s, which cannot be opened: %s; install CharLS and OpenJPEG", what,
-                    MODULE_FILE, dlerror());
+        return fail(COVER_ERROR_UNSUPPORTED, "%s needs %s, which cannot be opened: %s; install OpenJPEG", what, MODULE_FILE,
+                    dlerror());
     void *symbol = dlsym(handle, CODECS_MODULE_ENTRY);
     memcpy(&entry, &symbol, sizeof entry);
     *module = entry ? entry(CODECS_INTERFACE) : NULL;

@@ -1,4 +1,4 @@
-/* The module libcover-codecs.so: opened when the first frame that needs it is met.  Called by jpeg_ls.c,
+/* The module libcover-codecs.so: opened when the first frame that needs it is met.  Called by
  * jpeg_2000.c and info.c. */
 #ifndef COVER_DICOM_CODECS_H
 #define COVER_DICOM_CODECS_H

@@ -1,5 +1,4 @@
-/* What libcover-codecs.so offers: a frame of JPEG-LS or JPEG 2000 to its samples, so that libcover itself needs neither CharLS, with its
- * C++ runtime, nor OpenJPEG.  Headers were compared and memory was counted before.  codecs/module.c is the module, codecs.c opens it. */
+/* What libcover-codecs.so offers: a frame of JPEG 2000 to its samples, so that libcover itself does not need OpenJPEG.  Headers were compared and memory was counted before.  codecs/module.c is the module, codecs.c opens it. */
 #ifndef COVER_CODECS_MODULE_H
 #define COVER_CODECS_MODULE_H
 
@@ -16,12 +15,10 @@ struct codecs_frame {
     int word;                              /* bytes of a value of `out`: 1, 2 or 4 */
     void *out;                             /* rows x columns x samples words */
     size_t out_bytes;
-    bool planar; /* answered: a plane a sample, else samples of a pixel together */
 };
 
 struct codecs_module {
     /* False: what is wrong is in `error`. */
-    bool (*jpeg_ls)(struct codecs_frame *frame, char *error, size_t error_bytes); /* word: as precision needs */
     bool (*jpeg_2000)(struct codecs_frame *frame, char *error, size_t error_bytes);
     /* An assertion of OpenJPEG failed, and came elsewhere: out of the decode that this thread is in.  For tests, where a sanitizer does not
      * let the module be opened as it wants to be. */

@@ -93,3 +93,9 @@ enum dicom_colour jpeg_header_colour(const struct jpeg_header *header) {
     if (c[0].h > c[1].h || c[0].v > c[1].v) return DICOM_COLOUR_YBR_FULL;
     return DICOM_COLOUR_UNSAID;
 }
+
+int jpeg_header_component(const struct jpeg_header *header, int id) {
+    for (int c = 0; c < header->components; c++)
+        if (header->component[c].id == id) return c;
+    return -1;
+}

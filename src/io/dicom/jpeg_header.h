@@ -48,6 +48,8 @@ bool jpeg_next_segment(struct jpeg_segment *segment, const uint8_t *bytes, size_
 cover_status jpeg_header_read(struct jpeg_header *header, const uint8_t *bytes, size_t size);
 /* Is it the frame that the data set says? */
 cover_status jpeg_header_fits(const struct jpeg_header *header, const struct dicom_frame *frame);
+/* The component that a scan header calls so; -1: none. */
+int jpeg_header_component(const struct jpeg_header *header, int id);
 /* What markers and identifiers of components say; unsaid where nothing does. */
 enum dicom_colour jpeg_header_colour(const struct jpeg_header *header);
 

@@ -216,25 +216,6 @@ LINE(line_7, 7)
 static void (*const lines_of[])(struct reader *, const struct scan *, uint16_t *[], uint16_t *[],
                                 int) = {NULL, line_1, line_2, line_3, line_4, line_5, line_6, line_7};
 
-static void put_line(const struct decoder *decoder, const uint16_t *line, int component, int row, int point) {
-    const struct dicom_frame_shape *shape = decoder->frame->shape;
-    const size_t step = (size_t)shape->samples, columns = (size_t)shape->columns;
-    const size_t first = (size_t)row * columns * step + (size_t)component;
-    if (shape->bits_allocated == 16 && step == 1) {
-        uint16_t *to = (uint16_t *)decoder->frame->out + first;
-        for (size_t x = 0; x < columns; x++) to[x] = (uint16_t)(line[x] << point);
-    } else if (shape->bits_allocated == 16) {
-        uint16_t *to = (uint16_t *)decoder->frame->out + first;
-        for (size_t x = 0; x < columns; x++) to[x * step] = (uint16_t)(line[x] << point);
-    } else if (shape->bits_allocated == 32) {
-        uint32_t *to = (uint32_t *)decoder->frame->out + first;
-        for (size_t x = 0; x < columns; x++) to[x * step] = (uint16_t)(line[x] << point);
-    } else {
-        uint8_t *to = (uint8_t *)decoder->frame->out + first;
-        for (size_t x = 0; x < columns; x++) to[x * step] = (uint8_t)(line[x] << point);
-    }
-}
-
 /* ---- a scan */
 
 /* Behind what was read: a marker, with fill bytes before it; then the next stretch. */
@@ -265,18 +246,12 @@ static cover_status decode_scan(struct decoder *decoder, const struct scan *scan
         if (reader.missing > reader.count) return fail(COVER_ERROR_FORMAT, "damaged JPEG: it ends in row %d of %d", row, rows);
         for (int c = 0; c < scan->count; c++) {
             uint16_t *done = line[c];
-            put_line(decoder, done, scan->component[c], row, scan->point);
+            dicom_put_line(decoder->frame, done, scan->component[c], row, scan->point);
             line[c] = above[c], above[c] = done;
         }
     }
     decoder->at = (size_t)(reader.at - bytes);
     return COVER_OK;
-}
-
-static int component_of(const struct jpeg_header *header, int id) {
-    for (int c = 0; c < header->components; c++)
-        if (header->component[c].id == id) return c;
-    return -1;
 }
 
 static cover_status read_scan(struct scan *scan, struct decoder *decoder, const struct jpeg_segment *segment) {
@@ -286,7 +261,7 @@ static cover_status read_scan(struct scan *scan, struct decoder *decoder, const 
     if (scan->count < 1 || scan->count > header->components || segment->size != 4 + 2 * (size_t)scan->count)
         return fail(COVER_ERROR_FORMAT, "damaged JPEG: a scan header of %zu bytes", segment->size);
     for (int c = 0; c < scan->count; c++) {
-        const int component = component_of(header, data[1 + 2 * c]), table = data[2 + 2 * c] >> 4;
+        const int component = jpeg_header_component(header, data[1 + 2 * c]), table = data[2 + 2 * c] >> 4;
         if (component < 0 || decoder->seen & 1u << component)
             return fail(COVER_ERROR_FORMAT, "damaged JPEG: a scan of a component that is not there, or was");
         if (table >= TABLES || !decoder->table[table].there)

@@ -1,9 +1,5 @@
-/* Samples as a codec left them become the frame's words: wider, and those of a pixel together.  Contract in codec_parts.h. */
+/* Samples as a codec left them become the frame's words: wider, and in their place.  Contract in codec_parts.h. */
 #include "codec_parts.h"
-
-#include "core/base/memory.h"
-
-#include <string.h>
 
 void *dicom_narrow_samples(const struct dicom_frame *frame, int sample, size_t *bytes) {
     *bytes = dicom_pixels(frame->shape) * (size_t)frame->shape->samples * (size_t)sample;
@@ -26,19 +22,21 @@ void dicom_spread_samples(const struct dicom_frame *frame, int sample) {
     if (sample == 2 && word == 4) SPREAD(uint16_t, uint32_t);
 }
 
-#define TOGETHER(type)                                                                                                             \
-    for (size_t c = 0; c < step; c++)                                                                                              \
-        for (size_t i = 0; i < pixels; i++) ((type *)frame->out)[i * step + c] = ((const type *)planes)[c * pixels + i]
-
-cover_status dicom_join_planes(const struct dicom_frame *frame) {
-    const size_t pixels = dicom_pixels(frame->shape), step = (size_t)frame->shape->samples;
-    const size_t bytes = (size_t)dicom_frame_bytes(frame->shape);
-    void *planes = memory_within(frame->context, bytes);
-    if (!planes) return COVER_ERROR_MEMORY;
-    memcpy(planes, frame->out, bytes);
-    if (dicom_word(frame->shape) == 1) TOGETHER(uint8_t);
-    else if (dicom_word(frame->shape) == 2) TOGETHER(uint16_t);
-    else TOGETHER(uint32_t);
-    memory_free(frame->context, planes);
-    return COVER_OK;
+void dicom_put_line(const struct dicom_frame *frame, const uint16_t *line, int component, int row, int point) {
+    const struct dicom_frame_shape *shape = frame->shape;
+    const size_t step = (size_t)shape->samples, columns = (size_t)shape->columns;
+    const size_t first = (size_t)row * columns * step + (size_t)component;
+    if (shape->bits_allocated == 16 && step == 1) {
+        uint16_t *to = (uint16_t *)frame->out + first;
+        for (size_t x = 0; x < columns; x++) to[x] = (uint16_t)(line[x] << point);
+    } else if (shape->bits_allocated == 16) {
+        uint16_t *to = (uint16_t *)frame->out + first;
+        for (size_t x = 0; x < columns; x++) to[x * step] = (uint16_t)(line[x] << point);
+    } else if (shape->bits_allocated == 32) {
+        uint32_t *to = (uint32_t *)frame->out + first;
+        for (size_t x = 0; x < columns; x++) to[x * step] = (uint16_t)(line[x] << point);
+    } else {
+        uint8_t *to = (uint8_t *)frame->out + first;
+        for (size_t x = 0; x < columns; x++) to[x * step] = (uint8_t)(line[x] << point);
+    }
 }

@@ -104,8 +104,8 @@ frames = HERE.parent.parent / "data/dicom/frames"
 for syntax, rows, columns, names in (
         (4, 40, 32, ["ct_rle"]), (4, 100, 100, ["rgb8_rle", "rgb16_rle", "rgb32_rle"]), (4, 512, 512, ["mask_rle"]),
         (7, 40, 32, [f"ct_jpegll_{n}" for n in range(1, 8)] + ["ct_jpegll_point"]), (8, 40, 32, ["ct_jpegll"]), (8, 100, 100, ["rgb_jpegll"]),
-        (5, 3, 3, ["odd_jpeg"]), (5, 100, 100, ["rgb_jpeg", "ybr_jpeg"]), (9, 40, 32, ["ct_jpegls"]), (11, 40, 32, ["ct_j2k"])):
+        (5, 3, 3, ["odd_jpeg"]), (5, 100, 100, ["rgb_jpeg", "ybr_jpeg"]), (9, 40, 32, ["ct_jpegls"]), (9, 24, 20, ["rgb_jpegls_0", "rgb_jpegls_1", "rgb_jpegls_2", "near_jpegls"]), (11, 40, 32, ["ct_j2k"])):
     for name in names:
-        colour, width = name.startswith(("rgb", "ybr", "odd")), 1 if "16" in name or name.startswith("ct") else 2 if "32" in name else 3 if "mask" in name else 0
-        stored = {0: 8, 1: 12 if name.startswith("ct") else 16, 2: 32, 3: 1}[width]
+        colour, width = name.startswith(("rgb", "ybr", "odd")), 1 if "16" in name or name.startswith(("ct", "near")) else 2 if "32" in name else 3 if "mask" in name else 0
+        stored = {0: 8, 1: 12 if name.startswith(("ct", "near")) else 16, 2: 32, 3: 1}[width]
         put("frame", name, struct.pack("<BHH5B", syntax, rows, columns, colour, width, stored - 1, 0, 0) + (frames / name).read_bytes())

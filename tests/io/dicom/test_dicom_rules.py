@@ -296,12 +296,12 @@ def r34_frames_without_a_place_are_images():
 
 def every_syntax_gives_the_same_volume():
     equal_to("ct_implicit", "ct_bigendian", "ct_deflated", "ct_rle", "ct_jpegll", "ct_as_secondary_capture", "ct_decimal_text",
-             "ct_spacing_tag_negative", "ct_tilt_tag_only", "ct_voi", *(("ct_jpegls", "ct_j2k") if HAS_CODECS else ()))
+             "ct_spacing_tag_negative", "ct_tilt_tag_only", "ct_voi", "ct_jpegls", *(("ct_j2k",) if HAS_CODECS else ()))
 
 
 def every_series_is_as_expected():
     for name in sorted(EXPECTED):
-        if HAS_CODECS or name not in ("ct_jpegls", "ct_j2k"):
+        if HAS_CODECS or name != "ct_j2k":
             as_expected(name)
 
 

@@ -1,4 +1,4 @@
-/* The two halves of libcover-codecs.so.  Read by module.c and by each of them. */
+/* The parts of libcover-codecs.so.  Read by each of them. */
 #ifndef COVER_CODECS_PARTS_H
 #define COVER_CODECS_PARTS_H
 
@@ -6,7 +6,6 @@
 
 #include <setjmp.h>
 
-bool charls_decode(struct codecs_frame *frame, char *error, size_t error_bytes);
 bool openjpeg_decode(struct codecs_frame *frame, char *error, size_t error_bytes);
 
 /* Where this thread goes when an assertion fails; NULL: nowhere any more. */
