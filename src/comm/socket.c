@@ -34,7 +34,8 @@ static cover_status exchange(struct transport *transport, int to, const void *se
             *gone = sent < 0 ? to : from;
             return fail(COVER_ERROR_RANK, "rank %d is gone", *gone);
         }
-        out += sent, send_bytes -= (size_t)sent, in += got, receive_bytes -= (size_t)got;
+        if (sent) out += sent, send_bytes -= (size_t)sent; /* else there may be no place to step from */
+        if (got) in += got, receive_bytes -= (size_t)got;
         if (sent || got) continue;
         if (atomic_load(stop)) return fail(COVER_ERROR_RANK, "the work was stopped");
         if (!send_bytes) wait[0].fd = -1;

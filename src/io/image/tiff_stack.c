@@ -25,9 +25,14 @@ static int64_t number_at(const char *text) {
 
 /* ---- ImageJ: lines such as "channels=3" */
 
+static const char *next_line(const char *text) {
+    const char *end = strchr(text, '\n');
+    return end ? end + 1 : NULL;
+}
+
 static int64_t line_value(const char *text, const char *key) {
     const size_t length = strlen(key);
-    for (; text; text = strchr(text, '\n'), text += text != NULL)
+    for (; text; text = next_line(text))
         if (strncmp(text, key, length) == 0 && text[length] == '=') return number_at(text + length + 1);
     return 0;
 }
