@@ -1,6 +1,6 @@
 #!/bin/sh
 # Run every fuzzer of a build with fuzz=true, two at a time, and tell how many inputs each has had.
-# Usage: run.sh BUILD RUNS [NAME ...]
+# Usage: run.sh BUILD RUNS [NAME ...]      FUZZ_TIMEOUT: seconds an input may take, by the clock: more on a machine that is busy (20)
 set -eu
 build=$1 runs=$2
 shift 2
@@ -11,7 +11,7 @@ one() {
     corpus=$here/corpus/$name work=$build/corpus-$name
     mkdir -p "$work"
     start=$(date +%s)
-    if "$build/tests/fuzz/fuzz_$name" -runs="$runs" -seed=1 -max_len=300000 -timeout=20 -rss_limit_mb=3000 \
+    if "$build/tests/fuzz/fuzz_$name" -runs="$runs" -seed=1 -max_len=300000 -timeout="${FUZZ_TIMEOUT:-20}" -rss_limit_mb=3000 \
         -artifact_prefix="$build/findings/$name-" "$work" "$corpus" >"$log" 2>&1; then
         echo "ok - $name: $runs inputs in $(($(date +%s) - start)) s, $(sed -n 's/.*DONE *cov: \([0-9]*\).*/\1/p' "$log" | tail -1) edges"
     else

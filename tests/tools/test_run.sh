@@ -295,6 +295,14 @@ for key in size spacing_mm mean_mm max_mm seconds; do value $key >/dev/null; don
 holds test -s field.nii.gz
 holds test -s warped.nii
 
+it 'match makes images of as many channels as are asked for, if the network takes them, and two results two files'
+run 0 "$cover" match run "$1" "$2" -o grey.nii --channels grey
+run 1 "$cover" match run "$1" "$2" -o colours.nii --channels rgb
+err '--channels makes images of 3 channels, but the network takes 1'
+run 1 "$cover" match run "$1" "$2" -o one.nii --warped one.nii
+err 'one\.nii: two results would be written there'
+holds test ! -e colours.nii -a ! -e one.nii
+
 it 'match of images of two sizes, and without weights, is refused'
 "$cover" pack few -o small.h5 --size 64x64 -q >/dev/null
 run 1 "$cover" match nowhere "$1" "$2" -o field2.nii
