@@ -4,6 +4,7 @@
 #include "core/base/descriptor.h"
 #include "core/base/files.h"
 
+#include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -53,7 +54,8 @@ cover_status source_read(const struct source *source, uint64_t offset, void *out
         return COVER_OK;
     }
     const int64_t got = descriptor_read_at(source->descriptor, out, bytes, offset);
-    if (got < 0) return fail_system(source->name, "cannot be read");
-    if ((uint64_t)got < bytes) return fail(COVER_ERROR_IO, "%s: became shorter while it was read", source->name);
+    const char *between = *source->name ? ": " : ""; /* some are not named */
+    if (got < 0) return fail(COVER_ERROR_IO, "%s%scannot be read: %s", source->name, between, strerror(errno));
+    if ((uint64_t)got < bytes) return fail(COVER_ERROR_IO, "%s%sbecame shorter while it was read", source->name, between);
     return COVER_OK;
 }

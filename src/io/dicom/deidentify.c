@@ -213,6 +213,7 @@ static cover_status hash_input(struct call *call) {
     for (int64_t i = 0; status == COVER_OK && i < call->count; i++) {
         uint64_t bytes = 0;
         status = dicom_object_hash(call->entries[i].object, hashes + i * SHA256_BYTES, &bytes);
+        if (status != COVER_OK) fail_in(status, "image %d", call->entries[i].object->number);
         call->job.bytes += bytes;
     }
     audit_hashes(&call->job, hashes, call->count);
@@ -273,9 +274,7 @@ static cover_status write_into(struct call *call, const struct entry *entry, con
 static cover_status write_file(struct call *call, const struct entry *entry, const char *path) {
     struct source source;
     struct replacement file;
-    char which[DICOM_NAME_BYTES];
-    const cover_status opened = dicom_object_open(entry->object, &source);
-    if (opened != COVER_OK) return fail_in(opened, "%s", dicom_object_name(entry->object, which));
+    TRY(dicom_object_open(entry->object, &source));
     cover_status status = replacement_begin_private(&file, call->context, path);
     if (status == COVER_OK) {
         status = write_into(call, entry, &source, &file);
