@@ -50,6 +50,10 @@ with tempfile.TemporaryDirectory() as scratch:
     for kind in "raw", "tiff_lzw", "tiff_deflate", "packbits":
         image(kind + ".tif", Image.fromarray(grey), compression=kind)
     image("stack.tif", Image.fromarray(grey), save_all=True, append_images=[Image.fromarray(grey)] * 2)
+    for name, text in (("imagej.tif", "ImageJ=1.53\nimages=3\nslices=3\nloop=false\n"),
+                       ("ome.tif", '<OME><Image><Pixels DimensionOrder="XYCZT" SizeC="1" SizeT="1" SizeX="24" SizeY="20" SizeZ="3">'
+                                   "<TiffData/></Pixels></Image></OME>")):
+        image(name, Image.fromarray(grey), save_all=True, append_images=[Image.fromarray(grey)] * 2, description=text)
     put("image", "volume.nii", nifti((6, 5, 4), "i2", 4))
     put("image", "big.nii", nifti((6, 5, 4), "f4", 16, big=True))
     put("image", "channels.nii", nifti((4, 4, 3, 2), "u1", 2))
