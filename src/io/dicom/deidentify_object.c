@@ -94,6 +94,9 @@ struct writing {
     int depth;
 };
 
+/* Of what a form without them does not say, or says is unknown, the table's. */
+static const char *form_of(const struct dicom_node *node, const char *vr) { return memcmp(node->vr, "UN", 2) == 0 ? vr : node->vr; }
+
 static cover_status write_empty(struct writing *writing, const struct dicom_node *node) {
     return recode_header(writing->out, node->tag, node->vr, 0);
 }
@@ -144,8 +147,8 @@ static cover_status write_dummy(struct writing *writing, const struct dicom_node
     if (memcmp(vr, "UI", 2) == 0) return write_uids(writing, node);
     for (size_t i = 0; i < sizeof dummies / sizeof *dummies; i++)
         for (const char *known = dummies[i].vrs; *known; known += known[2] ? 3 : 2)
-            if (memcmp(known, vr, 2) == 0) return recode_text(out, node->tag, node->vr, dummies[i].text);
-    return recode_value(out, node->tag, node->vr, zeros, sizeof zeros);
+            if (memcmp(known, vr, 2) == 0) return recode_text(out, node->tag, vr, dummies[i].text);
+    return recode_value(out, node->tag, vr, zeros, sizeof zeros);
 }
 
 /* Dates between backslashes, each so many days earlier; one that is none makes the whole a dummy. */
@@ -166,7 +169,7 @@ static cover_status write_shifted(struct writing *writing, const struct dicom_no
             return write_dummy(writing, node, vr);
         at += length + 1;
     }
-    return recode_value(writing->out, node->tag, node->vr, text, count);
+    return recode_value(writing->out, node->tag, vr, text, count);
 }
 
 /* ---- values as they are */
@@ -251,7 +254,7 @@ static cover_status write_changed(struct writing *writing, const struct dicom_no
     if (action == CONFIDENTIAL_EMPTY || too_long) return write_empty(writing, node);
     if (action == CONFIDENTIAL_UID) return write_uids(writing, node);
     if (action == CONFIDENTIAL_SHIFT) return write_shifted(writing, node, vr);
-    return write_dummy(writing, node, memcmp(node->vr, "UN", 2) == 0 ? vr : node->vr);
+    return write_dummy(writing, node, form_of(node, vr));
 }
 
 /* One element; *inside: those within it follow.  What has not the form that it must have is nothing that is known. */

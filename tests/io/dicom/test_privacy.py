@@ -258,11 +258,30 @@ def p4_pydicom_reads_what_is_left():
     return None
 
 
+def p4_dciodvfy_finds_nothing_wrong_that_was_not_wrong_before():
+    if not shutil.which("dciodvfy"):
+        return "dciodvfy is not installed"
+
+    def errors(path):
+        text = subprocess.run(["dciodvfy", str(path)], capture_output=True).stderr.decode(errors="replace")
+        return {line for line in text.splitlines() if line.startswith("Error")}
+    folder = fresh("verified")
+    for series in sorted(SERIES.iterdir()):
+        if series.name == "mixed":  # objects of several kinds: no two to compare
+            continue
+        cover("dicom", "deidentify", series, "-o", folder / series.name, "--key", key(), "--accept-burned-in", "--skip-bad")
+        left = next((folder / series.name).rglob("*.dcm"), None)
+        if left:
+            more = errors(left) - errors(next(path for path in sorted(series.iterdir()) if path.is_file()))
+            assert not more, f"{series.name}: {more}"
+    return None
+
+
 TESTS = [the_cases_hold_what_is_looked_for, p1_lists_and_volumes_say_nothing, p1_phi_shows_it_to_who_asks,
          p1_hostile_files_are_refused_without_a_word_of_them, p4_de_identified_objects_hold_nothing,
          p1_packed_trained_and_predicted_there_is_nothing_left, p1_what_is_killed_leaves_nothing_of_a_person,
          p3_no_core_is_dumped_of_a_command_that_opens_images, the_audit_holds_every_pack_and_the_link_says_who_is_who,
-         outputs_are_for_their_owner_alone, p4_pydicom_reads_what_is_left]
+         outputs_are_for_their_owner_alone, p4_pydicom_reads_what_is_left, p4_dciodvfy_finds_nothing_wrong_that_was_not_wrong_before]
 
 if __name__ == "__main__":
     print(f"1..{len(TESTS)}")
