@@ -44,7 +44,8 @@ static cover_status find_columns(struct pack_csv *csv, const struct csv *table) 
             for (int64_t i = 0; i < table->columns; i++)
                 if (is_named(csv_cell(table, 0, i), column_names[c][name])) csv->column[c] = i;
     }
-    if (csv->column[CSV_FILE] < 0)
+    const bool of_patients = csv->plan->dicom && csv->column[CSV_PATIENT] >= 0; /* DICOM is found by them */
+    if (csv->column[CSV_FILE] < 0 && !of_patients)
         return fail(COVER_ERROR_FORMAT, "%s: the first line names no column \"file\"; it should be like file,patient,%s", csv->path,
                     csv->wanted);
     return COVER_OK;
@@ -63,7 +64,8 @@ static cover_status read_row(struct csv_row *row, struct pack_csv *csv, const st
         row->value[c] = at < 0 ? "" : arena_text(&csv->plan->arena, value, length);
         if (!row->value[c]) return COVER_ERROR_MEMORY;
     }
-    if (!*row->value[CSV_FILE]) return fail(COVER_ERROR_FORMAT, "%s: line %lld: \"file\" is empty", csv->path, (long long)line);
+    if (!*row->value[CSV_FILE] && csv->column[CSV_FILE] >= 0)
+        return fail(COVER_ERROR_FORMAT, "%s: line %lld: \"file\" is empty", csv->path, (long long)line);
     if (strlen(row->value[CSV_PATIENT]) > DATASET_NAME_MAX)
         return fail(COVER_ERROR_FORMAT, "%s: line %lld: \"patient\" is longer than %d bytes", csv->path, (long long)line,
                     DATASET_NAME_MAX);
@@ -102,7 +104,7 @@ void pack_csv_sort(struct pack_csv *csv, enum csv_column column) {
 static cover_status check_files(struct pack_csv *csv) {
     pack_csv_sort(csv, CSV_FILE);
     for (int64_t i = 1; i < csv->count; i++)
-        if (strcmp(csv->rows[i - 1].value[CSV_FILE], csv->rows[i].value[CSV_FILE]) == 0)
+        if (csv->column[CSV_FILE] >= 0 && strcmp(csv->rows[i - 1].value[CSV_FILE], csv->rows[i].value[CSV_FILE]) == 0)
             return fail(COVER_ERROR_FORMAT, "%s: lines %lld and %lld are both about %s", csv->path,
                         (long long)csv->rows[i - 1].line, (long long)csv->rows[i].line, csv->rows[i].value[CSV_FILE]);
     return COVER_OK;
@@ -138,11 +140,26 @@ static struct csv_row *find(const struct pack_csv *csv, const char *file) {
     return NULL;
 }
 
+/* The first row of a patient, who is as the headers call him. */
+static struct csv_row *find_patient(const struct pack_csv *csv, const struct pack_item *item) {
+    const struct dicom_tree *tree = &item->volume->slices[0]->object->tree;
+    char patient[257];
+    dicom_text(tree, dicom_find(tree, NULL, TAG_PATIENT_ID), patient, sizeof patient);
+    for (int64_t i = 0; i < csv->count && *patient; i++)
+        if (strcmp(csv->rows[i].value[CSV_PATIENT], patient) == 0) return &csv->rows[i];
+    return NULL;
+}
+
 cover_status pack_csv_match(struct pack_csv *csv, const struct pack_item *item, const struct csv_row **found) {
     struct csv_row *row = find(csv, item->name);
     if (!row) row = find(csv, item->path);
     if (!row) row = find(csv, path_name(item->path));
     if (!row) row = find(csv, path_name(item->name));
+    if (!row && item->volume) {
+        *found = row = find_patient(csv, item);
+        if (row) row->used_by = item->path; /* of all his volumes */
+        return COVER_OK;
+    }
     *found = row;
     if (!row) return COVER_OK;
     if (row->used_by)

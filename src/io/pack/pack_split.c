@@ -41,7 +41,11 @@ static cover_status check_patients(struct pack_csv *csv) {
     pack_csv_sort(csv, CSV_PATIENT);
     for (int64_t i = 1; i < csv->count; i++) {
         const struct csv_row *a = &csv->rows[i - 1], *b = &csv->rows[i];
-        if (*a->value[CSV_PATIENT] && strcmp(a->value[CSV_PATIENT], b->value[CSV_PATIENT]) == 0 && a->split != b->split)
+        if (!*a->value[CSV_PATIENT] || strcmp(a->value[CSV_PATIENT], b->value[CSV_PATIENT]) != 0 || a->split == b->split) continue;
+        if (csv->plan->dicom)
+            return fail(COVER_ERROR_FORMAT, "%s: lines %lld and %lld put one patient into two splits; a patient belongs to one",
+                        csv->path, (long long)a->line, (long long)b->line);
+        else
             return fail(COVER_ERROR_FORMAT,
                         "%s: patient %s is in '%s' on line %lld (%s) and in '%s' on line %lld (%s); a patient belongs to "
                         "one split",
@@ -60,7 +64,7 @@ static cover_status apply(struct pack_csv *csv, struct pack_item *item) {
         return COVER_OK;
     }
     item->split = row->split;
-    if (*row->value[CSV_PATIENT]) item->patient = row->value[CSV_PATIENT];
+    if (*row->value[CSV_PATIENT] && !item->volume) item->patient = row->value[CSV_PATIENT]; /* DICOM keeps its P0001 */
     /* a labels file has said it already */
     if (*row->value[CSV_LABEL] && !item->class_name && !csv->plan->class_names) item->class_name = row->value[CSV_LABEL];
     return COVER_OK;

@@ -115,6 +115,21 @@ def p2_a_patient_is_one_wherever_his_studies_lie():
     assert first["samples"] == 2 and first["hash"] == again["hash"]
 
 
+def p2_a_split_by_patient_ids_is_matched_and_then_forgotten():
+    split = HERE / "split.csv"
+    split.write_text("patient,split\nCANARYPID,train\nCANARYPID2,test\n")
+    report = pack(SERIES / "mixed", "--split", split)
+    assert report["samples"] == 3, report
+    stored = (HERE / "data.h5").read_bytes()
+    assert b"CANARY" not in stored
+    split.write_text("patient,split\nCANARYPID,train\nCANARYPID,test\n")
+    ran = cover("pack", SERIES / "mixed", "-o", HERE / "no.h5", "-q", "--split", split)
+    assert ran.returncode == 1 and "lines 2 and 3 put one patient into two splits" in ran.stderr and "CANARY" not in ran.stderr
+    split.write_text("patient,split\nCANARYPID,train\n")
+    ran = cover("pack", SERIES / "mixed", "-o", HERE / "no.h5", "-q", "--split", split)
+    assert ran.returncode == 1 and "not listed in the split file" in ran.stderr, ran.stderr
+
+
 def images_of_other_formats_are_packed_beside_dicom():
     folder = fresh("both")
     shutil.copytree(SERIES / "ct", folder / "study")
