@@ -35,6 +35,12 @@ static void warn(struct job *job, const struct predict_case *item, const struct 
     char code[ORIENTATION_BYTES];
     if (image->note[0] && job->odd_count++ < LISTED)
         log_line(job->context, COVER_LOG_WARNING, "predict: %s: %s", item->files[0], image->note);
+    const struct dicom_volume *volume = item->volume;
+    const char *at = volume && volume->images ? dicom_spacing_names[volume->spacing_at] : "";
+    if (rules->spacing_at[0] && *at && strcmp(at, rules->spacing_at) != 0 && job->odd_count++ < LISTED)
+        log_line(job->context, COVER_LOG_WARNING,
+                 "predict: %s: the spacing of its pixels is \"%s\", that of the training images \"%s\"", item->files[0], at,
+                 rules->spacing_at);
     if (!rules->orientation[0] || rules->orient || !orientation_of(image, code) || strcmp(code, rules->orientation) == 0) return;
     if (job->odd_count++ < LISTED)
         log_line(

@@ -175,6 +175,7 @@ void image_rules_write(const struct image_rules *rules, struct text *text) {
     add_numbers(text, "window", rules->window, 2);
     add_numbers(text, "percentile", rules->percentile, 2);
     text_add(text, ", \"orientation\": \"%s\", \"orient\": %s", rules->orientation, rules->orient ? "true" : "false");
+    if (rules->spacing_at[0]) text_add(text, ", \"spacing_at\": \"%s\"", rules->spacing_at);
 }
 
 /* A list of `count` numbers; false when it is anything else. */
@@ -203,6 +204,8 @@ cover_status image_rules_read(struct image_rules *rules, const json_t *object, c
         return fail(COVER_ERROR_FORMAT, "%s: \"%s\" of its image rules is missing or no number of the right form", where, wrong);
     const char *orientation = json_string_value(json_object_get(object, "orientation")); /* files of 0.1.0 have none */
     snprintf(rules->orientation, sizeof rules->orientation, "%s", orientation ? orientation : "");
+    const char *spacing_at = json_string_value(json_object_get(object, "spacing_at"));
+    snprintf(rules->spacing_at, sizeof rules->spacing_at, "%s", spacing_at ? spacing_at : "");
     rules->orient = json_is_true(json_object_get(object, "orient"));
     rules->dims = (int)json_integer_value(dims), rules->channels = (int)json_integer_value(channels);
     for (int a = 0; a < 3; a++) rules->size[a] = (int64_t)size[a];

@@ -18,8 +18,9 @@ struct image_rules {
     double percentile[2]; /* of each image's own values, clipped to when [1] > [0]; never together with window */
     char orientation[7];  /* "RAS": of all images that say where they lie; "" = they differ, or none does */
     bool orient;          /* images are brought to it */
+    char spacing_at[16];  /* of radiographs of DICOM: where their spacing was measured, "detector"; "" = they differ, or are none */
 };
-_Static_assert(sizeof(struct image_rules) == 2 * 4 + 3 * 8 + 7 * 8 + 8, "no padding: pack hashes the bytes");
+_Static_assert(sizeof(struct image_rules) == 2 * 4 + 3 * 8 + 7 * 8 + 8 + 16, "no padding: pack hashes the bytes");
 
 void image_rules_of_options(struct image_rules *rules, const cover_pack_options *options);
 /* COVER_ERROR_ARGUMENT when a value is out of range or two exclude each other; the text begins with "where: ". */

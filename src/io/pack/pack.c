@@ -139,6 +139,7 @@ static cover_status begin(struct pack_job *job, const char *const *sources, int 
     if (options->negative && !options->labels)
         return fail(COVER_ERROR_ARGUMENT, "pack: negative '%s' speaks of a labels file, but none was given", options->negative);
     TRY(pack_plan_create(&job->plan, job->context, sources, count, options));
+    snprintf(job->rules.spacing_at, sizeof job->rules.spacing_at, "%s", pack_dicom_spacing(&job->plan));
     if (!options->orientation && pack_dicom_has_volumes(&job->plan)) { /* whatever axes their scanners use */
         memcpy(job->rules.orientation, "LPS", 4);
         job->rules.orient = true;

@@ -91,6 +91,8 @@ cover_status pack_folder(struct pack_plan *plan, const char *prefix, const char 
 /* ---- pack_dicom.c: all that a file or folder has, into plan->dicom; then a sample a volume, or a frame where there is none */
 cover_status pack_dicom_add(struct pack_plan *plan, const char *path);
 cover_status pack_dicom_items(struct pack_plan *plan);
+const char *
+pack_dicom_spacing(const struct pack_plan *plan); /* where that of all images was measured; "" = they differ, or there are none */
 bool pack_dicom_has_volumes(const struct pack_plan *plan); /* slices that lie in a patient */
 void pack_dicom_hash(struct sha256 *hash, const struct pack_plan *plan, const struct pack_item *item);
 

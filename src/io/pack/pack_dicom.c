@@ -73,6 +73,18 @@ cover_status pack_dicom_items(struct pack_plan *plan) {
     return status;
 }
 
+const char *pack_dicom_spacing(const struct pack_plan *plan) {
+    const char *all = NULL;
+    for (int64_t i = 0; i < plan->count; i++) {
+        const struct dicom_volume *volume = plan->items[i].volume;
+        const char *at = volume && volume->images ? dicom_spacing_names[volume->spacing_at] : "";
+        if (plan->items[i].unusable) continue;
+        if (all && strcmp(all, at) != 0) return "";
+        all = at;
+    }
+    return all ? all : "";
+}
+
 bool pack_dicom_has_volumes(const struct pack_plan *plan) {
     for (int64_t i = 0; i < plan->count; i++)
         if (plan->items[i].volume && !plan->items[i].volume->images && plan->items[i].volume->count > 1) return true;

@@ -290,6 +290,24 @@ def p3_results_and_the_link_are_for_their_owner():
     assert "P0001/S01,CANARYPID" in link.read_text(), link.read_text()
 
 
+def r22_a_task_warns_where_spacing_was_measured_elsewhere():
+    images, run = fresh("radiographs"), HERE / "trained"
+    for patient in (1, 2):
+        study = fresh("study")
+        for path in (SERIES / "dx_pixel_spacing").iterdir():
+            data = path.read_bytes().replace(b"3680043.10.1561.1.", f"3680043.10.1561.{patient}.".encode())
+            (study / path.name).write_bytes(data.replace(b"CANARYPID", f"CANARYPI{patient}".encode()))
+        assert predict(study, images / f"labels{patient}").returncode == 0
+        shutil.copytree(study, images / f"images{patient}")
+    small = ["--set", "widths=8,8,8,8,8,8,8,8,8", "--crop", "32x32", "--set", "batch=1", "--steps", "1", "--set", "val=1"]
+    ran = cover("finetune", "scratch", "--data", images, "--task", "seg", "-o", run, "-q", *small)
+    assert ran.returncode == 0, ran.stderr
+    warned = [cover("predict", run, "-i", SERIES / name, "-o", fresh("warned"), "-q", "--as", "nifti").stderr
+              for name in ("dx_detector_only", "dx_pixel_spacing")]
+    assert 'the spacing of its pixels is "detector", that of the training images "patient"' in warned[0], warned[0]
+    assert "spacing of its pixels" not in warned[1], warned[1]
+
+
 def two_studies_are_matched():
     run = Path(TASK).parent / "run"
     folders = [SERIES / name for name in ("cr_monochrome1", "cr_monochrome2")]
