@@ -143,9 +143,26 @@ def p1_packed_trained_and_predicted_there_is_nothing_left():
     cover("predict", TASK, "-i", SERIES / "cr_monochrome1", "-o", folder / "labels", "--as", "nifti", "--json", status=0)
     cover("predict", TASK, "-i", SERIES / "cr_monochrome1", "-o", folder / "objects", "--as", "dicom-seg", "--json", status=0)
     cover("check", folder / "objects" / "P0001_S01.seg.dcm", "--source", SERIES / "cr_monochrome1", status=0)
+    cover("match", folder / "run", SERIES / "cr_monochrome1", SERIES / "dx_none", "-o", folder / "field.nii.gz", "--warped", folder / "w.nii", status=0)
     cover("predict", TASK, "-i", SERIES, "-o", folder / "no")  # several fit
     cover("predict", TASK, "-i", SERIES / "ct", "-o", folder / "no")  # none does
     assert look(folder) > 8
+
+
+def p1_a_task_that_was_trained_on_segmentations_holds_nothing():
+    folder = fresh("task")
+    images = folder / "images"
+    for number, name in enumerate(("cr_monochrome1", "dx_none", "dx_magnified", "dx_pixel_spacing")):
+        own = images / str(number)
+        own.mkdir(parents=True)
+        for path in (SERIES / name).iterdir():
+            data = path.read_bytes()
+            at = data.index(b"\x10\x00\x20\x00LO") + 8  # Patient ID: another patient each
+            (own / "image.dcm").write_bytes(data[:at] + str(number).encode() + data[at + 1:])
+        cover("predict", TASK, "-i", own, "-o", images / f"labels{number}", "--as", "dicom-seg", "-q", status=0)
+    cover("finetune", TASK, "--task", "seg", "--data", images, "-o", folder / "run", "--steps", "2", "--batch", "2", "--crop", "32x32", status=0)
+    cover("report", folder / "run")
+    assert look(folder) > 5
 
 
 def p1_what_is_killed_leaves_nothing_of_a_person():
@@ -279,7 +296,7 @@ def p4_dciodvfy_finds_nothing_wrong_that_was_not_wrong_before():
 
 TESTS = [the_cases_hold_what_is_looked_for, p1_lists_and_volumes_say_nothing, p1_phi_shows_it_to_who_asks,
          p1_hostile_files_are_refused_without_a_word_of_them, p4_de_identified_objects_hold_nothing,
-         p1_packed_trained_and_predicted_there_is_nothing_left, p1_what_is_killed_leaves_nothing_of_a_person,
+         p1_packed_trained_and_predicted_there_is_nothing_left, p1_a_task_that_was_trained_on_segmentations_holds_nothing, p1_what_is_killed_leaves_nothing_of_a_person,
          p3_no_core_is_dumped_of_a_command_that_opens_images, the_audit_holds_every_pack_and_the_link_says_who_is_who,
          outputs_are_for_their_owner_alone, p4_pydicom_reads_what_is_left, p4_dciodvfy_finds_nothing_wrong_that_was_not_wrong_before]
 
