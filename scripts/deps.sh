@@ -94,6 +94,7 @@ bsdutils|script (progress on a terminal)|have_command script
 cmake|CMake (find_package against an install)|have_command cmake
 dicom3tools|dciodvfy and dcentvfy (DICOM objects that are written)|have_command dciodvfy && have_command dcentvfy
 dcmtk|DCMTK (DICOM objects that are written)|have_command dcmdump && have_command dsrdump
+orthanc orthanc-dicomweb curl|Orthanc, its DICOMweb and curl (the pipeline of a hospital)|have_command Orthanc && have_command curl
 TABLE
 }
 

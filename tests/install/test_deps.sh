@@ -39,7 +39,7 @@ no_err .
 not_called apt-get
 
 it 'with --tests, what tests would be skipped without is installed, too'
-for tool in mpicc mpirun fish groff script cmake clang-format-14 dciodvfy dcentvfy dcmdump dsrdump; do stub $tool ''; done
+for tool in mpicc mpirun fish groff script cmake clang-format-14 dciodvfy dcentvfy dcmdump dsrdump Orthanc curl; do stub $tool ''; done
 deps 0 debian --tests
 called '^apt-get .*install .* zsh$'
 not_called 'fish'
