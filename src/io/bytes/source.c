@@ -46,8 +46,9 @@ static cover_status read_by(const struct source *source, uint64_t offset, uint8_
 
 cover_status source_read(const struct source *source, uint64_t offset, void *out, uint64_t bytes) {
     if (offset > source->bytes || bytes > source->bytes - offset)
-        return fail(COVER_ERROR_FORMAT, "%s: truncated: %llu bytes are needed at offset %llu, but the file ends at %llu",
-                    source->name, (unsigned long long)bytes, (unsigned long long)offset, (unsigned long long)source->bytes);
+        return fail(COVER_ERROR_FORMAT, "%s%struncated: %llu bytes are needed at offset %llu, but the file ends at %llu",
+                    source->name, *source->name ? ": " : "", (unsigned long long)bytes, (unsigned long long)offset,
+                    (unsigned long long)source->bytes);
     if (source->read) return read_by(source, offset, out, bytes);
     if (source->descriptor < 0) {
         if (bytes) memcpy(out, source->memory + offset, bytes);
