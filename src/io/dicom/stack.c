@@ -32,11 +32,6 @@ static cover_status measure(struct steps *steps, const struct cover_dicom *set, 
     return COVER_OK;
 }
 
-static cover_status refuse(const struct cover_dicom *set, struct dicom_volume *volume, struct text *text) {
-    (void)set;
-    return text_take(text, &volume->refusal);
-}
-
 /* How often the typical step goes into a distance; 1 for those that are no multiple. */
 static int multiple_of(const struct steps *steps, double distance) {
     const double times = distance / steps->typical, whole = rint(times);
@@ -60,7 +55,7 @@ static cover_status find_gaps(const struct cover_dicom *set, struct dicom_volume
             text_add(&text, named++ ? "after image %d %.2f mm, " : "after image %d the distance is %.2f mm, ", i + 1,
                      steps->distance[i]);
     text_add(&text, "elsewhere %.2f mm; send the series again", steps->typical);
-    return refuse(set, volume, &text);
+    return text_take(&text, &volume->refusal);
 }
 
 /* How far slices leave the line along the normal, at most: along row and column, in mm. */
@@ -89,7 +84,7 @@ static cover_status check_tilt(const struct cover_dicom *set, struct dicom_volum
     if (set->options.tilt && strcmp(set->options.tilt, "resample") == 0) return COVER_OK;
     struct text text = {.context = set->context};
     text_add(&text, "tilted by %.1f degrees; use tilt=resample to straighten it and map results back", volume->tilt_degrees);
-    return refuse(set, volume, &text);
+    return text_take(&text, &volume->refusal);
 }
 
 static cover_status check_even(const struct cover_dicom *set, struct dicom_volume *volume, const struct steps *steps) {
@@ -101,7 +96,7 @@ static cover_status check_even(const struct cover_dicom *set, struct dicom_volum
     struct text text = {.context = set->context};
     text_add(&text, "slices are not evenly spaced (%.2f to %.2f mm); a spacing tolerance of %.2g takes them as they are",
              steps->smallest, steps->largest, ceil(off / steps->typical * 100) / 100);
-    return refuse(set, volume, &text);
+    return text_take(&text, &volume->refusal);
 }
 
 /* Voxel (x, y, z) to RAS mm, 3x4 rows, from the first slice and the step between slices. */
