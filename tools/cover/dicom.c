@@ -279,7 +279,7 @@ const struct verb verb_dicom = {
                 {OPTION_SERIES_NUMBER},
                 {OPTION_DESCRIPTION},
                 {OPTION_UID_ROOT},
-                {OPTION_TIME},
+                {OPTION_TIME, NULL, "when it is said to be made: 2026-11-30T12:00:00+01:00; now when not given"},
                 {OPTION_PHI},
                 {OPTION_KEY, "FILE", "deidentify: at least 16 secret bytes, from which new UIDs, names and dates follow"},
                 {OPTION_DATES},
