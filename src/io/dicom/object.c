@@ -33,11 +33,11 @@ void dicom_object_close(const struct dicom_object *object, struct source *source
     if (object->path) source_close(source);
 }
 
-static cover_status hash_source(const struct source *source, uint8_t digest[SHA256_BYTES]) {
+static cover_status hash_source(const struct source *source, uint64_t from, uint8_t digest[SHA256_BYTES]) {
     uint8_t piece[HASH_PIECE];
     struct sha256 hash;
     sha256_begin(&hash);
-    for (uint64_t at = 0; at < source->bytes;) {
+    for (uint64_t at = from; at < source->bytes;) {
         const size_t bytes = source->bytes - at < sizeof piece ? (size_t)(source->bytes - at) : sizeof piece;
         TRY(source_read(source, at, piece, bytes));
         sha256_add(&hash, piece, bytes);
@@ -51,7 +51,7 @@ cover_status dicom_object_hash(const struct dicom_object *object, uint8_t digest
     struct source source;
     TRY(dicom_object_open(object, &source));
     *bytes = source.bytes;
-    const cover_status status = hash_source(&source, digest);
+    const cover_status status = hash_source(&source, object->tree.data_at, digest);
     dicom_object_close(object, &source);
     return status;
 }
@@ -63,7 +63,7 @@ const char *dicom_object_name(const struct dicom_object *object, char name[DICOM
     snprintf(name, DICOM_NAME_BYTES, "image %d", object->number);
     snprintf(before, sizeof before, "%s", error_slot());
     if (dicom_object_open(object, &source) == COVER_OK) {
-        if (source.bytes <= HASH_MOST && hash_source(&source, digest) == COVER_OK) {
+        if (source.bytes <= HASH_MOST && hash_source(&source, 0, digest) == COVER_OK) {
             sha256_text(digest, text);
             snprintf(name, DICOM_NAME_BYTES, "image %d (sha256 %.8s)", object->number, text);
         }

@@ -46,7 +46,7 @@ void dicom_object_free(struct dicom_object *object);
 /* The file again, for as long as its pixels are read; nothing for one in memory.  Each open is ended by one close. */
 cover_status dicom_object_open(const struct dicom_object *object, struct source *source);
 void dicom_object_close(const struct dicom_object *object, struct source *source);
-/* Of all its bytes, and how many they are. */
+/* Of its data set, whoever has sent it: what stands before it is the last receiver's; and how many bytes it has in all. */
 cover_status dicom_object_hash(const struct dicom_object *object, uint8_t digest[SHA256_BYTES], uint64_t *bytes);
 /* The error just raised begins with a path below what was given: without it. */
 cover_status dicom_without_path(cover_status status, const char *path);

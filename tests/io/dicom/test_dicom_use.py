@@ -279,6 +279,13 @@ def r35_a_job_that_is_run_again_gives_the_same_object():
     assert predict(SERIES / "cr_monochrome2", fresh("again"), *words).returncode == 0
     results = [(HERE / name / "P0001_S01.seg.dcm").read_bytes() for name in ("first", "again")]
     assert results[0] == results[1]
+    study = fresh("resent")
+    for path in (SERIES / "cr_monochrome2").iterdir():
+        data = path.read_bytes()
+        assert data.count(b"PYDICOM 3.0.2 ") == 1
+        (study / path.name).write_bytes(data.replace(b"PYDICOM 3.0.2 ", b"BY ANOTHER    "))  # who has stored it, in the meta header
+    assert predict(study, fresh("again"), *words).returncode == 0
+    assert (HERE / "again/P0001_S01.seg.dcm").read_bytes() == results[0]
     assert "option audit" not in (ran := predict(SERIES / "cr_monochrome2", fresh("first"), "--time", "once")).stderr and ran.returncode == 1
 
 
