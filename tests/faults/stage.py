@@ -127,6 +127,8 @@ class Stage:
             ran.kill()
             ran.wait()
             if not (run / "weights.safetensors").exists():
+                for path in run.rglob(".cover-*"):  # killed while it was writing: no command of those that are tried has left it
+                    path.unlink()
                 return
         raise SystemExit("the run is done before it can be killed: give it more steps")
 

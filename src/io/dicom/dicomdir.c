@@ -13,19 +13,23 @@
 static const char MEDIA_CLASS[] = "1.2.840.10008.1.3.10"; /* Media Storage Directory Storage */
 enum { HEAD = 1 << 10 };
 
-bool dicomdir_is_one(const char *path) {
+cover_status dicomdir_is_one(const char *path, bool *is) {
     uint8_t head[HEAD];
     struct source source;
-    if (source_open(&source, path) != COVER_OK) return false;
+    TRY(source_open(&source, path));
     const size_t bytes = source.bytes < sizeof head ? (size_t)source.bytes : sizeof head;
-    bool is = source_read(&source, 0, head, bytes) == COVER_OK && bytes > 132 && memcmp(head + 128, "DICM", 4) == 0;
+    const cover_status status = source_read(&source, 0, head, bytes);
     source_close(&source);
+    TRY(status);
     const uint8_t class[] = {2, 0, 2, 0, 'U', 'I'}; /* (0002,0002) */
     const size_t length = sizeof MEDIA_CLASS - 1;
-    const uint8_t *found = is ? memmem(head, bytes, class, sizeof class) : NULL;
-    if (!found || (size_t)(head + bytes - found) < sizeof class + 2 + length + 1) return false;
+    const bool file = bytes > 132 && memcmp(head + 128, "DICM", 4) == 0;
+    const uint8_t *found = file ? memmem(head, bytes, class, sizeof class) : NULL;
+    *is = false;
+    if (!found || (size_t)(head + bytes - found) < sizeof class + 2 + length + 1) return COVER_OK;
     const uint8_t *value = found + sizeof class + 2; /* padded, by some to more than it needs */
-    return memcmp(value, MEDIA_CLASS, length) == 0 && (found[sizeof class] == length || value[length] == 0 || value[length] == ' ');
+    *is = memcmp(value, MEDIA_CLASS, length) == 0 && (found[sizeof class] == length || value[length] == 0 || value[length] == ' ');
+    return COVER_OK;
 }
 
 /* Records are items, named by where their item begins in the file. */

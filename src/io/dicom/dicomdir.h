@@ -5,7 +5,7 @@
 #include "core/base/base.h"
 
 /* By what is in it, whatever its name. */
-bool dicomdir_is_one(const char *path);
+cover_status dicomdir_is_one(const char *path, bool *is);
 /* take() gets the path of each file that exists below its folder, in the order of the records. */
 cover_status dicomdir_list(cover_context *context, const char *path, cover_status (*take)(void *user, const char *path),
                            void *user);

@@ -229,7 +229,8 @@ static cover_status add_folder(struct cover_dicom *set, const char *folder) {
     for (int64_t i = 0; i < files.count; i++) {
         bool bad;
         char *path = path_join(set->context, folder, files.paths[i]);
-        const bool directory = path && dicomdir_is_one(path); /* what it lists lies here, too */
+        bool directory = false; /* what one lists lies here, too; of what cannot be read add_file() tells */
+        if (path && dicomdir_is_one(path, &directory) != COVER_OK) directory = false;
         status = !path ? COVER_ERROR_MEMORY : directory ? COVER_OK : add_file(set, path, &bad);
         set->counts.objects += directory, set->counts.others += directory;
         memory_free(set->context, path);
@@ -258,7 +259,9 @@ cover_status cover_dicom_add_path(cover_dicom *set, const char *path) {
     if (folder_exists(path)) return add_folder(set, path);
     TRY(dicom_is_file(path, &is));
     if (!is) return fail(COVER_ERROR_FORMAT, "%s: not DICOM", path);
-    if (dicomdir_is_one(path)) return dicomdir_list(set->context, path, add_listed, set);
+    bool directory;
+    TRY(dicomdir_is_one(path, &directory));
+    if (directory) return dicomdir_list(set->context, path, add_listed, set);
     const cover_status status = add_file(set, path, &bad);
     return bad ? fail_text(status, set->bad[set->bad_count - 1].text) : status;
 }
