@@ -88,7 +88,53 @@ def write_volume(folder, order, signs):
         write_slice(folder / f"{s}", s, height, width, (spacing[order[1]], spacing[order[0]]), corner, along[0] + along[1], values)
 
 
+def write_colour(path, photometric, planar, values, palette=(), samples=3):
+    short = lambda *numbers: struct.pack(f"<{len(numbers)}H", *numbers)
+    body = b"".join([
+        element(8, 0x16, "UI", b"1.2.840.10008.5.1.4.1.1.7"), element(8, 0x18, "UI", b"2.25.5"), element(8, 0x60, "CS", b"OT"),
+        element(0x10, 0x20, "LO", b"SOMEBODY"), element(0x20, 0xd, "UI", b"2.25.7"), element(0x20, 0xe, "UI", b"2.25.8"),
+        element(0x28, 2, "US", short(samples)), element(0x28, 4, "CS", photometric), element(0x28, 6, "US", short(planar)),
+        element(0x28, 0x10, "US", short(4)), element(0x28, 0x11, "US", short(6)), element(0x28, 0x100, "US", short(8)),
+        element(0x28, 0x101, "US", short(8)), element(0x28, 0x102, "US", short(7)), element(0x28, 0x103, "US", short(0)),
+        *palette, element(0x7fe0, 0x10, "OB", bytes(values))])
+    path.write_bytes(bytes(128) + b"DICM" + element(2, 0x10, "UI", b"1.2.840.10008.1.2.1") + body)
+
+
 # ---- packing
+
+def r8_odd_lengths_are_read():
+    folder = fresh("odd")
+    write_slice(folder / "even", 1, 4, 4, ("1.5 ", "1.5"), (0, 0, 0), (1, 0, 0, 0, 1, 0), range(16))
+    even = pack(folder)["hash"]
+    data = (folder / "even").read_bytes()
+    padded = struct.pack("<HH2sH", 0x28, 0x30, b"DS", 8) + b"1.5 \\1.5"
+    at = data.index(struct.pack("<HH", 0x28, 0x30))
+    assert data[at:at + 16] == padded, data[at:at + 16]
+    (folder / "even").write_bytes(data[:at] + struct.pack("<HH2sH", 0x28, 0x30, b"DS", 7) + b"1.5\\1.5" + data[at + 16:])
+    assert pack(folder)["hash"] == even
+
+
+def r23_colour_is_rgb_whatever_its_form():
+    red, green, blue = [list(range(k, 24 * 9 + k, 9)) for k in (0, 30, 7)]
+    pixels = [value for rgb in zip(red, green, blue) for value in rgb]
+    tables = [(0x1101, red), (0x1102, green), (0x1103, blue)]
+    words = lambda values: struct.pack("<24H", *values)
+    palette = [*(element(0x28, number, "US", struct.pack("<3H", 24, 0, 8)) for number, _ in tables),
+               *(element(0x28, number + 0x100, "OW", words(values)) for number, values in tables)]
+    forms = {"pixels": (b"RGB", 0, pixels), "planes": (b"RGB", 1, red + green + blue)}
+    hashes = {}
+    for name, form in forms.items():
+        write_colour(fresh("colour") / "a", *form)
+        hashes[name] = pack(HERE / "colour")["hash"]
+    write_colour(fresh("colour") / "a", b"PALETTE COLOR", 0, range(24), palette, samples=1)
+    report = pack(HERE / "colour")
+    assert hashes["pixels"] == hashes["planes"] and report["channels"] == 3, (hashes, report)
+    grey = [value for y in range(0, 240, 10) for value in (y, 128, 128)]
+    write_colour(fresh("colour") / "a", b"YBR_FULL", 0, grey)
+    converted = pack(HERE / "colour")["hash"]
+    write_colour(fresh("colour") / "a", b"RGB", 0, [y for y in range(0, 240, 10) for _ in range(3)])
+    assert pack(HERE / "colour")["hash"] == converted
+
 
 def r32_48_rewritings_of_one_volume_are_one_sample():
     hashes = set()
@@ -236,6 +282,18 @@ def r45_probabilities_are_written_and_shown():
     assert predict(SERIES / "cr_monochrome2", fresh("shown"), "--as", "dicom-sc", "--seg-type", "fractional").returncode == 0
 
 
+def r12_texts_go_into_results_as_they_were_sent():
+    for name in ("charset_german", "charset_japanese", "charset_chinese"):
+        source = sorted((SERIES / name).iterdir())[0]
+        shutil.copy(source, fresh("charset") / "a")
+        assert predict(HERE / "charset", fresh("charset out")).returncode == 0
+        sent, result = source.read_bytes(), (HERE / "charset out/P0001_S01.seg.dcm").read_bytes()
+        for group, number in ((8, 5), (0x10, 0x10)):
+            at = sent.index(struct.pack("<HH", group, number), 132)
+            whole = sent[at:at + 8 + struct.unpack("<H", sent[at + 6:at + 8])[0]]
+            assert whole in result, (name, whole)
+
+
 def images_of_one_object_are_frames_of_one_segmentation():
     output = fresh("cine")
     assert predict(SERIES / "us_cine", output, "--as", "dicom-seg,nifti").returncode == 0
@@ -325,7 +383,7 @@ def two_studies_are_matched():
 
 
 TESTS = [a for a in list(globals().values()) if callable(a) and getattr(a, "__module__", "") == "__main__" and
-         a.__name__ not in ("cover", "pack", "fresh", "element", "text", "write_slice", "write_volume", "write_png", "predict")]
+         a.__name__ not in ("cover", "pack", "fresh", "element", "text", "write_slice", "write_volume", "write_png", "write_colour", "predict")]
 
 
 def main():
