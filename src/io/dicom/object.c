@@ -166,12 +166,9 @@ static cover_status read_photometric(struct dicom_object *object) {
     int kind = 0, planar;
     const int kinds = sizeof known / sizeof *known;
     while (kind < kinds && !dicom_text_is(&object->tree, node, known[kind].name)) kind++;
-    if (kind == kinds) {
-        char text[17];
-        dicom_text(&object->tree, node, text, sizeof text);
+    if (kind == kinds)
         return fail(COVER_ERROR_UNSUPPORTED,
-                    "Photometric Interpretation (0028,0004) is \"%s\"; grey, RGB, YBR and palettes are read", text);
-    }
+                    "Photometric Interpretation (0028,0004) is none of those that are read: grey, RGB, YBR, palettes");
     object->photometric = (enum dicom_photometric)kind;
     TRY(read_short(object, TAG_SAMPLES, true, 0, &object->shape.samples));
     if (object->shape.samples != known[kind].samples) {

@@ -13,15 +13,12 @@ static const double PLACE_TOLERANCE = 0.01; /* of a step */
 static cover_status read_type(struct dicom_seg *seg) {
     const struct dicom_tree *tree = &seg->object->tree;
     const struct dicom_node *node = dicom_find(tree, NULL, TAG_SEGMENTATION_TYPE);
-    char text[17];
     for (int i = 0; i < 3; i++)
         if (dicom_text_is(tree, node, seg_type_words[i])) {
             seg->type = (enum seg_type)i;
             return COVER_OK;
         }
-    dicom_text(tree, node, text, sizeof text);
-    return fail(COVER_ERROR_UNSUPPORTED, "Segmentation Type (0062,0001) is \"%s\"; BINARY, LABELMAP and FRACTIONAL are known",
-                text);
+    return fail(COVER_ERROR_UNSUPPORTED, "Segmentation Type (0062,0001) is none of BINARY, LABELMAP and FRACTIONAL");
 }
 
 static cover_status read_segments(struct dicom_seg *seg) {

@@ -83,10 +83,21 @@ bool dicom_text_has(const struct dicom_tree *tree, const struct dicom_node *node
     return false;
 }
 
+/* May a value stand in a message?  What is no number may be a name, and long digits a date, in an object whose tags are damaged (P1). */
+static bool may_be_said(const char *text) {
+    size_t digits = 0;
+    if (strspn(text, "0123456789.,+-eE\\ ") != strlen(text)) return false;
+    for (; *text; text++)
+        if ((digits = is_digit(*text) ? digits + 1 : 0) >= 6) return false;
+    return true;
+}
+
 static cover_status not_number(const struct dicom_tree *tree, const struct dicom_node *node, const char *what) {
     char name[DICOM_TAG_TEXT], text[48];
     dicom_text(tree, node, text, sizeof text);
-    return fail(COVER_ERROR_FORMAT, "%s is \"%s\": %s", dicom_tag_name(name, node->tag), text, what);
+    dicom_tag_name(name, node->tag);
+    if (!may_be_said(text)) return fail(COVER_ERROR_FORMAT, "%s: %s", name, what);
+    return fail(COVER_ERROR_FORMAT, "%s is \"%s\": %s", name, text, what);
 }
 
 cover_status dicom_decimals(const struct dicom_tree *tree, const struct dicom_node *node, double *values, int most, int *count) {
