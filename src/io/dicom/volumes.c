@@ -21,10 +21,13 @@ static int compare_text(const struct dicom_object *a, const struct dicom_object 
     return order ? order : (m > n) - (m < n);
 }
 
-static double number_of(const struct dicom_object *object, uint32_t tag) {
+/* For sorting, which takes an order of all values: NaN has none. */
+static double sortable(double value) { return isfinite(value) ? value : -1; }
+
+static double number_of(const struct dicom_tree *tree, const struct dicom_node *node) {
     char text[32];
-    dicom_text(&object->tree, dicom_find(&object->tree, NULL, tag), text, sizeof text);
-    return number_read(text, NULL);
+    dicom_text(tree, node, text, sizeof text);
+    return sortable(number_read(text, NULL));
 }
 
 #define ORDER(a, b)                                                                                                                \
@@ -35,7 +38,8 @@ static int compare_objects(const struct dicom_object *a, const struct dicom_obje
     if (a == b) return 0;
     int order = strcmp(a->study_uid, b->study_uid);
     if (order) return order;
-    ORDER(number_of(a, TAG_SERIES_NUMBER), number_of(b, TAG_SERIES_NUMBER));
+    ORDER(number_of(&a->tree, dicom_find(&a->tree, NULL, TAG_SERIES_NUMBER)),
+          number_of(&b->tree, dicom_find(&b->tree, NULL, TAG_SERIES_NUMBER)));
     if ((order = strcmp(a->series_uid, b->series_uid))) return order;
     const bool local_a = dicom_text_has(&a->tree, dicom_find(&a->tree, NULL, TAG_IMAGE_TYPE), "LOCALIZER");
     const bool local_b = dicom_text_has(&b->tree, dicom_find(&b->tree, NULL, TAG_IMAGE_TYPE), "LOCALIZER");
@@ -147,13 +151,11 @@ static double phase_of(const struct dicom_frame *slice, uint32_t tag, uint32_t m
     const struct dicom_node *node = dicom_of_frame(slice->object, slice->frame, macro, tag);
     size_t count;
     const uint8_t *bytes = dicom_bytes(tree, node, &count);
-    char text[32];
     if (!bytes) return -1;
-    if (tag == TAG_B_VALUE && count == 8) return dicom_f64(tree, bytes);
+    if (tag == TAG_B_VALUE && count == 8) return sortable(dicom_f64(tree, bytes));
     if (tag == TAG_TEMPORAL_INDEX && count == 4) return dicom_u32(tree, bytes);
     if (tag == TAG_FRAME_ACQUISITION && count == 2) return dicom_u16(tree, bytes);
-    dicom_text(tree, node, text, sizeof text);
-    return number_read(text, NULL);
+    return number_of(tree, node);
 }
 
 struct phase {

@@ -277,6 +277,47 @@ def r30_doubles_are_dropped_and_phases_are_told_apart():
     assert "two different images at position -100.50 mm" in refusal(CASES / "series/ct_duplicates_differ")
 
 
+def with_element(data, tag, kind, value):
+    """A data set of explicit little endian with another value, or with one element more, before (0028,0000)."""
+    at = data.index(b"DICM") + 4
+    while struct.unpack_from("<HH", data, at) < tag:
+        at += 8 + struct.unpack_from("<H", data, at + 6)[0] if data[at + 4:at + 6] not in (b"OB", b"OW", b"SQ", b"UN", b"UT") else \
+            12 + struct.unpack_from("<I", data, at + 8)[0]
+    end = at + 8 + struct.unpack_from("<H", data, at + 6)[0] if struct.unpack_from("<HH", data, at) == tag else at
+    return data[:at] + struct.pack("<HH2sH", *tag, kind, len(value)) + value + data[end:]
+
+
+def two_phases(*elements):
+    """ct_two_phases in one frame of reference, told apart by what is given: (tag, VR, value of one phase, value of the other)."""
+    folder = HERE / "phases"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    for path in (CASES / "series/ct_two_phases").iterdir():
+        data = with_element(path.read_bytes(), (0x20, 0x12), b"IS", b"1 ")
+        data = with_element(with_element(data, (0x20, 0x52), b"UI", b"2.25.6"), (8, 0x33), b"TM", b"112233")
+        for tag, kind, *values in elements:
+            data = with_element(data, tag, kind, values[path.name.startswith("p2")])
+        (folder / path.name).write_bytes(data)
+    return [v["refused"] or v["size"] for v in ls(folder)["volumes"]]
+
+
+def r30_each_attribute_tells_phases_apart():
+    whole = [[12, 40, 32]] * 2
+    assert "differ in no attribute that tells phases apart" in two_phases()[0]
+    for tag, kind, *values in [((0x20, 0x12), b"IS", b"1 ", b"2 "), ((0x20, 0x100), b"IS", b"1 ", b"2 "), ((0x18, 0x1060), b"DS", b"0 ", b"40"),
+                               ((0x18, 0x86), b"IS", b"1 ", b"2 "), ((0x18, 0x81), b"DS", b"10", b"20"), ((8, 0x33), b"TM", b"112231", b"112233"),
+                               ((0x18, 0x9087), b"FD", struct.pack("<d", 0), struct.pack("<d", 1000))]:
+        assert two_phases((tag, kind, *values)) == whole, tag
+        none = struct.pack("<d", float("nan")) if kind == b"FD" else b"nan "
+        assert two_phases((tag, kind, none, values[1])) == whole, tag
+        assert "differ in no attribute" in two_phases((tag, kind, none, none))[0], tag
+
+
+def r24_a_series_number_that_is_none_takes_no_volume_apart():
+    for value in (b"nan ", b"inf ", b"a "):
+        assert two_phases(((0x20, 0x11), b"IS", value, value), ((0x20, 0x12), b"IS", b"1 ", b"2 ")) == [[12, 40, 32]] * 2, value
+
+
 def r31_a_tilt_is_refused_or_straightened():
     for name in ("ct_tilt", "ct_tilt_no_tag", "ct_tilt_wrong_sign"):
         text = refusal(CASES / "series" / name)
