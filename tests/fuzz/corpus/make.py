@@ -113,3 +113,29 @@ for syntax, rows, columns, names in (
         colour, width = name.startswith(("rgb", "ybr", "odd")), 1 if "16" in name or name.startswith(("ct", "near")) else 2 if "32" in name else 3 if "mask" in name else 0
         stored = {0: 8, 1: 12 if name.startswith(("ct", "near")) else 16, 2: 32, 3: 1}[width]
         put("frame", name, struct.pack("<BHH5B", syntax, rows, columns, colour, width, stored - 1, 0, 0) + (frames / name).read_bytes())
+
+
+# Two phases at each of three places, told apart by an Echo Time that is no number for one of them.
+def element(group, number, kind, value):
+    value += (b"\0" if kind in ("UI", "OW") else b" ") * (len(value) % 2)
+    return struct.pack("<HH2s", group, number, kind.encode()) + struct.pack("<HI" if kind == "OW" else "<H", *[0] * (kind == "OW"), len(value)) + value
+
+
+def short(group, number, value):
+    return element(group, number, "US", struct.pack("<H", value))
+
+
+def phase(number, place, second):
+    return bytes(128) + b"DICM" + element(2, 0x10, "UI", b"1.2.840.10008.1.2.1") + b"".join([
+        element(8, 0x16, "UI", b"1.2.840.10008.5.1.4.1.1.2"), element(8, 0x18, "UI", b"2.25.9.%d" % number),
+        element(8, 0x33, "TM", b"11223%d" % second), element(8, 0x60, "CS", b"MR"), element(0x10, 0x20, "LO", b"CANARY"),
+        element(0x18, 0x81, "DS", b"nan" if second else b"20"), element(0x18, 0x86, "IS", b"1"), element(0x18, 0x1060, "DS", b"0"),
+        element(0x18, 0x9087, "FD", struct.pack("<d", 0 if second else 1000)), element(0x20, 0xd, "UI", b"2.25.7"),
+        element(0x20, 0xe, "UI", b"2.25.8"), element(0x20, 0x11, "IS", b"3"), element(0x20, 0x12, "IS", b"1"),
+        element(0x20, 0x32, "DS", b"0\\0\\%d" % place), element(0x20, 0x37, "DS", b"1\\0\\0\\0\\1\\0"), element(0x20, 0x52, "UI", b"2.25.6"),
+        short(0x28, 2, 1), element(0x28, 4, "CS", b"MONOCHROME2"), short(0x28, 0x10, 2), short(0x28, 0x11, 2), element(0x28, 0x30, "DS", b"1\\1"),
+        short(0x28, 0x100, 16), short(0x28, 0x101, 12), short(0x28, 0x102, 11), short(0x28, 0x103, 0),
+        element(0x7fe0, 0x10, "OW", struct.pack("<4H", *range(number, number + 4)))])
+
+
+put("dicom", "two_phases", b"\nNEXT OBJECT\n".join(phase(2 * place + second, place, second) for place in range(3) for second in range(2)))
