@@ -8,6 +8,8 @@ import re
 import sys
 from pathlib import Path
 
+import tap
+
 PROJECT = Path(sys.argv[1])
 sys.path[:0] = [str(PROJECT / ".deps" / "highdicom"), str(PROJECT / ".deps" / "dicom_anonymizer")]
 ROOM = PROJECT / "src" / "io" / "dicom"
@@ -46,23 +48,24 @@ KEPT = {kind: [tag for first, last in re.findall(kind + r"\(0x([0-9a-f]{8}), 0x(
                for tag in range(int(first, 16), int(last, 16) + 1)] for kind in ("VALUES", "SEQUENCES")}
 
 
+@tap.test
 def every_row_has_the_action_that_dicom_anonymizer_reads():
     table = their_table()
     if table is None:
-        return "dicom-anonymizer with the table of 2026c is not installed"
+        raise tap.Skipped("dicom-anonymizer with the table of 2026c is not installed")
     theirs = {tag[0] << 16 | tag[1]: action for tag, action in table.items() if len(tag) == 2}
     assert ROWS.keys() == theirs.keys(), [hex(tag) for tag in ROWS.keys() ^ theirs.keys()]
     wrong = [hex(tag) for tag in ROWS if ROWS[tag][1] != theirs[tag]]
     assert not wrong, wrong
     groups = {tag[0] & 0xff00 for tag in table if len(tag) == 4}
     assert groups == {tag >> 16 for tag, _ in MASKS}, groups
-    return None
 
 
+@tap.test
 def representations_are_those_of_the_dictionary():
     dictionary = their_dictionary()
     if dictionary is None:
-        return "pydicom is not installed"
+        raise tap.Skipped("pydicom is not installed")
     wrong = []
     for tag, (vr, action) in ROWS.items():
         if vr == "--":  # of what goes, and is newer than the dictionary, it does not matter
@@ -70,13 +73,13 @@ def representations_are_those_of_the_dictionary():
         elif tag in dictionary and dictionary[tag][0][:2] != vr:
             wrong.append(hex(tag))
     assert not wrong, wrong
-    return None
 
 
+@tap.test
 def what_is_kept_is_known_and_says_nothing_of_a_person():
     dictionary = their_dictionary()
     if dictionary is None:
-        return "pydicom is not installed"
+        raise tap.Skipped("pydicom is not installed")
     for kind, tags in KEPT.items():
         for tag in tags:
             assert tag not in ROWS and tag not in MORE and not tag >> 16 & 1, hex(tag)
@@ -85,19 +88,6 @@ def what_is_kept_is_known_and_says_nothing_of_a_person():
             assert not retired, f"{tag:08x} {name} is retired"
             assert vr not in ("PN", "DA", "DT", "TM", "AE", "AS", "LT") or tag == 0x00080108, f"{tag:08x} {name} is {vr}"
             assert not re.search(r"Physician|Operator|Institution|Person|Address|Telephone|Patient.s (Name|ID)", name), name
-    return None
 
 
-if __name__ == "__main__":
-    tests = [every_row_has_the_action_that_dicom_anonymizer_reads, representations_are_those_of_the_dictionary,
-             what_is_kept_is_known_and_says_nothing_of_a_person]
-    print(f"1..{len(tests)}")
-    failed = False
-    for number, test in enumerate(tests, 1):
-        try:
-            reason = test()
-            print(f"ok {number} - {test.__name__}" + (f" # SKIP {reason}" if reason else ""))
-        except AssertionError as error:
-            failed = True
-            print(f"not ok {number} - {test.__name__}\n# {error}")
-    sys.exit(failed)
+tap.run()

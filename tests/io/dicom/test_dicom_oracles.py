@@ -10,6 +10,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+import tap
+
 WRITER, CASES = sys.argv[1], Path(sys.argv[2])
 wheels = Path(sys.argv[3]) / ".deps" / "highdicom"  # where make deps puts it
 if wheels.is_dir():
@@ -28,14 +30,10 @@ SERIES = {"ct": (420, -420), "ct_oblique": (420, -420), "ct_coronal": (420, -420
           "dx_none": (30, 10), "us_cine": (30, 10), "charset_japanese": (420, -420)}
 
 
-class Skipped(Exception):
-    pass
-
-
 def need(*programs):
     for program in programs:
         if not shutil.which(program):
-            raise Skipped(f"no {program}")
+            raise tap.Skipped(f"no {program}")
 
 
 def run(*words):
@@ -68,6 +66,7 @@ def is_quiet(ran, *allowed):
     return "\n".join(loud)
 
 
+@tap.test
 def all_objects_are_made_but_reports_of_images():
     for series in SERIES:
         images = series.startswith(("cr_", "dx_", "us_"))
@@ -75,6 +74,7 @@ def all_objects_are_made_but_reports_of_images():
         assert said.startswith("report: series 1") if images else said == "", f"{series}: {said}"
 
 
+@tap.test
 def dciodvfy_has_no_word_on_segmentations_and_reports():
     need("dciodvfy")
     for series, path in objects("binary", "fractional", "report"):
@@ -82,6 +82,7 @@ def dciodvfy_has_no_word_on_segmentations_and_reports():
         assert not loud, f"{series}, {path.name}: {loud}"
 
 
+@tap.test
 def dciodvfy_finds_no_error_in_captures():
     need("dciodvfy")
     for series, path in objects("capture"):  # the phantoms do not say which side they are of, nor which part of a body
@@ -89,6 +90,7 @@ def dciodvfy_finds_no_error_in_captures():
         assert not loud, f"{series}: {loud}"
 
 
+@tap.test
 def dcentvfy_finds_patient_and_study_as_in_the_images():
     need("dcentvfy")
     for series, path in objects("binary", "fractional"):
@@ -96,6 +98,7 @@ def dcentvfy_finds_patient_and_study_as_in_the_images():
         assert not loud, f"{series}, {path.name}: {loud}"
 
 
+@tap.test
 def dcmtk_reads_every_object():
     need("dcmdump", "dsrdump")
     for series, path in objects("binary", "labelmap", "fractional", "report", "capture"):
@@ -112,9 +115,10 @@ def has_measures(path):
     return "PixelMeasuresSequence" not in shared or "SliceThickness" in shared.PixelMeasuresSequence[0]
 
 
+@tap.test
 def pydicom_reads_the_same_voxels_frame_by_frame():
     if not highdicom:
-        raise Skipped("no pydicom")
+        raise tap.Skipped("no pydicom")
     for series, path in objects("binary", "labelmap", "fractional"):
         seg = pydicom.dcmread(path)
         label = numpy.fromfile(made(series) / "label.raw", numpy.uint8).reshape(-1, seg.Rows, seg.Columns)
@@ -128,9 +132,10 @@ def pydicom_reads_the_same_voxels_frame_by_frame():
         assert len(want) == len(frames) and all((a == b).all() for a, b in zip(want, frames)), f"{series}, {path.name}"
 
 
+@tap.test
 def highdicom_reads_the_same_voxels():
     if not highdicom:
-        raise Skipped("no highdicom")
+        raise tap.Skipped("no highdicom")
     for series, path in objects("binary", "labelmap", "fractional"):
         if not has_measures(path):
             continue
@@ -161,9 +166,10 @@ def highdicom_reads_the_same_voxels():
             assert (got[..., segment - 1] == want).all(), f"{series}, {path.name}: segment {segment} differs"
 
 
+@tap.test
 def highdicom_finds_segments_with_their_codes():
     if not highdicom:
-        raise Skipped("no highdicom")
+        raise tap.Skipped("no highdicom")
     for series, path in objects("binary", "labelmap", "fractional"):
         if not has_measures(path):
             continue
@@ -174,9 +180,10 @@ def highdicom_finds_segments_with_their_codes():
         assert lung.SegmentedPropertyTypeCodeSequence[0].SegmentedPropertyTypeModifierCodeSequence[0].CodeValue == "7771000", series
 
 
+@tap.test
 def highdicom_finds_the_volumes_of_a_report():
     if not highdicom:
-        raise Skipped("no highdicom")
+        raise tap.Skipped("no highdicom")
     for series, path in objects("report"):
         report = highdicom.sr.srread(str(path))
         groups = report.content.get_volumetric_roi_measurement_groups()
@@ -190,24 +197,5 @@ def highdicom_finds_the_volumes_of_a_report():
         assert segment.value == "121191", series
 
 
-TESTS = [all_objects_are_made_but_reports_of_images, dciodvfy_has_no_word_on_segmentations_and_reports, dciodvfy_finds_no_error_in_captures,
-         dcentvfy_finds_patient_and_study_as_in_the_images, dcmtk_reads_every_object, pydicom_reads_the_same_voxels_frame_by_frame,
-         highdicom_reads_the_same_voxels,
-         highdicom_finds_segments_with_their_codes, highdicom_finds_the_volumes_of_a_report]
-
-
-def main():
-    print(f"1..{len(TESTS)}")
-    for number, test in enumerate(TESTS, 1):
-        try:
-            test()
-            print(f"ok {number} - {test.__name__}")
-        except Skipped as reason:
-            print(f"ok {number} - {test.__name__} # SKIP {reason}")
-        except AssertionError as error:
-            print(f"not ok {number} - {test.__name__}")
-            print("\n".join("# " + line for line in str(error).splitlines()))
-    shutil.rmtree(HERE)
-
-
-main()
+tap.run()
+shutil.rmtree(HERE)

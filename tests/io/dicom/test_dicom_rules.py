@@ -17,6 +17,8 @@ import time
 from array import array
 from pathlib import Path
 
+import tap
+
 COVER, CASES = sys.argv[1], Path(sys.argv[2])
 HAS_CODECS = (Path(COVER).parent / "libcover-codecs.so").exists()
 EXPECTED = json.loads((CASES / "expected.json").read_text())
@@ -97,6 +99,7 @@ def says(name, *words):
 
 # ---- files
 
+@tap.test
 def r1_dicom_is_known_by_its_content():
     folder = HERE / "names"
     folder.mkdir()
@@ -110,17 +113,20 @@ def r1_dicom_is_known_by_its_content():
     assert volume(folder)[0] == volume(CASES / "series/ct")[0]
 
 
+@tap.test
 def r2_a_dicomdir_gives_files_of_its_own_folder_and_no_circle():
     ran = cover("dicom", "ls", hostile("dicomdir_circle.dcm"), "-q")
     assert ran.returncode == 1 and "circle" in ran.stderr, ran.stderr
 
 
+@tap.test
 def r3_objects_without_an_image_are_counted():
     report = ls(CASES / "series/mixed")
     assert report["others"] == 1 and report["files"] == 2 and not report["unreadable"], report
     assert "no image" in refusal(hostile("no_pixels.dcm"))
 
 
+@tap.test
 def r3_a_file_that_cannot_be_read_refuses_what_may_miss_it():
     folder = HERE / "missing"
     shutil.copytree(CASES / "series/ct", folder)
@@ -129,6 +135,7 @@ def r3_a_file_that_cannot_be_read_refuses_what_may_miss_it():
     volume(folder, "--skip-bad")
 
 
+@tap.test
 def r4_a_length_is_compared_with_the_bytes_left():
     says("pixels_short.dcm", "image 1 (sha256 40cb7a0f): pixel data ends early: 2558 of 2560 bytes")
     says("pixels_long.dcm", "3072 bytes, where 2560")
@@ -140,12 +147,14 @@ def r4_a_length_is_compared_with_the_bytes_left():
     volume(hostile("pixels_padded_ok.dcm"))
 
 
+@tap.test
 def r5_sequences_nest_to_32_levels():
     for depth in (33, 1000, 20000):
         says(f"sequences_{depth}_deep.dcm", "more than 32 deep")
     volume(hostile("sequences_10_deep_ok.dcm"))
 
 
+@tap.test
 def r6_a_decoder_gets_the_exact_size_of_its_frame():
     for name in ("rle_16_segments", "rle_literal_past_end", "rle_no_segments", "rle_offset_past_end", "rle_too_little", "rle_too_much",
                  "jpegll_65535", "jpegll_no_table", "jpeg_garbage"):
@@ -153,11 +162,13 @@ def r6_a_decoder_gets_the_exact_size_of_its_frame():
     says("fragments_none.dcm", "no fragments")
 
 
+@tap.test
 def r7_tags_ascend():
     says("descending_tags.dcm", "out of order")
     says("pixels_twice.dcm", "stands there twice")
 
 
+@tap.test
 def r9_numbers_of_text_are_numbers():
     says("spacing_comma.dcm", 'Pixel Spacing (0028,0030) is "0,7\\0,9": not a number')
     says("spacing_nan.dcm", "not a number")
@@ -168,6 +179,7 @@ def r9_numbers_of_text_are_numbers():
     as_expected("ct_decimal_text")
 
 
+@tap.test
 def r10_a_deflated_object_stops_at_what_it_needs():
     says("deflate_bomb_300m.dcm", "314572800 bytes, where 2560")
     says("deflate_cut.dcm", "ends early")
@@ -175,6 +187,7 @@ def r10_a_deflated_object_stops_at_what_it_needs():
     equal_to("ct_deflated", "ct_implicit")
 
 
+@tap.test
 def r11_what_is_odd_and_clear_is_read():
     volume(hostile("program_in_preamble_ok.dcm"))
     data = sorted((CASES / "series/ct").iterdir())[0].read_bytes()
@@ -184,6 +197,7 @@ def r11_what_is_odd_and_clear_is_read():
 
 # ---- values
 
+@tap.test
 def r17_stored_bits_count_and_no_others():
     as_expected("mr_high_bit_15")
     as_expected("mr_signed12")
@@ -191,6 +205,7 @@ def r17_stored_bits_count_and_no_others():
         says(name + ".dcm", "(0028,010")
 
 
+@tap.test
 def r19_slope_and_tables_are_those_of_the_slice_or_frame():
     for name in ("pt_slope_per_slice", "pt_tiny_slopes", "enhanced_mr_slope_per_frame", "ct_modality_lut"):
         as_expected(name)
@@ -198,23 +213,27 @@ def r19_slope_and_tables_are_those_of_the_slice_or_frame():
     says("slope_zero.dcm", "Rescale Slope (0028,1053) is 0")
 
 
+@tap.test
 def r19_a_window_is_applied_on_demand_alone():
     plain, shown = (floats(volume(CASES / "series/ct_voi", *words)[0]) for words in ((), ("--window", "header")))
     assert min(shown) >= 0 and max(shown) <= 255 and plain != shown
     assert len(set(shown)) > 2, set(shown)
 
 
+@tap.test
 def r20_padding_becomes_the_smallest_other_value():
     as_expected("ct_padding")
     kept = floats(volume(CASES / "series/ct_padding", "--padding", "keep")[0])
     assert min(kept) < EXPECTED["ct_padding"]["volumes"][0]["min"]
 
 
+@tap.test
 def r21_negatives_of_radiographs_are_turned():
     equal_to("cr_monochrome1", "cr_monochrome2")
     assert ls(CASES / "series/cr_monochrome1")["volumes"][0]["inverted"]
 
 
+@tap.test
 def r22_spacing_of_radiographs_says_where_it_was_measured():
     for name in ("dx_detector_only", "dx_magnified", "dx_none", "dx_pixel_spacing", "us_cine"):
         as_expected(name)
@@ -222,6 +241,7 @@ def r22_spacing_of_radiographs_says_where_it_was_measured():
 
 # ---- volumes
 
+@tap.test
 def r24_names_and_order_never_matter():
     folder, files = HERE / "shuffled", list((CASES / "series/ct").iterdir())
     folder.mkdir()
@@ -233,6 +253,7 @@ def r24_names_and_order_never_matter():
     assert volume(folder) == volume(CASES / "series/ct")
 
 
+@tap.test
 def r25_what_is_of_one_volume_comes_together():
     as_expected("mixed")
     as_expected("ct_localizer")
@@ -240,6 +261,7 @@ def r25_what_is_of_one_volume_comes_together():
     equal_to("ct", "ct_localizer")
 
 
+@tap.test
 def r26_geometry_is_that_of_position_and_orientation():
     for name in ("ct_oblique", "ct_sagittal", "ct_coronal", "ct_row_negated", "ct_column_negated", "ct_as_secondary_capture",
                  "ct_spacing_tag_negative", "ct_tilt_tag_only"):
@@ -250,16 +272,19 @@ def r26_geometry_is_that_of_position_and_orientation():
         says(name + ".dcm", "above 0")
 
 
+@tap.test
 def r27_frames_of_all_stacks_are_one_volume():
     for name in ("enhanced_ct", "enhanced_ct_sagittal", "enhanced_mr_three_stacks"):
         as_expected(name)
     equal_to("enhanced_ct", "enhanced_ct_shuffled", "enhanced_ct_rle", "enhanced_mr_three_stacks")
 
 
+@tap.test
 def r28_a_detector_says_where_frames_lie():
     as_expected("nm_negative_spacing")
 
 
+@tap.test
 def r29_gaps_and_uneven_steps_are_refused_with_the_numbers():
     text = refusal(CASES / "series/ct_gap")
     assert "series 1 (CT, 23 images): 1 image is missing: after image 7 the distance is 5.00 mm, elsewhere 2.50 mm" in text, text
@@ -271,6 +296,7 @@ def r29_gaps_and_uneven_steps_are_refused_with_the_numbers():
     as_expected("ct_jitter")
 
 
+@tap.test
 def r30_doubles_are_dropped_and_phases_are_told_apart():
     as_expected("ct_duplicates_equal")
     as_expected("ct_two_phases")
@@ -301,6 +327,7 @@ def two_phases(*elements):
     return [v["refused"] or v["size"] for v in ls(folder)["volumes"]]
 
 
+@tap.test
 def r30_each_attribute_tells_phases_apart():
     whole = [[12, 40, 32]] * 2
     assert "differ in no attribute that tells phases apart" in two_phases()[0]
@@ -313,11 +340,13 @@ def r30_each_attribute_tells_phases_apart():
         assert "differ in no attribute" in two_phases((tag, kind, none, none))[0], tag
 
 
+@tap.test
 def r24_a_series_number_that_is_none_takes_no_volume_apart():
     for value in (b"nan ", b"inf ", b"a "):
         assert two_phases(((0x20, 0x11), b"IS", value, value), ((0x20, 0x12), b"IS", b"1 ", b"2 ")) == [[12, 40, 32]] * 2, value
 
 
+@tap.test
 def r31_a_tilt_is_refused_or_straightened():
     for name in ("ct_tilt", "ct_tilt_no_tag", "ct_tilt_wrong_sign"):
         text = refusal(CASES / "series" / name)
@@ -326,26 +355,31 @@ def r31_a_tilt_is_refused_or_straightened():
     assert len(straight) == 4 * 12 * 40 * 32
 
 
+@tap.test
 def r33_one_slice_has_its_thickness():
     as_expected("ct_single")
 
 
+@tap.test
 def r34_frames_without_a_place_are_images():
     as_expected("enhanced_ct_no_positions")
     as_expected("us_cine")
 
 
+@tap.test
 def every_syntax_gives_the_same_volume():
     equal_to("ct_implicit", "ct_bigendian", "ct_deflated", "ct_rle", "ct_jpegll", "ct_as_secondary_capture", "ct_decimal_text",
              "ct_spacing_tag_negative", "ct_tilt_tag_only", "ct_voi", "ct_jpegls", *(("ct_j2k",) if HAS_CODECS else ()))
 
 
+@tap.test
 def every_series_is_as_expected():
     for name in sorted(EXPECTED):
         if HAS_CODECS or name != "ct_j2k":
             as_expected(name)
 
 
+@tap.test
 def r47_a_nifti_says_twice_where_it_lies():
     for name in ("ct_oblique", "ct", "ct_coronal", "ct_sagittal", "ct_row_negated", "ct_column_negated"):
         _, header = volume(CASES / "series" / name)
@@ -363,6 +397,7 @@ def r47_a_nifti_says_twice_where_it_lies():
         assert near(got, want, 2e-3), (name, got, want)  # a quaternion of float32, near half a turn
 
 
+@tap.test
 def every_hostile_file_is_refused_quickly_and_with_little_memory():
     def limit():
         resource.setrlimit(resource.RLIMIT_CPU, (10, 10))
@@ -381,19 +416,5 @@ def every_hostile_file_is_refused_quickly_and_with_little_memory():
     assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss < 64 << 10
 
 
-TESTS = [test for name, test in list(globals().items()) if callable(test) and (name[0] == "r" and name[1].isdigit() or name.startswith("every_"))]
-
-
-def main():
-    print(f"1..{len(TESTS)}")
-    for number, test in enumerate(TESTS, 1):
-        try:
-            test()
-            print(f"ok {number} - {test.__name__}")
-        except AssertionError as error:
-            print(f"not ok {number} - {test.__name__}")
-            print("\n".join("# " + line for line in str(error).splitlines()))
-    shutil.rmtree(HERE)
-
-
-main()
+tap.run()
+shutil.rmtree(HERE)

@@ -13,6 +13,8 @@ import tempfile
 from array import array
 from pathlib import Path
 
+import tap
+
 COVER, SERIES = sys.argv[1], Path(sys.argv[2]) / "series"
 HERE = Path(tempfile.mkdtemp(prefix="cover-dicom-seg-"))
 CODES = {"mass": {}, "left lung": {"rgb": [10, 20, 30]}}
@@ -56,6 +58,7 @@ def refused(status, ran, *words):
     assert not (HERE / "no.dcm").exists()
 
 
+@tap.test
 def a_label_map_becomes_a_segmentation_that_lies_on_its_images():
     for series in "ct", "ct_oblique", "enhanced_ct", "ct_sagittal":
         output = HERE / f"{series}.dcm"
@@ -66,6 +69,7 @@ def a_label_map_becomes_a_segmentation_that_lies_on_its_images():
         assert cover("check", output).returncode == 0
 
 
+@tap.test
 def the_same_words_give_the_same_bytes_and_a_root_its_identifiers():
     label, first, second = label_of("ct"), HERE / "first.dcm", HERE / "second.dcm"
     assert seg(label, "ct", first).returncode == 0 and seg(label, "ct", second).returncode == 0
@@ -74,6 +78,7 @@ def the_same_words_give_the_same_bytes_and_a_root_its_identifiers():
     assert b"1.2.826.0.1.3680043.10.1561.1" in second.read_bytes() and b"2.25." in first.read_bytes()
 
 
+@tap.test
 def options_say_what_it_is():
     label, output = label_of("ct"), HERE / "options.dcm"
     ran = seg(label, "ct", output, "--seg-type", "labelmap", "--description", "two things", "--series-number", 77)
@@ -83,6 +88,7 @@ def options_say_what_it_is():
     assert json.loads(cover("check", output, "--json").stdout)["frames"] == 48
 
 
+@tap.test
 def a_label_map_of_other_images_is_refused():
     label = label_of("ct")
     refused(1, seg(label, "ct_sagittal", HERE / "no.dcm"), "its images")
@@ -93,6 +99,7 @@ def a_label_map_of_other_images_is_refused():
     assert ran.returncode == 1 and "none of the 1 volumes" in ran.stdout, ran.stdout
 
 
+@tap.test
 def wrong_words_are_said():
     label, output = label_of("ct"), HERE / "no.dcm"
     refused(2, cover("dicom", "seg", label, "--segments", codes(CODES), "-o", output), "--source DIR is missing")
@@ -103,20 +110,5 @@ def wrong_words_are_said():
     refused(1, cover("dicom", "seg", label, "--source", SERIES / "ct", "--segments", codes(CODES), "-o", output, "--time", "noon"), "noon")
 
 
-TESTS = [a_label_map_becomes_a_segmentation_that_lies_on_its_images, the_same_words_give_the_same_bytes_and_a_root_its_identifiers,
-         options_say_what_it_is, a_label_map_of_other_images_is_refused, wrong_words_are_said]
-
-
-def main():
-    print(f"1..{len(TESTS)}")
-    for number, test in enumerate(TESTS, 1):
-        try:
-            test()
-            print(f"ok {number} - {test.__name__}")
-        except AssertionError as error:
-            print(f"not ok {number} - {test.__name__}")
-            print("\n".join("# " + line for line in str(error).splitlines()))
-    shutil.rmtree(HERE)
-
-
-main()
+tap.run()
+shutil.rmtree(HERE)

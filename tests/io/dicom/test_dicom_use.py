@@ -14,6 +14,8 @@ import tempfile
 import zlib
 from pathlib import Path
 
+import tap
+
 COVER, SERIES, TASK = sys.argv[1], Path(sys.argv[2]) / "series", sys.argv[3]
 HERE = Path(tempfile.mkdtemp(prefix="cover-dicom-use-"))
 
@@ -102,6 +104,7 @@ def write_colour(path, photometric, planar, values, palette=(), samples=3):
 
 # ---- packing
 
+@tap.test
 def r8_odd_lengths_are_read():
     folder = fresh("odd")
     write_slice(folder / "even", 1, 4, 4, ("1.5 ", "1.5"), (0, 0, 0), (1, 0, 0, 0, 1, 0), range(16))
@@ -114,6 +117,7 @@ def r8_odd_lengths_are_read():
     assert pack(folder)["hash"] == even
 
 
+@tap.test
 def r23_colour_is_rgb_whatever_its_form():
     red, green, blue = [list(range(k, 24 * 9 + k, 9)) for k in (0, 30, 7)]
     pixels = [value for rgb in zip(red, green, blue) for value in rgb]
@@ -136,6 +140,7 @@ def r23_colour_is_rgb_whatever_its_form():
     assert pack(HERE / "colour")["hash"] == converted
 
 
+@tap.test
 def r32_48_rewritings_of_one_volume_are_one_sample():
     hashes = set()
     for order in itertools.permutations(range(3)):
@@ -146,21 +151,25 @@ def r32_48_rewritings_of_one_volume_are_one_sample():
     assert len(hashes) == 1, f"{len(hashes)} different samples"
 
 
+@tap.test
 def r32_as_it_is_stored_on_demand():
     stored, turned = (pack(SERIES / "ct_coronal", *words) for words in (("--orientation", "stored"), ()))
     assert stored["max_size"] == [24, 40, 32] and stored["hash"] != turned["hash"], (stored, turned)
 
 
+@tap.test
 def r21_both_polarities_of_a_radiograph_pack_to_equal_bytes():
     assert pack(SERIES / "cr_monochrome1")["hash"] == pack(SERIES / "cr_monochrome2")["hash"]
 
 
+@tap.test
 def p2_a_patient_is_one_wherever_his_studies_lie():
     first = pack(SERIES / "ct", SERIES / "ct_coronal")
     again = pack(SERIES / "ct_coronal", SERIES / "ct")
     assert first["samples"] == 2 and first["hash"] == again["hash"]
 
 
+@tap.test
 def p2_a_split_by_patient_ids_is_matched_and_then_forgotten():
     split = HERE / "split.csv"
     split.write_text("patient,split\nCANARYPID,train\nCANARYPID2,test\n")
@@ -176,6 +185,7 @@ def p2_a_split_by_patient_ids_is_matched_and_then_forgotten():
     assert ran.returncode == 1 and "not listed in the split file" in ran.stderr, ran.stderr
 
 
+@tap.test
 def images_of_other_formats_are_packed_beside_dicom():
     folder = fresh("both")
     shutil.copytree(SERIES / "ct", folder / "study")
@@ -184,6 +194,7 @@ def images_of_other_formats_are_packed_beside_dicom():
     assert pack(folder)["samples"] == 2
 
 
+@tap.test
 def a_volume_that_is_refused_is_told_and_left_out():
     ran = cover("pack", SERIES / "ct_gap", SERIES / "ct", "-o", HERE / "no.h5", "-q", "--json")
     assert ran.returncode == 1 and not (HERE / "no.h5").exists()
@@ -192,10 +203,12 @@ def a_volume_that_is_refused_is_told_and_left_out():
     assert pack(SERIES / "ct_gap", SERIES / "ct", "--skip-bad")["samples"] == 1
 
 
+@tap.test
 def frames_without_a_place_are_samples_of_their_own():
     assert pack(SERIES / "us_cine")["samples"] == 12
 
 
+@tap.test
 def r48_a_segmentation_is_the_labels_of_the_volume_that_it_lies_on():
     for name in ("binary", "labelmap"):
         folder = fresh("labelled")
@@ -217,6 +230,7 @@ def predict(source, output, *words):
     return cover("predict", TASK, "-i", source, "-o", output, "-q", "--json", *words)
 
 
+@tap.test
 def a_prediction_of_dicom_is_that_of_the_image_it_holds():
     output = fresh("labels")
     ran = predict(SERIES / "cr_monochrome2", output, "--as", "nifti")
@@ -228,6 +242,7 @@ def a_prediction_of_dicom_is_that_of_the_image_it_holds():
     assert labels[0] == labels[1]
 
 
+@tap.test
 def several_series_that_fit_are_listed_and_one_is_chosen():
     output = fresh("several")
     folder = fresh("two")
@@ -242,6 +257,7 @@ def several_series_that_fit_are_listed_and_one_is_chosen():
     assert ran.returncode == 0 and json.loads(ran.stdout)["written"] == 2, ran.stderr
 
 
+@tap.test
 def the_usual_result_is_a_segmentation_of_the_same_study():
     output = fresh("seg")
     assert predict(SERIES / "cr_monochrome2", output).returncode == 0
@@ -251,6 +267,7 @@ def the_usual_result_is_a_segmentation_of_the_same_study():
     assert report["objects"] == 1 and not report["unreadable"] and not report["volumes"], report
 
 
+@tap.test
 def r44_codes_come_with_the_task():
     folder, codes = fresh("codes"), HERE / "codes.json"
     for part in "imagesTr", "labelsTr":
@@ -273,6 +290,7 @@ def r44_codes_come_with_the_task():
     assert ran.returncode == 1 and 'unknown scheme "ME"' in ran.stderr, ran.stderr
 
 
+@tap.test
 def r45_probabilities_are_written_and_shown():
     output = fresh("fractional")
     ran = predict(SERIES / "cr_monochrome2", output, "--as", "dicom-seg,dicom-sc,nifti", "--seg-type", "fractional")
@@ -282,6 +300,7 @@ def r45_probabilities_are_written_and_shown():
     assert predict(SERIES / "cr_monochrome2", fresh("shown"), "--as", "dicom-sc", "--seg-type", "fractional").returncode == 0
 
 
+@tap.test
 def r12_texts_go_into_results_as_they_were_sent():
     for name in ("charset_german", "charset_japanese", "charset_chinese"):
         source = sorted((SERIES / name).iterdir())[0]
@@ -294,6 +313,7 @@ def r12_texts_go_into_results_as_they_were_sent():
             assert whole in result, (name, whole)
 
 
+@tap.test
 def images_of_one_object_are_frames_of_one_segmentation():
     output = fresh("cine")
     assert predict(SERIES / "us_cine", output, "--as", "dicom-seg,nifti").returncode == 0
@@ -302,6 +322,7 @@ def images_of_one_object_are_frames_of_one_segmentation():
     assert struct.unpack("<4h", header[40:48]) == (3, 32, 40, 12)
 
 
+@tap.test
 def what_does_not_fit_the_task_is_said():
     ran = predict(SERIES / "ct", fresh("no"))
     assert ran.returncode == 1 and "trained on 2D ones" in ran.stderr, ran.stderr
@@ -309,6 +330,7 @@ def what_does_not_fit_the_task_is_said():
     assert ran.returncode == 1 and 'as "tea": known are' in ran.stderr, ran.stderr
 
 
+@tap.test
 def p5_each_job_is_in_the_audit_and_the_chain_holds():
     audit = fresh("audit") / "audit.jsonl"
     folder = fresh("mixed")
@@ -330,6 +352,7 @@ def p5_each_job_is_in_the_audit_and_the_chain_holds():
     assert ran.returncode == 1 and not list((HERE / "audited").iterdir()), ran.stderr
 
 
+@tap.test
 def r35_a_job_that_is_run_again_gives_the_same_object():
     audit = fresh("once") / "audit.jsonl"
     words = ("--time", "once", "--audit", audit)
@@ -347,6 +370,7 @@ def r35_a_job_that_is_run_again_gives_the_same_object():
     assert "option audit" not in (ran := predict(SERIES / "cr_monochrome2", fresh("first"), "--time", "once")).stderr and ran.returncode == 1
 
 
+@tap.test
 def p3_results_and_the_link_are_for_their_owner():
     output = fresh("own")
     link = output / "link.csv"
@@ -355,6 +379,7 @@ def p3_results_and_the_link_are_for_their_owner():
     assert "P0001/S01,CANARYPID" in link.read_text(), link.read_text()
 
 
+@tap.test
 def r22_a_task_warns_where_spacing_was_measured_elsewhere():
     images, run = fresh("radiographs"), HERE / "trained"
     for patient in (1, 2):
@@ -373,6 +398,7 @@ def r22_a_task_warns_where_spacing_was_measured_elsewhere():
     assert "spacing of its pixels" not in warned[1], warned[1]
 
 
+@tap.test
 def two_studies_are_matched():
     run = Path(TASK).parent / "run"
     folders = [SERIES / name for name in ("cr_monochrome1", "cr_monochrome2")]
@@ -382,20 +408,5 @@ def two_studies_are_matched():
     assert ran.returncode == 1 and "3 series are there" in ran.stderr, ran.stderr
 
 
-TESTS = [a for a in list(globals().values()) if callable(a) and getattr(a, "__module__", "") == "__main__" and
-         a.__name__ not in ("cover", "pack", "fresh", "element", "text", "write_slice", "write_volume", "write_png", "write_colour", "predict")]
-
-
-def main():
-    print(f"1..{len(TESTS)}")
-    for number, test in enumerate(TESTS, 1):
-        try:
-            test()
-            print(f"ok {number} - {test.__name__}")
-        except AssertionError as error:
-            print(f"not ok {number} - {test.__name__}")
-            print("\n".join("# " + line for line in str(error).splitlines()))
-    shutil.rmtree(HERE)
-
-
-main()
+tap.run()
+shutil.rmtree(HERE)

@@ -17,6 +17,8 @@ import time
 import zlib
 from pathlib import Path
 
+import tap
+
 COVER, CASES, TASK, PROJECT = os.path.abspath(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], Path(sys.argv[4])
 SERIES, HOSTILE = CASES / "series", CASES / "hostile"
 HERE = Path(tempfile.mkdtemp(prefix="cover-privacy-"))
@@ -80,6 +82,7 @@ def key():
 
 # ---- the canaries are there at all
 
+@tap.test
 def the_cases_hold_what_is_looked_for():
     data = b"".join(path.read_bytes() for path in (SERIES / "ct").iterdir())
     assert all(word in data for word in TELLING)
@@ -87,6 +90,7 @@ def the_cases_hold_what_is_looked_for():
 
 # ---- verbs of DICOM
 
+@tap.test
 def p1_lists_and_volumes_say_nothing():
     cover("dicom", "ls", SERIES, status=0)
     cover("dicom", "ls", SERIES, "--json", status=0)
@@ -98,11 +102,13 @@ def p1_lists_and_volumes_say_nothing():
     assert look(folder) > 30
 
 
+@tap.test
 def p1_phi_shows_it_to_who_asks():
     ran = subprocess.run([COVER, "dicom", "ls", SERIES / "ct", "--phi"], capture_output=True)
     assert ran.returncode == 0 and b"CANARY" in ran.stdout
 
 
+@tap.test
 def p1_hostile_files_are_refused_without_a_word_of_them():
     folder = fresh("hostile")
     for path in sorted(HOSTILE.iterdir()):
@@ -119,6 +125,7 @@ def p1_hostile_files_are_refused_without_a_word_of_them():
     assert json.loads(cover("check", folder / "audit.jsonl", "--json", status=0).stdout)["jobs"] >= len(list(HOSTILE.iterdir())) - 10
 
 
+@tap.test
 def p4_de_identified_objects_hold_nothing():
     folder = fresh("deidentified")
     for number, (source, options) in enumerate(((SERIES, ["--dates", "shift"]), (SERIES / "ct", []),
@@ -130,6 +137,7 @@ def p4_de_identified_objects_hold_nothing():
 
 # ---- learning and predicting
 
+@tap.test
 def p1_packed_trained_and_predicted_there_is_nothing_left():
     folder = fresh("work")
     cover("pack", SERIES / "cr_monochrome1", SERIES / "dx_pixel_spacing", SERIES / "dx_magnified", "-o", folder / "data.h5", status=0)
@@ -149,6 +157,7 @@ def p1_packed_trained_and_predicted_there_is_nothing_left():
     assert look(folder) > 8
 
 
+@tap.test
 def p1_a_task_that_was_trained_on_segmentations_holds_nothing():
     folder = fresh("task")
     images = folder / "images"
@@ -165,6 +174,7 @@ def p1_a_task_that_was_trained_on_segmentations_holds_nothing():
     assert look(folder) > 5
 
 
+@tap.test
 def p1_what_is_killed_leaves_nothing_of_a_person():
     folder = fresh("killed")
     for number in range(6):
@@ -181,6 +191,7 @@ def p1_what_is_killed_leaves_nothing_of_a_person():
 
 # ---- the process
 
+@tap.test
 def p3_no_core_is_dumped_of_a_command_that_opens_images():
     """The bit that says whether a core was written; where the machine writes none of anybody, there is nothing to see."""
     folder = fresh("core")
@@ -196,7 +207,7 @@ def p3_no_core_is_dumped_of_a_command_that_opens_images():
         return os.WIFSIGNALED(status), os.WIFSIGNALED(status) and os.WCOREDUMP(status)
     killed, dumped = dumps(["sleep", "5"], 0.1)
     if not (killed and dumped):
-        return "no process of this machine leaves a core"
+        raise tap.Skipped("no process of this machine leaves a core")
     many = fresh("many")
     for number, series in enumerate(sorted(SERIES.glob("ct*")) * 4):
         shutil.copytree(series, many / str(number))
@@ -205,11 +216,11 @@ def p3_no_core_is_dumped_of_a_command_that_opens_images():
         if killed:
             break
     else:
-        return "the command was done before the signal"
+        raise tap.Skipped("the command was done before the signal")
     assert not dumped, "a core was dumped"
-    return None
 
 
+@tap.test
 def the_audit_holds_every_pack_and_the_link_says_who_is_who():
     folder = fresh("audit")
     audit = folder / "audit.jsonl"
@@ -233,6 +244,7 @@ def the_audit_holds_every_pack_and_the_link_says_who_is_who():
     look(folder)
 
 
+@tap.test
 def outputs_are_for_their_owner_alone():
     folder = fresh("modes")
     cover("pack", SERIES / "ct", "-o", folder / "data.h5", "--link", folder / "link.csv", status=0)
@@ -246,12 +258,13 @@ def outputs_are_for_their_owner_alone():
 
 # ---- other readers
 
+@tap.test
 def p4_pydicom_reads_what_is_left():
     sys.path.insert(0, str(PROJECT / ".deps" / "highdicom"))
     try:
         import pydicom
     except ImportError:
-        return "pydicom is not installed"
+        raise tap.Skipped("pydicom is not installed")
     folder = fresh("pydicom")
     for name in ("ct", "ct_implicit", "ct_bigendian", "ct_deflated", "ct_rle", "ct_jpegll", "enhanced_ct", "charset_japanese"):
         cover("dicom", "deidentify", SERIES / name, "-o", folder / name, "--key", key(), "--dates", "shift", status=0)
@@ -272,12 +285,12 @@ def p4_pydicom_reads_what_is_left():
             for word in ("Rows", "Columns", "PixelSpacing", "ImagePositionPatient", "RescaleSlope", "BitsStored"):
                 assert left.get(word) == before.get(word), word
         assert not given, f"{name}: {len(given)} objects are missing"
-    return None
 
 
+@tap.test
 def p4_dciodvfy_finds_nothing_wrong_that_was_not_wrong_before():
     if not shutil.which("dciodvfy"):
-        return "dciodvfy is not installed"
+        raise tap.Skipped("dciodvfy is not installed")
 
     def errors(path):
         text = subprocess.run(["dciodvfy", str(path)], capture_output=True).stderr.decode(errors="replace")
@@ -291,25 +304,7 @@ def p4_dciodvfy_finds_nothing_wrong_that_was_not_wrong_before():
         if left:
             more = errors(left) - errors(next(path for path in sorted(series.iterdir()) if path.is_file()))
             assert not more, f"{series.name}: {more}"
-    return None
 
 
-TESTS = [the_cases_hold_what_is_looked_for, p1_lists_and_volumes_say_nothing, p1_phi_shows_it_to_who_asks,
-         p1_hostile_files_are_refused_without_a_word_of_them, p4_de_identified_objects_hold_nothing,
-         p1_packed_trained_and_predicted_there_is_nothing_left, p1_a_task_that_was_trained_on_segmentations_holds_nothing, p1_what_is_killed_leaves_nothing_of_a_person,
-         p3_no_core_is_dumped_of_a_command_that_opens_images, the_audit_holds_every_pack_and_the_link_says_who_is_who,
-         outputs_are_for_their_owner_alone, p4_pydicom_reads_what_is_left, p4_dciodvfy_finds_nothing_wrong_that_was_not_wrong_before]
-
-if __name__ == "__main__":
-    print(f"1..{len(TESTS)}")
-    failed = False
-    for number, test in enumerate(TESTS, 1):
-        try:
-            reason = test()
-            print(f"ok {number} - {test.__name__}" + (f" # SKIP {reason}" if reason else ""), flush=True)
-        except (AssertionError, KeyError) as error:
-            failed = True
-            print(f"not ok {number} - {test.__name__}")
-            print("\n".join("# " + line for line in str(error).splitlines()), flush=True)
-    shutil.rmtree(HERE, ignore_errors=True)
-    sys.exit(failed)
+tap.run()
+shutil.rmtree(HERE, ignore_errors=True)
