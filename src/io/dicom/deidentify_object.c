@@ -104,19 +104,15 @@ static cover_status write_empty(struct writing *writing, const struct dicom_node
 /* UIDs between backslashes, each another one. */
 static cover_status write_uids(struct writing *writing, const struct dicom_node *node) {
     struct text text = {.context = writing->work->context};
-    size_t count;
-    const char *from = (const char *)dicom_bytes(writing->tree, node, &count), *end = from + count;
-    while (from && from <= end) {
-        const char *stop = from < end ? memchr(from, '\\', (size_t)(end - from)) : NULL;
-        size_t length = (size_t)((stop ? stop : end) - from);
+    struct dicom_parts parts = dicom_parts(writing->tree, node);
+    const uint8_t *part;
+    size_t length;
+    for (bool first = true; dicom_part(&parts, &part, &length); first = false) {
+        const char *given = (const char *)part;
         char uid[UID_BYTES];
-        while (length > 0 && (from[0] == ' ' || from[0] == 0)) from++, length--;
-        while (length > 0 && (from[length - 1] == ' ' || from[length - 1] == 0)) length--;
-        if (is_well_known(from, length)) text_add_bytes(&text, from, length);
-        else if (length > 0) pseudonym_uid(uid, &writing->work->key, from, length), text_add(&text, "%s", uid);
-        if (!stop) break;
-        text_add(&text, "\\");
-        from = stop + 1;
+        if (!first) text_add(&text, "\\");
+        if (is_well_known(given, length)) text_add_bytes(&text, given, length);
+        else if (length > 0) pseudonym_uid(uid, &writing->work->key, given, length), text_add(&text, "%s", uid);
     }
     const cover_status status =
         text.failed ? COVER_ERROR_MEMORY : recode_value(writing->out, node->tag, node->vr, text.data ? text.data : "", text.length);
@@ -159,6 +155,7 @@ static cover_status write_shifted(struct writing *writing, const struct dicom_no
     if (!bytes) return write_empty(writing, node);
     if (count >= sizeof text) return write_dummy(writing, node, vr);
     memcpy(text, bytes, count);
+    text[count] = 0;
     while (count > 0 && (text[count - 1] == ' ' || text[count - 1] == 0)) count--;
     for (size_t at = 0; at < count;) {
         const char *stop = memchr(text + at, '\\', count - at);

@@ -66,20 +66,27 @@ bool dicom_text_is(const struct dicom_tree *tree, const struct dicom_node *node,
     return length == strlen(text) && (length == 0 || memcmp(bytes, text, length) == 0);
 }
 
-/* The part that begins at *from: *length of it, without blanks; *from behind its backslash, or NULL behind the last one. */
-static const uint8_t *part_of(const uint8_t **from, const uint8_t *end, size_t *length) {
-    const uint8_t *begin = *from, *stop = memchr(begin, '\\', (size_t)(end - begin));
-    *from = stop ? stop + 1 : NULL;
-    return trim(begin, stop ? stop : end, length);
+struct dicom_parts dicom_parts(const struct dicom_tree *tree, const struct dicom_node *node) {
+    size_t count;
+    const uint8_t *from = dicom_bytes(tree, node, &count);
+    return (struct dicom_parts){from, from ? from + count : NULL};
+}
+
+bool dicom_part(struct dicom_parts *parts, const uint8_t **part, size_t *length) {
+    const uint8_t *begin = parts->from;
+    if (!begin) return false;
+    const uint8_t *stop = memchr(begin, '\\', (size_t)(parts->end - begin));
+    *part = trim(begin, stop ? stop : parts->end, length);
+    parts->from = stop ? stop + 1 : NULL;
+    return true;
 }
 
 bool dicom_text_has(const struct dicom_tree *tree, const struct dicom_node *node, const char *part) {
-    size_t count, length;
-    const uint8_t *from = dicom_bytes(tree, node, &count), *end = from + count;
-    while (from) {
-        const uint8_t *bytes = part_of(&from, end, &length);
+    struct dicom_parts parts = dicom_parts(tree, node);
+    const uint8_t *bytes;
+    size_t length;
+    while (dicom_part(&parts, &bytes, &length))
         if (length == strlen(part) && memcmp(bytes, part, length) == 0) return true;
-    }
     return false;
 }
 
@@ -101,13 +108,13 @@ static cover_status not_number(const struct dicom_tree *tree, const struct dicom
 }
 
 cover_status dicom_decimals(const struct dicom_tree *tree, const struct dicom_node *node, double *values, int most, int *count) {
-    size_t bytes, length;
-    const uint8_t *from = dicom_bytes(tree, node, &bytes), *end = from + bytes;
+    struct dicom_parts parts = dicom_parts(tree, node);
+    const uint8_t *part;
+    size_t length;
     *count = 0;
-    if (!from || (trim(from, end, &length), length == 0)) return COVER_OK;
-    while (from) {
+    if (dicom_text_is(tree, node, "")) return COVER_OK;
+    while (dicom_part(&parts, &part, &length)) {
         char text[64], *stop;
-        const uint8_t *part = part_of(&from, end, &length);
         if (*count == most) return not_number(tree, node, "more values than it has");
         if (length == 0 || length >= sizeof text) return not_number(tree, node, "not a number");
         memcpy(text, part, length);

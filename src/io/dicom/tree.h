@@ -53,7 +53,13 @@ const uint8_t *dicom_bytes(const struct dicom_tree *tree, const struct dicom_nod
 /* A text without the blanks and zeros around it, cut to fit; "" where there is none.  Returns its length. */
 size_t dicom_text(const struct dicom_tree *tree, const struct dicom_node *node, char *to, size_t room);
 bool dicom_text_is(const struct dicom_tree *tree, const struct dicom_node *node, const char *text);
-/* One of the parts between backslashes. */
+/* The values between backslashes of a text, one after the other, without the blanks and zeros around; false behind the last one. */
+struct dicom_parts {
+    const uint8_t *from, *end; /* of what is left; NULL = nothing */
+};
+struct dicom_parts dicom_parts(const struct dicom_tree *tree, const struct dicom_node *node);
+bool dicom_part(struct dicom_parts *parts, const uint8_t **part, size_t *length);
+/* Is it one of them? */
 bool dicom_text_has(const struct dicom_tree *tree, const struct dicom_node *node, const char *part);
 /* Numbers of text (DS, IS): *count of them, at most `most`, 0 where there is none.  COVER_ERROR_FORMAT names attribute and value (R9). */
 cover_status dicom_decimals(const struct dicom_tree *tree, const struct dicom_node *node, double *values, int most, int *count);
