@@ -115,7 +115,7 @@ static cover_status keep(struct parser *parser, const struct element *element) {
     struct dicom_tree *tree = parser->tree;
     if (parser->input.deflated && parser->input.at + element->length > INFLATE_MOST)
         return fail(COVER_ERROR_FORMAT, "its deflated data set has more than %d MiB before its pixel data", INFLATE_MOST >> 20);
-    if (element->length > KEEP_MOST) return input_skip(&parser->input, element->length);
+    if (element->length == 0 || element->length > KEEP_MOST) return input_skip(&parser->input, element->length);
     if (!array_grow(tree->context, &tree->bytes, &tree->room, tree->kept + element->length, 1)) return COVER_ERROR_MEMORY;
     TRY(input_take(&parser->input, tree->bytes + tree->kept, element->length));
     tree->nodes[tree->count - 1].kept = tree->kept;
