@@ -216,45 +216,38 @@ bool audit_is_one(const char *path) {
 
 static int compare_hashes(const void *a, const void *b) { return memcmp(a, b, SHA256_BYTES); }
 
-void audit_hashes(struct audit_job *job, uint8_t *hashes, int64_t count) {
-    uint8_t digest[SHA256_BYTES];
-    if (count > 0) qsort(hashes, (size_t)count, SHA256_BYTES, compare_hashes);
-    sha256(hashes, (size_t)count * SHA256_BYTES, digest);
-    sha256_text(digest, job->sha256);
+cover_status audit_objects(struct audit_job *job, cover_context *context, struct dicom_object *const *objects, int64_t count) {
+    uint8_t digest[SHA256_BYTES], *hashes = memory_within(context, (size_t)(count + 1) * SHA256_BYTES);
+    cover_status status = hashes ? COVER_OK : COVER_ERROR_MEMORY;
+    for (int64_t i = 0; status == COVER_OK && i < count; i++) {
+        uint64_t bytes = 0;
+        status = dicom_object_hash(objects[i], hashes + i * SHA256_BYTES, &bytes);
+        if (status != COVER_OK) fail_in(status, "image %d", objects[i]->number);
+        job->bytes += bytes;
+    }
+    job->images = count;
+    if (status == COVER_OK) {
+        if (count > 0) qsort(hashes, (size_t)count, SHA256_BYTES, compare_hashes);
+        sha256(hashes, (size_t)count * SHA256_BYTES, digest);
+        sha256_text(digest, job->sha256);
+    }
+    memory_free(context, hashes);
+    return status;
 }
 
 cover_status audit_volume(struct audit_job *job, const struct cover_dicom *set, int index) {
     const struct dicom_volume *volume = &set->volumes[index];
     const struct dicom_object *object = volume->slices[0]->object;
-    cover_status status = COVER_OK;
+    int64_t count = 0;
     job->study_uid = object->study_uid, job->series_uid = object->series_uid, job->modality = object->modality;
-    job->size[0] = volume->count, job->size[1] = object->shape.rows, job->size[2] = object->shape.columns;
+    dicom_size_of(volume, job->size);
     memcpy(job->spacing_mm, volume->spacing_mm, sizeof job->spacing_mm);
-    uint8_t *hashes = memory_alloc(set->context, (size_t)volume->count * SHA256_BYTES);
-    if (!hashes) return COVER_ERROR_MEMORY;
-    for (int i = 0; status == COVER_OK && i < volume->count; i++) {
-        uint64_t bytes;
-        if (i > 0 && volume->slices[i]->object == volume->slices[i - 1]->object) continue;
-        status = dicom_object_hash(volume->slices[i]->object, hashes + job->images * SHA256_BYTES, &bytes);
-        job->images++, job->bytes += bytes;
-    }
-    if (status == COVER_OK) audit_hashes(job, hashes, job->images);
-    memory_free(set->context, hashes);
-    return status;
-}
-
-cover_status audit_set(struct audit_job *job, const struct cover_dicom *set) {
-    cover_status status = COVER_OK;
-    uint8_t *hashes = memory_within(set->context, (size_t)(set->count + 1) * SHA256_BYTES);
-    if (!hashes) return COVER_ERROR_MEMORY;
-    for (int64_t i = 0; status == COVER_OK && i < set->count; i++) {
-        uint64_t bytes = 0;
-        status = dicom_object_hash(set->objects[i], hashes + i * SHA256_BYTES, &bytes);
-        job->bytes += bytes;
-    }
-    job->images = set->count;
-    if (status == COVER_OK) audit_hashes(job, hashes, set->count);
-    memory_free(set->context, hashes);
+    struct dicom_object **objects = memory_alloc(set->context, (size_t)volume->objects * sizeof *objects);
+    if (!objects) return COVER_ERROR_MEMORY;
+    for (int i = 0; i < volume->count; i++)
+        if (volume->slices[i]->first) objects[count++] = volume->slices[i]->object;
+    const cover_status status = audit_objects(job, set->context, objects, count);
+    memory_free(set->context, objects);
     return status;
 }
 

@@ -45,12 +45,10 @@ struct audit_job {
         first[AUDIT_TIME]; /* by audit_start(): "sha256:...", of input, weights, options, version; "2026-11-30T12:00:00.123Z" */
     double begun;
 };
-/* What goes in: a volume; a job starts from zeros.  The texts are the set's. */
+/* What goes in: objects; a job starts from zeros. */
+cover_status audit_objects(struct audit_job *job, cover_context *context, struct dicom_object *const *objects, int64_t count);
+/* Those of a volume, and what it is.  The texts are the set's. */
 cover_status audit_volume(struct audit_job *job, const struct cover_dicom *set, int index);
-/* The same for all objects of a set. */
-cover_status audit_set(struct audit_job *job, const struct cover_dicom *set);
-/* sha256 and bytes of a list of hashes, SHA256_BYTES each, which are sorted. */
-void audit_hashes(struct audit_job *job, uint8_t *hashes, int64_t count);
 
 cover_status audit_start(const struct audit *audit, struct audit_job *job);
 

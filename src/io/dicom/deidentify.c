@@ -14,7 +14,7 @@
 enum { LISTED = 10 };
 
 struct entry {
-    const struct dicom_object *object;
+    struct dicom_object *object;
     struct deidentify_name name;
 };
 struct call {
@@ -181,7 +181,7 @@ static cover_status look(struct call *call, const char *input) {
     if (!call->entries) return COVER_ERROR_MEMORY;
     for (int64_t i = 0; i < set->bad_count; i++) leave_out(call, set->bad[i].text);
     for (int64_t i = 0; i < set->count; i++) {
-        const struct dicom_object *object = set->objects[i];
+        struct dicom_object *object = set->objects[i];
         struct entry *entry = &call->entries[call->count];
         char name[DICOM_NAME_BYTES];
         *entry = (struct entry){.object = object};
@@ -207,18 +207,11 @@ static cover_status look(struct call *call, const char *input) {
 /* ---- audit */
 
 static cover_status hash_input(struct call *call) {
-    uint8_t *hashes = memory_within(call->context, (size_t)(call->count + 1) * SHA256_BYTES);
-    cover_status status = COVER_OK;
-    if (!hashes) return COVER_ERROR_MEMORY;
-    for (int64_t i = 0; status == COVER_OK && i < call->count; i++) {
-        uint64_t bytes = 0;
-        status = dicom_object_hash(call->entries[i].object, hashes + i * SHA256_BYTES, &bytes);
-        if (status != COVER_OK) fail_in(status, "image %d", call->entries[i].object->number);
-        call->job.bytes += bytes;
-    }
-    audit_hashes(&call->job, hashes, call->count);
-    call->job.images = call->count;
-    memory_free(call->context, hashes);
+    struct dicom_object **objects = memory_within(call->context, (size_t)call->count * sizeof *objects);
+    if (!objects) return COVER_ERROR_MEMORY;
+    for (int64_t i = 0; i < call->count; i++) objects[i] = call->entries[i].object;
+    const cover_status status = audit_objects(&call->job, call->context, objects, call->count);
+    memory_free(call->context, objects);
     return status;
 }
 

@@ -61,7 +61,7 @@ static void hash_job(struct dicom_job *job) {
         const struct dicom_frame *slice = job->volume->slices[i];
         const struct dicom_tree *tree = &slice->object->tree;
         sha256_add(&job->hash, &(int64_t){slice->frame}, sizeof(int64_t));
-        if (derived_is_first(job->volume, i)) sha256_add(&job->hash, tree->bytes, (size_t)tree->kept);
+        if (slice->first) sha256_add(&job->hash, tree->bytes, (size_t)tree->kept);
     }
 }
 
@@ -200,12 +200,6 @@ void derived_put_series(struct dicom_put *put, const struct dicom_job *job, cons
     put_copy(put, job, TAG_POSITION_INDICATOR, "LO", true);
 }
 
-bool derived_is_first(const struct dicom_volume *volume, int i) {
-    for (int k = i - 1; k >= 0; k--)
-        if (volume->slices[k]->object == volume->slices[i]->object) return false;
-    return true;
-}
-
 void derived_put_instance(struct dicom_put *put, const struct dicom_object *object) {
     const struct dicom_tree *tree = &object->tree;
     put_source(put, TAG_REFERENCED_CLASS, "UI", tree, dicom_find(tree, NULL, TAG_SOP_CLASS), true);
@@ -216,7 +210,7 @@ void derived_put_references(struct dicom_put *put, const struct dicom_job *job) 
     put_open(put, TAG_REFERENCED_SERIES);
     put_sequence(put, TAG_REFERENCED_INSTANCES);
     for (int i = 0; i < job->volume->count; i++) {
-        if (!derived_is_first(job->volume, i)) continue;
+        if (!job->volume->slices[i]->first) continue;
         put_item(put);
         derived_put_instance(put, job->volume->slices[i]->object);
         put_end(put);

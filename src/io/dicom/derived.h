@@ -44,8 +44,6 @@ void derived_put_series(struct dicom_put *put, const struct dicom_job *job, cons
 void derived_put_references(struct dicom_put *put, const struct dicom_job *job);
 /* Class and instance of a slice's object; the items of one, or of a sequence's. */
 void derived_put_instance(struct dicom_put *put, const struct dicom_object *object);
-/* Is slice i the first of its object? */
-bool derived_is_first(const struct dicom_volume *volume, int i);
 /* Lossy Image Compression with ratio and method: the source's. */
 void derived_put_lossy(struct dicom_put *put, const struct dicom_job *job);
 /* The identifiers of the object; once job->hash has all. */

@@ -26,8 +26,8 @@ static void report_volume(struct text *text, const struct dicom_volume *volume, 
         present)
         text_add(text, ", \"series_number\": %lld", (long long)series_number);
     text_add(text, ", \"kind\": \"%s\", \"images\": %d, \"size\": [%lld, %lld, %lld], \"channels\": %d",
-             volume->images ? "images" : "volume", dicom_images_of(volume), (long long)size[0], (long long)size[1],
-             (long long)size[2], volume->channels);
+             volume->images ? "images" : "volume", volume->objects, (long long)size[0], (long long)size[1], (long long)size[2],
+             volume->channels);
     text_add(text, ", \"spacing_mm\": [%.9g, %.9g, %.9g]", volume->spacing_mm[0], volume->spacing_mm[1], volume->spacing_mm[2]);
     if (volume->images) text_add(text, ", \"spacing_at\": \"%s\"", dicom_spacing_names[volume->spacing_at]);
     text_add(text, ", \"orientation\": \"%s\", \"affine\": [", orientation_text(volume, code));

@@ -169,7 +169,7 @@ static void put_pages(struct dicom_put *put, const struct picture *picture, char
 static void put_sources(struct dicom_put *put, const struct dicom_volume *volume) {
     put_sequence(put, TAG_SOURCE_IMAGES);
     for (int i = 0; i < volume->count; i++) {
-        if (!derived_is_first(volume, i)) continue;
+        if (!volume->slices[i]->first) continue;
         put_item(put);
         derived_put_instance(put, volume->slices[i]->object);
         put_code(put, TAG_PURPOSE, "121322", "DCM", "Source image for image processing operation");

@@ -338,12 +338,6 @@ void dicom_size_of(const struct dicom_volume *volume, int64_t size[3]) {
     size[0] = volume->count, size[1] = shape->rows, size[2] = shape->columns;
 }
 
-int dicom_images_of(const struct dicom_volume *volume) {
-    int images = 0;
-    for (int i = 0; i < volume->count; i++) images += i == 0 || volume->slices[i]->object != volume->slices[i - 1]->object;
-    return images;
-}
-
 cover_status cover_dicom_volume(const cover_dicom *set, int index, cover_dicom_volume_info *info) {
     if (!set || !info) return fail(COVER_ERROR_ARGUMENT, "set or info is NULL");
     TRY(dicom_set_check(set, index));
@@ -352,7 +346,7 @@ cover_status cover_dicom_volume(const cover_dicom *set, int index, cover_dicom_v
     cover_dicom_volume_info known = {.struct_size = sizeof known,
                                      .modality = object->modality,
                                      .refusal = volume->refusal,
-                                     .images = dicom_images_of(volume),
+                                     .images = volume->objects,
                                      .volume = !volume->images,
                                      .channels = volume->channels,
                                      .transfer_syntax = object->tree.syntax,

@@ -18,6 +18,7 @@ struct dicom_frame {
     double thickness;                      /* mm, 0 = not known */
     double along;                          /* position on the normal of its volume */
     int doubles;                           /* objects of its object's UID that were left out */
+    bool first;                            /* of its object in its volume */
 };
 
 enum dicom_spacing { SPACING_UNKNOWN, SPACING_PATIENT, SPACING_DETECTOR, SPACING_ESTIMATED, SPACING_REGION };
@@ -30,6 +31,7 @@ struct dicom_volume {
     bool localizer;
     bool single;                      /* one slice: the spacing along D is its thickness (R33) */
     int channels;                     /* 1 or 3 */
+    int objects;                      /* that its slices are of */
     int duplicates;                   /* left out */
     enum dicom_spacing spacing_at;    /* of images */
     double spacing_mm[3], affine[12]; /* as struct image has them */
@@ -133,7 +135,6 @@ cover_status dicom_tilt_back(struct image *label, cover_context *context, const 
 cover_status dicom_set_check(const struct cover_dicom *set, int index); /* COVER_ERROR_ARGUMENT */
 cover_status dicom_is_file(const char *path, bool *is);                 /* by what is in it */
 void dicom_size_of(const struct dicom_volume *volume, int64_t size[3]);
-int dicom_images_of(const struct dicom_volume *volume); /* objects of it */
 
 /* ---- report.c: COVER_ERROR_ARGUMENT "2 series WHAT: 2 (CT, ...), 4 (CT, ...)" */
 bool dicom_is_meant(const struct cover_dicom *set, int index, const char *which); /* as cover_dicom_find() takes it */

@@ -192,7 +192,7 @@ static void put_evidence(struct dicom_put *put, const struct seg_plan *plan) {
     put_item(put);
     put_sequence(put, TAG_REFERENCED_SOPS);
     for (int i = 0; i < images->count; i++) {
-        if (!derived_is_first(images, i)) continue;
+        if (!images->slices[i]->first) continue;
         put_item(put);
         derived_put_instance(put, images->slices[i]->object);
         put_end(put);

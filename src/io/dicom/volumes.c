@@ -285,6 +285,19 @@ done:
     return status;
 }
 
+/* Frames of several objects may lie between each other. */
+static void count_objects(struct cover_dicom *set) {
+    for (int v = 0; v < set->volume_count; v++) {
+        struct dicom_volume *volume = &set->volumes[v];
+        for (int i = 0; i < volume->count; i++) {
+            struct dicom_frame *slice = (struct dicom_frame *)volume->slices[i];
+            slice->first = slice->object->volume != v + 1;
+            slice->object->volume = v + 1;
+            volume->objects += slice->first;
+        }
+    }
+}
+
 cover_status dicom_group(struct cover_dicom *set) {
     int64_t capacity = 0;
     if (set->frame_count > 0) qsort(set->frames, (size_t)set->frame_count, sizeof *set->frames, compare_frames);
@@ -298,12 +311,13 @@ cover_status dicom_group(struct cover_dicom *set) {
         }
         TRY((first->placed ? make_volumes : make_images)(set, &capacity, begin, end));
     }
+    count_objects(set);
     return COVER_OK;
 }
 
 const char *dicom_series_name(const struct cover_dicom *set, int index, char name[DICOM_SERIES_BYTES]) {
     const struct dicom_volume *volume = &set->volumes[index];
-    const int images = dicom_images_of(volume);
+    const int images = volume->objects;
     number_print(name, DICOM_SERIES_BYTES, "series %d (%s, %d image%s)", index + 1, volume->slices[0]->object->modality, images,
                  images == 1 ? "" : "s");
     return name;

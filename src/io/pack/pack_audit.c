@@ -25,7 +25,8 @@ cover_status pack_audit_start(struct pack_job *job, const uint8_t plan[SHA256_BY
     if (!options->audit) return COVER_OK;
     sha256_text(plan, job->plan_hash);
     job->about = (struct audit_job){.verb = "pack", .options = job->plan_hash, .images = job->plan.count};
-    if (job->plan.dicom) TRY(audit_set(&job->about, job->plan.dicom));
+    if (job->plan.dicom)
+        TRY(audit_objects(&job->about, job->plan.dicom->context, job->plan.dicom->objects, job->plan.dicom->count));
     else memcpy(job->about.sha256, job->plan_hash, sizeof job->about.sha256);
     TRY(audit_open(&job->audit, job->context, options->audit, options->audit_key));
     const cover_status status = audit_start(&job->audit, &job->about);

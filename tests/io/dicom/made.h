@@ -125,16 +125,15 @@ static inline void add_classic(cover_dicom *set, const struct pose *pose) {
     }
 }
 
-/* The same as one object, its frames in the order of a shuffle. */
-static inline void add_enhanced(cover_dicom *set, const struct pose *pose) {
-    static const int order[2][DEPTH] = {{3, 0, 4, 1, 2}, {2, 4, 0, 3, 1}};
+/* Some of its slices as one object. */
+static inline void add_frames(cover_dicom *set, const struct pose *pose, int instance, const int *slices, int frames) {
     uint16_t pixels[VOXELS];
     struct dicom_put put;
     double place[3];
     begin_made(&put);
-    put_who(&put, "CT", 1);
+    put_who(&put, "CT", instance);
     put_text(&put, TAG_FRAME_OF_REFERENCE, "UI", "1.2.3.3");
-    put_pixels_of(&put, DEPTH, false);
+    put_pixels_of(&put, frames, false);
     put_open(&put, TAG_SHARED_GROUPS);
     put_open(&put, TAG_PLANE_ORIENTATION);
     put_cosines(&put, pose);
@@ -145,8 +144,8 @@ static inline void add_enhanced(cover_dicom *set, const struct pose *pose) {
     put_close(&put);
     put_close(&put);
     put_sequence(&put, TAG_FRAME_GROUPS);
-    for (int i = 0; i < DEPTH; i++) {
-        const int d = order[pose->backwards][i];
+    for (int i = 0; i < frames; i++) {
+        const int d = slices[i];
         memcpy(pixels + i * PLANE, some_pixels() + d * PLANE, 2 * PLANE);
         place_of(pose, d, 0, 0, place);
         put_item(&put);
@@ -156,8 +155,14 @@ static inline void add_enhanced(cover_dicom *set, const struct pose *pose) {
         put_end(&put);
     }
     put_end(&put);
-    put_pixels(&put, "OW", pixels, sizeof pixels);
+    put_pixels(&put, "OW", pixels, 2 * PLANE * (uint64_t)frames);
     add_made(set, &put);
+}
+
+/* The same as one object, its frames in the order of a shuffle. */
+static inline void add_enhanced(cover_dicom *set, const struct pose *pose) {
+    static const int order[2][DEPTH] = {{3, 0, 4, 1, 2}, {2, 4, 0, 3, 1}};
+    add_frames(set, pose, 1, order[pose->backwards], DEPTH);
 }
 
 /* A radiograph, or with more frames a cine. */

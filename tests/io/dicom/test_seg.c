@@ -1,5 +1,6 @@
 /* DICOM Segmentations, written and read: places of voxels in all orders of axes (R40), frames and bits (R41, R42), images (R43), codes
  * (R44), other types (R45), identifiers (R35), labels of others (R48); and the writer of data sets (R36). */
+#include "io/dicom/audit.h"
 #include "made.h"
 
 /* A label for each place in the patient: whatever the order of axes, equal places have equal labels. */
@@ -103,6 +104,50 @@ END_TEST
 START_TEST(R40_oblique_volumes_too) {
     const struct pose pose = oblique_pose();
     for (int form = 0; form < 4; form++) check_pose(&pose, form / 2, form % 2);
+}
+END_TEST
+
+/* Frames of two objects, each between those of the other: they are one volume of two objects, and a result names each once. */
+START_TEST(R27_frames_of_several_objects_may_lie_between_each_other) {
+    const struct pose pose = pose_of(0);
+    uint8_t labels[VOXELS];
+    struct bytes_made made = {0};
+    struct audit_job job = {0}, reversed = {0};
+    struct dicom_object object;
+    cover_dicom_volume_info info = COVER_DICOM_VOLUME_INFO_INIT;
+    cover_dicom *set = new_set(), *other = new_set();
+    cover_seg_options options = some_options();
+    add_frames(set, &pose, 1, (const int[]){4, 0, 2}, 3);
+    add_frames(set, &pose, 2, (const int[]){1, 3}, 2);
+    end_adding(set);
+    ck_assert_ok(cover_dicom_volume(set, 0, &info));
+    ck_assert_int_eq(info.size[0], DEPTH);
+    ck_assert_int_eq(info.images, 2);
+    ck_assert_ok(audit_volume(&job, set, 0));
+    ck_assert_int_eq(job.images, 2);
+    add_frames(other, &pose, 2, (const int[]){1, 3}, 2);
+    add_frames(other, &pose, 1, (const int[]){4, 0, 2}, 3);
+    end_adding(other);
+    ck_assert_ok(audit_volume(&reversed, other, 0));
+    ck_assert_str_eq(job.sha256, reversed.sha256);
+    ck_assert_uint_eq(job.bytes, reversed.bytes);
+    fill_labels(labels, &pose);
+    cover_tensor *label = view(COVER_U8, 3, DEPTH, 0, labels);
+    write_seg(&made, set, label, &options);
+    check_labels(&made, set, labels);
+    parse_made(&object, &made);
+    const struct dicom_node *series = dicom_first(&object.tree, dicom_find(&object.tree, NULL, TAG_REFERENCED_SERIES));
+    const struct dicom_node *instances = dicom_find(&object.tree, series, TAG_REFERENCED_INSTANCES);
+    int named = 0;
+    for (const struct dicom_node *item = dicom_first(&object.tree, instances); item;
+         item = dicom_next(&object.tree, instances, item))
+        named++;
+    ck_assert_int_eq(named, 2);
+    dicom_object_free(&object);
+    cover_tensor_destroy(label);
+    cover_dicom_destroy(set);
+    cover_dicom_destroy(other);
+    free(made.data);
 }
 END_TEST
 
@@ -856,6 +901,7 @@ int main(void) {
     tcase_add_checked_fixture(all, with_context, without_context);
     tcase_add_loop_test(places, R40_a_voxel_lies_where_it_lay_in_all_48_orders_and_in_every_form, 0, 48);
     ADD(places, R40_oblique_volumes_too);
+    ADD(places, R27_frames_of_several_objects_may_lie_between_each_other);
     ADD(all, R41_frames_stand_by_segment_then_along_the_normal_where_there_are_pixels);
     ADD(all, R41_a_label_map_without_pixels_has_one_empty_frame_and_all_segments);
     ADD(all, R42_bits_run_on_over_frames_the_lowest_first);
