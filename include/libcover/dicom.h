@@ -63,7 +63,7 @@ COVER_API cover_status cover_dicom_volumes(cover_dicom *set, int *count);
 
 typedef struct cover_dicom_volume_info {
     size_t struct_size;
-    const char *modality;        /**< "CT"; owned by the set */
+    const char *modality;        /**< "CT"; "" where it is missing or no term of DICOM's; owned by the set */
     const char *refusal;         /**< why it cannot be read, with the numbers; NULL = it can; owned by the set */
     int images;                  /**< objects */
     int volume;                  /**< 1: slices of one volume; 0: images that do not say where they lie */

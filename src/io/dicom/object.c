@@ -101,13 +101,22 @@ static enum dicom_kind kind_of(const struct dicom_object *object) {
     return object->pixels ? DICOM_IMAGE : DICOM_OTHER;
 }
 
-/* Those whose MONOCHROME1 is a negative; of others it is how they are shown alone. */
-static bool is_radiograph(const char *modality) {
-    static const char known[] = "CR DX MG RG RF XA IO PX OT";
-    for (const char *at = known; *at; at += at[2] ? 3 : 2)
-        if (strlen(modality) == 2 && memcmp(at, modality, 2) == 0) return true;
+static bool has_word(const char *words, const char *word) {
+    const size_t length = strlen(word);
+    for (const char *at = words; length > 0 && (at = strstr(at, word)); at += length)
+        if ((at == words || at[-1] == ' ') && (at[length] == ' ' || at[length] == 0)) return true;
     return false;
 }
+
+/* The terms that DICOM has (PS3.3, C.7.3.1.1.1), then the retired ones: another word may be a name, where an object is damaged (P1). */
+static const char modalities[] =
+    "ANN AR ASMT AU BDUS BI BMD CFM CR CT CTPROTOCOL DG DMS DOC DX ECG EEG EMG EOG EPS ES FID GM HC HD IO IOL IVOCT IVUS KER KO "
+    "LEN LS M3D MG MR NM OAM OCT OP OPM OPT OPTBSV OPTENF OPV OSS OT PA PLAN POS PR PT PX REG RESP RF RG RTDOSE RTIMAGE RTINTENT "
+    "RTPLAN RTRAD RTRECORD RTSEGANN RTSTRUCT RWV SEG SM SMR SR SRF STAIN TEXTUREMAP TG US VA XA XAPROTOCOL XC "
+    "AS CD CF CP CS DD DF DM DS EC FA FS LP MA MS OPR ST VF";
+
+/* Those whose MONOCHROME1 is a negative; of others it is how they are shown alone. */
+static bool is_radiograph(const char *modality) { return has_word("CR DX MG RG RF XA IO PX OT", modality); }
 
 /* ---- its pixels */
 
@@ -292,6 +301,7 @@ static cover_status read(struct dicom_object *object, cover_context *context, co
         if (found) object->pixels = found;
     }
     dicom_text(tree, dicom_find(tree, NULL, TAG_MODALITY), object->modality, sizeof object->modality);
+    if (!has_word(modalities, object->modality)) object->modality[0] = 0;
     dicom_text(tree, dicom_find(tree, NULL, TAG_SOP_INSTANCE), object->sop_uid, sizeof object->sop_uid);
     dicom_text(tree, dicom_find(tree, NULL, TAG_SERIES_UID), object->series_uid, sizeof object->series_uid);
     dicom_text(tree, dicom_find(tree, NULL, TAG_STUDY_UID), object->study_uid, sizeof object->study_uid);

@@ -38,7 +38,7 @@ struct dicom_object {
     const struct dicom_node **per_frame; /* items of the per-frame functional groups, `frames` of them; NULL = none */
     const struct dicom_node *shared;     /* item of the shared ones */
     int volume;                          /* of the set, from 1: the last that has a frame of it; 0 = none */
-    char modality[17], sop_uid[65], series_uid[65], study_uid[65];
+    char modality[17] /* a term of DICOM, or "" */, sop_uid[65], series_uid[65], study_uid[65];
 };
 
 /* Parses and checks; object->source (or path) is set before.  dicom_object_free() after success and after failure. */

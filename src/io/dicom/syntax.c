@@ -2,6 +2,8 @@
  * its bytes to its pixels: what the header says is checked first, then the codec is asked.  See codec.h. */
 #include "codec_parts.h"
 
+#include "core/base/number.h"
+
 #include <string.h>
 
 #define VIDEO "video is not read; export single images from it"
@@ -80,8 +82,19 @@ const struct dicom_syntax *dicom_syntax_of(const char *uid) {
     return NULL;
 }
 
+/* May it stand in a message?  Where the header is damaged it may be anything: a name, or a date (P1). */
+static bool is_identifier(const char *uid) {
+    size_t digits = 0;
+    for (; *uid; uid++) {
+        if (!is_digit(*uid) && *uid != '.') return false;
+        if ((digits = *uid == '.' ? 0 : digits + 1) >= 8) return false;
+    }
+    return true;
+}
+
 cover_status dicom_syntax_find(const struct dicom_syntax **syntax, const char *uid) {
     *syntax = dicom_syntax_of(uid);
+    if (!*syntax && !is_identifier(uid)) return fail(COVER_ERROR_UNSUPPORTED, "what its transfer syntax says is not known");
     if (!*syntax) return fail(COVER_ERROR_UNSUPPORTED, "transfer syntax %s is not known", *uid ? uid : "without a name");
     if ((*syntax)->kind == DICOM_REFUSED)
         return fail(COVER_ERROR_UNSUPPORTED, "transfer syntax %s (%s): %s", uid, (*syntax)->name, (*syntax)->refusal);

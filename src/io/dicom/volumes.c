@@ -318,7 +318,8 @@ cover_status dicom_group(struct cover_dicom *set) {
 const char *dicom_series_name(const struct cover_dicom *set, int index, char name[DICOM_SERIES_BYTES]) {
     const struct dicom_volume *volume = &set->volumes[index];
     const int images = volume->objects;
-    number_print(name, DICOM_SERIES_BYTES, "series %d (%s, %d image%s)", index + 1, volume->slices[0]->object->modality, images,
+    const char *modality = volume->slices[0]->object->modality;
+    number_print(name, DICOM_SERIES_BYTES, "series %d (%s%s%d image%s)", index + 1, modality, *modality ? ", " : "", images,
                  images == 1 ? "" : "s");
     return name;
 }

@@ -347,6 +347,22 @@ def r24_a_series_number_that_is_none_takes_no_volume_apart():
 
 
 @tap.test
+def p1_what_is_no_modality_and_no_syntax_is_not_said():
+    folder = HERE / "odd"
+    folder.mkdir()
+    data = next((CASES / "series/ct_single").iterdir()).read_bytes()
+    for word in (b"CANARY", b"CT CANARY ", b"CTCANARY", b"  "):
+        (folder / "one").write_bytes(with_element(data, (8, 0x60), b"CS", word))
+        ran = cover("dicom", "ls", folder, "--json")
+        row = json.loads(ran.stdout)["volumes"][0]
+        assert row["modality"] == "" and row["size"] == [1, 40, 32] and "CANARY" not in ran.stdout + ran.stderr, row
+    for number, word in enumerate((b"1.2.840.CANARY^NAME", b"1.2.840.19010203.19", b"1.2.840.113619.5.99")):
+        (folder / "one").write_bytes(data.replace(b"1.2.840.10008.1.2.1", word))
+        text = refusal(folder)
+        assert "CANARY" not in text and "19010203" not in text and "not known" in text and ("113619.5.99 is" in text) == (number == 2), text
+
+
+@tap.test
 def r31_a_tilt_is_refused_or_straightened():
     for name in ("ct_tilt", "ct_tilt_no_tag", "ct_tilt_wrong_sign"):
         text = refusal(CASES / "series" / name)
