@@ -1,6 +1,6 @@
 /* The CPU executor: prepares a planned graph and runs it node by node, an image or a slab of one a unit of work, on the
  * threads of one lane.
- * Convolutions go to conv.h, everything else to the kernels of this machine's best instruction set, by the rows of ops.c. */
+ * Convolutions go to conv.h, everything else to the kernels of this machine's best instruction set, by the rows of ops_*.c. */
 #include "program.h"
 
 #include "core/graph/convs.h"
@@ -27,7 +27,7 @@ static int team_slabs(int images, int team) { return team > images ? (team + ima
 
 int program_slabs(const struct program *program, int n, int team) {
     const struct node *node = &program->graph->nodes[n];
-    const struct op_cpu *op = &cpu_ops[node->op];
+    const struct op_cpu *op = cpu_ops[node->op];
     if (op->slabs) return op->slabs(program, node, n);
     return op->any_slabs ? team_slabs(node_images(program->graph, node), team) : 1;
 }
@@ -93,14 +93,11 @@ static cover_status prepare_convs(struct program *program, struct pool *pool) {
 
 static cover_status prepare_plan(struct program *program) {
     const struct graph *graph = program->graph;
-    for (int n = 0; n < graph->node_count; n++)
-        if (!cpu_ops[graph->nodes[n].op].run)
-            return fail(COVER_ERROR_UNSUPPORTED, "the CPU has no op %s", op_rows[graph->nodes[n].op].name);
     size_t *workspace = memory_zero(program->context, (size_t)graph->node_count * sizeof *workspace);
     if (!workspace) return COVER_ERROR_MEMORY;
     for (int n = 0; n < graph->node_count; n++) {
         const struct node *node = &graph->nodes[n];
-        const struct op_cpu *op = &cpu_ops[node->op];
+        const struct op_cpu *op = cpu_ops[node->op];
         int units = node_images(graph, node) * program_slabs(program, n, program->team);
         int at_once = units < program->team ? units : program->team;
         program->unit_bytes[n] = op->unit_bytes ? (op->unit_bytes(program, node, n) + 63) / 64 * 64 : 0;
@@ -243,7 +240,7 @@ static void run_units(struct call *call, cover_status (*unit_run)(const struct c
 
 static void run_node(const struct program *program, struct run *run, int n, int member, int *turn) {
     const struct node *node = &program->graph->nodes[n];
-    const struct op_cpu *op = &cpu_ops[node->op];
+    const struct op_cpu *op = cpu_ops[node->op];
     int images = node_images(program->graph, node), slabs = program_slabs(program, n, run->team), units = images * slabs;
     int at_once = units < program->team ? units : program->team;
     char *workspace = (char *)run->arena + program->plan.workspace[n];
@@ -279,7 +276,7 @@ static void cpu_program_run(const struct program *program, struct run *run, int 
     int turn = 0;
     const int end = run->end ? run->end : program->graph->node_count;
     for (int n = run->begin; n < end; n++) {
-        if (run->only_ops && !(run->only_ops >> program->graph->nodes[n].op & 1)) continue;
+        if (run->only_convolutions && node_weights(program->graph, &program->graph->nodes[n]) == ABSENT) continue;
         run_node(program, run, n, member, &turn);
         if (run->team == 1 && atomic_load(&run->failed)) return;
     }

@@ -1,5 +1,5 @@
 /* Inside of the CPU executor: a prepared program, one node at work, and the table of ops.  executor.c prepares and runs,
- * ops.c has one row an op. */
+ * the files ops_*.c have one row an op. */
 #ifndef COVER_CPU_PROGRAM_H
 #define COVER_CPU_PROGRAM_H
 
@@ -67,7 +67,9 @@ struct op_cpu {
     size_t (*shared_bytes)(const struct program *program, const struct node *node);
 };
 
-extern const struct op_cpu cpu_ops[OP_COUNT];
+#define OP(name, inputs, outputs, optional, normalised, flags, text) extern const struct op_cpu cpu_op_##name;
+#include "core/graph/ops.def"
+extern const struct op_cpu *const cpu_ops[OP_COUNT];
 
 /* Slabs of each image of a node, for a team of so many. */
 int program_slabs(const struct program *program, int node, int team);

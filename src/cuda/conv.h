@@ -1,5 +1,5 @@
 /* Convolutions through cuDNN 9's graph API: one prepared convolution, three passes over all images at once.  Called by the rows of
- * ops.c.  The plans are made once, for a shape, and shared by all convolutions of that shape on the device.
+ * ops_conv.c.  The plans are made once, for a shape, and shared by all convolutions of that shape on the device.
  *
  * cuDNN wants dense operands: what is normalised while it is read, or comes from two tensors, is first written into the workspace
  * (cuda_join), and computed again for the gradient of the weights.  A pass is served by the first of a list of forms that cuDNN has an

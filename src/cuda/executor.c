@@ -178,7 +178,7 @@ static cover_status run_nodes(const struct program *program, struct run *run, do
     const int end = run->end ? run->end : program->graph->node_count;
     for (int n = run->begin; n < end; n++) {
         const struct node *node = &program->graph->nodes[n];
-        if (run->only_ops && !(run->only_ops >> node->op & 1)) continue;
+        if (run->only_convolutions && node_weights(program->graph, node) == ABSENT) continue;
         double start = 0;
         if (node_seconds) {
             CUDA_TRY(cudaStreamSynchronize((cudaStream_t)program->device->compute));

@@ -1,5 +1,5 @@
 /* Kernels of the CUDA executor: functions of C that start device kernels on a stream and return at once.  One file of kernels/ a
- * family; cpu/kernels.def states the formulas (plain/ is their oracle).  Called by ops.c, conv.c and training.c.
+ * family; cpu/kernels.def states the formulas (plain/ is their oracle).  Called by ops_*.c, conv.c and training.c.
  *
  * All arrays lie in device memory, channels last, `images` dense images one behind the other.  `const void *` are feature maps of
  * `element`, float32 or bfloat16; all else (fields, masks, parameters and their gradients, coefficients) is float32, sums are double.

@@ -50,12 +50,12 @@ static cover_status prepare_convs(struct program *program) {
 static cover_status prepare_plan(struct program *program) {
     const struct graph *graph = program->graph;
     for (int n = 0; n < graph->node_count; n++)
-        if (!cuda_ops[graph->nodes[n].op].run)
+        if (!cuda_ops[graph->nodes[n].op]->run)
             return fail(COVER_ERROR_UNSUPPORTED, "the GPU has no op %s", op_rows[graph->nodes[n].op].name);
     size_t *workspace = memory_zero(program->context, (size_t)graph->node_count * sizeof *workspace);
     if (!workspace) return COVER_ERROR_MEMORY;
     for (int n = 0; n < graph->node_count; n++) {
-        const struct op_cuda *op = &cuda_ops[graph->nodes[n].op];
+        const struct op_cuda *op = cuda_ops[graph->nodes[n].op];
         if (op->workspace) workspace[n] = op->workspace(program, &graph->nodes[n], n);
     }
     cover_status status = plan_create(&program->plan, graph, workspace, program->samples, ALIGNMENT);
@@ -141,6 +141,6 @@ cover_status program_start_node(const struct program *program, const struct lane
         const struct prepared_conv *conv = &program->convs[program->conv_of_node[n]];
         call.conv = conv->conv, call.packed = program->packed + conv->packed_offset;
     }
-    cover_status status = cuda_ops[node->op].run(&call);
+    cover_status status = cuda_ops[node->op]->run(&call);
     return status == COVER_OK ? COVER_OK : fail_in(status, "%s", op_rows[node->op].name);
 }

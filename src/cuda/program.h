@@ -1,5 +1,5 @@
 /* A prepared graph on a GPU: where its tensors lie for `samples` samples at once, and its convolutions.  Made by executor.c, read by
- * the rows of ops.c and by training.c. */
+ * the rows of ops_*.c and by training.c. */
 #ifndef COVER_CUDA_PROGRAM_H
 #define COVER_CUDA_PROGRAM_H
 
@@ -34,7 +34,7 @@ struct lane {
     float *gradient;         /* flat */
 };
 
-/* One op over all images and samples: what its row in ops.c works on. */
+/* One op over all images and samples: what its row works on. */
 struct call {
     const struct program *program;
     const struct graph *graph;
@@ -49,7 +49,9 @@ struct op_cuda {
     cover_status (*run)(const struct call *call);
     size_t (*workspace)(const struct program *program, const struct node *node, int index);
 };
-extern const struct op_cuda cuda_ops[OP_COUNT];
+#define OP(name, inputs, outputs, optional, normalised, flags, text) extern const struct op_cuda cuda_op_##name;
+#include "core/graph/ops.def"
+extern const struct op_cuda *const cuda_ops[OP_COUNT];
 
 extern const struct executor executor_cuda;
 

@@ -59,11 +59,11 @@ static cover_status start_body(struct training_state *state, int slot) {
     return COVER_OK;
 }
 
-static cover_status start_only(struct training_state *state, int slot, uint64_t only_ops) {
+static cover_status start_convolutions(struct training_state *state, int slot) {
     const struct graph *graph = &state->model->graph;
     TRY(program_pack_on(state->program, state->device->compute, state->weights));
     for (int n = 0; n < graph->node_count; n++)
-        if (only_ops >> graph->nodes[n].op & 1)
+        if (node_weights(graph, &graph->nodes[n]) != ABSENT)
             TRY(program_start_node(state->program, &state->lane[slot], state->device->compute, n));
     return COVER_OK;
 }
@@ -90,7 +90,7 @@ static cover_status start(struct training_state *state, int slot, const struct t
     *state->update_host = (struct cuda_update){.clip = step->clip};
     if (step->adam) state->update_host->adam = *step->adam;
     CUDA_TRY(cudaStreamWaitEvent(compute, state->copied[slot], 0));
-    if (step->only_ops) TRY(start_only(state, slot, step->only_ops));
+    if (step->only_convolutions) TRY(start_convolutions(state, slot));
     else {
         /* the first step runs as it is: libraries load what they need */
         if (state->steps++ > 0 && !state->graph[slot] && !state->no_graph) TRY(capture(state, slot));

@@ -67,7 +67,7 @@ static cover_status make_pairs(struct step *step) {
 static cover_status measure_convolutions(cover_bench *bench, struct step *step) {
     double seconds[ROUNDS_MIN];
     int rounds = bench->figures.rounds < ROUNDS_MIN ? bench->figures.rounds : ROUNDS_MIN;
-    step->engine->only_ops = UINT64_C(1) << OP_conv | UINT64_C(1) << OP_conv_grad_data | UINT64_C(1) << OP_conv_grad_weights;
+    step->engine->only_convolutions = true;
     for (int i = 0; i < rounds; i++) {
         double start = seconds_now();
         TRY(only_convolutions(step));

@@ -18,7 +18,7 @@ struct run {                        /* one lane's way through a program */
     float *gradient;                /* flat, same layout; parameters without gradient are left alone.  NULL in inference */
     void *arena;                    /* arena_create()'s */
     bool check;                     /* stop with COVER_ERROR_NUMERIC at the first tensor that is not finite */
-    uint64_t only_ops;              /* bits of ops to run, for measuring; 0 = all */
+    bool only_convolutions;         /* for measuring */
     int begin, end; /* nodes to run, end 0 = to the last: forward alone, or what follows on an arena that holds forward */
     int team;       /* threads that take this run together, at most program_create's */
     struct team_barrier *barrier; /* of that many; NULL when team is 1 */

@@ -16,7 +16,6 @@ enum op {
 enum { OP_CHEAP = 1, OP_GRADIENT = 2, OP_IN_PLACE = 4, OP_NORMALISES = 8 };
 enum { NODE_INPUTS = 6, NODE_OUTPUTS = 4, ABSENT = -1 };
 enum { GRAPH_INPUTS = 16 }; /* most of a graph */
-_Static_assert(OP_COUNT <= 64, "a set of ops is the bits of a uint64_t");
 
 struct op_row {
     const char *name, *text;

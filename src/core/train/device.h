@@ -9,7 +9,7 @@
 struct training_step {
     const struct adam *adam;   /* the update that follows, NULL = none; its scale is 1 / count */
     double clip;               /* of the norm, 0 = none */
-    uint64_t only_ops;         /* for measuring: bits of ops to run, and nothing else; 0 = all */
+    bool only_convolutions;    /* for measuring: these and nothing else */
     double *term[MODEL_TERMS]; /* filled in by finish(): of each sample, where the term is a result; of the batch graph [0] */
     double square_sum; /* filled in by finish(): of the gradient, over all ranks; not finite if a term or the gradient is not */
 };

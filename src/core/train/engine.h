@@ -54,7 +54,7 @@ struct engine {
     int64_t holds;          /* samples that a step has taken, and not yet given back, at once */
     float *weights, *m, *v; /* flat, model.parameters.floats and, of m and v, .trained; in the host's memory: see engine_fetch() */
     int64_t updates;        /* t of Adam */
-    uint64_t only_ops;      /* for measuring: bits of ops that steps run; 0 = all */
+    bool only_convolutions; /* for measuring: steps run these alone */
     float *gradient;        /* of the last step, unscaled sum over samples; belongs to the engine */
     bool *has_gradient;     /* of each parameter row */
     const struct stepper *stepper;

@@ -377,7 +377,7 @@ static void prepare_lanes(struct engine *engine) {
         struct lane *lane = &engine->state->lanes[i];
         lane->barrier.size = engine->team;
         lane->run.arena = lane->arena, lane->run.parameters = engine->weights;
-        lane->run.only_ops = engine->only_ops;
+        lane->run.only_convolutions = engine->only_convolutions;
         lane->run.team = engine->team, lane->run.barrier = &lane->barrier;
     }
 }

@@ -136,7 +136,8 @@ static void look_ahead(struct engine *engine, const struct sample_source *source
 static cover_status run(struct engine *engine, const struct sample_source *source, const struct adam *adam,
                         struct step_sums *sums) {
     struct step_state *state = engine->state;
-    struct training_step step = {.adam = adam, .clip = engine->settings.common.clip, .only_ops = engine->only_ops};
+    struct training_step step = {
+        .adam = adam, .clip = engine->settings.common.clip, .only_convolutions = engine->only_convolutions};
     memcpy(step.term, state->term, sizeof step.term);
     TRY(device_of(engine)->start(state->training, state->slot, &step));
     state->slot = (state->slot + 1) % TRAINING_SLOTS;

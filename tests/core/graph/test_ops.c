@@ -319,7 +319,7 @@ START_TEST(every_op_is_met_by_a_case) {
 END_TEST
 
 START_TEST(every_op_has_a_row_in_the_cpus_table) {
-    for (int op = 0; op < OP_COUNT; op++) ck_assert_msg(cpu_ops[op].run != NULL, "cpu_ops has no %s", op_rows[op].name);
+    for (int op = 0; op < OP_COUNT; op++) ck_assert_msg(cpu_ops[op]->run != NULL, "cpu_ops has no %s", op_rows[op].name);
 }
 END_TEST
 
