@@ -207,4 +207,5 @@ const struct training training_cuda = {
     .update = cuda_training_update,
     .follow = cuda_training_follow,
     .rows = cuda_training_rows,
+    .forward = cuda_training_forward,
 };

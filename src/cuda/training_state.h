@@ -85,6 +85,7 @@ cover_status cuda_training_counts(struct training_state *state, int slot, int64_
                                   double known[SAMPLE_KNOWN]);
 cover_status cuda_training_start(struct training_state *state, int slot, const struct training_step *step);
 cover_status cuda_training_finish(struct training_state *state, struct training_step *step);
+cover_status cuda_training_forward(struct training_state *state, int slot, int result, float *rows);
 cover_status cuda_training_update(struct training_state *state, const struct adam *adam);
 
 #endif

@@ -147,3 +147,24 @@ cover_status cuda_training_update(struct training_state *state, const struct ada
     device_leave(state->device);
     return status;
 }
+
+/* ---- the forward pass alone */
+
+static cover_status forward(struct training_state *state, int slot, int result, float *rows) {
+    const struct graph *graph = &state->model->graph;
+    const struct lane *lane = &state->lane[slot];
+    const struct tensor *kept = graph_tensor(graph, STORAGE_RESULT, result);
+    cudaStream_t compute = (cudaStream_t)state->device->compute;
+    CUDA_TRY(cudaStreamWaitEvent(compute, state->copied[slot], 0));
+    TRY(program_pack_on(state->program, compute, state->weights));
+    for (int n = 0; n < graph->forward_nodes; n++) TRY(program_start_node(state->program, lane, compute, n));
+    CUDA_TRY(cudaMemcpyAsync(rows, program_address(state->program, lane, (int)(kept - graph->tensors)),
+                             (size_t)state->samples * tensor_bytes(kept), cudaMemcpyDeviceToHost, compute));
+    return cuda_check((cuda_error)cudaStreamSynchronize(compute), "a forward pass");
+}
+cover_status cuda_training_forward(struct training_state *state, int slot, int result, float *rows) {
+    TRY(device_enter(state->device));
+    cover_status status = forward(state, slot, result, rows);
+    device_leave(state->device);
+    return status;
+}

@@ -1,9 +1,10 @@
 /* An objective that mixes its batch and keeps a state, on the emulated device: the CPU's numbers, its own bits after a resume, and with
- * a GPU each those of one rank. */
+ * a GPU each those of one rank; what is kept of many samples. */
 #include "device.h"
 
 #include "../comm/together.h"
 #include "../core/objective/meeting_trial.h"
+#include "../core/train/embedding.h"
 
 static char module[4096];
 
@@ -62,6 +63,23 @@ START_TEST(samples_of_two_devices_meet) {
 }
 END_TEST
 
+static float kept[3][EMBED_COUNT * EMBED_FLOATS];
+static void embed_work(cover_context *own, int rank, void *user) {
+    (void)user;
+    embed_trial(own, 0, own->communicator, kept[rank]);
+}
+START_TEST(devices_keep_what_the_net_gives_of_many_samples) {
+    cover_context_options options = COVER_CONTEXT_OPTIONS_INIT;
+    cover_context *context;
+    options.device = "cuda", options.device_module = module;
+    ck_assert_ok(cover_context_create(&context, &options));
+    embed_trial(context, 0, NULL, kept[2]);
+    cover_context_destroy(context);
+    run_together(&(struct together){.ranks = 2, .module = module, .work = embed_work});
+    ck_assert_mem_eq(kept[0], kept[1], sizeof kept[0]);
+}
+END_TEST
+
 int main(void) {
     Suite *suite = suite_create("cuda objective");
     TCase *tcase = tcase_create("objective");
@@ -69,6 +87,7 @@ int main(void) {
     tcase_add_checked_fixture(tcase, setup, trial_remove);
     ADD(tcase, samples_meet_on_a_device_as_they_do_on_the_cpu);
     ADD(tcase, samples_of_two_devices_meet);
+    ADD(tcase, devices_keep_what_the_net_gives_of_many_samples);
     suite_add_tcase(suite, tcase);
     return run_suite(suite);
 }

@@ -93,27 +93,13 @@ void batch_pass_give(const struct batch_pass *pass, const struct engine *engine,
     }
 }
 
-/* Where the ranks' parts of an image begin. */
-struct blocks {
-    const struct engine *engine;
-    size_t part;
-};
-static size_t block_begin(const void *user, int rank) {
-    const struct blocks *blocks = user;
-    const int ranks = blocks->engine->share.with->ranks;
-    struct share share = {.first = blocks->engine->share.batch};
-    if (rank < ranks) (void)share_of(&share, rank, ranks, blocks->engine->share.batch); /* as each has joined with */
-    return (size_t)share.first * blocks->part;
-}
-
 static cover_status gather(const struct batch_pass *pass, const struct engine *engine) {
     const struct model *model = model_of(engine);
-    for (int i = 0; engine->share.with && i < model->links; i++) {
-        const struct blocks blocks = {engine, part_bytes(engine, &model->link[i])};
+    for (int i = 0; i < model->links; i++) {
+        const size_t part = part_bytes(engine, &model->link[i]);
         const int images = link_rows(model, &model->link[i])->images;
         for (int k = 0; k < images; k++)
-            TRY(collective_gather(engine->share.with, (char *)pass->rows[i] + (size_t)(k * engine->share.batch) * blocks.part,
-                                  block_begin, &blocks));
+            TRY(ranks_gather(engine, (char *)pass->rows[i] + (size_t)(k * engine->share.batch) * part, part));
     }
     return COVER_OK;
 }

@@ -45,6 +45,8 @@ struct training {
     /* Floats [to, to + count) of the weights move by `rate` of the way to those from `from` on; the rows of a link of the last step. */
     cover_status (*follow)(struct training_state *state, int64_t to, int64_t from, int64_t count, float rate);
     cover_status (*rows)(struct training_state *state, int link, float *rows);
+    /* The forward pass alone, of the samples in a slot; a result of one image that the graph keeps, of all of them. */
+    cover_status (*forward)(struct training_state *state, int slot, int result, float *rows);
 };
 
 #endif

@@ -156,6 +156,25 @@ cover_status engine_follow(struct engine *engine, const char *prefix, double mom
 
 cover_status engine_rows(struct engine *engine, int link, float *rows) { return engine->stepper->rows(engine, link, rows); }
 
+cover_status engine_forget(struct engine *engine, const char *prefix) {
+    const struct parameters *parameters = &engine->model.parameters;
+    TRY(engine_fetch(engine));
+    for (int i = 0; i < parameters->count; i++) {
+        const struct parameter *row = &parameters->rows[i];
+        if (!parameter_trained(parameters, i) || strncmp(row->name, prefix, strlen(prefix)) != 0) continue;
+        memset(engine->m + row->offset, 0, (size_t)row->count * sizeof *engine->m);
+        memset(engine->v + row->offset, 0, (size_t)row->count * sizeof *engine->v);
+    }
+    return engine_weights_changed(engine);
+}
+
+cover_status engine_forward(struct engine *engine, const struct sample_source *source, int result, float *rows) {
+    const struct tensor *kept = graph_tensor(&engine->model.graph, STORAGE_RESULT, result);
+    if (!kept || kept->images != 1 || kept->element != ELEMENT_F32)
+        return fail(COVER_ERROR_INTERNAL, "result %d of the graph is not one image of floats", result);
+    return engine->stepper->forward(engine, source, result, rows);
+}
+
 cover_status engine_back_inputs(float *back[MODEL_LINKS], struct run *run, const struct engine *engine) {
     for (int i = 0; i < engine->model.links; i++) {
         const struct link *link = &engine->model.link[i];

@@ -84,6 +84,12 @@ cover_status engine_follow(struct engine *engine, const char *prefix, double mom
 /* The rows of the model's link as the last step had them, of the whole batch, in its input's order. */
 cover_status engine_rows(struct engine *engine, int link, float *rows);
 
+/* Zero the moments of trained parameters whose names begin so: they were drawn anew.  Updates go on being counted. */
+cover_status engine_forget(struct engine *engine, const char *prefix);
+
+/* Forward alone: a result of one image of floats that the sample graph keeps, of each sample of a step here, sample after sample. */
+cover_status engine_forward(struct engine *engine, const struct sample_source *source, int result, float *rows);
+
 /* A whole step: losses, gradient, its norm / count, and the update, unless a sum is not finite or nothing counts (step_finite()). */
 cover_status engine_train(struct engine *engine, const struct sample_source *source, double lr, struct step_sums *sums,
                           double *norm);

@@ -23,6 +23,7 @@ enum leg {
     LEG_WHOLE, /* forward and backward: its loss is its own */
     LEG_ROWS,  /* forward; its rows are kept, and so is the sample */
     LEG_BACK,  /* forward again, unless its lane still has that, and backward from the rows' gradient */
+    LEG_LOOK,  /* forward, for one of its results alone */
 };
 
 struct lane {
@@ -54,8 +55,10 @@ struct step_state {
     struct batch_pass pass;
     enum leg leg;
     const struct sample **held; /* from leg to leg */
-    int64_t through;            /* samples whose rows are there */
+    int64_t through;            /* samples whose rows, or whose result, are there */
     bool resting;               /* a lane for each sample: it keeps the forward pass from leg to leg */
+    int look;                   /* the result that is looked for */
+    float *looked;              /* of each sample */
     cover_status status;
     char error[1024];
     /* norm and update */
@@ -287,9 +290,15 @@ static void step_failed(struct step_state *state, cover_status status, const cha
     pthread_mutex_unlock(&state->lock);
 }
 
+static void step_through(struct step_state *state) {
+    pthread_mutex_lock(&state->lock);
+    state->through++;
+    pthread_mutex_unlock(&state->lock);
+}
+
 /* A gradient buffer, where it goes backward, then the next sample; -1 when there is none. */
 static int64_t next_sample(struct step_state *state, struct lane *lane) {
-    const bool backward = state->leg != LEG_ROWS;
+    const bool backward = state->leg == LEG_WHOLE || state->leg == LEG_BACK;
     int64_t index = -1;
     pthread_mutex_lock(&state->lock);
     while (state->next < state->batch && backward && state->free_count == 0) pthread_cond_wait(&state->freed, &state->lock);
@@ -317,7 +326,7 @@ static void start_sample(struct step_state *state, struct lane *lane) {
     if (state->leg == LEG_BACK) batch_pass_give(&state->pass, state->engine, lane->back, lane->index);
     const int forward = state->engine->model.graph.forward_nodes;
     lane->run.begin = state->leg == LEG_BACK && state->resting ? forward : 0;
-    lane->run.end = state->leg == LEG_ROWS ? forward : 0;
+    lane->run.end = state->leg == LEG_ROWS || state->leg == LEG_LOOK ? forward : 0;
     lane->run.check = false;
     atomic_store(&lane->run.failed, 0);
     lane->run.status = COVER_OK;
@@ -331,10 +340,15 @@ static void finish_sample(struct step_state *state, struct lane *lane) {
         state->held[index] = lane->sample;
         if (!ran) return step_failed(state, lane->run.status, lane->run.error);
         batch_pass_take(&state->pass, engine, &lane->run, index);
-        pthread_mutex_lock(&state->lock);
-        state->through++;
-        pthread_mutex_unlock(&state->lock);
-        return;
+        return step_through(state);
+    }
+    if (state->leg == LEG_LOOK) {
+        state->source->give_back(state->source->user, index, lane->sample);
+        if (!ran) return step_failed(state, lane->run.status, lane->run.error);
+        const int64_t floats = tensor_elements(graph_tensor(&engine->model.graph, STORAGE_RESULT, state->look));
+        memcpy(state->looked + index * floats, engine->executor->program_result(engine->program, &lane->run, state->look),
+               (size_t)floats * sizeof *state->looked);
+        return step_through(state);
     }
     for (int i = 0; ran && i < engine->model.terms; i++) {
         const struct loss_term *term = &engine->model.term[i];
@@ -527,6 +541,15 @@ static cover_status lanes_rows(struct engine *engine, int link, float *rows) {
     return COVER_OK;
 }
 
+static cover_status lanes_forward(struct engine *engine, const struct sample_source *source, int result, float *rows) {
+    struct step_state *state = engine->state;
+    prepare_lanes(engine);
+    state->source = source, state->status = COVER_OK, state->through = 0;
+    state->look = result, state->looked = rows;
+    TRY(run_leg(state, LEG_LOOK));
+    return state->through < state->batch ? fail(COVER_ERROR_CANCELLED, "a forward pass was cancelled") : COVER_OK;
+}
+
 static bool lanes_lend(struct engine *engine, struct program **program, struct run *run) {
     *program = engine->program;
     run->arena = engine->state->lanes[0].arena, run->gradient = engine->state->buffers[0];
@@ -546,5 +569,6 @@ const struct stepper stepper_lanes = {
     .train = lanes_train,
     .follow = lanes_follow,
     .rows = lanes_rows,
+    .forward = lanes_forward,
     .lend = lanes_lend,
 };

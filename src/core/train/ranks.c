@@ -82,6 +82,23 @@ cover_status ranks_sum(struct engine *engine, cover_status own, struct step_sums
     return collective_sum(engine->share.with, engine->gradient, engine->model.parameters.trained, add, engine);
 }
 
+/* Where the ranks' parts of a batch begin. */
+struct blocks {
+    const struct engine *engine;
+    size_t part;
+};
+static size_t block_begin(const void *user, int rank) {
+    const struct blocks *blocks = user;
+    const int ranks = blocks->engine->share.with->ranks;
+    struct share share = {.first = blocks->engine->share.batch};
+    if (rank < ranks) (void)share_of(&share, rank, ranks, blocks->engine->share.batch); /* as each has joined with */
+    return (size_t)share.first * blocks->part;
+}
+cover_status ranks_gather(const struct engine *engine, void *data, size_t part) {
+    const struct blocks blocks = {engine, part};
+    return engine->share.with ? collective_gather(engine->share.with, data, block_begin, &blocks) : COVER_OK;
+}
+
 cover_status ranks_alike(struct engine *engine, cover_status own) {
     struct communicator *c = engine->share.with;
     if (own != COVER_OK && c) c->abort(c, own, cover_error_text());

@@ -22,6 +22,8 @@ cover_status ranks_sum(struct engine *engine, cover_status own, struct step_sums
 /* The same in parts, where a device adds up gradients itself: count and what is known without a run, which it needs first, and the other terms. */
 cover_status ranks_sum_counts(struct engine *engine, cover_status own, struct step_sums *sums);
 cover_status ranks_sum_terms(struct engine *engine, cover_status own, struct step_sums *sums);
+/* Of a whole batch's `data`, with `part` bytes a sample, each rank has its own samples'; then all have all. */
+cover_status ranks_gather(const struct engine *engine, void *data, size_t part);
 /* After work that must go alike on all ranks, but does not tell them: an error gives up everywhere.  Returns own. */
 cover_status ranks_alike(struct engine *engine, cover_status own);
 /* Rank 0's weights and optimiser on every rank. */

@@ -182,6 +182,14 @@ static cover_status resident_rows(struct engine *engine, int link, float *rows) 
     return device_of(engine)->rows(engine->state->training, link, rows);
 }
 
+/* Between steps: nothing has been taken ahead. */
+static cover_status resident_forward(struct engine *engine, const struct sample_source *source, int result, float *rows) {
+    struct step_state *state = engine->state;
+    struct step_sums unused = {0};
+    TRY(give_samples(engine, source, state->slot, 0, 0, &unused));
+    return device_of(engine)->forward(state->training, state->slot, result, rows);
+}
+
 static bool resident_lend(struct engine *engine, struct program **program, struct run *run) {
     (void)engine, (void)program, (void)run;
     return false;
@@ -201,5 +209,6 @@ const struct stepper stepper_resident = {
     .train = resident_train,
     .follow = resident_follow,
     .rows = resident_rows,
+    .forward = resident_forward,
     .lend = resident_lend,
 };

@@ -26,6 +26,7 @@ struct stepper {
                           double *norm);
     cover_status (*follow)(struct engine *engine, const struct follow *ranges, int count, float rate);
     cover_status (*rows)(struct engine *engine, int link, float *rows);
+    cover_status (*forward)(struct engine *engine, const struct sample_source *source, int result, float *rows);
     /* A program of one sample, with arena and gradient in `run`; false: there is none to lend. */
     bool (*lend)(struct engine *engine, struct program **program, struct run *run);
 };
