@@ -1,8 +1,9 @@
 /* One training sample of a downstream task, from end to end (augment.h): where the crop lies, how it is moved, what is
- * read, flips and appearance.  The parts are SeVR's (sevr_parts.h) and augment_label.c. */
+ * read, flips and appearance.  The parts are SeVR's (sevr_parts.h), looks.h and augment_label.c. */
 #include "augment.h"
 
 #include "augment_label.h"
+#include "looks.h"
 
 #include <math.h>
 #include <string.h>
@@ -116,28 +117,15 @@ static void resized_position(double target[3], const int64_t pixel[3], const str
 
 /* ---- flips, in place */
 
-/* Mirror `lines` blocks of `count` rows of `width` values each. */
-static void mirror(float *values, int64_t lines, int64_t count, int64_t width) {
-    for (int64_t line = 0; line < lines; line++, values += count * width)
-        for (int64_t i = 0, j = count - 1; i < j; i++, j--)
-            for (int64_t k = 0; k < width; k++) {
-                float kept = values[i * width + k];
-                values[i * width + k] = values[j * width + k], values[j * width + k] = kept;
-            }
-}
-
 static void draw_flips(float *image, float *label, const struct draw *draw) {
     int first = draw->settings->views.flip == FLIP_ALL ? 3 - draw->work.ndim : 2;
     if (draw->settings->views.flip == FLIP_OFF) return;
     struct random_stream stream = draw_stream(draw, RANDOM_TASK_FLIP);
-    for (int i = first; i < 3; i++) {
-        if (!random_coin(&stream, 0.5)) continue;
-        int64_t lines = 1, width = 1;
-        for (int k = 0; k < i; k++) lines *= draw->crop.size[k];
-        for (int k = i + 1; k < 3; k++) width *= draw->crop.size[k];
-        mirror(image, lines, draw->crop.size[i], width * draw->channels);
-        if (label) mirror(label, lines, draw->crop.size[i], width);
-    }
+    struct grid crop = {draw->work.ndim, {draw->crop.size[0], draw->crop.size[1], draw->crop.size[2]}};
+    bool axes[3] = {false};
+    for (int i = first; i < 3; i++) axes[i] = random_coin(&stream, 0.5);
+    look_flip(image, &crop, draw->channels, axes);
+    if (label) look_flip(label, &crop, 1, axes);
 }
 
 /* ---- one sample */
@@ -167,7 +155,7 @@ cover_status augment_draw(struct augment *augment, float *out_image, float *out_
     place_crop(&draw, &affine, aimed ? target : NULL, &stream);
 
     float *field = NULL;
-    struct source source = {.values = out_image, .box = draw.crop};
+    struct resized source = {.values = out_image, .box = draw.crop};
     if (augment->moves) {
         field = augment->field.data;
         affine_field(field, &affine, &draw, false);
@@ -190,7 +178,7 @@ cover_status augment_plain(cover_context *context, const struct settings *settin
     struct intensity intensity;
     TRY(image_intensity(&intensity, image, grid, channels, settings->views.normalise, integer_max));
     struct draw draw = {.settings = settings, .channels = channels, .work = work_grid(settings, grid)};
-    struct source source = {.box = {.size = {draw.work.size[0], draw.work.size[1], draw.work.size[2]}}};
+    struct resized source = {.box = {.size = {draw.work.size[0], draw.work.size[1], draw.work.size[2]}}};
     void *scratch = memory_alloc(context, resize_bytes(grid, &draw.work, channels));
     source.values = scratch ? memory_alloc(context, (size_t)(grid_pixels(&draw.work) * channels) * sizeof(float)) : NULL;
     if (source.values) source_fill(&source, image, grid, &intensity, &draw, scratch);

@@ -134,7 +134,7 @@ cover_status sevr_draw(struct sevr *sevr, struct view_pair *pair, const float *i
     if (smooth) deform_smooth(pair->field, &draw, sevr->scratch.data);
     draw_mask(pair, &sevr->crop, s->objective.coordinates == COORDINATES_RELEASED);
 
-    struct source source = {.values = sevr->source.data};
+    struct resized source = {.values = sevr->source.data};
     affine_reach(&source.box, &affine, &draw, flow || smooth ? REACH_ANYWHERE : REACH_BOTH);
     source_fill(&source, image, grid, &intensity, &draw, sevr->scratch.data);
     source_warp(pair->fixed, pair->field, &source, &draw);

@@ -29,89 +29,22 @@ static void add_noise(const struct look *look, float sigma) {
     }
 }
 
-/* ---- blur: separable; beyond an edge the image goes on as its edge */
-
-/* Blur along one axis: `lines` sheets, each of `size` rows of `width` values; along the last axis a row is one pixel.
- */
-struct blur_axis {
-    int64_t size, width, lines;
-};
-static struct blur_axis blur_axis(const struct grid *grid, int channels, int axis) {
-    struct blur_axis result = {.size = grid_axis(grid, axis), .width = channels, .lines = 1};
-    for (int a = 0; a < grid->ndim; a++)
-        if (a > axis) result.width *= grid_axis(grid, a);
-        else if (a < axis) result.lines *= grid_axis(grid, a);
-    return result;
-}
-
-/* Across rows: the whole sheet is copied and each of its rows written anew. */
-static void blur_across(float *sheet, const struct blur_axis *axis, const float *kernel, int radius, char *scratch) {
-    const float **rows = (const float **)(void *)scratch + radius;
-    float *copy = (float *)(void *)(scratch + (size_t)(axis->size + 2 * radius) * sizeof *rows);
-    memcpy(copy, sheet, (size_t)(axis->size * axis->width) * sizeof *copy);
-    for (int64_t i = -radius; i < axis->size + radius; i++)
-        rows[i] = copy + (i < 0 ? 0 : i < axis->size ? i : axis->size - 1) * axis->width;
-    for (int64_t i = 0; i < axis->size; i++) convolve_rows(sheet + i * axis->width, rows + i, kernel, radius, axis->width);
-}
-
-/* Along a row: its neighbours are the same row, pixels further on. */
-static void blur_along(float *line, const struct blur_axis *axis, const float *kernel, int radius, char *scratch) {
-    int64_t channels = axis->width, count = axis->size * channels;
-    const float **rows = (const float **)(void *)scratch + radius;
-    float *copy = (float *)(void *)(scratch + (size_t)(2 * radius + 1) * sizeof *rows);
-    float *middle = copy + radius * channels;
-    memcpy(middle, line, (size_t)count * sizeof *copy);
-    for (int64_t k = 1; k <= radius; k++)
-        for (int64_t c = 0; c < channels; c++) {
-            middle[-k * channels + c] = line[c];
-            middle[count + (k - 1) * channels + c] = line[count - channels + c];
-        }
-    for (int64_t k = -radius; k <= radius; k++) rows[k] = middle + k * channels;
-    convolve_rows(line, rows, kernel, radius, count);
-}
-
 static void blur(const struct look *look, float sigma) {
-    int radius = gaussian_radius((double)sigma);
-    if (radius == 0) return; /* the neighbours' weights are below 1e-13 */
-    float *kernel = look->scratch;
-    gaussian_kernel(kernel, (double)sigma, radius);
-    char *scratch = (char *)look->scratch + line_up((size_t)(radius + 1) * sizeof *kernel);
     struct grid grid = {.ndim = look->draw->work.ndim};
     memcpy(grid.size, look->draw->crop.size, sizeof grid.size);
-    for (int a = 0; a < grid.ndim; a++) {
-        struct blur_axis axis = blur_axis(&grid, look->draw->channels, a);
-        bool last = a == grid.ndim - 1;
-        for (int64_t i = 0; i < axis.lines; i++)
-            (last ? blur_along : blur_across)(look->view + i * axis.size * axis.width, &axis, kernel, radius, scratch);
-    }
+    blur_image(look->view, &grid, look->draw->channels, (double)sigma, look->scratch);
 }
 
 size_t appearance_bytes(const struct settings *settings, const struct grid *crop, int channels) {
-    size_t radius = (size_t)gaussian_radius((double)(float)settings->views.blur), largest = 0; /* sigma is drawn as float32 */
-    if (radius == 0) return 0;
-    for (int a = 0; a < crop->ndim; a++) {
-        struct blur_axis axis = blur_axis(crop, channels, a);
-        size_t size = (size_t)axis.size, width = (size_t)axis.width;
-        size_t bytes = (size + 2 * radius + 1) * sizeof(float *) + (size + 2 * radius) * width * sizeof(float);
-        if (a < crop->ndim - 1) bytes = (size + 2 * radius) * sizeof(float *) + size * width * sizeof(float);
-        largest = bytes > largest ? bytes : largest;
-    }
-    return largest + line_up((radius + 1) * sizeof(float));
+    return blur_bytes((double)(float)settings->views.blur, crop, channels); /* sigma is drawn as float32 */
 }
 
 /* ---- contrast and brightness */
 
-/* (x - mean) gain + mean, the mean over all values; summed in fixed lanes. */
+/* (x - mean) gain + mean, the mean over all values. */
 static void change_contrast(const struct look *look, float gain) {
-    enum { LANES = 8 };
-    double sums[LANES] = {0};
-    int64_t i = 0;
-    for (; i + LANES <= look->values; i += LANES)
-        for (int l = 0; l < LANES; l++) sums[l] += (double)look->view[i + l];
-    for (; i < look->values; i++) sums[0] += (double)look->view[i];
-    for (int l = 1; l < LANES; l++) sums[0] += sums[l];
-    float mean = (float)(sums[0] / (double)look->values);
-    for (i = 0; i < look->values; i++) look->view[i] = (look->view[i] - mean) * gain + mean;
+    float mean = mean_value(look->view, look->values);
+    for (int64_t i = 0; i < look->values; i++) look->view[i] = (look->view[i] - mean) * gain + mean;
 }
 
 float brightness_offset(const struct draw *draw, float sigma) {

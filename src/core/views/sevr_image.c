@@ -8,12 +8,7 @@
 
 /* ---- resizing: linear, half-pixel centres, a place between its two nearest pixels, at the edges the edge */
 
-struct tap {
-    int64_t first, second;
-    float weight; /* of second */
-};
-
-static struct tap resize_tap(int64_t place, int64_t from, int64_t to) {
+struct tap resize_tap(int64_t place, int64_t from, int64_t to) {
     double at = ((double)place + 0.5) * ((double)from / (double)to) - 0.5;
     if (at < 0) at = 0;
     int64_t first = (int64_t)at;
@@ -52,7 +47,7 @@ size_t resize_bytes(const struct grid *grid, const struct grid *work, int channe
     return (size_t)work->size[2] * sizeof(struct tap) + (size_t)grid->size[2] * (size_t)channels * sizeof(float);
 }
 
-void source_fill(struct source *source, const float *image, const struct grid *grid, const struct intensity *intensity,
+void source_fill(struct resized *source, const float *image, const struct grid *grid, const struct intensity *intensity,
                  const struct draw *draw, void *scratch) {
     const struct window *box = &source->box;
     const int64_t *from = grid->size, *to = draw->work.size;
@@ -90,7 +85,7 @@ void source_fill(struct source *source, const float *image, const struct grid *g
 
 /* ---- views */
 
-void source_crop(float *view, const struct source *source, const struct draw *draw) {
+void source_crop(float *view, const struct resized *source, const struct draw *draw) {
     const struct window *box = &source->box, *crop = &draw->crop;
     int64_t row_values = crop->size[2] * draw->channels;
     for (int64_t z = crop->first[0]; z < crop->first[0] + crop->size[0]; z++)
@@ -145,7 +140,7 @@ static inline void warp_row3(float *view, const float *field, const float *value
 }
 
 /* b(p) = x(p + v(p)); `released`: position p is read at p S / (S - 1) - 1/2 of the whole image. */
-void source_warp(float *view, const float *field, const struct source *source, const struct draw *draw) {
+void source_warp(float *view, const float *field, const struct resized *source, const struct draw *draw) {
     const struct window *box = &source->box, *crop = &draw->crop;
     bool released = draw->settings->objective.coordinates == COORDINATES_RELEASED;
     int dims = draw->work.ndim;

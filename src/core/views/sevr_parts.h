@@ -1,5 +1,5 @@
 /* What the parts of SeVR share: where a view lies in its image, scratch memory, and the steps of one draw in the order
- * in which sevr.c takes them.  Called by sevr.c, and by augment.c, which draws the samples of downstream tasks. */
+ * in which sevr.c takes them.  Called by sevr.c, by augment.c, which draws the samples of downstream tasks, and by looks.h. */
 #ifndef COVER_SEVR_PARTS_H
 #define COVER_SEVR_PARTS_H
 
@@ -87,17 +87,23 @@ int smooth_taps(double sigma, int64_t size);                /* that matter along
 void deform_smooth(float *field, const struct draw *draw, void *scratch);
 
 /* ---- sevr_image.c: resizing, warp */
+/* Where a place of an axis that is resized is read: between its two nearest places, at the edges the edge. */
+struct tap {
+    int64_t first, second;
+    float weight; /* of second */
+};
+struct tap resize_tap(int64_t place, int64_t from, int64_t to); /* half-pixel centres */
 /* The resized, normalised image within a box, channels last, with zeros where the box leaves the image. */
-struct source {
+struct resized {
     float *values;
     struct window box;
 };
 size_t source_bytes(const struct grid *work, int channels);
 size_t resize_bytes(const struct grid *grid, const struct grid *work, int channels);
-void source_fill(struct source *source, const float *image, const struct grid *grid, const struct intensity *intensity,
+void source_fill(struct resized *source, const float *image, const struct grid *grid, const struct intensity *intensity,
                  const struct draw *draw, void *scratch);
-void source_crop(float *view, const struct source *source, const struct draw *draw);
-void source_warp(float *view, const float *field, const struct source *source, const struct draw *draw);
+void source_crop(float *view, const struct resized *source, const struct draw *draw);
+void source_warp(float *view, const float *field, const struct resized *source, const struct draw *draw);
 
 /* ---- sevr_appearance.c: supplement B.1 */
 enum change { CHANGE_NOISE, CHANGE_BLUR, CHANGE_CONTRAST, CHANGE_BRIGHTNESS, CHANGE_INPAINT, CHANGES }; /* in their order */
@@ -120,12 +126,16 @@ struct boxes {
 struct boxes boxes_of(const struct draw *draw, float amount);
 bool boxes_next(struct window *box, struct boxes *boxes); /* false: no more */
 
-/* ---- sevr_smooth.c: Gaussian kernels and the one loop that convolves with them */
+/* ---- sevr_smooth.c: Gaussian kernels, the one loop that convolves with them, the blur of an image */
 int gaussian_radius(double sigma); /* truncated at 4 sigma */
 /* kernel[0..taps]: one half of the Gaussian normalised over its whole radius; taps may be smaller than the radius. */
 void gaussian_kernel(float *kernel, double sigma, int taps);
 void gaussian_weights(float *weights, double sigma, int first, int count); /* a part of it */
 /* out[x] = kernel[0] rows[0][x] + sum_k kernel[k] (rows[-k][x] + rows[k][x]) */
 void convolve_rows(float *out, const float *const *rows, const float *kernel, int taps, int64_t count);
+/* Every axis of an image, its borders replicated; scratch of blur_bytes() for the largest sigma. */
+void blur_image(float *values, const struct grid *grid, int channels, double sigma, void *scratch);
+size_t blur_bytes(double sigma, const struct grid *grid, int channels);
+float mean_value(const float *values, int64_t count); /* summed in fixed lanes of double */
 
 #endif
