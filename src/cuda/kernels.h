@@ -164,6 +164,24 @@ cuda_error cuda_guard(cuda_stream stream, float *mark, const double *values, int
 /* *bad = 1 where any of count values is not finite (never set to 0). */
 cuda_error cuda_not_finite(cuda_stream stream, int *bad, const void *x, enum element element, int64_t count);
 
+/* ---- values.cu: element by element; y may be x, dx may be dy */
+cuda_error cuda_scaled(cuda_stream stream, void *y, const void *x, enum element element, float scale, int64_t count);
+cuda_error cuda_leaky(cuda_stream stream, void *y, const void *x, enum element element, float slope, int64_t count);
+cuda_error cuda_leaky_grad(cuda_stream stream, void *dx, const void *dy, const void *y, enum element element, float slope,
+                           int64_t count);
+
+/* ---- image_loss.cu: sums of mask (p - truth)^2, one double an image; p = sigmoid(prediction) where asked; mask: one a pixel, or NULL */
+struct cuda_image_sizes {
+    int images;
+    int64_t pixels, channels;
+    bool sigmoid;
+};
+size_t cuda_image_loss_workspace(const struct cuda_image_sizes *s);
+cuda_error cuda_image_loss(cuda_stream stream, double *loss, const float *prediction, const float *truth, const float *mask,
+                           const struct cuda_image_sizes *s, void *workspace);
+cuda_error cuda_image_loss_grad(cuda_stream stream, float *dprediction, const float *prediction, const float *truth,
+                                const float *mask, const struct cuda_image_sizes *s);
+
 #ifdef __cplusplus
 }
 #endif

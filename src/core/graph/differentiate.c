@@ -124,6 +124,9 @@ int adjoint_again(struct adjoint *adjoint, int tensor) {
     return known->copy;
 }
 
+/* Nothing flows through a hold of scale 0. */
+static bool stops(const struct node *node) { return node->op == OP_hold && node->attributes.scale == 0; }
+
 static void find_wanted(struct adjoint *adjoint, const struct derivative *derivative) {
     const struct graph *graph = adjoint->graph;
     for (int i = 0; i < adjoint->forward_tensors; i++) {
@@ -143,7 +146,7 @@ static void find_wanted(struct adjoint *adjoint, const struct derivative *deriva
             wanted |= adjoint->wanted[input];
         }
         for (int i = 0; i < NODE_OUTPUTS; i++)
-            if (node->output[i] != ABSENT) adjoint->wanted[node->output[i]] = wanted;
+            if (node->output[i] != ABSENT) adjoint->wanted[node->output[i]] = wanted && !stops(node);
     }
 }
 

@@ -79,7 +79,9 @@ struct attributes {
         struct norm_attributes norm;
         struct mov_attributes mov;
         struct softmax_attributes softmax;
-        float scale;                  /* resize_corners */
+        float scale;                  /* resize_corners; of the gradient: hold */
+        float slope;                  /* leaky */
+        bool sigmoid;                 /* image_loss */
         enum coordinates coordinates; /* warp */
     };
 };

@@ -43,6 +43,10 @@ static inline cover_status must_have(const struct tensor *tensor, int64_t channe
                     (long long)channels);
     return COVER_OK;
 }
+static inline cover_status must_be_floats(const struct tensor *tensor) {
+    if (tensor->element != ELEMENT_F32) return fail(COVER_ERROR_SHAPE, "%s is not of floats", tensor->name);
+    return COVER_OK;
+}
 
 static inline struct grid scaled(const struct grid *grid, int up) {
     struct grid made = *grid;

@@ -4,13 +4,6 @@
 
 namespace {
 
-constexpr int VECTORS_EACH = 4; /* of a thread, as long as the grid is not full */
-
-/* The body that follows runs for each whole vector of this thread; TAIL is the element that it does behind them, if that exists. */
-#define EACH_VECTOR(i, V, count)                                                                                                   \
-    for (int64_t i = ((int64_t)blockIdx.x * BLOCK + threadIdx.x) * (V); i <= (count) - (V); i += (int64_t)gridDim.x * BLOCK * (V))
-#define TAIL(V, count) ((count) / (V) * (V) + (int64_t)blockIdx.x * BLOCK + threadIdx.x)
-
 template <int V> __device__ lanes<V> sum_of(lanes<V> a, const lanes<V> &b) {
 #pragma unroll
     for (int i = 0; i < V; i++) a.at[i] += b.at[i];

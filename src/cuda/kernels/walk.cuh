@@ -66,6 +66,11 @@ inline dim3 grid_for_count(int64_t count, int each) {
     const int64_t blocks = ceil_div(count, (int64_t)BLOCK * each), most = 4096;
     return dim3((unsigned)at_least_one(blocks < most ? blocks : most));
 }
+constexpr int VECTORS_EACH = 4; /* of a thread, as long as the grid is not full */
+/* The body that follows runs for each whole vector of this thread; TAIL is the element that it does behind them, if that exists. */
+#define EACH_VECTOR(i, V, count)                                                                                                   \
+    for (int64_t i = ((int64_t)blockIdx.x * BLOCK + threadIdx.x) * (V); i <= (count) - (V); i += (int64_t)gridDim.x * BLOCK * (V))
+#define TAIL(V, count) ((count) / (V) * (V) + (int64_t)blockIdx.x * BLOCK + threadIdx.x)
 
 } // namespace
 

@@ -15,7 +15,7 @@ int scene_pick(struct scene *scene, int low, int high) {
 double scene_uniform(struct scene *scene, double low, double high) {
     return (double)random_uniform(&scene->random, (float)low, (float)high);
 }
-static bool toss(struct scene *scene) { return scene_pick(scene, 0, 1); }
+bool toss(struct scene *scene) { return scene_pick(scene, 0, 1); }
 
 static struct scene_input *add_input(struct scene *scene, int images, const struct grid *grid, int64_t channels, double low,
                                      double high) {
@@ -108,6 +108,7 @@ void scene_begin(struct scene *scene, const struct op_case *op_case, cover_conte
     *scene = (struct scene){.context = context,
                             .random = random_stream(seed, RANDOM_TEST, (uint32_t)op_case->op, 0),
                             .element = element,
+                            .flow = 1,
                             .parameters = {.context = context}};
     graph_begin(&scene->graph, context, &scene->parameters);
     scene->images = scene_pick(scene, 1, 3), scene->channels = drawn_channels(scene);
@@ -121,7 +122,7 @@ void scene_free(struct scene *scene) {
     parameters_free(&scene->parameters);
 }
 
-static int x_of(struct scene *scene, bool normalised) {
+int x_of(struct scene *scene, bool normalised) {
     return scene->in[scene_feature(scene, "x", scene->images, &scene->grid, scene->channels, normalised)].read;
 }
 static int read_of(const struct scene *scene, int input) { return input == ABSENT ? ABSENT : scene->in[input].read; }
@@ -183,7 +184,7 @@ static void normalised(double *y, const double *x, const double *gamma, const do
 }
 
 /* The values that the op reads from an input: its own, or normalised into fresh memory. */
-static double *read_values(const struct scene *scene, double *const *values, int number) {
+double *read_values(const struct scene *scene, double *const *values, int number) {
     const struct scene_input *in = &scene->in[number];
     double *read = malloc((size_t)in->count * sizeof *read);
     if (in->norm == ABSENT) return memcpy(read, values[number], (size_t)in->count * sizeof *read);
@@ -197,12 +198,12 @@ static int named(const struct scene *scene, const char *name) {
         if (!strcmp(scene->graph.tensors[scene->in[i].tensor].name, name)) return i;
     return ABSENT;
 }
-static double *values_of(const struct scene *scene, double *const *values, const char *name) {
+double *values_of(const struct scene *scene, double *const *values, const char *name) {
     const int number = named(scene, name);
     return number == ABSENT ? NULL : values[number];
 }
 
-static void build_norm_act(struct scene *s) {
+void build_norm_act(struct scene *s) {
     const int x = scene_feature(s, "x", s->images, &s->grid, s->channels, false);
     s->groups = s->channels % 2 == 0 && toss(s) ? 2 : 1, s->slope = toss(s) ? 0.2 : 1, s->epsilon = toss(s) ? 1e-5 : 0.25;
     const int gamma = vector(s, "gamma", s->channels, -1.5, 1.5), beta = vector(s, "beta", s->channels, -1, 1);
@@ -218,7 +219,7 @@ static void build_norm_act(struct scene *s) {
     s->y = graph_norm_act(&s->graph, y, s->in[gamma].tensor, s->in[beta].tensor, read_of(s, bias), sums,
                           (struct norm_attributes){s->groups, (float)s->epsilon, (float)s->slope});
 }
-static void compute_norm_act(const struct scene *s, double *const *v, double *y) {
+void compute_norm_act(const struct scene *s, double *const *v, double *y) {
     normalised(y, v[0], values_of(s, v, "gamma"), values_of(s, v, "beta"), values_of(s, v, "bias"), s->images,
                grid_pixels(&s->grid), s->channels, s->groups, s->epsilon, s->slope);
 }
@@ -229,13 +230,13 @@ static void one_node(struct scene *s, enum op op, int x) {
     int out[NODE_OUTPUTS];
     s->y = graph_node(&s->graph, op, &x, &(struct attributes){0}, out) ? out[0] : ABSENT;
 }
-static void build_norm_apply(struct scene *s) {
+void build_norm_apply(struct scene *s) {
     one_node(s, OP_norm_apply, s->in[feature(s, "x", s->images, &s->grid, s->channels, true, false)].read);
 }
-static void build_widen(struct scene *s) {
+void build_widen(struct scene *s) {
     one_node(s, OP_widen, s->in[feature(s, "x", s->images, &s->grid, s->channels, toss(s), true)].read);
 }
-static void compute_read(const struct scene *s, double *const *v, double *y) {
+void compute_read(const struct scene *s, double *const *v, double *y) {
     double *x = read_values(s, v, 0);
     memcpy(y, x, (size_t)s->in[0].count * sizeof *y);
     free(x);
@@ -243,7 +244,7 @@ static void compute_read(const struct scene *s, double *const *v, double *y) {
 
 /* ---- conv */
 
-static void build_conv(struct scene *s) {
+void build_conv(struct scene *s) {
     const int x = scene_feature(s, "x", s->images, &s->grid, s->channels, true);
     const int64_t more = toss(s) ? drawn_channels(s) : 0;
     const int x2 = more ? scene_feature(s, "x2", s->images, &s->grid, more, true) : ABSENT;
@@ -253,7 +254,7 @@ static void build_conv(struct scene *s) {
     s->y =
         graph_conv(&s->graph, s->in[x].read, read_of(s, x2), s->in[weights].tensor, read_of(s, bias), s->kernel, s->element, NULL);
 }
-static void compute_conv(const struct scene *s, double *const *v, double *y) {
+void compute_conv(const struct scene *s, double *const *v, double *y) {
     const int weights = named(s, "weights"), second = named(s, "x2");
     const double *bias = values_of(s, v, "bias"), *w = v[weights];
     double *x[] = {read_values(s, v, 0), second == ABSENT ? NULL : read_values(s, v, second)};
@@ -282,8 +283,8 @@ static void compute_conv(const struct scene *s, double *const *v, double *y) {
 
 /* ---- moving pixels */
 
-static void build_max_pool2(struct scene *s) { s->y = graph_max_pool2(&s->graph, x_of(s, true)); }
-static void compute_max_pool2(const struct scene *s, double *const *v, double *y) {
+void build_max_pool2(struct scene *s) { s->y = graph_max_pool2(&s->graph, x_of(s, true)); }
+void compute_max_pool2(const struct scene *s, double *const *v, double *y) {
     double *x = read_values(s, v, 0);
     struct grid half = s->grid;
     for (int i = 3 - s->grid.ndim; i < 3; i++) half.size[i] /= 2;
@@ -319,32 +320,32 @@ static double corners(int64_t i, int64_t from, int64_t to) {
     return to == 1 ? 0 : (double)i * (double)(from - 1) / (double)(to - 1);
 }
 
-static void build_upsample(struct scene *s) { s->y = graph_upsample(&s->graph, x_of(s, true)); }
-static void compute_upsample(const struct scene *s, double *const *v, double *y) {
+void build_upsample(struct scene *s) { s->y = graph_upsample(&s->graph, x_of(s, true)); }
+void compute_upsample(const struct scene *s, double *const *v, double *y) {
     double *x = read_values(s, v, 0);
     struct grid twice = s->grid;
     for (int i = 3 - s->grid.ndim; i < 3; i++) twice.size[i] *= 2;
     resized(y, x, s, &twice, half_pixel);
     free(x);
 }
-static void build_resize_corners(struct scene *s) {
+void build_resize_corners(struct scene *s) {
     s->to = s->grid, s->scale = scene_uniform(s, 0.5, 3);
     for (int i = 3 - s->grid.ndim; i < 3; i++) s->to.size[i] = scene_pick(s, 1, 9);
     s->scale = (double)(float)s->scale;
     s->y = graph_resize_corners(&s->graph, x_of(s, false), &s->to, (float)s->scale);
 }
-static void compute_resize_corners(const struct scene *s, double *const *v, double *y) {
+void compute_resize_corners(const struct scene *s, double *const *v, double *y) {
     resized(y, v[0], s, &s->to, corners);
     for (int64_t i = 0; i < s->images * grid_pixels(&s->to) * s->channels; i++) y[i] *= s->scale;
 }
 
-static void build_warp(struct scene *s) {
+void build_warp(struct scene *s) {
     s->coordinates = toss(s) ? COORDINATES_RELEASED : COORDINATES_EXACT;
     const int source = x_of(s, false);
     const int field = scene_values(s, "field", s->images, &s->grid, s->grid.ndim, -3, 3);
     s->y = graph_warp(&s->graph, source, s->in[field].read, s->coordinates);
 }
-static void compute_warp(const struct scene *s, double *const *v, double *y) {
+void compute_warp(const struct scene *s, double *const *v, double *y) {
     const int64_t pixels = grid_pixels(&s->grid), c = s->channels;
     const int ndim = s->grid.ndim;
     const double *field = values_of(s, v, "field");
@@ -366,7 +367,7 @@ static void compute_warp(const struct scene *s, double *const *v, double *y) {
     }
 }
 
-static void build_mov(struct scene *s) {
+void build_mov(struct scene *s) {
     s->heads = s->channels % 4 == 0 && toss(s) ? 4 : s->channels % 2 == 0 && toss(s) ? 2 : 1, s->radius = scene_pick(s, 1, 2);
     const int query = x_of(s, false), key = scene_values(s, "key", s->images, &s->grid, s->channels, -2, 2);
     s->y = graph_mov(&s->graph, query, s->in[key].read, s->heads, s->radius);
@@ -396,7 +397,7 @@ static void mov_head(double field[3], const struct scene *s, const double *query
         }
     for (int k = 0; k < 3; k++) field[k] /= sum;
 }
-static void compute_mov(const struct scene *s, double *const *v, double *y) {
+void compute_mov(const struct scene *s, double *const *v, double *y) {
     const int64_t pixels = grid_pixels(&s->grid);
     const double *keys = values_of(s, v, "key");
     for (int64_t row = 0; row < s->images * pixels; row++) {
@@ -414,30 +415,29 @@ static void compute_mov(const struct scene *s, double *const *v, double *y) {
 
 /* ---- losses */
 
-/* Whole numbers low .. high. */
-static int whole_numbers(struct scene *s, const char *name, int64_t channels, int low, int high) {
+int whole_numbers(struct scene *s, const char *name, int64_t channels, int low, int high) {
     const int number = scene_values(s, name, s->images, &s->grid, channels, 0, 1);
     s->in[number].smooth = false;
     for (int64_t i = 0; i < s->in[number].count; i++) s->in[number].values[i] = scene_pick(s, low, high);
     return s->in[number].read;
 }
-static void build_vector_loss(struct scene *s) {
+void build_vector_loss(struct scene *s) {
     s->channels = s->grid.ndim;
     const int prediction = x_of(s, false), truth = scene_values(s, "truth", s->images, &s->grid, s->channels, -2, 2);
     s->in[truth].smooth = false;
     s->y = graph_vector_loss(&s->graph, prediction, s->in[truth].read, whole_numbers(s, "mask", 1, 0, 1));
 }
-static void compute_vector_loss(const struct scene *s, double *const *v, double *y) {
+void compute_vector_loss(const struct scene *s, double *const *v, double *y) {
     const double *truth = values_of(s, v, "truth"), *mask = values_of(s, v, "mask");
     const int64_t each = grid_pixels(&s->grid) * s->channels;
     memset(y, 0, (size_t)s->images * sizeof *y);
     for (int64_t i = 0; i < s->in[0].count; i++) y[i / each] += mask[i / s->channels] > 0 ? fabs(truth[i] - v[0][i]) : 0;
 }
-static void build_cosine_loss(struct scene *s) {
+void build_cosine_loss(struct scene *s) {
     const int a = x_of(s, false), b = scene_feature(s, "b", s->images, &s->grid, s->channels, false);
     s->y = graph_cosine_loss(&s->graph, a, s->in[b].read, whole_numbers(s, "mask", 1, 0, 1));
 }
-static void compute_cosine_loss(const struct scene *s, double *const *v, double *y) {
+void compute_cosine_loss(const struct scene *s, double *const *v, double *y) {
     const double *b = values_of(s, v, "b"), *mask = values_of(s, v, "mask");
     const int64_t pixels = grid_pixels(&s->grid);
     memset(y, 0, (size_t)s->images * sizeof *y);
@@ -455,7 +455,7 @@ static int class_weights(struct scene *s) {
     return s->in[number].read;
 }
 static double class_weight(const double *weights, int64_t class) { return weights ? weights[class] : 1; }
-static void build_softmax_loss(struct scene *s) {
+void build_softmax_loss(struct scene *s) {
     s->channels += s->channels == 1;
     const int logits = x_of(s, false), target = whole_numbers(s, "target", 1, -1, (int)s->channels - 1), weights = class_weights(s);
     s->weight[0] = 0.75, s->weight[1] = toss(s) ? 0.5 : 0;
@@ -478,18 +478,18 @@ static void softmax_of_image(const struct scene *s, const double *z, const doubl
     for (int64_t k = 1; k < s->channels; k++) dice += (2 * overlap[k] + 1) / (total[k] + 1) / (double)(s->channels - 1);
     loss[0] = valid > 0 ? entropy / valid : 0, loss[1] = valid > 0 ? 1 - dice : 0;
 }
-static void compute_softmax_loss(const struct scene *s, double *const *v, double *y) {
+void compute_softmax_loss(const struct scene *s, double *const *v, double *y) {
     const int64_t pixels = grid_pixels(&s->grid);
     for (int image = 0; image < s->images; image++)
         softmax_of_image(s, v[0] + image * pixels * s->channels, values_of(s, v, "target") + image * pixels,
                          values_of(s, v, "class weights"), y + 2 * image);
 }
-static void build_sigmoid_loss(struct scene *s) {
+void build_sigmoid_loss(struct scene *s) {
     const int logits = x_of(s, false), target = whole_numbers(s, "target", s->channels, -1, 1);
     s->weight[0] = 1;
     s->y = graph_sigmoid_loss(&s->graph, logits, target, class_weights(s));
 }
-static void compute_sigmoid_loss(const struct scene *s, double *const *v, double *y) {
+void compute_sigmoid_loss(const struct scene *s, double *const *v, double *y) {
     const double *target = values_of(s, v, "target"), *weights = values_of(s, v, "class weights");
     const int64_t each = grid_pixels(&s->grid) * s->channels;
     for (int image = 0; image < s->images; image++) {
@@ -505,18 +505,18 @@ static void compute_sigmoid_loss(const struct scene *s, double *const *v, double
 
 /* ---- global_pool, add */
 
-static void build_global_pool(struct scene *s) { s->y = graph_global_pool(&s->graph, x_of(s, false)); }
-static void compute_global_pool(const struct scene *s, double *const *v, double *y) {
+void build_global_pool(struct scene *s) { s->y = graph_global_pool(&s->graph, x_of(s, false)); }
+void compute_global_pool(const struct scene *s, double *const *v, double *y) {
     const int64_t pixels = grid_pixels(&s->grid), c = s->channels;
     memset(y, 0, (size_t)(s->images * c) * sizeof *y);
     for (int64_t i = 0; i < s->in[0].count; i++) y[i / (pixels * c) * c + i % c] += v[0][i] / (double)pixels;
 }
-static void build_add(struct scene *s) {
+void build_add(struct scene *s) {
     const int a = feature(s, "a", s->images, &s->grid, s->channels, false, true);
     const int b = toss(s) ? feature(s, "b", s->images, &s->grid, s->channels, false, true) : a;
     s->y = graph_add(&s->graph, s->in[a].read, s->in[b].read);
 }
-static void compute_add(const struct scene *s, double *const *v, double *y) {
+void compute_add(const struct scene *s, double *const *v, double *y) {
     const double *b = values_of(s, v, "b");
     for (int64_t i = 0; i < s->in[0].count; i++) y[i] = v[0][i] + (b ? b[i] : v[0][i]);
 }
@@ -537,5 +537,8 @@ const struct op_case op_cases[] = {
     {OP_global_pool, build_global_pool, compute_global_pool, 1e-6},
     {OP_add, build_add, compute_add, 1e-6},
     {OP_widen, build_widen, compute_read, 1e-4},
+    {OP_hold, build_hold, compute_hold, 1e-6},
+    {OP_leaky, build_leaky, compute_leaky, 1e-6},
+    {OP_image_loss, build_image_loss, compute_image_loss, 1e-5, .float_only = true},
 };
 const int op_case_count = sizeof op_cases / sizeof *op_cases;

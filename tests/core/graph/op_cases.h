@@ -42,7 +42,9 @@ struct scene {
     int64_t channels;
     enum coordinates coordinates;
     double slope, epsilon, scale, weight[2];
-    int y; /* its first output */
+    bool sigmoid;
+    double flow; /* what the op multiplies its gradient by */
+    int y;       /* its first output */
 };
 
 struct op_case {
@@ -65,5 +67,20 @@ double scene_uniform(struct scene *scene, double low, double high);
 int scene_feature(struct scene *scene, const char *name, int images, const struct grid *grid, int64_t channels, bool normalised);
 int scene_values(struct scene *scene, const char *name, int images, const struct grid *grid, int64_t channels, double low,
                  double high);
+/* x of the scene's shape: the tensor that the op reads. */
+int x_of(struct scene *scene, bool normalised);
+/* A graph input of whole numbers low .. high; no gradient is wanted for it. */
+int whole_numbers(struct scene *scene, const char *name, int64_t channels, int low, int high);
+bool toss(struct scene *scene);
+/* The values that the op reads from an input, its own or normalised, in fresh memory; the values of a named one, NULL for none. */
+double *read_values(const struct scene *scene, double *const *values, int number);
+double *values_of(const struct scene *scene, double *const *values, const char *name);
+
+/* An op's build and compute, in op_cases.c or a file beside it. */
+#define OP(name, inputs, outputs, optional, normalised, flags, text)                                                               \
+    void build_##name(struct scene *scene);                                                                                        \
+    void compute_##name(const struct scene *scene, double *const *values, double *y);
+#define BACKWARD(name, inputs, outputs, optional, normalised, flags, text)
+#include "core/graph/ops.def"
 
 #endif

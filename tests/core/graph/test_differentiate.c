@@ -1,8 +1,9 @@
 /* What differentiation, planning and preparing must not lose in silence: gradients of many views and of second outputs, sums shared by
- * two tensors, one weight used in two ways, losses that are not finite, bytes that overflow. */
+ * two tensors, holds, one weight used in two ways, losses that are not finite, bytes that overflow. */
 #include "../../check_main.h"
 #include "core/graph/convs.h"
 #include "core/graph/executor.h"
+#include "core/graph/objective_ops.h"
 
 #include <math.h>
 #include <string.h>
@@ -116,6 +117,16 @@ START_TEST(a_gradient_that_two_tensors_share_is_not_added_to_in_place) {
 END_TEST
 
 /* y1 = conv(x) + bias as floats and y2 = conv(x) as bfloat16, of one weight on one grid */
+START_TEST(behind_a_hold_of_zero_nothing_is_differentiated) {
+    const int x = graph_input(&graph, "x", 1, &large, 1), first = weights_of("first", 2, 1), second = weights_of("second", 2, 2);
+    const int held = graph_hold(&graph, graph_conv(&graph, x, ABSENT, first, ABSENT, 1, ELEMENT_F32, NULL), 0);
+    differentiate(norms(graph_conv(&graph, held, ABSENT, second, ABSENT, 1, ELEMENT_F32, NULL)));
+    ck_assert_ok(graph_finish(&graph));
+    ck_assert(graph_has_gradient(&graph, graph.tensors[second].index) && !graph_has_gradient(&graph, graph.tensors[first].index));
+    for (int n = 0; n < graph.node_count; n++) ck_assert_int_ne(graph.nodes[n].op, OP_conv_grad_data);
+}
+END_TEST
+
 START_TEST(one_weight_used_in_two_ways_on_one_grid_is_two_convolutions) {
     enum { CHANNELS = 16 };
     const int x = graph_input(&graph, "x", 1, &large, 1), weights = weights_of("weights", CHANNELS, 1);
@@ -194,6 +205,7 @@ int main(void) {
     ADD(tcase, gradients_of_the_views_of_a_hundred_images_reach_the_whole);
     ADD(tcase, a_gradient_into_a_second_output_is_refused_not_dropped);
     ADD(tcase, a_gradient_that_two_tensors_share_is_not_added_to_in_place);
+    ADD(tcase, behind_a_hold_of_zero_nothing_is_differentiated);
     ADD(tcase, one_weight_used_in_two_ways_on_one_grid_is_two_convolutions);
     ADD(tcase, forward_and_gradients_of_one_layer_share_one_convolution);
     ADD(tcase, a_loss_that_is_not_finite_is_named);
