@@ -48,6 +48,8 @@ void look_poses_draw(int *pose, int count, const struct chance *chance, int dims
 
 void look_brightness(float *values, int64_t count, float factor);
 void look_contrast(float *values, int64_t count, float factor); /* about the mean of all values */
+/* + offset, then (x - mean) gain + mean, clipped to 0 .. top */
+void look_offset(float *values, int64_t count, float offset, float gain, float top);
 void look_solarise(float *values, int64_t count, float threshold);
 
 enum corruption { CORRUPT_GAUSSIAN, CORRUPT_MASKING, CORRUPT_SALT_AND_PEPPER };
@@ -102,6 +104,8 @@ void look_fill(float *out, const float *image, const float *mask, const struct g
 
 /* Models Genesis, of a view and its truth: flips of both, then shuffled windows, a curve, paint. */
 struct damage {
+    struct grid grid; /* of the image */
+    int64_t first[3]; /* where it lies in what is damaged: 0, or behind a frame of zeros, which stay (gvsl_damage_draw() alone) */
     bool flip[3], curved, outside;
     bool alike;      /* windows have the sides below and one permutation, instead of 1 .. side and one each */
     int64_t windows; /* that are shuffled, 0 = none */
@@ -114,7 +118,7 @@ struct damage {
 void genesis_draw(struct damage *damage, const struct grid *grid, const struct chance *chance);
 /* GVSL and GEMINI: windows of fixed sides, a rising curve, boxes; no flips. */
 void gvsl_damage_draw(struct damage *damage, const struct grid *grid, const struct chance *chance);
-/* out = the image damaged, but for the flips, which are the caller's (look_flip() of the image before). */
+/* out = the image damaged, but for the flips, which are the caller's (look_flip() of the image before).  grid: of both in memory. */
 void damage_apply(float *out, const float *image, const struct grid *grid, int channels, const struct damage *damage,
                   void *scratch);
 size_t damage_bytes(const struct grid *grid);

@@ -23,7 +23,7 @@ static void draw_windows(struct damage *damage, const struct grid *grid, int par
 
 void genesis_draw(struct damage *damage, const struct grid *grid, const struct chance *chance) {
     struct random_stream stream = chance_stream(chance, RANDOM_LOOK_DAMAGE, PLANE_DECISIONS);
-    *damage = (struct damage){.chance = *chance};
+    *damage = (struct damage){.grid = *grid, .chance = *chance};
     for (int times = 0; times < 3 && random_coin(&stream, 0.4); times++) {
         bool *axis = &damage->flip[3 - grid->ndim + random_below(&stream, grid->ndim)];
         *axis = !*axis;
@@ -40,7 +40,7 @@ void genesis_draw(struct damage *damage, const struct grid *grid, const struct c
 void gvsl_damage_draw(struct damage *damage, const struct grid *grid, const struct chance *chance) {
     const bool volume = grid->ndim == 3;
     struct random_stream stream = chance_stream(chance, RANDOM_LOOK_DAMAGE, PLANE_DECISIONS);
-    *damage = (struct damage){.chance = *chance, .alike = true};
+    *damage = (struct damage){.grid = *grid, .chance = *chance, .alike = true};
     if (random_coin(&stream, 0.8)) draw_windows(damage, grid, volume ? 20 : 30, volume ? 0.6 : 1.1);
     damage->curved = random_coin(&stream, 0.9);
     draw_curve(&damage->bezier, &stream);
@@ -83,13 +83,13 @@ static void shuffle(float *out, const float *image, const struct grid *grid, int
                     void *scratch) {
     struct random_stream stream = chance_stream(&damage->chance, RANDOM_LOOK_DAMAGE, PLANE_WINDOWS);
     const struct random_image numbers = chance_image(&damage->chance, RANDOM_LOOK_DAMAGE, PLANE_ORDERS);
-    struct shuffle_room room = shuffle_room(grid, scratch);
+    struct shuffle_room room = shuffle_room(&damage->grid, scratch);
     int64_t drawn = 0;
     for (int64_t w = 0; w < damage->windows; w++) {
         struct window box = {.size = {1, 1, 1}};
         for (int i = 3 - grid->ndim; i < 3; i++) {
             box.size[i] = damage->alike ? damage->side[i] : 1 + random_below(&stream, damage->side[i]);
-            box.first[i] = random_below(&stream, grid->size[i] - box.size[i] + 1);
+            box.first[i] = damage->first[i] + random_below(&stream, damage->grid.size[i] - box.size[i] + 1);
         }
         if (!damage->alike || w == 0) draw_order(&room, box.size[0] * box.size[1] * box.size[2], &numbers, &drawn);
         look_shuffle(out, image, grid, channels, &box, room.order, room.place);
@@ -112,5 +112,10 @@ void damage_apply(float *out, const float *image, const struct grid *grid, int c
     shuffle(out, image, grid, channels, damage, scratch);
     if (damage->curved) look_bezier(out, count, &damage->bezier, scratch);
     const struct numbers noise = {.drawn = chance_image(&damage->chance, RANDOM_LOOK_DAMAGE, PLANE_NOISE)};
-    if (damage->boxes) look_paint(out, grid, channels, damage->box, damage->boxes, &noise, damage->outside, scratch);
+    struct window box[BOXES];
+    for (int b = 0; b < damage->boxes; b++) {
+        box[b] = damage->box[b];
+        for (int i = 0; i < 3; i++) box[b].first[i] += damage->first[i];
+    }
+    if (damage->boxes) look_paint(out, grid, channels, box, damage->boxes, &noise, damage->outside, scratch);
 }

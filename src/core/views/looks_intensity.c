@@ -15,6 +15,15 @@ void look_contrast(float *values, int64_t count, float factor) {
     for (int64_t i = 0; i < count; i++) values[i] = clamp((values[i] - mean) * factor + mean);
 }
 
+void look_offset(float *values, int64_t count, float offset, float gain, float top) {
+    const float mean = mean_value(values, count) + offset;
+    for (int64_t i = 0; i < count; i++) {
+        float x = (values[i] + offset - mean) * gain + mean;
+        x = x > 0 ? x : 0;
+        values[i] = x < top ? x : top;
+    }
+}
+
 void look_solarise(float *values, int64_t count, float threshold) {
     for (int64_t i = 0; i < count; i++) values[i] = values[i] < threshold ? values[i] : 1 - values[i];
 }

@@ -100,7 +100,7 @@ static inline int64_t mask_row(float *mask, const float *field, const float star
     return (int64_t)valid[0] + valid[1] + valid[2] + valid[3];
 }
 
-static void draw_mask(struct view_pair *pair, const struct grid *crop, bool released) {
+void pair_mask(struct view_pair *pair, const struct grid *crop, bool released) {
     int dims = crop->ndim;
     float last[3];
     for (int a = 0; a < dims; a++) last[a] = (float)(grid_axis(crop, a) - 1);
@@ -132,7 +132,7 @@ cover_status sevr_draw(struct sevr *sevr, struct view_pair *pair, const float *i
     if (flow) deform_diffeomorphic(pair->field, &draw, sevr->scratch.data);
     affine_field(pair->field, &affine, &draw, flow);
     if (smooth) deform_smooth(pair->field, &draw, sevr->scratch.data);
-    draw_mask(pair, &sevr->crop, s->objective.coordinates == COORDINATES_RELEASED);
+    pair_mask(pair, &sevr->crop, s->objective.coordinates == COORDINATES_RELEASED);
 
     struct resized source = {.values = sevr->source.data};
     affine_reach(&source.box, &affine, &draw, flow || smooth ? REACH_ANYWHERE : REACH_BOTH);

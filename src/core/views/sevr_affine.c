@@ -30,11 +30,11 @@ static void rotation(matrix m, int i, int j, double radians) {
 static double either_way(struct random_stream *stream, double largest) { return (double)random_uniform(stream, -1, 1) * largest; }
 
 /* x, y, z of eq. 18 are the array's axes in order, as its t_x H says; R is Rz alone in 2D. */
-static void draw_rotation(matrix r, struct random_stream *stream, const struct settings *s) {
+static void draw_rotation(matrix r, struct random_stream *stream, const struct settings *s, bool two_angles) {
     double largest = s->views.rotate_degrees * (M_PI / 180);
     if (s->network.dims == 2) {
         double angle = either_way(stream, largest);
-        if (s->views.affine == AFFINE_RELEASED) angle -= either_way(stream, largest);
+        if (two_angles) angle -= either_way(stream, largest);
         rotation(r, 0, 1, angle);
         return;
     }
@@ -54,7 +54,7 @@ void affine_draw(struct affine *affine, const struct draw *draw) {
     double translation[3] = {0};
     matrix r, shear, scale, product;
     for (int a = 0; a < dims; a++) translation[a] = either_way(&stream, s->views.translate) * (double)grid_axis(&draw->work, a);
-    draw_rotation(r, &stream, s);
+    draw_rotation(r, &stream, s, draw->two_angles || s->views.affine == AFFINE_RELEASED);
     identity(shear), identity(scale);
     for (int a = 0; a < dims; a++)
         for (int b = 0; b < dims; b++)

@@ -26,6 +26,7 @@ struct draw {
     int channels;
     struct grid work;   /* the image once it is resized */
     struct window crop; /* the views within it */
+    bool two_angles;    /* 2D: the map turns by the difference of two angles */
 };
 static inline struct random_stream draw_stream(const struct draw *draw, enum random_use use) {
     return random_stream(draw->seed, use, draw->step, draw->sample);
@@ -49,8 +50,9 @@ const char *size_text(char text[80], const struct grid *grid);
 cover_status sizes_accept(const struct settings *settings, const struct grid *grid, int channels);
 cover_status room_grow(cover_context *context, struct room *room, size_t bytes);
 
-/* ---- sevr.c: one window for both views and the field, anywhere within the image */
+/* ---- sevr.c: one window for both views and the field, anywhere within the image; the mask and its sums, of the field */
 void window_draw(struct draw *draw, const struct grid *crop);
+void pair_mask(struct view_pair *pair, const struct grid *crop, bool released);
 
 /* ---- sevr_affine.c: supplement B.2.  v_a(p) = sum_b linear[a][b] (p_b - centre[b]) + shift[a], axes in array order */
 struct affine {
