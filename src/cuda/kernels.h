@@ -150,6 +150,9 @@ size_t cuda_square_sum_workspace(int64_t count);
 cuda_error cuda_square_sum(cuda_stream stream, double *sum, const float *x, int64_t count, void *workspace);
 /* y = y + rate (x - y); with rate 1 y becomes x. */
 cuda_error cuda_follow(cuda_stream stream, float *y, const float *x, int64_t count, float rate);
+/* Rows of x (count, width), each made unit (norm at least 1e-12), overwrite rows of the ring (rows, width) from `place` on, going round;
+ * count <= rows. */
+cuda_error cuda_push(cuda_stream stream, float *ring, const float *x, int64_t count, int64_t rows, int64_t width, int64_t place);
 /* One Adam update.  What changes from step to step lies in device memory, so that a captured graph can be played again: */
 struct cuda_update {
     struct adam adam; /* its scale: 1 / M, or 0 for no update */

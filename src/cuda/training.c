@@ -208,4 +208,5 @@ const struct training training_cuda = {
     .follow = cuda_training_follow,
     .rows = cuda_training_rows,
     .forward = cuda_training_forward,
+    .push = cuda_training_push,
 };

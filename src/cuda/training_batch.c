@@ -134,3 +134,16 @@ cover_status cuda_training_follow(struct training_state *state, int64_t to, int6
     device_leave(state->device);
     return status;
 }
+
+static cover_status push(struct training_state *state, int link, int64_t to, int64_t rows, int64_t place) {
+    const struct tensor *input = link_input(state->model, link_at(state, link));
+    CUDA_TRY(cuda_push(state->device->compute, state->weights + to, state->batch.lane.input[link_at(state, link)->input],
+                       grid_pixels(&input->grid), rows, input->channels, place));
+    return COVER_OK;
+}
+cover_status cuda_training_push(struct training_state *state, int link, int64_t to, int64_t rows, int64_t place) {
+    TRY(device_enter(state->device));
+    cover_status status = push(state, link, to, rows, place);
+    device_leave(state->device);
+    return status;
+}

@@ -609,6 +609,24 @@ static cuda_error launch_follow(struct scene *s) {
     return cuda_follow(NULL, at(s, FOLLOW_Y), at(s, FOLLOW_X), s->number[0], s->number[1] ? 1 : 0.01f);
 }
 
+enum { PUSH_X, PUSH_RING };
+static void draw_push(struct scene *s) {
+    const int64_t rows = pick(s, 1, 40), width = pick(s, 1, 300), count = pick(s, 1, rows), place = pick(s, 0, rows - 1);
+    const float *x = floats(s, given(s, "x", ELEMENT_F32, count * width, -1, 1));
+    float *ring = expected(s, given(s, "ring", ELEMENT_F32, rows * width, -1, 1));
+    for (int64_t i = 0; i < count; i++) {
+        double sum = 0;
+        for (int64_t k = 0; k < width; k++) sum += (double)x[i * width + k] * x[i * width + k];
+        for (int64_t k = 0; k < width; k++)
+            ring[(place + i) % rows * width + k] = (float)(x[i * width + k] / fmax(sqrt(sum), 1e-12));
+    }
+    s->arrays[PUSH_RING].tolerance = 1e-6;
+    s->number[0] = count, s->number[1] = rows, s->number[2] = width, s->number[3] = place;
+}
+static cuda_error launch_push(struct scene *s) {
+    return cuda_push(NULL, at(s, PUSH_RING), at(s, PUSH_X), s->number[0], s->number[1], s->number[2], s->number[3]);
+}
+
 enum { FINITE_X, FINITE_BAD };
 static void draw_not_finite(struct scene *s) {
     const int64_t count = length_draw(s);
@@ -668,6 +686,7 @@ const struct operation operations[] = {
     ROW(square_sum, .float_only = true),
     ROW(adam, .float_only = true),
     ROW(follow, .float_only = true),
+    ROW(push, .float_only = true),
     ROW(not_finite),
     ROW(guard, .float_only = true),
 };

@@ -131,7 +131,8 @@ static void find_wanted(struct adjoint *adjoint, const struct derivative *deriva
     const struct graph *graph = adjoint->graph;
     for (int i = 0; i < adjoint->forward_tensors; i++) {
         const struct tensor *tensor = &graph->tensors[i];
-        adjoint->wanted[i] = tensor->storage == STORAGE_PARAMETER && parameter_trained(graph->parameters, tensor->index) &&
+        adjoint->wanted[i] = tensor->storage == STORAGE_PARAMETER && !tensor->held &&
+                             parameter_trained(graph->parameters, tensor->index) &&
                              !(derivative->frozen && derivative->frozen[tensor->index]);
     }
     for (int i = 0; i < derivative->wants; i++) adjoint->wanted[derivative->want[i]] = true;

@@ -30,6 +30,11 @@ cover_status graph_finish(const struct graph *graph) { return graph->status; }
 
 void graph_scope(struct graph *graph, const char *name) { snprintf(graph->scope, sizeof graph->scope, "%s", name); }
 
+void graph_twin(struct graph *graph, const char *prefix) {
+    graph->prefix = prefix;
+    graph->parameters->hold = prefix != NULL;
+}
+
 /* Room for one more element of `bytes`; false after an error. */
 static bool grow(struct graph *graph, void **array, int count, int *capacity, size_t bytes) {
     if (graph->status != COVER_OK) return false;
@@ -74,18 +79,23 @@ int graph_input(struct graph *graph, const char *name, int images, const struct 
 int graph_parameter(struct graph *graph, const char *name, int rank, const int64_t *shape, int64_t fan_in,
                     enum parameter_init init) {
     int row;
+    char whole[PARAMETER_NAME_BYTES + 1];
     if (graph->status != COVER_OK) return ABSENT;
-    if ((graph->status = parameters_add(graph->parameters, name, rank, shape, fan_in, init, &row)) != COVER_OK) return ABSENT;
+    snprintf(whole, sizeof whole, "%s%s", graph->prefix ? graph->prefix : "", name);
+    if ((graph->status = parameters_add(graph->parameters, whole, rank, shape, fan_in, init, &row)) != COVER_OK) return ABSENT;
     for (int i = 0; i < graph->tensor_count; i++)
-        if (graph->tensors[i].storage == STORAGE_PARAMETER && graph->tensors[i].index == row) return i;
+        if (graph->tensors[i].storage == STORAGE_PARAMETER && graph->tensors[i].index == row &&
+            graph->tensors[i].held == graph->hold)
+            return i;
     struct tensor tensor = {.images = 1,
                             .grid = {2, {1, 1, 1}},
                             .channels = graph->parameters->rows[row].count,
                             .storage = STORAGE_PARAMETER,
                             .index = row,
                             .parent = ABSENT,
-                            .producer = ABSENT};
-    return add_tensor(graph, &tensor, name);
+                            .producer = ABSENT,
+                            .held = graph->hold};
+    return add_tensor(graph, &tensor, whole);
 }
 
 int graph_image(struct graph *graph, int whole, int image) {

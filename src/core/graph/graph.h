@@ -52,6 +52,7 @@ struct tensor {
     float slope;
     int written, written_used; /* the copy that norm_apply wrote of it, or ABSENT; the node that last used that */
     bool shared_gradient;      /* is the gradient of two tensors, so nothing may be added to it in place */
+    bool held;                 /* a use of a parameter into which no gradient flows, whatever its row */
 };
 
 /* Of a node, what its inputs do not tell. */
@@ -101,6 +102,8 @@ struct graph {
     int inputs, results;          /* how many there are of each */
     int forward_nodes;            /* nodes before graph_differentiate() added its own */
     enum element features;        /* of feature maps and their gradients, as layers make them */
+    const char *prefix;           /* put before the names of parameters: "twin.", or NULL */
+    bool hold;                    /* uses of parameters are held */
     char scope[GRAPH_NAME_BYTES]; /* put before the names of what is built next */
     cover_status status;          /* first error; building goes on as no-ops and graph_finish() reports it */
 };
@@ -112,6 +115,9 @@ cover_status graph_finish(const struct graph *graph);
 
 /* Put this before the names of what is built next. */
 void graph_scope(struct graph *graph, const char *name);
+/* What is built until it is called with NULL has held parameters of its own, named prefix + name: a twin of what is built without.
+ * The prefix is a literal. */
+void graph_twin(struct graph *graph, const char *prefix);
 
 /* ---- building: each returns a tensor, ABSENT after an error */
 int graph_input(struct graph *graph, const char *name, int images, const struct grid *grid, int64_t channels);

@@ -15,6 +15,12 @@ bool model_has_gradient(const struct model *model, int parameter) {
     return graph_has_gradient(&model->graph, parameter) || graph_has_gradient(&model->batch, parameter);
 }
 
+bool model_comes_back(const struct model *model) {
+    for (int i = 0; i < model->links; i++)
+        if (model->link[i].back != ABSENT) return true;
+    return false;
+}
+
 int model_inputs(const struct model *model) {
     int inputs = model->graph.inputs;
     for (int i = 0; i < model->links; i++)

@@ -47,6 +47,8 @@ void model_free(struct model *model);
 
 /* Does training move this parameter? */
 bool model_has_gradient(const struct model *model, int parameter);
+/* Does the batch graph give samples a gradient?  Else they are through after one leg, and it has figures alone. */
+bool model_comes_back(const struct model *model);
 /* Inputs of the sample graph that a sample brings: the first ones, before those of gradients that links bring back. */
 int model_inputs(const struct model *model);
 /* The tensor of a link at its end in the sample graph, and in the batch graph. */

@@ -23,6 +23,10 @@ static cover_status grow(struct parameters *parameters) {
     return COVER_OK;
 }
 
+static int64_t padded_floats(const struct parameter *parameter) {
+    return (parameter->count + PARAMETER_ALIGNMENT - 1) / PARAMETER_ALIGNMENT * PARAMETER_ALIGNMENT;
+}
+
 cover_status parameters_add(struct parameters *parameters, const char *name, int rank, const int64_t *shape, int64_t fan_in,
                             enum parameter_init init, int *row) {
     int found = parameters_find(parameters, name);
@@ -35,26 +39,45 @@ cover_status parameters_add(struct parameters *parameters, const char *name, int
         *row = found;
         return COVER_OK;
     }
-    if (!parameters->hold && parameters->trained < parameters->floats)
+    if (!parameters->draft && !parameters->hold && parameters->trained < parameters->floats)
         return fail(COVER_ERROR_INTERNAL, "%s: is trained, but comes behind parameters that are held", name);
     TRY(grow(parameters));
     struct parameter *fresh = &parameters->rows[parameters->count];
-    *fresh = (struct parameter){.rank = rank, .count = 1, .offset = parameters->floats, .fan_in = fan_in, .init = init};
+    *fresh = (struct parameter){
+        .rank = rank, .count = 1, .offset = parameters->floats, .fan_in = fan_in, .init = init, .held = parameters->hold};
     snprintf(fresh->name, sizeof fresh->name, "%s", name);
     for (int i = 0; i < rank; i++) {
         fresh->shape[i] = shape[i];
         if (shape[i] < 1 || !multiply(fresh->count, shape[i], &fresh->count) || fresh->count > INT64_C(1) << 40)
             return fail(COVER_ERROR_SHAPE, "%s: more than 2^40 values, or none", name);
     }
-    int64_t padded = (fresh->count + PARAMETER_ALIGNMENT - 1) / PARAMETER_ALIGNMENT * PARAMETER_ALIGNMENT;
-    parameters->floats += padded;
+    parameters->floats += padded_floats(fresh);
     if (!parameters->hold) parameters->trained = parameters->floats;
     parameters->total += fresh->count;
     *row = parameters->count++;
     return COVER_OK;
 }
 
-bool parameter_trained(const struct parameters *parameters, int row) { return parameters->rows[row].offset < parameters->trained; }
+bool parameter_trained(const struct parameters *parameters, int row) { return !parameters->rows[row].held; }
+
+cover_status parameters_order(struct parameters *parameters) {
+    struct parameter *rows = memory_zero(parameters->context, (size_t)parameters->capacity * sizeof *rows);
+    if (!rows) return COVER_ERROR_MEMORY;
+    int count = 0;
+    int64_t floats = 0;
+    for (int held = 0; held < 2; held++) {
+        for (int i = 0; i < parameters->count; i++) {
+            if (parameters->rows[i].held != held) continue;
+            rows[count] = parameters->rows[i];
+            rows[count].offset = floats;
+            floats += padded_floats(&rows[count++]);
+        }
+        if (!held) parameters->trained = floats;
+    }
+    memory_free(parameters->context, parameters->rows);
+    parameters->rows = rows, parameters->draft = parameters->hold = false;
+    return COVER_OK;
+}
 
 void parameters_free(struct parameters *parameters) {
     if (parameters->context) memory_free(parameters->context, parameters->rows);

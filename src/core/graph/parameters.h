@@ -24,6 +24,7 @@ struct parameter {
     int64_t offset; /* into the flat buffer, in floats, a multiple of PARAMETER_ALIGNMENT */
     int64_t fan_in; /* inputs of one output of its layer */
     enum parameter_init init;
+    bool held;
 };
 
 struct parameters {
@@ -33,8 +34,9 @@ struct parameters {
     int64_t floats; /* of the flat buffer, padding included (padding stays zero) */
     int64_t total;  /* parameters without padding */
     /* Held rows lie behind those that training moves: they have neither a gradient nor moments, so those buffers are `trained` floats.
-     * Rows are held that are added while `hold` is set; a builder adds the trained ones first. */
-    bool hold;
+     * Rows are held that are added while `hold` is set; the trained ones come first, unless this is a draft, in which a builder may add
+     * them as it meets them and which parameters_order() then puts in order, for the builder's second time. */
+    bool hold, draft;
     int64_t trained;
 };
 
@@ -46,6 +48,8 @@ int parameters_find(const struct parameters *parameters, const char *name);
 /* Add a row and return it through *row; a name that is there must have the same shape.  Too long a name is refused, not cut. */
 cover_status parameters_add(struct parameters *parameters, const char *name, int rank, const int64_t *shape, int64_t fan_in,
                             enum parameter_init init, int *row);
+/* A draft becomes a table: held rows go behind, both kinds in the order in which they were added.  Graphs over the draft are of no use. */
+cover_status parameters_order(struct parameters *parameters);
 void parameters_free(struct parameters *parameters);
 /* Fresh values, drawn by Philox from (seed, row, element). */
 void parameters_initialise(const struct parameters *parameters, float *flat, uint64_t seed);

@@ -75,7 +75,7 @@ void engine_destroy(struct engine *engine) {
 
 double engine_flops(const struct engine *engine) {
     const struct graph *graph = &engine->model.graph, *batch = &engine->model.batch;
-    const bool twice = engine->model.links && engine->holds > engine->lanes; /* forward, and once more for backward */
+    const bool twice = model_comes_back(&engine->model) && engine->holds > engine->lanes; /* forward, and once more for backward */
     double flops = 0, of_batch = 0;
     for (int n = 0; n < graph->node_count; n++)
         flops += node_flops(graph, &graph->nodes[n]) * (twice && n < graph->forward_nodes ? 2 : 1);
@@ -152,6 +152,19 @@ cover_status engine_follow(struct engine *engine, const char *prefix, double mom
     if (status == COVER_OK) status = engine->stepper->follow(engine, ranges, count, (float)(1 - momentum));
     memory_free(engine->context, ranges);
     return status;
+}
+
+cover_status engine_push(struct engine *engine, const char *queue, int64_t *place, int link) {
+    const struct parameters *parameters = &engine->model.parameters;
+    const int found = parameters_find(parameters, queue);
+    const struct tensor *rows = link_input(&engine->model, &engine->model.link[link]);
+    if (found < 0 || parameters->rows[found].rank != 2 || parameters->rows[found].shape[1] != rows->channels ||
+        parameters->rows[found].shape[0] < grid_pixels(&rows->grid) || parameter_trained(parameters, found))
+        return fail(COVER_ERROR_INTERNAL, "%s: is no queue for the rows of link %d", queue, link);
+    const struct parameter *ring = &parameters->rows[found];
+    TRY(engine->stepper->push(engine, &(struct push){link, ring->offset, ring->shape[0], ring->shape[1], *place}));
+    *place = (*place + grid_pixels(&rows->grid)) % ring->shape[0];
+    return COVER_OK;
 }
 
 cover_status engine_rows(struct engine *engine, int link, float *rows) { return engine->stepper->rows(engine, link, rows); }

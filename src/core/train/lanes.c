@@ -20,7 +20,7 @@ struct pending { /* the finished sum over samples lo..hi-1 that waits for its si
 
 /* What a sample goes through now. */
 enum leg {
-    LEG_WHOLE, /* forward and backward: its loss is its own */
+    LEG_WHOLE, /* forward and backward: its loss is its own; its rows are kept where they meet for figures */
     LEG_ROWS,  /* forward; its rows are kept, and so is the sample */
     LEG_BACK,  /* forward again, unless its lane still has that, and backward from the rows' gradient */
     LEG_LOOK,  /* forward, for one of its results alone */
@@ -110,7 +110,7 @@ static cover_status lanes_plan(struct engine *engine) {
     TRY(batch_pass_plan(&state->pass, engine));
     for (engine->lanes = widest(engine); engine->lanes > 0; engine->lanes--) {
         const int team = engine->context->threads / engine->lanes;
-        engine->holds = state->pass.program ? engine->batch : engine->lanes;
+        engine->holds = model_comes_back(&engine->model) ? engine->batch : engine->lanes;
         if (!engine->program || team != engine->team) {
             engine->executor->program_destroy(engine->program);
             engine->program = NULL, engine->team = team;
@@ -153,6 +153,7 @@ static cover_status allocate_flat(float **made, const struct engine *engine, int
 static cover_status allocate_meeting(struct engine *engine) {
     struct step_state *state = engine->state;
     if (!state->pass.program) return COVER_OK;
+    if (!model_comes_back(&engine->model)) return batch_pass_allocate(&state->pass, engine);
     state->resting = engine->lanes == engine->batch;
     state->held = memory_zero(engine->context, (size_t)engine->batch * sizeof *state->held);
     if (!state->held) return COVER_ERROR_MEMORY;
@@ -357,6 +358,7 @@ static void finish_sample(struct step_state *state, struct lane *lane) {
                                                       : engine->executor->program_result(engine->program, &lane->run, term->result);
         state->term[i][index] = values[term->place];
     }
+    if (ran && state->pass.program && state->leg == LEG_WHOLE) batch_pass_take(&state->pass, engine, &lane->run, index);
     state->count[index] = lane->sample->count;
     if (state->held) state->held[index] = NULL;
     state->source->give_back(state->source->user, index, lane->sample);
@@ -432,9 +434,13 @@ static cover_status lanes_sums(struct engine *engine, const struct sample_source
     memcpy(state->free_buffers, state->buffers, (size_t)state->buffer_count * sizeof *state->buffers);
     batch_pass_clear(&state->pass, engine);
     engine->gradient = NULL;
-    if (state->pass.program) GO(meet(state));
-    GO(run_leg(state, state->pass.program ? LEG_BACK : LEG_WHOLE));
-    if (!engine->gradient) GO(fail(COVER_ERROR_CANCELLED, "the step was cancelled"));
+    const bool back = model_comes_back(&engine->model);
+    if (back) GO(meet(state));
+    status = run_leg(state, back ? LEG_BACK : LEG_WHOLE);
+    if (status == COVER_OK && !engine->gradient) status = fail(COVER_ERROR_CANCELLED, "the step was cancelled");
+    if (state->pass.program && !back) GO(collective_agree(engine->share.with, status));
+    if (status != COVER_OK) goto done;
+    if (state->pass.program && !back) GO(batch_pass_run(&state->pass, engine));
     *sums = (struct step_sums){0};
     for (int i = 0; i < engine->model.terms; i++) {
         const struct loss_term *term = &engine->model.term[i];
@@ -550,6 +556,17 @@ static cover_status lanes_forward(struct engine *engine, const struct sample_sou
     return state->through < state->batch ? fail(COVER_ERROR_CANCELLED, "a forward pass was cancelled") : COVER_OK;
 }
 
+static cover_status lanes_push(struct engine *engine, const struct push *push) {
+    const float *from = engine->state->pass.rows[push->link];
+    const int64_t count = grid_pixels(&link_input(&engine->model, &engine->model.link[push->link])->grid);
+    for (int64_t row = 0; row < count; row++, from += push->width) {
+        float *to = engine->weights + push->to + (push->place + row) % push->rows * push->width;
+        const double length = fmax(sqrt(engine->executor->square_sum(engine->program, from, push->width)), 1e-12);
+        for (int64_t i = 0; i < push->width; i++) to[i] = (float)(from[i] / length);
+    }
+    return COVER_OK;
+}
+
 static bool lanes_lend(struct engine *engine, struct program **program, struct run *run) {
     *program = engine->program;
     run->arena = engine->state->lanes[0].arena, run->gradient = engine->state->buffers[0];
@@ -570,5 +587,6 @@ const struct stepper stepper_lanes = {
     .follow = lanes_follow,
     .rows = lanes_rows,
     .forward = lanes_forward,
+    .push = lanes_push,
     .lend = lanes_lend,
 };

@@ -190,6 +190,11 @@ static cover_status resident_forward(struct engine *engine, const struct sample_
     return device_of(engine)->forward(state->training, state->slot, result, rows);
 }
 
+static cover_status resident_push(struct engine *engine, const struct push *push) {
+    engine->state->newer = true;
+    return device_of(engine)->push(engine->state->training, push->link, push->to, push->rows, push->place);
+}
+
 static bool resident_lend(struct engine *engine, struct program **program, struct run *run) {
     (void)engine, (void)program, (void)run;
     return false;
@@ -210,5 +215,6 @@ const struct stepper stepper_resident = {
     .follow = resident_follow,
     .rows = resident_rows,
     .forward = resident_forward,
+    .push = resident_push,
     .lend = resident_lend,
 };

@@ -10,6 +10,12 @@ struct follow {
     int64_t to, from, count;
 };
 
+/* Rows of a link, made unit, that overwrite those of a ring in the weights: `rows` of `width` floats from `to` on, the first at `place`. */
+struct push {
+    int link;
+    int64_t to, rows, width, place;
+};
+
 struct stepper {
     cover_status (*plan)(struct engine *engine); /* choose, and refuse what does not fit; nothing large is allocated */
     struct engine_bytes (*bytes)(const struct engine *engine);
@@ -27,6 +33,7 @@ struct stepper {
     cover_status (*follow)(struct engine *engine, const struct follow *ranges, int count, float rate);
     cover_status (*rows)(struct engine *engine, int link, float *rows);
     cover_status (*forward)(struct engine *engine, const struct sample_source *source, int result, float *rows);
+    cover_status (*push)(struct engine *engine, const struct push *push);
     /* A program of one sample, with arena and gradient in `run`; false: there is none to lend. */
     bool (*lend)(struct engine *engine, struct program **program, struct run *run);
 };

@@ -100,6 +100,24 @@ __global__ void __launch_bounds__(BLOCK) follow(float *y, const float *x, int64_
     if (last < count) store<1>(y + last, towards(load<1>(y + last), load<1>(x + last), rate));
 }
 
+/* ---- a queue: a block a row */
+
+struct push_tiles {
+    block_tiles<1> sums;
+    double length;
+};
+__global__ void __launch_bounds__(BLOCK) push(float *ring, const float *x, int64_t rows, int64_t width, int64_t place) {
+    const float *from = x + (int64_t)blockIdx.x * width;
+    float *to = ring + (place + (int64_t)blockIdx.x) % rows * width;
+    double sum[1] = {0};
+    push_tiles &tiles = shared<push_tiles>();
+    for (int64_t i = threadIdx.x; i < width; i += BLOCK) sum[0] += (double)from[i] * (double)from[i];
+    block_sum(sum, tiles.sums);
+    if (threadIdx.x == 0) tiles.length = fmax(sqrt(sum[0]), 1e-12);
+    __syncthreads();
+    for (int64_t i = threadIdx.x; i < width; i += BLOCK) to[i] = (float)((double)from[i] / tiles.length);
+}
+
 /* ---- what is not finite */
 
 template <int V> __device__ bool all_finite(const lanes<V> &x) {
@@ -130,6 +148,11 @@ extern "C" cuda_error cuda_add(cuda_stream stream, void *y, const void *a, const
 
 extern "C" cuda_error cuda_follow(cuda_stream stream, float *y, const float *x, int64_t count, float rate) {
     return LAUNCH(follow, grid_for_count(count, vector_of<float> * VECTORS_EACH), dim3(BLOCK), 0, stream, y, x, count, rate);
+}
+
+extern "C" cuda_error cuda_push(cuda_stream stream, float *ring, const float *x, int64_t count, int64_t rows, int64_t width,
+                                int64_t place) {
+    return LAUNCH(push, dim3((unsigned)count), dim3(BLOCK), sizeof(push_tiles), stream, ring, x, rows, width, place);
 }
 
 extern "C" size_t cuda_square_sum_workspace(int64_t count) { return square_sum_grid(count).x * sizeof(double); }
