@@ -6,7 +6,7 @@
 #include <math.h>
 #include <stdint.h>
 
-/* Uses of random numbers; the first counter word, so that streams never meet. */
+/* Uses of random numbers; the first counter word, so that streams never meet.  Each keeps its number for good: add behind the last. */
 enum random_use {
     RANDOM_INIT_WEIGHTS = 1,
     RANDOM_EPOCH_ORDER,
@@ -22,14 +22,14 @@ enum random_use {
     RANDOM_TASK_SPLIT,
     RANDOM_EMBEDDING,
     RANDOM_ANALYSIS,
+    RANDOM_TEST,
     RANDOM_LOOK_BOX,
     RANDOM_LOOK_INTENSITY,
     RANDOM_LOOK_CORRUPT,
     RANDOM_LOOK_MASK,
     RANDOM_LOOK_DAMAGE,
     RANDOM_LOOK_POSE,
-    RANDOM_PARTNER,
-    RANDOM_TEST
+    RANDOM_PARTNER
 };
 
 struct random4 {
