@@ -74,6 +74,19 @@ static cover_status run_sigmoid_loss_grad(const struct call *call, int image) {
                                      in(call, 3, image), grid_pixels(&x->grid), x->channels);
     return COVER_OK;
 }
+/* Rows are few where this is asked for. */
+static cover_status run_class_right(const struct call *call, int image) {
+    const int64_t pixels = grid_pixels(&input(call, 0)->grid), classes = input(call, 0)->channels;
+    const float *z = in(call, 0, image), *target = in(call, 1, image);
+    double right = 0;
+    for (int64_t p = 0; p < pixels; p++, z += classes) {
+        int64_t best = 0;
+        for (int64_t k = 1; k < classes; k++) best = z[k] > z[best] ? k : best;
+        right += target[p] == (float)best;
+    }
+    *(double *)out(call, 0, image) = right;
+    return COVER_OK;
+}
 
 const struct op_cpu cpu_op_vector_loss = {
     .slabs = slabs_of_loss, .run = run_vector_loss, .finish = finish_loss, .shared_bytes = loss_shared};
@@ -84,4 +97,5 @@ const struct op_cpu cpu_op_cosine_loss_grad = {.any_slabs = true, .run = run_cos
 const struct op_cpu cpu_op_softmax_loss = {.run = run_softmax_loss};
 const struct op_cpu cpu_op_softmax_loss_grad = {.run = run_softmax_loss_grad};
 const struct op_cpu cpu_op_sigmoid_loss = {.run = run_sigmoid_loss};
+const struct op_cpu cpu_op_class_right = {.run = run_class_right};
 const struct op_cpu cpu_op_sigmoid_loss_grad = {.run = run_sigmoid_loss_grad};

@@ -141,6 +141,8 @@ cuda_error cuda_sigmoid_loss(cuda_stream stream, double *loss, double *statistic
                              const float *class_weights, const struct cuda_task_loss *s, void *workspace);
 cuda_error cuda_sigmoid_loss_grad(cuda_stream stream, float *dlogits, const float *logits, const float *target,
                                   const float *class_weights, const double *statistics, const struct cuda_task_loss *s);
+cuda_error cuda_class_right(cuda_stream stream, double *right, const float *logits, const float *target, int images, int64_t pixels,
+                            int64_t classes);
 
 /* ---- vector.cu: flat vectors */
 cuda_error cuda_add(cuda_stream stream, void *y, const void *a, const void *b, enum element element,

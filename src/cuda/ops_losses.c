@@ -66,6 +66,12 @@ static cover_status run_sigmoid_loss_grad(const struct call *call) {
     CUDA_TRY(cuda_sigmoid_loss_grad(call->stream, out(call, 0), in(call, 0), in(call, 1), in(call, 2), in(call, 3), &s));
     return COVER_OK;
 }
+static cover_status run_class_right(const struct call *call) {
+    const struct tensor *logits = input(call, 0);
+    CUDA_TRY(cuda_class_right(call->stream, out(call, 0), in(call, 0), in(call, 1), images(call, logits),
+                              grid_pixels(&logits->grid), logits->channels));
+    return COVER_OK;
+}
 
 const struct op_cuda cuda_op_vector_loss = {.run = run_vector_loss, .workspace = loss_workspace};
 const struct op_cuda cuda_op_vector_loss_grad = {.run = run_vector_loss_grad};
@@ -74,4 +80,5 @@ const struct op_cuda cuda_op_cosine_loss_grad = {.run = run_cosine_loss_grad};
 const struct op_cuda cuda_op_softmax_loss = {.run = run_softmax_loss, .workspace = task_loss_workspace};
 const struct op_cuda cuda_op_softmax_loss_grad = {.run = run_softmax_loss_grad};
 const struct op_cuda cuda_op_sigmoid_loss = {.run = run_sigmoid_loss, .workspace = task_loss_workspace};
+const struct op_cuda cuda_op_class_right = {.run = run_class_right};
 const struct op_cuda cuda_op_sigmoid_loss_grad = {.run = run_sigmoid_loss_grad};

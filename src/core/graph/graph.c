@@ -250,6 +250,9 @@ int graph_softmax_loss(struct graph *graph, int logits, int target, int class_we
     return graph_op(graph, OP_softmax_loss, (int[]){logits, target, class_weights},
                     (struct attributes){.softmax = {ce_weight, dice_weight, 1}});
 }
+int graph_class_right(struct graph *graph, int logits, int target) {
+    return graph_op(graph, OP_class_right, (int[]){logits, target}, (struct attributes){0});
+}
 int graph_sigmoid_loss(struct graph *graph, int logits, int target, int class_weights) {
     return graph_op(graph, OP_sigmoid_loss, (int[]){logits, target, class_weights}, (struct attributes){0});
 }

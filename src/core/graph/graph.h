@@ -151,7 +151,8 @@ int graph_cosine_loss(struct graph *graph, int a, int b, int mask);
  * dice_weight * Dice loss. */
 int graph_softmax_loss(struct graph *graph, int logits, int target, int class_weights, float ce_weight, float dice_weight);
 int graph_sigmoid_loss(struct graph *graph, int logits, int target, int class_weights);
-int graph_global_pool(struct graph *graph, int x); /* mean over pixels: a grid of one pixel */
+int graph_class_right(struct graph *graph, int logits, int target); /* how many pixels of an image are answered with their class */
+int graph_global_pool(struct graph *graph, int x);                  /* mean over pixels: a grid of one pixel */
 int graph_add(struct graph *graph, int a, int b);
 
 /* What graph_differentiate() is asked: outputs with the gradient that flows into each, tensors whose gradient is wanted

@@ -80,3 +80,14 @@ static void gradient_task_loss(struct adjoint *adjoint, int index, enum op grad)
 }
 void gradient_softmax_loss(struct adjoint *adjoint, int index) { gradient_task_loss(adjoint, index, OP_softmax_loss_grad); }
 void gradient_sigmoid_loss(struct adjoint *adjoint, int index) { gradient_task_loss(adjoint, index, OP_sigmoid_loss_grad); }
+
+/* ---- a figure */
+
+cover_status shape_class_right(const struct graph *graph, const struct node *node, struct tensor *out) {
+    const struct tensor *logits = in(graph, node, 0);
+    out[0] = vector(1);
+    out[0].images = logits->images, out[0].element = ELEMENT_F64;
+    TRY(must_have(in(graph, node, 1), 1));
+    return must_match(logits, in(graph, node, 1));
+}
+void gradient_class_right(struct adjoint *adjoint, int index) { (void)adjoint, (void)index; } /* it is flat nearly everywhere */

@@ -1,4 +1,5 @@
-/* The losses of downstream tasks: cross-entropy with Dice loss over a softmax, binary cross-entropy over sigmoids; an image a row.
+/* The losses of downstream tasks: cross-entropy with Dice loss over a softmax, binary cross-entropy over sigmoids, and which pixels are right; an
+ * image a row.
  * cpu/plain/task_losses.c and cpu/task_losses.h state the formulas.  Called by the executor's rows of the same names. */
 #include "reduce.cuh"
 
@@ -198,6 +199,22 @@ __global__ void __launch_bounds__(BLOCK) sigmoid_grad(float *dlogits, const floa
     }
 }
 
+/* ---- which pixels are right: a block an image, as rows are few where this is asked for */
+
+__global__ void __launch_bounds__(BLOCK)
+    class_right(double *right, const float *logits, const float *target, int64_t pixels, int64_t classes) {
+    const int64_t image = blockIdx.x;
+    double sums[1] = {0};
+    for (int64_t p = threadIdx.x; p < pixels; p += BLOCK) {
+        const float *const z = logits + (image * pixels + p) * classes;
+        int64_t best = 0;
+        for (int64_t k = 1; k < classes; k++) best = z[k] > z[best] ? k : best;
+        sums[0] += target[image * pixels + p] == (float)best ? 1 : 0;
+    }
+    block_sum(sums, shared<block_tiles<1>>());
+    if (threadIdx.x == 0) right[image] = sums[0];
+}
+
 int64_t strips_of(int64_t pixels) { return at_least_one(ceil_div(pixels, WARP * STRIP)); }
 int sigmoid_blocks(const cuda_task_loss *s) {
     return (int)at_least_one(ceil_div(s->pixels * s->classes, (int64_t)BLOCK * SIGMOID_EACH));
@@ -226,6 +243,12 @@ extern "C" cuda_error cuda_softmax_loss_grad(cuda_stream stream, float *dlogits,
                                              const float *class_weights, const double *statistics, const cuda_task_loss *s) {
     return LAUNCH(softmax_grad, dim3((unsigned)ceil_div(s->pixels, BLOCK), (unsigned)s->images), dim3(BLOCK), sizeof(slope_tiles),
                   stream, dlogits, logits, target, class_weights, statistics, sizes_for(s));
+}
+
+extern "C" cuda_error cuda_class_right(cuda_stream stream, double *right, const float *logits, const float *target, int images,
+                                       int64_t pixels, int64_t classes) {
+    return LAUNCH(class_right, dim3((unsigned)images), dim3(BLOCK), sizeof(block_tiles<1>), stream, right, logits, target, pixels,
+                  classes);
 }
 
 extern "C" cuda_error cuda_sigmoid_loss(cuda_stream stream, double *loss, double *statistics, const float *logits,

@@ -503,6 +503,25 @@ void compute_sigmoid_loss(const struct scene *s, double *const *v, double *y) {
     }
 }
 
+/* Whole numbers, so that some logits are equal. */
+void build_class_right(struct scene *s) {
+    const int logits = whole_numbers(s, "logits", s->channels, -3, 3),
+              target = whole_numbers(s, "target", 1, -1, (int)s->channels - 1);
+    s->y = graph_class_right(&s->graph, logits, target);
+}
+void compute_class_right(const struct scene *s, double *const *v, double *y) {
+    const double *target = values_of(s, v, "target");
+    const int64_t pixels = grid_pixels(&s->grid);
+    memset(y, 0, (size_t)s->images * sizeof *y);
+    for (int64_t p = 0; p < s->images * pixels; p++) {
+        int64_t before = 0, above = 0; /* classes in front of the target's with a logit as large, and any with a larger one */
+        if (target[p] < 0) continue;
+        const double *z = v[0] + p * s->channels, own = z[(int64_t)target[p]];
+        for (int64_t k = 0; k < s->channels; k++) before += k < (int64_t)target[p] && z[k] == own, above += z[k] > own;
+        y[p / pixels] += before == 0 && above == 0;
+    }
+}
+
 /* ---- global_pool, add */
 
 void build_global_pool(struct scene *s) { s->y = graph_global_pool(&s->graph, x_of(s, false)); }
@@ -540,5 +559,6 @@ const struct op_case op_cases[] = {
     {OP_hold, build_hold, compute_hold, 1e-6},
     {OP_leaky, build_leaky, compute_leaky, 1e-6},
     {OP_image_loss, build_image_loss, compute_image_loss, 1e-5, .float_only = true},
+    {OP_class_right, build_class_right, compute_class_right, 1e-9, .float_only = true},
 };
 const int op_case_count = sizeof op_cases / sizeof *op_cases;
