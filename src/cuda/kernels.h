@@ -144,6 +144,18 @@ cuda_error cuda_sigmoid_loss_grad(cuda_stream stream, float *dlogits, const floa
 cuda_error cuda_class_right(cuda_stream stream, double *right, const float *logits, const float *target, int images, int64_t pixels,
                             int64_t classes);
 
+/* ---- nce.cu: core/graph/dense.h has the formulas.  An image a row of two numbers; indices may be NULL; keys are the queue's rows */
+struct cuda_nce {
+    int images, positives;
+    int64_t rows, of_k, keys, channels;
+    float scale, weight; /* 1 / temperature; of the gradient */
+};
+size_t cuda_nce_workspace(const struct cuda_nce *s);
+cuda_error cuda_matched_nce(cuda_stream stream, double *loss, float *log_sums, const float *q, const float *k, const float *indices,
+                            const float *queue, const struct cuda_nce *s, void *workspace);
+cuda_error cuda_matched_nce_grad(cuda_stream stream, float *dq, const float *q, const float *k, const float *indices,
+                                 const float *queue, const float *log_sums, const struct cuda_nce *s);
+
 /* ---- vector.cu: flat vectors */
 cuda_error cuda_add(cuda_stream stream, void *y, const void *a, const void *b, enum element element,
                     int64_t count); /* y may be a, b */

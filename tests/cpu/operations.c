@@ -632,6 +632,40 @@ static void adam_forward(const struct kernels *kernels, struct scene *scene) {
     memcpy(scene->out.data, scene->more[0].data, (size_t)scene->out.count * sizeof(float));
 }
 
+/* ---- rows: inputs a, b, weights; more: what weights mix of b, inverse lengths, the shares of a row */
+
+static void rows_draw(struct scene *scene) {
+    const int64_t rows = draw_integer(scene, 1, 11), keys = draw_integer(scene, 1, 70);
+    scene->in[0] = uniform(scene, rows * scene->channels, -1, 1), scene->in[1] = uniform(scene, keys * scene->channels, -1, 1);
+    scene->in[2] = uniform(scene, rows * keys, -1, 1), scene->scale = random_uniform(&scene->random, 1, 14);
+    scene->more[0] = array_make(rows * scene->channels), scene->more[1] = array_make(rows);
+    output(scene, rows * keys);
+}
+static void row_products_forward(const struct kernels *kernels, struct scene *scene) {
+    const int64_t channels = scene->channels, rows = scene->in[0].count / channels, keys = scene->in[1].count / channels;
+    memset(scene->more[0].data, 0, (size_t)scene->more[0].count * sizeof(float));
+    for (int slab = 0; slab < scene->slabs; slab++) {
+        const int64_t first = rows * slab / scene->slabs, count = rows * (slab + 1) / scene->slabs - first;
+        if (count == 0) continue;
+        const float *a = scene->in[0].data + first * channels;
+        kernels->row_products(scene->out.data + first * keys, keys, a, count, scene->in[1].data, keys, channels);
+        kernels->row_mix(scene->more[0].data + first * channels, scene->in[2].data + first * keys, keys, count, scene->in[1].data,
+                         keys, channels);
+        kernels->row_inverses(scene->more[1].data + first, a, count, channels);
+    }
+}
+static void row_shares_forward(const struct kernels *kernels, struct scene *scene) {
+    const int64_t rows = scene->in[0].count / scene->channels, keys = scene->in[2].count / rows;
+    for (int64_t i = 0; i < scene->more[0].count; i++) scene->more[0].data[i] = 0;
+    for (int64_t i = 0; i < rows; i++) {
+        float largest;
+        const float *row = scene->in[2].data + i * keys;
+        const double sum = kernels->row_log_sum(&largest, row, keys, scene->scale);
+        scene->more[0].data[i * scene->channels] = largest, scene->more[1].data[i] = (float)sum;
+        kernels->row_shares(scene->out.data + i * keys, row, keys, scene->scale, sum, 3);
+    }
+}
+
 /* ---- the table */
 
 #define AT(kernel) offsetof(struct kernels, kernel)
@@ -691,6 +725,8 @@ const struct operation operations[] = {
      0.5f,
      false},
     {"widen", {AT(widen)}, widen_draw, widen_forward, NULL, 1e-6, 0, false},
+    {"row_products", {AT(row_products), AT(row_mix), AT(row_inverses)}, rows_draw, row_products_forward, NULL, 2e-6, 0, false},
+    {"row_shares", {AT(row_log_sum), AT(row_shares)}, rows_draw, row_shares_forward, NULL, 3e-6, 0, false},
     {"add", {AT(add)}, vectors_draw, add_forward, NULL, 0, 0, false},
     {"square_sum", {AT(square_sum)}, square_sum_draw, square_sum_forward, NULL, 1e-6, 0, false},
     {"adam", {AT(adam)}, adam_draw, adam_forward, NULL, 2e-6, 0, false},

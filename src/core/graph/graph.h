@@ -71,6 +71,11 @@ struct mov_attributes {
 struct softmax_attributes { /* weights are of the gradient; smooth: what smooths the sums of Dice */
     float ce_weight, dice_weight, smooth;
 };
+struct cells_attributes { /* of what compares rows, which are cells of images; dense.h says which op reads what */
+    float temperature, weight, threshold, attention, similarity;
+    int count, cell;
+    bool turned;
+};
 struct attributes {
     struct grid grid;     /* of the output: resize, gradients of resize and poolings */
     enum element element; /* of the output: conv and its data gradient */
@@ -80,6 +85,7 @@ struct attributes {
         struct norm_attributes norm;
         struct mov_attributes mov;
         struct softmax_attributes softmax;
+        struct cells_attributes cells;
         float scale;                  /* resize_corners; of the gradient: hold */
         float slope;                  /* leaky */
         bool sigmoid;                 /* image_loss */

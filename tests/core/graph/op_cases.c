@@ -40,7 +40,7 @@ int scene_values(struct scene *scene, const char *name, int images, const struct
     return scene->inputs - 1;
 }
 
-static int parameter(struct scene *scene, const char *name, int rank, const int64_t *shape, double low, double high) {
+int parameter(struct scene *scene, const char *name, int rank, const int64_t *shape, double low, double high) {
     int64_t count = 1;
     for (int i = 0; i < rank; i++) count *= shape[i];
     struct scene_input *in = add_input(scene, 1, &(struct grid){2, {1, 1, 1}}, count, low, high);
@@ -193,7 +193,7 @@ double *read_values(const struct scene *scene, double *const *values, int number
                in->channels, norm->groups, 1e-5, norm->slope);
     return read;
 }
-static int named(const struct scene *scene, const char *name) {
+int named(const struct scene *scene, const char *name) {
     for (int i = 0; i < scene->inputs; i++)
         if (!strcmp(scene->graph.tensors[scene->in[i].tensor].name, name)) return i;
     return ABSENT;
@@ -553,6 +553,7 @@ const struct op_case op_cases[] = {
     {OP_cosine_loss, build_cosine_loss, compute_cosine_loss, 1e-5},
     {OP_softmax_loss, build_softmax_loss, compute_softmax_loss, 1e-5, .float_only = true},
     {OP_sigmoid_loss, build_sigmoid_loss, compute_sigmoid_loss, 1e-5, .float_only = true},
+    {OP_matched_nce, build_matched_nce, compute_matched_nce, 1e-5, .float_only = true},
     {OP_global_pool, build_global_pool, compute_global_pool, 1e-6},
     {OP_add, build_add, compute_add, 1e-6},
     {OP_widen, build_widen, compute_read, 1e-4},

@@ -72,6 +72,10 @@ int x_of(struct scene *scene, bool normalised);
 /* A graph input of whole numbers low .. high; no gradient is wanted for it. */
 int whole_numbers(struct scene *scene, const char *name, int64_t channels, int low, int high);
 bool toss(struct scene *scene);
+/* A parameter, or what is held as one. */
+int parameter(struct scene *scene, const char *name, int rank, const int64_t *shape, double low, double high);
+/* The number of a named input, ABSENT for none. */
+int named(const struct scene *scene, const char *name);
 /* The values that the op reads from an input, its own or normalised, in fresh memory; the values of a named one, NULL for none. */
 double *read_values(const struct scene *scene, double *const *values, int number);
 double *values_of(const struct scene *scene, double *const *values, const char *name);
