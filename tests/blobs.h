@@ -33,4 +33,27 @@ static inline void write_blobs(cover_context *context, const char *folder, int c
     free(pixels);
 }
 
+/* The same as NIfTI volumes of side^3. */
+static inline void write_volumes(cover_context *context, const char *folder, int count, uint32_t variant, int side) {
+    const struct image like = {.dims = 3, .size = {side, side, side}, .spacing_mm = {1, 1, 1}};
+    float *values = malloc((size_t)(side * side * side) * sizeof *values);
+    ck_assert_ok(folder_create(folder));
+    for (int n = 0; n < count; n++) {
+        const struct random4 r = philox(variant, (uint32_t)n, RANDOM_TEST, 1, 0);
+        double centre[3], radius = 5 + r.word[3] % 7;
+        for (int a = 0; a < 3; a++) centre[a] = 10 + r.word[a] % (uint32_t)(side - 20);
+        for (int i = 0; i < side * side * side; i++) {
+            const int at[3] = {i / (side * side), i / side % side, i % side};
+            double square = 0;
+            for (int a = 0; a < 3; a++) square += (at[a] - centre[a]) * (at[a] - centre[a]);
+            values[i] =
+                (float)(40 + at[2] + 100 * exp(-square / (radius * radius)) + (r.word[3] >> ((at[0] + at[1] + at[2]) % 24) & 15));
+        }
+        char path[160];
+        snprintf(path, sizeof path, "%s/%02d.nii", folder, n);
+        ck_assert_ok(nifti_write(context, path, values, &like));
+    }
+    free(values);
+}
+
 #endif

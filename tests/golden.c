@@ -105,7 +105,8 @@ void golden_file(struct golden *golden, const char *path) {
         golden_error(golden, path);
         return;
     }
-    if (tensor_file_metadata(golden->file, "widths")) golden_model(golden);
+    if (golden_is_objective(golden)) golden_objective(golden);
+    else if (tensor_file_metadata(golden->file, "widths")) golden_model(golden);
     else golden_ops(golden);
     tensor_file_close(golden->file);
 }

@@ -1,4 +1,5 @@
-/* Parts of golden_check: comparing and printing (golden.c), models (golden_model.c), operations (golden_ops.c). */
+/* Parts of golden_check: comparing and printing (golden.c), models (golden_model.c), objectives (golden_objective.c), operations
+ * (golden_ops.c). */
 #ifndef COVER_GOLDEN_H
 #define COVER_GOLDEN_H
 
@@ -22,6 +23,8 @@ struct golden {
 void golden_file(struct golden *golden, const char *path);
 void golden_model(struct golden *golden);
 void golden_ops(struct golden *golden);
+bool golden_is_objective(const struct golden *golden); /* is the open file one of an objective that is known? */
+void golden_objective(struct golden *golden);
 
 /* A quantity that could not be computed at all: prints why. */
 void golden_error(struct golden *golden, const char *name);

@@ -3,6 +3,8 @@
  * every image; a sum over the ranks of what is zero elsewhere brings them together.  Called by the other files of training. */
 #include "training_state.h"
 
+#include "core/train/stepper.h"
+
 static const struct link *link_at(const struct training_state *state, int i) { return &state->model->link[i]; }
 static int links(const struct training_state *state) { return state->model->links; }
 static size_t input_bytes(const struct training_state *state, int i) {
@@ -135,15 +137,19 @@ cover_status cuda_training_follow(struct training_state *state, int64_t to, int6
     return status;
 }
 
-static cover_status push(struct training_state *state, int link, int64_t to, int64_t rows, int64_t place) {
-    const struct tensor *input = link_input(state->model, link_at(state, link));
-    CUDA_TRY(cuda_push(state->device->compute, state->weights + to, state->batch.lane.input[link_at(state, link)->input],
-                       grid_pixels(&input->grid), rows, input->channels, place));
+static cover_status push_rows(struct training_state *state, const struct push *push) {
+    const struct batch_part *batch = &state->batch;
+    const float *from;
+    if (push->link == ABSENT) {
+        const struct tensor *result = graph_tensor(&state->model->batch, STORAGE_RESULT, push->result);
+        from = program_address(batch->program, &batch->lane, (int)(result - state->model->batch.tensors));
+    } else from = batch->lane.input[link_at(state, push->link)->input];
+    CUDA_TRY(cuda_push(state->device->compute, state->weights + push->to, from, push->count, push->rows, push->width, push->place));
     return COVER_OK;
 }
-cover_status cuda_training_push(struct training_state *state, int link, int64_t to, int64_t rows, int64_t place) {
+cover_status cuda_training_push(struct training_state *state, const struct push *push) {
     TRY(device_enter(state->device));
-    cover_status status = push(state, link, to, rows, place);
+    cover_status status = push_rows(state, push);
     device_leave(state->device);
     return status;
 }

@@ -77,7 +77,7 @@ cover_status batch_start(struct training_state *state, const struct lane *lane);
 /* Its part of the gradient, behind the sum over ranks. */
 cover_status batch_add(struct training_state *state);
 cover_status cuda_training_follow(struct training_state *state, int64_t to, int64_t from, int64_t count, float rate);
-cover_status cuda_training_push(struct training_state *state, int link, int64_t to, int64_t rows, int64_t place);
+cover_status cuda_training_push(struct training_state *state, const struct push *push);
 cover_status cuda_training_rows(struct training_state *state, int link, float *rows);
 
 /* ---- training_samples.c, training_step.c: entries of struct training */

@@ -24,12 +24,7 @@ static cover_plan plan_of(const struct engine *engine) {
                         .total_bytes = bytes.total};
 }
 
-cover_status cover_plan_compute(cover_plan *given, cover_context *context, const cover_config *config, int ranks) {
-    if (!given || !context || !config) return fail(COVER_ERROR_ARGUMENT, "cover_plan_compute: an argument is NULL");
-    if (ranks < 1) return fail(COVER_ERROR_ARGUMENT, "cover_plan_compute: ranks is %d; use 1 or more", ranks);
-    TRY(config_expect(config, false));
-    TRY(cover_config_validate(config));
-    const struct settings *settings = config_settings(config);
+static cover_status plan_settled(cover_plan *given, cover_context *context, const struct settings *settings, int ranks) {
     struct grid grid = settings_grid(&settings->views.crop, (int)settings->network.dims);
     struct share share;
     int64_t most = 0;
@@ -38,13 +33,26 @@ cover_status cover_plan_compute(cover_plan *given, cover_context *context, const
         if (share.count > most) most = share.count;
     }
     struct engine *engine;
-    TRY(engine_plan(&engine, context, settings, objective_of(context, &settings->objective)->build, &grid, most));
+    TRY(engine_plan(&engine, context, settings, objective_build, &grid, most));
     cover_plan plan = plan_of(engine);
     plan.ranks = ranks, plan.samples_per_rank = most, plan.same_bits = share_keeps_bits(ranks);
     if (ranks > 1) plan.reduction_bytes = collective_sum_bytes(ranks, engine->model.parameters.trained);
     engine_destroy(engine);
     report_write(given, &plan, sizeof plan);
     return COVER_OK;
+}
+
+cover_status cover_plan_compute(cover_plan *given, cover_context *context, const cover_config *config, int ranks) {
+    if (!given || !context || !config) return fail(COVER_ERROR_ARGUMENT, "cover_plan_compute: an argument is NULL");
+    if (ranks < 1) return fail(COVER_ERROR_ARGUMENT, "cover_plan_compute: ranks is %d; use 1 or more", ranks);
+    cover_config *settled;
+    TRY(config_expect(config, false));
+    TRY(cover_config_validate(config));
+    TRY(cover_config_copy(&settled, config));
+    cover_status status = objective_settle(settled, 0);
+    if (status == COVER_OK) status = plan_settled(given, context, config_settings(settled), ranks);
+    cover_config_destroy(settled);
+    return status;
 }
 
 cover_status cover_trainer_plan(cover_plan *given, const cover_trainer *trainer) {

@@ -22,7 +22,7 @@ static cover_status refuse_sample(const struct objective *objective, const struc
         cover_sample_info sample = COVER_SAMPLE_INFO_INIT;
         TRY(cover_dataset_sample(&sample, dataset, i));
         struct grid grid = {.ndim = info->dims, .size = {sample.size[0], sample.size[1], sample.size[2]}};
-        cover_status status = objective->accepts(settings, &grid, info->channels);
+        cover_status status = objective_accepts(objective, settings, &grid, info->channels);
         if (status != COVER_OK) return fail_in(status, "%s", sample.name);
     }
     return refused;
@@ -40,8 +40,8 @@ static cover_status check_dataset(const struct objective *objective, const struc
                     info->channels, info->channels == 1 ? "" : "s", (int)settings->network.channels, info->channels);
     struct grid smallest = {.ndim = info->dims, .size = {info->min_size[0], info->min_size[1], info->min_size[2]}};
     struct grid largest = {.ndim = info->dims, .size = {info->max_size[0], info->max_size[1], info->max_size[2]}};
-    cover_status status = objective->accepts(settings, &smallest, info->channels);
-    if (status == COVER_OK) status = objective->accepts(settings, &largest, info->channels);
+    cover_status status = objective_accepts(objective, settings, &smallest, info->channels);
+    if (status == COVER_OK) status = objective_accepts(objective, settings, &largest, info->channels);
     return status == COVER_ERROR_SHAPE ? refuse_sample(objective, settings, dataset, info, status) : status;
 }
 
@@ -60,10 +60,10 @@ static cover_status begin_period(struct trainer_core *core) { return row_of(core
 
 static cover_status samples(const struct sample_maker **maker, struct trainer_core *core) {
     cover_trainer *trainer = (cover_trainer *)core;
-    if (!trainer->maker && !(trainer->maker = memory_zero(core->context, trainer->objective->maker_bytes)))
+    if (!trainer->maker && !(trainer->maker = memory_zero(core->context, objective_maker_bytes(trainer->objective))))
         return COVER_ERROR_MEMORY;
     *maker = trainer->maker;
-    return trainer->objective->maker(trainer->maker, run_of(core));
+    return objective_maker(trainer->maker, trainer->objective, run_of(core));
 }
 
 static cover_status start(struct trainer_core *core) { return row_of(core)->start ? row_of(core)->start(run_of(core)) : COVER_OK; }
@@ -137,7 +137,7 @@ static struct trainer_kind kind_of(const struct objective *objective) {
                                  .foreign = "give one of this objective, or start a new run",
                                  .sample = objective->sample,
                                  .counts = objective->counts,
-                                 .model = objective->build,
+                                 .model = objective_build,
                                  .samples = samples,
                                  .save = save,
                                  .load_states = load_states,
@@ -173,10 +173,17 @@ done:
 static cover_status create_here(cover_trainer **made, cover_context *context, cover_dataset *dataset, const cover_config *config,
                                 const cover_dataset_info *info) {
     const struct objective *objective = objective_of(context, &config_settings(config)->objective);
-    TRY(check_dataset(objective, config_settings(config), dataset, info));
-    TRY(create_bare(made, context, config, objective));
+    cover_config *settled;
+    TRY(cover_config_copy(&settled, config));
+    cover_status status;
+    GO(objective_settle(settled, info->samples));
+    GO(check_dataset(objective, config_settings(settled), dataset, info));
+    GO(create_bare(made, context, settled, objective));
     core_data(&(*made)->core, dataset, info);
-    return start(&(*made)->core);
+    GO(start(&(*made)->core));
+done:
+    cover_config_destroy(settled);
+    return status;
 }
 
 /* Every setting and the dataset must be the same on all ranks; how many lanes a rank has is its own business. */

@@ -5,7 +5,8 @@ double model_figures(const struct model *model, const double *sums, int64_t coun
     double loss = 0;
     for (int i = 0; i < model->terms; i++) {
         const struct loss_term *term = &model->term[i];
-        figures[i] = (cover_figure){term->name, term->offset + sums[i] / (count > 0 ? (double)count : 1), term->over};
+        const double parts = count > 0 && !term->whole ? (double)count : 1, scale = term->scale != 0 ? term->scale : 1;
+        figures[i] = (cover_figure){term->name, term->offset + scale * (sums[i] / parts), term->over};
         if (term->weight != 0) loss += term->weight * figures[i].value;
     }
     return loss;
@@ -46,8 +47,8 @@ cover_status model_check(const struct model *model, int64_t batch) {
     for (int i = 0; i < model->links; i++) {
         const struct link *link = &model->link[i];
         const struct tensor *rows = link_rows(model, link), *input = link_input(model, link);
-        if (!rows || !input || rows->element != ELEMENT_F32 || input->channels != rows->channels || input->images != 1 ||
-            tensor_elements(input) != batch * tensor_elements(rows))
+        if (!rows || !input || rows->element != ELEMENT_F32 || input->channels != rows->channels ||
+            (input->images != 1 && input->images != rows->images) || tensor_elements(input) != batch * tensor_elements(rows))
             return fail(COVER_ERROR_INTERNAL, "link %d of the batch graph does not fit a batch of %lld", i, (long long)batch);
         if ((link->gradient == ABSENT) != (link->back == ABSENT) ||
             (link->gradient != ABSENT && (!same_rows(graph_tensor(&model->batch, STORAGE_RESULT, link->gradient), input) ||

@@ -15,13 +15,15 @@ struct loss_term {
     const char *name; /* in the log; a literal */
     int result, place;
     bool of_batch;    /* the result is the batch graph's */
-    double offset;    /* the figure is offset + sum / count */
+    double offset;    /* the figure is offset + scale * sum / count */
+    double scale;     /* 0 = 1 */
+    bool whole;       /* of the batch graph: not divided by count */
     double weight;    /* of the figure in the loss; 0: it is only told */
     const char *over; /* the figure that an answer which knows nothing would have, or NULL */
 };
 
 /* Rows that leave a sample's graph for the batch graph, and their gradient on its way back.  A kept result of images x pixels x channels
- * of each sample becomes an input of one image with (image, sample, pixel) as its pixels, so a row is a pixel: a linear layer is a
+ * of each sample becomes an input of one image with (image, sample, pixel) as its pixels, or of as many images; so a row is a pixel: a linear layer is a
  * convolution 1 wide, a batch norm is norm_act with a channel a group. */
 struct link {
     int result;   /* of the sample graph */

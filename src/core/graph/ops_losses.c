@@ -4,10 +4,12 @@
 /* ---- losses */
 
 static cover_status shape_loss(const struct graph *graph, const struct node *node, struct tensor *out) {
-    const struct tensor *a = in(graph, node, 0), *b = in(graph, node, 1), *mask = in(graph, node, 2);
+    const struct tensor *a = in(graph, node, 0), *b = in(graph, node, 1);
     TRY(must_have(b, a->channels));
-    TRY(must_have(mask, 1));
-    TRY(must_match(a, mask));
+    if (node->input[2] != ABSENT) {
+        TRY(must_have(in(graph, node, 2), 1));
+        TRY(must_match(a, in(graph, node, 2)));
+    }
     out[0] = vector(1);
     out[0].images = a->images, out[0].element = ELEMENT_F64;
     return must_match(a, b);

@@ -15,6 +15,12 @@ struct objective_picture {
 };
 enum { OBJECTIVE_PICTURES = 8 };
 
+/* A setting that belongs to objectives, and the method's own value where the user leaves it as it is by default, "0" or "auto": in 2D, in
+ * 3D; NULL: that default. */
+struct objective_setting {
+    const char *name, *own[2];
+};
+
 /* What the hooks of an objective see of a run. */
 struct objective_run {
     cover_context *context;
@@ -36,7 +42,13 @@ struct objective {
     const char *paper;  /* "Title, where, when", on pages; NULL = COVER's own */
     const char *sample; /* a sample in messages and figures: "pair"; its plural has an s */
     const char *counts; /* what its samples count, in messages: "valid pixel in any pair" */
-    model_builder *build;
+    const struct objective_setting
+        *setting; /* those of the objectives' settings that it has; ends with a name of NULL.  NULL: any */
+    /* Values that follow from others, and what does not fit: of images in the dataset, 0 = not known.  After the own values; NULL = nothing. */
+    cover_status (*settle)(cover_config *config, int64_t images);
+    /* The model, or its graphs alone, built twice: rows of parameters may come in any order (networks.h: objective_model()). */
+    model_builder *build, *graphs;
+    const struct view_plan *views; /* samples are these views (view_maker.h); NULL: the next three say it */
     /* Images of this size are large enough, and not too large; else COVER_ERROR_SHAPE. */
     cover_status (*accepts)(const struct settings *settings, const struct grid *grid, int channels);
     /* How samples are made: fills maker_bytes of memory whose first member is the maker.  Everything given lives as long. */
@@ -59,6 +71,16 @@ struct objective {
     int64_t (*period)(const struct objective_run *run);    /* steps of one */
     cover_status (*begin_period)(struct objective_run *run);
 };
+
+/* Before anything is built: every setting that was left open gets its value, so that config.json shows it, and a setting of other
+ * objectives alone that was set is refused, as is what does not fit. */
+cover_status objective_settle(cover_config *config, int64_t images);
+/* ---- by the row that the settings choose, or that is given */
+model_builder objective_build;
+cover_status objective_accepts(const struct objective *objective, const struct settings *settings, const struct grid *grid,
+                               int channels);
+size_t objective_maker_bytes(const struct objective *objective);
+cover_status objective_maker(struct sample_maker *maker, const struct objective *objective, const struct objective_run *run);
 
 /* The one that the settings choose: the table's, or a row added to the context (base/added.h).  Never NULL. */
 const struct objective *objective_of(const cover_context *context, const struct objective_settings *settings);

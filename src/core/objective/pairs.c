@@ -116,11 +116,15 @@ static const struct figure_words figures[] = {
     {.name = "l_zero", .unit = "pixels", .title = "vector loss of the zero field"},
     {0},
 };
+static const struct objective_setting own_settings[] = {
+    {.name = "heads"},   {.name = "head_dim"}, {.name = "radius"},   {.name = "coordinates"},
+    {.name = "pyramid"}, {.name = "loss_vec"}, {.name = "loss_con"}, {0}};
 const struct objective objective_cover = {
     .name = "cover",
     .title = "COVER",
     .sample = "pair",
     .counts = "valid pixel in any pair",
+    .setting = own_settings,
     .build = pair_model,
     .accepts = sevr_accepts,
     .maker_bytes = sizeof(struct pair_maker),

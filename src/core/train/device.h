@@ -17,6 +17,7 @@ struct training_step {
 enum { TRAINING_SLOTS = 2 }; /* places for the samples of a step: one is filled while the device works on the other */
 
 struct training_state;
+struct push;
 
 struct training {
     /* Plan for `samples` samples a step: nothing large is allocated. */
@@ -47,8 +48,7 @@ struct training {
     cover_status (*rows)(struct training_state *state, int link, float *rows);
     /* The forward pass alone, of the samples in a slot; a result of one image that the graph keeps, of all of them. */
     cover_status (*forward)(struct training_state *state, int slot, int result, float *rows);
-    /* The rows of a link, made unit, overwrite those of a ring of `rows` rows that begins at float `to` of the weights, the first at `place`. */
-    cover_status (*push)(struct training_state *state, int link, int64_t to, int64_t rows, int64_t place);
+    cover_status (*push)(struct training_state *state, const struct push *push); /* stepper.h */
 };
 
 #endif

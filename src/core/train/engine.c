@@ -154,16 +154,18 @@ cover_status engine_follow(struct engine *engine, const char *prefix, double mom
     return status;
 }
 
-cover_status engine_push(struct engine *engine, const char *queue, int64_t *place, int link) {
+cover_status engine_push(struct engine *engine, const char *queue, int64_t *place, int link, int result) {
     const struct parameters *parameters = &engine->model.parameters;
     const int found = parameters_find(parameters, queue);
-    const struct tensor *rows = link_input(&engine->model, &engine->model.link[link]);
+    const struct tensor *rows = link == ABSENT ? graph_tensor(&engine->model.batch, STORAGE_RESULT, result)
+                                               : link_input(&engine->model, &engine->model.link[link]);
+    const int64_t count = tensor_elements(rows) / rows->channels;
     if (found < 0 || parameters->rows[found].rank != 2 || parameters->rows[found].shape[1] != rows->channels ||
-        parameters->rows[found].shape[0] < grid_pixels(&rows->grid) || parameter_trained(parameters, found))
-        return fail(COVER_ERROR_INTERNAL, "%s: is no queue for the rows of link %d", queue, link);
+        parameters->rows[found].shape[0] < count || parameter_trained(parameters, found))
+        return fail(COVER_ERROR_INTERNAL, "%s: is no queue for such rows", queue);
     const struct parameter *ring = &parameters->rows[found];
-    TRY(engine->stepper->push(engine, &(struct push){link, ring->offset, ring->shape[0], ring->shape[1], *place}));
-    *place = (*place + grid_pixels(&rows->grid)) % ring->shape[0];
+    TRY(engine->stepper->push(engine, &(struct push){link, result, ring->offset, ring->shape[0], ring->shape[1], *place, count}));
+    *place = (*place + count) % ring->shape[0];
     return COVER_OK;
 }
 

@@ -81,9 +81,9 @@ cover_status engine_weights_changed(struct engine *engine);
  * Held parameters named PREFIX + NAME move towards the one that is named NAME: held = held + (1 - momentum) (that - held); with
  * momentum 0 they become it.  COVER_ERROR_INTERNAL when one has no such parameter of its shape. */
 cover_status engine_follow(struct engine *engine, const char *prefix, double momentum);
-/* The rows of a link as the last step had them, each made unit, overwrite rows of the held parameter `queue` (K, channels) from *place on
- * in their order, going round; *place becomes the next one's. */
-cover_status engine_push(struct engine *engine, const char *queue, int64_t *place, int link);
+/* The rows of a link as the last step had them or, where that is ABSENT, of a result of the batch graph, each made unit, overwrite rows of
+ * the held parameter `queue` (K, channels) from *place on in their order, going round; *place becomes the next one's. */
+cover_status engine_push(struct engine *engine, const char *queue, int64_t *place, int link, int result);
 /* The rows of the model's link as the last step had them, of the whole batch, in its input's order. */
 cover_status engine_rows(struct engine *engine, int link, float *rows);
 

@@ -557,9 +557,10 @@ static cover_status lanes_forward(struct engine *engine, const struct sample_sou
 }
 
 static cover_status lanes_push(struct engine *engine, const struct push *push) {
-    const float *from = engine->state->pass.rows[push->link];
-    const int64_t count = grid_pixels(&link_input(&engine->model, &engine->model.link[push->link])->grid);
-    for (int64_t row = 0; row < count; row++, from += push->width) {
+    const struct batch_pass *pass = &engine->state->pass;
+    const float *from =
+        push->link == ABSENT ? engine->executor->program_result(pass->program, &pass->run, push->result) : pass->rows[push->link];
+    for (int64_t row = 0; row < push->count; row++, from += push->width) {
         float *to = engine->weights + push->to + (push->place + row) % push->rows * push->width;
         const double length = fmax(sqrt(engine->executor->square_sum(engine->program, from, push->width)), 1e-12);
         for (int64_t i = 0; i < push->width; i++) to[i] = (float)(from[i] / length);

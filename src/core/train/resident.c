@@ -192,7 +192,7 @@ static cover_status resident_forward(struct engine *engine, const struct sample_
 
 static cover_status resident_push(struct engine *engine, const struct push *push) {
     engine->state->newer = true;
-    return device_of(engine)->push(engine->state->training, push->link, push->to, push->rows, push->place);
+    return device_of(engine)->push(engine->state->training, push);
 }
 
 static bool resident_lend(struct engine *engine, struct program **program, struct run *run) {

@@ -10,10 +10,11 @@ struct follow {
     int64_t to, from, count;
 };
 
-/* Rows of a link, made unit, that overwrite those of a ring in the weights: `rows` of `width` floats from `to` on, the first at `place`. */
+/* Rows of a link or, where that is ABSENT, of a result of the batch graph, made unit, that overwrite those of a ring in the weights: `count`
+ * rows of `width` floats, the first at `place` of the `rows` from `to` on. */
 struct push {
-    int link;
-    int64_t to, rows, width, place;
+    int link, result;
+    int64_t to, rows, width, place, count;
 };
 
 struct stepper {

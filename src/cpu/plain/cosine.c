@@ -1,5 +1,5 @@
 /* Consistency, plain C: what the forms in simd/cosine.c must equal.  Paper: L_con; the executor divides by the number of
- * valid pixels, V = {p : mask(p) > 0}.
+ * valid pixels, V = {p : mask(p) > 0}; without a mask all are.
  *
  *   cosine_sum  = sum over p in V of <a/|a|, b/|b|>,  |x| = max(sqrt(<x, x>), 1e-12)
  *   da          = -(b/|b| - cos a/|a|) / |a| in V; without the second term where |a| is at its bound; db likewise */
@@ -26,7 +26,7 @@ double PLAIN(cosine_sum)(const void *a, const void *b, const float *mask, int64_
     slab_share(pixels, block, blocks, &begin, &end);
     for (int64_t p = begin; p < end; p++) {
         const element *left = (const element *)a + p * channels, *right = (const element *)b + p * channels;
-        if (mask[p] > 0) sum += product(left, right, channels) / (norm(left, channels) * norm(right, channels));
+        if (!mask || mask[p] > 0) sum += product(left, right, channels) / (norm(left, channels) * norm(right, channels));
     }
     return sum;
 }
@@ -43,7 +43,7 @@ void PLAIN(cosine_sum_grad)(void *da, void *db, const void *a, const void *b, co
         const double kept_a = length_a <= smallest_norm ? 0 : cosine, kept_b = length_b <= smallest_norm ? 0 : cosine;
         for (int64_t c = 0; c < channels; c++) {
             const double x = to_float(left[c]), y = to_float(right[c]);
-            const bool valid = mask[p] > 0;
+            const bool valid = !mask || mask[p] > 0;
             dleft[c] = from_float(valid ? (float)((kept_a * x / length_a - y / length_b) / length_a) : 0);
             dright[c] = from_float(valid ? (float)((kept_b * y / length_b - x / length_a) / length_b) : 0);
         }

@@ -2,7 +2,7 @@
  * across their lanes together; lengths and cosines of LANES pixels at a time. */
 #include "vec.h"
 
-static const float smallest_norm = 1e-12f;
+static const float smallest_norm = 1e-12f, ones[] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
 
 /* <a, b>, <a, a> and <b, b> of LANES pixels. */
 struct products {
@@ -42,7 +42,10 @@ static void products_of(struct products *to, const element *a, const element *b,
 /* Lengths, with their bound; a NaN stays. */
 INLINE vf norm(const float *square) { return v_max(v_all(smallest_norm), v_sqrt(v_load(square))); }
 
-INLINE vm valid_pixels(const float *mask, int64_t left) { return V_COMPARE(v_load_first(mask, left), _CMP_GT_OQ, v_zero()); }
+/* Of the `left` pixels from p on; without a mask all. */
+INLINE vm valid_pixels(const float *mask, int64_t p, int64_t left) {
+    return V_COMPARE(mask ? v_load_first(mask + p, left) : v_load_first(ones, left), _CMP_GT_OQ, v_zero());
+}
 
 double FORM(cosine_sum)(const void *a, const void *b, const float *mask, int64_t pixels, int64_t channels, int block, int blocks) {
     struct products at = {0};
@@ -51,7 +54,7 @@ double FORM(cosine_sum)(const void *a, const void *b, const float *mask, int64_t
     slab_share(pixels, block, blocks, &begin, &end);
     for (int64_t p = begin; p < end; p += LANES) {
         const int64_t left = end - p < LANES ? end - p : LANES;
-        const vm valid = valid_pixels(mask + p, left);
+        const vm valid = valid_pixels(mask, p, left);
         if (vm_none(valid)) continue;
         products_of(&at, (const element *)a + p * channels, (const element *)b + p * channels, left, channels);
         const vf cosine = v_load(at.ab) / (norm(at.aa) * norm(at.bb)), kept = v_select(valid, cosine, v_zero());
@@ -82,7 +85,7 @@ void FORM(cosine_sum_grad)(void *da, void *db, const void *a, const void *b, con
     slab_share(pixels, slab, slabs, &begin, &end);
     for (int64_t p = begin; p < end; p += LANES) {
         const int64_t left = end - p < LANES ? end - p : LANES;
-        const unsigned valid = vm_bits(valid_pixels(mask + p, left));
+        const unsigned valid = vm_bits(valid_pixels(mask, p, left));
         if (valid) {
             products_of(&at, (const element *)a + p * channels, (const element *)b + p * channels, left, channels);
             shares_of(&shares, &at);

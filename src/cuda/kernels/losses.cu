@@ -84,7 +84,7 @@ __global__ void __launch_bounds__(BLOCK)
     float sum = 0;
     for (int64_t begin = 0; begin < pixels; begin += teams) {
         const int64_t p = image * pixels + begin + mine;
-        const bool valid = begin + mine < pixels && mask[p] > 0;
+        const bool valid = begin + mine < pixels && (!mask || mask[p] > 0);
         const products of = products_of<E, V>(a + p * channels, b + p * channels, valid ? channels : 0, team);
         if (valid && threadIdx.x % team == 0) sum += of.ab / (norm_of(of.aa) * norm_of(of.bb));
     }
@@ -99,7 +99,7 @@ __global__ void __launch_bounds__(BLOCK)
     const int64_t teams = (int64_t)gridDim.x * (BLOCK / team), mine = (int64_t)blockIdx.x * (BLOCK / team) + threadIdx.x / team;
     for (int64_t begin = 0; begin < pixels; begin += teams) {
         const int64_t p = begin + mine, first = p * channels;
-        const bool here = p < pixels, valid = here && mask[p] > 0;
+        const bool here = p < pixels, valid = here && (!mask || mask[p] > 0);
         const products of = products_of<E, V>(a + first, b + first, valid ? channels : 0, team);
         const float inverse_a = 1 / norm_of(of.aa), inverse_b = 1 / norm_of(of.bb), cosine = of.ab * inverse_a * inverse_b;
         const float kept_a = norm_of(of.aa) <= smallest_norm ? 0 : cosine, kept_b = norm_of(of.bb) <= smallest_norm ? 0 : cosine;

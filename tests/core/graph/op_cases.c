@@ -434,8 +434,10 @@ void compute_vector_loss(const struct scene *s, double *const *v, double *y) {
     for (int64_t i = 0; i < s->in[0].count; i++) y[i / each] += mask[i / s->channels] > 0 ? fabs(truth[i] - v[0][i]) : 0;
 }
 void build_cosine_loss(struct scene *s) {
-    const int a = x_of(s, false), b = scene_feature(s, "b", s->images, &s->grid, s->channels, false);
-    s->y = graph_cosine_loss(&s->graph, a, s->in[b].read, whole_numbers(s, "mask", 1, 0, 1));
+    const int a = x_of(s, false), b = scene_feature(s, "b", s->images, &s->grid, s->channels, false),
+              mask = whole_numbers(s, "mask", 1, 0, 1);
+    s->masked = toss(s);
+    s->y = graph_cosine_loss(&s->graph, a, s->in[b].read, s->masked ? mask : ABSENT);
 }
 void compute_cosine_loss(const struct scene *s, double *const *v, double *y) {
     const double *b = values_of(s, v, "b"), *mask = values_of(s, v, "mask");
@@ -445,7 +447,7 @@ void compute_cosine_loss(const struct scene *s, double *const *v, double *y) {
         double product = 0, aa = 0, bb = 0;
         for (int64_t i = row * s->channels; i < (row + 1) * s->channels; i++)
             product += v[0][i] * b[i], aa += v[0][i] * v[0][i], bb += b[i] * b[i];
-        if (mask[row] > 0) y[row / pixels] -= product / (fmax(sqrt(aa), 1e-12) * fmax(sqrt(bb), 1e-12));
+        if (!s->masked || mask[row] > 0) y[row / pixels] -= product / (fmax(sqrt(aa), 1e-12) * fmax(sqrt(bb), 1e-12));
     }
 }
 static int class_weights(struct scene *s) {

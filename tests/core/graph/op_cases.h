@@ -44,7 +44,8 @@ struct scene {
     double slope, epsilon, scale, weight[2];
     bool sigmoid;
     double flow; /* what the op multiplies its gradient by */
-    int y;       /* its first output */
+    bool masked;
+    int y; /* its first output */
 };
 
 struct op_case {

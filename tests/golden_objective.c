@@ -1,0 +1,294 @@
+/* An objective against its golden file: figures and gradients of the first step, then steps with updates and what follows them. */
+#include "core/objective/objective.h"
+#include "golden.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { SETTINGS = 12, INPUTS = 8, VIEWS = 4, SAMPLES = 32, COLUMNS = 16, STEPS_MAX = 16 };
+
+/* What a file's metadata and entries are to an objective. */
+struct meaning {
+    const char *file;      /* the file's "objective" */
+    const char *objective; /* ours */
+    struct {
+        const char *metadata, *setting;
+    } setting[SETTINGS];
+    const char *input[INPUTS][VIEWS]; /* inputs of the sample graph, an entry an image of it */
+    bool batch_norm;                  /* heads normalise over rows */
+    /* What the entries do not say, of a sample whose inputs are there; NULL = it counts 1. */
+    void (*sample)(struct sample *sample, const struct grid *grid, int64_t channels);
+};
+
+struct checked { /* one file at work */
+    struct golden *golden;
+    const struct meaning *meaning;
+    const struct objective *objective;
+    cover_config *config;
+    struct engine *engine;
+    struct objective_run run;
+    struct tensor shape[INPUTS];
+    float *input[INPUTS]; /* of all samples */
+    struct sample sample[SAMPLES];
+    int samples;
+};
+
+/* The largest distance of the file's values, the first half of the bounds without batch norm in heads. */
+struct bounds {
+    double gradient, value, trajectory, norm, after;
+};
+static struct bounds bounds_of(const struct checked *checked) {
+    const bool dense = tensor_file_metadata(checked->golden->file, "terms") != NULL;
+    if (dense) return (struct bounds){1e-3, 1e-4, 1e-3, 5e-3, 5e-4};
+    return checked->meaning->batch_norm ? (struct bounds){3e-3, 1e-4, 2e-3, 5e-3, 2e-3}
+                                        : (struct bounds){5e-4, 1e-5, 1e-4, 3e-4, 2e-4};
+}
+
+/* ---- what samples hold */
+
+/* Squared differences of the first two inputs, over pixels and channels, which is also what they are divided by. */
+static void reconstruction(struct sample *sample, const struct grid *grid, int64_t channels) {
+    sample->count = grid_pixels(grid) * channels;
+    for (int64_t i = 0; i < sample->count; i++) {
+        const double gap = (double)sample->input[0][i] - (double)sample->input[1][i];
+        sample->known[1] += gap * gap;
+    }
+}
+
+static const struct meaning meanings[] = {
+    {.file = "denoising", .objective = "denoising", .input = {{"in.corrupted"}, {"in.clean"}}, .sample = reconstruction},
+};
+
+/* ---- reading */
+
+static cover_status read_settings(struct checked *checked) {
+    static const char *const known[][2] = {{"dims", "dims"}, {"widths", "widths"}, {"lr", "lr"}, {"steps", "steps"}};
+    struct golden *golden = checked->golden;
+    char text[64];
+    TRY(cover_config_create(&checked->config, golden->context, NULL));
+    TRY(cover_config_set(checked->config, "objective", checked->meaning->objective));
+    const char *dims = tensor_file_metadata(golden->file, "dims");
+    if (dims && *dims == '3') TRY(cover_config_set(checked->config, "work", "0x0x0"));
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+        const char *value = tensor_file_metadata(golden->file, known[i][0]);
+        if (!value) return fail(COVER_ERROR_FORMAT, "%s: metadata has no %s", golden->path, known[i][0]);
+        TRY(cover_config_set(checked->config, known[i][1], value));
+    }
+    for (int i = 0; i < SETTINGS && checked->meaning->setting[i].metadata; i++) {
+        const char *value = tensor_file_metadata(golden->file, checked->meaning->setting[i].metadata);
+        if (value) TRY(cover_config_set(checked->config, checked->meaning->setting[i].setting, value));
+    }
+    const struct tensor *image = &checked->shape[0];
+    snprintf(text, sizeof text, "%d", checked->samples);
+    TRY(cover_config_set(checked->config, "batch", text));
+    snprintf(text, sizeof text, "%lld", (long long)image->channels);
+    TRY(cover_config_set(checked->config, "channels", text));
+    int used = 0;
+    for (int a = 0; a < image->grid.ndim; a++)
+        used += snprintf(text + used, sizeof text - (size_t)used, "%s%lld", a ? "x" : "", (long long)grid_axis(&image->grid, a));
+    TRY(cover_config_set(checked->config, "crop", text));
+    return objective_settle(checked->config, 0);
+}
+
+/* Entries of an input, an image a sample each, become that input of each sample. */
+static cover_status read_input(struct checked *checked, int which) {
+    const char *const *entry = checked->meaning->input[which];
+    int views = 0;
+    while (views < VIEWS && entry[views]) views++;
+    for (int view = 0; view < views; view++) {
+        struct tensor shape;
+        float *values = golden_load(checked->golden, entry[view], &shape);
+        if (!values) return COVER_ERROR_FORMAT;
+        const int samples = (int)tensor_file_find(checked->golden->file, entry[view])->shape[0];
+        const int64_t each = tensor_elements(&shape) / samples;
+        if (samples > SAMPLES || (checked->samples && samples != checked->samples))
+            return fail(COVER_ERROR_SHAPE, "%s: %s does not fit the others", checked->golden->path, entry[view]);
+        checked->samples = samples, checked->shape[which] = shape;
+        if (!checked->input[which])
+            checked->input[which] = memory_zero(checked->golden->context, (size_t)(each * samples * views) * sizeof *values);
+        if (!checked->input[which]) return COVER_ERROR_MEMORY;
+        for (int i = 0; i < samples; i++) {
+            float *to = checked->input[which] + (i * views + view) * each;
+            memcpy(to, values + i * each, (size_t)each * sizeof *values);
+            checked->sample[i].input[which] = checked->input[which] + i * views * each;
+        }
+        memory_free(checked->golden->context, values);
+    }
+    return COVER_OK;
+}
+
+static cover_status read_inputs(struct checked *checked) {
+    for (int i = 0; i < INPUTS && checked->meaning->input[i][0]; i++) TRY(read_input(checked, i));
+    for (int i = 0; i < checked->samples; i++) {
+        checked->sample[i].count = 1;
+        if (checked->meaning->sample)
+            checked->meaning->sample(&checked->sample[i], &checked->shape[0].grid, checked->shape[0].channels);
+    }
+    return COVER_OK;
+}
+
+/* The entry of a row: "param.NAME"; of a twin "twin.NAME" as well; of a queue "state.queue" or "queue.N". */
+static const struct tensor_entry *entry_of(struct golden *golden, const char *prefix, const char *row) {
+    static const char *const queues[][3] = {{"queue", "state.queue", "queue.0"}, {"queue.dense", "queue.1", "queue.1"}};
+    char name[PARAMETER_NAME_BYTES + 16];
+    snprintf(name, sizeof name, "%s.%s", prefix, row);
+    const struct tensor_entry *entry = tensor_file_find(golden->file, name);
+    if (strcmp(prefix, "param") != 0 || entry) return entry;
+    if ((entry = tensor_file_find(golden->file, row))) return entry;
+    for (size_t i = 0; i < sizeof queues / sizeof *queues && !entry; i++)
+        if (strcmp(row, queues[i][0]) == 0 && !(entry = tensor_file_find(golden->file, queues[i][1])))
+            entry = tensor_file_find(golden->file, queues[i][2]);
+    return entry;
+}
+
+/* Rows that the file has not stay as they were drawn: held ones and zeros of norms, a decoder that nothing reads. */
+static cover_status load_weights(struct checked *checked) {
+    struct engine *engine = checked->engine;
+    for (int i = 0; i < engine->model.parameters.count; i++) {
+        const struct parameter *row = &engine->model.parameters.rows[i];
+        const struct tensor_entry *entry = entry_of(checked->golden, "param", row->name);
+        if (!entry && engine->has_gradient[i])
+            return fail(COVER_ERROR_FORMAT, "%s: param.%s is missing", checked->golden->path, row->name);
+        if (entry && entry->elements != row->count)
+            return fail(COVER_ERROR_FORMAT, "%s: param.%s has another shape", checked->golden->path, row->name);
+        if (entry) TRY(tensor_read_f32(checked->golden->file, entry, engine->weights + row->offset));
+    }
+    return engine_weights_changed(engine);
+}
+
+/* ---- comparing */
+
+static void compare(struct golden *golden, const char *name, double value, double expected, double bound) {
+    const double scale = fabs(expected) > 0.1 ? fabs(expected) : 0.1;
+    golden_number(golden, name, (value - expected) / scale + 1, 1, bound);
+}
+
+static void compare_gradients(struct checked *checked, int64_t count, double bound) {
+    struct golden *golden = checked->golden;
+    const struct engine *engine = checked->engine;
+    for (int i = 0; i < engine->model.parameters.count; i++) {
+        const struct parameter *row = &engine->model.parameters.rows[i];
+        char name[PARAMETER_NAME_BYTES + 8];
+        snprintf(name, sizeof name, "grad.%s", row->name);
+        const struct tensor_entry *entry = tensor_file_find(golden->file, name);
+        if (!engine->has_gradient[i]) {
+            if (entry) fail(COVER_ERROR_INTERNAL, "%s: there is no gradient", row->name), golden_error(golden, name);
+            continue;
+        }
+        float *mean = memory_alloc(golden->context, (size_t)row->count * sizeof *mean);
+        for (int64_t k = 0; mean && k < row->count; k++)
+            mean[k] = (float)((double)engine->gradient[row->offset + k] / (double)count);
+        if (mean) golden_tensor(golden, name, mean, bound);
+        else golden_error(golden, name);
+        memory_free(golden->context, mean);
+    }
+}
+
+static void compare_after(struct checked *checked, double bound) {
+    static const char *const prefixes[] = {"after5", "after"};
+    const struct engine *engine = checked->engine;
+    for (int i = 0; i < engine->model.parameters.count; i++)
+        for (int k = 0; k < 2; k++) {
+            const struct parameter *row = &engine->model.parameters.rows[i];
+            const struct tensor_entry *entry = entry_of(checked->golden, prefixes[k], row->name);
+            if (entry) golden_tensor(checked->golden, entry->name, engine->weights + row->offset, bound);
+        }
+}
+
+static cover_status take(void *user, int64_t index, const struct sample **sample) {
+    *sample = &((struct checked *)user)->sample[index];
+    return COVER_OK;
+}
+static void give_back(void *user, int64_t index, const struct sample *sample) { (void)user, (void)index, (void)sample; }
+
+/* The columns of the trajectory by name; of the last, the norm, NULL. */
+static int columns_of(char text[256], const char *column[COLUMNS], struct golden *golden) {
+    const char *names = tensor_file_metadata(golden->file, "columns"), *terms = tensor_file_metadata(golden->file, "terms");
+    int count = 0;
+    snprintf(text, 256, "%s", names ? names : terms ? terms : "");
+    char *rest = text;
+    for (char *name; (name = strtok_r(rest, ",", &rest)) && count + 1 < COLUMNS;)
+        if (strcmp(name, "gradient_norm") != 0) column[count++] = name;
+    column[count++] = NULL;
+    return count;
+}
+
+static double figure_of(const struct checked *checked, const cover_figure *figures, double loss, const char *name) {
+    for (int i = 0; i < checked->engine->model.terms; i++)
+        if (strcmp(figures[i].name, name) == 0) return figures[i].value;
+    return strcmp(name, "loss") == 0 ? loss : NAN;
+}
+
+static cover_status check_steps(struct checked *checked) {
+    struct golden *golden = checked->golden;
+    struct engine *engine = checked->engine;
+    const struct bounds bound = bounds_of(checked);
+    const char *column[COLUMNS];
+    char names[256], name[96];
+    const int columns = columns_of(names, column, golden);
+    const struct tensor_entry *entry = tensor_file_find(golden->file, "out.trajectory");
+    float expected[STEPS_MAX * COLUMNS];
+    if (!entry || entry->elements > STEPS_MAX * COLUMNS || entry->elements % columns)
+        return fail(COVER_ERROR_FORMAT, "%s: out.trajectory does not fit its columns", golden->path);
+    TRY(tensor_read_f32(golden->file, entry, expected));
+    const struct sample_source source = {take, give_back, checked};
+    for (int step = 0; step < (int)(entry->elements / columns); step++) {
+        struct step_sums sums;
+        cover_figure figures[MODEL_TERMS];
+        TRY(engine_step(engine, &source, &sums));
+        TRY(engine_fetch(engine));
+        const double loss = model_figures(&engine->model, sums.term, sums.count, figures);
+        const double norm = engine_gradient_norm(engine, sums.count);
+        if (step == 0) compare_gradients(checked, sums.count, bound.gradient);
+        for (int i = 0; i < columns; i++) {
+            snprintf(name, sizeof name, "trajectory.%d.%s", step, column[i] ? column[i] : "gradient_norm");
+            compare(golden, name, column[i] ? figure_of(checked, figures, loss, column[i]) : norm, expected[step * columns + i],
+                    !column[i]  ? bound.norm
+                    : step == 0 ? bound.value
+                                : bound.trajectory);
+        }
+        TRY(engine_update(engine, sums.count, norm, config_settings(checked->config)->common.lr));
+        checked->run.step = step + 1;
+        if (checked->objective->after_step) TRY(checked->objective->after_step(&checked->run));
+    }
+    TRY(engine_fetch(engine));
+    compare_after(checked, bound.after);
+    return COVER_OK;
+}
+
+/* ---- a file */
+
+static cover_status check(struct checked *checked) {
+    struct golden *golden = checked->golden;
+    TRY(read_inputs(checked));
+    TRY(read_settings(checked));
+    const struct settings *settings = config_settings(checked->config);
+    checked->objective = objective_of(golden->context, &settings->objective);
+    const struct grid crop = settings_grid(&settings->views.crop, (int)settings->network.dims);
+    TRY(engine_create(&checked->engine, golden->context, settings, objective_build, &crop, checked->samples));
+    checked->run = (struct objective_run){.context = golden->context, .settings = settings, .engine = checked->engine};
+    if (!(checked->run.state = memory_zero(golden->context, checked->objective->state_bytes + 1))) return COVER_ERROR_MEMORY;
+    if (checked->objective->start) TRY(checked->objective->start(&checked->run));
+    TRY(load_weights(checked));
+    return check_steps(checked);
+}
+
+bool golden_is_objective(const struct golden *golden) {
+    const char *name = tensor_file_metadata(golden->file, "objective");
+    for (size_t i = 0; name && i < sizeof meanings / sizeof *meanings; i++)
+        if (strcmp(meanings[i].file, name) == 0) return true;
+    return false;
+}
+
+void golden_objective(struct golden *golden) {
+    struct checked checked = {.golden = golden};
+    for (size_t i = 0; i < sizeof meanings / sizeof *meanings; i++)
+        if (strcmp(meanings[i].file, tensor_file_metadata(golden->file, "objective")) == 0) checked.meaning = &meanings[i];
+    if (check(&checked) != COVER_OK) golden_error(golden, golden->path);
+    if (checked.objective && checked.objective->end) checked.objective->end(&checked.run);
+    memory_free(golden->context, checked.run.state);
+    engine_destroy(checked.engine);
+    cover_config_destroy(checked.config);
+    for (int i = 0; i < INPUTS; i++) memory_free(golden->context, checked.input[i]);
+}
