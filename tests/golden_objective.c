@@ -1,38 +1,9 @@
 /* An objective against its golden file: figures and gradients of the first step, then steps with updates and what follows them. */
-#include "core/objective/objective.h"
-#include "golden.h"
+#include "golden_objective.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-
-enum { SETTINGS = 12, INPUTS = 8, VIEWS = 4, SAMPLES = 32, COLUMNS = 16, STEPS_MAX = 16 };
-
-/* What a file's metadata and entries are to an objective. */
-struct meaning {
-    const char *file;      /* the file's "objective" */
-    const char *objective; /* ours */
-    struct {
-        const char *metadata, *setting;
-    } setting[SETTINGS];
-    const char *input[INPUTS][VIEWS]; /* inputs of the sample graph, an entry an image of it */
-    bool batch_norm;                  /* heads normalise over rows */
-    /* What the entries do not say, of a sample whose inputs are there; NULL = it counts 1. */
-    void (*sample)(struct sample *sample, const struct grid *grid, int64_t channels);
-};
-
-struct checked { /* one file at work */
-    struct golden *golden;
-    const struct meaning *meaning;
-    const struct objective *objective;
-    cover_config *config;
-    struct engine *engine;
-    struct objective_run run;
-    struct tensor shape[INPUTS];
-    float *input[INPUTS]; /* of all samples */
-    struct sample sample[SAMPLES];
-    int samples;
-};
 
 /* The largest distance of the file's values, the first half of the bounds without batch norm in heads. */
 struct bounds {
@@ -58,6 +29,11 @@ static void reconstruction(struct sample *sample, const struct grid *grid, int64
 
 static const struct meaning meanings[] = {
     {.file = "denoising", .objective = "denoising", .input = {{"in.corrupted"}, {"in.clean"}}, .sample = reconstruction},
+    {.file = "deepcluster",
+     .objective = "deepcluster",
+     .setting = {{"clusters", "clusters"}, {"pca", "pca"}, {"iterations", "kmeans_iterations"}},
+     .input = {{"in.images"}},
+     .before = deepcluster_before},
 };
 
 /* ---- reading */
@@ -80,7 +56,12 @@ static cover_status read_settings(struct checked *checked) {
         if (value) TRY(cover_config_set(checked->config, checked->meaning->setting[i].setting, value));
     }
     const struct tensor *image = &checked->shape[0];
-    snprintf(text, sizeof text, "%d", checked->samples);
+    const char *batch = checked->meaning->before ? tensor_file_metadata(golden->file, "batch") : NULL;
+    checked->batch = batch ? atoi(batch) : checked->samples;
+    if (checked->batch < 1 || checked->batch > checked->samples)
+        return fail(COVER_ERROR_FORMAT, "%s: a batch of %d from %d samples", golden->path, checked->batch, checked->samples);
+    for (int i = 0; i < SAMPLES; i++) checked->taken[i] = i;
+    snprintf(text, sizeof text, "%d", checked->batch);
     TRY(cover_config_set(checked->config, "batch", text));
     snprintf(text, sizeof text, "%lld", (long long)image->channels);
     TRY(cover_config_set(checked->config, "channels", text));
@@ -197,7 +178,8 @@ static void compare_after(struct checked *checked, double bound) {
 }
 
 static cover_status take(void *user, int64_t index, const struct sample **sample) {
-    *sample = &((struct checked *)user)->sample[index];
+    struct checked *checked = user;
+    *sample = &checked->sample[checked->taken[index]];
     return COVER_OK;
 }
 static void give_back(void *user, int64_t index, const struct sample *sample) { (void)user, (void)index, (void)sample; }
@@ -236,6 +218,7 @@ static cover_status check_steps(struct checked *checked) {
     for (int step = 0; step < (int)(entry->elements / columns); step++) {
         struct step_sums sums;
         cover_figure figures[MODEL_TERMS];
+        if (checked->meaning->before) TRY(checked->meaning->before(checked, step));
         TRY(engine_step(engine, &source, &sums));
         TRY(engine_fetch(engine));
         const double loss = model_figures(&engine->model, sums.term, sums.count, figures);
@@ -266,8 +249,11 @@ static cover_status check(struct checked *checked) {
     const struct settings *settings = config_settings(checked->config);
     checked->objective = objective_of(golden->context, &settings->objective);
     const struct grid crop = settings_grid(&settings->views.crop, (int)settings->network.dims);
-    TRY(engine_create(&checked->engine, golden->context, settings, objective_build, &crop, checked->samples));
-    checked->run = (struct objective_run){.context = golden->context, .settings = settings, .engine = checked->engine};
+    TRY(engine_create(&checked->engine, golden->context, settings, objective_build, &crop, checked->batch));
+    checked->reader =
+        (struct sample_reader){.count = checked->samples, .channels = (int)settings->network.channels, .largest = crop};
+    checked->run = (struct objective_run){
+        .context = golden->context, .settings = settings, .reader = &checked->reader, .engine = checked->engine};
     if (!(checked->run.state = memory_zero(golden->context, checked->objective->state_bytes + 1))) return COVER_ERROR_MEMORY;
     if (checked->objective->start) TRY(checked->objective->start(&checked->run));
     TRY(load_weights(checked));

@@ -23,7 +23,7 @@ ROOMS = {
     "core/views": "core/base core/settings",
     "core/method": "core/base core/settings core/graph core/nn core/views",
     "core/train": "core/base core/settings core/graph core/nn core/views core/method",
-    "core/objective": "core/base core/settings core/graph core/nn core/views core/method core/train",
+    "core/objective": "core/base core/settings core/metrics core/graph core/nn core/views core/method core/train",
     "cpu": "core/base core/graph",
     "cuda": "core/base core/settings core/graph core/views core/method core/train",
     "comm": "core/base",

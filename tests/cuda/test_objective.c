@@ -3,6 +3,7 @@
 #include "device.h"
 
 #include "../comm/together.h"
+#include "../core/objective/deepcluster_trial.h"
 #include "../core/objective/meeting_trial.h"
 #include "../core/train/embedding.h"
 
@@ -80,6 +81,32 @@ START_TEST(devices_keep_what_the_net_gives_of_many_samples) {
 }
 END_TEST
 
+/* Two periods: the device embeds, the host clusters, and the top layer goes back to the device. */
+static void clustered_on(const char *device, double loss[CLUSTERED_STEPS], double norm[CLUSTERED_STEPS]) {
+    cover_context_options options = COVER_CONTEXT_OPTIONS_INIT;
+    cover_context *context;
+    options.device = device, options.threads = 2;
+    if (strcmp(device, "cpu") != 0) options.device_module = module;
+    ck_assert_ok(cover_context_create(&context, &options));
+    struct clustered made = clustered_open(context);
+    for (int i = 0; i < CLUSTERED_STEPS; i++) {
+        cover_step_report report = COVER_STEP_REPORT_INIT;
+        ck_assert_ok(cover_trainer_step(&report, made.trainer));
+        loss[i] = report.loss, norm[i] = report.grad_norm;
+    }
+    clustered_close(&made);
+    cover_context_destroy(context);
+}
+START_TEST(clusters_on_a_device_are_those_of_the_cpu) {
+    double loss[2][CLUSTERED_STEPS], norm[2][CLUSTERED_STEPS];
+    clustered_pack();
+    clustered_on("cpu", loss[0], norm[0]);
+    clustered_on("cuda", loss[1], norm[1]);
+    clustered_remove();
+    for (int i = 0; i < CLUSTERED_STEPS; i++) near(loss[0][i], loss[1][i], 1e-3, i + 1), near(norm[0][i], norm[1][i], 2e-2, i + 1);
+}
+END_TEST
+
 int main(void) {
     Suite *suite = suite_create("cuda objective");
     TCase *tcase = tcase_create("objective");
@@ -87,6 +114,7 @@ int main(void) {
     tcase_add_checked_fixture(tcase, setup, trial_remove);
     ADD(tcase, samples_meet_on_a_device_as_they_do_on_the_cpu);
     ADD(tcase, samples_of_two_devices_meet);
+    ADD(tcase, clusters_on_a_device_are_those_of_the_cpu);
     ADD(tcase, devices_keep_what_the_net_gives_of_many_samples);
     suite_add_tcase(suite, tcase);
     return run_suite(suite);

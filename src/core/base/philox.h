@@ -29,7 +29,8 @@ enum random_use {
     RANDOM_LOOK_MASK,
     RANDOM_LOOK_DAMAGE,
     RANDOM_LOOK_POSE,
-    RANDOM_PARTNER
+    RANDOM_PARTNER,
+    RANDOM_CLUSTERS
 };
 
 struct random4 {

@@ -19,6 +19,7 @@ static const struct special {
     const char *objective, *setting[8][2];
 } special[] = {
     {"cover", {{"heads", "2,2,1,1,1"}}},
+    {"deepcluster", {{"clusters", "3"}, {"reassign_least", "2"}}},
 };
 
 static char folder[64], data[2][96];
