@@ -34,6 +34,9 @@ typedef struct cover_plan {
     int64_t samples_per_rank; /**< of a batch, at most; 0 of a trainer */
     uint64_t reduction_bytes; /**< that a rank sends a step; 0 without others */
     uint64_t batch_bytes;     /**< of the graph in which a batch's samples meet; 0: the objective has none */
+    uint64_t
+        image_bytes; /**< of each image of the dataset, where the objective looks at all of them now and then; of a trainer in the
+                                   total, if that is of this memory */
 } cover_plan;
 #define COVER_PLAN_INIT COVER_SIZED(cover_plan)
 
@@ -46,7 +49,7 @@ COVER_API cover_status cover_plan_compute(cover_plan *plan, cover_context *conte
 COVER_API cover_status cover_trainer_plan(cover_plan *plan, const cover_trainer *trainer);
 
 /** @param[out] json {parameters, flops_per_step, bytes {weights, gradients, optimiser, arena_per_lane, lanes, packed_weights, views,
- *                   total}}, with a batch graph {bytes {batch_graph}}, and with several ranks {ranks, pairs_per_rank, same_bits,
+ *                   total}}, with a batch graph {bytes {batch_graph}}, with image_bytes {bytes {per_image}}, and with several ranks {ranks, pairs_per_rank, same_bits,
  *                   reduction_bytes}; released with cover_text_release() */
 COVER_API cover_status cover_plan_json(char **json, cover_context *context, const cover_plan *plan);
 

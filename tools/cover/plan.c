@@ -20,6 +20,7 @@ static int run(struct session *session) {
         {"bytes.packed_weights", "packed weights", UNIT_BYTES},
         {"bytes.views", "views", UNIT_BYTES},
         {"bytes.batch_graph", "batch graph", UNIT_BYTES},
+        {"bytes.per_image", "beside it, each image", UNIT_BYTES},
         {"bytes.total", "total", UNIT_BYTES},
         {0},
     };

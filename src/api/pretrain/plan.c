@@ -35,6 +35,8 @@ static cover_status plan_settled(cover_plan *given, cover_context *context, cons
     struct engine *engine;
     TRY(engine_plan(&engine, context, settings, objective_build, &grid, most));
     cover_plan plan = plan_of(engine);
+    const struct objective *objective = objective_of(context, &settings->objective);
+    if (objective->image_bytes) plan.image_bytes = objective->image_bytes(context, settings);
     plan.ranks = ranks, plan.samples_per_rank = most, plan.same_bits = share_keeps_bits(ranks);
     if (ranks > 1) plan.reduction_bytes = collective_sum_bytes(ranks, engine->model.parameters.trained);
     engine_destroy(engine);
@@ -57,7 +59,10 @@ cover_status cover_plan_compute(cover_plan *given, cover_context *context, const
 
 cover_status cover_trainer_plan(cover_plan *given, const cover_trainer *trainer) {
     if (!given || !trainer) return fail(COVER_ERROR_ARGUMENT, "cover_trainer_plan: an argument is NULL");
-    cover_plan plan = plan_of(trainer->core.engine);
+    const struct trainer_core *core = &trainer->core;
+    cover_plan plan = plan_of(core->engine);
+    if (trainer->objective->image_bytes) plan.image_bytes = trainer->objective->image_bytes(core->context, &core->settings);
+    if (!core->context->executor->training) plan.total_bytes += plan.image_bytes * (uint64_t)core->reader.count;
     report_write(given, &plan, sizeof plan);
     return COVER_OK;
 }
@@ -79,6 +84,7 @@ cover_status cover_plan_json(char **json, cover_context *context, const cover_pl
              (unsigned long long)plan.arena_bytes, plan.lanes, (unsigned long long)plan.packed_weight_bytes,
              (unsigned long long)plan.sample_bytes);
     if (plan.batch_bytes) text_add(&text, "\"batch_graph\": %llu, ", (unsigned long long)plan.batch_bytes);
+    if (plan.image_bytes) text_add(&text, "\"per_image\": %llu, ", (unsigned long long)plan.image_bytes);
     text_add(&text, "\"total\": %llu}}", (unsigned long long)plan.total_bytes);
     return text_take(&text, json);
 }

@@ -1,6 +1,7 @@
 /* The public trainer: a trainer core that learns what an objective says, alone or with other ranks (include/libcover/trainer.h). */
 #include "trainer.h"
 
+#include "core/base/memory.h"
 #include "core/train/ranks.h"
 #include "io/weights/tensor_hash.h"
 #include "io/weights/weights.h"
@@ -181,6 +182,8 @@ static cover_status create_here(cover_trainer **made, cover_context *context, co
     GO(create_bare(made, context, settled, objective));
     core_data(&(*made)->core, dataset, info);
     GO(start(&(*made)->core));
+    if (objective->image_bytes)
+        GO(memory_room(context, objective->image_bytes(context, &(*made)->core.settings) * (uint64_t)info->samples));
 done:
     cover_config_destroy(settled);
     return status;

@@ -177,11 +177,9 @@ static void free_room(struct work *work, cover_context *context) {
     void *const all[] = {work->features, work->rows, work->centroid, work->label, work->members, work->objective};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) memory_free(context, all[i]);
 }
-/* Most of it, told before a run begins. */
-static uint64_t room_of(const struct objective_run *run) {
-    const struct objective_settings *own = &run->settings->objective;
-    const uint64_t dims = (uint64_t)own->pca, of_image = (uint64_t)coarse_channels(run->context, run->settings) + dims + 1;
-    return ((uint64_t)run->reader->count * of_image + (uint64_t)own->clusters * dims) * sizeof(float);
+/* Features, whitened ones, the label, the distance to its centroid; there are fewer centroids than images. */
+static uint64_t image_bytes(const cover_context *context, const struct settings *settings) {
+    return ((uint64_t)coarse_channels(context, settings) + 2 * (uint64_t)settings->objective.pca + 2) * sizeof(float);
 }
 
 /* From the features of all images to labels and figures. */
@@ -256,7 +254,7 @@ static cover_status start(struct objective_run *run) {
     if (!state->label || !state->before) return COVER_ERROR_MEMORY;
     memset(state->label, 0, bytes), memset(state->before, 0, bytes);
     memset(state->figure, 0, sizeof state->figure);
-    return memory_room(run->context, room_of(run));
+    return COVER_OK;
 }
 static void end(struct objective_run *run) {
     struct deepcluster *state = run->state;
@@ -342,4 +340,5 @@ const struct objective objective_deepcluster = {
     .loaded = loaded,
     .period = steps_of,
     .begin_period = begin_period,
+    .image_bytes = image_bytes,
 };

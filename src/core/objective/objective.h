@@ -70,6 +70,8 @@ struct objective {
     cover_status (*after_step)(struct objective_run *run); /* an update was made */
     int64_t (*period)(const struct objective_run *run);    /* steps of one */
     cover_status (*begin_period)(struct objective_run *run);
+    uint64_t (*image_bytes)(const cover_context *context,
+                            const struct settings *settings); /* begin_period's, of each image; of the host */
 };
 
 /* Before anything is built: every setting that was left open gets its value, so that config.json shows it, and a setting of other

@@ -125,7 +125,20 @@ START_TEST(fewer_images_than_clusters_and_more_axes_than_channels_are_refused_wi
 }
 END_TEST
 
-START_TEST(memory_of_a_period_is_refused_before_a_run_begins) {
+START_TEST(memory_of_a_period_is_planned_and_refused_before_a_run_begins) {
+    cover_plan plan = COVER_PLAN_INIT, own = COVER_PLAN_INIT;
+    cover_config *config = clustered_config(context);
+    char *json;
+    ck_assert_ok(cover_config_set(config, "pca", "3"));
+    ck_assert_ok(cover_plan_compute(&plan, context, config, 1));
+    ck_assert_uint_eq(plan.image_bytes, (16 + 2 * 3 + 2) * sizeof(float));
+    ck_assert_ok(cover_trainer_plan(&own, made.trainer));
+    ck_assert_uint_eq(own.image_bytes, plan.image_bytes);
+    ck_assert_uint_eq(own.total_bytes, plan.total_bytes + CLUSTERED_IMAGES * plan.image_bytes);
+    ck_assert_ok(cover_plan_json(&json, context, &plan));
+    ck_assert_ptr_nonnull(strstr(json, "\"per_image\": 96"));
+    cover_text_release(context, json);
+    cover_config_destroy(config);
     context->memory_limit_bytes = memory_now(context) + 100;
     ck_assert_fails(create_with("clusters", "3", NULL, NULL), COVER_ERROR_MEMORY, "memory limit");
     context->memory_limit_bytes = 0;
@@ -210,7 +223,7 @@ int main(void) {
     ADD(tcase, a_period_has_the_clusters_that_its_figures_tell_and_the_next_one_has_others);
     ADD(tcase, the_top_layer_of_a_period_is_new_and_so_are_its_moments);
     ADD(tcase, fewer_images_than_clusters_and_more_axes_than_channels_are_refused_with_what_would_do);
-    ADD(tcase, memory_of_a_period_is_refused_before_a_run_begins);
+    ADD(tcase, memory_of_a_period_is_planned_and_refused_before_a_run_begins);
     ADD(tcase, a_period_that_ends_in_the_middle_is_begun_again);
     ADD(tcase, labels_of_a_file_that_are_no_clusters_are_refused);
     ADD(tcase, the_samples_of_a_period_have_the_same_share_of_each_cluster);
