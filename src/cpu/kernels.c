@@ -153,3 +153,11 @@ size_t mov_workspace(const struct mov_shape *s, bool gradient) {
                   + (s->grid.ndim == 3 ? window * (size_t)s->grid.size[1] : 1) * row; /* unfinished dkey */
     return floats * sizeof(float) + 4 * rows * sizeof(void *) + channels * sizeof(int64_t) + 2 * 64;
 }
+
+/* What sweep_of() in simd/ncc.c lays out; plain/ncc.c needs nothing. */
+size_t ncc_workspace(const struct ncc_shape *s) {
+    const size_t lanes = 16, quantities = 5, channels = (size_t)s->channels, window = (size_t)s->window;
+    const size_t stride = ((size_t)s->grid.size[2] * channels + lanes - 1) / lanes * lanes;
+    const size_t rows = s->grid.ndim == 3 ? (size_t)s->grid.size[1] : 1;
+    return quantities * (stride * (2 + rows * (1 + window)) + 2 * (window / 2) * channels) * sizeof(double);
+}

@@ -44,6 +44,12 @@ struct softmax_loss { /* of one image */
     float ce_weight, dice_weight, smooth; /* weights are of the gradient alone */
 };
 
+struct ncc_shape { /* of one image; the window is odd */
+    struct grid grid;
+    int64_t channels;
+    int window;
+};
+
 /* kernels.def says what each of them computes. */
 struct kernels {
     const char *isa;
@@ -67,6 +73,7 @@ void norm_coefficients(float *scale, float *offset, const float *mean, const flo
 void norm_grad_finish(float *dgamma, float *dbeta, float *dbias, float *coefficients, const double *sums, int blocks,
                       const float *mean, const float *rstd, const float *gamma, const float *bias, const struct norm_shape *s);
 size_t mov_workspace(const struct mov_shape *s, bool gradient);
+size_t ncc_workspace(const struct ncc_shape *s);
 
 /* All tables for an element that this machine can run, plain first, best last; features as in features.h.  The element is
  * ELEMENT_F32 or ELEMENT_BF16. */

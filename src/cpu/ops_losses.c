@@ -38,7 +38,7 @@ static cover_status run_vector_loss_grad(const struct call *call, int image) {
 static cover_status run_cosine_loss_grad(const struct call *call, int image) {
     const struct tensor *x = input(call, 0);
     call->kernels->cosine_sum_grad(out(call, 0, image), out(call, 1, image), in(call, 0, image), in(call, 1, image),
-                                   in(call, 2, image), grid_pixels(&x->grid), x->channels, call->slab, call->slabs);
+                                   in(call, 2, image), grid_pixels(&x->grid), x->channels, 1, call->slab, call->slabs);
     return COVER_OK;
 }
 static struct softmax_loss softmax_loss(const struct tensor *logits, const struct attributes *attributes) {

@@ -120,11 +120,51 @@ cuda_error cuda_vector_loss(cuda_stream stream, double *loss, const float *predi
                             int images, int64_t pixels, int ndim, void *workspace);
 cuda_error cuda_vector_loss_grad(cuda_stream stream, float *dprediction, const float *prediction, const float *truth,
                                  const float *mask, int images, int64_t pixels, int ndim);
-/* loss: MINUS the sum of cosines; da may be a, db may be b */
+/* loss: MINUS the sum of cosines; da may be a, db may be b; scale: one an image, of its gradient, NULL = ones */
 cuda_error cuda_cosine_loss(cuda_stream stream, double *loss, const void *a, const void *b, enum element element, const float *mask,
                             int images, int64_t pixels, int64_t channels, void *workspace);
 cuda_error cuda_cosine_loss_grad(cuda_stream stream, void *da, void *db, const void *a, const void *b, enum element element,
-                                 const float *mask, int images, int64_t pixels, int64_t channels);
+                                 const float *mask, const float *scale, int images, int64_t pixels, int64_t channels);
+
+/* ---- ncc.cu: loss (images) = 1 - mean squared correlation; mask may be NULL; workspace of cuda_ncc_workspace() bytes for either */
+struct cuda_ncc_shape {
+    struct grid grid;
+    int64_t channels;
+    int images, window;
+};
+size_t cuda_ncc_workspace(const struct cuda_ncc_shape *s);
+cuda_error cuda_ncc_loss(cuda_stream stream, double *loss, const float *a, const float *b, const float *mask,
+                         const struct cuda_ncc_shape *s, void *workspace);
+cuda_error cuda_ncc_loss_grad(cuda_stream stream, float *da, const float *a, const float *b, const float *mask,
+                              const struct cuda_ncc_shape *s, float weight, void *workspace);
+
+/* ---- regress.cu: workspace of cuda_loss_workspace() bytes; cosine_mean_loss wants an image's float more, and affine_field_grad
+ * AFFINE_SUMS times as many bytes */
+cuda_error cuda_smooth_loss(cuda_stream stream, double *loss, const float *field, int images, const struct grid *grid,
+                            int64_t channels, void *workspace);
+cuda_error cuda_smooth_loss_grad(cuda_stream stream, float *dfield, const float *field, int images, const struct grid *grid,
+                                 int64_t channels, float weight);
+cuda_error cuda_inside_mask(cuda_stream stream, float *mask, const float *field, int images, const struct grid *grid,
+                            enum coordinates coordinates);
+cuda_error cuda_affine_field(cuda_stream stream, float *field, const float *numbers, int images, const struct grid *grid);
+cuda_error cuda_affine_field_grad(cuda_stream stream, float *dnumbers, const float *dfield, const float *numbers, int images,
+                                  const struct grid *grid, void *workspace);
+/* scale (images) = weight / (valid pixels, or all of them where mask is NULL, + least) */
+cuda_error cuda_mask_scales(cuda_stream stream, float *scale, const float *mask, int images, int64_t pixels, float weight,
+                            double least, void *workspace);
+cuda_error cuda_cosine_mean_loss(cuda_stream stream, double *loss, const void *a, const void *b, enum element element,
+                                 const float *mask, int images, int64_t pixels, int64_t channels, void *workspace);
+cuda_error cuda_cosine_mean_loss_grad(cuda_stream stream, void *da, void *db, const void *a, const void *b, enum element element,
+                                      const float *mask, int images, int64_t pixels, int64_t channels, float weight,
+                                      void *workspace);
+cuda_error cuda_region_blocks(cuda_stream stream, float *rows, const float *x, int images, const struct grid *grid,
+                              int64_t channels);
+cuda_error cuda_region_blocks_grad(cuda_stream stream, float *dx, const float *drows, int images, const struct grid *grid,
+                                   int64_t channels);
+cuda_error cuda_local_nce(cuda_stream stream, double *loss, const float *a, const float *b, int images, int64_t regions,
+                          int64_t channels, float temperature);
+cuda_error cuda_local_nce_grad(cuda_stream stream, float *da, float *db, const float *a, const float *b, int images,
+                               int64_t regions, int64_t channels, float temperature, float weight);
 
 /* ---- task_losses.cu: an image a row: loss (2), statistics (1 + 3 classes; of the sigmoid loss 1) in double */
 struct cuda_task_loss {

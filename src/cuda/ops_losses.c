@@ -27,7 +27,7 @@ static cover_status run_cosine_loss(const struct call *call) {
 static cover_status run_cosine_loss_grad(const struct call *call) {
     const struct tensor *x = input(call, 0);
     CUDA_TRY(cuda_cosine_loss_grad(call->stream, out(call, 0), out(call, 1), in(call, 0), in(call, 1), x->element, in(call, 2),
-                                   images(call, x), grid_pixels(&x->grid), x->channels));
+                                   NULL, images(call, x), grid_pixels(&x->grid), x->channels));
     return COVER_OK;
 }
 static struct cuda_task_loss task_loss(const struct program *program, const struct node *node) {

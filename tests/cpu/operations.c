@@ -477,7 +477,7 @@ static void cosine_backward(const struct kernels *kernels, struct scene *scene) 
     for (int slab = 0; slab < scene->slabs; slab++)
         kernels->cosine_sum_grad(feature(&features, &scene->grad[0]), feature(&features, &scene->grad[1]),
                                  feature(&features, &scene->in[0]), feature(&features, &scene->in[1]), scene->in[2].data,
-                                 grid_pixels(&scene->grid), scene->channels, slab, scene->slabs);
+                                 grid_pixels(&scene->grid), scene->channels, 1, slab, scene->slabs);
     features_return(&features);
 }
 

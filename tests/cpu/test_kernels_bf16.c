@@ -106,8 +106,8 @@ START_TEST(what_may_be_written_over_an_input_is_the_same) {
         k->max_pool2_grad(over, over, dy, index, &grid, channels, 0, 1);
         ck_assert_mem_eq(apart, over, bytes);
         memcpy(over, x, bytes), memcpy(over_b, dy, bytes);
-        k->cosine_sum_grad(apart, apart_b, x, dy, mask, PIXELS, channels, 0, 1);
-        k->cosine_sum_grad(over, over_b, over, over_b, mask, PIXELS, channels, 0, 1);
+        k->cosine_sum_grad(apart, apart_b, x, dy, mask, PIXELS, channels, 1, 0, 1);
+        k->cosine_sum_grad(over, over_b, over, over_b, mask, PIXELS, channels, 1, 0, 1);
         ck_assert(!memcmp(apart, over, bytes) && !memcmp(apart_b, over_b, bytes));
         memcpy(over, x, bytes);
         k->add(apart, x, dy, count), k->add(over, over, dy, count);

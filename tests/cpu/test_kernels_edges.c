@@ -403,7 +403,7 @@ START_TEST(losses_of_an_empty_mask_are_zero_whatever_lies_under_it) {
         ck_assert(k->cosine_sum(a.data, b.data, mask.data, pixels, ndim, 0, 1) == 0);
         k->vector_loss_grad(da.data, a.data, b.data, mask.data, pixels, ndim, 0, 1);
         for (int64_t i = 0; i < da.count; i++) ck_assert(da.data[i] == 0);
-        k->cosine_sum_grad(da.data, db.data, a.data, b.data, mask.data, pixels, ndim, 0, 1);
+        k->cosine_sum_grad(da.data, db.data, a.data, b.data, mask.data, pixels, ndim, 1, 0, 1);
         for (int64_t i = 0; i < da.count; i++) ck_assert(da.data[i] == 0 && db.data[i] == 0);
         array_free(&a), array_free(&b), array_free(&mask), array_free(&da), array_free(&db);
     }
@@ -439,7 +439,7 @@ START_TEST(the_cosine_of_a_zero_vector_is_zero_and_its_gradient_is_bounded_by_th
         a.data[n] = 5;
         const double expected = 1 / sqrt((double)n);
         ck_assert_double_eq_tol(k->cosine_sum(a.data, b.data, mask.data, 2, n, 0, 1), expected, 1e-6);
-        k->cosine_sum_grad(da.data, db.data, a.data, b.data, mask.data, 2, n, 0, 1);
+        k->cosine_sum_grad(da.data, db.data, a.data, b.data, mask.data, 2, n, 1, 0, 1);
         for (int64_t i = 0; i < n; i++) {
             ck_assert_float_eq_tol(da.data[i] * 1e-12f, (float)-expected, 1e-5f);
             ck_assert(db.data[i] == 0);

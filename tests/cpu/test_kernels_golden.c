@@ -233,7 +233,7 @@ static void check_loss(const struct kernels *kernels, const char *name, bool cos
         struct array mask = image(&golden_mask, number), da = array_make(a.count), db = array_make(a.count);
         if (cosine) {
             sum += kernels->cosine_sum(a.data, b.data, mask.data, pixels, channels, 0, 1);
-            kernels->cosine_sum_grad(da.data, db.data, a.data, b.data, mask.data, pixels, channels, 0, 1);
+            kernels->cosine_sum_grad(da.data, db.data, a.data, b.data, mask.data, pixels, channels, 1, 0, 1);
         } else {
             sum += kernels->vector_loss(a.data, b.data, mask.data, pixels, (int)channels, 0, 1);
             kernels->vector_loss_grad(da.data, a.data, b.data, mask.data, pixels, (int)channels, 0, 1);

@@ -447,11 +447,12 @@ static void draw_cosine_loss_grad(struct scene *s) {
     const int db = s->number[0] ? (absent(s), LOSS_B) : wanted(s, "db", s->element, all * s->channels, 0);
     s->arrays[da].tolerance = s->arrays[db].tolerance = 1e-5;
     s->plain->cosine_sum_grad(expected(s, da), expected(s, db), before(s, LOSS_A), before(s, LOSS_B), floats(s, LOSS_MASK), all,
-                              s->channels, 0, 1);
+                              s->channels, 1, 0, 1);
 }
 static cuda_error launch_cosine_loss_grad(struct scene *s) {
     return cuda_cosine_loss_grad(NULL, at(s, s->number[0] ? LOSS_A : LOSS_OUT), at(s, s->number[0] ? LOSS_B : LOSS_OUT2),
-                                 at(s, LOSS_A), at(s, LOSS_B), s->element, at(s, LOSS_MASK), s->images, s->pixels, s->channels);
+                                 at(s, LOSS_A), at(s, LOSS_B), s->element, at(s, LOSS_MASK), NULL, s->images, s->pixels,
+                                 s->channels);
 }
 
 /* ---- losses of a task */

@@ -76,8 +76,12 @@ struct cells_attributes { /* of what compares rows, which are cells of images; d
     int count, cell;
     bool turned;
 };
+struct regress_attributes { /* weight: of the gradient alone */
+    float weight, temperature;
+    int window; /* pixels along an axis, odd */
+};
 struct attributes {
-    struct grid grid;     /* of the output: resize, gradients of resize and poolings */
+    struct grid grid;     /* of the output: resize, affine_field, gradients of resize, poolings and region_blocks */
     enum element element; /* of the output: conv and its data gradient */
     bool skip_output[2];  /* outputs that nobody wants */
     union {               /* the op's own */
@@ -86,10 +90,11 @@ struct attributes {
         struct mov_attributes mov;
         struct softmax_attributes softmax;
         struct cells_attributes cells;
+        struct regress_attributes regress;
         float scale;                  /* resize_corners; of the gradient: hold */
         float slope;                  /* leaky */
         bool sigmoid;                 /* image_loss */
-        enum coordinates coordinates; /* warp */
+        enum coordinates coordinates; /* warp, inside_mask */
     };
 };
 

@@ -1,4 +1,4 @@
-/* What the files of shape rules and gradients (ops_conv.c, ops_norm.c, ops_grid.c, ops_losses.c) share.  Included by them and by
+/* What the files of shape rules and gradients (ops_conv.c, ops_norm.c, ops_grid.c, ops_losses.c, ops_regress.c) share.  Included by them and by
  * ops.c, whose tables they fill. */
 #ifndef COVER_OPS_RULES_H
 #define COVER_OPS_RULES_H

@@ -2,7 +2,7 @@
  * valid pixels, V = {p : mask(p) > 0}; without a mask all are.
  *
  *   cosine_sum  = sum over p in V of <a/|a|, b/|b|>,  |x| = max(sqrt(<x, x>), 1e-12)
- *   da          = -(b/|b| - cos a/|a|) / |a| in V; without the second term where |a| is at its bound; db likewise */
+ *   da          = -scale (b/|b| - cos a/|a|) / |a| in V; without the second term where |a| is at its bound; db likewise */
 #include "../forms.h"
 
 #include <math.h>
@@ -32,7 +32,7 @@ double PLAIN(cosine_sum)(const void *a, const void *b, const float *mask, int64_
 }
 
 void PLAIN(cosine_sum_grad)(void *da, void *db, const void *a, const void *b, const float *mask, int64_t pixels, int64_t channels,
-                            int slab, int slabs) {
+                            float scale, int slab, int slabs) {
     int64_t begin, end;
     slab_share(pixels, slab, slabs, &begin, &end);
     for (int64_t p = begin; p < end; p++) {
@@ -44,8 +44,8 @@ void PLAIN(cosine_sum_grad)(void *da, void *db, const void *a, const void *b, co
         for (int64_t c = 0; c < channels; c++) {
             const double x = to_float(left[c]), y = to_float(right[c]);
             const bool valid = !mask || mask[p] > 0;
-            dleft[c] = from_float(valid ? (float)((kept_a * x / length_a - y / length_b) / length_a) : 0);
-            dright[c] = from_float(valid ? (float)((kept_b * y / length_b - x / length_a) / length_b) : 0);
+            dleft[c] = from_float(valid ? (float)(scale * (kept_a * x / length_a - y / length_b) / length_a) : 0);
+            dright[c] = from_float(valid ? (float)(scale * (kept_b * y / length_b - x / length_a) / length_b) : 0);
         }
     }
 }

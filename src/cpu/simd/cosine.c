@@ -68,17 +68,17 @@ struct shares {
     float own_a[LANES], own_b[LANES], other[LANES];
 };
 
-static void shares_of(struct shares *to, const struct products *at) {
+static void shares_of(struct shares *to, const struct products *at, float scale) {
     const vf length_a = norm(at->aa), length_b = norm(at->bb), both = length_a * length_b, bound = v_all(smallest_norm);
-    const vf cosine = v_load(at->ab) / both;
+    const vf cosine = v_load(at->ab) / both * v_all(scale);
     const vm bound_a = V_COMPARE(length_a, _CMP_LE_OQ, bound), bound_b = V_COMPARE(length_b, _CMP_LE_OQ, bound);
     v_store(to->own_a, v_select(bound_a, v_zero(), cosine / (length_a * length_a)));
     v_store(to->own_b, v_select(bound_b, v_zero(), cosine / (length_b * length_b)));
-    v_store(to->other, v_all(-1) / both);
+    v_store(to->other, v_all(-scale) / both);
 }
 
 void FORM(cosine_sum_grad)(void *da, void *db, const void *a, const void *b, const float *mask, int64_t pixels, int64_t channels,
-                           int slab, int slabs) {
+                           float scale, int slab, int slabs) {
     struct products at = {0};
     struct shares shares;
     int64_t begin, end;
@@ -88,7 +88,7 @@ void FORM(cosine_sum_grad)(void *da, void *db, const void *a, const void *b, con
         const unsigned valid = vm_bits(valid_pixels(mask, p, left));
         if (valid) {
             products_of(&at, (const element *)a + p * channels, (const element *)b + p * channels, left, channels);
-            shares_of(&shares, &at);
+            shares_of(&shares, &at, scale);
         }
         for (int64_t k = 0; k < left; k++) {
             const element *va_at = (const element *)a + (p + k) * channels, *vb_at = (const element *)b + (p + k) * channels;

@@ -95,13 +95,15 @@ __global__ void __launch_bounds__(BLOCK)
 
 template <typename E, int V>
 __global__ void __launch_bounds__(BLOCK)
-    cosine_loss_grad(E *da, E *db, const E *a, const E *b, const float *mask, int64_t pixels, int64_t channels, int team) {
+    cosine_loss_grad(E *da, E *db, const E *a, const E *b, const float *mask, const float *scale, int64_t pixels, int64_t each,
+                     int64_t channels, int team) {
     const int64_t teams = (int64_t)gridDim.x * (BLOCK / team), mine = (int64_t)blockIdx.x * (BLOCK / team) + threadIdx.x / team;
     for (int64_t begin = 0; begin < pixels; begin += teams) {
         const int64_t p = begin + mine, first = p * channels;
         const bool here = p < pixels, valid = here && (!mask || mask[p] > 0);
         const products of = products_of<E, V>(a + first, b + first, valid ? channels : 0, team);
         const float inverse_a = 1 / norm_of(of.aa), inverse_b = 1 / norm_of(of.bb), cosine = of.ab * inverse_a * inverse_b;
+        const float factor = scale && here ? scale[p / each] : 1;
         const float kept_a = norm_of(of.aa) <= smallest_norm ? 0 : cosine, kept_b = norm_of(of.bb) <= smallest_norm ? 0 : cosine;
         for (int64_t c = (int64_t)(threadIdx.x % team) * V; here && c < channels; c += (int64_t)team * V) {
             lanes<V> x = all_lanes<V>(0), y = x;
@@ -110,7 +112,8 @@ __global__ void __launch_bounds__(BLOCK)
 #pragma unroll
                 for (int i = 0; i < V; i++) {
                     const float unit_a = x.at[i] * inverse_a, unit_b = y.at[i] * inverse_b;
-                    x.at[i] = (kept_a * unit_a - unit_b) * inverse_a, y.at[i] = (kept_b * unit_b - unit_a) * inverse_b;
+                    x.at[i] = factor * ((kept_a * unit_a - unit_b) * inverse_a),
+                    y.at[i] = factor * ((kept_b * unit_b - unit_a) * inverse_b);
                 }
             }
             store<V>(da + first + c, x), store<V>(db + first + c, y);
@@ -172,13 +175,14 @@ extern "C" cuda_error cuda_cosine_loss(cuda_stream stream, double *loss, const v
 }
 
 extern "C" cuda_error cuda_cosine_loss_grad(cuda_stream stream, void *da, void *db, const void *a, const void *b,
-                                            enum element element, const float *mask, int images, int64_t pixels, int64_t channels) {
+                                            enum element element, const float *mask, const float *scale, int images, int64_t pixels,
+                                            int64_t channels) {
     return with_form(element, channels, [&](auto form) -> cuda_error {
         typedef typename decltype(form)::element E;
         constexpr int V = decltype(form)::V;
         const int team = team_for(channels / V);
         return LAUNCH((cosine_loss_grad<E, V>), grid_for_count(images * pixels * team, 4), dim3(BLOCK), 0, stream,
-                      static_cast<E *>(da), static_cast<E *>(db), static_cast<const E *>(a), static_cast<const E *>(b), mask,
-                      images * pixels, channels, team);
+                      static_cast<E *>(da), static_cast<E *>(db), static_cast<const E *>(a), static_cast<const E *>(b), mask, scale,
+                      images * pixels, pixels, channels, team);
     });
 }

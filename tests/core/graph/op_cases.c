@@ -1,5 +1,6 @@
 /* The cases of test_ops.c: a row an op, and the double that every executor is compared with. */
 #include "op_cases.h"
+#include "op_cases_regress.h"
 
 #include "../../check_main.h"
 
@@ -563,5 +564,12 @@ const struct op_case op_cases[] = {
     {OP_leaky, build_leaky, compute_leaky, 1e-6},
     {OP_image_loss, build_image_loss, compute_image_loss, 1e-5, .float_only = true},
     {OP_class_right, build_class_right, compute_class_right, 1e-9, .float_only = true},
+    {OP_ncc_loss, build_ncc_loss, compute_ncc_loss, 1e-5, .float_only = true},
+    {OP_smooth_loss, build_smooth_loss, compute_smooth_loss, 1e-6, .float_only = true},
+    {OP_inside_mask, build_inside_mask, compute_inside_mask, 0, .float_only = true},
+    {OP_affine_field, build_affine_field, compute_affine_field, 1e-6, .float_only = true},
+    {OP_cosine_mean_loss, build_cosine_mean_loss, compute_cosine_mean_loss, 1e-5},
+    {OP_region_blocks, build_region_blocks, compute_region_blocks, 1e-6, .float_only = true},
+    {OP_local_nce, build_local_nce, compute_local_nce, 1e-5, .float_only = true},
 };
 const int op_case_count = sizeof op_cases / sizeof *op_cases;

@@ -1,0 +1,6 @@
+/* The forms of plain/affine.c: its loops, as the compiler makes them of this instruction set. */
+#include "vec.h"
+
+#undef PLAIN
+#define PLAIN(kernel) FORM(kernel)
+#include "../plain/affine.c"

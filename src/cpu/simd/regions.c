@@ -1,0 +1,6 @@
+/* The forms of plain/regions.c: its loops, as the compiler makes them of this instruction set. */
+#include "vec.h"
+
+#undef PLAIN
+#define PLAIN(kernel) FORM(kernel)
+#include "../plain/regions.c"
