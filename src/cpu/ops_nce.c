@@ -143,9 +143,134 @@ static cover_status run_matched_nce_grad(const struct call *call, int image) {
     return COVER_OK;
 }
 
+/* ---- set_nce: rows of k that are positives of a row, beside the queue.  Parts of a row: loss, right, its positives */
+
+struct set_nce {
+    const float *q, *k, *positives, *queue;
+    int64_t rows, of_k, keys, channels;
+    float scale;
+};
+static struct set_nce set_of(const struct call *call, int image) {
+    const struct tensor *q = input(call, 0);
+    return (struct set_nce){.q = in(call, 0, image),
+                            .k = in(call, 1, image),
+                            .positives = in(call, 2, image),
+                            .queue = in(call, 3, 0),
+                            .rows = rows_of_tensor(q),
+                            .of_k = rows_of_tensor(input(call, 1)),
+                            .keys = input(call, 3)->channels / q->channels,
+                            .channels = q->channels,
+                            .scale = 1 / call->node->attributes.cells.temperature};
+}
+/* The inverse lengths of k lie behind the tile's rows. */
+static size_t set_unit(const struct program *program, const struct node *node, int index) {
+    const struct tensor *k = &program->graph->tensors[node->input[1]];
+    return nce_unit(program, node, index) + sizeof(float) * (size_t)rows_of_tensor(k);
+}
+static float *inverses_of_k(struct nce_tile *tile, const struct call *call, const struct set_nce *s) {
+    float *inverse = tile->unit + TILE_ROWS * s->channels;
+    call->kernels->row_inverses(inverse, s->k, s->of_k, s->channels);
+    return inverse;
+}
+static double *set_parts(const struct call *call, int image) {
+    return (double *)call->shared + 3 * rows_of_tensor(input(call, 0)) * image;
+}
+static size_t set_shared(const struct program *program, const struct node *node) {
+    const struct tensor *q = &program->graph->tensors[node->input[0]];
+    return 3 * sizeof(double) * (size_t)(rows_of_tensor(q) * q->images);
+}
+
+static cover_status run_set_nce(const struct call *call, int image) {
+    const struct set_nce s = set_of(call, image);
+    struct nce_tile *tile = (struct nce_tile *)call->scratch;
+    const float *inverse = inverses_of_k(tile, call, &s);
+    float *log_sums = out(call, 1, image);
+    EACH_TILE(first, call, s.rows) {
+        const int64_t rows = rows_at_once(first, end_of_first);
+        double total[TILE_ROWS] = {0}, largest[TILE_ROWS], count[TILE_ROWS] = {0}, *part = set_parts(call, image) + 3 * first;
+        make_unit(tile, call, s.q + first * s.channels, rows, s.channels);
+        against_queue(tile, call, s.queue, s.keys, rows, s.channels, s.scale);
+        for (int64_t i = 0; i < rows; i++) largest[i] = -INFINITY;
+        EACH_KEYS(key, s.of_k) {
+            const int64_t keys = keys_at_once(key, s.of_k);
+            call->kernels->row_products(tile->products, TILE_KEYS, tile->unit, rows, s.k + key * s.channels, keys, s.channels);
+            for (int64_t i = 0; i < rows; i++)
+                for (int64_t j = 0; j < keys; j++) {
+                    if (!(s.positives[(first + i) * s.of_k + key + j] > 0)) continue;
+                    const double product = (double)(tile->products[i * TILE_KEYS + j] * inverse[key + j]);
+                    tile->log_sum[i] = log_add(tile->log_sum[i], s.scale * product), total[i] += s.scale * product, count[i]++;
+                    largest[i] = product > largest[i] ? product : largest[i];
+                }
+        }
+        for (int64_t i = 0; i < rows; i++, part += 3) {
+            part[0] = count[i] > 0 ? tile->log_sum[i] - total[i] / count[i] : 0;
+            part[1] = count[i] > 0 && largest[i] >= (double)tile->largest[i], part[2] = count[i];
+            log_sums[2 * (first + i)] = (float)tile->log_sum[i], log_sums[2 * (first + i) + 1] = (float)count[i];
+        }
+    }
+    return COVER_OK;
+}
+static void finish_set_nce(const struct call *call) {
+    for (int image = 0; image < input(call, 0)->images; image++) {
+        const double *part = set_parts(call, image);
+        double *to = out(call, 0, image), sum[3] = {0}, with = 0;
+        for (int64_t i = 0; i < rows_of_tensor(input(call, 0)); i++, part += 3) {
+            for (int n = 0; n < 3; n++) sum[n] += part[n];
+            with += part[2] > 0;
+        }
+        for (int n = 0; n < 3; n++) to[n] = with > 0 ? sum[n] / with : 0;
+        *(double *)out(call, 2, image) = with;
+    }
+}
+
+/* dq^ = (sum over positives of (softmax_j - 1 / count) k^_j + sum over the queue of softmax_j Q_j) / T, by the rows with positives. */
+static cover_status run_set_nce_grad(const struct call *call, int image) {
+    const struct set_nce s = set_of(call, image);
+    struct nce_tile *tile = (struct nce_tile *)call->scratch;
+    const float *inverse = inverses_of_k(tile, call, &s), *log_sums = in(call, 4, image);
+    const double with = *(const double *)in(call, 5, image);
+    const int64_t c = s.channels;
+    EACH_TILE(first, call, s.rows) {
+        const int64_t rows = rows_at_once(first, end_of_first);
+        float *const d = (float *)out(call, 0, image) + first * c;
+        make_unit(tile, call, s.q + first * c, rows, c);
+        memset(d, 0, (size_t)(rows * c) * sizeof *d);
+        EACH_KEYS(key, s.keys) {
+            const int64_t keys = keys_at_once(key, s.keys);
+            call->kernels->row_products(tile->products, TILE_KEYS, tile->unit, rows, s.queue + key * c, keys, c);
+            for (int64_t i = 0; i < rows; i++) {
+                float *const row = tile->products + i * TILE_KEYS;
+                const float *sums = log_sums + 2 * (first + i);
+                call->kernels->row_shares(row, row, keys, s.scale, sums[0], sums[1] > 0);
+            }
+            call->kernels->row_mix(d, tile->products, TILE_KEYS, rows, s.queue + key * c, keys, c);
+        }
+        EACH_KEYS(key, s.of_k) {
+            const int64_t keys = keys_at_once(key, s.of_k);
+            call->kernels->row_products(tile->products, TILE_KEYS, tile->unit, rows, s.k + key * c, keys, c);
+            for (int64_t i = 0; i < rows; i++)
+                for (int64_t j = 0; j < keys; j++) {
+                    float *const product = &tile->products[i * TILE_KEYS + j];
+                    const float *sums = log_sums + 2 * (first + i);
+                    const double logit = (double)s.scale * (double)(*product * inverse[key + j]);
+                    const bool positive = s.positives[(first + i) * s.of_k + key + j] > 0;
+                    *product =
+                        positive ? (float)((exp(logit - (double)sums[0]) - 1 / (double)sums[1]) * (double)inverse[key + j]) : 0;
+                }
+            call->kernels->row_mix(d, tile->products, TILE_KEYS, rows, s.k + key * c, keys, c);
+        }
+        const double factor = with > 0 ? (double)call->node->attributes.cells.weight * s.scale / with : 0;
+        for (int64_t i = 0; i < rows; i++) through_unit(d + i * c, s.q + (first + i) * c, c, factor);
+    }
+    return COVER_OK;
+}
+
 const struct op_cpu cpu_op_matched_nce = {.any_slabs = true,
                                           .run = run_matched_nce,
                                           .finish = finish_matched_nce,
                                           .unit_bytes = nce_unit,
                                           .shared_bytes = matched_shared};
 const struct op_cpu cpu_op_matched_nce_grad = {.any_slabs = true, .run = run_matched_nce_grad, .unit_bytes = nce_unit};
+const struct op_cpu cpu_op_set_nce = {
+    .any_slabs = true, .run = run_set_nce, .finish = finish_set_nce, .unit_bytes = set_unit, .shared_bytes = set_shared};
+const struct op_cpu cpu_op_set_nce_grad = {.any_slabs = true, .run = run_set_nce_grad, .unit_bytes = set_unit};

@@ -184,6 +184,65 @@ cuda_error cuda_sigmoid_loss_grad(cuda_stream stream, float *dlogits, const floa
 cuda_error cuda_class_right(cuda_stream stream, double *right, const float *logits, const float *target, int images, int64_t pixels,
                             int64_t classes);
 
+/* ---- cells.cu: grid is that of the cells, each of `cell` pixels an axis */
+struct cuda_cells {
+    int images, cell;
+    struct grid grid;
+    int64_t channels;
+    float threshold, attention, similarity;
+};
+cuda_error cuda_cell_pool(cuda_stream stream, float *y, const void *x, enum element element, const struct cuda_norm *norm,
+                          const struct cuda_cells *s);
+cuda_error cuda_cell_pool_grad(cuda_stream stream, void *dx, enum element element, const float *dy, const struct cuda_cells *s);
+/* indices (images, of_f, count) of rows of g */
+size_t cuda_match_cells_workspace(int images, int64_t of_g);
+cuda_error cuda_match_cells(cuda_stream stream, float *indices, const float *f, const float *g, int images, int64_t of_f,
+                            int64_t of_g, int64_t channels, int count, void *workspace);
+/* matches: the first of `each` numbers a cell */
+cuda_error cuda_hit(cuda_stream stream, double *out, const float *matches, int each, const float *field,
+                    const struct cuda_cells *s);
+
+size_t cuda_set_positives_workspace(int images, int64_t cells);
+cuda_error cuda_set_positives(cuda_stream stream, float *positives, double *shares, const float *f, const float *g,
+                              const float *field, const struct cuda_cells *s, void *workspace);
+
+/* ---- points.cu: x of a grid, read at `each` points an image */
+cuda_error cuda_sample_points(cuda_stream stream, float *y, const void *x, enum element element, const struct cuda_norm *norm,
+                              const float *points, int images, const struct grid *grid, int64_t channels, int64_t each);
+cuda_error cuda_sample_points_grad(cuda_stream stream, void *dx, enum element element, const float *dy, const float *points,
+                                   int images, const struct grid *grid, int64_t channels, int64_t each);
+
+/* ---- pairs.cu: x of `channels`, values of `wide` channels */
+struct cuda_propagation {
+    int images;
+    int64_t cells, channels, wide;
+};
+struct cuda_codes { /* codes of `channels` prototypes; each: indices a row, of which the first counts */
+    int images, each;
+    int64_t rows, channels;
+    float scale, weight; /* 1 / temperature; of the gradient */
+};
+cuda_error cuda_unit(cuda_stream stream, float *y, const float *x, int64_t rows, int64_t channels);
+cuda_error cuda_unit_grad(cuda_stream stream, float *dx, const float *dy, const float *x, int64_t rows, int64_t channels);
+size_t cuda_propagate_workspace(const struct cuda_propagation *s); /* of the gradient too */
+cuda_error cuda_propagate(cuda_stream stream, float *y, const float *x, const float *value, const struct cuda_propagation *s,
+                          void *workspace);
+cuda_error cuda_propagate_grad(cuda_stream stream, float *dx, float *dvalue, const float *dy, const float *x, const float *value,
+                               const struct cuda_propagation *s, void *workspace);
+size_t cuda_pair_cosine_workspace(const struct cuda_cells *s);
+cuda_error cuda_pair_cosine(cuda_stream stream, double *loss, const float *y, const float *k, const float *field, bool turned,
+                            const struct cuda_cells *s, void *workspace);
+cuda_error cuda_pair_cosine_grad(cuda_stream stream, float *dy, const float *y, const float *k, const float *field,
+                                 const double *loss, bool turned, float weight, const struct cuda_cells *s);
+size_t cuda_soft_cross_entropy_workspace(const struct cuda_codes *s);
+cuda_error cuda_soft_cross_entropy(cuda_stream stream, double *loss, const float *scores, const float *codes, const float *indices,
+                                   const struct cuda_codes *s, void *workspace);
+cuda_error cuda_soft_cross_entropy_grad(cuda_stream stream, float *dscores, const float *scores, const float *codes,
+                                        const float *indices, const struct cuda_codes *s);
+size_t cuda_sinkhorn_workspace(const struct cuda_codes *s);
+cuda_error cuda_sinkhorn(cuda_stream stream, float *codes, const float *scores, int rounds, const struct cuda_codes *s,
+                         void *workspace);
+
 /* ---- nce.cu: core/graph/dense.h has the formulas.  An image a row of two numbers; indices may be NULL; keys are the queue's rows */
 struct cuda_nce {
     int images, positives;
@@ -195,6 +254,13 @@ cuda_error cuda_matched_nce(cuda_stream stream, double *loss, float *log_sums, c
                             const float *queue, const struct cuda_nce *s, void *workspace);
 cuda_error cuda_matched_nce_grad(cuda_stream stream, float *dq, const float *q, const float *k, const float *indices,
                                  const float *queue, const float *log_sums, const struct cuda_nce *s);
+/* log_sums: (images, rows, 2), then how many positives; rows_with: how many rows have any */
+size_t cuda_set_nce_workspace(const struct cuda_nce *s);
+cuda_error cuda_set_nce(cuda_stream stream, double *loss, float *log_sums, double *rows_with, const float *q, const float *k,
+                        const float *positives, const float *queue, const struct cuda_nce *s, void *workspace);
+cuda_error cuda_set_nce_grad(cuda_stream stream, float *dq, const float *q, const float *k, const float *positives,
+                             const float *queue, const float *log_sums, const double *rows_with, const struct cuda_nce *s,
+                             void *workspace);
 
 /* ---- vector.cu: flat vectors */
 cuda_error cuda_add(cuda_stream stream, void *y, const void *a, const void *b, enum element element,

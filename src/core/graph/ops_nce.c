@@ -40,7 +40,31 @@ void gradient_matched_nce(struct adjoint *adjoint, int index) {
     if (graph_node(graph, OP_matched_nce_grad, inputs, &node.attributes, out)) adjoint_add(adjoint, node.input[0], out[0]);
 }
 
+cover_status shape_set_nce(const struct graph *graph, const struct node *node, struct tensor *out) {
+    const struct tensor *q = in(graph, node, 0), *k = in(graph, node, 1), *positives = in(graph, node, 2);
+    TRY(rows_of(q, k));
+    TRY(must_be_queue(in(graph, node, 3), q->channels));
+    TRY(must_be_floats(positives));
+    TRY(must_have(positives, grid_pixels(&k->grid)));
+    TRY(must_match(q, positives));
+    if (!(node->attributes.cells.temperature > 0)) return fail(COVER_ERROR_ARGUMENT, "logits need a temperature above 0");
+    out[0] = numbers_of(q, 3), out[1] = like_with(q, 2), out[2] = numbers_of(q, 1);
+    return COVER_OK;
+}
+SHAPE_OF(shape_set_nce_grad, shape_matched_nce_grad)
+void gradient_set_nce(struct adjoint *adjoint, int index) {
+    struct graph *graph = adjoint_graph(adjoint);
+    struct node node = graph->nodes[index];
+    int out[NODE_OUTPUTS], q = adjoint_again(adjoint, node.input[0]), k = adjoint_again(adjoint, node.input[1]);
+    int inputs[] = {q, k, node.input[2], node.input[3], node.output[1], node.output[2]};
+    if (graph_node(graph, OP_set_nce_grad, inputs, &node.attributes, out)) adjoint_add(adjoint, node.input[0], out[0]);
+}
+
 int graph_matched_nce(struct graph *graph, int q, int k, int indices, int queue, float temperature, float weight) {
     return graph_op(graph, OP_matched_nce, (int[]){q, k, indices, queue},
+                    (struct attributes){.cells = {.temperature = temperature, .weight = weight}});
+}
+int graph_set_nce(struct graph *graph, int q, int k, int positives, int queue, float temperature, float weight) {
+    return graph_op(graph, OP_set_nce, (int[]){q, k, positives, queue},
                     (struct attributes){.cells = {.temperature = temperature, .weight = weight}});
 }

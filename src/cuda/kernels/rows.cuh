@@ -56,7 +56,7 @@ __device__ inline void find_inverses(row_tiles &tiles, const float *rows, int co
     __syncthreads();
 }
 
-/* product[i][j] = <row i, key j> factor_i of `count` rows and `keys` keys; zero beyond.  With a barrier before and behind. */
+/* product[i][j] = <row i, key j> of `count` rows and `keys` keys; zero beyond.  With a barrier before and behind. */
 __device__ inline void find_products(row_tiles &tiles, const float *rows, int count, const float *keys, int key_count,
                                      int64_t channels) {
     const int x = (int)threadIdx.x % 32, y = (int)threadIdx.x / 32;
@@ -80,8 +80,7 @@ __device__ inline void find_products(row_tiles &tiles, const float *rows, int co
     }
 #pragma unroll
     for (int i = 0; i < EACH; i++) {
-        const int r = y * EACH + i;
-        tiles.product[r][x] = sum[i][0] * tiles.inverse[r], tiles.product[r][x + 32] = sum[i][1] * tiles.inverse[r];
+        tiles.product[y * EACH + i][x] = sum[i][0], tiles.product[y * EACH + i][x + 32] = sum[i][1];
     }
     __syncthreads();
 }
@@ -106,6 +105,51 @@ __device__ inline void add_mix(row_tiles &tiles, float *out, int count, const fl
     }
     __syncthreads();
 }
+
+/* d = (d - q^ <q^, d>) factor / |q| of the team's row; d and q may be NULL. */
+__device__ inline void through_unit(float *d, const float *q, int64_t channels, double factor) {
+    const double length = at_least_tiny(team_product(q, q, channels)), product = team_product(q, d, channels);
+    const double along = length > 1e-12 ? product / (length * length) : 0;
+    for (int64_t c = my_place(); d && c < channels; c += ROW_TEAM)
+        d[c] = (float)(((double)d[c] - along * (double)q[c]) * factor / length);
+}
+
+/* out (images, VALUES) = means over the rows of an image of VALUES numbers a row. */
+template <int VALUES> __global__ void __launch_bounds__(BLOCK) row_means(double *out, const double *parts, int64_t rows) {
+    const double *const of_image = parts + (int64_t)blockIdx.x * rows * VALUES;
+    for (int q = 0; q < VALUES; q++) {
+        double sum[1] = {0};
+        for (int64_t i = threadIdx.x; i < rows; i += BLOCK) sum[0] += of_image[i * VALUES + q];
+        block_sum(sum, shared<block_tiles<1>>());
+        if (threadIdx.x == 0) out[(int64_t)blockIdx.x * VALUES + q] = sum[0] / (double)rows;
+        __syncthreads();
+    }
+}
+/* 1 / |row| of many rows. */
+__global__ void __launch_bounds__(BLOCK) row_inverses(float *inverse, const float *rows, int64_t count, int64_t channels) {
+    const int64_t row = (int64_t)blockIdx.x * TILE_ROWS + my_team_row();
+    const float *const own = row < count ? rows + row * channels : nullptr;
+    const double square = team_product(own, own, channels);
+    if (own && my_place() == 0) inverse[row] = (float)(1 / at_least_tiny(square));
+}
+inline cuda_error launch_row_inverses(cuda_stream stream, float *inverse, const float *rows, int64_t count, int64_t channels) {
+    return LAUNCH(row_inverses, dim3((unsigned)ceil_div(count, TILE_ROWS)), dim3(BLOCK), 0, stream, inverse, rows, count, channels);
+}
+inline dim3 grid_of_row_tiles(int64_t rows, int images) { return dim3((unsigned)ceil_div(rows, TILE_ROWS), (unsigned)images); }
+
+/* A block's rows of an image. */
+struct tile_of_rows {
+    int64_t first; /* of all images */
+    int count, row;
+    bool here;
+};
+__device__ inline tile_of_rows my_tile(int64_t rows) {
+    const int64_t first = (int64_t)blockIdx.x * TILE_ROWS, left = rows - first;
+    tile_of_rows tile = {(int64_t)blockIdx.y * rows + first, (int)(left < TILE_ROWS ? left : TILE_ROWS), my_team_row(), false};
+    tile.here = tile.row < tile.count;
+    return tile;
+}
+__device__ inline int keys_from(int64_t key, int64_t keys) { return (int)(keys - key < TILE_KEYS ? keys - key : TILE_KEYS); }
 
 } // namespace
 

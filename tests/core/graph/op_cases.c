@@ -140,9 +140,7 @@ static int64_t pixel_at(const struct grid *grid, const int64_t at[3]) {
     return (at[0] * grid->size[1] + at[1]) * grid->size[2] + at[2];
 }
 
-/* Linear between the eight pixels around `at`: zero outside the grid, or the border's value where `clamped`. */
-static double between(const double *image, const struct grid *grid, int64_t channels, int64_t channel, const double at[3],
-                      bool clamped) {
+double between(const double *image, const struct grid *grid, int64_t channels, int64_t channel, const double at[3], bool clamped) {
     double sum = 0;
     for (int corner = 0; corner < 8; corner++) {
         double weight = 1;
@@ -556,6 +554,17 @@ const struct op_case op_cases[] = {
     {OP_cosine_loss, build_cosine_loss, compute_cosine_loss, 1e-5},
     {OP_softmax_loss, build_softmax_loss, compute_softmax_loss, 1e-5, .float_only = true},
     {OP_sigmoid_loss, build_sigmoid_loss, compute_sigmoid_loss, 1e-5, .float_only = true},
+    {OP_cell_pool, build_cell_pool, compute_cell_pool, 1e-6},
+    {OP_match_cells, build_match_cells, compute_match_cells, 1e-9, .float_only = true},
+    {OP_hit, build_hit, compute_hit, 1e-9, .float_only = true},
+    {OP_set_positives, build_set_positives, compute_set_positives, 1e-9, .float_only = true},
+    {OP_set_nce, build_set_nce, compute_set_nce, 1e-5, .float_only = true},
+    {OP_sample_points, build_sample_points, compute_sample_points, 1e-5},
+    {OP_unit, build_unit, compute_unit, 1e-6, .float_only = true},
+    {OP_propagate, build_propagate, compute_propagate, 2e-6, .float_only = true},
+    {OP_pair_cosine, build_pair_cosine, compute_pair_cosine, 1e-6, .float_only = true},
+    {OP_soft_cross_entropy, build_soft_cross_entropy, compute_soft_cross_entropy, 1e-6, .float_only = true},
+    {OP_sinkhorn, build_sinkhorn, compute_sinkhorn, 1e-6, .float_only = true},
     {OP_matched_nce, build_matched_nce, compute_matched_nce, 1e-5, .float_only = true},
     {OP_global_pool, build_global_pool, compute_global_pool, 1e-6},
     {OP_add, build_add, compute_add, 1e-6},

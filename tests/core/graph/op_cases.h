@@ -45,7 +45,8 @@ struct scene {
     bool sigmoid;
     double flow; /* what the op multiplies its gradient by */
     bool masked;
-    int y; /* its first output */
+    int numbers; /* of a loss: each image has so many, of which the first is differentiated, times scale */
+    int y;       /* its first output */
 };
 
 struct op_case {
@@ -73,6 +74,8 @@ int x_of(struct scene *scene, bool normalised);
 /* A graph input of whole numbers low .. high; no gradient is wanted for it. */
 int whole_numbers(struct scene *scene, const char *name, int64_t channels, int low, int high);
 bool toss(struct scene *scene);
+/* Linear between the eight pixels around `at`: zero outside the grid, or the border's value where `clamped`. */
+double between(const double *image, const struct grid *grid, int64_t channels, int64_t channel, const double at[3], bool clamped);
 /* A parameter, or what is held as one. */
 int parameter(struct scene *scene, const char *name, int rank, const int64_t *shape, double low, double high);
 /* The number of a named input, ABSENT for none. */

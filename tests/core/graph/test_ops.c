@@ -204,7 +204,8 @@ static double objective(struct judge *judge) {
     const int dy = judge->played->gradient_of_y;
     double sum = 0;
     judge->op_case->compute(scene, judge->values, judge->y);
-    for (int64_t i = 0; i < judge->played->y_count; i++)
+    for (int64_t i = 0; scene->numbers && i < judge->played->y_count; i += scene->numbers) sum += judge->y[i] * scene->scale;
+    for (int64_t i = 0; !scene->numbers && i < judge->played->y_count; i++)
         sum += judge->y[i] * (dy != ABSENT ? scene->in[dy].values[i] : scene->weight[0] == 0 ? 1 : scene->weight[i % 2]);
     return sum * scene->flow;
 }
