@@ -1,6 +1,8 @@
 /* An objective against its golden file: figures and gradients of the first step, then steps with updates and what follows them. */
 #include "golden_objective.h"
 
+#include "core/objective/reconstruct.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -18,13 +20,13 @@ static struct bounds bounds_of(const struct checked *checked) {
 
 /* ---- what samples hold */
 
-/* Squared differences of the first two inputs, over pixels and channels, which is also what they are divided by. */
 static void reconstruction(struct sample *sample, const struct grid *grid, int64_t channels) {
-    sample->count = grid_pixels(grid) * channels;
-    for (int64_t i = 0; i < sample->count; i++) {
-        const double gap = (double)sample->input[0][i] - (double)sample->input[1][i];
-        sample->known[1] += gap * gap;
-    }
+    reconstruct_sample(sample, sample->input[RECONSTRUCT_SEEN], sample->input[RECONSTRUCT_TRUTH], grid_pixels(grid) * channels);
+}
+/* What is seen was read as the truth once more. */
+static void dropped(struct sample *sample, const struct grid *grid, int64_t channels) {
+    reconstruct_dropped(sample, (float *)sample->input[RECONSTRUCT_SEEN], sample->input[RECONSTRUCT_TRUTH],
+                        sample->input[RECONSTRUCT_DROPPED], grid, channels);
 }
 
 static const struct meaning meanings[] = {
@@ -34,6 +36,8 @@ static const struct meaning meanings[] = {
      .setting = {{"clusters", "clusters"}, {"pca", "pca"}, {"iterations", "kmeans_iterations"}},
      .input = {{"in.images"}},
      .before = deepcluster_before},
+    {.file = "inpainting", .objective = "inpainting", .input = {{"in.image"}, {"in.image"}, {"in.mask"}}, .sample = dropped},
+    {.file = "genesis", .objective = "genesis", .input = {{"in.changed"}, {"in.clean"}}, .sample = reconstruction},
 };
 
 /* ---- reading */

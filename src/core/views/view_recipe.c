@@ -19,6 +19,13 @@ static bool clamps(const struct view_recipe *recipe) {
     return recipe->jitter > 0 || recipe->offset > 0 || recipe->solarise_probability[1] > 0 || recipe->place == VIEW_PARTNER;
 }
 
+cover_status view_bounded(const struct settings *settings) {
+    if (settings->views.normalise != NORMALISE_NONE) return COVER_OK;
+    return fail(COVER_ERROR_ARGUMENT,
+                "normalise=none leaves intensities anywhere, but the objective takes them to lie within 0..1; "
+                "set normalise=range");
+}
+
 cover_status view_recipe_settle(struct view_recipe *recipe, const struct view_recipe *own, const struct settings *settings) {
     const struct objective_settings *s = &settings->objective;
     *recipe = *own;
@@ -38,9 +45,5 @@ cover_status view_recipe_settle(struct view_recipe *recipe, const struct view_re
         return fail(COVER_ERROR_ARGUMENT,
                     "views and view_* change how two views of one image are drawn, which this objective does not; "
                     "leave them out");
-    if (settings->views.normalise == NORMALISE_NONE && clamps(recipe))
-        return fail(COVER_ERROR_ARGUMENT,
-                    "normalise=none leaves intensities anywhere, but the objective's views are changed within 0..1; "
-                    "set normalise=range");
-    return COVER_OK;
+    return clamps(recipe) ? view_bounded(settings) : COVER_OK;
 }

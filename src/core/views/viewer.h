@@ -35,6 +35,9 @@ extern const struct view_recipe views_moco, views_simclr, views_byol, views_plai
 /* The method's recipe as the settings views and view_* change it; COVER_ERROR_ARGUMENT when one of them cannot be. */
 cover_status view_recipe_settle(struct view_recipe *recipe, const struct view_recipe *own, const struct settings *settings);
 
+/* Intensities must lie within 0 .. 1: COVER_ERROR_ARGUMENT with normalise=none. */
+cover_status view_bounded(const struct settings *settings);
+
 struct stored_image {
     const float *pixels; /* channels last, intensities as stored */
     struct grid grid;
