@@ -32,12 +32,14 @@ static cover_status settle(cover_config *config, int64_t images) {
 
 /* ---- the row */
 
+static const struct objective_setting own_settings[] = {{0}}; /* it has none */
 const struct objective objective_genesis = {
     .name = "genesis",
     .title = "Models Genesis",
     .paper = "Models Genesis, Medical Image Analysis 2021",
     .sample = "image",
     .counts = "pixel in any image",
+    .setting = own_settings,
     .settle = settle,
     .graphs = graphs,
     .views = &plan,
