@@ -228,7 +228,7 @@ void progress_on_step(void *user, const cover_step_report *report, int64_t steps
         if (!is_yardstick(report, count, i)) add(&line, WORTH_MORE, "%.24s %.3f", figures[i].name, progress->figure[i]);
     for (int i = 0; i < count; i++)
         for (int k = 0; figures[i].over && k < count; k++)
-            if (strcmp(figures[i].over, figures[k].name) == 0)
+            if (strcmp(figures[i].over, figures[k].name) == 0 && progress->figure[k] > 0)
                 add(&line, WORTH_RESULT, "%.24s/%.24s %.3f", figures[i].name, figures[k].name,
                     progress->figure[i] / progress->figure[k]);
     show(progress, report->step, steps, report->seconds, &line);
