@@ -169,6 +169,18 @@ for signal in INT TERM HUP XCPU USR1; do
     err "going on after step $steps"
 done
 
+it 'a figure that is measured against nothing has no quotient, and images in one cluster are a warning, once'
+mkdir alike && for copy in 1 2 3 4; do cp "$1" "alike/$copy.png"; done
+run 0 "$cover" pack alike -o alike.h5
+# shellcheck disable=SC2086
+run 0 "$cover" pretrain alike.h5 -o alike.run --preset demo --set objective=deepcluster --set widths=8,8,8,8,8,8,8,8,8 \
+    --set schedule=constant --set warmup=0 --crop 32x32 --set work=48x48 --batch 2 --steps 4 --set reassign_least=2
+err '100 % of the images are in one cluster'
+[ "$(grep -c 'in one cluster' "$tmp/err")" = 1 ] || wrong 'the warning came more than once'
+no_err '(inf|nan)$'
+out '^zero +0$'
+no_out 'cross_entropy / zero'
+
 it 'a hang-up that is ignored, as nohup does it, stays ignored'
 # shellcheck disable=SC2086
 (trap '' HUP && exec "$cover" pretrain $tiny few.h5 -o deaf --steps 100000 >out 2>err) &

@@ -19,11 +19,13 @@ enum { TERM_ENTROPY, TERM_ZERO, TERM_ACCURACY, TERM_DISTANCE, TERM_INFORMATION, 
 enum { DRAW_PICKS, DRAW_KEYS, DRAW_TOP }; /* streams of a period */
 enum { CLUSTERS_MOST = 1000, IMAGES_EACH = 40, DIMS_MOST = 256, IMAGES_A_DIM = 4 };
 static const float TOP_SIGMA = 0.01f;
+static const double ONE_FOR_ALL = 0.9; /* the largest cluster's share that is worth a warning */
 
 struct deepcluster {
     int32_t *label, *before; /* the cluster of each image, and that in the period before */
     double figure[TERMS];    /* of the period, by their places */
     int32_t *order;          /* the images of the period's samples; follows from the rest */
+    bool warned;             /* of features that say nothing */
 };
 
 static int64_t coarse_channels(const cover_context *context, const struct settings *settings) {
@@ -221,6 +223,17 @@ static cover_status fresh_top(const struct objective_run *run) {
     return engine_forget(engine, "top.");
 }
 
+static void warn(const struct objective_run *run, struct deepcluster *state) {
+    const struct communicator *ranks = run->engine->share.with;
+    if (state->warned || state->figure[TERM_LARGEST] < ONE_FOR_ALL || (ranks && ranks->rank != 0)) return;
+    state->warned = true;
+    log_line(run->context, COVER_LOG_WARNING,
+             "step %lld: %.0f %% of the images are in one cluster, so there is little to learn: the images are nearly alike, or "
+             "training has "
+             "made their features so (a smaller lr may keep them apart)",
+             (long long)run->step + 1, 100 * state->figure[TERM_LARGEST]);
+}
+
 /* Ranks agree where one of them alone may fail; then all have the same labels. */
 static cover_status begin_period(struct objective_run *run) {
     struct deepcluster *state = run->state;
@@ -237,6 +250,7 @@ static cover_status begin_period(struct objective_run *run) {
     memcpy(state->before, state->label, (size_t)run->reader->count * sizeof *state->label);
     memcpy(state->label, work.label, (size_t)run->reader->count * sizeof *state->label);
     memcpy(state->figure, figure, sizeof state->figure);
+    warn(run, state);
 done:
     free_room(&work, run->context);
     return status;
