@@ -61,6 +61,18 @@ static cover_status run_image_loss_grad(const struct call *call, int image) {
                                    grid_pixels(&x->grid), x->channels, call->node->attributes.sigmoid, call->slab, call->slabs);
     return COVER_OK;
 }
+static cover_status run_blend(const struct call *call, int image) {
+    const struct tensor *a = input(call, 1);
+    call->kernels->blend(out(call, 0, image), in(call, 0, image), in(call, 1, image), in(call, 2, image), grid_pixels(&a->grid),
+                         a->channels, call->slab, call->slabs);
+    return COVER_OK;
+}
+static cover_status run_blend_grad(const struct call *call, int image) {
+    const struct tensor *dy = input(call, 1);
+    call->kernels->blend_grad(out(call, 0, image), out(call, 1, image), in(call, 0, image), in(call, 1, image),
+                              grid_pixels(&dy->grid), dy->channels, call->slab, call->slabs);
+    return COVER_OK;
+}
 
 const struct op_cpu cpu_op_hold = {.any_slabs = true, .run = run_hold};
 const struct op_cpu cpu_op_scaled = {.any_slabs = true, .run = run_scaled};
@@ -69,3 +81,5 @@ const struct op_cpu cpu_op_leaky_grad = {.any_slabs = true, .run = run_leaky_gra
 const struct op_cpu cpu_op_image_loss = {
     .slabs = image_loss_blocks, .run = run_image_loss, .finish = finish_image_loss, .shared_bytes = image_loss_shared};
 const struct op_cpu cpu_op_image_loss_grad = {.any_slabs = true, .run = run_image_loss_grad};
+const struct op_cpu cpu_op_blend = {.any_slabs = true, .run = run_blend};
+const struct op_cpu cpu_op_blend_grad = {.any_slabs = true, .run = run_blend_grad};

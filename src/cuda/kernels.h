@@ -304,6 +304,28 @@ cuda_error cuda_image_loss(cuda_stream stream, double *loss, const float *predic
                            const struct cuda_image_sizes *s, void *workspace);
 cuda_error cuda_image_loss_grad(cuda_stream stream, float *dprediction, const float *prediction, const float *truth,
                                 const float *mask, const struct cuda_image_sizes *s);
+/* y = mask a + (1 - mask) b over all rows of channels, mask one a row; da or db may be NULL. */
+cuda_error cuda_blend(cuda_stream stream, float *y, const float *mask, const float *a, const float *b, int64_t rows,
+                      int64_t channels);
+cuda_error cuda_blend_grad(cuda_stream stream, float *da, float *db, const float *mask, const float *dy, int64_t rows,
+                           int64_t channels);
+
+/* ---- rows.cu: rows are the pixels of an image; cpu/row_losses.h states what is computed over them
+ * rows: the pixels of each sample in their order, as images of y_pixels instead of x_pixels; pixels: of all images of a sample. */
+cuda_error cuda_rows(cuda_stream stream, void *y, const void *x, enum element element, int samples, int64_t y_pixels,
+                     int64_t x_pixels, int64_t pixels, int64_t channels);
+struct cuda_row_sizes { /* of each image */
+    int images;
+    int64_t rows, channels;
+};
+size_t cuda_rows_workspace(const struct cuda_row_sizes *s);
+cuda_error cuda_nt_xent(cuda_stream stream, double *loss, double *statistics, const float *z, const struct cuda_row_sizes *s,
+                        float temperature, void *workspace);
+cuda_error cuda_nt_xent_grad(cuda_stream stream, float *dz, const float *z, const double *statistics,
+                             const struct cuda_row_sizes *s, float temperature);
+cuda_error cuda_batch_right(cuda_stream stream, double *count, const float *q, const float *k, const struct cuda_row_sizes *s,
+                            void *workspace);
+cuda_error cuda_spread(cuda_stream stream, double *spread, const float *x, const struct cuda_row_sizes *s, void *workspace);
 
 #ifdef __cplusplus
 }

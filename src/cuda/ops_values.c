@@ -47,6 +47,18 @@ static cover_status run_image_loss_grad(const struct call *call) {
     CUDA_TRY(cuda_image_loss_grad(call->stream, out(call, 0), in(call, 0), in(call, 1), in(call, 2), &s));
     return COVER_OK;
 }
+static cover_status run_blend(const struct call *call) {
+    const struct tensor *a = input(call, 1);
+    CUDA_TRY(
+        cuda_blend(call->stream, out(call, 0), in(call, 0), in(call, 1), in(call, 2), values(call, a) / a->channels, a->channels));
+    return COVER_OK;
+}
+static cover_status run_blend_grad(const struct call *call) {
+    const struct tensor *dy = input(call, 1);
+    CUDA_TRY(cuda_blend_grad(call->stream, out(call, 0), out(call, 1), in(call, 0), in(call, 1), values(call, dy) / dy->channels,
+                             dy->channels));
+    return COVER_OK;
+}
 
 const struct op_cuda cuda_op_hold = {.run = run_hold};
 const struct op_cuda cuda_op_scaled = {.run = run_scaled};
@@ -54,3 +66,5 @@ const struct op_cuda cuda_op_leaky = {.run = run_leaky};
 const struct op_cuda cuda_op_leaky_grad = {.run = run_leaky_grad};
 const struct op_cuda cuda_op_image_loss = {.run = run_image_loss, .workspace = image_loss_workspace};
 const struct op_cuda cuda_op_image_loss_grad = {.run = run_image_loss_grad};
+const struct op_cuda cuda_op_blend = {.run = run_blend};
+const struct op_cuda cuda_op_blend_grad = {.run = run_blend_grad};

@@ -124,8 +124,10 @@ int adjoint_again(struct adjoint *adjoint, int tensor) {
     return known->copy;
 }
 
-/* Nothing flows through a hold of scale 0. */
-static bool stops(const struct node *node) { return node->op == OP_hold && node->attributes.scale == 0; }
+/* Nothing flows through a hold of scale 0, or through a figure. */
+static bool stops(const struct node *node) {
+    return (node->op == OP_hold && node->attributes.scale == 0) || !op_gradient[node->op];
+}
 
 static void find_wanted(struct adjoint *adjoint, const struct derivative *derivative) {
     const struct graph *graph = adjoint->graph;

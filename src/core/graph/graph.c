@@ -12,6 +12,8 @@ const struct op_row op_rows[OP_COUNT] = {
 #define OP(name, inputs, outputs, optional, normalised, flags, text) {#name, text, inputs, outputs, optional, normalised, flags},
 #define BACKWARD(name, inputs, outputs, optional, normalised, flags, text)                                                         \
     OP(name, inputs, outputs, optional, normalised, (flags) | OP_GRADIENT, text)
+#define FIGURE(name, inputs, outputs, optional, normalised, flags, text)                                                           \
+    OP(name, inputs, outputs, optional, normalised, (flags) | OP_FIGURE, text)
 #include "ops.def"
 };
 

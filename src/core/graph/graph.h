@@ -13,7 +13,7 @@ enum op {
 #include "ops.def"
     OP_COUNT
 };
-enum { OP_CHEAP = 1, OP_GRADIENT = 2, OP_IN_PLACE = 4, OP_NORMALISES = 8 };
+enum { OP_CHEAP = 1, OP_GRADIENT = 2, OP_IN_PLACE = 4, OP_NORMALISES = 8, OP_FIGURE = 16 };
 enum { NODE_INPUTS = 6, NODE_OUTPUTS = 4, ABSENT = -1 };
 enum { GRAPH_INPUTS = 16 }; /* most of a graph */
 
@@ -92,6 +92,8 @@ struct attributes {
         struct cells_attributes cells;
         struct regress_attributes regress;
         float scale;                  /* resize_corners; of the gradient: hold */
+        int images;                   /* of the output: rows */
+        float temperature;            /* nt_xent */
         float slope;                  /* leaky */
         bool sigmoid;                 /* image_loss */
         enum coordinates coordinates; /* warp, inside_mask */

@@ -16,5 +16,25 @@ static inline int graph_leaky(struct graph *graph, int x, float slope) {
 static inline int graph_image_loss(struct graph *graph, int prediction, int truth, int mask, bool sigmoid) {
     return graph_op(graph, OP_image_loss, (int[]){prediction, truth, mask}, (struct attributes){.sigmoid = sigmoid});
 }
+/* mask a + (1 - mask) b; mask: a channel, no gradient flows into it. */
+static inline int graph_blend(struct graph *graph, int mask, int a, int b) {
+    return graph_op(graph, OP_blend, (int[]){mask, a, b}, (struct attributes){0});
+}
+/* The same pixels in the same order as `images` images of a grid. */
+static inline int graph_rows(struct graph *graph, int x, int images, const struct grid *grid) {
+    return graph_op(graph, OP_rows, (int[]){x}, (struct attributes){.images = images, .grid = *grid});
+}
+/* z: one image of 2 B pixels, the rows of one view, then of the other.  Two doubles: sum over rows, how many have their positive as the
+ * largest. */
+static inline int graph_nt_xent(struct graph *graph, int z, float temperature) {
+    return graph_op(graph, OP_nt_xent, (int[]){z}, (struct attributes){.temperature = temperature});
+}
+/* Figures, a double an image. */
+static inline int graph_batch_right(struct graph *graph, int q, int k) {
+    return graph_op(graph, OP_batch_right, (int[]){q, k}, (struct attributes){0});
+}
+static inline int graph_spread(struct graph *graph, int x) {
+    return graph_op(graph, OP_spread, (int[]){x}, (struct attributes){0});
+}
 
 #endif

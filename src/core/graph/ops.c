@@ -8,6 +8,7 @@ shape_rule *const op_shape[OP_COUNT] = {
 };
 #define OP(name, inputs, outputs, optional, normalised, flags, text) [OP_##name] = gradient_##name,
 #define BACKWARD(name, inputs, outputs, optional, normalised, flags, text) [OP_##name] = NULL,
+#define FIGURE BACKWARD
 gradient_rule *const op_gradient[OP_COUNT] = {
 #include "ops.def"
 };

@@ -9,6 +9,7 @@
     shape_rule shape_##name;                                                                                                       \
     gradient_rule gradient_##name;
 #define BACKWARD(name, inputs, outputs, optional, normalised, flags, text) shape_rule shape_##name;
+#define FIGURE BACKWARD
 #include "ops.def"
 
 /* A shape rule that is another one's. */

@@ -46,3 +46,30 @@ void gradient_image_loss(struct adjoint *adjoint, int index) {
     int out[NODE_OUTPUTS], inputs[] = {adjoint_again(adjoint, node.input[0]), node.input[1], node.input[2]};
     if (graph_node(graph, OP_image_loss_grad, inputs, &node.attributes, out)) adjoint_add(adjoint, node.input[0], out[0]);
 }
+
+/* ---- blend */
+
+cover_status shape_blend(const struct graph *graph, const struct node *node, struct tensor *out) {
+    const struct tensor *mask = in(graph, node, 0), *a = in(graph, node, 1), *b = in(graph, node, 2);
+    for (int i = 0; i < 3; i++) TRY(must_be_floats(in(graph, node, i)));
+    TRY(must_have(mask, 1));
+    TRY(must_match(mask, a));
+    TRY(must_have(b, a->channels));
+    out[0] = like(a);
+    return must_match(a, b);
+}
+cover_status shape_blend_grad(const struct graph *graph, const struct node *node, struct tensor *out) {
+    for (int i = 0; i < 2; i++)
+        if (!node->attributes.skip_output[i]) out[i] = like(in(graph, node, 1));
+    return COVER_OK;
+}
+void gradient_blend(struct adjoint *adjoint, int index) {
+    struct graph *graph = adjoint_graph(adjoint);
+    const struct node node = graph->nodes[index];
+    struct attributes attributes = {0};
+    int out[NODE_OUTPUTS], inputs[] = {node.input[0], adjoint_of(adjoint, node.output[0])};
+    for (int i = 0; i < 2; i++) attributes.skip_output[i] = !adjoint_wanted(adjoint, node.input[1 + i]);
+    if (!graph_node(graph, OP_blend_grad, inputs, &attributes, out)) return;
+    adjoint_add(adjoint, node.input[1], out[0]);
+    adjoint_add(adjoint, node.input[2], out[1]);
+}

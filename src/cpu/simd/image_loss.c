@@ -1,4 +1,4 @@
-/* The loss of images: the forms of plain/image_loss.c, LANES values at a time, sums in double. */
+/* The loss of images, and two by a mask: the forms of plain/image_loss.c, LANES values at a time, sums in double. */
 #include "vec.h"
 
 /* 1 / (1 + exp(-x)): with e = exp(-|x|), 1 / (1 + e) or e / (1 + e). */
@@ -40,5 +40,27 @@ void FORM(image_loss_grad)(float *dprediction, const float *prediction, const fl
         vf gradient = v_all(2) * weights_at(mask, i, last - i, channels) * (s - v_load_first(truth + i, last - i));
         if (sigmoid) gradient *= s * (v_all(1) - s);
         v_store_first(dprediction + i, gradient, last - i);
+    }
+}
+
+void FORM(blend)(float *y, const float *mask, const float *a, const float *b, int64_t pixels, int64_t channels, int slab,
+                 int slabs) {
+    int64_t begin, end;
+    slab_share(pixels, slab, slabs, &begin, &end);
+    for (int64_t i = begin * channels, last = end * channels; i < last; i += LANES) {
+        const vf weights = weights_at(mask, i, last - i, channels);
+        const vf value = weights * v_load_first(a + i, last - i) + (v_all(1) - weights) * v_load_first(b + i, last - i);
+        v_store_first(y + i, value, last - i);
+    }
+}
+
+void FORM(blend_grad)(float *da, float *db, const float *mask, const float *dy, int64_t pixels, int64_t channels, int slab,
+                      int slabs) {
+    int64_t begin, end;
+    slab_share(pixels, slab, slabs, &begin, &end);
+    for (int64_t i = begin * channels, last = end * channels; i < last; i += LANES) {
+        const vf weights = weights_at(mask, i, last - i, channels), gradient = v_load_first(dy + i, last - i);
+        if (da) v_store_first(da + i, weights * gradient, last - i);
+        if (db) v_store_first(db + i, (v_all(1) - weights) * gradient, last - i);
     }
 }

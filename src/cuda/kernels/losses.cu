@@ -7,18 +7,6 @@ namespace {
 /* Blocks for so many pixels that a thread adds a few dozen numbers at most. */
 constexpr int VECTOR_EACH = 16, COSINE_EACH = 16;
 
-/* loss (images) = sign * sum of a block's partial sums, (images, blocks). */
-__global__ void __launch_bounds__(BLOCK) loss_total(double *loss, const double *partial, int blocks, double sign) {
-    const double *const of_image = partial + (int64_t)blockIdx.x * blocks;
-    double sum[1] = {0};
-    for (int i = (int)threadIdx.x; i < blocks; i += BLOCK) sum[0] += of_image[i];
-    block_sum(sum, shared<block_tiles<1>>());
-    if (threadIdx.x == 0) loss[blockIdx.x] = sign * sum[0];
-}
-cuda_error launch_loss_total(cuda_stream stream, double *loss, const double *partial, int blocks, int images, double sign) {
-    return LAUNCH(loss_total, dim3((unsigned)images), dim3(BLOCK), sizeof(block_tiles<1>), stream, loss, partial, blocks, sign);
-}
-
 /* ---- vector loss: a thread takes a pixel; a block takes VECTOR_EACH * BLOCK of them */
 
 template <int AXES>
@@ -136,7 +124,7 @@ cuda_error launch_vector_loss(cuda_stream stream, double *loss, const float *pre
     const int blocks = loss_blocks(pixels, 1, VECTOR_EACH);
     const cuda_error error = LAUNCH(vector_loss<AXES>, dim3((unsigned)blocks, (unsigned)images), dim3(BLOCK),
                                     sizeof(block_tiles<1>), stream, partial, prediction, truth, mask, pixels);
-    return error ? error : launch_loss_total(stream, loss, partial, blocks, images, 1);
+    return error ? error : launch_totals(stream, loss, partial, blocks, images, 1);
 }
 
 } // namespace
@@ -170,7 +158,7 @@ extern "C" cuda_error cuda_cosine_loss(cuda_stream stream, double *loss, const v
         const cuda_error error =
             LAUNCH((cosine_loss<E, V>), dim3((unsigned)blocks, (unsigned)images), dim3(BLOCK), sizeof(block_tiles<1>), stream,
                    partial, static_cast<const E *>(a), static_cast<const E *>(b), mask, pixels, channels, team);
-        return error ? error : launch_loss_total(stream, loss, partial, blocks, images, -1);
+        return error ? error : launch_totals(stream, loss, partial, blocks, images, -1);
     });
 }
 

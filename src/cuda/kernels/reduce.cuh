@@ -40,6 +40,18 @@ __device__ inline double warp_total(const double *from, int count) {
     return warp_sum(sum);
 }
 
+/* to (rows) = factor * the sums of partial, (rows, count); a block a row. */
+template <typename T> __global__ void __launch_bounds__(BLOCK) totals(T *to, const double *partial, int count, double factor) {
+    double sum[1] = {0};
+    for (int i = (int)threadIdx.x; i < count; i += BLOCK) sum[0] += partial[(int64_t)blockIdx.x * count + i];
+    block_sum(sum, shared<block_tiles<1>>());
+    if (threadIdx.x == 0) to[blockIdx.x] = (T)(factor * sum[0]);
+}
+template <typename T>
+cuda_error launch_totals(cuda_stream stream, T *to, const double *partial, int count, int rows, double factor) {
+    return LAUNCH(totals<T>, dim3((unsigned)rows), dim3(BLOCK), sizeof(block_tiles<1>), stream, to, partial, count, factor);
+}
+
 /* ---- columns: sums over the pixels of an image, one a channel and quantity
  * Blocks for that many pixels: threads add 16 pixels at least and, where that would be many blocks, 64. */
 inline int column_blocks(int64_t pixels, int64_t channels) {

@@ -60,7 +60,7 @@ static int made(struct scene *scene, int x, enum element element) {
     char name[32];
     const int rank = 2 + tensor->grid.ndim;
     const int64_t shape[5] = {tensor->channels, tensor->channels, 1, 1, 1};
-    snprintf(name, sizeof name, "identity %d", (int)tensor->channels);
+    snprintf(name, sizeof name, "identity %dd %d", tensor->grid.ndim, (int)tensor->channels);
     const int weights = graph_parameter(&scene->graph, name, rank, shape, 1, INIT_ZERO);
     scene->frozen[scene->graph.tensors[weights].index] = true;
     return graph_conv(&scene->graph, x, ABSENT, weights, ABSENT, 1, element, NULL);
@@ -568,6 +568,11 @@ const struct op_case op_cases[] = {
     {OP_matched_nce, build_matched_nce, compute_matched_nce, 1e-5, .float_only = true},
     {OP_global_pool, build_global_pool, compute_global_pool, 1e-6},
     {OP_add, build_add, compute_add, 1e-6},
+    {OP_rows, build_rows, compute_rows, 1e-6},
+    {OP_nt_xent, build_nt_xent, compute_nt_xent, 1e-5, .float_only = true},
+    {OP_batch_right, build_batch_right, compute_batch_right, 1e-6, .float_only = true},
+    {OP_spread, build_spread, compute_spread, 1e-6, .float_only = true},
+    {OP_blend, build_blend, compute_blend, 1e-6, .float_only = true},
     {OP_widen, build_widen, compute_read, 1e-4},
     {OP_hold, build_hold, compute_hold, 1e-6},
     {OP_leaky, build_leaky, compute_leaky, 1e-6},

@@ -41,7 +41,7 @@ struct scene {
     struct grid grid, to;
     int64_t channels;
     enum coordinates coordinates;
-    double slope, epsilon, scale, weight[2];
+    double slope, epsilon, scale, temperature, weight[2];
     bool sigmoid;
     double flow; /* what the op multiplies its gradient by */
     bool masked;
@@ -89,6 +89,7 @@ double *values_of(const struct scene *scene, double *const *values, const char *
     void build_##name(struct scene *scene);                                                                                        \
     void compute_##name(const struct scene *scene, double *const *values, double *y);
 #define BACKWARD(name, inputs, outputs, optional, normalised, flags, text)
+#define FIGURE OP
 #include "core/graph/ops.def"
 
 #endif

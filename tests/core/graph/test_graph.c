@@ -32,7 +32,7 @@ static struct settings small_settings(const struct grid *grid) {
 START_TEST(every_op_has_a_shape_rule_and_every_forward_op_a_gradient) {
     for (int op = 0; op < OP_COUNT; op++) {
         ck_assert_ptr_nonnull((void *)op_shape[op]);
-        ck_assert_int_eq(op_gradient[op] != NULL, !(op_rows[op].flags & OP_GRADIENT));
+        ck_assert_int_eq(op_gradient[op] != NULL, !(op_rows[op].flags & (OP_GRADIENT | OP_FIGURE)));
         ck_assert_int_le(op_rows[op].inputs, NODE_INPUTS);
         ck_assert_int_le(op_rows[op].outputs, NODE_OUTPUTS);
     }
