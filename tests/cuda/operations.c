@@ -455,6 +455,25 @@ static cuda_error launch_cosine_loss_grad(struct scene *s) {
                                  s->channels);
 }
 
+enum { SCALES_MASK, SCALES_OUT, SCALES_WORKSPACE };
+static void draw_mask_scales(struct scene *s) {
+    more_pixels(s);
+    mask_given(s);
+    const int scales = wanted(s, "scale", ELEMENT_F32, s->images, 1e-6);
+    workspace(s, cuda_loss_workspace(s->images, s->pixels));
+    s->number[0] = toss(s); /* without the mask */
+    EACH_IMAGE(s, image) {
+        double count = 0;
+        for (int64_t p = image * s->pixels; p < (image + 1) * s->pixels; p++)
+            count += s->number[0] || floats(s, SCALES_MASK)[p] > 0;
+        ((float *)expected(s, scales))[image] = (float)(0.75 / (count + 0.5));
+    }
+}
+static cuda_error launch_mask_scales(struct scene *s) {
+    return cuda_mask_scales(NULL, at(s, SCALES_OUT), s->number[0] ? NULL : at(s, SCALES_MASK), s->images, s->pixels, 0.75f, 0.5,
+                            at(s, SCALES_WORKSPACE));
+}
+
 /* ---- losses of a task */
 
 enum { TASK_LOGITS, TASK_TARGET, TASK_WEIGHTS, TASK_STATISTICS, TASK_OUT, TASK_WORKSPACE };
@@ -679,6 +698,7 @@ const struct operation operations[] = {
     ROW(vector_loss_grad, .float_only = true),
     ROW(cosine_loss),
     ROW(cosine_loss_grad),
+    ROW(mask_scales, .float_only = true),
     ROW(softmax_loss, .float_only = true),
     ROW(softmax_loss_grad, .float_only = true),
     ROW(sigmoid_loss, .float_only = true),
