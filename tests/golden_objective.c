@@ -30,6 +30,15 @@ static void dropped(struct sample *sample, const struct grid *grid, int64_t chan
 }
 
 static const struct meaning meanings[] = {
+    {.file = "gvsl",
+     .objective = "gvsl",
+     .setting = {{"affine_width", "hidden"}, {"coordinates", "coordinates"}},
+     .input = {{"in.damaged", "in.other"}, {"in.clean"}}},
+    {.file = "gemini_match",
+     .objective = "gemini",
+     .setting = {{"deformer", "deformer"}, {"coordinates", "coordinates"}},
+     .fixed = {"restore", "off"},
+     .input = {{"in.clean", "in.other"}}},
     {.file = "denoising", .objective = "denoising", .input = {{"in.corrupted"}, {"in.clean"}}, .sample = reconstruction},
     {.file = "deepcluster",
      .objective = "deepcluster",
@@ -59,6 +68,7 @@ static cover_status read_settings(struct checked *checked) {
         const char *value = tensor_file_metadata(golden->file, checked->meaning->setting[i].metadata);
         if (value) TRY(cover_config_set(checked->config, checked->meaning->setting[i].setting, value));
     }
+    if (checked->meaning->fixed[0]) TRY(cover_config_set(checked->config, checked->meaning->fixed[0], checked->meaning->fixed[1]));
     const struct tensor *image = &checked->shape[0];
     const char *batch = checked->meaning->before ? tensor_file_metadata(golden->file, "batch") : NULL;
     checked->batch = batch ? atoi(batch) : checked->samples;
@@ -200,9 +210,18 @@ static int columns_of(char text[256], const char *column[COLUMNS], struct golden
     return count;
 }
 
+/* A figure; of both ways of a method that has two, their sum. */
 static double figure_of(const struct checked *checked, const cover_figure *figures, double loss, const char *name) {
+    static const char *const ways[] = {"_forth", "_back"};
+    const size_t length = strlen(name);
+    double both = 0;
+    int found = 0;
     for (int i = 0; i < checked->engine->model.terms; i++)
         if (strcmp(figures[i].name, name) == 0) return figures[i].value;
+    for (int i = 0; i < 2 * checked->engine->model.terms; i++)
+        if (strncmp(figures[i / 2].name, name, length) == 0 && strcmp(figures[i / 2].name + length, ways[i % 2]) == 0)
+            both += figures[i / 2].value, found++;
+    if (found == 2) return both;
     return strcmp(name, "loss") == 0 ? loss : NAN;
 }
 

@@ -16,6 +16,7 @@ struct meaning {
     struct {
         const char *metadata, *setting;
     } setting[SETTINGS];
+    const char *fixed[2];             /* a setting and its value, or NULL */
     const char *input[INPUTS][VIEWS]; /* inputs of the sample graph, an entry an image of it */
     bool batch_norm;                  /* heads normalise over rows */
     /* What the entries do not say, of a sample whose inputs are there; NULL = it counts 1. */
