@@ -18,7 +18,7 @@ struct meaning {
     } setting[SETTINGS];
     const char *fixed[2];             /* a setting and its value, or NULL */
     const char *input[INPUTS][VIEWS]; /* inputs of the sample graph, an entry an image of it */
-    bool batch_norm;                  /* heads normalise over rows */
+
     /* What the entries do not say, of a sample whose inputs are there; NULL = it counts 1. */
     void (*sample)(struct sample *sample, const struct grid *grid, int64_t channels);
     /* A dataset of samples, of which each step takes a batch: before a step, which ones, and what else comes before it. */

@@ -57,6 +57,14 @@ int objective_rows(struct graph *graph, int x, const struct settings *settings) 
     return graph_floats(graph, graph_global_pool(graph, coarse));
 }
 
+enum row_norm objective_norm(const struct settings *settings) {
+    static const enum row_norm norms[] = {[HEAD_NORM_BATCH] = ROW_NORM_BATCH,
+                                          [HEAD_NORM_CELLS] = ROW_NORM_BATCH,
+                                          [HEAD_NORM_LAYER] = ROW_NORM_LAYER,
+                                          [HEAD_NORM_NONE] = ROW_NORM_NONE};
+    return norms[settings->objective.head_norm];
+}
+
 int objective_term(struct model *model, const struct loss_term *term) {
     if (model->terms == MODEL_TERMS) model->graph.status = fail(COVER_ERROR_INTERNAL, "more than %d terms", MODEL_TERMS);
     else model->term[model->terms] = *term;
@@ -89,6 +97,17 @@ void objective_meet(struct model *model, struct derivative *losses, int input, i
         if (model->link[i].input == model->batch.tensors[input].index)
             model->link[i].gradient = gradient, model->link[i].back = graph->inputs - 1;
     graph_differentiate(graph, &(struct derivative){.outputs = 1, .output = {rows}, .gradient = {back}});
+}
+
+void objective_spread(struct model *model, int rows) {
+    struct graph *batch = &model->batch;
+    graph_scope(batch, "spread");
+    if (rows == ABSENT || batch->status != COVER_OK) return;
+    const struct tensor *tensor = &batch->tensors[rows];
+    const struct grid all = {2, {1, 1, tensor->images * grid_pixels(&tensor->grid)}};
+    const int spread = graph_spread(batch, tensor->images > 1 ? graph_rows(batch, rows, 1, &all) : rows);
+    objective_term(model,
+                   &(struct loss_term){.name = "spread", .result = graph_result(batch, spread), .of_batch = true, .whole = true});
 }
 
 /* ---- what settings ask for */

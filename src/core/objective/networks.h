@@ -6,6 +6,7 @@
 #include "core/graph/model.h"
 #include "core/graph/objective_ops.h"
 #include "core/nn/backbone.h"
+#include "core/nn/heads.h"
 #include "objective.h"
 
 /* A model from what builds its graphs, links and terms and adds rows of parameters, trained and held ones in any order.  The table first, with the whole backbone in front whatever the graphs leave out, held rows behind; then the model. */
@@ -17,6 +18,9 @@ struct graph *objective_graph(struct model *model, cover_context *context, const
 /* Features of x (any images): of full size; the means of the coarsest ones over pixels, floats of one pixel, a row an image. */
 int objective_features(struct graph *graph, int x, const struct settings *settings);
 int objective_rows(struct graph *graph, int x, const struct settings *settings);
+/* The norm of heads that the setting chooses. */
+enum row_norm objective_norm(const struct settings *settings);
+
 /* Append a term; its number. */
 int objective_term(struct model *model, const struct loss_term *term);
 /* A tensor of the sample graph as rows of the batch graph, whose input it returns: as one image, or as many as the tensor has (the
@@ -25,6 +29,18 @@ int objective_link(struct model *model, const char *name, int rows, int images, 
 /* Differentiate losses of the batch graph (outputs alone are filled in), and the sample graph backward from the gradient that comes back
  * to `rows`, which is linked as `input`. */
 void objective_meet(struct model *model, struct derivative *losses, int input, int rows);
+
+/* How far rows are spread: 1 = evenly over the sphere, 0 = all alike.  A term "spread" of the batch graph, of all images' rows together. */
+void objective_spread(struct model *model, int rows);
+#define SPREAD_FIGURE                                                                                                              \
+    {                                                                                                                              \
+        .name = "spread", .title = "spread",                                                                                       \
+        .note = "Deviation of unit rows over the batch: 1 = spread over the sphere, near 0 = all alike, which is collapse."        \
+    }
+
+/* What every objective of two views has. */
+#define TWO_VIEWS_SETTINGS                                                                                                         \
+    {"views"}, {"view_area_low"}, {"view_flip"}, {"view_jitter"}, { "view_blur" }
 
 /* ---- what settings ask for
  * A norm over the rows of a batch needs 4 at least (COVER_ERROR_ARGUMENT says the batch that would do) and should have 8. */
