@@ -33,6 +33,13 @@ static void dropped(struct sample *sample, const struct grid *grid, int64_t chan
 #define HEADS                                                                                                                      \
     .setting = {{"out", "projection"},          {"hidden", "hidden"},     {"norm", "head_norm"}, {"layers", "projector_layers"},   \
                 {"temperature", "temperature"}, {"momentum", "momentum"}, {"base", "momentum"},  {"queue", "queue"}}
+#define DENSE                                                                                                                      \
+    .setting = {{"level", "dense_level"},   {"cell", "cell"},           {"head_norm", "head_norm"},   {"tau", "temperature"},      \
+                {"momentum", "momentum"},   {"embed", "projection"},    {"hidden", "hidden"},         {"queue", "queue"},          \
+                {"threshold", "threshold"}, {"attention", "attention"}, {"similarity", "similarity"}, {"geometry", "geometry"},    \
+                {"points", "points"}}
+#define PAIR                                                                                                                       \
+    {"in.moving", "in.fixed"}, { "in.field" }
 static const struct meaning meanings[] = {
     {.file = "gvsl",
      .objective = "gvsl",
@@ -55,6 +62,10 @@ static const struct meaning meanings[] = {
     {.file = "byol", .objective = "byol", HEADS, .input = {{"in.a", "in.b"}}},
     {.file = "simclr", .objective = "simclr", HEADS, .input = {{"in.a", "in.b"}}},
     {.file = "moco", .objective = "moco", HEADS, .input = {{"in.a", "in.b"}}},
+    {.file = "densecl", .objective = "densecl", DENSE, .input = {PAIR}},
+    {.file = "setsim", .objective = "setsim", DENSE, .input = {PAIR}},
+    {.file = "pixpro", .objective = "pixpro", DENSE, .input = {PAIR}},
+    {.file = "vader", .objective = "vader", DENSE, .input = {PAIR, {"in.points_moving"}, {"in.points_fixed"}}},
 };
 
 /* ---- reading */
@@ -74,6 +85,7 @@ static cover_status read_settings(struct checked *checked) {
     }
     for (int i = 0; i < SETTINGS && checked->meaning->setting[i].metadata; i++) {
         const char *value = tensor_file_metadata(golden->file, checked->meaning->setting[i].metadata);
+        if (value && strcmp(value, "off") == 0) value = "none";
         if (value) TRY(cover_config_set(checked->config, checked->meaning->setting[i].setting, value));
     }
     if (checked->meaning->fixed[0]) TRY(cover_config_set(checked->config, checked->meaning->fixed[0], checked->meaning->fixed[1]));
@@ -94,11 +106,21 @@ static cover_status read_settings(struct checked *checked) {
     return objective_settle(checked->config, 0);
 }
 
+/* A pair whose field the loss does not need: of zeros. */
+static cover_status no_field(struct checked *checked, int which) {
+    const struct grid *grid = &checked->shape[0].grid;
+    checked->input[which] = memory_zero(checked->golden->context, (size_t)(grid_pixels(grid) * grid->ndim) * sizeof(float));
+    if (!checked->input[which]) return COVER_ERROR_MEMORY;
+    for (int i = 0; i < checked->samples; i++) checked->sample[i].input[which] = checked->input[which];
+    return COVER_OK;
+}
+
 /* Entries of an input, an image a sample each, become that input of each sample. */
 static cover_status read_input(struct checked *checked, int which) {
     const char *const *entry = checked->meaning->input[which];
     int views = 0;
     while (views < VIEWS && entry[views]) views++;
+    if (strcmp(entry[0], "in.field") == 0 && !tensor_file_find(checked->golden->file, entry[0])) return no_field(checked, which);
     for (int view = 0; view < views; view++) {
         struct tensor shape;
         float *values = golden_load(checked->golden, entry[view], &shape);

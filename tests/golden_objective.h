@@ -5,7 +5,7 @@
 #include "core/objective/objective.h"
 #include "golden.h"
 
-enum { SETTINGS = 12, INPUTS = 8, VIEWS = 4, SAMPLES = 32, COLUMNS = 16, STEPS_MAX = 16 };
+enum { SETTINGS = 20, INPUTS = 8, VIEWS = 4, SAMPLES = 32, COLUMNS = 16, STEPS_MAX = 16 };
 
 struct checked;
 

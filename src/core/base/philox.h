@@ -30,7 +30,8 @@ enum random_use {
     RANDOM_LOOK_DAMAGE,
     RANDOM_LOOK_POSE,
     RANDOM_PARTNER,
-    RANDOM_CLUSTERS
+    RANDOM_CLUSTERS,
+    RANDOM_POINTS
 };
 
 struct random4 {

@@ -4,8 +4,6 @@
 
 enum { MATCHES_MOST = 16 };
 
-static void no_gradient(struct adjoint *adjoint, int index) { (void)adjoint, (void)index; }
-
 cover_status shape_cell_pool(const struct graph *graph, const struct node *node, struct tensor *out) {
     const struct tensor *x = in(graph, node, 0);
     const int cell = node->attributes.cells.cell;
@@ -45,7 +43,6 @@ cover_status shape_match_cells(const struct graph *graph, const struct node *nod
     out[0] = like_with(f, count);
     return COVER_OK;
 }
-void gradient_match_cells(struct adjoint *adjoint, int index) { no_gradient(adjoint, index); }
 
 cover_status shape_hit(const struct graph *graph, const struct node *node, struct tensor *out) {
     const struct tensor *matches = in(graph, node, 0), *field = in(graph, node, 1);
@@ -54,7 +51,6 @@ cover_status shape_hit(const struct graph *graph, const struct node *node, struc
     out[0] = vector(2), out[0].images = field->images, out[0].element = ELEMENT_F64;
     return COVER_OK;
 }
-void gradient_hit(struct adjoint *adjoint, int index) { no_gradient(adjoint, index); }
 
 int graph_cell_pool(struct graph *graph, int x, int cell) {
     return graph_op(graph, OP_cell_pool, (int[]){x}, (struct attributes){.cells = {.cell = cell}});
@@ -80,7 +76,6 @@ cover_status shape_set_positives(const struct graph *graph, const struct node *n
     out[1] = vector(2), out[1].images = f->images, out[1].element = ELEMENT_F64;
     return COVER_OK;
 }
-void gradient_set_positives(struct adjoint *adjoint, int index) { no_gradient(adjoint, index); }
 
 /* ---- sample_points */
 

@@ -99,7 +99,6 @@ cover_status shape_sinkhorn(const struct graph *graph, const struct node *node, 
     out[0] = like(in(graph, node, 0));
     return must_be_floats(in(graph, node, 0));
 }
-void gradient_sinkhorn(struct adjoint *adjoint, int index) { (void)adjoint, (void)index; }
 
 int graph_unit(struct graph *graph, int x) { return graph_op(graph, OP_unit, (int[]){x}, (struct attributes){0}); }
 int graph_propagate(struct graph *graph, int x, int value) {

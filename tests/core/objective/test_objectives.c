@@ -20,6 +20,10 @@ static const struct special {
 } special[] = {
     {"cover", {{"heads", "2,2,1,1,1"}}},
     {"deepcluster", {{"clusters", "3"}, {"reassign_least", "2"}}},
+    {"densecl", {{"cell", "8"}, {"hidden", "32"}, {"projection", "16"}}},
+    {"setsim", {{"cell", "8"}, {"hidden", "32"}, {"projection", "16"}, {"attention", "0.3"}}},
+    {"pixpro", {{"cell", "8"}, {"hidden", "32"}, {"projection", "16"}}},
+    {"vader", {{"cell", "8"}, {"hidden", "32"}, {"projection", "16"}, {"points", "6"}, {"queue", "50"}}},
 };
 
 static char folder[64], data[2][96];
