@@ -105,7 +105,9 @@ void golden_file(struct golden *golden, const char *path) {
         golden_error(golden, path);
         return;
     }
-    if (golden_is_objective(golden)) golden_objective(golden);
+    const char *objective = tensor_file_metadata(golden->file, "objective");
+    if (objective && strcmp(objective, "components") == 0) golden_components(golden);
+    else if (golden_is_objective(golden)) golden_objective(golden);
     else if (tensor_file_metadata(golden->file, "widths")) golden_model(golden);
     else golden_ops(golden);
     tensor_file_close(golden->file);
