@@ -1,4 +1,5 @@
 /* Single operations against their golden file: each is built as a graph of one op, run and differentiated by the executor. */
+#include "core/graph/regress_ops.h"
 #include "cpu/kernels.h"
 #include "golden.h"
 
@@ -81,6 +82,37 @@ static int build_consistency(struct op_case *c) {
     return graph_cosine_loss(&c->graph, c->tensor[0], c->tensor[1], extra(c, 1, "mask"));
 }
 
+/* ---- regression: means of images, which a file has the mean of */
+
+static struct attributes regress(const struct op_case *c) {
+    return (struct attributes){.regress = {.weight = 1, .window = (int)integer(c, "window")}};
+}
+static int build_ncc(struct op_case *c) {
+    c->pixels = c->shape[0].images;
+    return graph_op(&c->graph, OP_ncc_loss, (int[]){c->tensor[0], extra(c, 0, "in1"), ABSENT}, regress(c));
+}
+static int build_ncc_masked(struct op_case *c) {
+    c->pixels = c->shape[0].images;
+    const int fixed = extra(c, 0, "in1"), mask = extra(c, 1, "mask");
+    return graph_op(&c->graph, OP_ncc_loss, (int[]){c->tensor[0], fixed, mask}, regress(c));
+}
+static int build_smooth(struct op_case *c) {
+    c->pixels = c->shape[0].images;
+    return graph_smooth_loss(&c->graph, c->tensor[0], 1);
+}
+static int build_cosine_mean(struct op_case *c) {
+    c->pixels = c->shape[0].images;
+    return graph_cosine_mean_loss(&c->graph, c->tensor[0], c->tensor[1], extra(c, 1, "mask"), 1);
+}
+static int build_inside(struct op_case *c) { return graph_inside_mask(&c->graph, extra(c, 0, "field"), coordinates(c)); }
+static int build_affine(struct op_case *c) {
+    const json_t *shape = json_object_get(c->attributes, "shape");
+    struct grid grid = {(int)json_array_size(shape), {1, 1, 1}};
+    for (int i = 0; i < grid.ndim && grid.ndim <= 3; i++)
+        grid.size[3 - grid.ndim + i] = json_integer_value(json_array_get(shape, (size_t)i));
+    return graph_affine_field(&c->graph, c->tensor[0], &grid);
+}
+
 static const struct op_kind {
     const char *prefix;
     int inputs;
@@ -88,6 +120,8 @@ static const struct op_kind {
     int (*build)(struct op_case *c);
     bool loss;
     double offset; /* loss = offset + sum / M */
+    bool rows;     /* inputs are rows, one an image */
+    bool exact;    /* there is no gradient, and nothing to round */
 } kinds[] = {
     {"conv3.", 3, 6, build_conv3, false, 0},
     {"conv1.", 3, 6, build_conv1, false, 0},
@@ -100,6 +134,12 @@ static const struct op_kind {
     {"mov_", 2, 0, build_mov, false, 0},
     {"vector_loss.", 1, 0, build_vector_loss, true, 0},
     {"consistency_loss.", 2, 0, build_consistency, true, 1},
+    {"ncc_loss.", 1, 0, build_ncc, true, 0},
+    {"ncc_loss_masked.", 1, 0, build_ncc_masked, true, 0},
+    {"smooth_loss.", 1, 0, build_smooth, true, 0},
+    {"cosine_mean_loss.", 2, 0, build_cosine_mean, true, 0},
+    {"affine_field.", 1, 0, build_affine, .rows = true},
+    {"inside_mask.", 0, 0, build_inside, .exact = true},
 };
 
 static bool read_inputs(struct op_case *c, const struct op_kind *kind) {
@@ -110,6 +150,7 @@ static bool read_inputs(struct op_case *c, const struct op_kind *kind) {
         const struct tensor_entry *entry = tensor_file_find(c->golden->file, name);
         if (!(kind->parameters >> i & 1)) {
             if (!(c->values[i] = golden_load(c->golden, name, &c->shape[i]))) return false;
+            if (kind->rows) c->shape[i].images = (int)entry->shape[0], c->shape[i].channels = entry->shape[1];
             c->tensor[i] = graph_input(&c->graph, name, c->shape[i].images, &c->shape[i].grid, c->shape[i].channels);
             continue;
         }
@@ -155,7 +196,7 @@ static void compare_out(struct op_case *c, const struct op_kind *kind, const voi
     float *values = memory_copy(golden->context, result, tensor_bytes(&shape));
     if (!values) return;
     golden_store(golden, &shape, values);
-    golden_tensor(golden, name, values, bound);
+    golden_tensor(golden, name, values, kind->exact ? 0 : bound);
     memory_free(golden->context, values);
 }
 
@@ -178,8 +219,8 @@ static cover_status run_case(struct op_case *c, const struct op_kind *kind) {
     struct run run = {0};
     float *weights = NULL;
     cover_status status = COVER_ERROR_MEMORY;
-    struct derivative derivative = {.outputs = 1, .output = {c->out}};
-    derivative.gradient[0] = kind->loss ? read_flow(c) : read_gout(c);
+    struct derivative derivative = {.outputs = !kind->exact, .output = {c->out}};
+    if (!kind->exact) derivative.gradient[0] = kind->loss ? read_flow(c) : read_gout(c);
     int results[INPUTS_MAX], out = graph_result(&c->graph, c->out);
     for (int i = 0; i < c->count; i++)
         if (!(kind->parameters >> i & 1)) derivative.want[derivative.wants++] = c->tensor[i];
@@ -198,7 +239,7 @@ static cover_status run_case(struct op_case *c, const struct op_kind *kind) {
     }
     for (int i = 0; i < 2; i++)
         if (c->extra[i]) run.input[c->graph.tensors[c->extra_input[i]].index] = c->extra[i];
-    if (!kind->loss) run.input[c->graph.tensors[derivative.gradient[0]].index] = c->gout;
+    if (!kind->loss && !kind->exact) run.input[c->graph.tensors[derivative.gradient[0]].index] = c->gout;
     GO(executor->program_pack(program, weights));
     GO(run_once(context, executor, program, &run, context->threads));
     compare_out(c, kind, executor->program_result(program, &run, out));
