@@ -40,6 +40,18 @@ static void dropped(struct sample *sample, const struct grid *grid, int64_t chan
                 {"points", "points"}}
 #define PAIR                                                                                                                       \
     {"in.moving", "in.fixed"}, { "in.field" }
+/* Each copy was read as the image. */
+static void turned(struct sample *sample, const struct grid *grid, int64_t channels) {
+    const int64_t values = grid_pixels(grid) * channels;
+    float *copy = malloc((size_t)values * sizeof *copy);
+    for (int i = 0; i < VIEWS; i++) {
+        float *view = (float *)sample->input[0] + i * values;
+        memcpy(copy, view, (size_t)values * sizeof *copy);
+        look_turn(view, copy, grid, (int)channels, (int)sample->input[1][i]);
+    }
+    free(copy);
+}
+
 static const struct meaning meanings[] = {
     {.file = "gvsl",
      .objective = "gvsl",
@@ -65,6 +77,10 @@ static const struct meaning meanings[] = {
      .input = {{"in.images"}},
      .before = deepcluster_before},
     {.file = "inpainting", .objective = "inpainting", .input = {{"in.image"}, {"in.image"}, {"in.mask"}}, .sample = dropped},
+    {.file = "rotation",
+     .objective = "rotation",
+     .input = {{"in.image", "in.image", "in.image", "in.image"}, {"in.labels"}},
+     .sample = turned},
     {.file = "genesis", .objective = "genesis", .input = {{"in.changed"}, {"in.clean"}}, .sample = reconstruction},
     {.file = "simsiam", .objective = "simsiam", HEADS, .input = {{"in.a", "in.b"}}},
     {.file = "byol", .objective = "byol", HEADS, .input = {{"in.a", "in.b"}}},
