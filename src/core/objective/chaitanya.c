@@ -70,7 +70,8 @@ static cover_status settle_global(cover_config *config, int64_t images) {
     return COVER_OK;
 }
 
-static const struct objective_setting global_settings[] = {{"projection", {"128", "128"}}, {"temperature", {"0.1", "0.1"}}, {0}};
+static const struct objective_setting global_settings[] = {
+    {"projection", {"128", "128"}}, {"temperature", {"0.1", "0.1"}}, {"appearance"}, {0}};
 static const struct figure_words global_figures[] = {
     {.name = "global",
      .over = "zero",
@@ -189,6 +190,7 @@ static const struct objective_setting local_settings[] = {{"local_level", {"2", 
                                                           {"projection", {"128", "128"}},
                                                           {"temperature", {"0.1", "0.1"}},
                                                           {"head_norm", {"cells", "cells"}},
+                                                          {"appearance"},
                                                           {0}};
 static const struct figure_words local_figures[] = {
     {.name = "local",

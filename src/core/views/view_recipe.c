@@ -29,6 +29,7 @@ cover_status view_bounded(const struct settings *settings) {
 cover_status view_recipe_settle(struct view_recipe *recipe, const struct view_recipe *own, const struct settings *settings) {
     const struct objective_settings *s = &settings->objective;
     *recipe = *own;
+    if (own->offset > 0 && s->appearance == LOOKS_COVER) recipe->offset = recipe->spread = 0, recipe->cover_looks = true;
     if (own->place == VIEW_BOX) {
         if (s->views == VIEWS_MILD) *recipe = (struct view_recipe){.place = VIEW_TURNED, .flip = true};
         if (s->views == VIEWS_SEVR) *recipe = (struct view_recipe){.place = VIEW_SEVR};

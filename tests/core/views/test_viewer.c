@@ -295,6 +295,11 @@ START_TEST(settings_change_what_a_method_does_to_its_views) {
     ck_assert(recipe.jitter == 0.4 && recipe.solarise_probability[1] == 0.2);
     ck_assert_ok(view_recipe_settle(&recipe, &views_plain, USE("paper-2d", "view_jitter=0.2")));
     ck_assert(recipe.jitter == 0.2 && recipe.jitter_probability == 0.8 && recipe.share_low == 0.08);
+    const struct settings *covers = USE("paper-2d", "appearance=cover");
+    ck_assert_ok(view_recipe_settle(&recipe, &views_chaitanya_local, covers));
+    ck_assert(recipe.cover_looks && recipe.offset == 0 && recipe.place == VIEW_WINDOW);
+    ck_assert_ok(view_recipe_settle(&recipe, &views_moco, covers));
+    ck_assert(!recipe.cover_looks && recipe.jitter == 0.4);
 }
 END_TEST
 
