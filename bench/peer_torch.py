@@ -8,6 +8,7 @@ autocast with channels last.  Without PyTorch there is nothing to compare, which
 """
 import argparse
 import contextlib
+import copy
 import json
 import math
 import os
@@ -136,6 +137,144 @@ if torch:
         cosine = F.cosine_similarity(f.float(), warp(m, truth), dim=1, eps=1e-12)
         return vector + 1 - (cosine * valid).sum() / count
 
+    # ---- other objectives: the step alone, on views that are there
+
+    class Whole(nn.Module):
+        """An image from what is left of it: denoising, in-painting, Models Genesis."""
+
+        def __init__(self, dims, sigmoid=False):
+            super().__init__()
+            self.backbone, self.recon, self.sigmoid = Unet(dims), of_dims(dims)[0](WIDTHS[0], 1, 1), sigmoid
+
+        def loss(self, seen, truth):
+            image = self.recon(self.backbone(seen)[-1]).float()
+            return F.mse_loss(image.sigmoid() if self.sigmoid else image, truth)
+
+    class Encoder(nn.Module):
+        """Level 0, mean over pixels."""
+
+        def __init__(self, dims):
+            super().__init__()
+            self.down, self.pool = Unet(dims).down, of_dims(dims)[1](2)
+
+        def forward(self, x):
+            for i, block in enumerate(self.down):
+                x = block(self.pool(x) if i else x)
+            return x.float().flatten(2).mean(2)
+
+    def mlp(*widths, last=None):
+        layers = []
+        for i, (inputs, outputs) in enumerate(zip(widths, widths[1:])):
+            layers += [nn.Linear(inputs, outputs, bias=False)]
+            if i + 2 < len(widths):
+                layers += [nn.BatchNorm1d(outputs), nn.ReLU(inplace=True)]
+        return nn.Sequential(*layers, *([last] if last else []))
+
+    def cosine(p, z):
+        return F.cosine_similarity(p, z.detach(), eps=1e-12).mean()
+
+    class Rotation(nn.Module):
+        def __init__(self, dims):
+            super().__init__()
+            self.encoder, self.classifier = Encoder(dims), nn.Linear(WIDTHS[-1], 4 if dims == 2 else 10)
+
+        def loss(self, a, b):
+            x = torch.cat([torch.rot90(a, turns, (-2, -1)) for turns in range(4)])
+            return F.cross_entropy(self.classifier(self.encoder(x)), torch.arange(4).repeat_interleave(len(a)))
+
+    class SimSiam(nn.Module):
+        def __init__(self, dims):
+            super().__init__()
+            c = WIDTHS[-1]
+            self.encoder, self.projector = Encoder(dims), mlp(c, c, c, 2048, last=nn.BatchNorm1d(2048, affine=False))
+            self.predictor = mlp(2048, 512, 2048)
+
+        def loss(self, a, b):
+            z = [self.projector(rows) for rows in self.encoder(torch.cat((a, b))).chunk(2)]
+            p = [self.predictor(rows) for rows in z]
+            return -(cosine(p[0], z[1]) + cosine(p[1], z[0])) / 2
+
+    class Twins(nn.Module):
+        """Those with a twin, which follows after each update."""
+
+        def __init__(self, own, momentum):
+            super().__init__()
+            self.own, self.twin, self.momentum = own, copy.deepcopy(own).requires_grad_(False), momentum
+
+        def after(self):
+            torch._foreach_lerp_(list(self.twin.parameters()), list(self.own.parameters()), 1 - self.momentum)
+
+    class Byol(Twins):
+        def __init__(self, dims):
+            super().__init__(nn.Sequential(Encoder(dims), mlp(WIDTHS[-1], 4096, 256)), 0.996)
+            self.predictor = mlp(256, 4096, 256)
+
+        def projections(self, network, a, b):
+            return [network[1](rows) for rows in network[0](torch.cat((a, b))).chunk(2)]
+
+        def loss(self, a, b):
+            with torch.no_grad():
+                z = self.projections(self.twin, a, b)
+            p = [self.predictor(rows) for rows in self.projections(self.own, a, b)]
+            return 4 - 2 * cosine(p[0], z[1]) - 2 * cosine(p[1], z[0])
+
+    class SimClr(nn.Module):
+        def __init__(self, dims):
+            super().__init__()
+            self.encoder, self.projector = Encoder(dims), mlp(WIDTHS[-1], WIDTHS[-1], 128, last=nn.BatchNorm1d(128))
+
+        def loss(self, a, b):
+            z = F.normalize(self.projector(self.encoder(torch.cat((a, b)))))
+            likeness = (z @ z.T / 0.1).fill_diagonal_(-math.inf)
+            return F.cross_entropy(likeness, torch.arange(len(z)).roll(len(a)))
+
+    class Moco(Twins):
+        def __init__(self, dims, queue=6144):
+            c = WIDTHS[-1]
+            super().__init__(nn.Sequential(Encoder(dims), nn.Linear(c, c), nn.ReLU(inplace=True), nn.Linear(c, 128)), 0.999)
+            self.queue = F.normalize(torch.randn(queue, 128))
+
+        def loss(self, a, b):
+            with torch.no_grad():
+                self.key = F.normalize(self.twin(b))
+            q = F.normalize(self.own(a))
+            logits = torch.cat(((q * self.key).sum(1, keepdim=True), q @ self.queue.T), 1) / 0.2
+            return F.cross_entropy(logits, torch.zeros(len(q), dtype=torch.long))
+
+        def after(self):
+            super().after()
+            self.queue[: len(self.key)] = self.key
+
+    class DeepCluster(nn.Module):
+        """A step within a period."""
+
+        def __init__(self, dims, clusters=18):
+            super().__init__()
+            self.encoder, self.top = Encoder(dims), nn.Linear(WIDTHS[-1], clusters)
+
+        def loss(self, a, b):
+            return F.cross_entropy(self.top(self.encoder(a)), torch.arange(len(a)) % self.top.out_features)
+
+    OBJECTIVES = {"denoising": Whole, "inpainting": Whole, "genesis": lambda dims: Whole(dims, True), "rotation": Rotation,
+                  "simsiam": SimSiam, "byol": Byol, "simclr": SimClr, "moco": Moco, "deepcluster": DeepCluster}
+
+    def objective_step(options, size, layout, precision):
+        model = OBJECTIVES[options.objective](options.dims).to(memory_format=layout)
+        adam = torch.optim.Adam((p for p in model.parameters() if p.requires_grad), lr=1e-4)
+        a, b = (torch.rand(options.pairs, 1, *size).to(memory_format=layout) for _ in range(2))
+
+        def step():
+            with precision():
+                total = model.loss(a, b)
+            adam.zero_grad()
+            total.backward()
+            adam.step()
+            if isinstance(model, Twins):
+                with torch.no_grad():
+                    model.after()
+
+        return step
+
     def work(options):
         """A function that does one round, and a description."""
         size, bf16 = (options.size,) * options.dims, options.precision == "bf16"
@@ -145,6 +284,8 @@ if torch:
         def precision():
             return torch.autocast("cpu", torch.bfloat16) if bf16 else contextlib.nullcontext()
 
+        if options.part == "step" and options.objective != "cover":
+            return objective_step(options, size, layout, precision)
         if options.part == "step":
             model = Cover(options.dims).to(memory_format=layout)
             adam = torch.optim.Adam(model.parameters(), lr=1e-4)
@@ -183,6 +324,8 @@ def ours(options, rounds):
     command = [options.cover, "bench", "--json", "--brief", "--part", options.part, "--dims", str(options.dims), "--size",
                str(options.size), "--pairs", str(options.pairs), "--threads", str(options.threads), "--precision",
                options.precision, "--rounds", str(rounds)]
+    if options.objective != "cover":
+        command += ["--objective", options.objective]
     done = subprocess.run(command, stdout=subprocess.PIPE, check=False)
     if done.returncode:
         sys.exit(f"peer_torch: {' '.join(command)} failed")
@@ -218,7 +361,7 @@ def compare(options):
         least["torch"] = min(least["torch"], *seconds)
     median = {who: statistics.median(seconds) for who, seconds in result.items()}
     return {
-        "part": options.part, "dims": options.dims, "size": options.size, "pairs": options.pairs, "precision": options.precision,
+        "part": options.part, "objective": options.objective, "dims": options.dims, "size": options.size, "pairs": options.pairs, "precision": options.precision,
         "threads": options.threads, "rounds": options.rounds, "torch": torch.__version__,
         "ours": {"seconds": median["ours"], "seconds_min": least["ours"], "peak_bytes": peak},
         "theirs": {"seconds": median["torch"], "seconds_min": least["torch"],
@@ -231,6 +374,7 @@ def main():
     parser = argparse.ArgumentParser(description="the same work in PyTorch, beside `cover bench`")
     parser.add_argument("--cover", default="build/cover", help="the command to compare with")
     parser.add_argument("--part", choices=("step", "mov", "infer"), default="step")
+    parser.add_argument("--objective", default="cover", help="of part step: " + ", ".join(["cover", *OBJECTIVES]) if torch else argparse.SUPPRESS)
     parser.add_argument("--dims", type=int, choices=(2, 3), default=2)
     parser.add_argument("--size", type=int, default=0, help="pixels of each axis; 384 in 2D, 64 in 3D")
     parser.add_argument("--pairs", type=int, default=0, help="view pairs a step; 2 in 2D, 1 in 3D")
@@ -242,6 +386,8 @@ def main():
     options.size = options.size or (384 if options.dims == 2 else 64)
     options.pairs = options.pairs or (2 if options.dims == 2 else 1)
     name = f"{options.part} {options.dims}D {options.precision}"
+    if options.objective != "cover":
+        name = f"{options.objective} {name}"
     if not torch:
         print(f"{name}: no PyTorch for {sys.executable}, nothing to compare with")
         return

@@ -30,6 +30,7 @@ typedef struct cover_bench_options {
     int brief;             /**< 1: the time of the rounds alone, without operations, floors and peak rates */
     int layers;            /**< 1: also a row a node of the graph */
     const char *html;      /**< write a page with a roofline and the table here; NULL = none */
+    const char *objective; /**< of part "step": the setting of that name, with the method's own settings; NULL = "cover" */
 } cover_bench_options;
 #define COVER_BENCH_OPTIONS_INIT COVER_SIZED(cover_bench_options)
 

@@ -90,6 +90,8 @@ static int run(struct session *session) {
     bench.pairs = arguments->option[OPTION_PAIRS].integer[0];
     bench.part = text_of(session, OPTION_PART);
     bench.precision = cover_config_get(session->config, "precision");
+    if (strcmp(cover_config_get(session->config, "objective"), "cover") != 0)
+        bench.objective = cover_config_get(session->config, "objective");
     bench.rounds = (int)arguments->option[OPTION_ROUNDS].integer[0];
     bench.brief = given(session, OPTION_BRIEF);
     bench.layers = given(session, OPTION_LAYERS);
@@ -116,12 +118,13 @@ const struct verb verb_bench = {
               "operation of it, for one pair on one thread, beside its floor: its FLOPs at the processor's peak rate or its "
               "bytes (every input read once, every output written once) at the memory's, whichever takes longer; both "
               "rates are measured here and now. Convolutions count as direct ones, so a faster algorithm may lie below.",
-    .examples = {"cover bench", "cover bench --html bench.html", "cover bench --dims 3 --size 64 --pairs 1 --json",
+    .examples = {"cover bench", "cover bench --objective simclr --pairs 8", "cover bench --html bench.html",
                  "cover bench --part infer --layers"},
     .run = run,
     .options = {{OPTION_PART},
                 {OPTION_DIMS, NULL, "image dimensions; 2 when not given"},
                 {OPTION_SIZE, "N", "pixels of each axis; 384 in 2D, 64 in 3D when not given"},
+                {OPTION_OBJECTIVE, NULL, "step of this objective, with the method's own settings; cover when not given"},
                 {OPTION_PAIRS, NULL, "view pairs a step; 2 in 2D, 1 in 3D when not given"},
                 {OPTION_ROUNDS},
                 {OPTION_BRIEF},

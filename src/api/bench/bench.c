@@ -2,6 +2,7 @@
 #include "bench_parts.h"
 
 #include "core/nn/backbone.h"
+#include "core/objective/objective.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -94,14 +95,29 @@ static cover_status read_options(cover_bench *bench, const cover_bench_options *
         names_add(&names, bench_parts[i].name);
         if (strcmp(bench_parts[i].name, o->part) == 0) *part = &bench_parts[i];
     }
+    if (o->objective && *part && strcmp((*part)->name, "step") != 0)
+        return fail(COVER_ERROR_ARGUMENT, "bench: part '%s' has no objective; leave it out", o->part);
     return *part ? COVER_OK : fail(COVER_ERROR_ARGUMENT, "bench: part '%s' is not known; use one of %s", o->part, names.text);
+}
+
+/* The method's own settings, for images that are the crop. */
+static cover_status set_objective(cover_config *config, const cover_bench_options *o) {
+    char crop[64], pairs[32];
+    const long long size = o->size;
+    snprintf(crop, sizeof crop, o->dims == 3 ? "%lldx%lldx%lld" : "%lldx%lld", size, size, size);
+    snprintf(pairs, sizeof pairs, "%lld", (long long)o->pairs);
+    TRY(cover_config_set(config, "objective", o->objective));
+    TRY(cover_config_set(config, "crop", crop));
+    TRY(cover_config_set(config, "work", o->dims == 3 ? "0x0x0" : "0x0"));
+    TRY(cover_config_set(config, "batch", pairs));
+    return objective_settle(config, 0);
 }
 
 static cover_status default_settings(cover_bench *bench, const char *part) {
     const cover_bench_options *o = &bench->options;
     cover_config *config;
     TRY(cover_config_create(&config, bench->context, o->dims == 3 ? "paper-3d" : "paper-2d"));
-    cover_status status = cover_config_set(config, "radius", "2");
+    cover_status status = o->objective ? set_objective(config, o) : cover_config_set(config, "radius", "2");
     if (status == COVER_OK) status = cover_config_set(config, "precision", o->precision);
     bench->settings = *config_settings(config);
     snprintf(bench->precision, sizeof bench->precision, "%s", cover_config_get(config, "precision"));

@@ -4,6 +4,7 @@
 #include "core/base/philox.h"
 #include "core/graph/session.h"
 #include "core/nn/backbone.h"
+#include "core/objective/objective.h"
 #include "core/objective/pairs.h"
 
 static void random_values(float *values, int64_t count, float low, float high, uint32_t what) {
@@ -18,6 +19,9 @@ static void random_values(float *values, int64_t count, float low, float high, u
 struct step {
     cover_bench *bench;
     struct engine *engine;
+    const struct objective *objective;
+    struct objective_run run;
+    struct sample_reader reader; /* of random images */
     struct sample *samples;
     float **blocks;
     double update_seconds; /* the least */
@@ -36,6 +40,7 @@ static cover_status one_step(void *data) {
     TRY(engine_step(step->engine, &source, &sums));
     double start = seconds_now(), norm = engine_gradient_norm(step->engine, sums.count);
     TRY(engine_update(step->engine, sums.count, norm, 1e-4));
+    if (step->objective->after_step) TRY(step->objective->after_step(&step->run));
     double spent = seconds_now() - start;
     if (!(step->update_seconds > 0) || spent < step->update_seconds) step->update_seconds = spent;
     return COVER_OK;
@@ -61,6 +66,62 @@ static cover_status make_pairs(struct step *step) {
         step->samples[i] = pair_sample(pair);
     }
     return COVER_OK;
+}
+
+/* ---- samples of other objectives: as they make them of random images */
+
+static cover_status read_random(void *user, int64_t index, float **pixels, struct grid *grid, int *integer_max) {
+    const struct step *step = user;
+    const int64_t count = grid_pixels(&step->bench->grid);
+    *pixels = memory_alloc(step->bench->context, (size_t)count * sizeof **pixels);
+    if (!*pixels) return COVER_ERROR_MEMORY;
+    random_values(*pixels, count, 0, 1, (uint32_t)index);
+    *grid = step->bench->grid, *integer_max = 0;
+    return COVER_OK;
+}
+static const char *random_name(void *user, int64_t index) {
+    (void)user, (void)index;
+    return "random";
+}
+
+static cover_status draw_samples(struct step *step, struct sample_maker *maker) {
+    void *worker;
+    TRY(objective_maker(maker, step->objective, &step->run));
+    TRY(maker->worker_create(&worker, maker));
+    cover_status status = COVER_OK;
+    for (int64_t i = 0; i < step->bench->options.pairs && status == COVER_OK; i++) {
+        step->blocks[i] = memory_alloc(step->bench->context, (size_t)maker->floats * sizeof(float));
+        status = step->blocks[i] ? maker->draw(maker, worker, &step->samples[i], step->blocks[i], i) : COVER_ERROR_MEMORY;
+    }
+    maker->worker_destroy(worker);
+    return status;
+}
+
+static cover_status make_samples(struct step *step) {
+    cover_bench *bench = step->bench;
+    struct sample_maker *maker = memory_zero(bench->context, objective_maker_bytes(step->objective));
+    if (!maker) return COVER_ERROR_MEMORY;
+    step->reader = (struct sample_reader){.count = 4 * bench->options.pairs,
+                                          .channels = 1,
+                                          .largest = bench->grid,
+                                          .read = read_random,
+                                          .name = random_name,
+                                          .user = step};
+    const cover_status status = draw_samples(step, maker);
+    memory_free(bench->context, maker);
+    return status;
+}
+
+static cover_status prepare_step(struct step *step) {
+    cover_bench *bench = step->bench;
+    step->objective = objective_of(bench->context, &bench->settings.objective);
+    TRY(engine_create(&step->engine, bench->context, &bench->settings, objective_build, &bench->grid, bench->options.pairs));
+    step->run = (struct objective_run){
+        .context = bench->context, .settings = &bench->settings, .reader = &step->reader, .engine = step->engine};
+    if (!(step->run.state = memory_zero(bench->context, step->objective->state_bytes))) return COVER_ERROR_MEMORY;
+    if (step->objective->pairs) return make_pairs(step);
+    if (step->objective->start) TRY(step->objective->start(&step->run));
+    return make_samples(step);
 }
 
 /* The convolutions of a step alone: what nothing else in it can undercut. */
@@ -90,8 +151,7 @@ static cover_status bench_step(cover_bench *bench) {
     step.samples = memory_zero(context, pairs * sizeof *step.samples);
     step.blocks = memory_zero(context, pairs * sizeof *step.blocks);
     if (!step.samples || !step.blocks) goto done;
-    GO(make_pairs(&step));
-    GO(engine_create(&step.engine, context, &bench->settings, pair_model, &bench->grid, bench->options.pairs));
+    GO(prepare_step(&step));
     bench->figures.flops = engine_flops(step.engine);
     bench->figures.lanes = step.engine->lanes, bench->figures.team = step.engine->team;
     GO(bench_measure(bench, one_step, &step));
@@ -100,6 +160,8 @@ static cover_status bench_step(cover_bench *bench) {
     GO(bench_nodes(bench, &step.engine->model.graph, time_step, &step));
     status = measure_convolutions(bench, &step);
 done:
+    if (step.run.state && step.objective->end) step.objective->end(&step.run);
+    memory_free(context, step.run.state);
     engine_destroy(step.engine);
     for (size_t i = 0; step.blocks && i < pairs; i++) memory_free(context, step.blocks[i]);
     memory_free(context, step.blocks);
