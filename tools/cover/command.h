@@ -247,6 +247,8 @@ void print_seconds(char *text, size_t bytes, double seconds); /* "1:02:03"; "2 d
 
 /* Words of `text` from column `indent` on, broken before `width`; the first line is already at `column`. */
 void print_wrapped(FILE *stream, const char *text, int column, int indent, int width);
+/* The choices of a setting and a colon, or nothing: "a|b: ", many with commas, so that they go over lines.  Characters written. */
+int choices_text(char *text, size_t bytes, const char *choices);
 
 /* ---- drawn from the tables */
 void help_overview(FILE *stream);

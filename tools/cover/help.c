@@ -110,9 +110,9 @@ static void print_settings(FILE *stream, const char *preset, const cover_config 
         if (!value) continue; /* not one of this verb's */
         int length = width < 72 ? fprintf(stream, "  %s  %s", key->name, value) : fprintf(stream, "  %-22s  %s", key->name, value);
         /* the choices stand in the order in which the help explains them */
-        char text[512];
-        bool several = strchr(key->choices, '|') != NULL;
-        snprintf(text, sizeof text, "%s%s%s", several ? key->choices : "", several ? ": " : "", key->help);
+        char text[1024] = "";
+        const int used = choices_text(text, sizeof text, key->choices);
+        snprintf(text + used, sizeof text - (size_t)used, "%s", key->help);
         say_beside(stream, length, 42, text, width);
     }
 }

@@ -76,10 +76,9 @@ static void put_settings(FILE *stream, const char *title, const char *preset, co
         fputs("\n[", stream);
         put(stream, value);
         fputs("] ", stream);
-        if (strchr(key->choices, '|')) {
-            put(stream, key->choices);
-            fputs(": ", stream);
-        }
+        char choices[1024] = "";
+        choices_text(choices, sizeof choices, key->choices);
+        put(stream, choices);
         put(stream, key->help);
         fputc('\n', stream);
     }

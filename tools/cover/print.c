@@ -148,3 +148,12 @@ void print_wrapped(FILE *stream, const char *text, int column, int indent, int w
     }
     fputc('\n', stream);
 }
+
+int choices_text(char *text, size_t bytes, const char *choices) {
+    enum { ON_A_LINE = 32 };
+    const char *between = strlen(choices) > ON_A_LINE ? ", " : "|";
+    int used = 0;
+    for (const char *at = choices; strchr(choices, '|') && *at; at += strcspn(at, "|"), at += *at == '|')
+        used += snprintf(text + used, bytes - (size_t)used, "%s%.*s", at == choices ? "" : between, (int)strcspn(at, "|"), at);
+    return used ? used + snprintf(text + used, bytes - (size_t)used, ": ") : 0;
+}
