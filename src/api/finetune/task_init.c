@@ -62,7 +62,7 @@ static cover_status take_backbone(cover_config *config, cover_context *context, 
     struct tensor_file *file;
     cover_config *stored = NULL;
     TRY(weights_open(&file, context, init));
-    cover_status status = config_of_weights(&stored, context, file);
+    cover_status status = config_of_weights(&stored, NULL, context, file);
     tensor_file_close(file);
     if (status != COVER_OK) return status;
     const struct settings *backbone = config_settings(stored);
@@ -184,23 +184,45 @@ static cover_status check_network(const cover_task *task, const cover_config *st
     return COVER_OK;
 }
 
+static bool begins_with_one(const char *name, const char *const *prefix) {
+    while (*prefix && strncmp(name, *prefix, strlen(*prefix)) != 0) prefix++;
+    return *prefix;
+}
+
+/* Else all seeds would share the one decoder that pretraining has drawn. */
+static void say_drawn(const cover_task *task, const struct tensor_file *file, const char *init) {
+    const struct weights_origin origin = weights_origin(file);
+    const bool encoder = strcmp(origin.trained, "encoder") == 0;
+    log_line(task->core.context, COVER_LOG_INFO, "%s: its objective%s%s trains %s%s; %s begins as this run's seed draws it", init,
+             origin.objective ? " " : "", origin.objective ? origin.objective : "",
+             encoder ? "the encoder alone" : "the network up to ", encoder ? "" : origin.trained,
+             encoder ? "the decoder" : "the rest");
+}
+
 cover_status task_load_backbone(cover_task *task, const char *init) {
     struct tensor_file *file;
     cover_config *stored = NULL;
     struct weights_name *names;
+    const char *fresh[BACKBONE_MODULES + 1];
     int64_t count;
     TRY(weights_open(&file, task->core.context, init));
     cover_status status;
     GO(tensor_hash_verify(file, NULL));
-    GO(config_of_weights(&stored, task->core.context, file));
+    GO(config_of_weights(&stored, NULL, task->core.context, file));
     GO(check_network(task, stored, init));
     GO(weights_say_left_out(file));
     GO(weights_names(file, &names, &count));
+    GO(weights_untrained(fresh, file, backbone_of(task->core.context, &task->core.settings.network)));
     const struct parameters *parameters = &task->core.engine->model.parameters;
+    bool drawn = false;
     for (int i = 0; i < parameters->count; i++) {
         const struct parameter *row = &parameters->rows[i];
-        if (strncmp(row->name, "backbone.", 9) == 0) GO(load_row(task, row, file, find(names, count, row->name), init));
+        const bool untrained = begins_with_one(row->name, fresh);
+        drawn |= untrained;
+        if (!untrained && strncmp(row->name, "backbone.", 9) == 0)
+            GO(load_row(task, row, file, find(names, count, row->name), init));
     }
+    if (drawn) say_drawn(task, file, init);
     status = engine_weights_changed(task->core.engine);
 done:
     cover_config_destroy(stored);

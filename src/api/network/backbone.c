@@ -101,7 +101,7 @@ cover_status cover_backbone_load(cover_backbone **out, cover_context *context, c
     struct tensor_file *file;
     TRY(weights_open(&file, context, path));
     cover_status status;
-    GO(config_of_weights(&config, context, file));
+    GO(config_of_weights(&config, NULL, context, file));
     GO(create(&backbone, context, config, options.allow_partial));
     GO(weights_load(backbone->component.weights, &backbone->component.parameters, file,
                     &(struct weights_match){.only = "backbone.", .allow_partial = options.allow_partial}));

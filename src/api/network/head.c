@@ -91,7 +91,7 @@ cover_status cover_head_load(cover_head **out, cover_context *context, const cha
     struct tensor_file *file;
     TRY(weights_open(&file, context, path));
     cover_status status;
-    GO(config_of_weights(&config, context, file));
+    GO(config_of_weights(&config, NULL, context, file));
     GO(create(&head, context, config, options.allow_partial));
     GO(weights_load(head->component.weights, &head->component.parameters, file,
                     &(struct weights_match){.only = "proj.", .allow_partial = options.allow_partial}));

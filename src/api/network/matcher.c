@@ -1,14 +1,35 @@
 /* A stored network, ready to match images.  Called by match.c and run_report.c. */
 #include "matcher.h"
 
+#include "io/weights/checkpoint.h"
 #include "io/weights/weights.h"
+
+#include <string.h>
+
+/* Weights without the head that finds the field: why, and what has one. */
+static cover_status refuse_headless(const struct tensor_file *file) {
+    const char *objective = weights_origin(file).objective;
+    if (objective && strcmp(objective, "cover") != 0 && strcmp(objective, OBJECTIVE_OF_TASKS) != 0)
+        return fail(
+            COVER_ERROR_MISMATCH,
+            "%s: pretrained with objective=%s, which has no head that finds the field between two images; match with weights of "
+            "objective=cover (its pretraining may start from these: option init)",
+            file->source.name, objective);
+    return fail(
+        COVER_ERROR_MISMATCH,
+        "%s: has no head that finds the field between two images, the backbone alone%s; match with the pretrained network that "
+        "it was made of",
+        file->source.name, objective && strcmp(objective, OBJECTIVE_OF_TASKS) == 0 ? " under a task" : "");
+}
 
 cover_status matcher_open(struct matcher *matcher, cover_context *context, const char *path) {
     struct tensor_file *file;
+    struct weights_about about;
     *matcher = (struct matcher){.context = context};
     TRY(weights_open(&file, context, path));
     cover_status status;
-    GO(config_of_weights(&matcher->config, context, file));
+    GO(config_of_weights(&matcher->config, &about, context, file));
+    if (!about.head) GO(refuse_headless(file));
     matcher->settings = *config_settings(matcher->config);
     GO(pair_parameters(&matcher->parameters, context, &matcher->settings));
     GO(weights_read(&matcher->weights, &matcher->parameters, file, NULL));

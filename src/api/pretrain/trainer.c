@@ -255,17 +255,52 @@ cover_status cover_trainer_load(cover_trainer *trainer, const char *path) {
 }
 
 /* In front of the tensors that do not fit: the setting that makes theirs another network. */
-static cover_status say_why(cover_status status, const struct trainer_core *core, struct tensor_file *file, const char *misfits) {
-    struct weights_about about;
-    cover_config *stored;
-    TRY(cover_config_copy(&stored, core->config));
-    const bool known = weights_describe(stored, &about, file) == COVER_OK;
-    const char *name = known ? weights_differ_in(core->config, stored, about.head) : NULL;
+static void say_why(cover_status status, const struct trainer_core *core, const cover_config *stored, bool head,
+                    const char *misfits) {
+    const char *name = weights_differ_in(core->config, stored, head);
     if (name)
         fail(status,
              "weights of a network of %s=%s, but the settings say %s (give neither a preset nor %s, and the weights decide): %s",
              name, cover_config_get(stored, name), cover_config_get(core->config, name), name, misfits);
     else fail(status, "%s", misfits);
+}
+
+/* Of another objective, or of this one as it is exported, the backbone alone is taken: there is nothing else to take. */
+static bool has_no_more(struct trainer_core *core, struct tensor_file *file) {
+    const char *objective = weights_origin(file).objective;
+    const bool task = objective && strcmp(objective, OBJECTIVE_OF_TASKS) == 0;
+    if (!objective) objective = "cover"; /* the authors' */
+    if (strcmp(objective, row_of(core)->name) != 0) return !task;
+    bool more = row_of(core)->pairs; /* whose exports are whole */
+    for (int64_t i = 0; i < file->count; i++) more = more || strncmp(file->entries[i].name, "backbone.", 9) != 0;
+    return !more;
+}
+
+/* Which tensors are looked at. */
+static cover_status choose(struct weights_match *match, const char *fresh[BACKBONE_MODULES + 1], struct trainer_core *core,
+                           struct tensor_file *file) {
+    if (!has_no_more(core, file)) return COVER_OK;
+    TRY(weights_untrained(fresh, file, backbone_of(core->context, &core->settings.network)));
+    match->only = "backbone.", match->fresh = fresh;
+    log_line(core->context, COVER_LOG_INFO, "%s: the %s is taken; what objective %s has beside it begins as it is drawn",
+             file->source.name, fresh[0] ? "trained part of its backbone" : "backbone", row_of(core)->name);
+    return COVER_OK;
+}
+
+static cover_status init_from(struct trainer_core *core, struct tensor_file *file, bool allow_partial) {
+    struct weights_match match = {.allow_partial = allow_partial};
+    struct weights_about about;
+    const char *fresh[BACKBONE_MODULES + 1];
+    cover_config *stored;
+    char *misfits = NULL;
+    TRY(cover_config_copy(&stored, core->config));
+    const bool known = weights_describe(stored, &about, file) == COVER_OK;
+    cover_status status = tensor_hash_verify(file, NULL);
+    if (status == COVER_OK && known) status = choose(&match, fresh, core, file);
+    if (status == COVER_OK) status = weights_load(core->engine->weights, &core->engine->model.parameters, file, &match);
+    if (status == COVER_ERROR_MISMATCH && known) misfits = memory_text(core->context, cover_error_text());
+    if (misfits) say_why(status, core, stored, about.head, misfits);
+    memory_free(core->context, misfits);
     cover_config_destroy(stored);
     return status;
 }
@@ -273,12 +308,7 @@ static cover_status say_why(cover_status status, const struct trainer_core *core
 static cover_status init_weights(struct trainer_core *core, const char *path, bool allow_partial) {
     struct tensor_file *file;
     TRY(weights_open(&file, core->context, path));
-    struct weights_match match = {.allow_partial = allow_partial};
-    cover_status status = tensor_hash_verify(file, NULL);
-    if (status == COVER_OK) status = weights_load(core->engine->weights, &core->engine->model.parameters, file, &match);
-    char *misfits = status == COVER_ERROR_MISMATCH ? memory_text(core->context, cover_error_text()) : NULL;
-    if (misfits) status = say_why(status, core, file, misfits);
-    memory_free(core->context, misfits);
+    cover_status status = init_from(core, file, allow_partial);
     tensor_file_close(file);
     return status == COVER_OK ? engine_weights_changed(core->engine) : status;
 }
@@ -294,8 +324,10 @@ cover_status cover_trainer_init_weights(cover_trainer *trainer, const char *path
 
 static cover_status export_weights(struct trainer_core *core, const char *path) {
     TRY(engine_fetch(core->engine));
-    return weights_write(core->context, path, &core->engine->model.parameters, core->engine->weights, core->config, NULL,
-                         core->step);
+    const char *only =
+        row_of(core)->pairs ? NULL : "backbone."; /* heads of the others, twins and queues are of no use to anybody */
+    return weights_write(core->context, path, &core->engine->model.parameters, core->engine->weights, core->config, only,
+                         core->step, NULL);
 }
 
 cover_status cover_trainer_export(cover_trainer *trainer, const char *path) {

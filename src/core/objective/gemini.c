@@ -133,6 +133,10 @@ const struct objective objective_gemini = {
     .paper =
         "Homeomorphism Prior for False Positive and Negative Problem in Medical Image Dense Contrastive Representation Learning, "
         "T-PAMI 2025",
+    .text = "finds maps between two images both ways, so that what they lead together has alike features",
+    .use = "for segmentation, of images of one part of the body that lie alike; two updates a step",
+    .cost = "about twice COVER's operations: two images are matched, then one is restored",
+    .trained = "whole",
     .sample = "image pair",
     .counts = "image pair",
     .setting = own_settings,

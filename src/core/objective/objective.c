@@ -5,6 +5,7 @@
 #include "networks.h"
 #include "view_maker.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #define OBJECTIVE(name) extern const struct objective objective_##name;
@@ -60,6 +61,25 @@ const struct objective *objective_of(const cover_context *context, const struct 
     const int own = sizeof objectives / sizeof *objectives;
     if (settings->objective < own) return objectives[settings->objective];
     return added_row(context, "objective", settings->objective - own)->row;
+}
+
+/* The finest level that is trained: of objectives that read one of the decoder's.  -1 = all are. */
+static int64_t level_of(const struct objective *objective, const struct objective_settings *settings) {
+    if (!objective->setting) return -1;
+    return has_setting(objective, "dense_level")   ? settings->dense_level
+           : has_setting(objective, "local_level") ? settings->local_level
+                                                   : -1;
+}
+
+void objective_trained(char *text, size_t bytes, const cover_config *config) {
+    const struct settings *settings = config_settings(config);
+    const struct backbone *backbone = backbone_of(config_context(config), &settings->network);
+    const struct objective *objective = objective_of(config_context(config), &settings->objective);
+    const int64_t level = level_of(objective, &settings->objective),
+                  last = backbone_levels(config_context(config), &settings->network).count - 1;
+    const char *module = level > 0 && level < last ? backbone->decoder_modules[last - level] : NULL; /* from the outputs back */
+    if (module) snprintf(text, bytes, "%.*s", (int)strcspn(module + strlen("backbone."), "."), module + strlen("backbone."));
+    else snprintf(text, bytes, "%s", level == 0 ? "encoder" : objective->trained ? objective->trained : "whole");
 }
 
 /* ---- a row at work */

@@ -37,9 +37,14 @@ struct visitor {
 };
 
 struct objective {
-    const char *name;   /* in settings, checkpoints and weight files */
-    const char *title;  /* on pages: "COVER" */
-    const char *paper;  /* "Title, where, when", on pages; NULL = COVER's own */
+    const char *name;  /* in settings, checkpoints and weight files */
+    const char *title; /* on pages: "COVER" */
+    const char *paper; /* "Title, where, when", on pages; NULL = COVER's own */
+    /* For people who choose one, a sentence each: what it learns by, when to take it, what a step takes beside one of COVER's. */
+    const char *text, *use, *cost;
+    /* What it trains of the backbone: "whole", "encoder" (the decoder stays as it was drawn), or the name of the decoder's last trained
+     * module ("up2"). */
+    const char *trained;
     const char *sample; /* a sample in messages and figures: "pair"; its plural has an s */
     const char *counts; /* what its samples count, in messages: "valid pixel in any pair" */
     const struct objective_setting
@@ -77,6 +82,8 @@ struct objective {
 /* Before anything is built: every setting that was left open gets its value, so that config.json shows it, and a setting of other
  * objectives alone that was set is refused, as is what does not fit. */
 cover_status objective_settle(cover_config *config, int64_t images);
+/* What is trained of the backbone with these settings: the row's `trained`, or less where a setting stops at a level of the decoder. */
+void objective_trained(char *text, size_t bytes, const cover_config *config);
 /* ---- by the row that the settings choose, or that is given */
 model_builder objective_build;
 cover_status objective_accepts(const struct objective *objective, const struct settings *settings, const struct grid *grid,

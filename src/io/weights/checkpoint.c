@@ -240,7 +240,7 @@ static cover_status derive_metadata(struct tensor_file *file) {
     if (status != COVER_OK && status != COVER_ERROR_MEMORY)
         status = fail(COVER_ERROR_FORMAT, "%s: config: %.512s", checkpoint->path, cover_error_text());
     if (status == COVER_OK)
-        status = weights_metadata(&file->arena, &file->metadata, &file->metadata_count, config, !task, checkpoint->step);
+        status = weights_metadata(&file->arena, &file->metadata, &file->metadata_count, config, !task, checkpoint->step, NULL);
     cover_config_destroy(config);
     return status;
 }

@@ -127,7 +127,7 @@ cover_status task_weights_write(cover_context *context, const char *path, const 
         outputs[i] = (struct tensor_output){
             .name = row->name, .type = TENSOR_F32, .rank = row->rank, .shape = row->shape, .data = flat + row->offset};
     }
-    GO(weights_metadata(&arena, &pairs, &count, about->config, false, step));
+    GO(weights_metadata(&arena, &pairs, &count, about->config, false, step, NULL));
     GO(task_about_write(&text, about));
     struct tensor_pair *all = arena_alloc(&arena, (size_t)(count + 1) * sizeof *all);
     status = all ? COVER_OK : COVER_ERROR_MEMORY;

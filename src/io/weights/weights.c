@@ -12,6 +12,13 @@ enum { LISTED_MAX = 20, LISTED_IN_ERROR = 3 };
 
 static bool begins(const char *name, const char *prefix) { return !prefix || strncmp(name, prefix, strlen(prefix)) == 0; }
 
+/* Is a name one that is looked at? */
+static bool matters(const char *name, const struct weights_match *match) {
+    for (const char *const *fresh = match->fresh; fresh && *fresh; fresh++)
+        if (begins(name, *fresh)) return false;
+    return begins(name, match->only);
+}
+
 /* ---- lists of names for messages: the first few, and how many more */
 
 struct listing {
@@ -68,18 +75,17 @@ static void match_parameter(struct matching *matching, const struct parameter *r
 }
 
 static cover_status match_names(struct matching *matching, const struct parameters *parameters, struct tensor_file *file,
-                                const char *only) {
+                                const struct weights_match *match) {
     struct weights_name *names;
     int64_t count;
     TRY(weights_names(file, &names, &count));
     for (int i = 0; i < parameters->count; i++) {
         const char *name = parameters->rows[i].name;
-        const struct weights_name *found = NULL;
-        if (begins(name, only)) found = bsearch(name, names, (size_t)count, sizeof *names, compare_name);
-        match_parameter(matching, &parameters->rows[i], i, found);
+        if (matters(name, match))
+            match_parameter(matching, &parameters->rows[i], i, bsearch(name, names, (size_t)count, sizeof *names, compare_name));
     }
     for (int64_t i = 0; i < count; i++)
-        if (begins(names[i].name, only) && parameters_find(parameters, names[i].name) < 0)
+        if (matters(names[i].name, match) && parameters_find(parameters, names[i].name) < 0)
             list_name(&matching->lists[UNEXPECTED], names[i].name);
     return COVER_OK;
 }
@@ -160,7 +166,7 @@ static cover_status load(float **out, const float *base, const struct parameters
     matching.found = memory_zero(context, (size_t)parameters->count * sizeof *matching.found);
     if (!matching.found) return COVER_ERROR_MEMORY;
     GO(weights_say_left_out(file));
-    GO(match_names(&matching, parameters, file, match->only));
+    GO(match_names(&matching, parameters, file, match));
     GO(report_misfits(&matching, parameters, file, match->allow_partial));
     fresh = base ? memory_copy(context, base, bytes) : memory_zero(context, bytes);
     if (!fresh) {
@@ -261,7 +267,7 @@ cover_status weights_grid(struct weights_grid *grid, cover_context *context, con
 }
 
 cover_status weights_write(cover_context *context, const char *path, const struct parameters *parameters, const float *flat,
-                           const cover_config *config, const char *only, int64_t step) {
+                           const cover_config *config, const char *only, int64_t step, const struct weights_origin *origin) {
     cover_status status = COVER_OK;
     struct arena arena = {.context = context};
     struct tensor_pair *pairs;
@@ -279,7 +285,7 @@ cover_status weights_write(cover_context *context, const char *path, const struc
         GO(weights_grid(&grid, context, config));
         outputs[count++] = grid.output;
     }
-    GO(weights_metadata(&arena, &pairs, &pair_count, config, !only, step));
+    GO(weights_metadata(&arena, &pairs, &pair_count, config, !only, step, origin));
     GO(safetensors_write(context, path, outputs, count, pairs, pair_count));
 done:
     memory_free(context, grid.values);

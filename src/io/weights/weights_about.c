@@ -5,6 +5,7 @@
 #include "checkpoint.h"
 #include "core/base/files.h"
 #include "core/method/cover.h"
+#include "core/objective/objective.h"
 
 #include <libcover/weights.h>
 
@@ -12,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FIXED = 6, KEPT_MAX = BACKBONE_SETTINGS + 8, CLAIM_FACTOR = 64, SMALL_NETWORK = 1 << 24 };
+enum { FIXED = 7, KEPT_MAX = BACKBONE_SETTINGS + 8, CLAIM_FACTOR = 64, SMALL_NETWORK = 1 << 24 };
 
 /* Settings that stand in the metadata under their own names; those of the head are of no use to a backbone alone. */
 struct kept {
@@ -33,20 +34,53 @@ static const struct backbone *chosen(const cover_config *config) {
     return backbone_of(config_context(config), &config_settings(config)->network);
 }
 
+/* Of weights that were just made. */
+static struct weights_origin origin_of(struct arena *arena, const cover_config *config) {
+    if (config_is_task(config)) return (struct weights_origin){.objective = OBJECTIVE_OF_TASKS};
+    char trained[64];
+    objective_trained(trained, sizeof trained, config);
+    return (struct weights_origin){objective_of(config_context(config), &config_settings(config)->objective)->name,
+                                   arena_text(arena, trained, strlen(trained))};
+}
+
+struct weights_origin weights_origin(const struct tensor_file *file) {
+    const char *format = tensor_file_metadata(file, "format");
+    if (!format || strcmp(format, "libcover") != 0) return (struct weights_origin){0};
+    return (struct weights_origin){tensor_file_metadata(file, "objective"), tensor_file_metadata(file, "trained")};
+}
+
+cover_status weights_untrained(const char *prefix[BACKBONE_MODULES + 1], const struct tensor_file *file,
+                               const struct backbone *backbone) {
+    const char *trained = weights_origin(file).trained;
+    const bool encoder = trained && strcmp(trained, "encoder") == 0;
+    int count = 0;
+    prefix[0] = NULL;
+    if (!trained || strcmp(trained, "whole") == 0) return COVER_OK;
+    for (int i = 0; i < BACKBONE_MODULES && backbone->decoder_modules[i]; i++) {
+        char module[64];
+        snprintf(module, sizeof module, "backbone.%.48s.", trained);
+        if (strcmp(backbone->decoder_modules[i], module) == 0) return COVER_OK; /* from the outputs back to this one */
+        prefix[count++] = backbone->decoder_modules[i], prefix[count] = NULL;
+    }
+    return encoder ? COVER_OK
+                   : fail(COVER_ERROR_FORMAT, "%s: metadata: trained=%.48s is no module of backbone %s's decoder",
+                          file->source.name, trained, backbone->name);
+}
+
 cover_status weights_metadata(struct arena *arena, struct tensor_pair **out, int64_t *count, const cover_config *config, bool head,
-                              int64_t step) {
+                              int64_t step, const struct weights_origin *origin) {
     struct tensor_pair *pairs = arena_alloc(arena, (FIXED + KEPT_MAX) * sizeof *pairs);
     char *version = arena_print(arena, "%d.%d", WEIGHTS_MAJOR, WEIGHTS_MINOR);
     char *updates = arena_print(arena, "%lld", (long long)step);
     const struct backbone *backbone = chosen(config);
     const struct kept kept = kept_settings(backbone, head);
-    const char *chosen_objective = cover_config_get(config, "objective");
-    const char *objective = chosen_objective ? arena_text(arena, chosen_objective, strlen(chosen_objective)) : OBJECTIVE_OF_TASKS;
+    const struct weights_origin own = origin ? *origin : origin_of(arena, config);
     int64_t used = 0;
-    if (!pairs || !version || !updates || !objective) return COVER_ERROR_MEMORY;
+    if (!pairs || !version || !updates) return COVER_ERROR_MEMORY;
     pairs[used++] = (struct tensor_pair){"format", "libcover"};
     pairs[used++] = (struct tensor_pair){"version", version};
-    pairs[used++] = (struct tensor_pair){"objective", objective};
+    pairs[used++] = (struct tensor_pair){"objective", own.objective};
+    if (own.trained) pairs[used++] = (struct tensor_pair){"trained", own.trained};
     pairs[used++] = (struct tensor_pair){"backbone", backbone->name};
     pairs[used++] = (struct tensor_pair){"normalisation", backbone->normalisation};
     for (int i = 0; i < kept.count; i++) {
@@ -238,7 +272,7 @@ cover_status cover_weights_config(cover_config **config, cover_context *context,
     struct tensor_file *file;
     cover_config *made;
     TRY(weights_open(&file, context, path));
-    cover_status status = config_of_weights(&made, context, file);
+    cover_status status = config_of_weights(&made, NULL, context, file);
     if (status == COVER_OK) {
         status = say_settings(made, file);
         if (status == COVER_OK) *config = made;
@@ -262,14 +296,14 @@ const char *weights_differ_in(const cover_config *config, const cover_config *ot
     return NULL;
 }
 
-cover_status config_of_weights(cover_config **made, cover_context *context, struct tensor_file *file) {
+cover_status config_of_weights(cover_config **made, struct weights_about *about, cover_context *context, struct tensor_file *file) {
     cover_config *config;
     TRY(cover_config_create(&config, context, "paper-2d"));
-    cover_status status = weights_describe(config, NULL, file);
+    cover_status status = weights_describe(config, about, file);
     if (status == COVER_OK && config_settings(config)->network.dims == 3) { /* sizes of three axes come with the other preset */
         cover_config_destroy(config);
         TRY(cover_config_create(&config, context, "paper-3d"));
-        status = weights_describe(config, NULL, file);
+        status = weights_describe(config, about, file);
     }
     if (status == COVER_OK) *made = config;
     else cover_config_destroy(config);

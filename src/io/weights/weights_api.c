@@ -104,23 +104,18 @@ done:
 
 /* ---- convert */
 
-static bool is_ours(const struct tensor_file *file) {
-    const char *format = tensor_file_metadata(file, "format");
-    return format && strcmp(format, "libcover") == 0 && tensor_file_metadata(file, "objective");
-}
-
 /* Our metadata when it is a network of ours; then the file's own pairs whose keys are free. */
 static cover_status merge_metadata(struct tensor_file *file, const cover_config *config, bool known,
                                    const struct weights_about *about, struct tensor_pair **out, int64_t *out_count) {
     struct tensor_pair *ours = NULL;
     int64_t count = 0;
-    if (known) TRY(weights_metadata(&file->arena, &ours, &count, config, about->head, about->step));
+    const struct weights_origin origin = weights_origin(file); /* a task's weights stay a task's */
+    if (known)
+        TRY(weights_metadata(&file->arena, &ours, &count, config, about->head, about->step, origin.objective ? &origin : NULL));
     struct tensor_pair *pairs = arena_alloc(&file->arena, (size_t)(count + file->metadata_count) * sizeof *pairs);
     if (!pairs) return COVER_ERROR_MEMORY;
     if (count) memcpy(pairs, ours, (size_t)count * sizeof *pairs);
     *out_count = count;
-    for (int64_t i = 0; i < count; i++) /* a task's weights stay a task's */
-        if (strcmp(pairs[i].key, "objective") == 0 && is_ours(file)) pairs[i].value = tensor_file_metadata(file, "objective");
     for (int64_t i = 0; i < file->metadata_count; i++) {
         bool taken = false;
         for (int64_t k = 0; k < count; k++) taken = taken || strcmp(ours[k].key, file->metadata[i].key) == 0;

@@ -36,6 +36,8 @@ static cover_status export_task(cover_context *context, const char *source, cons
 static cover_status export_network(cover_context *context, struct tensor_file *file, const char *output, bool backbone_only) {
     cover_config *config = NULL;
     struct weights_about about = {0};
+    const struct weights_origin origin = weights_origin(file);
+    const bool named = origin.objective && strcmp(origin.objective, OBJECTIVE_OF_TASKS) != 0; /* a task's backbone is none */
     struct parameters all = {.context = context}, kept = {.context = context};
     const bool onnx = has_suffix(output, ".onnx");
     float *flat = NULL;
@@ -47,7 +49,7 @@ static cover_status export_network(cover_context *context, struct tensor_file *f
     GO(weights_rows(&kept, &all, only));
     GO(weights_read(&flat, &kept, file, only));
     if (onnx) GO(onnx_write_backbone(context, output, config, &kept, flat));
-    else GO(weights_write(context, output, &kept, flat, config, only, about.step));
+    else GO(weights_write(context, output, &kept, flat, config, only, about.step, named ? &origin : NULL));
 done:
     memory_free(context, flat);
     parameters_free(&kept);

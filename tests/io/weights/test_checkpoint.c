@@ -154,7 +154,8 @@ static int64_t step_in(const char *folder) {
 START_TEST(a_run_folder_gives_the_weights_of_more_steps) {
     ck_assert_ok(save(test_context, in_folder("checkpoint.h5"), 5));
     ck_assert_int_eq(step_in(test_folder), 5);
-    ck_assert_ok(weights_write(test_context, in_folder("weights.safetensors"), &net.parameters, net.flat, net.config, NULL, 8));
+    ck_assert_ok(
+        weights_write(test_context, in_folder("weights.safetensors"), &net.parameters, net.flat, net.config, NULL, 8, NULL));
     ck_assert_int_eq(step_in(test_folder), 8);
     ck_assert_ok(save(test_context, in_folder("checkpoint.h5"), 9));
     ck_assert_int_eq(step_in(test_folder), 9);

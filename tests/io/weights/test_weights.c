@@ -66,7 +66,7 @@ static void check_fails(const char *path, bool allow_partial, cover_status expec
 }
 
 static void write_network(const char *path, int64_t step) {
-    ck_assert_ok(weights_write(test_context, path, &net.parameters, net.flat, net.config, NULL, step));
+    ck_assert_ok(weights_write(test_context, path, &net.parameters, net.flat, net.config, NULL, step, NULL));
 }
 
 /* The network's rows, then `extra`, as outputs to change and write. */
