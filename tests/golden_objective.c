@@ -52,7 +52,26 @@ static void turned(struct sample *sample, const struct grid *grid, int64_t chann
     free(copy);
 }
 
+/* The same with an adversary: the weights are of the average over the file's samples. */
+static cover_status judge(struct checked *checked) {
+    const int64_t pixels = grid_pixels(&checked->shape[0].grid);
+    double average = 0;
+    if (!(checked->input[RECONSTRUCT_WEIGHTS] =
+              memory_alloc(checked->golden->context, (size_t)(checked->samples * pixels) * sizeof(float))))
+        return COVER_ERROR_MEMORY;
+    for (int i = 0; i < checked->samples; i++) average += (double)checked->sample[i].count / checked->samples;
+    for (int i = 0; i < checked->samples; i++)
+        reconstruct_judged(&checked->sample[i], checked->input[RECONSTRUCT_WEIGHTS] + i * pixels, &checked->shape[0].grid, average);
+    return COVER_OK;
+}
+
 static const struct meaning meanings[] = {
+    {.file = "inpainting_adversarial",
+     .objective = "inpainting",
+     .setting = {{"weight", "adversarial"}, {"discriminator", "discriminator"}},
+     .input = {{"in.image"}, {"in.image"}, {"in.mask"}},
+     .sample = dropped,
+     .inputs = judge},
     {.file = "gvsl",
      .objective = "gvsl",
      .setting = {{"affine_width", "hidden"}, {"coordinates", "coordinates"}},
@@ -174,7 +193,7 @@ static cover_status read_inputs(struct checked *checked) {
         if (checked->meaning->sample)
             checked->meaning->sample(&checked->sample[i], &checked->shape[0].grid, checked->shape[0].channels);
     }
-    return COVER_OK;
+    return checked->meaning->inputs ? checked->meaning->inputs(checked) : COVER_OK;
 }
 
 /* The entry of a row: "param.NAME"; of a twin "twin.NAME" as well; of a queue "state.queue" or "queue.N". */
@@ -276,7 +295,12 @@ static double figure_of(const struct checked *checked, const cover_figure *figur
         if (strncmp(figures[i / 2].name, name, length) == 0 && strcmp(figures[i / 2].name + length, ways[i % 2]) == 0)
             both += figures[i / 2].value, found++;
     if (found == 2) return both;
-    return strcmp(name, "loss") == 0 ? loss : NAN;
+    double parts = 0; /* "discriminator" is told in parts: _real and _fake */
+    for (int i = 0; i < checked->engine->model.terms; i++) {
+        const size_t length = strlen(name);
+        if (strncmp(figures[i].name, name, length) == 0 && figures[i].name[length] == '_') parts += figures[i].value;
+    }
+    return strcmp(name, "loss") == 0 ? loss : parts > 0 ? parts : NAN;
 }
 
 static cover_status check_steps(struct checked *checked) {

@@ -21,6 +21,7 @@ struct meaning {
 
     /* What the entries do not say, of a sample whose inputs are there; NULL = it counts 1. */
     void (*sample)(struct sample *sample, const struct grid *grid, int64_t channels);
+    cover_status (*inputs)(struct checked *checked); /* after that, of all samples; NULL = inputs are as they are */
     /* A dataset of samples, of which each step takes a batch: before a step, which ones, and what else comes before it. */
     cover_status (*before)(struct checked *checked, int step);
 };

@@ -15,8 +15,9 @@ cover_status find_ranges(struct range **ranges, int *count, struct training_stat
         const int64_t end = i + 1 < parameters->count ? parameters->rows[i + 1].offset : parameters->floats;
         if (!(graph ? graph_has_gradient(graph, i) : model_has_gradient(state->model, i))) continue;
         struct range *last = *count ? &found[*count - 1] : NULL;
-        if (last && last->first + last->count == first) last->count = end - last->first;
-        else found[(*count)++] = (struct range){first, end - first};
+        const int rate = model_rate(state->model, i);
+        if (last && last->first + last->count == first && last->rate == rate) last->count = end - last->first;
+        else found[(*count)++] = (struct range){first, end - first, rate};
     }
     return COVER_OK;
 }
@@ -145,8 +146,8 @@ static cover_status allocate(struct training_state *state) {
     TRY(device_alloc((void **)&state->program->packed, device, state->program->packed_bytes, "packed weights"));
     TRY(device_alloc((void **)&state->square_sum, device, sizeof(double), "a sum"));
     TRY(device_alloc(&state->square_workspace, device, cuda_square_sum_workspace(state->trained_floats + GRADIENT_MARKS), "sums"));
-    TRY(device_alloc((void **)&state->update, device, sizeof *state->update, "the update's settings"));
-    CUDA_TRY(cudaMallocHost((void **)&state->update_host, sizeof *state->update_host));
+    TRY(device_alloc((void **)&state->update, device, (1 + MODEL_RATES) * sizeof *state->update, "the update's settings"));
+    CUDA_TRY(cudaMallocHost((void **)&state->update_host, (1 + MODEL_RATES) * sizeof *state->update_host));
     CUDA_TRY(cudaMallocHost((void **)&state->outcome, state->outcome_bytes));
     CUDA_TRY(cudaEventCreateWithFlags(&state->finished, cudaEventDisableTiming));
     for (int slot = 0; slot < TRAINING_SLOTS; slot++) TRY(allocate_slot(state, slot));

@@ -16,6 +16,7 @@ _Static_assert((int)GRADIENT_MARKS >= (int)MODEL_TERMS, "a mark a term");
 
 struct range { /* of the flat buffers, in floats */
     int64_t first, count;
+    int rate; /* of the model */
 };
 
 /* The batch graph: a program of one sample, with an arena, inputs and a gradient of its own. */
@@ -47,7 +48,7 @@ struct training_state {
     int trained_count;
     double *square_sum;                       /* device */
     void *square_workspace;                   /* device */
-    struct cuda_update *update, *update_host; /* device; page-locked */
+    struct cuda_update *update, *update_host; /* one a rate: device; page-locked */
     struct outcome *outcome;                  /* page-locked */
     cudaEvent_t copied[TRAINING_SLOTS], finished;
     cudaGraphExec_t graph[TRAINING_SLOTS]; /* NULL: not captured */

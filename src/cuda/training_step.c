@@ -5,14 +5,24 @@
 
 #include <time.h>
 
+/* adam NULL: no update. */
+static void set_update(struct training_state *state, const struct adam *adam, double clip) {
+    const struct model *model = state->model;
+    for (int i = 0; i <= model->rates; i++) {
+        state->update_host[i] = (struct cuda_update){.clip = clip};
+        if (!adam) continue;
+        state->update_host[i].adam = i ? adam_rated(*adam, model->rate[i - 1].factor, model->rate[i - 1].beta1) : *adam;
+    }
+}
+
 static cover_status start_adam(struct training_state *state) {
     cuda_stream stream = state->device->compute;
-    CUDA_TRY(
-        cudaMemcpyAsync(state->update, state->update_host, sizeof *state->update, cudaMemcpyHostToDevice, (cudaStream_t)stream));
+    CUDA_TRY(cudaMemcpyAsync(state->update, state->update_host, (1 + MODEL_RATES) * sizeof *state->update, cudaMemcpyHostToDevice,
+                             (cudaStream_t)stream));
     for (int i = 0; i < state->trained_count; i++) {
         const struct range *range = &state->trained[i];
         CUDA_TRY(cuda_adam(stream, state->weights + range->first, state->m + range->first, state->v + range->first,
-                           state->gradient + range->first, range->count, state->update, state->square_sum));
+                           state->gradient + range->first, range->count, state->update + range->rate, state->square_sum));
     }
     return COVER_OK;
 }
@@ -87,8 +97,7 @@ static cover_status capture(struct training_state *state, int slot) {
 
 static cover_status start(struct training_state *state, int slot, const struct training_step *step) {
     cudaStream_t compute = (cudaStream_t)state->device->compute;
-    *state->update_host = (struct cuda_update){.clip = step->clip};
-    if (step->adam) state->update_host->adam = *step->adam;
+    set_update(state, step->adam, step->clip);
     CUDA_TRY(cudaStreamWaitEvent(compute, state->copied[slot], 0));
     if (step->only_convolutions) TRY(start_convolutions(state, slot));
     else {
@@ -140,7 +149,7 @@ cover_status cuda_training_finish(struct training_state *state, struct training_
 
 cover_status cuda_training_update(struct training_state *state, const struct adam *adam) {
     TRY(device_enter(state->device));
-    *state->update_host = (struct cuda_update){.adam = *adam};
+    set_update(state, adam, 0);
     cover_status status = start_adam(state);
     if (status == COVER_OK)
         status = cuda_check((cuda_error)cudaStreamSynchronize((cudaStream_t)state->device->compute), "the update");

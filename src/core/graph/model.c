@@ -1,6 +1,8 @@
 /* What a model's terms come to, and its end (model.h).  Called by the engine and the trainers. */
 #include "model.h"
 
+#include <string.h>
+
 double model_figures(const struct model *model, const double *sums, int64_t count, cover_figure *figures) {
     double loss = 0;
     for (int i = 0; i < model->terms; i++) {
@@ -14,6 +16,13 @@ double model_figures(const struct model *model, const double *sums, int64_t coun
 
 bool model_has_gradient(const struct model *model, int parameter) {
     return graph_has_gradient(&model->graph, parameter) || graph_has_gradient(&model->batch, parameter);
+}
+
+int model_rate(const struct model *model, int parameter) {
+    for (int i = 0; i < model->rates; i++)
+        if (strncmp(model->parameters.rows[parameter].name, model->rate[i].prefix, strlen(model->rate[i].prefix)) == 0)
+            return i + 1;
+    return 0;
 }
 
 bool model_comes_back(const struct model *model) {

@@ -7,7 +7,7 @@
 
 #include <libcover/figure.h>
 
-enum { MODEL_TERMS = 16, MODEL_LINKS = 4 }; /* most of a model */
+enum { MODEL_TERMS = 16, MODEL_LINKS = 4, MODEL_RATES = 2 }; /* most of a model */
 
 /* A figure of each step: weight of the loss or none.  A sample's value of it is the place-th double of a kept result, or of what is
  * known of the sample before it runs (result ABSENT); or a result of the batch graph is the sum over all samples. */
@@ -32,6 +32,12 @@ struct link {
     int back;     /* input of the sample graph, of the result's shape, that takes a sample's part of it; ABSENT with it */
 };
 
+/* Parameters whose names begin with `prefix` are updated at a rate of `factor` times that of the others, with a beta1 of their own. */
+struct rate {
+    const char *prefix;
+    double factor, beta1;
+};
+
 /* With a batch graph a step has three legs: each sample forward to its rows; the batch graph, whose losses and gradients are sums over
  * all rows, with settings.common.batch samples of all ranks; each sample forward again and backward.  The sum of gradients is that of
  * the whole batch at once, and memory is that of the lanes. */
@@ -43,12 +49,16 @@ struct model {
     int links;
     struct loss_term term[MODEL_TERMS];
     int terms;
+    struct rate rate[MODEL_RATES];
+    int rates;
 };
 
 void model_free(struct model *model);
 
 /* Does training move this parameter? */
 bool model_has_gradient(const struct model *model, int parameter);
+/* 1 + the place of a parameter's rate; 0: that of the others. */
+int model_rate(const struct model *model, int parameter);
 /* Does the batch graph give samples a gradient?  Else they are through after one leg, and it has figures alone. */
 bool model_comes_back(const struct model *model);
 /* Inputs of the sample graph that a sample brings: the first ones, before those of gradients that links bring back. */

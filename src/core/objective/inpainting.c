@@ -1,15 +1,18 @@
-/* In-painting (context encoder: Pathak et al., CVPR 2016), without its adversary: pixels that were dropped, from those around them.  A row
- * of objective.h's table. */
+/* In-painting (context encoder: Pathak et al., CVPR 2016), with or without its adversary: pixels that were dropped, from those around them.
+ * A row of objective.h's table. */
+#include "adversary.h"
 #include "reconstruct.h"
 
+static bool judged(const struct settings *settings) { return settings->objective.adversarial > 0; }
+
 static cover_status graphs(struct model *model, cover_context *context, const struct settings *settings, const struct grid *grid) {
-    return reconstruct_graphs(model, context, settings, grid, RECONSTRUCT_MASKED);
+    return reconstruct_graphs(model, context, settings, grid, RECONSTRUCT_MASKED | (judged(settings) ? RECONSTRUCT_JUDGED : 0));
 }
 
-/* ---- samples: the window, behind it what is seen of it, and the mask */
+/* ---- samples: the window, behind it what is seen of it, the mask, and its weights */
 
 static int64_t extra(const struct settings *settings, const struct grid *crop) {
-    return reconstruct_extra(settings, crop) + grid_pixels(crop);
+    return reconstruct_extra(settings, crop) + (judged(settings) ? 2 : 1) * grid_pixels(crop);
 }
 static size_t scratch(const struct settings *settings, const struct grid *crop) {
     (void)settings;
@@ -22,6 +25,8 @@ static void make(const struct view_work *work, struct sample *sample) {
     look_mask_draw(dropped, &own->crop, (enum look_mask)settings->objective.mask, settings->objective.mask_share, &work->chance,
                    work->scratch);
     reconstruct_dropped(sample, work->extra, work->views, dropped, &own->crop, settings->network.channels);
+    if (judged(settings)) /* every sample drops as many */
+        reconstruct_judged(sample, dropped + grid_pixels(&own->crop), &own->crop, (double)sample->count);
 }
 static const struct view_plan plan = {.recipe = &views_window, .views = 1, .extra = extra, .scratch = scratch, .make = make};
 
@@ -42,10 +47,14 @@ static cover_status settle(cover_config *config, int64_t images) {
                     "mask_share=%g: of a crop of %.0f pixels one at least must be dropped and one be left; set "
                     "mask_share=0.25",
                     share, pixels);
-    return COVER_OK;
+    if (judged(settings) && settings->objective.mask == MASK_BLOCKS)
+        return fail(COVER_ERROR_ARGUMENT, "adversarial=%g: with mask=blocks samples drop more or less; set mask=region or centre",
+                    settings->objective.adversarial);
+    return judged(settings) ? adversary_fits(&settings->objective.discriminator, &crop) : COVER_OK;
 }
 
-static const struct objective_setting own_settings[] = {{"mask", {NULL, NULL}}, {"mask_share", {"0.25", "0.25"}}, {0}};
+static const struct objective_setting own_settings[] = {
+    {"mask", {NULL, NULL}}, {"mask_share", {"0.25", "0.25"}}, {"adversarial", {NULL, NULL}}, {"discriminator", {NULL, NULL}}, {0}};
 static const struct figure_words figures[] = {
     {.name = "mse",
      .over = "zero",
@@ -53,6 +62,11 @@ static const struct figure_words figures[] = {
      .note = "Of the dropped pixels, a value.",
      .naive = "the mean of the image"},
     {.name = "zero", .title = "squared error of the image's mean"},
+    {.name = "adversarial",
+     .title = "what the network loses by the adversary",
+     .note = "Cross-entropy of taking the restored image for a real one; ln 2 where the adversary cannot tell."},
+    {.name = "discriminator_real", .title = "what the adversary loses on images"},
+    {.name = "discriminator_fake", .title = "what the adversary loses on restored ones"},
     {0},
 };
 static const struct objective_picture pictures[] = {

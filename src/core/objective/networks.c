@@ -34,7 +34,7 @@ cover_status objective_model(struct model *model, cover_context *context, const 
     TRY(parameters_order(&model->parameters));
     graph_free(&model->graph);
     graph_free(&model->batch);
-    model->links = model->terms = 0;
+    model->links = model->terms = model->rates = 0;
     return build_once(model, context, settings, grid, graphs);
 }
 

@@ -6,11 +6,13 @@
 #include "networks.h"
 #include "view_maker.h"
 
-enum { RECONSTRUCT_SEEN, RECONSTRUCT_TRUTH, RECONSTRUCT_DROPPED }; /* inputs; the last one where only dropped pixels count */
-enum { RECONSTRUCT_MSE, RECONSTRUCT_ZERO };                        /* terms */
+/* Inputs; from the third on where only dropped pixels count, from the fourth on with an adversary. */
+enum { RECONSTRUCT_SEEN, RECONSTRUCT_TRUTH, RECONSTRUCT_DROPPED, RECONSTRUCT_WEIGHTS, RECONSTRUCT_REAL, RECONSTRUCT_FAKE };
+enum { RECONSTRUCT_MSE, RECONSTRUCT_ZERO }; /* terms */
 enum reconstruct_part {
     RECONSTRUCT_SIGMOID = 1, /* the prediction goes through a sigmoid */
-    RECONSTRUCT_MASKED = 2   /* there is a mask of dropped pixels */
+    RECONSTRUCT_MASKED = 2,  /* there is a mask of dropped pixels */
+    RECONSTRUCT_JUDGED = 4   /* and an adversary: the squared error is weighted, as a sample counts 1 */
 };
 /* The graphs of a row (objective.h), of these parts. */
 cover_status reconstruct_graphs(struct model *model, cover_context *context, const struct settings *settings,
@@ -20,6 +22,8 @@ void reconstruct_sample(struct sample *sample, const float *seen, const float *t
 /* A sample whose dropped pixels become the mean of the truth in `seen`, and alone count. */
 void reconstruct_dropped(struct sample *sample, float *seen, const float *truth, const float *dropped, const struct grid *grid,
                          int64_t channels);
+/* The same with an adversary; weights: each dropped value's part, by how many a sample of the batch has on average. */
+void reconstruct_judged(struct sample *sample, float *weights, const struct grid *grid, double average);
 /* As large as the view, for what is seen (view_plan.extra). */
 int64_t reconstruct_extra(const struct settings *settings, const struct grid *crop);
 

@@ -63,7 +63,7 @@ struct step_state {
     char error[1024];
     /* norm and update */
     double *block_sums;
-    struct adam update;
+    struct adam update[1 + MODEL_RATES]; /* of the others, of each rate */
     int64_t block_count;
 };
 
@@ -481,30 +481,38 @@ static double lanes_square_sum(struct engine *engine) {
 }
 
 /* Parameters that the graph leaves out (ablations) keep their values, as PyTorch's do without a gradient. */
-static void update_range(const struct engine *engine, int64_t from, int64_t to) {
-    if (to > from)
+enum { NO_RATE = -1 };
+static void update_range(const struct engine *engine, int64_t from, int64_t to, int rate) {
+    if (to > from && rate != NO_RATE)
         engine->executor->adam(engine->program, engine->weights + from, engine->m + from, engine->v + from, engine->gradient + from,
-                               to - from, &engine->state->update);
+                               to - from, &engine->state->update[rate]);
 }
 
+/* Rows of one rate that touch are updated at once. */
 static void update_worker(void *data, int64_t block) {
     struct step_state *state = data;
     struct engine *engine = state->engine;
     int64_t begin = block * UPDATE_BLOCK, end = begin + block_floats(engine, block), from = begin;
+    int rate = NO_RATE;
     for (int i = 0; i < engine->model.parameters.count; i++) {
         const struct parameter *row = &engine->model.parameters.rows[i];
         int64_t row_end = i + 1 < engine->model.parameters.count ? row[1].offset : engine->model.parameters.floats;
-        if (engine->has_gradient[i] || row_end <= begin || row->offset >= end) continue;
-        update_range(engine, from, row->offset > from ? row->offset : from);
-        if (row_end > from) from = row_end;
+        if (row_end <= begin || row->offset >= end) continue;
+        const int own = engine->has_gradient[i] ? model_rate(&engine->model, i) : NO_RATE;
+        if (own == rate) continue;
+        const int64_t here = row->offset > begin ? row->offset : begin;
+        update_range(engine, from, here, rate);
+        from = here, rate = own;
     }
-    update_range(engine, from, end);
+    update_range(engine, from, end, rate);
 }
 
 static cover_status lanes_update(struct engine *engine, const struct adam *adam) {
     struct pool *pool;
     TRY(context_pool(engine->context, &pool));
-    engine->state->update = *adam;
+    const struct model *model = &engine->model;
+    for (int i = 0; i <= model->rates; i++)
+        engine->state->update[i] = i ? adam_rated(*adam, model->rate[i - 1].factor, model->rate[i - 1].beta1) : *adam;
     pool_each(pool, engine->state->block_count, update_worker, engine->state);
     return lanes_weights_changed(engine);
 }
