@@ -34,10 +34,14 @@ static void dropped(struct sample *sample, const struct grid *grid, int64_t chan
     .setting = {{"out", "projection"},          {"hidden", "hidden"},     {"norm", "head_norm"}, {"layers", "projector_layers"},   \
                 {"temperature", "temperature"}, {"momentum", "momentum"}, {"base", "momentum"},  {"queue", "queue"}}
 #define DENSE                                                                                                                      \
-    .setting = {{"level", "dense_level"},   {"cell", "cell"},           {"head_norm", "head_norm"},   {"tau", "temperature"},      \
-                {"momentum", "momentum"},   {"embed", "projection"},    {"hidden", "hidden"},         {"queue", "queue"},          \
-                {"threshold", "threshold"}, {"attention", "attention"}, {"similarity", "similarity"}, {"geometry", "geometry"},    \
-                {"points", "points"}}
+    .setting = {{"level", "dense_level"},     {"cell", "cell"},                                                                    \
+                {"head_norm", "head_norm"},   {"tau", "temperature"},                                                              \
+                {"momentum", "momentum"},     {"embed", "projection"},                                                             \
+                {"hidden", "hidden"},         {"queue", "queue"},                                                                  \
+                {"threshold", "threshold"},   {"attention", "attention"},                                                          \
+                {"similarity", "similarity"}, {"geometry", "geometry"},                                                            \
+                {"points", "points"},         {"neighbours", "neighbours"},                                                        \
+                {"prototypes", "prototypes"}, {"tau_p", "prototype_temperature"}}
 #define PAIR                                                                                                                       \
     {"in.moving", "in.fixed"}, { "in.field" }
 /* Each copy was read as the image. */
@@ -108,6 +112,7 @@ static const struct meaning meanings[] = {
     {.file = "densecl", .objective = "densecl", DENSE, .input = {PAIR}},
     {.file = "setsim", .objective = "setsim", DENSE, .input = {PAIR}},
     {.file = "pixpro", .objective = "pixpro", DENSE, .input = {PAIR}},
+    {.file = "dsc_pm", .objective = "dsc_pm", DENSE, .input = {PAIR}},
     {.file = "vader", .objective = "vader", DENSE, .input = {PAIR, {"in.points_moving"}, {"in.points_fixed"}}},
 };
 

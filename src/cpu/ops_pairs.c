@@ -201,8 +201,9 @@ static cover_status run_pair_cosine_grad(const struct call *call, int image) {
 static const float *codes_of(const struct call *call, int image, int64_t row) {
     const struct tensor *codes = input(call, 1);
     const float *indices = in(call, 2, image);
+    const int64_t group = call->node->attributes.cells.count ? call->node->attributes.cells.count : rows_of_tensor(codes);
     const float index = indices ? indices[row * input(call, 2)->channels] : 0;
-    const int64_t from = !indices ? row : index >= 0 && index < (float)rows_of_tensor(codes) ? (int64_t)index : 0;
+    const int64_t from = !indices ? row : row / group * group + (index >= 0 && index < (float)group ? (int64_t)index : 0);
     return (const float *)in(call, 1, image) + from * codes->channels;
 }
 static double log_sum_of(const float *scores, int64_t channels, double scale) {

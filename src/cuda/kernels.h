@@ -219,8 +219,8 @@ struct cuda_propagation {
 };
 struct cuda_codes { /* codes of `channels` prototypes; each: indices a row, of which the first counts */
     int images, each;
-    int64_t rows, channels;
-    float scale, weight; /* 1 / temperature; of the gradient */
+    int64_t rows, channels, group; /* group: indices are of one of its rows */
+    float scale, weight;           /* 1 / temperature; of the gradient */
 };
 cuda_error cuda_unit(cuda_stream stream, float *y, const float *x, int64_t rows, int64_t channels);
 cuda_error cuda_unit_grad(cuda_stream stream, float *dx, const float *dy, const float *x, int64_t rows, int64_t channels);

@@ -71,6 +71,8 @@ static struct cuda_codes codes_of(const struct program *program, const struct no
                                .each = indexed ? (int)tensors[node->input[2]].channels : 1,
                                .rows = grid_pixels(&scores->grid),
                                .channels = scores->channels,
+                               .group = indexed && node->attributes.cells.count ? node->attributes.cells.count
+                                                                                : grid_pixels(&scores->grid),
                                .scale = 1 / node->attributes.cells.temperature,
                                .weight = node->attributes.cells.weight};
 }

@@ -42,9 +42,10 @@ int graph_propagate(struct graph *graph, int x, int value);
  * {-2 / (n + 1e-6) x sum of cos(y_i, k_j), n pairs}.  Nothing flows into k. */
 int graph_pair_cosine(struct graph *graph, int y, int k, int field, bool turned, int cell, float threshold, float weight);
 
-/* Mean over rows of -sum of codes log softmax(scores / temperature); with indices, codes are of the row that a row's first index names.
- * Nothing flows into codes. */
-int graph_soft_cross_entropy(struct graph *graph, int scores, int codes, int indices, float temperature, float weight);
+/* Mean over rows of -sum of codes log softmax(scores / temperature); with indices, codes are of the row that a row's first index names,
+ * among its group of so many rows (0: all of the image).  Nothing flows into codes. */
+int graph_soft_cross_entropy(struct graph *graph, int scores, int codes, int indices, int64_t group, float temperature,
+                             float weight);
 /* Codes of all rows together, whose rows sum to 1 and whose columns nearly to an equal share: e^(scores / epsilon), over their sum, then each
  * round columns to an equal share and rows to theirs.  No gradient. */
 int graph_sinkhorn(struct graph *graph, int scores, float epsilon, int rounds);

@@ -7,7 +7,7 @@
 
 #include <libcover/figure.h>
 
-enum { MODEL_TERMS = 16, MODEL_LINKS = 4, MODEL_RATES = 2 }; /* most of a model */
+enum { MODEL_TERMS = 16, MODEL_LINKS = 8, MODEL_RATES = 2 }; /* most of a model */
 
 /* A figure of each step: weight of the loss or none.  A sample's value of it is the place-th double of a kept result, or of what is
  * known of the sample before it runs (result ABSENT); or a result of the batch graph is the sum over all samples. */

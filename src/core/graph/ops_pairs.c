@@ -80,6 +80,8 @@ cover_status shape_soft_cross_entropy(const struct graph *graph, const struct no
     TRY(must_have(codes, scores->channels));
     TRY(must_match(scores, codes));
     if (node->input[2] != ABSENT) TRY(must_match(scores, in(graph, node, 2)));
+    if (node->attributes.cells.count && grid_pixels(&scores->grid) % node->attributes.cells.count)
+        return fail(COVER_ERROR_SHAPE, "%s is not of groups of %d rows", scores->name, node->attributes.cells.count);
     if (!(node->attributes.cells.temperature > 0)) return fail(COVER_ERROR_ARGUMENT, "scores need a temperature above 0");
     out[0] = numbers_of(scores, 1);
     return COVER_OK;
@@ -108,9 +110,10 @@ int graph_pair_cosine(struct graph *graph, int y, int k, int field, bool turned,
     const struct cells_attributes cells = {.cell = cell, .threshold = threshold, .weight = weight, .turned = turned};
     return graph_op(graph, OP_pair_cosine, (int[]){y, k, field}, (struct attributes){.cells = cells});
 }
-int graph_soft_cross_entropy(struct graph *graph, int scores, int codes, int indices, float temperature, float weight) {
+int graph_soft_cross_entropy(struct graph *graph, int scores, int codes, int indices, int64_t group, float temperature,
+                             float weight) {
     return graph_op(graph, OP_soft_cross_entropy, (int[]){scores, codes, indices},
-                    (struct attributes){.cells = {.temperature = temperature, .weight = weight}});
+                    (struct attributes){.cells = {.temperature = temperature, .weight = weight, .count = (int)group}});
 }
 int graph_sinkhorn(struct graph *graph, int scores, float epsilon, int rounds) {
     return graph_op(graph, OP_sinkhorn, (int[]){scores}, (struct attributes){.cells = {.temperature = epsilon, .count = rounds}});

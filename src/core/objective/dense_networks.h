@@ -1,5 +1,5 @@
 /* What the dense objectives share: a view's cells with their projections, the queues of a twin's keys, the figures of what was matched, and
- * what settings must keep to.  Called by densecl.c, setsim.c, pixpro.c and vader.c. */
+ * what settings must keep to.  Called by densecl.c, setsim.c, dsc_pm.c, pixpro.c and vader.c. */
 #ifndef COVER_DENSE_NETWORKS_H
 #define COVER_DENSE_NETWORKS_H
 

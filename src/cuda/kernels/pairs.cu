@@ -154,7 +154,7 @@ __global__ void __launch_bounds__(BLOCK)
 __device__ inline const float *codes_of(const float *codes, const float *indices, const cuda_codes &s, int64_t row) {
     if (!indices) return codes + row * s.channels;
     const float index = indices[row * s.each];
-    return codes + (row / s.rows * s.rows + (index >= 0 && index < (float)s.rows ? (int64_t)index : 0)) * s.channels;
+    return codes + (row / s.group * s.group + (index >= 0 && index < (float)s.group ? (int64_t)index : 0)) * s.channels;
 }
 __device__ inline double log_sum_of(const float *scores, const cuda_codes &s) {
     float largest = scores[0];

@@ -305,15 +305,20 @@ void compute_pair_cosine(const struct scene *s, double *const *v, double *y) {
 void build_soft_cross_entropy(struct scene *s) {
     const int scores = x_of(s, false), codes = scene_values(s, "codes", s->images, &s->grid, s->channels, 0, 1);
     const int indices = toss(s) ? whole_numbers(s, "indices", scene_pick(s, 1, 2), 0, (int)grid_pixels(&s->grid) - 1) : ABSENT;
+    const int64_t rows = grid_pixels(&s->grid);
+    s->kernel = toss(s) && rows % 2 == 0 ? (int)rows / 2 : 0; /* two groups */
+    for (int64_t i = 0; s->kernel && indices != ABSENT && i < s->in[2].count; i++)
+        s->in[2].values[i] = scene_pick(s, 0, s->kernel - 1);
     s->in[codes].smooth = false, s->epsilon = 0.25f, s->weight[0] = s->weight[1] = toss(s) ? 1 : 0.5;
-    s->y = graph_soft_cross_entropy(&s->graph, scores, s->in[codes].read, indices, (float)s->epsilon, (float)s->weight[0]);
+    s->y =
+        graph_soft_cross_entropy(&s->graph, scores, s->in[codes].read, indices, s->kernel, (float)s->epsilon, (float)s->weight[0]);
 }
 void compute_soft_cross_entropy(const struct scene *s, double *const *v, double *y) {
     const int indices = named(s, "indices");
-    const int64_t rows = grid_pixels(&s->grid), c = s->channels;
+    const int64_t rows = grid_pixels(&s->grid), c = s->channels, group = s->kernel ? s->kernel : rows;
     memset(y, 0, (size_t)s->images * sizeof *y);
     for (int64_t i = 0; i < s->images * rows; i++) {
-        const int64_t from = indices == ABSENT ? i : i / rows * rows + (int64_t)v[indices][i * s->in[indices].channels];
+        const int64_t from = indices == ABSENT ? i : i / group * group + (int64_t)v[indices][i * s->in[indices].channels];
         double sum = 0;
         for (int64_t k = 0; k < c; k++) sum += exp(v[0][i * c + k] / s->epsilon);
         for (int64_t k = 0; k < c; k++)

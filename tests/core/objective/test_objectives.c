@@ -23,6 +23,7 @@ static const struct special {
     {"densecl", {{"cell", "8"}, {"hidden", "32"}, {"projection", "16"}}},
     {"setsim", {{"cell", "8"}, {"hidden", "32"}, {"projection", "16"}, {"attention", "0.3"}}},
     {"pixpro", {{"cell", "8"}, {"hidden", "32"}, {"projection", "16"}}},
+    {"dsc_pm", {{"cell", "8"}, {"hidden", "32"}, {"projection", "16"}, {"prototypes", "5"}}},
     {"vader", {{"cell", "8"}, {"hidden", "32"}, {"projection", "16"}, {"points", "6"}, {"queue", "50"}}},
 };
 

@@ -1,0 +1,121 @@
+/* DSC-PM (Li et al., ACM Multimedia 2021): DenseCL with several matches a cell, and a third loss by classes: a cell says of which prototypes
+ * its match is, as the codes of all cells of the batch have it.  A row of objective.h's table. */
+#include "dense_networks.h"
+
+static const float epsilon = 0.05f; /* of the codes */
+enum { ROUNDS = 3 };
+
+/* Unit projections against the prototypes. */
+static int scores_of(struct graph *graph, int projections, const struct settings *settings) {
+    return head_linear(graph, "prototypes", graph_unit(graph, projections), settings->objective.prototypes, false);
+}
+
+/* The semantic loss over the cells of the batch; it comes back to `scores`, and backward goes on from there and the other two losses. */
+static void meet(struct model *model, int scores, int key_scores, int match, const int loss[2], const struct settings *settings) {
+    struct graph *graph = &model->graph, *batch = &model->batch;
+    const int64_t samples = settings->common.batch;
+    const int own_link = model->links, own = objective_link(model, "scores", scores, 1, samples);
+    const int keys = objective_link(model, "scores of keys", key_scores, 1, samples);
+    const int matches = objective_link(model, "matches", match, 1, samples);
+    if (matches == ABSENT) return;
+    graph_scope(batch, "semantic");
+    const int semantic = graph_soft_cross_entropy(
+        batch, own, graph_sinkhorn(batch, keys, epsilon, ROUNDS), matches, grid_pixels(&graph->tensors[scores].grid),
+        (float)settings->objective.prototype_temperature, (float)samples); /* a mean, whose gradient is divided by the batch */
+    objective_term(model,
+                   &(struct loss_term){
+                       .name = "semantic", .result = graph_result(batch, semantic), .of_batch = true, .whole = true, .weight = 1});
+    struct derivative derivative = {.outputs = 1, .output = {semantic}, .gradient = {semantic}, .wants = 1, .want = {own}};
+    graph_differentiate(batch, &derivative);
+    if (batch->status != COVER_OK || graph->status != COVER_OK) return;
+    const struct grid grid = graph->tensors[scores].grid;
+    const int back = graph_input(graph, "gradient of the scores", 1, &grid, settings->objective.prototypes);
+    model->link[own_link].gradient = graph_result(batch, derivative.want_gradient[0]);
+    model->link[own_link].back = graph->inputs - 1;
+    graph_differentiate(
+        graph, &(struct derivative){.outputs = 3, .output = {loss[0], loss[1], scores}, .gradient = {loss[0], loss[1], back}});
+}
+
+static cover_status graphs(struct model *model, cover_context *context, const struct settings *settings, const struct grid *grid) {
+    struct graph *graph = objective_graph(model, context, settings);
+    const float temperature = (float)settings->objective.temperature;
+    int field, of_query, of_key, loss[2];
+    const int views = dense_inputs(graph, settings, grid, &field);
+    const struct dense_cells query = dense_cells(graph, graph_image(graph, views, 0), settings, &of_query);
+    const int global = dense_projector(graph, of_query, settings), scores = scores_of(graph, query.projections, settings);
+    graph_twin(graph, objective_twin);
+    const struct dense_cells key = dense_cells(graph, graph_image(graph, views, 1), settings, &of_key);
+    const int global_key = dense_projector(graph, of_key, settings), key_scores = scores_of(graph, key.projections, settings);
+    const int mean_key = graph_global_pool(graph, key.projections);
+    graph_twin(graph, NULL);
+    dense_keys(model, "global keys", global_key, settings);
+    dense_keys(model, "dense keys", mean_key, settings);
+    graph_scope(graph, "global");
+    loss[0] = graph_matched_nce(graph, global, global_key, ABSENT, dense_queue(graph, "queue", settings), temperature, 1);
+    graph_scope(graph, "dense");
+    const int match = graph_match_cells(graph, query.features, key.features, (int)settings->objective.neighbours);
+    loss[1] = graph_matched_nce(graph, query.projections, key.projections, match, dense_queue(graph, "queue.dense", settings),
+                                temperature, 1);
+    dense_nce_term(model, "global", "accuracy", loss[0], 1);
+    dense_nce_term(model, "dense", "accuracy_dense", loss[1], 1);
+    objective_term(model, &(struct loss_term){.name = "zero", .result = ABSENT, .place = DENSE_ZERO});
+    dense_figures(model, query.projections, key.projections, field, query.projections, settings);
+    meet(model, scores, key_scores, match, loss, settings);
+    return COVER_OK;
+}
+
+/* ---- what follows the weights: as DenseCL; then prototypes become unit in both networks */
+
+static cover_status unit_prototypes(struct objective_run *run) {
+    TRY(objective_fresh_queue(run->engine, "prototypes.weight"));
+    return objective_fresh_queue(run->engine, "twin.prototypes.weight");
+}
+static cover_status start(struct objective_run *run) {
+    TRY(dense_start(run));
+    return unit_prototypes(run);
+}
+static cover_status after_step(struct objective_run *run) {
+    TRY(dense_after_step(run));
+    return unit_prototypes(run);
+}
+
+static const struct objective_setting own_settings[] = {DENSE_SETTINGS,
+                                                        {"head_norm", {"cells", "cells"}},
+                                                        {"temperature", {"0.2", "0.2"}},
+                                                        {"momentum", {"0.999", "0.999"}},
+                                                        {"queue", {NULL, NULL}},
+                                                        {"neighbours", {"4", "4"}},
+                                                        {"prototypes", {"64", "64"}},
+                                                        {"prototype_temperature", {"0.1", "0.1"}},
+                                                        {0}};
+static const struct figure_words figures[] = {
+    {.name = "global", .over = "zero", .title = "contrastive loss of images", .naive = "answering at random"},
+    {.name = "accuracy",
+     .title = "accuracy of images",
+     .note = "Share of views whose own key is more alike than all of the queue."},
+    {.name = "dense", .over = "zero", .title = "contrastive loss of cells", .naive = "answering at random"},
+    {.name = "accuracy_dense", .title = "accuracy of cells", .note = "The same of cells and their best matches."},
+    {.name = "zero", .title = "contrastive loss of an answer at random"},
+    DENSE_HIT_FIGURES,
+    {.name = "semantic", .title = "loss of classes", .note = "Cross-entropy of a cell's prototypes with the codes of its match."},
+    {0},
+};
+static const struct view_plan plan = {.recipe = &views_moco, .views = 2, .field = true, .make = dense_make};
+const struct objective objective_dsc_pm = {
+    .name = "dsc_pm",
+    .title = "DSC-PM",
+    .paper = "Dense Semantic Contrast for Self-Supervised Visual Representation Learning, ACM Multimedia 2021",
+    .sample = "view pair",
+    .counts = "view pair",
+    .setting = own_settings,
+    .settle = dense_settle,
+    .graphs = graphs,
+    .views = &plan,
+    .figure = figures,
+    .picture = dense_pictures,
+    .state_bytes = sizeof(struct dense_state),
+    .start = start,
+    .visit = dense_visit,
+    .loaded = dense_loaded,
+    .after_step = after_step,
+};
