@@ -134,8 +134,8 @@ const struct objective objective_gemini = {
         "Homeomorphism Prior for False Positive and Negative Problem in Medical Image Dense Contrastive Representation Learning, "
         "T-PAMI 2025",
     .text = "finds maps between two images both ways, so that what they lead together has alike features",
-    .use = "for segmentation, of images of one part of the body that lie alike; two updates a step",
-    .cost = "about twice COVER's operations: two images are matched, then one is restored",
+    .use = "for segmentation, of images of one part of the body that lie alike; matching and restoring share one update",
+    .cost = "about 1.9 times COVER's operations in 2D, 2.2 times in 3D: two images are matched, one is restored",
     .trained = "whole",
     .sample = "image pair",
     .counts = "image pair",
