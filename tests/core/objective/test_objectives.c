@@ -212,6 +212,31 @@ START_TEST(a_setting_of_another_objective_is_refused) {
 }
 END_TEST
 
+/* Cells must be of whole pixels of the level and fill the crop; a step's keys must have room in the queue. */
+START_TEST(what_does_not_fit_a_dense_objective_is_refused_with_what_would_do) {
+    static const struct {
+        const char *setting, *value, *says;
+    } cases[] = {
+        {"cell", "12", "cell=12: cells are multiples of 1 pixels that fill the crop; set cell=8"},
+        {"dense_level", "7", "dense_level=7: the backbone has 5 levels; set dense_level=4 or less"},
+        {"dense_level", "0", "cell=8: cells are multiples of 16 pixels that fill the crop; set cell=16"},
+        {"head_norm", "batch", "head_norm=batch: heads of cells see one image at a time; set head_norm=cells or none"},
+        {"queue", "3", "queue=3: a step brings 4 keys; set queue=4 or more, or a smaller batch"},
+    };
+    cover_context *context;
+    ck_assert_ok(cover_context_create(&context, NULL));
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        cover_config *config = config_of(context, "densecl", false, false, "0");
+        cover_plan plan = COVER_PLAN_INIT;
+        ck_assert_ok(cover_config_set(config, cases[i].setting, cases[i].value));
+        ck_assert_int_eq(cover_plan_compute(&plan, context, config, 1), COVER_ERROR_ARGUMENT);
+        ck_assert_msg(strstr(cover_error_text(), cases[i].says) != NULL, "%s", cover_error_text());
+        cover_config_destroy(config);
+    }
+    cover_context_destroy(context);
+}
+END_TEST
+
 int main(void) {
     Suite *suite = suite_create("every objective");
     TCase *tcase = tcase_create("objectives");
@@ -221,7 +246,10 @@ int main(void) {
     tcase_add_loop_test(tcase, a_run_is_resumed_exactly_at_every_step, 0, OBJECTIVES);
     tcase_add_loop_test(tcase, ranks_change_no_bit, 0, OBJECTIVES);
     tcase_add_loop_test(tcase, volumes_and_bf16_train_and_keep_their_bits, 0, OBJECTIVES);
-    ADD(tcase, a_setting_of_another_objective_is_refused);
     suite_add_tcase(suite, tcase);
+    TCase *settings = tcase_create("settings");
+    ADD(settings, a_setting_of_another_objective_is_refused);
+    ADD(settings, what_does_not_fit_a_dense_objective_is_refused_with_what_would_do);
+    suite_add_tcase(suite, settings);
     return run_suite(suite);
 }
