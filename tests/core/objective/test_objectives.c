@@ -19,6 +19,7 @@ static const struct special {
     const char *objective, *setting[8][2];
 } special[] = {
     {"cover", {{"heads", "2,2,1,1,1"}}},
+    {"inpainting", {{"adversarial", "0.05"}, {"discriminator", "8,16"}}},
     {"deepcluster", {{"clusters", "3"}, {"reassign_least", "2"}}},
     {"densecl", {{"cell", "8"}, {"hidden", "32"}, {"projection", "16"}}},
     {"setsim", {{"cell", "8"}, {"hidden", "32"}, {"projection", "16"}, {"attention", "0.3"}}},

@@ -73,6 +73,23 @@ START_TEST(dropped_pixels_are_the_mean_and_alone_count) {
 }
 END_TEST
 
+/* A sample counts 1 then, and its weights sum to 1 over channels. */
+START_TEST(with_an_adversary_dropped_pixels_are_weighed) {
+    struct made made = MAKE("objective=inpainting", "adversarial=0.1");
+    make_begin(&made);
+    ck_assert_ok(made.maker->draw(made.maker, made.worker, &made.sample, made.memory, 0));
+    const float *const *input = made.sample.input;
+    double sum = 0;
+    for (int i = 0; i < 1024; i++) {
+        ck_assert((input[RECONSTRUCT_WEIGHTS][i] > 0) == (input[RECONSTRUCT_DROPPED][i] > 0));
+        sum += 2 * (double)input[RECONSTRUCT_WEIGHTS][i];
+    }
+    ck_assert_double_eq_tol(sum, 1, 1e-6);
+    ck_assert(made.sample.count == 1 && *input[RECONSTRUCT_REAL] == 1 && *input[RECONSTRUCT_FAKE] == 0);
+    make_end(&made);
+}
+END_TEST
+
 START_TEST(every_value_counts_of_a_damaged_or_noisy_image) {
     static const char *const objectives[] = {"objective=genesis", "objective=denoising"};
     struct made made = MAKE(objectives[_i]);
@@ -120,6 +137,13 @@ START_TEST(what_leaves_nothing_to_give_back_is_refused) {
     ck_assert_fails(objective_settle(config, 0), COVER_ERROR_ARGUMENT, "mask_share=1e-09", "set mask_share=0.25");
     use("paper-2d", (const char *const[]){"objective=inpainting", "mask_share=1", NULL});
     ck_assert_fails(objective_settle(config, 0), COVER_ERROR_ARGUMENT, "mask_share=1", "set mask_share=0.25");
+    use("paper-2d", (const char *const[]){"objective=inpainting", "adversarial=0.1", "mask=blocks", NULL});
+    ck_assert_fails(objective_settle(config, 0), COVER_ERROR_ARGUMENT, "mask=blocks", "set mask=region or centre");
+    use("paper-2d", (const char *const[]){"objective=inpainting", "adversarial=0.1", "discriminator=12", NULL});
+    ck_assert_fails(objective_settle(config, 0), COVER_ERROR_ARGUMENT, "12 is no multiple of 8");
+    use("paper-2d",
+        (const char *const[]){"objective=inpainting", "adversarial=0.1", "crop=64x16", "discriminator=8,8,8,8,8", NULL});
+    ck_assert_fails(objective_settle(config, 0), COVER_ERROR_ARGUMENT, "5 stages halve a crop of 16 pixels", "use fewer");
     use("paper-2d", (const char *const[]){"objective=genesis", "normalise=none", NULL});
     ck_assert_fails(objective_settle(config, 0), COVER_ERROR_ARGUMENT, "normalise=none", "set normalise=range");
     use("paper-2d", (const char *const[]){"objective=genesis", "mask=centre", NULL});
@@ -133,6 +157,7 @@ int main(void) {
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_loop_test(tcase, dropped_pixels_are_the_mean_and_alone_count, 0, 3);
     tcase_add_loop_test(tcase, every_value_counts_of_a_damaged_or_noisy_image, 0, 2);
+    ADD(tcase, with_an_adversary_dropped_pixels_are_weighed);
     ADD(tcase, the_truth_of_genesis_is_mirrored_with_what_is_seen);
     ADD(tcase, what_leaves_nothing_to_give_back_is_refused);
     suite_add_tcase(suite, tcase);
