@@ -30,8 +30,8 @@ typedef struct cover_config_key {
     const char *scope;   /**< "pretrain", "task" (fine-tuning) or "both": the configs that know it */
 } cover_config_key;
 
-/** Create settings from a preset: "paper-2d", "paper-3d", "released-2d", "released-3d", "demo" for
- *  pretraining, "seg-2d", "seg-3d", "cls-2d", "cls-3d" for fine-tuning.  NULL = "paper-2d".  The preset decides which
+/** Create settings from a preset: "paper-2d", "paper-3d", "released-2d", "released-3d", "demo" and, of each objective (objective.h),
+ *  NAME-2d and NAME-3d for pretraining, "seg-2d", "seg-3d", "cls-2d", "cls-3d" for fine-tuning.  NULL = "paper-2d".  The preset decides which
  *  settings the config knows.
  *  @return COVER_OK; COVER_ERROR_ARGUMENT names the presets; COVER_ERROR_MEMORY */
 COVER_API cover_status cover_config_create(cover_config **config, cover_context *context, const char *preset);

@@ -25,6 +25,7 @@
 #include <libcover/loss.h>
 #include <libcover/match.h>
 #include <libcover/metrics.h>
+#include <libcover/objective.h>
 #include <libcover/plan.h>
 #include <libcover/predictor.h>
 #include <libcover/ranks.h>

@@ -85,9 +85,35 @@ err '-steps: write --steps$'
 
 it 'a preset of the other kind is refused, and those of the verb are listed'
 run 2 "$cover" plan --preset seg-2d
-err "preset 'seg-2d' is one of fine-tuning.*; there are paper-2d, .*demo$"
+err "preset 'seg-2d' is one of fine-tuning.*; there are paper-2d, .*demo, and NAME-2d, NAME-3d of each of 'cover objectives'$"
 run 2 "$cover" plan --preset xyzzy
 err "no preset 'xyzzy'; there are paper-2d"
+
+it 'objectives are listed, told one by one, and completed'
+run 0 "$cover" objectives
+out '^cover +whole +finds the displacement field'
+out '^simclr +encoder +finds the other view'
+holds awk 'length > 80 { exit 1 }' "$tmp/out"
+for name in $(sed -n '2,/^$/s/^\([a-z_][a-z_]*\) .*/\1/p' "$tmp/out"); do
+    run 0 "$cover" objectives "$name"
+    for said in "$name \\(" 'learns ' 'use ' 'cost ' 'trains ' 'paper '; do out "^$said"; done
+    holds awk 'length > 80 { exit 1 }' "$tmp/out"
+    for dims in 2 3; do
+        run 0 "$cover" plan --preset "$name-${dims}d" -h
+        out "^  objective +$name"
+        out "^  dims +$dims"
+    done
+done
+run 0 "$cover" objectives simsiam --json
+out '"name": "projection", "default": "0", "own_2d": "2048", "own_3d": "2048"'
+
+it 'a mistyped objective is answered with the nearest one'
+run 2 "$cover" objectives simcrl
+err "no objective 'simcrl'; did you mean simclr\?"
+run 2 "$cover" pretrain x.h5 -o x --objective simcrl
+err 'did you mean simclr\?'
+run 2 "$cover" plan --set precision=bf61
+err 'did you mean bf16\?'
 no_err 'seg-2d'
 
 it 'a word that is near to nothing gets no suggestion'

@@ -258,6 +258,7 @@ void manual_write(FILE *stream, cover_context *context);
 bool completion_write(FILE *stream, const char *shell);
 /* What a preset changes against the first one of its scope: "batch=8 crop=128x128 ..."; text must hold 1 KiB. */
 const char *preset_scope(const char *preset); /* "pretrain" or "task"; "" for an unknown one */
+bool preset_of_objective(const char *preset); /* NAME-2d or NAME-3d of an objective: not listed one by one (objectives.c) */
 void preset_differences(char *text, size_t bytes, cover_context *context, const char *preset);
 
 #endif

@@ -99,9 +99,13 @@ static void print_settings(FILE *stream, const char *preset, const cover_config 
     for (int i = 0; cover_config_preset_at(i); i++) {
         char text[1024];
         if (strcmp(cover_config_preset_scope(i), preset_scope(preset)) != 0) continue;
+        if (preset_of_objective(cover_config_preset_at(i))) continue;
         preset_differences(text, sizeof text, context, cover_config_preset_at(i));
         say_beside(stream, fprintf(stream, "  %s", cover_config_preset_at(i)), 16, text, width);
     }
+    if (strcmp(preset_scope(preset), "pretrain") == 0)
+        say_beside(stream, fprintf(stream, "  NAME-2d, -3d"), 16,
+                   "of each objective ('cover objectives'): paper-2d, paper-3d with objective=NAME", width);
     fputc('\n', stream);
     print_wrapped(stream, "settings (--set NAME=VALUE; with the value that this command line gives):", 0, 0, width);
     for (int i = 0; cover_config_key_at(i); i++) {

@@ -17,8 +17,10 @@ static int wrong_preset(struct session *session, const char *preset) {
     for (int i = 0; cover_config_preset_at(i) && used < sizeof list; i++) {
         if (strcmp(cover_config_preset_scope(i), scope) != 0) continue;
         nearest_offer(&nearest, cover_config_preset_at(i));
+        if (preset_of_objective(cover_config_preset_at(i))) continue;
         used += (size_t)snprintf(list + used, sizeof list - used, "%s%s", used ? ", " : "", cover_config_preset_at(i));
     }
+    if (used < sizeof list) snprintf(list + used, sizeof list - used, ", and NAME-2d, NAME-3d of each of 'cover objectives'");
     const bool other = *preset_scope(preset) != 0;
     if (*nearest.best)
         return usage_error(session->verb, "no preset '%s'; did you mean %s? There are %s", preset, nearest.best, list);

@@ -49,6 +49,7 @@ static void put_presets(FILE *stream, cover_context *context) {
           stream);
     for (int i = 0; cover_config_preset_at(i); i++) {
         char text[1024];
+        if (preset_of_objective(cover_config_preset_at(i))) continue;
         preset_differences(text, sizeof text, context, cover_config_preset_at(i));
         fputs(".TP\n.B ", stream);
         put(stream, cover_config_preset_at(i));
@@ -56,6 +57,9 @@ static void put_presets(FILE *stream, cover_context *context) {
         put(stream, text);
         fputc('\n', stream);
     }
+    fputs(".TP\n.IR NAME \\-2d, \" \" NAME \\-3d\nof each objective (cover objectives): paper\\-2d, paper\\-3d with "
+          "objective=\\fINAME\\fR\n",
+          stream);
 }
 
 static void put_settings(FILE *stream, const char *title, const char *preset, cover_context *context) {

@@ -270,11 +270,26 @@ void arguments_free(struct arguments *arguments) {
     free(arguments->operands);
 }
 
+/* Of a setting with choices the one that is nearest to a mistyped value. */
+static const char *near_choice(struct nearest *nearest, const struct assignment *assignment) {
+    const cover_config_key *key;
+    *nearest = (struct nearest){.word = assignment->value};
+    for (int i = 0; (key = cover_config_key_at(i)) && strcmp(key->name, assignment->name) != 0;) i++;
+    for (const char *choice = key ? key->choices : ""; *choice; choice += *choice == '|') {
+        char name[64];
+        const size_t length = strcspn(choice, "|");
+        snprintf(name, sizeof name, "%.*s", (int)length, choice);
+        nearest_offer(nearest, name);
+        choice += length;
+    }
+    return nearest->best;
+}
+
 int settings_apply(const struct session *session, cover_config *config) {
     for (int i = 0; i < session->arguments.assignment_count; i++) {
         const struct assignment *assignment = &session->arguments.assignments[i];
+        struct nearest nearest = {.word = assignment->name};
         if (!cover_config_get(config, assignment->name)) {
-            struct nearest nearest = {.word = assignment->name};
             char hint[128];
             if (hint_name(hint, sizeof hint, session->verb, assignment->name, true))
                 return usage_error(session->verb, "no setting '%s'; did you mean %s?", assignment->name, hint);
@@ -284,6 +299,8 @@ int settings_apply(const struct session *session, cover_config *config) {
             return usage_error(session->verb, "no setting '%s'%s%s%s", assignment->name, *nearest.best ? "; did you mean " : "",
                                nearest.best, *nearest.best ? "?" : "");
         }
+        if (cover_config_set(config, assignment->name, assignment->value) != COVER_OK && *near_choice(&nearest, assignment))
+            return usage_error(session->verb, "%s; did you mean %s?", library_words(session->verb), nearest.best);
         if (cover_config_set(config, assignment->name, assignment->value) != COVER_OK)
             return usage_error(session->verb, "%s", library_words(session->verb));
     }

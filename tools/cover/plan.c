@@ -48,6 +48,7 @@ const struct verb verb_plan = {
     .preset = "paper-2d",
     .run = run,
     .options = {{OPTION_PRESET},
+                {OPTION_OBJECTIVE},
                 {OPTION_BATCH},
                 {OPTION_CROP},
                 {OPTION_STEPS},

@@ -49,36 +49,67 @@ static int print_end(struct session *session, const char *run) {
     return printed;
 }
 
-/* Where no preset was named, the first one for the dimensions of the images; what is wrong with the file is said when it is opened to be
- * read. */
+/* The preset of an objective and of dims, where no preset was named; of COVER the first one of these dims.  NULL = there is none. */
+static const char *preset_for(const struct session *session, const char *objective, int dims) {
+    char wanted[96];
+    snprintf(wanted, sizeof wanted, "%s-%dd", strcmp(objective, "cover") == 0 ? "paper" : objective, dims);
+    const char *name;
+    for (int i = 0; (name = cover_config_preset_at(i)); i++)
+        if (strcmp(cover_config_preset_scope(i), preset_scope(session->verb->preset)) == 0 && strcmp(name, wanted) == 0) break;
+    return name;
+}
+
+/* What is wrong with the file is said when it is opened to be read. */
 static int choose_preset(struct session *session, const char *path, const char **chosen) {
     cover_dataset *dataset = NULL;
     cover_dataset_info info = COVER_DATASET_INFO_INIT;
+    const char *objective = cover_config_get(session->config, "objective");
     if (cover_dataset_open(&dataset, session->context, path) == COVER_OK) cover_dataset_get_info(&info, dataset);
     cover_dataset_destroy(dataset);
-    if (info.dims == 0 || info.dims == *cover_config_get(session->config, "dims") - '0') return EXIT_OK;
-    for (int i = 0; cover_config_preset_at(i); i++) {
-        cover_config *config = NULL;
-        const bool found = strcmp(cover_config_preset_scope(i), preset_scope(session->verb->preset)) == 0 &&
-                           cover_config_create(&config, session->context, cover_config_preset_at(i)) == COVER_OK &&
-                           *cover_config_get(config, "dims") - '0' == info.dims;
-        if (!found) {
-            cover_config_destroy(config);
-            continue;
-        }
-        *chosen = cover_config_preset_at(i);
-        cover_config_destroy(session->config);
-        session->config = config;
-        return settings_apply(session, config);
+    const char *preset = preset_for(session, objective, info.dims);
+    if (!preset || strcmp(preset, session->verb->preset) == 0) return EXIT_OK;
+    cover_config *config;
+    const cover_status result = cover_config_create(&config, session->context, preset);
+    if (result != COVER_OK) return failed(session, result);
+    *chosen = preset;
+    cover_config_destroy(session->config);
+    session->config = config;
+    return settings_apply(session, config);
+}
+
+/* The preset of the objective, with what the weights say of their network. */
+static cover_status on_preset(struct session *session, cover_config **config) {
+    const cover_config *weights = *config;
+    const int dims = *cover_config_get(weights, "dims") - '0';
+    const char *preset = preset_for(session, cover_config_get(session->config, "objective"), dims);
+    cover_config *made = NULL, *paper = NULL;
+    if (!preset) return COVER_OK;
+    cover_status result = cover_config_create(&made, session->context, preset);
+    if (result == COVER_OK) result = cover_config_create(&paper, session->context, preset_for(session, "cover", dims));
+    const cover_config_key *key;
+    for (int i = 0; result == COVER_OK && (key = cover_config_key_at(i)); i++) {
+        const char *value = cover_config_get(weights, key->name), *usual = cover_config_get(paper, key->name);
+        if (value && usual && strcmp(value, usual) != 0) result = cover_config_set(made, key->name, value);
     }
-    return EXIT_OK;
+    cover_config_destroy(paper);
+    if (result != COVER_OK) {
+        cover_config_destroy(made);
+        return result;
+    }
+    cover_config_destroy(*config);
+    *config = made;
+    return COVER_OK;
 }
 
 /* The network that the weights to start from are of. */
 static int take_network(struct session *session) {
-    cover_config *config;
+    cover_config *config = NULL;
     cover_status result = cover_weights_config(&config, session->context, text_of(session, OPTION_INIT));
-    if (result != COVER_OK) return failed(session, result);
+    if (result == COVER_OK) result = on_preset(session, &config);
+    if (result != COVER_OK) {
+        cover_config_destroy(config);
+        return failed(session, result);
+    }
     cover_config_destroy(session->config);
     session->config = config;
     return settings_apply(session, config);
@@ -151,8 +182,10 @@ const struct verb verb_pretrain = {
     .operands = "DATA.h5",
     .operands_min = 1,
     .operands_max = 1,
-    .detail = "Draws pairs of views from the images with a known displacement field between them (SeVR), and trains a U-Net "
-              "to find that field from its features (MoV, VPA). The run folder gets config.json, log.jsonl, TensorBoard "
+    .detail = "By default it draws pairs of views from the images with a known displacement field between them (SeVR), and trains "
+              "a U-Net "
+              "to find that field from its features (MoV, VPA); --objective takes another method. The run folder gets config.json, "
+              "log.jsonl, TensorBoard "
               "events, checkpoints, and at the end weights.safetensors and report.html.\n"
               "l_zero is the vector loss of the zero field on the same truth, so l_vec / l_zero tells how much was "
               "learnt: 1 is nothing.\n"
@@ -168,19 +201,23 @@ const struct verb verb_pretrain = {
     .ranks = true,
     .people = true,
     .run = run,
-    .options = {{OPTION_OUTPUT, "RUN", "run folder to write", true},
-                {OPTION_PRESET},
-                {OPTION_STEPS},
-                {OPTION_BATCH},
-                {OPTION_CROP},
-                {OPTION_SET},
-                {OPTION_RESUME, NULL,
-                 "go on from the run's checkpoint, with the run's settings unless --preset is given; without a checkpoint "
-                 "start anew"},
-                {OPTION_INIT, NULL,
-                 "start from these weights: safetensors file or run folder; unless --preset is given, settings of the network, its "
-                 "head and normalise are theirs"},
-                {OPTION_ALLOW_PARTIAL, NULL, "with --init: take the weights that fit and say which did not"},
-                {OPTION_RANKS},
-                {OPTION_DEADLINE}},
+    .options =
+        {{OPTION_OUTPUT, "RUN", "run folder to write", true},
+         {OPTION_PRESET},
+         {OPTION_OBJECTIVE, NULL,
+          "what to minimise, cover when not given ('cover objectives' lists them); takes the preset NAME-2d or NAME-3d, as the "
+          "images are, where no preset is given"},
+         {OPTION_STEPS},
+         {OPTION_BATCH},
+         {OPTION_CROP},
+         {OPTION_SET},
+         {OPTION_RESUME, NULL,
+          "go on from the run's checkpoint, with the run's settings unless --preset is given; without a checkpoint "
+          "start anew"},
+         {OPTION_INIT, NULL,
+          "start from these weights: safetensors file or run folder; unless --preset is given, settings of the network, its "
+          "head and normalise are theirs"},
+         {OPTION_ALLOW_PARTIAL, NULL, "with --init: take the weights that fit and say which did not"},
+         {OPTION_RANKS},
+         {OPTION_DEADLINE}},
 };

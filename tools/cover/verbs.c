@@ -4,11 +4,12 @@
 #include <string.h>
 
 extern const struct verb verb_info, verb_pack, verb_check, verb_plan, verb_pretrain, verb_finetune, verb_predict, verb_eval,
-    verb_dicom, verb_match, verb_export, verb_convert, verb_report, verb_bench, verb_analyse, verb_study;
+    verb_dicom, verb_match, verb_export, verb_convert, verb_report, verb_bench, verb_analyse, verb_study, verb_objectives;
 
 const struct verb *const verbs[] = {
-    &verb_info,  &verb_pack,   &verb_check,   &verb_plan,   &verb_pretrain, &verb_finetune, &verb_predict, &verb_eval, &verb_dicom,
-    &verb_match, &verb_export, &verb_convert, &verb_report, &verb_bench,    &verb_analyse,  &verb_study,   NULL,
+    &verb_info,     &verb_pack,    &verb_check, &verb_plan,    &verb_objectives, &verb_pretrain,
+    &verb_finetune, &verb_predict, &verb_eval,  &verb_dicom,   &verb_match,      &verb_export,
+    &verb_convert,  &verb_report,  &verb_bench, &verb_analyse, &verb_study,      NULL,
 };
 
 const struct verb *verb_find(const char *name) {

@@ -57,6 +57,10 @@ cover_status objective_settle(cover_config *config, int64_t images) {
     return status == COVER_OK && objective->settle ? objective->settle(config, images) : status;
 }
 
+const struct objective *objective_at(int index) {
+    return index < (int)(sizeof objectives / sizeof *objectives) ? objectives[index] : NULL;
+}
+
 const struct objective *objective_of(const cover_context *context, const struct objective_settings *settings) {
     const int own = sizeof objectives / sizeof *objectives;
     if (settings->objective < own) return objectives[settings->objective];

@@ -91,6 +91,8 @@ cover_status objective_accepts(const struct objective *objective, const struct s
 size_t objective_maker_bytes(const struct objective *objective);
 cover_status objective_maker(struct sample_maker *maker, const struct objective *objective, const struct objective_run *run);
 
+/* Row by number; NULL past the end of the table. */
+const struct objective *objective_at(int index);
 /* The one that the settings choose: the table's, or a row added to the context (base/added.h).  Never NULL. */
 const struct objective *objective_of(const cover_context *context, const struct objective_settings *settings);
 

@@ -89,15 +89,17 @@ static const char *const fallbacks[] = {
 };
 enum { ROWS = sizeof rows / sizeof *rows };
 
-/* A preset row without a field starts a preset. */
+/* A preset row without a field starts a preset, or without a scope more rows of one. */
 static const struct preset_row {
     enum scope scope;
     const char *preset, *field, *value;
 } preset_rows[] = {
 #define PRESET(scope, name) {SCOPE_##scope, name, NULL, NULL},
+#define MORE(name) {0, name, NULL, NULL},
 #define SET(field, value) {0, NULL, #field, value},
 #include "presets.def"
 #undef PRESET
+#undef MORE
 #undef SET
 };
 enum { PRESET_ROWS = sizeof preset_rows / sizeof *preset_rows };
@@ -292,8 +294,11 @@ cover_status cover_config_create(cover_config **out, cover_context *context, con
     TRY(make_config(&config, context, preset_rows[start].scope, NULL));
     cover_status status = COVER_OK;
     for (int i = 0; i < ROWS && status == COVER_OK; i++) status = set_value(&config->values, context, &rows[i], fallbacks[i]);
-    for (int i = start + 1; i < PRESET_ROWS && preset_rows[i].field && status == COVER_OK; i++)
-        status = cover_config_set(config, preset_rows[i].field, preset_rows[i].value);
+    bool its = false;
+    for (int i = start; i < PRESET_ROWS && status == COVER_OK; i++) {
+        if (preset_rows[i].preset) its = strcmp(preset_rows[i].preset, preset) == 0;
+        else if (its) status = cover_config_set(config, preset_rows[i].field, preset_rows[i].value);
+    }
     if (status != COVER_OK) {
         cover_config_destroy(config);
         return status;
@@ -422,7 +427,7 @@ const cover_config_key *cover_config_key_at(int index) { return index >= 0 && in
 
 static const struct preset_row *preset_at(int index) {
     for (int i = 0; i < PRESET_ROWS; i++)
-        if (preset_rows[i].preset && index-- == 0) return &preset_rows[i];
+        if (preset_rows[i].scope && index-- == 0) return &preset_rows[i];
     return NULL;
 }
 const char *cover_config_preset_at(int index) {
