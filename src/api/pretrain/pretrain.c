@@ -8,6 +8,7 @@ struct pretraining {
     const cover_config *config;
     cover_pretrain_options options;
     cover_trainer *trainer;
+    bool collapsed; /* it was said */
 };
 
 static cover_status create(struct run_job *job) {
@@ -31,8 +32,25 @@ static cover_status write_preview(struct run_job *job) {
     return status;
 }
 
+/* Rows that are all alike have taught nothing, however low the loss is.  Once a run, when it has had time to begin. */
+static void warn_of_collapse(struct pretraining *run) {
+    enum { BEGINNING = 50 };
+    static const double least = 0.05;
+    const cover_step_report *report = &run->job.report;
+    const double spread = cover_figure_value(report->figures, report->figure_count, "spread");
+    if (run->collapsed || !run->job.writes || report->step <= BEGINNING || !(spread < least)) return;
+    if (report->step % run->job.core->settings.common.log_every != 0) return;
+    run->collapsed = true;
+    log_line(run->job.context, COVER_LOG_WARNING,
+             "step %lld: spread is %.3g: the images' rows are nearly all alike, which is collapse, whatever the loss says; a "
+             "larger batch, "
+             "head_norm=batch or a lower lr may help",
+             (long long)report->step, spread);
+}
+
 static void tell(struct run_job *job) {
     struct pretraining *run = (struct pretraining *)job;
+    warn_of_collapse(run);
     if (run->options.on_step) run->options.on_step(run->options.user, &job->report, job->core->settings.common.steps);
 }
 

@@ -114,6 +114,40 @@ START_TEST(the_folder_of_another_objective_speaks_its_words) {
 }
 END_TEST
 
+static cover_status flat_model(struct model *model, cover_context *of, const struct settings *settings, const struct grid *grid) {
+    TRY(deep_model(model, of, settings, grid));
+    struct loss_term *term = &model->term[TERM_COSINE];
+    term->name = "spread", term->weight = 0, term->offset = 0, term->scale = 1e-9;
+    return COVER_OK;
+}
+static int collapses;
+static void count_collapses(void *user, cover_log_level level, const char *line) {
+    (void)user;
+    if (level == COVER_LOG_WARNING && strstr(line, "step 60: spread is ") && strstr(line, "which is collapse")) collapses++;
+}
+START_TEST(rows_that_are_all_alike_are_a_warning_once) {
+    static const struct figure_words words[] = {{.name = "depth", .over = "flat"}, {.name = "spread"}, {.name = "flat"}, {0}};
+    cover_context *heard;
+    cover_context_options options = COVER_CONTEXT_OPTIONS_INIT;
+    options.log = count_collapses;
+    ck_assert_ok(cover_context_create(&heard, &options));
+    heard->added = rows;
+    deep.build = flat_model, deep.figure = words;
+    cover_dataset *images;
+    cover_config *long_enough;
+    ck_assert_ok(cover_dataset_open(&images, heard, at("data.h5")));
+    ck_assert_ok(cover_config_create(&long_enough, heard, "demo"));
+    ck_assert_ok(cover_config_read_json(long_enough, cover_config_json(config)));
+    ck_assert_ok(cover_config_set(long_enough, "steps", "80"));
+    ck_assert_ok(cover_config_set(long_enough, "log_every", "10"));
+    ck_assert_ok(cover_run_pretrain(heard, images, long_enough, run, NULL));
+    ck_assert_int_eq(collapses, 1);
+    cover_config_destroy(long_enough);
+    cover_dataset_destroy(images);
+    cover_context_destroy(heard);
+}
+END_TEST
+
 START_TEST(a_run_whose_objective_is_not_known_here_has_curves_by_their_names) {
     cover_figure figures[COVER_FIGURES_MAX];
     int count;
@@ -162,6 +196,7 @@ int main(void) {
     TCase *tcase = tcase_create("words");
     tcase_add_checked_fixture(tcase, setup, teardown);
     ADD(tcase, the_folder_of_another_objective_speaks_its_words);
+    ADD(tcase, rows_that_are_all_alike_are_a_warning_once);
     ADD(tcase, a_run_whose_objective_is_not_known_here_has_curves_by_their_names);
     ADD(tcase, every_row_has_words_for_each_term_of_its_model);
     suite_add_tcase(suite, tcase);
