@@ -108,6 +108,7 @@ void golden_file(struct golden *golden, const char *path) {
     const char *objective = tensor_file_metadata(golden->file, "objective");
     if (objective && strcmp(objective, "components") == 0) golden_components(golden);
     else if (golden_is_objective(golden)) golden_objective(golden);
+    else if (tensor_file_metadata(golden->file, "pixpro_direction")) golden_dense(golden); /* of dense objectives' ops */
     else if (tensor_file_metadata(golden->file, "widths")) golden_model(golden);
     else golden_ops(golden);
     tensor_file_close(golden->file);

@@ -24,6 +24,7 @@ void golden_file(struct golden *golden, const char *path);
 void golden_model(struct golden *golden);
 void golden_ops(struct golden *golden);
 void golden_components(struct golden *golden);
+void golden_dense(struct golden *golden);
 bool golden_is_objective(const struct golden *golden); /* is the open file one of an objective that is known? */
 void golden_objective(struct golden *golden);
 
