@@ -168,26 +168,45 @@ END_TEST
 #include "core/settings/objectives.def"
 #undef OBJECTIVE
 
+/* The row, and the model that it makes of its own settings. */
+static void same_terms(const struct objective *row, const struct model *model) {
+    for (int t = 0; t < model->terms; t++) {
+        ck_assert_msg(row->figure[t].name && strcmp(row->figure[t].name, model->term[t].name) == 0, "%s: term %s", row->name,
+                      model->term[t].name);
+        ck_assert_pstr_eq(row->figure[t].over, model->term[t].over);
+    }
+    ck_assert_ptr_null(row->figure[model->terms].name);
+}
 START_TEST(every_row_has_words_for_each_term_of_its_model) {
     static const struct objective *const objectives[] = {
-        &deep,
 #define OBJECTIVE(name) &objective_##name,
 #include "core/settings/objectives.def"
 #undef OBJECTIVE
     };
-    const struct settings *settings = config_settings(config);
-    struct grid grid = settings_grid(&settings->views.crop, (int)settings->network.dims);
     for (size_t i = 0; i < sizeof objectives / sizeof *objectives; i++) {
-        const struct objective *row = objectives[i];
         struct model model = {0};
-        ck_assert_ok(row->build(&model, context, settings, &grid));
-        for (int t = 0; t < model.terms; t++) {
-            ck_assert_str_eq(row->figure[t].name, model.term[t].name);
-            ck_assert_pstr_eq(row->figure[t].over, model.term[t].over);
-        }
-        ck_assert_ptr_null(row->figure[model.terms].name);
+        cover_config *own;
+        char preset[96];
+        snprintf(preset, sizeof preset, "%s-2d", objectives[i]->name);
+        ck_assert_ok(cover_config_create(&own, context, preset));
+        ck_assert_ok(cover_config_set(own, "widths", "8,8,8,8,8,8,8,8,8"));
+        ck_assert_ok(cover_config_set(own, "crop", "128x128"));
+        if (strcmp(objectives[i]->name, "inpainting") == 0)
+            ck_assert_ok(cover_config_set(own, "adversarial", "0.001")); /* all terms */
+        ck_assert_ok(objective_settle(own, 100));
+        const struct settings *settings = config_settings(own);
+        const struct grid grid = settings_grid(&settings->views.crop, (int)settings->network.dims);
+        ck_assert_ok(objective_build(&model, context, settings, &grid));
+        same_terms(objectives[i], &model);
         model_free(&model);
+        cover_config_destroy(own);
     }
+    struct model model = {0};
+    const struct settings *settings = config_settings(config);
+    const struct grid grid = settings_grid(&settings->views.crop, (int)settings->network.dims);
+    ck_assert_ok(deep.build(&model, context, settings, &grid));
+    same_terms(&deep, &model);
+    model_free(&model);
 }
 END_TEST
 
