@@ -22,16 +22,20 @@ struct place {
 __device__ inline place moving_place(const lattice &s, int index) {
     const int on[3] = {index / s.size[2] / s.size[1], index / s.size[2] % s.size[1], index % s.size[2]};
     place p;
+#pragma unroll
     for (int a = 0; a < 3; a++) p.at[a] = a < 3 - s.ndim ? 0 : s.cell * (double)on[a] + (s.cell - 1) / 2;
     return p;
 }
 __device__ inline place fixed_place(const lattice &s, const float *field, int index) {
     place p = moving_place(s, index);
-    for (int a = 0; a < s.ndim; a++) p.at[3 - s.ndim + a] += (double)field[index * s.ndim + a];
+#pragma unroll
+    for (int axis = 0; axis < 3; axis++)
+        if (axis >= 3 - s.ndim) p.at[axis] += (double)field[index * s.ndim + axis - (3 - s.ndim)];
     return p;
 }
 __device__ inline double square_between(const place &a, const place &b) {
     double sum = 0;
+#pragma unroll
     for (int i = 0; i < 3; i++) sum += (a.at[i] - b.at[i]) * (a.at[i] - b.at[i]);
     return sum;
 }
@@ -43,18 +47,22 @@ struct limit_tiles {
 };
 __device__ inline double square_limit(limit_tiles &tiles, const lattice &s, const float *field) {
     double sums[3] = {0, 0, 0};
-    for (int i = (int)threadIdx.x; i < s.cells(); i += BLOCK)
-        for (int axis = 3 - s.ndim; axis < 3; axis++) {
+    for (int i = (int)threadIdx.x; i < s.cells(); i += BLOCK) {
+#pragma unroll
+        for (int axis = 0; axis < 3; axis++) {
             const int stride = axis == 2 ? 1 : axis == 1 ? s.size[2] : s.size[2] * s.size[1];
-            if (i / stride % s.size[axis] + 1 < s.size[axis])
+            if (axis >= 3 - s.ndim && i / stride % s.size[axis] + 1 < s.size[axis])
                 sums[axis] += square_between(fixed_place(s, field, i), fixed_place(s, field, i + stride));
         }
+    }
     block_sum(sums, tiles.sums);
     if (threadIdx.x == 0) {
         double other = 0;
         const double own = s.ndim * s.cell * s.cell;
-        for (int axis = 3 - s.ndim; axis < 3; axis++)
-            other += s.size[axis] == 1 ? s.cell * s.cell : sums[axis] / (double)(s.cells() / s.size[axis] * (s.size[axis] - 1));
+#pragma unroll
+        for (int axis = 0; axis < 3; axis++)
+            if (axis >= 3 - s.ndim)
+                other += s.size[axis] == 1 ? s.cell * s.cell : sums[axis] / (double)(s.cells() / s.size[axis] * (s.size[axis] - 1));
         tiles.limit = s.threshold * s.threshold * (own > other ? own : other);
     }
     __syncthreads();

@@ -14,8 +14,10 @@ struct point_sizes {
 __device__ inline tap tap_of(const point_sizes &s, const float *point, int corner) {
     int at[3] = {0, 0, 0};
     float weight = 1;
-    for (int a = 0; a < s.ndim; a++) {
-        const int axis = 3 - s.ndim + a, up = corner >> a & 1;
+#pragma unroll
+    for (int axis = 0; axis < 3; axis++) {
+        const int a = axis - (3 - s.ndim), up = corner >> (a < 0 ? 0 : a) & 1;
+        if (a < 0) continue;
         const float low = floorf(point[a]), part = point[a] - low;
         if (!(low >= -1 && low < (float)s.size[axis])) return tap{-1, 0}; /* far away, or NaN */
         at[axis] = (int)low + up, weight *= up ? part : 1 - part;

@@ -52,8 +52,9 @@ __global__ void __launch_bounds__(BLOCK)
     double sum[1] = {0};
     EACH_NUMBER(p, pixels) {
         const place here = place_of(s, p);
-        for (int axis = n.first; axis < 3; axis++) {
-            if (here.at[axis] + 1 >= size_of(s, axis)) continue;
+#pragma unroll
+        for (int axis = 0; axis < 3; axis++) {
+            if (axis < n.first || here.at[axis] + 1 >= size_of(s, axis)) continue;
             double squares = 0;
             for (int64_t i = p * channels; i < (p + 1) * channels; i++) {
                 const double difference = (double)x[i + n.step[axis]] - (double)x[i];
@@ -74,7 +75,9 @@ __global__ void __launch_bounds__(BLOCK) smooth_grad(float *dfield, const float 
     EACH_NUMBER(i, count) {
         const place here = place_of(s, i / channels % pixels);
         float slope = 0;
-        for (int axis = n.first; axis < 3; axis++) {
+#pragma unroll
+        for (int axis = 0; axis < 3; axis++) {
+            if (axis < n.first) continue;
             const float share = 2 * weight * (float)n.share[axis];
             if (here.at[axis] + 1 < size_of(s, axis)) slope += share * (field[i] - field[i + n.step[axis]]);
             if (here.at[axis] > 0) slope += share * (field[i] - field[i - n.step[axis]]);
@@ -90,7 +93,9 @@ __global__ void __launch_bounds__(BLOCK)
     EACH_NUMBER(i, count) {
         const place here = place_of(s, i % pixels);
         bool is_inside = true;
-        for (int axis = 3 - ndim; axis < 3; axis++) {
+#pragma unroll
+        for (int axis = 0; axis < 3; axis++) {
+            if (axis < 3 - ndim) continue;
             const float size = (float)size_of(s, axis), position = (float)here.at[axis] + field[i * ndim + axis - 3 + ndim];
             const float nearest = rintf(exact ? position : position * size / (size - 1) - 0.5f);
             is_inside = is_inside && nearest >= 0 && nearest <= size - 1;
@@ -130,14 +135,19 @@ __global__ void __launch_bounds__(BLOCK) affine_sums(double *partial, const floa
     double sums[AFFINE_SUMS] = {};
     EACH_NUMBER(p, pixels) {
         const place here = place_of(s, p);
-        for (int i = 0; i < d; i++) {
+#pragma unroll
+        for (int i = 0; i < 3; i++) {
+            if (i >= d) continue;
             const double slope = (double)dfield[(image * pixels + p) * d + i];
-            for (int j = 0; j < d; j++) sums[3 * i + j] += slope * from_centre(s, here, 3 - d + j);
+#pragma unroll
+            for (int j = 0; j < 3; j++) /* axes of 2D are the last two */
+                if (j < d) sums[3 * i + j] += slope * (d == 3 ? from_centre(s, here, j) : from_centre(s, here, j < 2 ? 1 + j : 2));
             sums[9 + i] += slope;
         }
     }
     block_sum(sums, shared<block_tiles<AFFINE_SUMS>>());
     if (threadIdx.x == 0)
+#pragma unroll
         for (int q = 0; q < AFFINE_SUMS; q++) partial[(image * AFFINE_SUMS + q) * gridDim.x + blockIdx.x] = sums[q];
 }
 __global__ void __launch_bounds__(BLOCK)
@@ -208,8 +218,11 @@ __global__ void __launch_bounds__(BLOCK)
         const int64_t channel = i % channels, image = i / channels / pixels;
         const place here = place_of(s, i / channels % pixels);
         unsigned near[3] = {1, 0, 0}; /* quarters whose blocks have this pixel */
-        for (int axis = 3 - ndim; axis < 3; axis++) {
+#pragma unroll
+        for (int axis = 0; axis < 3; axis++) {
+            if (axis < 3 - ndim) continue;
             near[axis] = 0;
+#pragma unroll
             for (int q = 0; q < 5; q++)
                 near[axis] |= (unsigned)(here.at[axis] >= f.start[axis][q] && here.at[axis] < f.start[axis][q] + 3) << q;
         }

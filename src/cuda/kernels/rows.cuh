@@ -89,7 +89,7 @@ __device__ inline void find_products(row_tiles &tiles, const float *rows, int co
 __device__ inline void add_mix(row_tiles &tiles, float *out, int count, const float *keys, int key_count, int64_t channels) {
     constexpr int EACH = 8;
     __syncthreads();
-    const int64_t strips = ceil_div(count, EACH);
+    const int64_t strips = (count + EACH - 1) / EACH;
     for (int64_t at = threadIdx.x; at < strips * channels; at += BLOCK) {
         const int64_t c = at % channels;
         const int first = (int)(at / channels) * EACH;

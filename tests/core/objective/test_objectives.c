@@ -58,7 +58,7 @@ static void remove_blobs(void) {
 }
 
 /* Rows of the table; NULL past the end. */
-static const char *objective_at(int index) {
+static const char *name_at(int index) {
     static const char *const names[] = {
 #define OBJECTIVE(name) #name,
 #include "core/settings/objectives.def"
@@ -140,7 +140,7 @@ static void same(const char *what, const struct trial *a, struct trial *b, int f
 }
 
 START_TEST(lanes_and_threads_change_no_bit) {
-    const char *name = objective_at(_i);
+    const char *name = name_at(_i);
     struct trial one = train_with(1, name, false, false, "0", 0, STEPS, NULL, NULL);
     ck_assert_msg(one.loss[0] != one.loss[1], "%s: the loss does not move", name);
     static const struct {
@@ -156,7 +156,7 @@ START_TEST(lanes_and_threads_change_no_bit) {
 END_TEST
 
 START_TEST(a_run_is_resumed_exactly_at_every_step) {
-    const char *name = objective_at(_i);
+    const char *name = name_at(_i);
     struct trial whole = train_with(2, name, false, false, "0", 0, STEPS, NULL, NULL);
     for (int cut = 1; cut < STEPS; cut++) {
         const char *path = path_of("checkpoint.h5");
@@ -178,7 +178,7 @@ static void rank_work(cover_context *own, int rank, void *user) {
     train(&trials->rank[rank], own, trials->name, false, false, "0", 0, STEPS, NULL, NULL);
 }
 START_TEST(ranks_change_no_bit) {
-    struct rank_trial trials = {.name = objective_at(_i)};
+    struct rank_trial trials = {.name = name_at(_i)};
     struct trial alone = train_with(1, trials.name, false, false, "0", 0, STEPS, NULL, NULL);
     run_together(&(struct together){.ranks = 2, .work = rank_work, .user = &trials});
     for (int r = 0; r < 2; r++) same(trials.name, &alone, &trials.rank[r], 0, STEPS);
@@ -189,9 +189,9 @@ END_TEST
 START_TEST(volumes_and_bf16_train_and_keep_their_bits) {
     for (int way = 1; way < 4; way++) {
         const bool volume = way & 1, half = way & 2;
-        struct trial one = train_with(1, objective_at(_i), volume, half, "0", 0, 2, NULL, NULL);
-        struct trial other = train_with(4, objective_at(_i), volume, half, "2", 0, 2, NULL, NULL);
-        same(objective_at(_i), &one, &other, 0, 2);
+        struct trial one = train_with(1, name_at(_i), volume, half, "0", 0, 2, NULL, NULL);
+        struct trial other = train_with(4, name_at(_i), volume, half, "2", 0, 2, NULL, NULL);
+        same(name_at(_i), &one, &other, 0, 2);
         free(one.weights);
     }
 }
