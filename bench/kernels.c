@@ -128,7 +128,7 @@ static int64_t run_cosine_sum(const struct kernels *k, struct job *job) {
 }
 static int64_t run_cosine_sum_grad(const struct kernels *k, struct job *job) {
     k->cosine_sum_grad(job->buffer[2], job->buffer[3], job->buffer[0], job->buffer[1], job->mask, grid_pixels(&job->grid),
-                       job->channels, 0, 1);
+                       job->channels, 1, 0, 1);
     return features(k, 4 * elements(job));
 }
 static struct softmax_loss softmax_loss(const struct job *job) {
