@@ -46,7 +46,9 @@ static struct weights_origin origin_of(struct arena *arena, const cover_config *
 struct weights_origin weights_origin(const struct tensor_file *file) {
     const char *format = tensor_file_metadata(file, "format");
     if (!format || strcmp(format, "libcover") != 0) return (struct weights_origin){0};
-    return (struct weights_origin){tensor_file_metadata(file, "objective"), tensor_file_metadata(file, "trained")};
+    const char *objective = tensor_file_metadata(file, "objective"), *trained = tensor_file_metadata(file, "trained");
+    if (!trained && objective && strcmp(objective, OBJECTIVE_OF_TASKS) != 0) trained = "whole"; /* files from before it was said */
+    return (struct weights_origin){objective, trained};
 }
 
 cover_status weights_untrained(const char *prefix[BACKBONE_MODULES + 1], const struct tensor_file *file,
