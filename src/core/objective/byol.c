@@ -3,8 +3,6 @@
 #include "networks.h"
 #include "view_maker.h"
 
-#include <math.h>
-
 enum { VIEWS = 2 };
 
 static int mlp(struct graph *graph, const char *name, int x, const struct settings *settings) {
@@ -43,19 +41,13 @@ static cover_status graphs(struct model *model, cover_context *context, const st
                                                   .weight = 1});
     }
     objective_spread(model, z);
-    objective_meet(model, &losses, x, rows);
+    objective_meet(model, &losses, x, rows, NULL);
     return COVER_OK;
-}
-
-/* Of the twin behind update number `update`, 0 at first. */
-static double momentum_at(const struct settings *settings, int64_t update) {
-    const double done = (double)update / (double)settings->common.steps;
-    return 1 - (1 - settings->objective.momentum) * (1 + cos(3.14159265358979323846 * (done < 1 ? done : 1))) / 2;
 }
 
 static cover_status start(struct objective_run *run) { return engine_follow(run->engine, objective_twin, 0); }
 static cover_status after_step(struct objective_run *run) {
-    return engine_follow(run->engine, objective_twin, momentum_at(run->settings, run->engine->updates - 1));
+    return engine_follow(run->engine, objective_twin, objective_momentum(run->settings, run->engine->updates - 1));
 }
 
 static cover_status settle(cover_config *config, int64_t images) {

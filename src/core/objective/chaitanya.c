@@ -50,7 +50,7 @@ static cover_status global_graphs(struct model *model, cover_context *context, c
                               .name = "global", .result = result, .of_batch = true, .scale = 0.5, .weight = 1, .over = "zero"});
     objective_term(model, &(struct loss_term){.name = "zero", .result = ABSENT, .place = TERM_ZERO});
     objective_term(model, &(struct loss_term){.name = "accuracy", .result = result, .place = 1, .of_batch = true, .scale = 0.5});
-    objective_meet(model, &(struct derivative){.outputs = 1, .output = {loss}}, x, rows);
+    objective_meet(model, &(struct derivative){.outputs = 1, .output = {loss}}, x, rows, NULL);
     return COVER_OK;
 }
 

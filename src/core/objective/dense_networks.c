@@ -47,15 +47,6 @@ int dense_inputs(struct graph *graph, const struct settings *settings, const str
     return views;
 }
 
-int dense_queue(struct graph *graph, const char *name, const struct settings *settings) {
-    const int64_t shape[] = {settings->objective.queue, settings->objective.projection};
-    const bool before = graph->parameters->hold;
-    graph->parameters->hold = true;
-    const int queue = graph_parameter(graph, name, 2, shape, 2, INIT_KAIMING_NORMAL);
-    graph->parameters->hold = before;
-    return queue;
-}
-
 void dense_nce_term(struct model *model, const char *name, const char *accuracy, int loss, double weight) {
     const int result = graph_result(&model->graph, loss);
     objective_term(model, &(struct loss_term){.name = name, .result = result, .weight = weight, .over = "zero"});
@@ -64,6 +55,23 @@ void dense_nce_term(struct model *model, const char *name, const char *accuracy,
 
 void dense_keys(struct model *model, const char *name, int keys, const struct settings *settings) {
     objective_link(model, name, keys, 1, settings->common.batch);
+}
+
+struct dense_sides dense_sides(struct model *model, const struct settings *settings, const struct grid *grid) {
+    struct graph *graph = &model->graph;
+    struct dense_sides sides;
+    int of_query, of_key;
+    const int views = dense_inputs(graph, settings, grid, &sides.field);
+    sides.query = dense_cells(graph, graph_image(graph, views, 0), settings, &of_query);
+    sides.global = dense_projector(graph, of_query, settings);
+    graph_twin(graph, objective_twin);
+    sides.key = dense_cells(graph, graph_image(graph, views, 1), settings, &of_key);
+    sides.global_key = dense_projector(graph, of_key, settings);
+    const int mean_key = graph_global_pool(graph, sides.key.projections);
+    graph_twin(graph, NULL);
+    dense_keys(model, "global keys", sides.global_key, settings);
+    dense_keys(model, "dense keys", mean_key, settings);
+    return sides;
 }
 
 void dense_figures(struct model *model, int q, int k, int field, int rows, const struct settings *settings) {
@@ -87,20 +95,13 @@ cover_status dense_start(struct objective_run *run) {
     return has_queue(run, "queue.dense") ? objective_fresh_queue(run->engine, "queue.dense") : COVER_OK;
 }
 cover_status dense_after_step(struct objective_run *run) {
-    struct dense_state *state = run->state;
+    struct queue_state *state = run->state;
     int64_t place = state->place;
     TRY(engine_push(run->engine, "queue", &place, 0, ABSENT));
     if (has_queue(run, "queue.dense")) TRY(engine_push(run->engine, "queue.dense", &(int64_t){state->place}, 1, ABSENT));
     state->place = place;
     return engine_follow(run->engine, objective_twin, run->settings->objective.momentum);
 }
-void dense_visit(struct objective_run *run, struct visitor *visitor) {
-    visitor->array(visitor, "queue.place", run->state, sizeof(struct dense_state));
-}
-cover_status dense_loaded(struct objective_run *run) {
-    return objective_place_fits(((const struct dense_state *)run->state)->place, run->settings->objective.queue);
-}
-
 /* ---- settings and samples */
 
 /* The largest cell, up to `most` pixels, of a stride's multiple that fills the crop; 0: there is none. */

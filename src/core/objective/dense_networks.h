@@ -23,23 +23,24 @@ int dense_projector(struct graph *graph, int rows, const struct settings *settin
 /* Views, and the mean field over each cell. */
 int dense_inputs(struct graph *graph, const struct settings *settings, const struct grid *grid, int *field);
 
-/* A held queue of keys; its loss, whose first number is a term with this weight, the second the figure `accuracy`. */
-int dense_queue(struct graph *graph, const char *name, const struct settings *settings);
+/* The loss of keys: its first number is a term with this weight, the second the figure `accuracy`. */
 void dense_nce_term(struct model *model, const char *name, const char *accuracy, int loss, double weight);
 /* Terms hit and hit_zero of projections q of the moving view's cells among k of the fixed one's, and spread of rows, of which there may be
  * more images. */
 void dense_figures(struct model *model, int q, int k, int field, int rows, const struct settings *settings);
 /* Keys of each sample, for the queues: their link. */
 void dense_keys(struct model *model, const char *name, int keys, const struct settings *settings);
-
-/* ---- queues `queue` and `queue.dense`, whose keys are linked first, in this order, and the place of both */
-struct dense_state {
-    int64_t place;
+/* The moving view as the network sees it, the fixed one as its twin does: cells, and MoCo's projection of the whole.  Keys of both kinds
+ * are linked. */
+struct dense_sides {
+    struct dense_cells query, key;
+    int global, global_key, field;
 };
+struct dense_sides dense_sides(struct model *model, const struct settings *settings, const struct grid *grid);
+
+/* ---- queues `queue` and `queue.dense`, whose keys are linked first, in this order; a struct queue_state is the place of both */
 cover_status dense_start(struct objective_run *run);
 cover_status dense_after_step(struct objective_run *run);
-void dense_visit(struct objective_run *run, struct visitor *visitor);
-cover_status dense_loaded(struct objective_run *run);
 /* Level and cells must fit network and crop; the queue gets its length of the keys of a step. */
 cover_status dense_settle_cells(cover_config *config);
 cover_status dense_settle(cover_config *config, int64_t images);

@@ -14,7 +14,7 @@ static int scores_of(struct graph *graph, int projections, const struct settings
 static void meet(struct model *model, int scores, int key_scores, int match, const int loss[2], const struct settings *settings) {
     struct graph *graph = &model->graph, *batch = &model->batch;
     const int64_t samples = settings->common.batch;
-    const int own_link = model->links, own = objective_link(model, "scores", scores, 1, samples);
+    const int own = objective_link(model, "scores", scores, 1, samples);
     const int keys = objective_link(model, "scores of keys", key_scores, 1, samples);
     const int matches = objective_link(model, "matches", match, 1, samples);
     if (matches == ABSENT) return;
@@ -25,41 +25,30 @@ static void meet(struct model *model, int scores, int key_scores, int match, con
     objective_term(model,
                    &(struct loss_term){
                        .name = "semantic", .result = graph_result(batch, semantic), .of_batch = true, .whole = true, .weight = 1});
-    struct derivative derivative = {.outputs = 1, .output = {semantic}, .gradient = {semantic}, .wants = 1, .want = {own}};
-    graph_differentiate(batch, &derivative);
-    if (batch->status != COVER_OK || graph->status != COVER_OK) return;
-    const struct grid grid = graph->tensors[scores].grid;
-    const int back = graph_input(graph, "gradient of the scores", 1, &grid, settings->objective.prototypes);
-    model->link[own_link].gradient = graph_result(batch, derivative.want_gradient[0]);
-    model->link[own_link].back = graph->inputs - 1;
-    graph_differentiate(
-        graph, &(struct derivative){.outputs = 3, .output = {loss[0], loss[1], scores}, .gradient = {loss[0], loss[1], back}});
+    objective_meet(model, &(struct derivative){.outputs = 1, .output = {semantic}}, own, scores,
+                   &(struct derivative){.outputs = 2, .output = {loss[0], loss[1]}});
 }
 
 static cover_status graphs(struct model *model, cover_context *context, const struct settings *settings, const struct grid *grid) {
     struct graph *graph = objective_graph(model, context, settings);
     const float temperature = (float)settings->objective.temperature;
-    int field, of_query, of_key, loss[2];
-    const int views = dense_inputs(graph, settings, grid, &field);
-    const struct dense_cells query = dense_cells(graph, graph_image(graph, views, 0), settings, &of_query);
-    const int global = dense_projector(graph, of_query, settings), scores = scores_of(graph, query.projections, settings);
+    int loss[2];
+    const struct dense_sides sides = dense_sides(model, settings, grid);
+    const int scores = scores_of(graph, sides.query.projections, settings);
     graph_twin(graph, objective_twin);
-    const struct dense_cells key = dense_cells(graph, graph_image(graph, views, 1), settings, &of_key);
-    const int global_key = dense_projector(graph, of_key, settings), key_scores = scores_of(graph, key.projections, settings);
-    const int mean_key = graph_global_pool(graph, key.projections);
+    const int key_scores = scores_of(graph, sides.key.projections, settings);
     graph_twin(graph, NULL);
-    dense_keys(model, "global keys", global_key, settings);
-    dense_keys(model, "dense keys", mean_key, settings);
     graph_scope(graph, "global");
-    loss[0] = graph_matched_nce(graph, global, global_key, ABSENT, dense_queue(graph, "queue", settings), temperature, 1);
+    loss[0] =
+        graph_matched_nce(graph, sides.global, sides.global_key, ABSENT, objective_queue(graph, "queue", settings), temperature, 1);
     graph_scope(graph, "dense");
-    const int match = graph_match_cells(graph, query.features, key.features, (int)settings->objective.neighbours);
-    loss[1] = graph_matched_nce(graph, query.projections, key.projections, match, dense_queue(graph, "queue.dense", settings),
-                                temperature, 1);
+    const int match = graph_match_cells(graph, sides.query.features, sides.key.features, (int)settings->objective.neighbours);
+    loss[1] = graph_matched_nce(graph, sides.query.projections, sides.key.projections, match,
+                                objective_queue(graph, "queue.dense", settings), temperature, 1);
     dense_nce_term(model, "global", "accuracy", loss[0], 1);
     dense_nce_term(model, "dense", "accuracy_dense", loss[1], 1);
     objective_term(model, &(struct loss_term){.name = "zero", .result = ABSENT, .place = DENSE_ZERO});
-    dense_figures(model, query.projections, key.projections, field, query.projections, settings);
+    dense_figures(model, sides.query.projections, sides.key.projections, sides.field, sides.query.projections, settings);
     meet(model, scores, key_scores, match, loss, settings);
     return COVER_OK;
 }
@@ -117,9 +106,9 @@ const struct objective objective_dsc_pm = {
     .views = &plan,
     .figure = figures,
     .picture = dense_pictures,
-    .state_bytes = sizeof(struct dense_state),
+    .state_bytes = sizeof(struct queue_state),
     .start = start,
-    .visit = dense_visit,
-    .loaded = dense_loaded,
+    .visit = objective_queue_visit,
+    .loaded = objective_queue_loaded,
     .after_step = after_step,
 };

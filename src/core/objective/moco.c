@@ -21,19 +21,11 @@ static int projector(struct graph *graph, int x, const struct settings *settings
                                   .last_bias = true});
 }
 
-static int queue_of(struct graph *graph, const struct settings *settings) {
-    const int64_t shape[] = {settings->objective.queue, settings->objective.projection};
-    graph->parameters->hold = true;
-    const int queue = graph_parameter(graph, "queue", 2, shape, 2, INIT_KAIMING_NORMAL);
-    graph->parameters->hold = false;
-    return queue;
-}
-
 static int loss_of(struct model *model, struct graph *graph, int query, int key, const struct settings *settings, bool of_batch) {
     graph_scope(graph, "nce");
-    const int loss =
-        graph_matched_nce(graph, query, key, ABSENT, queue_of(graph, settings), (float)settings->objective.temperature,
-                          of_batch ? (float)settings->common.batch : 1); /* a mean, whose gradient is divided by the batch */
+    const int loss = graph_matched_nce(
+        graph, query, key, ABSENT, objective_queue(graph, "queue", settings), (float)settings->objective.temperature,
+        of_batch ? (float)settings->common.batch : 1); /* a mean, whose gradient is divided by the batch */
     const int result = graph_result(graph, loss);
     objective_term(
         model,
@@ -80,7 +72,7 @@ static void build_together(struct model *model, int rows, int twin_rows, const s
     graph_result(batch, key); /* RESULT_KEYS */
     const int loss = loss_of(model, batch, query, key, settings, true);
     add_figures(model, query, key);
-    objective_meet(model, &(struct derivative){.outputs = 1, .output = {loss}}, x, rows);
+    objective_meet(model, &(struct derivative){.outputs = 1, .output = {loss}}, x, rows, NULL);
 }
 
 static cover_status graphs(struct model *model, cover_context *context, const struct settings *settings, const struct grid *grid) {
@@ -97,27 +89,16 @@ static cover_status graphs(struct model *model, cover_context *context, const st
 
 /* ---- what follows the weights */
 
-struct state {
-    int64_t place; /* of the next key */
-};
-
 static cover_status start(struct objective_run *run) {
     TRY(engine_follow(run->engine, objective_twin, 0));
     return objective_fresh_queue(run->engine, "queue");
 }
 static cover_status after_step(struct objective_run *run) {
-    struct state *state = run->state;
+    struct queue_state *state = run->state;
     const bool alone = objective_norm(run->settings) == ROW_NORM_NONE;
     TRY(engine_push(run->engine, "queue", &state->place, alone ? LINK_KEY : ABSENT, alone ? ABSENT : RESULT_KEYS));
     return engine_follow(run->engine, objective_twin, run->settings->objective.momentum);
 }
-static void visit(struct objective_run *run, struct visitor *visitor) {
-    visitor->array(visitor, "queue.place", run->state, sizeof(struct state));
-}
-static cover_status loaded(struct objective_run *run) {
-    return objective_place_fits(((const struct state *)run->state)->place, run->settings->objective.queue);
-}
-
 static cover_status settle(cover_config *config, int64_t images) {
     const struct settings *settings = config_settings(config);
     TRY(objective_settle_queue(config, images, settings->common.batch));
@@ -167,9 +148,9 @@ const struct objective objective_moco = {
     .views = &plan,
     .figure = figures,
     .picture = pictures,
-    .state_bytes = sizeof(struct state),
+    .state_bytes = sizeof(struct queue_state),
     .start = start,
-    .visit = visit,
-    .loaded = loaded,
+    .visit = objective_queue_visit,
+    .loaded = objective_queue_loaded,
     .after_step = after_step,
 };

@@ -83,7 +83,7 @@ int objective_link(struct model *model, const char *name, int rows, int images, 
     return input;
 }
 
-void objective_meet(struct model *model, struct derivative *losses, int input, int rows) {
+void objective_meet(struct model *model, struct derivative *losses, int input, int rows, const struct derivative *own) {
     struct graph *graph = &model->graph;
     if (graph->status != COVER_OK || model->batch.status != COVER_OK) return;
     losses->wants = 1, losses->want[0] = input;
@@ -96,7 +96,11 @@ void objective_meet(struct model *model, struct derivative *losses, int input, i
     for (int i = 0; i < model->links; i++)
         if (model->link[i].input == model->batch.tensors[input].index)
             model->link[i].gradient = gradient, model->link[i].back = graph->inputs - 1;
-    graph_differentiate(graph, &(struct derivative){.outputs = 1, .output = {rows}, .gradient = {back}});
+    struct derivative whole = {0};
+    for (; own && whole.outputs < own->outputs; whole.outputs++)
+        whole.output[whole.outputs] = whole.gradient[whole.outputs] = own->output[whole.outputs];
+    whole.output[whole.outputs] = rows, whole.gradient[whole.outputs++] = back;
+    graph_differentiate(graph, &whole);
 }
 
 void objective_spread(struct model *model, int rows) {
@@ -145,6 +149,11 @@ cover_status objective_settle_queue(cover_config *config, int64_t images, int64_
     return cover_config_set(config, "queue", text);
 }
 
+double objective_momentum(const struct settings *settings, int64_t update) {
+    const double done = (double)update / (double)settings->common.steps;
+    return 1 - (1 - settings->objective.momentum) * (1 + cos(3.14159265358979323846 * (done < 1 ? done : 1))) / 2;
+}
+
 /* ---- queues */
 
 cover_status objective_fresh_queue(struct engine *engine, const char *name) {
@@ -161,7 +170,21 @@ cover_status objective_fresh_queue(struct engine *engine, const char *name) {
     return engine_weights_changed(engine);
 }
 
-cover_status objective_place_fits(int64_t place, int64_t rows) {
+int objective_queue(struct graph *graph, const char *name, const struct settings *settings) {
+    const int64_t shape[] = {settings->objective.queue, settings->objective.projection};
+    const bool before = graph->parameters->hold;
+    graph->parameters->hold = true;
+    const int queue = graph_parameter(graph, name, 2, shape, 2, INIT_KAIMING_NORMAL);
+    graph->parameters->hold = before;
+    return queue;
+}
+
+void objective_queue_visit(struct objective_run *run, struct visitor *visitor) {
+    visitor->array(visitor, "queue.place", run->state, sizeof(struct queue_state));
+}
+
+cover_status objective_queue_loaded(struct objective_run *run) {
+    const int64_t place = ((const struct queue_state *)run->state)->place, rows = run->settings->objective.queue;
     if (place >= 0 && place < rows) return COVER_OK;
     return fail(COVER_ERROR_FORMAT, "place %lld of a queue of %lld", (long long)place, (long long)rows);
 }

@@ -9,7 +9,8 @@
 #include "core/nn/heads.h"
 #include "objective.h"
 
-/* A model from what builds its graphs, links and terms and adds rows of parameters, trained and held ones in any order.  The table first, with the whole backbone in front whatever the graphs leave out, held rows behind; then the model. */
+/* A model from what builds its graphs, links and terms and adds rows of parameters, trained and held ones in any order.  The table first,
+ * with the whole backbone in front whatever the graphs leave out, held rows behind; then the model. */
 cover_status objective_model(struct model *model, cover_context *context, const struct settings *settings, const struct grid *grid,
                              model_builder *graphs);
 
@@ -27,8 +28,8 @@ int objective_term(struct model *model, const struct loss_term *term);
  * views of a batch, apart).  Its link is the next one. */
 int objective_link(struct model *model, const char *name, int rows, int images, int64_t batch);
 /* Differentiate losses of the batch graph (outputs alone are filled in), and the sample graph backward from the gradient that comes back
- * to `rows`, which is linked as `input`. */
-void objective_meet(struct model *model, struct derivative *losses, int input, int rows);
+ * to `rows`, which is linked as `input`, and from losses of its own (the same), NULL = none. */
+void objective_meet(struct model *model, struct derivative *losses, int input, int rows, const struct derivative *own);
 
 /* How far rows are spread: 1 = evenly over the sphere, 0 = all alike.  A term "spread" of the batch graph, of all images' rows together. */
 void objective_spread(struct model *model, int rows);
@@ -48,9 +49,17 @@ cover_status objective_enough_rows(const cover_config *config, int64_t rows);
 /* queue=0 becomes 256 steps' keys, at most 65536 and at most half of what the images give (0: not known); at least those of a step. */
 cover_status objective_settle_queue(cover_config *config, int64_t images, int64_t keys);
 
-/* ---- queues */
+/* Share of a twin that stays behind update number `update`, 0 at first: from the setting's to 1 along a cosine. */
+double objective_momentum(const struct settings *settings, int64_t update);
+
+/* ---- queues: held parameters (queue, projection), and the place of the next key as an objective's state */
+int objective_queue(struct graph *graph, const char *name, const struct settings *settings);
+struct queue_state {
+    int64_t place;
+};
+void objective_queue_visit(struct objective_run *run, struct visitor *visitor);
+cover_status objective_queue_loaded(struct objective_run *run);              /* COVER_ERROR_FORMAT: no place of the queue */
 cover_status objective_fresh_queue(struct engine *engine, const char *name); /* its rows as drawn, made unit */
-cover_status objective_place_fits(int64_t place, int64_t rows);              /* COVER_ERROR_FORMAT */
 
 extern const char objective_twin[]; /* "twin.": what held copies are named with */
 

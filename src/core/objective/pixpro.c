@@ -2,8 +2,6 @@
  * the cells at the same place in the other view.  A row of objective.h's table. */
 #include "dense_networks.h"
 
-#include <math.h>
-
 static cover_status graphs(struct model *model, cover_context *context, const struct settings *settings, const struct grid *grid) {
     struct graph *graph = objective_graph(model, context, settings);
     const int cell = (int)settings->objective.cell;
@@ -36,9 +34,7 @@ static cover_status graphs(struct model *model, cover_context *context, const st
 
 static cover_status start(struct objective_run *run) { return engine_follow(run->engine, objective_twin, 0); }
 static cover_status after_step(struct objective_run *run) {
-    const double done = fmin(1, (double)run->engine->updates / (double)run->settings->common.steps);
-    const double momentum = 1 - (1 - run->settings->objective.momentum) * (cos(3.14159265358979323846 * done) + 1) / 2;
-    return engine_follow(run->engine, objective_twin, momentum);
+    return engine_follow(run->engine, objective_twin, objective_momentum(run->settings, run->engine->updates));
 }
 static cover_status settle(cover_config *config, int64_t images) {
     (void)images;

@@ -12,30 +12,21 @@ static cover_status graphs(struct model *model, cover_context *context, const st
                                          .threshold = (float)own->geometry,
                                          .attention = (float)own->attention,
                                          .similarity = (float)own->similarity};
-    int field, of_query, of_key, shares;
-    const int views = dense_inputs(graph, settings, grid, &field);
-    const struct dense_cells query = dense_cells(graph, graph_image(graph, views, 0), settings, &of_query);
-    const int global = dense_projector(graph, of_query, settings);
-    graph_twin(graph, objective_twin);
-    const struct dense_cells key = dense_cells(graph, graph_image(graph, views, 1), settings, &of_key);
-    const int global_key = dense_projector(graph, of_key, settings);
-    const int mean_key = graph_global_pool(graph, key.projections);
-    graph_twin(graph, NULL);
-    dense_keys(model, "global keys", global_key, settings);
-    dense_keys(model, "dense keys", mean_key, settings);
+    int shares;
+    const struct dense_sides sides = dense_sides(model, settings, grid);
     graph_scope(graph, "global");
-    const int loss =
-        graph_matched_nce(graph, global, global_key, ABSENT, dense_queue(graph, "queue", settings), temperature, (float)half);
+    const int loss = graph_matched_nce(graph, sides.global, sides.global_key, ABSENT, objective_queue(graph, "queue", settings),
+                                       temperature, (float)half);
     graph_scope(graph, "dense");
-    const int positives = graph_set_positives(graph, query.features, key.features, field, &how, &shares);
-    const int dense = graph_set_nce(graph, query.projections, key.projections, positives,
-                                    dense_queue(graph, "queue.dense", settings), temperature, (float)half);
+    const int positives = graph_set_positives(graph, sides.query.features, sides.key.features, sides.field, &how, &shares);
+    const int dense = graph_set_nce(graph, sides.query.projections, sides.key.projections, positives,
+                                    objective_queue(graph, "queue.dense", settings), temperature, (float)half);
     dense_nce_term(model, "global", "accuracy", loss, half);
     dense_nce_term(model, "dense", "accuracy_dense", dense, half);
     objective_term(model, &(struct loss_term){.name = "positives", .result = graph_result(graph, dense), .place = 2});
     objective_term(model, &(struct loss_term){.name = "attended", .result = graph_result(graph, shares)});
     objective_term(model, &(struct loss_term){.name = "zero", .result = ABSENT, .place = DENSE_ZERO});
-    dense_figures(model, query.projections, key.projections, field, query.projections, settings);
+    dense_figures(model, sides.query.projections, sides.key.projections, sides.field, sides.query.projections, settings);
     graph_differentiate(graph, &(struct derivative){.outputs = 2, .output = {loss, dense}, .gradient = {loss, dense}});
     return COVER_OK;
 }
@@ -79,9 +70,9 @@ const struct objective objective_setsim = {
     .views = &plan,
     .figure = figures,
     .picture = dense_pictures,
-    .state_bytes = sizeof(struct dense_state),
+    .state_bytes = sizeof(struct queue_state),
     .start = dense_start,
-    .visit = dense_visit,
-    .loaded = dense_loaded,
+    .visit = objective_queue_visit,
+    .loaded = objective_queue_loaded,
     .after_step = dense_after_step,
 };

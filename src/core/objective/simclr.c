@@ -28,7 +28,7 @@ static cover_status graphs(struct model *model, cover_context *context, const st
     objective_term(model, &(struct loss_term){.name = "zero", .result = ABSENT, .place = TERM_ZERO});
     objective_term(model, &(struct loss_term){.name = "accuracy", .result = result, .place = 1, .of_batch = true, .scale = 0.5});
     objective_spread(model, z);
-    objective_meet(model, &(struct derivative){.outputs = 1, .output = {loss}}, x, rows);
+    objective_meet(model, &(struct derivative){.outputs = 1, .output = {loss}}, x, rows, NULL);
     return COVER_OK;
 }
 

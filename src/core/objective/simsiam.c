@@ -30,7 +30,7 @@ static cover_status graphs(struct model *model, cover_context *context, const st
                        .name = view ? "view_b" : "view_a", .result = graph_result(batch, loss), .of_batch = true, .weight = 0.5});
     }
     objective_spread(model, to);
-    objective_meet(model, &losses, x, rows);
+    objective_meet(model, &losses, x, rows, NULL);
     return COVER_OK;
 }
 

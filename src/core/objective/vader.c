@@ -28,7 +28,7 @@ static cover_status graphs(struct model *model, cover_context *context, const st
     graph_twin(graph, NULL);
     dense_keys(model, "keys", key, settings);
     graph_scope(graph, "nce");
-    const int loss = graph_matched_nce(graph, query, key, ABSENT, dense_queue(graph, "queue", settings),
+    const int loss = graph_matched_nce(graph, query, key, ABSENT, objective_queue(graph, "queue", settings),
                                        (float)settings->objective.temperature, 1);
     dense_nce_term(model, "points", "accuracy", loss, 1);
     objective_term(model, &(struct loss_term){.name = "zero", .result = ABSENT, .place = DENSE_ZERO});
@@ -110,9 +110,9 @@ const struct objective objective_vader = {
     .views = &plan,
     .figure = figures,
     .picture = dense_pictures,
-    .state_bytes = sizeof(struct dense_state),
+    .state_bytes = sizeof(struct queue_state),
     .start = dense_start,
-    .visit = dense_visit,
-    .loaded = dense_loaded,
+    .visit = objective_queue_visit,
+    .loaded = objective_queue_loaded,
     .after_step = dense_after_step,
 };
